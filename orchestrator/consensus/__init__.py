@@ -1,0 +1,1 @@
+"""Deciding when branches agree: extraction, equivalence, entropy, stop rules and merging."""

@@ -1,0 +1,1 @@
+"""Reasoning methods, one module each: a question comes in, nodes go out."""

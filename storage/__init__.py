@@ -1,0 +1,1 @@
+"""What lasts: tables, migrations, the journal and the trace reader."""

@@ -1,0 +1,137 @@
+"""The values that travel between the orchestrator and an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "abort"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a prompt that is stable as a whole: either all of it is shared between calls or none."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A chat prompt as segments ordered from stable to volatile.
+
+    Consecutive segments of one role form one message, so a shared prefix may end inside a message.
+    If the last segment is the assistant's, the engine continues that text (assistant prefill).
+    """
+
+    segments: tuple[Segment, ...]
+
+    def messages(self) -> list[dict[str, str]]:
+        """The prompt in the form of the chat-completions protocol: ``[{"role", "content"}, ...]``."""
+        merged: list[dict[str, str]] = []
+        for segment in self.segments:
+            if merged and merged[-1]["role"] == segment.role:
+                merged[-1]["content"] += segment.text
+            else:
+                merged.append({"role": segment.role, "content": segment.text})
+        return merged
+
+    @property
+    def prefill(self) -> str:
+        """The assistant text that the completion continues; empty when the assistant starts afresh."""
+        last = self.messages()[-1] if self.segments else {"role": "user", "content": ""}
+        return last["content"] if last["role"] == "assistant" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. ``top_logprobs`` asks for that many alternatives a token (0: chosen token only)."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    top_logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to an engine.
+
+    ``schema`` is a JSON schema that the completion must satisfy; it is a request for guided decoding, and
+    engines without it ignore it, so the caller validates. ``role`` names which model of a pool should
+    answer (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes
+    first. ``family`` is equal for calls that share a prompt prefix worth placing together, ``tenant``
+    isolates caches and fairness.
+    """
+
+    prompt: Prompt
+    sampling: Sampling = field(default_factory=Sampling)
+    schema: Mapping[str, Any] | None = None
+    role: str = "branch"
+    priority: float = 0.0
+    family: str | None = None
+    tenant: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more calls. ``cached_tokens`` is the part of ``prompt_tokens`` that was not computed."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """The log-probability (natural) of a chosen token, and of its most probable alternatives."""
+
+    token: str
+    logprob: float
+    top: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a completion as it streams.
+
+    The last chunk of a stream, and only it, has a ``finish_reason``; it carries ``usage`` and the name of
+    the worker that answered. ``tokens`` counts the tokens in ``text`` as well as the engine can tell.
+    """
+
+    text: str = ""
+    tokens: int = 0
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back for a call.
+
+    ``token_ids`` and ``logprobs`` are empty where the engine does not give them.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage = Usage()
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
+    worker: str = ""
+
+    def __str__(self) -> str:
+        return self.text

@@ -1,0 +1,85 @@
+"""What can go wrong while computing. Every error says whether trying again may help."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WorkerError(Exception):
+    """Root of everything that engines, pools and tools raise."""
+
+    code: ClassVar[str] = "worker_error"
+    http_status: ClassVar[int] = 502
+    retryable: ClassVar[bool] = False
+
+
+class EngineUnavailable(WorkerError):
+    """The engine cannot be reached, or is not (or no longer) running."""
+
+    code = "engine_unavailable"
+    http_status = 503
+    retryable = True
+
+
+class EngineTimeout(WorkerError):
+    """The engine took longer than a phase of a call may take; the message names the phase."""
+
+    code = "engine_timeout"
+    http_status = 504
+    retryable = True
+
+
+class EngineInterrupted(WorkerError):
+    """The engine stopped talking in the middle of a completion."""
+
+    code = "engine_interrupted"
+    retryable = True
+
+
+class EngineProtocolError(WorkerError):
+    """The engine answered with something that is not the protocol."""
+
+    code = "engine_protocol_error"
+
+
+class CallRejected(WorkerError):
+    """The engine understood the call and refused it: too long, unknown model, bad parameter."""
+
+    code = "call_rejected"
+    http_status = 400
+
+
+class Overloaded(WorkerError):
+    """No room for another call now.
+
+    ``retry_after`` is in seconds.
+    """
+
+    code = "overloaded"
+    http_status = 429
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class CapabilityMissing(WorkerError):
+    """The call needs something that this engine cannot do."""
+
+    code = "capability_missing"
+    http_status = 400
+
+
+class ModelUnavailable(WorkerError):
+    """The model is unknown, cannot be fetched, or does not have the bytes that its checksum promises."""
+
+    code = "model_unavailable"
+    http_status = 400
+
+
+class ToolError(WorkerError):
+    """A tool is unknown, was given arguments that it does not take, or raised."""
+
+    code = "tool_error"
+    http_status = 422

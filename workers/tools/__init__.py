@@ -1,0 +1,1 @@
+"""Tools that a planner may call: typed Python callables and built-ins."""
