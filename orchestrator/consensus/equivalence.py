@@ -1,0 +1,224 @@
+"""Which claims mean the same: clusters that grow as branches arrive."""
+
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchestrator.consensus.extraction import Claim
+from orchestrator.consensus.quantities import Quantity, parse_quantity, same_quantity
+
+Method = Literal["exact", "normalised", "choice", "numeric", "structured", "symbolic", "semantic", "open"]
+Costly = Literal["symbolic", "semantic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two claims that only a costly method can compare, in alphabetical order: a pair has one name."""
+
+    left: str
+    right: str
+    method: Costly
+
+    @classmethod
+    def of(cls, a: str, b: str, method: Costly) -> Pair:
+        """The pair of two texts in either order."""
+        return cls(min(a, b), max(a, b), method)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a method said about two claims; ``open``: no method at hand could tell, so they differ."""
+
+    left: str
+    right: str
+    method: Method
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A claim read once, so that each comparison after that is a comparison of small values."""
+
+    text: str
+    normal: str
+    quantity: Quantity | None
+    structure: str | None
+    mathematical: bool
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Claims that mean the same. ``forms`` are its distinct wordings, the first is the representative."""
+
+    index: int
+    forms: list[Form]
+    branches: list[int] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The representative's text."""
+        return self.forms[0].text
+
+
+_ARTICLE = re.compile(r"^(?:the|an?)\s+")
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
+_LOOSE = re.compile(r"\\(?:left|right|,|;|!|:|displaystyle)\b|\\[,;!: ]|\$")
+_FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
+_MATHEMATICS = re.compile(
+    r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
+    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
+)
+_YES_NO = {"yes": True, "true": True, "correct": True, "no": False, "false": False, "incorrect": False}
+
+
+def read_form(text: str) -> Form:
+    """Read a claim; see :class:`Form`."""
+    normal = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    normal = _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal))
+    mathematical = bool(_MATHEMATICS.search(text)) and len(text) <= 400
+    if mathematical:
+        normal = re.sub(r"\s+", "", normal)  # the case of a letter matters in mathematics
+    else:
+        normal = re.sub(r"\s+", " ", normal).strip().strip("\"'").rstrip(".!").casefold()
+        normal = _ARTICLE.sub("", normal)
+    return Form(text, normal, parse_quantity(text), _structure(text), mathematical)
+
+
+def _structure(text: str) -> str | None:
+    if text[:1] not in ("{", "["):
+        return None
+    try:
+        return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] | None:
+    """What the cheap methods say, or None where they cannot tell.
+
+    With ``choices`` the claims are labels of a multiple-choice question, and nothing but the label counts.
+    """
+    if a.text == b.text:
+        return "exact", True
+    if choices:
+        return "choice", a.normal == b.normal
+    if a.normal == b.normal:
+        return "normalised", True
+    if a.quantity is not None and b.quantity is not None:
+        return "numeric", same_quantity(a.quantity, b.quantity)
+    if a.structure is not None and b.structure is not None:
+        return "structured", a.structure == b.structure
+    if a.normal in _YES_NO and b.normal in _YES_NO:
+        return "normalised", _YES_NO[a.normal] == _YES_NO[b.normal]
+    return None
+
+
+class Clusters:
+    """The equivalence classes of the claims so far.
+
+    A new claim is compared with every cluster, not only until the first match, because equivalence as it is
+    judged is not transitive; of several matches the cluster with most branches takes it, then the oldest.
+    Clusters never merge, so an index once given stays valid.
+
+    Costly methods do not run here. The caller asks :meth:`open_pairs` what they would have to judge, has it
+    judged, and hands the verdicts to :meth:`add`. ``costly`` names the methods that the caller can have
+    run; a pair left open counts as different. Every verdict is kept in ``verdicts``.
+    """
+
+    def __init__(self, *, choices: Sequence[str] = (), costly: Sequence[Costly] = ()) -> None:
+        self.members: list[Cluster] = []
+        self.verdicts: list[Verdict] = []
+        self._choices = bool(choices)
+        self._costly = frozenset(costly)
+        self._by_text: dict[str, Cluster] = {}
+        self._forms: dict[str, Form] = {}
+        self._judged: dict[Pair, bool] = {}
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def counts(self) -> tuple[int, ...]:
+        """The number of branches in each cluster, by cluster index."""
+        return tuple(len(cluster.branches) for cluster in self.members)
+
+    def open_pairs(self, claim: Claim) -> tuple[Pair, ...]:
+        """The pairs that decide where ``claim`` belongs and that only a costly method can judge.
+
+        Empty when a cheap method already finds it a cluster, and for pairs judged before.
+        """
+        if claim.text in self._by_text:
+            return ()
+        form = self._form(claim)
+        pairs: list[Pair] = []
+        for cluster in self.members:
+            outcome = self._cheaply(form, cluster)
+            if outcome is None:
+                pair = self._pair(form, cluster)
+                if pair is not None and pair not in self._judged:
+                    pairs.append(pair)
+            elif outcome[1]:
+                return ()
+        return tuple(pairs)
+
+    def add(self, branch: int, claim: Claim, verdicts: Mapping[Pair, bool] | None = None) -> int:
+        """Put the claim of ``branch`` into a cluster and return the cluster's index."""
+        self._judged.update(verdicts or {})
+        known = self._by_text.get(claim.text)
+        if known is not None:
+            known.branches.append(branch)
+            return known.index
+        form = self._form(claim)
+        matches = [cluster for cluster in self.members if self._same(form, cluster)]
+        if matches:
+            cluster = max(matches, key=lambda match: (len(match.branches), -match.index))
+            cluster.forms.append(form)
+        else:
+            cluster = Cluster(len(self.members), [form])
+            self.members.append(cluster)
+        cluster.branches.append(branch)
+        self._by_text[claim.text] = cluster
+        return cluster.index
+
+    def _form(self, claim: Claim) -> Form:
+        form = self._forms.get(claim.text)
+        if form is None:
+            form = self._forms[claim.text] = read_form(claim.text)
+        return form
+
+    def _cheaply(self, form: Form, cluster: Cluster) -> tuple[Method, bool] | None:
+        """The first wording of the cluster that is the same; else what was said about the representative."""
+        first = compare(form, cluster.forms[0], choices=self._choices)
+        if first is not None and first[1]:
+            return first
+        for member in cluster.forms[1:]:
+            outcome = compare(form, member, choices=self._choices)
+            if outcome is not None and outcome[1]:
+                return outcome
+        return first
+
+    def _pair(self, form: Form, cluster: Cluster) -> Pair | None:
+        other = cluster.forms[0]
+        if form.mathematical or other.mathematical or (form.quantity and other.quantity):
+            costly: Costly = "symbolic"
+            if not all(each.mathematical or each.quantity for each in (form, other)):
+                return None  # a formula and a sentence
+        else:
+            costly = "semantic"
+        return Pair.of(form.text, other.text, costly) if costly in self._costly else None
+
+    def _same(self, form: Form, cluster: Cluster) -> bool:
+        method, same = self._cheaply(form, cluster) or self._judgement(self._pair(form, cluster))
+        self.verdicts.append(Verdict(form.text, cluster.text, method, same))
+        return same
+
+    def _judgement(self, pair: Pair | None) -> tuple[Method, bool]:
+        if pair is None or pair not in self._judged:
+            return "open", False
+        return pair.method, self._judged[pair]
