@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
@@ -37,6 +37,7 @@ from workers.errors import (
     EngineUnavailable,
     Overloaded,
 )
+from workers.simulator_answers import Answer, Answers, sampled, sayer
 from workers.simulator_cache import BLOCK, CHARACTERS, BlockCache, block_hashes, count_tokens, extend, render
 from workers.simulator_faults import Fault, FaultKind, Outage
 
@@ -51,20 +52,6 @@ __all__ = [
     "Simulator",
     "sampled",
 ]
-
-Answer = Callable[[Call, Random], str]
-"""Computes the answer to a call; random numbers only from the generator given, which the seed governs."""
-
-Answers = str | Sequence[str] | Mapping[str, str | Mapping[str, float]] | Answer
-"""What a simulator says.
-
-- a string: always this;
-- a sequence: the first call gets the first, and so on in the order in which calls arrive (a refused call
-  takes none); a call beyond the end is rejected;
-- a mapping: the longest key that occurs in the last message chooses; its value is the answer, or answers
-  with their weights. Where no key occurs the call is rejected;
-- a function.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,60 +131,6 @@ class _Tally:
         self.completion_tokens = self.wasted_tokens = 0
 
 
-def sampled(weights: Mapping[str, float]) -> Answer:
-    """Answers drawn in proportion to ``weights``; at temperature 0 always the heaviest."""
-    texts = list(weights)
-    masses = list(weights.values())
-    if not texts or min(masses) < 0 or not sum(masses) > 0:
-        raise ValueError(f"weights must not be negative and must not all be 0, not {dict(weights)}")
-    mode = max(texts, key=weights.__getitem__)
-
-    def draw(call: Call, rng: Random) -> str:
-        return mode if call.sampling.temperature == 0 else rng.choices(texts, masses)[0]
-
-    return draw
-
-
-_Say = Callable[[Call, Callable[[], Random]], str]
-"""An answer that makes its random generator only where it needs one: seeding costs microseconds."""
-
-
-def _say(answers: Answers) -> _Say:
-    if isinstance(answers, str):
-        return lambda _call, _rng: answers
-    if isinstance(answers, Mapping):
-        return _look_up({key: _say(v if isinstance(v, str) else sampled(v)) for key, v in answers.items()})
-    if isinstance(answers, Sequence):
-        return _read_out(tuple(answers))
-    return lambda call, rng: answers(call, rng())
-
-
-def _look_up(answers: Mapping[str, _Say]) -> _Say:
-    keys = sorted(answers, key=len, reverse=True)
-
-    def say(call: Call, rng: Callable[[], Random]) -> str:
-        messages = call.prompt.messages()
-        content = messages[-1]["content"] if messages else ""
-        for key in keys:
-            if key in content:
-                return answers[key](call, rng)
-        known = ", ".join(map(repr, keys))
-        raise CallRejected(f"no answer for {content[:200]!r}: the last message must hold one of {known}")
-
-    return say
-
-
-def _read_out(script: Sequence[str]) -> _Say:
-    lines = iter(script)
-
-    def say(_call: Call, _rng: Callable[[], Random]) -> str:
-        for line in lines:
-            return line
-        raise CallRejected(f"the script of {len(script)} answers is at its end")
-
-    return say
-
-
 class Simulator:
     """An :class:`~workers.engine.Engine` after a cost model; see the module for what it models.
 
@@ -238,7 +171,7 @@ class Simulator:
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}: give 1 or more, or None for no limit")
         self._name = name
-        self._say = _say(answers)
+        self._say = sayer(answers)
         self._cost = cost or CostModel()
         rate = self._cost.decode_tokens_per_s
         self._instant_decode = not callable(rate) and math.isinf(rate)
@@ -296,7 +229,7 @@ class Simulator:
         self._timers.clear()
         self.kill("it was closed")
 
-    async def generate(self, call: Call) -> AsyncIterator[Chunk]:
+    async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """Stream the answer to ``call`` token by token, or as one chunk where decoding takes no time.
 
         Raises:
