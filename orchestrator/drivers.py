@@ -1,0 +1,293 @@
+"""What is in flight: one asyncio task for each live call or tool, and the inbox where their events arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from orchestrator.errors import Failure
+from orchestrator.messages import assistant, bind, digest, plain
+from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded
+from orchestrator.work import Generation, ToolUse
+from storage.events import EventType
+from workers.calls import Call, Chunk, Completion, FinishReason, Logprob, Usage
+from workers.errors import WorkerError
+
+if TYPE_CHECKING:
+    from orchestrator.executor import Environment, Recorder
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An external event on its way to the executor.
+
+    ``durable`` asks that it is stored before the planner learns of it.
+    """
+
+    type: EventType
+    path: str
+    data: Mapping[str, Any]
+    durable: bool = False
+
+
+class Drivers:
+    """Runs calls and tools, and tells the executor what came of them."""
+
+    def __init__(
+        self, environment: Environment, recorder: Recorder, on_progress: Callable[[str, int], None] | None
+    ) -> None:
+        self._environment = environment
+        self._recorder = recorder
+        self._on_progress = on_progress
+        self._inbox: asyncio.Queue[Arrival] = asyncio.Queue()
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._streamed: dict[str, int] = {}
+        self._tokens = 0
+
+    @asynccontextmanager
+    async def running(self, seconds: float | None) -> AsyncIterator[None]:
+        """Own everything in flight until the run ends; ``seconds`` are left until the deadline."""
+        async with asyncio.TaskGroup() as self._group:
+            timer = (
+                seconds
+                if seconds is None
+                else asyncio.get_running_loop().call_later(seconds, self.limit, "seconds")
+            )
+            try:
+                yield
+            finally:
+                if isinstance(timer, asyncio.TimerHandle):
+                    timer.cancel()
+                for task in self._tasks.values():
+                    task.cancel()
+
+    async def next_arrival(self) -> Arrival:
+        """The next external event, as soon as there is one."""
+        return await self._inbox.get()
+
+    def limit(self, name: str) -> None:
+        """End the run because the bound ``name`` has been reached."""
+        self._inbox.put_nowait(Arrival(EventType.LIMIT_REACHED, "", {"limit": name}))
+
+    def abort(self, path: str) -> int:
+        """Abort a call or tool if it is in flight; returns the completion tokens that it had streamed."""
+        if task := self._tasks.pop(path, None):
+            task.cancel()
+        return self._streamed.pop(path, 0)
+
+    def generate(self, node: Node[Any], work: Generation, *, priority: float) -> None:
+        """Send a call to the engine."""
+        self._launch(node.path, self._generate(node, work, priority))
+
+    def use_tool(self, node: Node[Any], work: ToolUse, *, interrupted: bool) -> None:
+        """Invoke a tool. ``interrupted``: an earlier process has started it, and its result is not known."""
+        self._launch(node.path, self._use_tool(node, work, interrupted))
+
+    def _launch(self, path: str, driver: Coroutine[Any, Any, None]) -> None:
+        assert self._group is not None
+        self._tasks[path] = self._group.create_task(driver)
+
+    def _settle(self, path: str, data: dict[str, Any], *, durable: bool = False) -> None:
+        self._tasks.pop(path, None)
+        self._streamed.pop(path, None)
+        self._inbox.put_nowait(Arrival(EventType.NODE_SETTLED, path, {"external": True, **data}, durable))
+
+    async def _generate(self, node: Node[Any], work: Generation, priority: float) -> None:
+        environment = self._environment
+        received = _Received(node, work)
+        try:
+            call = self._call(work, priority, already=received.text)
+            async with asyncio.timeout(environment.call_seconds):
+                assert environment.engine is not None
+                async for chunk in environment.engine.generate(call):
+                    received.take(chunk)
+                    self._count(node.path, chunk.tokens)
+                    if piece := received.piece():
+                        self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
+            data = received.settlement()
+        except WorkerError as error:
+            data = (
+                _failed(Failure(error.code, str(error), node.path, error.retryable)) | received.measurements()
+            )
+        except TimeoutError:
+            message = f"the call did not end within {environment.call_seconds:g} s"
+            data = (
+                _failed(Failure("engine_timeout", message, node.path, retryable=True))
+                | received.measurements()
+            )
+        except Exception as error:
+            log.exception("engine broke its contract", node=node.path)
+            failure = Failure("engine_error", f"the engine raised {type(error).__name__}: {error}", node.path)
+            data = _failed(failure) | received.measurements()
+        self._settle(node.path, data)
+        if (usage := data.get("usage")) is not None:
+            self._spend(usage["prompt_tokens"])
+
+    def _call(self, work: Generation, priority: float, already: str) -> Call:
+        prompt = work.prompt()
+        family = digest([[segment.role, segment.text] for segment in prompt.segments[:-1]])
+        if already:
+            if not self._environment.capabilities.assistant_prefill:
+                raise StreamInterrupted(
+                    "a stream was interrupted, and the engine cannot continue a given text"
+                )
+            prompt = Generation((*work.messages, assistant(already)), work.sampling).prompt()
+        return Call(
+            prompt=prompt,
+            sampling=work.sampling,
+            schema=None if already else work.schema,
+            role=work.role,
+            priority=priority,
+            family=family,
+            tenant=self._environment.tenant,
+        )
+
+    def _count(self, path: str, tokens: int) -> None:
+        self._streamed[path] = self._streamed.get(path, 0) + tokens
+        if self._on_progress is not None:
+            self._on_progress(path, self._streamed[path])
+        self._spend(tokens)
+
+    def _spend(self, tokens: int) -> None:
+        bound = self._environment.budget.tokens
+        within = bound is None or self._tokens <= bound
+        self._tokens += tokens
+        if bound is not None and within and self._tokens > bound:
+            self.limit("tokens")
+
+    async def _use_tool(self, node: Node[Any], work: ToolUse, interrupted: bool) -> None:
+        started = time.monotonic()
+        durable = False
+        try:
+            tool = work.own or self._environment.toolbox.find(work.name)
+            durable = tool.side_effects
+            if durable and interrupted:
+                raise ToolInterrupted(
+                    f"{work.name} has side effects and was under way when its process ended; it is not repeated"
+                )
+            if durable:
+                await self._recorder.flush()
+            value = await tool.invoke(plain(bind(work.arguments)))
+            data: dict[str, Any] = {"outcome": "succeeded", "value": plain(value)}
+        except WorkerError as error:
+            data = _failed(Failure(error.code, str(error), node.path, error.retryable))
+        except Exception as error:
+            data = _failed(
+                Failure("tool_error", f"{work.name} raised {type(error).__name__}: {error}", node.path)
+            )
+        data["timing"] = {"total": round(time.monotonic() - started, 6)}
+        self._settle(node.path, data, durable=durable)
+
+
+class StreamInterrupted(WorkerError):
+    """A stream was cut off by a crash and cannot be continued."""
+
+    code = "stream_interrupted"
+
+
+class ToolInterrupted(WorkerError):
+    """A tool with side effects may or may not have acted before a crash."""
+
+    code = "tool_interrupted"
+
+
+class _Received:
+    """What has come of a completion so far."""
+
+    def __init__(self, node: Node[Any], work: Generation) -> None:
+        self.text = node.received if isinstance(node, Stream) else ""
+        self._breaks = work.breaks
+        self._handed = len(self.text)
+        self._parts: list[str] = [self.text]
+        self._token_ids: list[int] = []
+        self._logprobs: list[Logprob] = []
+        self._finish: FinishReason | None = None
+        self._usage: Usage | None = None
+        self._tokens = 0
+        self._worker = ""
+        self._started = time.monotonic()
+        self._first: float | None = None
+
+    def take(self, chunk: Chunk) -> None:
+        if self._first is None and chunk.tokens:
+            self._first = time.monotonic() - self._started
+        self._parts.append(chunk.text)
+        self._tokens += chunk.tokens
+        self._token_ids.extend(chunk.token_ids)
+        self._logprobs.extend(chunk.logprobs)
+        self._finish = chunk.finish_reason or self._finish
+        self._usage = chunk.usage or self._usage
+        self._worker = chunk.worker or self._worker
+
+    def piece(self) -> str:
+        """For a stream: the text up to the last break, if it has not been handed on."""
+        if self._breaks is None:
+            return ""
+        text = "".join(self._parts)
+        self._parts = [text]
+        end = len(text) if self._finish else 1 + max(text.rfind(mark) for mark in self._breaks)
+        piece = text[self._handed : end]
+        self._handed = max(end, self._handed)
+        return piece
+
+    def settlement(self) -> dict[str, Any]:
+        if self._finish is None:
+            failure = Failure(
+                "engine_interrupted", "the completion ended without a finish reason", retryable=True
+            )
+            return _failed(failure) | self.measurements()
+        value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
+        if self._token_ids:
+            value["token_ids"] = self._token_ids
+        if self._logprobs:
+            value["logprobs"] = [asdict(logprob) for logprob in self._logprobs]
+        return {"outcome": "succeeded", "value": value, **self.measurements()}
+
+    def measurements(self) -> dict[str, Any]:
+        usage = self._usage or Usage(completion_tokens=self._tokens)
+        timing = {"total": round(time.monotonic() - self._started, 6)}
+        if self._first is not None:
+            timing["first_token"] = round(self._first, 6)
+        counts = {
+            "prompt_tokens": usage.prompt_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "completion_tokens": usage.completion_tokens,
+        }
+        measured: dict[str, Any] = {"usage": counts, "timing": timing}
+        return measured | {"worker": self._worker} if self._worker else measured
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    return {"outcome": "failed", "error": plain(failure)}
+
+
+def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
+    """The outcome that the event of a settled node tells."""
+    match data["outcome"]:
+        case "succeeded" if kind is NodeKind.GENERATE:
+            value = data["value"]
+            return Succeeded(
+                Completion(
+                    text=value["text"],
+                    finish_reason=value["finish_reason"],
+                    usage=Usage(**data.get("usage", {})),
+                    token_ids=tuple(value.get("token_ids", ())),
+                    logprobs=tuple(Logprob(**logprob) for logprob in value.get("logprobs", ())),
+                    worker=data.get("worker", ""),
+                )
+            )
+        case "succeeded":
+            return Succeeded(data["value"])
+        case "failed":
+            return Failed(Failure(**data["error"]))
+        case _:
+            return Cancelled(str(data.get("reason", "")))

@@ -1,0 +1,158 @@
+"""One tree of errors: everything that Anabranch raises at its callers.
+
+Each error has a stable ``code`` for programs, the ``http_status`` under which the API reports it, and says
+whether the same request may succeed later (``retryable``). Errors of workers and storage reach callers as
+:class:`Unavailable`, or as the :class:`Failure` of the node that met them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from storage.errors import StorageError
+from workers.errors import WorkerError
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a node failed, as a value. ``path`` is the node where it began, which may be far upstream."""
+
+    code: str
+    message: str
+    path: str = ""
+    retryable: bool = False
+
+
+class AnabranchError(Exception):
+    """Root of the tree."""
+
+    code: str = "internal"
+    http_status: int = 500
+    retryable: bool = False
+
+
+class InvalidRequest(AnabranchError):
+    """The request cannot be understood or carried out as given; the message says what would be right."""
+
+    code = "invalid_request"
+    http_status = 400
+
+
+class UnknownPlanner(InvalidRequest):
+    """No planner of that name is installed."""
+
+    code = "unknown_planner"
+
+
+class TaskNotFound(AnabranchError):
+    """There is no task with that id."""
+
+    code = "task_not_found"
+    http_status = 404
+
+
+class Conflict(AnabranchError):
+    """The task is not in a state in which this can be done."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class Unavailable(AnabranchError):
+    """An engine, a model or the database could not do its part; ``code`` is that of the cause."""
+
+    code = "unavailable"
+    http_status = 503
+
+    def __init__(self, message: str, *, code: str, http_status: int, retryable: bool) -> None:
+        super().__init__(message)
+        self.code = code
+        self.http_status = http_status
+        self.retryable = retryable
+
+
+class GraphError(AnabranchError):
+    """Nodes that refer to each other in a way that is not a DAG."""
+
+    code = "graph_error"
+    http_status = 422
+
+
+class UnknownReference(GraphError):
+    """A node refers to one that does not exist."""
+
+    code = "unknown_reference"
+
+
+class CycleError(GraphError):
+    """Nodes wait for each other in a circle."""
+
+    code = "cycle"
+
+
+class NodeFailed(AnabranchError):
+    """Raised into a planner that awaits a node which failed."""
+
+    code = "node_failed"
+    http_status = 502
+
+    def __init__(self, path: str, failure: Failure) -> None:
+        super().__init__(f"node {path} failed: {failure.message} ({failure.code})")
+        self.path = path
+        self.failure = failure
+
+
+class NodeCancelled(AnabranchError):
+    """Raised into a planner that awaits a node which was cancelled."""
+
+    code = "node_cancelled"
+    http_status = 409
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"node {path} was cancelled: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class PlannerError(AnabranchError):
+    """A planner broke the contract: it awaited something that is not of its run, or returned no answer."""
+
+    code = "planner_error"
+
+
+class TaskFailed(AnabranchError):
+    """The task ended without an answer; ``code`` is that of the failure that ended it."""
+
+    code = "task_failed"
+    http_status = 502
+
+    def __init__(self, message: str, *, code: str, task_id: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.task_id = task_id
+
+
+class Divergence(AnabranchError):
+    """A run over a journal did something else than the journal says. Names the node and what differs."""
+
+    code = "divergence"
+    http_status = 409
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"node {path or 'root'} diverges from the record: {message}")
+        self.path = path
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of workers and storage into errors of this tree at the front door."""
+    try:
+        yield
+    except (WorkerError, StorageError) as error:
+        if error.code == TaskNotFound.code:
+            raise TaskNotFound(str(error)) from error
+        raise Unavailable(
+            str(error), code=error.code, http_status=error.http_status, retryable=error.retryable
+        ) from error

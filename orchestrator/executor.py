@@ -1,0 +1,562 @@
+"""Event-driven execution of one run.
+
+The executor sends planner code on until every scope waits for something, then takes the next external
+event (from the record while there is one, else from the engines and tools in flight), delivers it, and sends
+on whoever waited for it. Events are delivered one at a time, so the order of the journal is the order that
+planners saw, and a repeated run takes the same decisions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from orchestrator.drivers import Drivers, decode
+from orchestrator.errors import AnabranchError, Divergence, Failure, NodeFailed, PlannerError
+from orchestrator.graph import Graph
+from orchestrator.messages import bind, plain
+from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded, Waitable
+from orchestrator.record import Record
+from orchestrator.run import Run
+from orchestrator.values import Answer, Budget, Spent
+from orchestrator.work import Child, Generation, Merging, ToolUse, Work
+from storage.events import Event, EventType
+from workers.calls import Sampling, Usage
+from workers.engine import Capabilities, Engine
+
+if TYPE_CHECKING:
+    from workers.tools.registry import Toolbox
+
+log = structlog.get_logger()
+
+Body = Callable[[Run], Coroutine[Any, Any, Answer]]
+
+
+class Recorder(Protocol):
+    """Where caused and external events are appended, in order."""
+
+    def append(self, event: Event) -> None:
+        """Take the event; cheap, never blocks. Raises if an earlier one could not be stored."""
+        ...
+
+    async def flush(self) -> None:
+        """Return when everything that was appended is durable."""
+        ...
+
+
+class RunOutcome(StrEnum):
+    """How a run ended."""
+
+    ANSWERED = "answered"
+    LIMITED = "limited"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a run is executed with.
+
+    ``engine`` is None for a strict replay, where nothing may go live. ``symbolic`` says that claims can be
+    compared as mathematics. ``seed`` decides the seeds of all
+    samples. ``call_seconds`` bounds one call to an engine from sending to its last token.
+    """
+
+    engine: Engine | None
+    capabilities: Capabilities
+    toolbox: Toolbox
+    symbolic: bool = False
+    budget: Budget = field(default_factory=Budget)
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+    tenant: str = "default"
+    task_id: str = ""
+    call_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a run. ``limit`` names the bound that ended it; ``failure`` is set when it failed."""
+
+    outcome: RunOutcome
+    answer: Answer | None
+    spent: Spent
+    failure: Failure | None = None
+    limit: str | None = None
+
+
+class Scope:
+    """Planner code that is being executed, and the nodes that it has made."""
+
+    def __init__(self, node: Node[Any], depth: int) -> None:
+        self.node = node
+        self.depth = depth
+        self.coroutine: Coroutine[Any, Any, Any] | None = None
+        self.error: BaseException | None = None
+        self.children: list[Node[Any]] = []
+        self.frontier: dict[str, None] = {}
+        self.before: dict[str, tuple[str, ...]] = {}
+        self.closed = False
+
+    def child_path(self) -> str:
+        """The path of the next node in program order."""
+        return f"{self.node.path}.{len(self.children)}" if self.node.path else str(len(self.children))
+
+    def observe(self, path: str) -> None:
+        """Let what comes next come after ``path``, which itself came after some of what was seen before."""
+        for earlier in self.before.get(path, ()):
+            self.frontier.pop(earlier, None)
+        self.frontier[path] = None
+
+
+class Executor:
+    """Executes one run. Single use.
+
+    With a ``record`` the run is first repeated over it; then it goes live from where the record ends
+    (resume), with events numbered from ``next_seq``, or must end there too (replay, if there is no engine).
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        recorder: Recorder,
+        *,
+        record: Record | None = None,
+        next_seq: int = 0,
+        on_progress: Callable[[str, int], None] | None = None,
+    ) -> None:
+        self.environment = environment
+        self.now = 0.0
+        self._usage = Usage()
+        self._cancelled_tokens = 0
+        self._calls = 0
+        self._recorder = recorder
+        self._record = record or Record()
+        self._resuming = self._record.pending
+        self._seq = next_seq
+        self._graph = Graph()
+        self._nodes: dict[str, Node[Any]] = {}
+        self._works: dict[str, Work] = {}
+        self._scopes: dict[str, Scope] = {}
+        self._startable: deque[Node[Any]] = deque()
+        self._runnable: deque[Scope] = deque()
+        self._held: dict[str, Node[Any]] = {}
+        self._current: Scope | None = None
+        self._in_flight: set[str] = set()
+        self._best: dict[str, Answer] = {}
+        self._limit: str | None = None
+        self._divergence: Divergence | None = None
+        self._drivers = Drivers(environment, recorder, on_progress)
+
+    # -- the run, from start to end ---------------------------------------------------------------
+
+    async def execute(self, body: Body, header: Mapping[str, Any]) -> Result:
+        """Run ``body`` to its end. ``header`` describes the run in the journal's first event.
+
+        Raises:
+            Divergence: the run did something else than its record, or would have to go live in a replay.
+        """
+        started = self._emit(EventType.RUN_STARTED, "", dict(header))
+        self.now = started.at
+        root = self._open_root(body)
+        try:
+            async with self._drivers.running(self._deadline(started.at)):
+                self._advance()
+                while root.outcome is None and self._limit is None:
+                    self._deliver(await self._next_event())
+                    self._advance()
+                result = self._close(root)
+        finally:
+            for scope in self._scopes.values():
+                self._shut(scope)
+        if self._record.pending:
+            raise Divergence("", "the run has ended, the record goes on")
+        return result
+
+    def _open_root(self, body: Body) -> Node[Answer]:
+        root: Node[Answer] = Node(self, "", NodeKind.SPAWN, "root")
+        scope = Scope(root, depth=0)
+        scope.coroutine = body(Run(self, scope))
+        self._nodes[""] = root
+        self._scopes[""] = scope
+        self._runnable.append(scope)
+        return root
+
+    def _deadline(self, started_at: float) -> float | None:
+        seconds = self.environment.budget.seconds
+        return None if seconds is None else max(0.0, started_at + seconds - time.time())
+
+    def _advance(self) -> None:
+        """Start what is ready and send on every scope that can go on."""
+        while (self._startable or self._runnable) and self._limit is None:
+            if self._startable:
+                self._start(self._startable.popleft())
+            else:
+                self._step(self._runnable.popleft())
+            if self._divergence is not None:  # planner code may have caught it
+                raise self._divergence
+
+    async def _next_event(self) -> Event:
+        if self._record.pending:
+            return self._record.external()
+        if self.environment.engine is None:
+            raise Divergence("", "the record has ended, the run has not")
+        for node in list(self._held.values()):
+            self._go_live(node)
+        self._held.clear()
+        while True:
+            arrival = await self._drivers.next_arrival()
+            node = self._nodes[arrival.path]
+            if node.outcome is not None:
+                continue  # a call that ended while it was being cancelled has lost its say
+            event = self._emit(arrival.type, arrival.path, arrival.data)
+            if arrival.durable:
+                await self._recorder.flush()
+            return event
+
+    def _close(self, root: Node[Answer]) -> Result:
+        """Cancel what is left, and write the last event."""
+        outcome = root.outcome
+        limit = self._limit if outcome is None else None
+        for child in self._shut(self._scopes[""]):
+            self._settle_caused(child, Cancelled(f"the run reached its limit: {limit}"))
+        answer = failure = None
+        match outcome:
+            case Succeeded(Answer() as value):
+                ended, answer = RunOutcome.ANSWERED, value
+            case Failed(reason):
+                ended, failure = RunOutcome.FAILED, reason
+            case _:
+                answer = self._best_so_far()
+                ended = RunOutcome.CANCELLED if limit == "cancelled" else RunOutcome.LIMITED
+                if answer is None and ended is RunOutcome.LIMITED:
+                    failure = Failure(
+                        "budget_exhausted", f"the run reached its limit of {limit} without an answer"
+                    )
+        data = {"outcome": ended.value, "answer": plain(answer), "limit": limit, "error": plain(failure)}
+        self._emit(
+            EventType.RUN_FINISHED, "", {key: value for key, value in data.items() if value is not None}
+        )
+        return Result(ended, answer, self.spent, failure, limit)
+
+    def _best_so_far(self) -> Answer | None:
+        shallowest = min((path.count(".") + bool(path) for path in self._best), default=0)
+        candidates = [
+            answer for path, answer in self._best.items() if path.count(".") + bool(path) == shallowest
+        ]
+        return candidates[-1] if candidates else None
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def _emit(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
+        """Confirm the event against the record, or append it to the journal."""
+        if self._record.pending:
+            try:
+                return self._record.confirm(kind, path, data)
+            except Divergence as error:
+                self._divergence = error
+                raise
+        if self._resuming:
+            self._resuming = False
+            self._append(EventType.RUN_RESUMED, "", {})
+        return self._append(kind, path, data)
+
+    def _append(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
+        event = Event(self._seq, kind, path, time.time(), data)
+        self._recorder.append(event)
+        self._seq += 1
+        return event
+
+    def _deliver(self, event: Event) -> None:
+        """Take in what came from outside."""
+        self.now = event.at
+        if event.type is EventType.LIMIT_REACHED:
+            self._limit = str(event.data["limit"])
+            return
+        node = self._nodes.get(event.path)
+        if node is None or node.outcome is not None:
+            raise Divergence(event.path, f"the record has {event.type} for a node that is not in flight")
+        if event.type is EventType.NODE_CHUNK and isinstance(node, Stream):
+            node.received += event.data["text"]
+            self._wake(node.chunk)
+            return
+        self._account(node, event)
+        for consequence in self._settle(node, decode(node.kind, event.data)):
+            self._settle_caused(*consequence)
+
+    def _account(self, node: Node[Any], event: Event) -> None:
+        if usage := event.data.get("usage"):
+            node.usage = Usage(**usage)
+            self._usage += node.usage
+            if event.data["outcome"] == "cancelled":
+                self._cancelled_tokens += node.usage.completion_tokens
+
+    # -- nodes ------------------------------------------------------------------------------------
+
+    def add(self, scope: Scope, node: Node[Any], work: Work) -> None:
+        """Put a new node of ``scope`` into the graph, and start it if its inputs are there."""
+        if scope.closed:
+            raise PlannerError(f"scope {scope.node.path or 'root'} has ended; it can add no {node.kind}")
+        inputs = {source.path: source for source in work.inputs()}
+        for source in inputs.values():
+            if self._nodes.get(source.path) is not source:
+                raise PlannerError(
+                    f"node {source.path} belongs to another run; it cannot be an input of {node.path}"
+                )
+        settled = [path for path, source in inputs.items() if source.outcome is not None]
+        cost = float(work.sampling.max_tokens) if isinstance(work, Generation) else 1.0
+        ready = self._graph.add(node.path, inputs, settled=settled, cost=cost)
+        scope.children.append(node)
+        self._nodes[node.path] = node
+        self._works[node.path] = work
+        data: dict[str, Any] = {"kind": node.kind.value, "label": node.label}
+        if inputs:
+            data["inputs"] = list(inputs)
+        if scope.frontier:
+            scope.before[node.path] = tuple(scope.frontier)
+            data["after"] = list(scope.frontier)
+        lost = next(
+            (source for source in inputs.values() if isinstance(source.outcome, Failed | Cancelled)), None
+        )
+        if ready and lost is None:
+            self._start(node, data)
+            return
+        self._emit(EventType.NODE_ADDED, node.path, data)
+        if lost is not None:
+            self._settle_caused(node, _inherited(lost))
+
+    def _start(self, node: Node[Any], added: dict[str, Any] | None = None) -> None:
+        """Begin the work of a node whose inputs are there.
+
+        ``added`` is the event of a node that starts as soon as it is added; it tells both in one.
+        """
+        if node.outcome is not None:
+            return
+        work = self._works[node.path]
+        kind, data = (EventType.NODE_STARTED, {}) if added is None else (EventType.NODE_ADDED, added)
+        if isinstance(work, Generation):
+            data["request"] = work.request(work.prompt())
+            self._calls += 1
+        elif isinstance(work, ToolUse):
+            data["request"] = work.request(plain(bind(work.arguments)))
+        self._emit(kind, node.path, data)
+        if isinstance(work, Merging):
+            self._settle_caused(node, _merged(work, node.path))
+        elif isinstance(work, Child):
+            self._open_scope(node, work)
+        else:
+            self._begin(node)
+
+    def _begin(self, node: Node[Any]) -> None:
+        """Send a call or tool on its way, within the budget."""
+        self._in_flight.add(node.path)
+        budget = self.environment.budget
+        if budget.calls is not None and self._calls > budget.calls:
+            self._limit = "calls"
+        elif budget.width is not None and len(self._in_flight) > budget.width:
+            self._limit = "width"
+        elif self._record.pending:
+            self._held[node.path] = node
+        else:
+            self._go_live(node)
+
+    def _go_live(self, node: Node[Any]) -> None:
+        if self.environment.engine is None:
+            self._divergence = Divergence(
+                node.path, "the record has no result for it, and a replay makes no calls"
+            )
+            raise self._divergence
+        work = self._works[node.path]
+        if isinstance(work, Generation):
+            self._drivers.generate(node, work, priority=self._graph.upward_rank(node.path))
+        elif isinstance(work, ToolUse):
+            self._drivers.use_tool(node, work, interrupted=node.path in self._held)
+
+    def cancel(self, node: Node[Any], reason: str) -> None:
+        """Cancel ``node``, what needs it, and what only it needed."""
+        self._settle_caused(node, Cancelled(reason))
+
+    def _settle_caused(self, node: Node[Any], outcome: Outcome[Any]) -> None:
+        """Settle a node, and all that follows from it, because of what the run itself did."""
+        pending: deque[tuple[Node[Any], Outcome[Any]]] = deque([(node, outcome)])
+        while pending:
+            node, outcome = pending.popleft()
+            if node.outcome is not None:
+                continue
+            match outcome:
+                case Succeeded(value):
+                    data: dict[str, Any] = {"outcome": "succeeded", "value": plain(value)}
+                case Failed(failure):
+                    data = {"outcome": "failed", "error": plain(failure)}
+                case Cancelled(reason):
+                    data = {"outcome": "cancelled", "reason": reason}
+                    if tokens := self._drivers.abort(node.path):
+                        data["usage"] = {"completion_tokens": tokens}
+            self._account(node, self._emit(EventType.NODE_SETTLED, node.path, data))
+            pending.extend(self._settle(node, outcome))
+
+    def _settle(self, node: Node[Any], outcome: Outcome[Any]) -> Iterable[tuple[Node[Any], Outcome[Any]]]:
+        """Give the node its outcome, once, and tell whoever awaits it; returns what follows for others."""
+        node.outcome = outcome
+        self._in_flight.discard(node.path)
+        self._held.pop(node.path, None)
+        self._wake(node)
+        if isinstance(node, Stream):
+            self._wake(node.chunk)
+        for arrivals in node.arrivals:
+            arrivals.arrived(node)
+            if arrivals.ready():
+                self._wake(arrivals)
+        ready = [self._nodes[path] for path in self._graph.settle(node.path)]
+        if isinstance(outcome, Succeeded):
+            self._startable.extend(ready)
+            return ()
+        needy = [self._nodes[path] for path in self._graph.dependents(node.path)]
+        lost = [(dependent, _inherited(node)) for dependent in needy]
+        if isinstance(outcome, Cancelled):
+            if (scope := self._scopes.get(node.path)) is not None:
+                lost += [(child, Cancelled("its scope was cancelled")) for child in self._shut(scope)]
+            lost += [(source, Cancelled(f"only {node.path} needed it")) for source in self._orphans(node)]
+        return lost
+
+    def _orphans(self, node: Node[Any]) -> list[Node[Any]]:
+        """The inputs of a cancelled node that nobody else needs or waits for."""
+        sources = [self._nodes[path] for path in self._graph.inputs(node.path)]
+        return [
+            source
+            for source in sources
+            if source.outcome is None
+            and not source.waiters
+            and not source.arrivals
+            and all(self._nodes[path].outcome is not None for path in self._graph.dependents(source.path))
+        ]
+
+    # -- scopes -----------------------------------------------------------------------------------
+
+    def _open_scope(self, node: Node[Any], work: Child) -> None:
+        scope = Scope(node, self._scopes[node.path.rpartition(".")[0]].depth + 1)
+        if self.environment.budget.depth is not None and scope.depth > self.environment.budget.depth:
+            self._limit = "depth"
+            return
+        scope.coroutine = work.open(Run(self, scope))
+        self._scopes[node.path] = scope
+        self._runnable.append(scope)
+
+    def _step(self, scope: Scope) -> None:
+        """Send planner code on until it waits for something or ends."""
+        if scope.closed:
+            return
+        assert scope.coroutine is not None
+        self._current = scope
+        error, scope.error = scope.error, None
+        try:
+            waited = scope.coroutine.send(None) if error is None else scope.coroutine.throw(error)
+        except StopIteration as end:
+            self._end_scope(scope, _returned(scope, end.value))
+        except Divergence:
+            raise
+        except Exception as failure:
+            self._end_scope(scope, Failed(_failure_of(failure, scope.node.path)))
+        else:
+            self._suspend(scope, waited)
+        finally:
+            self._current = None
+
+    def _suspend(self, scope: Scope, waited: object) -> None:
+        """Let a scope wait for what its code awaited."""
+        if scope.closed:  # it cancelled itself, through an ancestor
+            assert scope.coroutine is not None
+            scope.coroutine.close()
+        elif isinstance(waited, Waitable):
+            waited.waiters.append(scope)
+        else:
+            scope.error = PlannerError(
+                f"planner code awaited {type(waited).__name__}, which is not of its run; "
+                "use a tool for I/O, run.spawn for concurrency and the run's own verbs for the rest"
+            )
+            self._runnable.append(scope)
+
+    def _end_scope(self, scope: Scope, outcome: Outcome[Any]) -> None:
+        """End a scope; what it left open is cancelled first."""
+        if scope.closed:
+            return
+        for child in self._shut(scope):
+            self._settle_caused(child, Cancelled("its scope has ended"))
+        if scope.node.path:
+            self._settle_caused(scope.node, outcome)
+        else:
+            scope.node.outcome = outcome
+
+    def _shut(self, scope: Scope) -> list[Node[Any]]:
+        """Take no more nodes from a scope, drop its code, and return the nodes that it left open."""
+        scope.closed = True
+        if scope.coroutine is not None and scope is not self._current:
+            scope.coroutine.close()
+        return [child for child in scope.children if child.outcome is None]
+
+    def _wake(self, waitable: Waitable) -> None:
+        self._runnable.extend(waitable.waiters)
+        waitable.waiters.clear()
+
+    # -- what the run's verbs need ----------------------------------------------------------------
+
+    @property
+    def spent(self) -> Spent:
+        """What the run has used so far."""
+        return Spent(self._usage, self._cancelled_tokens, self._calls)
+
+    def observed(self, node: Node[Any]) -> None:
+        """Note that the current scope has seen the result of ``node``: what it adds next comes after it."""
+        if self._current is not None:
+            self._current.observe(node.path)
+
+    def decide(self, scope: Scope, by: str, verdict: str, saw: Mapping[str, Any]) -> None:
+        """Write down a decision."""
+        self._emit(EventType.DECISION, scope.node.path, {"by": by, "verdict": verdict, "saw": plain(saw)})
+
+    def propose(self, scope: Scope, answer: Answer) -> None:
+        """Keep the best answer that a scope has so far."""
+        self._best.pop(scope.node.path, None)
+        self._best[scope.node.path] = answer
+
+    def interrupt(self, limit: str) -> None:
+        """End the run from outside, as when a user cancels it."""
+        self._drivers.limit(limit)
+
+
+def _inherited(source: Node[Any]) -> Outcome[Any]:
+    """What becomes of a node whose input has no value."""
+    if isinstance(source.outcome, Failed):
+        return source.outcome
+    return Cancelled(f"its input {source.path} was cancelled")
+
+
+def _merged(work: Merging, path: str) -> Outcome[Any]:
+    try:
+        return Succeeded(work.apply())
+    except Exception as error:
+        return Failed(_failure_of(error, path))
+
+
+def _returned(scope: Scope, value: object) -> Outcome[Any]:
+    if scope.node.path or isinstance(value, Answer):
+        return Succeeded(value)
+    message = f"the planner returned {type(value).__name__}; it must return an Answer"
+    return Failed(Failure(PlannerError.code, message))
+
+
+def _failure_of(error: Exception, path: str) -> Failure:
+    match error:
+        case NodeFailed():
+            return error.failure
+        case AnabranchError():
+            return Failure(error.code, str(error), path, error.retryable)
+        case _:
+            log.error("planner code raised", node=path, exc_info=error)
+            return Failure(PlannerError.code, f"planner code raised {type(error).__name__}: {error}", path)

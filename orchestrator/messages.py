@@ -1,0 +1,126 @@
+"""Prompts as planners write them: messages whose parts may be the results of other nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from orchestrator.nodes import Node
+from workers.calls import Completion, Prompt, Role, Segment
+
+Part = str | Node[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a prompt. Its parts go from stable to volatile: what siblings share comes first."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+
+Draft = str | Prompt | Sequence[Message]
+
+
+def system(*parts: Part) -> Message:
+    """A system message."""
+    return Message("system", parts)
+
+
+def user(*parts: Part) -> Message:
+    """A user message."""
+    return Message("user", parts)
+
+
+def assistant(*parts: Part) -> Message:
+    """An assistant message; as the last of a prompt, text that the completion continues."""
+    return Message("assistant", parts)
+
+
+def messages_of(draft: Draft) -> tuple[Message, ...]:
+    """The messages of a prompt; a plain string is one user message."""
+    if isinstance(draft, str):
+        return (user(draft),)
+    if isinstance(draft, Prompt):
+        return tuple(Message(segment.role, (segment.text,)) for segment in draft.segments)
+    return tuple(draft)
+
+
+def render(messages: Sequence[Message]) -> Prompt:
+    """The prompt with the results of settled nodes in the places of their handles."""
+    return Prompt(
+        tuple(
+            Segment(message.role, part if isinstance(part, str) else text_of(part.value))
+            for message in messages
+            for part in message.parts
+        )
+    )
+
+
+def text_of(value: object) -> str:
+    """How a result reads inside a prompt: text as it is, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Completion):
+        return value.text
+    text = getattr(value, "text", None)
+    return text if isinstance(text, str) else canonical(plain(value))
+
+
+def nodes_in(value: object) -> Iterator[Node[Any]]:
+    """The handles anywhere inside an argument, in order."""
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, Message):
+        yield from nodes_in(value.parts)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from nodes_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from nodes_in(item)
+
+
+def bind(value: Any) -> Any:
+    """The same argument with the values of settled nodes in the places of their handles."""
+    if isinstance(value, Node):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: bind(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [bind(item) for item in value]
+    if type(value) is tuple:
+        return tuple(bind(item) for item in value)
+    return value
+
+
+def plain(value: object) -> Any:
+    """A value as JSON knows it, for the journal and for tools; what has no JSON form becomes its type's name."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Completion):
+        return value.text
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return f"<{type(value).__name__}>"
+
+
+def canonical(value: object) -> str:
+    """JSON with one spelling for each value: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: object) -> str:
+    """128 bits over the canonical JSON of ``value``, as 32 hexadecimal digits."""
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]

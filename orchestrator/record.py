@@ -1,0 +1,98 @@
+"""A journal read again: what a run over it must do, and what it is told from outside.
+
+Resume, replay and fork rest on one property: a planner is deterministic but for what the executor tells it.
+Repeating it over its journal produces the caused events again, each compared with the recorded one, and
+takes the external events from the record in their recorded order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchestrator.errors import Divergence
+from orchestrator.messages import canonical
+from storage.events import Event, EventType
+
+MEASURED = frozenset({"usage", "timing", "worker", "versions"})
+"""Keys of event data that are measurements: recorded, but free to differ when a run is repeated."""
+
+MARKERS = frozenset({EventType.RUN_RESUMED})
+
+
+def is_external(event: Event) -> bool:
+    """Whether a replay must be told of the event, because the planner cannot cause it."""
+    match event.type:
+        case EventType.NODE_CHUNK | EventType.LIMIT_REACHED:
+            return True
+        case EventType.NODE_SETTLED:
+            return bool(event.data.get("external"))
+        case _:
+            return False
+
+
+class Record:
+    """A cursor over the recorded events of a task."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._events = (event for event in events if event.type not in MARKERS)
+        self._next = next(self._events, None)
+
+    @property
+    def pending(self) -> bool:
+        """Whether recorded events are left."""
+        return self._next is not None
+
+    def confirm(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
+        """Compare what the run is doing with the next recorded event, and move on.
+
+        Raises:
+            Divergence: the record says something else; the message shows both.
+        """
+        expected = self._peek()
+        if (expected.type, expected.path) != (kind, path):
+            raise Divergence(
+                path,
+                f"the run does {kind} here, the record has {expected.type} of node {expected.path or 'root'}",
+            )
+        if difference := _difference(expected.data, data):
+            raise Divergence(path, f"{kind} differs: {difference}")
+        return self._take()
+
+    def external(self) -> Event:
+        """The external event that the run waits for.
+
+        Raises:
+            Divergence: the run waits, but the record says that it went on by itself.
+        """
+        event = self._peek()
+        if not is_external(event):
+            raise Divergence(event.path, f"the run waits here, the record goes on with {event.type}")
+        return self._take()
+
+    def _peek(self) -> Event:
+        if self._next is None:
+            raise Divergence("", "the record has ended, the run has not")
+        return self._next
+
+    def _take(self) -> Event:
+        event = self._peek()
+        self._next = next(self._events, None)
+        return event
+
+
+def _difference(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> str:
+    """What differs between two event payloads, for people; empty if nothing that counts does."""
+    lines = []
+    for key in dict.fromkeys([*expected, *actual]):
+        if key in MEASURED:
+            continue
+        before, now = expected.get(key), actual.get(key)
+        if before != now and canonical(before) != canonical(now):
+            lines.append(f"{key}: recorded {_short(before)}, now {_short(now)}")
+    return "; ".join(lines)
+
+
+def _short(value: object) -> str:
+    text = canonical(value)
+    return text if len(text) <= 400 else f"{text[:400]}…"

@@ -1,0 +1,66 @@
+"""What goes into a run and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from workers.calls import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. ``context`` is material to answer from; ``choices`` make it a multiple-choice question."""
+
+    text: str
+    context: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Completions that mean the same: a representative claim and how many branches support it."""
+
+    claim: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a planner returns.
+
+    ``claim`` is the short answer that was extracted from ``text``. ``confidence`` is in [0, 1], ``entropy``
+    is the discrete semantic entropy over the clusters in nats; both are None where no branches were compared.
+    """
+
+    text: str
+    claim: str | None = None
+    confidence: float | None = None
+    entropy: float | None = None
+    clusters: tuple[Cluster, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bounds of a run; None means unbounded. Reaching one ends the run with the best answer so far.
+
+    ``tokens`` counts prompt and completion tokens of all calls, ``calls`` the calls started, ``depth`` the
+    nesting of scopes, ``width`` the generations and tools in flight at one time, ``seconds`` wall time.
+    """
+
+    tokens: int | None = None
+    calls: int | None = 10_000
+    depth: int | None = 16
+    width: int | None = 1_024
+    seconds: float | None = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run has used. ``cancelled_tokens`` are completion tokens of calls that were cancelled."""
+
+    usage: Usage = field(default_factory=Usage)
+    cancelled_tokens: int = 0
+    calls: int = 0

@@ -1,0 +1,110 @@
+"""What a node does once its inputs are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.messages import Message, bind, digest, nodes_in, render
+from orchestrator.nodes import Node
+from workers.calls import Prompt, Sampling
+
+if TYPE_CHECKING:
+    from orchestrator.run import Run
+    from workers.tools.registry import Tool
+
+_DEFAULT_SAMPLING = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Ask an engine for a completion."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    schema: Mapping[str, Any] | None = None
+    role: str = "branch"
+    breaks: str | None = None
+    """For streams: the characters after which text is handed to the planner."""
+
+    def inputs(self) -> Iterator[Node[Any]]:
+        """The nodes whose text the prompt contains."""
+        return nodes_in(self.messages)
+
+    def request(self, prompt: Prompt) -> dict[str, Any]:
+        """What is asked, for the journal, with its content key. The seed is recorded but not part of the key."""
+        sampling = {
+            field.name: value
+            for field in fields(Sampling)
+            if (value := getattr(self.sampling, field.name)) != getattr(_DEFAULT_SAMPLING, field.name)
+        }
+        asked: dict[str, Any] = {
+            "prompt": [[segment.role, segment.text] for segment in prompt.segments],
+            "sampling": {name: value for name, value in sampling.items() if name != "seed"},
+        }
+        if self.schema is not None:
+            asked["schema"] = self.schema
+        if self.role != "branch":
+            asked["role"] = self.role
+        key = digest(asked)
+        return {"key": key, "seed": self.sampling.seed, **asked}
+
+    def prompt(self) -> Prompt:
+        """The prompt, with the results of its inputs."""
+        return render(self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """Call a tool by name."""
+
+    name: str
+    arguments: Mapping[str, Any] | Sequence[Any]
+    own: Tool | None = None
+    """Set where planner code brings the tool itself."""
+
+    def inputs(self) -> Iterator[Node[Any]]:
+        """The nodes whose values the arguments contain."""
+        return nodes_in(self.arguments)
+
+    def request(self, arguments: object) -> dict[str, Any]:
+        """What is asked, for the journal, with its content key."""
+        asked = {"tool": self.name, "arguments": arguments}
+        return {"key": digest(asked), **asked}
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """Apply a pure function to values."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    def inputs(self) -> Iterator[Node[Any]]:
+        """The nodes whose values are merged."""
+        return nodes_in(self.arguments)
+
+    def apply(self) -> Any:
+        """The merged value; raises whatever the function raises."""
+        return self.function(*bind(self.arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Run planner code in a scope of its own."""
+
+    function: Callable[..., Coroutine[Any, Any, Any]]
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+
+    def inputs(self) -> Iterator[Node[Any]]:
+        """The nodes whose values the function is called with."""
+        return nodes_in((self.arguments, self.keywords))
+
+    def open(self, run: Run) -> Coroutine[Any, Any, Any]:
+        """The coroutine of the child, not yet started."""
+        return self.function(run, *bind(self.arguments), **bind(self.keywords))
+
+
+Work = Generation | ToolUse | Merging | Child
