@@ -21,6 +21,12 @@ class StorageUnavailable(StorageError):
     retryable = True
 
 
+class SchemaMismatch(StorageError):
+    """The database was written by another version of the schema; the message says how to migrate."""
+
+    code = "schema_mismatch"
+
+
 class TaskNotFound(StorageError):
     """There is no task with that id."""
 
@@ -35,6 +41,13 @@ class IllegalTransition(StorageError):
     http_status = 409
 
 
+class IdempotencyConflict(StorageError):
+    """The idempotency key belongs to a task that asked for something else."""
+
+    code = "idempotency_conflict"
+    http_status = 409
+
+
 class LeaseLost(StorageError):
     """Another process has taken the task over; this one may write nothing more for it."""
 
@@ -42,7 +55,22 @@ class LeaseLost(StorageError):
     http_status = 409
 
 
-class SchemaMismatch(StorageError):
-    """The database was written by another version of the schema; the message says how to migrate."""
+class JournalConflict(StorageError):
+    """An event contradicts the journal: its number is taken or skipped, or a node settles a second time."""
 
-    code = "schema_mismatch"
+    code = "journal_conflict"
+    http_status = 409
+
+
+class NotStorable(StorageError):
+    """A value is not JSON: an object of another type, a NaN, or a structure that contains itself."""
+
+    code = "not_storable"
+    http_status = 422
+
+
+class ArchiveError(StorageError):
+    """A trace file is not what its header promises; the message names the line."""
+
+    code = "archive_error"
+    http_status = 422

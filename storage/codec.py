@@ -1,0 +1,120 @@
+"""Event data to and from the text of a column; long strings are addressed by their content.
+
+A string longer than ``INLINE`` characters becomes ``{"$text": hash}`` and is stored once for all events of
+all tasks. A key of the caller's that looks like the mark gets one more ``$``, so that every JSON value
+comes back as it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from storage.errors import NotStorable
+
+INLINE = 200
+"""Strings up to this many characters stay where they are: a reference costs about as much."""
+
+Redact = Callable[[str], str]
+"""Applied to every string (not to keys) before it is stored."""
+
+_MARK = '$text"'
+_REFERENCE = re.compile(r'"\$text":"([\w-]{24})"')
+_NO_TEXTS: Mapping[str, str] = {}
+
+_readable = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
+_ascii = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":")).encode
+
+
+def dumps(value: Any) -> str:
+    """JSON without blanks that every database takes: no NUL, and no half of a surrogate pair.
+
+    Raises:
+        NotStorable: ``value`` is not JSON.
+    """
+    try:
+        text = _readable(value)
+        if not text.isascii() and not _encodable(text):
+            text = _ascii(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotStorable(f"a value cannot be stored as JSON: {error}") from error
+    return text
+
+
+def pack(data: Any) -> tuple[str, Mapping[str, str]]:
+    """``data`` as JSON with references, and the texts that they stand for, by hash."""
+    text = dumps(data)
+    if len(text) <= INLINE and _MARK not in text:
+        return text, _NO_TEXTS
+    texts: dict[str, str] = {}
+    return dumps(_outline(data, texts)), texts
+
+
+def unpack(text: str, texts: Mapping[str, str]) -> Any:
+    """What :func:`pack` was given. ``texts`` has at least those of :func:`references`."""
+    if _MARK not in text:
+        return json.loads(text)
+
+    def restore(members: dict[str, Any]) -> Any:
+        if len(members) == 1 and "$text" in members:
+            return texts[members["$text"]]
+        return {(key[1:] if _is_mark(key) else key): value for key, value in members.items()}
+
+    return json.loads(text, object_hook=restore)
+
+
+def references(text: str) -> list[str]:
+    """The hashes of the texts that packed data refers to."""
+    return _REFERENCE.findall(text) if _MARK in text else []
+
+
+def redacted(value: Any, redact: Redact) -> Any:
+    """A copy of the JSON ``value`` with every string passed through ``redact``."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: redacted(item, redact) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item, redact) for item in value]
+    return value
+
+
+def address(text: bytes) -> str:
+    """The content address: 144 bits of BLAKE2b in 24 characters."""
+    return base64.urlsafe_b64encode(hashlib.blake2b(text, digest_size=18).digest()).decode()
+
+
+def _outline(value: Any, texts: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        # A text with a NUL, or one that is not UTF-8, cannot be a row on PostgreSQL; as JSON it can.
+        if len(value) <= INLINE or "\0" in value or not _encodable(value):
+            return value
+        key = address(value.encode())
+        texts[key] = value
+        return {"$text": key}
+    if isinstance(value, dict):
+        return {
+            (f"${key}" if isinstance(key, str) and _is_mark(key) else key): _outline(item, texts)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_outline(item, texts) for item in value]
+    return value
+
+
+def _is_mark(key: str) -> bool:
+    return key.startswith("$") and key.lstrip("$") == "text"
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

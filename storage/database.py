@@ -1,0 +1,277 @@
+"""A database as one thing that runs transactions, whichever server or file is behind it.
+
+A transaction is a synchronous function of an open connection, so that every statement is written once. On
+SQLite it runs in a thread of its own (one hop a transaction, not one a statement); on PostgreSQL it runs on
+the event loop through SQLAlchemy's bridge to asyncpg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+    type_coerce,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from typing_extensions import override
+
+from storage.errors import StorageError, StorageUnavailable
+from storage.migrations import migrate
+
+T = TypeVar("T")
+Body = Callable[[Connection], T]
+
+BUSY_SECONDS = 30.0
+"""How long a SQLite transaction waits for another process's."""
+
+RECONNECT_SECONDS = 60.0
+"""How long a PostgreSQL transaction is tried again while the server cannot be reached."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_MIGRATION_LOCK = 0x616E6162  # any number that all our processes agree on
+
+
+class Database(ABC):
+    """Runs transactions. Safe for concurrent use from one event loop."""
+
+    @abstractmethod
+    async def write(self, body: Body[T]) -> T:
+        """Run ``body`` in a transaction and commit it.
+
+        Where a connection can break, ``body`` may run again after a commit whose outcome nobody knows, so
+        it must have the same effect twice as once.
+
+        Raises:
+            StorageUnavailable: the database cannot be reached, or not written to.
+            sqlalchemy.exc.IntegrityError: a constraint forbids it.
+        """
+
+    @abstractmethod
+    async def read(self, body: Body[T]) -> T:
+        """Run ``body`` in a transaction that writes nothing. Raises as :meth:`write`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+async def open_database(url: str | None) -> Database:
+    """Connect to ``url`` and bring its schema up to date. None: a file in the user's data directory.
+
+    Raises:
+        StorageError: the URL is not one of a supported database.
+        StorageUnavailable: the database cannot be opened or reached.
+        SchemaMismatch: a newer version of the code has written it.
+    """
+    if url is None:
+        url = f"sqlite:///{Path(platformdirs.user_data_dir('anabranch'), 'anabranch.db')}"
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError) as error:
+        raise StorageError(
+            f"{url!r} is no database URL; it should look like sqlite:///path or postgresql://user@host/name"
+        ) from error
+    if backend == "sqlite":
+        return await SqliteDatabase.open(parsed)
+    if backend in ("postgresql", "postgres"):
+        return await PostgresDatabase.open(parsed)
+    raise StorageError(f"databases of kind {backend!r} are not supported; use sqlite or postgresql")
+
+
+def clock(connection: Connection) -> ColumnElement[float]:
+    """Now, in seconds since the epoch: of the server on PostgreSQL, so that skewed hosts agree on leases;
+    of the host on SQLite, whose file all processes share."""
+    if connection.dialect.name == "postgresql":
+        return type_coerce(func.extract("epoch", func.clock_timestamp()).cast(Double), Double)
+    return literal(time.time(), Double)
+
+
+class SqliteDatabase(Database):
+    """A SQLite file in WAL mode: one thread and connection that writes, a few that read beside it.
+
+    ``synchronous=FULL``: what is committed survives a power cut too. Group commit makes it cheap, since one
+    sync to disk serves all events of all tasks that arrived meanwhile.
+    """
+
+    READERS = 2
+
+    def __init__(self, url: URL) -> None:
+        self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", size=1)
+        self._reader = _sqlite_engine(url, begin="BEGIN", size=self.READERS)
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="anabranch-sqlite-write")
+        self._read_threads = ThreadPoolExecutor(self.READERS, thread_name_prefix="anabranch-sqlite-read")
+
+    @classmethod
+    async def open(cls, url: URL) -> SqliteDatabase:
+        """Open or make the file, and its directory too."""
+        if not url.database or url.database == ":memory:":
+            raise StorageError(
+                "a SQLite URL must name a file (sqlite:///path); the URL 'memory' keeps nothing"
+            )
+        path = await asyncio.to_thread(lambda name: Path(name).expanduser().absolute(), url.database)
+        database = cls(URL.create("sqlite", database=str(path), query=url.query))
+        try:
+            await database._in_thread(database._write_thread, lambda: database._prepare(path))
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    def _prepare(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnavailable(f"the directory of {path} cannot be made: {error}") from error
+        # Rebuilding a table drops it, and with foreign keys on that would delete what points to it.
+        engine = _sqlite_engine(self._writer.url, begin="BEGIN IMMEDIATE", size=1, foreign_keys=False)
+        try:
+            with engine.begin() as connection:
+                migrate(connection)
+        finally:
+            engine.dispose()
+
+    @override
+    async def write(self, body: Body[T]) -> T:
+        return await self._in_thread(self._write_thread, lambda: _transaction(self._writer, body))
+
+    @override
+    async def read(self, body: Body[T]) -> T:
+        return await self._in_thread(self._read_threads, lambda: _transaction(self._reader, body))
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, work)
+        except DBAPIError as error:
+            raise _translated(error, str(self._writer.url.database)) from error
+
+    @override
+    async def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        for engine, threads in ((self._reader, self._read_threads), (self._writer, self._write_thread)):
+            await loop.run_in_executor(threads, engine.dispose)
+            threads.shutdown(wait=False)
+
+
+def _transaction(engine: Engine, body: Body[T]) -> T:
+    with engine.begin() as connection:
+        return body(connection)
+
+
+def _sqlite_engine(url: URL, *, begin: str, size: int, foreign_keys: bool = True) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+class PostgresDatabase(Database):
+    """A PostgreSQL server. While it cannot be reached, transactions wait and are tried again."""
+
+    def __init__(self, url: URL) -> None:
+        try:
+            self._engine: AsyncEngine = create_async_engine(url.set(drivername="postgresql+asyncpg"))
+        except ModuleNotFoundError as error:
+            raise StorageUnavailable(
+                "PostgreSQL needs the package asyncpg: pip install 'anabranch[postgres]'"
+            ) from error
+
+    @classmethod
+    async def open(cls, url: URL) -> PostgresDatabase:
+        """Connect once, to see that it works."""
+        database = cls(url)
+
+        def prepare(connection: Connection) -> None:
+            connection.execute(func.pg_advisory_xact_lock(_MIGRATION_LOCK).select())
+            migrate(connection)
+
+        try:
+            await database._once(prepare)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @override
+    async def write(self, body: Body[T]) -> T:
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._once(body)
+            except StorageUnavailable:
+                if time.monotonic() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @override
+    async def read(self, body: Body[T]) -> T:
+        return await self.write(body)
+
+    async def _once(self, body: Body[T]) -> T:
+        try:
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(body)
+        except DBAPIError as error:
+            raise _translated(error, self._engine.url.render_as_string()) from error
+        except OSError as error:  # asyncpg does not wrap what happens before there is a connection
+            raise StorageUnavailable(f"{self._engine.url.render_as_string()}: {error}") from error
+
+    @override
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+_PASSING_SQLSTATES = (
+    "08",  # connection exceptions
+    "40",  # deadlock, serialization failure
+    "53",  # out of connections, memory or disk
+    "57P",  # the server shuts down or starts up
+)
+
+
+def _translated(error: DBAPIError, where: str) -> SQLAlchemyError | StorageError:
+    """What the caller should see: constraint violations as they are, all else by what can be done."""
+    sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
+    passing = error.connection_invalidated or sqlstate.startswith(_PASSING_SQLSTATES)
+    if passing or type(error).__name__ in ("OperationalError", "InterfaceError"):
+        return StorageUnavailable(f"{where}: {error.orig}")
+    if type(error).__name__ == "IntegrityError":
+        return error
+    return StorageError(f"{where}: {error.orig}")

@@ -1,0 +1,222 @@
+"""Group commit: many producers append, one task writes everything that is queued in one transaction.
+
+The transaction checks the fence of every task in it, so a process that lost a lease stores nothing more.
+A task whose events are refused fails alone; the others of its batch are stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from typing_extensions import override
+
+from storage import codec
+from storage.errors import JournalConflict, StorageError, StorageUnavailable
+from storage.events import Event
+from storage.store import Writer
+from storage.tasks import TaskStatus
+
+LINGER_SECONDS = 0.005
+"""How long the first event of a batch waits for company, unless somebody waits for a flush."""
+
+ROOM_CHARACTERS = 8_000_000
+"""Characters of queued data from which :meth:`Writer.room` waits."""
+
+_log = structlog.get_logger(__name__)
+
+Row = tuple[str, int, str, str, float, str]
+"""Of the table ``events``: task id, seq, type, path, at, data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The terminal state of a task; ``solution`` and ``error`` are JSON text."""
+
+    status: TaskStatus
+    outcome: str | None
+    solution: str | None
+    error: str | None
+
+
+@dataclass(eq=False, slots=True)
+class Portion:
+    """What one task adds to a batch."""
+
+    task_id: str
+    fence: int
+    writer: JournalWriter | None = None
+    rows: list[Row] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    ending: Ending | None = None
+    error: StorageError | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """What is committed together."""
+
+    portions: dict[tuple[str, int], Portion] = field(default_factory=dict)
+    characters: int = 0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def portion(self, task_id: str, fence: int) -> Portion:
+        """The portion of that task and fence, made when it is new."""
+        key = task_id, fence
+        portion = self.portions.get(key)
+        if portion is None:
+            portion = self.portions[key] = Portion(task_id, fence)
+        return portion
+
+
+Commit = Callable[[list[Portion]], Awaitable[None]]
+"""Stores portions in one transaction, or sets their ``error``; raises only if nothing was stored."""
+
+
+class Journal:
+    """The queue in front of the database, and the task that empties it. Opened in a running event loop."""
+
+    def __init__(self, commit: Commit, *, redact: codec.Redact | None = None) -> None:
+        self._store = commit
+        self._redact = redact
+        self._filling = Batch()
+        self._writing = Batch()
+        self._writing.done.set()
+        self._filled = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._closed = False
+        self._task = asyncio.create_task(self._run(), name="journal")
+
+    def writer(self, task_id: str, fence: int, next_seq: int) -> JournalWriter:
+        """See :meth:`Store.writer`."""
+        return JournalWriter(self, task_id, fence, next_seq, self._redact)
+
+    def fill(self, size: int) -> Batch:
+        """The batch to which something of ``size`` characters is about to be added."""
+        if self._closed:
+            raise StorageUnavailable("the store is closed")
+        self._filling.characters += size
+        self._filled.set()
+        return self._filling
+
+    async def finish(self, task_id: str, fence: int, ending: Ending) -> None:
+        """See :meth:`Store.finish`."""
+        batch = self.fill(0)
+        portion = batch.portion(task_id, fence)
+        portion.ending = ending
+        await self.committed(batch)
+        if portion.error is not None:
+            raise portion.error
+
+    async def committed(self, batch: Batch) -> None:
+        """Wait until ``batch`` has been stored or has failed, and do not let it linger."""
+        if batch is self._filling:
+            self._hurry.set()
+        await batch.done.wait()
+
+    async def room(self) -> None:
+        """See :meth:`Writer.room`."""
+        while self._filling.characters > ROOM_CHARACTERS:
+            await self.committed(self._filling)
+
+    async def close(self) -> None:
+        """Write what is queued, then stop."""
+        self._closed = True
+        self._hurry.set()
+        self._filled.set()
+        await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await self._filled.wait()
+            if not self._hurry.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER_SECONDS):
+                        await self._hurry.wait()
+            batch, self._filling = self._filling, Batch()
+            self._writing = batch
+            self._hurry.clear()
+            self._filled.clear()
+            try:
+                await self._write(batch)
+            finally:
+                batch.done.set()
+            if self._closed:
+                self._filled.set()
+                self._hurry.set()
+                if not self._filling.portions:
+                    return
+
+    async def _write(self, batch: Batch) -> None:
+        portions = []
+        for portion in batch.portions.values():
+            if portion.writer is not None and portion.writer.error is not None:
+                portion.error = portion.writer.error
+            else:
+                portions.append(portion)
+        if portions:
+            try:
+                await self._store(portions)
+            except Exception as error:  # whatever it is, the producers must learn of it, and others go on
+                _log.exception("journal batch failed", action="journal_failed", tasks=len(portions))
+                failure = error if isinstance(error, StorageError) else StorageError(repr(error))
+                for portion in portions:
+                    portion.error = failure
+        for portion in batch.portions.values():
+            if portion.error is not None and portion.writer is not None:
+                portion.writer.error = portion.error
+
+
+class JournalWriter(Writer):
+    """Packs events and puts them into the batch that is being filled."""
+
+    __slots__ = ("_batch", "_fence", "_journal", "_next_seq", "_redact", "_task_id", "error")
+
+    def __init__(
+        self, journal: Journal, task_id: str, fence: int, next_seq: int, redact: codec.Redact | None
+    ) -> None:
+        self._journal = journal
+        self._task_id = task_id
+        self._fence = fence
+        self._next_seq = next_seq
+        self._redact = redact
+        self._batch: Batch | None = None
+        self.error: StorageError | None = None
+
+    @override
+    def append(self, event: Event) -> None:
+        if self.error is not None:
+            raise self.error
+        seq = event.seq
+        if seq != self._next_seq:
+            raise JournalConflict(
+                f"task {self._task_id}: event {seq} was appended where {self._next_seq} comes next"
+            )
+        data: Mapping[str, Any] = event.data
+        if self._redact is not None:
+            data = codec.redacted(data, self._redact)
+        packed, texts = codec.pack(data)
+        batch = self._journal.fill(len(packed))
+        portion = batch.portion(self._task_id, self._fence)
+        portion.writer = self
+        portion.rows.append((self._task_id, seq, event.type.value, event.path, event.at, packed))
+        if texts:
+            portion.texts.update(texts)
+            batch.characters += sum(map(len, texts.values()))
+        self._batch = batch
+        self._next_seq = seq + 1
+
+    @override
+    async def flush(self) -> None:
+        if self._batch is not None:
+            await self._journal.committed(self._batch)
+        if self.error is not None:
+            raise self.error
+
+    @override
+    async def room(self) -> None:
+        await self._journal.room()

@@ -1,0 +1,304 @@
+"""The store in dictionaries: for benchmarks, for tests, and for runs that nobody wants to keep.
+
+It keeps the same promises as the database except the one to last. Events go through the same packing, so
+that what a database would refuse is refused here too.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from typing_extensions import override
+
+from storage import codec
+from storage.errors import (
+    IdempotencyConflict,
+    IllegalTransition,
+    JournalConflict,
+    LeaseLost,
+    StorageError,
+    TaskNotFound,
+)
+from storage.events import Event, EventType
+from storage.store import MAX_ATTEMPTS, Store, Writer
+from storage.tasks import Claim, NewTask, Task, TaskStatus, new_task_id
+
+_Stored = tuple[EventType, str, float, str]
+
+
+class MemoryStore(Store):
+    """Tasks and journals of this process only."""
+
+    def __init__(self, *, redact: codec.Redact | None = None) -> None:
+        self._redact = redact
+        self._tasks: dict[str, Task] = {}  # oldest first
+        self._journals: dict[str, list[_Stored]] = {}
+        self._keys: dict[tuple[str, str], str] = {}
+        self._once: set[tuple[str, EventType, str]] = set()
+
+    @override
+    async def close(self) -> None:
+        """Nothing to do."""
+
+    @override
+    async def submit(self, new: NewTask) -> Task:
+        question, options = self._json(new.question), self._json(new.options)
+        if new.idempotency_key is not None:
+            first = self._keys.get((new.tenant, new.idempotency_key))
+            if first is not None:
+                task = self._tasks[first]
+                if (task.question, task.planner, task.options) != (question, new.planner, options):
+                    raise IdempotencyConflict(
+                        f"idempotency key {new.idempotency_key!r} belongs to task {first}, which asked for "
+                        "something else; use another key for another question"
+                    )
+                return task
+        task = Task(
+            id=new_task_id(),
+            tenant=new.tenant,
+            status=TaskStatus.QUEUED,
+            question=question,
+            planner=new.planner,
+            options=options,
+            seed=new.seed,
+            idempotency_key=new.idempotency_key,
+            parent_id=new.parent_id,
+            fork_at=new.fork_at,
+            created_at=time.time(),
+        )
+        self._tasks[task.id] = task
+        self._journals[task.id] = []
+        if new.idempotency_key is not None:
+            self._keys[new.tenant, new.idempotency_key] = task.id
+        return task
+
+    @override
+    async def start(self, new: NewTask, owner: str, lease_seconds: float) -> Claim:
+        task = await self.submit(new)
+        return await self.claim_task(task.id, owner, lease_seconds)
+
+    @override
+    async def get(self, task_id: str) -> Task:
+        return self._get(task_id)
+
+    @override
+    async def list(
+        self,
+        *,
+        tenant: str | None = None,
+        status: TaskStatus | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> tuple[Task, ...]:
+        end = (self._get(before).created_at, before) if before is not None else None
+        found = [
+            task
+            for task in self._tasks.values()
+            if (tenant is None or task.tenant == tenant)
+            and (status is None or task.status is status)
+            and (end is None or (task.created_at, task.id) < end)
+        ]
+        found.sort(key=lambda task: (task.created_at, task.id), reverse=True)
+        return tuple(found[:limit])
+
+    @override
+    async def request_cancel(self, task_id: str) -> Task:
+        task = self._get(task_id)
+        if task.status is TaskStatus.QUEUED:
+            return self._put(
+                task, status=TaskStatus.CANCELLED, cancel_requested=True, finished_at=time.time()
+            )
+        return task if task.status.terminal else self._put(task, cancel_requested=True)
+
+    @override
+    async def claim(
+        self, owner: str, lease_seconds: float, *, max_attempts: int = MAX_ATTEMPTS
+    ) -> Claim | None:
+        for task in list(self._tasks.values()):
+            if task.status is TaskStatus.QUEUED or (_lapsed(task) and task.attempts < max_attempts):
+                return self._take(task, owner, lease_seconds)
+            if _lapsed(task):
+                self._put(
+                    task,
+                    status=TaskStatus.DEAD,
+                    finished_at=time.time(),
+                    error={
+                        "code": "attempts_exhausted",
+                        "message": f"given up after {task.attempts} attempts; the last, by "
+                        f"{task.lease_owner}, let its lease lapse",
+                    },
+                    lease_owner=None,
+                    lease_expires_at=None,
+                )
+        return None
+
+    @override
+    async def claim_task(self, task_id: str, owner: str, lease_seconds: float) -> Claim:
+        task = self._get(task_id)
+        if task.status is TaskStatus.QUEUED or _lapsed(task):
+            return self._take(task, owner, lease_seconds)
+        if task.status is TaskStatus.RUNNING:
+            raise IllegalTransition(
+                f"task {task_id} is being run by {task.lease_owner}, whose lease has not lapsed"
+            )
+        raise IllegalTransition(
+            f"task {task_id} has {task.status}; it cannot be run again, only replayed or forked"
+        )
+
+    @override
+    async def heartbeat(self, claim: Claim) -> Claim:
+        task = self._held(claim.task.id, claim.fence)
+        task = self._put(task, lease_expires_at=time.time() + claim.lease_seconds)
+        return replace(claim, task=task)
+
+    @override
+    async def release(self, claim: Claim) -> Task:
+        task = self._held(claim.task.id, claim.fence)
+        return self._put(
+            task,
+            status=TaskStatus.QUEUED,
+            attempts=task.attempts - 1,
+            lease_owner=None,
+            lease_expires_at=None,
+        )
+
+    @override
+    async def finish(
+        self,
+        claim: Claim,
+        status: TaskStatus,
+        *,
+        outcome: str | None = None,
+        solution: Any = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not status.terminal:
+            raise IllegalTransition(f"task {claim.task.id} cannot finish as {status}: it is not an end")
+        solution, error = self._json(solution), self._json(error)
+        self._put(
+            self._held(claim.task.id, claim.fence),
+            status=status,
+            finished_at=time.time(),
+            outcome=outcome,
+            solution=solution,
+            error=error,
+            lease_owner=None,
+            lease_expires_at=None,
+        )
+
+    @override
+    def writer(self, task_id: str, fence: int, *, next_seq: int = 0) -> Writer:
+        return MemoryWriter(self, task_id, fence, next_seq)
+
+    @override
+    async def read(self, task_id: str, *, after: int = -1) -> AsyncIterator[Event]:
+        self._get(task_id)
+        journal = self._journals[task_id]
+        seq = after + 1
+        while seq < len(journal):
+            kind, path, at, data = journal[seq]
+            yield Event(seq, kind, path, at, json.loads(data))
+            seq += 1
+
+    @override
+    async def last_seq(self, task_id: str) -> int:
+        self._get(task_id)
+        return len(self._journals[task_id]) - 1
+
+    def append(self, task_id: str, fence: int, event: Event, data: str) -> None:
+        """Store an event if the fence holds and the journal has room for it; used by the writer."""
+        self._held(task_id, fence)
+        journal = self._journals[task_id]
+        happened = (task_id, event.type, "" if event.type is EventType.RUN_FINISHED else event.path)
+        if event.seq != len(journal) or happened in self._once:
+            raise JournalConflict(f"task {task_id}: event {event.seq} contradicts the journal")
+        if event.type in _ONCE:
+            self._once.add(happened)
+        journal.append((event.type, event.path, event.at, data))
+
+    def packed(self, value: Any) -> str:
+        """The value as a database would store it."""
+        return codec.dumps(value if self._redact is None else codec.redacted(value, self._redact))
+
+    def _json(self, value: Any) -> Any:
+        return json.loads(self.packed(value))
+
+    def _get(self, task_id: str) -> Task:
+        task = self._tasks.get(task_id)
+        if task is None:
+            raise TaskNotFound(f"there is no task {task_id!r}")
+        return task
+
+    def _put(self, task: Task, **changes: Any) -> Task:
+        changed = self._tasks[task.id] = replace(task, **changes)
+        return changed
+
+    def _take(self, task: Task, owner: str, lease_seconds: float) -> Claim:
+        now = time.time()
+        task = self._put(
+            task,
+            status=TaskStatus.RUNNING,
+            started_at=task.started_at or now,
+            attempts=task.attempts + 1,
+            lease_owner=owner,
+            lease_fence=task.lease_fence + 1,
+            lease_expires_at=now + lease_seconds,
+        )
+        return Claim(task=task, owner=owner, fence=task.lease_fence, lease_seconds=lease_seconds)
+
+    def _held(self, task_id: str, fence: int) -> Task:
+        task = self._get(task_id)
+        if task.status is not TaskStatus.RUNNING or task.lease_fence != fence:
+            raise LeaseLost(
+                f"task {task_id} is {task.status} under fence {task.lease_fence} "
+                f"(owner: {task.lease_owner}); a claim with fence {fence} may write nothing more for it"
+            )
+        return task
+
+
+class MemoryWriter(Writer):
+    """Appends at once; errors show where a database would show them."""
+
+    __slots__ = ("_error", "_fence", "_next_seq", "_store", "_task_id")
+
+    def __init__(self, store: MemoryStore, task_id: str, fence: int, next_seq: int) -> None:
+        self._store = store
+        self._task_id = task_id
+        self._fence = fence
+        self._next_seq = next_seq
+        self._error: StorageError | None = None
+
+    @override
+    def append(self, event: Event) -> None:
+        if self._error is not None:
+            raise self._error
+        if event.seq != self._next_seq:
+            raise JournalConflict(
+                f"task {self._task_id}: event {event.seq} was appended where {self._next_seq} comes next"
+            )
+        data = self._store.packed(event.data)
+        self._next_seq += 1
+        try:
+            self._store.append(self._task_id, self._fence, event, data)
+        except StorageError as error:
+            self._error = error
+
+    @override
+    async def flush(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    @override
+    async def room(self) -> None:
+        """There is always room."""
+
+
+_ONCE = frozenset({EventType.NODE_ADDED, EventType.NODE_SETTLED, EventType.RUN_FINISHED})
+
+
+def _lapsed(task: Task) -> bool:
+    return task.lease_expires_at is not None and task.lease_expires_at < time.time()

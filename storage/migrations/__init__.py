@@ -1,0 +1,60 @@
+"""The schema's history, and bringing a database to its newest state.
+
+Alembic is imported only when there is something to do, because it costs more than opening a database.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
+
+from storage.errors import SchemaMismatch
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0001"
+"""The newest revision, which the code in this package reads and writes."""
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the database to :data:`HEAD`. Runs inside the caller's transaction, which must be alone.
+
+    Raises:
+        SchemaMismatch: the database was written by a newer version of the code.
+    """
+    found = revision(connection)
+    if found == HEAD:
+        return
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    settings = config(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaMismatch(
+            f"the database has schema revision {found}, which this version does not know (its newest is "
+            f"{HEAD}); upgrade anabranch, or use another database"
+        )
+    command.upgrade(settings, "head")
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision of the schema that the database has; None: no schema yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
+
+
+def config(connection: Connection) -> Config:
+    """Alembic's configuration for the open ``connection``."""
+    from alembic.config import Config
+
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(__file__).parent))
+    settings.set_main_option("path_separator", "os")
+    settings.attributes["connection"] = connection
+    return settings

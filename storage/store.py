@@ -1,0 +1,194 @@
+"""What lasts, as the rest of the house sees it: tasks, their leases, and their journals.
+
+There are two implementations: :class:`storage.sql.SqlStore` on SQLite or PostgreSQL, and
+:class:`storage.memory.MemoryStore` that keeps everything in dictionaries and loses it at the end.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from storage.codec import Redact
+from storage.events import Event
+from storage.tasks import Claim, NewTask, Task, TaskStatus
+
+MAX_ATTEMPTS = 5
+"""Claims after which a task whose process died each time is given up as dead."""
+
+
+class Writer(ABC):
+    """Appends to the journal of one task, on behalf of the claim whose fence it carries.
+
+    A writer that failed once fails for ever: a journal with a hole would be worse than none.
+    """
+
+    @abstractmethod
+    def append(self, event: Event) -> None:
+        """Hand ``event`` over to be stored soon. Takes microseconds and never waits.
+
+        Raises:
+            JournalConflict: ``event.seq`` is not the next number.
+            NotStorable: its data is not JSON. Nothing was appended, and the writer still works.
+            StorageError: an earlier append could not be stored.
+        """
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Return when all that was appended would survive a crash.
+
+        Raises:
+            LeaseLost: another process has claimed the task.
+            StorageError: the database refused; nothing after what was flushed before is stored.
+        """
+
+    @abstractmethod
+    async def room(self) -> None:
+        """Wait while so much is queued that appending more would only use up memory."""
+
+
+class Store(ABC):
+    """Tasks and journals. Safe for concurrent use from one event loop; many processes may share a database.
+
+    Every method may raise StorageUnavailable; those that name a task raise TaskNotFound.
+    """
+
+    @staticmethod
+    async def open(url: str | None = None, *, redact: Redact | None = None) -> Store:
+        """Open the database at ``url``, make it or bring its schema up to date where needed.
+
+        ``url`` is ``sqlite:///path``, ``postgresql://user@host/name``, or ``memory``; None is a SQLite
+        file in the user's data directory. ``redact`` is applied to every string of questions, options,
+        solutions and events before it is stored. A replay sees what was stored, so a hook that changes
+        answers changes replays too.
+
+        Raises:
+            StorageError: ``url`` is not one of these.
+            StorageUnavailable: the database cannot be opened or reached.
+            SchemaMismatch: a newer version of the code has written the database.
+        """
+        if url == "memory":
+            from storage.memory import MemoryStore
+
+            return MemoryStore(redact=redact)
+        from storage.sql import SqlStore
+
+        return await SqlStore.connect(url, redact=redact)
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Store what is queued and close the connections. Closing twice does nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # Tasks
+
+    @abstractmethod
+    async def submit(self, new: NewTask) -> Task:
+        """Queue a task, or return the one that has the same idempotency key.
+
+        Raises:
+            IdempotencyConflict: the key belongs to a task with another question, planner or options.
+        """
+
+    @abstractmethod
+    async def start(self, new: NewTask, owner: str, lease_seconds: float) -> Claim:
+        """Submit and claim in one transaction, for callers that run the task themselves.
+
+        Raises:
+            IdempotencyConflict: as :meth:`submit`.
+            IllegalTransition: the idempotency key belongs to a task that cannot be claimed now.
+        """
+
+    @abstractmethod
+    async def get(self, task_id: str) -> Task:
+        """The task as it stands."""
+
+    @abstractmethod
+    async def list(
+        self,
+        *,
+        tenant: str | None = None,
+        status: TaskStatus | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> tuple[Task, ...]:
+        """Tasks from the newest to the oldest; ``before`` is the last id of the page before this one."""
+
+    @abstractmethod
+    async def request_cancel(self, task_id: str) -> Task:
+        """Cancel a queued task; ask the owner of a running one to stop (it sees it at its next heartbeat).
+
+        A task that has ended stays as it is.
+        """
+
+    # Leases
+
+    @abstractmethod
+    async def claim(
+        self, owner: str, lease_seconds: float, *, max_attempts: int = MAX_ATTEMPTS
+    ) -> Claim | None:
+        """Take the oldest task that is queued, or running under a lapsed lease; None when there is none.
+
+        A lapsed task that has used up its attempts becomes dead instead, with the reason in its error.
+        """
+
+    @abstractmethod
+    async def claim_task(self, task_id: str, owner: str, lease_seconds: float) -> Claim:
+        """Take this task.
+
+        Raises:
+            IllegalTransition: it has ended, or is running under a lease that has not lapsed.
+        """
+
+    @abstractmethod
+    async def heartbeat(self, claim: Claim) -> Claim:
+        """Renew the lease. The task of the new claim says whether cancelling was requested.
+
+        Raises:
+            LeaseLost: another process has claimed the task, or it has ended.
+        """
+
+    @abstractmethod
+    async def release(self, claim: Claim) -> Task:
+        """Hand the task back to the queue; the attempt does not count. Raises as :meth:`heartbeat`."""
+
+    @abstractmethod
+    async def finish(
+        self,
+        claim: Claim,
+        status: TaskStatus,
+        *,
+        outcome: str | None = None,
+        solution: Any = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> None:
+        """End the task, in one transaction with the events that were appended before.
+
+        Raises:
+            IllegalTransition: ``status`` is not terminal.
+            LeaseLost: as :meth:`heartbeat`.
+            NotStorable: ``solution`` or ``error`` is not JSON.
+        """
+
+    # Journals
+
+    @abstractmethod
+    def writer(self, task_id: str, fence: int, *, next_seq: int = 0) -> Writer:
+        """A writer that continues the journal at ``next_seq``. There may be one for each claim."""
+
+    @abstractmethod
+    def read(self, task_id: str, *, after: int = -1) -> AsyncIterator[Event]:
+        """The stored events with ``seq`` larger than ``after``, in order, a page in memory at a time."""
+
+    @abstractmethod
+    async def last_seq(self, task_id: str) -> int:
+        """The number of the last stored event; -1 when there is none."""

@@ -1,0 +1,95 @@
+"""A task and its lifecycle, as values."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class TaskStatus(StrEnum):
+    """Where a task stands; beside each value stands what brings a task there."""
+
+    QUEUED = "queued"  # submit; or release of a running task
+    RUNNING = "running"  # claim, from queued or from running with a lapsed lease
+    SUCCEEDED = "succeeded"  # finish, from running
+    FAILED = "failed"  # finish, from running
+    CANCELLED = "cancelled"  # finish, from running; or request_cancel, from queued
+    DEAD = "dead"  # claim, when a lease lapsed and no attempt is left
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the task has ended."""
+        return self not in OPEN
+
+
+OPEN = frozenset({TaskStatus.QUEUED, TaskStatus.RUNNING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """What a caller asks for. ``question`` and ``options`` are JSON.
+
+    A second submission with the same ``idempotency_key`` (unique within the tenant) returns the first
+    task. ``parent_id`` and ``fork_at`` (a node's path) say of which task this one is a fork, and where.
+    """
+
+    question: Any
+    planner: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    tenant: str = "default"
+    idempotency_key: str | None = None
+    parent_id: str | None = None
+    fork_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task as stored. Times are in seconds since the epoch."""
+
+    id: str
+    tenant: str
+    status: TaskStatus
+    question: Any
+    planner: str
+    options: Mapping[str, Any]
+    seed: int
+    idempotency_key: str | None
+    parent_id: str | None
+    fork_at: str | None
+    created_at: float
+    started_at: float | None = None  # of the first attempt
+    finished_at: float | None = None
+    outcome: str | None = None  # in the planner's words: answered, budget, deadline, …
+    solution: Any = None
+    error: Mapping[str, Any] | None = None  # {"code", "message"}
+    cancel_requested: bool = False
+    attempts: int = 0  # claims so far, without those that were released
+    lease_owner: str | None = None  # the process that runs it; None unless running
+    lease_fence: int = 0  # grows with each claim and never shrinks
+    lease_expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to write for a task until another process claims it.
+
+    The lease must be renewed (``heartbeat``) within ``lease_seconds``; a third of it is a good interval.
+    """
+
+    task: Task
+    owner: str
+    fence: int
+    lease_seconds: float
+
+
+def new_task_id() -> str:
+    """Sixteen characters: 45 bits of milliseconds, so that ids sort by time, then 35 random bits."""
+    number = (int(time.time() * 1000) << 35) | secrets.randbits(35)
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -5, -5))

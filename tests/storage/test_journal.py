@@ -1,0 +1,198 @@
+"""What every store promises about journals."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage import codec
+from storage.errors import JournalConflict, LeaseLost, NotStorable
+from storage.events import Event, EventType
+from storage.memory import MemoryStore
+from storage.store import Store
+from storage.tasks import Claim, NewTask, TaskStatus
+
+
+async def started(store: Store, lease_seconds: float = 30) -> Claim:
+    return await store.start(NewTask(question="q", planner="vote"), "me", lease_seconds)
+
+
+def note(seq: int, **data: Any) -> Event:
+    return Event(seq, EventType.DECISION, "", 1000.0 + seq / 3, data)
+
+
+async def events_of(store: Store, task_id: str, after: int = -1) -> list[Event]:
+    return [event async for event in store.read(task_id, after=after)]
+
+
+async def test_events_come_back_in_order_and_unchanged(store: Store) -> None:
+    claim = await started(store)
+    writer = store.writer(claim.task.id, claim.fence)
+    written = [
+        note(i, number=i, long="x" * i * 50, nested={"$text": ["y" * 500, None, 1e-9]}) for i in range(30)
+    ]
+    for event in written:
+        writer.append(event)
+    await writer.flush()
+    assert await events_of(store, claim.task.id) == written
+    assert await events_of(store, claim.task.id, after=27) == written[28:]
+    assert await store.last_seq(claim.task.id) == 29
+
+
+async def test_reader_pages_through_a_long_journal(store: Store) -> None:
+    claim = await started(store)
+    writer = store.writer(claim.task.id, claim.fence)
+    for i in range(1500):
+        writer.append(note(i))
+    await writer.flush()
+    assert [event.seq for event in await events_of(store, claim.task.id)] == list(range(1500))
+
+
+async def test_many_producers_at_once(store: Store) -> None:
+    async def produce() -> str:
+        claim = await started(store)
+        writer = store.writer(claim.task.id, claim.fence)
+        for i in range(20):
+            writer.append(note(i, owner=claim.task.id))
+            if i % 7 == 0:
+                await writer.flush()
+        await store.finish(claim, TaskStatus.SUCCEEDED)
+        return claim.task.id
+
+    for task_id in await asyncio.gather(*(produce() for _ in range(20))):
+        events = await events_of(store, task_id)
+        assert [event.seq for event in events] == list(range(20))
+        assert {event.data["owner"] for event in events} == {task_id}
+        assert (await store.get(task_id)).status is TaskStatus.SUCCEEDED
+
+
+async def test_finish_stores_what_was_appended_before(store: Store) -> None:
+    claim = await started(store)
+    writer = store.writer(claim.task.id, claim.fence)
+    writer.append(note(0))
+    await store.finish(claim, TaskStatus.SUCCEEDED)
+    assert len(await events_of(store, claim.task.id)) == 1
+    writer.append(note(1))
+    with pytest.raises(LeaseLost):
+        await writer.flush()
+    assert len(await events_of(store, claim.task.id)) == 1
+
+
+async def test_zombie_stores_nothing_and_harms_nobody(store: Store) -> None:
+    old = await started(store, 0.01)
+    bystander = await started(store)
+    zombie = store.writer(old.task.id, old.fence)
+    zombie.append(note(0, by="old"))
+    await zombie.flush()
+    await asyncio.sleep(0.03)
+    new = await store.claim("new", 30)
+    assert new is not None
+    heir = store.writer(old.task.id, new.fence, next_seq=1)
+    other = store.writer(bystander.task.id, bystander.fence)
+    zombie.append(note(1, by="old"))
+    heir.append(note(1, by="new"))
+    other.append(note(0))
+    await heir.flush()
+    await other.flush()
+    with pytest.raises(LeaseLost, match=old.task.id):
+        await zombie.flush()
+    with pytest.raises(LeaseLost):
+        zombie.append(note(2))
+    assert [event.data["by"] for event in await events_of(store, old.task.id)] == ["old", "new"]
+
+
+@pytest.mark.parametrize("kind", [EventType.NODE_ADDED, EventType.NODE_SETTLED, EventType.RUN_FINISHED])
+async def test_what_happens_once_cannot_happen_twice(store: Store, kind: EventType) -> None:
+    claim, other = await started(store), await started(store)
+    writer, neighbour = store.writer(claim.task.id, claim.fence), store.writer(other.task.id, other.fence)
+    writer.append(Event(0, kind, "3.1", 1.0))
+    await writer.flush()
+    writer.append(Event(1, kind, "3.1", 2.0))
+    neighbour.append(Event(0, kind, "3.1", 1.0))
+    with pytest.raises(JournalConflict):
+        await writer.flush()
+    with pytest.raises(JournalConflict):
+        writer.append(Event(2, EventType.DECISION, "", 3.0))
+    await neighbour.flush()
+    assert len(await events_of(store, claim.task.id)) == 1
+    assert len(await events_of(store, other.task.id)) == 1
+
+
+async def test_numbers_have_no_gaps(store: Store) -> None:
+    claim = await started(store)
+    writer = store.writer(claim.task.id, claim.fence)
+    with pytest.raises(JournalConflict, match="event 1 was appended where 0 comes next"):
+        writer.append(note(1))
+    writer.append(note(0))
+    await writer.flush()
+    second = store.writer(claim.task.id, claim.fence)
+    second.append(note(0))
+    with pytest.raises(JournalConflict):
+        await second.flush()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, object(), {1, 2}, b"bytes"])
+async def test_what_is_not_json_is_refused_at_once(store: Store, value: object) -> None:
+    claim = await started(store)
+    writer = store.writer(claim.task.id, claim.fence)
+    with pytest.raises(NotStorable):
+        writer.append(note(0, value=value))
+    writer.append(note(0, value="fine"))
+    await writer.flush()
+
+
+async def test_difficult_text_survives(store: Store) -> None:
+    claim = await started(store)
+    writer = store.writer(claim.task.id, claim.fence)
+    texts = ["\0", "a\0" * 300, "\ud800" * 300, "日本語" * 200, "\U0001f600" * 250, '"\\', "\u2028"]
+    writer.append(note(0, texts=texts, **{"$text": "x", "$$text": {"$text": "y" * 300}}))
+    await writer.flush()
+    [event] = await events_of(store, claim.task.id)
+    assert event.data == {"texts": texts, "$text": "x", "$$text": {"$text": "y" * 300}}
+
+
+async def test_flush_of_nothing_returns(store: Store) -> None:
+    claim = await started(store)
+    writer = store.writer(claim.task.id, claim.fence)
+    await writer.flush()
+    await writer.room()
+
+
+async def test_redaction_comes_before_storing(database_url: str) -> None:
+    for url in (database_url, "memory"):
+        async with await Store.open(url, redact=lambda text: text.replace("secret", "*")) as store:
+            claim = await store.start(NewTask(question="secret q", planner="vote"), "me", 30)
+            writer = store.writer(claim.task.id, claim.fence)
+            writer.append(note(0, deep=[{"prompt": "the secret " * 100}]))
+            await store.finish(claim, TaskStatus.SUCCEEDED, solution={"answer": "secret"})
+            [event] = await events_of(store, claim.task.id)
+            assert event.data == {"deep": [{"prompt": "the * " * 100}]}
+            task = await store.get(claim.task.id)
+            assert (task.question, task.solution) == ("* q", {"answer": "*"})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text() | st.sampled_from(["$text", "$$text"]), inner)
+        | st.text(min_size=1).map(lambda text: text * (codec.INLINE + 1))
+    ),
+)
+
+
+@given(st.dictionaries(st.text(), json_values))
+def test_packing_keeps_every_json_value(data: dict[str, Any]) -> None:
+    text, texts = codec.pack(data)
+    assert set(codec.references(text)) <= texts.keys()
+    assert codec.unpack(text, texts) == data
+    text.encode()
+
+
+async def test_memory_store_is_a_store() -> None:
+    assert isinstance(await Store.open("memory"), MemoryStore)

@@ -1,0 +1,156 @@
+"""What every store promises about tasks and leases."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from storage.errors import IdempotencyConflict, IllegalTransition, LeaseLost, TaskNotFound
+from storage.store import Store
+from storage.tasks import NewTask, TaskStatus
+
+QUESTION = {"text": "How many clips?", "choices": ["a", "b"]}
+
+
+async def test_submitted_task_is_queued_and_comes_back_as_given(store: Store) -> None:
+    new = NewTask(
+        question=QUESTION,
+        planner="vote",
+        options={"width": 8, "nested": {"x": 1.5}},
+        seed=2**62,
+        tenant="acme",
+    )
+    task = await store.submit(new)
+    assert task == await store.get(task.id)
+    assert task.status is TaskStatus.QUEUED
+    assert (task.question, task.options, task.seed, task.tenant) == (QUESTION, new.options, 2**62, "acme")
+    assert task.created_at > 1_600_000_000
+    assert await store.last_seq(task.id) == -1
+
+
+async def test_idempotency_key_returns_the_first_task_of_its_tenant(store: Store) -> None:
+    new = NewTask(question=QUESTION, planner="vote", idempotency_key="k")
+    first = await store.submit(new)
+    assert (await store.submit(new)).id == first.id
+    other = await store.submit(NewTask(question=QUESTION, planner="vote", idempotency_key="k", tenant="b"))
+    assert other.id != first.id
+    with pytest.raises(IdempotencyConflict, match=first.id):
+        await store.submit(NewTask(question="another", planner="vote", idempotency_key="k"))
+
+
+async def test_list_pages_from_the_newest(store: Store) -> None:
+    ids = [(await store.submit(NewTask(question=i, planner="vote", tenant="ab"[i % 2]))).id for i in range(5)]
+    assert [task.id for task in await store.list()] == ids[::-1]
+    page = await store.list(limit=2)
+    assert [task.id for task in await store.list(limit=2, before=page[-1].id)] == [ids[2], ids[1]]
+    assert [task.question for task in await store.list(tenant="b")] == [3, 1]
+    await store.request_cancel(ids[0])
+    assert [task.id for task in await store.list(status=TaskStatus.CANCELLED)] == ids[:1]
+
+
+async def test_claim_takes_the_oldest_once(store: Store) -> None:
+    tasks = [await store.submit(NewTask(question=i, planner="vote")) for i in range(2)]
+    first = await store.claim("one", 30)
+    second = await store.claim("two", 30)
+    assert first is not None
+    assert second is not None
+    assert [first.task.id, second.task.id] == [task.id for task in tasks]
+    assert (first.fence, first.task.attempts, first.task.status) == (1, 1, TaskStatus.RUNNING)
+    assert first.task.started_at is not None
+    assert await store.claim("three", 30) is None
+
+
+async def test_concurrent_claims_never_share_a_task(store: Store) -> None:
+    for i in range(20):
+        await store.submit(NewTask(question=i, planner="vote"))
+    claims = await asyncio.gather(*(store.claim(f"worker-{i}", 30) for i in range(25)))
+    taken = [claim.task.id for claim in claims if claim is not None]
+    assert len(taken) == len(set(taken)) == 20
+
+
+async def test_finish_ends_the_task(store: Store) -> None:
+    claim = await store.start(NewTask(question=QUESTION, planner="vote"), "me", 30)
+    await store.finish(claim, TaskStatus.SUCCEEDED, outcome="answered", solution={"answer": "72"})
+    task = await store.get(claim.task.id)
+    assert (task.status, task.outcome, task.solution) == (TaskStatus.SUCCEEDED, "answered", {"answer": "72"})
+    assert task.lease_owner is None
+    assert task.finished_at is not None
+    with pytest.raises(LeaseLost):
+        await store.finish(claim, TaskStatus.FAILED)
+    with pytest.raises(IllegalTransition):
+        await store.claim_task(claim.task.id, "me", 30)
+
+
+async def test_finish_takes_only_an_end(store: Store) -> None:
+    claim = await store.start(NewTask(question=1, planner="vote"), "me", 30)
+    with pytest.raises(IllegalTransition, match="queued"):
+        await store.finish(claim, TaskStatus.QUEUED)
+
+
+async def test_lapsed_lease_is_taken_over_and_the_old_owner_is_shut_out(store: Store) -> None:
+    old = await store.start(NewTask(question=1, planner="vote"), "old", 0.05)
+    with pytest.raises(IllegalTransition, match="old"):
+        await store.claim_task(old.task.id, "new", 30)
+    await asyncio.sleep(0.1)
+    new = await store.claim("new", 30)
+    assert new is not None
+    assert (new.task.id, new.fence, new.task.attempts) == (old.task.id, 2, 2)
+    with pytest.raises(LeaseLost, match="fence 2"):
+        await store.heartbeat(old)
+    with pytest.raises(LeaseLost):
+        await store.release(old)
+    with pytest.raises(LeaseLost):
+        await store.finish(old, TaskStatus.SUCCEEDED)
+    assert (await store.get(old.task.id)).lease_owner == "new"
+
+
+async def test_heartbeat_keeps_the_lease_and_carries_the_wish_to_cancel(store: Store) -> None:
+    claim = await store.start(NewTask(question=1, planner="vote"), "me", 0.3)
+    for _ in range(4):
+        await asyncio.sleep(0.1)
+        claim = await store.heartbeat(claim)
+        assert not claim.task.cancel_requested
+    assert await store.claim("other", 30) is None
+    await store.request_cancel(claim.task.id)
+    assert (await store.heartbeat(claim)).task.cancel_requested
+
+
+async def test_release_hands_back_without_counting_the_attempt(store: Store) -> None:
+    claim = await store.start(NewTask(question=1, planner="vote"), "me", 30)
+    task = await store.release(claim)
+    assert (task.status, task.attempts, task.lease_owner) == (TaskStatus.QUEUED, 0, None)
+    again = await store.claim("other", 30)
+    assert again is not None
+    assert again.fence == 2
+
+
+async def test_task_whose_process_always_dies_becomes_dead_with_the_reason(store: Store) -> None:
+    task = await store.submit(NewTask(question=1, planner="vote"))
+    for _ in range(2):
+        assert await store.claim("crashing", 0.01, max_attempts=2) is not None
+        await asyncio.sleep(0.03)
+    assert await store.claim("next", 30, max_attempts=2) is None
+    dead = await store.get(task.id)
+    assert dead.status is TaskStatus.DEAD
+    assert dead.error is not None
+    assert dead.error["code"] == "attempts_exhausted"
+    assert "crashing" in dead.error["message"]
+
+
+async def test_cancelling_a_queued_task_ends_it(store: Store) -> None:
+    task = await store.submit(NewTask(question=1, planner="vote"))
+    cancelled = await store.request_cancel(task.id)
+    assert cancelled.status is TaskStatus.CANCELLED
+    assert await store.request_cancel(task.id) == cancelled
+    assert await store.claim("me", 30) is None
+
+
+async def test_unknown_task_is_named(store: Store) -> None:
+    for call in (store.get, store.request_cancel, store.last_seq):
+        with pytest.raises(TaskNotFound, match="nowhere"):
+            await call("nowhere")
+    with pytest.raises(TaskNotFound, match="nowhere"):
+        await store.claim_task("nowhere", "me", 30)
+    with pytest.raises(TaskNotFound, match="nowhere"):
+        [event async for event in store.read("nowhere")]
