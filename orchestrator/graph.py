@@ -73,7 +73,7 @@ class Graph:
         return self._edges.successors(path)
 
     def upward_rank(self, path: str) -> float:
-        """Cost of the longest known path from ``path`` to an end, itself included (HEFT, Topcuoglu 2002, 4.1)."""
+        """Cost of the longest known path from ``path`` to an end, itself included (HEFT, Topcuoglu 2002)."""
         stack = [path]
         while stack:
             top = stack[-1]
@@ -101,9 +101,7 @@ def check_references(needs: Mapping[str, Iterable[str]]) -> None:
     for step, sources in needs.items():
         for source in sources:
             if source not in needs:
-                raise UnknownReference(
-                    f"step {step} refers to {source}; the steps are {', '.join(needs) or 'none'}"
-                )
+                raise UnknownReference(f"step {step} refers to {source}; the steps are {', '.join(needs)}")
             graph.add_edge(source, step)
     try:
         cycle = nx.find_cycle(graph)

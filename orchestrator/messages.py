@@ -100,7 +100,7 @@ def bind(value: Any) -> Any:
 
 
 def plain(value: object) -> Any:
-    """A value as JSON knows it, for the journal and for tools; what has no JSON form becomes its type's name."""
+    """A value as JSON knows it, for the journal and for tools; what has no such form becomes its type."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Completion):

@@ -139,7 +139,7 @@ class Node(Waitable, Generic[T]):
 
 
 class Stream(Node[Completion]):
-    """A generation that can be read while it is written: ``async for text in stream``; awaiting gives the whole."""
+    """A generation to be read while it is written: ``async for text in stream``; awaiting gives the whole."""
 
     def __init__(self, executor: Executor, path: str, kind: NodeKind, label: str) -> None:
         super().__init__(executor, path, kind, label)

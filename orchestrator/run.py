@@ -68,7 +68,7 @@ class Run:
 
         Sampling that is not given comes from the run; a seed that is not given is derived from the seed of
         the run and the path of the node, so that branches with one prompt differ and runs can be repeated.
-        ``schema`` (JSON schema) is enforced by engines with guided decoding and must be validated all the same.
+        ``schema`` (JSON schema) is enforced by engines with guided decoding; validate all the same.
         """
         node: Node[Completion] = self._node(Node, NodeKind.GENERATE, label)
         return self._add(node, Generation(messages_of(prompt), self._sampling(node, sampling), schema, role))

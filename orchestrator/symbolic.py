@@ -22,4 +22,4 @@ def math_equal(left: str, right: str) -> bool:
 
 
 MATH_EQUAL: Tool = tool(timeout=10.0)(math_equal)
-"""A tool, because it takes milliseconds and may hang: it runs off the event loop and its verdict is recorded."""
+"""A tool, because it may take long: it runs off the event loop, and its verdict is recorded."""

@@ -9,7 +9,7 @@ from workers.calls import Usage
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. ``context`` is material to answer from; ``choices`` make it a multiple-choice question."""
+    """What is asked, the material to answer from, and the choices of a multiple-choice question."""
 
     text: str
     context: str = ""

@@ -33,7 +33,7 @@ class Generation:
         return nodes_in(self.messages)
 
     def request(self, prompt: Prompt) -> dict[str, Any]:
-        """What is asked, for the journal, with its content key. The seed is recorded but not part of the key."""
+        """What is asked, for the journal, with its content key, to which the seed does not belong."""
         sampling = {
             field.name: value
             for field in fields(Sampling)
