@@ -137,7 +137,7 @@ class Drivers:
         family = digest([[segment.role, segment.text] for segment in prompt.segments[:-1]])
         if already:
             if not self._environment.capabilities.assistant_prefill:
-                raise StreamInterrupted("a stream was cut off, and the engine cannot continue a text")
+                raise StreamInterrupted("the stream was cut off, and the engine cannot continue it")
             prompt = Generation((*work.messages, assistant(already)), work.sampling).prompt()
         return Call(
             prompt=prompt,

@@ -56,7 +56,7 @@ class Graph:
         return self._missing[path] == 0
 
     def settle(self, path: str) -> list[str]:
-        """Record that ``path`` has its result; returns the nodes that became ready, in the order of adding."""
+        """Record that ``path`` has its result; returns what became ready, in the order of adding."""
         ready = []
         for target in self._edges.successors(path):
             self._missing[target] -= 1
