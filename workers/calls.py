@@ -108,6 +108,9 @@ class Chunk:
 
     The last chunk of a stream, and only it, has a ``finish_reason``; it carries ``usage`` and the name of
     the worker that answered. ``tokens`` counts the tokens in ``text`` as well as the engine can tell.
+
+    ``restarted`` voids what streamed before: the call failed half way and begins again, from this chunk on,
+    at another worker. Only a pool sends it; who collects a stream drops what it has.
     """
 
     text: str = ""
@@ -117,6 +120,7 @@ class Chunk:
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     worker: str = ""
+    restarted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,293 @@
+"""Where each call of a pool goes, and when: placement, holding siblings back, stealing, fair waiting.
+
+Everything here is synchronous and does no I/O: something happened (a call came, a prompt was computed, a
+place became free, a replica went or came back), and :class:`Dispatcher` decides what goes out now.
+
+The cost of a replica for a call is the expected time to the call's end there: wait for a place, the prompt
+tokens that it would have to compute behind those already sent, and decoding in a fuller batch. A call stays
+with the replica that holds its prefix until another is cheaper by more than what computing the prefix again
+takes, twice: once because the call waits for that, once because every other call there does. (Preble,
+arXiv 2407.00023, section 3, weighs the same terms over a window of three minutes.)
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from workers.errors import EngineUnavailable
+from workers.prefix import BLOCK_CHARACTERS, Holdings
+from workers.replica import HOLD_BLOCKS, Flight, Replica, Sharing, Ticket
+
+REPLICATION_MARGIN = 2.0
+"""A prefix is computed again elsewhere when that saves this many times the seconds that it takes."""
+
+STEAL_LOOK = 16
+"""Waiting calls of another replica that an idle one looks at."""
+
+STEAL_FAMILY = 256
+"""Waiting calls among which the family of a stolen call is looked for."""
+
+SEEN_BLOCKS = 262_144
+"""Blocks for which the pool knows whether any replica ever computed them; measures the ideal only."""
+
+
+class Family:
+    """Calls that share a prefix, as the pool sees them."""
+
+    __slots__ = ("age", "calls")
+
+    def __init__(self, age: int) -> None:
+        self.age = age
+        self.calls = 0  # in the pool now
+
+
+class Dispatcher:
+    """The waiting room of a pool and the rules by which calls leave it.
+
+    Args:
+        replicas: all of them, in any state.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, replicas: Sequence[Replica], clock: Callable[[], float]) -> None:
+        self.replicas = tuple(replicas)
+        self.tokens_per_block = BLOCK_CHARACTERS / 4
+        self.parked: dict[Ticket, None] = {}  # nothing that could answer them works now
+        self.families: OrderedDict[str, Family] = OrderedDict()
+        self._clock = clock
+        self._seen = Holdings(SEEN_BLOCKS)
+        self._serving: dict[str, tuple[Replica, ...]] = {}
+
+    def serving(self, role: str) -> tuple[Replica, ...]:
+        """The replicas for calls of ``role``: those named for it, else those named for none, else all."""
+        known = self._serving.get(role)
+        if known is None:
+            named = tuple(replica for replica in self.replicas if role in replica.roles)
+            free = tuple(replica for replica in self.replicas if not replica.roles)
+            known = named or free or self.replicas
+            if len(self._serving) < 256:  # roles come from callers
+                self._serving[role] = known
+        return known
+
+    def family_age(self, ticket_age: int, name: str | None) -> int:
+        """When the family of a call began, in calls; counts the call as one of its members."""
+        if name is None:
+            return ticket_age
+        family = self.families.get(name)
+        if family is None:
+            family = self.families[name] = Family(ticket_age)
+        else:
+            self.families.move_to_end(name)
+        family.calls += 1
+        while len(self.families) > 10_000:
+            oldest = next(iter(self.families))
+            if self.families[oldest].calls:
+                self.families.move_to_end(oldest)
+                break
+            del self.families[oldest]
+        return family.age
+
+    def left_family(self, name: str | None) -> None:
+        """A call of the family left the pool."""
+        if name is not None and name in self.families:
+            self.families[name].calls -= 1
+
+    @property
+    def waiting(self) -> int:
+        """Calls that are in the pool and not at an engine."""
+        return len(self.parked) + sum(len(replica.queue) + replica.held for replica in self.replicas)
+
+    def submit(self, ticket: Ticket) -> None:
+        """Find a place for ``ticket``: it goes out, waits at a replica, or is parked until one works."""
+        now = self._clock()
+        if ticket.attempts == 0:
+            ticket.ideal_blocks = self._seen.covered(ticket.chain, now)
+            self._seen.add(ticket.chain)
+        replica = self.choose(ticket, now)
+        if replica is None:
+            self.parked[ticket] = None
+            return
+        tokens = self.tokens(ticket)
+        covered = replica.expected(ticket.chain, now) * self.tokens_per_block
+        ticket.work = max(1.0, tokens - covered) + replica.pace.output_tokens
+        ticket.replica = replica
+        if len(replica.queue) == 0 and replica.room > 0:
+            self._go(ticket, replica, now)
+        else:
+            replica.wait(ticket, now)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """``ticket`` does not wait any longer, wherever it did."""
+        self.parked.pop(ticket, None)
+        if ticket.held_by is not None and ticket.replica is not None:
+            ticket.replica.let_go(ticket)
+        elif ticket.queued and ticket.replica is not None:
+            ticket.replica.queue.remove(ticket)
+
+    def first_token(self, flight: Flight) -> None:
+        """The engine computed the prompt of ``flight``: its siblings may go."""
+        replica = flight.replica
+        replica.first_token(flight, self._clock())
+        self._release_siblings(flight)
+
+    def land(self, flight: Flight) -> None:
+        """An attempt is over; what it held up goes on, and its place is free."""
+        replica = flight.replica
+        if flight.ticket.flight is flight:
+            flight.ticket.flight = None
+        replica.land(flight)
+        if not replica.accepting:
+            self.evict(replica)
+        self._release_siblings(flight)
+        if len(replica.queue):
+            # Others may have become the better place for what waits here since it was placed.
+            idle = max(self.replicas, key=lambda other: other.room if other.accepting else 0)
+            if idle is not replica and idle.room > 0:
+                self.pump(idle)
+
+    def evict(self, replica: Replica) -> None:
+        """``replica`` takes no calls now: what waits for it goes elsewhere."""
+        waiting = replica.queue.drain()
+        for flight in replica.flights:
+            waiting.extend(flight.held)
+        for ticket in waiting:
+            self.withdraw(ticket)
+        for ticket in waiting:
+            self.submit(ticket)
+
+    def returned(self, replica: Replica) -> None:
+        """``replica`` takes calls again."""
+        parked, self.parked = list(self.parked), {}
+        for ticket in parked:
+            self.submit(ticket)
+        self.pump(replica)
+
+    def pump(self, replica: Replica) -> None:
+        """Fill the free places of ``replica`` with what waits for it, then with what waits elsewhere."""
+        now = self._clock()
+        while replica.accepting and replica.room > 0:
+            ticket = replica.queue.pop() or self._steal(replica, now)
+            if ticket is None:
+                return
+            self._go(ticket, replica, now)
+
+    def choose(self, ticket: Ticket, now: float) -> Replica | None:
+        """The replica at which ``ticket`` is expected to end first, or None if none works."""
+        accepting = [replica for replica in self.serving(ticket.call.role) if replica.accepting]
+        # A replica that failed this call gets it again only when there is no other.
+        candidates = [replica for replica in accepting if replica.name not in ticket.tried] or accepting
+        if not candidates:
+            return None
+        if len(candidates) == 1:
+            return candidates[0]
+        home = best = candidates[0]
+        home_covered = -1
+        home_seconds = best_seconds = 0.0
+        tokens, per_block = self.tokens(ticket), self.tokens_per_block
+        for index, replica in enumerate(candidates):
+            covered = replica.expected(ticket.chain, now)
+            seconds = replica.seconds_for(max(1.0, tokens - covered * per_block))
+            if covered > home_covered or (covered == home_covered and seconds < home_seconds):
+                home, home_covered, home_seconds = replica, covered, seconds
+            if index == 0 or seconds < best_seconds:
+                best, best_seconds = replica, seconds
+        if home is best or home_covered < HOLD_BLOCKS:
+            return best
+        # Where everybody queues, moving only changes who waits; an idle replica will come and steal.
+        if best.room <= 0:
+            return home
+        again = self._again_seconds(ticket, home, best, now)
+        return best if home_seconds - best_seconds > (REPLICATION_MARGIN - 1) * again else home
+
+    def tokens(self, ticket: Ticket) -> float:
+        """Prompt tokens of ``ticket``, estimated from its length."""
+        return ticket.characters / BLOCK_CHARACTERS * self.tokens_per_block
+
+    def _again_seconds(self, ticket: Ticket, home: Replica, other: Replica, now: float) -> float:
+        """Time that ``other`` needs to compute what ``home`` holds of the prompt and it does not."""
+        missing = home.expected(ticket.chain, now) - other.expected(ticket.chain, now)
+        return other.pace.prefill_seconds(max(0, missing) * self.tokens_per_block)
+
+    def _go(self, ticket: Ticket, replica: Replica, now: float) -> None:
+        if replica.sharing is Sharing.COMPUTED:
+            prime = replica.prime_of(ticket, now)
+            if prime is not None:
+                replica.hold(ticket, prime)
+                return
+        replica.send(ticket, self.tokens_per_block, now)
+        ticket.wake()
+
+    def _release_siblings(self, flight: Flight) -> None:
+        replica = flight.replica
+        siblings = list(flight.held)
+        for ticket in siblings:
+            replica.let_go(ticket)
+        for ticket in siblings:
+            if replica.accepting:
+                replica.queue.push(ticket)
+            else:
+                self.submit(ticket)
+        self.pump(replica)
+
+    def _steal(self, replica: Replica, now: float) -> Ticket | None:
+        """Take the call from another queue that gains most by running here, if one gains enough.
+
+        A call whose prefix was not yet begun there brings its family along.
+        """
+        best: Ticket | None = None
+        most = 0.0
+        for other in self.replicas:
+            if other is replica or len(other.queue) == 0:
+                continue
+            for ticket in other.queue.some(STEAL_LOOK):
+                if replica.name in ticket.tried or replica not in self.serving(ticket.call.role):
+                    continue
+                tokens, per_block = self.tokens(ticket), self.tokens_per_block
+                there, here = other.covered(ticket.chain, now), replica.covered(ticket.chain, now)
+                stay = other.seconds_for(tokens - there * per_block)
+                move = replica.seconds_for(tokens - here * per_block)
+                again = replica.pace.prefill_seconds(max(0, there - here) * per_block)
+                gain = stay - move - (REPLICATION_MARGIN - 1) * again
+                if gain > most:
+                    best, most = ticket, gain
+        if best is None or best.replica is None:
+            return None
+        other = best.replica
+        other.queue.remove(best)
+        if other.covered(best.chain, now) < HOLD_BLOCKS:
+            for sibling in other.queue.siblings(best, STEAL_FAMILY):
+                other.queue.remove(sibling)
+                replica.wait(sibling, now)
+        return best
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError if the books do not balance; for tests, and for pools that are idle."""
+        for replica in self.replicas:
+            held = sum(len(flight.held) for flight in replica.flights)
+            _balance(held == replica.held, f"{replica.name} holds {held} calls and counts {replica.held}")
+            for flight in replica.flights:
+                _balance(flight.ticket.flight is flight, f"{replica.name} has a flight of another ticket")
+                for ticket in flight.held:
+                    _balance(ticket.held_by is flight, f"{replica.name} holds a call that is elsewhere")
+            strays = sum(1 for flight in replica.computing.values() if flight not in replica.flights)
+            _balance(strays == 0, f"{replica.name} believes in {strays} blocks of calls that are over")
+            if not replica.flights:
+                _balance(not replica.computing, f"{replica.name} is idle and computes blocks")
+                _balance(replica.pending_prefill == 0, f"{replica.name} is idle with prompts to compute")
+        for ticket in self.parked:
+            _balance(not ticket.queued and ticket.flight is None, "a parked call is elsewhere too")
+
+    def fail_parked(self, ticket: Ticket, seconds: float) -> None:
+        """``ticket`` waited long enough for a replica to come back."""
+        if self.parked.pop(ticket, False) is None:
+            reasons = "; ".join(
+                f"{replica.name}: {replica.breaker.reason or 'drained'}"
+                for replica in self.serving(ticket.call.role)
+            )
+            ticket.wake(EngineUnavailable(f"no replica worked for {seconds:g} s ({reasons})"))
+
+
+def _balance(holds: bool, message: str) -> None:
+    if not holds:
+        raise AssertionError(message)

@@ -1,0 +1,523 @@
+"""Many engines as one: placement by prefix, fair waiting, retries, recovery.
+
+A call goes to the replica where it is expected to end first (:mod:`workers.dispatch`). What the pool adds
+to that is here: bounded admission, sending, restarting what failed, watching for replicas that hang, and
+bringing back those that were gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+import structlog
+
+from workers.breaker import Breaker
+from workers.calls import Call, Chunk, Prompt, Sampling, Segment
+from workers.dispatch import Dispatcher
+from workers.engine import Capabilities, Engine, Health
+from workers.errors import (
+    EngineInterrupted,
+    EngineProtocolError,
+    EngineTimeout,
+    EngineUnavailable,
+    Overloaded,
+    WorkerError,
+)
+from workers.pace import Pace
+from workers.pool_report import PoolSnapshot, PoolTally, prometheus, ratio, snapshot_of
+from workers.prefix import BLOCK_CHARACTERS, Chains
+from workers.replica import Flight, Member, Replica, Sharing, Ticket
+from workers.sharing import probe_sharing
+
+log = structlog.get_logger(__name__)
+
+HEALTH_SECONDS = 3.0
+LOOK_SECONDS = 1.0
+
+
+@runtime_checkable
+class TellsLoad(Protocol):
+    """An engine that can say how many calls it runs, and how many wait inside it."""
+
+    async def load(self) -> tuple[int, int] | None:
+        """Running and waiting calls; None if it does not tell. Never raises."""
+        ...
+
+
+class Pool:
+    """An :class:`~workers.engine.Engine` made of several.
+
+    The pool owns its engines: it starts them with :meth:`capabilities` and closes them. One that does not
+    start, or dies later, is left out and asked for its health, ever more rarely, until it is back.
+
+    A call that fails in a way that may not happen again is started again, elsewhere if there is an
+    elsewhere. If the consumer already got a part of the completion, the first chunk of the new attempt has
+    ``restarted`` set, and what came before it is void.
+
+    Args:
+        replicas: engines, or members with roles. Names must differ.
+        max_waiting: calls that may wait in the pool. One tenant may have three quarters of that; beyond it,
+            only calls of families that are already in the pool are let in, so that what has begun can end.
+        attempts: times that a call is sent before its last error is raised.
+        stall_seconds: a replica that sends nothing for so long, and longer than its past allows, is asked for
+            its health; a call is taken away from it when it is not well, or stays silent six times as long.
+        patience: seconds that a call waits for any replica to work before it fails.
+        hedge_after: send a call that has no token yet a second time, to another replica, when it took so
+            many times the average until then. None: never. The slower of the two is aborted.
+    """
+
+    def __init__(
+        self,
+        replicas: Sequence[Engine | Member],
+        *,
+        name: str = "pool",
+        max_waiting: int = 10_000,
+        attempts: int = 4,
+        stall_seconds: float = 10.0,
+        patience: float = 30.0,
+        hedge_after: float | None = None,
+    ) -> None:
+        members = [item if isinstance(item, Member) else Member(item) for item in replicas]
+        names = [member.engine.name for member in members]
+        if not members or len(set(names)) < len(names):
+            raise ValueError(f"a pool needs one engine or more, each with a name of its own, not {names}")
+        if max_waiting < 1 or attempts < 1:
+            raise ValueError("max_waiting and attempts must be 1 or more")
+        self._name = name
+        self._max_waiting = max_waiting
+        self._attempts = attempts
+        self._stall_seconds = stall_seconds
+        self._patience = patience
+        self._hedge_after = hedge_after
+        self._pace = Pace()
+        self._replicas = [Replica(member, Breaker(), self._pace) for member in members]
+        self._dispatcher = Dispatcher(self._replicas, self._now)
+        self._chains = Chains()
+        self._tally = PoolTally()
+        self._tenants: dict[str, int] = {}  # calls in the pool
+        self._calls = 0
+        self._starting = asyncio.Lock()
+        self._capabilities: Capabilities | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The name given at construction."""
+        return self._name
+
+    async def capabilities(self) -> Capabilities:
+        """Start all engines that can be started; what every one of them can do.
+
+        Raises:
+            EngineUnavailable: the pool was closed.
+            WorkerError: the error of the first engine, if none could be started.
+        """
+        async with self._starting:
+            if self._closed:
+                raise EngineUnavailable(f"{self._name} was closed")
+            if self._capabilities is not None:
+                return self._capabilities
+            errors = await asyncio.gather(*(self._start(replica) for replica in self._replicas))
+            started = [replica.capabilities for replica in self._replicas if replica.capabilities is not None]
+            if not started:
+                raise next(error for error in errors if error is not None)
+            self._capabilities = _common(started)
+            ready = asyncio.Event()
+            self._life = asyncio.create_task(self._live(ready), name=f"{self._name} supervision")
+            await ready.wait()
+            for replica, error in zip(self._replicas, errors, strict=True):
+                if error is not None:
+                    self._distrust(replica, str(error), fatal=True)
+            return self._capabilities
+
+    async def generate(self, call: Call) -> AsyncIterator[Chunk]:
+        """Stream the completion of ``call`` from the replica where it is expected to end first.
+
+        Raises:
+            Overloaded: too many calls wait, or every replica says that it has no room.
+            EngineUnavailable: no replica worked for ``patience`` seconds.
+            WorkerError: what the last attempt raised.
+        """
+        if self._capabilities is None:
+            await self.capabilities()
+        ticket = self._admit(call)
+        text: list[str] = []
+        restarted = False
+        try:
+            while True:
+                flight = await self._placed(ticket)
+                stream = flight.replica.engine.generate(call)
+                try:
+                    while True:
+                        chunk = await self._next(flight, stream)
+                        if restarted:
+                            chunk, restarted = replace(chunk, restarted=True), False
+                            text.clear()
+                        ticket.streamed += chunk.tokens
+                        if chunk.text:
+                            text.append(chunk.text)
+                        if chunk.finish_reason is None:
+                            yield chunk
+                            continue
+                        self._finished(flight, chunk, text)
+                        self._land(flight)
+                        yield chunk
+                        return
+                except WorkerError as error:
+                    restarted = restarted or ticket.streamed > 0
+                    await self._failed(flight, error)
+                except (asyncio.CancelledError, GeneratorExit):
+                    flight.replica.tally.aborted += ticket.flight is flight
+                    raise
+                finally:
+                    try:
+                        if isinstance(stream, AsyncGenerator):
+                            await stream.aclose()
+                    finally:
+                        if ticket.flight is flight:
+                            flight.replica.tally.wasted_tokens += ticket.streamed
+                            ticket.streamed = 0
+                            self._land(flight)
+        finally:
+            self._leave(ticket)
+
+    async def warm(self, prompt: Prompt, *, tenant: str = "default", role: str = "branch") -> bool:
+        """Compute ``prompt`` ahead of the calls that will begin with it, if a replica has nothing to do.
+
+        Returns whether it was computed. A failure is no error: nothing depends on a warm cache.
+        """
+        if self._capabilities is None or self._closed:
+            return False
+        idle = [r for r in self._dispatcher.serving(role) if r.accepting and r.occupied == 0]
+        if not idle:
+            return False
+        sampling = Sampling(temperature=0.0, max_tokens=1)
+        call = Call(prompt, sampling, role=role, priority=-1e9, tenant=tenant)
+        try:
+            async for _ in self.generate(call):
+                pass
+        except WorkerError as error:
+            log.info("prefix_not_warmed", pool=self._name, error=str(error))
+            return False
+        self._tally.warmed += 1
+        return True
+
+    async def health(self) -> Health:
+        """Ok while one replica is."""
+        broken = [replica for replica in self._replicas if not replica.accepting]
+        detail = "; ".join(f"{replica.name}: {replica.breaker.reason or 'not started'}" for replica in broken)
+        return Health(not self._closed and len(broken) < len(self._replicas), detail)
+
+    async def drain(self, name: str) -> None:
+        """Send nothing more to the replica ``name``; returns when what it had is done."""
+        replica = self._replica(name)
+        replica.draining = True
+        self._dispatcher.evict(replica)
+        await replica.idle.wait()
+
+    def resume(self, name: str) -> None:
+        """Send calls to a drained replica again."""
+        replica = self._replica(name)
+        replica.draining = False
+        self._dispatcher.returned(replica)
+
+    async def close(self) -> None:
+        """Fail what waits, abort what runs, and close all engines."""
+        self._closed = True
+        for ticket in [*self._dispatcher.parked]:
+            self._dispatcher.withdraw(ticket)
+            ticket.wake(EngineUnavailable(f"{self._name} was closed"))
+        for replica in self._replicas:
+            waiting = replica.queue.drain()
+            for flight in replica.flights:
+                waiting.extend(flight.held)
+            for ticket in waiting:
+                self._dispatcher.withdraw(ticket)
+                ticket.wake(EngineUnavailable(f"{self._name} was closed"))
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.gather(self._life, return_exceptions=True)
+            self._life = None
+        await asyncio.gather(*(replica.engine.close() for replica in self._replicas))
+
+    def snapshot(self) -> PoolSnapshot:
+        """The state of the pool now."""
+        prompt = sum(replica.tally.prompt_tokens for replica in self._replicas)
+        return PoolSnapshot(
+            replicas=tuple(snapshot_of(replica) for replica in self._replicas),
+            families=sum(1 for family in self._dispatcher.families.values() if family.calls),
+            waiting=self._dispatcher.waiting,
+            parked=len(self._dispatcher.parked),
+            hit_ratio=ratio(sum(replica.tally.cached_tokens for replica in self._replicas), prompt),
+            ideal_hit_ratio=ratio(sum(r.tally.ideal_cached_tokens for r in self._replicas), prompt),
+        )
+
+    def metrics(self) -> str:
+        """The same and more, as Prometheus text."""
+        return prometheus(self._tally, self._replicas, self._dispatcher.waiting)
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError if the books do not balance."""
+        self._dispatcher.check_integrity()
+
+    # One call
+
+    def _admit(self, call: Call) -> Ticket:
+        if self._closed:
+            raise EngineUnavailable(f"{self._name} was closed")
+        waiting = self._dispatcher.waiting
+        here = self._tenants.get(call.tenant, 0)
+        known = self._dispatcher.families.get(call.family) if call.family is not None else None
+        reserved = self._max_waiting * 3 // 4
+        crowded = waiting >= reserved and here > reserved and not (known and known.calls)
+        if waiting >= self._max_waiting or crowded:
+            self._tally.refused += 1
+            places = sum(replica.limit.value for replica in self._replicas if replica.accepting) or 1
+            raise Overloaded(
+                f"{waiting} calls wait in {self._name}, {here} of tenant {call.tenant!r} are there; "
+                f"at most {self._max_waiting} may wait",
+                retry_after=min(60.0, max(0.1, (waiting - reserved) * self._pace.service_seconds / places)),
+            )
+        self._calls += 1
+        self._tenants[call.tenant] = here + 1
+        age = self._dispatcher.family_age(self._calls, call.family)
+        return Ticket(call, self._chains.of(call.prompt, call.tenant), self._calls, age, self._now())
+
+    def _leave(self, ticket: Ticket) -> None:
+        self._dispatcher.withdraw(ticket)
+        if ticket.flight is not None:  # it was placed, and its task was cancelled before it knew
+            self._land(ticket.flight)
+        self._dispatcher.left_family(ticket.call.family)
+        left = self._tenants[ticket.tenant] - 1
+        if left:
+            self._tenants[ticket.tenant] = left
+        else:
+            del self._tenants[ticket.tenant]
+
+    async def _placed(self, ticket: Ticket) -> Flight:
+        """Wait until ``ticket`` has a place at a replica."""
+        if self._closed:
+            raise EngineUnavailable(f"{self._name} was closed")
+        self._dispatcher.submit(ticket)
+        if ticket.flight is None:
+            loop = asyncio.get_running_loop()
+            ticket.waiter = loop.create_future()
+            timer = loop.call_later(self._patience, self._lose_patience, ticket)
+            try:
+                await ticket.waiter
+            finally:
+                timer.cancel()
+                ticket.waiter = None
+        flight = ticket.flight
+        if flight is None:  # an invariant of the dispatcher: it wakes a ticket only with a place
+            raise EngineUnavailable(f"{self._name} lost a call")
+        self._tally.queue_wait.observe(flight.sent_at - ticket.arrived)
+        return flight
+
+    def _lose_patience(self, ticket: Ticket) -> None:
+        if ticket in self._dispatcher.parked:
+            self._dispatcher.fail_parked(ticket, self._patience)
+        elif ticket.flight is None and ticket.waiter is not None:
+            # It waits behind others at a replica that works; should that die, patience begins anew.
+            asyncio.get_running_loop().call_later(self._patience, self._lose_patience, ticket)
+
+    async def _next(self, flight: Flight, stream: AsyncIterator[Chunk]) -> Chunk:
+        """The next chunk, unless supervision gives the replica up meanwhile."""
+        flight.reading_since = self._now()
+        try:
+            async with asyncio.timeout(None) as flight.scope:
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            raise EngineInterrupted(f"{flight.replica.name} ended a completion without a reason") from None
+        except TimeoutError:
+            raise EngineTimeout(flight.interrupted or f"{flight.replica.name} timed out") from None
+        finally:
+            flight.reading_since = None
+        now = self._now()
+        flight.replica.last_progress = now
+        if flight.first_at is None:
+            self._tally.first_token.observe(now - flight.sent_at)
+            self._dispatcher.first_token(flight)
+        return chunk
+
+    def _finished(self, flight: Flight, chunk: Chunk, text: list[str]) -> None:
+        replica, ticket, now = flight.replica, flight.ticket, self._now()
+        replica.breaker.succeeded()
+        replica.limit.coped(len(replica.flights))
+        tally = replica.tally
+        tally.finished += 1
+        first_at = flight.first_at if flight.first_at is not None else now
+        usage = chunk.usage
+        tokens = usage.completion_tokens if usage is not None else ticket.streamed
+        batch = (flight.batch_at_first + len(replica.flights)) / 2
+        replica.pace.finished(tokens, now - first_at, now - flight.sent_at, batch)
+        if usage is None:
+            return
+        tally.prompt_tokens += usage.prompt_tokens
+        tally.cached_tokens += usage.cached_tokens
+        tally.completion_tokens += usage.completion_tokens
+        dispatcher = self._dispatcher
+        if ticket.characters >= BLOCK_CHARACTERS and usage.prompt_tokens:
+            seen = usage.prompt_tokens * BLOCK_CHARACTERS / ticket.characters
+            dispatcher.tokens_per_block += 0.05 * (seen - dispatcher.tokens_per_block)
+        ideal = ticket.ideal_blocks * dispatcher.tokens_per_block
+        tally.ideal_cached_tokens += max(usage.cached_tokens, min(ideal, usage.prompt_tokens - 1))
+        replica.learn_hits(flight, usage.cached_tokens, dispatcher.tokens_per_block)
+        # A later call that continues this completion finds it where it was generated.
+        if usage.completion_tokens >= 16 and replica.sharing is not Sharing.NEVER:
+            said = Segment("assistant", "".join(text))
+            prompt = Prompt((*ticket.call.prompt.segments, said))
+            replica.holdings.add(self._chains.of(prompt, ticket.tenant))
+
+    async def _failed(self, flight: Flight, error: WorkerError) -> None:
+        """Draw the consequences of a failed attempt; raises ``error`` if there is to be no other."""
+        replica, ticket = flight.replica, flight.ticket
+        replica.tally.failed += 1
+        replica.tally.errors[error.code] = replica.tally.errors.get(error.code, 0) + 1
+        if isinstance(error, Overloaded):
+            replica.limit.refused()
+        elif error.retryable or isinstance(error, EngineProtocolError):
+            self._distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
+        # An answer that is not the protocol may come from a proxy in front of a replica that died.
+        if self._closed or not (error.retryable or isinstance(error, EngineProtocolError)):
+            raise error
+        if ticket.attempts >= self._attempts:
+            error.add_note(f"{self._name} tried {ticket.attempts} times: {', '.join(sorted(ticket.tried))}")
+            raise error
+        ticket.tried.add(replica.name)
+        self._tally.restarts += 1
+        log.info("call_restarted", pool=self._name, replica=replica.name, error=str(error))
+        if isinstance(error, Overloaded):
+            others = (r for r in self._dispatcher.serving(ticket.call.role) if r.name not in ticket.tried)
+            if not any(other.accepting for other in others):
+                await asyncio.sleep(min(error.retry_after, self._patience) * random.uniform(1.0, 1.25))
+
+    def _land(self, flight: Flight) -> None:
+        self._dispatcher.land(flight)
+
+    # The replicas
+
+    async def _start(self, replica: Replica) -> WorkerError | None:
+        try:
+            capabilities = await replica.engine.capabilities()
+            if replica.sharing is None:
+                replica.sharing = await probe_sharing(replica.engine, capabilities)
+        except WorkerError as error:
+            return error
+        replica.started(capabilities)
+        return None
+
+    def _distrust(self, replica: Replica, reason: str, *, fatal: bool = False) -> None:
+        """A replica failed; if it failed too often, leave it out until it is healthy."""
+        if not replica.breaker.failed(reason, fatal=fatal) or self._closed:
+            return
+        log.warning("replica_down", pool=self._name, replica=replica.name, reason=reason)
+        self._dispatcher.evict(replica)
+        if self._tasks is not None:
+            self._tasks.create_task(self._recover(replica), name=f"{self._name} recovery of {replica.name}")
+
+    async def _recover(self, replica: Replica) -> None:
+        while True:
+            await asyncio.sleep(replica.breaker.delay)
+            if replica.capabilities is None:
+                well = await self._start(replica) is None
+            else:
+                well = (await self._asked(replica)).ok
+            if well:
+                break
+            replica.breaker.postpone()
+        log.info("replica_back", pool=self._name, replica=replica.name)
+        # Whether it restarted is not to be seen from here, and a false hit costs more than a missed one.
+        replica.lost_cache()
+        replica.breaker.try_again()
+        self._dispatcher.returned(replica)
+
+    async def _asked(self, replica: Replica) -> Health:
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                return await replica.engine.health()
+        except TimeoutError:
+            return Health(False, f"does not say within {HEALTH_SECONDS:g} s how it is")
+
+    async def _live(self, ready: asyncio.Event) -> None:
+        """Own the background tasks of the pool, and look after the replicas."""
+        async with asyncio.TaskGroup() as self._tasks:
+            ready.set()
+            for replica in self._replicas:
+                self._tasks.create_task(self._watch(replica), name=f"{self._name} watch on {replica.name}")
+
+    async def _watch(self, replica: Replica) -> None:
+        """Ask the engine for its load while it works, and notice when it hangs."""
+        look = min(LOOK_SECONDS, self._stall_seconds / 4)
+        while True:
+            await asyncio.sleep(look)
+            if not replica.flights:
+                continue
+            if isinstance(replica.engine, TellsLoad) and (load := await replica.engine.load()) is not None:
+                replica.limit.observed(*load)
+                self._dispatcher.pump(replica)
+            stalled = self._stalled(replica, 1.0)
+            if not stalled:
+                continue
+            health = await self._asked(replica)
+            if not health.ok:
+                self._distrust(replica, health.detail or "not healthy", fatal=True)
+                for flight in [*replica.flights]:
+                    flight.interrupt(f"{replica.name} hangs: {health.detail}", self._now())
+                continue
+            for flight in self._stalled(replica, 6.0):
+                flight.interrupt(
+                    f"{replica.name} sent nothing for {self._now() - (flight.reading_since or 0):.1f} s",
+                    self._now(),
+                )
+
+    def _stalled(self, replica: Replica, times: float) -> list[Flight]:
+        """Attempts that wait for a chunk longer than ``times`` what is normal."""
+        now = self._now()
+        pace = replica.pace
+        step = pace.step_seconds(len(replica.flights))
+        stalled = []
+        for flight in replica.flights:
+            if flight.reading_since is None:
+                continue
+            expected = (
+                20 * step if flight.first_at is not None else 4 * pace.prefill_seconds(flight.prefill_ahead)
+            )
+            if now - flight.reading_since > times * max(self._stall_seconds, expected):
+                stalled.append(flight)
+        return stalled
+
+    def _replica(self, name: str) -> Replica:
+        for replica in self._replicas:
+            if replica.name == name:
+                return replica
+        known = ", ".join(replica.name for replica in self._replicas)
+        raise ValueError(f"no replica {name!r} in {self._name}; there are {known}")
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _common(known: Sequence[Capabilities]) -> Capabilities:
+    """What all replicas can do. Their concurrency adds up; a call must fit the smallest of them."""
+    lengths = [one.max_model_len for one in known if one.max_model_len is not None]
+    rooms = [one.max_concurrency for one in known]
+    return Capabilities(
+        model=", ".join(sorted({one.model for one in known})),
+        max_model_len=min(lengths, default=None),
+        max_concurrency=None if None in rooms else sum(room for room in rooms if room is not None),
+        token_ids_in=all(one.token_ids_in for one in known),
+        token_ids_out=all(one.token_ids_out for one in known),
+        logprobs=all(one.logprobs for one in known),
+        guided_json=all(one.guided_json for one in known),
+        priority=all(one.priority for one in known),
+        cache_salt=all(one.cache_salt for one in known),
+        assistant_prefill=all(one.assistant_prefill for one in known),
+        cached_token_usage=all(one.cached_token_usage for one in known),
+    )

@@ -1,0 +1,362 @@
+"""One engine in a pool: what was sent to it, what it holds, and how long a further call would take there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from workers.breaker import Breaker, BreakerState
+from workers.calls import Call
+from workers.engine import Capabilities, Engine
+from workers.pace import InFlightLimit, Pace
+from workers.prefix import BLOCK_CHARACTERS, Chain, Holdings
+from workers.waiting import FairQueue
+
+HOLD_BLOCKS = 4
+"""A shared prefix shorter than this (about 64 tokens) is computed faster than it is worth waiting for."""
+
+GUESS_SECONDS = 2.0
+"""How long a prefix that was sent is believed to be held before the replica shows that it is."""
+
+START_LIMIT = 64
+MOST_IN_FLIGHT = 1024
+
+
+class Sharing(StrEnum):
+    """When a prompt becomes usable to other calls of the same engine.
+
+    ``in_flight``: as soon as it is scheduled (vLLM V1); ``computed``: once its first token was seen, so
+    siblings wait for a prime; ``never``: the engine was seen to have no prefix cache.
+    """
+
+    IN_FLIGHT = "in_flight"
+    COMPUTED = "computed"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An engine and its place in a pool.
+
+    ``roles`` are the roles of calls that it answers; empty: any for which no other member is named.
+    ``sharing`` is probed at start where it is None. ``index_blocks`` bounds the prefix index.
+    """
+
+    engine: Engine
+    roles: frozenset[str] = frozenset()
+    sharing: Sharing | None = None
+    index_blocks: int = 65_536
+
+
+class Ticket:
+    """A call on its way through the pool. It is in one place: waiting, held, parked, or in flight."""
+
+    __slots__ = (
+        "age",
+        "arrived",
+        "attempts",
+        "call",
+        "chain",
+        "characters",
+        "family_age",
+        "flight",
+        "held_by",
+        "ideal_blocks",
+        "priority",
+        "queued",
+        "replica",
+        "streamed",
+        "tenant",
+        "token_chain",
+        "tried",
+        "waiter",
+        "work",
+    )
+
+    def __init__(self, call: Call, chain: Chain, age: int, family_age: int, arrived: float) -> None:
+        self.call = call
+        self.chain = chain
+        self.token_chain: Chain = ()
+        self.characters = sum(len(segment.text) for segment in call.prompt.segments)
+        self.tenant = call.tenant
+        self.priority = call.priority
+        self.age = age
+        self.family_age = family_age
+        self.arrived = arrived
+        self.work = 1.0
+        self.queued = 0
+        self.replica: Replica | None = None
+        self.flight: Flight | None = None
+        self.held_by: Flight | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        self.tried: set[str] = set()
+        self.attempts = 0
+        self.streamed = 0  # tokens that the consumer got of the present attempt
+        self.ideal_blocks = 0  # leading blocks that one cache of all replicas would have held
+
+    def wake(self, error: Exception | None = None) -> None:
+        """Let the task that waits for a place go on, or fail."""
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+
+class Flight:
+    """One attempt at a call on one replica."""
+
+    __slots__ = (
+        "batch_at_first",
+        "computing",
+        "first_at",
+        "held",
+        "interrupted",
+        "predicted_blocks",
+        "prefill_ahead",
+        "reading_since",
+        "replica",
+        "scope",
+        "sent_at",
+        "ticket",
+        "uncached",
+    )
+
+    def __init__(self, ticket: Ticket, replica: Replica, now: float) -> None:
+        self.ticket = ticket
+        self.replica = replica
+        self.sent_at = now
+        self.first_at: float | None = None
+        self.predicted_blocks = 0
+        self.uncached = 0.0  # prompt tokens that it has to compute
+        self.prefill_ahead = 0.0  # the same, and what was sent before it and not yet computed
+        self.batch_at_first = 1
+        self.computing: Chain = ()
+        self.held: dict[Ticket, None] = {}  # siblings that wait for its first token; ordered
+        self.reading_since: float | None = None  # since when it waits for the engine's next chunk
+        self.scope: asyncio.Timeout | None = None
+        self.interrupted = ""
+
+    def interrupt(self, reason: str, now: float) -> None:
+        """Give the attempt up; the task that reads it gets a :class:`TimeoutError`."""
+        if self.scope is not None and self.reading_since is not None and not self.interrupted:
+            self.interrupted = reason
+            self.scope.reschedule(now)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened on a replica since the start."""
+
+    finished: int = 0
+    failed: int = 0
+    aborted: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    ideal_cached_tokens: float = 0.0
+    completion_tokens: int = 0
+    wasted_tokens: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+
+
+class Replica:
+    """The pool's view of one engine. Only the pool changes it."""
+
+    def __init__(self, member: Member, breaker: Breaker, common: Pace) -> None:
+        self.engine = member.engine
+        self.name = member.engine.name
+        self.roles = member.roles
+        self.sharing = member.sharing
+        self.breaker = breaker
+        self.capabilities: Capabilities | None = None
+        self.draining = False
+        self.limit = InFlightLimit(START_LIMIT, MOST_IN_FLIGHT)
+        self.pace = Pace(common)
+        self.holdings = Holdings(member.index_blocks)
+        self.promised = Holdings(member.index_blocks)  # what calls that wait here will bring
+        self.queue: FairQueue[Ticket] = FairQueue()
+        self.flights: dict[Flight, None] = {}
+        self.held = 0
+        self.computing: dict[
+            int, Flight
+        ] = {}  # blocks that are being computed, where they are not yet shared
+        self.pending_prefill = 0.0  # prompt tokens sent and not yet computed
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.last_progress = 0.0
+        self.misses = 0  # calls in a row that hit nothing where much was expected
+        self.tally = Tally()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether calls may be placed here."""
+        return (
+            self.capabilities is not None
+            and not self.draining
+            and (self.breaker.state is BreakerState.CLOSED or self.on_trial)
+        )
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether it came back and has not answered a call since."""
+        return self.breaker.state is BreakerState.HALF_OPEN
+
+    @property
+    def room(self) -> int:
+        """Calls that it takes now."""
+        return (1 if self.on_trial else self.limit.value) - len(self.flights)
+
+    @property
+    def occupied(self) -> int:
+        """Calls that are here or wait to be."""
+        return len(self.flights) + self.held + len(self.queue)
+
+    @property
+    def indexed_blocks(self) -> int:
+        """Blocks that the index believes to be there."""
+        return len(self.holdings)
+
+    def started(self, capabilities: Capabilities) -> None:
+        """The engine is up and said what it can do."""
+        self.capabilities = capabilities
+        known = capabilities.max_concurrency
+        if known is not None:
+            self.limit = InFlightLimit(min(known, MOST_IN_FLIGHT), min(known, MOST_IN_FLIGHT))
+
+    def covered(self, chain: Chain, now: float) -> int:
+        """Leading blocks of ``chain`` that a call sent now would not compute, nor wait behind twice."""
+        held = self.holdings.covered(chain, now)
+        computing = self.computing
+        if not computing:
+            return held
+        low, high = held, len(chain)
+        while low < high:
+            middle = (low + high) // 2
+            if chain[middle] in computing:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def expected(self, chain: Chain, now: float) -> int:
+        """The same, counting what the calls before it in the queue will have computed by then."""
+        covered = self.covered(chain, now)
+        return max(covered, self.promised.covered(chain, now)) if len(self.queue) else covered
+
+    def wait(self, ticket: Ticket, now: float) -> None:
+        """Let ``ticket`` wait for a place here; its siblings are to find it."""
+        ticket.replica = self
+        self.queue.push(ticket)
+        seconds = self.pace.service_seconds * (1 + len(self.queue) / self.limit.value)
+        self.promised.add(ticket.chain, now + GUESS_SECONDS + 2 * seconds)
+
+    def prime_of(self, ticket: Ticket, now: float) -> Flight | None:
+        """The call that computes what ``ticket`` shares with it, if that is worth waiting for."""
+        if not self.computing:
+            return None
+        covered = self.covered(ticket.chain, now)
+        if covered - self.holdings.covered(ticket.chain, now) < HOLD_BLOCKS:
+            return None
+        return self.computing.get(ticket.chain[covered - 1])
+
+    def seconds_for(self, uncached_tokens: float) -> float:
+        """Expected time of a further call from now to its end, if it has to compute so many tokens."""
+        pace, limit = self.pace, self.limit.value
+        occupied = self.occupied
+        over = occupied + 1 - limit
+        wait = over * pace.service_seconds / limit if over > 0 else 0.0
+        prefill = pace.prefill_seconds(self.pending_prefill + uncached_tokens)
+        return wait + prefill + pace.output_tokens * pace.step_seconds(min(occupied + 1, limit))
+
+    def send(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+        """Account for a call that goes out to the engine now."""
+        flight = Flight(ticket, self, now)
+        chain = ticket.chain
+        held = self.holdings.covered(chain, now)
+        flight.predicted_blocks = held
+        tokens = ticket.characters / BLOCK_CHARACTERS * tokens_per_block
+        flight.uncached = max(1.0, tokens - held * tokens_per_block)
+        self.pending_prefill += flight.uncached
+        flight.prefill_ahead = self.pending_prefill
+        if self.sharing is Sharing.IN_FLIGHT:
+            self.holdings.add(chain, now + GUESS_SECONDS + self.pace.prefill_seconds(self.pending_prefill))
+        elif self.sharing is Sharing.COMPUTED:
+            flight.computing = chain[held:]
+            for block in flight.computing:
+                self.computing.setdefault(block, flight)
+        self.flights[flight] = None
+        if len(self.flights) == 1:
+            self.last_progress = now
+            self.idle.clear()
+        ticket.flight = flight
+        ticket.replica = self
+        ticket.attempts += 1
+        return flight
+
+    def first_token(self, flight: Flight, now: float) -> None:
+        """The prompt of ``flight`` is computed: from now on the replica holds it."""
+        flight.first_at = now
+        flight.batch_at_first = len(self.flights)
+        self.pending_prefill = max(0.0, self.pending_prefill - flight.uncached)
+        self.pace.first_token(flight.prefill_ahead, now - flight.sent_at)
+        self._computed(flight)
+        if self.sharing is not Sharing.NEVER:
+            self.holdings.add(flight.ticket.chain)
+
+    def land(self, flight: Flight) -> None:
+        """The attempt is over, whichever way."""
+        del self.flights[flight]
+        if flight.first_at is None:
+            self.pending_prefill = max(0.0, self.pending_prefill - flight.uncached)
+            self._computed(flight)
+        if not self.flights:
+            self.pending_prefill = 0.0
+            self.idle.set()
+
+    def hold(self, ticket: Ticket, prime: Flight) -> None:
+        """Let ``ticket`` wait for the first token of ``prime``."""
+        prime.held[ticket] = None
+        ticket.held_by = prime
+        ticket.replica = self
+        self.held += 1
+
+    def let_go(self, ticket: Ticket) -> None:
+        """``ticket`` does not wait for its prime any longer."""
+        if ticket.held_by is not None:
+            del ticket.held_by.held[ticket]
+            ticket.held_by = None
+            self.held -= 1
+
+    def learn_hits(self, flight: Flight, cached_tokens: int, tokens_per_block: float) -> None:
+        """Correct the index by what the engine says was cached for ``flight``."""
+        if self.capabilities is None or not self.capabilities.cached_token_usage:
+            return
+        predicted = flight.predicted_blocks
+        found = round(cached_tokens / tokens_per_block)
+        if cached_tokens > 0:
+            self.misses = 0
+            if self.sharing is Sharing.NEVER:
+                self.sharing = Sharing.COMPUTED
+        elif predicted >= 2 * HOLD_BLOCKS:
+            self.misses += 1
+            if self.misses >= 8 and self.sharing is Sharing.COMPUTED:
+                self.sharing = Sharing.NEVER
+                self.holdings.clear()
+        # Blocks of characters and of tokens do not end at the same places.
+        if found + 2 < predicted * 0.9:
+            self.holdings.correct(flight.ticket.chain, predicted, found)
+            # What it had to compute, it holds now.
+            self.holdings.add(flight.ticket.chain)
+
+    def lost_cache(self) -> None:
+        """The engine restarted or is gone: nothing of what it held is there."""
+        self.holdings.clear()
+        self.promised.clear()
+
+    def _computed(self, flight: Flight) -> None:
+        for block in flight.computing:
+            if self.computing.get(block) is flight:
+                del self.computing[block]
+        flight.computing = ()

@@ -1,0 +1,118 @@
+"""The order in which waiting calls go out: fair across tenants, then by priority, families together."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+
+class Waiting(Protocol):
+    """What a queue has to know of a call.
+
+    ``work`` is its expected cost in tokens. ``queued`` belongs to the queue: the number of the entry with
+    which the call waits, 0 while it does not. The entry of a call that left is found stale by its number,
+    even when the call waits in another queue by then.
+    """
+
+    tenant: str
+    priority: float
+    family_age: int
+    age: int
+    work: float
+    queued: int
+
+
+_entries = itertools.count(1)
+
+W = TypeVar("W", bound=Waiting)
+
+
+class FairQueue(Generic[W]):
+    """Start-time fair queueing across tenants (Goyal, Vin and Cheng 1996, with equal weights).
+
+    Each tenant has a virtual clock that advances by the work which it was served; the tenant whose clock
+    is furthest behind goes next. A tenant that was away starts at the current time, so it can neither
+    save up service nor be punished for what it had when nobody else waited.
+
+    Inside a tenant the call with the highest priority goes first; among equals the calls of the family
+    that began first, so that the prefix of a family is used while it is warm (depth first over the
+    prefix tree); inside a family in order of arrival. A call that leaves while it waits costs nothing: its
+    ``queued`` is cleared and it is skipped later.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[str, list[tuple[float, int, int, int, W]]] = {}
+        self._tenants: list[tuple[float, int, str]] = []  # heap: virtual clock, tie break, tenant
+        self._turn = 0
+        self._now = 0.0  # virtual time
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def push(self, call: W) -> None:
+        """Let ``call`` wait."""
+        calls = self._calls.get(call.tenant)
+        if calls is None:
+            calls = self._calls[call.tenant] = []
+            self._enter(call.tenant, self._now)
+        call.queued = next(_entries)
+        heapq.heappush(calls, (-call.priority, call.family_age, call.age, call.queued, call))
+        self._size += 1
+
+    def pop(self) -> W | None:
+        """Take the call whose turn it is; None if nobody waits."""
+        while self._tenants:
+            clock, _, tenant = heapq.heappop(self._tenants)
+            calls = self._calls[tenant]
+            while calls:
+                _, _, _, entry, call = heapq.heappop(calls)
+                if call.queued != entry:
+                    continue
+                call.queued = 0
+                self._size -= 1
+                self._now = clock
+                # The tenant keeps its place even when nothing of it waits: its clock must show this
+                # service to its next call. The entry goes when its turn comes and it still has nothing.
+                self._enter(tenant, clock + call.work)
+                return call
+            del self._calls[tenant]
+            self._now = max(self._now, clock)
+        return None
+
+    def remove(self, call: W) -> None:
+        """``call`` does not wait any longer; does nothing if it did not."""
+        if call.queued:
+            call.queued = 0
+            self._size -= 1
+
+    def some(self, most: int) -> Iterator[W]:
+        """Up to ``most`` waiting calls, those near the end of the order where that is cheap to tell."""
+        for calls in self._calls.values():
+            for _, _, _, entry, call in reversed(calls):
+                if most <= 0:
+                    return
+                if call.queued == entry:
+                    most -= 1
+                    yield call
+
+    def siblings(self, call: W, most: int) -> list[W]:
+        """The waiting calls of the family of ``call``, among the first ``most`` entries of its tenant."""
+        return [
+            other
+            for _, _, _, entry, other in self._calls.get(call.tenant, ())[:most]
+            if other.queued == entry and other.family_age == call.family_age
+        ]
+
+    def drain(self) -> list[W]:
+        """Take all waiting calls out, in their order."""
+        taken = []
+        while (call := self.pop()) is not None:
+            taken.append(call)
+        return taken
+
+    def _enter(self, tenant: str, clock: float) -> None:
+        self._turn += 1
+        heapq.heappush(self._tenants, (max(clock, self._now), self._turn, tenant))
