@@ -170,7 +170,7 @@ class Drivers:
             durable = tool.side_effects
             if durable and interrupted:
                 raise ToolInterrupted(
-                    f"{work.name} has side effects and was under way when its process ended; it is not repeated"
+                    f"{work.name} has side effects and was under way when its process ended"
                 )
             if durable:
                 await self._recorder.flush()

@@ -26,6 +26,7 @@ from orchestrator.record import Record
 from orchestrator.run import Run
 from orchestrator.values import Answer, Budget, Spent
 from orchestrator.work import Child, Generation, Merging, ToolUse, Work
+from storage.errors import StorageError
 from storage.events import Event, EventType
 from workers.calls import Sampling, Usage
 from workers.engine import Capabilities, Engine
@@ -47,6 +48,10 @@ class Recorder(Protocol):
 
     async def flush(self) -> None:
         """Return when everything that was appended is durable."""
+        ...
+
+    async def room(self) -> None:
+        """Wait while too much is queued."""
         ...
 
 
@@ -151,7 +156,7 @@ class Executor:
         self._in_flight: set[str] = set()
         self._best: dict[str, Answer] = {}
         self._limit: str | None = None
-        self._divergence: Divergence | None = None
+        self._broken: Divergence | StorageError | None = None
         self._drivers = Drivers(environment, recorder, on_progress)
 
     # -- the run, from start to end ---------------------------------------------------------------
@@ -199,8 +204,8 @@ class Executor:
                 self._start(self._startable.popleft())
             else:
                 self._step(self._runnable.popleft())
-            if self._divergence is not None:  # planner code may have caught it
-                raise self._divergence
+            if self._broken is not None:  # planner code may have caught it
+                raise self._broken
 
     async def _next_event(self) -> Event:
         if self._record.pending:
@@ -218,6 +223,7 @@ class Executor:
             event = self._emit(arrival.type, arrival.path, arrival.data)
             if arrival.durable:
                 await self._recorder.flush()
+            await self._recorder.room()
             return event
 
     def _close(self, root: Node[Answer]) -> Result:
@@ -256,16 +262,16 @@ class Executor:
 
     def _emit(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
         """Confirm the event against the record, or append it to the journal."""
-        if self._record.pending:
-            try:
+        try:
+            if self._record.pending:
                 return self._record.confirm(kind, path, data)
-            except Divergence as error:
-                self._divergence = error
-                raise
-        if self._resuming:
-            self._resuming = False
-            self._append(EventType.RUN_RESUMED, "", {})
-        return self._append(kind, path, data)
+            if self._resuming:
+                self._resuming = False
+                self._append(EventType.RUN_RESUMED, "", {})
+            return self._append(kind, path, data)
+        except (Divergence, StorageError) as error:
+            self._broken = error
+            raise
 
     def _append(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
         event = Event(self._seq, kind, path, time.time(), data)
@@ -368,10 +374,8 @@ class Executor:
 
     def _go_live(self, node: Node[Any]) -> None:
         if self.environment.engine is None:
-            self._divergence = Divergence(
-                node.path, "the record has no result for it, and a replay makes no calls"
-            )
-            raise self._divergence
+            self._broken = Divergence(node.path, "the record has no result for it")
+            raise self._broken
         work = self._works[node.path]
         if isinstance(work, Generation):
             self._drivers.generate(node, work, priority=self._graph.upward_rank(node.path))
@@ -459,7 +463,7 @@ class Executor:
             waited = scope.coroutine.send(None) if error is None else scope.coroutine.throw(error)
         except StopIteration as end:
             self._end_scope(scope, _returned(scope, end.value))
-        except Divergence:
+        except (Divergence, StorageError):
             raise
         except Exception as failure:
             self._end_scope(scope, Failed(_failure_of(failure, scope.node.path)))

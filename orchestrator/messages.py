@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
@@ -101,6 +102,8 @@ def bind(value: Any) -> Any:
 
 def plain(value: object) -> Any:
     """A value as JSON knows it, for the journal and for tools; what has no such form becomes its type."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Completion):

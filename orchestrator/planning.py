@@ -69,6 +69,11 @@ class Planner:
             ) from None
         return model.model_dump(mode="json", exclude_unset=True)
 
+    def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Validated options as the function takes them."""
+        model = self.options_model.model_validate(dict(options))
+        return {name: getattr(model, name) for name in model.model_fields_set}
+
     def __call__(self, run: Run, question: Question, **options: Any) -> Coroutine[Any, Any, Answer]:
         """The coroutine of the method; called by the executor, and by planners that delegate."""
         coroutine = self.function(run, question, **options)

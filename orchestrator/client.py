@@ -1,0 +1,255 @@
+"""The SDK: ask from a script, a notebook or an async program."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import cache
+from types import TracebackType
+from typing import Any, Self, TypedDict, TypeVar, Unpack
+
+from orchestrator.engines import build_engine
+from orchestrator.errors import translated
+from orchestrator.feed import Progress
+from orchestrator.planning import Planner
+from orchestrator.requests import parse
+from orchestrator.runner import Replayed
+from orchestrator.service import Service
+from orchestrator.settings import Settings
+from orchestrator.solution import Solution
+from storage.events import Event
+from storage.store import Store
+from storage.trace import Trace
+from workers.engine import Engine
+from workers.tools.registry import Tool, Toolbox
+
+T = TypeVar("T")
+
+
+class SolveOptions(TypedDict, total=False):
+    """What may be given beside the query; see :class:`~orchestrator.requests.TaskRequest`."""
+
+    context: str
+    choices: Sequence[str]
+    planner: str | Planner
+    options: Mapping[str, Any]
+    sampling: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    seed: int
+    tenant: str
+    idempotency_key: str | None
+
+
+class Client:
+    """Solves questions on an engine of this process, or on servers elsewhere.
+
+    Works the same from sync code, from inside a running event loop (a notebook) and from async code, because
+    it has an event loop in a thread of its own. The engine starts at the first question and stays warm until
+    the client is closed.
+
+    Args:
+        engine: an engine, or its name (``embedded``, ``vllm``, URLs); by default what the settings say.
+        model: a catalogue name, a GGUF file, or the model of a server.
+        database: where traces are kept; ``memory`` keeps them until the client is closed.
+        tools: what planners may call, besides the installed tools.
+        planners: planners that no installed package provides; they may be passed to :meth:`solve` as well.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine | str | None = None,
+        model: str | None = None,
+        database: str | None = None,
+        tools: Iterable[Tool] = (),
+        planners: Iterable[Planner] = (),
+        settings: Settings | None = None,
+    ) -> None:
+        given = {"engine": engine if isinstance(engine, str) else None, "model": model, "database": database}
+        base = settings or Settings()
+        self._settings = base.model_copy(
+            update={key: value for key, value in given.items() if value is not None}
+        )
+        self._engine = None if isinstance(engine, str) else engine
+        self._tools = tuple(tools)
+        self._planners = {planner.name: planner for planner in planners}
+        self._service: Service | None = None
+        self._opening: asyncio.Lock | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = threading.Lock()
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    def solve(self, query: str, **options: Unpack[SolveOptions]) -> Solution:
+        """Answer a question.
+
+        Raises:
+            InvalidRequest: the query or an option is wrong; the message says what would be right.
+            TaskFailed: there is no answer.
+            Unavailable: the engine, its model or the database cannot be used.
+        """
+        return self._submit(self._solve(query, options)).result()
+
+    async def asolve(self, query: str, **options: Unpack[SolveOptions]) -> Solution:
+        """Like :meth:`solve`. Cancelling it cancels the task."""
+        return await asyncio.wrap_future(self._submit(self._solve(query, options)))
+
+    async def stream(
+        self, query: str, **options: Unpack[SolveOptions]
+    ) -> AsyncGenerator[Event | Progress | Solution, None]:
+        """The events of a solve as they happen, and last its solution. Leaving early cancels the task."""
+        items = self._stream(query, options)
+        try:
+            while (item := await asyncio.wrap_future(self._submit(_next(items)))) is not None:
+                yield item
+        finally:
+            await asyncio.wrap_future(self._submit(items.aclose()))
+
+    def replay(self, trace_id: str) -> Replayed:
+        """Repeat a stored run with no engine at all, and compare every event.
+
+        Raises:
+            Divergence: the run did something else than was recorded.
+            TaskNotFound: there is no such trace.
+        """
+        return self._submit(self._replay(trace_id)).result()
+
+    def trace(self, trace_id: str) -> Trace:
+        """The stored steps of a run, as a tree.
+
+        Raises:
+            TaskNotFound: there is no such trace.
+        """
+        return self._submit(self._trace(trace_id)).result()
+
+    # -- opening and closing ----------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop the engine if this client started it, close the database, end the thread."""
+        with self._starting:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(self._shut(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    # -- inside the client's own loop -------------------------------------------------------------
+
+    async def _solve(self, query: str, options: SolveOptions) -> Solution:
+        service = await self._open()
+        return await service.solve(parse(self._request(service, query, options)))
+
+    async def _stream(
+        self, query: str, options: SolveOptions
+    ) -> AsyncGenerator[Event | Progress | Solution, None]:
+        service = await self._open()
+        request = parse(self._request(service, query, options))
+        task = await service.submit(request)
+        try:
+            async for item in service.events(task.id):
+                yield item
+            yield await service.solution(task.id)
+        finally:
+            await service.cancel(task.id)
+
+    async def _replay(self, trace_id: str) -> Replayed:
+        return await (await self._open()).replay(trace_id)
+
+    async def _trace(self, trace_id: str) -> Trace:
+        service = await self._open()
+        with translated():
+            return await Trace.read(service.store, trace_id)
+
+    def _request(self, service: Service, query: str, options: SolveOptions) -> dict[str, Any]:
+        request: dict[str, Any] = {"query": query, **options}
+        if isinstance(planner := request.get("planner"), Planner):
+            service.planners[planner.name] = planner
+            request["planner"] = planner.name
+        return request
+
+    async def _open(self) -> Service:
+        assert self._opening is not None
+        async with self._opening:
+            if self._service is None:
+                with translated():
+                    store = await Store.open(self._settings.database)
+                engine = self._engine or build_engine(self._settings)
+                toolbox = Toolbox.installed().with_tools(*self._tools)
+                self._service = Service(
+                    store, engine, toolbox=toolbox, planners=self._planners, settings=self._settings
+                )
+            return self._service
+
+    async def _shut(self) -> None:
+        service, self._service = self._service, None
+        if service is not None:
+            if self._engine is None:
+                await service.engine.close()
+            await service.store.close()
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._starting:
+            if self._loop is None:
+                self._loop = _start_loop()
+                self._opening = asyncio.Lock()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+async def _next(items: AsyncGenerator[T, None]) -> T | None:
+    return await anext(items, None)
+
+
+def _start_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    threading.Thread(target=run, name="anabranch", daemon=True).start()
+    return loop
+
+
+@cache
+def default_client() -> Client:
+    """The client behind :func:`solve` and its siblings, set up from the environment; closed at exit."""
+    client = Client()
+    atexit.register(client.close)
+    return client
+
+
+def solve(query: str, **options: Unpack[SolveOptions]) -> Solution:
+    """Answer a question with the default client; see :meth:`Client.solve`."""
+    return default_client().solve(query, **options)
+
+
+async def asolve(query: str, **options: Unpack[SolveOptions]) -> Solution:
+    """Answer a question with the default client; see :meth:`Client.asolve`."""
+    return await default_client().asolve(query, **options)
+
+
+def stream(query: str, **options: Unpack[SolveOptions]) -> AsyncGenerator[Event | Progress | Solution, None]:
+    """The events of a solve as they happen, with the default client; see :meth:`Client.stream`."""
+    return default_client().stream(query, **options)

@@ -1,0 +1,173 @@
+"""Executing a task over its journal: a first run, a resumed one, and a strict replay are one thing."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from orchestrator import symbolic
+from orchestrator.errors import Conflict, Divergence
+from orchestrator.executor import Environment, Executor, Recorder, Result
+from orchestrator.messages import plain
+from orchestrator.planning import Planner
+from orchestrator.record import Record
+from orchestrator.requests import TaskRequest, budget_of, sampling_of
+from orchestrator.values import Budget, Question
+from storage.events import Event, EventType
+from workers.calls import Sampling
+from workers.engine import Capabilities, Engine
+from workers.tools.registry import Toolbox
+
+OnProgress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that decides what a run does, apart from what it is told from outside."""
+
+    planner: Planner
+    question: Question
+    options: Mapping[str, Any]
+    environment: Environment
+
+    def header(self) -> dict[str, Any]:
+        """The setup as the first event of the journal tells it."""
+        environment = self.environment
+        return {
+            "planner": self.planner.name,
+            "question": plain(self.question),
+            "options": dict(self.options),
+            "seed": environment.seed,
+            "tenant": environment.tenant,
+            "sampling": plain(environment.sampling),
+            "budget": plain(environment.budget),
+            "capabilities": plain(environment.capabilities),
+            "symbolic": environment.symbolic,
+            "tools": environment.toolbox.describe(),
+            "versions": {"anabranch": version("anabranch"), "python": platform.python_version()},
+        }
+
+
+async def first_setup(
+    request: TaskRequest,
+    planner: Planner,
+    task_id: str,
+    engine: Engine,
+    toolbox: Toolbox,
+    call_seconds: float,
+) -> Setup:
+    """The setup of a task that has not run yet.
+
+    Raises:
+        WorkerError: the engine cannot be started.
+    """
+    environment = Environment(
+        engine=engine,
+        capabilities=await engine.capabilities(),
+        toolbox=toolbox,
+        symbolic=symbolic.available(),
+        budget=budget_of(request.budget),
+        sampling=sampling_of(request.sampling),
+        seed=request.seed,
+        tenant=request.tenant,
+        task_id=task_id,
+        call_seconds=call_seconds,
+    )
+    return Setup(planner, request.question, request.options, environment)
+
+
+def recorded_setup(
+    header: Mapping[str, Any],
+    planner: Planner,
+    task_id: str,
+    *,
+    engine: Engine | None,
+    toolbox: Toolbox,
+    call_seconds: float,
+) -> Setup:
+    """The setup that a journal was written under; ``engine`` is None for a strict replay.
+
+    Tools keep the descriptions that were recorded, since planners put them into prompts.
+    """
+    question = header["question"]
+    environment = Environment(
+        engine=engine,
+        capabilities=Capabilities(**header["capabilities"]),
+        toolbox=toolbox.as_described(header["tools"]),
+        symbolic=header["symbolic"],
+        budget=Budget(**header["budget"]),
+        sampling=Sampling(**{**header["sampling"], "stop": tuple(header["sampling"]["stop"])}),
+        seed=header["seed"],
+        tenant=header["tenant"],
+        task_id=task_id,
+        call_seconds=call_seconds,
+    )
+    return Setup(
+        planner,
+        Question(question["text"], question["context"], tuple(question["choices"])),
+        header["options"],
+        environment,
+    )
+
+
+def prepare(
+    setup: Setup,
+    recorder: Recorder,
+    *,
+    events: Sequence[Event] = (),
+    next_seq: int = 0,
+    on_progress: OnProgress | None = None,
+) -> Executor:
+    """An executor for the setup, over what its journal already says."""
+    return Executor(
+        setup.environment, recorder, record=Record(events), next_seq=next_seq, on_progress=on_progress
+    )
+
+
+async def execute(executor: Executor, setup: Setup) -> Result:
+    """Run the planner of the setup to its end."""
+    arguments = setup.planner.arguments(setup.options)
+    return await executor.execute(lambda run: setup.planner(run, setup.question, **arguments), setup.header())
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A strict replay that ended as recorded. ``seconds`` is what it took, ``events`` what was compared."""
+
+    result: Result
+    events: int
+    seconds: float
+
+
+async def replay(task_id: str, events: Sequence[Event], find: Callable[[str], Planner]) -> Replayed:
+    """Repeat a run over its journal with no engine at all.
+
+    Raises:
+        Divergence: the run did something else than was recorded; names the node and what differs.
+        Conflict: the journal does not hold a whole run.
+    """
+    if not events or events[-1].type is not EventType.RUN_FINISHED:
+        raise Conflict(f"task {task_id} has no whole run to replay; its journal has {len(events)} events")
+    started = time.perf_counter()
+    header = events[0].data
+    planner = find(str(header["planner"]))
+    setup = recorded_setup(header, planner, task_id, engine=None, toolbox=Toolbox(), call_seconds=0.0)
+    result = await execute(prepare(setup, _Forgetful(), events=events), setup)
+    return Replayed(result, len(events), time.perf_counter() - started)
+
+
+class _Forgetful:
+    """A recorder for replays, which have nothing new to record."""
+
+    def append(self, event: Event) -> None:
+        raise Divergence(event.path, f"the record has ended, the run goes on with {event.type}")
+
+    async def flush(self) -> None:
+        """Nothing is ever queued."""
+
+    async def room(self) -> None:
+        """There always is."""

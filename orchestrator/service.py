@@ -1,0 +1,368 @@
+"""The lifecycle of tasks: submit, run, follow, cancel, resume, replay."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Self
+
+import structlog
+
+from orchestrator.errors import (
+    AnabranchError,
+    Conflict,
+    Failure,
+    InvalidRequest,
+    TaskFailed,
+    translated,
+)
+from orchestrator.executor import Executor, Result, RunOutcome
+from orchestrator.feed import Feed, Progress
+from orchestrator.planning import Planner, find_planner
+from orchestrator.requests import TaskRequest
+from orchestrator.runner import Replayed, Setup, execute, first_setup, prepare, recorded_setup, replay
+from orchestrator.settings import Settings
+from orchestrator.solution import Solution, Timings, solution_of
+from orchestrator.values import Spent
+from storage.errors import LeaseLost, StorageError
+from storage.events import Event
+from storage.store import Store
+from storage.tasks import Claim, NewTask, Task, TaskStatus
+from workers.engine import Engine
+from workers.errors import WorkerError
+from workers.tools.registry import Toolbox
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 0.5
+"""How often the journal of a task that runs in another process is read again."""
+
+IDLE_SECONDS = 1.0
+"""How often the queue is looked at for tasks that other processes have submitted or left behind."""
+
+STATUS = {
+    RunOutcome.ANSWERED: TaskStatus.SUCCEEDED,
+    RunOutcome.LIMITED: TaskStatus.SUCCEEDED,
+    RunOutcome.FAILED: TaskStatus.FAILED,
+    RunOutcome.CANCELLED: TaskStatus.CANCELLED,
+}
+
+
+class Service:
+    """Runs tasks on an engine and keeps them in a store; both stay the caller's to close.
+
+    Many services, in one process or many, may share a store: a task is run by whoever holds its lease.
+    ``planners`` are known by name in addition to those that packages install.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        *,
+        toolbox: Toolbox | None = None,
+        planners: Mapping[str, Planner] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.store = store
+        self.engine = engine
+        self.toolbox = Toolbox.installed() if toolbox is None else toolbox
+        self.planners = dict(planners or {})
+        self.settings = settings or Settings()
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._feeds: dict[str, Feed] = {}
+        self._executors: dict[str, Executor] = {}
+        self._submitted = asyncio.Event()
+        self._opened = asyncio.Event()
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def find_planner(self, name: str) -> Planner:
+        """The planner of that name.
+
+        Raises:
+            UnknownPlanner: there is none.
+        """
+        return self.planners.get(name) or find_planner(name)
+
+    def check(self, request: TaskRequest) -> NewTask:
+        """The request as a task to be stored.
+
+        Raises:
+            InvalidRequest: the query is too long, or the planner or one of its options is unknown or wrong.
+        """
+        longest = self.settings.max_query_chars
+        length = len(request.query) + len(request.context)
+        if length > longest:
+            raise InvalidRequest(
+                f"query and context have {length} characters; at most {longest} are accepted"
+            )
+        options = self.find_planner(request.planner).validate(request.options)
+        stored = request.model_dump(
+            mode="json", exclude={"query", "context", "choices", "planner", "seed", "tenant"}
+        )
+        return NewTask(
+            question={"query": request.query, "context": request.context, "choices": list(request.choices)},
+            planner=request.planner,
+            options={**stored, "options": options},
+            seed=request.seed,
+            tenant=request.tenant,
+            idempotency_key=request.idempotency_key,
+        )
+
+    async def submit(self, request: TaskRequest) -> Task:
+        """Accept a task; it is durable when this returns, and runs as soon as a service has room.
+
+        Raises:
+            InvalidRequest: as :meth:`check`.
+            Unavailable: the database does not take it.
+        """
+        with translated():
+            task = await self.store.submit(self.check(request))
+        self._submitted.set()
+        return task
+
+    async def solve(self, request: TaskRequest) -> Solution:
+        """Accept a task and run it here and now.
+
+        Raises:
+            InvalidRequest: as :meth:`check`.
+            TaskFailed: it ended without an answer.
+            Unavailable: the database does not take it.
+        """
+        with translated():
+            claim = await self.store.start(self.check(request), self.owner, self.settings.lease_seconds)
+            try:
+                await self.run(claim)
+            except asyncio.CancelledError:
+                await self.store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
+                raise
+        return await self.solution(claim.task.id)
+
+    async def task(self, task_id: str) -> Task:
+        """The task as it stands.
+
+        Raises:
+            TaskNotFound: there is none with that id.
+        """
+        with translated():
+            return await self.store.get(task_id)
+
+    async def solution(self, task_id: str) -> Solution:
+        """The solution of a task that has ended.
+
+        Raises:
+            TaskFailed: it has none.
+            Conflict: it has not ended.
+        """
+        task = await self.task(task_id)
+        if not task.status.terminal:
+            raise Conflict(f"task {task_id} is {task.status}; it has no solution yet")
+        if task.solution is None:
+            error = task.error or {"code": task.status.value, "message": f"the task was {task.status}"}
+            raise TaskFailed(str(error["message"]), code=str(error["code"]), task_id=task_id)
+        return Solution.model_validate(task.solution)
+
+    async def events(self, task_id: str, *, after: int = -1) -> AsyncGenerator[Event | Progress, None]:
+        """The events of a task from ``after`` on, as they happen, until its last one.
+
+        Raises:
+            TaskNotFound: there is none with that id.
+        """
+        with translated():
+            while (feed := self._feeds.get(task_id)) is None:
+                opened = self._opened
+                ended = (await self.store.get(task_id)).status.terminal
+                async for event in self.store.read(task_id, after=after):
+                    after = event.seq
+                    yield event
+                if ended:
+                    return
+                with suppress(TimeoutError):  # it waits in the queue, or runs in another process
+                    await asyncio.wait_for(opened.wait(), POLL_SECONDS)
+            async with aclosing(feed.listen(self.store, task_id, after)) as live:
+                async for item in live:
+                    yield item
+
+    async def cancel(self, task_id: str) -> Task:
+        """Stop a task. A queued one ends at once, a running one as soon as its process has heard of it.
+
+        Raises:
+            TaskNotFound: there is none with that id.
+        """
+        with translated():
+            task = await self.store.request_cancel(task_id)
+        if executor := self._executors.get(task_id):
+            executor.interrupt("cancelled")
+        return task
+
+    async def replay(self, task_id: str) -> Replayed:
+        """Repeat a run over its journal, with no engine, and compare every event.
+
+        Raises:
+            Divergence: the run did something else than was recorded.
+            Conflict: the task has no whole run.
+            TaskNotFound: there is none with that id.
+        """
+        with translated():
+            await self.store.get(task_id)
+            events = [event async for event in self.store.read(task_id)]
+        return await replay(task_id, events, self.find_planner)
+
+    # -- running ----------------------------------------------------------------------------------
+
+    async def run(self, claim: Claim) -> None:
+        """Run a claimed task to its end, from where its journal ends.
+
+        Raises:
+            LeaseLost: another process has taken it over.
+            StorageError: the journal cannot be written.
+        """
+        task = claim.task
+        started = time.time()
+        with structlog.contextvars.bound_contextvars(task=task.id):
+            try:
+                result = await self._execute(claim)
+            except WorkerError as error:
+                result = _failed(Failure(error.code, str(error), retryable=error.retryable))
+            except AnabranchError as error:
+                result = _failed(Failure(error.code, str(error), retryable=error.retryable))
+            timings = Timings(queued=max(0.0, started - task.created_at), run=time.time() - started)
+            solution = solution_of(result, planner=task.planner, trace_id=task.id, timings=timings)
+            failure = result.failure
+            await self.store.finish(
+                claim,
+                STATUS[result.outcome],
+                outcome=result.outcome.value,
+                solution=None if solution is None else solution.model_dump(mode="json"),
+                error=None if failure is None else {"code": failure.code, "message": failure.message},
+            )
+            log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
+
+    async def _execute(self, claim: Claim) -> Result:
+        task = claim.task
+        events = [event async for event in self.store.read(task.id)] if claim.fence > 1 else []
+        next_seq = events[-1].seq + 1 if events else 0
+        setup = await self._setup(task, events)
+        feed = Feed(self.store.writer(task.id, claim.fence, next_seq=next_seq))
+        executor = prepare(setup, feed, events=events, next_seq=next_seq, on_progress=feed.progress)
+        self._feeds[task.id], self._executors[task.id] = feed, executor
+        self._opened.set()
+        self._opened = asyncio.Event()
+        try:
+            async with self._keeping(claim, executor):
+                return await execute(executor, setup)
+        finally:
+            del self._feeds[task.id], self._executors[task.id]
+            feed.end()
+
+    async def _setup(self, task: Task, events: list[Event]) -> Setup:
+        planner = self.find_planner(task.planner)
+        seconds = self.settings.call_seconds
+        if not events:
+            request = request_of(task)
+            return await first_setup(request, planner, task.id, self.engine, self.toolbox, seconds)
+        await self.engine.capabilities()
+        return recorded_setup(
+            events[0].data, planner, task.id, engine=self.engine, toolbox=self.toolbox, call_seconds=seconds
+        )
+
+    @asynccontextmanager
+    async def _keeping(self, claim: Claim, executor: Executor) -> AsyncIterator[None]:
+        """Keep the lease alive, and hear of cancellations, while the task runs."""
+
+        async def beat() -> None:
+            nonlocal claim
+            while True:
+                await asyncio.sleep(claim.lease_seconds / 3)
+                claim = await self.store.heartbeat(claim)
+                if claim.task.cancel_requested:
+                    executor.interrupt("cancelled")
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                beating = group.create_task(beat(), name=f"heartbeat {claim.task.id}")
+                yield
+                beating.cancel()
+        except* StorageError as errors:  # the group's own error for a heartbeat that failed
+            raise errors.exceptions[0] from None
+
+    # -- the queue --------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[Self]:
+        """Take tasks from the queue while the context is open; then drain.
+
+        A drain takes no more tasks, lets those that run go on for the grace time, and hands the rest back.
+        """
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work(stop), name="queue")
+            try:
+                yield self
+            finally:
+                stop.set()
+                self._submitted.set()
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        room = asyncio.Semaphore(self.settings.concurrency)
+        running: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                await room.acquire()
+                self._submitted.clear()
+                claim = await self._claim()
+                if claim is None:
+                    room.release()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._submitted.wait(), IDLE_SECONDS)
+                    continue
+                task = group.create_task(self._work_on(claim), name=f"task {claim.task.id}")
+                running.add(task)
+                task.add_done_callback(running.discard)
+                task.add_done_callback(lambda _: room.release())
+            if running:
+                log.info("draining", tasks=len(running), grace_seconds=self.settings.grace_seconds)
+                await asyncio.wait(running, timeout=self.settings.grace_seconds)
+            for task in running:
+                task.cancel()
+
+    async def _claim(self) -> Claim | None:
+        try:
+            return await self.store.claim(self.owner, self.settings.lease_seconds)
+        except StorageError as error:
+            log.warning("the queue cannot be read", error=str(error))
+            return None
+
+    async def _work_on(self, claim: Claim) -> None:
+        try:
+            await self.run(claim)
+        except asyncio.CancelledError:
+            with suppress(LeaseLost):
+                await self.store.release(claim)
+            raise
+        except StorageError as error:
+            # Its lease lapses, and whoever takes it over goes on from what was stored.
+            log.warning("a task is left to be taken over", task=claim.task.id, error=str(error))
+
+
+def request_of(task: Task) -> TaskRequest:
+    """The request that a stored task was made of."""
+    return TaskRequest.model_validate(
+        {
+            **task.question,
+            **task.options,
+            "planner": task.planner,
+            "seed": task.seed,
+            "tenant": task.tenant,
+        }
+    )
+
+
+def _failed(failure: Failure) -> Result:
+    return Result(RunOutcome.FAILED, None, Spent(), failure)

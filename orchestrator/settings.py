@@ -1,0 +1,36 @@
+"""Settings, from the environment (``ANABRANCH_…``) or a ``.env`` file; arguments override them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How a process of Anabranch is set up."""
+
+    model_config = SettingsConfigDict(env_prefix="ANABRANCH_", env_file=".env", extra="ignore")
+
+    engine: str = Field(
+        "embedded",
+        description="`embedded` (llama.cpp in this process), `vllm` (a server that Anabranch starts), or the "
+        "base URLs of OpenAI-compatible servers, separated by commas.",
+    )
+    model: str | None = Field(
+        None, description="A catalogue name or GGUF file (embedded), or the model that a server should use."
+    )
+    api_key: str | None = Field(None, description="Bearer token for OpenAI-compatible servers.")
+    database: str | None = Field(
+        None, description="`sqlite:///path`, `postgresql://…` or `memory`; by default a file of this user."
+    )
+    concurrency: PositiveInt = Field(64, description="Tasks that one process runs at the same time.")
+    lease_seconds: PositiveFloat = Field(
+        30.0, description="After that long without a sign of life a task is free."
+    )
+    grace_seconds: PositiveFloat = Field(30.0, description="How long a drain lets running tasks go on.")
+    call_seconds: PositiveFloat = Field(600.0, description="How long one call to an engine may take.")
+    max_query_chars: PositiveInt = Field(200_000, description="Longer questions are refused.")
+    log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged.")
