@@ -7,6 +7,7 @@ import atexit
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import aclosing
 from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -161,14 +162,9 @@ class Client:
         self, query: str, options: SolveOptions
     ) -> AsyncGenerator[Event | Progress | Solution, None]:
         service = await self._open()
-        request = parse(self._request(service, query, options))
-        task = await service.submit(request)
-        try:
-            async for item in service.events(task.id):
+        async with aclosing(service.stream(parse(self._request(service, query, options)))) as items:
+            async for item in items:
                 yield item
-            yield await service.solution(task.id)
-        finally:
-            await service.cancel(task.id)
 
     async def _replay(self, trace_id: str) -> Replayed:
         return await (await self._open()).replay(trace_id)

@@ -144,6 +144,25 @@ class Service:
                 raise
         return await self.solution(claim.task.id)
 
+    async def stream(self, request: TaskRequest) -> AsyncGenerator[Event | Progress | Solution, None]:
+        """Accept a task, run it here, and give its events as they happen and last its solution.
+
+        Leaving early cancels the task. Raises as :meth:`solve`.
+        """
+        with translated():
+            claim = await self.store.start(self.check(request), self.owner, self.settings.lease_seconds)
+            running = asyncio.create_task(self.run(claim), name=f"task {claim.task.id}")
+            try:
+                async with aclosing(self.events(claim.task.id)) as events:
+                    async for item in events:
+                        yield item
+                await running
+                yield await self.solution(claim.task.id)
+            finally:
+                if executor := self._executors.get(claim.task.id):
+                    executor.interrupt("cancelled")
+                await running
+
     async def task(self, task_id: str) -> Task:
         """The task as it stands.
 

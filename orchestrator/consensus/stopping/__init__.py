@@ -1,7 +1,27 @@
 """When a vote is over: pure rules from what the branches show to continue, expand, cancel or stop."""
 
-from orchestrator.consensus.stopping.counting import Beta, FixedN, majority_posterior
-from orchestrator.consensus.stopping.spec import RULES, RuleError, parse_rule
+from orchestrator.consensus.stopping.combinators import AllOf, AnyOf, AtLeast
+from orchestrator.consensus.stopping.confidence import DeepConfOffline, DeepConfOnline
+from orchestrator.consensus.stopping.counting import (
+    AdaptiveConsistency,
+    Beta,
+    EarlyStopping,
+    EntropyThreshold,
+    FixedN,
+    majority_posterior,
+)
+from orchestrator.consensus.stopping.elastic import Elastic
+from orchestrator.consensus.stopping.limits import Deadline, FirstVerified, TokenBudget
+from orchestrator.consensus.stopping.probing import ParallelProbe
+from orchestrator.consensus.stopping.rounds import (
+    Another,
+    End,
+    Round,
+    RoundRule,
+    SeatSecretary,
+    SeatThreshold,
+)
+from orchestrator.consensus.stopping.spec import ROUND_RULES, RULES, RuleError, parse_round_rule, parse_rule
 from orchestrator.consensus.stopping.view import (
     Branch,
     Cancel,
@@ -17,21 +37,42 @@ from orchestrator.consensus.stopping.view import (
 )
 
 __all__ = [
+    "ROUND_RULES",
     "RULES",
+    "AdaptiveConsistency",
+    "AllOf",
+    "Another",
+    "AnyOf",
+    "AtLeast",
     "Beta",
     "Branch",
     "Cancel",
     "Continue",
+    "Deadline",
     "Decision",
+    "DeepConfOffline",
+    "DeepConfOnline",
+    "EarlyStopping",
+    "Elastic",
+    "End",
+    "EntropyThreshold",
     "Expand",
+    "FirstVerified",
     "FixedN",
     "Json",
+    "ParallelProbe",
+    "Round",
+    "RoundRule",
     "RuleError",
+    "SeatSecretary",
+    "SeatThreshold",
     "Signal",
     "Stop",
     "StopRule",
     "Tally",
+    "TokenBudget",
     "View",
     "majority_posterior",
+    "parse_round_rule",
     "parse_rule",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
+from math import comb
 from typing import ClassVar
 
-from orchestrator.consensus.stopping.rule import Rule, wait_or_end
-from orchestrator.consensus.stopping.view import Decision, Stop, View
+from orchestrator.consensus.entropy import discrete
+from orchestrator.consensus.stopping.rule import Rule, between, wait_or_end
+from orchestrator.consensus.stopping.view import Decision, Expand, Stop, View
 
 
 def majority_posterior(first: float, second: float) -> float:
@@ -16,9 +18,13 @@ def majority_posterior(first: float, second: float) -> float:
     P(p > 1/2) for p ~ Beta(first + 1, second + 1) (adaptive consistency, arXiv 2305.11860). For whole counts
     it is the closed form P(Binomial(first + second + 1, 1/2) <= first). Weights are rounded down.
     """
-    a, b = int(first), int(second)
-    trials = a + b + 1
-    return float(sum(math.comb(trials, k) for k in range(a + 1)) / (1 << trials))
+    return _posterior(int(first), int(second))
+
+
+@lru_cache(maxsize=4096)
+def _posterior(first: int, second: int) -> float:
+    trials = first + second + 1
+    return float(sum(comb(trials, k) for k in range(first + 1)) / (1 << trials))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,8 @@ class Beta(Rule):
     width: int = 8
 
     def __post_init__(self) -> None:
-        Rule.__post_init__(self)  # super() without arguments fails in a class that slots recreate
-        if not 0.5 < self.threshold < 1:
-            raise ValueError(f"threshold must lie between 0.5 and 1, got {self.threshold}")
+        between("threshold", self.threshold, 0.5, 1)
+        Rule.__post_init__(self)
 
     def decide(self, view: View) -> Decision:
         """Stop when the posterior has reached the threshold, or a lead cannot be caught any more."""
@@ -56,4 +61,86 @@ class Beta(Rule):
             decided = tally.first > tally.second + len(view.running) + view.room
             if posterior >= self.threshold or decided:
                 return Stop("agreed", tally.winner, seen)
+        return wait_or_end(view, tally, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveConsistency(Rule):
+    """One branch after another until the posterior suffices (ASC, arXiv 2305.11860, section 3)."""
+
+    name: ClassVar[str] = "asc"
+    threshold: float = 0.95
+    width: int = 40
+
+    def __post_init__(self) -> None:
+        between("threshold", self.threshold, 0.5, 1)
+        Rule.__post_init__(self)
+
+    @property
+    def initial(self) -> int:
+        """One."""
+        return 1
+
+    def decide(self, view: View) -> Decision:
+        """Stop on the posterior, else start the next branch."""
+        tally = view.tally()
+        posterior = majority_posterior(tally.first, tally.second)
+        seen = {"posterior": round(posterior, 6), "first": tally.first, "second": tally.second}
+        if posterior >= self.threshold:
+            return Stop("agreed", tally.winner, seen)
+        if not view.running and view.room:
+            return Expand(1, seen)
+        return wait_or_end(view, tally, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStopping(Rule):
+    """Windows in a row; the first unanimous window decides (ESC, arXiv 2401.10480, section 3.1)."""
+
+    name: ClassVar[str] = "esc"
+    window: int = 5
+    width: int = 40
+
+    def __post_init__(self) -> None:
+        between("window", self.window, 1, self.width)
+        Rule.__post_init__(self)
+
+    @property
+    def initial(self) -> int:
+        """One window."""
+        return self.window
+
+    def decide(self, view: View) -> Decision:
+        """Judge the window once all of it has finished."""
+        tally = view.tally()
+        if view.running:
+            return wait_or_end(view, tally)
+        begin = (view.started - 1) // self.window * self.window
+        answers = [branch.cluster for branch in view.finished if branch.index >= begin]
+        seen = {"window": begin // self.window, "answers": len(set(answers))}
+        if len(answers) == view.started - begin and len(set(answers)) == 1 and answers[0] is not None:
+            return Stop("agreed", answers[0], seen)
+        return Expand(min(self.window, view.room), seen) if view.room else wait_or_end(view, tally, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class EntropyThreshold(Rule):
+    """Start all, and stop once the entropy of the arrived answers is low (Farquhar et al., Nature 2024)."""
+
+    name: ClassVar[str] = "entropy"
+    nats: float = 0.3
+    min_finished: int = 4
+    width: int = 8
+
+    def __post_init__(self) -> None:
+        between("nats", self.nats, 0, 100)
+        Rule.__post_init__(self)
+
+    def decide(self, view: View) -> Decision:
+        """Stop when the entropy is defined and low enough."""
+        tally = view.tally()
+        entropy = discrete([int(weight) for weight in tally.weights.values()], abstained=tally.abstained).nats
+        seen = {"entropy": None if entropy is None else round(entropy, 6), "answers": tally.total}
+        if entropy is not None and tally.total >= self.min_finished and entropy <= self.nats:
+            return Stop("agreed", tally.winner, seen)
         return wait_or_end(view, tally, seen)

@@ -9,21 +9,33 @@ from typing import Any, ClassVar
 from orchestrator.consensus.stopping.view import Continue, Decision, Json, Signal, Stop, Tally, View
 
 
-class Rule:
-    """Base of the rules that a spec can name.
+class Settings:
+    """Base of what a spec can name: a frozen dataclass whose fields are plain numbers with defaults.
 
-    A subclass is a frozen dataclass whose fields are plain numbers with defaults; the first is its main
-    setting, which a spec may give without its name. Every subclass has ``width``, the most branches it
-    starts.
+    The first field is the main setting, which a spec may give without its name.
     """
 
     __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     name: ClassVar[str]
+
+    @property
+    def spec(self) -> str:
+        """The name and the settings that are not at their default, as in ``beta:threshold=0.99,width=16``."""
+        settings = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        given = ",".join(f"{name}={value}" for name, value, default in settings if value != default)
+        return f"{self.name}:{given}" if given else self.name
+
+
+class Rule(Settings):
+    """Base of the stop rules. Every subclass has ``width``, the most branches that it starts."""
+
+    __slots__ = ()
     needs: ClassVar[frozenset[Signal]] = frozenset()
     width: int
 
     def __post_init__(self) -> None:
+        # A subclass calls this by name: super() without arguments fails in a class that slots recreate.
         if self.width < 1:
             raise ValueError(f"width must be at least 1, got {self.width}")
 
@@ -37,13 +49,6 @@ class Rule:
         """The most branches that it will ever have started."""
         return self.width
 
-    @property
-    def spec(self) -> str:
-        """The name and the settings that are not at their default, as in ``beta:threshold=0.99,width=16``."""
-        settings = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
-        given = ",".join(f"{name}={value}" for name, value, default in settings if value != default)
-        return f"{self.name}:{given}" if given else self.name
-
     def decide(self, view: View) -> Decision:
         """What to do now."""
         raise NotImplementedError
@@ -54,3 +59,13 @@ def wait_or_end(view: View, tally: Tally, seen: Mapping[str, Json] | None = None
     if view.running:
         return Continue(seen or {})
     return Stop("exhausted", tally.winner, seen or {})
+
+
+def between(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a setting outside of [low, high].
+
+    Raises:
+        ValueError: it lies outside, or is not a number.
+    """
+    if not low <= value <= high:
+        raise ValueError(f"{name} must lie between {low} and {high}, got {value}")

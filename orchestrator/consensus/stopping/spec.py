@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, TypeVar
 
-from orchestrator.consensus.stopping.counting import Beta, FixedN
-from orchestrator.consensus.stopping.rule import Rule
+from orchestrator.consensus.stopping.combinators import AllOf, AnyOf, AtLeast
+from orchestrator.consensus.stopping.confidence import DeepConfOffline, DeepConfOnline
+from orchestrator.consensus.stopping.counting import (
+    AdaptiveConsistency,
+    Beta,
+    EarlyStopping,
+    EntropyThreshold,
+    FixedN,
+)
+from orchestrator.consensus.stopping.elastic import Elastic
+from orchestrator.consensus.stopping.limits import Deadline, FirstVerified, TokenBudget
+from orchestrator.consensus.stopping.probing import ParallelProbe
+from orchestrator.consensus.stopping.rounds import RoundRule, SeatSecretary, SeatThreshold
+from orchestrator.consensus.stopping.rule import Rule, Settings
 from orchestrator.consensus.stopping.view import Json, StopRule
 
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (FixedN, Beta)}
-"""The rules that a spec can name."""
+RULES: Mapping[str, type[Rule]] = {
+    rule.name: rule
+    for rule in (
+        FixedN,
+        AdaptiveConsistency,
+        EarlyStopping,
+        Beta,
+        EntropyThreshold,
+        DeepConfOffline,
+        DeepConfOnline,
+        ParallelProbe,
+        FirstVerified,
+        Deadline,
+        TokenBudget,
+        Elastic,
+    )
+}
+"""The rules that a spec can name, besides the combinations ``any``, ``all`` and ``at_least``."""
+
+ROUND_RULES: Mapping[str, type[SeatThreshold | SeatSecretary]] = {
+    rule.name: rule for rule in (SeatThreshold, SeatSecretary)
+}
+"""The rules between rounds that a spec can name."""
+
+COMBINATIONS = ("any", "all", "at_least")
+
+Named = TypeVar("Named", bound=Settings)
 
 
 class RuleError(ValueError):
@@ -20,26 +57,86 @@ class RuleError(ValueError):
 
 
 def parse_rule(spec: str | Mapping[str, Json], *, width: int | None = None) -> StopRule:
-    """The rule that ``spec`` names: ``"beta"``, ``"beta:0.99"``, ``"beta:threshold=0.99,width=16"``.
+    """The rule that ``spec`` names.
 
-    The same as JSON is ``{"rule": "beta", "threshold": 0.99, "width": 16}``. ``width`` is used where the
-    spec does not give one.
+    ``"beta"``, ``"beta:0.99"`` and ``"beta:threshold=0.99,width=16"`` are rules;
+    ``"any(elastic; deadline:30)"``, ``"all(beta; entropy)"`` and ``"at_least(3; beta)"`` combine them. The
+    same as JSON: ``{"rule": "beta", "threshold": 0.99}``, ``{"rule": "any", "rules": [...]}`` and
+    ``{"rule": "at_least", "finished": 3, "rules": [...]}``. ``width`` is used where the spec gives none.
 
     Raises:
         RuleError: the message says what is wrong and what would be right.
     """
     if isinstance(spec, str):
-        name, settings = _read(spec)
-    else:
-        settings = dict(spec)
-        name = str(settings.pop("rule", ""))
-    rule = _rule(name)
-    known: dict[str, Field[Any]] = {each.name: each for each in fields(rule)}
-    values: dict[str, Any] = {}
+        name, bracket, inside = spec.strip().partition("(")
+        name = name.strip()
+        if not bracket or ":" in name:
+            return _named(spec, RULES, width)
+        if not inside.endswith(")"):
+            raise RuleError(f"{spec!r} lacks its closing bracket")
+        return _combination(name, _split(inside[:-1]), width)
+    name = str(spec.get("rule", ""))
+    if name not in COMBINATIONS:
+        return _named(spec, RULES, width)
+    parts = spec.get("rules", ())
+    if isinstance(parts, str) or not isinstance(parts, Sequence):
+        raise RuleError(f"rules of {name!r} must be a list, got {parts!r}")
+    first = [str(spec.get("finished", ""))] if name == "at_least" else []
+    return _combination(name, [*first, *(part for part in parts if isinstance(part, str | Mapping))], width)
+
+
+def parse_round_rule(spec: str | Mapping[str, Json]) -> RoundRule:
+    """The rule between rounds that ``spec`` names: ``"seat:0.3,rounds=4"`` or ``"seat_secretary"``.
+
+    Raises:
+        RuleError: the message says what is wrong and what would be right.
+    """
+    return _named(spec, ROUND_RULES, None)
+
+
+def _combination(name: str, parts: Sequence[str | Mapping[str, Json]], width: int | None) -> StopRule:
+    if name not in COMBINATIONS:
+        raise RuleError(f"rules are combined by {', '.join(COMBINATIONS)}, not by {name!r}")
+    try:
+        if name == "at_least":
+            if len(parts) != 2 or not isinstance(parts[0], str) or not parts[0].strip().isdigit():
+                raise RuleError(
+                    f"at_least takes a number and one rule, as in 'at_least(3; beta)', got {parts}"
+                )
+            return AtLeast(int(parts[0]), parse_rule(parts[1], width=width))
+        rules = tuple(parse_rule(part, width=width) for part in parts)
+        return AnyOf(rules) if name == "any" else AllOf(rules)
+    except RuleError:
+        raise
+    except ValueError as error:
+        raise RuleError(f"{name}: {error}") from error
+
+
+def _split(inside: str) -> list[str]:
+    """The parts between semicolons that are in no inner bracket."""
+    parts, depth = [""], 0
+    for char in inside:
+        depth += (char == "(") - (char == ")")
+        if char == ";" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [part for part in map(str.strip, parts) if part]
+
+
+def _named(spec: str | Mapping[str, Json], known: Mapping[str, type[Named]], width: int | None) -> Named:
+    name, settings = _read(spec) if isinstance(spec, str) else (str(spec.get("rule", "")), dict(spec))
+    settings.pop("rule", None)
+    if name not in known:
+        raise RuleError(f"no rule is called {name!r}; there are {', '.join(sorted(known))}")
+    rule = known[name]
+    taken: dict[str, Field[Any]] = {each.name: each for each in fields(rule)}
+    values: dict[str, int | float] = {}
     for key, value in settings.items():
-        if key not in known:
-            raise RuleError(f"rule {name!r} has no setting {key!r}; it has {', '.join(_field_names(name))}")
-        values[key] = _number(name, key, value, known[key].default)
+        setting = key or next(iter(taken))
+        if setting not in taken:
+            raise RuleError(f"rule {name!r} has no setting {setting!r}; it has {', '.join(taken)}")
+        values[setting] = _number(name, setting, value, taken[setting].default)
     if width is not None:
         values.setdefault("width", width)
     try:
@@ -49,28 +146,15 @@ def parse_rule(spec: str | Mapping[str, Json], *, width: int | None = None) -> S
 
 
 def _read(spec: str) -> tuple[str, dict[str, Json]]:
-    """The name and the settings of a spec; a first setting without a name is the rule's main one."""
+    """The name and the settings of a spec; a first setting without a name has the empty one."""
     name, _, given = spec.strip().partition(":")
     settings: dict[str, Json] = {}
     for part in filter(None, (part.strip() for part in given.split(","))):
         key, equals, value = (piece.strip() for piece in part.partition("="))
-        if equals:
-            settings[key] = value
-        elif settings:
+        if not equals and settings:
             raise RuleError(f"only the first setting of rule {name!r} may go without a name, got {part!r}")
-        else:
-            settings[_field_names(name)[0]] = part
-    return name, settings
-
-
-def _rule(name: str) -> type[Rule]:
-    if name not in RULES:
-        raise RuleError(f"no stop rule is called {name!r}; there are {', '.join(sorted(RULES))}")
-    return RULES[name]
-
-
-def _field_names(name: str) -> list[str]:
-    return [each.name for each in fields(_rule(name))]
+        settings[key if equals else ""] = value if equals else part
+    return name.strip(), settings
 
 
 def _number(name: str, key: str, value: Json, default: object) -> int | float:

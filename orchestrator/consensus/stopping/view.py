@@ -105,9 +105,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Wait for the next arrival. ``seen`` holds the numbers that led here, for the trace."""
+    """Wait for the next arrival, or for ``wake`` seconds if nothing arrives before.
+
+    ``seen`` holds the numbers that led here, for the trace.
+    """
 
     seen: Mapping[str, Json] = field(default_factory=dict)
+    wake: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +135,10 @@ class Stop:
     """Cancel whatever runs and answer ``winner``; None when there is no answer.
 
     ``exhausted`` as the reason says that nothing runs and nothing more may start: the branches ended the
-    vote, not the rule.
+    vote, not the rule. ``given_up``: more votes would cost more than they can be expected to change.
     """
 
-    reason: Literal["agreed", "exhausted", "given_up", "deadline", "budget", "verified", "collapsed"]
+    reason: Literal["agreed", "exhausted", "given_up", "deadline", "budget", "verified"]
     winner: int | None
     seen: Mapping[str, Json] = field(default_factory=dict)
 

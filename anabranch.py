@@ -1,0 +1,41 @@
+"""Anabranch: parallel LLM reasoning that stops when its branches agree.
+
+The front door: everything that a program needs is imported from here.
+
+    from anabranch import solve
+
+    print(solve("What is 17 * 23?", planner="vote").answer)
+"""
+
+from orchestrator.client import Client as Client
+from orchestrator.client import SolveOptions as SolveOptions
+from orchestrator.client import asolve as asolve
+from orchestrator.client import solve as solve
+from orchestrator.client import stream as stream
+from orchestrator.errors import AnabranchError as AnabranchError
+from orchestrator.errors import Conflict as Conflict
+from orchestrator.errors import Divergence as Divergence
+from orchestrator.errors import InvalidRequest as InvalidRequest
+from orchestrator.errors import NodeCancelled as NodeCancelled
+from orchestrator.errors import NodeFailed as NodeFailed
+from orchestrator.errors import TaskFailed as TaskFailed
+from orchestrator.errors import TaskNotFound as TaskNotFound
+from orchestrator.errors import Unavailable as Unavailable
+from orchestrator.errors import UnknownPlanner as UnknownPlanner
+from orchestrator.feed import Progress as Progress
+from orchestrator.messages import assistant as assistant
+from orchestrator.messages import system as system
+from orchestrator.messages import user as user
+from orchestrator.nodes import Node as Node
+from orchestrator.planning import Planner as Planner
+from orchestrator.planning import planner as planner
+from orchestrator.run import Run as Run
+from orchestrator.settings import Settings as Settings
+from orchestrator.solution import Solution as Solution
+from orchestrator.values import Answer as Answer
+from orchestrator.values import Question as Question
+from storage.events import Event as Event
+from storage.trace import Trace as Trace
+from workers.engine import Engine as Engine
+from workers.tools.registry import Tool as Tool
+from workers.tools.registry import tool as tool
