@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from storage.errors import NotStorable
@@ -24,7 +25,6 @@ Redact = Callable[[str], str]
 
 _MARK = '$text"'
 _REFERENCE = re.compile(r'"\$text":"([\w-]{24})"')
-_NO_TEXTS: Mapping[str, str] = {}
 
 _readable = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
@@ -48,12 +48,15 @@ def dumps(value: Any) -> str:
 
 
 def pack(data: Any) -> tuple[str, Mapping[str, str]]:
-    """``data`` as JSON with references, and the texts that they stand for, by hash."""
-    text = dumps(data)
-    if len(text) <= INLINE and _MARK not in text:
-        return text, _NO_TEXTS
+    """``data`` as JSON with references, and the texts that they stand for, by hash. Raises NotStorable."""
     texts: dict[str, str] = {}
-    return dumps(_outline(data, texts)), texts
+    try:
+        outline = _outline(data, texts)
+    except RecursionError as error:
+        raise NotStorable(
+            "a value cannot be stored as JSON: it is nested too deeply, or in itself"
+        ) from error
+    return dumps(outline), texts
 
 
 def unpack(text: str, texts: Mapping[str, str]) -> Any:
@@ -85,27 +88,59 @@ def redacted(value: Any, redact: Redact) -> Any:
     return value
 
 
-def address(text: bytes) -> str:
-    """The content address: 144 bits of BLAKE2b in 24 characters."""
-    return base64.urlsafe_b64encode(hashlib.blake2b(text, digest_size=18).digest()).decode()
-
-
 def _outline(value: Any, texts: dict[str, str]) -> Any:
-    if isinstance(value, str):
-        # A text with a NUL, or one that is not UTF-8, cannot be a row on PostgreSQL; as JSON it can.
-        if len(value) <= INLINE or "\0" in value or not _encodable(value):
-            return value
-        key = address(value.encode())
-        texts[key] = value
-        return {"$text": key}
-    if isinstance(value, dict):
+    # Exact types first: this runs for every member of every event.
+    kind = type(value)
+    if kind is str:
+        return value if len(value) <= INLINE else _reference(value, texts)
+    if kind is dict:
         return {
-            (f"${key}" if isinstance(key, str) and _is_mark(key) else key): _outline(item, texts)
+            (key if key.__class__ is str and key[-4:] != "text" else _escaped(key)): (
+                item
+                if (of := type(item)) is int or of is float or (of is str and len(item) <= INLINE)
+                else _outline(item, texts)
+            )
             for key, item in value.items()
         }
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple:
         return [_outline(item, texts) for item in value]
+    if isinstance(value, str):
+        return _outline(str(value), texts)
+    if isinstance(value, Mapping):
+        return _outline(dict(value), texts)
     return value
+
+
+def _reference(text: str, texts: dict[str, str]) -> Any:
+    key = _address(text) if len(text) > _REMEMBERED else _remembered_address(text)
+    if key is None:
+        return text
+    texts[key] = text
+    return {"$text": key}
+
+
+def _address(text: str) -> str | None:
+    """The content address: 144 bits of BLAKE2b in 24 characters.
+
+    None for what cannot be a row on PostgreSQL, a text with a NUL or one that is not UTF-8; as JSON it can.
+    """
+    if "\0" in text:
+        return None
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        return None
+    return base64.urlsafe_b64encode(hashlib.blake2b(encoded, digest_size=18).digest()).decode()
+
+
+_REMEMBERED = 8_000  # characters: siblings share prompts, and a short list of those need not take much memory
+_remembered_address = lru_cache(256)(_address)
+
+
+def _escaped(key: object) -> str:
+    if not isinstance(key, str):
+        raise NotStorable(f"the keys of a JSON object are strings, but one is {key!r}")
+    return f"${key}" if _is_mark(key) else key
 
 
 def _is_mark(key: str) -> bool:

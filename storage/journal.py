@@ -21,8 +21,11 @@ from storage.events import Event
 from storage.store import Writer
 from storage.tasks import TaskStatus
 
-LINGER_SECONDS = 0.005
-"""How long the first event of a batch waits for company, unless somebody waits for a flush."""
+SHARE = 0.05
+"""Of its time that the journal writes while nobody waits for it. A slow disk gets larger batches."""
+
+MIN_LINGER_SECONDS, MAX_LINGER_SECONDS = 0.005, 0.05
+"""Bounds of what an event waits for company. A flush waits for nothing but the disk."""
 
 ROOM_CHARACTERS = 8_000_000
 """Characters of queued data from which :meth:`Writer.room` waits."""
@@ -84,8 +87,6 @@ class Journal:
         self._store = commit
         self._redact = redact
         self._filling = Batch()
-        self._writing = Batch()
-        self._writing.done.set()
         self._filled = asyncio.Event()
         self._hurry = asyncio.Event()
         self._closed = False
@@ -131,20 +132,23 @@ class Journal:
         await self._task
 
     async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        linger = MIN_LINGER_SECONDS
         while True:
             await self._filled.wait()
             if not self._hurry.is_set():
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER_SECONDS):
+                    async with asyncio.timeout(linger):
                         await self._hurry.wait()
             batch, self._filling = self._filling, Batch()
-            self._writing = batch
             self._hurry.clear()
             self._filled.clear()
+            began = clock()
             try:
                 await self._write(batch)
             finally:
                 batch.done.set()
+            linger = min(max((clock() - began) / SHARE, MIN_LINGER_SECONDS), MAX_LINGER_SECONDS)
             if self._closed:
                 self._filled.set()
                 self._hurry.set()
@@ -174,7 +178,7 @@ class Journal:
 class JournalWriter(Writer):
     """Packs events and puts them into the batch that is being filled."""
 
-    __slots__ = ("_batch", "_fence", "_journal", "_next_seq", "_redact", "_task_id", "error")
+    __slots__ = ("_batch", "_fence", "_journal", "_next_seq", "_redact", "_task_id", "_used", "error")
 
     def __init__(
         self, journal: Journal, task_id: str, fence: int, next_seq: int, redact: codec.Redact | None
@@ -185,6 +189,7 @@ class JournalWriter(Writer):
         self._next_seq = next_seq
         self._redact = redact
         self._batch: Batch | None = None
+        self._used: set[str] = set()  # texts that are on their way or stored; they stay while the task runs
         self.error: StorageError | None = None
 
     @override
@@ -204,9 +209,11 @@ class JournalWriter(Writer):
         portion = batch.portion(self._task_id, self._fence)
         portion.writer = self
         portion.rows.append((self._task_id, seq, event.type.value, event.path, event.at, packed))
-        if texts:
-            portion.texts.update(texts)
-            batch.characters += sum(map(len, texts.values()))
+        for key, text in texts.items():
+            if key not in self._used:
+                self._used.add(key)
+                portion.texts[key] = text
+                batch.characters += len(text)
         self._batch = batch
         self._next_seq = seq + 1
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BindParameter,
+    ClauseElement,
     ColumnElement,
     Connection,
+    Dialect,
     Row,
     Select,
     Table,
@@ -23,6 +28,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -36,6 +42,7 @@ from storage.errors import (
     IllegalTransition,
     JournalConflict,
     LeaseLost,
+    StorageError,
     TaskNotFound,
 )
 from storage.events import Event, EventType
@@ -236,6 +243,20 @@ class SqlStore(Store):
         }
 
     async def _commit(self, portions: Sequence[Portion]) -> None:
+        try:
+            await self._commit_together(portions)
+        except IntegrityError:
+            # One portion spoils the transaction of all. Storing each by itself finds it; and if it was only
+            # that a shared text was pruned under our hands, the second try stores it again.
+            for portion in portions:
+                try:
+                    await self._commit_together([portion])
+                except IntegrityError as error:
+                    portion.error = JournalConflict(f"task {portion.task_id}: {error.orig}")
+                except StorageError as error:
+                    portion.error = error
+
+    async def _commit_together(self, portions: Sequence[Portion]) -> None:
         attempts = 0
 
         def body(connection: Connection) -> None:
@@ -243,19 +264,14 @@ class SqlStore(Store):
             attempts += 1
             _append(connection, portions, again=attempts > 1)
 
-        try:
-            await self._database.write(body)
-        except IntegrityError as error:
-            if len(portions) == 1:
-                portions[0].error = JournalConflict(f"task {portions[0].task_id}: {error.orig}")
-            else:  # one portion spoils the transaction of all; find it by storing each by itself
-                for portion in portions:
-                    await self._commit([portion])
+        await self._database.write(body)
 
 
 def _submit(connection: Connection, values: Mapping[str, Any]) -> Task:
     connection.execute(
-        _insert(connection, tasks).values(**values, created_at=clock(connection)).on_conflict_do_nothing()
+        _insert(connection.dialect, tasks)
+        .values(**values, created_at=clock(connection))
+        .on_conflict_do_nothing()
     )
     row = connection.execute(select(tasks).where(tasks.c.id == values["id"])).first()
     if row is not None:
@@ -368,20 +384,13 @@ def _append(connection: Connection, portions: Sequence[Portion], *, again: bool)
     ``again``: an earlier try may have been committed before its connection broke. The fence says that
     whatever is stored under our numbers is ours.
     """
-    for portion in portions:
-        portion.error = None
-    held = {
-        row.id: row
-        for row in connection.execute(
-            select(tasks.c.id, tasks.c.status, tasks.c.lease_fence, tasks.c.lease_owner)
-            .where(_among(connection, tasks.c.id, [portion.task_id for portion in portions]))
-            .order_by(tasks.c.id)  # always in one order, so that two processes cannot deadlock
-            .with_for_update(key_share=True)
-        )
-    }
-    stored = _last_seqs(connection, list(held)) if again else {}
+    sql = _journal_sql(connection.dialect)
+    ids = [portion.task_id for portion in portions]
+    held = {row.id: row for row in connection.exec_driver_sql(sql.fences, (_array(connection.dialect, ids),))}
+    stored = _last_seqs(connection, ids) if again else {}
     accepted: list[Portion] = []
     for portion in portions:
+        portion.error = None
         row = held.get(portion.task_id)
         if row is None:
             portion.error = _not_found(portion.task_id)
@@ -391,40 +400,54 @@ def _append(connection: Connection, portions: Sequence[Portion], *, again: bool)
             portion.error = _lost(row, portion.fence)
     shared = {key: text for portion in accepted for key, text in portion.texts.items()}
     if shared:
-        connection.execute(
-            _insert(connection, texts).on_conflict_do_nothing(),
-            [{"hash": key, "text": shared[key]} for key in sorted(shared)],
+        # Sorted, so that two processes that store the same texts wait for each other but never in a circle.
+        connection.exec_driver_sql(sql.texts, sorted(shared.items()))
+        connection.exec_driver_sql(
+            sql.text_uses, [(portion.task_id, key) for portion in accepted for key in portion.texts]
         )
-        connection.execute(
-            _insert(connection, text_uses).on_conflict_do_nothing(),
-            [{"task_id": portion.task_id, "hash": key} for portion in accepted for key in portion.texts],
-        )
-    rows = [
-        dict(zip(_EVENT_COLUMNS, row, strict=True))
-        for portion in accepted
-        for row in portion.rows
-        if row[1] > stored.get(portion.task_id, -1)
-    ]
+    rows = [row for portion in accepted for row in portion.rows]
+    if stored:
+        rows = [row for row in rows if row[1] > stored.get(row[0], -1)]
     if rows:
-        connection.execute(insert(events), rows)
-    endings = [(portion.task_id, portion.ending) for portion in accepted if portion.ending]
+        connection.exec_driver_sql(sql.events, rows)
+    endings = [
+        {"_id": portion.task_id, **asdict(portion.ending)}
+        for portion in accepted
+        if portion.ending is not None
+    ]
     if endings:
-        connection.execute(
-            _FINISH.values(finished_at=clock(connection)),
-            [
-                {
-                    "_id": task_id,
-                    "status": ending.status.value,
-                    "outcome": ending.outcome,
-                    "solution": ending.solution,
-                    "error": ending.error,
-                }
-                for task_id, ending in endings
-            ],
-        )
+        connection.execute(_FINISH.values(finished_at=clock(connection)), endings)
 
 
-_EVENT_COLUMNS = tuple(events.c.keys())
+@dataclass(frozen=True, slots=True)
+class _JournalSql:
+    """The statements of every batch, compiled once: composing them anew costs more than running them."""
+
+    fences: str
+    texts: str
+    text_uses: str
+    events: str
+
+
+@lru_cache
+def _journal_sql(dialect: Dialect) -> _JournalSql:
+    fences = (
+        select(tasks.c.id, tasks.c.status, tasks.c.lease_fence, tasks.c.lease_owner)
+        .where(_among(dialect, tasks.c.id, bindparam("ids")))
+        .order_by(tasks.c.id)  # always in one order, so that two processes cannot deadlock
+        .with_for_update(key_share=True)
+    )
+
+    def compiled(statement: ClauseElement) -> str:
+        return str(statement.compile(dialect=dialect))
+
+    return _JournalSql(
+        fences=compiled(fences),
+        texts=compiled(_insert(dialect, texts).on_conflict_do_nothing()),
+        text_uses=compiled(_insert(dialect, text_uses).on_conflict_do_nothing()),
+        events=compiled(insert(events)),
+    )
+
 
 _FINISH = (
     update(tasks)
@@ -443,10 +466,13 @@ _FINISH = (
 def _last_seqs(connection: Connection, task_ids: Sequence[str]) -> dict[str, int]:
     query = (
         select(events.c.task_id, func.max(events.c.seq).label("last"))
-        .where(_among(connection, events.c.task_id, task_ids))
+        .where(_among(connection.dialect, events.c.task_id, bindparam("ids")))
         .group_by(events.c.task_id)
     )
-    return {row.task_id: row.last for row in connection.execute(query)}
+    return {
+        row.task_id: row.last
+        for row in connection.execute(query, {"ids": _array(connection.dialect, task_ids)})
+    }
 
 
 def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
@@ -461,8 +487,10 @@ def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
     wanted = {key for row in rows for key in codec.references(row.data)}
     found = {}
     if wanted:
-        query = select(texts.c.hash, texts.c.text).where(_among(connection, texts.c.hash, sorted(wanted)))
-        found = {row.hash: row.text for row in connection.execute(query)}
+        dialect = connection.dialect
+        query = select(texts.c.hash, texts.c.text).where(_among(dialect, texts.c.hash, bindparam("hashes")))
+        rows_of_texts = connection.execute(query, {"hashes": _array(dialect, sorted(wanted))})
+        found = {row.hash: row.text for row in rows_of_texts}
     return [
         Event(row.seq, EventType(row.type), row.path, row.at, codec.unpack(row.data, found)) for row in rows
     ]
@@ -484,15 +512,19 @@ def _is_open() -> ColumnElement[bool]:
     return tasks.c.status.in_([literal(status, literal_execute=True) for status in ("queued", "running")])
 
 
-def _among(connection: Connection, column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
-    """``column IN values``, as one statement whatever the number of values is."""
-    if connection.dialect.name == "postgresql":
-        return column == any_(literal(list(values), ARRAY(Text)))
-    return column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+def _among(dialect: Dialect, column: ColumnElement[str], values: BindParameter[Any]) -> ColumnElement[bool]:
+    """``column IN values``, as one statement whatever the number of values is; see :func:`_array`."""
+    if dialect.name == "postgresql":
+        return column == any_(type_coerce(values, ARRAY(Text)))
+    return column.in_(select(func.json_each(type_coerce(values, Text)).table_valued("value").c.value))
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+def _array(dialect: Dialect, values: Sequence[str]) -> list[str] | str:
+    return list(values) if dialect.name == "postgresql" else json.dumps(list(values))
+
+
+def _insert(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _not_found(task_id: str) -> TaskNotFound:
