@@ -1,0 +1,34 @@
+"""One call: the plain way to ask, and where other methods fall back to."""
+
+from __future__ import annotations
+
+from orchestrator.messages import system, user
+from orchestrator.planning import planner
+from orchestrator.run import Run
+from orchestrator.values import Answer, Question
+from planners.questions import Temperature, Tokens, answer_of, asked
+
+INSTRUCTIONS = (
+    "Answer the user's question. Reason briefly before you conclude. "
+    "If the question has a short answer, such as a number, a name, yes or no, or the letter of a choice, "
+    "write it again alone in the last line, as in\n"
+    "Answer: 12"
+)
+
+
+@planner("direct")
+async def direct(
+    run: Run,
+    question: Question,
+    *,
+    temperature: Temperature = 0.0,
+    max_tokens: Tokens = 1024,
+) -> Answer:
+    """Ask once.
+
+    Raises:
+        NodeFailed: the call failed.
+    """
+    prompt = [system(INSTRUCTIONS), user(*asked(question))]
+    completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
+    return answer_of(completion, question)

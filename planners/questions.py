@@ -1,0 +1,51 @@
+"""How planners put a question to a model, and how they read what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from orchestrator.consensus.extraction import LONGEST_WHOLE, extract_claim
+from orchestrator.messages import Message
+from orchestrator.nodes import Succeeded
+from orchestrator.run import Run
+from orchestrator.values import Answer, Question
+from orchestrator.voting import labels
+from workers.calls import Completion
+
+Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
+Tokens = Annotated[int, Field(ge=1)]
+
+
+def asked(question: Question) -> tuple[str, ...]:
+    """The question as parts of a user message: the material, which many questions may share, comes first."""
+    text = question.text
+    if question.choices:
+        offered = (
+            f"{label}. {choice}"
+            for label, choice in zip(labels(question.choices), question.choices, strict=True)
+        )
+        text = "\n".join([text, "", *offered])
+    return (f"{question.context}\n\n", text) if question.context else (text,)
+
+
+def answer_of(completion: Completion, question: Question) -> Answer:
+    """The completion as an answer, with the claim that it makes.
+
+    The last number of a long text is not taken for its claim: in an essay it may be any year.
+    """
+    truncated = completion.finish_reason != "stop"
+    claim = extract_claim(completion.text, choices=labels(question.choices), truncated=truncated)
+    stated = claim is not None and (claim.how != "number" or len(completion.text) <= LONGEST_WHOLE)
+    return Answer(completion.text.strip(), claim.text if claim is not None and stated else None)
+
+
+async def chosen(run: Run, prompt: Sequence[Message], letters: str) -> str | None:
+    """Which of ``letters`` the model chooses; None if it says something else or the call fails."""
+    outcome = await run.generate(
+        prompt, label="router", role="judge", temperature=0.0, max_tokens=4
+    ).settled()
+    said = outcome.value.text.strip(" \n\t\"'*([") if isinstance(outcome, Succeeded) else ""
+    return said[0] if said and said[0] in letters and not said[1:2].isalnum() else None

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.nodes import NodeKind
+from orchestrator.values import Question
+from planners.direct import direct
+from tests.planners.conftest import play
+from workers.simulator import Fault, Simulator
+
+
+async def test_it_asks_once_and_reads_the_claim_off_the_last_line() -> None:
+    played = await play(direct, "What is 6 times 7?", Simulator("Six sevens are 42.\nAnswer: 42"))
+    assert played.answer.claim == "42"
+    assert played.answer.text == "Six sevens are 42.\nAnswer: 42"
+    assert played.answer.confidence is None
+    assert played.result.spent.calls == 1
+    assert len(played.nodes(NodeKind.GENERATE)) == 1
+
+
+async def test_the_question_comes_last_and_its_material_before_it() -> None:
+    question = Question("Which is larger?", context="A is 3. B is 4.", choices=("A", "B"))
+    played = await play(direct, question, Simulator("Answer: (B) B"))
+    (prompt,) = played.prompts()
+    assert [role for role, _ in prompt] == ["system", "user", "user"]
+    assert prompt[1][1] == "A is 3. B is 4.\n\n"
+    assert prompt[2][1] == "Which is larger?\n\nA. A\nB. B"
+    assert played.answer.claim == "B"
+
+
+async def test_a_year_in_an_essay_is_no_claim() -> None:
+    essay = "Rivers meander. " * 20 + "Leopold measured them in 1957. They do it all the same."
+    played = await play(direct, "Write about rivers.", Simulator(essay))
+    assert played.answer.claim is None
+    assert played.answer.text == essay
+
+
+async def test_a_text_that_was_cut_off_claims_nothing() -> None:
+    played = await play(direct, "Count.", Simulator("1 2 3 4 5 6 7 8 9 10 11"), max_tokens=3)
+    assert played.answer.claim is None
+
+
+async def test_an_engine_that_refuses_is_a_typed_failure() -> None:
+    played = await play(direct, "Hello?", Simulator(faults=[Fault(kind="refuse")]))
+    assert played.failure == "engine_unavailable"
+
+
+async def test_an_engine_that_hangs_is_a_typed_failure() -> None:
+    played = await play(direct, "Hello?", Simulator(faults=[Fault(kind="hang")]), call_seconds=0.05)
+    assert played.failure == "engine_timeout"
+
+
+@pytest.mark.parametrize(
+    "options", [{"temperature": -1}, {"temperature": float("nan")}, {"max_tokens": 0}, {"n": 3}]
+)
+def test_bad_options_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(InvalidRequest, match=f"planner direct: {next(iter(options))}"):
+        direct.validate(options)
+
+
+def test_it_says_in_a_line_what_it_is() -> None:
+    assert direct.name == "direct"
+    assert direct.summary == "Ask once."

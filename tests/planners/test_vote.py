@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.nodes import NodeKind
+from orchestrator.values import Budget, Cluster, Question
+from planners.vote import vote
+from tests.planners.conftest import play
+from tests.workers.virtual_time import virtual_time
+from workers.simulator import CostModel, Fault, Simulator, sampled
+
+
+async def test_the_branches_agree_and_the_answer_says_how_many() -> None:
+    played = await play(vote, "What is 24 + 48?", Simulator(r"24 + 48 = 72, so \boxed{72}."), n=5)
+    assert played.answer.claim == "72"
+    assert played.answer.confidence == 1.0
+    assert played.answer.entropy == 0.0
+    assert played.verdicts("beta")[-1] == "stop: agreed"
+
+
+async def test_a_majority_wins_and_the_minority_is_counted() -> None:
+    script = [r"\boxed{7}", r"\boxed{8}", r"\boxed{7}", r"\boxed{7}", r"\boxed{8}"]
+    played = await play(vote, "How many?", Simulator(script), n=5, rule="fixed")
+    assert played.answer.claim == "7"
+    assert played.answer.clusters == (Cluster("7", 3), Cluster("8", 2))
+    assert played.answer.confidence == pytest.approx(0.6)
+
+
+@virtual_time
+async def test_once_they_agree_the_rest_is_cancelled_at_the_engine() -> None:
+    cost = CostModel(latency=1.0, decode_tokens_per_s=50, jitter=1.0)
+    engine = Simulator("A long way to go, step by step. " * 20 + r"\boxed{4}", cost=cost, seed=3)
+    played = await play(vote, "What is 2 + 2?", engine, n=8)
+    counters = engine.counters()
+    assert played.answer.claim == "4"
+    assert counters.started == 8
+    assert counters.aborted > 0
+    assert counters.finished + counters.aborted == 8
+    assert played.result.spent.cancelled_tokens > 0
+
+
+async def test_the_letter_of_a_choice_is_what_is_voted_on() -> None:
+    question = Question("Which river is longest?", choices=("Rhine", "Nile", "Po"))
+    answers = sampled({r"The Nile: \boxed{B}": 8, r"I take \text{A}, \boxed{A}": 1})
+    played = await play(vote, question, Simulator(answers), n=9, rule="fixed")
+    assert played.answer.claim == "B"
+    assert "letter of the right choice" in played.said()[0]
+    assert played.said()[0].endswith("A. Rhine\nB. Nile\nC. Po")
+
+
+async def test_branches_have_one_prompt_and_different_seeds() -> None:
+    played = await play(vote, "How many?", Simulator(r"\boxed{1}"), n=4, rule="fixed")
+    requests = played.requests("branch")
+    assert len({request["key"] for request in requests}) == 1
+    assert len({request["seed"] for request in requests}) == 4
+
+
+async def test_failed_branches_are_no_votes() -> None:
+    engine = Simulator(r"\boxed{5}", faults=[Fault(kind="reset", calls={0, 2}, after_tokens=1)])
+    played = await play(vote, "How many?", engine, n=4, rule="fixed")
+    assert played.answer.claim == "5"
+    assert played.answer.clusters == (Cluster("5", 2),)
+
+
+async def test_no_branch_at_all_is_a_typed_failure() -> None:
+    played = await play(vote, "How many?", Simulator(faults=[Fault(kind="refuse")]), n=3)
+    assert played.failure == "engine_unavailable"
+
+
+@virtual_time
+async def test_a_branch_that_hangs_does_not_keep_the_others_from_agreeing() -> None:
+    engine = Simulator(r"\boxed{5}", faults=[Fault(kind="hang", calls={1})])
+    played = await play(vote, "How many?", engine, n=5)
+    assert played.answer.claim == "5"
+    assert engine.counters().aborted >= 1
+
+
+async def test_a_budget_of_calls_ends_it_with_the_best_answer_so_far() -> None:
+    budget = Budget(calls=3)
+    played = await play(vote, "How many?", Simulator(r"\boxed{5}"), n=5, rule="fixed", budget=budget)
+    assert played.result.limit == "calls"
+
+
+async def test_a_rule_may_bring_its_own_width() -> None:
+    played = await play(vote, "How many?", Simulator(r"\boxed{5}"), n=2, rule="fixed:6")
+    assert len(played.nodes(NodeKind.GENERATE)) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"n": 0}, "greater than or equal to 1"),
+        ({"n": "many"}, "valid integer"),
+        ({"rule": "gut feeling"}, "no rule is called"),
+        ({"rule": "beta:2"}, "threshold must"),
+        ({"temperature": 3}, "less than or equal to 2"),
+        ({"width": 3}, "its options: n, rule"),
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, object], hint: str) -> None:
+    with pytest.raises(InvalidRequest, match=hint):
+        vote.validate(options)
