@@ -21,7 +21,14 @@ from orchestrator.consensus.stopping.rounds import (
     SeatSecretary,
     SeatThreshold,
 )
-from orchestrator.consensus.stopping.spec import ROUND_RULES, RULES, RuleError, parse_round_rule, parse_rule
+from orchestrator.consensus.stopping.spec import (
+    DEFAULT_RULE,
+    ROUND_RULES,
+    RULES,
+    RuleError,
+    parse_round_rule,
+    parse_rule,
+)
 from orchestrator.consensus.stopping.view import (
     Branch,
     Cancel,
@@ -37,6 +44,7 @@ from orchestrator.consensus.stopping.view import (
 )
 
 __all__ = [
+    "DEFAULT_RULE",
     "ROUND_RULES",
     "RULES",
     "AdaptiveConsistency",

@@ -47,6 +47,9 @@ ROUND_RULES: Mapping[str, type[SeatThreshold | SeatSecretary]] = {
 }
 """The rules between rounds that a spec can name."""
 
+DEFAULT_RULE = "elastic"
+"""The rule of a vote for which nothing else is asked."""
+
 COMBINATIONS = ("any", "all", "at_least")
 
 Named = TypeVar("Named", bound=Settings)

@@ -73,7 +73,7 @@ def test_width_is_a_default_only() -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("zeta", "no stop rule is called 'zeta'; there are "),
+        ("zeta", "no rule is called 'zeta'; there are "),
         ("beta:x", "threshold must be a number, got 'x'"),
         ("beta:0.3", "between 0.5 and 1"),
         ("beta:foo=3", "has no setting 'foo'; it has threshold, "),

@@ -1,0 +1,203 @@
+"""Recorded branches, and a clock that runs a stop rule over them as if they were being generated.
+
+All branches of a problem advance by one token a tick, so a time is a number of tokens. The rule is the one that
+runs live: it gets the same views and its decisions are carried out in the same way. It sees nothing of a
+branch that would not be there yet.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+from orchestrator.consensus.equivalence import Clusters
+from orchestrator.consensus.extraction import Claim
+from orchestrator.consensus.stopping import Branch, Cancel, Expand, Stop, StopRule, View
+
+NO_ANSWER = frozenset({"", "ERR", "None", "null"})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One question with its recorded branches.
+
+    ``answers``, ``tokens`` and ``probes`` have one entry a branch. Answers are cluster indices, None where
+    a branch gave none; ``gold`` is the right cluster. ``probes[b][i]`` is what branch b answered when it was
+    made to after ``(i + 1) * probe_every`` tokens.
+    """
+
+    name: str
+    gold: int
+    answers: tuple[int | None, ...]
+    tokens: tuple[int, ...]
+    probes: tuple[tuple[int | None, ...], ...]
+    probe_every: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule came to. ``sequential`` is the tick of its decision, ``total`` all tokens until then."""
+
+    winner: int | None
+    sequential: int
+    total: int
+    started: int
+    finished: int
+    reason: str
+
+
+def load(path: Path) -> list[Problem]:
+    """Read a file of recorded branches.
+
+    It is a JSON list of ``{"gold_answer", "probe_freq", "each_branch": [[probe answers, tokens, answer], ...]}``
+    as the repository zhengkid/Parallel-Probe publishes them. Answers are put into clusters by the same code
+    that clusters live.
+
+    Raises:
+        ValueError: the file is not of this form.
+    """
+    problems = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(problems, list) or not all("each_branch" in each for each in problems):
+        raise ValueError(f"{path} is not a list of problems with each_branch")
+    return [_problem(f"{path.stem}-{at}", each) for at, each in enumerate(problems)]
+
+
+def _problem(name: str, recorded: dict[str, object]) -> Problem:
+    clusters = Clusters()
+    gold = clusters.add(-1, Claim(str(recorded["gold_answer"]), "whole"))
+    seen: dict[str, int | None] = dict.fromkeys(NO_ANSWER)
+
+    def cluster(answer: object) -> int | None:
+        text = str(answer).strip()
+        if text not in seen:
+            seen[text] = clusters.add(len(seen), Claim(text, "boxed"))
+        return seen[text]
+
+    branches = recorded["each_branch"]
+    if not isinstance(branches, list):
+        raise ValueError(f"each_branch of {name} is not a list")  # noqa: TRY004 -- bad data, not a bad call
+    return Problem(
+        name,
+        gold,
+        tuple(cluster(answer) for _, _, answer in branches),
+        tuple(int(tokens) for _, tokens, _ in branches),
+        tuple(tuple(cluster(probe) for probe in probes) for probes, _, _ in branches),
+        int(str(recorded["probe_freq"])),
+    )
+
+
+def resamples(problem: Problem, width: int, times: int, seed: int) -> Iterator[list[int]]:
+    """Orders in which ``width`` of the recorded branches are started; the same for every rule.
+
+    Raises:
+        ValueError: fewer branches were recorded.
+    """
+    recorded = range(len(problem.tokens))
+    if width > len(recorded):
+        raise ValueError(f"{problem.name} has {len(recorded)} recorded branches, fewer than {width}")
+    rng = random.Random(f"{seed} {problem.name}")
+    for _ in range(times):
+        yield rng.sample(recorded, width)
+
+
+class Replay:
+    """One vote over recorded branches, on a clock of its own.
+
+    ``seconds`` collects how long each decision took.
+    """
+
+    def __init__(self, rule: StopRule, problem: Problem, order: Sequence[int]) -> None:
+        self._rule, self._problem, self._order = rule, problem, order
+        self._now = 0
+        self._begin: list[int] = []
+        self._ends: list[tuple[int, int]] = []
+        self._finished: list[Branch] = []
+        self._running: dict[int, Branch] = {}
+        self._lost: list[Branch] = []
+        self._room = min(rule.limit, len(order))
+        self._tracks = bool(rule.needs & {"tokens", "probes"})
+        self._probe = problem.probe_every if "probes" in rule.needs else 0
+        self.seconds: list[float] = []
+
+    def run(self) -> Outcome:
+        """Play until the rule stops the vote."""
+        self._start(self._rule.initial)
+        tick = self._probe
+        while self._ends:
+            if self._probe and self._ends[0][0] > tick:
+                self._now, tick = tick, tick + self._probe
+            else:
+                self._now, index = heapq.heappop(self._ends)
+                if index not in self._running:
+                    continue  # cancelled before its end
+                self._finish(index)
+            stop = self._ask()
+            if stop is not None:
+                return self._outcome(stop)
+        raise RuntimeError(f"{self._rule.spec} never stopped on {self._problem.name}")
+
+    def _start(self, number: int) -> None:
+        for _ in range(min(number, self._room)):
+            index = len(self._begin)
+            self._begin.append(self._now)
+            heapq.heappush(self._ends, (self._now + self._problem.tokens[self._order[index]], index))
+            self._running[index] = Branch(index)
+            self._room -= 1
+
+    def _finish(self, index: int) -> None:
+        del self._running[index]
+        recorded = self._order[index]
+        self._finished.append(
+            Branch(
+                index,
+                self._problem.answers[recorded],
+                self._problem.tokens[recorded],
+                probes=self._probes(index) if self._probe else (),
+            )
+        )
+
+    def _ask(self) -> Stop | None:
+        while True:
+            running = self._running.values()
+            view = View(
+                tuple(self._finished),
+                tuple(self._now_at(branch) for branch in running) if self._tracks else tuple(running),
+                tuple(self._lost),
+                self._room,
+                float(self._now),
+            )
+            began = perf_counter()
+            decision = self._rule.decide(view)
+            self.seconds.append(perf_counter() - began)
+            match decision:
+                case Stop():
+                    return decision
+                case Expand(by):
+                    self._start(by)
+                case Cancel(branches):
+                    for index in branches:
+                        self._lost.append(self._now_at(self._running.pop(index)))
+                case _:
+                    return None
+
+    def _now_at(self, branch: Branch) -> Branch:
+        tokens = self._now - self._begin[branch.index]
+        return replace(branch, tokens=tokens, probes=self._probes(branch.index) if self._probe else ())
+
+    def _probes(self, index: int) -> tuple[int | None, ...]:
+        """What the branch answered so far; a recording may end one probe before the branch does."""
+        recorded = self._order[index]
+        given = (self._now - self._begin[index]) // self._probe
+        probes = self._problem.probes[recorded][:given]
+        still = index in self._running
+        return probes + (self._problem.answers[recorded],) * (given - len(probes)) if still else probes
+
+    def _outcome(self, stop: Stop) -> Outcome:
+        spent = sum(branch.tokens for branch in (*self._finished, *self._lost))
+        spent += sum(self._now - self._begin[index] for index in self._running)
+        return Outcome(stop.winner, self._now, spent, len(self._begin), len(self._finished), stop.reason)

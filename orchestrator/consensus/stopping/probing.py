@@ -1,0 +1,74 @@
+"""Rules that ask running branches for their answer so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from orchestrator.consensus.stopping.rule import Rule, between, wait_or_end
+from orchestrator.consensus.stopping.view import Branch, Cancel, Continue, Decision, Signal, Stop, View
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelProbe(Rule):
+    """Stop when the majority of forced answers is stable, prune who disagrees (arXiv 2602.03845).
+
+    All branches are probed together. The vote stops when the same answer led ``stable`` probes in a row
+    after the first; a branch that disagreed with the leader in ``patience`` probes in a row, none of them
+    among the first ``warmup``, is cancelled and does not vote any more. A branch that has finished votes with
+    its answer. No answer counts as an answer of its own, as in the authors' code.
+    """
+
+    name: ClassVar[str] = "parallel_probe"
+    needs: ClassVar[frozenset[Signal]] = frozenset({"probes"})
+    stable: int = 40
+    patience: int = 7
+    warmup: int = 15
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        between("stable", self.stable, 1, 10_000)
+        between("patience", self.patience, 1, 10_000)
+        between("warmup", self.warmup, 0, 10_000)
+        Rule.__post_init__(self)
+
+    def decide(self, view: View) -> Decision:
+        """Judge the latest probe; between probes nothing changes."""
+        if not view.running:
+            return wait_or_end(view, view.tally())
+        latest = min(len(branch.probes) for branch in view.running) - 1
+        if latest < 1:
+            return Continue()
+        leader = _leader(view, latest)
+        off = self._astray(view, latest)
+        if off and len(off) < len(view.running) + len(view.finished):
+            return Cancel(off, {"leader": leader, "probe": latest})
+        streak = 0
+        while streak < self.stable and latest - streak > 1 and _leader(view, latest - streak - 1) == leader:
+            streak += 1
+        seen = {"leader": leader, "probe": latest, "streak": streak}
+        return Stop("agreed", leader, seen) if streak >= self.stable else Continue(seen)
+
+    def _astray(self, view: View, latest: int) -> tuple[int, ...]:
+        """The running branches that disagreed with the leader of each of the last ``patience`` probes."""
+        if latest - self.patience < self.warmup:
+            return ()
+        probes = range(latest, latest - self.patience, -1)
+        left = view.running
+        for at in probes:
+            leader = _leader(view, at)
+            left = tuple(branch for branch in left if branch.probes[at] != leader)
+        return tuple(branch.index for branch in left)
+
+
+def _leader(view: View, probe: int) -> int | None:
+    votes = Counter(_answers(view.finished, probe))
+    votes.update(_answers(view.running, probe))
+    votes.update(branch.probes[probe] for branch in view.lost if len(branch.probes) > probe)
+    return votes.most_common(1)[0][0]
+
+
+def _answers(branches: Sequence[Branch], probe: int) -> list[int | None]:
+    return [branch.probes[probe] if probe < len(branch.probes) else branch.cluster for branch in branches]
