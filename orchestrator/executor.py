@@ -154,7 +154,7 @@ class Executor:
         self._held: dict[str, Node[Any]] = {}
         self._current: Scope | None = None
         self._in_flight: set[str] = set()
-        self._best: dict[str, Answer] = {}
+        self._best: dict[str, Callable[[], Answer]] = {}
         self._limit: str | None = None
         self._broken: Divergence | StorageError | None = None
         self._drivers = Drivers(environment, recorder, on_progress)
@@ -252,11 +252,14 @@ class Executor:
         return Result(ended, answer, self.spent, failure, limit)
 
     def _best_so_far(self) -> Answer | None:
-        shallowest = min((path.count(".") + bool(path) for path in self._best), default=0)
-        candidates = [
-            answer for path, answer in self._best.items() if path.count(".") + bool(path) == shallowest
-        ]
-        return candidates[-1] if candidates else None
+        """What the scope nearest to the root has offered, the latest of several."""
+        offers = list(self._best.items())
+        path, offer = min(reversed(offers), key=lambda item: self._scopes[item[0]].depth, default=("", None))
+        try:
+            return None if offer is None else offer()
+        except Exception as error:
+            log.error("planner code raised", node=path, exc_info=error)
+            return None
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -524,7 +527,7 @@ class Executor:
         """Write down a decision."""
         self._emit(EventType.DECISION, scope.node.path, {"by": by, "verdict": verdict, "saw": plain(saw)})
 
-    def propose(self, scope: Scope, answer: Answer) -> None:
+    def propose(self, scope: Scope, answer: Callable[[], Answer]) -> None:
         """Keep the best answer that a scope has so far."""
         self._best.pop(scope.node.path, None)
         self._best[scope.node.path] = answer

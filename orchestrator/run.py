@@ -190,8 +190,8 @@ class Run:
         """Write a decision into the trace: who decided, what, and what was seen (JSON)."""
         self._executor.decide(self._scope, by, verdict, saw)
 
-    def propose(self, answer: Answer) -> None:
-        """Give the best answer so far; it becomes the run's answer if a budget ends the run."""
+    def propose(self, answer: Callable[[], Answer]) -> None:
+        """Offer the best answer so far; it is asked for if a budget ends the run."""
         self._executor.propose(self._scope, answer)
 
     # -- what a planner may know ------------------------------------------------------------------

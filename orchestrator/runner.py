@@ -23,6 +23,7 @@ from workers.engine import Capabilities, Engine
 from workers.tools.registry import Toolbox
 
 OnProgress = Callable[[str, int], None]
+VERSIONS = {"anabranch": version("anabranch"), "python": platform.python_version()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Setup:
             "capabilities": plain(environment.capabilities),
             "symbolic": environment.symbolic,
             "tools": environment.toolbox.describe(),
-            "versions": {"anabranch": version("anabranch"), "python": platform.python_version()},
+            "versions": VERSIONS,
         }
 
 

@@ -242,6 +242,13 @@ class Service:
             LeaseLost: another process has taken it over.
             StorageError: the journal cannot be written.
         """
+        try:
+            await self._run(claim)
+        finally:
+            if feed := self._feeds.pop(claim.task.id, None):
+                feed.end()
+
+    async def _run(self, claim: Claim) -> None:
         task = claim.task
         started = time.time()
         with structlog.contextvars.bound_contextvars(task=task.id):
@@ -277,8 +284,7 @@ class Service:
             async with self._keeping(claim, executor):
                 return await execute(executor, setup)
         finally:
-            del self._feeds[task.id], self._executors[task.id]
-            feed.end()
+            del self._executors[task.id]
 
     async def _setup(self, task: Task, events: list[Event]) -> Setup:
         planner = self.find_planner(task.planner)
@@ -320,13 +326,13 @@ class Service:
         A drain takes no more tasks, lets those that run go on for the grace time, and hands the rest back.
         """
         stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._work(stop), name="queue")
-            try:
-                yield self
-            finally:
-                stop.set()
-                self._submitted.set()
+        work = asyncio.create_task(self._work(stop), name="queue")
+        try:
+            yield self
+        finally:
+            stop.set()
+            self._submitted.set()
+            await work
 
     async def _work(self, stop: asyncio.Event) -> None:
         room = asyncio.Semaphore(self.settings.concurrency)

@@ -48,7 +48,7 @@ async def hold_vote(run: Run, ballot: Ballot) -> Answer:
         if isinstance(decision, Stop):
             return vote.answer(decision.winner)
         if isinstance(node.outcome, Succeeded):
-            run.propose(vote.answer(None))
+            run.propose(lambda: vote.answer(None))
     return vote.answer(None)
 
 
