@@ -1,0 +1,153 @@
+"""A vLLM server as an engine: the OpenAI protocol, and what vLLM tells beyond it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+
+import aiohttp
+
+from workers.calls import Call, Chunk
+from workers.engine import Capabilities, Health
+from workers.kv_events import KVEndpoints, TokenBlocks, follow, token_chain, token_root
+from workers.openai_dialect import _salt as salt_of
+from workers.openai_http import OpenAIEngine, Timeouts
+from workers.prefix import Chain
+
+TOKENIZE_SECONDS = 2.0
+LOAD_SECONDS = 2.0
+REMEMBERED_PROMPTS = 2048
+
+
+class VLLMEngine:
+    """A vLLM server that somebody else runs.
+
+    Beside completions it tells a pool its load, and, if it publishes KV events, which prompts it holds.
+
+    Args:
+        base_url: such as ``http://host:8000/v1``.
+        kv_events: where the server publishes KV events; None: it does not.
+        blocks: where to keep what the events say; None: an index of its own.
+        model, name, api_key, timeouts: as for :class:`~workers.openai_http.OpenAIEngine`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str | None = None,
+        name: str | None = None,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        kv_events: KVEndpoints | None = None,
+        blocks: TokenBlocks | None = None,
+    ) -> None:
+        self._openai = OpenAIEngine(base_url, model=model, name=name, api_key=api_key, timeouts=timeouts)
+        self._root = base_url.rstrip("/").removesuffix("/v1")
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._kv_events = kv_events
+        self._session: aiohttp.ClientSession | None = None
+        self._salted = False
+        self._tokens: OrderedDict[int, tuple[int, ...]] = OrderedDict()
+        self.blocks = (TokenBlocks() if blocks is None else blocks) if kv_events is not None else None
+
+    @property
+    def name(self) -> str:
+        """The name given at construction, or host and port."""
+        return self._openai.name
+
+    async def capabilities(self) -> Capabilities:
+        """See :meth:`~workers.openai_http.OpenAIEngine.capabilities`."""
+        known = await self._openai.capabilities()
+        self._salted = known.cache_salt
+        return known
+
+    async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """See :meth:`~workers.openai_http.OpenAIEngine.generate`."""
+        stream = self._openai.generate(call)
+        try:
+            async for chunk in stream:
+                yield chunk
+        finally:
+            await stream.aclose()
+
+    async def health(self) -> Health:
+        """See :meth:`~workers.openai_http.OpenAIEngine.health`."""
+        return await self._openai.health()
+
+    async def close(self) -> None:
+        """Abort the calls in flight and close all connections; the server goes on."""
+        await self._openai.close()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def load(self) -> tuple[int, int] | None:
+        """Running and waiting calls, from the server's gauges; None if it does not tell."""
+        try:
+            async with asyncio.timeout(LOAD_SECONDS), self._http().get(f"{self._root}/metrics") as response:
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
+            return None
+        running, waiting = gauge(text, "vllm:num_requests_running"), gauge(text, "vllm:num_requests_waiting")
+        return None if running is None or waiting is None else (int(running), int(waiting))
+
+    async def follow(self) -> None:
+        """Keep ``blocks`` equal to what the server holds, until cancelled; returns if it does not publish."""
+        if self._kv_events is not None and self.blocks is not None:
+            await follow(self._kv_events, self.blocks)
+
+    async def chain(self, call: Call) -> Chain:
+        """The token blocks of the prompt of ``call``, as ``blocks`` names them.
+
+        Empty where they cannot be had: no events yet, or a server that does not tokenise quickly.
+        """
+        if self.blocks is None or self.blocks.block_size is None:
+            return ()
+        key = hash(call.prompt)
+        tokens = self._tokens.get(key)
+        if tokens is None:
+            tokens = await self._tokenized(call)
+            self._tokens[key] = tokens
+            if len(self._tokens) > REMEMBERED_PROMPTS:
+                self._tokens.popitem(last=False)
+        root = token_root(salt_of(call.tenant)) if self._salted else token_root()
+        return token_chain(tokens, self.blocks.block_size, root)
+
+    async def _tokenized(self, call: Call) -> tuple[int, ...]:
+        capabilities = await self.capabilities()
+        prefill = bool(call.prompt.prefill)
+        body = {
+            "model": capabilities.model,
+            "messages": call.prompt.messages(),
+            "add_generation_prompt": not prefill,
+            "continue_final_message": prefill,
+        }
+        try:
+            async with (
+                asyncio.timeout(TOKENIZE_SECONDS),
+                self._http().post(f"{self._root}/tokenize", json=body) as response,
+            ):
+                answer = await response.json() if response.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return ()
+        tokens = answer.get("tokens") if isinstance(answer, dict) else None
+        return tuple(tokens) if isinstance(tokens, list) else ()
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(headers=self._headers)
+        return self._session
+
+
+def gauge(text: str, name: str) -> float | None:
+    """The sum of a metric's samples over all its labels in Prometheus text; None if there is none."""
+    values = []
+    for line in text.splitlines():
+        if line.startswith(name) and line[len(name) : len(name) + 1] in ("{", " "):
+            try:
+                values.append(float(line.rsplit(None, 1)[1]))
+            except ValueError:
+                return None
+    return sum(values) if values else None

@@ -1,0 +1,486 @@
+"""Starts vLLM servers on this machine, watches over them, and is an engine while they run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import structlog
+
+from workers.calls import Call, Chunk
+from workers.engine import Capabilities, Health
+from workers.errors import EngineUnavailable
+from workers.kv_events import KVEndpoints, TokenBlocks, events_supported, follow
+from workers.openai_http import Timeouts
+from workers.prefix import Chain
+from workers.vllm_engine import VLLMEngine
+
+log = structlog.get_logger(__name__)
+
+Option = str | int | float | bool | None | Sequence[str | int] | Mapping[str, object]
+"""The value of a vLLM option: True and False are flags, a mapping is written as JSON, None leaves it out."""
+
+PYTHON_VARIABLE = "ANABRANCH_VLLM_PYTHON"
+LOG_LINES = 40
+HEALTHY_SECONDS = 60.0
+"""A server that ran this long before it died is restarted at once, as if for the first time."""
+
+# The kernel ends the server when this process dies in whichever way: an orphan would keep the GPU.
+_LAUNCH = (
+    "import ctypes, runpy, signal, sys; "
+    "ctypes.CDLL(None).prctl(1, signal.SIGTERM) if sys.platform == 'linux' else None; "
+    "sys.argv[0] = 'vllm'; "
+    "runpy.run_module('vllm.entrypoints.openai.api_server', run_name='__main__', alter_sys=True)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """How far a start has come: seconds since the process began, and the last line that it logged."""
+
+    server: str
+    seconds: float
+    line: str
+
+
+def default_directory() -> Path:
+    """Where ``scripts/setup-vllm-cpu`` puts its environment (``env``) and its models (``models``)."""
+    return Path(platformdirs.user_cache_dir("anabranch")) / "vllm-cpu"
+
+
+def find_python() -> Path:
+    """The Python that has vLLM: from ANABRANCH_VLLM_PYTHON, this one, or the one of the CPU environment.
+
+    Raises:
+        EngineUnavailable: there is none; the message says how to get one.
+    """
+    named = os.environ.get(PYTHON_VARIABLE)
+    if named:
+        if not os.access(named, os.X_OK):
+            raise EngineUnavailable(f"{PYTHON_VARIABLE} is {named!r}, which cannot be executed")
+        return Path(named)
+    if any((Path(place) / "vllm" / "__init__.py").exists() for place in sys.path):
+        return Path(sys.executable)
+    python = default_directory() / "env" / "bin" / "python"
+    if python.exists():
+        return python
+    raise EngineUnavailable(
+        f'no vLLM was found: pip install "anabranch[vllm]" (GPU), run scripts/setup-vllm-cpu (no GPU), '
+        f"or point {PYTHON_VARIABLE} at a Python that has it"
+    )
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that a server may use: those of CUDA_VISIBLE_DEVICES, else all that the driver shows."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))
+    nodes = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+    return tuple(sorted(nodes, key=int))
+
+
+def one_each(
+    model: str | Path,
+    *,
+    tensor_parallel_size: int = 1,
+    options: Mapping[str, Option] | None = None,
+    python: Path | None = None,
+    on_progress: Callable[[Starting], None] | None = None,
+) -> tuple[VLLMServer, ...]:
+    """A server for each GPU, or for each group of ``tensor_parallel_size`` GPUs; one on the CPU without GPUs.
+
+    Raises:
+        EngineUnavailable: there are fewer GPUs than a group needs.
+    """
+    gpus = visible_gpus()
+    size = tensor_parallel_size
+    if gpus and len(gpus) < size:
+        raise EngineUnavailable(f"a group of {size} GPUs was asked for; there are {len(gpus)}")
+    groups = [gpus[start : start + size] for start in range(0, len(gpus) - size + 1, size)] or [()]
+    return tuple(
+        VLLMServer(
+            model,
+            name=f"vllm-{number}",
+            gpus=group,
+            options=options,
+            python=python,
+            on_progress=on_progress,
+        )
+        for number, group in enumerate(groups)
+    )
+
+
+class VLLMServer:
+    """A vLLM server that this object starts, restarts and stops; an :class:`~workers.engine.Engine`.
+
+    It starts with :meth:`capabilities`. When the process dies afterwards, calls fail with
+    :class:`EngineUnavailable` until it was restarted, after 1 s at first and later after up to a minute.
+
+    Args:
+        model: a directory of safetensors, or a name on the Hugging Face hub.
+        gpus: devices for ``CUDA_VISIBLE_DEVICES``; several make one tensor-parallel group. Empty: the CPU.
+        options: vLLM's own options with underscores for dashes, such as ``{"max_model_len": 4096,
+            "speculative_config": {"method": "ngram", "num_speculative_tokens": 4}}``. They go before
+            what this class sets by itself.
+        environment: further environment variables.
+        python: the interpreter that has vLLM; None: see :func:`find_python`.
+        kv_events: whether the server publishes what it caches; None: if pyzmq and msgspec are here.
+        start_seconds: how long a start may take, loading the model included.
+        stop_seconds: how long the server may take to finish its calls before it is killed.
+        restarts: starts that may fail in a row after the server ran once, before it is given up.
+        on_progress: told once a second how the start goes.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        name: str = "vllm",
+        gpus: Sequence[str] = (),
+        options: Mapping[str, Option] | None = None,
+        environment: Mapping[str, str] | None = None,
+        python: Path | None = None,
+        kv_events: bool | None = None,
+        timeouts: Timeouts | None = None,
+        start_seconds: float = 900.0,
+        stop_seconds: float = 20.0,
+        restarts: int = 5,
+        on_progress: Callable[[Starting], None] | None = None,
+    ) -> None:
+        self._model = str(model)
+        self._name = name
+        self._gpus = tuple(gpus)
+        self._options = dict(options or {})
+        self._environment = dict(environment or {})
+        self._python = python
+        self._timeouts = timeouts
+        self._start_seconds = start_seconds
+        self._stop_seconds = stop_seconds
+        self._restarts = restarts
+        self._on_progress = on_progress
+        self._publish = events_supported() if kv_events is None else kv_events
+        self._blocks = TokenBlocks() if self._publish else None
+        self._port = 0
+        self._sockets: Path | None = None
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._process: asyncio.subprocess.Process | None = None
+        self._engine: VLLMEngine | None = None
+        self._supervision: asyncio.Task[None] | None = None
+        self._ready: asyncio.Future[None] | None = None  # ends when the first start has worked or failed
+        self._state = "it was not started"
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The name given at construction."""
+        return self._name
+
+    @property
+    def pid(self) -> int | None:
+        """The process of the server; None while there is none."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    @property
+    def blocks(self) -> TokenBlocks | None:
+        """What the server holds, as far as it published it."""
+        return self._blocks
+
+    def last_lines(self) -> str:
+        """The end of the server's log."""
+        return "\n".join(self._lines)
+
+    async def capabilities(self) -> Capabilities:
+        """Start the server if it does not run, and wait until it answers.
+
+        Raises:
+            EngineUnavailable: it did not start; the message has the last lines of its log.
+        """
+        if self._closed:
+            raise EngineUnavailable(f"{self._name} was closed")
+        if self._ready is None or (self._supervision is not None and self._supervision.done()):
+            self._ready = asyncio.get_running_loop().create_future()
+            self._supervision = asyncio.create_task(
+                self._supervise(self._ready), name=f"{self._name} supervision"
+            )
+        # A caller that gives up must not stop the start for the others.
+        await asyncio.wait([self._ready])
+        self._ready.result()
+        return await self._running().capabilities()
+
+    async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """Stream a completion from the server; see :class:`~workers.openai_http.OpenAIEngine`."""
+        if self._ready is None:
+            await self.capabilities()
+        stream = self._running().generate(call)
+        try:
+            async for chunk in stream:
+                yield chunk
+        finally:
+            await stream.aclose()
+
+    async def health(self) -> Health:
+        """Whether the server answers; while it does not run, why."""
+        try:
+            return await self._running().health()
+        except EngineUnavailable as error:
+            return Health(False, str(error))
+
+    async def close(self) -> None:
+        """Let the server finish its calls for ``stop_seconds``, then end it with all its processes."""
+        self._closed = True
+        if self._supervision is not None:
+            self._supervision.cancel()
+            await asyncio.wait([self._supervision])
+            self._supervision = None
+        if self._engine is not None:
+            await self._engine.close()
+            self._engine = None
+        if self._sockets is not None:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            self._sockets = None
+
+    async def load(self) -> tuple[int, int] | None:
+        """Running and waiting calls; None while the server does not tell."""
+        return await self._engine.load() if self._engine is not None else None
+
+    async def follow(self) -> None:
+        """Keep ``blocks`` equal to what the server holds, until cancelled."""
+        endpoints = self._endpoints()
+        if endpoints is not None and self._blocks is not None:
+            await follow(endpoints, self._blocks)
+
+    async def chain(self, call: Call) -> Chain:
+        """The token blocks of the prompt of ``call``, as ``blocks`` names them."""
+        return await self._engine.chain(call) if self._engine is not None else ()
+
+    def _running(self) -> VLLMEngine:
+        if self._engine is None or self._state:
+            raise EngineUnavailable(f"{self._name} does not run: {self._state or 'it was closed'}")
+        return self._engine
+
+    # The process
+
+    async def _supervise(self, ready: asyncio.Future[None]) -> None:
+        """Keep a server running until cancelled, or until it cannot be started any more."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        try:
+            while True:
+                self._state = "it is starting"
+                began = loop.time()
+                try:
+                    process = await self._spawn()
+                    async with asyncio.TaskGroup() as group:
+                        reader = group.create_task(self._read(process), name=f"{self._name} log")
+                        try:
+                            await self._until_healthy(process, began)
+                            self._state = ""
+                            if not ready.done():
+                                ready.set_result(None)
+                            log.info("vllm_started", server=self._name, seconds=round(loop.time() - began, 1))
+                            began = loop.time()
+                            status = await process.wait()
+                            self._state = f"it ended with status {status}; last lines:\n{self.last_lines()}"
+                        finally:
+                            await self._end(process)
+                            reader.cancel()
+                except* EngineUnavailable as errors:
+                    self._state = "; ".join(str(error) for error in errors.exceptions)
+                if not ready.done():
+                    ready.set_exception(EngineUnavailable(self._state))
+                    return
+                failures = 0 if loop.time() - began > HEALTHY_SECONDS else failures + 1
+                log.warning("vllm_died", server=self._name, state=self._state[:500], failures=failures)
+                if failures > self._restarts:
+                    return
+                await asyncio.sleep(min(60.0, 2.0 ** (failures - 1)))
+        finally:
+            if not ready.done():
+                ready.set_exception(EngineUnavailable(f"{self._name} was closed while it started"))
+                ready.exception()  # a caller that left does not ask for it
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        python = self._python or find_python()
+        cpu = not self._gpus
+        if self._engine is None or not _is_free(self._port):
+            if self._engine is not None:
+                await self._engine.close()
+            self._port = _free_port()
+            self._engine = VLLMEngine(
+                f"http://127.0.0.1:{self._port}/v1",
+                name=self._name,
+                api_key="",
+                timeouts=self._timeouts,
+                kv_events=self._endpoints(),
+                blocks=self._blocks,
+            )
+        if self._blocks is not None:
+            self._blocks.clear()
+        self._lines.clear()
+        command = [str(python), "-c", _LAUNCH, *arguments(self._all_options(self._port, cpu))]
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=self._all_variables(cpu),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EngineUnavailable(f"{self._name}: {python} cannot be started: {error}") from error
+        return self._process
+
+    def _endpoints(self) -> KVEndpoints | None:
+        if not self._publish:
+            return None
+        if self._sockets is None:
+            self._sockets = Path(tempfile.mkdtemp(prefix="anabranch-vllm-"))
+        return KVEndpoints(f"ipc://{self._sockets}/events", f"ipc://{self._sockets}/replay")
+
+    def _all_options(self, port: int, cpu: bool) -> dict[str, Option]:
+        options: dict[str, Option] = {
+            "model": self._model,
+            "host": "127.0.0.1",
+            "port": port,
+            "served_model_name": Path(self._model).name,
+            "enable_prompt_tokens_details": True,
+            "scheduling_policy": "priority",
+        }
+        if len(self._gpus) > 1:
+            options["tensor_parallel_size"] = len(self._gpus)
+        if cpu:
+            options["enforce_eager"] = True
+            # Without instructions for bfloat16 it is emulated, several times slower than float32.
+            if not _cpu_has("avx512_bf16", "amx_bf16", "bf16"):
+                options["dtype"] = "float32"
+        endpoints = self._endpoints()
+        if endpoints is not None:
+            options["kv_events_config"] = {
+                "enable_kv_cache_events": True,
+                "publisher": "zmq",
+                "endpoint": endpoints.events,
+                "replay_endpoint": endpoints.replay,
+            }
+        return options | self._options
+
+    def _all_variables(self, cpu: bool) -> dict[str, str]:
+        variables = os.environ | {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+        if self._gpus:
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self._gpus)
+        if cpu:
+            variables |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
+        if Path(self._model).is_dir():
+            variables["HF_HUB_OFFLINE"] = "1"
+        return variables | self._environment
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while data := await process.stdout.read(65_536):
+            # A progress bar rewrites its line; only what it shows last is worth keeping.
+            for line in data.decode(errors="replace").splitlines():
+                if line.strip():
+                    self._lines.append(line.rstrip())
+
+    async def _until_healthy(self, process: asyncio.subprocess.Process, began: float) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            EngineUnavailable: it ended, or took longer than ``start_seconds``.
+        """
+        loop = asyncio.get_running_loop()
+        assert self._engine is not None
+        ended = asyncio.ensure_future(process.wait())
+        try:
+            while not (await self._engine.health()).ok:
+                seconds = loop.time() - began
+                if self._on_progress is not None:
+                    line = self._lines[-1] if self._lines else ""
+                    self._on_progress(Starting(self._name, seconds, line))
+                if seconds > self._start_seconds:
+                    raise EngineUnavailable(
+                        f"{self._name} did not start within {self._start_seconds:g} s; last lines:\n"
+                        f"{self.last_lines()}"
+                    )
+                # The server says nowhere that it is ready: asking is the only way to find out.
+                await asyncio.wait([ended], timeout=1.0)
+                if ended.done():
+                    await asyncio.sleep(0.1)  # for the rest of its log
+                    raise EngineUnavailable(
+                        f"{self._name} ended with status {ended.result()} while it started; last lines:\n"
+                        f"{self.last_lines()}"
+                    )
+        finally:
+            ended.cancel()
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Ask the server to stop, wait for its calls, and kill what is left of its process group."""
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(self._stop_seconds):
+                    await process.wait()
+            except TimeoutError:
+                log.warning("vllm_killed", server=self._name, seconds=self._stop_seconds)
+        # The group outlives its leader when the leader was killed: the engine core is a child of it.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def arguments(options: Mapping[str, Option]) -> list[str]:
+    """vLLM's command line for ``options``: ``{"max_model_len": 8}`` is ``--max-model-len 8``."""
+    line: list[str] = []
+    for name, value in options.items():
+        flag = name.strip("-").replace("_", "-")
+        if value is None:
+            continue
+        if value is True:
+            line.append(f"--{flag}")
+        elif value is False:
+            line.append(f"--no-{flag}")
+        elif isinstance(value, Mapping):
+            line += [f"--{flag}", json.dumps(value)]
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            line += [f"--{flag}", *map(str, value)]
+        else:
+            line += [f"--{flag}", str(value)]
+    return line
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _cpu_has(*flags: str) -> bool:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return True
+    line = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
+    return any(flag in line.split() for flag in flags)
