@@ -1,0 +1,175 @@
+"""Skeleton-of-Thought (arXiv 2307.15337): first the points of an answer, then all of them at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from orchestrator.errors import NodeFailed
+from orchestrator.messages import Message, assistant, system, user
+from orchestrator.nodes import Node, Succeeded
+from orchestrator.planning import planner
+from orchestrator.run import Run
+from orchestrator.values import Answer, Question
+from planners.direct import direct
+from planners.questions import Temperature, Tokens, asked, chosen
+from workers.calls import Completion
+
+ROUTER = (
+    "You decide how the answer to a question is best written. You do not answer the question.\n"
+    "A: as a list of independent points, each of which can be written without the others, as in tips, "
+    "reasons, aspects, advantages, an overview of a topic.\n"
+    "B: as a list of points that build on each other, as in the steps of a calculation or of a proof.\n"
+    "C: not as a list, as in a story, a poem, code, a translation, a short fact.\n"
+    "Reply with one letter: A, B or C."
+)
+OUTLINE = (
+    "You are an organiser who gives the skeleton of the answer, not the answer itself. "
+    "Give the skeleton as a numbered list of 3 to 10 points. Write each point in 3 to 5 words, "
+    "not in full sentences.\n\n"
+    "Question: What kinds of food do the Chinese like?\n"
+    "Skeleton:\n1. Dumplings.\n2. Noodles.\n3. Dim sum.\n4. Hot pot.\n5. Fried rice.\n\n"
+    "Question: How can a person sleep better?\n"
+    "Skeleton:\n1. Keep regular hours.\n2. Avoid late coffee.\n3. Dim the lights.\n4. Move by day."
+)
+EXPAND = (
+    "You write one point of an answer whose skeleton is given, and only this one. "
+    "Write one or two short sentences. Do not go on to the next point."
+)
+
+_WHOLE = re.compile(
+    r"```|\b(?:poem|story|essay|letter|e-?mail|song|lyrics|script|dialogue|speech|joke|haiku"
+    r"|code|program|function|algorithm|regex|sql|html|calculate|solve|prove|equation|integral|derivative"
+    r"|probability|translate|rewrite|paraphrase|summari[sz]e|convert|how many|how much)\b"
+    r"|\d\s*[-+*/^=]\s*\d|\w\s*=\s*\w",
+    re.IGNORECASE,
+)
+_POINT = re.compile(r"^[ \t]*(?P<index>\d{1,3})[.)][ \t]*(?P<text>\S.*?)[ \t]*$", re.MULTILINE)
+
+
+@planner("skeleton")
+async def skeleton(
+    run: Run,
+    question: Question,
+    *,
+    route: Literal["ask", "always"] = "ask",
+    points: Annotated[int, Field(ge=2, le=64)] = 10,
+    temperature: Temperature = 0.7,
+    max_tokens: Tokens = 256,
+) -> Answer:
+    """Outline the answer, then write all points of the outline at the same time.
+
+    ``route`` "ask" lets a router say that the question does not suit this; it is then asked plainly, as it
+    is when the outline has fewer than two points. ``points`` is the most to write, ``max_tokens`` the length
+    of each. A point that fails stays in the answer as the outline has it.
+
+    Raises:
+        NodeFailed: no point could be written.
+    """
+    if route == "ask" and (why := await unsuitable(run, question)):
+        return await _fall_back(run, question, why)
+    prefill = run.capabilities.assistant_prefill
+    try:
+        outline = await run.generate(
+            outline_prompt(question, prefill=prefill),
+            label="outline",
+            role="planner",
+            temperature=temperature,
+            max_tokens=16 * points,
+        )
+    except NodeFailed as error:
+        return await _fall_back(run, question, f"the outline failed: {error.failure.message}")
+    text = f"1.{outline.text}" if prefill else outline.text
+    found = points_of(text, cut_off=outline.finish_reason != "stop")
+    if len(found) < 2:
+        return await _fall_back(run, question, f"the outline has {len(found)} points")
+    listed = dict(list(found.items())[:points])
+    shared = (*asked(question), "\n\nSkeleton:\n", *(f"{i}. {text}\n" for i, text in listed.items()))
+    written = {
+        index: run.generate(
+            expansion(shared, index, text, prefill=prefill),
+            label=f"point {index}",
+            temperature=temperature,
+            max_tokens=max_tokens,
+            stop=(f"\n{index + 1}.",),
+        )
+        for index, text in listed.items()
+    }
+    return await _collected(run, listed, written)
+
+
+async def unsuitable(run: Run, question: Question) -> str:
+    """Why the answer should not be written in parallel; empty if it should.
+
+    What speaks against it is looked for in the words of the question first; the model is asked only then.
+    """
+    if question.choices:
+        return "it offers choices"
+    if match := _WHOLE.search(question.text):
+        return f"it asks for something whole: {match.group()!r}"
+    letter = await chosen(run, [system(ROUTER), user(*asked(question))], "ABC")
+    reason = {"A": "", "B": "its points depend on each other", "C": "its answer is no list"}.get(
+        letter or "", "the router gave no verdict"
+    )
+    run.decide("router", letter or "unclear", {"reason": reason or "its points are independent"})
+    return reason
+
+
+def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
+    """The points of a numbered list by their numbers, in the order given; of equal numbers the first.
+
+    ``cut_off`` says that the last line may be unfinished; it is left out.
+    """
+    points: dict[int, str] = {}
+    for match in _POINT.finditer(outline):
+        points.setdefault(int(match["index"]), match["text"])
+    if cut_off and points:
+        points.popitem()
+    return points
+
+
+def outline_prompt(question: Question, *, prefill: bool) -> list[Message]:
+    """The prompt for the skeleton; with ``prefill`` its completion goes on after ``1.``"""
+    prompt = [system(OUTLINE), user(*asked(question), "\n\nSkeleton:")]
+    return [*prompt, assistant("1.")] if prefill else prompt
+
+
+def expansion(shared: Sequence[str], index: int, text: str, *, prefill: bool) -> list[Message]:
+    """The prompt for one point: only its last line differs from those of the other points."""
+    task = f"\nWrite point {index} only: {text}"
+    prompt = [system(EXPAND), user(*shared, task)]
+    return [*prompt, assistant(f"{index}. {text.rstrip('.:')}:")] if prefill else prompt
+
+
+def assembled(listed: Mapping[int, str], written: Mapping[int, Completion]) -> Answer:
+    """The points in the order of the outline; what is not written stays as the outline has it."""
+
+    def point(index: int, text: str) -> str:
+        if index not in written:
+            return f"{index}. {text}"
+        title = text.rstrip(".:")
+        body = re.sub(rf"^{index}[.)]\s*", "", written[index].text.strip())
+        return f"{index}. {title}: {body.removeprefix(title).lstrip('.: ')}"
+
+    return Answer("\n".join(point(index, text) for index, text in listed.items()))
+
+
+async def _collected(run: Run, listed: Mapping[int, str], written: Mapping[int, Node[Completion]]) -> Answer:
+    """All points; if the run ends early, its answer has those that there are."""
+
+    def finished() -> dict[int, Node[Completion]]:
+        return {index: node for index, node in written.items() if isinstance(node.outcome, Succeeded)}
+
+    run.propose(lambda: assembled(listed, {index: node.value for index, node in finished().items()}))
+    await run.outcomes(written.values())
+    if not finished():
+        await run.join(written.values())  # raises what became of the first
+    return await run.merge(assembled, listed, finished())
+
+
+async def _fall_back(run: Run, question: Question, why: str) -> Answer:
+    run.decide("skeleton", "direct", {"reason": why})
+    return await direct(run, question)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.nodes import NodeKind
+from orchestrator.values import Budget, Question
+from planners.skeleton import EXPAND, OUTLINE, ROUTER, points_of, skeleton
+from tests.planners.conftest import BARE, play
+from tests.workers.virtual_time import elapsed, virtual_time
+from workers.calls import Call
+from workers.simulator import CostModel, Fault, Simulator
+
+QUESTION = "How can I sleep better?"
+OUTLINE_TEXT = " Keep hours.\n2. Dim lights.\n3. No coffee."
+
+
+def writer(
+    outline: str = OUTLINE_TEXT, *, route: str = "A", point: str = " It helps."
+) -> Callable[[Call, Random], str]:
+    """A model that routes, outlines and writes points as told, and otherwise answers plainly."""
+
+    def say(call: Call, _: Random) -> str:
+        instructions = call.prompt.messages()[0]["content"]
+        return {ROUTER: route, OUTLINE: outline, EXPAND: point}.get(instructions, "Sleep more.")
+
+    return say
+
+
+async def test_points_are_written_side_by_side_and_joined_in_order() -> None:
+    played = await play(skeleton, QUESTION, Simulator(writer()))
+    assert played.answer.text == "1. Keep hours: It helps.\n2. Dim lights: It helps.\n3. No coffee: It helps."
+    assert played.answer.claim is None
+    (merge,) = played.nodes(NodeKind.MERGE)
+    assert played.inputs(merge) == played.nodes(NodeKind.GENERATE, "point")
+
+
+@virtual_time
+async def test_all_points_take_as_long_as_one() -> None:
+    engine = Simulator(writer(), cost=CostModel(latency=1.0))
+    assert await elapsed(play(skeleton, QUESTION, engine)) == pytest.approx(3.0)  # router, outline, points
+
+
+async def test_prompts_of_points_differ_in_their_last_line_only() -> None:
+    played = await play(skeleton, QUESTION, Simulator(writer(), claims=BARE), capabilities=BARE)
+    prompts = played.said("point")
+    shared = {prompt.rpartition("\n")[0] for prompt in prompts}
+    assert len(shared) == 1
+    assert "2. Dim lights." in shared.pop()
+    assert [prompt.rpartition("\n")[2] for prompt in prompts] == [
+        "Write point 1 only: Keep hours.",
+        "Write point 2 only: Dim lights.",
+        "Write point 3 only: No coffee.",
+    ]
+
+
+async def test_with_prefill_the_model_continues_the_list_and_the_points() -> None:
+    played = await play(skeleton, QUESTION, Simulator(writer()))
+    assert played.prompts("outline")[0][-1] == ("assistant", "1.")
+    assert [prompt[-1] for prompt in played.prompts("point")] == [
+        ("assistant", "1. Keep hours:"),
+        ("assistant", "2. Dim lights:"),
+        ("assistant", "3. No coffee:"),
+    ]
+
+
+async def test_without_prefill_a_point_that_repeats_itself_is_joined_once() -> None:
+    outline = "1. Keep hours.\n2. Dim lights."
+    engine = Simulator(writer(outline, point="1. Keep hours: Be regular."), claims=BARE)
+    played = await play(skeleton, QUESTION, engine)
+    assert played.prompts("outline")[0][-1][0] == "user"
+    assert played.answer.text.splitlines()[0] == "1. Keep hours: Be regular."
+
+
+@pytest.mark.parametrize(
+    ("route", "reason"),
+    [
+        ("B", "its points depend on each other"),
+        ("C.", "its answer is no list"),
+        ("I would say A or B", "the router gave no verdict"),
+        ("", "the router gave no verdict"),
+    ],
+)
+async def test_the_router_can_say_not_to_parallelise(route: str, reason: str) -> None:
+    played = await play(skeleton, QUESTION, Simulator(writer(route=route)))
+    assert played.answer.text == "Sleep more."
+    assert played.decisions("skeleton")[0]["saw"] == {"reason": reason}
+    assert played.verdicts("skeleton") == ["direct"]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question("Write a poem about rivers"),
+        Question("Solve 3x + 4 = 10"),
+        Question("What is 17 * 23?"),
+        Question("How many legs do 3 spiders have?"),
+        Question("Fix this: ```print(1```"),
+        Question("Which one?", choices=("this", "that")),
+    ],
+)
+async def test_what_is_plainly_no_list_is_not_even_put_to_the_router(question: Question) -> None:
+    played = await play(skeleton, question, Simulator(writer()))
+    assert played.result.spent.calls == 1
+    assert played.verdicts("skeleton") == ["direct"]
+
+
+async def test_the_router_can_be_left_out() -> None:
+    played = await play(skeleton, "Write a poem about rivers", Simulator(writer()), route="always")
+    assert len(played.nodes(NodeKind.GENERATE, "point")) == 3
+
+
+@pytest.mark.parametrize("outline", ["", "I cannot do that.", " Only one.", "\n\n"])
+async def test_an_outline_without_points_falls_back_with_the_reason(outline: str) -> None:
+    played = await play(skeleton, QUESTION, Simulator(writer(outline)))
+    assert played.answer.text == "Sleep more."
+    assert "the outline has" in played.decisions("skeleton")[0]["saw"]["reason"]
+
+
+async def test_an_outline_that_fails_falls_back_with_the_reason() -> None:
+    engine = Simulator(writer(), faults=[Fault(kind="reset", calls={1})])
+    played = await play(skeleton, QUESTION, engine)
+    assert played.answer.text == "Sleep more."
+    assert "the outline failed" in played.decisions("skeleton")[0]["saw"]["reason"]
+
+
+async def test_a_router_that_fails_does_not_parallelise() -> None:
+    engine = Simulator(writer(), faults=[Fault(kind="garbage", calls={0})])
+    played = await play(skeleton, QUESTION, engine)
+    assert played.answer.text == "Sleep more."
+
+
+async def test_a_point_that_fails_stays_as_the_outline_has_it() -> None:
+    engine = Simulator(writer(), faults=[Fault(kind="reset", calls={3})])
+    played = await play(skeleton, QUESTION, engine)
+    assert played.answer.text == "1. Keep hours: It helps.\n2. Dim lights.\n3. No coffee: It helps."
+
+
+async def test_when_every_point_fails_the_run_does() -> None:
+    engine = Simulator(writer(), faults=[Fault(kind="refuse", calls=range(2, 9))])
+    played = await play(skeleton, QUESTION, engine)
+    assert played.failure == "engine_unavailable"
+
+
+async def test_no_more_points_than_asked_for() -> None:
+    outline = " a b c.\n" + "\n".join(f"{i}. point {i}" for i in range(2, 30))
+    played = await play(skeleton, QUESTION, Simulator(writer(outline)), points=4, route="always")
+    assert len(played.nodes(NodeKind.GENERATE, "point")) == 4
+
+
+async def test_a_budget_that_ends_the_run_leaves_the_points_that_are_there() -> None:
+    engine = Simulator(writer(), faults=[Fault(kind="hang", calls={4})])
+    played = await play(skeleton, QUESTION, engine, budget=Budget(seconds=0.2))
+    assert played.result.limit == "seconds"
+    assert played.result.answer is not None
+    assert played.result.answer.text == "1. Keep hours: It helps.\n2. Dim lights: It helps.\n3. No coffee."
+
+
+def test_of_points_with_one_number_the_first_counts() -> None:
+    assert points_of("1. one\n2) two\n2. other\n  3.three\n") == {1: "one", 2: "two", 3: "three"}
+
+
+def test_the_last_point_of_an_outline_that_was_cut_off_is_left_out() -> None:
+    assert points_of("1. one\n2. two\n3. thr", cut_off=True) == {1: "one", 2: "two"}
+    assert points_of("", cut_off=True) == {}
+
+
+@given(st.dictionaries(st.integers(1, 99), st.from_regex(r"[A-Za-z][a-z ]{0,20}[a-z]", fullmatch=True)))
+def test_a_numbered_list_is_read_back(points: dict[int, str]) -> None:
+    assert points_of("\n".join(f"{index}. {text}" for index, text in points.items())) == points
+
+
+@pytest.mark.parametrize("options", [{"route": "never"}, {"points": 1}, {"points": 65}, {"max_tokens": 0}])
+def test_bad_options_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest, match=f"planner skeleton: {next(iter(options))}"):
+        skeleton.validate(options)
