@@ -1,0 +1,29 @@
+"""What holds for all tests: a blocking call of ours inside an event loop fails the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from blockbuster import blockbuster_ctx
+
+OURS = ["orchestrator", "planners", "storage", "workers"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks() -> Iterator[None]:
+    """Raise where our code makes a blocking call while an event loop runs in its thread."""
+    with blockbuster_ctx(OURS) as blockbuster:
+        for harmless in ("os.path.abspath", "os.getcwd"):  # they ask for no more than the working directory
+            blockbuster.functions[harmless].deactivate()
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Write tracebacks as Python does: drawing them with all variables takes a tenth of a second each."""
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback, force_colors=False
+    )
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
