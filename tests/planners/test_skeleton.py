@@ -47,7 +47,7 @@ async def test_all_points_take_as_long_as_one() -> None:
 
 
 async def test_prompts_of_points_differ_in_their_last_line_only() -> None:
-    played = await play(skeleton, QUESTION, Simulator(writer(), claims=BARE), capabilities=BARE)
+    played = await play(skeleton, QUESTION, Simulator(writer(f"1.{OUTLINE_TEXT}"), claims=BARE))
     prompts = played.said("point")
     shared = {prompt.rpartition("\n")[0] for prompt in prompts}
     assert len(shared) == 1
