@@ -15,9 +15,9 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from orchestrator.engines import build_engine
 from orchestrator.errors import translated
 from orchestrator.feed import Progress
+from orchestrator.hindsight import Replayed
 from orchestrator.planning import Planner
 from orchestrator.requests import parse
-from orchestrator.runner import Replayed
 from orchestrator.service import Service
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution

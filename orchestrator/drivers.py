@@ -14,6 +14,7 @@ import structlog
 from orchestrator.errors import Failure
 from orchestrator.messages import assistant, bind, digest, plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded
+from orchestrator.structured import task_group
 from orchestrator.work import Generation, ToolUse
 from storage.events import EventType
 from workers.calls import Call, Chunk, Completion, FinishReason, Logprob, Usage
@@ -56,16 +57,13 @@ class Drivers:
     @asynccontextmanager
     async def running(self, seconds: float | None) -> AsyncIterator[None]:
         """Own everything in flight until the run ends; ``seconds`` are left until the deadline."""
-        async with asyncio.TaskGroup() as self._group:
-            timer = (
-                seconds
-                if seconds is None
-                else asyncio.get_running_loop().call_later(seconds, self.limit, "seconds")
-            )
+        loop = asyncio.get_running_loop()
+        timer = None if seconds is None else loop.call_later(seconds, self.limit, "seconds")
+        async with task_group() as self._group:
             try:
                 yield
             finally:
-                if isinstance(timer, asyncio.TimerHandle):
+                if timer is not None:
                     timer.cancel()
                 for task in self._tasks.values():
                     task.cancel()

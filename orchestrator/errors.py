@@ -145,6 +145,13 @@ class Divergence(AnabranchError):
         self.path = path
 
 
+class Unknown(AnabranchError):
+    """A counterfactual needs tokens that were never generated."""
+
+    code = "unknown"
+    http_status = 422
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn errors of workers and storage into errors of this tree at the front door."""

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from orchestrator.drivers import Drivers, decode
-from orchestrator.errors import AnabranchError, Divergence, Failure, NodeFailed, PlannerError
+from orchestrator.errors import AnabranchError, Divergence, Failure, NodeFailed, PlannerError, Unknown
+from orchestrator.fork import Change, Known, Memo
 from orchestrator.graph import Graph
 from orchestrator.messages import bind, plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded, Waitable
@@ -70,7 +71,8 @@ class Environment:
 
     ``engine`` is None for a strict replay, where nothing may go live. ``symbolic`` says that claims can be
     compared as mathematics. ``seed`` decides the seeds of all
-    samples. ``call_seconds`` bounds one call to an engine from sending to its last token.
+    samples. ``call_seconds`` bounds one call to an engine from sending to its last token. ``changes`` say
+    what is different at which path of a fork.
     """
 
     engine: Engine | None
@@ -83,6 +85,7 @@ class Environment:
     tenant: str = "default"
     task_id: str = ""
     call_seconds: float = 600.0
+    changes: Mapping[str, Change] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class Executor:
         *,
         record: Record | None = None,
         next_seq: int = 0,
+        memo: Memo | None = None,
         on_progress: Callable[[str, int], None] | None = None,
     ) -> None:
         self.environment = environment
@@ -143,11 +147,14 @@ class Executor:
         self._calls = 0
         self._recorder = recorder
         self._record = record or Record()
+        self._memo = memo
+        self._known = Known()
         self._resuming = self._record.pending
         self._seq = next_seq
         self._graph = Graph()
         self._nodes: dict[str, Node[Any]] = {}
         self._works: dict[str, Work] = {}
+        self._keys: dict[str, str] = {}
         self._scopes: dict[str, Scope] = {}
         self._startable: deque[Node[Any]] = deque()
         self._runnable: deque[Scope] = deque()
@@ -210,11 +217,14 @@ class Executor:
     async def _next_event(self) -> Event:
         if self._record.pending:
             return self._record.external()
-        if self.environment.engine is None:
-            raise Divergence("", "the record has ended, the run has not")
         for node in list(self._held.values()):
             self._go_live(node)
         self._held.clear()
+        if self._known:
+            path, data = self._known.pop()
+            return self._emit(EventType.NODE_SETTLED, path, data)
+        if self.environment.engine is None:
+            raise self._end_of_record()
         while True:
             arrival = await self._drivers.next_arrival()
             node = self._nodes[arrival.path]
@@ -225,6 +235,11 @@ class Executor:
                 await self._recorder.flush()
             await self._recorder.room()
             return event
+
+    def _end_of_record(self) -> AnabranchError:
+        if self._memo is None:
+            return Divergence("", "the record has ended, the run has not")
+        return Unknown(f"it waits for {', '.join(sorted(self._in_flight))}, which the trace has no result of")
 
     def _close(self, root: Node[Answer]) -> Result:
         """Cancel what is left, and write the last event."""
@@ -258,7 +273,7 @@ class Executor:
         try:
             return None if offer is None else offer()
         except Exception as error:
-            log.error("planner code raised", node=path, exc_info=error)
+            log.exception("planner code raised", node=path, error=str(error))
             return None
 
     # -- events -----------------------------------------------------------------------------------
@@ -300,6 +315,8 @@ class Executor:
             self._settle_caused(*consequence)
 
     def _account(self, node: Node[Any], event: Event) -> None:
+        if "reused" in event.data:
+            self._calls -= 1
         if usage := event.data.get("usage"):
             node.usage = Usage(**usage)
             self._usage += node.usage
@@ -347,13 +364,15 @@ class Executor:
         """
         if node.outcome is not None:
             return
-        work = self._works[node.path]
+        work = self._works[node.path] = self._changed(node.path)
         kind, data = (EventType.NODE_STARTED, {}) if added is None else (EventType.NODE_ADDED, added)
         if isinstance(work, Generation):
             data["request"] = work.request(work.prompt())
             self._calls += 1
         elif isinstance(work, ToolUse):
             data["request"] = work.request(plain(bind(work.arguments)))
+        if request := data.get("request"):
+            self._keys[node.path] = request["key"]
         self._emit(kind, node.path, data)
         if isinstance(work, Merging):
             self._settle_caused(node, _merged(work, node.path))
@@ -361,6 +380,16 @@ class Executor:
             self._open_scope(node, work)
         else:
             self._begin(node)
+
+    def _changed(self, path: str) -> Work:
+        """The work of a node, as the fork has it."""
+        work = self._works[path]
+        change = self.environment.changes.get(path)
+        if change is None:
+            return work
+        if isinstance(work, Generation):
+            return change.generation(work)
+        return change.tool_use(work) if isinstance(work, ToolUse) else work
 
     def _begin(self, node: Node[Any]) -> None:
         """Send a call or tool on its way, within the budget."""
@@ -376,14 +405,24 @@ class Executor:
             self._go_live(node)
 
     def _go_live(self, node: Node[Any]) -> None:
-        if self.environment.engine is None:
-            self._broken = Divergence(node.path, "the record has no result for it")
-            raise self._broken
         work = self._works[node.path]
-        if isinstance(work, Generation):
+        change = self.environment.changes.get(node.path)
+        if change is not None and change.gives_value:
+            self._known.give(node.path, node.kind, change.value)
+        elif self._memo is not None and (event := self._memo.take(node.path, self._keys[node.path])):
+            self._known.reuse(node.path, event)
+        elif self.environment.engine is None:
+            self._do_without(node)
+        elif isinstance(work, Generation):
             self._drivers.generate(node, work, priority=self._graph.upward_rank(node.path))
         elif isinstance(work, ToolUse):
             self._drivers.use_tool(node, work, interrupted=node.path in self._held)
+
+    def _do_without(self, node: Node[Any]) -> None:
+        """There is no engine: a replay ends here, a counterfactual goes on as long as it does not wait."""
+        if self._memo is None:
+            self._broken = Divergence(node.path, "the record has no result for it")
+            raise self._broken
 
     def cancel(self, node: Node[Any], reason: str) -> None:
         """Cancel ``node``, what needs it, and what only it needed."""

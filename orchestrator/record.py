@@ -14,7 +14,7 @@ from orchestrator.errors import Divergence
 from orchestrator.messages import canonical
 from storage.events import Event, EventType
 
-MEASURED = frozenset({"usage", "timing", "worker", "versions"})
+MEASURED = frozenset({"usage", "timing", "worker", "versions", "reused"})
 """Keys of event data that are measurements: recorded, but free to differ when a run is repeated."""
 
 MARKERS = frozenset({EventType.RUN_RESUMED})

@@ -148,6 +148,9 @@ class Run:
         Raises:
             RuleError: the spec names no rule.
         """
+        change = self._executor.environment.changes.get(self._scope.child_path())
+        if change is not None and change.rule is not None:
+            rule = change.rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule
         ballot = Ballot(prompt, parsed, tuple(choices), sampling)
         return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from orchestrator import symbolic
-from orchestrator.errors import Conflict, Divergence
 from orchestrator.executor import Environment, Executor, Recorder, Result
+from orchestrator.fork import Change, Memo
 from orchestrator.messages import plain
 from orchestrator.planning import Planner
 from orchestrator.record import Record
 from orchestrator.requests import TaskRequest, budget_of, sampling_of
 from orchestrator.values import Budget, Question
-from storage.events import Event, EventType
+from storage.events import Event
 from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
 from workers.tools.registry import Toolbox
@@ -50,6 +49,7 @@ class Setup:
             "symbolic": environment.symbolic,
             "tools": environment.toolbox.describe(),
             "versions": VERSIONS,
+            **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
 
 
@@ -89,10 +89,12 @@ def recorded_setup(
     engine: Engine | None,
     toolbox: Toolbox,
     call_seconds: float,
+    changes: Mapping[str, Change] | None = None,
 ) -> Setup:
     """The setup that a journal was written under; ``engine`` is None for a strict replay.
 
-    Tools keep the descriptions that were recorded, since planners put them into prompts.
+    ``changes`` come on top of those that the journal's run had already, if it was a fork itself. Tools
+    keep the descriptions that were recorded, since planners put them into prompts.
     """
     question = header["question"]
     environment = Environment(
@@ -106,6 +108,7 @@ def recorded_setup(
         tenant=header["tenant"],
         task_id=task_id,
         call_seconds=call_seconds,
+        changes=_from_json(header.get("changes", {})) | dict(changes or {}),
     )
     return Setup(
         planner,
@@ -115,17 +118,31 @@ def recorded_setup(
     )
 
 
+def _as_json(changes: Mapping[str, Change]) -> dict[str, Any]:
+    return {path: change.model_dump(mode="json", exclude_unset=True) for path, change in changes.items()}
+
+
+def _from_json(changes: Mapping[str, Any]) -> dict[str, Change]:
+    return {path: Change.model_validate(change) for path, change in changes.items()}
+
+
 def prepare(
     setup: Setup,
     recorder: Recorder,
     *,
     events: Sequence[Event] = (),
     next_seq: int = 0,
+    memo: Memo | None = None,
     on_progress: OnProgress | None = None,
 ) -> Executor:
     """An executor for the setup, over what its journal already says."""
     return Executor(
-        setup.environment, recorder, record=Record(events), next_seq=next_seq, on_progress=on_progress
+        setup.environment,
+        recorder,
+        record=Record(events),
+        next_seq=next_seq,
+        memo=memo,
+        on_progress=on_progress,
     )
 
 
@@ -133,42 +150,3 @@ async def execute(executor: Executor, setup: Setup) -> Result:
     """Run the planner of the setup to its end."""
     arguments = setup.planner.arguments(setup.options)
     return await executor.execute(lambda run: setup.planner(run, setup.question, **arguments), setup.header())
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """A strict replay that ended as recorded. ``seconds`` is what it took, ``events`` what was compared."""
-
-    result: Result
-    events: int
-    seconds: float
-
-
-async def replay(task_id: str, events: Sequence[Event], find: Callable[[str], Planner]) -> Replayed:
-    """Repeat a run over its journal with no engine at all.
-
-    Raises:
-        Divergence: the run did something else than was recorded; names the node and what differs.
-        Conflict: the journal does not hold a whole run.
-    """
-    if not events or events[-1].type is not EventType.RUN_FINISHED:
-        raise Conflict(f"task {task_id} has no whole run to replay; its journal has {len(events)} events")
-    started = time.perf_counter()
-    header = events[0].data
-    planner = find(str(header["planner"]))
-    setup = recorded_setup(header, planner, task_id, engine=None, toolbox=Toolbox(), call_seconds=0.0)
-    result = await execute(prepare(setup, _Forgetful(), events=events), setup)
-    return Replayed(result, len(events), time.perf_counter() - started)
-
-
-class _Forgetful:
-    """A recorder for replays, which have nothing new to record."""
-
-    def append(self, event: Event) -> None:
-        raise Divergence(event.path, f"the record has ended, the run goes on with {event.type}")
-
-    async def flush(self) -> None:
-        """Nothing is ever queued."""
-
-    async def room(self) -> None:
-        """There always is."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -23,13 +24,24 @@ from orchestrator.errors import (
 )
 from orchestrator.executor import Executor, Result, RunOutcome
 from orchestrator.feed import Feed, Progress
+from orchestrator.fork import Change, Memo
+from orchestrator.hindsight import (
+    Counterfactual,
+    Replayed,
+    TraceDifference,
+    check_change,
+    counterfactual,
+    difference,
+    replay,
+)
 from orchestrator.planning import Planner, find_planner
 from orchestrator.requests import TaskRequest
-from orchestrator.runner import Replayed, Setup, execute, first_setup, prepare, recorded_setup, replay
+from orchestrator.runner import Setup, execute, first_setup, prepare, recorded_setup
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution, Timings, solution_of
+from orchestrator.structured import task_group
 from orchestrator.values import Spent
-from storage.errors import LeaseLost, StorageError
+from storage.errors import StorageError
 from storage.events import Event
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
@@ -77,8 +89,8 @@ class Service:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._feeds: dict[str, Feed] = {}
         self._executors: dict[str, Executor] = {}
-        self._submitted = asyncio.Event()
-        self._opened = asyncio.Event()
+        self._awake = asyncio.Event()
+        self._turns: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     # -- requests ---------------------------------------------------------------------------------
 
@@ -124,7 +136,7 @@ class Service:
         """
         with translated():
             task = await self.store.submit(self.check(request))
-        self._submitted.set()
+        self._awake.set()
         return task
 
     async def solve(self, request: TaskRequest) -> Solution:
@@ -135,8 +147,11 @@ class Service:
             TaskFailed: it ended without an answer.
             Unavailable: the database does not take it.
         """
+        return await self._run_here(self.check(request))
+
+    async def _run_here(self, new: NewTask) -> Solution:
         with translated():
-            claim = await self.store.start(self.check(request), self.owner, self.settings.lease_seconds)
+            claim = await self.store.start(new, self.owner, self.settings.lease_seconds)
             try:
                 await self.run(claim)
             except asyncio.CancelledError:
@@ -149,8 +164,23 @@ class Service:
 
         Leaving early cancels the task. Raises as :meth:`solve`.
         """
+        async with aclosing(self.follow(await self.start(request))) as items:
+            async for item in items:
+                yield item
+
+    async def start(self, request: TaskRequest) -> Claim:
+        """Accept a task that this process will run; :meth:`follow` runs it.
+
+        Raises:
+            InvalidRequest: as :meth:`check`.
+            Unavailable: the database does not take it.
+        """
         with translated():
-            claim = await self.store.start(self.check(request), self.owner, self.settings.lease_seconds)
+            return await self.store.start(self.check(request), self.owner, self.settings.lease_seconds)
+
+    async def follow(self, claim: Claim) -> AsyncGenerator[Event | Progress | Solution, None]:
+        """Run a claimed task, and give its events as they happen and last its solution, as :meth:`stream`."""
+        with translated():
             running = asyncio.create_task(self.run(claim), name=f"task {claim.task.id}")
             try:
                 async with aclosing(self.events(claim.task.id)) as events:
@@ -161,7 +191,12 @@ class Service:
             finally:
                 if executor := self._executors.get(claim.task.id):
                     executor.interrupt("cancelled")
-                await running
+                    await running
+                elif not running.done():  # it waits for its engine
+                    running.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await running
+                    await self._cancelled(claim)
 
     async def task(self, task_id: str) -> Task:
         """The task as it stands.
@@ -195,7 +230,7 @@ class Service:
         """
         with translated():
             while (feed := self._feeds.get(task_id)) is None:
-                opened = self._opened
+                turn = self._turns.setdefault(task_id, asyncio.Event())
                 ended = (await self.store.get(task_id)).status.terminal
                 async for event in self.store.read(task_id, after=after):
                     after = event.seq
@@ -203,7 +238,7 @@ class Service:
                 if ended:
                     return
                 with suppress(TimeoutError):  # it waits in the queue, or runs in another process
-                    await asyncio.wait_for(opened.wait(), POLL_SECONDS)
+                    await asyncio.wait_for(turn.wait(), POLL_SECONDS)
             async with aclosing(feed.listen(self.store, task_id, after)) as live:
                 async for item in live:
                     yield item
@@ -218,6 +253,7 @@ class Service:
             task = await self.store.request_cancel(task_id)
         if executor := self._executors.get(task_id):
             executor.interrupt("cancelled")
+        self._turn(task_id)
         return task
 
     async def replay(self, task_id: str) -> Replayed:
@@ -228,10 +264,55 @@ class Service:
             Conflict: the task has no whole run.
             TaskNotFound: there is none with that id.
         """
+        return await replay(task_id, await self._journal(task_id), self.find_planner)
+
+    async def fork(self, task_id: str, *, at: str, change: Change) -> Solution:
+        """Run a task again with ``change`` at node ``at``; all that does not depend on it is reused.
+
+        The fork is a task of its own, with its own trace.
+
+        Raises:
+            InvalidRequest: there is no such node, or it cannot be changed so.
+            TaskNotFound: there is no task with that id.
+            TaskFailed, Unavailable: as :meth:`solve`.
+        """
+        parent = await self.task(task_id)
+        check_change(await self._journal(task_id), at, change)
+        new = NewTask(
+            question=parent.question,
+            planner=parent.planner,
+            options={"change": change.model_dump(mode="json", exclude_unset=True)},
+            seed=parent.seed,
+            tenant=parent.tenant,
+            parent_id=parent.id,
+            fork_at=at,
+        )
+        return await self._run_here(new)
+
+    async def counterfactual(self, task_id: str, *, at: str, change: Change) -> Counterfactual:
+        """How the run would have gone with ``change`` at node ``at``, from its trace alone.
+
+        Raises:
+            Unknown: that would need tokens which were never generated.
+            InvalidRequest: there is no such node, or it cannot be changed so.
+            Conflict: the task has no whole run.
+            TaskNotFound: there is none with that id.
+        """
+        events = await self._journal(task_id)
+        return await counterfactual(task_id, events, self.find_planner, at=at, change=change)
+
+    async def difference(self, before: str, after: str) -> TraceDifference:
+        """How the runs of two tasks differ, as of a fork and its parent.
+
+        Raises:
+            TaskNotFound: there is no task with one of the ids.
+        """
+        return difference(await self._journal(before), await self._journal(after))
+
+    async def _journal(self, task_id: str) -> list[Event]:
         with translated():
             await self.store.get(task_id)
-            events = [event async for event in self.store.read(task_id)]
-        return await replay(task_id, events, self.find_planner)
+            return [event async for event in self.store.read(task_id)]
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -247,6 +328,10 @@ class Service:
         finally:
             if feed := self._feeds.pop(claim.task.id, None):
                 feed.end()
+            self._turn(claim.task.id)
+
+    async def _cancelled(self, claim: Claim) -> None:
+        await self.store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
 
     async def _run(self, claim: Claim) -> None:
         task = claim.task
@@ -274,27 +359,40 @@ class Service:
         task = claim.task
         events = [event async for event in self.store.read(task.id)] if claim.fence > 1 else []
         next_seq = events[-1].seq + 1 if events else 0
-        setup = await self._setup(task, events)
+        origin = await self._journal(task.parent_id) if task.parent_id else []
+        setup = await self._setup(task, events, origin)
         feed = Feed(self.store.writer(task.id, claim.fence, next_seq=next_seq))
-        executor = prepare(setup, feed, events=events, next_seq=next_seq, on_progress=feed.progress)
+        memo = Memo(origin) if task.parent_id else None
+        executor = prepare(
+            setup, feed, events=events, next_seq=next_seq, memo=memo, on_progress=feed.progress
+        )
         self._feeds[task.id], self._executors[task.id] = feed, executor
-        self._opened.set()
-        self._opened = asyncio.Event()
+        self._turn(task.id)
         try:
             async with self._keeping(claim, executor):
                 return await execute(executor, setup)
         finally:
             del self._executors[task.id]
 
-    async def _setup(self, task: Task, events: list[Event]) -> Setup:
+    async def _setup(self, task: Task, events: list[Event], origin: list[Event]) -> Setup:
+        """What decides the run: the request, or what a journal says, its own or that of a fork's parent."""
         planner = self.find_planner(task.planner)
         seconds = self.settings.call_seconds
-        if not events:
+        if not events and not origin:
             request = request_of(task)
             return await first_setup(request, planner, task.id, self.engine, self.toolbox, seconds)
         await self.engine.capabilities()
+        changes = {}
+        if not events and task.fork_at is not None:
+            changes[task.fork_at] = Change.model_validate(task.options["change"])
         return recorded_setup(
-            events[0].data, planner, task.id, engine=self.engine, toolbox=self.toolbox, call_seconds=seconds
+            (events or origin)[0].data,
+            planner,
+            task.id,
+            engine=self.engine,
+            toolbox=self.toolbox,
+            call_seconds=seconds,
+            changes=changes,
         )
 
     @asynccontextmanager
@@ -309,13 +407,12 @@ class Service:
                 if claim.task.cancel_requested:
                     executor.interrupt("cancelled")
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                beating = group.create_task(beat(), name=f"heartbeat {claim.task.id}")
+        async with task_group() as group:
+            beating = group.create_task(beat(), name=f"heartbeat {claim.task.id}")
+            try:
                 yield
+            finally:
                 beating.cancel()
-        except* StorageError as errors:  # the group's own error for a heartbeat that failed
-            raise errors.exceptions[0] from None
 
     # -- the queue --------------------------------------------------------------------------------
 
@@ -331,26 +428,27 @@ class Service:
             yield self
         finally:
             stop.set()
-            self._submitted.set()
+            self._awake.set()
             await work
 
     async def _work(self, stop: asyncio.Event) -> None:
-        room = asyncio.Semaphore(self.settings.concurrency)
         running: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            self._awake.set()
+
         async with asyncio.TaskGroup() as group:
             while not stop.is_set():
-                await room.acquire()
-                self._submitted.clear()
-                claim = await self._claim()
+                self._awake.clear()
+                claim = await self._claim() if len(running) < self.settings.concurrency else None
                 if claim is None:
-                    room.release()
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._submitted.wait(), IDLE_SECONDS)
+                        await asyncio.wait_for(self._awake.wait(), IDLE_SECONDS)
                     continue
                 task = group.create_task(self._work_on(claim), name=f"task {claim.task.id}")
                 running.add(task)
-                task.add_done_callback(running.discard)
-                task.add_done_callback(lambda _: room.release())
+                task.add_done_callback(ended)
             if running:
                 log.info("draining", tasks=len(running), grace_seconds=self.settings.grace_seconds)
                 await asyncio.wait(running, timeout=self.settings.grace_seconds)
@@ -368,7 +466,7 @@ class Service:
         try:
             await self.run(claim)
         except asyncio.CancelledError:
-            with suppress(LeaseLost):
+            with suppress(StorageError):  # then it is free when its lease lapses
                 await self.store.release(claim)
             raise
         except StorageError as error:

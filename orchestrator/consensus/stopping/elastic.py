@@ -30,9 +30,9 @@ class Elastic(Rule):
     """
 
     name: ClassVar[str] = "elastic"
-    patience: float = 0.4
-    quorum: int = 10
-    threshold: float = 0.95
+    patience: float = 0.42
+    quorum: int = 16
+    threshold: float = 0.93
     width: int = 64
 
     def __post_init__(self) -> None:

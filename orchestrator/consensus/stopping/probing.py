@@ -45,11 +45,12 @@ class ParallelProbe(Rule):
         off = self._astray(view, latest)
         if off and len(off) < len(view.running) + len(view.finished):
             return Cancel(off, {"leader": leader, "probe": latest})
-        streak = 0
-        while streak < self.stable and latest - streak > 1 and _leader(view, latest - streak - 1) == leader:
-            streak += 1
-        seen = {"leader": leader, "probe": latest, "streak": streak}
-        return Stop("agreed", leader, seen) if streak >= self.stable else Continue(seen)
+        seen = {"leader": leader, "probe": latest}
+        if latest > self.stable and all(
+            _leader(view, latest - back) == leader for back in range(self.stable, 0, -1)
+        ):
+            return Stop("agreed", leader, seen)
+        return Continue(seen)
 
     def _astray(self, view: View, latest: int) -> tuple[int, ...]:
         """The running branches that disagreed with the leader of each of the last ``patience`` probes."""

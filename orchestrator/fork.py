@@ -1,0 +1,141 @@
+"""What if: a run repeated with one thing changed, reusing all that does not depend on the change."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.consensus.stopping import RuleError, parse_rule
+from orchestrator.errors import InvalidRequest
+from orchestrator.messages import Message
+from orchestrator.nodes import NodeKind
+from orchestrator.requests import Text
+from orchestrator.work import Generation, ToolUse
+from storage.events import Event, EventType
+from workers.calls import Role
+
+
+class Change(BaseModel):
+    """What is different at one node of a fork; what is not given stays as it was.
+
+    A generation may get another prompt, sampling or model role; a tool other arguments; either may be given
+    the result itself (``value``). A vote may get another stop rule.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: tuple[tuple[Role, Text], ...] | None = Field(None, description="Pairs of role and text.")
+    temperature: float | None = Field(None, ge=0.0, le=2.0)
+    top_p: float | None = Field(None, gt=0.0, le=1.0)
+    max_tokens: int | None = Field(None, ge=1)
+    seed: int | None = Field(None, ge=0)
+    role: Text | None = Field(None, description="Which model of a pool answers.")
+    arguments: dict[str, Any] | None = Field(None, description="Named arguments of a tool.")
+    value: Any = Field(None, description="The result: the text of a completion, or what a tool returned.")
+    rule: Text | None = Field(None, description="The stop rule of a vote, as in `beta:0.99`.")
+
+    def check(self, path: str, kind: NodeKind) -> None:
+        """Refuse what a node of that kind does not have.
+
+        Raises:
+            InvalidRequest: names what was given and what the node can be given.
+        """
+        possible = {
+            NodeKind.GENERATE: {"prompt", "temperature", "top_p", "max_tokens", "seed", "role", "value"},
+            NodeKind.TOOL: {"arguments", "value"},
+            NodeKind.VOTE: {"rule"},
+        }.get(kind, set())
+        given = self.model_fields_set
+        if not possible:
+            raise InvalidRequest(
+                f"node {path} is a {kind}; only generate, tool and vote nodes can be changed"
+            )
+        if not given or given - possible:
+            raise InvalidRequest(
+                f"node {path} is a {kind}; a fork can change its {', '.join(sorted(possible))}, "
+                f"but was given {', '.join(sorted(given)) or 'nothing'}"
+            )
+        if kind is NodeKind.GENERATE and "value" in given and not isinstance(self.value, str):
+            raise InvalidRequest(f"node {path} is a generate; its value must be text")
+        if self.rule is not None:
+            try:
+                parse_rule(self.rule)
+            except RuleError as error:
+                raise InvalidRequest(str(error)) from None
+
+    def generation(self, work: Generation) -> Generation:
+        """The generation as changed."""
+        sampling = self.model_dump(include={"temperature", "top_p", "max_tokens", "seed"}, exclude_none=True)
+        messages = work.messages if self.prompt is None else tuple(Message(r, (t,)) for r, t in self.prompt)
+        return replace(
+            work, messages=messages, sampling=replace(work.sampling, **sampling), role=self.role or work.role
+        )
+
+    def tool_use(self, work: ToolUse) -> ToolUse:
+        """The tool call as changed."""
+        return work if self.arguments is None else replace(work, arguments=self.arguments)
+
+    @property
+    def gives_value(self) -> bool:
+        """Whether the result itself is given."""
+        return "value" in self.model_fields_set
+
+
+class Memo:
+    """Results of another run, looked up by path and content key, else by content key alone.
+
+    Each is given out once, so that samples of one prompt stay different samples.
+    """
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        keys: dict[str, str] = {}
+        self._by_key: defaultdict[str, deque[str]] = defaultdict(deque)
+        self._settled: dict[str, tuple[str, Event]] = {}
+        for event in events:
+            if request := event.data.get("request"):
+                keys[event.path] = request["key"]
+            if event.type is EventType.NODE_SETTLED and event.data.get("external"):
+                key = keys[event.path]
+                self._settled[event.path] = key, event
+                self._by_key[key].append(event.path)
+
+    def take(self, path: str, key: str) -> Event | None:
+        """The settlement of the same request in the other run, if it has one to give."""
+        if path not in self._settled or self._settled[path][0] != key:
+            found = next((other for other in self._by_key[key] if other in self._settled), None)
+            if found is None:
+                return None
+            path = found
+        return self._settled.pop(path)[1]
+
+
+class Known:
+    """Results that are there already, delivered in the order in which they once came."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, str, Mapping[str, Any]]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def reuse(self, path: str, event: Event) -> None:
+        """Give node ``path`` the result of another run. It costs nothing, so its usage does not count."""
+        data = {key: value for key, value in event.data.items() if key not in ("usage", "timing")}
+        reused = {"from": event.path, "usage": event.data.get("usage")}
+        heapq.heappush(self._heap, (event.seq, path, {**data, "reused": reused}))
+
+    def give(self, path: str, kind: NodeKind, value: Any) -> None:
+        """Give node ``path`` a value out of a change."""
+        result = {"text": value, "finish_reason": "stop"} if kind is NodeKind.GENERATE else value
+        data = {"external": True, "outcome": "succeeded", "value": result, "reused": {"from": "change"}}
+        heapq.heappush(self._heap, (-1, path, data))
+
+    def pop(self) -> tuple[str, Mapping[str, Any]]:
+        """The next of them."""
+        _, path, data = heapq.heappop(self._heap)
+        return path, data

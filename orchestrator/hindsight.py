@@ -1,0 +1,204 @@
+"""What stored runs can be asked afterwards: replay, verification, counterfactuals, and how two differ."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.errors import AnabranchError, Conflict, Divergence, InvalidRequest
+from orchestrator.executor import Result
+from orchestrator.fork import Change, Memo
+from orchestrator.messages import canonical
+from orchestrator.nodes import NodeKind
+from orchestrator.planning import Planner
+from orchestrator.runner import Setup, execute, prepare, recorded_setup
+from storage.events import Event, EventType
+from workers.tools.registry import Toolbox
+
+FindPlanner = Callable[[str], Planner]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A strict replay that ended as recorded. ``seconds`` is what it took, ``events`` what was compared."""
+
+    result: Result
+    events: int
+    seconds: float
+
+
+async def replay(task_id: str, events: Sequence[Event], find: FindPlanner) -> Replayed:
+    """Repeat a run over its journal with no engine at all.
+
+    Raises:
+        Divergence: the run did something else than was recorded; names the node and what differs.
+        Conflict: the journal does not hold a whole run.
+    """
+    started = time.perf_counter()
+    setup = _setup(task_id, events, find)
+    result = await execute(prepare(setup, _NoRecorder(), events=events), setup)
+    return Replayed(result, len(events), time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Strict replays of many runs: how many were identical, and why the others were not, by task id."""
+
+    identical: int = 0
+    differing: Mapping[str, str] = field(default_factory=dict)
+
+
+async def verify(runs: Iterable[tuple[str, Sequence[Event]]], find: FindPlanner) -> Verification:
+    """Replay every run, and go on when one differs."""
+    identical = 0
+    differing: dict[str, str] = {}
+    for task_id, events in runs:
+        try:
+            await replay(task_id, events, find)
+        except AnabranchError as error:
+            differing[task_id] = f"{error} ({error.code})"
+        else:
+            identical += 1
+    return Verification(identical, differing)
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """How a run would have gone with one thing changed, as far as its trace can tell.
+
+    ``tokens`` are the completion tokens of the results that it used, ``recorded_tokens`` those of the run as
+    it was, cancelled branches included.
+    """
+
+    result: Result
+    events: tuple[Event, ...]
+    tokens: int
+    recorded_tokens: int
+
+
+async def counterfactual(
+    task_id: str, events: Sequence[Event], find: FindPlanner, *, at: str, change: Change
+) -> Counterfactual:
+    """Repeat a run with ``change`` at node ``at``, using only results that the trace has.
+
+    Raises:
+        Unknown: the change needs tokens that were never generated; names the nodes.
+        InvalidRequest: there is no such node, or it cannot be changed so.
+        Conflict: the journal does not hold a whole run.
+    """
+    check_change(events, at, change)
+    setup = _setup(task_id, events, find, {at: change})
+    recorder = _Keeper()
+    result = await execute(prepare(setup, recorder, memo=Memo(events)), setup)
+    reused = (event.data["reused"].get("usage") or {} for event in recorder.events if "reused" in event.data)
+    tokens = sum(usage.get("completion_tokens", 0) for usage in reused)
+    return Counterfactual(result, tuple(recorder.events), tokens, _completion_tokens(events))
+
+
+def check_change(events: Iterable[Event], at: str, change: Change) -> None:
+    """Refuse a change that cannot be made.
+
+    Raises:
+        InvalidRequest: the trace has no node ``at``, or a node of its kind cannot be changed so.
+    """
+    added = {event.path: event for event in events if event.type is EventType.NODE_ADDED}
+    if at not in added:
+        known = ", ".join(list(added)[:20])
+        raise InvalidRequest(f"the trace has no node {at!r}; it has {known}{' …' if len(added) > 20 else ''}")
+    change.check(at, NodeKind(added[at].data["kind"]))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDifference:
+    """A node that two runs do not share: what each of them has there (None: no such node)."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceDifference:
+    """How two runs differ: their answers, new completion tokens, and the nodes that are not the same."""
+
+    answers: tuple[str | None, str | None]
+    tokens: tuple[int, int]
+    same: int
+    nodes: tuple[NodeDifference, ...]
+
+
+def difference(before: Sequence[Event], after: Sequence[Event]) -> TraceDifference:
+    """Compare two runs node by node, by path; a node is the same if it asked for and got the same."""
+    first, second = _nodes(before), _nodes(after)
+    differing = tuple(
+        NodeDifference(path, first.get(path), second.get(path))
+        for path in dict.fromkeys([*first, *second])
+        if first.get(path) != second.get(path)
+    )
+    return TraceDifference(
+        answers=(_answer(before), _answer(after)),
+        tokens=(_completion_tokens(before), _completion_tokens(after)),
+        same=len(first.keys() | second.keys()) - len(differing),
+        nodes=differing,
+    )
+
+
+def _setup(
+    task_id: str, events: Sequence[Event], find: FindPlanner, changes: Mapping[str, Change] | None = None
+) -> Setup:
+    if not events or events[-1].type is not EventType.RUN_FINISHED:
+        raise Conflict(f"task {task_id} has no whole run; its journal has {len(events)} events")
+    header = events[0].data
+    planner = find(str(header["planner"]))
+    return recorded_setup(
+        header, planner, task_id, engine=None, toolbox=Toolbox(), call_seconds=0.0, changes=changes
+    )
+
+
+def _completion_tokens(events: Iterable[Event]) -> int:
+    return sum((event.data.get("usage") or {}).get("completion_tokens", 0) for event in events)
+
+
+def _answer(events: Sequence[Event]) -> str | None:
+    answer = events[-1].data.get("answer") if events else None
+    return None if answer is None else answer["claim"] or answer["text"]
+
+
+def _nodes(events: Iterable[Event]) -> dict[str, str]:
+    """What each node asked for and got, as text."""
+    asked: dict[str, Any] = {}
+    nodes: dict[str, str] = {}
+    for event in events:
+        if event.type in (EventType.NODE_ADDED, EventType.NODE_STARTED):
+            asked.setdefault(event.path, {}).update(event.data)
+            nodes[event.path] = f"{asked[event.path]['kind']}: open"
+        elif event.type is EventType.NODE_SETTLED:
+            got = {key: event.data[key] for key in ("outcome", "value", "error") if key in event.data}
+            request = asked[event.path].get("request", {}).get("key", "")
+            nodes[event.path] = f"{asked[event.path]['kind']} {request[:8]}: {canonical(got)}"
+    return nodes
+
+
+class _Keeper:
+    """A recorder that only remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def append(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def flush(self) -> None:
+        """Nothing is ever queued."""
+
+    async def room(self) -> None:
+        """There always is."""
+
+
+class _NoRecorder(_Keeper):
+    """A recorder for replays, which have nothing new to record."""
+
+    def append(self, event: Event) -> None:
+        raise Divergence(event.path, f"the record has ended, the run goes on with {event.type}")
