@@ -189,14 +189,16 @@ class Service:
                 await running
                 yield await self.solution(claim.task.id)
             finally:
-                if executor := self._executors.get(claim.task.id):
-                    executor.interrupt("cancelled")
-                    await running
-                elif not running.done():  # it waits for its engine
+                executor = self._executors.get(claim.task.id)
+                if executor is None and not running.done():  # it waits for its engine
                     running.cancel()
                     with suppress(asyncio.CancelledError):
                         await running
                     await self._cancelled(claim)
+                else:
+                    if executor is not None:
+                        executor.interrupt("cancelled")
+                    await running
 
     async def task(self, task_id: str) -> Task:
         """The task as it stands.
@@ -413,6 +415,11 @@ class Service:
                 yield
             finally:
                 beating.cancel()
+
+    def _turn(self, task_id: str) -> None:
+        """Let those look again who wait for a task to begin or to end."""
+        if turn := self._turns.pop(task_id, None):
+            turn.set()
 
     # -- the queue --------------------------------------------------------------------------------
 
