@@ -18,16 +18,12 @@ from typing import Any, TypeVar
 import platformdirs
 from sqlalchemy import (
     URL,
-    ColumnElement,
     Connection,
-    Double,
     Engine,
     create_engine,
     event,
     func,
-    literal,
     make_url,
-    type_coerce,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -95,14 +91,6 @@ async def open_database(url: str | None) -> Database:
     if backend in ("postgresql", "postgres"):
         return await PostgresDatabase.open(parsed)
     raise StorageError(f"databases of kind {backend!r} are not supported; use sqlite or postgresql")
-
-
-def clock(connection: Connection) -> ColumnElement[float]:
-    """Now, in seconds since the epoch: of the server on PostgreSQL, so that skewed hosts agree on leases;
-    of the host on SQLite, whose file all processes share."""
-    if connection.dialect.name == "postgresql":
-        return type_coerce(func.extract("epoch", func.clock_timestamp()).cast(Double), Double)
-    return literal(time.time(), Double)
 
 
 class SqliteDatabase(Database):

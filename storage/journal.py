@@ -19,7 +19,7 @@ from storage import codec
 from storage.errors import JournalConflict, StorageError, StorageUnavailable
 from storage.events import Event
 from storage.store import Writer
-from storage.tasks import TaskStatus
+from storage.tasks import Task, TaskStatus
 
 SHARE = 0.05
 """Of its time that the journal writes while nobody waits for it. A slow disk gets larger batches."""
@@ -37,6 +37,15 @@ Row = tuple[str, int, str, str, float, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A new task: columns of the table ``tasks``, and who runs it at once (None: it is queued)."""
+
+    values: Mapping[str, Any]
+    owner: str | None = None
+    lease_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """The terminal state of a task; ``solution`` and ``error`` are JSON text."""
 
@@ -48,14 +57,16 @@ class Ending:
 
 @dataclass(eq=False, slots=True)
 class Portion:
-    """What one task adds to a batch."""
+    """What one task adds to a batch. The commit sets ``task`` for an arrival, and ``error`` if it refuses."""
 
     task_id: str
     fence: int
+    arrival: Arrival | None = None
     writer: JournalWriter | None = None
     rows: list[Row] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     ending: Ending | None = None
+    task: Task | None = None
     error: StorageError | None = None
 
 
@@ -103,6 +114,18 @@ class Journal:
         self._filling.characters += size
         self._filled.set()
         return self._filling
+
+    async def add(self, task_id: str, arrival: Arrival) -> Task:
+        """Store a new task; with an idempotency key it may turn out to be an old one."""
+        batch = self.fill(0)
+        portion = batch.portion(task_id, 0)
+        portion.arrival = arrival
+        await self.committed(batch)
+        if portion.error is not None:
+            raise portion.error
+        if portion.task is None:
+            raise StorageError(f"task {task_id} was stored, but is not there")
+        return portion.task
 
     async def finish(self, task_id: str, fence: int, ending: Ending) -> None:
         """See :meth:`Store.finish`."""

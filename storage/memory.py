@@ -14,16 +14,16 @@ from typing import Any
 
 from typing_extensions import override
 
-from storage import codec
+from storage import codec, lease
+from storage.commit import conflict
 from storage.errors import (
     IdempotencyConflict,
     IllegalTransition,
     JournalConflict,
-    LeaseLost,
     StorageError,
-    TaskNotFound,
 )
 from storage.events import Event, EventType
+from storage.rows import lost, not_found
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Task, TaskStatus, new_task_id
 
@@ -52,10 +52,7 @@ class MemoryStore(Store):
             if first is not None:
                 task = self._tasks[first]
                 if (task.question, task.planner, task.options) != (question, new.planner, options):
-                    raise IdempotencyConflict(
-                        f"idempotency key {new.idempotency_key!r} belongs to task {first}, which asked for "
-                        "something else; use another key for another question"
-                    )
+                    raise IdempotencyConflict(conflict(new.idempotency_key, first))
                 return task
         task = Task(
             id=new_task_id(),
@@ -126,11 +123,7 @@ class MemoryStore(Store):
                     task,
                     status=TaskStatus.DEAD,
                     finished_at=time.time(),
-                    error={
-                        "code": "attempts_exhausted",
-                        "message": f"given up after {task.attempts} attempts; the last, by "
-                        f"{task.lease_owner}, let its lease lapse",
-                    },
+                    error=lease.exhausted(task),
                     lease_owner=None,
                     lease_expires_at=None,
                 )
@@ -142,12 +135,8 @@ class MemoryStore(Store):
         if task.status is TaskStatus.QUEUED or _lapsed(task):
             return self._take(task, owner, lease_seconds)
         if task.status is TaskStatus.RUNNING:
-            raise IllegalTransition(
-                f"task {task_id} is being run by {task.lease_owner}, whose lease has not lapsed"
-            )
-        raise IllegalTransition(
-            f"task {task_id} has {task.status}; it cannot be run again, only replayed or forked"
-        )
+            raise IllegalTransition(lease.held_by_another(task))
+        raise IllegalTransition(lease.already_ended(task))
 
     @override
     async def heartbeat(self, claim: Claim) -> Claim:
@@ -230,7 +219,7 @@ class MemoryStore(Store):
     def _get(self, task_id: str) -> Task:
         task = self._tasks.get(task_id)
         if task is None:
-            raise TaskNotFound(f"there is no task {task_id!r}")
+            raise not_found(task_id)
         return task
 
     def _put(self, task: Task, **changes: Any) -> Task:
@@ -253,10 +242,7 @@ class MemoryStore(Store):
     def _held(self, task_id: str, fence: int) -> Task:
         task = self._get(task_id)
         if task.status is not TaskStatus.RUNNING or task.lease_fence != fence:
-            raise LeaseLost(
-                f"task {task_id} is {task.status} under fence {task.lease_fence} "
-                f"(owner: {task.lease_owner}); a claim with fence {fence} may write nothing more for it"
-            )
+            raise lost(task, fence)
         return task
 
 

@@ -36,11 +36,7 @@ def new_database(postgres_server: str) -> Callable[[], str]:
 
     def new() -> str:
         name = f"test_{next(numbers)}"
-        # In a thread, because the caller may be inside an event loop.
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as threads:
-            threads.submit(asyncio.run, create(name)).result()
+        asyncio.run(create(name))
         return postgres_server.replace("/postgres?", f"/{name}?")
 
     return new
@@ -49,20 +45,24 @@ def new_database(postgres_server: str) -> Callable[[], str]:
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, on each kind that lasts."""
+    return _empty(request, tmp_path)
+
+
+@pytest.fixture(params=["memory", *DATABASES])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind."""
+    return "memory" if request.param == "memory" else _empty(request, tmp_path)
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    """An empty store of each kind."""
+    async with await Store.open(store_url) as opened:
+        yield opened
+
+
+def _empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     new: Callable[[], str] = request.getfixturevalue("new_database")
     return new()
-
-
-@pytest.fixture(params=["memory", *DATABASES])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store of each kind."""
-    if request.param == "memory":
-        url = "memory"
-    elif request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'test.db'}"
-    else:
-        url = request.getfixturevalue("new_database")()
-    async with await Store.open(url) as opened:
-        yield opened

@@ -1,0 +1,192 @@
+"""One batch of the journal as one transaction.
+
+Its statements are compiled once for each dialect and handed to the driver with tuples, because composing
+them anew would cost more than running them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, func, insert, null, select, update
+
+from storage.errors import IdempotencyConflict
+from storage.journal import Arrival, Portion
+from storage.rows import among, array, insert_new, lost, not_found, now, task_of
+from storage.tables import events, tasks, text_uses, texts
+from storage.tasks import Task, TaskStatus
+
+
+def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) -> None:
+    """Store each portion whose fence holds, and set the ``error`` of the others.
+
+    ``again``: an earlier try may have been committed before its connection broke. The fence says that
+    whatever is stored under a portion's numbers is its own.
+    """
+    sql = _statements(connection.dialect)
+    for portion in portions:
+        portion.error = None
+    arrivals = [portion for portion in portions if portion.arrival is not None]
+    endings = [portion for portion in portions if portion.ending is not None]
+    time = now(connection) if arrivals or endings else 0.0
+    if arrivals:
+        _add_tasks(connection, sql, arrivals, time)
+    accepted = _held(connection, sql, portions, again)
+    shared = {key: text for portion in accepted for key, text in portion.texts.items()}
+    if shared:
+        # Sorted, so that two processes that store the same texts wait for each other but never in a circle.
+        connection.exec_driver_sql(sql.texts, sorted(shared.items()))
+        connection.exec_driver_sql(
+            sql.text_uses, [(portion.task_id, key) for portion in accepted for key in portion.texts]
+        )
+    rows = [row for portion in accepted for row in portion.rows]
+    if rows and again:
+        stored = _last_seqs(connection, [portion.task_id for portion in accepted])
+        rows = [row for row in rows if row[1] > stored.get(row[0], -1)]
+    if rows:
+        connection.exec_driver_sql(sql.events, rows)
+    ended = [
+        (ending.status.value, time, ending.outcome, ending.solution, ending.error, portion.task_id)
+        for portion in accepted
+        if (ending := portion.ending) is not None
+    ]
+    if ended:
+        connection.exec_driver_sql(sql.finish, ended)
+
+
+def _add_tasks(connection: Connection, sql: _Statements, arrivals: Sequence[Portion], time: float) -> None:
+    """Insert the tasks that arrived, and find those that their idempotency keys stand for."""
+    connection.exec_driver_sql(
+        sql.tasks,
+        [_task_row(portion.task_id, portion.arrival, time) for portion in arrivals if portion.arrival],
+    )
+    ids = array(connection.dialect, [portion.task_id for portion in arrivals])
+    found = {row.id: task_of(row) for row in connection.exec_driver_sql(sql.tasks_by_id, (ids,))}
+    for portion in arrivals:
+        portion.task = found.get(portion.task_id)
+        if portion.task is None and portion.arrival is not None:
+            try:
+                portion.task = _first_task(connection, portion.arrival)
+            except IdempotencyConflict as error:
+                portion.error = error
+
+
+def _first_task(connection: Connection, arrival: Arrival) -> Task:
+    row = connection.execute(
+        select(tasks).where(
+            tasks.c.tenant == arrival.values["tenant"],
+            tasks.c.idempotency_key == arrival.values["idempotency_key"],
+        )
+    ).one()
+    if any(getattr(row, name) != arrival.values[name] for name in ("question", "planner", "options")):
+        raise IdempotencyConflict(conflict(str(row.idempotency_key), row.id))
+    return task_of(row)
+
+
+def conflict(key: str, task_id: str) -> str:
+    """What is wrong with an idempotency key that is used for two questions."""
+    return (
+        f"idempotency key {key!r} belongs to task {task_id}, which asked for something else; "
+        "use another key for another question"
+    )
+
+
+def _held(
+    connection: Connection, sql: _Statements, portions: Sequence[Portion], again: bool
+) -> list[Portion]:
+    """The portions that may be stored. Their tasks are locked until the commit, so nobody can claim them."""
+    claimed = [portion for portion in portions if portion.rows or portion.ending is not None]
+    if not claimed:
+        return []
+    ids = array(connection.dialect, [portion.task_id for portion in claimed])
+    held = {row.id: row for row in connection.exec_driver_sql(sql.fences, (ids,))}
+    accepted = []
+    for portion in claimed:
+        row = held.get(portion.task_id)
+        if row is None:
+            portion.error = not_found(portion.task_id)
+        elif row.lease_fence == portion.fence and row.status == TaskStatus.RUNNING:
+            accepted.append(portion)
+        elif not (again and portion.ending is not None and row.lease_fence == portion.fence):
+            portion.error = lost(row, portion.fence)
+    return accepted
+
+
+def _last_seqs(connection: Connection, task_ids: Sequence[str]) -> Mapping[str, int]:
+    query = (
+        select(events.c.task_id, func.max(events.c.seq).label("last"))
+        .where(among(connection.dialect, events.c.task_id, bindparam("ids")))
+        .group_by(events.c.task_id)
+    )
+    rows = connection.execute(query, {"ids": array(connection.dialect, task_ids)})
+    return {row.task_id: row.last for row in rows}
+
+
+def _task_row(task_id: str, arrival: Arrival, time: float) -> tuple[Any, ...]:
+    values = {**arrival.values, "id": task_id, "created_at": time, "cancel_requested": False}
+    if arrival.owner is None:
+        values |= {"status": TaskStatus.QUEUED.value, "attempts": 0, "lease_fence": 0}
+    else:
+        values |= {
+            "status": TaskStatus.RUNNING.value,
+            "started_at": time,
+            "attempts": 1,
+            "lease_owner": arrival.owner,
+            "lease_fence": 1,
+            "lease_expires_at": time + arrival.lease_seconds,
+        }
+    return tuple(values.get(name) for name in _TASK_COLUMNS)
+
+
+_TASK_COLUMNS = tuple(tasks.c.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    tasks: str
+    tasks_by_id: str
+    fences: str
+    texts: str
+    text_uses: str
+    events: str
+    finish: str
+
+
+@lru_cache(maxsize=8)
+def _statements(dialect: Dialect) -> _Statements:
+    by_id = among(dialect, tasks.c.id, bindparam("ids"))
+    fences = (
+        select(tasks.c.id, tasks.c.status, tasks.c.lease_fence, tasks.c.lease_owner)
+        .where(by_id)
+        .order_by(tasks.c.id)  # always in one order, so that two processes cannot deadlock
+        .with_for_update(key_share=True)
+    )
+    finish = (
+        update(tasks)
+        .values(  # in the order of the table's columns, as the tuples above
+            status=bindparam("status"),
+            finished_at=bindparam("finished_at"),
+            outcome=bindparam("outcome"),
+            solution=bindparam("solution"),
+            error=bindparam("error"),
+            lease_owner=null(),
+            lease_expires_at=null(),
+        )
+        .where(tasks.c.id == bindparam("task_id"))
+    )
+
+    def compiled(statement: ClauseElement) -> str:
+        return str(statement.compile(dialect=dialect))
+
+    return _Statements(
+        tasks=compiled(insert_new(dialect, tasks)),
+        tasks_by_id=compiled(select(tasks).where(by_id)),
+        fences=compiled(fences),
+        texts=compiled(insert_new(dialect, texts)),
+        text_uses=compiled(insert_new(dialect, text_uses)),
+        events=compiled(insert(events)),
+        finish=compiled(finish),
+    )

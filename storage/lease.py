@@ -1,0 +1,139 @@
+"""Which process runs a task: claimed under a lease that must be renewed, and taken over when it lapses.
+
+Each claim raises the task's fence. Whatever a process writes for the task names the fence of its claim, so a
+process that was stopped, swapped out or cut off, and wakes up late, finds all its writes refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from storage import codec
+from storage.errors import IllegalTransition
+from storage.rows import get_task, is_open, lost, not_found, now, task_of
+from storage.tables import tasks
+from storage.tasks import Claim, Task, TaskStatus
+
+
+def claim_oldest(connection: Connection, owner: str, lease_seconds: float, max_attempts: int) -> Claim | None:
+    """See :meth:`storage.store.Store.claim`. Rows that another process is claiming are passed over."""
+    query = (
+        select(tasks)
+        .where(
+            is_open(),
+            or_(tasks.c.status == TaskStatus.QUEUED.value, tasks.c.lease_expires_at < now(connection)),
+        )
+        .order_by(tasks.c.created_at, tasks.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    while (row := connection.execute(query).first()) is not None:
+        if row.status == TaskStatus.QUEUED or row.attempts < max_attempts:
+            return _take(connection, row.id, owner, lease_seconds)
+        _bury(connection, task_of(row))
+    return None
+
+
+def claim_task(connection: Connection, task_id: str, owner: str, lease_seconds: float) -> Claim:
+    """See :meth:`storage.store.Store.claim_task`."""
+    row = connection.execute(
+        select(tasks).where(tasks.c.id == task_id).with_for_update(key_share=True)
+    ).first()
+    if row is None:
+        raise not_found(task_id)
+    if row.status == TaskStatus.RUNNING and row.lease_expires_at >= now(connection):
+        raise IllegalTransition(held_by_another(task_of(row)))
+    if row.status not in (TaskStatus.QUEUED, TaskStatus.RUNNING):
+        raise IllegalTransition(already_ended(task_of(row)))
+    return _take(connection, task_id, owner, lease_seconds)
+
+
+def renew(connection: Connection, claim: Claim) -> Claim:
+    """See :meth:`storage.store.Store.heartbeat`."""
+    task = _update(connection, claim, {"lease_expires_at": now(connection) + claim.lease_seconds})
+    return Claim(task=task, owner=claim.owner, fence=claim.fence, lease_seconds=claim.lease_seconds)
+
+
+def release(connection: Connection, claim: Claim) -> Task:
+    """See :meth:`storage.store.Store.release`."""
+    return _update(
+        connection,
+        claim,
+        {
+            "status": TaskStatus.QUEUED.value,
+            "attempts": tasks.c.attempts - 1,
+            "lease_owner": None,
+            "lease_expires_at": None,
+        },
+    )
+
+
+def exhausted(task: Task) -> dict[str, str]:
+    """The error of a task that becomes dead."""
+    return {
+        "code": "attempts_exhausted",
+        "message": f"given up after {task.attempts} attempts; the last, by {task.lease_owner}, "
+        "let its lease lapse",
+    }
+
+
+def held_by_another(task: Task) -> str:
+    """Why a running task cannot be claimed."""
+    return f"task {task.id} is being run by {task.lease_owner}, whose lease has not lapsed"
+
+
+def already_ended(task: Task) -> str:
+    """Why a task that has ended cannot be claimed."""
+    return f"task {task.id} has ended ({task.status}); it cannot be run again, only replayed or forked"
+
+
+def _take(connection: Connection, task_id: str, owner: str, lease_seconds: float) -> Claim:
+    time = now(connection)
+    row = connection.execute(
+        update(tasks)
+        .where(tasks.c.id == task_id)
+        .values(
+            status=TaskStatus.RUNNING.value,
+            started_at=func.coalesce(tasks.c.started_at, time),
+            attempts=tasks.c.attempts + 1,
+            lease_owner=owner,
+            lease_fence=tasks.c.lease_fence + 1,
+            lease_expires_at=time + lease_seconds,
+        )
+        .returning(*tasks.c)
+    ).one()
+    return Claim(task=task_of(row), owner=owner, fence=row.lease_fence, lease_seconds=lease_seconds)
+
+
+def _bury(connection: Connection, task: Task) -> None:
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.id == task.id)
+        .values(
+            status=TaskStatus.DEAD.value,
+            finished_at=now(connection),
+            error=codec.dumps(exhausted(task)),
+            lease_owner=None,
+            lease_expires_at=None,
+        )
+    )
+
+
+def _update(connection: Connection, claim: Claim, values: Mapping[str, Any]) -> Task:
+    """Change the task if the claim still holds it."""
+    row = connection.execute(
+        update(tasks)
+        .where(
+            tasks.c.id == claim.task.id,
+            tasks.c.status == TaskStatus.RUNNING.value,
+            tasks.c.lease_fence == claim.fence,
+        )
+        .values(**values)
+        .returning(*tasks.c)
+    ).first()
+    if row is None:
+        raise lost(get_task(connection, claim.task.id), claim.fence)
+    return task_of(row)

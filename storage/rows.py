@@ -1,0 +1,106 @@
+"""Between rows and values, and the few places where the two databases are spoken to differently."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Double,
+    Row,
+    Table,
+    Text,
+    any_,
+    cast,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage.errors import LeaseLost, TaskNotFound
+from storage.tables import tasks
+from storage.tasks import OPEN, Task, TaskStatus
+
+AnyRow = Row[*tuple[Any, ...]]
+
+_JSON_COLUMNS = ("question", "options", "solution", "error")
+
+
+def task_of(row: AnyRow) -> Task:
+    """The task in a row of the table ``tasks``."""
+    values = dict(row._mapping)
+    for name in _JSON_COLUMNS:
+        if values[name] is not None:
+            values[name] = json.loads(values[name])
+    values["status"] = TaskStatus(values["status"])
+    values["cancel_requested"] = bool(values["cancel_requested"])  # a statement in text knows no types
+    return Task(**values)
+
+
+def get_task(connection: Connection, task_id: str) -> Task:
+    """The task with that id.
+
+    Raises:
+        TaskNotFound: there is none.
+    """
+    row = connection.execute(select(tasks).where(tasks.c.id == task_id)).first()
+    if row is None:
+        raise not_found(task_id)
+    return task_of(row)
+
+
+def now(connection: Connection) -> float:
+    """Seconds since the epoch: by the server's clock on PostgreSQL, so that hosts with different clocks agree
+    on leases; by the host's on SQLite, whose file all processes share."""
+    if connection.dialect.name == "postgresql":
+        return float(
+            connection.execute(
+                select(cast(func.extract("epoch", func.clock_timestamp()), Double))
+            ).scalar_one()
+        )
+    return time.time()
+
+
+def is_open() -> ColumnElement[bool]:
+    """The task has not ended. In literals, so that the partial index of open tasks serves."""
+    return tasks.c.status.in_([literal(status.value, literal_execute=True) for status in sorted(OPEN)])
+
+
+def among(dialect: Dialect, column: ColumnElement[str], values: BindParameter[Any]) -> ColumnElement[bool]:
+    """``column IN values``, as one statement whatever the number of values; bind :func:`array` to it."""
+    if dialect.name == "postgresql":
+        return column == any_(type_coerce(values, ARRAY(Text)))
+    return column.in_(select(func.json_each(type_coerce(values, Text)).table_valued("value").c.value))
+
+
+def array(dialect: Dialect, values: Sequence[str]) -> list[str] | str:
+    """The values as :func:`among` takes them."""
+    return list(values) if dialect.name == "postgresql" else json.dumps(list(values))
+
+
+def insert_new(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """INSERT that leaves alone what is there already."""
+    statement = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    return statement.on_conflict_do_nothing()
+
+
+def not_found(task_id: str) -> TaskNotFound:
+    """The error for an id that no task has."""
+    return TaskNotFound(f"there is no task {task_id!r}")
+
+
+def lost(row: Task | AnyRow, fence: int) -> LeaseLost:
+    """The error for a claim whose ``fence`` is not that of the running task any more."""
+    return LeaseLost(
+        f"task {row.id} is {row.status} under fence {row.lease_fence} (owner: {row.lease_owner}); "
+        f"a claim with fence {fence} may write nothing more for it"
+    )
