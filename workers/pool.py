@@ -27,14 +27,16 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
+from workers.kv_events import TokenBlocks, Translation
 from workers.pace import Pace
 from workers.pool_report import PoolSnapshot, PoolTally, prometheus, ratio, snapshot_of
-from workers.prefix import BLOCK_CHARACTERS, Chains
-from workers.replica import Flight, Member, Replica, Sharing, Ticket
+from workers.prefix import BLOCK_CHARACTERS, Chain, Chains
+from workers.replica import HOLD_BLOCKS, Flight, Member, Replica, Sharing, Ticket
 from workers.sharing import probe_sharing
 
 log = structlog.get_logger(__name__)
 
+TRANSLATIONS_AT_ONCE = 4
 HEALTH_SECONDS = 3.0
 LOOK_SECONDS = 1.0
 
@@ -45,6 +47,24 @@ class TellsLoad(Protocol):
 
     async def load(self) -> tuple[int, int] | None:
         """Running and waiting calls; None if it does not tell. Never raises."""
+        ...
+
+
+@runtime_checkable
+class TellsBlocks(Protocol):
+    """An engine that publishes what it caches, and can tell the blocks of a prompt."""
+
+    @property
+    def blocks(self) -> TokenBlocks | None:
+        """What it holds; None if it does not publish that after all."""
+        ...
+
+    async def follow(self) -> None:
+        """Keep ``blocks`` up to date until cancelled."""
+        ...
+
+    async def chain(self, call: Call) -> Chain:
+        """The blocks of the prompt of ``call``; empty where they cannot be had now. Never raises."""
         ...
 
 
@@ -97,6 +117,8 @@ class Pool:
         self._replicas = [Replica(member, Breaker(), self._pace) for member in members]
         self._dispatcher = Dispatcher(self._replicas, self._now)
         self._chains = Chains()
+        self._translations: dict[str, Translation] = {}  # by model
+        self._translating = 0
         self._tally = PoolTally()
         self._tenants: dict[str, int] = {}  # calls in the pool
         self._calls = 0
@@ -147,6 +169,7 @@ class Pool:
         if self._capabilities is None:
             await self.capabilities()
         ticket = self._admit(call)
+        self._translate(ticket)
         text: list[str] = []
         restarted = False
         try:
@@ -289,6 +312,31 @@ class Pool:
         age = self._dispatcher.family_age(self._calls, call.family)
         return Ticket(call, self._chains.of(call.prompt, call.tenant), self._calls, age, self._now())
 
+    def _translate(self, ticket: Ticket) -> None:
+        """Have a prompt of a new kind tokenised, where servers tell what they hold by tokens.
+
+        Nobody waits for it: it serves the siblings, and the next round.
+        """
+        if not self._translations or self._tasks is None or self._translating >= TRANSLATIONS_AT_ONCE:
+            return
+        if len(ticket.chain) < HOLD_BLOCKS:
+            return
+        for replica in self._dispatcher.serving(ticket.call.role):
+            translation = replica.translation
+            if translation is None or not replica.accepting or translation.knows(ticket.chain):
+                continue
+            self._translating += 1
+            self._tasks.create_task(self._tokenize(ticket, replica, translation))
+            return
+
+    async def _tokenize(self, ticket: Ticket, replica: Replica, translation: Translation) -> None:
+        try:
+            if isinstance(replica.engine, TellsBlocks):
+                tokens = await replica.engine.chain(ticket.call)
+                translation.learn(ticket.chain, tokens, ticket.characters / BLOCK_CHARACTERS)
+        finally:
+            self._translating -= 1
+
     def _leave(self, ticket: Ticket) -> None:
         self._dispatcher.withdraw(ticket)
         if ticket.flight is not None:  # it was placed, and its task was cancelled before it knew
@@ -373,7 +421,7 @@ class Pool:
         if usage.completion_tokens >= 16 and replica.sharing is not Sharing.NEVER:
             said = Segment("assistant", "".join(text))
             prompt = Prompt((*ticket.call.prompt.segments, said))
-            replica.holdings.add(self._chains.of(prompt, ticket.tenant))
+            replica.remember(self._chains.of(prompt, ticket.tenant), now)
 
     async def _failed(self, flight: Flight, error: WorkerError) -> None:
         """Draw the consequences of a failed attempt; raises ``error`` if there is to be no other."""
@@ -411,6 +459,12 @@ class Pool:
         except WorkerError as error:
             return error
         replica.started(capabilities)
+        engine = replica.engine
+        if isinstance(engine, TellsBlocks) and engine.blocks is not None and replica.told is None:
+            replica.told = engine.blocks
+            replica.translation = self._translations.setdefault(capabilities.model, Translation())
+            if self._tasks is not None:
+                self._follow(replica)
         return None
 
     def _distrust(self, replica: Replica, reason: str, *, fatal: bool = False) -> None:
@@ -451,6 +505,24 @@ class Pool:
             ready.set()
             for replica in self._replicas:
                 self._tasks.create_task(self._watch(replica), name=f"{self._name} watch on {replica.name}")
+                if replica.told is not None:
+                    self._follow(replica)
+
+    def _follow(self, replica: Replica) -> None:
+        engine = replica.engine
+        assert self._tasks is not None
+        assert isinstance(engine, TellsBlocks)
+        self._tasks.create_task(
+            self._followed(replica, engine), name=f"{self._name} events of {replica.name}"
+        )
+
+    async def _followed(self, replica: Replica, engine: TellsBlocks) -> None:
+        try:
+            await engine.follow()
+        except WorkerError as error:
+            # Without events the index falls back on what the pool itself sent.
+            log.warning("kv_events_lost", pool=self._name, replica=replica.name, error=str(error))
+            replica.told = replica.translation = None
 
     async def _watch(self, replica: Replica) -> None:
         """Ask the engine for its load while it works, and notice when it hangs."""

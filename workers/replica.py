@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from workers.breaker import Breaker, BreakerState
 from workers.calls import Call
 from workers.engine import Capabilities, Engine
+from workers.kv_events import TokenBlocks, Translation
 from workers.pace import InFlightLimit, Pace
 from workers.prefix import BLOCK_CHARACTERS, Chain, Holdings
 from workers.waiting import FairQueue
@@ -176,6 +178,8 @@ class Replica:
         self.pace = Pace(common)
         self.holdings = Holdings(member.index_blocks)
         self.promised = Holdings(member.index_blocks)  # what calls that wait here will bring
+        self.told: TokenBlocks | None = None  # what the engine itself says that it holds
+        self.translation: Translation | None = None
         self.queue: FairQueue[Ticket] = FairQueue()
         self.flights: dict[Flight, None] = {}
         self.held = 0
@@ -216,7 +220,7 @@ class Replica:
     @property
     def indexed_blocks(self) -> int:
         """Blocks that the index believes to be there."""
-        return len(self.holdings)
+        return len(self.holdings) + (len(self.told) if self.told is not None else 0)
 
     def started(self, capabilities: Capabilities) -> None:
         """The engine is up and said what it can do."""
@@ -225,9 +229,16 @@ class Replica:
         if known is not None:
             self.limit = InFlightLimit(min(known, MOST_IN_FLIGHT), min(known, MOST_IN_FLIGHT))
 
+    def held_blocks(self, chain: Chain, now: float) -> int:
+        """Leading blocks of ``chain`` that the engine has in its cache."""
+        held = self.holdings.covered(chain, now)
+        if self.told is not None and self.translation is not None:
+            held = max(held, self.translation.covered(chain, self.told))
+        return held
+
     def covered(self, chain: Chain, now: float) -> int:
         """Leading blocks of ``chain`` that a call sent now would not compute, nor wait behind twice."""
-        held = self.holdings.covered(chain, now)
+        held = self.held_blocks(chain, now)
         computing = self.computing
         if not computing:
             return held
@@ -257,7 +268,7 @@ class Replica:
         if not self.computing:
             return None
         covered = self.covered(ticket.chain, now)
-        if covered - self.holdings.covered(ticket.chain, now) < HOLD_BLOCKS:
+        if covered - self.held_blocks(ticket.chain, now) < HOLD_BLOCKS:
             return None
         return self.computing.get(ticket.chain[covered - 1])
 
@@ -274,7 +285,7 @@ class Replica:
         """Account for a call that goes out to the engine now."""
         flight = Flight(ticket, self, now)
         chain = ticket.chain
-        held = self.holdings.covered(chain, now)
+        held = self.held_blocks(chain, now)
         flight.predicted_blocks = held
         tokens = ticket.characters / BLOCK_CHARACTERS * tokens_per_block
         flight.uncached = max(1.0, tokens - held * tokens_per_block)
@@ -303,7 +314,7 @@ class Replica:
         self.pace.first_token(flight.prefill_ahead, now - flight.sent_at)
         self._computed(flight)
         if self.sharing is not Sharing.NEVER:
-            self.holdings.add(flight.ticket.chain)
+            self.remember(flight.ticket.chain, now)
 
     def land(self, flight: Flight) -> None:
         """The attempt is over, whichever way."""
@@ -329,6 +340,10 @@ class Replica:
             ticket.held_by = None
             self.held -= 1
 
+    def remember(self, chain: Chain, now: float) -> None:
+        """The engine computed ``chain``. Where it tells what it holds, that is only to bridge the time."""
+        self.holdings.add(chain, math.inf if self.told is None else now + GUESS_SECONDS)
+
     def learn_hits(self, flight: Flight, cached_tokens: int, tokens_per_block: float) -> None:
         """Correct the index by what the engine says was cached for ``flight``."""
         if self.capabilities is None or not self.capabilities.cached_token_usage:
@@ -345,7 +360,7 @@ class Replica:
                 self.sharing = Sharing.NEVER
                 self.holdings.clear()
         # Blocks of characters and of tokens do not end at the same places.
-        if found + 2 < predicted * 0.9:
+        if self.told is None and found + 2 < predicted * 0.9:
             self.holdings.correct(flight.ticket.chain, predicted, found)
             # What it had to compute, it holds now.
             self.holdings.add(flight.ticket.chain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -33,7 +34,8 @@ Option = str | int | float | bool | None | Sequence[str | int] | Mapping[str, ob
 """The value of a vLLM option: True and False are flags, a mapping is written as JSON, None leaves it out."""
 
 PYTHON_VARIABLE = "ANABRANCH_VLLM_PYTHON"
-LOG_LINES = 40
+LOG_LINES = 400  # kept
+LAST_LINES = 20  # of them in an error
 HEALTHY_SECONDS = 60.0
 """A server that ran this long before it died is restarted at once, as if for the first time."""
 
@@ -198,8 +200,10 @@ class VLLMServer:
         return self._blocks
 
     def last_lines(self) -> str:
-        """The end of the server's log."""
-        return "\n".join(self._lines)
+        """The end of the server's log, after the first errors in it: vLLM names the cause there."""
+        lines = list(self._lines)
+        errors = [line for line in lines[:-LAST_LINES] if re.search(r"\w(Error|Exception): \S", line)]
+        return "\n".join([*dict.fromkeys(errors[:3]), *lines[-LAST_LINES:]])
 
     async def capabilities(self) -> Capabilities:
         """Start the server if it does not run, and wait until it answers.
