@@ -1,8 +1,8 @@
 """Recorded branches, and a clock that runs a stop rule over them as if they were being generated.
 
-All branches of a problem advance by one token a tick, so a time is a number of tokens. The rule is the one that
-runs live: it gets the same views and its decisions are carried out in the same way. It sees nothing of a
-branch that would not be there yet.
+All branches of a problem advance by one token a tick, so a time is a number of tokens. The rule is the one
+that runs live: it gets the same views and its decisions are carried out in the same way. It sees nothing of
+a branch that would not be there yet.
 """
 
 from __future__ import annotations
@@ -51,12 +51,13 @@ class Outcome:
     reason: str
 
 
-def load(path: Path) -> list[Problem]:
+def load(path: Path, *, blank_votes: bool = True) -> list[Problem]:
     """Read a file of recorded branches.
 
-    It is a JSON list of ``{"gold_answer", "probe_freq", "each_branch": [[probe answers, tokens, answer], ...]}``
-    as the repository zhengkid/Parallel-Probe publishes them. Answers are put into clusters by the same code
-    that clusters live.
+    It is a JSON list of ``{"gold_answer", "probe_freq", "each_branch": [[probes, tokens, answer], ...]}`` as
+    the repository zhengkid/Parallel-Probe publishes them. Answers are put into clusters by the same code that
+    clusters live. ``blank_votes`` counts a branch without an answer as voting for "no answer", as the
+    published tables do; else it abstains, as in the product.
 
     Raises:
         ValueError: the file is not of this form.
@@ -64,16 +65,20 @@ def load(path: Path) -> list[Problem]:
     problems = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(problems, list) or not all("each_branch" in each for each in problems):
         raise ValueError(f"{path} is not a list of problems with each_branch")
-    return [_problem(f"{path.stem}-{at}", each) for at, each in enumerate(problems)]
+    return [_problem(f"{path.stem}-{at}", each, blank_votes) for at, each in enumerate(problems)]
 
 
-def _problem(name: str, recorded: dict[str, object]) -> Problem:
+def _problem(name: str, recorded: dict[str, object], blank_votes: bool) -> Problem:
     clusters = Clusters()
     gold = clusters.add(-1, Claim(str(recorded["gold_answer"]), "whole"))
-    seen: dict[str, int | None] = dict.fromkeys(NO_ANSWER)
+    seen: dict[str, int | None] = {}
 
     def cluster(answer: object) -> int | None:
         text = str(answer).strip()
+        if text in NO_ANSWER:
+            if not blank_votes:
+                return None
+            text = "no answer"
         if text not in seen:
             seen[text] = clusters.add(len(seen), Claim(text, "boxed"))
         return seen[text]

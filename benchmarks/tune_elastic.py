@@ -1,0 +1,143 @@
+"""How the settings of elastic width were chosen, and what choosing costs on problems that were not seen.
+
+    python -m benchmarks.tune_elastic --traces aime24.json aime25.json
+
+The problems are dealt into folds. For each fold the settings are chosen on the other problems alone and
+scored on the fold, so the last line estimates what the choice is worth elsewhere. A setting is better the
+smaller the larger of two ratios is: sequential tokens over the bound for them, and total tokens over theirs.
+Settings whose accuracy on the choosing problems falls short of plain voting by more than the tolerance are
+out.
+
+Only ``patience`` is chosen in this way. ``threshold`` and ``quorum`` are set by reasoning that holds without
+these recordings (docs/consensus.md): three equal votes, and a quorum that costs few points where answers
+say nothing about their length. ``--all`` shows what choosing them too would give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+
+from benchmarks.replay import load
+from benchmarks.stop_rules import SEQUENTIAL_BOUND, TOTAL_BOUND, Scores, score
+from orchestrator.consensus.stopping import Elastic, FixedN
+
+PATIENCE = (0.0, 0.2, 0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.7, 0.85, 1.0)
+QUORUM = (8, 12, 16, 24)
+THRESHOLD = (0.87, 0.93, 0.96)
+SET = Elastic()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Accuracy difference in points, ratios of sequential and total tokens, all against plain voting."""
+
+    difference: float
+    sequential: float
+    total: float
+
+    @property
+    def strain(self) -> float:
+        """The larger share of its bound that either cost uses up."""
+        return max(self.sequential / SEQUENTIAL_BOUND, self.total / TOTAL_BOUND)
+
+
+def against(scores: Scores, plain: Scores, chosen: Sequence[int]) -> Score:
+    """Compare over some of the problems."""
+    return Score(
+        100 * fmean(scores.accuracy[at] - plain.accuracy[at] for at in chosen),
+        sum(scores.sequential[at] for at in chosen) / sum(plain.sequential[at] for at in chosen),
+        sum(scores.total[at] for at in chosen) / sum(plain.total[at] for at in chosen),
+    )
+
+
+def choose(grid: dict[Elastic, Scores], plain: Scores, chosen: Sequence[int], tolerance: float) -> Elastic:
+    """The settings with the least strain among the accurate ones; the most accurate if none is."""
+    compared = {rule: against(scores, plain, chosen) for rule, scores in grid.items()}
+    accurate = [rule for rule, found in compared.items() if found.difference >= -tolerance]
+    if not accurate:
+        return max(compared, key=lambda rule: compared[rule].difference)
+    return min(accurate, key=lambda rule: compared[rule].strain)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.tune_elastic", description="Cross-validate elastic width over problems."
+    )
+    parser.add_argument("--traces", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--resamples", type=int, default=20)
+    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--tolerance", type=float, default=0.5, help="points of accuracy (default 0.5)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--all", action="store_true", help="choose threshold and quorum too")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    problems = [problem for path in given.traces for problem in load(path)]
+    sizes = {"width": given.width, "times": given.resamples, "seed": given.seed}
+    plain = score(FixedN(given.width), problems, **sizes)
+    grid = {
+        rule: score(rule, problems, **sizes)
+        for patience, quorum, threshold in (
+            product(PATIENCE, QUORUM, THRESHOLD)
+            if given.all
+            else product(PATIENCE, [SET.quorum], [SET.threshold])
+        )
+        for rule in [Elastic(patience, quorum, threshold, given.width)]
+    }
+    every = range(len(problems))
+    dealt = random.Random(given.seed).sample(every, len(every))
+    held_out: list[tuple[str, int, Score]] = []
+    for fold in range(given.folds):
+        left = dealt[fold :: given.folds]
+        rule = choose(grid, plain, [at for at in every if at not in left], given.tolerance)
+        held_out.append((rule.spec, len(left), against(grid[rule], plain, left)))
+    best = choose(grid, plain, every, given.tolerance)
+    weight = sum(size for _, size, _ in held_out)
+    mean = Score(
+        *(
+            sum(size * getattr(found, name) for _, size, found in held_out) / weight
+            for name in ("difference", "sequential", "total")
+        )
+    )
+    if given.json:
+        print(
+            json.dumps(
+                {
+                    "chosen": best.spec,
+                    "folds": [spec for spec, _, _ in held_out],
+                    "held_out": {
+                        "accuracy_difference": mean.difference,
+                        "sequential_ratio": mean.sequential,
+                        "total_ratio": mean.total,
+                    },
+                }
+            )
+        )
+        return 0
+    for rule, scores in sorted(grid.items(), key=lambda item: against(item[1], plain, every).strain)[:15]:
+        found = against(scores, plain, every)
+        print(f"{rule.spec:<48} {_line(found)}")
+    print()
+    for at, (spec, _, found) in enumerate(held_out):
+        print(f"fold {at}: chose {spec:<40} held out {_line(found)}")
+    print(f"\nchosen on all: {best.spec}\nheld out, mean: {_line(mean)}")
+    return 0
+
+
+def _line(found: Score) -> str:
+    return (
+        f"accuracy {found.difference:+.2f} points, sequential {found.sequential:.3f}, total {found.total:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
