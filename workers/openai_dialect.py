@@ -141,7 +141,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
         "max_tokens": 1,
         "temperature": 0,
     }
-    first = await ask("/chat/completions", base)
+    first = await ask("chat/completions", base)
     prober = _Prober(ask, engine, base, first)
     cached = await prober.check("cached_token_usage", prober.reports_cached_tokens)
     sign = _PRIORITY_SIGN.get(listed.owner)
@@ -182,7 +182,7 @@ class _Listed:
 async def _listed(ask: Ask, model: str | None) -> _Listed:
     """The entry of ``model`` in the server's list, or the first one."""
     try:
-        answer = await ask("/models", None)
+        answer = await ask("models", None)
     except WorkerError as error:
         if model is None or error.retryable:
             raise
@@ -230,7 +230,7 @@ class _Prober:
         return found
 
     async def _complete(self, **fields: object) -> object:
-        return await self._ask("/chat/completions", self._base | fields)
+        return await self._ask("chat/completions", self._base | fields)
 
     async def _refuses(self, **fields: object) -> bool:
         """Whether the server checks these fields, which it only does if it knows them."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from email.utils import parsedate_to_datetime
+from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
@@ -87,8 +88,9 @@ class OpenAIEngine:
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError(f"base_url is {base_url!r}: give something like http://127.0.0.1:8000/v1")
         path = url.path.rstrip("/") or "/v1"
-        self._base = str(url.with_path(path))
-        self._root = str(url.with_path(path.removesuffix("/v1") or "/")).rstrip("/")
+        self._base = url.with_path(path)
+        self._chat_url = self._base / "chat" / "completions"
+        self._health_url = url.with_path(path.removesuffix("/v1") + "/health")
         self._name = name or f"{url.host}:{url.port}"
         self._model = model
         self._key = api_key if api_key is not None else os.environ.get(api_key_env)
@@ -97,6 +99,7 @@ class OpenAIEngine:
         self._session: aiohttp.ClientSession | None = None
         self._dialect: Dialect | None = None
         self._probing: asyncio.Task[Dialect] | None = None
+        self._in_flight: WeakSet[_Patience] = WeakSet()
         self._closed = False
 
     @property
@@ -122,8 +125,8 @@ class OpenAIEngine:
         """
         dialect = self._dialect or await self._understand()
         body = json.dumps(dialect.request(call)).encode()
-        patience = _Patience(self._name, self._timeouts)
-        response = await self._send("POST", f"{self._base}/chat/completions", body, patience)
+        patience = self._begin(self._timeouts)
+        response = await self._send("POST", self._chat_url, body, patience)
         try:
             if response.status != 200:
                 raise await self._refusal(response, patience)
@@ -132,6 +135,7 @@ class OpenAIEngine:
             while not stream.done:
                 data = await self._read(response, patience)
                 if not data:
+                    stream.end()
                     break
                 stream.feed(data)
                 if stream.events > events:
@@ -151,25 +155,30 @@ class OpenAIEngine:
 
     async def health(self) -> Health:
         """Ask ``/health``, or for the list of models where there is no such path."""
-        patience = _Patience(self._name, Timeouts(total=_HEALTH))
-        for url in (f"{self._root}/health", f"{self._base}/models"):
-            try:
+        try:
+            patience = self._begin(Timeouts(total=_HEALTH))
+            for url in (self._health_url, self._base / "models"):
                 response = await self._send("GET", url, None, patience)
                 try:
                     if response.status < 300:
-                        return Health(ok=True)
+                        break
                     refusal = await self._refusal(response, patience)
                 finally:
                     response.close()
-            except WorkerError as error:
-                return Health(ok=False, detail=str(error))
-            if response.status not in (404, 405):
-                break
-        return Health(ok=False, detail=str(refusal))
+                if response.status not in (404, 405):
+                    raise refusal
+            else:
+                raise refusal
+        except WorkerError as error:
+            return Health(ok=False, detail=str(error))
+        return Health(ok=True)
 
     async def close(self) -> None:
         """Abort the calls in flight and close all connections; later calls are refused."""
         self._closed = True
+        # Closing the session does not wake those who read from its connections.
+        for patience in self._in_flight:
+            patience.abandon()
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.wait([self._probing])
@@ -191,9 +200,9 @@ class OpenAIEngine:
 
     async def _ask(self, path: str, body: dict[str, object] | None) -> object:
         """One request that is not streamed; see :data:`workers.openai_dialect.Ask`."""
-        patience = _Patience(self._name, self._timeouts)
+        patience = self._begin(self._timeouts)
         method, data = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
-        response = await self._send(method, self._base + path, data, patience)
+        response = await self._send(method, self._base.joinpath(path), data, patience)
         try:
             if response.status != 200:
                 raise await self._refusal(response, patience)
@@ -207,16 +216,21 @@ class OpenAIEngine:
         except (ValueError, RecursionError) as error:
             raise garbage("an answer that is not JSON in UTF-8", answer[:_ERROR_LIMIT]) from error
 
-    async def _send(
-        self, method: str, url: str, data: bytes | None, patience: _Patience
-    ) -> aiohttp.ClientResponse:
-        """Send a request and wait for the head of the response."""
+    def _begin(self, timeouts: Timeouts) -> _Patience:
         if self._closed:
             raise EngineUnavailable(f"{self._name} was closed")
+        patience = _Patience(self._name, timeouts)
+        self._in_flight.add(patience)
+        return patience
+
+    async def _send(
+        self, method: str, url: URL, data: bytes | None, patience: _Patience
+    ) -> aiohttp.ClientResponse:
+        """Send a request and wait for the head of the response."""
         if self._session is None:
             self._session = self._open()
         try:
-            async with asyncio.timeout_at(patience.deadline):
+            async with patience.wait():
                 return await self._session.request(method, url, data=data, allow_redirects=False)
         except aiohttp.ConnectionTimeoutError as error:
             raise EngineTimeout(
@@ -243,7 +257,7 @@ class OpenAIEngine:
     async def _read(self, response: aiohttp.ClientResponse, patience: _Patience) -> bytes:
         """The next bytes of a body; none at its end."""
         try:
-            async with asyncio.timeout_at(patience.deadline):
+            async with patience.wait():
                 return await response.content.readany()
         except TimeoutError:
             raise patience.expired() from None
@@ -293,19 +307,32 @@ class _Patience:
         now = self._clock()
         self._until = now + timeouts.first_token
         self._end = now + timeouts.total
+        self._wait: asyncio.Timeout | None = None
+        self._abandoned = False
 
-    @property
-    def deadline(self) -> float:
-        """When the wait that begins now is over, on the loop's clock."""
-        return min(self._until, self._end)
+    def wait(self) -> asyncio.Timeout:
+        """A context in which to wait as long as the phase allows. It raises TimeoutError."""
+        self._wait = asyncio.timeout_at(min(self._until, self._end))
+        return self._wait
 
     def progress(self) -> None:
         """An event came, or the reader came back for more: the time between tokens begins."""
         self._phase, self._seconds = "between tokens", self._timeouts.between_tokens
         self._until = self._clock() + self._seconds
 
-    def expired(self) -> EngineTimeout:
-        """The error that names the phase."""
+    def abandon(self) -> None:
+        """End the wait that goes on, and all later ones, because the engine is closed."""
+        self._abandoned = True
+        self._end = 0.0
+        if self._wait is not None:
+            with suppress(RuntimeError):  # that wait is over
+                self._wait.reschedule(0.0)
+
+    def expired(self) -> EngineTimeout | EngineUnavailable | EngineInterrupted:
+        """The error that says why a wait ended."""
+        if self._abandoned:
+            kind = EngineUnavailable if self._phase == "first token" else EngineInterrupted
+            return kind(f"{self._name} was closed")
         if self._end < self._until:
             self._phase, self._seconds = "total", self._timeouts.total
         return EngineTimeout(f"{self._name} took more than {self._seconds:g} s ({self._phase})")
@@ -313,10 +340,12 @@ class _Patience:
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
     """Read what is left of a response that has said all, so that its connection can be used again."""
+    if response.content.is_eof():
+        return
     with suppress(TimeoutError, aiohttp.ClientError, OSError):
         async with asyncio.timeout(_DRAIN):
-            while not response.content.at_eof():
-                await response.content.readany()
+            while await response.content.readany():
+                pass
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:

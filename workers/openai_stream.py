@@ -78,8 +78,13 @@ class ChatStream:
         if len(self._line) > LINE_LIMIT:
             raise garbage(f"a line of more than {LINE_LIMIT} bytes", bytes(self._line[: QUOTE * 4]))
 
+    def end(self) -> None:
+        """There are no more bytes. Raises what :meth:`feed` raises, about a line that has no end."""
+        self._read_line(bytes(self._line))
+        self._line.clear()
+
     def take(self) -> Chunk | None:
-        """What was fed since the last time; None if that has neither text nor tokens."""
+        """What was fed since the last time; None if that has no text."""
         if not self._tokens and not self._text:
             return None
         return self._chunk(None, None)
