@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,7 +18,7 @@ from orchestrator.structured import task_group
 from orchestrator.work import Generation, ToolUse
 from storage.events import EventType
 from workers.calls import Call, Chunk, Completion, FinishReason, Logprob, Usage
-from workers.errors import WorkerError
+from workers.errors import EngineInterrupted, EngineProtocolError, EngineTimeout, ToolError, WorkerError
 
 if TYPE_CHECKING:
     from orchestrator.executor import Environment, Recorder
@@ -70,14 +70,20 @@ class Drivers:
 
     async def next_arrival(self) -> Arrival:
         """The next external event, as soon as there is one."""
-        return await self._inbox.get()
+        arrival = await self._inbox.get()
+        if arrival.type is EventType.NODE_SETTLED:
+            self._streamed.pop(arrival.path, None)
+        return arrival
 
     def limit(self, name: str) -> None:
         """End the run because the bound ``name`` has been reached."""
         self._inbox.put_nowait(Arrival(EventType.LIMIT_REACHED, "", {"limit": name}))
 
     def abort(self, path: str) -> int:
-        """Abort a call or tool if it is in flight; returns the completion tokens that it had streamed."""
+        """Abort a call or tool if it is in flight; returns the completion tokens that it had streamed.
+
+        A call that has ended, but whose end has not been told, loses its say; its tokens still count.
+        """
         if task := self._tasks.pop(path, None):
             task.cancel()
         return self._streamed.pop(path, 0)
@@ -96,7 +102,6 @@ class Drivers:
 
     def _settle(self, path: str, data: dict[str, Any], *, durable: bool = False) -> None:
         self._tasks.pop(path, None)
-        self._streamed.pop(path, None)
         self._inbox.put_nowait(Arrival(EventType.NODE_SETTLED, path, {"external": True, **data}, durable))
 
     async def _generate(self, node: Node[Any], work: Generation, priority: float) -> None:
@@ -104,31 +109,23 @@ class Drivers:
         received = _Received(node, work)
         try:
             call = self._call(work, priority, already=received.text)
-            async with asyncio.timeout(environment.call_seconds):
+            async with asyncio.timeout(environment.call_seconds) as clock:
                 assert environment.engine is not None
-                async for chunk in environment.engine.generate(call):
-                    received.take(chunk)
-                    self._count(node.path, chunk.tokens)
-                    if piece := received.piece():
-                        self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
-            data = received.settlement()
-        except WorkerError as error:
-            data = (
-                _failed(Failure(error.code, str(error), node.path, error.retryable)) | received.measurements()
-            )
-        except TimeoutError:
-            message = f"the call did not end within {environment.call_seconds:g} s"
-            data = (
-                _failed(Failure("engine_timeout", message, node.path, retryable=True))
-                | received.measurements()
-            )
-        except Exception as error:
-            log.exception("engine broke its contract", node=node.path)
-            failure = Failure("engine_error", f"the engine raised {type(error).__name__}: {error}", node.path)
-            data = _failed(failure) | received.measurements()
+                async with _closing(environment.engine.generate(call)) as chunks:
+                    async for chunk in chunks:
+                        received.take(chunk)
+                        self._count(node.path, chunk.tokens)
+                        if piece := received.piece():
+                            self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
+            outcome = received.outcome()
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, TimeoutError) and clock.expired():
+                error = EngineTimeout(f"the call did not end within {environment.call_seconds:g} s")
+            outcome = _failed(_failure_of(error, node.path, "the engine", EngineProtocolError))
+        data = outcome | received.measurements()
         self._settle(node.path, data)
         if (usage := data.get("usage")) is not None:
-            self._spend(usage["prompt_tokens"])
+            self.spend(usage["prompt_tokens"])
 
     def _call(self, work: Generation, priority: float, already: str) -> Call:
         prompt = work.prompt()
@@ -151,9 +148,10 @@ class Drivers:
         self._streamed[path] = self._streamed.get(path, 0) + tokens
         if self._on_progress is not None:
             self._on_progress(path, self._streamed[path])
-        self._spend(tokens)
+        self.spend(tokens)
 
-    def _spend(self, tokens: int) -> None:
+    def spend(self, tokens: int) -> None:
+        """Count tokens against the budget."""
         bound = self._environment.budget.tokens
         within = bound is None or self._tokens <= bound
         self._tokens += tokens
@@ -174,18 +172,14 @@ class Drivers:
                 await self._recorder.flush()
             value = await tool.invoke(plain(bind(work.arguments)))
             data: dict[str, Any] = {"outcome": "succeeded", "value": plain(value)}
-        except WorkerError as error:
-            data = _failed(Failure(error.code, str(error), node.path, error.retryable))
-        except Exception as error:
-            data = _failed(
-                Failure("tool_error", f"{work.name} raised {type(error).__name__}: {error}", node.path)
-            )
+        except (Exception, asyncio.CancelledError) as error:
+            data = _failed(_failure_of(error, node.path, f"the tool {work.name}", ToolError))
         data["timing"] = {"total": round(time.monotonic() - started, 6)}
         self._settle(node.path, data, durable=durable)
 
 
 class StreamInterrupted(WorkerError):
-    """A stream was cut off by a crash and cannot be continued."""
+    """A stream was cut off after the planner had read a part of it, and cannot be continued."""
 
     code = "stream_interrupted"
 
@@ -214,6 +208,8 @@ class _Received:
         self._first: float | None = None
 
     def take(self, chunk: Chunk) -> None:
+        if chunk.restarted:
+            self._restart()
         if self._first is None and chunk.tokens:
             self._first = time.monotonic() - self._started
         self._parts.append(chunk.text)
@@ -224,29 +220,33 @@ class _Received:
         self._usage = chunk.usage or self._usage
         self._worker = chunk.worker or self._worker
 
+    def _restart(self) -> None:
+        if self._handed > len(self.text):
+            raise StreamInterrupted("the call began again after the planner had read a part of its text")
+        self._parts = [self.text]
+        self._token_ids.clear()
+        self._logprobs.clear()
+
     def piece(self) -> str:
         """For a stream: the text up to the last break, if it has not been handed on."""
         if self._breaks is None:
             return ""
         text = "".join(self._parts)
         self._parts = [text]
-        end = len(text) if self._finish else 1 + max(text.rfind(mark) for mark in self._breaks)
+        end = len(text) if self._finish else 1 + max(map(text.rfind, self._breaks), default=-1)
         piece = text[self._handed : end]
         self._handed = max(end, self._handed)
         return piece
 
-    def settlement(self) -> dict[str, Any]:
+    def outcome(self) -> dict[str, Any]:
         if self._finish is None:
-            failure = Failure(
-                "engine_interrupted", "the completion ended without a finish reason", retryable=True
-            )
-            return _failed(failure) | self.measurements()
+            raise EngineInterrupted("the completion ended without a finish reason")
         value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
         if self._token_ids:
             value["token_ids"] = self._token_ids
         if self._logprobs:
-            value["logprobs"] = [asdict(logprob) for logprob in self._logprobs]
-        return {"outcome": "succeeded", "value": value, **self.measurements()}
+            value["logprobs"] = plain(self._logprobs)
+        return {"outcome": "succeeded", "value": value}
 
     def measurements(self) -> dict[str, Any]:
         usage = self._usage or Usage(completion_tokens=self._tokens)
@@ -262,8 +262,42 @@ class _Received:
         return measured | {"worker": self._worker} if self._worker else measured
 
 
+def _failure_of(error: BaseException, path: str, who: str, breach: type[WorkerError]) -> Failure:
+    """Why a call or tool failed, as a value; ``breach`` is what it is if the contract knows no such error.
+
+    A driver that was told to stop stops.
+    """
+    match error:
+        case WorkerError():
+            return Failure(error.code, str(error), path, error.retryable)
+        case asyncio.CancelledError():
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise error
+            return Failure(breach.code, f"{who} gave up by itself", path, retryable=True)
+        case _:
+            log.error("contract broken", node=path, by=who, exc_info=error)
+            return Failure(breach.code, f"{who} raised {type(error).__name__}: {error}", path)
+
+
+@asynccontextmanager
+async def _closing(chunks: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[Chunk]]:
+    """Close what an engine streams when it is left, which aborts the call."""
+    try:
+        yield chunks
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+
+
 def _failed(failure: Failure) -> dict[str, Any]:
     return {"outcome": "failed", "error": plain(failure)}
+
+
+def _logprob(data: Mapping[str, Any]) -> Logprob:
+    """JSON has no infinite numbers; the journal has their names."""
+    top = {token: float(logprob) for token, logprob in data["top"].items()}
+    return Logprob(data["token"], float(data["logprob"]), top)
 
 
 def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
@@ -277,7 +311,7 @@ def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
                     finish_reason=value["finish_reason"],
                     usage=Usage(**data.get("usage", {})),
                     token_ids=tuple(value.get("token_ids", ())),
-                    logprobs=tuple(Logprob(**logprob) for logprob in value.get("logprobs", ())),
+                    logprobs=tuple(map(_logprob, value.get("logprobs", ()))),
                     worker=data.get("worker", ""),
                 )
             )

@@ -8,6 +8,7 @@ planners saw, and a repeated run takes the same decisions.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -21,7 +22,7 @@ from orchestrator.drivers import Drivers, decode
 from orchestrator.errors import AnabranchError, Divergence, Failure, NodeFailed, PlannerError, Unknown
 from orchestrator.fork import Change, Known, Memo
 from orchestrator.graph import Graph
-from orchestrator.messages import bind, plain
+from orchestrator.messages import plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded, Waitable
 from orchestrator.record import Record
 from orchestrator.run import Run
@@ -102,15 +103,20 @@ class Result:
 class Scope:
     """Planner code that is being executed, and the nodes that it has made."""
 
-    def __init__(self, node: Node[Any], depth: int) -> None:
+    def __init__(self, node: Node[Any], depth: int, body: Callable[[Run], Coroutine[Any, Any, Any]]) -> None:
         self.node = node
         self.depth = depth
+        self.body = body
         self.coroutine: Coroutine[Any, Any, Any] | None = None
-        self.error: BaseException | None = None
         self.children: list[Node[Any]] = []
         self.frontier: dict[str, None] = {}
         self.before: dict[str, tuple[str, ...]] = {}
         self.closed = False
+
+    @property
+    def name(self) -> str:
+        """The path of its node, for people."""
+        return self.node.path or "root"
 
     def child_path(self) -> str:
         """The path of the next node in program order."""
@@ -181,7 +187,10 @@ class Executor:
             async with self._drivers.running(self._deadline(started.at)):
                 self._advance()
                 while root.outcome is None and self._limit is None:
-                    self._deliver(await self._next_event())
+                    if self._in_flight:
+                        self._deliver(await self._next_event())
+                    else:
+                        self._break_circle()
                     self._advance()
                 result = self._close(root)
         finally:
@@ -193,11 +202,8 @@ class Executor:
 
     def _open_root(self, body: Body) -> Node[Answer]:
         root: Node[Answer] = Node(self, "", NodeKind.SPAWN, "root")
-        scope = Scope(root, depth=0)
-        scope.coroutine = body(Run(self, scope))
         self._nodes[""] = root
-        self._scopes[""] = scope
-        self._runnable.append(scope)
+        self._enlist(Scope(root, 0, body))
         return root
 
     def _deadline(self, started_at: float) -> float | None:
@@ -220,9 +226,10 @@ class Executor:
         for node in list(self._held.values()):
             self._go_live(node)
         self._held.clear()
-        if self._known:
+        while self._known:
             path, data = self._known.pop()
-            return self._emit(EventType.NODE_SETTLED, path, data)
+            if self._nodes[path].outcome is None:
+                return self._emit(EventType.NODE_SETTLED, path, data)
         if self.environment.engine is None:
             raise self._end_of_record()
         while True:
@@ -283,12 +290,15 @@ class Executor:
         try:
             if self._record.pending:
                 return self._record.confirm(kind, path, data)
+            if self.environment.engine is None and self._memo is None:
+                raise Divergence(path, f"the record has ended, the run goes on with {kind}")
             if self._resuming:
                 self._resuming = False
                 self._append(EventType.RUN_RESUMED, "", {})
+                self._drivers.spend(self._usage.prompt_tokens + self._usage.completion_tokens)
             return self._append(kind, path, data)
         except (Divergence, StorageError) as error:
-            self._broken = error
+            self._broken = self._broken or error
             raise
 
     def _append(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
@@ -303,10 +313,12 @@ class Executor:
         if event.type is EventType.LIMIT_REACHED:
             self._limit = str(event.data["limit"])
             return
-        node = self._nodes.get(event.path)
-        if node is None or node.outcome is not None:
+        if event.path not in self._in_flight:
             raise Divergence(event.path, f"the record has {event.type} for a node that is not in flight")
-        if event.type is EventType.NODE_CHUNK and isinstance(node, Stream):
+        node = self._nodes[event.path]
+        if event.type is EventType.NODE_CHUNK:
+            if not isinstance(node, Stream):
+                raise Divergence(event.path, "the record has it as a stream, the run generates it whole")
             node.received += event.data["text"]
             self._wake(node.chunk)
             return
@@ -328,7 +340,11 @@ class Executor:
     def add(self, scope: Scope, node: Node[Any], work: Work) -> None:
         """Put a new node of ``scope`` into the graph, and start it if its inputs are there."""
         if scope.closed:
-            raise PlannerError(f"scope {scope.node.path or 'root'} has ended; it can add no {node.kind}")
+            raise PlannerError(f"scope {scope.name} has ended; it can add no {node.kind}")
+        if scope is not self._current:
+            raise PlannerError(
+                f"the run of scope {scope.name} was used outside of its code; what is spawned gets its own"
+            )
         inputs = {source.path: source for source in work.inputs()}
         for source in inputs.values():
             if self._nodes.get(source.path) is not source:
@@ -366,20 +382,23 @@ class Executor:
             return
         work = self._works[node.path] = self._changed(node.path)
         kind, data = (EventType.NODE_STARTED, {}) if added is None else (EventType.NODE_ADDED, added)
-        if isinstance(work, Generation):
-            data["request"] = work.request(work.prompt())
-            self._calls += 1
-        elif isinstance(work, ToolUse):
-            data["request"] = work.request(plain(bind(work.arguments)))
-        if request := data.get("request"):
-            self._keys[node.path] = request["key"]
+        impossible: Failed | None = None
+        if isinstance(work, Generation | ToolUse):
+            try:
+                data["request"] = work.request()
+                self._keys[node.path] = data["request"]["key"]
+            except Exception as error:
+                impossible = Failed(_failure_of(error, node.path))
+        begun_before = self._record.pending
         self._emit(kind, node.path, data)
-        if isinstance(work, Merging):
+        if impossible is not None:
+            self._settle_caused(node, impossible)
+        elif isinstance(work, Merging):
             self._settle_caused(node, _merged(work, node.path))
         elif isinstance(work, Child):
             self._open_scope(node, work)
         else:
-            self._begin(node)
+            self._begin(node, work, begun_before)
 
     def _changed(self, path: str) -> Work:
         """The work of a node, as the fork has it."""
@@ -391,15 +410,21 @@ class Executor:
             return change.generation(work)
         return change.tool_use(work) if isinstance(work, ToolUse) else work
 
-    def _begin(self, node: Node[Any]) -> None:
-        """Send a call or tool on its way, within the budget."""
+    def _begin(self, node: Node[Any], work: Generation | ToolUse, begun_before: bool) -> None:
+        """Send a call or tool on its way, within the budget.
+
+        What an earlier process began is held until it is known that the record does not have its result.
+        """
         self._in_flight.add(node.path)
-        budget = self.environment.budget
-        if budget.calls is not None and self._calls > budget.calls:
-            self._limit = "calls"
+        budget, calls = self.environment.budget, self._calls + isinstance(work, Generation)
+        if budget.calls is not None and calls > budget.calls:
+            self._limit = self._limit or "calls"
         elif budget.width is not None and len(self._in_flight) > budget.width:
-            self._limit = "width"
-        elif self._record.pending:
+            self._limit = self._limit or "width"
+        if self._limit is not None:
+            return
+        self._calls = calls
+        if begun_before:
             self._held[node.path] = node
         else:
             self._go_live(node)
@@ -425,8 +450,12 @@ class Executor:
             raise self._broken
 
     def cancel(self, node: Node[Any], reason: str) -> None:
-        """Cancel ``node``, what needs it, and what only it needed."""
-        self._settle_caused(node, Cancelled(reason))
+        """Cancel ``node``, what needs it, and what only it needed.
+
+        Code that is being dropped has no say any more, and what it left open is cancelled anyway.
+        """
+        if self._current is not None:
+            self._settle_caused(node, Cancelled(reason))
 
     def _settle_caused(self, node: Node[Any], outcome: Outcome[Any]) -> None:
         """Settle a node, and all that follows from it, because of what the run itself did."""
@@ -478,7 +507,7 @@ class Executor:
             source
             for source in sources
             if source.outcome is None
-            and not source.waiters
+            and all(scope.closed for scope in source.waiters)
             and not source.arrivals
             and all(self._nodes[path].outcome is not None for path in self._graph.dependents(source.path))
         ]
@@ -486,47 +515,71 @@ class Executor:
     # -- scopes -----------------------------------------------------------------------------------
 
     def _open_scope(self, node: Node[Any], work: Child) -> None:
-        scope = Scope(node, self._scopes[node.path.rpartition(".")[0]].depth + 1)
-        if self.environment.budget.depth is not None and scope.depth > self.environment.budget.depth:
-            self._limit = "depth"
-            return
-        scope.coroutine = work.open(Run(self, scope))
-        self._scopes[node.path] = scope
+        parent = self._scopes[node.path.rpartition(".")[0]]
+        depth = self.environment.budget.depth
+        if depth is not None and parent.depth >= depth:
+            self._limit = self._limit or "depth"
+        else:
+            self._enlist(Scope(node, parent.depth + 1, work.body))
+
+    def _enlist(self, scope: Scope) -> None:
+        self._scopes[scope.node.path] = scope
         self._runnable.append(scope)
 
     def _step(self, scope: Scope) -> None:
         """Send planner code on until it waits for something or ends."""
         if scope.closed:
             return
-        assert scope.coroutine is not None
-        self._current = scope
-        error, scope.error = scope.error, None
         try:
-            waited = scope.coroutine.send(None) if error is None else scope.coroutine.throw(error)
+            waited = self._send(scope)
         except StopIteration as end:
             self._end_scope(scope, _returned(scope, end.value))
         except (Divergence, StorageError):
             raise
-        except Exception as failure:
+        except (Exception, asyncio.CancelledError) as failure:  # nobody but its own code cancels a planner
             self._end_scope(scope, Failed(_failure_of(failure, scope.node.path)))
         else:
             self._suspend(scope, waited)
+
+    def _send(self, scope: Scope) -> object:
+        """Run planner code until it waits for something, and return that.
+
+        Meanwhile asyncio knows of no current task: its time-outs and task groups would cancel the
+        executor's, so they refuse to work.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        asyncio.tasks._leave_task(loop, task)
+        self._current = scope
+        try:
+            if scope.coroutine is None:
+                scope.coroutine = _opened(scope.body, Run(self, scope))
+            return scope.coroutine.send(None)
         finally:
             self._current = None
+            asyncio.tasks._enter_task(loop, task)
 
     def _suspend(self, scope: Scope, waited: object) -> None:
         """Let a scope wait for what its code awaited."""
         if scope.closed:  # it cancelled itself, through an ancestor
-            assert scope.coroutine is not None
-            scope.coroutine.close()
-        elif isinstance(waited, Waitable):
+            self._shut(scope)
+        elif isinstance(waited, Waitable) and waited.executor is self:
             waited.waiters.append(scope)
         else:
-            scope.error = PlannerError(
-                f"planner code awaited {type(waited).__name__}, which is not of its run; "
-                "use a tool for I/O, run.spawn for concurrency and the run's own verbs for the rest"
+            awaited = "another run" if isinstance(waited, Waitable) else _type(waited)
+            self._fail_scope(
+                scope,
+                f"planner code awaited something of {awaited}, not of its own run; "
+                "use a tool for I/O, run.spawn for concurrency and the run's own verbs for the rest",
             )
-            self._runnable.append(scope)
+
+    def _break_circle(self) -> None:
+        """Fail the newest scope, when all wait and nothing is under way that could send one on."""
+        scope = next(scope for scope in reversed(self._scopes.values()) if not scope.closed)
+        self._fail_scope(scope, f"scope {scope.name} waits, directly or through others, for itself")
+
+    def _fail_scope(self, scope: Scope, message: str) -> None:
+        self._end_scope(scope, Failed(Failure(PlannerError.code, message, scope.node.path)))
 
     def _end_scope(self, scope: Scope, outcome: Outcome[Any]) -> None:
         """End a scope; what it left open is cancelled first."""
@@ -542,8 +595,14 @@ class Executor:
     def _shut(self, scope: Scope) -> list[Node[Any]]:
         """Take no more nodes from a scope, drop its code, and return the nodes that it left open."""
         scope.closed = True
-        if scope.coroutine is not None and scope is not self._current:
-            scope.coroutine.close()
+        current, self._current = self._current, None
+        try:
+            if scope.coroutine is not None and scope is not current:
+                scope.coroutine.close()
+        except Exception as error:
+            log.warning("planner code resisted its end", node=scope.name, error=repr(error))
+        finally:
+            self._current = current
         return [child for child in scope.children if child.outcome is None]
 
     def _wake(self, waitable: Waitable) -> None:
@@ -564,6 +623,8 @@ class Executor:
 
     def decide(self, scope: Scope, by: str, verdict: str, saw: Mapping[str, Any]) -> None:
         """Write down a decision."""
+        if scope.closed:
+            raise PlannerError(f"scope {scope.name} has ended; it can decide nothing")
         self._emit(EventType.DECISION, scope.node.path, {"by": by, "verdict": verdict, "saw": plain(saw)})
 
     def propose(self, scope: Scope, answer: Callable[[], Answer]) -> None:
@@ -583,6 +644,13 @@ def _inherited(source: Node[Any]) -> Outcome[Any]:
     return Cancelled(f"its input {source.path} was cancelled")
 
 
+def _opened(body: Callable[[Run], Coroutine[Any, Any, Any]], run: Run) -> Coroutine[Any, Any, Any]:
+    coroutine = body(run)
+    if not isinstance(coroutine, Coroutine):
+        raise PlannerError(f"planner code must be an async function; this one returned {_type(coroutine)}")
+    return coroutine
+
+
 def _merged(work: Merging, path: str) -> Outcome[Any]:
     try:
         return Succeeded(work.apply())
@@ -593,11 +661,15 @@ def _merged(work: Merging, path: str) -> Outcome[Any]:
 def _returned(scope: Scope, value: object) -> Outcome[Any]:
     if scope.node.path or isinstance(value, Answer):
         return Succeeded(value)
-    message = f"the planner returned {type(value).__name__}; it must return an Answer"
+    message = f"the planner returned {_type(value)}; it must return an Answer"
     return Failed(Failure(PlannerError.code, message))
 
 
-def _failure_of(error: Exception, path: str) -> Failure:
+def _type(value: object) -> str:
+    return type(value).__name__
+
+
+def _failure_of(error: BaseException, path: str) -> Failure:
     match error:
         case NodeFailed():
             return error.failure

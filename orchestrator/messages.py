@@ -6,11 +6,12 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
+from orchestrator.errors import PlannerError
 from orchestrator.nodes import Node
 from workers.calls import Completion, Prompt, Role, Segment
 
@@ -44,12 +45,22 @@ def assistant(*parts: Part) -> Message:
 
 
 def messages_of(draft: Draft) -> tuple[Message, ...]:
-    """The messages of a prompt; a plain string is one user message."""
+    """The messages of a prompt; a plain string is one user message.
+
+    Raises:
+        PlannerError: it is made of something else than messages of texts and nodes.
+    """
     if isinstance(draft, str):
         return (user(draft),)
     if isinstance(draft, Prompt):
         return tuple(Message(segment.role, (segment.text,)) for segment in draft.segments)
-    return tuple(draft)
+    messages = tuple(draft)
+    for message in messages:
+        odd = [part for part in getattr(message, "parts", [message]) if not isinstance(part, str | Node)]
+        if odd or not isinstance(message, Message):
+            wrong = type(odd[0] if odd else message).__name__
+            raise PlannerError(f"a prompt is a text, or messages of texts and nodes; it cannot hold {wrong}")
+    return messages
 
 
 def render(messages: Sequence[Message]) -> Prompt:
@@ -109,13 +120,17 @@ def plain(value: object) -> Any:
     if isinstance(value, Completion):
         return value.text
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return plain(value.model_dump(mode="json", fallback=_type_name))
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    return _type_name(value)
+
+
+def _type_name(value: object) -> str:
     return f"<{type(value).__name__}>"
 
 

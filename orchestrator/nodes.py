@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from orchestrator.errors import Failure, NodeCancelled, NodeFailed
+from orchestrator.errors import Failure, NodeCancelled, NodeFailed, PlannerError
 from workers.calls import Completion, Usage
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ Outcome = Succeeded[T] | Failed | Cancelled
 class Waitable:
     """Something that a scope can wait for; awaiting it suspends the scope until :meth:`ready`."""
 
-    def __init__(self) -> None:
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
         self.waiters: list[Scope] = []
 
     def ready(self) -> bool:
@@ -85,14 +86,13 @@ class Node(Waitable, Generic[T]):
     """
 
     def __init__(self, executor: Executor, path: str, kind: NodeKind, label: str) -> None:
-        super().__init__()
+        super().__init__(executor)
         self.path = path
         self.kind = kind
         self.label = label
         self.outcome: Outcome[T] | None = None
         self.usage = Usage()
         self.arrivals: list[Arrivals[T]] = []
-        self._executor = executor
 
     def __repr__(self) -> str:
         state = "open" if self.outcome is None else type(self.outcome).__name__.lower()
@@ -104,13 +104,13 @@ class Node(Waitable, Generic[T]):
 
     def __await__(self) -> Generator[Waitable, None, T]:
         yield from self.suspend()
-        self._executor.observed(self)
+        self.executor.observed(self)
         return self.value
 
     async def settled(self) -> Outcome[T]:
         """What became of the node, once it has settled; does not raise."""
         await _Suspension(self)
-        self._executor.observed(self)
+        self.executor.observed(self)
         assert self.outcome is not None
         return self.outcome
 
@@ -135,7 +135,7 @@ class Node(Waitable, Generic[T]):
 
     def cancel(self, reason: str = "not needed") -> None:
         """Abort the node, what needs it, and what only it needs. A node that has settled stays as it is."""
-        self._executor.cancel(self, reason)
+        self.executor.cancel(self, reason)
 
 
 class Stream(Node[Completion]):
@@ -156,7 +156,7 @@ class Stream(Node[Completion]):
             text = self.received[self._read :]
             self._read = len(self.received)
             return text
-        self._executor.observed(self)
+        self.executor.observed(self)
         if not isinstance(self.outcome, Succeeded):
             _ = self.value  # raises what became of the node
         raise StopAsyncIteration
@@ -168,7 +168,7 @@ class Stream(Node[Completion]):
 
 class _ChunkArrival(Waitable):
     def __init__(self, stream: Stream) -> None:
-        super().__init__()
+        super().__init__(stream.executor)
         self._stream = stream
 
     def ready(self) -> bool:
@@ -183,20 +183,25 @@ class Arrivals(Waitable, Generic[T]):
     """
 
     def __init__(self, executor: Executor, nodes: Iterable[Node[T]] = ()) -> None:
-        super().__init__()
-        self._executor = executor
+        super().__init__(executor)
         self._open = 0
         self._settled: deque[Node[T]] = deque()
         for node in nodes:
             self.add(node)
 
     def add(self, node: Node[T]) -> None:
-        """Wait for ``node`` as well."""
-        if node.outcome is not None:
-            self._settled.append(node)
-        else:
-            self._open += 1
+        """Wait for ``node`` as well.
+
+        Raises:
+            PlannerError: it belongs to another run.
+        """
+        if node.executor is not self.executor:
+            raise PlannerError(f"node {node.path} belongs to another run; its arrival cannot be waited for")
+        self._open += 1
+        if node.outcome is None:
             node.arrivals.append(self)
+        else:
+            self.arrived(node)
 
     def arrived(self, node: Node[T]) -> None:
         """Called by the executor when ``node`` settles."""
@@ -216,7 +221,7 @@ class Arrivals(Waitable, Generic[T]):
         if not self._settled:
             raise StopAsyncIteration
         node = self._settled.popleft()
-        self._executor.observed(node)
+        self.executor.observed(node)
         return node
 
 

@@ -106,6 +106,7 @@ class Run:
     def spawn(
         self,
         function: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Node[T]:
@@ -120,6 +121,7 @@ class Run:
         kind: NodeKind,
         label: str,
         function: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Node[T]:
@@ -163,7 +165,7 @@ class Run:
 
         return self.merge(concatenate, list(parts))
 
-    def note(self, text: str, **details: Any) -> None:
+    def note(self, text: str, /, **details: Any) -> None:
         """Leave a remark in the trace; ``details`` are JSON."""
         node: Node[Any] = self._node(Node, NodeKind.NOTE, text)
         self._add(node, Merging(lambda: details, ()))

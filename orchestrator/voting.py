@@ -11,7 +11,7 @@ from orchestrator.consensus.equivalence import Clusters, Pair
 from orchestrator.consensus.extraction import Claim, extract_claim
 from orchestrator.consensus.merging import majority
 from orchestrator.consensus.stopping import Branch, Cancel, Continue, Decision, Expand, Stop, StopRule, View
-from orchestrator.errors import NodeFailed
+from orchestrator.errors import NodeFailed, PlannerError
 from orchestrator.messages import Draft
 from orchestrator.nodes import Arrivals, Cancelled, Failed, Node, Succeeded
 from orchestrator.symbolic import MATH_EQUAL
@@ -37,6 +37,7 @@ async def hold_vote(run: Run, ballot: Ballot) -> Answer:
 
     Raises:
         NodeFailed: no branch gave a completion.
+        PlannerError: the rule ended the vote before a branch gave or failed to give one.
     """
     vote = _Vote(run, ballot)
     vote.start(ballot.rule.initial)
@@ -165,11 +166,12 @@ class _Vote:
     def _without_claim(self) -> str:
         """Any completion at all, where no branch came to a short answer."""
         texts = [node.value.text for node in self._branches if isinstance(node.outcome, Succeeded)]
-        if not texts:
-            failed = next(node for node in self._branches if isinstance(node.outcome, Failed))
-            assert isinstance(failed.outcome, Failed)
-            raise NodeFailed(failed.path, failed.outcome.failure)
-        return max(texts, key=len)
+        if texts:
+            return max(texts, key=len)
+        for node in self._branches:
+            if isinstance(node.outcome, Failed):
+                raise NodeFailed(node.path, node.outcome.failure)
+        raise PlannerError("the vote ended before any of its branches")
 
 
 def labels(choices: Sequence[str]) -> tuple[str, ...]:

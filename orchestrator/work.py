@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.messages import Message, bind, digest, nodes_in, render
+from orchestrator.errors import PlannerError
+from orchestrator.messages import Message, bind, digest, nodes_in, plain, render
 from orchestrator.nodes import Node
 from workers.calls import Prompt, Sampling
 
@@ -32,7 +33,7 @@ class Generation:
         """The nodes whose text the prompt contains."""
         return nodes_in(self.messages)
 
-    def request(self, prompt: Prompt) -> dict[str, Any]:
+    def request(self) -> dict[str, Any]:
         """What is asked, for the journal, with its content key, to which the seed does not belong."""
         sampling = {
             field.name: value
@@ -40,7 +41,7 @@ class Generation:
             if (value := getattr(self.sampling, field.name)) != getattr(_DEFAULT_SAMPLING, field.name)
         }
         asked: dict[str, Any] = {
-            "prompt": [[segment.role, segment.text] for segment in prompt.segments],
+            "prompt": [[segment.role, segment.text] for segment in self.prompt().segments],
             "sampling": {name: value for name, value in sampling.items() if name != "seed"},
         }
         if self.schema is not None:
@@ -68,9 +69,9 @@ class ToolUse:
         """The nodes whose values the arguments contain."""
         return nodes_in(self.arguments)
 
-    def request(self, arguments: object) -> dict[str, Any]:
+    def request(self) -> dict[str, Any]:
         """What is asked, for the journal, with its content key."""
-        asked = {"tool": self.name, "arguments": arguments}
+        asked = {"tool": self.name, "arguments": plain(bind(self.arguments))}
         return {"key": digest(asked), **asked}
 
 
@@ -86,8 +87,12 @@ class Merging:
         return nodes_in(self.arguments)
 
     def apply(self) -> Any:
-        """The merged value; raises whatever the function raises."""
-        return self.function(*bind(self.arguments))
+        """The merged value; raises whatever the function raises, and PlannerError if it is async."""
+        value = self.function(*bind(self.arguments))
+        if isinstance(value, Coroutine):
+            value.close()
+            raise PlannerError("a merge applies a plain function; run an async one with run.spawn")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class Child:
         """The nodes whose values the function is called with."""
         return nodes_in((self.arguments, self.keywords))
 
-    def open(self, run: Run) -> Coroutine[Any, Any, Any]:
+    def body(self, run: Run) -> Coroutine[Any, Any, Any]:
         """The coroutine of the child, not yet started."""
         return self.function(run, *bind(self.arguments), **bind(self.keywords))
 
