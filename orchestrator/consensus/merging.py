@@ -1,7 +1,8 @@
-"""One answer out of many."""
+"""One answer out of many. Every merge says which it was and what it saw."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from orchestrator.consensus.stopping.view import Tally, View
 class Merged:
     """The answer of a vote and what it rests on.
 
-    ``confidence`` is the winner's share of the answers that were given, between 0 and 1; it is a share,
-    not a probability of being right. ``counts`` are the votes by cluster; ``method`` names the merge.
+    ``confidence`` is the winner's share of the weight of the answers that were given, between 0 and 1; it
+    is a share, not a probability of being right. ``counts`` is that weight by cluster; ``method`` names
+    the merge.
     """
 
     method: str
@@ -30,12 +32,69 @@ def majority(view: View, texts: Sequence[str], *, winner: int | None = None) -> 
     ``texts`` are the representatives' texts by cluster index. ``winner`` is what a stop rule decided, where
     it decided otherwise.
     """
-    return elect(view.tally(), texts, method="majority", winner=winner)
+    return _elect("majority", view.tally(), texts, winner)
 
 
-def elect(tally: Tally, texts: Sequence[str], *, method: str, winner: int | None = None) -> Merged:
-    """The outcome of a tally."""
+def weighted(view: View, texts: Sequence[str], weights: Mapping[int, float], *, method: str) -> Merged:
+    """A vote in which each branch has a weight: its confidence, inverse entropy, or certainty.
+
+    ``weights`` is by branch index; one that is missing, negative or no number counts as 0. Where no weight
+    is left it is the majority, and says so. ``method`` names the weights in the trace.
+    """
+    given = [_weight(weights.get(branch.index)) for branch in view.finished]
+    if not any(
+        weight for weight, branch in zip(given, view.finished, strict=True) if branch.cluster is not None
+    ):
+        return majority(view, texts)
+    return _elect(f"weighted by {method}", Tally.of(view.finished, given), texts, None)
+
+
+def verified(view: View, texts: Sequence[str]) -> Merged:
+    """The first answer that a verifier accepted; if none, the majority of those it did not refuse."""
+    accepted = [branch for branch in view.finished if branch.verified and branch.cluster is not None]
+    left = [branch for branch in view.finished if branch.verified is not False]
+    winner = accepted[0].cluster if accepted else None
+    return _elect("verifier" if accepted else "majority of unrefused", Tally.of(left), texts, winner)
+
+
+def medoid(similarity: Sequence[Sequence[float]]) -> int:
+    """The index of the answer most similar to all others; the first of equals.
+
+    Raises:
+        ValueError: the matrix is empty or not square.
+    """
+    n = len(similarity)
+    if n == 0 or any(len(row) != n for row in similarity):
+        raise ValueError("a medoid needs a square matrix of similarities with at least one row")
+    totals = [math.fsum(similarity[i][j] + similarity[j][i] for j in range(n) if j != i) for i in range(n)]
+    return totals.index(max(totals))
+
+
+def numbered(answers: Sequence[str], counts: Sequence[int]) -> str:
+    """The distinct answers as a numbered list for a synthesis prompt, the most frequent first.
+
+    ``answers`` are the representatives of the clusters, so each meaning appears once, with its count.
+    """
+    ranked = sorted(zip(counts, answers, strict=True), key=lambda pair: -pair[0])
+    lines = [
+        f"{at}. ({count} of {sum(counts)}) {answer.strip()}"
+        for at, (count, answer) in enumerate(ranked, 1)
+        if count and answer.strip()
+    ]
+    return "\n".join(lines)
+
+
+def concatenated(parts: Sequence[str], *, separator: str = "\n\n") -> str:
+    """The parts in the given order, whatever order they arrived in; empty ones leave no gap."""
+    return separator.join(stripped for part in parts if (stripped := part.strip()))
+
+
+def _elect(method: str, tally: Tally, texts: Sequence[str], winner: int | None) -> Merged:
     chosen = tally.winner if winner is None else winner
     share = tally.weights.get(chosen, 0.0) / tally.total if chosen is not None and tally.total else 0.0
     text = None if chosen is None else texts[chosen]
     return Merged(method, chosen, text, share, dict(tally.weights), tally.abstained)
+
+
+def _weight(given: float | None) -> float:
+    return given if given is not None and math.isfinite(given) and given > 0 else 0.0

@@ -1,0 +1,250 @@
+"""From a score to a probability of being right, with the evidence for it."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Self
+
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """A group of neighbouring scores: mean predicted probability, share that was right, size."""
+
+    predicted: float
+    observed: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Accepting what is at least as sure as ``score``: how many, and how many of those are wrong.
+
+    ``coverage`` and ``risk`` are shares; ``upper`` is the upper end of the risk's 95 % interval (Wilson).
+    """
+
+    score: float
+    coverage: float
+    risk: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A fitted calibration.
+
+    ``signal`` names what was measured; ``rising`` says whether a larger score is surer. ``knots`` are scores
+    in rising order, each with the probability of being right from there on (isotonic regression, so it
+    never falls with sureness). ``auroc`` is None where all examples were right or all wrong.
+    """
+
+    signal: str
+    rising: bool
+    knots: tuple[tuple[float, float], ...]
+    examples: int
+    accuracy: float
+    auroc: float | None
+    auroc_interval: tuple[float, float] | None
+    brier: float
+    calibration_error: float
+    reliability: tuple[Bin, ...]
+    risks: tuple[Risk, ...]
+
+    def probability(self, score: float | None) -> float | None:
+        """The calibrated probability of being right; None where the score is undefined."""
+        if score is None or math.isnan(score):
+            return None
+        sure = score if self.rising else -score
+        at = bisect_right([knot for knot, _ in self.knots], sure)
+        return self.knots[max(0, at - 1)][1]
+
+    def threshold(self, risk: float) -> float | None:
+        """The least sure score to accept where the risk, by its upper bound, must stay below ``risk``."""
+        accepted = [each for each in self.risks if each.upper <= risk]
+        return max(accepted, key=lambda each: each.coverage).score if accepted else None
+
+    def to_json(self) -> str:
+        """As a JSON object."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            data = json.loads(text)
+            interval = data["auroc_interval"]
+            return cls(
+                **{
+                    **data,
+                    "knots": tuple((float(score), float(p)) for score, p in data["knots"]),
+                    "auroc_interval": None if interval is None else (float(interval[0]), float(interval[1])),
+                    "reliability": tuple(Bin(**each) for each in data["reliability"]),
+                    "risks": tuple(Risk(**each) for each in data["risks"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a calibration: {error}") from error
+
+
+def calibrate(
+    scores: Sequence[float | None],
+    right: Sequence[bool],
+    *,
+    signal: str,
+    rising: bool,
+    seed: int = 0,
+    bins: int = 10,
+) -> Calibration:
+    """Fit a calibration to labelled examples.
+
+    Examples with an undefined score are left out. The reliability curve and the errors come from ten-fold
+    cross-fitting: every example is predicted by a fit that has not seen it.
+
+    Raises:
+        ValueError: fewer than 10 defined scores, or lists of different lengths.
+    """
+    if len(scores) != len(right):
+        raise ValueError(f"{len(scores)} scores for {len(right)} labels")
+    pairs = [
+        (score if rising else -score, bool(label))
+        for score, label in zip(scores, right, strict=True)
+        if score is not None and not math.isnan(score)
+    ]
+    if len(pairs) < 10:
+        raise ValueError(f"calibration needs at least 10 examples with a defined score, got {len(pairs)}")
+    sure = [score for score, _ in pairs]
+    labels = [label for _, label in pairs]
+    predicted = _cross_fitted(pairs, seed)
+    curve = reliability(predicted, labels, bins=bins)
+    return Calibration(
+        signal=signal,
+        rising=rising,
+        knots=isotonic(sure, labels),
+        examples=len(pairs),
+        accuracy=fmean(labels),
+        auroc=auroc(sure, labels),
+        auroc_interval=auroc_interval(sure, labels, seed=seed),
+        brier=fmean((p - label) ** 2 for p, label in zip(predicted, labels, strict=True)),
+        calibration_error=sum(each.count * abs(each.predicted - each.observed) for each in curve)
+        / len(pairs),
+        reliability=curve,
+        risks=tuple(_risks(pairs, rising)),
+    )
+
+
+def isotonic(sure: Sequence[float], labels: Sequence[bool]) -> tuple[tuple[float, float], ...]:
+    """The non-falling step function nearest to the labels (pool adjacent violators), as (score, share).
+
+    Shares are drawn towards a half by one example each way, so that no finite evidence gives certainty.
+    """
+    blocks: list[tuple[float, float, int]] = []  # first score, right, all
+    for score, label in sorted(zip(sure, labels, strict=True)):
+        if blocks and blocks[-1][0] == score:
+            first, hits, count = blocks.pop()
+            blocks.append((first, hits + label, count + 1))
+        else:
+            blocks.append((score, float(label), 1))
+    pooled: list[tuple[float, float, int]] = []
+    for block in blocks:
+        pooled.append(block)
+        while len(pooled) > 1 and _share(pooled[-2]) >= _share(pooled[-1]):
+            _, hits, count = pooled.pop()
+            first, more, others = pooled.pop()
+            pooled.append((first, hits + more, count + others))
+    return tuple((first, _share((first, hits, count))) for first, hits, count in pooled)
+
+
+def _share(block: tuple[float, float, int]) -> float:
+    return (block[1] + 1) / (block[2] + 2)
+
+
+def auroc(sure: Sequence[float], labels: Sequence[bool]) -> float | None:
+    """The probability that a right answer is surer than a wrong one, ties counting half (Mann-Whitney)."""
+    positives = sum(labels)
+    negatives = len(labels) - positives
+    if not positives or not negatives:
+        return None
+    ranked = sorted(zip(sure, labels, strict=True))
+    rank_sum, at = 0.0, 0
+    while at < len(ranked):
+        end = at
+        while end < len(ranked) and ranked[end][0] == ranked[at][0]:
+            end += 1
+        rank_sum += (at + end + 1) / 2 * sum(label for _, label in ranked[at:end])
+        at = end
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def auroc_interval(
+    sure: Sequence[float], labels: Sequence[bool], *, seed: int = 0, draws: int = 1000
+) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of the AUROC over examples."""
+    rng = random.Random(seed)
+    values = []
+    for _ in range(draws):
+        drawn = rng.choices(range(len(labels)), k=len(labels))
+        value = auroc([sure[at] for at in drawn], [labels[at] for at in drawn])
+        if value is not None:
+            values.append(value)
+    values.sort()
+    return (values[int(0.025 * len(values))], values[int(0.975 * len(values))]) if values else None
+
+
+def reliability(predicted: Sequence[float], labels: Sequence[bool], *, bins: int = 10) -> tuple[Bin, ...]:
+    """Predicted against observed, in ``bins`` groups of equal size; equal predictions share a group."""
+    ranked = sorted(zip(predicted, labels, strict=True))
+    groups: list[list[tuple[float, bool]]] = []
+    size = len(ranked) / bins
+    for pair in ranked:
+        if groups and (groups[-1][-1][0] == pair[0] or len(groups[-1]) < size):
+            groups[-1].append(pair)
+        else:
+            groups.append([pair])
+    return tuple(
+        Bin(fmean(p for p, _ in group), fmean(label for _, label in group), len(group)) for group in groups
+    )
+
+
+def _cross_fitted(pairs: Sequence[tuple[float, bool]], seed: int, folds: int = 10) -> list[float]:
+    dealt = random.Random(seed).sample(range(len(pairs)), len(pairs))
+    predicted = [0.0] * len(pairs)
+    for fold in range(folds):
+        left = set(dealt[fold::folds])
+        seen = [pair for at, pair in enumerate(pairs) if at not in left]
+        knots = isotonic([score for score, _ in seen], [label for _, label in seen])
+        scores = [score for score, _ in knots]
+        for at in left:
+            predicted[at] = knots[max(0, bisect_right(scores, pairs[at][0]) - 1)][1]
+    return predicted
+
+
+def _risks(pairs: Sequence[tuple[float, bool]], rising: bool) -> list[Risk]:
+    """One line for each distinct score, from the surest."""
+    ranked = sorted(pairs, reverse=True)
+    lines: list[Risk] = []
+    wrong = 0
+    for count, (score, label) in enumerate(ranked, 1):
+        wrong += not label
+        if count == len(ranked) or ranked[count][0] != score:
+            upper = wilson_upper(wrong, count)
+            lines.append(Risk(score if rising else -score, count / len(ranked), wrong / count, upper))
+    return lines
+
+
+def wilson_upper(events: int, trials: int) -> float:
+    """The upper end of the 95 % Wilson interval of a share."""
+    share, z2 = events / trials, Z95 * Z95
+    middle = share + z2 / (2 * trials)
+    spread = Z95 * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
+    return min(1.0, (middle + spread) / (1 + z2 / trials))

@@ -1,0 +1,94 @@
+"""How sure a branch is of its own tokens (DeepConf, arXiv 2508.15260, section 3.1)."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Literal
+
+TOP = 20
+WINDOW = 2048
+Score = Literal["lowest", "bottom", "tail", "mean"]
+
+
+def token_confidence(top: Sequence[float], *, k: int = TOP) -> float | None:
+    """Minus the mean of the ``k`` largest log-probabilities at one position: larger is peakier, so surer.
+
+    None where there are none or one is no number; a server that adds the sampled token as one more
+    entry is cut to ``k``.
+    """
+    largest = sorted(top, reverse=True)[:k]
+    if not largest or not all(math.isfinite(each) and each <= 0 for each in largest):
+        return None
+    return -math.fsum(largest) / len(largest)
+
+
+def token_entropy(top: Sequence[float]) -> float | None:
+    """The entropy in nats of the alternatives at one position, scaled to sum to 1; None as above."""
+    if not top or not all(math.isfinite(each) and each <= 0 for each in top):
+        return None
+    total = math.fsum(map(math.exp, top))
+    return -math.fsum(math.exp(each) / total * (each - math.log(total)) for each in top)
+
+
+def inverse_entropy(tops: Sequence[Sequence[float]]) -> float:
+    """The weight of a branch by inverse mean token entropy (arXiv 2511.02309); 0 where it is unknown."""
+    entropies = [token_entropy(top) for top in tops]
+    known = [each for each in entropies if each is not None]
+    if not known or len(known) < len(entropies):
+        return 0.0
+    return 1 / max(fmean(known), 1e-6)
+
+
+def branch_confidence(
+    tokens: Sequence[float], score: Score = "lowest", *, window: int = WINDOW
+) -> float | None:
+    """The score of a whole branch out of its token confidences.
+
+    ``lowest``: the least sure window; ``bottom``: the mean of the least sure tenth of the windows;
+    ``tail``: the last window; ``mean``: all tokens. A branch shorter than a window is one window. None for
+    an empty branch or a confidence that is no number.
+    """
+    if not tokens or not all(math.isfinite(each) for each in tokens):
+        return None
+    if score == "mean":
+        return fmean(tokens)
+    if score == "tail":
+        return fmean(tokens[-window:])
+    groups = sorted(_groups(tokens, window))
+    return groups[0] if score == "lowest" else fmean(groups[: max(1, len(groups) // 10)])
+
+
+def _groups(tokens: Sequence[float], window: int) -> list[float]:
+    if len(tokens) <= window:
+        return [fmean(tokens)]
+    total = math.fsum(tokens[:window])
+    groups = [total / window]
+    for new, old in zip(tokens[window:], tokens, strict=False):
+        total += new - old
+        groups.append(total / window)
+    return groups
+
+
+class LowestGroup:
+    """The lowest window so far of a branch that is still generating.
+
+    No window is complete before ``window`` tokens have come, and ``value`` is None until then.
+    """
+
+    def __init__(self, *, window: int = WINDOW) -> None:
+        self.value: float | None = None
+        self._recent: deque[float] = deque(maxlen=window)
+        self._total = 0.0
+
+    def add(self, confidence: float) -> None:
+        """Take in the confidence of the next token."""
+        if len(self._recent) == self._recent.maxlen:
+            self._total -= self._recent[0]
+        self._recent.append(confidence)
+        self._total += confidence
+        if len(self._recent) == self._recent.maxlen:
+            mean = self._total / len(self._recent)
+            self.value = mean if self.value is None else min(self.value, mean)
