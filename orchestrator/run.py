@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
 from orchestrator.consensus.stopping import StopRule, parse_rule
+from orchestrator.judging import Judge
 from orchestrator.messages import Draft, messages_of, text_of
 from orchestrator.nodes import Arrivals, Node, NodeKind, Outcome, Stream
 from orchestrator.values import Answer, Budget
@@ -140,12 +141,15 @@ class Run:
         rule: StopRule | str = "beta",
         width: int | None = None,
         choices: Sequence[str] = (),
+        question: str = "",
+        judge: Judge = "none",
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
 
         ``rule`` is a stop rule or its spec (``"beta:0.99"``), ``width`` the most branches to start;
-        ``choices`` are the labels of a multiple-choice question.
+        ``choices`` are the labels of a multiple-choice question. ``judge`` says who compares claims in free
+        text, and ``question`` is what it is told that they answer.
 
         Raises:
             RuleError: the spec names no rule.
@@ -154,7 +158,7 @@ class Run:
         if change is not None and change.rule is not None:
             rule = change.rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule
-        ballot = Ballot(prompt, parsed, tuple(choices), sampling)
+        ballot = Ballot(prompt, parsed, tuple(choices), question, judge, sampling)
         return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)
 
     def concatenate(self, parts: Sequence[Node[Any] | str], *, separator: str = "\n\n") -> Node[Answer]:

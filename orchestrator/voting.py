@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.consensus.entropy import discrete
-from orchestrator.consensus.equivalence import Clusters, Pair
+from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim, extract_claim
 from orchestrator.consensus.merging import majority
 from orchestrator.consensus.stopping import Branch, Cancel, Continue, Decision, Expand, Stop, StopRule, View
 from orchestrator.errors import NodeFailed, PlannerError
+from orchestrator.judging import Judge, Judging, methods
 from orchestrator.messages import Draft
 from orchestrator.nodes import Arrivals, Cancelled, Failed, Node, Succeeded
-from orchestrator.symbolic import MATH_EQUAL
 from orchestrator.values import Answer, Cluster
 from workers.calls import Completion
 
@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """What a vote is about. ``sampling`` holds keyword arguments of :meth:`Run.generate`."""
+    """What a vote is about. ``sampling`` holds keyword arguments of :meth:`Run.generate`.
+
+    ``question`` is what a judge is told of; ``judge`` says who compares claims in free text.
+    """
 
     prompt: Draft
     rule: StopRule
     choices: tuple[str, ...]
+    question: str
+    judge: Judge
     sampling: Mapping[str, Any]
 
 
@@ -59,7 +64,8 @@ class _Vote:
     def __init__(self, run: Run, ballot: Ballot) -> None:
         self._run = run
         self._ballot = ballot
-        self._clusters = Clusters(choices=ballot.choices, costly=("symbolic",) if run.symbolic else ())
+        self._clusters = Clusters(choices=ballot.choices, costly=methods(run, ballot.judge))
+        self._judging = Judging(run, ballot.question, ballot.judge)
         self._branches: list[Node[Completion]] = []
         self._finished: dict[int, Branch] = {}
         self._started_at = run.now
@@ -77,7 +83,8 @@ class _Vote:
         claim = self._claim(node)
         if claim is None:
             return None
-        return self._clusters.add(self._branches.index(node), claim, await self._judge(claim))
+        verdicts = await self._judging.verdicts(self._clusters.open_pairs(claim))
+        return self._clusters.add(self._branches.index(node), claim, verdicts)
 
     def _claim(self, node: Node[Completion]) -> Claim | None:
         if not isinstance(node.outcome, Succeeded):
@@ -85,16 +92,6 @@ class _Vote:
         completion = node.outcome.value
         truncated = completion.finish_reason != "stop"
         return extract_claim(completion.text, choices=self._ballot.choices, truncated=truncated)
-
-    async def _judge(self, claim: Claim) -> Mapping[Pair, bool]:
-        """Have the pairs judged that need a costly method; what cannot be judged counts as different."""
-        pairs = self._clusters.open_pairs(claim)
-        asked = [self._run.tool(MATH_EQUAL, {"left": pair.left, "right": pair.right}) for pair in pairs]
-        outcomes = await self._run.outcomes(asked)
-        return {
-            pair: isinstance(outcome, Succeeded) and outcome.value is True
-            for pair, outcome in zip(pairs, outcomes, strict=True)
-        }
 
     def seen(self, node: Node[Completion], cluster: int | None) -> None:
         if isinstance(node.outcome, Succeeded):
