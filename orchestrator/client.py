@@ -188,7 +188,8 @@ class Client:
                 with translated():
                     store = await Store.open(self._settings.database)
                 engine = self._engine or build_engine(self._settings)
-                toolbox = Toolbox.installed().with_tools(*self._tools)
+                installed = await asyncio.to_thread(Toolbox.installed)
+                toolbox = installed.with_tools(*self._tools)
                 self._service = Service(
                     store, engine, toolbox=toolbox, planners=self._planners, settings=self._settings
                 )

@@ -1,1 +1,1 @@
-"""The aiohttp application."""
+"""The service over HTTP: tasks, their events and traces as JSON."""

@@ -1,0 +1,151 @@
+"""What the API sends, as models; what it takes is :class:`~orchestrator.requests.TaskRequest`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.executor import RunOutcome
+from orchestrator.hindsight import Replayed
+from orchestrator.solution import Solution
+from storage.events import Event, EventType
+from storage.tasks import Task, TaskStatus
+
+VERSION = version("anabranch")
+MAX_PAGE = 200
+MAX_WAIT_SECONDS = 600.0
+
+
+class Problem(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="Stable, for programs.")
+    message: str = Field(description="For people: what was wrong, and where it helps what would be right.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+
+
+class ErrorBody(BaseModel):
+    """The body of every response that reports an error."""
+
+    error: Problem
+
+
+class TaskError(BaseModel):
+    """Why a task has no solution."""
+
+    code: str
+    message: str
+
+
+class TaskBody(BaseModel):
+    """A task as it stands. Times are in seconds since the epoch."""
+
+    id: str = Field(description="Also the id of its trace.")
+    status: TaskStatus
+    tenant: str
+    planner: str
+    question: dict[str, Any] = Field(description="`query`, `context` and `choices` as they were submitted.")
+    options: dict[str, Any] = Field(description="`options`, `sampling` and `budget` of the request.")
+    seed: int
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    cancel_requested: bool
+    outcome: RunOutcome | None
+    solution: Solution | None
+    error: TaskError | None
+
+
+class TaskPage(BaseModel):
+    """Tasks from the newest to the oldest."""
+
+    tasks: tuple[TaskBody, ...]
+    next: str | None = Field(description="Give it as `before` to get the next page; null on the last one.")
+
+
+class EventBody(BaseModel):
+    """A line of the journal; see the server-sent events of a task."""
+
+    seq: int
+    type: EventType
+    path: str = Field(description="The node that the event is about; empty for the run itself.")
+    at: float = Field(description="Seconds since the epoch.")
+    data: dict[str, Any]
+
+
+class ReplayBody(BaseModel):
+    """A strict replay that ended as recorded."""
+
+    trace_id: str
+    outcome: RunOutcome
+    answer: str | None
+    events: int = Field(description="Events that were compared.")
+    calls: Literal[0] = Field(0, description="Calls to engines; a replay has none to call.")
+    seconds: float
+
+
+class Check(BaseModel):
+    """Whether a part of the service works, and if not, why."""
+
+    ok: bool
+    detail: str = ""
+
+
+class HealthBody(BaseModel):
+    """Whether this process can take tasks and solve them."""
+
+    status: Literal["ok", "unavailable", "draining"]
+    version: str
+    engine: Check
+    database: Check
+
+
+class SubmitQuery(BaseModel):
+    """Query parameters of a submission."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    wait: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = Field(
+        0.0, description="Seconds to wait for the end of the task before the response is sent."
+    )
+
+
+class ListQuery(BaseModel):
+    """Query parameters of a listing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: TaskStatus | None = None
+    tenant: str | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
+    before: str | None = Field(None, description="`next` of the page before this one.")
+
+
+def task_body(task: Task) -> TaskBody:
+    """The task as the API shows it."""
+    shown = {key: value for key, value in task.options.items() if key != "idempotency_key"}
+    return TaskBody.model_validate(
+        {
+            **{name: getattr(task, name) for name in TaskBody.model_fields if name != "options"},
+            "options": shown,
+        }
+    )
+
+
+def event_body(event: Event) -> EventBody:
+    """The event as the API shows it."""
+    return EventBody(seq=event.seq, type=event.type, path=event.path, at=event.at, data=dict(event.data))
+
+
+def replay_body(task_id: str, replayed: Replayed) -> ReplayBody:
+    """The replay as the API and the command line show it."""
+    answer = replayed.result.answer
+    return ReplayBody(
+        trace_id=task_id,
+        outcome=replayed.result.outcome,
+        answer=None if answer is None else answer.claim or answer.text,
+        events=replayed.events,
+        seconds=replayed.seconds,
+    )

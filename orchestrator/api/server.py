@@ -1,0 +1,92 @@
+"""The API as a process: serve, work, and drain on request."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from orchestrator.api.application import create_application
+from orchestrator.service import Service
+from workers.errors import WorkerError
+
+log = structlog.get_logger()
+
+CLOSING_SECONDS = 2.0
+"""How long requests may go on after the drain."""
+
+
+@asynccontextmanager
+async def listening(application: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve until the block ends; gives the base URL. Port 0 is a free one.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    runner = web.AppRunner(
+        application, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSING_SECONDS
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        bound = runner.addresses[0][1]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+    finally:
+        await runner.cleanup()
+
+
+async def serve(
+    service: Service, host: str, port: int, *, on_listening: Callable[[str], None] = lambda url: None
+) -> None:
+    """Serve and work until SIGTERM or SIGINT; then drain while the API still answers.
+
+    A drain refuses new tasks, lets those that run go on for the grace time and hands the rest back to the
+    queue. A second signal hands them back at once. The engine is started first, unless it cannot be
+    reached yet: then the API reports itself as unavailable until it can.
+
+    Raises:
+        WorkerError: the engine cannot be started, and trying again would not help.
+        OSError: the address cannot be bound.
+    """
+    try:
+        await service.engine.capabilities()
+    except WorkerError as error:
+        if not error.retryable:
+            raise
+        log.warning("the engine is not there yet", code=error.code, error=str(error))
+    draining = asyncio.Event()
+    application = create_application(service, draining=draining)
+    async with listening(application, host, port) as url, _signals(draining), service.working():
+        on_listening(url)
+        await draining.wait()
+        log.info("draining")
+
+
+@asynccontextmanager
+async def _signals(draining: asyncio.Event) -> AsyncIterator[None]:
+    """The first signal sets ``draining``; the next one cancels the block."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    hurried = False
+
+    def received() -> None:
+        nonlocal hurried
+        if draining.is_set():
+            hurried = True
+            task.cancel()
+        draining.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not hurried:
+            raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,143 @@
+"""The API over a real socket, with a simulator for an engine and SQLite for a store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from orchestrator.api.application import create_application
+from orchestrator.api.server import listening
+from orchestrator.planning import Planner
+from orchestrator.service import Service
+from orchestrator.settings import Settings
+from planners.direct import direct
+from planners.vote import vote
+from storage.store import Store
+from workers.engine import Engine
+from workers.simulator import CostModel, Simulator
+from workers.tools.registry import Toolbox
+
+PLANNERS: dict[str, Planner] = {"direct": direct, "vote": vote}
+
+
+def slow(answer: str = "one two three four five six seven eight nine ten " * 100) -> Simulator:
+    """An engine that takes ten seconds and more for a call."""
+    return Simulator(answer, cost=CostModel(decode_tokens_per_s=100))
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    body: Any
+    headers: Any
+
+    @property
+    def error(self) -> str:
+        """The code of the error; the body must have the shape of one."""
+        assert set(self.body) == {"error"}
+        assert set(self.body["error"]) == {"code", "message", "retryable"}
+        return str(self.body["error"]["code"])
+
+    @property
+    def message(self) -> str:
+        return str(self.body["error"]["message"])
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A server-sent event; a comment has only ``comment``."""
+
+    id: int | None = None
+    event: str = ""
+    data: Any = None
+    comment: str = ""
+
+
+class Api:
+    """A client for the tests."""
+
+    def __init__(self, service: Service, session: aiohttp.ClientSession, draining: asyncio.Event) -> None:
+        self.service = service
+        self.session = session
+        self.draining = draining
+
+    async def call(self, method: str, path: str, **options: Any) -> Reply:
+        async with self.session.request(method, path, **options) as response:
+            return Reply(response.status, await response.json(), response.headers)
+
+    async def get(self, path: str, **options: Any) -> Reply:
+        return await self.call("GET", path, **options)
+
+    async def submit(self, query: str = "What is 6 * 7?", *, wait: float = 0, **request: Any) -> Reply:
+        headers = request.pop("headers", None)
+        body = {"query": query, "planner": "direct", **request}
+        return await self.call("POST", f"/v1/tasks?wait={wait}", json=body, headers=headers)
+
+    async def frames(self, path: str, **options: Any) -> AsyncIterator[Frame]:
+        async with self.session.get(path, **options) as response:
+            assert response.status == 200
+            assert response.headers["Content-Type"].startswith("text/event-stream")
+            lines: list[str] = []
+            async for raw in response.content:
+                if line := raw.decode().rstrip("\n"):
+                    lines.append(line)
+                else:
+                    yield _frame(lines)
+                    lines = []
+            assert lines == []
+
+
+def _frame(lines: list[str]) -> Frame:
+    fields = dict(line.split(": ", 1) for line in lines)
+    if "" in fields:
+        return Frame(comment=fields[""])
+    number = int(fields["id"]) if "id" in fields else None
+    return Frame(number, fields["event"], json.loads(fields["data"]))
+
+
+Open = Callable[..., AbstractAsyncContextManager[Api]]
+
+
+@pytest.fixture
+def open_api(tmp_path: Path) -> Open:
+    """Opens an API: ``async with open_api(engine) as api``."""
+
+    @asynccontextmanager
+    async def opened(
+        engine: Engine | None = None, *, work: bool = True, settings: Settings | None = None, **options: Any
+    ) -> AsyncIterator[Api]:
+        draining = asyncio.Event()
+        async with await Store.open(f"sqlite:///{tmp_path / 'api.db'}") as store:
+            service = Service(
+                store,
+                engine or Simulator("Six sevens are 42.\nAnswer: 42"),
+                toolbox=Toolbox(),
+                planners=PLANNERS,
+                settings=settings or Settings(grace_seconds=0.2),
+            )
+            application = create_application(service, draining=draining, **options)
+            async with (
+                listening(application, "127.0.0.1", 0) as url,
+                aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(20)) as session,
+            ):
+                if not work:
+                    yield Api(service, session, draining)
+                    return
+                async with service.working():
+                    yield Api(service, session, draining)
+
+    return opened
+
+
+@pytest.fixture
+async def api(open_api: Open) -> AsyncIterator[Api]:
+    async with open_api() as opened:
+        yield opened
