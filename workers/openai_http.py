@@ -226,22 +226,30 @@ class OpenAIEngine:
     async def _send(
         self, method: str, url: URL, data: bytes | None, patience: _Patience
     ) -> aiohttp.ClientResponse:
-        """Send a request and wait for the head of the response."""
+        """Send a request and wait for the head of the response.
+
+        Servers close idle connections without a word, so a request can meet one that is gone. If a
+        connection breaks before anything came back, the request is sent once more.
+        """
         if self._session is None:
             self._session = self._open()
-        try:
-            async with patience.wait():
-                return await self._session.request(method, url, data=data, allow_redirects=False)
-        except aiohttp.ConnectionTimeoutError as error:
-            raise EngineTimeout(
-                f"{self._name} did not accept a connection within {self._timeouts.connect:g} s (connect)"
-            ) from error
-        except TimeoutError:
-            raise patience.expired() from None
-        except aiohttp.ClientConnectionError as error:
-            raise EngineUnavailable(f"{self._name} cannot be reached: {error}") from error
-        except aiohttp.ClientError as error:
-            raise garbage(f"{self._name} does not answer in HTTP", str(error)) from error
+        repeated = False
+        while True:
+            try:
+                async with patience.wait():
+                    return await self._session.request(method, url, data=data, allow_redirects=False)
+            except aiohttp.ConnectionTimeoutError as error:
+                raise EngineTimeout(
+                    f"{self._name} did not accept a connection within {self._timeouts.connect:g} s (connect)"
+                ) from error
+            except TimeoutError:
+                raise patience.expired() from None
+            except aiohttp.ClientConnectionError as error:
+                if repeated or self._closed or isinstance(error, aiohttp.ClientConnectorError):
+                    raise EngineUnavailable(f"{self._name} cannot be reached: {error}") from error
+                repeated = True
+            except aiohttp.ClientError as error:
+                raise garbage(f"{self._name} does not answer in HTTP", str(error)) from error
 
     def _open(self) -> aiohttp.ClientSession:
         headers = {"Content-Type": "application/json"}

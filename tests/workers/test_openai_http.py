@@ -164,6 +164,18 @@ async def test_a_finished_call_leaves_its_connection_for_the_next() -> None:
         assert connections == before
 
 
+async def test_a_connection_that_is_gone_is_replaced_once() -> None:
+    async def script(exchange: Exchange) -> None:
+        if len(server.exchanges) == 1:
+            exchange.reset()
+        else:
+            await exchange.send(HEAD + event("hi", "stop") + DONE)
+
+    async with scripted(script) as (engine, server):
+        assert text(await read(engine)) == "hi"
+        assert len(server.exchanges) == 2
+
+
 async def test_servers_without_usage_have_their_tokens_counted() -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.send(HEAD + event("a") + event("b") + event(None, "length") + DONE)
