@@ -6,7 +6,7 @@ place became free, a replica went or came back), and :class:`Dispatcher` decides
 The cost of a replica for a call is the expected time to the call's end there: wait for a place, the prompt
 tokens that it would have to compute behind those already sent, and decoding in a fuller batch. A call stays
 with the replica that holds its prefix until another is cheaper by more than what computing the prefix again
-takes, twice: once because the call waits for that, once because every other call there does. (Preble,
+takes, several times: the call waits for that, and so does every other call there. (Preble,
 arXiv 2407.00023, section 3, weighs the same terms over a window of three minutes.)
 """
 
@@ -19,8 +19,11 @@ from workers.errors import EngineUnavailable
 from workers.prefix import BLOCK_CHARACTERS, Holdings
 from workers.replica import HOLD_BLOCKS, Flight, Replica, Sharing, Ticket
 
-REPLICATION_MARGIN = 2.0
+REPLICATION_MARGIN = 3.0
 """A prefix is computed again elsewhere when that saves this many times the seconds that it takes."""
+
+LEAST_GAIN = 0.1
+"""Part of the expected time that must be gained too: the estimates are not better than that."""
 
 STEAL_LOOK = 16
 """Waiting calls of another replica that an idle one looks at."""
@@ -198,7 +201,26 @@ class Dispatcher:
         if best.room <= 0:
             return home
         again = self._again_seconds(ticket, home, best, now)
-        return best if home_seconds - best_seconds > (REPLICATION_MARGIN - 1) * again else home
+        gain = home_seconds - best_seconds
+        return best if gain > max((REPLICATION_MARGIN - 1) * again, LEAST_GAIN * home_seconds) else home
+
+    def second(self, flight: Flight) -> Flight | None:
+        """Send the call of ``flight`` to another replica too, if one has nothing better to do."""
+        ticket, now = flight.ticket, self._clock()
+        spare = [
+            replica
+            for replica in self.serving(ticket.call.role)
+            if replica is not flight.replica
+            and replica.accepting
+            and replica.room > 0
+            and not len(replica.queue)
+            and replica.name not in ticket.tried
+        ]
+        if not spare:
+            return None
+        replica = min(spare, key=lambda other: other.seconds_for(self.tokens(ticket)))
+        shadow = Ticket(ticket.call, ticket.chain, ticket.age, ticket.family_age, now)
+        return replica.send(shadow, self.tokens_per_block, now)
 
     def tokens(self, ticket: Ticket) -> float:
         """Prompt tokens of ``ticket``, estimated from its length."""

@@ -8,10 +8,10 @@ bringing back those that were gone.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
 
 import structlog
 
@@ -27,45 +27,15 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
-from workers.kv_events import TokenBlocks, Translation
 from workers.pace import Pace
 from workers.pool_report import PoolSnapshot, PoolTally, prometheus, ratio, snapshot_of
-from workers.prefix import BLOCK_CHARACTERS, Chain, Chains
-from workers.replica import HOLD_BLOCKS, Flight, Member, Replica, Sharing, Ticket
-from workers.sharing import probe_sharing
+from workers.prefix import BLOCK_CHARACTERS, Chains
+from workers.replica import Flight, Member, Replica, Sharing, Ticket
+from workers.supervision import Supervisor
 
 log = structlog.get_logger(__name__)
 
-TRANSLATIONS_AT_ONCE = 4
-HEALTH_SECONDS = 3.0
-LOOK_SECONDS = 1.0
-
-
-@runtime_checkable
-class TellsLoad(Protocol):
-    """An engine that can say how many calls it runs, and how many wait inside it."""
-
-    async def load(self) -> tuple[int, int] | None:
-        """Running and waiting calls; None if it does not tell. Never raises."""
-        ...
-
-
-@runtime_checkable
-class TellsBlocks(Protocol):
-    """An engine that publishes what it caches, and can tell the blocks of a prompt."""
-
-    @property
-    def blocks(self) -> TokenBlocks | None:
-        """What it holds; None if it does not publish that after all."""
-        ...
-
-    async def follow(self) -> None:
-        """Keep ``blocks`` up to date until cancelled."""
-        ...
-
-    async def chain(self, call: Call) -> Chain:
-        """The blocks of the prompt of ``call``; empty where they cannot be had now. Never raises."""
-        ...
+HEDGE_EVIDENCE = 20  # first tokens that must have been seen before one can be called late
 
 
 class Pool:
@@ -110,22 +80,18 @@ class Pool:
         self._name = name
         self._max_waiting = max_waiting
         self._attempts = attempts
-        self._stall_seconds = stall_seconds
         self._patience = patience
         self._hedge_after = hedge_after
         self._pace = Pace()
         self._replicas = [Replica(member, Breaker(), self._pace) for member in members]
         self._dispatcher = Dispatcher(self._replicas, self._now)
+        self._supervisor = Supervisor(name, self._replicas, self._dispatcher, stall_seconds=stall_seconds)
         self._chains = Chains()
-        self._translations: dict[str, Translation] = {}  # by model
-        self._translating = 0
         self._tally = PoolTally()
         self._tenants: dict[str, int] = {}  # calls in the pool
         self._calls = 0
         self._starting = asyncio.Lock()
         self._capabilities: Capabilities | None = None
-        self._life: asyncio.Task[None] | None = None
-        self._tasks: asyncio.TaskGroup | None = None
         self._closed = False
 
     @property
@@ -145,17 +111,8 @@ class Pool:
                 raise EngineUnavailable(f"{self._name} was closed")
             if self._capabilities is not None:
                 return self._capabilities
-            errors = await asyncio.gather(*(self._start(replica) for replica in self._replicas))
-            started = [replica.capabilities for replica in self._replicas if replica.capabilities is not None]
-            if not started:
-                raise next(error for error in errors if error is not None)
-            self._capabilities = _common(started)
-            ready = asyncio.Event()
-            self._life = asyncio.create_task(self._live(ready), name=f"{self._name} supervision")
-            await ready.wait()
-            for replica, error in zip(self._replicas, errors, strict=True):
-                if error is not None:
-                    self._distrust(replica, str(error), fatal=True)
+            await self._supervisor.open()
+            self._capabilities = _common([one.capabilities for one in self._replicas if one.capabilities])
             return self._capabilities
 
     async def generate(self, call: Call) -> AsyncIterator[Chunk]:
@@ -169,16 +126,19 @@ class Pool:
         if self._capabilities is None:
             await self.capabilities()
         ticket = self._admit(call)
-        self._translate(ticket)
+        self._supervisor.translate(ticket)
         text: list[str] = []
         restarted = False
         try:
             while True:
                 flight = await self._placed(ticket)
                 stream = flight.replica.engine.generate(call)
+                first: Chunk | None = None
                 try:
+                    if self._hedge_after is not None:
+                        flight, stream, first = await self._hedged(flight, stream)
                     while True:
-                        chunk = await self._next(flight, stream)
+                        chunk, first = first or await self._next(flight, stream), None
                         if restarted:
                             chunk, restarted = replace(chunk, restarted=True), False
                             text.clear()
@@ -200,8 +160,7 @@ class Pool:
                     raise
                 finally:
                     try:
-                        if isinstance(stream, AsyncGenerator):
-                            await stream.aclose()
+                        await _abort(stream)
                     finally:
                         if ticket.flight is flight:
                             flight.replica.tally.wasted_tokens += ticket.streamed
@@ -217,8 +176,7 @@ class Pool:
         """
         if self._capabilities is None or self._closed:
             return False
-        idle = [r for r in self._dispatcher.serving(role) if r.accepting and r.occupied == 0]
-        if not idle:
+        if not any(replica.free for replica in self._dispatcher.serving(role)):
             return False
         sampling = Sampling(temperature=0.0, max_tokens=1)
         call = Call(prompt, sampling, role=role, priority=-1e9, tenant=tenant)
@@ -263,11 +221,10 @@ class Pool:
             for ticket in waiting:
                 self._dispatcher.withdraw(ticket)
                 ticket.wake(EngineUnavailable(f"{self._name} was closed"))
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.gather(self._life, return_exceptions=True)
-            self._life = None
-        await asyncio.gather(*(replica.engine.close() for replica in self._replicas))
+        try:
+            await self._supervisor.close()
+        finally:
+            await asyncio.gather(*(replica.engine.close() for replica in self._replicas))
 
     def snapshot(self) -> PoolSnapshot:
         """The state of the pool now."""
@@ -294,6 +251,7 @@ class Pool:
     def _admit(self, call: Call) -> Ticket:
         if self._closed:
             raise EngineUnavailable(f"{self._name} was closed")
+        self._supervisor.check()
         waiting = self._dispatcher.waiting
         here = self._tenants.get(call.tenant, 0)
         known = self._dispatcher.families.get(call.family) if call.family is not None else None
@@ -311,31 +269,6 @@ class Pool:
         self._tenants[call.tenant] = here + 1
         age = self._dispatcher.family_age(self._calls, call.family)
         return Ticket(call, self._chains.of(call.prompt, call.tenant), self._calls, age, self._now())
-
-    def _translate(self, ticket: Ticket) -> None:
-        """Have a prompt of a new kind tokenised, where servers tell what they hold by tokens.
-
-        Nobody waits for it: it serves the siblings, and the next round.
-        """
-        if not self._translations or self._tasks is None or self._translating >= TRANSLATIONS_AT_ONCE:
-            return
-        if len(ticket.chain) < HOLD_BLOCKS:
-            return
-        for replica in self._dispatcher.serving(ticket.call.role):
-            translation = replica.translation
-            if translation is None or not replica.accepting or translation.knows(ticket.chain):
-                continue
-            self._translating += 1
-            self._tasks.create_task(self._tokenize(ticket, replica, translation))
-            return
-
-    async def _tokenize(self, ticket: Ticket, replica: Replica, translation: Translation) -> None:
-        try:
-            if isinstance(replica.engine, TellsBlocks):
-                tokens = await replica.engine.chain(ticket.call)
-                translation.learn(ticket.chain, tokens, ticket.characters / BLOCK_CHARACTERS)
-        finally:
-            self._translating -= 1
 
     def _leave(self, ticket: Ticket) -> None:
         self._dispatcher.withdraw(ticket)
@@ -377,7 +310,7 @@ class Pool:
 
     async def _next(self, flight: Flight, stream: AsyncIterator[Chunk]) -> Chunk:
         """The next chunk, unless supervision gives the replica up meanwhile."""
-        flight.reading_since = self._now()
+        flight.silent_since = self._now()
         try:
             async with asyncio.timeout(None) as flight.scope:
                 chunk = await anext(stream)
@@ -386,13 +319,71 @@ class Pool:
         except TimeoutError:
             raise EngineTimeout(flight.interrupted or f"{flight.replica.name} timed out") from None
         finally:
-            flight.reading_since = None
+            flight.silent_since = math.inf
         now = self._now()
         flight.replica.last_progress = now
         if flight.first_at is None:
             self._tally.first_token.observe(now - flight.sent_at)
             self._dispatcher.first_token(flight)
         return chunk
+
+    async def _hedged(
+        self, flight: Flight, stream: AsyncIterator[Chunk]
+    ) -> tuple[Flight, AsyncIterator[Chunk], Chunk]:
+        """The first chunk of a call, from a second sending if the first takes too long and that is faster."""
+        lead = asyncio.create_task(self._next(flight, stream))
+        rival: Flight | None = None
+        try:
+            seen = self._tally.first_token
+            if self._hedge_after is not None and seen.count >= HEDGE_EVIDENCE:
+                usual = max(
+                    seen.total / seen.count, flight.replica.pace.prefill_seconds(flight.prefill_ahead)
+                )
+                await asyncio.wait([lead], timeout=self._hedge_after * usual)
+                if not lead.done():
+                    rival = self._dispatcher.second(flight)
+            if rival is None:
+                return flight, stream, await lead
+            self._tally.hedges += 1
+            return await self._raced(flight, stream, lead, rival)
+        finally:
+            await _stop(lead)
+
+    async def _raced(
+        self, flight: Flight, stream: AsyncIterator[Chunk], lead: asyncio.Task[Chunk], rival: Flight
+    ) -> tuple[Flight, AsyncIterator[Chunk], Chunk]:
+        """The sending whose first chunk comes first; the other is aborted. A failure only loses the race."""
+        ticket = flight.ticket
+        other = rival.replica.engine.generate(ticket.call)
+        second = asyncio.create_task(self._next(rival, other))
+        won = False
+        try:
+            await asyncio.wait([lead, second], return_when=asyncio.FIRST_COMPLETED)
+            if (error := _error(second)) is not None:
+                self._supervisor.distrust(rival.replica, str(error))
+            elif not second.done() and _error(lead) is not None:
+                await asyncio.wait([second])
+            if second.done() and _error(second) is None and not (lead.done() and _error(lead) is None):
+                await _stop(lead)
+                await _abort(stream)
+                won = True
+        finally:
+            if not won:
+                try:
+                    await _stop(second)
+                    await _abort(other)
+                finally:
+                    rival.replica.tally.aborted += 1
+                    self._land(rival)
+        if not won:
+            return flight, stream, await lead
+        if (error := _error(lead)) is not None:
+            self._supervisor.distrust(flight.replica, str(error))
+        flight.replica.tally.aborted += 1
+        self._tally.hedges_won += 1
+        self._land(flight)
+        rival.ticket, ticket.flight, ticket.replica = ticket, rival, rival.replica
+        return rival, other, second.result()
 
     def _finished(self, flight: Flight, chunk: Chunk, text: list[str]) -> None:
         replica, ticket, now = flight.replica, flight.ticket, self._now()
@@ -431,7 +422,7 @@ class Pool:
         if isinstance(error, Overloaded):
             replica.limit.refused()
         elif error.retryable or isinstance(error, EngineProtocolError):
-            self._distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
+            self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
         # An answer that is not the protocol may come from a proxy in front of a replica that died.
         if self._closed or not (error.retryable or isinstance(error, EngineProtocolError)):
             raise error
@@ -449,122 +440,6 @@ class Pool:
     def _land(self, flight: Flight) -> None:
         self._dispatcher.land(flight)
 
-    # The replicas
-
-    async def _start(self, replica: Replica) -> WorkerError | None:
-        try:
-            capabilities = await replica.engine.capabilities()
-            if replica.sharing is None:
-                replica.sharing = await probe_sharing(replica.engine, capabilities)
-        except WorkerError as error:
-            return error
-        replica.started(capabilities)
-        engine = replica.engine
-        if isinstance(engine, TellsBlocks) and engine.blocks is not None and replica.told is None:
-            replica.told = engine.blocks
-            replica.translation = self._translations.setdefault(capabilities.model, Translation())
-            if self._tasks is not None:
-                self._follow(replica)
-        return None
-
-    def _distrust(self, replica: Replica, reason: str, *, fatal: bool = False) -> None:
-        """A replica failed; if it failed too often, leave it out until it is healthy."""
-        if not replica.breaker.failed(reason, fatal=fatal) or self._closed:
-            return
-        log.warning("replica_down", pool=self._name, replica=replica.name, reason=reason)
-        self._dispatcher.evict(replica)
-        if self._tasks is not None:
-            self._tasks.create_task(self._recover(replica), name=f"{self._name} recovery of {replica.name}")
-
-    async def _recover(self, replica: Replica) -> None:
-        while True:
-            await asyncio.sleep(replica.breaker.delay)
-            if replica.capabilities is None:
-                well = await self._start(replica) is None
-            else:
-                well = (await self._asked(replica)).ok
-            if well:
-                break
-            replica.breaker.postpone()
-        log.info("replica_back", pool=self._name, replica=replica.name)
-        # Whether it restarted is not to be seen from here, and a false hit costs more than a missed one.
-        replica.lost_cache()
-        replica.breaker.try_again()
-        self._dispatcher.returned(replica)
-
-    async def _asked(self, replica: Replica) -> Health:
-        try:
-            async with asyncio.timeout(HEALTH_SECONDS):
-                return await replica.engine.health()
-        except TimeoutError:
-            return Health(False, f"does not say within {HEALTH_SECONDS:g} s how it is")
-
-    async def _live(self, ready: asyncio.Event) -> None:
-        """Own the background tasks of the pool, and look after the replicas."""
-        async with asyncio.TaskGroup() as self._tasks:
-            ready.set()
-            for replica in self._replicas:
-                self._tasks.create_task(self._watch(replica), name=f"{self._name} watch on {replica.name}")
-                if replica.told is not None:
-                    self._follow(replica)
-
-    def _follow(self, replica: Replica) -> None:
-        engine = replica.engine
-        assert self._tasks is not None
-        assert isinstance(engine, TellsBlocks)
-        self._tasks.create_task(
-            self._followed(replica, engine), name=f"{self._name} events of {replica.name}"
-        )
-
-    async def _followed(self, replica: Replica, engine: TellsBlocks) -> None:
-        try:
-            await engine.follow()
-        except WorkerError as error:
-            # Without events the index falls back on what the pool itself sent.
-            log.warning("kv_events_lost", pool=self._name, replica=replica.name, error=str(error))
-            replica.told = replica.translation = None
-
-    async def _watch(self, replica: Replica) -> None:
-        """Ask the engine for its load while it works, and notice when it hangs."""
-        look = min(LOOK_SECONDS, self._stall_seconds / 4)
-        while True:
-            await asyncio.sleep(look)
-            if not replica.flights:
-                continue
-            if isinstance(replica.engine, TellsLoad) and (load := await replica.engine.load()) is not None:
-                replica.limit.observed(*load)
-                self._dispatcher.pump(replica)
-            stalled = self._stalled(replica, 1.0)
-            if not stalled:
-                continue
-            health = await self._asked(replica)
-            if not health.ok:
-                self._distrust(replica, health.detail or "not healthy", fatal=True)
-                for flight in [*replica.flights]:
-                    flight.interrupt(f"{replica.name} hangs: {health.detail}", self._now())
-                continue
-            for flight in self._stalled(replica, 6.0):
-                flight.interrupt(
-                    f"{replica.name} sent nothing for {self._now() - (flight.reading_since or 0):.1f} s",
-                    self._now(),
-                )
-
-    def _stalled(self, replica: Replica, times: float) -> list[Flight]:
-        """Attempts that wait for a chunk longer than ``times`` what is normal."""
-        now = self._now()
-        pace = replica.pace
-        step = pace.step_seconds(len(replica.flights))
-        stalled = []
-        for flight in replica.flights:
-            if flight.reading_since is None:
-                continue
-            expected = (
-                20 * step if flight.first_at is not None else 4 * pace.prefill_seconds(flight.prefill_ahead)
-            )
-            if now - flight.reading_since > times * max(self._stall_seconds, expected):
-                stalled.append(flight)
-        return stalled
-
     def _replica(self, name: str) -> Replica:
         for replica in self._replicas:
             if replica.name == name:
@@ -574,6 +449,24 @@ class Pool:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def _abort(stream: AsyncIterator[Chunk]) -> None:
+    if isinstance(stream, AsyncGenerator):
+        await stream.aclose()
+
+
+async def _stop(task: asyncio.Task[Chunk]) -> None:
+    """End a task and wait until it has ended."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # was looked at before, or lost the race
+
+
+def _error(task: asyncio.Task[Chunk]) -> BaseException | None:
+    """What ``task`` raised, if it is done and did."""
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 def _common(known: Sequence[Capabilities]) -> Capabilities:

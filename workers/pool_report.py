@@ -61,6 +61,11 @@ class Histogram:
     def __post_init__(self) -> None:
         self.counts = [0] * (len(self.bounds) + 1)
 
+    @property
+    def count(self) -> int:
+        """Values observed."""
+        return sum(self.counts)
+
     def observe(self, value: float) -> None:
         """Count one value."""
         self.counts[bisect_left(self.bounds, value)] += 1

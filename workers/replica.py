@@ -118,10 +118,10 @@ class Flight:
         "interrupted",
         "predicted_blocks",
         "prefill_ahead",
-        "reading_since",
         "replica",
         "scope",
         "sent_at",
+        "silent_since",
         "ticket",
         "uncached",
     )
@@ -137,13 +137,13 @@ class Flight:
         self.batch_at_first = 1
         self.computing: Chain = ()
         self.held: dict[Ticket, None] = {}  # siblings that wait for its first token; ordered
-        self.reading_since: float | None = None  # since when it waits for the engine's next chunk
+        self.silent_since = math.inf  # since when it waits for the engine's next chunk
         self.scope: asyncio.Timeout | None = None
         self.interrupted = ""
 
     def interrupt(self, reason: str, now: float) -> None:
         """Give the attempt up; the task that reads it gets a :class:`TimeoutError`."""
-        if self.scope is not None and self.reading_since is not None and not self.interrupted:
+        if self.scope is not None and self.silent_since < math.inf and not self.interrupted:
             self.interrupted = reason
             self.scope.reschedule(now)
 
@@ -206,6 +206,11 @@ class Replica:
     def on_trial(self) -> bool:
         """Whether it came back and has not answered a call since."""
         return self.breaker.state is BreakerState.HALF_OPEN
+
+    @property
+    def free(self) -> bool:
+        """Whether it has nothing to do."""
+        return self.accepting and self.occupied == 0
 
     @property
     def room(self) -> int:

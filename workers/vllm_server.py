@@ -252,7 +252,7 @@ class VLLMServer:
             await self._engine.close()
             self._engine = None
         if self._sockets is not None:
-            shutil.rmtree(self._sockets, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._sockets, ignore_errors=True)
             self._sockets = None
 
     async def load(self) -> tuple[int, int] | None:
@@ -316,12 +316,11 @@ class VLLMServer:
                 ready.exception()  # a caller that left does not ask for it
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        python = self._python or find_python()
-        cpu = not self._gpus
-        if self._engine is None or not _is_free(self._port):
+        port, command, variables = await asyncio.to_thread(self._prepare)
+        if self._engine is None or port != self._port:
             if self._engine is not None:
                 await self._engine.close()
-            self._port = _free_port()
+            self._port = port
             self._engine = VLLMEngine(
                 f"http://127.0.0.1:{self._port}/v1",
                 name=self._name,
@@ -333,25 +332,32 @@ class VLLMServer:
         if self._blocks is not None:
             self._blocks.clear()
         self._lines.clear()
-        command = [str(python), "-c", _LAUNCH, *arguments(self._all_options(self._port, cpu))]
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env=self._all_variables(cpu),
+                env=variables,
                 start_new_session=True,
             )
         except OSError as error:
-            raise EngineUnavailable(f"{self._name}: {python} cannot be started: {error}") from error
+            raise EngineUnavailable(f"{self._name}: {command[0]} cannot be started: {error}") from error
         return self._process
 
-    def _endpoints(self) -> KVEndpoints | None:
-        if not self._publish:
-            return None
-        if self._sockets is None:
+    def _prepare(self) -> tuple[int, list[str], dict[str, str]]:
+        """Port, command and environment of the next start. Looks at files, so it runs in a thread."""
+        port = self._port if self._port and _is_free(self._port) else _free_port()
+        if self._publish and self._sockets is None:
             self._sockets = Path(tempfile.mkdtemp(prefix="anabranch-vllm-"))
+        cpu = not self._gpus
+        python = self._python or find_python()
+        command = [str(python), "-c", _LAUNCH, *arguments(self._all_options(port, cpu))]
+        return port, command, self._all_variables(cpu)
+
+    def _endpoints(self) -> KVEndpoints | None:
+        if self._sockets is None:
+            return None
         return KVEndpoints(f"ipc://{self._sockets}/events", f"ipc://{self._sockets}/replay")
 
     def _all_options(self, port: int, cpu: bool) -> dict[str, Option]:

@@ -1,0 +1,237 @@
+"""Two real vLLM servers on the CPU, started, watched and stopped by us, behind one pool.
+
+scripts/setup-vllm-cpu makes the environment and the model that they need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from workers.calls import Call, Chunk, Prompt, Sampling, Segment, Usage
+from workers.errors import EngineUnavailable
+from workers.pool import Pool
+from workers.replica import Sharing
+from workers.vllm_server import VLLMServer, default_directory, find_python
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.engine,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+MODEL = default_directory() / "models" / "smollm2-135m"
+BLOCK = 32
+
+
+def _missing() -> str:
+    if sys.platform != "linux":
+        return "vLLM's CPU build runs on Linux"
+    try:
+        find_python()
+    except EngineUnavailable as error:
+        return str(error)
+    return "" if MODEL.is_dir() else f"{MODEL} is missing: run scripts/setup-vllm-cpu"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pool() -> AsyncGenerator[Pool, None]:
+    reason = await asyncio.to_thread(_missing)
+    if reason and not os.environ.get("CI"):
+        pytest.skip(reason)
+    assert not reason, f"in CI the real server must run: {reason}"
+    cores = sorted(os.sched_getaffinity(0))
+    servers = [
+        VLLMServer(
+            MODEL,
+            name=f"vllm-{number}",
+            options={"max_model_len": 1024, "max_num_seqs": 16, "block_size": BLOCK},
+            environment={"VLLM_CPU_OMP_THREADS_BIND": str(cores[number % len(cores)])},
+            start_seconds=500,
+        )
+        for number in range(2)
+    ]
+    pool = Pool(servers, stall_seconds=60.0)
+    try:
+        await pool.capabilities()
+        yield pool
+        pool.check_integrity()
+    finally:
+        await pool.close()
+        assert [server.pid for server in servers] == [None, None]
+
+
+def servers_of(pool: Pool) -> list[VLLMServer]:
+    engines = [replica.engine for replica in pool._replicas]
+    assert all(isinstance(engine, VLLMServer) for engine in engines)
+    return [engine for engine in engines if isinstance(engine, VLLMServer)]
+
+
+def sibling(family: str, number: int, *, tokens: int = 8) -> Call:
+    shared = f"This is family {family}. " + "The river leaves its bed and joins it again downstream. " * 20
+    segments = (Segment("system", shared), Segment("user", f"Branch {number}: what is {number} + {number}?"))
+    return Call(Prompt(segments), Sampling(temperature=0.0, max_tokens=tokens), family=family)
+
+
+async def read(pool: Pool, call: Call) -> tuple[str, Chunk]:
+    text, last = "", Chunk()
+    async for chunk in pool.generate(call):
+        text = chunk.text if chunk.restarted else text + chunk.text
+        last = chunk
+    return text, last
+
+
+def usage_of(chunk: Chunk) -> Usage:
+    assert chunk.usage is not None
+    return chunk.usage
+
+
+async def test_what_vllm_can_do_was_found_out(pool: Pool) -> None:
+    capabilities = await pool.capabilities()
+    assert capabilities.model == "smollm2-135m"
+    assert capabilities.max_model_len == 1024
+    assert capabilities.priority
+    assert capabilities.cache_salt
+    assert capabilities.cached_token_usage
+    assert capabilities.guided_json
+    assert {replica.sharing for replica in pool.snapshot().replicas} == {str(Sharing.IN_FLIGHT)}
+
+
+async def test_a_fan_out_computes_the_shared_blocks_once(pool: Pool) -> None:
+    calls = [sibling("fan-out", number) for number in range(8)]
+    results = await asyncio.gather(*(read(pool, call) for call in calls))
+    home = {last.worker for _, last in results}
+    assert len(home) == 1
+    server = next(server for server in servers_of(pool) if server.name in home)
+    chains = [await server.chain(call) for call in calls]
+    common = 0
+    while all(len(chain) > common and chain[common] == chains[0][common] for chain in chains):
+        common += 1
+    assert common * BLOCK > 200
+    cached = sorted(usage_of(last).cached_tokens for _, last in results)
+    assert cached == [0] + [common * BLOCK] * 7
+
+
+async def test_the_index_says_what_the_server_says(pool: Pool) -> None:
+    call = sibling("events", 0)
+    _, last = await read(pool, call)
+    server = next(server for server in servers_of(pool) if server.name == last.worker)
+    other = next(server for server in servers_of(pool) if server.name != last.worker)
+    chain = await server.chain(call)
+    assert len(chain) == usage_of(last).prompt_tokens // BLOCK
+    assert server.blocks is not None
+    assert other.blocks is not None
+    async with asyncio.timeout(10):
+        while True:
+            if server.blocks.covered(chain) == len(chain):
+                break
+            await asyncio.sleep(0.05)
+    assert other.blocks.covered(chain) == 0
+    stranger = await server.chain(replace(call, tenant="somebody else"))
+    assert server.blocks.covered(stranger) == 0
+
+
+async def test_families_stay_together_on_two_servers(pool: Pool) -> None:
+    calls = [sibling(f"together {family}", number) for number in range(4) for family in range(4)]
+    results = await asyncio.gather(*(read(pool, call) for call in calls))
+    homes: defaultdict[str | None, set[str]] = defaultdict(set)
+    for call, (_, last) in zip(calls, results, strict=True):
+        homes[call.family].add(last.worker)
+    assert [len(workers) for workers in homes.values()] == [1, 1, 1, 1]
+    assert len(set.union(*homes.values())) == 2
+    usages = [usage_of(last) for _, last in results]
+    computed = sum(usage.prompt_tokens - usage.cached_tokens for usage in usages)
+    server = servers_of(pool)[0]
+    seen: set[int] = set()
+    ideal = 0
+    for call, usage in zip(calls, usages, strict=True):
+        chain = await server.chain(call)
+        ideal += usage.prompt_tokens - BLOCK * sum(1 for block in chain if block in seen)
+        seen.update(chain)
+    assert computed <= 1.10 * ideal
+
+
+async def test_a_cancelled_call_leaves_the_server(pool: Pool) -> None:
+    stream = pool.generate(sibling("cancel", 0, tokens=500))
+    first = await anext(stream)
+    server = next(server for server in servers_of(pool) if server.name == first.worker)
+    assert await server.load() == (1, 0)
+    began = time.monotonic()
+    assert isinstance(stream, AsyncGenerator)
+    await stream.aclose()
+    async with asyncio.timeout(5):
+        while True:
+            if await server.load() == (0, 0):
+                break
+            await asyncio.sleep(0.005)
+    seconds = time.monotonic() - began
+    print(f"the running gauge fell {seconds * 1000:.0f} ms after the call was closed")
+    # Decoding on a shared core takes longer for one step than an abort takes to arrive.
+    assert seconds < 2
+
+
+async def test_killing_a_server_loses_no_branch(pool: Pool) -> None:
+    calls = [sibling(f"kill {family}", number, tokens=40) for family in range(2) for number in range(4)]
+    servers = {server.name: server for server in servers_of(pool)}
+    killed: set[str] = set()
+    pids: dict[str, int | None] = {}
+
+    async def branch(call: Call) -> tuple[str, Chunk, bool]:
+        text, last, restarted, seen = "", Chunk(), False, 0
+        async for chunk in pool.generate(call):
+            text = chunk.text if chunk.restarted else text + chunk.text
+            restarted, last = restarted or chunk.restarted, chunk
+            seen += 1
+            if seen == 5 and not killed:
+                name = next(r.name for r in pool.snapshot().replicas if r.in_flight and r.name in servers)
+                pids[name] = servers[name].pid
+                killed.add(name)
+                os.kill(pids[name] or 0, signal.SIGKILL)
+        return text, last, restarted
+
+    results = await asyncio.gather(*(branch(call) for call in calls))
+    assert killed
+    for text, last, _ in results:
+        assert text.strip()
+        assert last.finish_reason is not None
+    assert any(restarted for _, _, restarted in results)
+    assert sum(replica.wasted_tokens for replica in pool.snapshot().replicas) > 0
+    # The rest of its processes went with it, and it comes back.
+    (name,) = killed
+    async with asyncio.timeout(400):
+        while True:
+            if (await servers[name].health()).ok:
+                break
+            await asyncio.sleep(0.5)
+    assert servers[name].pid not in (None, pids[name])
+    assert not await asyncio.to_thread(_alive_in_group, pids[name] or 0)
+    async with asyncio.timeout(60):
+        while True:
+            if next(r for r in pool.snapshot().replicas if r.name == name).state != "down":
+                break
+            await asyncio.sleep(0.5)
+    results_after = await asyncio.gather(*(read(pool, sibling(f"after {n}", 0)) for n in range(4)))
+    assert all(last.finish_reason is not None for _, last in results_after)
+
+
+def _alive_in_group(group: int) -> bool:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            return True
+    return False
