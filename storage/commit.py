@@ -15,7 +15,8 @@ from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, func, inse
 
 from storage.errors import IdempotencyConflict
 from storage.journal import Arrival, Portion
-from storage.rows import among, array, insert_new, lost, not_found, now, task_of
+from storage.refusals import key_taken, lost, not_found
+from storage.rows import among, array, insert_new, now, task_of
 from storage.tables import events, tasks, text_uses, texts
 from storage.tasks import Task, TaskStatus
 
@@ -82,16 +83,8 @@ def _first_task(connection: Connection, arrival: Arrival) -> Task:
         )
     ).one()
     if any(getattr(row, name) != arrival.values[name] for name in ("question", "planner", "options")):
-        raise IdempotencyConflict(conflict(str(row.idempotency_key), row.id))
+        raise key_taken(row.idempotency_key, row.id)
     return task_of(row)
-
-
-def conflict(key: str, task_id: str) -> str:
-    """What is wrong with an idempotency key that is used for two questions."""
-    return (
-        f"idempotency key {key!r} belongs to task {task_id}, which asked for something else; "
-        "use another key for another question"
-    )
 
 
 def _held(

@@ -202,7 +202,7 @@ class PostgresDatabase(Database):
     @classmethod
     async def open(cls, url: URL) -> PostgresDatabase:
         """Connect once, to see that it works."""
-        database = cls(url)
+        database = await asyncio.to_thread(cls, url)  # imports the driver
 
         def prepare(connection: Connection) -> None:
             connection.execute(func.pg_advisory_xact_lock(_MIGRATION_LOCK).select())

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select, update
 
 from storage import codec
-from storage.errors import IllegalTransition
-from storage.rows import get_task, is_open, lost, not_found, now, task_of
+from storage.refusals import exhausted, lost, not_claimable, not_found
+from storage.rows import get_task, is_open, now, task_of
 from storage.tables import tasks
 from storage.tasks import Claim, Task, TaskStatus
 
@@ -44,10 +44,10 @@ def claim_task(connection: Connection, task_id: str, owner: str, lease_seconds: 
     ).first()
     if row is None:
         raise not_found(task_id)
-    if row.status == TaskStatus.RUNNING and row.lease_expires_at >= now(connection):
-        raise IllegalTransition(held_by_another(task_of(row)))
-    if row.status not in (TaskStatus.QUEUED, TaskStatus.RUNNING):
-        raise IllegalTransition(already_ended(task_of(row)))
+    task = task_of(row)
+    lapsed = task.lease_expires_at is not None and task.lease_expires_at < now(connection)
+    if not lapsed and task.status is not TaskStatus.QUEUED:
+        raise not_claimable(task)
     return _take(connection, task_id, owner, lease_seconds)
 
 
@@ -69,25 +69,6 @@ def release(connection: Connection, claim: Claim) -> Task:
             "lease_expires_at": None,
         },
     )
-
-
-def exhausted(task: Task) -> dict[str, str]:
-    """The error of a task that becomes dead."""
-    return {
-        "code": "attempts_exhausted",
-        "message": f"given up after {task.attempts} attempts; the last, by {task.lease_owner}, "
-        "let its lease lapse",
-    }
-
-
-def held_by_another(task: Task) -> str:
-    """Why a running task cannot be claimed."""
-    return f"task {task.id} is being run by {task.lease_owner}, whose lease has not lapsed"
-
-
-def already_ended(task: Task) -> str:
-    """Why a task that has ended cannot be claimed."""
-    return f"task {task.id} has ended ({task.status}); it cannot be run again, only replayed or forked"
 
 
 def _take(connection: Connection, task_id: str, owner: str, lease_seconds: float) -> Claim:

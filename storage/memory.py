@@ -14,16 +14,14 @@ from typing import Any
 
 from typing_extensions import override
 
-from storage import codec, lease
-from storage.commit import conflict
+from storage import codec
 from storage.errors import (
-    IdempotencyConflict,
     IllegalTransition,
     JournalConflict,
     StorageError,
 )
 from storage.events import Event, EventType
-from storage.rows import lost, not_found
+from storage.refusals import exhausted, key_taken, lost, not_claimable, not_found
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Task, TaskStatus, new_task_id
 
@@ -40,6 +38,11 @@ class MemoryStore(Store):
         self._keys: dict[tuple[str, str], str] = {}
         self._once: set[tuple[str, EventType, str]] = set()
 
+    @classmethod
+    async def connect(cls, redact: codec.Redact | None = None) -> MemoryStore:
+        """See :meth:`Store.open`."""
+        return cls(redact=redact)
+
     @override
     async def close(self) -> None:
         """Nothing to do."""
@@ -52,7 +55,7 @@ class MemoryStore(Store):
             if first is not None:
                 task = self._tasks[first]
                 if (task.question, task.planner, task.options) != (question, new.planner, options):
-                    raise IdempotencyConflict(conflict(new.idempotency_key, first))
+                    raise key_taken(new.idempotency_key, first)
                 return task
         task = Task(
             id=new_task_id(),
@@ -123,7 +126,7 @@ class MemoryStore(Store):
                     task,
                     status=TaskStatus.DEAD,
                     finished_at=time.time(),
-                    error=lease.exhausted(task),
+                    error=exhausted(task),
                     lease_owner=None,
                     lease_expires_at=None,
                 )
@@ -134,9 +137,7 @@ class MemoryStore(Store):
         task = self._get(task_id)
         if task.status is TaskStatus.QUEUED or _lapsed(task):
             return self._take(task, owner, lease_seconds)
-        if task.status is TaskStatus.RUNNING:
-            raise IllegalTransition(lease.held_by_another(task))
-        raise IllegalTransition(lease.already_ended(task))
+        raise not_claimable(task)
 
     @override
     async def heartbeat(self, claim: Claim) -> Claim:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.errors import LeaseLost, TaskNotFound
+from storage.refusals import not_found
 from storage.tables import tasks
 from storage.tasks import OPEN, Task, TaskStatus
 
@@ -91,16 +91,3 @@ def insert_new(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Ins
     """INSERT that leaves alone what is there already."""
     statement = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
     return statement.on_conflict_do_nothing()
-
-
-def not_found(task_id: str) -> TaskNotFound:
-    """The error for an id that no task has."""
-    return TaskNotFound(f"there is no task {task_id!r}")
-
-
-def lost(row: Task | AnyRow, fence: int) -> LeaseLost:
-    """The error for a claim whose ``fence`` is not that of the running task any more."""
-    return LeaseLost(
-        f"task {row.id} is {row.status} under fence {row.lease_fence} (owner: {row.lease_owner}); "
-        f"a claim with fence {fence} may write nothing more for it"
-    )

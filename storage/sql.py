@@ -34,7 +34,7 @@ class SqlStore(Store):
         self._closed = False
 
     @classmethod
-    async def connect(cls, url: str | None, *, redact: codec.Redact | None = None) -> SqlStore:
+    async def connect(cls, url: str | None, redact: codec.Redact | None = None) -> SqlStore:
         """See :meth:`Store.open`."""
         return cls(await open_database(url), redact)
 

@@ -6,8 +6,10 @@ There are two implementations: :class:`storage.sql.SqlStore` on SQLite or Postgr
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -69,13 +71,7 @@ class Store(ABC):
             StorageUnavailable: the database cannot be opened or reached.
             SchemaMismatch: a newer version of the code has written the database.
         """
-        if url == "memory":
-            from storage.memory import MemoryStore
-
-            return MemoryStore(redact=redact)
-        from storage.sql import SqlStore
-
-        return await SqlStore.connect(url, redact=redact)
+        return await (await asyncio.to_thread(_opener, url))(redact)
 
     @abstractmethod
     async def close(self) -> None:
@@ -192,3 +188,14 @@ class Store(ABC):
     @abstractmethod
     async def last_seq(self, task_id: str) -> int:
         """The number of the last stored event; -1 when there is none."""
+
+
+def _opener(url: str | None) -> Callable[[Redact | None], Awaitable[Store]]:
+    """What opens the store at ``url``. Imports only what that takes, for which the event loop need not wait."""
+    if url == "memory":
+        from storage.memory import MemoryStore
+
+        return MemoryStore.connect
+    from storage.sql import SqlStore
+
+    return partial(SqlStore.connect, url)

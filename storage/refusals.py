@@ -1,0 +1,60 @@
+"""How the stores put it when they refuse; both use the same words."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from storage.errors import IdempotencyConflict, IllegalTransition, LeaseLost, TaskNotFound
+from storage.tasks import Task
+
+
+class Held(Protocol):
+    """What a refusal tells of a task; a row of the table will do."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def lease_fence(self) -> int: ...  # noqa: D102
+    @property
+    def lease_owner(self) -> str | None: ...  # noqa: D102
+
+
+def not_found(task_id: str) -> TaskNotFound:
+    """No task has that id."""
+    return TaskNotFound(f"there is no task {task_id!r}")
+
+
+def lost(task: Held, fence: int) -> LeaseLost:
+    """The task has moved on since the claim with that fence."""
+    return LeaseLost(
+        f"task {task.id} is {task.status} under fence {task.lease_fence} (owner: {task.lease_owner}); "
+        f"a claim with fence {fence} may write nothing more for it"
+    )
+
+
+def not_claimable(task: Task) -> IllegalTransition:
+    """The task has ended, or its lease has not lapsed."""
+    if task.status.terminal:
+        return IllegalTransition(
+            f"task {task.id} has ended ({task.status}); it cannot be run again, only replayed or forked"
+        )
+    return IllegalTransition(f"task {task.id} is being run by {task.lease_owner}, whose lease has not lapsed")
+
+
+def key_taken(key: str, task_id: str) -> IdempotencyConflict:
+    """The idempotency key was used for another question."""
+    return IdempotencyConflict(
+        f"idempotency key {key!r} belongs to task {task_id}, which asked for something else; "
+        "use another key for another question"
+    )
+
+
+def exhausted(task: Task) -> dict[str, str]:
+    """The error of a task that becomes dead."""
+    return {
+        "code": "attempts_exhausted",
+        "message": f"given up after {task.attempts} attempts; the last, by {task.lease_owner}, "
+        "let its lease lapse",
+    }
