@@ -327,7 +327,7 @@ class Executor:
             self._settle_caused(*consequence)
 
     def _account(self, node: Node[Any], event: Event) -> None:
-        if "reused" in event.data:
+        if "reused" in event.data and node.kind is NodeKind.GENERATE:
             self._calls -= 1
         if usage := event.data.get("usage"):
             node.usage = Usage(**usage)

@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from typing import Any, Concatenate, ParamSpec
 
@@ -104,8 +104,9 @@ def installed_planners() -> list[str]:
     return sorted(INSTALLED)
 
 
+@cache
 def find_planner(name: str) -> Planner:
-    """The installed planner of that name.
+    """The installed planner of that name; loaded at its first use.
 
     Raises:
         UnknownPlanner: there is none; the message lists those that there are.

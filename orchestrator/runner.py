@@ -70,7 +70,7 @@ async def first_setup(
         engine=engine,
         capabilities=await engine.capabilities(),
         toolbox=toolbox,
-        symbolic=symbolic.available(),
+        symbolic=symbolic.AVAILABLE,
         budget=budget_of(request.budget),
         sampling=sampling_of(request.sampling),
         seed=request.seed,

@@ -85,7 +85,7 @@ class Service:
         self.engine = engine
         self.toolbox = Toolbox.installed() if toolbox is None else toolbox
         self.planners = dict(planners or {})
-        self.settings = settings or Settings()
+        self.settings = settings or Settings.model_construct()
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._feeds: dict[str, Feed] = {}
         self._executors: dict[str, Executor] = {}

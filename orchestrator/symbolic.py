@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.util import find_spec
 
 from workers.tools.registry import Tool, tool
 
 
-@cache
-def available() -> bool:
-    """Whether the extra ``math`` is installed."""
-    return find_spec("math_verify") is not None
+AVAILABLE = find_spec("math_verify") is not None
+"""Whether the extra ``math`` is installed."""
 
 
 def math_equal(left: str, right: str) -> bool:

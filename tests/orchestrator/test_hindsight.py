@@ -1,0 +1,158 @@
+"""Forks, counterfactuals and differences, through the service, on a simulator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from random import Random
+
+import pytest
+
+from orchestrator.errors import Conflict, InvalidRequest, TaskNotFound, Unknown
+from orchestrator.fork import Change
+from orchestrator.messages import user
+from orchestrator.planning import planner
+from orchestrator.requests import parse
+from orchestrator.run import Run
+from orchestrator.service import Service
+from orchestrator.values import Answer, Question
+from storage.store import Store
+from workers.calls import Call
+from workers.simulator import CostModel, Simulator
+from workers.tools.registry import Toolbox, tool
+
+LOOKED_UP: list[str] = []
+
+
+@tool
+def look_up(place: str) -> str:
+    """The river at a place."""
+    LOOKED_UP.append(place)
+    return {"Basel": "Rhine"}.get(place, "Elbe")
+
+
+@planner("rivers")
+async def rivers(run: Run, question: Question) -> Answer:
+    """A tool feeds a generation (0, 1), beside them another generation (2) and a vote (3)."""
+    river = run.tool("look_up", {"place": question.text})
+    told = run.generate([user("Tell me of the ", river)])
+    aside = run.generate("Say something else")
+    vote = run.vote("Count its bridges", width=6, rule="fixed", max_tokens=40)
+    return await run.concatenate([told, aside, await vote])
+
+
+def says(call: Call, rng: Random) -> str:
+    prompt = call.prompt.messages()[-1]["content"]
+    if prompt.startswith("Count"):
+        return f"The answer is {rng.choice([7, 7, 7, 9])}."
+    return f"{prompt}! ({call.sampling.temperature:g})"
+
+
+@pytest.fixture
+async def simulator() -> Simulator:
+    return Simulator(says, cost=CostModel(latency=0.002, jitter=0.5))
+
+
+@pytest.fixture
+async def service(simulator: Simulator) -> AsyncIterator[Service]:
+    LOOKED_UP.clear()
+    async with await Store.open("memory") as store:
+        yield Service(store, simulator, toolbox=Toolbox([look_up]), planners={"rivers": rivers})
+
+
+async def solved(service: Service) -> str:
+    return (await service.solve(parse({"query": "Basel", "planner": "rivers"}))).trace_id
+
+
+async def test_a_fork_runs_only_what_depends_on_the_change(service: Service, simulator: Simulator) -> None:
+    trace = await solved(service)
+    calls = simulator.counters().started
+    fork = await service.fork(trace, at="0", change=Change(arguments={"place": "Dresden"}))
+    assert fork.text.startswith("Tell me of the Elbe!")
+    assert LOOKED_UP == ["Basel", "Dresden"]
+    assert simulator.counters().started - calls == 1 == fork.usage.calls
+    difference = await service.difference(trace, fork.trace_id)
+    assert [node.path for node in difference.nodes] == ["0", "1", "4"]
+    assert "Rhine" in difference.nodes[0].before if difference.nodes[0].before else False
+    assert difference.answers[0] != difference.answers[1]
+
+
+@pytest.mark.parametrize(
+    ("at", "change", "expected"),
+    [
+        ("0", Change(value="Nile"), "Tell me of the Nile! (0.7)"),
+        ("1", Change(temperature=0.2), "Tell me of the Rhine! (0.2)"),
+        ("1", Change(prompt=(("system", "s"), ("user", "Sing"))), "Sing! (0.7)"),
+        ("1", Change(value="Given"), "Given"),
+    ],
+)
+async def test_a_fork_changes_what_it_says(service: Service, at: str, change: Change, expected: str) -> None:
+    fork = await service.fork(await solved(service), at=at, change=change)
+    assert fork.text.partition("\n\n")[0] == expected
+    assert LOOKED_UP == ["Basel"]
+
+
+async def test_a_fork_is_a_task_that_replays_and_can_be_forked(service: Service) -> None:
+    trace = await solved(service)
+    first = await service.fork(trace, at="0", change=Change(value="Nile"))
+    second = await service.fork(first.trace_id, at="2", change=Change(value="aside"))
+    assert second.text.startswith("Tell me of the Nile! (0.7)\n\naside\n\n")
+    assert second.usage.calls == 0
+    for solution in (first, second):
+        replayed = await service.replay(solution.trace_id)
+        assert replayed.result.answer is not None
+        assert replayed.result.answer.text == solution.text
+        assert replayed.result.spent.calls == solution.usage.calls
+    task = await service.task(second.trace_id)
+    assert (task.parent_id, task.fork_at) == (first.trace_id, "2")
+
+
+async def test_a_fork_with_a_longer_vote_reuses_the_branches_it_has(service: Service) -> None:
+    fork = await service.fork(await solved(service), at="3", change=Change(rule="fixed:9"))
+    assert fork.usage.calls == 3
+    assert fork.text.endswith("The answer is 7.")
+
+
+async def test_a_counterfactual_makes_no_call(service: Service, simulator: Simulator) -> None:
+    trace = await solved(service)
+    calls = simulator.counters().started
+    stopped = await service.counterfactual(trace, at="3", change=Change(rule="beta:0.8"))
+    assert stopped.result.answer is not None
+    assert stopped.tokens < stopped.recorded_tokens
+    with pytest.raises(Unknown, match=r"3\.6, 3\.7"):
+        await service.counterfactual(trace, at="3", change=Change(rule="fixed:8"))
+    with pytest.raises(Unknown, match="waits for 1"):
+        await service.counterfactual(trace, at="1", change=Change(temperature=0.0))
+    assert simulator.counters().started == calls
+
+
+@pytest.mark.parametrize(
+    ("at", "change", "message"),
+    [
+        ("9", Change(value="x"), "has no node '9'; it has 0, 1, 2, 3, 3.0"),
+        ("4", Change(value="x"), "node 4 is a merge; only generate, tool and vote nodes can be changed"),
+        (
+            "3",
+            Change(temperature=1.0),
+            "node 3 is a vote; a fork can change its rule, but was given temperature",
+        ),
+        ("1", Change(), "was given nothing"),
+        ("1", Change(value=3), "its value must be text"),
+        ("3", Change(rule="sometimes"), "no rule is called 'sometimes'"),
+    ],
+)
+async def test_a_change_that_cannot_be_made_is_refused(
+    service: Service, at: str, change: Change, message: str
+) -> None:
+    trace = await solved(service)
+    with pytest.raises(InvalidRequest, match=message.replace("(", r"\(")):
+        await service.fork(trace, at=at, change=change)
+    with pytest.raises(InvalidRequest):
+        await service.counterfactual(trace, at=at, change=change)
+
+
+async def test_there_must_be_a_whole_run(service: Service) -> None:
+    with pytest.raises(TaskNotFound):
+        await service.fork("nothing", at="0", change=Change(value="x"))
+    queued = await service.submit(parse({"query": "Basel", "planner": "rivers"}))
+    with pytest.raises(Conflict, match="no whole run"):
+        await service.replay(queued.id)
