@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -127,9 +128,10 @@ async def play(
     live, again = Recorder(), Recorder()
     async with asyncio.timeout(300):
         result = await Executor(environment, live).execute(lambda run: planner(run, asked, **checked), {})
-    replay = Executor(replace(environment, engine=None), again, record=Record(live.events))
+    journal = [replace(event, data=json.loads(json.dumps(event.data))) for event in live.events]
+    replay = Executor(replace(environment, engine=None), again, record=Record(journal))
     async with asyncio.timeout(20):
         repeated = await replay.execute(lambda run: planner(run, asked, **checked), {})
     assert repeated == result
     assert again.events == []
-    return Played(result, live.events)
+    return Played(result, journal)

@@ -1,0 +1,261 @@
+"""LLMCompiler (arXiv 2312.04511): a plan of tool calls that run while the plan is still being written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from orchestrator.errors import NodeFailed
+from orchestrator.messages import Message, assistant, system, text_of, user
+from orchestrator.nodes import Succeeded
+from orchestrator.planning import planner
+from orchestrator.run import Run
+from orchestrator.values import Answer, Question
+from planners.direct import direct
+from planners.fetching import Fetcher
+from planners.plan_json import JsonReader, plan_schema, record
+from planners.plan_text import TextReader
+from planners.plans import Plan, Reader, Step
+from planners.questions import Temperature, Tokens, answer_of, asked
+from workers.calls import Completion
+
+if TYPE_CHECKING:
+    from workers.tools.registry import Tool
+
+END_OF_PLAN = "<END_OF_PLAN>"
+LONGEST_AFTERMATH = 64
+"""Characters that may follow the join of a plan before its generation is cancelled."""
+
+PLANNER = (
+    "You plan how to find out what the question asks, by calls of tools. You do not answer it.\n"
+    "- Use only the tools below. Number the steps.\n"
+    "- An argument can use the result of an earlier step: write $ and its number, as in $1.\n"
+    "- Steps that do not use each other run at the same time, so use a result only where it is needed.\n"
+    "- The last step is join, without arguments. The results are then read and the question is answered.\n"
+    "\nThe form, shown with other tools:\n"
+)
+JSON_FORM = (
+    '{"steps": [{"id": 1, "tool": "weather", "arguments": {"city": "Paris"}}, '
+    '{"id": 2, "tool": "weather", "arguments": {"city": "Rome"}}, '
+    '{"id": 3, "tool": "compare", "arguments": {"first": "$1", "second": "$2"}}, '
+    '{"id": 4, "tool": "join"}]}\n'
+)
+TEXT_FORM = (
+    '1. weather(city="Paris")\n2. weather(city="Rome")\n3. compare(first=$1, second=$2)\n4. join()\n'
+    f"{END_OF_PLAN}\n"
+)
+REPAIR = "This plan cannot be used:\n{errors}\nWrite the whole plan again without these errors."
+REPLAN = (
+    "\n\nSteps that were taken, with their results:\n",
+    "\nWhat is missing: {missing}\nPlan only the steps for this. Do not repeat steps; use their results. "
+    "The next step has the number {first}.",
+)
+JOINER = (
+    "You read the results of tools and answer the user's question from them. Reply with one JSON object.\n"
+    'If the results suffice: {"thought": "why, in one sentence", "answer": "the answer"}\n'
+)
+OR_REPLAN = 'If something is missing: {"thought": "why, in one sentence", "replan": "what to find out"}\n'
+
+
+@planner("llm_compiler")
+async def llm_compiler(
+    run: Run,
+    question: Question,
+    *,
+    max_replans: Annotated[int, Field(ge=0, le=16)] = 1,
+    max_tasks: Annotated[int, Field(ge=1, le=256)] = 16,
+    temperature: Temperature = 0.0,
+    max_tokens: Tokens = 1024,
+) -> Answer:
+    """Plan calls of the run's tools, make them side by side, and answer from their results.
+
+    A step starts when it is written and what it refers to is there; only tools with side effects wait until
+    the plan is whole and valid. A step that failed is a result for the joiner to judge. An invalid plan is
+    sent back once with its errors; if that does not help, the question is asked plainly, with the reason in
+    the trace. ``max_replans`` is how often the joiner may ask for more, ``max_tasks`` bounds one plan.
+
+    Raises:
+        NodeFailed: the engine failed, also when asked plainly.
+    """
+    work = _Work(run, question, Fetcher(run), max_tasks, temperature, max_tokens)
+    trouble = "" if run.tools else "there are no tools"
+    missing = ""
+    for replans_left in range(max_replans, -1, -1):
+        trouble = trouble or await work.plan(missing)
+        if not work.fetcher.steps:
+            break
+        verdict = await work.join(may_replan=replans_left > 0 and not trouble)
+        if isinstance(verdict, Answer):
+            return verdict
+        if isinstance(verdict, Unanswered):
+            trouble = verdict.reason
+            break
+        missing = verdict.what
+        run.decide("llm_compiler", "replan", {"missing": missing})
+    run.decide("llm_compiler", "direct", {"reason": trouble})
+    work.fetcher.abandon()
+    return await direct(run, question)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The joiner's word that the results do not suffice, and what would."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The joiner has failed, or has said nothing that can be used."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    run: Run
+    question: Question
+    fetcher: Fetcher
+    max_tasks: int
+    temperature: float
+    max_tokens: int
+
+    async def plan(self, missing: str) -> str:
+        """Have a plan written, starting its steps meanwhile; returns why there is no valid one."""
+        prompt = await self._planning(missing)
+        errors: list[str] = []
+        for label in ("plan", "repaired plan"):
+            plan = Plan(self.run.tools, self.fetcher.steps, self.max_tasks)
+            try:
+                text, errors = await self._write(plan, prompt, label)
+            except NodeFailed as error:
+                self.fetcher.refuse(plan)
+                return f"the plan could not be written: {error.failure.message}"
+            if not errors:
+                self.fetcher.accept(plan)
+                return "" if plan.steps else "the plan has no steps"
+            self.fetcher.refuse(plan)
+            self.run.decide("llm_compiler", "refuse", {"plan": label, "errors": errors})
+            listed = "\n".join(f"- {error}" for error in errors)
+            prompt = [*prompt, assistant(text or "(nothing)"), user(REPAIR.format(errors=listed))]
+        return f"the plan is invalid: {'; '.join(errors)}"
+
+    async def _planning(self, missing: str) -> list[Message]:
+        listed = "\n".join(described(tool) for tool in self.run.tools.values())
+        form = JSON_FORM if self.run.capabilities.guided_json else TEXT_FORM
+        prompt = [system(f"{PLANNER}{form}\nThe tools:\n{listed}")]
+        if not self.fetcher.steps:
+            return [*prompt, user(*asked(self.question))]
+        before, after = REPLAN
+        first = max(self.fetcher.steps) + 1
+        taken = await self.fetcher.observations()
+        return [
+            *prompt,
+            user(*asked(self.question), before, *taken, after.format(missing=missing, first=first)),
+        ]
+
+    async def _write(self, plan: Plan, prompt: list[Message], label: str) -> tuple[str, list[str]]:
+        """The text of a plan and what is wrong with it; its steps start as they are read."""
+        guided = self.run.capabilities.guided_json
+        schemas = {name: tool.schema for name, tool in self.run.tools.items()}
+        parameters = {name: list(schema.get("properties", ())) for name, schema in schemas.items()}
+        reader: Reader = JsonReader() if guided else TextReader(parameters)
+        stream = self.run.stream(
+            prompt,
+            label=label,
+            schema=plan_schema(schemas, self.max_tasks) if guided else None,
+            role="planner",
+            breaks="}\n",
+            stop=() if guided else (END_OF_PLAN,),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+        )
+        text, aftermath = "", 0
+        async for piece in stream:
+            text += piece
+            aftermath += len(piece) if plan.joined else 0
+            if aftermath > LONGEST_AFTERMATH:
+                stream.cancel("the plan has ended")
+                break
+            self._fetch(plan, reader.feed(piece))
+        self._fetch(plan, reader.finish())
+        outcome = await stream.settled()
+        cut_off = isinstance(outcome, Succeeded) and outcome.value.finish_reason == "length"
+        return text, plan.close(cut_off=cut_off)
+
+    def _fetch(self, plan: Plan, steps: list[Step]) -> None:
+        for step in steps:
+            if plan.admit(step):
+                self.fetcher.fetch(step, plan)
+
+    async def join(self, *, may_replan: bool) -> Answer | Missing | Unanswered:
+        """Have the results read: an answer, or what is missing."""
+        taken = await self.fetcher.observations()
+        outcome = await self.run.generate(
+            [
+                system(JOINER + OR_REPLAN if may_replan else JOINER),
+                user(*asked(self.question), "\n\nThe results:\n", *taken),
+            ],
+            label="join",
+            schema=verdict_schema(may_replan=may_replan),
+            role="planner",
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+        ).settled()
+        if not isinstance(outcome, Succeeded):
+            return Unanswered(f"the results could not be read: {outcome}")
+        return read_verdict(outcome.value, self.question, may_replan=may_replan)
+
+
+def described(tool: Tool) -> str:
+    """A tool as the planner reads about it: ``name(argument: type, …): what it does``."""
+    properties = tool.schema.get("properties", {})
+    required = tool.schema.get("required", ())
+    arguments = (
+        f"{name}: {schema.get('type', 'any')}{'' if name in required else ' (optional)'}"
+        for name, schema in properties.items()
+    )
+    return f"- {tool.name}({', '.join(arguments)}): {' '.join(tool.description.split())}"
+
+
+def verdict_schema(*, may_replan: bool) -> dict[str, Any]:
+    """The JSON schema of what the joiner says."""
+    text = {"type": "string"}
+    verdicts = [
+        record({"thought": text, key: text}) for key in (("answer", "replan") if may_replan else ("answer",))
+    ]
+    return {"anyOf": verdicts} if may_replan else verdicts[0]
+
+
+def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Answer | Missing | Unanswered:
+    """What the joiner has decided. Plain prose is taken for the answer."""
+    verdict = _object_in(said.text)
+    if verdict is None:
+        if said.finish_reason == "stop" and said.text.strip() and "{" not in said.text:
+            return answer_of(said, question)
+        return Unanswered("what was made of the results cannot be read")
+    answer = text_of(verdict.get("answer") or "").strip()
+    if answer:
+        return answer_of(replace(said, text=answer, finish_reason="stop"), question)
+    if may_replan and verdict.get("replan"):
+        return Missing(text_of(verdict["replan"]))
+    return Unanswered("the results do not suffice")
+
+
+def _object_in(text: str) -> Mapping[str, Any] | None:
+    """The first JSON object in a text that is a verdict."""
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    while at >= 0:
+        try:
+            value, _ = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict) and value.keys() & {"answer", "replan"}:
+            return value
+        at = text.find("{", at + 1)
+    return None

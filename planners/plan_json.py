@@ -1,0 +1,102 @@
+"""Plans as JSON, for engines with guided decoding: their schema, and a reader that needs no end."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from planners.plans import JOIN, Step
+
+
+class JsonReader:
+    """Reads ``{"steps": [{"id": 1, "tool": "search", "arguments": {…}}, …, {"id": 3, "tool": "join"}]}``."""
+
+    _START = re.compile(r'"steps"\s*:\s*\[')
+    _BETWEEN = re.compile(r"[\s,]*")
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._at: int | None = None
+        self._decoder = json.JSONDecoder()
+
+    def feed(self, text: str) -> list[Step]:
+        """The steps whose objects are complete; what is no step is passed over."""
+        self._text += text
+        if self._at is None:
+            start = self._START.search(self._text)
+            self._at = start.end() if start else None
+        return [step for value in self._objects() if (step := _step_of(value)) is not None]
+
+    def finish(self) -> list[Step]:
+        """None: half an object is no step."""
+        return []
+
+    def _objects(self) -> Iterator[object]:
+        while self._at is not None:
+            between = self._BETWEEN.match(self._text, self._at)
+            assert between is not None
+            try:
+                value, self._at = self._decoder.raw_decode(self._text, between.end())
+            except (ValueError, RecursionError):
+                return
+            yield value
+
+
+def _step_of(value: object) -> Step | None:
+    if (
+        not isinstance(value, dict)
+        or type(value.get("id")) is not int
+        or not isinstance(value.get("tool"), str)
+    ):
+        return None
+    arguments = value.get("arguments")
+    return Step(value["id"], value["tool"], arguments if isinstance(arguments, dict) else {})
+
+
+def plan_schema(tools: Mapping[str, Mapping[str, Any]], limit: int) -> dict[str, Any]:
+    """The JSON schema of a plan over ``tools``, given by name with the schemas of their arguments."""
+    definitions: dict[str, Any] = {"reference": {"type": "string", "pattern": r"^\$[0-9]+$"}}
+    kinds = [_step_schema(JOIN, None)]
+    for name, schema in tools.items():
+        for key, definition in schema.get("$defs", {}).items():
+            definitions[f"{name}.{key}"] = _opened(definition, name, is_value=False)
+        arguments = {key: value for key, value in schema.items() if key != "$defs"}
+        kinds.append(_step_schema(name, _opened(arguments, name, is_value=False)))
+    steps = {"type": "array", "items": {"anyOf": kinds}, "minItems": 1, "maxItems": limit + 1}
+    return {**record({"steps": steps}), "$defs": definitions}
+
+
+def _step_schema(name: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
+    properties: dict[str, Any] = {"id": {"type": "integer"}, "tool": {"const": name}}
+    return record(properties if arguments is None else {**properties, "arguments": arguments})
+
+
+def record(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an object with exactly these properties."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _opened(schema: Any, tool: str, *, is_value: bool = True) -> Any:
+    """A schema in which a reference may stand for any value that is not a text anyway."""
+    if not isinstance(schema, Mapping):
+        return schema
+    inner = dict(schema)
+    if "$ref" in inner:
+        inner["$ref"] = str(inner["$ref"]).replace("#/$defs/", f"#/$defs/{tool}.")
+    if isinstance(properties := inner.get("properties"), Mapping):
+        inner["properties"] = {name: _opened(value, tool) for name, value in properties.items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(inner.get(key), Mapping):
+            inner[key] = _opened(inner[key], tool)
+    for key in ("anyOf", "oneOf", "allOf"):
+        if isinstance(options := inner.get(key), list):
+            inner[key] = [_opened(option, tool, is_value=False) for option in options]
+    is_text = inner.get("type") == "string" and "enum" not in inner and "pattern" not in inner
+    return {"anyOf": [inner, {"$ref": "#/$defs/reference"}]} if is_value and not is_text else inner

@@ -1,0 +1,516 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.executor import RunOutcome
+from orchestrator.nodes import NodeKind
+from planners.llm_compiler import JOINER, PLANNER, llm_compiler
+from storage.events import EventType
+from tests.planners.conftest import BARE, GUIDED, Played, play
+from tests.workers.virtual_time import VirtualTimeLoop, elapsed, virtual_time
+from workers.calls import Call
+from workers.errors import ToolError
+from workers.simulator import CostModel, Fault, Simulator
+from workers.tools.registry import tool
+
+QUESTION = "How old are they together?"
+PLAN = '1. age("Ann")\n2. age("Bob")\n3. add($1, $2)\n4. join()\n'
+FINISH = '{"thought": "the sum is there", "answer": "75"}'
+
+
+@tool
+async def age(name: str) -> int:
+    """How old a person is."""
+    return {"Ann": 30, "Bob": 45}[name]
+
+
+@tool
+async def add(first: int, second: int) -> int:
+    """The sum of two numbers."""
+    return first + second
+
+
+@tool
+async def say(text: str) -> str:
+    """Gives back what it is given."""
+    return text
+
+
+TOOLS = (age, add, say)
+
+
+def model(
+    plans: str | Sequence[str] = PLAN, verdicts: str | Sequence[str] = FINISH
+) -> Callable[[Call, Random], str]:
+    """Plans and joins as told, the last of a list again and again; otherwise answers plainly."""
+    plans = [plans] if isinstance(plans, str) else list(plans)
+    verdicts = [verdicts] if isinstance(verdicts, str) else list(verdicts)
+
+    def answer(call: Call, _: Random) -> str:
+        instructions = call.prompt.messages()[0]["content"]
+        script = (
+            plans
+            if instructions.startswith(PLANNER)
+            else verdicts
+            if instructions.startswith(JOINER)
+            else None
+        )
+        if script is None:
+            return "Plainly 75."
+        return script.pop(0) if len(script) > 1 else script[0]
+
+    return answer
+
+
+async def compile_(
+    plans: str | Sequence[str] = PLAN, verdicts: str | Sequence[str] = FINISH, **options: Any
+) -> Played:
+    tools = options.pop("tools", TOOLS)
+    engine = options.pop("engine", None) or Simulator(model(plans, verdicts), claims=BARE)
+    return await play(llm_compiler, QUESTION, engine, tools=tools, **options)
+
+
+def as_json(*steps: tuple[int, str, Mapping[str, Any]]) -> str:
+    listed = [{"id": number, "tool": name, "arguments": arguments} for number, name, arguments in steps]
+    return json.dumps({"steps": [*listed, {"id": 99, "tool": "join"}]})
+
+
+def fell_back(played: Played) -> str:
+    """The reason for which the question was asked plainly."""
+    assert played.answer.text == "Plainly 75."
+    (decision,) = (d for d in played.decisions("llm_compiler") if d["verdict"] == "direct")
+    return str(decision["saw"]["reason"])
+
+
+# -- the way through ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guided", [False, True])
+async def test_tools_run_and_the_joiner_answers_from_their_results(guided: bool) -> None:
+    plan = as_json(
+        (1, "age", {"name": "Ann"}), (2, "age", {"name": "Bob"}), (3, "add", {"first": "$1", "second": "$2"})
+    )
+    engine = Simulator(model(plan if guided else PLAN), claims=GUIDED if guided else BARE)
+    played = await compile_(engine=engine)
+    assert played.answer.text == "75"
+    assert played.answer.claim == "75"
+    ann, bob, total = played.nodes(NodeKind.TOOL)
+    assert played.inputs(total) == [ann, bob]
+    assert played.requests(kind=NodeKind.TOOL)[2]["arguments"] == {"first": 30, "second": 45}
+    assert '3. add({"first":"$' in played.said("join")[0].replace("{1}", "1")
+    assert played.said("join")[0].endswith("= 75\n")
+    assert set(played.inputs(played.nodes(NodeKind.GENERATE, "join")[0])) == {ann, bob, total}
+
+
+async def test_a_plan_is_asked_for_under_a_schema_only_where_the_engine_has_it() -> None:
+    bare = await compile_()
+    assert "schema" not in bare.requests("plan")[0]
+    assert bare.requests("plan")[0]["sampling"]["stop"] == ["<END_OF_PLAN>"]
+    guided = await compile_(engine=Simulator(model(as_json((1, "age", {"name": "Ann"}))), claims=GUIDED))
+    kinds = guided.requests("plan")[0]["schema"]["properties"]["steps"]["items"]["anyOf"]
+    assert [kind["properties"]["tool"]["const"] for kind in kinds] == ["join", "age", "add", "say"]
+
+
+@virtual_time
+async def test_a_tool_starts_while_the_plan_is_still_being_written() -> None:
+    for claims, plan in (
+        (BARE, PLAN),
+        (
+            GUIDED,
+            as_json((1, "age", {"name": "Ann"}), (2, "age", {"name": "Bob"}), (3, "say", {"text": "$1"})),
+        ),
+    ):
+        engine = Simulator(model(plan), cost=CostModel(decode_tokens_per_s=2), claims=claims)
+        played = await compile_(engine=engine, call_seconds=600)
+        plan_ended = played.seq(EventType.NODE_SETTLED, played.nodes(NodeKind.GENERATE, "plan")[0])
+        first, second, _ = played.nodes(NodeKind.TOOL)
+        assert (
+            played.seq(EventType.NODE_SETTLED, first) < played.seq(EventType.NODE_ADDED, second) < plan_ended
+        )
+
+
+@virtual_time
+async def test_a_successor_starts_at_once_beside_a_slow_sibling() -> None:
+    started: dict[str, float] = {}
+
+    @tool
+    async def work(name: str, seconds: float, after: str = "") -> str:
+        """Takes some time."""
+        started[name] = asyncio.get_running_loop().time()
+        await asyncio.sleep(seconds)
+        return name
+
+    plan = '1. work("slow", 10)\n2. work("quick", 1)\n3. work("next", 1, after=$2)\n4. join()'
+    engine = Simulator(model(plan), claims=BARE)
+    took = await elapsed(compile_(engine=engine, tools=[work]))
+    assert started == {"slow": 0.0, "quick": 0.0, "next": 1.0}
+    assert took == pytest.approx(10.0)
+
+
+# -- arguments ------------------------------------------------------------------------------------
+
+
+async def said_by(plan: str, **options: Any) -> list[Any]:
+    """What the ``say`` calls of a plan gave back, in order of adding."""
+    played = await compile_(plan, **options)
+    assert played.answer.text == "75", played.decisions("llm_compiler")
+    return [request["arguments"].get("text") for request in played.requests(kind=NodeKind.TOOL)]
+
+
+async def test_ten_is_not_one() -> None:
+    lines = [f'{n}. say("<{n}>")' for n in range(1, 12)]
+    said = await said_by("\n".join([*lines, '12. say("$10 $1 ${1}0 $11")', "13. join()"]))
+    assert said[-1] == "<10> <1> <1>0 <11>"
+
+
+async def test_results_with_quotes_newlines_and_references_arrive_as_they_are() -> None:
+    nasty = 'He said: "it\'s\n\\n $1 (or ${2})"'
+
+    @tool
+    async def quote() -> str:
+        """A text that breaks things."""
+        return nasty
+
+    plan = "1. quote()\n2. say($1)\n3. say('a $1 b')\n4. join()"
+    said = await said_by(plan, tools=[quote, say])
+    assert said[1:] == [nasty, f"a {nasty} b"]
+
+
+async def test_several_lines_parentheses_and_money() -> None:
+    plan = '1. say("one (1)\ntwo)")\n2. say(\n  text="$1, for $20 or $3.50"\n)\n3. join()'
+    assert await said_by(plan) == ["one (1)\ntwo)", "one (1)\ntwo), for $20 or $3.50"]
+
+
+async def test_a_result_is_passed_as_the_value_that_it_is_or_as_text_where_text_is_taken() -> None:
+    @tool
+    async def person() -> dict[str, Any]:
+        """A person."""
+        return {"name": "Ann", "ages": [1, 2]}
+
+    @tool
+    async def look(value: dict[str, Any], items: list[Any]) -> str:
+        """Looks."""
+        return str(value["ages"])
+
+    plan = '1. person()\n2. look($1, [$1, "is $1"])\n3. say($1)\n4. say(48 / 2)\n5. say(7)\n6. join()'
+    played = await compile_(plan, tools=[person, look, say])
+    requests = [played.requests(f"{n} ", NodeKind.TOOL)[0]["arguments"] for n in range(1, 6)]
+    whole, text = {"name": "Ann", "ages": [1, 2]}, '{"ages":[1,2],"name":"Ann"}'
+    assert requests[1] == {"value": whole, "items": [whole, f"is {text}"]}
+    assert [request["text"] for request in requests[2:]] == [text, "48 / 2", "7"]
+
+
+async def test_equal_calls_are_made_once() -> None:
+    plan = '1. age("Ann")\n2. age(name="Ann")\n3. add($1, $2)\n4. add(${1}, second=$1)\n5. join()'
+    played = await compile_(plan)
+    assert len(played.nodes(NodeKind.TOOL)) == 2
+    assert '2. age({"name":"Ann"}) = 30' in played.said("join")[0]
+
+
+# -- failures are results -------------------------------------------------------------------------
+
+
+async def test_a_tool_that_raises_is_a_typed_result_for_the_joiner() -> None:
+    played = await compile_('1. age("Cyd")\n2. add($1, 1)\n3. say("still here")\n4. join()')
+    read = played.said("join")[0]
+    assert '1. age({"name":"Cyd"}) failed: tool age raised KeyError' in read
+    assert '2. add({"first":"${1}","second":1}) failed: tool age raised KeyError' in read
+    assert "= still here" in read
+    assert played.answer.text == "75"
+
+
+@virtual_time
+async def test_a_tool_that_hangs_is_a_typed_result_for_the_joiner() -> None:
+    async def hang() -> str:
+        """Never ends."""
+        await asyncio.Event().wait()
+        return ""
+
+    engine = Simulator(model("1. hang()\n2. say('x')\n3. join()"), claims=BARE)
+    played = await compile_(engine=engine, tools=[tool(timeout=5.0)(hang), say])
+    assert "1. hang({}) failed: tool hang did not end within 5 s (tool_error)" in played.said("join")[0]
+    assert played.answer.text == "75"
+
+
+async def test_wrong_arguments_are_a_typed_result_for_the_joiner() -> None:
+    played = await compile_('1. add("x")\n2. join()')
+    assert "1. add" in played.said("join")[0]
+    assert "(tool_error)" in played.said("join")[0]
+
+
+async def test_a_long_result_is_cut_for_the_model_but_not_for_the_next_step() -> None:
+    @tool
+    async def book() -> str:
+        """Long."""
+        return "x" * 100_000
+
+    played = await compile_("1. book()\n2. say($1)\n3. join()", tools=[book, say])
+    assert len(played.said("join")[0]) < 20_000
+    assert "cut after 4000 of 100000 characters" in played.said("join")[0]
+    assert len(played.requests(kind=NodeKind.TOOL)[1]["arguments"]["text"]) == 100_000
+
+
+# -- replanning -----------------------------------------------------------------------------------
+
+
+async def test_a_replan_goes_on_with_the_numbers_and_the_results() -> None:
+    plans = ['1. age("Ann")\n2. join()\n', '2. age("Bob")\n3. age("Ann")\n4. add($1, $2)\n5. join()\n']
+    played = await compile_(plans, ['{"thought": "", "replan": "the age of Bob"}', FINISH])
+    assert played.answer.text == "75"
+    assert played.verdicts("llm_compiler") == ["replan"]
+    assert len(played.nodes(NodeKind.TOOL)) == 3  # Ann's age is not looked up again
+    again = played.said("plan")[1]
+    assert '1. age({"name":"Ann"}) = 30' in again
+    assert "the age of Bob" in again
+    assert again.endswith("The next step has the number 2.")
+    assert '4. add({"first":"${1}","second":"${2}"}) = 75' in played.said("join")[1]
+
+
+async def test_replans_are_bounded_and_the_last_joiner_must_answer() -> None:
+    again = '{"thought": "", "replan": "more"}'
+    plans = [f'{n}. say("{n}")\n{n + 1}. join()\n' for n in range(1, 9)]
+    played = await compile_(plans, again, max_replans=2)
+    assert fell_back(played) == "the results do not suffice"
+    assert len(played.nodes(NodeKind.GENERATE, "plan")) == 3
+    joiners = played.said("join")
+    assert ['"replan"' in text for text in joiners] == [True, True, False]
+    assert [len(request["schema"].get("anyOf", ())) for request in played.requests("join")] == [2, 2, 0]
+
+
+async def test_without_replans_the_first_joiner_must_answer() -> None:
+    played = await compile_(max_replans=0)
+    assert '"replan"' not in played.said("join")[0]
+
+
+async def test_a_replan_that_fails_leaves_an_answer_from_what_there_is() -> None:
+    plans = ['1. age("Ann")\n2. join()\n', "I don't know.", "I still don't."]
+    played = await compile_(plans, ['{"thought": "", "replan": "more"}', FINISH])
+    assert played.answer.text == "75"
+    assert played.verdicts("llm_compiler") == ["replan", "refuse", "refuse"]
+
+
+async def test_a_failure_that_may_pass_is_tried_again_in_the_next_plan() -> None:
+    tries: list[int] = []
+
+    class Busy(ToolError):
+        code = "busy"
+        retryable = True
+
+    @tool
+    async def flaky() -> str:
+        """Fails at first."""
+        tries.append(1)
+        if len(tries) == 1:
+            raise Busy("try again")
+        return "done"
+
+    plans = ["1. flaky()\n2. join()\n", "2. flaky()\n3. join()\n"]
+    played = await compile_(plans, ['{"thought": "", "replan": "again"}', FINISH], tools=[flaky])
+    assert "2. flaky({}) = done" in played.said("join")[1]
+
+
+# -- bad plans ------------------------------------------------------------------------------------
+
+
+BAD_PLANS = {
+    "unknown tool": ('1. fly("home")\n2. join()', "fly, which is no tool; the tools are age, add, say"),
+    "self reference": ("1. say($1)\n2. join()", "in a circle: 1 -> 1"),
+    "forward reference": (
+        '1. say($2)\n2. say("x")\n3. join()',
+        "step 1 refers to step 2, which comes after it",
+    ),
+    "circle": ("1. say($2)\n2. say($1)\n3. join()", "in a circle"),
+    "missing reference": ("1. say($9)\n2. join()", "step 1 refers to 9; the steps are 1"),
+    "duplicate id": ('1. say("a")\n1. say("b")\n2. join()', "the id 1 is used twice"),
+    "no join": ('1. say("a")\n', "the plan does not end with join"),
+    "prose": ("Let me think about that.", "the plan does not end with join"),
+    "nothing": ("", "the plan does not end with join"),
+    "too many": ("\n".join(f'{n}. say("{n}")' for n in range(1, 9)) + "\n9. join()", "at most 3 steps"),
+    "far id": ('70. say("a")\n71. join()', "the ids of the steps go from 1 to 3, not to 70"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PLANS)
+async def test_a_bad_plan_is_sent_back_once_with_its_errors(kind: str) -> None:
+    bad, error = BAD_PLANS[kind]
+    played = await compile_([bad, PLAN], max_tasks=3)
+    assert played.answer.text == "75"
+    repair = played.prompts("repaired plan")[0]
+    assert repair[-2] == ("assistant", bad or "(nothing)")
+    assert error in repair[-1][1]
+    assert played.decisions("llm_compiler")[0]["saw"]["errors"]
+
+
+@pytest.mark.parametrize("kind", BAD_PLANS)
+async def test_a_plan_that_stays_bad_falls_back_with_the_reason(kind: str) -> None:
+    bad, error = BAD_PLANS[kind]
+    played = await compile_(bad, max_tasks=3)
+    assert error in fell_back(played)
+    assert played.result.spent.calls == 3
+
+
+async def test_several_errors_are_all_listed() -> None:
+    played = await compile_(['1. fly()\n2. say("x")\n2. swim()\n', PLAN])
+    errors = played.decisions("llm_compiler")[0]["saw"]["errors"]
+    assert len(errors) == 3
+
+
+async def test_what_a_refused_plan_began_is_used_again_or_cancelled() -> None:
+    bad = '1. age("Ann")\n2. say("never")\n3. fly()\n4. join()'
+    engine = Simulator(model([bad, PLAN]), claims=BARE)
+
+    @tool
+    async def age(name: str) -> int:
+        """Slow."""
+        await asyncio.sleep(0.05)
+        return 30 if name == "Ann" else 45
+
+    @tool
+    async def say(text: str) -> str:
+        """Slow."""
+        await asyncio.Event().wait()
+        return text
+
+    played = await compile_(engine=engine, tools=[age, add, say])
+    outcomes = {
+        label: played.outcome(played.nodes(NodeKind.TOOL, label)[0]) for label in ("1 age", "2 say", "2 age")
+    }
+    assert outcomes == {"1 age": "succeeded", "2 say": "cancelled", "2 age": "succeeded"}
+    assert len(played.nodes(NodeKind.TOOL)) == 4
+
+
+async def test_side_effects_wait_for_a_plan_that_is_whole_and_valid() -> None:
+    sent: list[str] = []
+
+    async def send(text: str) -> str:
+        """Sends."""
+        sent.append(text)
+        return f"sent {text}"
+
+    bad = '1. send("a")\n2. say($1)\n3. fly()\n4. join()'
+    good = '1. send("b")\n2. say($1)\n3. join()'
+    played = await compile_([bad, good], tools=[tool(side_effects=True)(send), say])
+    assert sent == ["b"]
+    assert "2. say" in played.said("join")[0]
+    repaired = played.nodes(NodeKind.GENERATE, "repaired plan")[0]
+    assert played.seq(EventType.NODE_SETTLED, repaired) < played.seq(
+        EventType.NODE_ADDED, played.nodes(NodeKind.TOOL)[0]
+    )
+
+
+async def test_a_plan_that_was_cut_off_says_so() -> None:
+    played = await compile_(max_tokens=6)
+    assert "the plan was cut off before join" in played.decisions("llm_compiler")[0]["saw"]["errors"]
+
+
+async def test_a_model_that_goes_on_after_its_join_is_stopped() -> None:
+    rambling = PLAN + "Observation: I made this up.\n" * 500
+    engine = Simulator(model(rambling), cost=CostModel(decode_tokens_per_s=20_000), claims=BARE)
+    played = await compile_(engine=engine)
+    assert played.answer.text == "75"
+    assert played.outcome(played.nodes(NodeKind.GENERATE, "plan")[0]) == "cancelled"
+    assert engine.counters().aborted == 1
+
+
+async def test_a_plan_without_steps_is_answered_plainly() -> None:
+    assert fell_back(await compile_("1. join()\n")) == "the plan has no steps"
+
+
+async def test_without_tools_the_question_is_asked_plainly() -> None:
+    played = await compile_(tools=[])
+    assert fell_back(played) == "there are no tools"
+    assert played.result.spent.calls == 1
+
+
+# -- the engine and the joiner --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["refuse", "reject", "overload", "reset", "garbage"])
+async def test_a_planning_call_that_fails_falls_back_with_the_reason(kind: Any) -> None:
+    engine = Simulator(model(), claims=BARE, faults=[Fault(kind=kind, calls={0}, after_tokens=9)])
+    played = await compile_(engine=engine)
+    assert "the plan could not be written" in fell_back(played)
+
+
+async def test_a_planning_call_that_hangs_falls_back_with_the_reason() -> None:
+    engine = Simulator(model(), claims=BARE, faults=[Fault(kind="hang", calls={0}, after_tokens=9)])
+    played = await compile_(engine=engine, call_seconds=0.1)
+    assert "did not end within 0.1 s" in fell_back(played)
+
+
+async def test_an_engine_that_always_fails_is_a_typed_failure() -> None:
+    played = await compile_(engine=Simulator(claims=BARE, faults=[Fault(kind="refuse")]))
+    assert played.failure == "engine_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ('{"thought": "x", "answer": "f(x) = (a) + (b)\\nand $1"}', "f(x) = (a) + (b)\nand $1"),
+        ('Sure! ```json\n{"answer": 75}\n```', "75"),
+        ('{"thought": "{", "answer": "75"} {"answer": "76"}', "75"),
+        ("They are 75 together.", "They are 75 together."),
+    ],
+)
+async def test_the_joiner_is_understood(said: str, text: str) -> None:
+    assert (await compile_(verdicts=said)).answer.text == text
+
+
+@pytest.mark.parametrize(
+    "said", ["", "   ", '{"thought": "hm', '{"answer": ""}', "{}", "[" * 5000 + "{" * 5000]
+)
+async def test_a_joiner_that_says_nothing_of_use_falls_back(said: str) -> None:
+    assert fell_back(await compile_(verdicts=said))
+
+
+async def test_a_joiner_that_fails_falls_back() -> None:
+    engine = Simulator(model(), claims=BARE, faults=[Fault(kind="reset", calls={1})])
+    assert "the results could not be read" in fell_back(await compile_(engine=engine))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_replans": -1}, {"max_tasks": 0}, {"max_tasks": 1000}, {"temperature": 9}, {"route": "ask"}],
+)
+def test_bad_options_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest, match=f"planner llm_compiler: {next(iter(options))}"):
+        llm_compiler.validate(options)
+
+
+# -- anything at all ------------------------------------------------------------------------------
+
+PIECES = st.sampled_from(
+    [
+        *"123456789$(){}[]'\",. \n\\\x00é",
+        *("say", "add", "age", "join", "fly", "$1", "${2}"),
+        *('1. say("x")\n', "2. add($1, 2)\n", "3. join()\n"),
+        *('{"steps": [', '{"id": 1, "tool": "say", "arguments": {"text": "$', '"}}', "]}"),
+        *('{"id": 2, "tool": "join"}', '{"answer": "x"}', '{"replan": "y"}'),
+    ]
+)
+GARBAGE = st.lists(PIECES, max_size=30).map("".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    plans=st.lists(GARBAGE, min_size=1, max_size=3),
+    verdicts=st.lists(GARBAGE, min_size=1, max_size=3),
+    guided=st.booleans(),
+)
+def test_whatever_the_model_says_the_run_ends(plans: list[str], verdicts: list[str], guided: bool) -> None:
+    async def example() -> None:
+        engine = Simulator(model(plans, verdicts), claims=GUIDED if guided else BARE)
+        played = await compile_(engine=engine, max_replans=2, max_tasks=4)
+        assert played.result.outcome is RunOutcome.ANSWERED
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(example())
