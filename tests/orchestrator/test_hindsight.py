@@ -37,7 +37,7 @@ async def rivers(run: Run, question: Question) -> Answer:
     told = run.generate([user("Tell me of the ", river)])
     aside = run.generate("Say something else")
     vote = run.vote("Count its bridges", width=6, rule="fixed", max_tokens=40)
-    return await run.concatenate([told, aside, await vote])
+    return await run.concatenate([told, aside, vote])
 
 
 def says(call: Call, rng: Random) -> str:
@@ -128,7 +128,7 @@ async def test_a_counterfactual_makes_no_call(service: Service, simulator: Simul
 @pytest.mark.parametrize(
     ("at", "change", "message"),
     [
-        ("9", Change(value="x"), "has no node '9'; it has 0, 1, 2, 3, 3.0"),
+        ("9", Change(value="x"), "has no node '9'; it has 0, 1, 2, 3, 4, 3.0"),
         ("4", Change(value="x"), "node 4 is a merge; only generate, tool and vote nodes can be changed"),
         (
             "3",

@@ -1,0 +1,102 @@
+"""Spans, read back with OpenTelemetry's own message types."""
+
+# ruff: noqa: E501 -- a journal is a table
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+
+from storage.events import Event, EventType
+from storage.spans import spans
+from storage.tasks import Task, TaskStatus
+from storage.trace import Trace
+
+REQUEST = {
+    "key": "k",
+    "seed": 7,
+    "prompt": [["system", "s"], ["user", "se"], ["user", "cret"]],
+    "sampling": {"stop": ["x"]},
+}
+USAGE = {"prompt_tokens": 30, "cached_tokens": 16, "completion_tokens": 5}
+
+
+def trace() -> Trace:
+    task = Task(
+        id="t1", tenant="default", status=TaskStatus.SUCCEEDED, question={}, planner="p", options={}, seed=0,
+        idempotency_key=None, parent_id=None, fork_at=None, created_at=99.0,
+    )  # fmt: skip
+    told: list[tuple[EventType, str, dict[str, Any]]] = [
+        (EventType.RUN_STARTED, "", {"question": {"text": "secret?"}, "sampling": {"temperature": 0.0, "top_p": 1.0},
+                                     "capabilities": {"model": "m"}}),
+        (EventType.NODE_ADDED, "0", {"kind": "generate", "label": "a", "request": REQUEST}),
+        (EventType.NODE_ADDED, "1", {"kind": "tool", "label": "t", "request": {"tool": "t", "arguments": {"x": 1}}}),
+        (EventType.NODE_SETTLED, "0", {"outcome": "succeeded", "external": True, "usage": USAGE, "worker": "w",
+                                       "value": {"text": "secret.", "finish_reason": "stop"}}),
+        (EventType.NODE_SETTLED, "1", {"outcome": "failed", "external": True,
+                                       "error": {"code": "tool_error", "message": "no"}}),
+        (EventType.NODE_ADDED, "2", {"kind": "vote", "label": "beta", "inputs": ["0"], "after": ["1"]}),
+        (EventType.NODE_ADDED, "2.0", {"kind": "generate", "label": "b", "request": REQUEST}),
+        (EventType.NODE_SETTLED, "2.0", {"outcome": "cancelled", "reason": "r"}),
+        (EventType.NODE_SETTLED, "2", {"outcome": "succeeded", "value": {}}),
+        (EventType.RUN_FINISHED, "", {"outcome": "answered", "answer": {"text": "secret."}}),
+    ]  # fmt: skip
+    events = [Event(seq, kind, path, 100.0 + seq, data) for seq, (kind, path, data) in enumerate(told)]
+    return Trace.of(replace(task, finished_at=110.0), events)
+
+
+def read(content: bool = False) -> dict[str, Span]:
+    data = ParseDict(spans(trace(), content=content), TracesData())
+    return {span.name: span for span in data.resource_spans[0].scope_spans[0].spans}
+
+
+def attributes(span: Span) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for attribute in span.attributes:
+        value = getattr(attribute.value, attribute.value.WhichOneof("value") or "")
+        found[attribute.key] = (
+            [item.string_value for item in value.values] if hasattr(value, "values") else value
+        )
+    return found
+
+
+def test_scopes_are_parents_and_everything_else_that_was_needed_is_a_link() -> None:
+    by_name = read()
+    root, first, tool, vote = (
+        by_name[n] for n in ("invoke_agent p", "chat m", "execute_tool t", "vote beta")
+    )
+    assert not root.parent_span_id
+    assert {tool.parent_span_id, vote.parent_span_id} == {root.span_id}
+    assert len({span.span_id for span in by_name.values()}) == len(by_name)
+    assert [link.span_id for link in vote.links][1] == tool.span_id
+    assert first.parent_span_id == vote.span_id  # the branch of the vote has the same name, and comes last
+    assert root.start_time_unix_nano == 100_000_000_000
+    assert root.end_time_unix_nano == 109_000_000_000
+
+
+def test_attributes_have_the_conventions_names_and_types() -> None:
+    data = ParseDict(spans(trace()), TracesData())
+    generation = attributes(data.resource_spans[0].scope_spans[0].spans[1])
+    assert generation["gen_ai.usage.cache_read.input_tokens"] == 16
+    assert generation["gen_ai.request.temperature"] == 0.0
+    assert generation["gen_ai.request.seed"] == 7
+    assert generation["gen_ai.response.finish_reasons"] == ["stop"]
+    failed = read()["execute_tool t"]
+    assert attributes(failed)["error.type"] == "tool_error"
+    assert failed.status.code == 2
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_content_is_left_out_unless_it_is_asked_for(content: bool) -> None:
+    assert ("secret" in json.dumps(spans(trace(), content=content))) is content
+
+
+def test_segments_of_one_role_are_one_message() -> None:
+    data = ParseDict(spans(trace(), content=True), TracesData())
+    messages = json.loads(attributes(data.resource_spans[0].scope_spans[0].spans[1])["gen_ai.input.messages"])
+    assert [(m["role"], m["parts"][0]["content"]) for m in messages] == [("system", "s"), ("user", "secret")]
