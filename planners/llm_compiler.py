@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from orchestrator.errors import NodeFailed
-from orchestrator.messages import Message, assistant, system, text_of, user
+from orchestrator.messages import Message, assistant, system, user
 from orchestrator.nodes import Succeeded
 from orchestrator.planning import planner
 from orchestrator.run import Run
 from orchestrator.values import Answer, Question
 from planners.direct import direct
 from planners.fetching import Fetcher
-from planners.plan_json import JsonReader, plan_schema, record
+from planners.joining import Unanswered, join
+from planners.plan_json import JsonReader, plan_schema
 from planners.plan_text import TextReader
 from planners.plans import Plan, Reader, Step
-from planners.questions import Temperature, Tokens, answer_of, asked
-from workers.calls import Completion
+from planners.questions import Temperature, Tokens, asked
 
 if TYPE_CHECKING:
     from workers.tools.registry import Tool
@@ -54,11 +52,6 @@ REPLAN = (
     "\nWhat is missing: {missing}\nPlan only the steps for this. Do not repeat steps; use their results. "
     "The next step has the number {first}.",
 )
-JOINER = (
-    "You read the results of tools and answer the user's question from them. Reply with one JSON object.\n"
-    'If the results suffice: {"thought": "why, in one sentence", "answer": "the answer"}\n'
-)
-OR_REPLAN = 'If something is missing: {"thought": "why, in one sentence", "replan": "what to find out"}\n'
 
 
 @planner("llm_compiler")
@@ -88,7 +81,14 @@ async def llm_compiler(
         trouble = trouble or await work.plan(missing)
         if not work.fetcher.steps:
             break
-        verdict = await work.join(may_replan=replans_left > 0 and not trouble)
+        verdict = await join(
+            run,
+            question,
+            await work.fetcher.observations(),
+            may_replan=replans_left > 0 and not trouble,
+            temperature=temperature,
+            max_tokens=max_tokens,
+        )
         if isinstance(verdict, Answer):
             return verdict
         if isinstance(verdict, Unanswered):
@@ -99,20 +99,6 @@ async def llm_compiler(
     run.decide("llm_compiler", "direct", {"reason": trouble})
     work.fetcher.abandon()
     return await direct(run, question)
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The joiner's word that the results do not suffice, and what would."""
-
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """The joiner has failed, or has said nothing that can be used."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,24 +178,6 @@ class _Work:
             if plan.admit(step):
                 self.fetcher.fetch(step, plan)
 
-    async def join(self, *, may_replan: bool) -> Answer | Missing | Unanswered:
-        """Have the results read: an answer, or what is missing."""
-        taken = await self.fetcher.observations()
-        outcome = await self.run.generate(
-            [
-                system(JOINER + OR_REPLAN if may_replan else JOINER),
-                user(*asked(self.question), "\n\nThe results:\n", *taken),
-            ],
-            label="join",
-            schema=verdict_schema(may_replan=may_replan),
-            role="planner",
-            temperature=self.temperature,
-            max_tokens=self.max_tokens,
-        ).settled()
-        if not isinstance(outcome, Succeeded):
-            return Unanswered(f"the results could not be read: {outcome}")
-        return read_verdict(outcome.value, self.question, may_replan=may_replan)
-
 
 def described(tool: Tool) -> str:
     """A tool as the planner reads about it: ``name(argument: type, …): what it does``."""
@@ -220,42 +188,3 @@ def described(tool: Tool) -> str:
         for name, schema in properties.items()
     )
     return f"- {tool.name}({', '.join(arguments)}): {' '.join(tool.description.split())}"
-
-
-def verdict_schema(*, may_replan: bool) -> dict[str, Any]:
-    """The JSON schema of what the joiner says."""
-    text = {"type": "string"}
-    verdicts = [
-        record({"thought": text, key: text}) for key in (("answer", "replan") if may_replan else ("answer",))
-    ]
-    return {"anyOf": verdicts} if may_replan else verdicts[0]
-
-
-def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Answer | Missing | Unanswered:
-    """What the joiner has decided. Plain prose is taken for the answer."""
-    verdict = _object_in(said.text)
-    if verdict is None:
-        if said.finish_reason == "stop" and said.text.strip() and "{" not in said.text:
-            return answer_of(said, question)
-        return Unanswered("what was made of the results cannot be read")
-    answer = text_of(verdict.get("answer") or "").strip()
-    if answer:
-        return answer_of(replace(said, text=answer, finish_reason="stop"), question)
-    if may_replan and verdict.get("replan"):
-        return Missing(text_of(verdict["replan"]))
-    return Unanswered("the results do not suffice")
-
-
-def _object_in(text: str) -> Mapping[str, Any] | None:
-    """The first JSON object in a text that is a verdict."""
-    decoder = json.JSONDecoder()
-    at = text.find("{")
-    while at >= 0:
-        try:
-            value, _ = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict) and value.keys() & {"answer", "replan"}:
-            return value
-        at = text.find("{", at + 1)
-    return None

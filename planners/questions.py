@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -17,6 +18,17 @@ from workers.calls import Completion
 
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
 Tokens = Annotated[int, Field(ge=1)]
+
+_COMPUTATION = re.compile(
+    r"\d\s*[-+*/^=]\s*\d|\w\s*=\s*\w|\bhow (?:many|much)\b"
+    r"|\b(?:calculate|compute|solve|prove|equation|integral|derivative|probability)\b",
+    re.IGNORECASE,
+)
+_WRITING = re.compile(
+    r"```|\b(?:poem|story|essay|letter|e-?mail|song|lyrics|script|dialogue|speech|joke|haiku"
+    r"|code|program|function|algorithm|regex|sql|html|translate|rewrite|paraphrase|summari[sz]e|convert)\b",
+    re.IGNORECASE,
+)
 
 
 def asked(question: Question) -> tuple[str, ...]:
@@ -40,6 +52,18 @@ def answer_of(completion: Completion, question: Question) -> Answer:
     claim = extract_claim(completion.text, choices=labels(question.choices), truncated=truncated)
     stated = claim is not None and (claim.how != "number" or len(completion.text) <= LONGEST_WHOLE)
     return Answer(completion.text.strip(), claim.text if claim is not None and stated else None)
+
+
+def computation_in(question: Question) -> str:
+    """The words or symbols by which the question asks for a computation; empty if there are none."""
+    match = _COMPUTATION.search(question.text)
+    return match.group() if match else ""
+
+
+def writing_in(question: Question) -> str:
+    """The word by which the question asks for a piece of text or code; empty if there is none."""
+    match = _WRITING.search(question.text)
+    return match.group() if match else ""
 
 
 async def chosen(run: Run, prompt: Sequence[Message], letters: str) -> str | None:

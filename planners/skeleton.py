@@ -15,7 +15,7 @@ from orchestrator.planning import planner
 from orchestrator.run import Run
 from orchestrator.values import Answer, Question
 from planners.direct import direct
-from planners.questions import Temperature, Tokens, asked, chosen
+from planners.questions import Temperature, Tokens, asked, chosen, computation_in, writing_in
 from workers.calls import Completion
 
 ROUTER = (
@@ -40,13 +40,6 @@ EXPAND = (
     "Write one or two short sentences. Do not go on to the next point."
 )
 
-_WHOLE = re.compile(
-    r"```|\b(?:poem|story|essay|letter|e-?mail|song|lyrics|script|dialogue|speech|joke|haiku"
-    r"|code|program|function|algorithm|regex|sql|html|calculate|solve|prove|equation|integral|derivative"
-    r"|probability|translate|rewrite|paraphrase|summari[sz]e|convert|how many|how much)\b"
-    r"|\d\s*[-+*/^=]\s*\d|\w\s*=\s*\w",
-    re.IGNORECASE,
-)
 _POINT = re.compile(r"^[ \t]*(?P<index>\d{1,3})[.)][ \t]*(?P<text>\S.*?)[ \t]*$", re.MULTILINE)
 
 
@@ -108,8 +101,8 @@ async def unsuitable(run: Run, question: Question) -> str:
     """
     if question.choices:
         return "it offers choices"
-    if match := _WHOLE.search(question.text):
-        return f"it asks for something whole: {match.group()!r}"
+    if sign := computation_in(question) or writing_in(question):
+        return f"it asks for something whole: {sign!r}"
     letter = await chosen(run, [system(ROUTER), user(*asked(question))], "ABC")
     reason = {"A": "", "B": "its points depend on each other", "C": "its answer is no list"}.get(
         letter or "", "the router gave no verdict"

@@ -1,0 +1,105 @@
+"""The joiner of LLMCompiler (arXiv 2312.04511): it reads the results, and answers or asks for more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orchestrator.messages import Part, system, text_of, user
+from orchestrator.nodes import Failed, Succeeded
+from orchestrator.run import Run
+from orchestrator.values import Answer, Question
+from planners.plan_json import record
+from planners.questions import answer_of, asked
+from workers.calls import Completion
+
+JOINER = (
+    "You read the results of tools and answer the user's question from them. Reply with one JSON object.\n"
+    'If the results suffice: {"thought": "why, in one sentence", "answer": "the answer"}\n'
+)
+OR_REPLAN = 'If something is missing: {"thought": "why, in one sentence", "replan": "what to find out"}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The joiner's word that the results do not suffice, and what would."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The joiner has failed, or has said nothing that can be used."""
+
+    reason: str
+
+
+async def join(
+    run: Run,
+    question: Question,
+    results: Sequence[Part],
+    *,
+    may_replan: bool,
+    temperature: float,
+    max_tokens: int,
+) -> Answer | Missing | Unanswered:
+    """Have the results read: an answer, or what is missing."""
+    outcome = await run.generate(
+        [
+            system(JOINER + OR_REPLAN if may_replan else JOINER),
+            user(*asked(question), "\n\nThe results:\n", *results),
+        ],
+        label="join",
+        schema=verdict_schema(may_replan=may_replan),
+        role="planner",
+        temperature=temperature,
+        max_tokens=max_tokens,
+    ).settled()
+    match outcome:
+        case Succeeded(completion):
+            return read_verdict(completion, question, may_replan=may_replan)
+        case Failed(failure):
+            return Unanswered(f"the results could not be read: {failure.message}")
+        case _:
+            return Unanswered("the reading of the results was cancelled")
+
+
+def verdict_schema(*, may_replan: bool) -> dict[str, Any]:
+    """The JSON schema of what the joiner says."""
+    text = {"type": "string"}
+    verdicts = [
+        record({"thought": text, key: text}) for key in (("answer", "replan") if may_replan else ("answer",))
+    ]
+    return {"anyOf": verdicts} if may_replan else verdicts[0]
+
+
+def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Answer | Missing | Unanswered:
+    """What the joiner has decided. Plain prose is taken for the answer."""
+    verdict = _object_in(said.text)
+    if verdict is None:
+        if said.finish_reason == "stop" and said.text.strip() and "{" not in said.text:
+            return answer_of(said, question)
+        return Unanswered("what was made of the results cannot be read")
+    answer = text_of(verdict.get("answer") or "").strip()
+    if answer:
+        return answer_of(replace(said, text=answer, finish_reason="stop"), question)
+    if may_replan and verdict.get("replan"):
+        return Missing(text_of(verdict["replan"]))
+    return Unanswered("the results do not suffice")
+
+
+def _object_in(text: str) -> Mapping[str, Any] | None:
+    """The first JSON object in a text that is a verdict."""
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    while at >= 0:
+        try:
+            value, _ = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict) and value.keys() & {"answer", "replan"}:
+            return value
+        at = text.find("{", at + 1)
+    return None
