@@ -16,7 +16,7 @@ from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, func, inse
 from storage.errors import IdempotencyConflict
 from storage.journal import Arrival, Portion
 from storage.refusals import key_taken, lost, not_found
-from storage.rows import among, array, insert_new, now, task_of
+from storage.rows import TASK_COLUMNS, among, array, insert_new, now, task_of
 from storage.tables import events, tasks, text_uses, texts
 from storage.tasks import Task, TaskStatus
 
@@ -36,22 +36,25 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
     if arrivals:
         _add_tasks(connection, sql, arrivals, time)
     accepted = _held(connection, sql, portions, again)
-    shared = {key: text for portion in accepted for key, text in portion.texts.items()}
+    shared = {hashed: text for _, portion in accepted for hashed, text in portion.texts.items()}
     if shared:
         # Sorted, so that two processes that store the same texts wait for each other but never in a circle.
         connection.exec_driver_sql(sql.texts, sorted(shared.items()))
         connection.exec_driver_sql(
-            sql.text_uses, [(portion.task_id, key) for portion in accepted for key in portion.texts]
+            sql.text_uses, [(key, hashed) for key, portion in accepted for hashed in portion.texts]
         )
-    rows = [row for portion in accepted for row in portion.rows]
-    if rows and again:
-        stored = _last_seqs(connection, [portion.task_id for portion in accepted])
-        rows = [row for row in rows if row[1] > stored.get(row[0], -1)]
+    stored = _last_seqs(connection, accepted) if again else {}
+    rows = [
+        (key, *row)
+        for key, portion in accepted
+        for row in portion.rows
+        if row[0] > stored.get(portion.task_id, -1)
+    ]
     if rows:
         connection.exec_driver_sql(sql.events, rows)
     ended = [
-        (ending.status.value, time, ending.outcome, ending.solution, ending.error, portion.task_id)
-        for portion in accepted
+        (ending.status.value, time, ending.outcome, ending.solution, ending.error, key)
+        for key, portion in accepted
         if (ending := portion.ending) is not None
     ]
     if ended:
@@ -89,8 +92,11 @@ def _first_task(connection: Connection, arrival: Arrival) -> Task:
 
 def _held(
     connection: Connection, sql: _Statements, portions: Sequence[Portion], again: bool
-) -> list[Portion]:
-    """The portions that may be stored. Their tasks are locked until the commit, so nobody can claim them."""
+) -> list[tuple[int, Portion]]:
+    """The portions that may be stored, with the keys of their tasks.
+
+    The tasks are locked until the commit, so nobody can claim them meanwhile.
+    """
     claimed = [portion for portion in portions if portion.rows or portion.ending is not None]
     if not claimed:
         return []
@@ -102,20 +108,16 @@ def _held(
         if row is None:
             portion.error = not_found(portion.task_id)
         elif row.lease_fence == portion.fence and row.status == TaskStatus.RUNNING:
-            accepted.append(portion)
+            accepted.append((row.key, portion))
         elif not (again and portion.ending is not None and row.lease_fence == portion.fence):
             portion.error = lost(row, portion.fence)
     return accepted
 
 
-def _last_seqs(connection: Connection, task_ids: Sequence[str]) -> Mapping[str, int]:
-    query = (
-        select(events.c.task_id, func.max(events.c.seq).label("last"))
-        .where(among(connection.dialect, events.c.task_id, bindparam("ids")))
-        .group_by(events.c.task_id)
-    )
-    rows = connection.execute(query, {"ids": array(connection.dialect, task_ids)})
-    return {row.task_id: row.last for row in rows}
+def _last_seqs(connection: Connection, accepted: Sequence[tuple[int, Portion]]) -> Mapping[str, int]:
+    last = select(func.max(events.c.seq)).where(events.c.task_key == bindparam("key"))
+    found = {portion.task_id: connection.execute(last, {"key": key}).scalar() for key, portion in accepted}
+    return {task_id: seq for task_id, seq in found.items() if seq is not None}
 
 
 def _task_row(task_id: str, arrival: Arrival, time: float) -> tuple[Any, ...]:
@@ -131,10 +133,7 @@ def _task_row(task_id: str, arrival: Arrival, time: float) -> tuple[Any, ...]:
             "lease_fence": 1,
             "lease_expires_at": time + arrival.lease_seconds,
         }
-    return tuple(values.get(name) for name in _TASK_COLUMNS)
-
-
-_TASK_COLUMNS = tuple(tasks.c.keys())
+    return tuple(values.get(name) for name in TASK_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ class _Statements:
 def _statements(dialect: Dialect) -> _Statements:
     by_id = among(dialect, tasks.c.id, bindparam("ids"))
     fences = (
-        select(tasks.c.id, tasks.c.status, tasks.c.lease_fence, tasks.c.lease_owner)
+        select(tasks.c.key, tasks.c.id, tasks.c.status, tasks.c.lease_fence, tasks.c.lease_owner)
         .where(by_id)
         .order_by(tasks.c.id)  # always in one order, so that two processes cannot deadlock
         .with_for_update(key_share=True)
@@ -168,14 +167,14 @@ def _statements(dialect: Dialect) -> _Statements:
             lease_owner=null(),
             lease_expires_at=null(),
         )
-        .where(tasks.c.id == bindparam("task_id"))
+        .where(tasks.c.key == bindparam("task_key"))
     )
 
     def compiled(statement: ClauseElement) -> str:
         return str(statement.compile(dialect=dialect))
 
     return _Statements(
-        tasks=compiled(insert_new(dialect, tasks)),
+        tasks=str(insert_new(dialect, tasks).compile(dialect=dialect, column_keys=TASK_COLUMNS)),
         tasks_by_id=compiled(select(tasks).where(by_id)),
         fences=compiled(fences),
         texts=compiled(insert_new(dialect, texts)),

@@ -175,6 +175,7 @@ def _sqlite_engine(url: URL, *, begin: str, size: int, foreign_keys: bool = True
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         for pragma in (
+            "auto_vacuum=INCREMENTAL",  # takes effect when the file is made
             "journal_mode=WAL",
             "synchronous=FULL",
             f"foreign_keys={'ON' if foreign_keys else 'OFF'}",

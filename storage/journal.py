@@ -32,8 +32,8 @@ ROOM_CHARACTERS = 8_000_000
 
 _log = structlog.get_logger(__name__)
 
-Row = tuple[str, int, str, str, float, str]
-"""Of the table ``events``: task id, seq, type, path, at, data."""
+Row = tuple[int, str, str, float, str]
+"""Of the table ``events``, without the task: seq, type, path, at, data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class JournalWriter(Writer):
         batch = self._journal.fill(len(packed))
         portion = batch.portion(self._task_id, self._fence)
         portion.writer = self
-        portion.rows.append((self._task_id, seq, event.type.value, event.path, event.at, packed))
+        portion.rows.append((seq, event.type.value, event.path, event.at, packed))
         for key, text in texts.items():
             if key not in self._used:
                 self._used.add(key)

@@ -23,7 +23,7 @@ from storage.errors import (
 from storage.events import Event, EventType
 from storage.refusals import exhausted, key_taken, lost, not_claimable, not_found
 from storage.store import MAX_ATTEMPTS, Store, Writer
-from storage.tasks import Claim, NewTask, Task, TaskStatus, new_task_id
+from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
 _Stored = tuple[EventType, str, float, str]
 
@@ -198,6 +198,51 @@ class MemoryStore(Store):
     async def last_seq(self, task_id: str) -> int:
         self._get(task_id)
         return len(self._journals[task_id]) - 1
+
+    @override
+    async def size(self, task_id: str) -> int:
+        task = self._get(task_id)
+        texts = (
+            task.id,
+            task.tenant,
+            task.planner,
+            codec.dumps([task.question, task.options, task.solution]),
+        )
+        lines = self._journals[task_id]
+        return sum(len(text.encode()) for text in texts) + sum(
+            len(data.encode()) + len(path) + len(kind) + 16 for kind, path, _, data in lines
+        )
+
+    @override
+    async def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        keep: int | None = None,
+        max_bytes: int | None = None,
+        tenant: str | None = None,
+    ) -> Pruned:
+        mine = [task for task in self._tasks.values() if tenant is None or task.tenant == tenant]
+        ended = [task for task in mine if task.status.terminal]  # oldest first
+        going = ended[: max(0, len(ended) - keep)] if keep is not None else []
+        if older_than is not None:
+            horizon = time.time() - older_than
+            going += [task for task in ended if task.finished_at is not None and task.finished_at < horizon]
+        gone = {task.id for task in going}
+        if max_bytes is not None:
+            sizes = {task.id: await self.size(task.id) for task in mine if task.id not in gone}
+            for task in ended:
+                if sum(sizes.values()) <= max_bytes:
+                    break
+                if sizes.pop(task.id, None) is not None:
+                    gone.add(task.id)
+        for task_id in gone:
+            task = self._tasks.pop(task_id)
+            del self._journals[task_id]
+            if task.idempotency_key is not None:
+                del self._keys[task.tenant, task.idempotency_key]
+        self._once = {happened for happened in self._once if happened[0] not in gone}
+        return Pruned(tasks=len(gone), texts=0)
 
     def append(self, task_id: str, fence: int, event: Event, data: str) -> None:
         """Store an event if the fence holds and the journal has room for it; used by the writer."""

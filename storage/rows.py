@@ -32,12 +32,15 @@ from storage.tasks import OPEN, Task, TaskStatus
 
 AnyRow = Row[*tuple[Any, ...]]
 
+TASK_COLUMNS = tuple(column.name for column in tasks.c if column is not tasks.c.key)
+"""The columns that are attributes of a task."""
+
 _JSON_COLUMNS = ("question", "options", "solution", "error")
 
 
 def task_of(row: AnyRow) -> Task:
     """The task in a row of the table ``tasks``."""
-    values = dict(row._mapping)
+    values = {name: row._mapping[name] for name in TASK_COLUMNS}
     for name in _JSON_COLUMNS:
         if values[name] is not None:
             values[name] = json.loads(values[name])

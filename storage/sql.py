@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, case, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import override
 
-from storage import codec, lease
+from storage import codec, lease, retention
 from storage.commit import commit
 from storage.database import Database, open_database
 from storage.errors import IllegalTransition, JournalConflict, StorageError
@@ -18,7 +18,7 @@ from storage.journal import Arrival, Ending, Journal, Portion
 from storage.rows import among, array, get_task, is_open, now, task_of
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tables import events, tasks, texts
-from storage.tasks import Claim, NewTask, Task, TaskStatus, new_task_id
+from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
 PAGE = 500
 """Events that a reader holds in memory at a time."""
@@ -165,7 +165,7 @@ class SqlStore(Store):
     async def last_seq(self, task_id: str) -> int:
         def body(connection: Connection) -> int:
             last = connection.execute(
-                select(func.max(events.c.seq)).where(events.c.task_id == task_id)
+                _OF_TASK.with_only_columns(func.max(events.c.seq)), {"task_id": task_id}
             ).scalar()
             if last is None:
                 get_task(connection, task_id)
@@ -173,6 +173,22 @@ class SqlStore(Store):
             return int(last)
 
         return await self._database.read(body)
+
+    @override
+    async def size(self, task_id: str) -> int:
+        return await self._database.read(lambda connection: retention.size(connection, task_id))
+
+    @override
+    async def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        keep: int | None = None,
+        max_bytes: int | None = None,
+        tenant: str | None = None,
+    ) -> Pruned:
+        bounds = retention.Bounds(older_than, keep, max_bytes, tenant)
+        return await retention.prune(self._database, bounds)
 
     def _json(self, value: Any) -> str:
         return codec.dumps(value if self._redact is None else codec.redacted(value, self._redact))
@@ -214,13 +230,14 @@ class SqlStore(Store):
         await self._database.write(body)
 
 
+_OF_TASK = (
+    select(events).join(tasks, tasks.c.key == events.c.task_key).where(tasks.c.id == bindparam("task_id"))
+)
+_PAGE = _OF_TASK.where(events.c.seq > bindparam("after")).order_by(events.c.seq).limit(PAGE)
+
+
 def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
-    rows = connection.execute(
-        select(events)
-        .where(events.c.task_id == task_id, events.c.seq > after)
-        .order_by(events.c.seq)
-        .limit(PAGE)
-    ).all()
+    rows = connection.execute(_PAGE, {"task_id": task_id, "after": after}).all()
     if not rows and after < 0:
         get_task(connection, task_id)
     wanted = {key for row in rows for key in codec.references(row.data)}

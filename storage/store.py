@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from storage.codec import Redact
 from storage.events import Event
-from storage.tasks import Claim, NewTask, Task, TaskStatus
+from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus
 
 MAX_ATTEMPTS = 5
 """Claims after which a task whose process died each time is given up as dead."""
@@ -189,9 +189,34 @@ class Store(ABC):
     async def last_seq(self, task_id: str) -> int:
         """The number of the last stored event; -1 when there is none."""
 
+    # Retention
+
+    @abstractmethod
+    async def size(self, task_id: str) -> int:
+        """Bytes in the rows of the task and its journal, without indexes.
+
+        A text that several tasks use counts for each with an equal part, so the sizes of all tasks add up.
+        """
+
+    @abstractmethod
+    async def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        keep: int | None = None,
+        max_bytes: int | None = None,
+        tenant: str | None = None,
+    ) -> Pruned:
+        """Remove tasks that have ended, the oldest first, until every given bound holds.
+
+        ``older_than`` is in seconds since a task ended, ``keep`` the number of ended tasks that may stay,
+        ``max_bytes`` bounds the sum of :meth:`size`; with ``tenant`` all of this is about that tenant's
+        tasks only. Queued and running tasks are never removed.
+        """
+
 
 def _opener(url: str | None) -> Callable[[Redact | None], Awaitable[Store]]:
-    """What opens the store at ``url``. Imports only what that takes, for which the event loop need not wait."""
+    """What opens the store at ``url``. Imports only what that takes; an event loop should not wait for it."""
     if url == "memory":
         from storage.memory import MemoryStore
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -31,9 +32,12 @@ metadata = MetaData(
         "pk": "%(table_name)s_pkey",
         "fk": "%(table_name)s_%(column_0_name)s_fkey",
         "ck": "%(table_name)s_%(constraint_name)s_check",
-        "ix": "%(table_name)s_%(column_0_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
     }
 )
+
+
+_KEY = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _one_of(name: str, values: Iterable[str]) -> str:
@@ -43,7 +47,10 @@ def _one_of(name: str, values: Iterable[str]) -> str:
 tasks = Table(
     "tasks",
     metadata,
-    Column("id", Text, primary_key=True, doc="Sorts by the time of submission."),
+    Column(
+        "key", _KEY, Identity(), primary_key=True, doc="Short, since other tables repeat it in every row."
+    ),
+    Column("id", Text, nullable=False, unique=True, doc="What people see; sorts by the time of submission."),
     Column("tenant", Text, nullable=False, doc="Who asked."),
     Column("status", Text, nullable=False, doc="Where the task stands in its lifecycle."),
     Column("question", Text, nullable=False, doc="JSON."),
@@ -92,7 +99,7 @@ events = Table(
     "events",
     metadata,
     Column(
-        "task_id", Text, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, doc="Of which task."
+        "task_key", _KEY, ForeignKey("tasks.key", ondelete="CASCADE"), primary_key=True, doc="Which task."
     ),
     Column("seq", Integer, primary_key=True, autoincrement=False, doc="Counts from 0 without gaps."),
     Column("type", Text, nullable=False, doc="What happened."),
@@ -101,7 +108,6 @@ events = Table(
     Column("data", Text, nullable=False, doc='JSON object; {"$text": hash} stands for a row of texts.'),
     CheckConstraint(_one_of("type", EventType), name="type"),
     CheckConstraint("seq >= 0", name="seq"),
-    sqlite_with_rowid=False,
 )
 
 
@@ -112,9 +118,9 @@ def _at_most_one(name: str, event_type: EventType, *columns: str) -> Index:
     )
 
 
-_at_most_one("events_node_added_once", EventType.NODE_ADDED, "task_id", "path")
-_at_most_one("events_node_settled_once", EventType.NODE_SETTLED, "task_id", "path")
-_at_most_one("events_run_finished_once", EventType.RUN_FINISHED, "task_id")
+_at_most_one("events_node_added_once", EventType.NODE_ADDED, "task_key", "path")
+_at_most_one("events_node_settled_once", EventType.NODE_SETTLED, "task_key", "path")
+_at_most_one("events_run_finished_once", EventType.RUN_FINISHED, "task_key")
 
 texts = Table(
     "texts",
@@ -127,7 +133,9 @@ texts = Table(
 text_uses = Table(
     "text_uses",
     metadata,
-    Column("task_id", Text, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, doc="Which task …"),
+    Column(
+        "task_key", _KEY, ForeignKey("tasks.key", ondelete="CASCADE"), primary_key=True, doc="Which task …"
+    ),
     Column("hash", Text, ForeignKey("texts.hash"), primary_key=True, doc="… has events with this text."),
     sqlite_with_rowid=False,
 )

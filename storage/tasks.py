@@ -89,6 +89,14 @@ class Claim:
     lease_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What was removed: tasks with their journals, and texts that nothing uses any more."""
+
+    tasks: int
+    texts: int
+
+
 def new_task_id() -> str:
     """Sixteen characters: 45 bits of milliseconds, so that ids sort by time, then 35 random bits."""
     number = (int(time.time() * 1000) << 35) | secrets.randbits(35)

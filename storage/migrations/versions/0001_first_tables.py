@@ -8,6 +8,7 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _STATUSES = "'cancelled', 'dead', 'failed', 'queued', 'running', 'succeeded'"
 _TYPES = (
     "'decision', 'limit_reached', 'node_added', 'node_chunk', 'node_settled', 'node_started', "
@@ -18,6 +19,7 @@ _TYPES = (
 def upgrade() -> None:
     op.create_table(
         "tasks",
+        sa.Column("key", _KEY, sa.Identity(), nullable=False),
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
@@ -39,7 +41,8 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.Text),
         sa.Column("lease_fence", sa.Integer, nullable=False),
         sa.Column("lease_expires_at", sa.Double),
-        sa.PrimaryKeyConstraint("id", name="tasks_pkey"),
+        sa.PrimaryKeyConstraint("key", name="tasks_pkey"),
+        sa.UniqueConstraint("id", name="tasks_id_key"),
         sa.CheckConstraint(f"status IN ({_STATUSES})", name=op.f("tasks_status_check")),
         sa.CheckConstraint(
             "(status = 'running') = (lease_owner IS NOT NULL)", name=op.f("tasks_lease_owner_check")
@@ -63,21 +66,20 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column("task_id", sa.Text, nullable=False),
+        sa.Column("task_key", _KEY, nullable=False),
         sa.Column("seq", sa.Integer, nullable=False, autoincrement=False),
         sa.Column("type", sa.Text, nullable=False),
         sa.Column("path", sa.Text, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
         sa.Column("data", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("task_id", "seq", name="events_pkey"),
-        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name="events_task_id_fkey", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("task_key", "seq", name="events_pkey"),
+        sa.ForeignKeyConstraint(["task_key"], ["tasks.key"], name="events_task_key_fkey", ondelete="CASCADE"),
         sa.CheckConstraint(f"type IN ({_TYPES})", name=op.f("events_type_check")),
         sa.CheckConstraint("seq >= 0", name=op.f("events_seq_check")),
-        sqlite_with_rowid=False,
     )
-    _partial_index("events_node_added_once", "events", ["task_id", "path"], "type = 'node_added'")
-    _partial_index("events_node_settled_once", "events", ["task_id", "path"], "type = 'node_settled'")
-    _partial_index("events_run_finished_once", "events", ["task_id"], "type = 'run_finished'")
+    _partial_index("events_node_added_once", "events", ["task_key", "path"], "type = 'node_added'")
+    _partial_index("events_node_settled_once", "events", ["task_key", "path"], "type = 'node_settled'")
+    _partial_index("events_run_finished_once", "events", ["task_key"], "type = 'run_finished'")
     op.create_table(
         "texts",
         sa.Column("hash", sa.Text, nullable=False),
@@ -87,10 +89,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "text_uses",
-        sa.Column("task_id", sa.Text, nullable=False),
+        sa.Column("task_key", _KEY, nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("task_id", "hash", name="text_uses_pkey"),
-        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name="text_uses_task_id_fkey", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("task_key", "hash", name="text_uses_pkey"),
+        sa.ForeignKeyConstraint(
+            ["task_key"], ["tasks.key"], name="text_uses_task_key_fkey", ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["hash"], ["texts.hash"], name="text_uses_hash_fkey"),
         sqlite_with_rowid=False,
     )
