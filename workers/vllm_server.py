@@ -285,9 +285,9 @@ class VLLMServer:
                 self._state = "it is starting"
                 began = loop.time()
                 try:
-                    process = await self._spawn()
+                    process, output = await self._spawn()
                     async with asyncio.TaskGroup() as group:
-                        reader = group.create_task(self._read(process), name=f"{self._name} log")
+                        reader = group.create_task(self._read(output), name=f"{self._name} log")
                         try:
                             await self._until_healthy(process, began)
                             self._state = ""
@@ -315,7 +315,8 @@ class VLLMServer:
                 ready.set_exception(EngineUnavailable(f"{self._name} was closed while it started"))
                 ready.exception()  # a caller that left does not ask for it
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
+    async def _spawn(self) -> tuple[asyncio.subprocess.Process, int]:
+        """Start a process; returns it and the end of a pipe that it writes its log to."""
         port, command, variables = await asyncio.to_thread(self._prepare)
         if self._engine is None or port != self._port:
             if self._engine is not None:
@@ -332,18 +333,24 @@ class VLLMServer:
         if self._blocks is not None:
             self._blocks.clear()
         self._lines.clear()
+        # A pipe of our own: asyncio's wait() for a process with a pipe of its own waits for the pipe too, and
+        # the children of a server that was killed keep that open.
+        output, inlet = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=inlet,
                 stderr=asyncio.subprocess.STDOUT,
                 env=variables,
                 start_new_session=True,
             )
         except OSError as error:
+            os.close(output)
             raise EngineUnavailable(f"{self._name}: {command[0]} cannot be started: {error}") from error
-        return self._process
+        finally:
+            os.close(inlet)
+        return self._process, output
 
     def _prepare(self) -> tuple[int, list[str], dict[str, str]]:
         """Port, command and environment of the next start. Looks at files, so it runs in a thread."""
@@ -396,13 +403,20 @@ class VLLMServer:
             variables["HF_HUB_OFFLINE"] = "1"
         return variables | self._environment
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        while data := await process.stdout.read(65_536):
-            # A progress bar rewrites its line; only what it shows last is worth keeping.
-            for line in data.decode(errors="replace").splitlines():
-                if line.strip():
-                    self._lines.append(line.rstrip())
+    async def _read(self, output: int) -> None:
+        """Keep the last lines of the log, until the pipe is closed by all who write to it."""
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(output, "rb")
+        )
+        rest = ""
+        try:
+            while data := await reader.read(65_536):
+                # A progress bar rewrites its line with carriage returns; each state counts as a line.
+                *lines, rest = (rest + data.decode(errors="replace")).replace("\r", "\n").split("\n")
+                self._lines.extend(line.rstrip() for line in lines if line.strip())
+        finally:
+            transport.close()
 
     async def _until_healthy(self, process: asyncio.subprocess.Process, began: float) -> None:
         """Wait until the server answers.

@@ -1,0 +1,265 @@
+"""The supervision of vLLM servers, with a small program in vLLM's place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from workers.calls import Call, Prompt, Segment
+from workers.errors import EngineUnavailable
+from workers.vllm_engine import gauge
+from workers.vllm_server import Starting, VLLMServer, arguments, find_python, one_each, visible_gpus
+
+STUB = """
+import http.server, json, os, subprocess, sys, time
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+mode = os.environ.get("STUB_MODE", "")
+print("stub says hello", flush=True)
+if mode == "broken":
+    print("(EngineCore pid=1) ValueError: the weights are missing", flush=True)
+    for line in range(60):
+        print("further line", line, flush=True)
+    sys.exit(3)
+if mode == "deaf":
+    import signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+# A child that holds the log open, as the engine core does.
+child = subprocess.Popen(["sleep", "600"])
+print("child", child.pid, flush=True)
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args): pass
+    def answer(self, body, status=200):
+        body = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        if self.path == "/health":
+            self.answer("", 503 if mode == "never" else 200)
+        elif self.path == "/v1/models":
+            model = {"id": options["--served-model-name"], "max_model_len": 64}
+            self.answer(json.dumps({"object": "list", "data": [model]}))
+        else:
+            self.answer("{}", 404)
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(json.dumps({"error": {"message": "not here"}}), 400)
+
+http.server.ThreadingHTTPServer((options["--host"], int(options["--port"])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """An interpreter that runs the stub whatever it is told to run."""
+    stub = tmp_path / "stub.py"
+    stub.write_text(STUB)
+    python = tmp_path / "python"
+    python.write_text(
+        textwrap.dedent(f"""\
+        #!/bin/sh
+        shift 2
+        exec {sys.executable} {stub} "$@"
+        """)
+    )
+    python.chmod(python.stat().st_mode | stat.S_IEXEC)
+    return python
+
+
+def server(python: Path, mode: str = "", **options: object) -> VLLMServer:
+    # Flags have no value: the stub reads pairs.
+    pairs = {"enable_prompt_tokens_details": None, "enforce_eager": None}
+    return VLLMServer(
+        "model", python=python, environment={"STUB_MODE": mode}, options=pairs, kv_events=False, **options,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def child_of(one: VLLMServer) -> int:
+    line = next(line for line in one.last_lines().splitlines() if line.startswith("child"))
+    return int(line.split()[1])
+
+
+async def healthy(one: VLLMServer) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            if (await one.health()).ok:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def started(one: VLLMServer) -> None:
+    """Start it; the stub cannot complete anything, so the probe of its capabilities fails afterwards."""
+    with pytest.raises(Exception, match="not here"):
+        await one.capabilities()
+    assert (await one.health()).ok
+
+
+async def test_it_starts_and_stops_with_all_its_processes(python: Path) -> None:
+    seen: list[Starting] = []
+    one = server(python, on_progress=seen.append)
+    await started(one)
+    assert seen
+    assert seen[0].server == "vllm"
+    pid, child = one.pid, child_of(one)
+    assert pid is not None
+    assert await asyncio.to_thread(alive, child)
+    await one.close()
+    assert one.pid is None
+    assert not await asyncio.to_thread(alive, pid)
+    assert not await asyncio.to_thread(alive, child)
+    assert not (await one.health()).ok
+    with pytest.raises(EngineUnavailable, match="was closed"):
+        await one.capabilities()
+    await one.close()
+
+
+async def test_the_log_explains_a_failed_start(python: Path) -> None:
+    one = server(python, "broken")
+    with pytest.raises(EngineUnavailable) as caught:
+        await one.capabilities()
+    assert "status 3" in str(caught.value)
+    assert "ValueError: the weights are missing" in str(caught.value)
+    assert "further line 59" in str(caught.value)
+    assert "further line 20" not in str(caught.value)
+    await one.close()
+
+
+async def test_a_start_that_takes_too_long_is_given_up(python: Path) -> None:
+    one = server(python, "never", start_seconds=1.5)
+    with pytest.raises(EngineUnavailable, match=r"did not start within 1\.5 s"):
+        await one.capabilities()
+    assert one.pid is None
+    await one.close()
+
+
+async def test_a_server_that_was_killed_comes_back(python: Path) -> None:
+    one = server(python)
+    await started(one)
+    pid, child = one.pid, child_of(one)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    call = Call(Prompt((Segment("user", "hello"),)))
+    async with asyncio.timeout(5):
+        while True:
+            if not (await one.health()).ok:
+                break
+            await asyncio.sleep(0.01)
+    with pytest.raises(EngineUnavailable):
+        await anext(one.generate(call))
+    await healthy(one)
+    assert one.pid not in (None, pid)
+    assert not await asyncio.to_thread(alive, child)
+    await one.close()
+
+
+async def test_a_server_that_does_not_stop_is_killed(python: Path) -> None:
+    one = server(python, "deaf", stop_seconds=0.3)
+    await started(one)
+    pid = one.pid
+    assert pid is not None
+    async with asyncio.timeout(5):
+        await one.close()
+    assert not await asyncio.to_thread(alive, pid)
+
+
+async def test_closing_while_it_starts(python: Path) -> None:
+    one = server(python, "never")
+    starting = asyncio.create_task(one.capabilities())
+    await asyncio.sleep(0.5)
+    await one.close()
+    with pytest.raises(EngineUnavailable):
+        await starting
+    assert one.pid is None
+
+
+async def test_callers_share_one_start_and_one_may_leave(python: Path) -> None:
+    one = server(python)
+    first = asyncio.create_task(one.capabilities())
+    second = asyncio.create_task(one.capabilities())
+    await asyncio.sleep(0.1)
+    first.cancel()
+    with pytest.raises(Exception, match="not here"):
+        await second
+    assert (await one.health()).ok
+    await one.close()
+
+
+async def test_a_server_needs_an_interpreter_that_exists(tmp_path: Path) -> None:
+    one = VLLMServer("model", python=tmp_path / "nothing", kv_events=False)
+    with pytest.raises(EngineUnavailable, match="cannot be started"):
+        await one.capabilities()
+    await one.close()
+
+
+def test_options_become_arguments() -> None:
+    line = arguments(
+        {
+            "max_model_len": 4096,
+            "enforce_eager": True,
+            "enable_prefix_caching": False,
+            "quantization": None,
+            "gpu_memory_utilization": 0.9,
+            "lora_modules": ["a=x", "b=y"],
+            "speculative_config": {"method": "ngram", "num_speculative_tokens": 4},
+        }
+    )
+    assert line[:3] == ["--max-model-len", "4096", "--enforce-eager"]
+    assert line[3:6] == ["--no-enable-prefix-caching", "--gpu-memory-utilization", "0.9"]
+    assert line[6:9] == ["--lora-modules", "a=x", "b=y"]
+    assert line[9] == "--speculative-config"
+    assert json.loads(line[10]) == {"method": "ngram", "num_speculative_tokens": 4}
+
+
+def test_a_python_that_was_named_is_taken_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANABRANCH_VLLM_PYTHON", sys.executable)
+    assert find_python() == Path(sys.executable)
+    monkeypatch.setenv("ANABRANCH_VLLM_PYTHON", "/nowhere/python")
+    with pytest.raises(EngineUnavailable, match="cannot be executed"):
+        find_python()
+
+
+def test_without_vllm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("ANABRANCH_VLLM_PYTHON", raising=False)
+    monkeypatch.setattr("workers.vllm_server.default_directory", lambda: tmp_path)
+    with pytest.raises(EngineUnavailable, match="scripts/setup-vllm-cpu"):
+        find_python()
+
+
+def test_one_server_for_each_group_of_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
+    assert visible_gpus() == ("0", "1", "2", "3", "4")
+    assert [one._gpus for one in one_each("m", tensor_parallel_size=2)] == [("0", "1"), ("2", "3")]
+    assert len(one_each("m")) == 5
+    with pytest.raises(EngineUnavailable, match="8 GPUs"):
+        one_each("m", tensor_parallel_size=8)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert [one._gpus for one in one_each("m")] == [()]
+
+
+def test_a_gauge_is_summed_over_its_labels() -> None:
+    text = (
+        "# HELP vllm:num_requests_running Running.\n"
+        'vllm:num_requests_running{engine="0"} 3.0\n'
+        'vllm:num_requests_running{engine="1"} 2.0\n'
+        'vllm:num_requests_running_total{engine="1"} 99\n'
+    )
+    assert gauge(text, "vllm:num_requests_running") == 5
+    assert gauge(text, "vllm:num_requests_waiting") is None
