@@ -187,7 +187,7 @@ def auroc(sure: Sequence[float], labels: Sequence[bool]) -> float | None:
 
 
 def auroc_interval(
-    sure: Sequence[float], labels: Sequence[bool], *, seed: int = 0, draws: int = 1000
+    sure: Sequence[float], labels: Sequence[bool], *, seed: int = 0, draws: int = 400
 ) -> tuple[float, float] | None:
     """The 95 % bootstrap interval of the AUROC over examples."""
     rng = random.Random(seed)

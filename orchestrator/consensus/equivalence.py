@@ -14,6 +14,9 @@ from typing import Literal
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.quantities import Quantity, parse_quantity, same_quantity
 
+LONGEST_FORMULA = 400
+"""Characters beyond which a claim is not compared as mathematics."""
+
 Method = Literal["exact", "normalised", "choice", "numeric", "structured", "symbolic", "semantic", "open"]
 Costly = Literal["symbolic", "semantic"]
 
@@ -69,7 +72,7 @@ class Cluster:
 
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
-_LOOSE = re.compile(r"\\(?:left|right|,|;|!|:|displaystyle)\b|\\[,;!: ]|\$")
+_LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _MATHEMATICS = re.compile(
     r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
@@ -82,7 +85,7 @@ def read_form(text: str) -> Form:
     """Read a claim; see :class:`Form`."""
     normal = unicodedata.normalize("NFKC", text).translate(_QUOTES)
     normal = _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal))
-    mathematical = bool(_MATHEMATICS.search(text)) and len(text) <= 400
+    mathematical = len(text) <= LONGEST_FORMULA and bool(_MATHEMATICS.search(normal))
     if mathematical:
         normal = re.sub(r"\s+", "", normal)  # the case of a letter matters in mathematics
     else:
@@ -108,7 +111,7 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
     if a.text == b.text:
         return "exact", True
     if choices:
-        return "choice", a.normal == b.normal
+        return "choice", a.normal.casefold() == b.normal.casefold()
     if a.normal == b.normal:
         return "normalised", True
     if a.quantity is not None and b.quantity is not None:

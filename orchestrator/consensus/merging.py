@@ -75,12 +75,9 @@ def numbered(answers: Sequence[str], counts: Sequence[int]) -> str:
 
     ``answers`` are the representatives of the clusters, so each meaning appears once, with its count.
     """
-    ranked = sorted(zip(counts, answers, strict=True), key=lambda pair: -pair[0])
-    lines = [
-        f"{at}. ({count} of {sum(counts)}) {answer.strip()}"
-        for at, (count, answer) in enumerate(ranked, 1)
-        if count and answer.strip()
-    ]
+    given = [(count, answer.strip()) for count, answer in zip(counts, answers, strict=True)]
+    ranked = sorted((pair for pair in given if all(pair)), key=lambda pair: -pair[0])
+    lines = (f"{at}. ({count} of {sum(counts)}) {answer}" for at, (count, answer) in enumerate(ranked, 1))
     return "\n".join(lines)
 
 

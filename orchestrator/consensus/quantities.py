@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-LARGEST_EXPONENT = 400
+LARGEST_EXPONENT = 200
 """Beyond this power of ten a number is text: an exact fraction of it would be a way to exhaust memory."""
 
 
@@ -25,6 +25,13 @@ class Quantity:
     unit: str = ""
     scale: Fraction = Fraction(1)
     rounding: Fraction = Fraction(0)
+    size: float = field(init=False, compare=False)
+    amount: Fraction = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Both are used in every comparison, and exact arithmetic is slow.
+        object.__setattr__(self, "amount", self.value * self.scale)
+        object.__setattr__(self, "size", float(self.amount))
 
 
 _SI = {
@@ -153,7 +160,7 @@ def parse_quantity(text: str) -> Quantity | None:
 
 
 def _without_latex(text: str) -> str:
-    if "\\" not in text and "$" not in text and "^" not in text:
+    if not any(mark in text for mark in "\\$^{"):
         return text
     text = _LATEX_SPACE.sub(" ", text).replace(r"\%", "%").replace(r"\$", "$")
     text = text.replace(r"^\circ", "°").replace(r"^{\circ}", "°").replace("{,}", ",")
@@ -240,7 +247,11 @@ def _unit(text: str) -> tuple[str, Fraction] | None:
     words = text.casefold().split()
     if text[0] in "$€£¥" and len(words) == 2:  # "$3.50 each", or "$3.50 USD"
         return _UNITS[text[0]]
-    if len(words) > 2 or not all(re.fullmatch(r"[^\W\d_][\w'’-]+", word) for word in words):
+    if (
+        len(words) > 2
+        or words[0] in _ONES
+        or not all(re.fullmatch(r"[^\W\d_][\w'’-]+", word) for word in words)
+    ):
         return None
     return " ".join(_singular(word) for word in words), Fraction(1)
 
@@ -259,12 +270,12 @@ def same_quantity(a: Quantity, b: Quantity) -> bool:
     at least three digits equals the exact value that it rounds.
     """
     if a.unit == b.unit:
-        return _close(a, a.value * a.scale, b, b.value * b.scale)
+        return abs(a.size - b.size) <= 0.01 * abs(a.size) and _close(a, a.amount, b, b.amount)
     if a.unit and b.unit and not _counts(a.unit, b.unit):
         return False
     if _close(a, a.value, b, b.value):
         return True
-    return "percent" in (a.unit, b.unit) and _close(a, a.value * a.scale, b, b.value * b.scale)
+    return "percent" in (a.unit, b.unit) and _close(a, a.amount, b, b.amount)
 
 
 def _counts(a: str, b: str) -> bool:

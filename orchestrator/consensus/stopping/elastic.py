@@ -56,7 +56,7 @@ class Elastic(Rule):
         quorum = min(self.quorum, self.width)
         if votes >= quorum:
             return 0.5
-        fallen = max(0, votes - self.unanimous) / (quorum - self.unanimous) if votes > self.unanimous else 0.0
+        fallen = max(0, votes - self.unanimous) / max(1, quorum - self.unanimous)
         return self.threshold - (self.threshold - 0.5) * fallen
 
     def decide(self, view: View) -> Decision:
@@ -74,12 +74,12 @@ class Elastic(Rule):
             "votes": votes,
         }
         missing = min(self.quorum, self.width) - votes
-        if tally.leaders and votes:
-            certain = tally.first > tally.second + min(max(missing, 0), running + view.room)
-            if posterior >= self.threshold or certain:
+        if tally.leaders:
+            certain = missing > 0 and tally.first > tally.second + min(missing, running + view.room)
+            if posterior >= self.threshold or certain or (missing > 0 and posterior >= asked):
                 return Stop("agreed", tally.winner, seen)
-            if posterior >= asked:
-                return Stop("given_up" if missing <= 0 else "agreed", tally.winner, seen)
+            if missing <= 0:
+                return Stop("given_up" if running or view.room else "exhausted", tally.winner, seen)
         if missing > 0:
             wanted = self.unanimous - votes if votes == tally.first else missing
             short = min(view.room, max(1, wanted) - running)

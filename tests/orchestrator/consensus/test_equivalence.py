@@ -1,0 +1,137 @@
+import csv
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.consensus.equivalence import Clusters, Pair, compare, read_form
+from orchestrator.consensus.extraction import Claim
+
+PAIRS = Path(__file__).parents[3] / "benchmarks" / "data" / "equivalence_pairs.tsv"
+
+
+def claim(text: str) -> Claim:
+    return Claim(text, "boxed")
+
+
+def labelled() -> list[tuple[str, bool, str, str]]:
+    with PAIRS.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [(row["kind"], row["same"] == "1", row["left"], row["right"]) for row in rows]
+
+
+def cheaply(left: str, right: str) -> bool:
+    outcome = compare(read_form(left), read_form(right))
+    return outcome is not None and outcome[1]
+
+
+@pytest.mark.parametrize(("kind", "same", "left", "right"), labelled())
+def test_the_cheap_methods_never_join_what_differs(kind: str, same: bool, left: str, right: str) -> None:
+    if not same:
+        assert not cheaply(left, right)
+        assert not cheaply(right, left)
+    elif kind not in ("symbolic", "paraphrase"):
+        assert cheaply(left, right)
+        assert cheaply(right, left)
+
+
+def test_a_claim_in_other_words_joins_its_cluster() -> None:
+    clusters = Clusters()
+    found = [
+        clusters.add(at, claim(text))
+        for at, text in enumerate(["72", "73", "seventy-two", "72 clips", "73.0"])
+    ]
+    assert found == [0, 1, 0, 0, 1]
+    assert clusters.counts() == (3, 2)
+    assert clusters.members[0].text == "72"
+
+
+def test_a_claim_meets_every_wording_of_a_cluster() -> None:
+    clusters = Clusters()
+    # "50" and "0.5" differ, but each equals "50%", so the third wording finds the first cluster.
+    assert [clusters.add(at, claim(text)) for at, text in enumerate(["50%", "0.5", "50"])] == [0, 0, 0]
+
+
+def test_of_several_matches_the_larger_cluster_takes_it() -> None:
+    clusters = Clusters()
+    for at, text in enumerate(["50", "0.5", "0.5"]):
+        clusters.add(at, claim(text))
+    assert clusters.add(3, claim("50%")) == 1
+
+
+def test_costly_pairs_are_asked_once_and_verdicts_are_kept() -> None:
+    clusters = Clusters(costly=("symbolic",))
+    clusters.add(0, claim(r"\sqrt{8}"))
+    clusters.add(1, claim("Paris"))
+    pair = Pair.of(r"2\sqrt{2}", r"\sqrt{8}", "symbolic")
+    assert clusters.open_pairs(claim(r"2\sqrt{2}")) == (pair,)
+    assert clusters.add(2, claim(r"2\sqrt{2}"), {pair: True}) == 0
+    assert clusters.open_pairs(claim(r"2\sqrt{2}")) == ()
+    assert [(each.method, each.same) for each in clusters.verdicts] == [
+        ("open", False),
+        ("symbolic", True),
+        ("open", False),
+    ]
+
+
+def test_a_pair_left_open_counts_as_different() -> None:
+    clusters = Clusters(costly=("symbolic", "semantic"))
+    clusters.add(0, claim("due to gravity"))
+    assert len(clusters.open_pairs(claim("because of gravity"))) == 1
+    assert clusters.add(1, claim("because of gravity")) == 1
+
+
+def test_free_text_is_only_open_to_a_semantic_method() -> None:
+    clusters = Clusters(costly=("symbolic",))
+    clusters.add(0, claim("due to gravity"))
+    assert clusters.open_pairs(claim("because of gravity")) == ()
+    semantic = Clusters(costly=("semantic",))
+    semantic.add(0, claim("due to gravity"))
+    assert [pair.method for pair in semantic.open_pairs(claim("because of gravity"))] == ["semantic"]
+
+
+def test_labels_of_a_multiple_choice_question_are_never_judged() -> None:
+    clusters = Clusters(choices="AB", costly=("symbolic", "semantic"))
+    clusters.add(0, claim("A"))
+    assert clusters.open_pairs(claim("B")) == ()
+    assert [clusters.add(1, claim("B")), clusters.add(2, claim("a"))] == [1, 0]
+
+
+TEXTS = st.lists(
+    st.sampled_from(["72", "72.0", "seventy-two", "73", "Paris", "paris", "x^2", "1/2", "0.5", "London"]),
+    max_size=20,
+)
+
+
+@given(TEXTS)
+def test_the_partition_does_not_depend_on_the_order(texts: list[str]) -> None:
+    def partition(order: list[int]) -> set[frozenset[int]]:
+        clusters = Clusters()
+        for branch in order:
+            clusters.add(branch, claim(texts[branch]))
+        return {frozenset(cluster.branches) for cluster in clusters.members}
+
+    order = list(range(len(texts)))
+    assert partition(order) == partition(order[::-1])
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_comparing_is_symmetric_and_reflexive(left: str, right: str) -> None:
+    a, b = read_form(left), read_form(right)
+    assert compare(a, a) == ("exact", True)
+    one, other = compare(a, b), compare(b, a)
+    assert one == other
+
+
+def test_adding_is_quick_at_64_distinct_answers() -> None:
+    forms = [claim(f"{at} km") for at in range(32)] + [claim(rf"\frac{{{at}}}{{7}}") for at in range(1, 33)]
+    clusters = Clusters(costly=("symbolic",))
+    seconds = []
+    for at, each in enumerate(forms):
+        began = perf_counter()
+        clusters.open_pairs(each)
+        clusters.add(at, each)
+        seconds.append(perf_counter() - began)
+    assert sorted(seconds)[len(seconds) // 2] < 0.2e-3

@@ -1,0 +1,82 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.consensus.extraction import Claim, extract_claim
+
+
+@pytest.mark.parametrize(
+    ("text", "claim", "how"),
+    [
+        (r"so \boxed{\frac{1}{2}}. Done", r"\frac{1}{2}", "boxed"),
+        (r"\boxed{1} no, wait, \boxed{\{1, 2\}}", r"\{1, 2\}", "boxed"),
+        (r"\boxed {7}", "7", "boxed"),
+        ('{"reason": "x", "answer": 5}', "5", "json"),
+        ('first {"answer": "a"} then ```json\n{"answer": {"b": 1, "a": 2}}\n```', '{"a": 2, "b": 1}', "json"),
+        ("#### 12", "12", "marker"),
+        ("The answer is 72.", "72", "marker"),
+        ("the final answer is: **Paris**. It is big.", "Paris", "marker"),
+        ("**Answer:** 1,234 km", "1,234 km", "marker"),
+        ("The answer is\n\n\\(x^2\\)", "x^2", "marker"),
+        ("The answer is $3.50.", "$3.50", "marker"),
+        ("Answer: 3\nNo. Answer: 4", "4", "marker"),
+        ("Natalia sold 48/2 = 24 clips, altogether 72 clips", "72", "number"),
+        ("It costs -3.5e4 in total", "-3.5e4", "number"),
+        ("Paris", "Paris", "whole"),
+        ("<think>so 5 or \\boxed{6}</think>Paris", "Paris", "whole"),
+        ("I'm sorry for the delay. The answer is 4.", "4", "marker"),
+    ],
+)
+def test_the_most_explicit_form_wins(text: str, claim: str, how: str) -> None:
+    assert extract_claim(text) == Claim(claim, how)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   \n",
+        r"\boxed{3",
+        r"\boxed{}",
+        r"\boxed{None}",
+        '{"answer": null}',
+        "<think>still at it, perhaps 5",
+        "I'm sorry, I cannot help with 3 bombs.",
+        "As an AI, I do not know the year 2024.",
+        "I can't do that.",
+        "word " * 60,
+    ],
+)
+def test_what_claims_nothing_is_none(text: str) -> None:
+    assert extract_claim(text) is None
+
+
+def test_a_truncated_text_claims_nothing() -> None:
+    assert extract_claim(r"perhaps \boxed{5} but let me check", truncated=True) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("I think (B) is right", "B"),
+        ("Answer: C) red", "C"),
+        ("A quick test. So B.", "B"),
+        ("The correct option is (D).", "D"),
+        (r"\boxed{b}", "B"),
+        ("It is 3", None),
+    ],
+)
+def test_multiple_choice_takes_nothing_but_a_label(text: str, label: str | None) -> None:
+    claim = extract_claim(text, choices="ABCD")
+    assert (claim.text if claim else None) == label
+
+
+@given(st.text(max_size=300), st.booleans())
+def test_any_text_is_read_without_failing(text: str, choices: bool) -> None:
+    claim = extract_claim(text, choices="AB" if choices else ())
+    assert claim is None or claim.text
+
+
+@given(st.integers(-(10**9), 10**9))
+def test_a_boxed_number_is_the_claim_whatever_comes_before(number: int) -> None:
+    assert extract_claim(rf"1 + 1 = 3, the answer is 4, so \boxed{{{number}}}") == Claim(str(number), "boxed")
