@@ -118,6 +118,8 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
         return "numeric", same_quantity(a.quantity, b.quantity)
     if a.structure is not None and b.structure is not None:
         return "structured", a.structure == b.structure
+    if a.mathematical and b.mathematical and a.normal.casefold() == b.normal.casefold():
+        return "normalised", False  # x and X are two variables, which math-verify takes for one
     if a.normal in _YES_NO and b.normal in _YES_NO:
         return "normalised", _YES_NO[a.normal] == _YES_NO[b.normal]
     return None
