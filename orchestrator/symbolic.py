@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from workers.tools.registry import Tool, tool
+from workers.tools.registry import tool
 
 
 AVAILABLE = find_spec("math_verify") is not None
@@ -20,5 +20,5 @@ def math_equal(left: str, right: str) -> bool:
     return bool(math_verify.verify(first, second, timeout_seconds=None))
 
 
-MATH_EQUAL: Tool = tool(timeout=10.0)(math_equal)
+MATH_EQUAL = tool(timeout=10.0)(math_equal)
 """A tool, because it may take long: it runs off the event loop, and its verdict is recorded."""

@@ -24,6 +24,7 @@ from orchestrator.api.schemas import (
     event_body,
     replay_body,
     task_body,
+    trace_body,
 )
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound
 from orchestrator.feed import Progress
@@ -127,7 +128,7 @@ class _Api:
 
     async def trace(self, request: web.Request) -> web.Response:
         found = await self._find(request)
-        return web.json_response(plain(await Trace.read(self._service.store, found.id)))
+        return web.json_response(trace_body(await Trace.read(self._service.store, found.id)))
 
     async def replay(self, request: web.Request) -> web.Response:
         found = await self._find(request)

@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.executor import RunOutcome
 from orchestrator.hindsight import Replayed
+from orchestrator.messages import plain
 from orchestrator.solution import Solution
 from storage.events import Event, EventType
 from storage.tasks import Task, TaskStatus
+from storage.trace import Trace
 
 VERSION = version("anabranch")
 MAX_PAGE = 200
@@ -149,3 +151,15 @@ def replay_body(task_id: str, replayed: Replayed) -> ReplayBody:
         events=replayed.events,
         seconds=replayed.seconds,
     )
+
+
+def trace_body(trace: Trace) -> dict[str, Any]:
+    """The trace as the API and the command line show it: the tree of nodes, with totals."""
+    told = plain(trace)
+    longest = trace.critical_path()
+    return {
+        **told,
+        "task": task_body(trace.task).model_dump(mode="json"),
+        "usage": trace.usage(),
+        "critical_path": {**plain(longest), "speedup": longest.speedup},
+    }
