@@ -83,7 +83,7 @@ class Service:
     ) -> None:
         self.store = store
         self.engine = engine
-        self.toolbox = Toolbox.installed() if toolbox is None else toolbox
+        self.toolbox = toolbox or Toolbox()
         self.planners = dict(planners or {})
         self.settings = settings or Settings.model_construct()
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"

@@ -6,7 +6,6 @@ from importlib.util import find_spec
 
 from workers.tools.registry import tool
 
-
 AVAILABLE = find_spec("math_verify") is not None
 """Whether the extra ``math`` is installed."""
 
