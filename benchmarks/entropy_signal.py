@@ -65,7 +65,7 @@ def measure(problems: Sequence[Problem], size: int, times: int, seed: int) -> Ro
     return Row(
         size,
         _auroc(observed, 0) or 0.5,
-        (values[int(0.025 * len(values))], values[int(0.975 * len(values)) - 1]),
+        (values[int(0.025 * len(values))], values[int(0.975 * len(values)) - 1]) if values else (0.0, 1.0),
         _auroc(observed, 1) or 0.5,
         len(agreed) / len(everything),
         fmean(agreed) if agreed else 0.0,
@@ -103,9 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         json.dump({"rows": [asdict(row) for row in rows], "checks": checks}, sys.stdout, indent=1)
         print()
     else:
-        print(
-            f"{'branches':>8}{'AUROC of entropy [95 %]':>27}{'of length':>11}{'all agree':>11}{'right then':>12}"
-        )
+        heads = f"{'branches':>8}{'AUROC of entropy [95 %]':>27}{'of length':>11}"
+        print(f"{heads}{'all agree':>11}{'right then':>12}")
         for row in rows:
             low, high = row.interval
             print(

@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim
@@ -113,7 +113,7 @@ def resamples(problem: Problem, width: int, times: int, seed: int) -> Iterator[l
 class Replay:
     """One vote over recorded branches, on a clock of its own.
 
-    ``seconds`` collects how long each decision took.
+    ``seconds`` collects the CPU time of each decision.
     """
 
     def __init__(self, rule: StopRule, problem: Problem, order: Sequence[int]) -> None:
@@ -176,9 +176,9 @@ class Replay:
                 self._room,
                 float(self._now),
             )
-            began = perf_counter()
+            began = thread_time()
             decision = self._rule.decide(view)
-            self.seconds.append(perf_counter() - began)
+            self.seconds.append(thread_time() - began)
             match decision:
                 case Stop():
                     return decision

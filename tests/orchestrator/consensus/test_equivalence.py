@@ -1,6 +1,6 @@
 import csv
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -130,8 +130,8 @@ def test_adding_is_quick_at_64_distinct_answers() -> None:
     clusters = Clusters(costly=("symbolic",))
     seconds = []
     for at, each in enumerate(forms):
-        began = perf_counter()
+        began = thread_time()
         clusters.open_pairs(each)
         clusters.add(at, each)
-        seconds.append(perf_counter() - began)
+        seconds.append(thread_time() - began)
     assert sorted(seconds)[len(seconds) // 2] < 0.2e-3

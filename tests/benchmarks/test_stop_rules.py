@@ -1,0 +1,137 @@
+"""The replay counts as a person would, and the benchmark reports what the replay counted."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import entropy_signal, stop_rules, tune_elastic
+from benchmarks.replay import Problem, Replay, load, resamples
+from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
+
+
+def problem(*branches: tuple[int | None, int], probe_every: int = 10) -> Problem:
+    """Branches as (answer, tokens); a branch gives its answer at every probe."""
+    answers = tuple(answer for answer, _ in branches)
+    tokens = tuple(tokens for _, tokens in branches)
+    probes = tuple((answer,) * (length // probe_every) for answer, length in branches)
+    return Problem("made up", 0, answers, tokens, probes, probe_every)
+
+
+def replay(spec: str, made_up: Problem) -> tuple[int | None, int, int, int]:
+    order = range(len(made_up.tokens))
+    outcome = Replay(parse_rule(spec, width=len(order)), made_up, order).run()
+    return outcome.winner, outcome.sequential, outcome.total, outcome.started
+
+
+def test_plain_voting_waits_for_the_longest_branch() -> None:
+    assert replay("fixed", problem((0, 10), (1, 30), (0, 20))) == (0, 30, 60, 3)
+
+
+def test_arrivals_decide_in_the_order_of_their_lengths() -> None:
+    # Votes come at 10, 20 and 30; the third equal one cannot be caught any more, and two branches are cut off.
+    assert replay("beta", problem((0, 40), (0, 10), (1, 90), (0, 20), (0, 30))) == (0, 30, 120, 5)
+
+
+def test_one_by_one_adds_up() -> None:
+    assert replay("asc", problem((0, 10), (0, 20), (0, 30), (0, 40), (0, 50))) == (0, 100, 100, 4)
+
+
+def test_windows_add_up_by_their_longest() -> None:
+    assert replay("esc:window=2", problem((0, 10), (1, 20), (0, 30), (0, 5))) == (0, 50, 65, 4)
+
+
+def test_branches_that_are_started_later_run_later() -> None:
+    # Three start; the first two differ at 10 and 20, so the fourth starts at 20 and votes at 25.
+    made_up = problem((0, 10), (1, 20), (0, 100), (0, 5))
+    assert replay("elastic:patience=1", made_up) == (0, 100, 135, 4)
+
+
+def test_pruned_branches_cost_until_they_are_cut() -> None:
+    made_up = problem(*[(0, 100)] * 3, (1, 100))
+    outcome = replay("parallel_probe:stable=4,patience=2,warmup=1", made_up)
+    assert outcome == (0, 60, 3 * 60 + 40, 4)  # cut at the fourth probe, ended at the sixth
+
+
+def test_a_probe_never_shows_what_is_not_there_yet() -> None:
+    made_up = problem((0, 35), (1, 95))
+    seen = Replay(parse_rule("parallel_probe:stable=99", width=2), made_up, [0, 1])
+    assert seen.run().sequential == 95
+    assert len(seen.seconds) == 2 + 9  # two arrivals, and a probe each ten tokens
+
+
+def test_orders_are_the_same_for_every_rule_and_differ_between_problems() -> None:
+    made_up = problem(*[(0, 10)] * 8)
+    assert list(resamples(made_up, 4, 3, 1)) == list(resamples(made_up, 4, 3, 1))
+    assert list(resamples(made_up, 4, 3, 1)) != list(resamples(made_up, 4, 3, 2))
+    with pytest.raises(ValueError, match="8 recorded branches, fewer than 9"):
+        list(resamples(made_up, 9, 1, 1))
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    """Twelve problems of 64 branches: most are easy, every third is split."""
+    problems = []
+    for at in range(12):
+        answers = [
+            ("1/2", "0.5", "7", "ERR", "2")[branch % (5 if at % 3 == 0 else 2)] for branch in range(64)
+        ]
+        branches = [[[a] * (2 + b % 7), 1000 + 137 * b % 3000, a] for b, a in enumerate(answers)]
+        problems.append({"question": "?", "gold_answer": "0.5", "probe_freq": 500, "each_branch": branches})
+    path = tmp_path / "made_up.json"
+    path.write_text(json.dumps(problems))
+    return path
+
+
+def test_loading_clusters_answers_and_knows_blanks(traces: Path) -> None:
+    first = load(traces)[0]
+    assert first.answers[:5] == (0, 0, 1, 2, 3)
+    assert load(traces, blank_votes=False)[0].answers[:5] == (0, 0, 1, None, 2)
+    wrong = traces.with_name("wrong.json")
+    wrong.write_text('{"a": 1}')
+    with pytest.raises(ValueError, match="not a list of problems"):
+        load(wrong)
+
+
+def test_the_report_has_a_row_for_each_rule_and_its_checks(
+    traces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = stop_rules.main(["--traces", str(traces), "--resamples", "1", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    rows = {row["rule"]: row for row in report["rows"]}
+    assert report["default"] in rows
+    assert {"fixed", "asc", "esc:window=8", "parallel_probe", "beta"} <= set(rows)
+    assert rows["fixed"]["sequential_ratio"] == 1
+    assert rows["fixed"]["accuracy_interval"] == [0, 0]
+    assert rows["asc"]["total_tokens"] == rows["asc"]["sequential_tokens"]
+    assert code == (0 if all(check["passed"] for check in report["checks"]) else 1)
+
+
+def test_checks_fail_when_a_bound_is_broken() -> None:
+    plain = stop_rules.Scores((1.0, 1.0), (10.0, 20.0), (100.0, 200.0), 64, 64, 0.01, 0.02)
+    worse = stop_rules.Scores((0.0, 0.0), (10.0, 20.0), (100.0, 200.0), 64, 64, 0.01, 9.0)
+    draws = stop_rules.bootstrap(2, 20, 1)
+    rows = [
+        stop_rules.compare(rule, "", worse if rule == DEFAULT_RULE else plain, plain, draws)
+        for rule in ("fixed", *stop_rules.PUBLISHED_RULES, DEFAULT_RULE)
+    ]
+    failed = [check.name for check in stop_rules.checks(rows, [], 64) if not check.passed]
+    assert [name.split(":")[1] for name in failed] == [
+        " accuracy over plain voting, upper end of the interval",
+        " sequential tokens over plain voting",
+        " total tokens over plain voting",
+        " published rules no worse in all three",
+        " slowest of 100 decisions, ms",
+    ]
+    published = stop_rules.checks(rows, ["aime24"], 64)
+    assert not next(check for check in published if check.name.startswith("asc: accuracy")).passed
+
+
+def test_the_tables_are_printed(traces: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stop_rules.main(["--traces", str(traces), "--resamples", "1", "--blank", "abstain"])
+    tune_elastic.main(["--traces", str(traces), "--resamples", "1", "--folds", "3"])
+    entropy_signal.main(["--traces", str(traces), "--resamples", "2"])
+    printed = capsys.readouterr().out
+    assert "elastic" in printed
+    assert "chosen on all" in printed
+    assert "AUROC" in printed
