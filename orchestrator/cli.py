@@ -1,0 +1,234 @@
+"""The command line: solve, trace, traces, replay, models, planners, serve.
+
+What a command needs is imported when it runs, so that ``--help`` is there at once. Results go to standard
+output; the live view, progress, logs and errors go to standard error. Exit codes: 0 for an answer, 1 for a
+failed task or a divergence, 2 for bad usage, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.settings import Settings
+
+FAILED, MISUSED = 1, 2
+
+app = typer.Typer(
+    name="anabranch",
+    help="Parallel LLM reasoning that stops when its branches agree.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Database = Annotated[
+    str | None,
+    typer.Option(help="sqlite:///path, postgresql://…, or memory. By default a file of this user."),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="embedded, vllm, or URLs of OpenAI-compatible servers, separated by commas."),
+]
+Model = Annotated[
+    str | None, typer.Option(help="A catalogue name, a GGUF file, or the model that a server should use.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
+TraceId = Annotated[str, typer.Argument(metavar="ID", help="The trace id that solve has printed.")]
+
+
+@dataclass
+class Flags:
+    """What is given before the command and holds for all of them."""
+
+    debug: bool = False
+
+
+@app.callback()
+def flags(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Log everything, and show tracebacks.")] = False,
+) -> None:
+    """Parallel LLM reasoning that stops when its branches agree."""
+    context.ensure_object(Flags).debug = debug
+    if debug:
+        os.environ["ANABRANCH_LOG_LEVEL"] = "debug"
+
+
+@app.command()
+def solve(
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="The question; - reads it from standard input.")
+    ],
+    planner: Annotated[str | None, typer.Option("--planner", "-p", help="The method; see planners.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", help="An option of the planner, as n=16; JSON values."),
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Material to answer from: a text, or @file.")] = None,
+    choice: Annotated[
+        list[str] | None, typer.Option(help="A choice of a multiple-choice question; give it once for each.")
+    ] = None,
+    tool: Annotated[
+        list[str] | None, typer.Option(help="A tool for planners to call, as module:attribute.")
+    ] = None,
+    engine: Engine = None,
+    model: Model = None,
+    database: Database = None,
+    temperature: Annotated[float | None, typer.Option(help="Of calls whose planner leaves it open.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Likewise.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Completion tokens of one call, likewise.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides the seeds of all samples.")] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of all calls; then the best so far.")
+    ] = None,
+    budget_calls: Annotated[int | None, typer.Option(help="Calls of the run.")] = None,
+    budget_depth: Annotated[int | None, typer.Option(help="Nesting of scopes.")] = None,
+    budget_width: Annotated[int | None, typer.Option(help="Calls and tools in flight at one time.")] = None,
+    budget_seconds: Annotated[float | None, typer.Option(help="Wall time of the run.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose task it is.")] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
+) -> None:
+    """Answer a question, and show how the branches go."""
+    from orchestrator.solving import Inputs, solve_here
+
+    request = {
+        "query": query,
+        "context": context,
+        "choices": choice or None,
+        "planner": planner,
+        "seed": seed,
+        "tenant": tenant,
+        "sampling": _given(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
+        "budget": _given(
+            tokens=budget_tokens,
+            calls=budget_calls,
+            depth=budget_depth,
+            width=budget_width,
+            seconds=budget_seconds,
+        ),
+    }
+    inputs = Inputs(_given(**request), tuple(option or ()), tuple(tool or ()))
+    solve_here(inputs, settings(engine=engine, model=model, database=database), as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def trace(trace_id: TraceId, database: Database = None, as_json: AsJson = False) -> None:
+    """Show the steps of a run: a tree with kinds, labels, timings and tokens."""
+    from orchestrator.looking import show_trace
+
+    show_trace(trace_id, settings(database=database), as_json=as_json)
+
+
+@app.command()
+def traces(
+    database: Database = None,
+    status: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed, …")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only the tasks of this tenant.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, from the newest on.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the stored runs."""
+    from orchestrator.looking import list_traces
+
+    list_traces(settings(database=database), status=status, tenant=tenant, limit=limit, as_json=as_json)
+
+
+@app.command()
+def replay(trace_id: TraceId, database: Database = None, as_json: AsJson = False) -> None:
+    """Repeat a run from its journal, without any engine, and compare every step."""
+    from orchestrator.looking import replay_trace
+
+    replay_trace(trace_id, settings(database=database), as_json=as_json)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the models of the catalogue, and which of them are on this machine."""
+    from orchestrator.looking import list_models
+
+    list_models(as_json=as_json)
+
+
+@app.command()
+def planners(as_json: AsJson = False) -> None:
+    """List the reasoning methods with their options."""
+    from orchestrator.looking import list_planners
+
+    list_planners(as_json=as_json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is a free one.")] = 8080,
+    engine: Engine = None,
+    model: Model = None,
+    database: Database = None,
+) -> None:
+    """Serve the HTTP API and work on its tasks; SIGTERM drains."""
+    from orchestrator.solving import serve_here
+
+    serve_here(settings(engine=engine, model=model, database=database), host, port)
+
+
+def settings(**given: str | None) -> Settings:
+    """The settings of the environment, overridden by what the command line gives; logging follows them."""
+    from pydantic import ValidationError
+
+    from orchestrator import logs
+    from orchestrator.errors import InvalidRequest
+    from orchestrator.requests import explain
+    from orchestrator.settings import Settings
+
+    try:
+        made = Settings.model_validate(Settings().model_dump() | _given(**given))
+    except ValidationError as error:
+        raise InvalidRequest(f"settings (ANABRANCH_…): {explain(error)}") from None
+    logs.configure(made)
+    return made
+
+
+def main() -> None:
+    """Run the command line; errors are one line, and a traceback only with ``--debug``."""
+    given = Flags()
+    try:
+        app(obj=given)
+    except Exception as error:
+        if given.debug:
+            raise
+        sys.exit(report(error))
+
+
+def report(error: Exception) -> int:
+    """Say what went wrong, with its code; returns the exit code."""
+    from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed
+    from storage.errors import StorageError
+    from workers.errors import WorkerError
+
+    match error:
+        case TaskFailed():
+            line = f"[{error.code}]: {error} (trace {error.task_id})"
+        case AnabranchError() | StorageError() | WorkerError():
+            line = f"[{error.code}]: {error}"
+        case OSError():
+            line = f"[os]: {error}"
+        case _:
+            line = f"[internal]: {type(error).__name__}: {error} (anabranch --debug … shows where)"
+    typer.echo(f"error {line}", err=True)
+    return MISUSED if isinstance(error, InvalidRequest) else FAILED
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """The values that were given."""
+    return {name: value for name, value in values.items() if value is not None and value != {}}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The commands that only look: ``trace``, ``traces``, ``replay``, ``models`` and ``planners``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from orchestrator.api.schemas import replay_body, task_body, trace_body
+from orchestrator.errors import InvalidRequest, PlannerError, translated
+from orchestrator.hindsight import replay
+from orchestrator.planning import Planner, find_planner, installed_planners
+from orchestrator.printing import print_plain, table, tasks_table, trace_tree
+from orchestrator.settings import Settings
+from storage.store import Store
+from storage.tasks import Task, TaskStatus
+from storage.trace import Trace
+from workers.models import CATALOGUE, DEFAULT_MODEL, default_directory
+
+
+def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
+    """Print a trace.
+
+    Raises:
+        TaskNotFound: there is none with that id.
+    """
+
+    async def read() -> Trace:
+        async with _store(settings) as store:
+            return await Trace.read(store, trace_id)
+
+    trace = asyncio.run(read())
+    if as_json:
+        _print_json(trace_body(trace))
+    else:
+        print_plain(Console(), trace_tree(trace))
+
+
+def list_traces(
+    settings: Settings, *, status: str | None, tenant: str | None, limit: int, as_json: bool
+) -> None:
+    """Print the stored tasks from the newest on.
+
+    Raises:
+        InvalidRequest: there is no such status.
+    """
+    if status is not None and status not in set(TaskStatus):
+        raise InvalidRequest(f"no status is called {status!r}; there are {', '.join(TaskStatus)}")
+
+    async def read() -> tuple[Task, ...]:
+        async with _store(settings) as store:
+            wanted = None if status is None else TaskStatus(status)
+            return await store.list(tenant=tenant, status=wanted, limit=limit)
+
+    tasks = asyncio.run(read())
+    if as_json:
+        _print_json([task_body(task).model_dump(mode="json") for task in tasks])
+    elif tasks:
+        print_plain(Console(), tasks_table(tasks))
+    else:
+        typer.echo("no traces yet; anabranch solve makes the first", err=True)
+
+
+def replay_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
+    """Replay a run, and print its answer and what was compared.
+
+    Raises:
+        Divergence: it went another way than recorded.
+        Conflict: there is no whole run.
+        TaskNotFound: there is no such trace.
+    """
+
+    async def run() -> Any:
+        async with _store(settings) as store:
+            await store.get(trace_id)
+            events = [event async for event in store.read(trace_id)]
+        return await replay(trace_id, events, find_planner)
+
+    body = replay_body(trace_id, asyncio.run(run()))
+    if as_json:
+        typer.echo(body.model_dump_json())
+        return
+    typer.echo(body.answer or f"no answer: the run was {body.outcome}")
+    typer.echo(
+        f"\nidentical: {body.events} events compared, {body.calls} calls, {body.seconds * 1000:.1f} ms"
+    )
+
+
+def list_models(*, as_json: bool) -> None:
+    """Print the catalogue, and what of it is on disk."""
+    directory = default_directory()
+    models = [
+        {
+            "name": model.name,
+            "default": model.name == DEFAULT_MODEL,
+            "size": model.size,
+            "licence": model.licence,
+            "description": model.description,
+            "path": str(path) if (path := directory / model.file).exists() else None,
+        }
+        for model in CATALOGUE.values()
+    ]
+    if as_json:
+        _print_json(models)
+        return
+    rows = (
+        (
+            f"{model['name']}{' (default)' if model['default'] else ''}",
+            f"{int(str(model['size'])) / 1e6:,.0f} MB",
+            "yes" if model["path"] else "no",
+            str(model["licence"]),
+            str(model["description"]),
+        )
+        for model in models
+    )
+    print_plain(Console(), table(("model", "size", "on disk", "licence", "description"), rows))
+    typer.echo(f"\nkept in {directory}")
+
+
+def list_planners(*, as_json: bool) -> None:
+    """Print the installed planners with their summaries and options."""
+    found = [_described(name) for name in installed_planners()]
+    if as_json:
+        _print_json(found)
+        return
+    console = Console()
+    for planner in found:
+        console.print(f"[bold]{planner['name']}[/]  {escape(str(planner['summary']))}", highlight=False)
+        for name, option in planner["options"].items():
+            default = f" = {json.dumps(option['default'])}" if "default" in option else ""
+            console.print(f"    {name}{escape(default)}", style="dim", highlight=False, soft_wrap=True)
+
+
+def _described(name: str) -> dict[str, Any]:
+    """A planner as JSON; one that cannot be loaded says why."""
+    try:
+        planner: Planner = find_planner(name)
+        options = planner.options_model.model_json_schema().get("properties", {})
+    except (ImportError, PlannerError) as error:
+        return {"name": name, "summary": f"cannot be loaded: {error}", "options": {}}
+    return {"name": name, "summary": planner.summary, "options": options}
+
+
+@asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store]:
+    with translated():
+        async with await Store.open(settings.database) as store:
+            yield store
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))

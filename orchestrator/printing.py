@@ -1,0 +1,160 @@
+"""Solutions, traces and lists, as a terminal shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from orchestrator.live import SYMBOLS, first_line
+from orchestrator.solution import Solution
+from storage.tasks import Task
+from storage.trace import Decision, Trace, TraceNode
+
+
+def print_solution(console: Console, solution: Solution) -> None:
+    """The answer, then what it rests on."""
+    console.print(escape(solution.answer), style="bold" if len(solution.answer) < 200 else "", soft_wrap=True)
+    console.print()
+    for cluster in solution.clusters:
+        bar = "█" * min(cluster.count, 40)
+        console.print(
+            f"  [green]{bar}[/] {cluster.count}  {escape(first_line(cluster.claim))}", highlight=False
+        )
+    facts = [f"outcome {solution.outcome}" + (f" ({solution.limit})" if solution.limit else "")]
+    if solution.confidence is not None:
+        facts.append(f"confidence {solution.confidence:.2f}")
+    if solution.entropy is not None:
+        facts.append(f"entropy {solution.entropy:.3f} nats")
+    usage, timings = solution.usage, solution.timings
+    tokens = [
+        f"{usage.calls} calls",
+        f"{usage.prompt:,} prompt tokens ({usage.cached:,} cached)",
+        f"{usage.completion:,} completion tokens ({usage.cancelled:,} of cancelled branches)",
+    ]
+    for line in (facts, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
+        console.print(" · ".join(line), highlight=False, soft_wrap=True)
+    console.print(f"trace {solution.trace_id}", highlight=False)
+
+
+def trace_tree(trace: Trace) -> Tree:
+    """The steps of a run with their kinds, labels, timings and tokens; `*` marks the critical path."""
+    task, usage, longest = trace.task, trace.usage(), trace.critical_path()
+    begun = trace.started_at or task.created_at
+    seconds = (trace.finished_at or begun) - begun
+    query = task.question["query"] if isinstance(task.question, dict) else str(task.question)
+    tree = Tree(
+        f"[bold]{escape(first_line(query, 200))}[/]\n"
+        f"[dim]{task.id} · {escape(task.planner)} · {trace.outcome or task.status} · {seconds:.2f} s · "
+        f"{usage['prompt_tokens']:,} prompt tokens ({usage['cached_tokens']:,} cached), "
+        f"{usage['completion_tokens']:,} completion tokens ({usage['wasted_tokens']:,} cancelled)[/]"
+    )
+    decisions: dict[str, list[Decision]] = {}
+    for decision in trace.decisions:
+        decisions.setdefault(decision.path, []).append(decision)
+    critical = frozenset(longest.paths)
+    _grow(tree, trace.nodes, decisions, "", begun, critical)
+    if trace.error is not None:
+        tree.add(f"[red]{escape(str(trace.error.get('code')))}: {escape(str(trace.error.get('message')))}[/]")
+    if trace.answer is not None:
+        tree.add(f"[bold]answer[/] {escape(_short(trace.answer))}")
+    if longest.length:
+        tree.add(f"[dim]critical path {longest.length:.2f} s; one after the other {longest.work:.2f} s[/]")
+    return tree
+
+
+def _grow(
+    tree: Tree,
+    nodes: Iterable[TraceNode],
+    decisions: dict[str, list[Decision]],
+    scope: str,
+    begun: float,
+    critical: frozenset[str],
+) -> None:
+    """Add the nodes and decisions of a scope, in the order in which they came."""
+    items: list[tuple[float, int, TraceNode | Decision]] = [
+        *((node.added_at, 0, node) for node in nodes),
+        *((decision.at, 1, decision) for decision in decisions.get(scope, ())),
+    ]
+    for _, _, item in sorted(items, key=lambda entry: entry[:2]):
+        if isinstance(item, TraceNode):
+            branch = tree.add(_node_line(item, begun, item.path in critical))
+            _grow(branch, item.children, decisions, item.path, begun, critical)
+        else:
+            seen = ", ".join(f"{key} {_short(value, 40)}" for key, value in item.saw.items())
+            tree.add(f"[yellow]◆[/] {escape(item.by)}: {escape(str(item.verdict))} [dim]{escape(seen)}[/]")
+
+
+def _node_line(node: TraceNode, begun: float, critical: bool) -> str:
+    parts = [
+        SYMBOLS.get(node.state, "[cyan]…[/]"),
+        f"[dim]{node.path}[/]{'[bold]*[/]' if critical else ''}",
+        f"[bold]{node.kind}[/]",
+        escape(node.label),
+    ]
+    if node.inputs:
+        parts.append(f"[dim]from {', '.join(node.inputs)}[/]")
+    if node.started_at is not None and node.kind in ("generate", "tool", "vote", "spawn"):
+        parts.append(f"[cyan]+{max(0.0, node.started_at - begun):.2f} s, took {node.seconds:.2f} s[/]")
+    if node.usage:
+        asked, cached = node.usage.get("prompt_tokens", 0), node.usage.get("cached_tokens", 0)
+        parts.append(f"[dim]{asked:,} ({cached:,} cached) → {node.tokens:,} tok[/]")
+    if node.state == "failed" and node.error is not None:
+        parts.append(
+            f"[red]{escape(str(node.error.get('code')))}: {escape(str(node.error.get('message')))}[/]"
+        )
+    elif node.value not in (None, {}) and not node.children:
+        parts.append(escape(_short(node.value)))
+    return " ".join(part for part in parts if part)
+
+
+def _short(value: object, width: int = 80) -> str:
+    """A value on one line: the text that it carries where it has one, else JSON."""
+    if isinstance(value, dict):
+        value = value.get("claim") or value.get("text") or value
+    return first_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), width)
+
+
+def tasks_table(tasks: Iterable[Task]) -> Table:
+    """Stored tasks, one a line."""
+    rows = (
+        (
+            task.id,
+            str(task.status),
+            task.planner,
+            datetime.fromtimestamp(task.created_at).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            f"{(task.finished_at or 0) - task.started_at:.2f} s"
+            if task.finished_at and task.started_at
+            else "",
+            first_line(str(((task.solution or task.error) or {}).get("answer", "")), 30),
+            first_line(str(task.question.get("query", "")), 60),
+        )
+        for task in tasks
+    )
+    return table(("trace", "status", "planner", "submitted", "took", "answer", "question"), rows)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """A table without lines; ids stay whole, the last column gives way."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    names = list(columns)
+    for name in names:
+        made.add_column(name, no_wrap=name != names[-1], overflow="fold" if name == names[-1] else "ellipsis")
+    for row in rows:
+        made.add_row(*(escape(cell) for cell in row))
+    return made
+
+
+def print_plain(console: Console, renderable: RenderableType) -> None:
+    """Print to a terminal at its width, and to a file or pipe without cutting lines."""
+    console.print(renderable, highlight=False, **_unlimited(console))
+
+
+def _unlimited(console: Console) -> dict[str, Any]:
+    return {} if console.is_terminal else {"width": 10_000, "no_wrap": True}

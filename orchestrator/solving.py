@@ -1,0 +1,213 @@
+"""The commands that use an engine: ``solve`` and ``serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from orchestrator.api.server import serve
+from orchestrator.engines import build_engine
+from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
+from orchestrator.live import Display
+from orchestrator.printing import print_solution
+from orchestrator.requests import TaskRequest, parse
+from orchestrator.service import Service
+from orchestrator.settings import Settings
+from orchestrator.solution import Solution
+from storage.store import Store
+from workers.models import Progress as Download
+from workers.tools.registry import Tool, Toolbox, tool
+
+INTERRUPTED = 130
+CLOSING_SECONDS = 5.0
+"""How long an engine may take to stop; one that is starting is then given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What ``solve`` was given: ``options`` as ``key=value``, ``tools`` as ``module:attribute``."""
+
+    request: Mapping[str, Any]
+    options: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+    def read(self) -> TaskRequest:
+        """The request, with what stands in files and on standard input.
+
+        Raises:
+            InvalidRequest: a file cannot be read, an option is no ``key=value``, or the request is wrong.
+        """
+        request = dict(self.request)
+        if request["query"] == "-":
+            request["query"] = sys.stdin.read()
+        if str(request.get("context", "")).startswith("@"):
+            request["context"] = _contents(Path(request["context"][1:]))
+        return parse({**request, "options": dict(_option(text) for text in self.options)})
+
+    def toolbox(self) -> Toolbox:
+        """The installed tools and those that were named.
+
+        Raises:
+            InvalidRequest: one cannot be imported.
+        """
+        return Toolbox.installed().with_tools(*(load_tool(name) for name in self.tools))
+
+
+def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool) -> None:
+    """Answer a question in this process, and print the solution.
+
+    Raises:
+        InvalidRequest: something that was given is wrong.
+        TaskFailed, Unavailable: there is no answer.
+    """
+    console = Console(stderr=True)
+    display = Display(console) if console.is_terminal and not quiet else None
+    try:
+        request, toolbox = inputs.read(), inputs.toolbox()
+        solution = asyncio.run(_solve(request, toolbox, settings, display))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except AnabranchError as error:
+        if as_json:
+            problem = {"code": error.code, "message": str(error), "retryable": error.retryable}
+            trace = {"trace_id": error.task_id} if isinstance(error, TaskFailed) else {}
+            typer.echo(json.dumps({"error": problem, **trace}))
+        raise
+    if as_json:
+        typer.echo(solution.model_dump_json())
+    else:
+        print_solution(Console(), solution)
+
+
+async def _solve(
+    request: TaskRequest, toolbox: Toolbox, settings: Settings, display: Display | None
+) -> Solution:
+    on_model = Announcer() if display is None else display.downloading
+    async with opened(settings, toolbox, on_model) as service:
+        service.check(request)
+        async with nullcontext() if display is None else display.shown():
+            claim = await service.start(request)
+            try:
+                async with aclosing(service.follow(claim)) as items:
+                    async for item in items:
+                        if isinstance(item, Solution):
+                            return item
+                        if display is not None:
+                            display.view.take(item)
+            except asyncio.CancelledError:
+                typer.echo(f"cancelled; what was done is in trace {claim.task.id}", err=True)
+                raise
+    raise AssertionError("a run ends with a solution or an error")
+
+
+def serve_here(settings: Settings, host: str, port: int) -> None:
+    """Serve the API until a signal comes, and drain.
+
+    Raises:
+        Unavailable: the database or the engine cannot be used.
+        OSError: the address cannot be bound.
+    """
+    toolbox = Toolbox.installed()
+
+    async def run() -> None:
+        with translated():
+            async with opened(settings, toolbox, Announcer()) as service:
+                await serve(
+                    service,
+                    host,
+                    port,
+                    on_listening=lambda url: typer.echo(f"listening on {url}", err=True),
+                )
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, toolbox: Toolbox, on_model: Callable[[Download], None]
+) -> AsyncIterator[Service]:
+    """A service over the engine and the database of the settings."""
+    engine = build_engine(settings, on_model=on_model)
+    try:
+        with translated():
+            store = await Store.open(settings.database)
+        async with store:
+            yield Service(store, engine, toolbox=toolbox, settings=settings)
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await engine.close()
+
+
+class Announcer:
+    """Tells of a download in a line for each tenth, where no terminal shows a progress bar."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def __call__(self, progress: Download) -> None:
+        """Told how far the download has come."""
+        tenth = 10 * progress.done // progress.total
+        if tenth >= self._next:
+            self._next = tenth + 1
+            typer.echo(
+                f"fetching the model from {progress.source}: {tenth * 10} % of {progress.total / 1e6:.0f} MB",
+                err=True,
+            )
+
+
+def load_tool(name: str) -> Tool:
+    """The tool that ``module:attribute`` names, from the working directory or an installed package.
+
+    A function that is not declared as a tool becomes one.
+
+    Raises:
+        InvalidRequest: there is no such module or attribute, or it cannot be called.
+    """
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise InvalidRequest(f"tool {name!r}: write module:attribute, as mytools:weather")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InvalidRequest(f"tool {name}: {error}") from None
+    if isinstance(found, Tool):
+        return found
+    if not callable(found):
+        raise InvalidRequest(f"tool {name} is a {type(found).__name__}; it must be a function")
+    made = tool(found)
+    assert isinstance(made, Tool)
+    return made
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """``n=16`` as a name and a JSON value; what is not JSON is a string."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidRequest(f"option {text!r}: write key=value, as n=16")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _contents(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"--context: {path} cannot be read: {error}") from None
