@@ -1,135 +1,217 @@
-"""Tools: typed Python callables that a planner may call by name."""
+"""Typed Python callables as tools that a planner can name, describe to a model, and invoke with its words."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import json
-import typing
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, get_type_hints, overload
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import ErrorDetails, PydanticSerializationError, to_jsonable_python
 
 from workers.errors import ToolError
 
 GROUP = "anabranch.tools"
-Function = Callable[..., Any]
+"""The entry points under which installed packages offer tools."""
+
+_SHOWN = 80  # characters of a wrong value in an error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tool:
-    """A callable with a name, a description for models, and typed arguments.
+    """A callable with what a model must know to call it, and what a run must know to repeat it.
 
-    ``side_effects`` says that calling it twice is not the same as calling it once; such a call is recorded
-    before it is made, and not repeated after a crash. ``timeout`` is in seconds.
+    Attributes:
+        name: unique in a toolbox.
+        description: what the model reads; the docstring of the callable.
+        arguments: validates arguments by name.
+        schema: the JSON schema of the arguments.
+        side_effects: whether invoking it twice is not the same as once. A run that resumes does not invoke
+            such a tool again without asking.
+        timeout: seconds.
+        function: the callable.
     """
 
     name: str
     description: str
-    function: Function
-    side_effects: bool = False
-    timeout: float = 60.0
-    recorded_schema: Mapping[str, Any] | None = None
-    """Set where the tool stands for one that a journal describes."""
-
-    @cached_property
-    def arguments(self) -> type[BaseModel]:
-        """The arguments as a pydantic model; unknown ones are refused."""
-        hints = typing.get_type_hints(self.function, include_extras=True)
-        fields: dict[str, Any] = {}
-        for parameter in inspect.signature(self.function).parameters.values():
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise ToolError(f"tool {self.name}: *{parameter.name} has no fixed arguments; name them")
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[parameter.name] = (hints.get(parameter.name, Any), default)
-        return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+    arguments: type[BaseModel]
+    schema: Mapping[str, Any]
+    side_effects: bool
+    timeout: float
+    function: Callable[..., object]
 
     @property
-    def schema(self) -> Mapping[str, Any]:
-        """The arguments as a JSON schema."""
-        if self.recorded_schema is not None:
-            return self.recorded_schema
-        schema = self.arguments.model_json_schema()
-        return {key: value for key, value in schema.items() if key != "title"}
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the arguments, in the order in which they may be given without names."""
+        return tuple(field.alias or name for name, field in self.arguments.model_fields.items())
 
-    async def invoke(self, arguments: Mapping[str, Any] | Sequence[Any]) -> Any:
-        """Call the function with named or positional arguments; its value must be JSON.
+    async def invoke(self, arguments: Mapping[str, object] | Sequence[object]) -> JsonValue:
+        """Validate the arguments, given by name or in order, and run the tool.
 
-        Synchronous functions run in a thread, which goes on after a time-out since it cannot be stopped.
+        A synchronous function runs in a thread of its own. A timeout leaves that thread behind, since Python
+        cannot stop it; it does not keep the process from ending.
 
         Raises:
-            ToolError: the arguments do not fit, the function raised, took too long, or gave no JSON.
+            ToolError: the arguments do not fit, the tool raised or took too long, or its result is not JSON.
         """
-        call = self._bind(arguments)
+        values = self._validated(self._named(arguments))
+        run = self.function if inspect.iscoroutinefunction(self.function) else self._in_thread
         try:
-            async with asyncio.timeout(self.timeout):
-                value = await call()
-        except TimeoutError:
-            raise ToolError(f"tool {self.name} did not end within {self.timeout:g} s") from None
+            async with asyncio.timeout(self.timeout) as limit:
+                result = await run(**values)
         except ToolError:
             raise
+        except TimeoutError as error:
+            if limit.expired():
+                raise ToolError(f"{self.name} took more than {self.timeout:g} s") from None
+            raise self._failed(error) from error
         except Exception as error:
-            raise ToolError(f"tool {self.name} raised {type(error).__name__}: {error}") from error
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ToolError(f"tool {self.name} gave {type(value).__name__}, not JSON: {error}") from None
-        return value
+            raise self._failed(error) from error
+        return self._jsonable(result)
 
-    def _bind(self, arguments: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Awaitable[Any]]:
-        names = list(self.arguments.model_fields)
-        if not isinstance(arguments, Mapping):
-            if len(arguments) > len(names):
-                raise ToolError(
-                    f"tool {self.name} takes {len(names)} arguments ({', '.join(names)}), got {len(arguments)}"
-                )
-            arguments = dict(zip(names, arguments, strict=False))
-        try:
-            model = self.arguments.model_validate(dict(arguments))
-        except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {problem['input']!r}"
-                for problem in error.errors(include_url=False)
+    def _named(self, arguments: Mapping[str, object] | Sequence[object]) -> dict[str, object]:
+        if isinstance(arguments, Mapping):
+            return dict(arguments)
+        if isinstance(arguments, str | bytes):
+            raise ToolError(f"{self.name} takes arguments as a list or by name, not as {_show(arguments)}")
+        names = self.parameters
+        if len(arguments) > len(names):
+            raise ToolError(
+                f"{self.name} takes at most {len(names)} arguments ({', '.join(names) or 'none'}), "
+                f"but {len(arguments)} were given"
             )
-            raise ToolError(f"tool {self.name}({', '.join(names)}): {problems}") from None
-        values = {name: getattr(model, name) for name in names}
+        return dict(zip(names, arguments, strict=False))
 
-        async def call() -> Any:
-            if inspect.iscoroutinefunction(self.function):
-                return await self.function(**values)
-            return await asyncio.to_thread(self.function, **values)
+    def _validated(self, arguments: dict[str, object]) -> dict[str, object]:
+        try:
+            valid = self.arguments.model_validate(arguments)
+        except ValidationError as error:
+            wrong = "; ".join(map(self._explain, error.errors(include_url=False)))
+            raise ToolError(f"{self.name}: {wrong}") from error
+        return {field.alias or name: getattr(valid, name) for name, field in type(valid).model_fields.items()}
 
-        return call
+    def _explain(self, detail: ErrorDetails) -> str:
+        where = ".".join(map(str, detail["loc"]))
+        if detail["type"] == "missing":
+            return f"argument {where!r} is missing"
+        if detail["type"] == "extra_forbidden":
+            return f"there is no argument {where!r}, only {', '.join(self.parameters) or 'none'}"
+        message = detail["msg"][:1].lower() + detail["msg"][1:]
+        return f"argument {where!r} was given {_show(detail['input'])}, but {message}"
+
+    async def _in_thread(self, **values: object) -> object:
+        """Run the function in a daemon thread: a pool's threads would hold up the end of the process."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[object] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def settle(result: object, error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(result)
+            else:
+                done.set_exception(error if isinstance(error, ToolError) else self._failed(error))
+
+        def run() -> None:
+            result, failure = None, None
+            try:
+                result = context.run(self.function, **values)
+            except BaseException as error:  # also SystemExit, which would end the thread without a word
+                failure = error
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(settle, result, failure)
+
+        threading.Thread(target=run, name=f"tool {self.name}", daemon=True).start()
+        return await done
+
+    def _failed(self, error: BaseException) -> ToolError:
+        failure = ToolError(f"{self.name} raised {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return failure
+
+    def _jsonable(self, result: object) -> JsonValue:
+        try:
+            plain: JsonValue = to_jsonable_python(result)
+            json.dumps(plain, allow_nan=False)
+        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+            raise ToolError(
+                f"{self.name} returned {_show(result)}, not JSON: return text, numbers, lists or dicts"
+            ) from error
+        return plain
+
+
+@overload
+def tool(function: Callable[..., object], /) -> Tool: ...
+@overload
+def tool(
+    *, name: str | None = None, side_effects: bool = False, timeout: float = 30.0
+) -> Callable[[Callable[..., object]], Tool]: ...
 
 
 def tool(
-    function: Function | None = None,
+    function: Callable[..., object] | None = None,
+    /,
     *,
     name: str | None = None,
     side_effects: bool = False,
-    timeout: float = 60.0,
-) -> Any:
-    """Declare a function, sync or async, as a :class:`Tool`; its docstring tells models what it does.
+    timeout: float = 30.0,
+) -> Tool | Callable[[Callable[..., object]], Tool]:
+    """Make a tool of a typed function, sync or async. Its docstring is what the model reads.
 
-    To make it known by name, list it under the entry-point group ``anabranch.tools``.
+    A parameter takes a description and constraints from ``Annotated[int, Field(description=…, ge=0)]``.
+
+    Args:
+        function: the callable, when the decorator is used without arguments.
+        name: None: the function's name.
+        side_effects: see :class:`Tool`.
+        timeout: seconds.
+
+    Raises:
+        TypeError: a parameter has no type or cannot be named, or the docstring is missing.
     """
 
-    def declare(function: Function) -> Tool:
-        description = inspect.getdoc(function) or ""
-        return Tool(name or function.__name__, description, function, side_effects, timeout)
+    def make(function: Callable[..., object]) -> Tool:
+        title = name or function.__name__
+        description = inspect.getdoc(function)
+        if not description:
+            raise TypeError(f"the tool {title} needs a docstring: it tells the model what the tool does")
+        if timeout <= 0:
+            raise TypeError(f"the timeout of the tool {title} is {timeout}: give seconds above 0")
+        arguments = _arguments(function, title)
+        schema = arguments.model_json_schema(schema_generator=_PlainSchema)
+        schema.pop("title", None)
+        return Tool(title, description, arguments, schema, side_effects, timeout, function)
 
-    return declare if function is None else declare(function)
+    return make if function is None else make(function)
 
 
 class Toolbox(Mapping[str, Tool]):
-    """Tools by name; immutable."""
+    """An immutable set of tools by name."""
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
-        self._tools = {tool.name: tool for tool in tools}
+        self._tools: dict[str, Tool] = {}
+        for entry in tools:
+            if entry.name in self._tools:
+                raise ValueError(f"two tools are named {entry.name!r}: name one of them with @tool(name=…)")
+            self._tools[entry.name] = entry
+
+    @classmethod
+    def installed(cls) -> Toolbox:
+        """The tools that installed packages offer under the entry points ``anabranch.tools``; reads files.
+
+        Raises:
+            ToolError: one of them cannot be imported or is not a tool.
+        """
+        return cls(_load(entry.name, entry.load) for entry in entry_points(group=GROUP))
 
     def __getitem__(self, name: str) -> Tool:
         return self._tools[name]
@@ -140,35 +222,31 @@ class Toolbox(Mapping[str, Tool]):
     def __len__(self) -> int:
         return len(self._tools)
 
-    @classmethod
-    def installed(cls) -> Toolbox:
-        """The tools that installed packages provide."""
-        return cls(point.load() for point in entry_points(group=GROUP))
-
-    def with_tools(self, *tools: Tool) -> Toolbox:
-        """These tools as well; of equal names the new one."""
-        return Toolbox([*self._tools.values(), *tools])
-
     def find(self, name: str) -> Tool:
-        """The tool of that name.
+        """The tool of this name.
 
         Raises:
             ToolError: there is none; the message lists those that there are.
         """
         if name not in self._tools:
-            raise ToolError(f"no tool is called {name!r}; there are {', '.join(self._tools) or 'none'}")
+            known = ", ".join(self._tools) or "none at all"
+            raise ToolError(f"there is no tool {_show(name)}, only {known}")
         return self._tools[name]
 
+    def with_tools(self, *tools: Tool) -> Toolbox:
+        """These tools as well; of equal names the new one."""
+        return Toolbox({**self._tools, **{entry.name: entry for entry in tools}}.values())
+
     def describe(self) -> list[dict[str, Any]]:
-        """What planners can know of the tools, as JSON."""
+        """What planners and models can know of the tools, as JSON."""
         return [
             {
-                "name": tool.name,
-                "description": tool.description,
-                "schema": tool.schema,
-                "side_effects": tool.side_effects,
+                "name": entry.name,
+                "description": entry.description,
+                "schema": entry.schema,
+                "side_effects": entry.side_effects,
             }
-            for tool in self._tools.values()
+            for entry in self._tools.values()
         ]
 
     def as_described(self, descriptions: Iterable[Mapping[str, Any]]) -> Toolbox:
@@ -176,15 +254,66 @@ class Toolbox(Mapping[str, Tool]):
         return Toolbox(self._described(description) for description in descriptions)
 
     def _described(self, description: Mapping[str, Any]) -> Tool:
-        name = str(description["name"])
-
-        def missing(**_: object) -> None:
-            raise ToolError(f"the tool {name} is not installed in this process")
-
-        here = self._tools.get(name) or Tool(name, "", missing)
+        name, schema = str(description["name"]), description["schema"]
+        here = self._tools.get(name) or _absent(name, schema)
         return replace(
             here,
             description=str(description["description"]),
+            schema=schema,
             side_effects=bool(description["side_effects"]),
-            recorded_schema=description["schema"],
         )
+
+
+class _PlainSchema(GenerateJsonSchema):
+    """Without a title for each field, which repeats its name and costs tokens."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:
+        return False
+
+
+def _arguments(function: Callable[..., object], title: str) -> type[BaseModel]:
+    """A model of the parameters of a function."""
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, tuple[Any, Any]] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(f"the tool {title} has the parameter {parameter}: all must be plain and named")
+        if name not in hints:
+            raise TypeError(f"the parameter {name} of the tool {title} needs a type")
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[name] = (hints[name], default)
+    return _model(title, fields)
+
+
+def _model(title: str, fields: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]:
+    """A model of fields with type and default. Their names are aliases, as pydantic keeps some for itself."""
+    renamed: dict[str, Any] = {
+        f"argument_{number}": (kind, Field(default=default, alias=name))
+        for number, (name, (kind, default)) in enumerate(fields.items())
+    }
+    return create_model(title, __config__=ConfigDict(extra="forbid"), **renamed)
+
+
+def _absent(name: str, schema: Mapping[str, Any]) -> Tool:
+    """Stands for a tool that a journal tells of and that this process does not have."""
+
+    def missing(**_: object) -> None:
+        raise ToolError(f"the tool {name} is not installed in this process")
+
+    arguments = _model(name, dict.fromkeys(schema.get("properties", {}), (Any, None)))
+    return Tool(name, "", arguments, schema, False, 1.0, missing)
+
+
+def _load(name: str, load: Callable[[], object]) -> Tool:
+    try:
+        loaded = load()
+    except Exception as error:
+        raise ToolError(f"the tool {name} cannot be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(loaded, Tool):
+        raise ToolError(f"the entry point {name} of {GROUP} is {_show(loaded)}: decorate it with @tool")
+    return loaded
+
+
+def _show(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
