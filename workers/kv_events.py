@@ -2,7 +2,7 @@
 
 The server sends batches of *stored*, *removed* and *cleared* (``--kv-events-config``), numbered from 0, and
 keeps the last ones for those who missed some (its replay socket). Needs the packages pyzmq and msgspec,
-which the extra ``vllm`` brings.
+which the extras ``vllm`` and ``vllm-events`` bring.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ async def follow(endpoints: KVEndpoints, blocks: TokenBlocks) -> None:
         EngineProtocolError: what came are not vLLM's events.
     """
     if not events_supported():
-        raise EngineUnavailable('following KV events needs pyzmq and msgspec: pip install "anabranch[vllm]"')
+        raise EngineUnavailable('KV events need pyzmq and msgspec: pip install "anabranch[vllm-events]"')
     import zmq
     import zmq.asyncio
 

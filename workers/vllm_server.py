@@ -140,7 +140,8 @@ class VLLMServer:
         python: the interpreter that has vLLM; None: see :func:`find_python`.
         kv_events: whether the server publishes what it caches; None: if pyzmq and msgspec are here.
         start_seconds: how long a start may take, loading the model included.
-        stop_seconds: how long the server may take to finish its calls before it is killed.
+        stop_seconds: how long :meth:`drain` waits at most, and how long the server may take to end before
+            it is killed.
         restarts: starts that may fail in a row after the server ran once, before it is given up.
         on_progress: told once a second how the start goes.
     """
@@ -182,7 +183,10 @@ class VLLMServer:
         self._supervision: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None  # ends when the first start has worked or failed
         self._state = "it was not started"
-        self._closed = False
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = self._closed = False
 
     @property
     def name(self) -> str:
@@ -227,11 +231,18 @@ class VLLMServer:
         """Stream a completion from the server; see :class:`~workers.openai_http.OpenAIEngine`."""
         if self._ready is None:
             await self.capabilities()
+        if self._draining:
+            raise EngineUnavailable(f"{self._name} is being stopped")
         stream = self._running().generate(call)
+        self._calls += 1
+        self._idle.clear()
         try:
             async for chunk in stream:
                 yield chunk
         finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
             await stream.aclose()
 
     async def health(self) -> Health:
@@ -241,8 +252,15 @@ class VLLMServer:
         except EngineUnavailable as error:
             return Health(False, str(error))
 
+    async def drain(self) -> None:
+        """Take no more calls; returns when those in flight have ended, or after ``stop_seconds``."""
+        self._draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._stop_seconds):
+                await self._idle.wait()
+
     async def close(self) -> None:
-        """Let the server finish its calls for ``stop_seconds``, then end it with all its processes."""
+        """Abort the calls in flight, and end the server with all its processes."""
         self._closed = True
         if self._supervision is not None:
             self._supervision.cancel()
@@ -450,7 +468,7 @@ class VLLMServer:
             ended.cancel()
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Ask the server to stop, wait for its calls, and kill what is left of its process group."""
+        """Ask the server to stop, and kill what is left of its process group."""
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
             try:

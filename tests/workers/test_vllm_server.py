@@ -180,6 +180,16 @@ async def test_a_server_that_does_not_stop_is_killed(python: Path) -> None:
     assert not await asyncio.to_thread(alive, pid)
 
 
+async def test_a_draining_server_takes_no_more_calls(python: Path) -> None:
+    one = server(python)
+    await started(one)
+    await one.drain()
+    with pytest.raises(EngineUnavailable, match="being stopped"):
+        await anext(one.generate(Call(Prompt((Segment("user", "hello"),)))))
+    assert one.pid is not None
+    await one.close()
+
+
 async def test_closing_while_it_starts(python: Path) -> None:
     one = server(python, "never")
     starting = asyncio.create_task(one.capabilities())
