@@ -440,6 +440,7 @@ class Service:
 
     async def _work(self, stop: asyncio.Event) -> None:
         running: set[asyncio.Task[None]] = set()
+        idle = min(IDLE_SECONDS, self.settings.lease_seconds / 4)  # a lapsed lease is found soon
 
         def ended(task: asyncio.Task[None]) -> None:
             running.discard(task)
@@ -451,7 +452,7 @@ class Service:
                 claim = await self._claim() if len(running) < self.settings.concurrency else None
                 if claim is None:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._awake.wait(), IDLE_SECONDS)
+                        await asyncio.wait_for(self._awake.wait(), idle)
                     continue
                 task = group.create_task(self._work_on(claim), name=f"task {claim.task.id}")
                 running.add(task)

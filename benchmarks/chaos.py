@@ -1,0 +1,370 @@
+"""Kill processes that run tasks, and count what is lost, done twice, or paid twice.
+
+``python -m benchmarks.chaos --tasks 1000`` runs worker processes over one database and one simulated
+server, kills them with SIGKILL at random, stops some beyond their lease and lets them go on, and starts new
+ones, until every task has ended. ``--boundaries`` kills a worker right before and right after each event of
+a run instead. Every seed of a call is unique to its node, so the server sees what is asked for twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from orchestrator.hindsight import verify
+from orchestrator.planning import planner
+from orchestrator.requests import parse
+from orchestrator.run import Run
+from orchestrator.service import Service
+from orchestrator.settings import Settings
+from orchestrator.values import Answer, Question
+from storage.events import Event, EventType
+from storage.store import Store, Writer
+from storage.tasks import TaskStatus
+from workers.calls import Call
+from workers.openai_http import OpenAIEngine
+from workers.simulator import CostModel, Simulator
+from workers.simulator_server import serving
+
+BRANCHES = 4
+
+
+@planner("chaos")
+async def chaos(run: Run, question: Question) -> Answer:
+    """A vote between two calls."""
+    opening = await run.generate("Begin.")
+    vote = await run.vote(f"Vote on {opening.text}", width=BRANCHES, rule="fixed")
+    closing = await run.generate(f"End {vote.claim}.")
+    return Answer(closing.text, vote.claim)
+
+
+# -- the worker process -------------------------------------------------------------------------------
+
+
+async def work(database: str, server: str, lease: float, die_at: int, after: bool) -> None:
+    """Take tasks from the queue until told to stop by a signal."""
+    engine = OpenAIEngine(server)
+    settings = Settings.model_construct(lease_seconds=lease, concurrency=8, grace_seconds=5.0)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with await Store.open(database) as store:
+        service = Service(store, engine, planners={"chaos": chaos}, settings=settings)
+        if die_at >= 0:
+            _die_at(store, die_at, after)
+        async with service.working():
+            await stop.wait()
+    await engine.close()
+
+
+def _die_at(store: Store, number: int, after: bool) -> None:
+    """Have the process killed at its ``number``-th event, before it is stored or after."""
+    make_writer = store.writer
+    seen = 0
+
+    class Fatal(Writer):
+        def __init__(self, inner: Writer) -> None:
+            self._inner = inner
+
+        def append(self, event: Event) -> None:
+            nonlocal seen
+            seen += 1
+            if seen <= number:
+                self._inner.append(event)
+            elif after:
+                self._inner.append(event)
+                asyncio.ensure_future(self._die())  # noqa: RUF006 -- the process does not outlive it
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        async def _die(self) -> None:
+            await self._inner.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        async def flush(self) -> None:
+            await self._inner.flush()
+
+        async def room(self) -> None:
+            await self._inner.room()
+
+    def writer(task_id: str, fence: int, *, next_seq: int = 0) -> Writer:
+        return Fatal(make_writer(task_id, fence, next_seq=next_seq))
+
+    store.writer = writer  # type: ignore[method-assign]
+
+
+# -- the test -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Ledger:
+    """What the simulated server was asked, by seed, with the time of each call."""
+
+    calls: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def answer(self, call: Call, rng: random.Random) -> str:
+        self.calls[call.sampling.seed or 0].append(time.time())
+        return f"The answer is {rng.choice([1, 1, 1, 2])}."
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run of the test found; ``resume_seconds`` are from a kill to the task's next event."""
+
+    tasks: int
+    lost: int
+    finished_twice: int
+    paid_twice: int
+    extra_calls: int
+    extra_allowed: int
+    open_leases: int
+    replays_differing: int
+    kills: int
+    slowest_resume_leases: float
+    seconds: float
+    undisturbed: bool
+
+    def checks(self) -> list[dict[str, Any]]:
+        """The promises, in the form that all benchmarks have."""
+        rows: list[tuple[str, float, float]] = [
+            ("tasks lost", self.lost, 0),
+            ("tasks finished twice", self.finished_twice, 0),
+            ("finished calls paid twice", self.paid_twice, 0),
+            ("extra calls over the branches in flight at kills", self.extra_calls - self.extra_allowed, 0),
+            ("leases still held", self.open_leases, 0),
+            ("replays that differ", self.replays_differing, 0),
+        ]
+        if self.undisturbed:  # else a successor may be killed before it can show that it has taken over
+            rows.append(("slowest resume, in leases", self.slowest_resume_leases, 2.0))
+        return [
+            {"name": name, "value": value, "bound": bound, "passed": value <= bound}
+            for name, value, bound in rows
+        ]
+
+
+class Workers:
+    """Worker processes that are killed and replaced."""
+
+    def __init__(self, database: str, server: str, lease: float) -> None:
+        self._arguments = ["--database", database, "--server", server, "--lease", str(lease)]
+        self._running: list[asyncio.subprocess.Process] = []
+        self.kills = 0
+
+    async def start(self, *extra: str) -> asyncio.subprocess.Process:
+        """One more."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "benchmarks.chaos", "--worker", *self._arguments, *extra
+        )
+        self._running.append(process)
+        return process
+
+    async def kill(self, rng: random.Random) -> None:
+        """SIGKILL for one of them."""
+        process = self._running.pop(rng.randrange(len(self._running)))
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        self.kills += 1
+
+    async def freeze(self, rng: random.Random, seconds: float) -> None:
+        """Stop one of them for so long, and let it go on."""
+        process = rng.choice(self._running)
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            process.send_signal(signal.SIGCONT)
+            self.kills += 1
+
+    async def stop(self) -> None:
+        """Drain what is left."""
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+        for process in self._running:
+            await process.wait()
+
+
+@asynccontextmanager
+async def served(ledger: Ledger) -> AsyncIterator[str]:
+    """The simulated server, in this process."""
+    simulator = Simulator(ledger.answer, cost=CostModel(latency=0.03, jitter=0.4))
+    async with serving(simulator) as url:
+        yield url
+
+
+async def at_random(database: str, *, tasks: int, workers: int, lease: float, seed: int) -> Report:
+    """Kill and freeze workers at random until all tasks have ended."""
+    rng = random.Random(seed)
+    ledger = Ledger()
+    started = time.perf_counter()
+    async with served(ledger) as server, await Store.open(database) as store:
+        ids = await _submit(store, tasks)
+        crew = Workers(database, server, lease)
+        for _ in range(workers):
+            await crew.start()
+        while await _open_tasks(store, ids):
+            await asyncio.sleep(rng.uniform(0.5, 1.5))
+            if rng.random() < 0.25:
+                await crew.freeze(rng, 1.5 * lease)
+            else:
+                await crew.kill(rng)
+                await crew.start()
+        await crew.stop()
+        seconds = time.perf_counter() - started
+        return await _audit(store, ids, ledger, crew.kills, lease, seconds, undisturbed=False)
+
+
+async def at_boundaries(database: str, *, lease: float, stride: int = 1) -> Report:
+    """Kill a worker at every ``stride``-th event of a run, before it is stored and after."""
+    ledger = Ledger()
+    started = time.perf_counter()
+    ids: list[str] = []
+    async with served(ledger) as server, await Store.open(database) as store:
+        events = await _length_of_a_run(store, server)
+        crew = Workers(database, server, lease)
+        for number in range(0, events, stride):
+            for extra in ((), ("--after",)):
+                ids += await _submit(store, 1, first=len(ids))
+                dying = await crew.start("--die-at", str(number), *extra)
+                await dying.wait()
+                crew.kills += 1
+        for _ in range(2):
+            await crew.start()
+        while await _open_tasks(store, ids):  # noqa: ASYNC110 -- other processes end them
+            await asyncio.sleep(0.2)
+        await crew.stop()
+        seconds = time.perf_counter() - started
+        return await _audit(store, ids, ledger, crew.kills, lease, seconds, undisturbed=True)
+
+
+async def _submit(store: Store, count: int, *, first: int = 0) -> list[str]:
+    service = Service(store, Simulator("unused"), planners={"chaos": chaos})
+    return [
+        (await service.submit(parse({"query": f"task {n}", "planner": "chaos", "seed": n}))).id
+        for n in range(first, first + count)
+    ]
+
+
+async def _length_of_a_run(store: Store, server: str) -> int:
+    engine = OpenAIEngine(server)
+    service = Service(store, engine, planners={"chaos": chaos})
+    solution = await service.solve(parse({"query": "measure", "planner": "chaos", "seed": 10**6}))
+    await engine.close()
+    return await store.last_seq(solution.trace_id) + 1
+
+
+async def _open_tasks(store: Store, ids: list[str]) -> int:
+    waiting = await store.list(status=TaskStatus.QUEUED, limit=len(ids) + 1)
+    running = await store.list(status=TaskStatus.RUNNING, limit=len(ids) + 1)
+    return len(waiting) + len(running)
+
+
+async def _audit(
+    store: Store,
+    ids: list[str],
+    ledger: Ledger,
+    kills: int,
+    lease: float,
+    seconds: float,
+    *,
+    undisturbed: bool,
+) -> Report:
+    lost = twice = paid_twice = extra = allowed = leases = 0
+    slowest = 0.0
+    runs = []
+    for task_id in ids:
+        task = await store.get(task_id)
+        events = [event async for event in store.read(task_id)]
+        runs.append((task_id, events))
+        lost += task.status is not TaskStatus.SUCCEEDED
+        leases += task.lease_owner is not None
+        twice += Counter(event.type for event in events)[EventType.RUN_FINISHED] > 1
+        settled = {
+            e.path: e.at for e in events if e.type is EventType.NODE_SETTLED and e.data.get("external")
+        }
+        takeovers = task.lease_fence - 1
+        for event in events:
+            if seed := (event.data.get("request") or {}).get("seed"):
+                calls = ledger.calls[seed]
+                extra += len(calls) - 1
+                allowed += min(takeovers, len(calls) - 1)
+                paid_twice += sum(at > settled[event.path] for at in calls)
+        slowest = max(slowest, _longest_gap(events))
+    verification = await verify(runs, {"chaos": chaos}.__getitem__)
+    return Report(
+        tasks=len(ids),
+        lost=lost,
+        finished_twice=twice,
+        paid_twice=paid_twice,
+        extra_calls=extra,
+        extra_allowed=allowed,
+        open_leases=leases,
+        replays_differing=len(verification.differing),
+        kills=kills,
+        slowest_resume_leases=round(slowest / lease, 2),
+        seconds=round(seconds, 1),
+        undisturbed=undisturbed,
+    )
+
+
+def _longest_gap(events: list[Event]) -> float:
+    """The longest time from the last event of a dead process to the first of its successor."""
+    gaps = [event.at - before.at for before, event in pairwise(events) if event.type is EventType.RUN_RESUMED]
+    return max(gaps, default=0.0)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
+    parser.add_argument("--database", help="URL of an empty database; by default a temporary SQLite file")
+    parser.add_argument("--tasks", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--lease", type=float, default=2.0, help="seconds")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--boundaries", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    for hidden in ("--worker", "--after"):
+        parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--server", help=argparse.SUPPRESS)
+    parser.add_argument("--die-at", type=int, default=-1, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        asyncio.run(work(given.database, given.server, given.lease, given.die_at, given.after))
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        database = given.database or f"sqlite:///{Path(directory) / 'chaos.db'}"
+        if given.boundaries:
+            report = asyncio.run(at_boundaries(database, lease=given.lease))
+        else:
+            report = asyncio.run(
+                at_random(
+                    database, tasks=given.tasks, workers=given.workers, lease=given.lease, seed=given.seed
+                )
+            )
+    checks = report.checks()
+    if given.json:
+        print(json.dumps({"report": report.__dict__, "checks": checks}))
+    else:
+        print(f"{report.tasks} tasks, {report.kills} kills, {report.seconds} s, seed {given.seed}")
+        for check in checks:
+            verdict = "ok  " if check["passed"] else "FAIL"
+            print(f"{verdict} {check['name']}: {check['value']} (at most {check['bound']})")
+    sys.exit(0 if all(check["passed"] for check in checks) else 1)
+
+
+if __name__ == "__main__":
+    main()
