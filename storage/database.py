@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import platformdirs
+import structlog
 from sqlalchemy import (
     URL,
     Connection,
@@ -32,6 +33,8 @@ from typing_extensions import override
 from storage.errors import StorageError, StorageUnavailable
 from storage.migrations import migrate
 
+_log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
 Body = Callable[[Connection], T]
 
@@ -40,6 +43,12 @@ BUSY_SECONDS = 30.0
 
 RECONNECT_SECONDS = 60.0
 """How long a PostgreSQL transaction is tried again while the server cannot be reached."""
+
+CONNECT_SECONDS = 10.0
+"""How long a PostgreSQL server may take to accept a connection."""
+
+SILENCE_SECONDS = 30.0
+"""After which a PostgreSQL connection that does not answer is given up: a broken network need not say so."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _MIGRATION_LOCK = 0x616E6162  # any number that all our processes agree on
@@ -194,7 +203,9 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: URL) -> None:
         try:
-            self._engine: AsyncEngine = create_async_engine(url.set(drivername="postgresql+asyncpg"))
+            self._engine: AsyncEngine = create_async_engine(
+                url.set(drivername="postgresql+asyncpg"), connect_args={"timeout": CONNECT_SECONDS}
+            )
         except ModuleNotFoundError as error:
             raise StorageUnavailable(
                 "PostgreSQL needs the package asyncpg: pip install 'anabranch[postgres]'"
@@ -210,7 +221,7 @@ class PostgresDatabase(Database):
             migrate(connection)
 
         try:
-            await database._once(prepare)
+            await database._once(prepare, seconds=None)  # rebuilding a large table takes its time
         except BaseException:
             await database.close()
             raise
@@ -222,10 +233,13 @@ class PostgresDatabase(Database):
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._once(body)
-            except StorageUnavailable:
+                return await self._once(body, seconds=SILENCE_SECONDS)
+            except StorageUnavailable as error:
                 if time.monotonic() + pause > deadline:
                     raise
+                _log.warning(
+                    "database unavailable", action="database_unavailable", error=str(error), pause=pause
+                )
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -233,14 +247,16 @@ class PostgresDatabase(Database):
     async def read(self, body: Body[T]) -> T:
         return await self.write(body)
 
-    async def _once(self, body: Body[T]) -> T:
+    async def _once(self, body: Body[T], *, seconds: float | None) -> T:
         try:
-            async with self._engine.begin() as connection:
+            # A connection whose statement is cancelled by the timeout is closed, not used again.
+            async with asyncio.timeout(seconds), self._engine.begin() as connection:
                 return await connection.run_sync(body)
         except DBAPIError as error:
             raise _translated(error, self._engine.url.render_as_string()) from error
-        except OSError as error:  # asyncpg does not wrap what happens before there is a connection
-            raise StorageUnavailable(f"{self._engine.url.render_as_string()}: {error}") from error
+        except OSError as error:  # a timeout too; asyncpg wraps nothing that happens before it is connected
+            what = str(error) or "no answer"
+            raise StorageUnavailable(f"{self._engine.url.render_as_string()}: {what}") from error
 
     @override
     async def close(self) -> None:

@@ -17,9 +17,10 @@ def nothing_blocks() -> Iterator[None]:
     with blockbuster_ctx(OURS) as blockbuster:
         for harmless in ("os.path.abspath", "os.getcwd"):  # they ask for no more than the working directory
             blockbuster.functions[harmless].deactivate()
-        # Before it connects, the PostgreSQL driver looks whether there is a password file.
-        blockbuster.functions["os.stat"].can_block_in("asyncpg/connect_utils.py", "_read_password_file")
-        for function in blockbuster.functions.values():  # once in the life of a database, before any work
+        # The PostgreSQL driver looks for password and key files before it connects.
+        for function in blockbuster.functions.values():
+            function.can_block_in("asyncpg/connect_utils.py", "_parse_connect_arguments")
+            # Once in the life of a database, before any work.
             function.can_block_in("storage/migrations/__init__.py", "migrate")
             function.can_block_in("orchestrator/planning.py", "find_planner")  # likewise of a process
             function.can_block_in("orchestrator/symbolic.py", "math_equal")

@@ -181,7 +181,7 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner)
         | st.dictionaries(st.text() | st.sampled_from(["$text", "$$text"]), inner)
-        | st.text(min_size=1).map(lambda text: text * (codec.INLINE + 1))
+        | st.text(min_size=1, max_size=3).map(lambda text: text * (codec.INLINE + 1))
     ),
 )
 
