@@ -20,9 +20,8 @@ holds its place in the batch until its last chunk is read.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
@@ -38,7 +37,9 @@ from workers.errors import (
     Overloaded,
 )
 from workers.simulator_answers import Answer, Answers, sampled, sayer
+from workers.simulator_batch import Batch
 from workers.simulator_cache import BLOCK, CHARACTERS, BlockCache, block_hashes, count_tokens, extend, render
+from workers.simulator_cost import CostModel
 from workers.simulator_faults import Fault, FaultKind, Outage
 
 __all__ = [
@@ -52,40 +53,6 @@ __all__ = [
     "Simulator",
     "sampled",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostModel:
-    """How long things take. Without arguments nothing takes any time.
-
-    Attributes:
-        latency: seconds before anything else happens to a call that was admitted.
-        prefill_tokens_per_s: rate at which the engine computes uncached prompt tokens, one call at a time.
-        decode_tokens_per_s: rate at which *one* call decodes, a number or a function of the calls that
-            decode together.
-        jitter: sigma of a lognormal factor with median 1, drawn for each call, on its latency and decoding.
-    """
-
-    latency: float = 0.0
-    prefill_tokens_per_s: float = math.inf
-    decode_tokens_per_s: float | Callable[[int], float] = math.inf
-    jitter: float = 0.0
-
-    def __post_init__(self) -> None:
-        rate = self.decode_tokens_per_s
-        if self.latency < 0 or self.jitter < 0:
-            raise ValueError("latency and jitter cannot be negative")
-        if self.prefill_tokens_per_s <= 0 or (not callable(rate) and rate <= 0):
-            raise ValueError("a rate must be above 0 tokens/s; math.inf takes no time")
-
-    def prefill_seconds(self, tokens: int) -> float:
-        """Time to compute so many prompt tokens."""
-        return tokens / self.prefill_tokens_per_s
-
-    def step_seconds(self, batch: int) -> float:
-        """Time from one token of a call to its next while ``batch`` calls decode."""
-        rate = self.decode_tokens_per_s
-        return 1.0 / (rate(batch) if callable(rate) else rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +142,8 @@ class Simulator:
         self._cost = cost or CostModel()
         rate = self._cost.decode_tokens_per_s
         self._instant_decode = not callable(rate) and math.isinf(rate)
-        self._room = math.inf if max_concurrency is None else max_concurrency
-        self._cache = BlockCache(cache_blocks)
+        self._places = math.inf if max_concurrency is None else max_concurrency
+        self._cache_blocks = cache_blocks
         self._share_in_flight = share_in_flight
         self._faults = tuple(faults)
         self._outages = tuple(outages)
@@ -194,15 +161,9 @@ class Simulator:
 
         self._tally = _Tally()
         self._calls = 0  # ever begun, which gives each call its index
-        self._running = 0  # calls that hold a place in the batch
-        self._decoding = 0
-        self._waiting: list[tuple[float, int, asyncio.Future[bool]]] = []  # heap: -priority, index, admitted?
-        self._queued = 0  # calls that wait; the heap also has those that left
-        self._pauses: set[asyncio.Future[None]] = set()  # what calls in flight sleep on
-        self._prefill_turn = asyncio.Lock()
-        self._timers: list[asyncio.TimerHandle] = []
-        self._life = 0  # counts deaths: a call that began in an earlier life is lost
+        self._batch = Batch(self._places, BlockCache(cache_blocks))
         self._dead = ""  # why the engine is not running; empty while it runs
+        self._timers: list[asyncio.TimerHandle] = []
         self._started = False
 
     @property
@@ -237,7 +198,7 @@ class Simulator:
             WorkerError: an injected fault; see :class:`Fault`.
         """
         self._start()
-        flight = _Flight(call, self._calls, self._life)
+        flight = _Flight(call, self._calls, self._batch)
         self._calls += 1
         self._tally.started += 1
         try:
@@ -256,15 +217,8 @@ class Simulator:
     def kill(self, reason: str = "it was killed") -> None:
         """Let the engine die: calls in flight fail, further ones are refused, the cache is lost."""
         self._dead = reason
-        self._life += 1
-        self._cache.clear()
-        for pause in self._pauses:
-            if not pause.done():
-                pause.set_result(None)
-        for _, _, admitted in self._waiting:
-            if not admitted.done():
-                admitted.set_result(False)
-        self._waiting.clear()
+        self._batch.end()
+        self._batch = Batch(self._places, BlockCache(self._cache_blocks))
 
     def revive(self) -> None:
         """Bring a dead engine back, with an empty cache."""
@@ -273,8 +227,8 @@ class Simulator:
     def counters(self) -> Counters:
         """What happened since the construction, or since the counts were last taken."""
         return Counters(
-            in_flight=self._running,
-            waiting=self._queued,
+            in_flight=self._batch.running,
+            waiting=self._batch.waiting,
             **{name: getattr(self._tally, name) for name in _Tally.__slots__},
         )
 
@@ -282,7 +236,7 @@ class Simulator:
         """The same, and count from 0 on. Calls in flight are not forgotten: they end in the next count."""
         taken = self.counters()
         self._tally = _Tally()
-        self._tally.peak_in_flight = self._running
+        self._tally.peak_in_flight = self._batch.running
         return taken
 
     def _start(self) -> None:
@@ -358,42 +312,31 @@ class Simulator:
 
     async def _admit(self, flight: _Flight) -> None:
         """Take a place in the batch, in order of priority, and let the latency pass."""
-        if self._running < self._room:
-            self._running += 1
-        else:
-            loop = asyncio.get_running_loop()
-            admitted: asyncio.Future[bool] = loop.create_future()
-            heapq.heappush(self._waiting, (-flight.call.priority, flight.index, admitted))
-            self._queued += 1
-            try:
-                await admitted
-            finally:
-                self._queued -= 1
-                if admitted.done() and not admitted.cancelled():
-                    flight.running = admitted.result()
-            self._check_alive(flight)
-        flight.running = True
-        self._tally.peak_in_flight = max(self._tally.peak_in_flight, self._running)
+        batch = flight.batch
+        flight.running = await batch.enter(flight.call.priority, flight.index)
+        self._check_alive(flight)
+        self._tally.peak_in_flight = max(self._tally.peak_in_flight, batch.running)
         if self._cost.latency:
             await self._pause(flight, self._cost.latency * flight.slowness)
 
     async def _prefill(self, flight: _Flight) -> None:
         """Look the prompt up in the cache and compute the rest of it, one call after another."""
+        batch = flight.batch
         hashes = flight.hashes = block_hashes(flight.rendered, flight.call.tenant)
-        hits = self._cache.match(hashes, flight.prompt_tokens)
-        flight.held = self._cache.pin(hashes if self._share_in_flight else hashes[:hits])
+        hits = batch.cache.match(hashes, flight.prompt_tokens)
+        flight.held = batch.cache.pin(hashes if self._share_in_flight else hashes[:hits])
         flight.cached_tokens = hits * BLOCK
         computed = flight.prompt_tokens - flight.cached_tokens
         self._tally.prompt_tokens_total += flight.prompt_tokens
         self._tally.prompt_tokens_computed += computed
         seconds = self._cost.prefill_seconds(computed)
         if seconds:
-            async with self._prefill_turn:
+            async with batch.prefill_turn:
                 await self._pause(flight, seconds)
         if not self._share_in_flight:
-            flight.held += self._cache.pin(hashes[len(flight.held) :])
+            flight.held += batch.cache.pin(hashes[len(flight.held) :])
         flight.decoding = True
-        self._decoding += 1
+        batch.decoding += 1
         flight.due = 0.0 if self._instant_decode else asyncio.get_running_loop().time()
 
     async def _decode(self, flight: _Flight) -> Chunk:
@@ -422,7 +365,7 @@ class Simulator:
     async def _due(self, flight: _Flight, most: int) -> int:
         """Sleep until the next token is due; returns how many are due by then, which is mostly one."""
         clock = asyncio.get_running_loop().time
-        step = self._cost.step_seconds(self._decoding) * flight.slowness
+        step = self._cost.step_seconds(flight.batch.decoding) * flight.slowness
         flight.due += step
         wait = flight.due - clock()
         if wait > 0:
@@ -443,21 +386,11 @@ class Simulator:
             await self._pause(flight, None)
 
     async def _pause(self, flight: _Flight, seconds: float | None) -> None:
-        """Sleep (None: for ever) unless the engine dies meanwhile."""
-        loop = asyncio.get_running_loop()
-        pause: asyncio.Future[None] = loop.create_future()
-        timer = None if seconds is None else loop.call_later(seconds, _wake, pause)
-        self._pauses.add(pause)
-        try:
-            await pause
-        finally:
-            self._pauses.discard(pause)
-            if timer is not None:
-                timer.cancel()
+        await flight.batch.pause(seconds)
         self._check_alive(flight)
 
     def _check_alive(self, flight: _Flight) -> None:
-        if flight.life == self._life:
+        if not flight.batch.over:
             return
         if flight.sent:
             raise EngineInterrupted(f"{self._name} died in call {flight.index} after {flight.sent} tokens")
@@ -477,27 +410,23 @@ class Simulator:
                 tally.aborted += 1
             else:
                 tally.failed += 1
+        batch = flight.batch
         if flight.decoding:
-            self._decoding -= 1
-        if flight.life == self._life:
-            if flight.sent:
-                said = extend(flight.rendered, flight.text[: flight.sent * CHARACTERS])
-                hashes = block_hashes(said, flight.call.tenant, flight.hashes)
-                flight.held += self._cache.pin(hashes[len(flight.held) :])
-            self._cache.release(flight.held)
+            batch.decoding -= 1
+        if flight.sent:
+            said = extend(flight.rendered, flight.text[: flight.sent * CHARACTERS])
+            hashes = block_hashes(said, flight.call.tenant, flight.hashes)
+            flight.held += batch.cache.pin(hashes[len(flight.held) :])
+        batch.cache.release(flight.held)
         if flight.running:
-            self._running -= 1
-            while self._waiting and self._running < self._room:
-                _, _, admitted = heapq.heappop(self._waiting)
-                if not admitted.done():
-                    self._running += 1
-                    admitted.set_result(True)
+            batch.leave()
 
 
 class _Flight:
     """What a simulator knows about one call between its start and its end."""
 
     __slots__ = (
+        "batch",
         "broken",
         "cached_tokens",
         "call",
@@ -508,7 +437,6 @@ class _Flight:
         "hashes",
         "held",
         "index",
-        "life",
         "limit",
         "prompt_tokens",
         "rendered",
@@ -519,10 +447,10 @@ class _Flight:
         "total",
     )
 
-    def __init__(self, call: Call, index: int, life: int) -> None:
+    def __init__(self, call: Call, index: int, batch: Batch) -> None:
         self.call = call
         self.index = index
-        self.life = life
+        self.batch = batch
         self.rendered = ""
         self.prompt_tokens = 0
         self.cached_tokens = 0
@@ -539,8 +467,3 @@ class _Flight:
         self.running = False  # holds a place in the batch
         self.decoding = False
         self.ended = False
-
-
-def _wake(pause: asyncio.Future[None]) -> None:
-    if not pause.done():
-        pause.set_result(None)

@@ -119,14 +119,9 @@ class BlockCache:
     def release(self, hashes: list[int]) -> None:
         """Take one pin off each of these blocks; those without a pin become free, the last one first."""
         for block in reversed(hashes):
-            pins = self._pinned.get(block, 0)
+            pins = self._pinned[block]
             if pins > 1:
                 self._pinned[block] = pins - 1
-            elif pins == 1:
+            else:
                 del self._pinned[block]
                 self._free[block] = None
-
-    def clear(self) -> None:
-        """Forget everything. Later releases of blocks that were pinned before do nothing."""
-        self._pinned.clear()
-        self._free.clear()
