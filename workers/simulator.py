@@ -105,8 +105,8 @@ class Simulator:
 
     Args:
         answers: what it says, see :data:`Answers`.
-        cost: how long it takes; by default no time at all, and then a call is one chunk and costs some
-            microseconds.
+        cost: how long it takes; by default no time at all, and then a call is one chunk and costs some ten
+            microseconds, and one for each 100 characters of its prompt unless there is no cache.
         max_concurrency: calls that advance at the same time; the others wait, larger ``priority`` first,
             in order of arrival among equals. None: no limit.
         cache_blocks: size of the prefix cache in blocks of 16 tokens; 0: none.
@@ -322,7 +322,8 @@ class Simulator:
     async def _prefill(self, flight: _Flight) -> None:
         """Look the prompt up in the cache and compute the rest of it, one call after another."""
         batch = flight.batch
-        hashes = flight.hashes = block_hashes(flight.rendered, flight.call.tenant)
+        hashes = block_hashes(flight.rendered, flight.call.tenant) if self._cache_blocks else []
+        flight.hashes = hashes
         hits = batch.cache.match(hashes, flight.prompt_tokens)
         flight.held = batch.cache.pin(hashes if self._share_in_flight else hashes[:hits])
         flight.cached_tokens = hits * BLOCK
@@ -413,7 +414,7 @@ class Simulator:
         batch = flight.batch
         if flight.decoding:
             batch.decoding -= 1
-        if flight.sent:
+        if flight.sent and self._cache_blocks:
             said = extend(flight.rendered, flight.text[: flight.sent * CHARACTERS])
             hashes = block_hashes(said, flight.call.tenant, flight.hashes)
             flight.held += batch.cache.pin(hashes[len(flight.held) :])
