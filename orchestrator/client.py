@@ -12,6 +12,9 @@ from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
+import structlog
+
+from orchestrator import logs
 from orchestrator.engines import build_engine
 from orchestrator.errors import translated
 from orchestrator.feed import Progress
@@ -71,6 +74,8 @@ class Client:
     ) -> None:
         given = {"engine": engine if isinstance(engine, str) else None, "model": model, "database": database}
         base = settings or Settings()
+        if not structlog.is_configured():  # by itself it would print every line to standard output
+            logs.configure(base)
         self._settings = base.model_copy(
             update={key: value for key, value in given.items() if value is not None}
         )

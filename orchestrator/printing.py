@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from orchestrator.live import SYMBOLS, first_line
@@ -84,11 +85,20 @@ def _grow(
     ]
     for _, _, item in sorted(items, key=lambda entry: entry[:2]):
         if isinstance(item, TraceNode):
-            branch = tree.add(_node_line(item, begun, item.path in critical))
+            branch = tree.add(_line(_node_line(item, begun, item.path in critical)))
             _grow(branch, item.children, decisions, item.path, begun, critical)
         else:
             seen = ", ".join(f"{key} {_short(value, 40)}" for key, value in item.saw.items())
-            tree.add(f"[yellow]◆[/] {escape(item.by)}: {escape(str(item.verdict))} [dim]{escape(seen)}[/]")
+            tree.add(
+                _line(f"[yellow]◆[/] {escape(item.by)}: {escape(str(item.verdict))} [dim]{escape(seen)}[/]")
+            )
+
+
+def _line(markup: str) -> Text:
+    """Markup that is cut where the terminal ends, instead of being wrapped."""
+    text = Text.from_markup(markup, overflow="ellipsis")
+    text.no_wrap = True
+    return text
 
 
 def _node_line(node: TraceNode, begun: float, critical: bool) -> str:

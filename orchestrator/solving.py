@@ -86,6 +86,8 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
     if as_json:
         typer.echo(solution.model_dump_json())
     else:
+        if display is not None:
+            console.print()
         print_solution(Console(), solution)
 
 
