@@ -19,26 +19,32 @@ HEAD = "0001"
 """The newest revision, which the code in this package reads and writes."""
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the database to :data:`HEAD`. Runs inside the caller's transaction, which must be alone.
+def migrate(connection: Connection, target: str = HEAD) -> None:
+    """Bring the database to ``target``, up or down; ``base`` is before the first revision.
+
+    Runs inside the caller's transaction, which must keep other processes from doing the same.
 
     Raises:
         SchemaMismatch: the database was written by a newer version of the code.
     """
     found = revision(connection)
-    if found == HEAD:
+    if found == target:
         return
     from alembic import command
     from alembic.script import ScriptDirectory
 
     settings = config(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()}
-    if found is not None and found not in known:
+    newest_first = [script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()]
+    if found is not None and found not in newest_first:
         raise SchemaMismatch(
             f"the database has schema revision {found}, which this version does not know (its newest is "
             f"{HEAD}); upgrade anabranch, or use another database"
         )
-    command.upgrade(settings, "head")
+    ages = [*newest_first, "base"]
+    if ages.index(target) > ages.index(found or "base"):
+        command.downgrade(settings, target)
+    else:
+        command.upgrade(settings, target)
 
 
 def revision(connection: Connection) -> str | None:

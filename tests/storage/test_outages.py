@@ -26,7 +26,7 @@ class Network(Enum):
     UP = "passes everything"
     DOWN = "refuses connections, and resets those that there were"
     SILENT = "takes everything and passes nothing, on the connections that there are"
-    DEAF = "passes requests but no answers"
+    DEAF = "passes everything up to a COMMIT, but not the answer to that"
 
 
 class Proxy:
@@ -35,6 +35,7 @@ class Proxy:
     def __init__(self, target: Path) -> None:
         self._target = str(target)
         self._state = Network.UP
+        self._deaf = False
         self._pipes: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
@@ -52,6 +53,7 @@ class Proxy:
 
     def set(self, state: Network) -> None:
         self._state = state
+        self._deaf = False
         if state is Network.DOWN:
             self._reset()
 
@@ -77,7 +79,8 @@ class Proxy:
             while data := await source.read(65536):
                 # What was silent once stays so: its state is lost, as in a router that was restarted.
                 silenced = silenced or self._state is Network.SILENT
-                if not silenced and not (answers and self._state is Network.DEAF):
+                self._deaf = self._deaf or (self._state is Network.DEAF and b"COMMIT" in data)
+                if not silenced and not (answers and self._deaf):
                     sink.write(data)
                     await sink.drain()
         sink.close()
