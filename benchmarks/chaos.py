@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -27,7 +28,7 @@ from typing import Any
 
 from orchestrator.hindsight import verify
 from orchestrator.planning import planner
-from orchestrator.requests import parse
+from orchestrator.requests import TaskRequest, parse
 from orchestrator.run import Run
 from orchestrator.service import Service
 from orchestrator.settings import Settings
@@ -55,16 +56,17 @@ async def chaos(run: Run, question: Question) -> Answer:
 # -- the worker process -------------------------------------------------------------------------------
 
 
-async def work(database: str, server: str, lease: float, die_at: int, after: bool) -> None:
-    """Take tasks from the queue until told to stop by a signal."""
-    engine = OpenAIEngine(server)
-    settings = Settings.model_construct(lease_seconds=lease, concurrency=8, grace_seconds=5.0)
+async def work(given: argparse.Namespace) -> None:
+    """Take tasks from the queue until told to stop by a signal, or run one task and die on the way."""
+    engine = OpenAIEngine(given.server)
+    settings = Settings.model_construct(lease_seconds=given.lease, concurrency=8, grace_seconds=5.0)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with await Store.open(database) as store:
+    async with await Store.open(given.database) as store:
         service = Service(store, engine, planners={"chaos": chaos}, settings=settings)
-        if die_at >= 0:
-            _die_at(store, die_at, after)
+        if given.die_at is not None:
+            _die_at(store, given.die_at, given.after)
+            await service.solve(_request(given.seed))
         async with service.working():
             await stop.wait()
     await engine.close()
@@ -232,18 +234,16 @@ async def at_boundaries(database: str, *, lease: float, stride: int = 1) -> Repo
     """Kill a worker at every ``stride``-th event of a run, before it is stored and after."""
     ledger = Ledger()
     started = time.perf_counter()
-    ids: list[str] = []
     async with served(ledger) as server, await Store.open(database) as store:
         events = await _length_of_a_run(store, server)
         crew = Workers(database, server, lease)
+        await crew.start()
         for number in range(0, events, stride):
             for extra in ((), ("--after",)):
-                ids += await _submit(store, 1, first=len(ids))
-                dying = await crew.start("--die-at", str(number), *extra)
-                await dying.wait()
                 crew.kills += 1
-        for _ in range(2):
-            await crew.start()
+                dying = await crew.start("--die-at", str(number), "--seed", str(crew.kills), *extra)
+                await dying.wait()
+        ids = [task.id for task in await store.list(limit=10_000)]
         while await _open_tasks(store, ids):  # noqa: ASYNC110 -- other processes end them
             await asyncio.sleep(0.2)
         await crew.stop()
@@ -251,18 +251,19 @@ async def at_boundaries(database: str, *, lease: float, stride: int = 1) -> Repo
         return await _audit(store, ids, ledger, crew.kills, lease, seconds, undisturbed=True)
 
 
-async def _submit(store: Store, count: int, *, first: int = 0) -> list[str]:
+def _request(seed: int) -> TaskRequest:
+    return parse({"query": "?", "planner": "chaos", "seed": seed})
+
+
+async def _submit(store: Store, count: int) -> list[str]:
     service = Service(store, Simulator("unused"), planners={"chaos": chaos})
-    return [
-        (await service.submit(parse({"query": f"task {n}", "planner": "chaos", "seed": n}))).id
-        for n in range(first, first + count)
-    ]
+    return [(await service.submit(_request(seed))).id for seed in range(count)]
 
 
 async def _length_of_a_run(store: Store, server: str) -> int:
     engine = OpenAIEngine(server)
     service = Service(store, engine, planners={"chaos": chaos})
-    solution = await service.solve(parse({"query": "measure", "planner": "chaos", "seed": 10**6}))
+    solution = await service.solve(_request(0))
     await engine.close()
     return await store.last_seq(solution.trace_id) + 1
 
@@ -302,7 +303,7 @@ async def _audit(
                 calls = ledger.calls[seed]
                 extra += len(calls) - 1
                 allowed += min(takeovers, len(calls) - 1)
-                paid_twice += sum(at > settled[event.path] for at in calls)
+                paid_twice += sum(at > settled.get(event.path, math.inf) for at in calls)
         slowest = max(slowest, _longest_gap(events))
     verification = await verify(runs, {"chaos": chaos}.__getitem__)
     return Report(
@@ -340,10 +341,10 @@ def main() -> None:
     for hidden in ("--worker", "--after"):
         parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--server", help=argparse.SUPPRESS)
-    parser.add_argument("--die-at", type=int, default=-1, help=argparse.SUPPRESS)
+    parser.add_argument("--die-at", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        asyncio.run(work(given.database, given.server, given.lease, given.die_at, given.after))
+        asyncio.run(work(given))
         return
     with tempfile.TemporaryDirectory() as directory:
         database = given.database or f"sqlite:///{Path(directory) / 'chaos.db'}"
