@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import TaskFailed
+from orchestrator.feed import Progress
+from orchestrator.planning import planner
+from orchestrator.requests import TaskRequest
+from orchestrator.run import Run
+from orchestrator.service import Service
+from orchestrator.settings import Settings
+from orchestrator.solution import Solution
+from orchestrator.values import Answer, Question
+from storage.store import Store
+from storage.tasks import TaskStatus
+from workers.engine import Capabilities
+from workers.simulator import CostModel, Simulator
+
+SLOW = CostModel(decode_tokens_per_s=50)
+REQUEST = TaskRequest(query="Anything.", planner="asking")
+
+
+@planner("asking")
+async def asking(run: Run, question: Question) -> Answer:
+    """Ask once."""
+    return Answer((await run.generate(question.text)).text)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with await Store.open(f"sqlite:///{tmp_path / 'service.db'}") as opened:
+        yield opened
+
+
+def service_of(store: Store, engine: Simulator, **settings: float) -> Service:
+    made = Settings.model_validate({"grace_seconds": 0.2, **settings})
+    return Service(store, engine, planners={"asking": asking}, settings=made)
+
+
+class Loading(Simulator):
+    """An engine that takes for ever to start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def capabilities(self) -> Capabilities:
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_leaving_a_stream_while_the_engine_starts_cancels_the_task(store: Store) -> None:
+    engine = Loading()
+    service = service_of(store, engine)
+    claim = await service.start(REQUEST)
+
+    async def follow() -> None:
+        async with aclosing(service.follow(claim)) as items:
+            async for _ in items:
+                pass
+
+    following = asyncio.create_task(follow())
+    await engine.asked.wait()
+    following.cancel()
+    async with asyncio.timeout(2):
+        with pytest.raises(asyncio.CancelledError):
+            await following
+    assert (await store.get(claim.task.id)).status is TaskStatus.CANCELLED
+
+
+async def test_a_stream_ends_as_soon_as_its_task(store: Store) -> None:
+    service = service_of(store, Simulator("42"))
+    started = time.perf_counter()
+    items = [item async for item in service.stream(REQUEST)]
+    assert isinstance(items[-1], Solution)
+    engine = Simulator()
+    engine.kill()
+    with pytest.raises(TaskFailed):
+        _ = [item async for item in service_of(store, engine).stream(REQUEST)]
+    assert time.perf_counter() - started < 0.45
+
+
+async def test_a_drain_does_not_wait_for_room(store: Store) -> None:
+    """With as many tasks as it may run, a service still hears that it is to stop."""
+    service = service_of(store, Simulator("word " * 500, cost=SLOW), concurrency=1)
+    tasks = [await service.submit(REQUEST) for _ in range(2)]
+    async with service.working():
+        async with aclosing(service.events(tasks[0].id)) as events:
+            async for item in events:
+                if isinstance(item, Progress):
+                    break
+        left = time.perf_counter()
+    assert time.perf_counter() - left < 2
+    states = [(await store.get(task.id)).status for task in tasks]
+    assert states == [TaskStatus.QUEUED, TaskStatus.QUEUED]
+
+
+async def test_tasks_that_are_done_make_room_at_once(store: Store) -> None:
+    service = service_of(store, Simulator("42"), concurrency=1)
+    tasks = [await service.submit(REQUEST) for _ in range(10)]
+    async with service.working():
+        started = time.perf_counter()
+        for task in tasks:
+            _ = [event async for event in service.events(task.id)]
+    assert time.perf_counter() - started < 3
+    assert {(await store.get(task.id)).status for task in tasks} == {TaskStatus.SUCCEEDED}
+
+
+async def test_a_resumed_run_that_goes_another_way_fails_and_harms_no_other(store: Store) -> None:
+    service = service_of(store, Simulator("word " * 500, cost=SLOW))
+    task = await service.submit(REQUEST)
+    async with service.working(), aclosing(service.events(task.id)) as events:
+        async for item in events:
+            if isinstance(item, Progress):
+                break
+
+    @planner("asking")
+    async def changed(run: Run, question: Question) -> Answer:
+        return Answer((await run.generate(f"{question.text} Please.")).text)
+
+    later = service_of(store, Simulator("42"))
+    later.planners["asking"] = changed
+    async with later.working():
+        _ = [event async for event in later.events(task.id)]
+        failed = await store.get(task.id)
+        assert failed.status is TaskStatus.FAILED
+        assert failed.error is not None
+        assert failed.error["code"] == "divergence"
+        other = await later.submit(replace_query(REQUEST, "Something else."))
+        _ = [event async for event in later.events(other.id)]
+    assert (await later.solution(other.id)).answer == "42"
+
+
+def replace_query(request: TaskRequest, query: str) -> TaskRequest:
+    return request.model_copy(update={"query": query})
+
+
+async def test_following_many_queued_tasks_wakes_only_who_is_concerned(store: Store) -> None:
+    service = service_of(store, Simulator("42"))
+    reads = 0
+    get = store.get
+
+    async def counted(task_id: str) -> object:
+        nonlocal reads
+        reads += 1
+        return await get(task_id)
+
+    store.get = counted  # type: ignore[method-assign,assignment]
+    tasks = [await service.submit(REQUEST) for _ in range(30)]
+
+    async def follow(task_id: str) -> int:
+        return len([event async for event in service.events(task_id)])
+
+    following = [asyncio.create_task(follow(task.id)) for task in tasks]
+    await asyncio.sleep(0.05)
+    async with service.working():
+        counts = await asyncio.gather(*following)
+    assert min(counts) >= 4
+    assert reads < 30 * 8
