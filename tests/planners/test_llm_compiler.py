@@ -7,17 +7,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.executor import RunOutcome
 from orchestrator.nodes import NodeKind
 from planners.joining import JOINER
 from planners.llm_compiler import PLANNER, llm_compiler
 from storage.events import EventType
 from tests.planners.conftest import BARE, GUIDED, Played, play
-from tests.workers.virtual_time import VirtualTimeLoop, elapsed, virtual_time
+from tests.workers.virtual_time import elapsed, virtual_time
 from workers.calls import Call
 from workers.errors import ToolError
 from workers.simulator import CostModel, Fault, Simulator
@@ -491,33 +488,3 @@ async def test_a_joiner_that_fails_falls_back() -> None:
 def test_bad_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest, match=f"planner llm_compiler: {next(iter(options))}"):
         llm_compiler.validate(options)
-
-
-# -- anything at all ------------------------------------------------------------------------------
-
-PIECES = st.sampled_from(
-    [
-        *"123456789$(){}[]'\",. \n\\\x00é",
-        *("say", "add", "age", "join", "fly", "$1", "${2}"),
-        *('1. say("x")\n', "2. add($1, 2)\n", "3. join()\n"),
-        *('{"steps": [', '{"id": 1, "tool": "say", "arguments": {"text": "$', '"}}', "]}"),
-        *('{"id": 2, "tool": "join"}', '{"answer": "x"}', '{"replan": "y"}'),
-    ]
-)
-GARBAGE = st.lists(PIECES, max_size=30).map("".join)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    plans=st.lists(GARBAGE, min_size=1, max_size=3),
-    verdicts=st.lists(GARBAGE, min_size=1, max_size=3),
-    guided=st.booleans(),
-)
-def test_whatever_the_model_says_the_run_ends(plans: list[str], verdicts: list[str], guided: bool) -> None:
-    async def example() -> None:
-        engine = Simulator(model(plans, verdicts), claims=GUIDED if guided else BARE)
-        played = await compile_(engine=engine, max_replans=2, max_tasks=4)
-        assert played.result.outcome is RunOutcome.ANSWERED
-
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        runner.run(example())

@@ -1,0 +1,110 @@
+"""Whatever a model says, however engine and tools fail: a run ends, by an answer or a typed failure."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.executor import RunOutcome
+from orchestrator.planning import Planner
+from orchestrator.values import Question
+from planners.auto import auto
+from planners.direct import direct
+from planners.joining import JOINER
+from planners.llm_compiler import PLANNER, llm_compiler
+from planners.skeleton import skeleton
+from planners.vote import vote
+from tests.planners.conftest import BARE, GUIDED, play
+from tests.workers.virtual_time import VirtualTimeLoop
+from workers.calls import Call
+from workers.engine import Capabilities
+from workers.simulator import CostModel, Fault, FaultKind, Simulator
+from workers.tools.registry import tool
+
+
+async def say(text: str) -> str:
+    """Gives back what it is given."""
+    return text
+
+
+async def fail(text: str) -> str:
+    """Fails."""
+    raise RuntimeError(text)
+
+
+async def hang() -> None:
+    """Never ends."""
+    await asyncio.Event().wait()
+
+
+TOOLS = [tool(say), tool(fail), tool(timeout=30.0)(hang), tool(name="send", side_effects=True)(say)]
+
+WORDS = [
+    *"123456789$(){}[]'\",. \n\\\x00é=ABCD",
+    *("say", "fail", "hang", "send", "join", "fly", "$1", "${2}", "$$", "<END_OF_PLAN>", "True"),
+    *('1. say("x")\n', "2. send($1)\n", "3. fail($1, 2)\n", "4. hang()\n", "5. join()\n"),
+    *('{"steps": [', '{"id": 1, "tool": "say", "arguments": {"text": "$', '"}}', "]}", "null", "1e999"),
+    *('{"id": 2, "tool": "hang"}', '{"id": 3, "tool": "join"}', '{"answer": "x"}', '{"replan": "y"}'),
+    *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
+]
+TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=25).map("".join), min_size=1, max_size=3)
+KINDS: list[FaultKind] = ["refuse", "reset", "hang", "garbage", "mangle", "overload"]
+QUESTIONS = [
+    Question("How can I sleep better?"),
+    Question("Say something."),
+    Question("What is 2 + 2?", context="{missing} $1"),
+    Question("Which?", choices=("this", "that")),
+]
+
+
+@pytest.mark.parametrize(
+    "planner", [auto, direct, llm_compiler, skeleton, vote], ids=lambda planner: planner.name
+)
+@settings(max_examples=60, deadline=None)
+@given(
+    plans=TEXTS,
+    verdicts=TEXTS,
+    others=TEXTS,
+    claims=st.sampled_from([BARE, GUIDED]),
+    kind=st.sampled_from(KINDS),
+    probability=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
+    question=st.sampled_from(QUESTIONS),
+    seed=st.integers(0, 99),
+)
+def test_a_run_ends(
+    planner: Planner,
+    plans: list[str],
+    verdicts: list[str],
+    others: list[str],
+    claims: Capabilities,
+    kind: FaultKind,
+    probability: float,
+    question: Question,
+    seed: int,
+) -> None:
+    def answer(call: Call, rng: Random) -> str:
+        instructions = call.prompt.messages()[0]["content"]
+        if instructions.startswith(PLANNER):
+            return rng.choice(plans)
+        return rng.choice(verdicts if instructions.startswith(JOINER) else others)
+
+    async def example() -> None:
+        engine = Simulator(
+            answer,
+            cost=CostModel(latency=0.1, decode_tokens_per_s=20, jitter=0.5),
+            faults=[Fault(kind=kind, probability=probability, after_tokens=3)],
+            claims=claims,
+            seed=seed,
+        )
+        played = await play(planner, question, engine, tools=TOOLS, seed=seed, call_seconds=60.0)
+        counters = engine.counters()
+        assert counters.started == counters.finished + counters.aborted + counters.failed
+        if played.result.outcome is not RunOutcome.ANSWERED:
+            assert played.failure not in ("planner_error", "engine_error", "internal")
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(example())
