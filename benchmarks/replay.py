@@ -99,15 +99,21 @@ def _problem(name: str, recorded: dict[str, object], blank_votes: bool) -> Probl
 def resamples(problem: Problem, width: int, times: int, seed: int) -> Iterator[list[int]]:
     """Orders in which ``width`` of the recorded branches are started; the same for every rule.
 
+    Each shuffle of the recorded branches is used up before the next one, which tells more than
+    independent draws do.
+
     Raises:
         ValueError: fewer branches were recorded.
     """
-    recorded = range(len(problem.tokens))
-    if width > len(recorded):
-        raise ValueError(f"{problem.name} has {len(recorded)} recorded branches, fewer than {width}")
+    recorded = len(problem.tokens)
+    if width > recorded:
+        raise ValueError(f"{problem.name} has {recorded} recorded branches, fewer than {width}")
     rng = random.Random(f"{seed} {problem.name}")
-    for _ in range(times):
-        yield rng.sample(recorded, width)
+    for time in range(times):
+        part = time % (recorded // width)
+        if part == 0:
+            shuffled = rng.sample(range(recorded), recorded)
+        yield shuffled[part * width : (part + 1) * width]
 
 
 class Replay:

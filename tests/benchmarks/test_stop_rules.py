@@ -29,7 +29,7 @@ def test_plain_voting_waits_for_the_longest_branch() -> None:
 
 
 def test_arrivals_decide_in_the_order_of_their_lengths() -> None:
-    # Votes come at 10, 20 and 30; the third equal one cannot be caught any more, and two branches are cut off.
+    # Votes come at 10, 20 and 30; the third equal one cannot be caught any more, so two branches are cut.
     assert replay("beta", problem((0, 40), (0, 10), (1, 90), (0, 20), (0, 30))) == (0, 30, 120, 5)
 
 

@@ -30,7 +30,7 @@ class Elastic(Rule):
     """
 
     name: ClassVar[str] = "elastic"
-    patience: float = 0.42
+    patience: float = 0.4
     quorum: int = 16
     threshold: float = 0.93
     width: int = 64

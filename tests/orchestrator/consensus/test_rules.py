@@ -202,7 +202,7 @@ def test_the_entropy_rule_needs_answers_not_silence() -> None:
 
 class TestElastic:
     def test_patience_goes_from_all_to_the_square_root(self) -> None:
-        assert [Elastic(patience, width=64).initial for patience in (0.0, 0.42, 1.0)] == [64, 27, 8]
+        assert [Elastic(patience, width=64).initial for patience in (0.0, 0.4, 1.0)] == [64, 28, 8]
         assert Elastic(1.0, width=4).initial == 3  # what a unanimous decision takes
 
     def test_three_equal_votes_decide_at_once(self) -> None:
