@@ -6,56 +6,48 @@ Calls that share a prompt prefix compute it once; ``workers.slots`` chooses the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from workers.calls import Call, Chunk, Logprob, Prompt, Usage
+import structlog
+
+from workers.calls import Call, Chunk, Prompt, Usage
 from workers.engine import Capabilities, Health
-from workers.errors import CallRejected, EngineUnavailable, WorkerError
+from workers.errors import CallRejected, EngineProtocolError, EngineUnavailable, WorkerError
+from workers.llama_client import LlamaClient, Piece
 from workers.llama_server import LlamaServer
 from workers.models import CATALOGUE, DEFAULT_MODEL, Progress, fetch
 from workers.slots import WIDTH, Assignment, Request, Saved, SlotTable, pack
 
-WORTHWHILE = 32  # tokens: computing them takes longer than saving and restoring
-BATCH = 128  # tokens: a call is aborted, and others go on decoding, between batches of a prompt
+log = structlog.get_logger(__name__)
+
+WORTHWHILE = 32
+"""Tokens from which a shared prefix is computed apart: they take longer than saving and restoring it."""
+
+BATCH = 64
+"""Tokens of a prompt that are computed in one go. Then others decode, and an abort is noticed."""
+
 CELLS = 64
-
-
-@dataclass(slots=True, eq=False)
-class _Gathering:
-    """Calls that arrived in one tick of the event loop. They queue together, once all are tokenised."""
-
-    expected: int = 0
-    ready: list[Request] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """What exists while the engine runs."""
-
-    server: LlamaServer
-    table: SlotTable
-    capabilities: Capabilities
-    granted: dict[Request, asyncio.Future[Assignment]] = field(default_factory=dict)
-    gathering: _Gathering = field(default_factory=_Gathering)
+"""Prefixes that can be kept."""
 
 
 class LlamaCppEngine:
     """An ``Engine`` that loads a GGUF model into a llama.cpp server of its own.
 
-    ``model`` is a catalogue name or the path of a GGUF file; it is fetched when the engine starts. The
-    engine works on ``slots`` calls at the same time, each with ``context`` tokens for prompt and completion
-    together. ``threads`` None leaves the number of threads to llama.cpp. ``prefix_bytes`` bounds the memory
-    for saved prefixes. ``debug`` lets llama.cpp write its log to standard error.
+    ``model`` is a catalogue name or the path of a GGUF file; it is fetched, into ``directory`` if given, when
+    the engine starts, and ``on_progress`` is told how far that has come. The engine works on ``slots`` calls
+    at the same time, each with ``context`` tokens for prompt and completion together. ``threads`` None leaves
+    the number of threads to llama.cpp. ``prefix_bytes`` bounds the memory for saved prefixes. ``debug`` lets
+    llama.cpp write its log to standard error.
 
     Top-k and min-p, which ``Sampling`` does not have, stay at llama.cpp's defaults (40 and 0.05).
     """
 
     def __init__(
         self,
-        model: str = DEFAULT_MODEL,
+        model: str | Path = DEFAULT_MODEL,
         *,
         slots: int = 8,
         context: int = 2048,
@@ -66,8 +58,8 @@ class LlamaCppEngine:
         name: str = "llama_cpp",
         debug: bool = False,
     ) -> None:
-        if slots < 1 or context < 64:
-            raise ValueError(f"slots must be at least 1 and context at least 64, not {slots} and {context}")
+        if slots < 1 or context < 256:
+            raise ValueError(f"slots must be at least 1 and context at least 256, not {slots} and {context}")
         self._model = model
         self._slots = slots
         self._context = context
@@ -87,87 +79,72 @@ class LlamaCppEngine:
     async def capabilities(self) -> Capabilities:
         """Fetch and load the model if need be (1 to 4 s, and the download), and say what it can do.
 
-        Raises: EngineUnavailable: the extra is not installed, or llama.cpp cannot load the model.
-        ModelUnavailable: the model cannot be had.
+        Raises:
+            EngineUnavailable: the extra is not installed, or llama.cpp cannot load the model.
+            ModelUnavailable: the model cannot be had.
         """
         return (await self._run()).capabilities
 
     async def health(self) -> Health:
-        """Whether the model is loaded and its process lives."""
-        if self._starting is None:
-            return Health(False, "not started")
-        if not self._starting.done():
-            return Health(False, "starting")
-        if self._starting.cancelled() or self._starting.exception() is not None:
-            return Health(False, f"failed to start: {self._starting.exception()}")
-        return Health(True) if self._starting.result().server.alive else Health(False, "llama.cpp died")
+        """Whether the model is loaded and its server answers."""
+        task = self._starting
+        if task is None or not task.done():
+            return Health(False, "starting" if task else "not started")
+        try:
+            server = task.result().server
+            if not server.alive:
+                return Health(False, "llama.cpp died")
+            await server.client.check()
+        except WorkerError as error:
+            return Health(False, str(error))
+        return Health(True)
 
     async def close(self) -> None:
         """Stop the server. The engine can be started again."""
-        starting, self._starting = self._starting, None
-        if starting is None:
-            return
-        with suppress(WorkerError):
-            running = await starting
-            for future in running.granted.values():
-                if not future.done():
-                    future.set_exception(EngineUnavailable(f"{self._name} was closed"))
-            await running.server.close()
+        task, self._starting = self._starting, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled() and task.exception() is None:
+                await task.result().close()
 
     async def generate(self, call: Call) -> AsyncGenerator[Chunk]:
-        """Stream the completion of ``call``; see ``Engine``.
+        """Stream the completion of ``call``, as ``Engine`` describes.
 
         Raises:
             CallRejected: the prompt does not fit into a slot; the message has both numbers.
-            WorkerError: the engine cannot be started, or broke off.
+            ModelUnavailable: the model cannot be had.
+            EngineUnavailable: the engine cannot be started, or was closed.
+            WorkerError: the engine broke off.
         """
-        if call.sampling.max_tokens < 1:
-            raise CallRejected(f"max_tokens must be at least 1, not {call.sampling.max_tokens}")
+        sampling = call.sampling
+        if sampling.max_tokens < 1:
+            raise CallRejected(f"max_tokens must be at least 1, not {sampling.max_tokens}")
         running = await self._run()
-        server = running.server
-        tokens, request = await self._queue(running, call)
-        assignment = await self._slot(running, request)
-        held = None
-        computed = 0
-        drawn: list[int] = []
+        tokens, request = await running.queue(call)
+        assignment = await running.slot(request)
+        turn = _Turn(running.server.client, assignment, tokens)
         try:
-            if assignment.restore is not None:
-                held = await self._restore(running, assignment.slot, assignment.restore)
-            for depth in assignment.primes:
-                async with aclosing(server.complete(assignment.slot, tokens[:depth], 0)) as pieces:
-                    async for piece in pieces:
-                        if piece.prompt_done is not None:
-                            held = request.tokens[: piece.prompt_done * WIDTH]
-                        if piece.timing is not None:
-                            computed += piece.timing.computed
-                await self._save(running, assignment.slot, request.tokens[: depth * WIDTH])
-            pieces = server.complete(assignment.slot, tokens, call.sampling.max_tokens, **_options(call))
-            async with aclosing(pieces):
+            await running.prepare(turn)
+            async with aclosing(turn.pieces(tokens, sampling.max_tokens, _options(call))) as pieces:
                 async for piece in pieces:
-                    if piece.prompt_done is not None:
-                        held = request.tokens[: piece.prompt_done * WIDTH]
-                        continue
-                    drawn.extend(piece.tokens)
-                    held = request.tokens + pack(drawn[:-1])  # the last token is drawn, not computed
-                    if piece.timing is None:
-                        yield Chunk(
-                            piece.text,
-                            len(piece.tokens),
-                            piece.tokens,
-                            _trimmed(piece.logprobs, call.sampling.top_logprobs),
-                            worker=self._name,
-                        )
-                    else:
-                        computed += piece.timing.computed
-                        yield Chunk(
-                            piece.text,
-                            finish_reason="length" if piece.timing.reached == "limit" else "stop",
-                            usage=Usage(len(tokens), len(tokens) - computed, piece.timing.drawn),
-                            worker=self._name,
-                        )
+                    yield self._chunk(piece, turn, sampling.top_logprobs)
         finally:
-            running.table.release(assignment, held)
-            self._dispatch(running)
+            running.release(turn)
+
+    def _chunk(self, piece: Piece, turn: _Turn, top_logprobs: int | None) -> Chunk:
+        if piece.timing is None:
+            logprobs = piece.logprobs
+            if top_logprobs == 0:  # without the one alternative that had to be asked for to get any
+                logprobs = tuple(replace(each, top={}) for each in logprobs)
+            return Chunk(piece.text, len(piece.tokens), piece.tokens, logprobs, worker=self._name)
+        prompt = len(turn.tokens)
+        return Chunk(
+            piece.text,
+            finish_reason="length" if piece.timing.reached == "limit" else "stop",
+            usage=Usage(prompt, prompt - turn.computed, piece.timing.drawn),
+            worker=self._name,
+        )
 
     async def _run(self) -> _Running:
         """The running server; started if there is none or it died. Concurrent callers share one start."""
@@ -176,13 +153,20 @@ class LlamaCppEngine:
             if task.cancelled() or task.exception() is not None:
                 task = None
             elif not task.result().server.alive:
-                dead, task = task.result().server, None
+                dead, task = task.result(), None
         if task is None:
             task = self._starting = asyncio.create_task(self._open(dead), name=f"start {self._name}")
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise EngineUnavailable(f"{self._name} was closed while it started") from None
 
-    async def _open(self, dead: LlamaServer | None) -> _Running:
+    async def _open(self, dead: _Running | None) -> _Running:
         if dead is not None:
+            log.warning("llama_cpp_died", engine=self._name)
             await dead.close()
         path = await fetch(self._model, directory=self._directory, on_progress=self._on_progress)
         server = await LlamaServer.start(
@@ -195,100 +179,176 @@ class LlamaCppEngine:
             verbosity=self._verbosity,
         )
         try:
-            name = self._model if self._model in CATALOGUE else path.stem
+            name = str(self._model) if self._model in CATALOGUE else path.stem
             capabilities = await _probe(server, name, self._slots)
         except BaseException:
             await server.close()
             raise
-        return _Running(server, SlotTable(self._slots, WORTHWHILE, self._prefix_bytes, CELLS), capabilities)
+        table = SlotTable(self._slots, worthwhile=WORTHWHILE, budget=self._prefix_bytes, places=CELLS)
+        return _Running(server, table, capabilities)
 
-    async def _queue(self, running: _Running, call: Call) -> tuple[list[int], Request]:
+
+@dataclass(slots=True)
+class _Turn:
+    """A call on its slot. ``held`` is what the slot holds for certain; None while that has not changed."""
+
+    client: LlamaClient
+    assignment: Assignment
+    tokens: list[int]
+    held: bytes | None = None
+    computed: int = 0
+
+    async def prime(self, depth: int) -> None:
+        """Compute the first ``depth`` tokens of the prompt."""
+        async with aclosing(self.pieces(self.tokens[:depth], 0, {})) as pieces:
+            async for _ in pieces:
+                pass
+
+    async def pieces(
+        self, tokens: list[int], max_tokens: int, options: Mapping[str, object]
+    ) -> AsyncGenerator[Piece]:
+        """What the server sends for a prompt, but for its progress with the prompt, which is noted."""
+        prompt = self.assignment.request.tokens
+        drawn: list[int] = []
+        async with aclosing(
+            self.client.complete(self.assignment.slot, tokens, max_tokens, options)
+        ) as pieces:
+            async for piece in pieces:
+                if piece.prompt_done is not None:
+                    self.held = prompt[: piece.prompt_done * WIDTH]
+                    continue
+                if max_tokens:
+                    drawn.extend(piece.tokens)
+                    self.held = prompt + pack(drawn[:-1])  # the last one is drawn but not computed
+                if piece.timing is not None:
+                    self.computed += piece.timing.computed
+                yield piece
+
+
+@dataclass(slots=True, eq=False)
+class _Gathering:
+    """Calls that arrived in one tick of the event loop. They queue together, once all are tokenised."""
+
+    expected: int = 0
+    ready: list[Request] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A server and the calls on it."""
+
+    server: LlamaServer
+    table: SlotTable
+    capabilities: Capabilities
+    _granted: dict[Request, asyncio.Future[Assignment]] = field(init=False, default_factory=dict)
+    _gathering: _Gathering = field(init=False, default_factory=_Gathering)
+
+    async def queue(self, call: Call) -> tuple[list[int], Request]:
         """Tokenise the prompt, then let the call wait for a slot together with those of the same tick."""
-        gathering = running.gathering
+        gathering = self._gathering
         gathering.expected += 1
         try:
             await asyncio.sleep(0)
-            if running.gathering is gathering:
-                running.gathering = _Gathering()
-            tokens = await running.server.tokenise(_messages(call.prompt))
-            if len(tokens) >= running.server.context:
+            if self._gathering is gathering:
+                self._gathering = _Gathering()
+            tokens = await self.server.client.tokenise(_messages(call.prompt))
+            if len(tokens) >= self.server.context:
                 raise CallRejected(
-                    f"the prompt has {len(tokens)} tokens; {self._name} has room for {running.server.context}, "
+                    f"the prompt has {len(tokens)} tokens, and there is room for {self.server.context}, "
                     "prompt and completion together"
                 )
             request = Request(pack(tokens), call.priority, call.family)
-            running.granted[request] = asyncio.get_running_loop().create_future()
+            self._granted[request] = asyncio.get_running_loop().create_future()
             gathering.ready.append(request)
         finally:
             gathering.expected -= 1
             if gathering.expected == 0:
-                running.table.add(request for request in gathering.ready if request in running.granted)
-                self._dispatch(running)
+                self.table.add(request for request in gathering.ready if request in self._granted)
+                self._dispatch()
         return tokens, request
 
-    async def _slot(self, running: _Running, request: Request) -> Assignment:
+    async def slot(self, request: Request) -> Assignment:
         """Wait until the request is given a slot."""
-        future = running.granted[request]
+        future = self._granted[request]
         try:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
-                running.table.release(future.result(), None)
+                self.table.release(future.result(), None)
             raise
         finally:
-            del running.granted[request]
-            running.table.withdraw(request)
-            self._dispatch(running)
+            del self._granted[request]
+            self.table.withdraw(request)
+            self._dispatch()
 
-    def _dispatch(self, running: _Running) -> None:
-        for assignment in running.table.assign():
-            future = running.granted.get(assignment.request)
-            if future is None or future.done():  # its owner is about to withdraw it
-                running.table.release(assignment, None)
+    async def prepare(self, turn: _Turn) -> None:
+        """Restore the prefix that a call starts from; compute and save those that others wait for."""
+        assignment, client = turn.assignment, self.server.client
+        if assignment.restore is not None:
+            turn.held = b""
+            try:
+                await client.restore(assignment.slot, assignment.restore.place)
+                turn.held = assignment.restore.tokens
+            except (CallRejected, EngineProtocolError) as error:
+                log.warning("prefix_not_restored", error=str(error))
+                if self.table.forget(assignment.restore):
+                    self.server.cells.free(assignment.restore.place)
+        for depth in assignment.primes:
+            await turn.prime(depth)
+            await self._save(assignment.slot, assignment.request.tokens[: depth * WIDTH])
+
+    async def _save(self, slot: int, tokens: bytes) -> None:
+        """Save the prefix that a slot holds, and let those start that waited for it."""
+        cell = self.server.cells.take()
+        if cell is None:
+            return
+        try:
+            size = await self.server.client.save(slot, cell)
+        except (CallRejected, EngineProtocolError) as error:
+            log.warning("prefix_not_saved", error=str(error))
+            self.server.cells.free(cell)
+            return
+        for dropped in self.table.keep(Saved(tokens, size, cell)):
+            self.server.cells.free(dropped.place)
+        self._dispatch()
+
+    def release(self, turn: _Turn) -> None:
+        """Give the slot of a call to the next."""
+        self.table.release(turn.assignment, turn.held)
+        self._dispatch()
+
+    async def close(self) -> None:
+        """Fail the calls that wait, break off those in flight, stop the server."""
+        for future in self._granted.values():
+            if not future.done():
+                future.set_exception(EngineUnavailable("the embedded engine was closed"))
+        await self.server.close()
+
+    def _dispatch(self) -> None:
+        for assignment in self.table.assign():
+            future = self._granted.get(assignment.request)
+            if future is None or future.done():  # its owner is about to withdraw, and dispatches then
+                self.table.release(assignment, None)
             else:
                 future.set_result(assignment)
 
-    async def _restore(self, running: _Running, slot: int, saved: Saved) -> bytes:
-        """Put a saved prefix into a slot; returns what the slot holds then."""
-        try:
-            await running.server.restore(slot, saved.place)
-        except CallRejected:  # the copy is unusable: do without
-            running.table.forget(saved)
-            return b""
-        return saved.tokens
-
-    async def _save(self, running: _Running, slot: int, tokens: bytes) -> None:
-        """Save the prefix that a slot holds and let those start that waited for it."""
-        cell = running.server.cells.take()
-        if cell is None:
-            return
-        size = await running.server.save(slot, cell)
-        for dropped in running.table.keep(Saved(tokens, size, cell)):
-            running.server.cells.free(dropped.place)
-        self._dispatch(running)
-
 
 async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
-    """Find out with one token what the model and this version of the server can do."""
-    prefilled = await server.tokenise(
-        [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b c"}]
-    )
-    plain = await server.tokenise([{"role": "user", "content": "a"}])
+    """Find out with a few tokens what the model and this version of llama.cpp can do."""
+    user = {"role": "user", "content": "a"}
+    prefilled = await server.client.tokenise([user, {"role": "assistant", "content": "b c"}])
+    plain = await server.client.tokenise([user])
     options = {"n_probs": 1, "json_schema": {"type": "boolean"}, "temperature": 0}
-    text, ids, logprobs, timing = "", 0, 0, None
-    async with aclosing(server.complete(0, plain, 4, **options)) as pieces:
-        async for piece in pieces:
-            text += piece.text
-            ids += len(piece.tokens)
-            logprobs += len(piece.logprobs)
-            timing = piece.timing
+    async with aclosing(server.client.complete(0, plain, 4, options)) as stream:
+        pieces = [piece async for piece in stream]
+    timing = pieces[-1].timing
     return Capabilities(
         model=model,
         max_model_len=server.context,
         max_concurrency=slots,
-        token_ids_out=ids > 0,
-        logprobs=logprobs > 0,
-        guided_json=text.strip() in ("true", "false"),
+        token_ids_out=any(piece.tokens for piece in pieces),
+        logprobs=any(piece.logprobs for piece in pieces),
+        guided_json="".join(piece.text for piece in pieces).strip() in ("true", "false"),
         priority=True,
         assistant_prefill=len(prefilled) > len(plain) and prefilled[: len(plain)] == plain,
         cached_token_usage=timing is not None and timing.cached + timing.computed == len(plain),
@@ -310,12 +370,7 @@ def _options(call: Call) -> dict[str, object]:
         "seed": -1 if sampling.seed is None else sampling.seed,
     }
     if sampling.top_logprobs is not None:
-        options["n_probs"] = max(sampling.top_logprobs, 1)  # 0 would mean none at all
+        options["n_probs"] = max(sampling.top_logprobs, 1)  # 0 would give none at all
     if call.schema is not None:
         options["json_schema"] = call.schema
     return options
-
-
-def _trimmed(logprobs: tuple[Logprob, ...], top: int | None) -> tuple[Logprob, ...]:
-    """Without the one alternative that had to be asked for to get any."""
-    return tuple(replace(each, top={}) for each in logprobs) if top == 0 else logprobs

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 WIDTH = 4  # bytes for a token in a packed prompt
+FAMILIES = 1024  # that are remembered to have begun
 AFTER = b"\xff"  # sorts behind every continuation: token ids stay below 2**31
 
 
@@ -101,6 +102,7 @@ class SlotTable:
     _waiting: dict[Request, int] = field(init=False, default_factory=dict)
     _saved: dict[bytes, Saved] = field(init=False, default_factory=dict)
     _making: set[bytes] = field(init=False, default_factory=set)
+    _announced: dict[str, None] = field(init=False, default_factory=dict)
     _clock: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -127,9 +129,11 @@ class SlotTable:
         """
         assignments: list[Assignment] = []
         free = [slot for slot in self._slots if slot.assignment is None]
+        if not free or not self._waiting:
+            return assignments
         prompts = sorted(request.tokens for request in self._waiting)
         room = len(free)
-        for request in self._order() if room else ():
+        for request in self._order():
             if room == 0:
                 break
             room -= 1
@@ -145,6 +149,8 @@ class SlotTable:
             del self._waiting[request]
             del prompts[bisect_left(prompts, request.tokens)]
             self._making.update(request.tokens[: depth * WIDTH] for depth in primes)
+            if request.family is not None:
+                self._announce(request.family)
             if restore is not None:  # the least recently used prefix is the first to be dropped
                 self._saved[restore.tokens] = self._saved.pop(restore.tokens)
         return assignments
@@ -165,10 +171,12 @@ class SlotTable:
                 dropped.append(each)
         return dropped
 
-    def forget(self, saved: Saved) -> None:
-        """Drop a saved prefix that turned out to be unusable."""
-        if self._saved.get(saved.tokens) is saved:
-            del self._saved[saved.tokens]
+    def forget(self, saved: Saved) -> bool:
+        """Drop a saved prefix that turned out to be unusable; False if it was gone already."""
+        if self._saved.get(saved.tokens) is not saved:
+            return False
+        del self._saved[saved.tokens]
+        return True
 
     def release(self, assignment: Assignment, held: bytes | None) -> None:
         """Free the slot of an assignment; ``held`` are the packed tokens that it now holds (None: as before).
@@ -181,12 +189,6 @@ class SlotTable:
             slot.held = held
         for depth in assignment.primes:
             self._making.discard(assignment.request.tokens[: depth * WIDTH])
-
-    def clear(self) -> list[Saved]:
-        """Forget all saved prefixes and return them for the caller to free."""
-        saved = list(self._saved.values())
-        self._saved.clear()
-        return saved
 
     def _order(self) -> list[Request]:
         first: dict[str | None, int] = {}
@@ -238,11 +240,17 @@ class SlotTable:
             depths.add(depth)
             head = request.tokens[: depth * WIDTH]
             low, high = bisect_left(prompts, head, 0, low), bisect_left(prompts, head + AFTER, high)
-        if request.family is not None and reused < self.worthwhile:
-            depths.add(request.reusable)  # siblings are announced that are not here yet
         chosen: list[int] = []
         for depth in sorted(min(depth, request.reusable) for depth in depths):
             if depth - reused >= self.worthwhile:
                 chosen.append(depth)
                 reused = depth
+        announces = request.family is not None and request.family not in self._announced
+        if announces and not chosen and request.reusable - reused >= self.worthwhile:
+            chosen.append(request.reusable)  # for siblings that are not here yet
         return tuple(chosen)
+
+    def _announce(self, family: str) -> None:
+        self._announced[family] = None
+        if len(self._announced) > FAMILIES:
+            del self._announced[next(iter(self._announced))]

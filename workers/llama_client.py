@@ -1,0 +1,222 @@
+"""What a llama.cpp server is asked over HTTP: tokens, completions, and the state of its slots."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import socket
+import struct
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from workers.calls import Logprob
+from workers.errors import (
+    CallRejected,
+    EngineInterrupted,
+    EngineProtocolError,
+    EngineTimeout,
+    EngineUnavailable,
+    WorkerError,
+)
+
+SILENCE_SECONDS = 120.0
+CONNECT_SECONDS = 10.0
+HEALTH_SECONDS = 5.0
+LINE_BYTES = 1 << 22
+RESET = struct.pack("ii", 1, 0)  # for SO_LINGER
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a completion took, in tokens: of the prompt found in the slot, of it computed, and drawn.
+
+    ``reached`` is what ended it: ``eos``, ``word`` (a stop string) or ``limit``.
+    """
+
+    cached: int
+    computed: int
+    drawn: int
+    reached: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One event of a completion. ``prompt_done`` is how many tokens of the prompt the slot holds so far."""
+
+    text: str = ""
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
+    prompt_done: int | None = None
+    timing: Timing | None = None
+
+
+class LlamaClient:
+    """Talks to the server at ``address`` with its ``key``; one event loop.
+
+    All methods raise a ``WorkerError`` and nothing else: CallRejected for what the server refuses,
+    EngineUnavailable, EngineInterrupted, EngineTimeout or EngineProtocolError for what goes wrong.
+    """
+
+    def __init__(self, address: str, key: str) -> None:
+        self._session = aiohttp.ClientSession(
+            address,
+            headers={"Authorization": f"Bearer {key}"},
+            # The server closes a connection after a stream; using one again would race with that.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
+            ),
+            read_bufsize=LINE_BYTES,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        """Close the connections; completions in flight break off."""
+        await self._session.close()
+
+    async def slot_context(self) -> int:
+        """How many tokens a slot has room for."""
+        settings = (await self._ask("GET", "/props"))["default_generation_settings"]
+        return int(settings["n_ctx"])
+
+    async def check(self) -> None:
+        """Return if the server answers, raise if it does not."""
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                await self._ask("GET", "/health")
+        except TimeoutError:
+            raise EngineTimeout(f"llama.cpp did not answer within {HEALTH_SECONDS:.0f} s") from None
+
+    async def tokenise(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """The tokens of a conversation under the model's chat template, ready for the assistant's answer."""
+        templated = await self._ask("POST", "/apply-template", messages=list(messages))
+        answer = await self._ask(
+            "POST", "/tokenize", content=templated["prompt"], add_special=True, parse_special=True
+        )
+        tokens = answer["tokens"]
+        if not isinstance(tokens, list):
+            raise EngineProtocolError(f"/tokenize answered {str(answer)[:200]}")
+        return tokens
+
+    async def save(self, slot: int, place: str) -> int:
+        """Save the state of a slot; returns its size in bytes."""
+        return int((await self._ask("POST", f"/slots/{slot}?action=save", filename=place))["n_written"])
+
+    async def restore(self, slot: int, place: str) -> None:
+        """Overwrite the state of a slot with a saved one."""
+        await self._ask("POST", f"/slots/{slot}?action=restore", filename=place)
+
+    async def complete(
+        self, slot: int, tokens: Sequence[int], max_tokens: int, options: Mapping[str, object]
+    ) -> AsyncGenerator[Piece]:
+        """Continue a prompt on a slot; the last piece has the timing. Closing the generator aborts the work.
+
+        With ``max_tokens`` 0 the prompt is computed and nothing else. The server finds out that nobody
+        listens when it writes. It does so after each token, and, because it has to report progress, after
+        each batch of the prompt.
+        """
+        body = {
+            **options,
+            "prompt": tokens,
+            "id_slot": slot,
+            "n_predict": max_tokens,
+            "cache_prompt": True,
+            "stream": True,
+            "return_progress": True,
+            "return_tokens": True,
+            # Otherwise the last event repeats the whole prompt.
+            "response_fields": ["content", "tokens", "timings", "stop", "stop_type", "tokens_predicted"],
+        }
+        with _typed_errors():
+            response = await self._session.post("/completion", json=body)
+            try:
+                await _raise_for_status(response)
+                async for line in response.content:
+                    if line.startswith(b"data: "):
+                        piece = _piece(line[6:])
+                        yield piece
+                        if piece.timing is not None:
+                            return
+                    elif line.strip():
+                        raise EngineProtocolError(f"llama.cpp reports {line[:300].decode(errors='replace')}")
+            finally:
+                _reset(response)
+            raise EngineInterrupted("llama.cpp ended a completion without its last event")
+
+    async def _ask(self, method: str, path: str, **body: object) -> dict[str, Any]:
+        with _typed_errors():
+            async with self._session.request(method, path, json=body or None) as response:
+                await _raise_for_status(response)
+                answer = await response.json()
+        if not isinstance(answer, dict):
+            raise EngineProtocolError(f"{path} answered {str(answer)[:200]}")
+        return answer
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    try:
+        yield
+    except WorkerError:
+        raise
+    except TimeoutError as error:
+        raise EngineTimeout(f"llama.cpp said nothing for {SILENCE_SECONDS:.0f} s") from error
+    except aiohttp.ClientConnectorError as error:
+        raise EngineUnavailable(f"llama.cpp cannot be reached: {error}") from error
+    except (aiohttp.ClientError, OSError, RuntimeError) as error:  # RuntimeError: the session is closed
+        raise EngineInterrupted(f"llama.cpp broke off: {str(error) or type(error).__name__}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineProtocolError(f"llama.cpp answered something else than expected: {error!r}") from error
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status == 200:
+        return
+    text = await response.text(errors="replace")
+    try:
+        message = str(json.loads(text)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = text
+    if response.status == 400:
+        raise CallRejected(f"llama.cpp refused the call: {message[:500]}")
+    if response.status == 503:
+        raise EngineUnavailable(f"llama.cpp is not ready: {message[:500]}")
+    raise EngineProtocolError(f"llama.cpp answered HTTP {response.status}: {message[:500]}")
+
+
+def _reset(response: aiohttp.ClientResponse) -> None:
+    """Close the connection so that the server's next write fails; after an orderly close it would succeed."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connected = connection.transport.get_extra_info("socket")
+        with suppress(OSError, AttributeError):
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    response.close()
+
+
+def _piece(data: bytes) -> Piece:
+    event = json.loads(data)
+    if "error" in event:
+        raise EngineProtocolError(f"llama.cpp reports {str(event['error'])[:300]}")
+    if "prompt_progress" in event:
+        return Piece(prompt_done=event["prompt_progress"]["processed"])
+    if not event["stop"]:
+        logprobs = tuple(_logprob(each) for each in event.get("completion_probabilities", ()))
+        return Piece(event["content"], tuple(event["tokens"]), logprobs)
+    timings = event["timings"]
+    timing = Timing(timings["cache_n"], timings["prompt_n"], event["tokens_predicted"], event["stop_type"])
+    return Piece(event["content"], tuple(event["tokens"]), timing=timing)
+
+
+def _logprob(entry: Mapping[str, Any]) -> Logprob:
+    top = {other["token"]: _number(other["logprob"]) for other in entry["top_logprobs"]}
+    return Logprob(entry["token"], _number(entry["logprob"]), top)
+
+
+def _number(logprob: float | None) -> float:
+    return -math.inf if logprob is None else logprob  # JSON has no infinity
