@@ -3,7 +3,7 @@
     python -m benchmarks.prefix [--simulated] [--json] [--quick] [--router PATH]
 
 Families of 8 branches over a shared prefix arrive at random times (Poisson, seeded) at three fifths of what
-the replicas can do. Each replica is a simulator behind vLLM's HTTP interface, a process of its own;
+the replicas can decode; the branches of a family at the same moment, but for one scenario. Each replica is a simulator behind vLLM's HTTP interface, a process of its own;
 in one scenario one of them is killed half way. Three clients send the same calls to such servers: the
 pool, and vllm-router (from PyPI, in an environment of its own) with its policies cache_aware and round_robin.
 Without ``--simulated`` the pool also works in front of one real vLLM server on the CPU.
@@ -215,7 +215,7 @@ async def the_router(executable: Path, policy: str, ports: Sequence[int]) -> Asy
 
 
 async def send(
-    engine: Engine, families: Sequence[Sequence[Call]], gap: float, seed: int
+    engine: Engine, families: Sequence[Sequence[Call]], gap: float, spread: float, seed: int
 ) -> tuple[list[float], list[float], int]:
     """Latencies to the end and to the first token in seconds, and how many calls failed."""
     clock = asyncio.get_running_loop().time
@@ -224,8 +224,9 @@ async def send(
     firsts: list[float] = []
     failed = 0
 
-    async def one(call: Call) -> None:
+    async def one(call: Call, delay: float) -> None:
         nonlocal failed
+        await asyncio.sleep(delay)
         began, first = clock(), 0.0
         try:
             async for _ in engine.generate(call):
@@ -240,13 +241,30 @@ async def send(
     async with asyncio.TaskGroup() as group:
         for family in families:
             for call in family:
-                group.create_task(one(call))
+                group.create_task(one(call, rng.uniform(0, spread)))
             await asyncio.sleep(rng.expovariate(1 / gap))
     return latencies, firsts, failed
 
 
-async def simulated(replicas: int, *, dies: bool, policy: str, router: Path, families: int, seed: int) -> Row:
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """How many replicas, whether one is killed half way, and over how many seconds a family arrives."""
+
+    replicas: int
+    dies: bool = False
+    spread: float = 0.0
+
+    def __str__(self) -> str:
+        parts = [f"{self.replicas} replica{'s' if self.replicas > 1 else ''}"]
+        parts += ["one dies"] if self.dies else []
+        parts += [f"families over {self.spread:g} s"] if self.spread else []
+        return ", ".join(parts)
+
+
+async def simulated(scenario: Scenario, *, policy: str, router: Path, seed: int) -> Row:
     """Run one scenario under one policy, on fresh servers."""
+    replicas = scenario.replicas
+    families = max(24, 12 * replicas)
     calls = family_calls(families, seed)
     service = ANSWER_TOKENS / DECODE_RATE
     gap = BRANCHES * service / (PLACES * replicas * UTILISATION)
@@ -257,9 +275,9 @@ async def simulated(replicas: int, *, dies: bool, policy: str, router: Path, fam
         async with client as engine:
             await servers.begin()
             async with asyncio.TaskGroup() as group:
-                if dies:
+                if scenario.dies:
                     group.create_task(_kill_later(servers, families * gap / 2))
-                sending = group.create_task(send(engine, calls, gap, seed))
+                sending = group.create_task(send(engine, calls, gap, scenario.spread, seed))
             latencies, firsts, failed = sending.result()
             computed = await servers.total()
     finally:
@@ -267,7 +285,7 @@ async def simulated(replicas: int, *, dies: bool, policy: str, router: Path, fam
     scenario = (
         f"{replicas} replicas, one dies" if dies else f"{replicas} replica{'s' if replicas > 1 else ''}"
     )
-    return _row(scenario, policy, latencies, firsts, failed, computed, ideal_tokens(calls))
+    return _row(str(scenario), policy, latencies, firsts, failed, computed, ideal_tokens(calls))
 
 
 async def real(seed: int) -> Row:
@@ -462,13 +480,11 @@ def table(rows: Sequence[Row]) -> str:
 async def run(arguments: argparse.Namespace) -> AsyncIterator[Row]:
     """All scenarios, one row after the other."""
     router = await asyncio.to_thread(find_router, arguments.router)
-    scenarios = [(1, False), (2, False), (4, False), (8, False), (8, True)]
-    for replicas, dies in [(2, False)] if arguments.quick else scenarios:
+    scenarios = [Scenario(replicas) for replicas in (1, 2, 4, 8)]
+    scenarios += [Scenario(4, spread=1.0), Scenario(8, dies=True)]
+    for scenario in [Scenario(2)] if arguments.quick else scenarios:
         for policy in ("anabranch", "cache_aware", "round_robin"):
-            families = 12 * replicas if replicas > 1 else 24
-            yield await simulated(
-                replicas, dies=dies, policy=policy, router=router, families=families, seed=arguments.seed
-            )
+            yield await simulated(scenario, policy=policy, router=router, seed=arguments.seed)
     if not arguments.simulated:
         yield await real(arguments.seed)
 

@@ -134,6 +134,7 @@ class Pool:
                 flight = await self._placed(ticket)
                 stream = flight.replica.engine.generate(call)
                 first: Chunk | None = None
+                pause = 0.0
                 try:
                     if self._hedge_after is not None:
                         flight, stream, first = await self._hedged(flight, stream)
@@ -141,6 +142,7 @@ class Pool:
                         chunk, first = first or await self._next(flight, stream), None
                         if restarted:
                             chunk, restarted = replace(chunk, restarted=True), False
+                        if chunk.restarted:
                             text.clear()
                         ticket.streamed += chunk.tokens
                         if chunk.text:
@@ -154,7 +156,7 @@ class Pool:
                         return
                 except WorkerError as error:
                     restarted = restarted or ticket.streamed > 0
-                    await self._failed(flight, error)
+                    pause = self._failed(flight, error)
                 except (asyncio.CancelledError, GeneratorExit):
                     flight.replica.tally.aborted += ticket.flight is flight
                     raise
@@ -166,6 +168,8 @@ class Pool:
                             flight.replica.tally.wasted_tokens += ticket.streamed
                             ticket.streamed = 0
                             self._land(flight)
+                if pause:
+                    await asyncio.sleep(pause)
         finally:
             self._leave(ticket)
 
@@ -414,8 +418,11 @@ class Pool:
             prompt = Prompt((*ticket.call.prompt.segments, said))
             replica.remember(self._chains.of(prompt, ticket.tenant), now)
 
-    async def _failed(self, flight: Flight, error: WorkerError) -> None:
-        """Draw the consequences of a failed attempt; raises ``error`` if there is to be no other."""
+    def _failed(self, flight: Flight, error: WorkerError) -> float:
+        """Draw the consequences of a failed attempt; raises ``error`` if there is to be no other.
+
+        Returns the seconds to wait before the next.
+        """
         replica, ticket = flight.replica, flight.ticket
         replica.tally.failed += 1
         replica.tally.errors[error.code] = replica.tally.errors.get(error.code, 0) + 1
@@ -432,10 +439,13 @@ class Pool:
         ticket.tried.add(replica.name)
         self._tally.restarts += 1
         log.info("call_restarted", pool=self._name, replica=replica.name, error=str(error))
-        if isinstance(error, Overloaded):
-            others = (r for r in self._dispatcher.serving(ticket.call.role) if r.name not in ticket.tried)
-            if not any(other.accepting for other in others):
-                await asyncio.sleep(min(error.retry_after, self._patience) * random.uniform(1.0, 1.25))
+        if not isinstance(error, Overloaded):
+            return 0.0
+        others = (other for other in self._dispatcher.serving(ticket.call.role) if other.accepting)
+        if any(other.name not in ticket.tried for other in others):
+            return 0.0
+        # Not all at once: those who were refused together would come back together.
+        return min(error.retry_after, self._patience) * random.uniform(1.0, 1.25)
 
     def _land(self, flight: Flight) -> None:
         self._dispatcher.land(flight)

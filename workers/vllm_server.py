@@ -457,7 +457,7 @@ class VLLMServer:
                         f"{self.last_lines()}"
                     )
                 # The server says nowhere that it is ready: asking is the only way to find out.
-                await asyncio.wait([ended], timeout=1.0)
+                await asyncio.wait([ended], timeout=0.1 if seconds < 2 else 1.0)
                 if ended.done():
                     await asyncio.sleep(0.1)  # for the rest of its log
                     raise EngineUnavailable(
