@@ -223,6 +223,10 @@ class Executor:
     async def _next_event(self) -> Event:
         if self._record.pending:
             return self._record.external()
+        if self.environment.engine is None and self._memo is None:
+            raise Divergence("", f"the record has ended, the run waits for node {self._first_in_flight()}")
+        if self._held:
+            self._leave_record()
         for node in list(self._held.values()):
             self._go_live(node)
         self._held.clear()
@@ -231,7 +235,7 @@ class Executor:
             if self._nodes[path].outcome is None:
                 return self._emit(EventType.NODE_SETTLED, path, data)
         if self.environment.engine is None:
-            raise self._end_of_record()
+            raise Unknown(f"it waits for node {self._first_in_flight()}, which the trace has no result of")
         while True:
             arrival = await self._drivers.next_arrival()
             node = self._nodes[arrival.path]
@@ -243,10 +247,8 @@ class Executor:
             await self._recorder.room()
             return event
 
-    def _end_of_record(self) -> AnabranchError:
-        if self._memo is None:
-            return Divergence("", "the record has ended, the run has not")
-        return Unknown(f"it waits for {', '.join(sorted(self._in_flight))}, which the trace has no result of")
+    def _first_in_flight(self) -> str:
+        return min(self._in_flight)
 
     def _close(self, root: Node[Answer]) -> Result:
         """Cancel what is left, and write the last event."""
@@ -292,14 +294,18 @@ class Executor:
                 return self._record.confirm(kind, path, data)
             if self.environment.engine is None and self._memo is None:
                 raise Divergence(path, f"the record has ended, the run goes on with {kind}")
-            if self._resuming:
-                self._resuming = False
-                self._append(EventType.RUN_RESUMED, "", {})
-                self._drivers.spend(self._usage.prompt_tokens + self._usage.completion_tokens)
+            self._leave_record()
             return self._append(kind, path, data)
         except (Divergence, StorageError) as error:
             self._broken = self._broken or error
             raise
+
+    def _leave_record(self) -> None:
+        """Mark where a resumed run goes live, and count what it had spent before."""
+        if self._resuming:
+            self._resuming = False
+            self._append(EventType.RUN_RESUMED, "", {})
+            self._drivers.spend(self._usage.prompt_tokens + self._usage.completion_tokens)
 
     def _append(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
         event = Event(self._seq, kind, path, time.time(), data)

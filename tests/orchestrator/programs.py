@@ -26,6 +26,10 @@ Verb = Literal[
 ]  # fmt: skip
 
 
+START = "so "
+"""How some streams are told to begin."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing that a planner does; ``nodes`` are counted from the newest that it knows of."""
@@ -46,11 +50,12 @@ def programs(verbs: Sequence[Verb], size: int = 12) -> st.SearchStrategy[tuple[S
     """Programs out of ``verbs`` and spawned programs, of at most ``size`` steps on a level."""
     nodes = st.lists(st.integers(0, 5), max_size=3).map(tuple)
     simple = st.builds(Step, st.sampled_from(verbs), nodes, st.integers(0, 99))
+    number = st.integers(0, 99) if "cancel" in verbs else st.integers(0, 49).map(lambda half: 2 * half + 1)
     level = st.lists(simple, min_size=1, max_size=size).map(tuple)
     for _ in range(2):
-        spawn = st.builds(Step, st.just("spawn"), nodes, st.integers(0, 99), level)
+        spawn = st.builds(Step, st.just("spawn"), nodes, number, level)
         mixed = st.one_of(simple, simple, simple, spawn)
-        level = st.lists(mixed, min_size=1, max_size=size).map(tuple)
+        level = st.lists(mixed, min_size=size // 2, max_size=size).map(tuple)
     return level
 
 
@@ -60,7 +65,7 @@ def answer(call: Call, _rng: object) -> str:
     asked = said(call).removesuffix(prefill)
     number = zlib.crc32(asked.encode()) % 1000
     whole = f"{number} words\nand more\nThe answer is {number % 3}."
-    return whole.removeprefix(prefill)
+    return whole.removeprefix(prefill.removeprefix(START))
 
 
 def strikes(share: int) -> Any:
@@ -85,14 +90,15 @@ def simulator(seed: int = 0, *, jitter: float = 0.8, room: int | None = None) ->
 
 
 async def work(number: int, texts: list[str]) -> str:
+    """Take some time, and fail with some numbers."""
     await asyncio.sleep(number / 200)
     if number % 7 == 0:
         raise ValueError(f"number {number}")
     return f"{number}:{len(texts)}"
 
 
-WORK = tool(work, name="work")
-SIDE_EFFECT = tool(work, name="side_effect", side_effects=True)
+WORK = tool(name="work")(work)
+SIDE_EFFECT = tool(name="side_effect", side_effects=True)(work)
 
 
 def merged(number: int, values: list[Any]) -> str:
@@ -110,7 +116,7 @@ def planner(steps: Sequence[Step]) -> Any:
     return body
 
 
-async def interpret(run: Run, steps: Sequence[Step], known: list[Node[Any]]) -> str:
+async def interpret(run: Run, steps: Sequence[Step], known: Sequence[Node[Any]]) -> str:
     """Run a program; the text tells all that its planner saw."""
     nodes, seen = list(known), list[str]()
     for step in steps:
@@ -132,7 +138,7 @@ def add(run: Run, step: Step, inputs: list[Node[Any]], nodes: list[Node[Any]]) -
         case "generate":
             return run.generate(prompt, max_tokens=5 + step.number)
         case "stream":
-            start = [assistant("so ")] if step.number % 2 else []
+            start = [assistant(START)] if step.number % 2 else []
             return run.stream([*prompt, *start], breaks="\n" if step.number % 3 else "")
         case "tool" | "side_effect":
             name = WORK if step.verb == "tool" else SIDE_EFFECT
@@ -140,7 +146,12 @@ def add(run: Run, step: Step, inputs: list[Node[Any]], nodes: list[Node[Any]]) -
         case "merge":
             return run.merge(merged, step.number, inputs)
         case "spawn":
-            return run.spawn(interpret, step.steps, known=nodes)
+            known = tuple(nodes) if step.number % 2 else nodes  # with the latter it may wait for itself
+
+            async def child(own: Run, *values: object) -> str:
+                return f"{len(values)}: {await interpret(own, step.steps, known)}"
+
+            return run.spawn(child, *inputs)
         case "vote":
             return run.vote(f"vote {step.number}", rule="beta", width=1 + step.number % 6)
     return None
@@ -173,7 +184,9 @@ def wait(run: Run, step: Step, nodes: list[Node[Any]]) -> Coroutine[Any, Any, st
 async def join(run: Run, nodes: list[Node[Any]]) -> str:
     try:
         return " ".join(str(value) for value in await run.join(nodes))
-    except (NodeFailed, NodeCancelled) as error:
+    except NodeFailed as error:
+        return f"{error.failure.code} at {error.failure.path}"
+    except NodeCancelled as error:
         return str(error)
 
 
@@ -193,7 +206,7 @@ async def read(nodes: list[Node[Any]]) -> str:
                 async for piece in node:
                     text += piece
             except (NodeFailed, NodeCancelled) as error:
-                text += str(error)
+                text += type(error).__name__
     return text
 
 

@@ -436,6 +436,7 @@ async def test_numbers_that_json_lacks_do_not_end_the_run(number: float) -> None
         return Answer(f"{merged} {spawned} {echoed}")
 
     def str_of(value: str) -> str:
+        """Say it again."""
         return value
 
     assert (await play(body)).answer == f"{number} {number} {number}"
@@ -491,6 +492,7 @@ async def test_an_engine_that_cancels_itself_fails_the_call() -> None:
 
 async def test_a_tool_that_cancels_itself_fails() -> None:
     async def give_up() -> None:
+        """Give up."""
         raise asyncio.CancelledError
 
     async def body(run: Run) -> Answer:

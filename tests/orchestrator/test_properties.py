@@ -63,7 +63,7 @@ async def execute(
     return result, [*record, *journal.events]
 
 
-@examples(150)
+@examples(80)
 @given(
     programs(RACY), budgets, st.none() | st.floats(0, 1), st.integers(0, 99), st.none() | st.integers(1, 4)
 )
@@ -86,7 +86,7 @@ def test_every_run_ends_and_replays(
     on_virtual_time(work)
 
 
-@examples(25)
+@examples(12)
 @given(programs(RACY, size=6), st.integers(0, 99))
 def test_a_run_can_be_resumed_after_every_event(steps: tuple[Step, ...], seed: int) -> None:
     async def work() -> None:
@@ -99,7 +99,7 @@ def test_a_run_can_be_resumed_after_every_event(steps: tuple[Step, ...], seed: i
     on_virtual_time(work)
 
 
-@examples(25)
+@examples(8)
 @given(programs(CALM, size=6), st.integers(0, 99))
 def test_a_resumed_run_gives_the_same_answer(steps: tuple[Step, ...], seed: int) -> None:
     async def work() -> None:
@@ -111,7 +111,7 @@ def test_a_resumed_run_gives_the_same_answer(steps: tuple[Step, ...], seed: int)
     on_virtual_time(work)
 
 
-@examples(25)
+@examples(20)
 @given(programs(RACY, size=6), budgets, st.integers(0, 99), st.data())
 def test_a_run_that_is_interrupted_again_and_again_ends(
     steps: tuple[Step, ...], budget: Budget, seed: int, data: st.DataObject
