@@ -1,0 +1,106 @@
+"""The shell examples of the documentation, run as they stand, with a simulator for an engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.api.openapi import document
+from orchestrator.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+def examples(page: str) -> str:
+    """All shell blocks of a page that are to be run, as one script."""
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Where ``anabranch`` is on the PATH, and an engine that says what every question wants."""
+    home = tmp_path_factory.mktemp("docs")
+    command = home / "anabranch"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m orchestrator.cli "$@"\n')
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    server = [sys.executable, "-m", "workers.simulator_server", "--port", "0", "--answer", "Answer: 72"]
+    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        url = re.search(r"http://\S+", process.stdout.readline())
+        assert url is not None
+        yield {
+            **os.environ,
+            "PATH": f"{home}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "ANABRANCH_ENGINE": url.group(),
+            "ANABRANCH_DATABASE": f"sqlite:///{home / 'docs.db'}",
+        }
+        process.terminate()
+
+
+def run(script: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["sh", "-eux", "-c", script], env=environment, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_examples_of_the_command_line(environment: dict[str, str]) -> None:
+    script = examples("docs/cli.md")
+    assert script.count("anabranch") >= 10
+    told = run(script, environment)
+    assert told.startswith("72\n")
+    assert "identical: " in told
+
+
+def test_the_examples_of_the_api(environment: dict[str, str]) -> None:
+    script = examples("docs/api.md")
+    assert script.count("curl") >= 8
+    with subprocess.Popen(
+        ["anabranch", "serve", "--port", "0"], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().removeprefix("listening on ").strip()
+        told = run(script.replace("http://127.0.0.1:8080", url), environment)
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    assert "event: task_ended" in told
+    assert '"answer":"72"' in told
+    assert '"calls":0' in told
+
+
+def test_every_option_and_setting_is_documented() -> None:
+    page = (ROOT / "docs/cli.md").read_text()
+    for command in ("solve", "trace", "traces", "replay", "models", "planners", "serve"):
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli", command, "--help"],
+            env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        for option in set(re.findall(r"--[a-z][a-z-]+", done.stdout)) - {"--help"}:
+            assert option in page, f"{command} {option}"
+    for option in re.findall(r"`(--[a-z-]+)`", page):
+        assert (
+            option in (ROOT / "orchestrator/cli.py").read_text()
+            or option[2:].replace("-", "_") in (ROOT / "orchestrator/cli.py").read_text()
+        )
+    for name in Settings.model_fields:
+        assert f"ANABRANCH_{name.upper()}" in page
+
+
+def test_every_path_is_documented() -> None:
+    page = (ROOT / "docs/api.md").read_text()
+    for path, methods in document()["paths"].items():
+        for method in methods:
+            assert f"`{method.upper()} {path}`" in page
