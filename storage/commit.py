@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, func, insert, null, select, update
 
 from storage.errors import IdempotencyConflict
-from storage.journal import Arrival, Portion
+from storage.journal import Arrival, Portion, Row
 from storage.refusals import key_taken, lost, not_found
 from storage.rows import TASK_COLUMNS, among, array, insert_new, now, task_of
 from storage.tables import events, tasks, text_uses, texts
@@ -59,6 +59,22 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
     ]
     if ended:
         connection.exec_driver_sql(sql.finish, ended)
+
+
+def restore(
+    connection: Connection, task: Mapping[str, Any], rows: Sequence[Row], shared: Mapping[str, str]
+) -> bool:
+    """Store a task that has ended with its journal; False: there is one with its id or idempotency key."""
+    sql = _statements(connection.dialect)
+    if not connection.exec_driver_sql(sql.tasks, tuple(task[name] for name in TASK_COLUMNS)).rowcount:
+        return False
+    key = connection.execute(select(tasks.c.key).where(tasks.c.id == task["id"])).scalar_one()
+    if shared:
+        connection.exec_driver_sql(sql.texts, sorted(shared.items()))
+        connection.exec_driver_sql(sql.text_uses, [(key, hashed) for hashed in shared])
+    if rows:
+        connection.exec_driver_sql(sql.events, [(key, *row) for row in rows])
+    return True
 
 
 def _add_tasks(connection: Connection, sql: _Statements, arrivals: Sequence[Portion], time: float) -> None:

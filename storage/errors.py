@@ -48,6 +48,13 @@ class IdempotencyConflict(StorageError):
     http_status = 409
 
 
+class TaskExists(StorageError):
+    """There is already a task with that id, or with that idempotency key."""
+
+    code = "task_exists"
+    http_status = 409
+
+
 class LeaseLost(StorageError):
     """Another process has taken the task over; this one may write nothing more for it."""
 

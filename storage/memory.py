@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +21,28 @@ from storage.errors import (
     StorageError,
 )
 from storage.events import Event, EventType
-from storage.refusals import exhausted, key_taken, lost, not_claimable, not_found
+from storage.refusals import exhausted, exists, key_taken, lost, not_claimable, not_ended, not_found
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
 _Stored = tuple[EventType, str, float, str]
+
+
+class _Journal:
+    """The lines of one task."""
+
+    def __init__(self) -> None:
+        self.lines: list[_Stored] = []
+        self._once: set[tuple[EventType, str]] = set()
+
+    def append(self, task_id: str, event: Event, data: str) -> None:
+        """Add an event, if it is the next and happens for the first time where it may happen only once."""
+        happened = (event.type, "" if event.type is EventType.RUN_FINISHED else event.path)
+        if event.seq != len(self.lines) or happened in self._once:
+            raise JournalConflict(f"task {task_id}: event {event.seq} contradicts the journal")
+        if event.type in _ONCE:
+            self._once.add(happened)
+        self.lines.append((event.type, event.path, event.at, data))
 
 
 class MemoryStore(Store):
@@ -34,9 +51,8 @@ class MemoryStore(Store):
     def __init__(self, *, redact: codec.Redact | None = None) -> None:
         self._redact = redact
         self._tasks: dict[str, Task] = {}  # oldest first
-        self._journals: dict[str, list[_Stored]] = {}
+        self._journals: dict[str, _Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
-        self._once: set[tuple[str, EventType, str]] = set()
 
     @classmethod
     async def connect(cls, redact: codec.Redact | None = None) -> MemoryStore:
@@ -71,7 +87,7 @@ class MemoryStore(Store):
             created_at=time.time(),
         )
         self._tasks[task.id] = task
-        self._journals[task.id] = []
+        self._journals[task.id] = _Journal()
         if new.idempotency_key is not None:
             self._keys[new.tenant, new.idempotency_key] = task.id
         return task
@@ -187,17 +203,41 @@ class MemoryStore(Store):
     @override
     async def read(self, task_id: str, *, after: int = -1) -> AsyncIterator[Event]:
         self._get(task_id)
-        journal = self._journals[task_id]
+        lines = self._journals[task_id].lines
         seq = after + 1
-        while seq < len(journal):
-            kind, path, at, data = journal[seq]
+        while seq < len(lines):
+            kind, path, at, data = lines[seq]
             yield Event(seq, kind, path, at, json.loads(data))
             seq += 1
 
     @override
     async def last_seq(self, task_id: str) -> int:
         self._get(task_id)
-        return len(self._journals[task_id]) - 1
+        return len(self._journals[task_id].lines) - 1
+
+    @override
+    async def restore(self, task: Task, events: Sequence[Event]) -> Task:
+        if not task.status.terminal:
+            raise not_ended(task)
+        key = (task.tenant, task.idempotency_key or "")
+        if task.id in self._tasks or key in self._keys:
+            raise exists(task)
+        journal = _Journal()
+        for event in events:
+            journal.append(task.id, event, self.packed(event.data))
+        self._journals[task.id] = journal
+        self._tasks[task.id] = replace(
+            task,
+            question=self._json(task.question),
+            options=self._json(task.options),
+            solution=self._json(task.solution),
+            error=self._json(task.error),
+            lease_owner=None,
+            lease_expires_at=None,
+        )
+        if task.idempotency_key is not None:
+            self._keys[key] = task.id
+        return self._tasks[task.id]
 
     @override
     async def size(self, task_id: str) -> int:
@@ -208,7 +248,7 @@ class MemoryStore(Store):
             task.planner,
             codec.dumps([task.question, task.options, task.solution]),
         )
-        lines = self._journals[task_id]
+        lines = self._journals[task_id].lines
         return sum(len(text.encode()) for text in texts) + sum(
             len(data.encode()) + len(path) + len(kind) + 16 for kind, path, _, data in lines
         )
@@ -241,19 +281,12 @@ class MemoryStore(Store):
             del self._journals[task_id]
             if task.idempotency_key is not None:
                 del self._keys[task.tenant, task.idempotency_key]
-        self._once = {happened for happened in self._once if happened[0] not in gone}
         return Pruned(tasks=len(gone), texts=0)
 
     def append(self, task_id: str, fence: int, event: Event, data: str) -> None:
         """Store an event if the fence holds and the journal has room for it; used by the writer."""
         self._held(task_id, fence)
-        journal = self._journals[task_id]
-        happened = (task_id, event.type, "" if event.type is EventType.RUN_FINISHED else event.path)
-        if event.seq != len(journal) or happened in self._once:
-            raise JournalConflict(f"task {task_id}: event {event.seq} contradicts the journal")
-        if event.type in _ONCE:
-            self._once.add(happened)
-        journal.append((event.type, event.path, event.at, data))
+        self._journals[task_id].append(task_id, event, data)
 
     def packed(self, value: Any) -> str:
         """The value as a database would store it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from storage.errors import IdempotencyConflict, IllegalTransition, LeaseLost, TaskNotFound
+from storage.errors import IdempotencyConflict, IllegalTransition, LeaseLost, TaskExists, TaskNotFound
 from storage.tasks import Task
 
 
@@ -49,6 +49,17 @@ def key_taken(key: str, task_id: str) -> IdempotencyConflict:
         f"idempotency key {key!r} belongs to task {task_id}, which asked for something else; "
         "use another key for another question"
     )
+
+
+def not_ended(task: Task) -> IllegalTransition:
+    """The task cannot be stored as it is: somebody would have to run it."""
+    return IllegalTransition(f"task {task.id} is {task.status}; only a task that has ended can be restored")
+
+
+def exists(task: Task) -> TaskExists:
+    """The task is there, or its idempotency key is taken."""
+    key = "" if task.idempotency_key is None else f" or idempotency key {task.idempotency_key!r}"
+    return TaskExists(f"there is already a task with id {task.id}{key}")
 
 
 def exhausted(task: Task) -> dict[str, str]:

@@ -35,13 +35,14 @@ AnyRow = Row[*tuple[Any, ...]]
 TASK_COLUMNS = tuple(column.name for column in tasks.c if column is not tasks.c.key)
 """The columns that are attributes of a task."""
 
-_JSON_COLUMNS = ("question", "options", "solution", "error")
+JSON_COLUMNS = ("question", "options", "solution", "error")
+"""Those that hold JSON."""
 
 
 def task_of(row: AnyRow) -> Task:
     """The task in a row of the table ``tasks``."""
     values = {name: row._mapping[name] for name in TASK_COLUMNS}
-    for name in _JSON_COLUMNS:
+    for name in JSON_COLUMNS:
         if values[name] is not None:
             values[name] = json.loads(values[name])
     values["status"] = TaskStatus(values["status"])

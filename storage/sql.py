@@ -10,12 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from typing_extensions import override
 
 from storage import codec, lease, retention
-from storage.commit import commit
+from storage.commit import commit, restore
 from storage.database import Database, open_database
 from storage.errors import IllegalTransition, JournalConflict, StorageError
 from storage.events import Event, EventType
 from storage.journal import Arrival, Ending, Journal, Portion
-from storage.rows import among, array, get_task, is_open, now, task_of
+from storage.refusals import exists, not_ended
+from storage.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, get_task, is_open, now, task_of
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tables import events, tasks, texts
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
@@ -175,6 +176,30 @@ class SqlStore(Store):
         return await self._database.read(body)
 
     @override
+    async def restore(self, task: Task, events: Sequence[Event]) -> Task:
+        if not task.status.terminal:
+            raise not_ended(task)
+        values = {name: getattr(task, name) for name in TASK_COLUMNS}
+        values |= {"status": task.status.value, "lease_owner": None, "lease_expires_at": None}
+        values |= {name: self._json(values[name]) for name in JSON_COLUMNS if values[name] is not None}
+        packed = [(event, *codec.pack(self._redacted(event.data))) for event in events]
+        shared = {hashed: text for _, _, texts in packed for hashed, text in texts.items()}
+        rows = [(event.seq, event.type.value, event.path, event.at, data) for event, data, _ in packed]
+        attempts = 0
+
+        def body(connection: Connection) -> bool:
+            nonlocal attempts
+            attempts += 1
+            return restore(connection, values, rows, shared) or attempts > 1  # stored before it was cut off
+
+        try:
+            if not await self._database.write(body):
+                raise exists(task)
+        except IntegrityError as error:
+            raise JournalConflict(f"task {task.id}: {error.orig}") from error
+        return await self.get(task.id)
+
+    @override
     async def size(self, task_id: str) -> int:
         return await self._database.read(lambda connection: retention.size(connection, task_id))
 
@@ -191,7 +216,10 @@ class SqlStore(Store):
         return await retention.prune(self._database, bounds)
 
     def _json(self, value: Any) -> str:
-        return codec.dumps(value if self._redact is None else codec.redacted(value, self._redact))
+        return codec.dumps(self._redacted(value))
+
+    def _redacted(self, value: Any) -> Any:
+        return value if self._redact is None else codec.redacted(value, self._redact)
 
     def _values(self, new: NewTask) -> dict[str, Any]:
         return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -188,6 +188,17 @@ class Store(ABC):
     @abstractmethod
     async def last_seq(self, task_id: str) -> int:
         """The number of the last stored event; -1 when there is none."""
+
+    @abstractmethod
+    async def restore(self, task: Task, events: Sequence[Event]) -> Task:
+        """Store a task that has ended and its journal as they are, in one transaction.
+
+        Raises:
+            IllegalTransition: the task has not ended.
+            TaskExists: there is a task with its id, or with its idempotency key.
+            JournalConflict: an event contradicts another.
+            NotStorable: something in it is not JSON.
+        """
 
     # Retention
 

@@ -125,7 +125,7 @@ _at_most_one("events_run_finished_once", EventType.RUN_FINISHED, "task_key")
 texts = Table(
     "texts",
     metadata,
-    Column("hash", Text, primary_key=True, doc="Of the text; see storage/codec.py."),
+    Column("hash", Text, primary_key=True, doc="Its address: 144 bits of BLAKE2b."),
     Column("text", Text, nullable=False, doc="A long string of some events, stored once."),
     sqlite_with_rowid=False,
 )
@@ -134,9 +134,13 @@ text_uses = Table(
     "text_uses",
     metadata,
     Column(
-        "task_key", _KEY, ForeignKey("tasks.key", ondelete="CASCADE"), primary_key=True, doc="Which task …"
+        "task_key",
+        _KEY,
+        ForeignKey("tasks.key", ondelete="CASCADE"),
+        primary_key=True,
+        doc="A task that has …",
     ),
-    Column("hash", Text, ForeignKey("texts.hash"), primary_key=True, doc="… has events with this text."),
+    Column("hash", Text, ForeignKey("texts.hash"), primary_key=True, doc="… events with this text."),
     sqlite_with_rowid=False,
 )
 

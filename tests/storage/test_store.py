@@ -89,10 +89,10 @@ async def test_finish_takes_only_an_end(store: Store) -> None:
 
 
 async def test_lapsed_lease_is_taken_over_and_the_old_owner_is_shut_out(store: Store) -> None:
-    old = await store.start(NewTask(question=1, planner="vote"), "old", 0.05)
+    old = await store.start(NewTask(question=1, planner="vote"), "old", 0.5)
     with pytest.raises(IllegalTransition, match="old"):
         await store.claim_task(old.task.id, "new", 30)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.6)
     new = await store.claim("new", 30)
     assert new is not None
     assert (new.task.id, new.fence, new.task.attempts) == (old.task.id, 2, 2)
@@ -106,9 +106,9 @@ async def test_lapsed_lease_is_taken_over_and_the_old_owner_is_shut_out(store: S
 
 
 async def test_heartbeat_keeps_the_lease_and_carries_the_wish_to_cancel(store: Store) -> None:
-    claim = await store.start(NewTask(question=1, planner="vote"), "me", 0.3)
+    claim = await store.start(NewTask(question=1, planner="vote"), "me", 1.0)
     for _ in range(4):
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         claim = await store.heartbeat(claim)
         assert not claim.task.cancel_requested
     assert await store.claim("other", 30) is None

@@ -1,0 +1,80 @@
+"""Write docs/schema.md from the tables; with ``--check``, only say whether it is current."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sqlalchemy import CheckConstraint, Index, Table, UniqueConstraint
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex
+
+from storage.migrations import HEAD
+from storage.tables import events, tasks, text_uses, texts
+
+PAGE = Path(__file__).parents[1] / "docs" / "schema.md"
+
+_PURPOSE = {
+    "tasks": "What was asked, where it stands, who runs it, and what came out.",
+    "events": "The journal: what happened to each task, in order. A row is never changed.",
+    "texts": "Long strings of events (prompts above all), stored once whichever tasks use them.",
+    "text_uses": "Which tasks use a text; one that no task uses is removed by pruning.",
+}
+
+
+def page() -> str:
+    """The page as Markdown."""
+    parts = [
+        "# The tables",
+        f"Revision {HEAD}. Written by `python scripts/schema.py` from `storage/tables.py`; do not edit.",
+        "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). Times are in "
+        "seconds since the epoch. The types are those of PostgreSQL, and of SQLite where they differ.",
+        *(_table(table) for table in (tasks, events, texts, text_uses)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(table: Table) -> str:
+    lines = [
+        f"## {table.name}",
+        "",
+        _PURPOSE[table.name],
+        "",
+        "| column | type | null | what it is |",
+        "|---|---|---|---|",
+    ]
+    for column in table.columns:
+        types = dict.fromkeys(
+            column.type.compile(dialect=dialect) for dialect in (postgresql.dialect(), sqlite.dialect())
+        )
+        notes = [str(column.doc)]
+        notes += [f"References `{key.target_fullname}`." for key in column.foreign_keys]
+        null = "yes" if column.nullable else ""
+        lines.append(f"| `{column.name}` | {' / '.join(types)} | {null} | {' '.join(notes)} |")
+    key = ", ".join(f"`{column.name}`" for column in table.primary_key)
+    lines += ["", f"Primary key: {key}.", ""]
+    for unique in table.constraints:
+        if isinstance(unique, UniqueConstraint):
+            lines.append(f"- `{unique.name}`: unique " + ", ".join(f"`{c.name}`" for c in unique.columns))
+    checks = [c for c in table.constraints if isinstance(c, CheckConstraint)]
+    lines += [f"- `{check.name}`: `{check.sqltext}`" for check in sorted(checks, key=lambda c: str(c.name))]
+    lines += [f"- `{_create(index)}`" for index in sorted(table.indexes, key=lambda index: str(index.name))]
+    return "\n".join(lines).rstrip()
+
+
+def _create(index: Index) -> str:
+    return " ".join(str(CreateIndex(index).compile(dialect=postgresql.dialect())).split())
+
+
+def main() -> int:
+    """Write or check the page."""
+    if "--check" in sys.argv:
+        current = PAGE.exists() and PAGE.read_text() == page()
+        print(f"{PAGE.name} is {'current' if current else 'out of date: run python scripts/schema.py'}")  # noqa: T201
+        return 0 if current else 1
+    PAGE.write_text(page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

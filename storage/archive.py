@@ -1,0 +1,142 @@
+"""One trace as one file, to keep, to send, and to read into another database.
+
+The format is JSON Lines in UTF-8. The first line is a header, then comes a line for each event, then a line
+that says how many there were, so that a file cut short is noticed::
+
+    {"format": "anabranch-trace", "version": 1, "task": {"id": …, "question": …, …}}
+    {"seq": 0, "type": "run_started", "path": "", "at": 1767225600.0, "data": {…}}
+    {"events": 1}
+
+Texts stand where they belong, with no references. Reading a file and writing it again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from storage import codec
+from storage.errors import ArchiveError, IllegalTransition
+from storage.events import Event, EventType
+from storage.store import Store
+from storage.tasks import Task, TaskStatus
+
+FORMAT = "anabranch-trace"
+VERSION = 1
+"""Grows when a reader of the version before would misunderstand a file."""
+
+_LEASE = ("lease_owner", "lease_expires_at")  # an ended task has none
+_FIELDS = tuple(field.name for field in fields(Task) if field.name not in _LEASE)
+
+
+async def export(store: Store, task_id: str) -> AsyncIterator[str]:
+    """The lines of the file, each with its newline. Holds one page of events in memory.
+
+    Raises:
+        TaskNotFound: there is no such task.
+        IllegalTransition: it has not ended, so its journal is not whole.
+    """
+    task = await store.get(task_id)
+    if not task.status.terminal:
+        raise IllegalTransition(f"task {task_id} is {task.status}; it can be exported when it has ended")
+    values = asdict(task)
+    yield _line({"format": FORMAT, "version": VERSION, "task": {name: values[name] for name in _FIELDS}})
+    count = 0
+    async for event in store.read(task_id):
+        yield _line(
+            {"seq": event.seq, "type": event.type, "path": event.path, "at": event.at, "data": event.data}
+        )
+        count += 1
+    yield _line({"events": count})
+
+
+async def restore(store: Store, lines: Iterable[str], *, tenant: str | None = None) -> Task:
+    """Read a file into ``store``, under the id that it had, for ``tenant`` or for the one that it had.
+
+    Raises:
+        ArchiveError: the file is not of this format, or not whole; the message names the line.
+        TaskExists: the store has a task with that id or idempotency key.
+        JournalConflict: the events contradict each other.
+    """
+    numbered = ((number, _object(number, line)) for number, line in enumerate(lines, 1) if line.strip())
+    task = _task(*_next(numbered, "header"))
+    if tenant is not None:
+        task = replace(task, tenant=tenant)
+    events: list[Event] = []
+    for number, members in numbered:
+        if "events" in members:
+            if members["events"] != len(events):
+                raise ArchiveError(
+                    f"line {number}: the file had {members['events']} events, {len(events)} are left"
+                )
+            if (more := next(numbered, None)) is not None:
+                raise ArchiveError(f"line {more[0]}: there is something after the last line")
+            return await store.restore(task, events)
+        events.append(_event(number, members, len(events)))
+    raise ArchiveError(f"the file ends after {len(events)} events, without the line that counts them")
+
+
+def _line(members: Mapping[str, Any]) -> str:
+    return codec.dumps(members) + "\n"
+
+
+def _object(number: int, line: str) -> dict[str, Any]:
+    try:
+        members = json.loads(line)
+    except ValueError as error:
+        raise ArchiveError(f"line {number} is not JSON: {error}") from error
+    if not isinstance(members, dict):
+        raise ArchiveError(f"line {number} is not a JSON object")
+    return members
+
+
+def _next(numbered: Iterator[tuple[int, dict[str, Any]]], what: str) -> tuple[int, dict[str, Any]]:
+    try:
+        return next(numbered)
+    except StopIteration:
+        raise ArchiveError(f"the file is empty; its first line should be the {what}") from None
+
+
+def _task(number: int, header: Mapping[str, Any]) -> Task:
+    if header.get("format") != FORMAT:
+        raise ArchiveError(f'line {number} is no header of this format: it has no "format": "{FORMAT}"')
+    if header.get("version") != VERSION:
+        raise ArchiveError(
+            f"line {number}: the file has version {header.get('version')!r} of the format, this program reads "
+            f"version {VERSION}; read it with the version of anabranch that wrote it, or a newer one"
+        )
+    values = header.get("task")
+    if not isinstance(values, dict) or set(values) != set(_FIELDS):
+        odd = set(values if isinstance(values, dict) else ()) ^ set(_FIELDS)
+        raise ArchiveError(f"line {number}: the task's fields differ: {', '.join(sorted(odd))}")
+    try:
+        task = Task(**{**values, "status": TaskStatus(values["status"])})
+    except ValueError as error:
+        raise ArchiveError(f"line {number}: {error}") from error
+    if not task.status.terminal:
+        raise ArchiveError(
+            f"line {number}: the task is {task.status}; only tasks that have ended can be read"
+        )
+    return task
+
+
+def _event(number: int, members: Mapping[str, Any], expected: int) -> Event:
+    match members:
+        case {
+            "seq": int(seq),
+            "type": str(kind),
+            "path": str(path),
+            "at": int() | float() as at,
+            "data": dict(data),
+        } if len(members) == 5:
+            pass
+        case _:
+            raise ArchiveError(f"line {number} is no event: it should have seq, type, path, at and data")
+    if seq != expected:
+        raise ArchiveError(f"line {number}: event {seq} comes where {expected} should")
+    try:
+        return Event(seq, EventType(kind), path, float(at), data)
+    except ValueError as error:
+        raise ArchiveError(f"line {number}: {error}") from error
