@@ -27,8 +27,9 @@ def page() -> str:
     parts = [
         "# The tables",
         f"Revision {HEAD}. Written by `python scripts/schema.py` from `storage/tables.py`; do not edit.",
-        "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). Times are in "
-        "seconds since the epoch. The types are those of PostgreSQL, and of SQLite where they differ.",
+        "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). "
+        "Times are in seconds since the epoch. "
+        "The types are those of PostgreSQL, and of SQLite where they differ.",
         *(_table(table) for table in (tasks, events, texts, text_uses)),
     ]
     return "\n\n".join(parts) + "\n"

@@ -104,8 +104,8 @@ def _task(number: int, header: Mapping[str, Any]) -> Task:
         raise ArchiveError(f'line {number} is no header of this format: it has no "format": "{FORMAT}"')
     if header.get("version") != VERSION:
         raise ArchiveError(
-            f"line {number}: the file has version {header.get('version')!r} of the format, this program reads "
-            f"version {VERSION}; read it with the version of anabranch that wrote it, or a newer one"
+            f"line {number}: the file has version {header.get('version')!r} of the format, this program "
+            f"reads version {VERSION}; read it with the version of anabranch that wrote it, or a newer one"
         )
     values = header.get("task")
     if not isinstance(values, dict) or set(values) != set(_FIELDS):
