@@ -11,7 +11,7 @@ import heapq
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import thread_time
 
@@ -197,8 +197,9 @@ class Replay:
                     return None
 
     def _now_at(self, branch: Branch) -> Branch:
-        tokens = self._now - self._begin[branch.index]
-        return replace(branch, tokens=tokens, probes=self._probes(branch.index) if self._probe else ())
+        index = branch.index
+        probes = self._probes(index) if self._probe else ()
+        return Branch(index, tokens=self._now - self._begin[index], probes=probes)
 
     def _probes(self, index: int) -> tuple[int | None, ...]:
         """What the branch answered so far; a recording may end one probe before the branch does."""

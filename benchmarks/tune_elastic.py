@@ -29,8 +29,8 @@ from benchmarks.replay import load
 from benchmarks.stop_rules import SEQUENTIAL_BOUND, TOTAL_BOUND, Scores, score
 from orchestrator.consensus.stopping import Elastic, FixedN
 
-PATIENCE = (0.0, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.85, 1.0)
-QUORUM = (8, 12, 16, 24)
+PATIENCE = (0.0, 0.2, 0.3, 0.36, 0.43, 0.5, 0.6, 0.7, 0.85, 1.0)
+QUORUM = (8, 14, 20)
 THRESHOLD = (0.87, 0.93, 0.96)
 SET = Elastic()
 

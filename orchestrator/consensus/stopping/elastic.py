@@ -30,8 +30,8 @@ class Elastic(Rule):
     """
 
     name: ClassVar[str] = "elastic"
-    patience: float = 0.4
-    quorum: int = 16
+    patience: float = 0.43
+    quorum: int = 14
     threshold: float = 0.93
     width: int = 64
 
