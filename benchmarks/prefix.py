@@ -6,8 +6,8 @@ Families of 8 branches over a shared prefix arrive at random times (Poisson, see
 the replicas can decode; the branches of a family at the same moment, but for one scenario. Each replica is a
 simulator behind vLLM's HTTP interface, a process of its own; in one scenario one of them is killed half way.
 Three clients send the same calls to such servers: the pool, and vllm-router (from PyPI, in an environment of
-its own) with its policies cache_aware and round_robin. Without ``--simulated`` the pool also works in front of
-one real vLLM server on the CPU.
+its own) with its policies cache_aware and round_robin. Without ``--simulated`` the pool also works in front
+of one real vLLM server on the CPU.
 
 *Computed over ideal* is prompt tokens that the servers computed over those that one cache which never
 forgets would compute: each shared prefix once, and every branch's own tokens. The servers count them; a

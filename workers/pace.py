@@ -133,8 +133,11 @@ class InFlightLimit:
         self._value = max(1.0, self._value * 0.7)
 
     def observed(self, running: int, waiting: int) -> None:
-        """The server's own gauges. A few waiting calls are wanted: they fill the gap when one ends."""
-        slack = 2 + running // 16
+        """The server's own gauges.
+
+        Some waiting calls are wanted: they fill the gap when others end, and siblings end together.
+        """
+        slack = max(2, running // 2)
         if waiting > slack:
             self._value = max(1.0, min(self._value, running + slack))
         elif waiting == 0 and running >= int(self._value) - 1:

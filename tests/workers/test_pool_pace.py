@@ -68,9 +68,9 @@ def test_the_limit_grows_only_when_it_was_reached() -> None:
 def test_the_limit_follows_what_the_server_runs() -> None:
     limit = InFlightLimit(64, 1024)
     limit.observed(running=16, waiting=48)
-    assert limit.value == 19
-    limit.observed(running=19, waiting=0)
-    assert limit.value == 20
+    assert limit.value == 24
+    limit.observed(running=24, waiting=0)
+    assert limit.value == 25
 
 
 def test_refusals_shrink_the_limit_but_never_to_nothing() -> None:
