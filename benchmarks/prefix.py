@@ -26,6 +26,7 @@ import json
 import logging
 import os
 import random
+import signal
 import socket
 import statistics
 import subprocess
@@ -524,6 +525,8 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    # Ended by a signal, it still has to end the servers that it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(asyncio.run(_main(parser.parse_args())))
 
 
