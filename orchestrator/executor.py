@@ -224,7 +224,7 @@ class Executor:
         if self._record.pending:
             return self._record.external()
         if self.environment.engine is None and self._memo is None:
-            raise Divergence("", f"the record has ended, the run waits for node {self._first_in_flight()}")
+            raise Divergence("", f"the record has ended, the run waits for {self._awaited()}")
         if self._held:
             self._leave_record()
         for node in list(self._held.values()):
@@ -235,7 +235,7 @@ class Executor:
             if self._nodes[path].outcome is None:
                 return self._emit(EventType.NODE_SETTLED, path, data)
         if self.environment.engine is None:
-            raise Unknown(f"it waits for node {self._first_in_flight()}, which the trace has no result of")
+            raise Unknown(f"it waits for {self._awaited()}, which the trace has no result of")
         while True:
             arrival = await self._drivers.next_arrival()
             node = self._nodes[arrival.path]
@@ -247,8 +247,8 @@ class Executor:
             await self._recorder.room()
             return event
 
-    def _first_in_flight(self) -> str:
-        return min(self._in_flight)
+    def _awaited(self) -> str:
+        return ", ".join(sorted(self._in_flight))
 
     def _close(self, root: Node[Answer]) -> Result:
         """Cancel what is left, and write the last event."""
@@ -288,7 +288,12 @@ class Executor:
     # -- events -----------------------------------------------------------------------------------
 
     def _emit(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
-        """Confirm the event against the record, or append it to the journal."""
+        """Confirm the event against the record, or append it to the journal.
+
+        After a first error every further event meets the same one: planner code may have caught it.
+        """
+        if self._broken is not None:
+            raise self._broken
         try:
             if self._record.pending:
                 return self._record.confirm(kind, path, data)
@@ -297,7 +302,7 @@ class Executor:
             self._leave_record()
             return self._append(kind, path, data)
         except (Divergence, StorageError) as error:
-            self._broken = self._broken or error
+            self._broken = error
             raise
 
     def _leave_record(self) -> None:

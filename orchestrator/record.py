@@ -7,7 +7,7 @@ takes the external events from the record in their recorded order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.errors import Divergence
@@ -16,6 +16,9 @@ from storage.events import Event, EventType
 
 MEASURED = frozenset({"usage", "timing", "worker", "versions", "reused"})
 """Keys of event data that are measurements: recorded, but free to differ when a run is repeated."""
+
+CONTEXT = 50
+"""Characters that a message shows before the place where two long texts differ."""
 
 MARKERS = frozenset({EventType.RUN_RESUMED})
 
@@ -83,16 +86,30 @@ class Record:
 
 def _difference(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> str:
     """What differs between two event payloads, for people; empty if nothing that counts does."""
-    lines = []
-    for key in dict.fromkeys([*expected, *actual]):
-        if key in MEASURED:
-            continue
-        before, now = expected.get(key), actual.get(key)
-        if before != now and canonical(before) != canonical(now):
-            lines.append(f"{key}: recorded {_short(before)}, now {_short(now)}")
-    return "; ".join(lines)
+    keys = [key for key in dict.fromkeys([*expected, *actual]) if key not in MEASURED]
+    return "; ".join(line for key in keys for line in _changes(key, expected.get(key), actual.get(key)))
 
 
-def _short(value: object) -> str:
-    text = canonical(value)
-    return text if len(text) <= 400 else f"{text[:400]}…"
+def _changes(where: str, before: Any, now: Any) -> Iterator[str]:
+    """The smallest parts of two JSON values that differ, each with its place."""
+    if before == now or canonical(before) == canonical(now):
+        return
+    match before, now:
+        case Mapping(), Mapping():
+            for key in dict.fromkeys([*before, *now]):
+                yield from _changes(f"{where}.{key}", before.get(key), now.get(key))
+        case [*_], [*_] if len(before) == len(now):
+            for index, (old, new) in enumerate(zip(before, now, strict=True)):
+                yield from _changes(f"{where}.{index}", old, new)
+        case _:
+            old, new = canonical(before), canonical(now)
+            equal = next(
+                (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
+            )
+            start = max(0, equal - CONTEXT)
+            yield f"{where}: recorded {_clip(old, start)}, now {_clip(new, start)}"
+
+
+def _clip(text: str, start: int) -> str:
+    end = start + 4 * CONTEXT
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
