@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from orchestrator.api.schemas import replay_body, task_body, trace_body
 from orchestrator.errors import InvalidRequest, PlannerError, translated
 from orchestrator.hindsight import replay
 from orchestrator.planning import Planner, find_planner, installed_planners
-from orchestrator.printing import print_plain, table, tasks_table, trace_tree
+from orchestrator.printing import output, table, tasks_table, trace_tree
 from orchestrator.settings import Settings
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
@@ -39,7 +38,7 @@ def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         _print_json(trace_body(trace))
     else:
-        print_plain(Console(), trace_tree(trace))
+        output().print(trace_tree(trace))
 
 
 def list_traces(
@@ -62,7 +61,7 @@ def list_traces(
     if as_json:
         _print_json([task_body(task).model_dump(mode="json") for task in tasks])
     elif tasks:
-        print_plain(Console(), tasks_table(tasks))
+        output().print(tasks_table(tasks))
     else:
         typer.echo("no traces yet; anabranch solve makes the first", err=True)
 
@@ -119,7 +118,7 @@ def list_models(*, as_json: bool) -> None:
         )
         for model in models
     )
-    print_plain(Console(), table(("model", "size", "on disk", "licence", "description"), rows))
+    output().print(table(("model", "size", "on disk", "licence", "description"), rows))
     typer.echo(f"\nkept in {directory}")
 
 
@@ -129,12 +128,12 @@ def list_planners(*, as_json: bool) -> None:
     if as_json:
         _print_json(found)
         return
-    console = Console()
+    console = output()
     for planner in found:
-        console.print(f"[bold]{planner['name']}[/]  {escape(str(planner['summary']))}", highlight=False)
+        console.print(f"[bold]{planner['name']}[/]  {escape(str(planner['summary']))}")
         for name, option in planner["options"].items():
             default = f" = {json.dumps(option['default'])}" if "default" in option else ""
-            console.print(f"    {name}{escape(default)}", style="dim", highlight=False, soft_wrap=True)
+            console.print(f"    {name}{escape(default)}", style="dim", soft_wrap=True)
 
 
 def _described(name: str) -> dict[str, Any]:

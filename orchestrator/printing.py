@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -25,9 +24,7 @@ def print_solution(console: Console, solution: Solution) -> None:
     console.print()
     for cluster in solution.clusters:
         bar = "█" * min(cluster.count, 40)
-        console.print(
-            f"  [green]{bar}[/] {cluster.count}  {escape(first_line(cluster.claim))}", highlight=False
-        )
+        console.print(f"  [green]{bar}[/] {cluster.count}  {escape(first_line(cluster.claim))}")
     facts = [f"outcome {solution.outcome}" + (f" ({solution.limit})" if solution.limit else "")]
     if solution.confidence is not None:
         facts.append(f"confidence {solution.confidence:.2f}")
@@ -40,8 +37,8 @@ def print_solution(console: Console, solution: Solution) -> None:
         f"{usage.completion:,} completion tokens ({usage.cancelled:,} of cancelled branches)",
     ]
     for line in (facts, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
-        console.print(" · ".join(line), highlight=False, soft_wrap=True)
-    console.print(f"trace {solution.trace_id}", highlight=False)
+        console.print(" · ".join(line), soft_wrap=True)
+    console.print(f"trace {solution.trace_id}")
 
 
 def trace_tree(trace: Trace) -> Tree:
@@ -138,11 +135,11 @@ def tasks_table(tasks: Iterable[Task]) -> Table:
             task.id,
             str(task.status),
             task.planner,
-            datetime.fromtimestamp(task.created_at).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
-            f"{(task.finished_at or 0) - task.started_at:.2f} s"
+            datetime.fromtimestamp(task.created_at).astimezone().strftime("%m-%d %H:%M"),
+            f"{(task.finished_at or 0) - task.started_at:.1f} s"
             if task.finished_at and task.started_at
             else "",
-            first_line(str(((task.solution or task.error) or {}).get("answer", "")), 30),
+            first_line(str(((task.solution or task.error) or {}).get("answer", "")), 16),
             first_line(str(task.question.get("query", "")), 60),
         )
         for task in tasks
@@ -151,20 +148,20 @@ def tasks_table(tasks: Iterable[Task]) -> Table:
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """A table without lines; ids stay whole, the last column gives way."""
+    """A table without lines. Where the terminal is narrow, the last column is wrapped."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    names = list(columns)
-    for name in names:
-        made.add_column(name, no_wrap=name != names[-1], overflow="fold" if name == names[-1] else "ellipsis")
+    *firsts, last = columns
+    for name in firsts:
+        made.add_column(name, no_wrap=True, overflow="ellipsis")
+    made.add_column(last, min_width=20)
     for row in rows:
         made.add_row(*(escape(cell) for cell in row))
     return made
 
 
-def print_plain(console: Console, renderable: RenderableType) -> None:
-    """Print to a terminal at its width, and to a file or pipe without cutting lines."""
-    console.print(renderable, highlight=False, **_unlimited(console))
-
-
-def _unlimited(console: Console) -> dict[str, Any]:
-    return {} if console.is_terminal else {"width": 10_000, "no_wrap": True}
+def output() -> Console:
+    """Standard output: as wide as the terminal, and without bounds where it is a file or a pipe."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 100_000
+    return console

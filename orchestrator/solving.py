@@ -19,7 +19,7 @@ from orchestrator.api.server import serve
 from orchestrator.engines import build_engine
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
 from orchestrator.live import Display
-from orchestrator.printing import print_solution
+from orchestrator.printing import output, print_solution
 from orchestrator.requests import TaskRequest, parse
 from orchestrator.service import Service
 from orchestrator.settings import Settings
@@ -88,7 +88,7 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
     else:
         if display is not None:
             console.print()
-        print_solution(Console(), solution)
+        print_solution(output(), solution)
 
 
 async def _solve(

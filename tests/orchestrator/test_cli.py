@@ -53,7 +53,7 @@ def shell(*arguments: str, cwd: Path | None = None, stdin: str = "", **environme
         text=True,
         timeout=100,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200", **environment},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
@@ -95,7 +95,6 @@ def solved(server: str, database: str) -> dict[str, Any]:
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Done:
     """Run ``anabranch`` inside this process."""
     monkeypatch.setattr(sys, "argv", ["anabranch", *arguments])
-    monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as ended:
         cli.main()
     captured = capsys.readouterr()
