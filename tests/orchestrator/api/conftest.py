@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -106,16 +107,30 @@ def _frame(lines: list[str]) -> Frame:
 Open = Callable[..., AbstractAsyncContextManager[Api]]
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all its tables, to be copied: making them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+
+    async def make() -> None:
+        await (await Store.open(f"sqlite:///{path}")).close()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
-def open_api(tmp_path: Path) -> Open:
-    """Opens an API: ``async with open_api(engine) as api``."""
+def open_api(tmp_path: Path, empty_database: Path) -> Open:
+    """Opens an API: ``async with open_api(engine) as api``. What one opens finds what another left."""
+    database = tmp_path / "api.db"
+    shutil.copy(empty_database, database)
 
     @asynccontextmanager
     async def opened(
         engine: Engine | None = None, *, work: bool = True, settings: Settings | None = None, **options: Any
     ) -> AsyncIterator[Api]:
         draining = asyncio.Event()
-        async with await Store.open(f"sqlite:///{tmp_path / 'api.db'}") as store:
+        async with await Store.open(f"sqlite:///{database}") as store:
             service = Service(
                 store,
                 engine or Simulator("Six sevens are 42.\nAnswer: 42"),
