@@ -190,7 +190,7 @@ def _statements(dialect: Dialect) -> _Statements:
         return str(statement.compile(dialect=dialect))
 
     return _Statements(
-        tasks=str(insert_new(dialect, tasks).compile(dialect=dialect, column_keys=TASK_COLUMNS)),
+        tasks=str(insert_new(dialect, tasks).inline().compile(dialect=dialect, column_keys=TASK_COLUMNS)),
         tasks_by_id=compiled(select(tasks).where(by_id)),
         fences=compiled(fences),
         texts=compiled(insert_new(dialect, texts)),

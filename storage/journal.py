@@ -24,7 +24,7 @@ from storage.tasks import Task, TaskStatus
 SHARE = 0.05
 """Of its time that the journal writes while nobody waits for it. A slow disk gets larger batches."""
 
-MIN_LINGER_SECONDS, MAX_LINGER_SECONDS = 0.005, 0.05
+MIN_LINGER_SECONDS, MAX_LINGER_SECONDS = 0.005, 0.02
 """Bounds of what an event waits for company. A flush waits for nothing but the disk."""
 
 ROOM_CHARACTERS = 8_000_000
@@ -186,11 +186,18 @@ class Journal:
             else:
                 portions.append(portion)
         if portions:
+            failure: StorageError | None = None
             try:
                 await self._store(portions)
-            except Exception as error:  # whatever it is, the producers must learn of it, and others go on
+            except StorageError as error:
+                _log.error(
+                    "journal batch failed", action="journal_failed", tasks=len(portions), error=str(error)
+                )
+                failure = error
+            except Exception as error:  # a bug; the producers must learn of it, and other batches go on
                 _log.exception("journal batch failed", action="journal_failed", tasks=len(portions))
-                failure = error if isinstance(error, StorageError) else StorageError(repr(error))
+                failure = StorageError(repr(error))
+            if failure is not None:
                 for portion in portions:
                     portion.error = failure
         for portion in batch.portions.values():

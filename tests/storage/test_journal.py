@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import codec
-from storage.errors import JournalConflict, LeaseLost, NotStorable
+from storage import codec, journal
+from storage.errors import JournalConflict, LeaseLost, NotStorable, StorageUnavailable
 from storage.events import Event, EventType
 from storage.memory import MemoryStore
+from storage.sql import SqlStore
 from storage.store import Store
 from storage.tasks import Claim, NewTask, TaskStatus
 
@@ -196,3 +198,55 @@ def test_packing_keeps_every_json_value(data: dict[str, Any]) -> None:
 
 async def test_memory_store_is_a_store() -> None:
     assert isinstance(await Store.open("memory"), MemoryStore)
+
+
+async def test_full_disk_fails_the_writer_and_leaves_the_rest_readable(tmp_path: Path) -> None:
+    async with await Store.open(f"sqlite:///{tmp_path / 'test.db'}") as store:
+        assert isinstance(store, SqlStore)
+        claim = await started(store)
+        writer = store.writer(claim.task.id, claim.fence)
+        writer.append(note(0))
+        await writer.flush()
+        await store._database.write(
+            lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 40")
+        )
+        for seq in range(1, 50):
+            writer.append(note(seq, text=f"{seq} " * 5000))
+        with pytest.raises(StorageUnavailable, match="full"):
+            await writer.flush()
+        with pytest.raises(StorageUnavailable):
+            writer.append(note(50))
+        assert await events_of(store, claim.task.id) == [note(0)]
+
+
+async def test_closed_store_takes_nothing_more(store: Store) -> None:
+    claim = await started(store)
+    writer = store.writer(claim.task.id, claim.fence)
+    writer.append(note(0))
+    await store.close()
+    await store.close()
+    if not isinstance(store, MemoryStore):
+        with pytest.raises(StorageUnavailable, match="closed"):
+            writer.append(note(1))
+
+
+async def test_closing_stores_what_was_appended(database_url: str) -> None:
+    async with await Store.open(database_url) as store:
+        claim = await started(store)
+        store.writer(claim.task.id, claim.fence).append(note(0))
+    async with await Store.open(database_url) as store:
+        assert await store.last_seq(claim.task.id) == 0
+
+
+async def test_room_waits_while_too_much_is_queued(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "ROOM_CHARACTERS", 10_000)
+    async with await Store.open(database_url) as store:
+        claim = await started(store)
+        writer = store.writer(claim.task.id, claim.fence)
+        for seq in range(20):
+            writer.append(note(seq, text=f"{seq:1000}"))
+        assert await store.last_seq(claim.task.id) == -1
+        await writer.room()
+        assert await store.last_seq(claim.task.id) == 19
