@@ -196,6 +196,7 @@ class Simulator:
         Raises:
             CallRejected: it is too long, or there is no answer for it.
             WorkerError: an injected fault; see :class:`Fault`.
+            Exception: whatever a function that gives the answers raises.
         """
         self._start()
         flight = _Flight(call, self._calls, self._batch)

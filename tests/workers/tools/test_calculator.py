@@ -294,12 +294,14 @@ def test_rational_arithmetic_is_exact(expression: Sum) -> None:
     assert abs(display - expected) <= (0 if expected.denominator == 1 else tolerance)
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**6), 10**6), st.integers(1, 10**6), st.sampled_from([1, 2, 5]))
 def test_what_is_shown_can_be_read_again(over: int, under: int, factor: int) -> None:
     first = calculate(f"{over}/{under} * {factor}")
     assert calculate(first) == first
 
 
+@settings(deadline=None)
 @given(st.floats(1e-6, 1e6))
 def test_functions_agree_with_floats(x: float) -> None:
     assert float(evaluate(f"sqrt({x!r})")) == pytest.approx(math.sqrt(x), rel=1e-14)
@@ -308,6 +310,7 @@ def test_functions_agree_with_floats(x: float) -> None:
     assert float(evaluate(f"{x!r}^0.37")) == pytest.approx(x**0.37, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_whole_number_functions_agree_with_python(a: int, b: int) -> None:
     assert evaluate(f"gcd({a}, {b})") == math.gcd(a, b)
