@@ -18,18 +18,38 @@ class Progress:
     tokens: int
 
 
+class _Listener:
+    """What one listener has not heard yet. Of the progress of a call only the latest counts."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Event | str | None] = asyncio.Queue()
+        self._tokens: dict[str, int] = {}
+
+    def put(self, event: Event | None) -> None:
+        self._queue.put_nowait(event)
+
+    def put_progress(self, path: str, tokens: int) -> None:
+        if path not in self._tokens:
+            self._queue.put_nowait(path)
+        self._tokens[path] = tokens
+
+    async def get(self) -> Event | Progress | None:
+        item = await self._queue.get()
+        return Progress(item, self._tokens.pop(item)) if isinstance(item, str) else item
+
+
 class Feed:
     """A recorder that stores events and passes them on."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._listeners: set[asyncio.Queue[Event | Progress | None]] = set()
+        self._listeners: set[_Listener] = set()
 
     def append(self, event: Event) -> None:
         """Store the event and tell the listeners."""
         self._writer.append(event)
         for listener in self._listeners:
-            listener.put_nowait(event)
+            listener.put(event)
 
     async def flush(self) -> None:
         """Return when all events are durable."""
@@ -42,16 +62,16 @@ class Feed:
     def progress(self, path: str, tokens: int) -> None:
         """Tell the listeners how far a call has come."""
         for listener in self._listeners:
-            listener.put_nowait(Progress(path, tokens))
+            listener.put_progress(path, tokens)
 
     def end(self) -> None:
         """Nothing more will come."""
         for listener in self._listeners:
-            listener.put_nowait(None)
+            listener.put(None)
 
     async def listen(self, store: Store, task_id: str, after: int) -> AsyncGenerator[Event | Progress, None]:
         """All events after ``after``: first what is stored, then what comes, and progress in between."""
-        listener: asyncio.Queue[Event | Progress | None] = asyncio.Queue()
+        listener = _Listener()
         self._listeners.add(listener)
         try:
             await self._writer.flush()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import TaskFailed
-from orchestrator.feed import Progress
+from orchestrator.feed import Feed, Progress
 from orchestrator.planning import planner
 from orchestrator.requests import TaskRequest
 from orchestrator.run import Run
@@ -17,6 +17,7 @@ from orchestrator.service import Service
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution
 from orchestrator.values import Answer, Question
+from storage.events import Event, EventType
 from storage.store import Store
 from storage.tasks import TaskStatus
 from workers.engine import Capabilities
@@ -164,3 +165,21 @@ async def test_following_many_queued_tasks_wakes_only_who_is_concerned(store: St
         counts = await asyncio.gather(*following)
     assert min(counts) >= 4
     assert reads < 30 * 8
+
+
+async def test_a_slow_listener_is_told_the_latest_progress_only(store: Store) -> None:
+    claim = await store.start(service_of(store, Simulator()).check(REQUEST), "me", 30)
+    feed = Feed(store.writer(claim.task.id, claim.fence))
+    async with aclosing(feed.listen(store, claim.task.id, -1)) as listening:
+        feed.append(Event(0, EventType.RUN_STARTED, "", 0.0, {}))
+        assert isinstance(await anext(listening), Event)
+        for tokens in range(1, 1001):
+            feed.progress("0", tokens)
+            feed.progress("1", 2 * tokens)
+        feed.append(Event(1, EventType.RUN_FINISHED, "", 0.0, {"outcome": "answered"}))
+        feed.end()
+        heard = [item async for item in listening]
+    assert heard[:2] == [Progress("0", 1000), Progress("1", 2000)]
+    assert [item.seq for item in heard[2:] if isinstance(item, Event)] == [1]
+    assert len(heard) == 3
+    await feed.flush()

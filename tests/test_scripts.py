@@ -1,0 +1,94 @@
+"""The scripts that people and CI call, without what takes minutes: making real environments."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ["scripts/solve", "scripts/test", "scripts/check", ".ci/run"]
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def call(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", str(ROOT / script), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """What looks like a virtual environment, writes down what pip is asked for, and has commands that echo."""
+    write(
+        tmp_path / "bin" / "python",
+        f"""#!/bin/sh
+        case "$*" in
+        "-m pip --version") ;;
+        "-m pip install"*) echo "$*" >>"{tmp_path}/pip.log" ;;
+        "-m pytest"*) echo "$*" ;;
+        *) exec "{sys.executable}" "$@" ;;
+        esac
+        """,
+    )
+    write(tmp_path / "bin" / "anabranch", '#!/bin/sh\nprintf "<%s>" "$@"\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_they_are_plain_and_executable(script: str) -> None:
+    path = ROOT / script
+    assert os.access(path, os.X_OK)
+    assert path.read_text().startswith("#!/bin/sh\n")
+    subprocess.run(["/bin/sh", "-n", str(path)], check=True)
+    if dash := shutil.which("dash"):
+        subprocess.run([dash, "-n", str(path)], check=True)
+
+
+def test_solve_installs_once_and_hands_its_arguments_on(environment: Path) -> None:
+    given = {"ANABRANCH_VENV": str(environment)}
+    first = call("scripts/solve", "What is 1 + 1?", "--json", **given)
+    assert first.stdout == "<solve><What is 1 + 1?><--json>"
+    assert "installing anabranch" in first.stderr
+    asked = (environment / "pip.log").read_text()
+    assert f"{ROOT}[embedded,math]" in asked
+    again = call("scripts/solve", "What is 2 + 2?", **given)
+    assert (again.stdout, again.stderr) == ("<solve><What is 2 + 2?>", "")
+    assert (environment / "pip.log").read_text() == asked
+
+
+def test_test_runs_quick_tests_first_or_what_it_is_told(environment: Path) -> None:
+    given = {"ANABRANCH_VENV": str(environment)}
+    everything = call("scripts/test", **given)
+    quick, slow = everything.stdout.splitlines()
+    assert "-m not engine and not vllm and not slow " in quick
+    assert "-m not (not engine and not vllm and not slow) " in slow
+    assert "--cov-append" in slow
+    some = call("scripts/test", "tests/storage", "-k", "lease", **given)
+    assert some.stdout == "-m pytest tests/storage -k lease\n"
+    assert f"{ROOT}[dev]" in (environment / "pip.log").read_text()
+
+
+def test_a_machine_without_a_python_that_will_do_is_told(tmp_path: Path) -> None:
+    for name in ("dirname", "cksum", "cat"):
+        found = shutil.which(name)
+        assert found is not None
+        (tmp_path / name).symlink_to(found)
+    write(tmp_path / "python3", "#!/bin/sh\nexit 1\n")  # one that is too old
+    done = call("scripts/solve", "x", PATH=str(tmp_path), ANABRANCH_VENV=str(tmp_path / "none"))
+    assert done.returncode != 0
+    assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
+    assert not (tmp_path / "none").exists()
