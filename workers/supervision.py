@@ -12,9 +12,10 @@ from workers.calls import Call
 from workers.dispatch import Dispatcher
 from workers.engine import Health
 from workers.errors import EngineUnavailable, WorkerError
+from workers.flight import Flight, Ticket
 from workers.kv_events import TokenBlocks, Translation
 from workers.prefix import BLOCK_CHARACTERS, Chain
-from workers.replica import HOLD_BLOCKS, Flight, Replica, Ticket
+from workers.replica import HOLD_BLOCKS, Replica
 from workers.sharing import probe_sharing
 
 log = structlog.get_logger(__name__)

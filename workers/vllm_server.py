@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import shutil
 import signal
-import socket
-import sys
 import tempfile
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -17,35 +14,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 import structlog
 
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Health
-from workers.errors import EngineUnavailable
+from workers.errors import EngineUnavailable, WorkerError
 from workers.kv_events import KVEndpoints, TokenBlocks, events_supported, follow
 from workers.openai_http import Timeouts
 from workers.prefix import Chain
 from workers.vllm_engine import VLLMEngine
+from workers.vllm_launch import Option, Recipe, free_port, is_free, visible_gpus
 
 log = structlog.get_logger(__name__)
 
-Option = str | int | float | bool | None | Sequence[str | int] | Mapping[str, object]
-"""The value of a vLLM option: True and False are flags, a mapping is written as JSON, None leaves it out."""
-
-PYTHON_VARIABLE = "ANABRANCH_VLLM_PYTHON"
 LOG_LINES = 400  # kept
 LAST_LINES = 20  # of them in an error
 HEALTHY_SECONDS = 60.0
 """A server that ran this long before it died is restarted at once, as if for the first time."""
-
-# The kernel ends the server when this process dies in whichever way: an orphan would keep the GPU.
-_LAUNCH = (
-    "import ctypes, runpy, signal, sys; "
-    "ctypes.CDLL(None).prctl(1, signal.SIGTERM) if sys.platform == 'linux' else None; "
-    "sys.argv[0] = 'vllm'; "
-    "runpy.run_module('vllm.entrypoints.openai.api_server', run_name='__main__', alter_sys=True)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +40,6 @@ class Starting:
     server: str
     seconds: float
     line: str
-
-
-def default_directory() -> Path:
-    """Where ``scripts/setup-vllm-cpu`` puts its environment (``env``) and its models (``models``)."""
-    return Path(platformdirs.user_cache_dir("anabranch")) / "vllm-cpu"
-
-
-def find_python() -> Path:
-    """The Python that has vLLM: from ANABRANCH_VLLM_PYTHON, this one, or the one of the CPU environment.
-
-    Raises:
-        EngineUnavailable: there is none; the message says how to get one.
-    """
-    named = os.environ.get(PYTHON_VARIABLE)
-    if named:
-        if not os.access(named, os.X_OK):
-            raise EngineUnavailable(f"{PYTHON_VARIABLE} is {named!r}, which cannot be executed")
-        return Path(named)
-    if any((Path(place) / "vllm" / "__init__.py").exists() for place in sys.path):
-        return Path(sys.executable)
-    python = default_directory() / "env" / "bin" / "python"
-    if python.exists():
-        return python
-    raise EngineUnavailable(
-        f'no vLLM was found: pip install "anabranch[vllm]" (GPU), run scripts/setup-vllm-cpu (no GPU), '
-        f"or point {PYTHON_VARIABLE} at a Python that has it"
-    )
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """The GPUs that a server may use: those of CUDA_VISIBLE_DEVICES, else all that the driver shows."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))
-    nodes = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
-    return tuple(sorted(nodes, key=int))
 
 
 def one_each(
@@ -131,13 +80,15 @@ class VLLMServer:
     :class:`EngineUnavailable` until it was restarted, after 1 s at first and later after up to a minute.
 
     Args:
-        model: a directory of safetensors, or a name on the Hugging Face hub.
-        gpus: devices for ``CUDA_VISIBLE_DEVICES``; several make one tensor-parallel group. Empty: the CPU.
+        model: a directory of safetensors, or a name on the Hugging Face hub; None: the model that
+            scripts/setup-vllm-cpu made.
+        gpus: devices for ``CUDA_VISIBLE_DEVICES``; several make one tensor-parallel group. Empty: the CPU;
+            None: the first GPU, or the CPU where there is none.
         options: vLLM's own options with underscores for dashes, such as ``{"max_model_len": 4096,
             "speculative_config": {"method": "ngram", "num_speculative_tokens": 4}}``. They go before
             what this class sets by itself.
         environment: further environment variables.
-        python: the interpreter that has vLLM; None: see :func:`find_python`.
+        python: the interpreter that has vLLM; None: see :func:`~workers.vllm_launch.find_python`.
         kv_events: whether the server publishes what it caches; None: if pyzmq and msgspec are here.
         start_seconds: how long a start may take, loading the model included.
         stop_seconds: how long :meth:`drain` waits at most, and how long the server may take to end before
@@ -148,10 +99,10 @@ class VLLMServer:
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path | None = None,
         *,
         name: str = "vllm",
-        gpus: Sequence[str] = (),
+        gpus: Sequence[str] | None = None,
         options: Mapping[str, Option] | None = None,
         environment: Mapping[str, str] | None = None,
         python: Path | None = None,
@@ -162,12 +113,14 @@ class VLLMServer:
         restarts: int = 5,
         on_progress: Callable[[Starting], None] | None = None,
     ) -> None:
-        self._model = str(model)
         self._name = name
-        self._gpus = tuple(gpus)
-        self._options = dict(options or {})
-        self._environment = dict(environment or {})
-        self._python = python
+        self._recipe = Recipe(
+            model=None if model is None else str(model),
+            gpus=None if gpus is None else tuple(gpus),
+            options=dict(options or {}),
+            environment=dict(environment or {}),
+            python=python,
+        )
         self._timeouts = timeouts
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
@@ -318,10 +271,11 @@ class VLLMServer:
                         finally:
                             await self._end(process)
                             reader.cancel()
-                except* EngineUnavailable as errors:
+                except* WorkerError as errors:
                     self._state = "; ".join(str(error) for error in errors.exceptions)
-                if not ready.done():
-                    ready.set_exception(EngineUnavailable(self._state))
+                    if not ready.done():
+                        ready.set_exception(errors.exceptions[0])
+                if ready.exception() is not None:
                     return
                 failures = 0 if loop.time() - began > HEALTHY_SECONDS else failures + 1
                 log.warning("vllm_died", server=self._name, state=self._state[:500], failures=failures)
@@ -372,54 +326,15 @@ class VLLMServer:
 
     def _prepare(self) -> tuple[int, list[str], dict[str, str]]:
         """Port, command and environment of the next start. Looks at files, so it runs in a thread."""
-        port = self._port if self._port and _is_free(self._port) else _free_port()
+        port = self._port if self._port and is_free(self._port) else free_port()
         if self._publish and self._sockets is None:
             self._sockets = Path(tempfile.mkdtemp(prefix="anabranch-vllm-"))
-        cpu = not self._gpus
-        python = self._python or find_python()
-        command = [str(python), "-c", _LAUNCH, *arguments(self._all_options(port, cpu))]
-        return port, command, self._all_variables(cpu)
+        return port, *self._recipe.command(port, self._endpoints())
 
     def _endpoints(self) -> KVEndpoints | None:
         if self._sockets is None:
             return None
         return KVEndpoints(f"ipc://{self._sockets}/events", f"ipc://{self._sockets}/replay")
-
-    def _all_options(self, port: int, cpu: bool) -> dict[str, Option]:
-        options: dict[str, Option] = {
-            "model": self._model,
-            "host": "127.0.0.1",
-            "port": port,
-            "served_model_name": Path(self._model).name,
-            "enable_prompt_tokens_details": True,
-            "scheduling_policy": "priority",
-        }
-        if len(self._gpus) > 1:
-            options["tensor_parallel_size"] = len(self._gpus)
-        if cpu:
-            options["enforce_eager"] = True
-            # Without instructions for bfloat16 it is emulated, several times slower than float32.
-            if not _cpu_has("avx512_bf16", "amx_bf16", "bf16"):
-                options["dtype"] = "float32"
-        endpoints = self._endpoints()
-        if endpoints is not None:
-            options["kv_events_config"] = {
-                "enable_kv_cache_events": True,
-                "publisher": "zmq",
-                "endpoint": endpoints.events,
-                "replay_endpoint": endpoints.replay,
-            }
-        return options | self._options
-
-    def _all_variables(self, cpu: bool) -> dict[str, str]:
-        variables = os.environ | {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-        if self._gpus:
-            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self._gpus)
-        if cpu:
-            variables |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
-        if Path(self._model).is_dir():
-            variables["HF_HUB_OFFLINE"] = "1"
-        return variables | self._environment
 
     async def _read(self, output: int) -> None:
         """Keep the last lines of the log, until the pipe is closed by all who write to it."""
@@ -480,49 +395,3 @@ class VLLMServer:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-
-
-def arguments(options: Mapping[str, Option]) -> list[str]:
-    """vLLM's command line for ``options``: ``{"max_model_len": 8}`` is ``--max-model-len 8``."""
-    line: list[str] = []
-    for name, value in options.items():
-        flag = name.strip("-").replace("_", "-")
-        if value is None:
-            continue
-        if value is True:
-            line.append(f"--{flag}")
-        elif value is False:
-            line.append(f"--no-{flag}")
-        elif isinstance(value, Mapping):
-            line += [f"--{flag}", json.dumps(value)]
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            line += [f"--{flag}", *map(str, value)]
-        else:
-            line += [f"--{flag}", str(value)]
-    return line
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _cpu_has(*flags: str) -> bool:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return True
-    line = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
-    return any(flag in line.split() for flag in flags)

@@ -22,7 +22,8 @@ from workers.calls import Call, Chunk, Prompt, Sampling, Segment, Usage
 from workers.errors import EngineUnavailable
 from workers.pool import Pool
 from workers.replica import Sharing
-from workers.vllm_server import VLLMServer, default_directory, find_python
+from workers.vllm_launch import default_directory, find_python
+from workers.vllm_server import VLLMServer
 
 pytestmark = [
     pytest.mark.vllm,

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from workers.calls import Call, Prompt, Segment
-from workers.errors import EngineUnavailable
+from workers.errors import EngineUnavailable, ModelUnavailable
 from workers.vllm_engine import gauge
-from workers.vllm_server import Starting, VLLMServer, arguments, find_python, one_each, visible_gpus
+from workers.vllm_launch import arguments, find_python, visible_gpus
+from workers.vllm_server import Starting, VLLMServer, one_each
 
 STUB = """
 import http.server, json, os, subprocess, sys, time
@@ -257,20 +258,30 @@ def test_a_python_that_was_named_is_taken_or_refused(monkeypatch: pytest.MonkeyP
 
 def test_without_vllm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ANABRANCH_VLLM_PYTHON", raising=False)
-    monkeypatch.setattr("workers.vllm_server.default_directory", lambda: tmp_path)
+    monkeypatch.setattr("workers.vllm_launch.default_directory", lambda: tmp_path)
     with pytest.raises(EngineUnavailable, match="scripts/setup-vllm-cpu"):
         find_python()
+
+
+async def test_without_a_model_the_error_says_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("workers.vllm_launch.default_directory", lambda: tmp_path)
+    one = VLLMServer(python=Path(sys.executable), kv_events=False)
+    with pytest.raises(ModelUnavailable, match="no model was named"):
+        await one.capabilities()
+    await one.close()
 
 
 def test_one_server_for_each_group_of_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
     assert visible_gpus() == ("0", "1", "2", "3", "4")
-    assert [one._gpus for one in one_each("m", tensor_parallel_size=2)] == [("0", "1"), ("2", "3")]
+    assert [one._recipe.gpus for one in one_each("m", tensor_parallel_size=2)] == [("0", "1"), ("2", "3")]
     assert len(one_each("m")) == 5
     with pytest.raises(EngineUnavailable, match="8 GPUs"):
         one_each("m", tensor_parallel_size=8)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert [one._gpus for one in one_each("m")] == [()]
+    assert [one._recipe.gpus for one in one_each("m")] == [()]
 
 
 def test_a_gauge_is_summed_over_its_labels() -> None:

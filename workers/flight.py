@@ -1,0 +1,110 @@
+"""A call on its way through a pool, and each attempt at it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+from workers.calls import Call
+from workers.prefix import Chain
+
+if TYPE_CHECKING:
+    from workers.replica import Replica
+
+
+class Ticket:
+    """A call on its way through the pool. It is in one place: waiting, held, parked, or in flight."""
+
+    __slots__ = (
+        "age",
+        "arrived",
+        "attempts",
+        "call",
+        "chain",
+        "characters",
+        "family_age",
+        "flight",
+        "held_by",
+        "ideal_blocks",
+        "priority",
+        "queued",
+        "replica",
+        "streamed",
+        "tenant",
+        "token_chain",
+        "tried",
+        "waiter",
+        "work",
+    )
+
+    def __init__(self, call: Call, chain: Chain, age: int, family_age: int, arrived: float) -> None:
+        self.call = call
+        self.chain = chain
+        self.token_chain: Chain = ()
+        self.characters = sum(len(segment.text) for segment in call.prompt.segments)
+        self.tenant = call.tenant
+        self.priority = call.priority
+        self.age = age
+        self.family_age = family_age
+        self.arrived = arrived
+        self.work = 1.0
+        self.queued = 0
+        self.replica: Replica | None = None
+        self.flight: Flight | None = None
+        self.held_by: Flight | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        self.tried: set[str] = set()
+        self.attempts = 0
+        self.streamed = 0  # tokens that the consumer got of the present attempt
+        self.ideal_blocks = 0  # leading blocks that one cache of all replicas would have held
+
+    def wake(self, error: Exception | None = None) -> None:
+        """Let the task that waits for a place go on, or fail."""
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+
+class Flight:
+    """One attempt at a call on one replica."""
+
+    __slots__ = (
+        "batch_at_first",
+        "computing",
+        "first_at",
+        "held",
+        "interrupted",
+        "predicted_blocks",
+        "prefill_ahead",
+        "replica",
+        "scope",
+        "sent_at",
+        "silent_since",
+        "ticket",
+        "uncached",
+    )
+
+    def __init__(self, ticket: Ticket, replica: Replica, now: float) -> None:
+        self.ticket = ticket
+        self.replica = replica
+        self.sent_at = now
+        self.first_at: float | None = None
+        self.predicted_blocks = 0
+        self.uncached = 0.0  # prompt tokens that it has to compute
+        self.prefill_ahead = 0.0  # the same, and what was sent before it and not yet computed
+        self.batch_at_first = 1
+        self.computing: Chain = ()
+        self.held: dict[Ticket, None] = {}  # siblings that wait for its first token; ordered
+        self.silent_since = math.inf  # since when it waits for the engine's next chunk
+        self.scope: asyncio.Timeout | None = None
+        self.interrupted = ""
+
+    def interrupt(self, reason: str, now: float) -> None:
+        """Give the attempt up; the task that reads it gets a :class:`TimeoutError`."""
+        if self.scope is not None and self.silent_since < math.inf and not self.interrupted:
+            self.interrupted = reason
+            self.scope.reschedule(now)
