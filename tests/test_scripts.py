@@ -32,7 +32,7 @@ def call(script: str, *arguments: str, **environment: str) -> subprocess.Complet
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
-    """What looks like a virtual environment, writes down what pip is asked for, and has commands that echo."""
+    """What looks like a virtual environment: it notes what pip is asked for, and its commands echo."""
     write(
         tmp_path / "bin" / "python",
         f"""#!/bin/sh

@@ -51,7 +51,7 @@ def shell(*arguments: str, cwd: Path | None = None, stdin: str = "", **environme
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=500,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
     )
@@ -410,11 +410,12 @@ def _cpu_seconds(*arguments: str) -> float:
 
 
 @pytest.mark.engine
+@pytest.mark.timeout(600)
 def test_the_embedded_engine_answers(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'real.db'}"
     done = shell(
         *("solve", "What is 17 + 25?", "--planner", "vote", "--option", "n=3", "--seed", "1"),
-        *("--max-tokens", "200", "--database", database, "--json"),
+        *("--option", "max_tokens=200", "--database", database, "--json"),
     )
     assert done.code == 0, done.err
     assert done.json["answer"] == "42"
