@@ -10,7 +10,8 @@ out.
 
 Only ``patience`` is chosen in this way. ``threshold`` and ``quorum`` are set by reasoning that holds without
 these recordings (docs/consensus.md): three equal votes, and a quorum that costs few points where answers
-say nothing about their length. ``--all`` shows what choosing them too would give.
+say nothing about their length. ``--independent`` shows that cost, on made-up votes and without any
+recordings; ``--all`` shows what choosing them too would give.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from statistics import fmean
 
 from benchmarks.replay import load
 from benchmarks.stop_rules import SEQUENTIAL_BOUND, TOTAL_BOUND, Scores, score
-from orchestrator.consensus.stopping import Elastic, FixedN
+from orchestrator.consensus.stopping import Beta, Branch, Elastic, FixedN, Stop, StopRule, View
 
 PATIENCE = (0.0, 0.2, 0.3, 0.36, 0.43, 0.5, 0.6, 0.7, 0.85, 1.0)
 QUORUM = (8, 14, 20)
@@ -67,20 +68,67 @@ def choose(grid: dict[Elastic, Scores], plain: Scores, chosen: Sequence[int], to
     return min(accurate, key=lambda rule: compared[rule].strain)
 
 
+INDEPENDENT = {
+    "90 %": (0.9, *[0.02] * 5),
+    "60 % against 40 %": (0.6, 0.4),
+    "60 % against four of 10 %": (0.6, *[0.1] * 4),
+    "40 % against four of 15 %": (0.4, *[0.15] * 4),
+}
+
+
+def independent(rule: StopRule, shares: Sequence[float], votes: int, seed: int) -> tuple[float, float]:
+    """How often the most frequent answer wins, and how many finish, when answers come in random order."""
+    rng = random.Random(seed)
+    right = finished = 0
+    for _ in range(votes):
+        answers = rng.choices(range(len(shares)), shares, k=rule.limit)
+        branches = [Branch(at, answer) for at, answer in enumerate(answers)]
+        for at in range(1, rule.limit + 1):
+            decision = rule.decide(View(tuple(branches[:at]), tuple(map(Branch, range(at, rule.limit)))))
+            if isinstance(decision, Stop):
+                right += decision.winner == 0
+                finished += at
+                break
+    return right / votes, finished / votes
+
+
+def show_independent(seed: int) -> None:
+    """A table of rules that start 16 branches at once."""
+    rules: list[Beta | Elastic] = [
+        Beta(width=16),
+        *(Elastic(0, quorum, 0.93, 16) for quorum in (8, 12, 14, 16)),
+    ]
+    print("majority right (branches finished), 16 branches, answers independent of their order of arrival\n")
+    print(f"{'':<28}" + "".join(f"{_name(rule):>26}" for rule in rules))
+    for label, shares in INDEPENDENT.items():
+        found = [independent(rule, shares, 4000, seed) for rule in rules]
+        print(f"{label:<28}" + "".join(f"{right:>19.3f} ({finished:4.1f})" for right, finished in found))
+
+
+def _name(rule: Beta | Elastic) -> str:
+    return f"{rule.name}, quorum {rule.quorum}" if isinstance(rule, Elastic) else rule.name
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.tune_elastic", description="Cross-validate elastic width over problems."
     )
-    parser.add_argument("--traces", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--traces", type=Path, nargs="+", default=[], metavar="FILE")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--resamples", type=int, default=20)
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--tolerance", type=float, default=0.5, help="points of accuracy (default 0.5)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--all", action="store_true", help="choose threshold and quorum too")
+    parser.add_argument("--independent", action="store_true", help="made-up votes instead of recorded ones")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
+    if given.independent:
+        show_independent(given.seed)
+        return 0
+    if not given.traces:
+        parser.error("--traces or --independent is needed")
     problems = [problem for path in given.traces for problem in load(path)]
     sizes = {"width": given.width, "times": given.resamples, "seed": given.seed}
     plain = score(FixedN(given.width), problems, **sizes)

@@ -135,3 +135,10 @@ def test_the_tables_are_printed(traces: Path, capsys: pytest.CaptureFixture[str]
     assert "elastic" in printed
     assert "chosen on all" in printed
     assert "AUROC" in printed
+
+
+def test_independent_votes_are_right_as_often_as_the_binomial_says() -> None:
+    # Three branches, each right with 0.6: the majority is right with 0.6^3 + 3 * 0.6^2 * 0.4 = 0.648.
+    right, finished = tune_elastic.independent(parse_rule("fixed:3"), (0.6, 0.4), 4000, 1)
+    assert right == pytest.approx(0.648, abs=0.02)
+    assert finished == 3

@@ -16,14 +16,15 @@ class Elastic(Rule):
     """Elastic width.
 
     *Start* ``width ** (1 - patience / 2)`` branches: all of them at patience 0 (fastest), the square root
-    at 1 (thriftiest). The more branches run side by side, the sooner the fourth of them finishes, and the
+    at 1 (thriftiest). The more branches run side by side, the sooner the third of them finishes, and the
     tokens of the others are the price.
 
     *Stop* when the posterior of the leader reaches what is asked. That is ``threshold`` as long as only a
     unanimous vote could reach it, and falls in a straight line to a half at ``quorum`` votes, where the
     plurality wins. A vote that is still split after that many seldom changes with more, and those would
     be the longest and dearest branches. If a quorum of branches gave no answer at all, those that still
-    run are waited for, and no more are started.
+    run are waited for, and no more are started. With a quorum far beyond ``width`` the threshold hardly
+    falls, and the rule is Beta on arrivals that starts with fewer.
 
     *Expand* when fewer branches run than votes are missing: to the quorum where the answers differ, to a
     unanimous decision where they do not. Failed and empty branches are replaced in the same way.
@@ -53,10 +54,9 @@ class Elastic(Rule):
 
     def asked(self, votes: int) -> float:
         """The posterior that stops the vote after so many."""
-        quorum = min(self.quorum, self.width)
-        if votes >= quorum:
+        if votes >= self.quorum:
             return 0.5
-        fallen = max(0, votes - self.unanimous) / max(1, quorum - self.unanimous)
+        fallen = max(0, votes - self.unanimous) / max(1, self.quorum - self.unanimous)
         return self.threshold - (self.threshold - 0.5) * fallen
 
     def decide(self, view: View) -> Decision:

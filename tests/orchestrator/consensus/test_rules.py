@@ -241,6 +241,15 @@ class TestElastic:
     def test_a_lead_that_cannot_be_caught_ends_a_narrow_vote(self) -> None:
         assert stopped(Elastic(width=3).decide(voted(0, 0, running=1))) == ("agreed", 0)
 
+    @given(st.lists(st.integers(0, 2), min_size=3, max_size=16))
+    def test_without_a_quorum_it_is_beta_on_arrivals(self, clusters: list[int]) -> None:
+        view = voted(*clusters, running=16 - len(clusters))
+        ours = Elastic(0.0, 10**9, 0.95, 16).decide(view)
+        theirs = Beta(0.95, width=16).decide(view)
+        assert type(ours) is type(theirs)
+        if isinstance(ours, Stop) and isinstance(theirs, Stop):
+            assert ours.winner == theirs.winner
+
     @given(st.lists(st.integers(0, 3), min_size=1, max_size=15))
     def test_one_more_vote_for_the_leader_never_undoes_a_stop(self, clusters: list[int]) -> None:
         rule = Elastic()
