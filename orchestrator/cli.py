@@ -80,9 +80,9 @@ def solve(
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
-    temperature: Annotated[float | None, typer.Option(help="Of calls whose planner leaves it open.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Likewise.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Completion tokens of one call, likewise.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the calls to the engine; 0 to 2.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Likewise; above 0, at most 1.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Completion tokens of one call.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides the seeds of all samples.")] = None,
     budget_tokens: Annotated[
         int | None, typer.Option(help="Tokens of all calls; then the best so far.")

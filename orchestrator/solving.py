@@ -19,6 +19,7 @@ from orchestrator.api.server import serve
 from orchestrator.engines import build_engine
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
 from orchestrator.live import Display
+from orchestrator.planning import find_planner
 from orchestrator.printing import output, print_solution
 from orchestrator.requests import TaskRequest, parse
 from orchestrator.service import Service
@@ -47,12 +48,14 @@ class Inputs:
         Raises:
             InvalidRequest: a file cannot be read, an option is no ``key=value``, or the request is wrong.
         """
-        request = dict(self.request)
-        if request["query"] == "-":
-            request["query"] = sys.stdin.read()
-        if str(request.get("context", "")).startswith("@"):
-            request["context"] = _contents(Path(request["context"][1:]))
-        return parse({**request, "options": dict(_option(text) for text in self.options)})
+        data = dict(self.request)
+        if data["query"] == "-":
+            data["query"] = sys.stdin.read()
+        if str(data.get("context", "")).startswith("@"):
+            data["context"] = _contents(Path(data["context"][1:]))
+        given = dict(_option(text) for text in self.options)
+        request = parse({**data, "options": given})
+        return request.model_copy(update={"options": {**_own_sampling(request), **given}})
 
     def toolbox(self) -> Toolbox:
         """The installed tools and those that were named.
@@ -206,6 +209,14 @@ def _option(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _own_sampling(request: TaskRequest) -> dict[str, Any]:
+    """What was given of the sampling, as far as the planner has options of those names, which would win."""
+    own = find_planner(request.planner).options_model.model_fields
+    return {
+        name: value for name, value in request.sampling.model_dump(exclude_unset=True).items() if name in own
+    }
 
 
 def _contents(path: Path) -> str:

@@ -211,7 +211,7 @@ def test_everything_that_can_be_given_arrives(
         "context": "This is the context.",
         "choices": ["17", "context"],
     }
-    assert told["options"]["options"] == {"temperature": 0.1}
+    assert told["options"]["options"] == {"temperature": 0.1, "max_tokens": 50}
     assert told["options"]["sampling"] == {"temperature": 0.3, "top_p": 0.9, "max_tokens": 50}
     assert told["options"]["budget"] == {"tokens": 9000, "calls": 9, "depth": 3, "width": 7, "seconds": 60.0}
     assert (told["seed"], told["tenant"]) == (5, "me")
