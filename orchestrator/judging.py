@@ -1,13 +1,17 @@
-"""Judging pairs of claims with methods that cost a call: mathematics, a model as judge, entailment."""
+"""Judging pairs of claims with methods that cost a call: mathematics, entailment, a model as judge.
+
+The calls are nodes of the vote, so verdicts are recorded and a replay makes none. What the answers of a judge
+mean is decided in :mod:`orchestrator.consensus.judgement`.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.consensus.equivalence import Costly, Pair
-from orchestrator.messages import Message, system, user
+from orchestrator.consensus.judgement import NEUTRAL_PAIR, judge_text, judged_same, log_odds, same_meaning
+from orchestrator.messages import user
 from orchestrator.nodes import Node, Outcome, Succeeded
 from orchestrator.symbolic import MATH_EQUAL
 from workers.calls import Completion
@@ -16,19 +20,8 @@ if TYPE_CHECKING:
     from orchestrator.run import Run
 
 Judge = Literal["none", "model", "nli"]
-"""Who compares claims in free text: nobody (they differ unless they read alike), a model of the pool by the
-log-probabilities of yes and no, or an entailment model (extra ``nli``)."""
-
-INSTRUCTIONS = (
-    "Two people answered the same question. Say Yes if their answers mean the same, and No if they differ in "
-    "what they claim.\n\n"
-    "Question: Who wrote Faust?\nAnswer 1: Goethe\nAnswer 2: Johann Wolfgang von Goethe\nSame: Yes\n\n"
-    "Question: Who wrote Faust?\nAnswer 1: Goethe\nAnswer 2: Friedrich Schiller\nSame: No\n\n"
-    "Question: Is the bridge open?\nAnswer 1: it is closed\nAnswer 2: no\nSame: Yes\n\n"
-    "Question: Is the bridge open?\nAnswer 1: it is closed\nAnswer 2: it opened today\nSame: No"
-)
-NEUTRAL = ("this answer", "that answer")
-"""Two answers that say nothing; what the judge makes of them is its bias, not a judgement."""
+"""Who compares claims in free text: nobody (they differ unless they read alike), a model of the pool by its
+log-odds of yes, which needs an engine with log-probabilities, or an entailment model (extra ``nli``)."""
 
 
 def methods(run: Run, judge: Judge) -> tuple[Costly, ...]:
@@ -47,16 +40,12 @@ class Judging:
         self._bias: float | None = None
 
     async def verdicts(self, pairs: Sequence[Pair]) -> Mapping[Pair, bool]:
-        """Whether each pair means the same; a pair that could not be judged is left out."""
+        """Whether each pair means the same. What cannot be judged does not: a wrong yes makes a majority."""
         asked = {pair: self._ask(pair) for pair in pairs}
         if self._judge == "model" and self._bias is None and any(pair.method == "semantic" for pair in pairs):
-            self._bias = await self._measure_bias()
-        verdicts: dict[Pair, bool] = {}
-        for pair, nodes in asked.items():
-            verdict = self._verdict(pair, await self._run.outcomes(nodes))
-            if verdict is not None:
-                verdicts[pair] = verdict
-        return verdicts
+            leanings = await self._run.outcomes([self._compare(*NEUTRAL_PAIR)])
+            self._bias = _log_odds(leanings[0])
+        return {pair: self._verdict(pair, await self._run.outcomes(nodes)) for pair, nodes in asked.items()}
 
     def _ask(self, pair: Pair) -> list[Node[Any]]:
         """The calls that judge a pair: one for mathematics, one for each direction of a meaning."""
@@ -64,57 +53,33 @@ class Judging:
             return [self._run.tool(MATH_EQUAL, {"left": pair.left, "right": pair.right})]
         directions = ((pair.left, pair.right), (pair.right, pair.left))
         if self._judge == "nli":
-            premises = [
-                (f"{self._question} {first}", f"{self._question} {then}") for first, then in directions
-            ]
-            return [self._run.tool("entails", {"premise": a, "hypothesis": b}) for a, b in premises]
-        return [self._compare(first, then) for first, then in directions]
+            claims = [[f"{self._question} {claim}" for claim in direction] for direction in directions]
+            return [self._run.tool("entailment", {"premise": a, "hypothesis": b}) for a, b in claims]
+        return [self._compare(left, right) for left, right in directions]
 
-    def _compare(self, first: str, then: str) -> Node[Completion]:
+    def _compare(self, left: str, right: str) -> Node[Completion]:
         return self._run.generate(
-            comparison(self._question, first, then),
+            [user(*judge_text(self._question, left, right))],
             label="judge",
             role="judge",
             temperature=0.0,
             max_tokens=1,
-            top_logprobs=20 if self._run.capabilities.logprobs else None,
+            top_logprobs=20,
         )
 
-    async def _measure_bias(self) -> float:
-        """How far the judge leans to yes when there is nothing to judge (contextual calibration)."""
-        outcomes = await self._run.outcomes([self._compare(*NEUTRAL), self._compare(*reversed(NEUTRAL))])
-        leanings = [yes_margin(outcome.value) for outcome in outcomes if isinstance(outcome, Succeeded)]
-        return sum(leanings) / len(leanings) if leanings else 0.0
-
-    def _verdict(self, pair: Pair, outcomes: Sequence[Outcome[Any]]) -> bool | None:
+    def _verdict(self, pair: Pair, outcomes: Sequence[Outcome[Any]]) -> bool:
+        if pair.method == "semantic" and self._judge == "model":
+            forward, backward = (_log_odds(outcome) for outcome in outcomes)
+            return judged_same(forward, backward, self._bias)
         values = [outcome.value for outcome in outcomes if isinstance(outcome, Succeeded)]
         if len(values) < len(outcomes):
-            return None
-        if pair.method == "symbolic" or self._judge == "nli":
-            return all(value is True for value in values)  # entailment must hold in both directions
-        margins = [yes_margin(value) for value in values]
-        return sum(margins) / len(margins) > (self._bias or 0.0)
+            return False
+        return values[0] is True if pair.method == "symbolic" else same_meaning(*values)
 
 
-def comparison(question: str, first: str, then: str) -> list[Message]:
-    """The prompt of a judge; all but the answers is shared by the pairs of a vote."""
-    return [
-        system(INSTRUCTIONS),
-        user(f"Question: {question}\n", f"Answer 1: {first}\nAnswer 2: {then}\nSame:"),
-    ]
-
-
-def yes_margin(completion: Completion) -> float:
-    """ln P(yes) - ln P(no) of the first token; from the text alone where there are no log-probabilities."""
-    if not completion.logprobs:
-        word = completion.text.strip().casefold()
-        return 1.0 if word.startswith("yes") else -1.0
-    top = dict(completion.logprobs[0].top)
-    top.setdefault(completion.logprobs[0].token, completion.logprobs[0].logprob)
-    floor = min(top.values())  # a word that is not among the most probable is at most as probable as the last
-
-    def mass(word: str) -> float:
-        found = [math.exp(value) for token, value in top.items() if token.strip().casefold() == word]
-        return math.log(sum(found)) if found else floor
-
-    return mass("yes") - mass("no")
+def _log_odds(outcome: Outcome[Completion]) -> float | None:
+    """Of yes against no in the first token that a judge says; None if it failed or does not tell."""
+    if not isinstance(outcome, Succeeded) or not outcome.value.logprobs:
+        return None
+    first = outcome.value.logprobs[0]
+    return log_odds({first.token: first.logprob, **first.top})
