@@ -16,10 +16,16 @@ from planners.questions import answer_of, asked
 from workers.calls import Completion
 
 JOINER = (
-    "You read the results of tools and answer the user's question from them. Reply with one JSON object.\n"
-    'If the results suffice: {"thought": "why, in one sentence", "answer": "the answer"}\n'
+    "You read the results of tools and answer the user's question from them. "
+    "Reply with one JSON object: what the results say, in a sentence, and the answer alone.\n"
+    "For the question which of Paris and Rome is warmer, with the results\n"
+    '1. weather({"city":"Paris"}) = 18\n2. weather({"city":"Rome"}) = 25\n'
+    'the reply is {"thought": "Paris has 18 and Rome has 25, so Rome is warmer.", "answer": "Rome"}\n'
 )
-OR_REPLAN = 'If something is missing: {"thought": "why, in one sentence", "replan": "what to find out"}\n'
+OR_REPLAN = (
+    "If a result that is needed is missing, give what to find out instead of the answer, as in "
+    '{"thought": "The weather of Rome is not there.", "replan": "the weather of Rome"}\n'
+)
 
 
 @dataclass(frozen=True, slots=True)

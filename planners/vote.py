@@ -15,13 +15,18 @@ from orchestrator.voting import labels
 from planners.questions import Temperature, Tokens, asked
 
 FREE = (
-    "Solve the problem step by step. Keep each step short. "
-    "Then end with the final answer alone in \\boxed{}, as in\n"
-    "The final answer is \\boxed{12}."
+    "Solve the problem step by step, in as many steps as it needs, one short line for each, without an "
+    "introduction. End with the final answer alone in \\boxed{}. For example:\n"
+    "Tom has 3 boxes of 4 pens and gives 5 pens away. How many pens are left?\n"
+    "3 boxes of 4 pens are 3 * 4 = 12 pens.\n"
+    "After giving 5 away, 12 - 5 = 7 pens are left.\n"
+    "The final answer is \\boxed{7}."
 )
 MULTIPLE_CHOICE = (
-    "Solve the problem step by step. Keep each step short. "
-    "Then end with the letter of the right choice alone in \\boxed{}, as in\n"
+    "Solve the problem step by step, in as many steps as it needs, one short line for each, without an "
+    "introduction. End with the letter of the right choice alone in \\boxed{}. For example:\n"
+    "Which number is even?\nA. 3\nB. 8\n"
+    "3 leaves a remainder when divided by 2, 8 does not.\n"
     "The final answer is \\boxed{B}."
 )
 
