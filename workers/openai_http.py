@@ -81,7 +81,7 @@ class OpenAIEngine:
         model: str | None = None,
         name: str | None = None,
         api_key: str | None = None,
-        api_key_env: str = "OPENAI_API_KEY",
+        api_key_env: str = "ANABRANCH_API_KEY",
         timeouts: Timeouts | None = None,
     ) -> None:
         url = URL(base_url)

@@ -289,7 +289,7 @@ async def test_the_key_comes_from_the_argument_or_the_environment(monkeypatch: p
         await exchange.send(HEAD + event("x", "stop") + DONE)
 
     monkeypatch.setenv("MY_KEY", "from-environment")
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("ANABRANCH_API_KEY", raising=False)
     for options, expected in [
         ({"api_key": "given"}, "Authorization: Bearer given\r\n"),
         ({"api_key_env": "MY_KEY"}, "Authorization: Bearer from-environment\r\n"),
