@@ -60,16 +60,20 @@ def pack(data: Any) -> tuple[str, Mapping[str, str]]:
 
 
 def unpack(text: str, texts: Mapping[str, str]) -> Any:
-    """What :func:`pack` was given. ``texts`` has at least those of :func:`references`."""
-    if _MARK not in text:
-        return json.loads(text)
+    """What :func:`pack` was given."""
+    return unpacker(texts)(text)
+
+
+def unpacker(texts: Mapping[str, str]) -> Callable[[str], Any]:
+    """:func:`unpack` for many rows; ``texts`` has at least those of their :func:`references`."""
 
     def restore(members: dict[str, Any]) -> Any:
         if len(members) == 1 and "$text" in members:
             return texts[members["$text"]]
         return {(key[1:] if _is_mark(key) else key): value for key, value in members.items()}
 
-    return json.loads(text, object_hook=restore)
+    decode = json.JSONDecoder(object_hook=restore).decode
+    return lambda text: decode(text) if _MARK in text else json.loads(text)
 
 
 def references(text: str) -> list[str]:

@@ -98,6 +98,8 @@ class Journal:
         self._store = commit
         self._redact = redact
         self._filling = Batch()
+        self._writing = Batch()
+        self._writing.done.set()
         self._filled = asyncio.Event()
         self._hurry = asyncio.Event()
         self._closed = False
@@ -144,8 +146,8 @@ class Journal:
 
     async def room(self) -> None:
         """See :meth:`Writer.room`."""
-        while self._filling.characters > ROOM_CHARACTERS:
-            await self.committed(self._filling)
+        while self._writing.characters + self._filling.characters > ROOM_CHARACTERS:
+            await self.committed(self._filling if self._writing.done.is_set() else self._writing)
 
     async def close(self) -> None:
         """Write what is queued, then stop."""
@@ -163,13 +165,15 @@ class Journal:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(linger):
                         await self._hurry.wait()
-            batch, self._filling = self._filling, Batch()
+            batch = self._writing = self._filling
+            self._filling = Batch()
             self._hurry.clear()
             self._filled.clear()
             began = clock()
             try:
                 await self._write(batch)
             finally:
+                batch.characters = 0
                 batch.done.set()
             linger = min(max((clock() - began) / SHARE, MIN_LINGER_SECONDS), MAX_LINGER_SECONDS)
             if self._closed:

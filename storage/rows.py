@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     any_,
+    bindparam,
     cast,
     func,
     literal,
@@ -29,6 +30,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storage.refusals import not_found
 from storage.tables import tasks
 from storage.tasks import OPEN, Task, TaskStatus
+
+_BY_ID = select(tasks).where(tasks.c.id == bindparam("task_id"))
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -56,7 +59,7 @@ def get_task(connection: Connection, task_id: str) -> Task:
     Raises:
         TaskNotFound: there is none.
     """
-    row = connection.execute(select(tasks).where(tasks.c.id == task_id)).first()
+    row = connection.execute(_BY_ID, {"task_id": task_id}).first()
     if row is None:
         raise not_found(task_id)
     return task_of(row)

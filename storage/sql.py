@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, select, tuple_, update
+from sqlalchemy import Connection, Dialect, Select, bindparam, case, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import override
 
@@ -271,12 +272,13 @@ def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
     wanted = {key for row in rows for key in codec.references(row.data)}
     found = {}
     if wanted:
-        dialect = connection.dialect
-        query = select(texts).where(among(dialect, texts.c.hash, bindparam("hashes")))
-        found = {
-            row.hash: row.text
-            for row in connection.execute(query, {"hashes": array(dialect, sorted(wanted))})
-        }
-    return [
-        Event(row.seq, EventType(row.type), row.path, row.at, codec.unpack(row.data, found)) for row in rows
-    ]
+        hashes = array(connection.dialect, sorted(wanted))
+        query = connection.execute(_texts(connection.dialect), {"hashes": hashes})
+        found = {row.hash: row.text for row in query}
+    unpack = codec.unpacker(found)
+    return [Event(row.seq, EventType(row.type), row.path, row.at, unpack(row.data)) for row in rows]
+
+
+@lru_cache(maxsize=8)
+def _texts(dialect: Dialect) -> Select[Any]:
+    return select(texts).where(among(dialect, texts.c.hash, bindparam("hashes")))
