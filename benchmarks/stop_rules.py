@@ -15,9 +15,11 @@ import random
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 
+from benchmarks import pareto
 from benchmarks.replay import Problem, Replay, load, resamples
 from orchestrator.consensus.stopping import DEFAULT_RULE, RULES, StopRule, parse_rule
 
@@ -230,43 +232,6 @@ def _at_most(name: str, value: float, bound: float) -> Check:
     return Check(name, value, bound, value <= bound)
 
 
-def plot(rows: Sequence[Row], directory: Path) -> None:
-    """Draw sequential against total tokens as ``pareto.png`` and ``pareto.svg``.
-
-    Raises:
-        SystemExit: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise SystemExit("plots need the extra 'bench': pip install 'anabranch[bench]'") from None
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    axes = figure.subplots()
-    elastic = [row for row in rows if row.rule.startswith("elastic")]
-    curve = [row.sequential_tokens for row in elastic], [row.total_tokens for row in elastic]
-    axes.plot(*curve, "-", color="tab:green")
-    for row in rows:
-        colour = "tab:green" if row in elastic else "tab:blue" if row.rule in PUBLISHED_RULES else "tab:gray"
-        axes.plot(row.sequential_tokens, row.total_tokens, "o", color=colour)
-        axes.annotate(
-            f"{row.rule}  {row.accuracy:.1f} %",
-            (row.sequential_tokens, row.total_tokens),
-            xytext=(6, 4),
-            textcoords="offset points",
-            fontsize=8,
-        )
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="sequential tokens until the decision",
-        ylabel="total tokens until the decision",
-        title="Stop rules on recorded branches (left and down is better; accuracy in the labels)",
-    )
-    directory.mkdir(parents=True, exist_ok=True)
-    for suffix in ("png", "svg"):
-        figure.savefig(directory / f"pareto.{suffix}", dpi=150)
-
-
 def table(rows: Sequence[Row]) -> str:
     """The rows as text."""
     head = (
@@ -314,6 +279,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="write pareto.png and pareto.svg there")
     given = parser.parse_args(arguments)
+    if given.plot and find_spec("matplotlib") is None:
+        parser.error("--plot needs the extra 'bench': pip install 'anabranch[bench]'")
     problems = [problem for path in given.traces for problem in load(path, blank_votes=given.blank == "vote")]
     draws = bootstrap(len(problems), 1000, given.seed)
     labels = {PLAIN: "plain voting", **PUBLISHED_RULES, **OUR_RULES, **dict.fromkeys(given.rules, "")}
@@ -330,7 +297,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = [compare(rule, label, scores[rule], scores[PLAIN], draws) for rule, label in labels.items()]
     kept = checks(rows, [path.stem for path in given.traces] if given.blank == "vote" else [], given.width)
     if given.plot:
-        plot(rows, given.plot)
+        points = [
+            pareto.Point(row.rule, row.sequential_tokens, row.total_tokens, row.accuracy) for row in rows
+        ]
+        pareto.plot(points, given.plot, curve=DEFAULT_RULE, published=PUBLISHED_RULES)
     if given.json:
         report = {
             "width": given.width,
