@@ -5,9 +5,10 @@ place became free, a replica went or came back), and :class:`Dispatcher` decides
 
 The cost of a replica for a call is the expected time to the call's end there: wait for a place, the prompt
 tokens that it would have to compute behind those already sent, and decoding in a fuller batch. A call stays
-with the replica that holds its prefix until another is cheaper by more than what computing the prefix again
-takes, several times: the call waits for that, and so does every other call there. (Preble,
-arXiv 2407.00023, section 3, weighs the same terms over a window of three minutes.)
+with the replica that holds its prefix until another gains it more than computing the prefix again takes
+away, from the call itself and from every call that decodes at that replica meanwhile. So an idle
+replica takes part of a large family soon, and a busy one hardly ever. (Preble, arXiv 2407.00023, section 3,
+weighs the same terms over a window of three minutes.)
 """
 
 from __future__ import annotations
@@ -19,9 +20,6 @@ from workers.errors import EngineUnavailable
 from workers.flight import Flight, Ticket
 from workers.prefix import BLOCK_CHARACTERS, Holdings
 from workers.replica import HOLD_BLOCKS, Replica, Sharing
-
-REPLICATION_MARGIN = 3.0
-"""A prefix is computed again elsewhere when that saves this many times the seconds that it takes."""
 
 LEAST_GAIN = 0.1
 """Part of the expected time that must be gained too: the estimates are not better than that."""
@@ -203,7 +201,7 @@ class Dispatcher:
             return home
         again = self._again_seconds(ticket, home, best, now)
         gain = home_seconds - best_seconds
-        return best if gain > max((REPLICATION_MARGIN - 1) * again, LEAST_GAIN * home_seconds) else home
+        return best if gain > max(best.delayed(again), LEAST_GAIN * home_seconds) else home
 
     def second(self, flight: Flight) -> Flight | None:
         """Send the call of ``flight`` to another replica too, if one has nothing better to do."""
@@ -271,7 +269,7 @@ class Dispatcher:
                 stay = other.seconds_for(tokens - there * per_block)
                 move = replica.seconds_for(tokens - here * per_block)
                 again = replica.pace.prefill_seconds(max(0, there - here) * per_block)
-                gain = stay - move - (REPLICATION_MARGIN - 1) * again
+                gain = stay - move - replica.delayed(again)
                 if gain > most:
                     best, most = ticket, gain
         if best is None or best.replica is None:
@@ -279,6 +277,7 @@ class Dispatcher:
         other = best.replica
         other.queue.remove(best)
         if other.covered(best.chain, now) < HOLD_BLOCKS:
+            other.promised.remove(best.chain)
             for sibling in other.queue.siblings(best, STEAL_FAMILY):
                 other.queue.remove(sibling)
                 replica.wait(sibling, now)

@@ -189,6 +189,10 @@ class Replica:
         prefill = pace.prefill_seconds(self.pending_prefill + uncached_tokens)
         return wait + prefill + pace.output_tokens * pace.step_seconds(min(occupied + 1, limit))
 
+    def delayed(self, seconds: float) -> float:
+        """What computing for ``seconds`` costs all together: the call itself, and each that is here."""
+        return seconds * (1 + len(self.flights))
+
     def send(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
         """Account for a call that goes out to the engine now."""
         flight = Flight(ticket, self, now)
