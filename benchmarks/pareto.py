@@ -36,8 +36,8 @@ def plot(points: Sequence[Point], directory: Path, *, curve: str, published: Con
         axes.annotate(
             f"{point.rule}  {point.accuracy:.1f} %",
             (point.sequential, point.total),
-            xytext=(8, -3) if point in joined else (0, 7),
-            ha="left" if point in joined else "center",
+            xytext=(8, -3) if point in joined else (3, 5),
+            rotation=0 if point in joined else 45,
             textcoords="offset points",
             fontsize=8,
         )
