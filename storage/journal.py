@@ -7,7 +7,7 @@ A task whose events are refused fails alone; the others of its batch are stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,7 +103,7 @@ class Journal:
         self._filled = asyncio.Event()
         self._hurry = asyncio.Event()
         self._closed = False
-        self._task = asyncio.create_task(self._run(), name="journal")
+        self._task = asyncio.create_task(self._watched(), name="journal")
 
     def writer(self, task_id: str, fence: int, next_seq: int) -> JournalWriter:
         """See :meth:`Store.writer`."""
@@ -154,7 +154,20 @@ class Journal:
         self._closed = True
         self._hurry.set()
         self._filled.set()
-        await self._task
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
+
+    async def _watched(self) -> None:
+        """Run, and if that ends in another way than by closing, let nobody wait for what was not written."""
+        try:
+            await self._run()
+        finally:
+            self._closed = True
+            for batch in (self._writing, self._filling):
+                if not batch.done.is_set():
+                    _fail(batch.portions.values(), StorageUnavailable("the journal was stopped"))
+                    batch.done.set()
 
     async def _run(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -170,11 +183,9 @@ class Journal:
             self._hurry.clear()
             self._filled.clear()
             began = clock()
-            try:
-                await self._write(batch)
-            finally:
-                batch.characters = 0
-                batch.done.set()
+            await self._write(batch)
+            batch.characters = 0
+            batch.done.set()
             linger = min(max((clock() - began) / SHARE, MIN_LINGER_SECONDS), MAX_LINGER_SECONDS)
             if self._closed:
                 self._filled.set()
@@ -202,11 +213,17 @@ class Journal:
                 _log.exception("journal batch failed", action="journal_failed", tasks=len(portions))
                 failure = StorageError(repr(error))
             if failure is not None:
-                for portion in portions:
-                    portion.error = failure
+                _fail(portions, failure)
         for portion in batch.portions.values():
-            if portion.error is not None and portion.writer is not None:
-                portion.writer.error = portion.error
+            if portion.error is not None:
+                _fail([portion], portion.error)
+
+
+def _fail(portions: Iterable[Portion], error: StorageError) -> None:
+    for portion in portions:
+        portion.error = error
+        if portion.writer is not None:
+            portion.writer.error = error
 
 
 class JournalWriter(Writer):

@@ -44,8 +44,10 @@ class SqlStore(Store):
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
-            await self._journal.close()
-            await self._database.close()
+            try:
+                await self._journal.close()
+            finally:
+                await self._database.close()
 
     @override
     async def submit(self, new: NewTask) -> Task:

@@ -250,3 +250,20 @@ async def test_room_waits_while_too_much_is_queued(
         assert await store.last_seq(claim.task.id) == -1
         await writer.room()
         assert await store.last_seq(claim.task.id) == 19
+
+
+async def test_nobody_waits_for_a_journal_that_was_stopped(database_url: str) -> None:
+    async with await Store.open(database_url) as store:
+        assert isinstance(store, SqlStore)
+        claim = await started(store)
+        writer = store.writer(claim.task.id, claim.fence)
+        writer.append(note(0))
+        flushed = asyncio.create_task(writer.flush())
+        await asyncio.sleep(0)
+        store._journal._task.cancel()
+        with pytest.raises(StorageUnavailable, match="stopped"):
+            await flushed
+        with pytest.raises(StorageUnavailable):
+            writer.append(note(1))
+        with pytest.raises(StorageUnavailable, match="closed"):
+            await store.finish(claim, TaskStatus.SUCCEEDED)
