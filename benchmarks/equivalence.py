@@ -103,7 +103,7 @@ def judge(method: Callable[[Form, Form], bool], pairs: Sequence[Pair]) -> Row:
 
 
 def placing() -> float:
-    """The median CPU time in ms to place one of 64 answers that all differ, so that each meets all before it."""
+    """The median CPU time in ms to place one of 64 answers that all differ: each meets all before it."""
     texts = [f"{at} km" for at in range(32)] + [rf"\frac{{{at}}}{{7}}" for at in range(1, 33)]
     clusters = Clusters(costly=("symbolic",))
     taken = []
