@@ -95,6 +95,7 @@ def solved(server: str, database: str) -> dict[str, Any]:
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Done:
     """Run ``anabranch`` inside this process."""
     monkeypatch.setattr(sys, "argv", ["anabranch", *arguments])
+    monkeypatch.setattr("orchestrator.logs.configure", lambda settings: None)  # it would outlive the test
     with pytest.raises(SystemExit) as ended:
         cli.main()
     captured = capsys.readouterr()
