@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from orchestrator import cli
 
@@ -96,8 +97,13 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *ar
     """Run ``anabranch`` inside this process."""
     monkeypatch.setattr(sys, "argv", ["anabranch", *arguments])
     monkeypatch.setattr("orchestrator.logs.configure", lambda settings: None)  # it would outlive the test
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
+    logging_of_tests = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    finally:
+        structlog.configure(**logging_of_tests)
     captured = capsys.readouterr()
     return Done(int(ended.value.code or 0), captured.out, captured.err)
 
