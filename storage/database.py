@@ -105,14 +105,15 @@ async def open_database(url: str | None) -> Database:
 class SqliteDatabase(Database):
     """A SQLite file in WAL mode: one thread and connection that writes, a few that read beside it.
 
-    ``synchronous=FULL``: what is committed survives a power cut too. Group commit makes it cheap, since one
-    sync to disk serves all events of all tasks that arrived meanwhile.
+    What is committed survives the process however it ends. With ``?synchronous=full`` in the URL it survives
+    a power cut too, for one sync to disk a transaction, which is several milliseconds on many disks; without,
+    a power cut may take the last transactions, but leaves the file sound.
     """
 
     READERS = 2
 
-    def __init__(self, url: URL) -> None:
-        self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", size=1)
+    def __init__(self, url: URL, synchronous: str) -> None:
+        self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", size=1, synchronous=synchronous)
         self._reader = _sqlite_engine(url, begin="BEGIN", size=self.READERS)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="anabranch-sqlite-write")
         self._read_threads = ThreadPoolExecutor(self.READERS, thread_name_prefix="anabranch-sqlite-read")
@@ -125,7 +126,11 @@ class SqliteDatabase(Database):
                 "a SQLite URL must name a file (sqlite:///path); the URL 'memory' keeps nothing"
             )
         path = await asyncio.to_thread(lambda name: Path(name).expanduser().absolute(), url.database)
-        database = cls(URL.create("sqlite", database=str(path), query=url.query))
+        synchronous = url.query.get("synchronous", "normal")
+        if synchronous not in ("normal", "full"):
+            raise StorageError(f"synchronous={synchronous} in a SQLite URL should be normal or full")
+        plain = url.difference_update_query(["synchronous"])
+        database = cls(URL.create("sqlite", database=str(path), query=plain.query), synchronous)
         try:
             await database._in_thread(database._write_thread, lambda: database._prepare(path))
         except BaseException:
@@ -173,7 +178,9 @@ def _transaction(engine: Engine, body: Body[T]) -> T:
         return body(connection)
 
 
-def _sqlite_engine(url: URL, *, begin: str, size: int, foreign_keys: bool = True) -> Engine:
+def _sqlite_engine(
+    url: URL, *, begin: str, size: int, synchronous: str = "full", foreign_keys: bool = True
+) -> Engine:
     engine = create_engine(
         url,
         pool_size=size,
@@ -186,7 +193,7 @@ def _sqlite_engine(url: URL, *, begin: str, size: int, foreign_keys: bool = True
         for pragma in (
             "auto_vacuum=INCREMENTAL",  # takes effect when the file is made
             "journal_mode=WAL",
-            "synchronous=FULL",
+            f"synchronous={synchronous}",
             f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
         ):
             connection.execute(f"PRAGMA {pragma}").close()

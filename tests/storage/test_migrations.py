@@ -137,6 +137,18 @@ async def test_url_of_no_supported_database_is_told(url: str) -> None:
         await Store.open(url)
 
 
+@pytest.mark.parametrize(("query", "level"), [("", 1), ("?synchronous=normal", 1), ("?synchronous=full", 2)])
+async def test_durability_of_a_file_is_in_its_url(tmp_path: Path, query: str, level: int) -> None:
+    database = await open_database(f"sqlite:///{tmp_path / 'test.db'}{query}")
+    found = await database.write(
+        lambda connection: connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+    )
+    assert found == level
+    await database.close()
+    with pytest.raises(StorageError, match="normal or full"):
+        await open_database(f"sqlite:///{tmp_path / 'test.db'}?synchronous=perhaps")
+
+
 async def test_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
     with pytest.raises(StorageUnavailable, match="file"):
