@@ -8,12 +8,12 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
-from orchestrator.consensus.stopping import StopRule, parse_rule
+from orchestrator.consensus.stopping import DEFAULT_RULE, StopRule, parse_rule
 from orchestrator.judging import Judge
 from orchestrator.messages import Draft, messages_of, text_of
 from orchestrator.nodes import Arrivals, Node, NodeKind, Outcome, Stream
 from orchestrator.values import Answer, Budget
-from orchestrator.voting import Ballot, hold_vote
+from orchestrator.voting import Ballot, check_rule, hold_vote
 from orchestrator.work import Child, Generation, Merging, ToolUse, Work
 from workers.calls import Completion, Sampling
 from workers.engine import Capabilities
@@ -138,7 +138,7 @@ class Run:
         self,
         prompt: Draft,
         *,
-        rule: StopRule | str = "beta",
+        rule: StopRule | str = DEFAULT_RULE,
         width: int | None = None,
         choices: Sequence[str] = (),
         question: str = "",
@@ -153,12 +153,13 @@ class Run:
 
         Raises:
             RuleError: the spec names no rule.
+            InvalidRequest: the rule needs signals that a vote cannot give.
         """
         change = self._executor.environment.changes.get(self._scope.child_path())
         if change is not None and change.rule is not None:
             rule = change.rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule
-        ballot = Ballot(prompt, parsed, tuple(choices), question, judge, sampling)
+        ballot = Ballot(prompt, check_rule(parsed), tuple(choices), question, judge, sampling)
         return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)
 
     def concatenate(self, parts: Sequence[Node[Any] | str], *, separator: str = "\n\n") -> Node[Answer]:
@@ -255,8 +256,7 @@ class Run:
 
     def _sampling(self, node: Node[Completion], given: SamplingOptions) -> Sampling:
         environment = self._executor.environment
-        sampling = replace(environment.sampling, **given)
-        if sampling.seed is None:
+        if given.get("seed", environment.sampling.seed) is None:
             derived = zlib.crc32(f"{environment.seed}:{node.path}".encode()) & 0x7FFFFFFF
-            sampling = replace(sampling, seed=derived)
-        return sampling
+            given = {**given, "seed": derived}
+        return replace(environment.sampling, **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,24 @@ from orchestrator.consensus.entropy import discrete
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim, extract_claim
 from orchestrator.consensus.merging import majority
-from orchestrator.consensus.stopping import Branch, Cancel, Continue, Decision, Expand, Stop, StopRule, View
-from orchestrator.errors import NodeFailed, PlannerError
+from orchestrator.consensus.stopping import (
+    Branch,
+    Cancel,
+    Continue,
+    Decision,
+    Expand,
+    Signal,
+    Stop,
+    StopRule,
+    View,
+)
+from orchestrator.errors import InvalidRequest, NodeFailed, PlannerError
 from orchestrator.judging import Judge, Judging, methods
 from orchestrator.messages import Draft
 from orchestrator.nodes import Arrivals, Cancelled, Failed, Node, Succeeded
 from orchestrator.values import Answer, Cluster
 from workers.calls import Completion
+from workers.tools.registry import tool
 
 if TYPE_CHECKING:
     from orchestrator.run import Run
@@ -37,6 +49,30 @@ class Ballot:
     sampling: Mapping[str, Any]
 
 
+SIGNALS: frozenset[Signal] = frozenset()
+"""What a vote can tell a rule beyond arrivals. Probes, confidences, verdicts and the progress of running
+branches are not among it: such rules are for recorded branches and for planners of their own."""
+
+
+@tool(timeout=86_400.0)
+async def alarm(seconds: float) -> None:
+    """Wait so many seconds. A tool, so that a replay is told when it rang and does not wait."""
+    await asyncio.sleep(seconds)
+
+
+def check_rule(rule: StopRule) -> StopRule:
+    """The rule, if a vote can give it the signals that it needs.
+
+    Raises:
+        InvalidRequest: names the signals that are missing.
+    """
+    if missing := rule.needs - SIGNALS:
+        raise InvalidRequest(
+            f"rule {rule.spec} needs {', '.join(sorted(missing))}, which a vote cannot give it"
+        )
+    return rule
+
+
 async def hold_vote(run: Run, ballot: Ballot) -> Answer:
     """Start branches as the rule asks, cluster what arrives, and merge when the rule stops.
 
@@ -47,12 +83,14 @@ async def hold_vote(run: Run, ballot: Ballot) -> Answer:
     vote = _Vote(run, ballot)
     vote.start(ballot.rule.initial)
     async for node in vote.arrivals:
-        vote.seen(node, await vote.place(node))
+        if node is not vote.alarm:
+            vote.seen(node, await vote.place(node))
         while not isinstance(decision := ballot.rule.decide(vote.view()), Continue | Stop):
             vote.carry_out(decision)
         vote.write_down(node, decision)
         if isinstance(decision, Stop):
             return vote.answer(decision.winner)
+        vote.wake_in(decision.wake)
         if isinstance(node.outcome, Succeeded):
             run.propose(lambda: vote.answer(None))
     return vote.answer(None)
@@ -69,7 +107,8 @@ class _Vote:
         self._branches: list[Node[Completion]] = []
         self._finished: dict[int, Branch] = {}
         self._started_at = run.now
-        self.arrivals: Arrivals[Completion] = run.arrivals()
+        self.arrivals: Arrivals[Any] = run.arrivals()
+        self.alarm: Node[Any] | None = None
 
     def start(self, count: int) -> None:
         for _ in range(count):
@@ -77,6 +116,14 @@ class _Vote:
             branch = self._run.generate(self._ballot.prompt, label=label, **self._ballot.sampling)
             self._branches.append(branch)
             self.arrivals.add(branch)
+
+    def wake_in(self, seconds: float | None) -> None:
+        """Ask the rule again after so many seconds, unless a branch arrives before."""
+        if self.alarm is not None:
+            self.alarm.cancel("a branch arrived before")
+        self.alarm = None if seconds is None else self._run.tool(alarm, {"seconds": seconds})
+        if self.alarm is not None:
+            self.arrivals.add(self.alarm)
 
     async def place(self, node: Node[Completion]) -> int | None:
         """The cluster of a branch's claim; None where it failed or claims nothing."""
@@ -132,8 +179,8 @@ class _Vote:
 
     def write_down(self, node: Node[Completion], decision: Continue | Stop) -> None:
         """One line of the trace for each arrival: where it went, and what the rule made of it."""
-        index = self._branches.index(node)
-        branch = self._finished.get(index)
+        index = None if node is self.alarm else self._branches.index(node)
+        branch = None if index is None else self._finished.get(index)
         cluster = None if branch is None else branch.cluster
         saw: dict[str, Any] = {"branch": index, "cluster": cluster, "counts": self._clusters.counts()}
         if cluster is not None:

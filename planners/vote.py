@@ -6,33 +6,28 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from orchestrator.consensus.stopping import parse_rule
+from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
 from orchestrator.messages import system, user
 from orchestrator.planning import planner
 from orchestrator.run import Run
 from orchestrator.values import Answer, Question
-from orchestrator.voting import labels
+from orchestrator.voting import check_rule, labels
 from planners.questions import Temperature, Tokens, asked
 
 FREE = (
-    "Solve the problem step by step, in as many steps as it needs, one short line for each, without an "
-    "introduction. End with the final answer alone in \\boxed{}. For example:\n"
-    "Tom has 3 boxes of 4 pens and gives 5 pens away. How many pens are left?\n"
-    "3 boxes of 4 pens are 3 * 4 = 12 pens.\n"
-    "After giving 5 away, 12 - 5 = 7 pens are left.\n"
-    "The final answer is \\boxed{7}."
+    "Solve the problem step by step. Keep each step short. "
+    "Then end with the final answer alone in \\boxed{}, as in\n"
+    "The final answer is \\boxed{12}."
 )
 MULTIPLE_CHOICE = (
-    "Solve the problem step by step, in as many steps as it needs, one short line for each, without an "
-    "introduction. End with the letter of the right choice alone in \\boxed{}. For example:\n"
-    "Which number is even?\nA. 3\nB. 8\n"
-    "3 leaves a remainder when divided by 2, 8 does not.\n"
+    "Solve the problem step by step. Keep each step short. "
+    "Then end with the letter of the right choice alone in \\boxed{}, as in\n"
     "The final answer is \\boxed{B}."
 )
 
 
 def _known_rule(spec: str) -> str:
-    parse_rule(spec)  # raises a ValueError that says what would be right
+    check_rule(parse_rule(spec))  # raises an error that says what would be right
     return spec
 
 
@@ -42,7 +37,7 @@ async def vote(
     question: Question,
     *,
     n: Annotated[int, Field(ge=1, le=1024)] = 8,
-    rule: Annotated[str, AfterValidator(_known_rule)] = "beta",
+    rule: Annotated[str, AfterValidator(_known_rule)] = DEFAULT_RULE,
     temperature: Temperature = 0.7,
     max_tokens: Tokens = 1024,
 ) -> Answer:

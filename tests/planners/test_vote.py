@@ -6,6 +6,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.nodes import NodeKind
 from orchestrator.values import Budget, Cluster, Question
 from planners.vote import vote
+from storage.events import EventType
 from tests.planners.conftest import play
 from tests.workers.virtual_time import virtual_time
 from workers.simulator import CostModel, Fault, Simulator, sampled
@@ -16,7 +17,7 @@ async def test_the_branches_agree_and_the_answer_says_how_many() -> None:
     assert played.answer.claim == "72"
     assert played.answer.confidence == 1.0
     assert played.answer.entropy == 0.0
-    assert played.verdicts("beta")[-1] == "stop: agreed"
+    assert played.verdicts("elastic")[-1] == "stop: agreed"
 
 
 async def test_a_majority_wins_and_the_minority_is_counted() -> None:
@@ -31,7 +32,7 @@ async def test_a_majority_wins_and_the_minority_is_counted() -> None:
 async def test_once_they_agree_the_rest_is_cancelled_at_the_engine() -> None:
     cost = CostModel(latency=1.0, decode_tokens_per_s=50, jitter=1.0)
     engine = Simulator("A long way to go, step by step. " * 20 + r"\boxed{4}", cost=cost, seed=3)
-    played = await play(vote, "What is 2 + 2?", engine, n=8)
+    played = await play(vote, "What is 2 + 2?", engine, n=8, rule="beta")
     counters = engine.counters()
     assert played.answer.claim == "4"
     assert counters.started == 8
@@ -82,6 +83,24 @@ async def test_a_budget_of_calls_ends_it_with_the_best_answer_so_far() -> None:
     assert played.result.limit == "calls"
 
 
+@virtual_time
+async def test_few_branches_start_and_more_where_they_disagree() -> None:
+    cost = CostModel(latency=1.0, jitter=1.0)
+    for answers, most in ((r"\boxed{4}", 5), (sampled({r"\boxed{4}": 1, r"\boxed{5}": 1}), 8)):
+        engine = Simulator(answers, cost=cost, seed=3)
+        await play(vote, "What is 2 + 2?", engine, n=8)
+        assert engine.counters().started == most
+
+
+async def test_a_rule_with_a_deadline_is_woken_and_stops_with_what_it_has() -> None:
+    engine = Simulator([r"\boxed{4}", r"\boxed{5}"], faults=[Fault(kind="hang", calls={1, 2})])
+    played = await play(vote, "What is 2 + 2?", engine, n=3, rule="any(fixed; deadline:0.3)")
+    assert played.answer.claim == "4"
+    decisions = [event for event in played.events if event.type is EventType.DECISION]
+    assert decisions[-1].data["verdict"] == "stop: deadline"
+    assert engine.counters().aborted == 2
+
+
 async def test_a_rule_may_bring_its_own_width() -> None:
     played = await play(vote, "How many?", Simulator(r"\boxed{5}"), n=2, rule="fixed:6")
     assert len(played.nodes(NodeKind.GENERATE)) == 6
@@ -94,6 +113,7 @@ async def test_a_rule_may_bring_its_own_width() -> None:
         ({"n": "many"}, "valid integer"),
         ({"rule": "gut feeling"}, "no rule is called"),
         ({"rule": "beta:2"}, "threshold must"),
+        ({"rule": "parallel_probe"}, "needs probes, which a vote cannot give it"),
         ({"temperature": 3}, "less than or equal to 2"),
         ({"width": 3}, "its options: n, rule"),
     ],
