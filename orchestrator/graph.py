@@ -51,7 +51,7 @@ class Graph:
         self._edges.add_edges_from((source, path) for source in inputs)
         self._missing[path] = len(set(inputs).difference(settled))
         self._cost[path] = cost
-        if inputs:
+        if self._missing[path]:  # else nobody's rank is asked for again: all that it needs has run
             self._rank.clear()
         return self._missing[path] == 0
 

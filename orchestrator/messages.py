@@ -17,6 +17,8 @@ from workers.calls import Completion, Prompt, Role, Segment
 
 Part = str | Node[Any]
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -136,7 +138,7 @@ def _type_name(value: object) -> str:
 
 def canonical(value: object) -> str:
     """JSON with one spelling for each value: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _canonical(value)
 
 
 def digest(value: object) -> str:

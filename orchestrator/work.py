@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from orchestrator.run import Run
     from workers.tools.registry import Tool
 
-_DEFAULT_SAMPLING = Sampling()
+_DEFAULTS = {
+    field.name: getattr(Sampling(), field.name) for field in fields(Sampling) if field.name != "seed"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,12 @@ class Generation:
 
     def request(self) -> dict[str, Any]:
         """What is asked, for the journal, with its content key, to which the seed does not belong."""
-        sampling = {
-            field.name: value
-            for field in fields(Sampling)
-            if (value := getattr(self.sampling, field.name)) != getattr(_DEFAULT_SAMPLING, field.name)
-        }
+        given = self.sampling
         asked: dict[str, Any] = {
             "prompt": [[segment.role, segment.text] for segment in self.prompt().segments],
-            "sampling": {name: value for name, value in sampling.items() if name != "seed"},
+            "sampling": {
+                name: value for name, usual in _DEFAULTS.items() if (value := getattr(given, name)) != usual
+            },
         }
         if self.schema is not None:
             asked["schema"] = self.schema
