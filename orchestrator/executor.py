@@ -222,6 +222,7 @@ class Executor:
 
     async def _next_event(self) -> Event:
         if self._record.pending:
+            await asyncio.sleep(0)  # a long record is repeated without holding up other runs
             return self._record.external()
         if self.environment.engine is None and self._memo is None:
             raise Divergence("", f"the record has ended, the run waits for {self._awaited()}")

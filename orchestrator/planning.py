@@ -112,7 +112,10 @@ def find_planner(name: str) -> Planner:
         UnknownPlanner: there is none; the message lists those that there are.
     """
     if point := INSTALLED.get(name):
-        loaded = point.load()
+        try:
+            loaded = point.load()
+        except ImportError as error:
+            raise PlannerError(f"planner {name!r} ({point.value}) cannot be imported: {error}") from error
         if isinstance(loaded, Planner):
             return loaded
         raise PlannerError(f"entry point {point.value} is not a planner; declare it with @planner({name!r})")
