@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import Divergence
+from orchestrator.executor import Executor
+from orchestrator.fork import Memo
 from orchestrator.messages import assistant, user
 from orchestrator.run import Run
 from orchestrator.values import Answer
 from storage.events import Event, EventType
-from tests.orchestrator.harness import Speaker, check, environment, play, replay, resume, said
+from tests.orchestrator.harness import Journal, Speaker, check, environment, play, replay, resume, said
 from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities
 from workers.errors import EngineUnavailable
@@ -186,9 +188,6 @@ async def test_a_side_effect_is_recorded_before_it_happens() -> None:
     async def body(run: Run) -> Answer:
         return Answer(str(await run.tool(send)))
 
-    from orchestrator.executor import Executor
-    from tests.orchestrator.harness import Journal
-
     class Durable(Journal):
         @property
         def stored(self) -> list[Event]:
@@ -293,3 +292,25 @@ async def test_prompts_hold_the_results_of_nodes() -> None:
 
     engine = Simulator(lambda call, _: said(call).upper())
     assert (await play(body, engine)).answer == 'SAY: FIRST AND {"A":TRUE,"B":[1,2.5,NULL]}'
+
+
+async def test_a_fork_does_not_settle_what_it_has_cancelled() -> None:
+    """Both results are known; the first makes the planner cancel the second before that is delivered."""
+
+    async def body(run: Run) -> Answer:
+        first, second = run.generate("one"), run.generate("two")
+        await first
+        if stop_early:
+            second.cancel("the first is enough")
+        else:
+            await second
+        return Answer((await run.generate("three")).text)
+
+    stop_early = False
+    played = await play(body)
+    stop_early = True
+    engine, journal = Simulator("ok"), Journal()
+    result = await Executor(environment(engine), journal, memo=Memo(played.events)).execute(body, {})
+    assert result.answer == Answer("ok")
+    assert engine.counters().started == 0
+    check(journal.events)
