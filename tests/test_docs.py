@@ -53,6 +53,7 @@ def run(script: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_command_line(environment: dict[str, str]) -> None:
     script = examples("docs/cli.md")
     assert script.count("anabranch") >= 10
