@@ -32,7 +32,6 @@ class Ticket:
         "replica",
         "streamed",
         "tenant",
-        "token_chain",
         "tried",
         "waiter",
         "work",
@@ -41,7 +40,6 @@ class Ticket:
     def __init__(self, call: Call, chain: Chain, age: int, family_age: int, arrived: float) -> None:
         self.call = call
         self.chain = chain
-        self.token_chain: Chain = ()
         self.characters = sum(len(segment.text) for segment in call.prompt.segments)
         self.tenant = call.tenant
         self.priority = call.priority
