@@ -286,11 +286,11 @@ async def _audit(
 ) -> Report:
     lost = twice = paid_twice = extra = allowed = leases = 0
     slowest = 0.0
-    runs = []
+    runs: dict[str, list[Event]] = {}
     for task_id in ids:
         task = await store.get(task_id)
         events = [event async for event in store.read(task_id)]
-        runs.append((task_id, events))
+        runs[task_id] = events
         lost += task.status is not TaskStatus.SUCCEEDED
         leases += task.lease_owner is not None
         twice += Counter(event.type for event in events)[EventType.RUN_FINISHED] > 1
@@ -305,7 +305,7 @@ async def _audit(
                 allowed += min(takeovers, len(calls) - 1)
                 paid_twice += sum(at > settled.get(event.path, math.inf) for at in calls)
         slowest = max(slowest, _longest_gap(events))
-    verification = await verify(runs, {"chaos": chaos}.__getitem__)
+    verification = await verify(_each(runs), {"chaos": chaos}.__getitem__)
     return Report(
         tasks=len(ids),
         lost=lost,
@@ -320,6 +320,11 @@ async def _audit(
         seconds=round(seconds, 1),
         undisturbed=undisturbed,
     )
+
+
+async def _each(runs: dict[str, list[Event]]) -> AsyncIterator[tuple[str, list[Event]]]:
+    for task_id, events in runs.items():
+        yield task_id, events
 
 
 def _longest_gap(events: list[Event]) -> float:

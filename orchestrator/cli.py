@@ -1,4 +1,4 @@
-"""The command line: solve, trace, traces, replay, models, planners, serve.
+"""The command line.
 
 What a command needs is imported when it runs, so that ``--help`` is there at once. Results go to standard
 output; the live view, progress, logs and errors go to standard error. Exit codes: 0 for an answer, 1 for a
@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -146,6 +147,98 @@ def replay(trace_id: TraceId, database: Database = None, as_json: AsJson = False
     from orchestrator.looking import replay_trace
 
     replay_trace(trace_id, settings(database=database), as_json=as_json)
+
+
+@app.command()
+def fork(
+    trace_id: TraceId,
+    at: Annotated[str, typer.Option(help="The path of the node to change, as trace shows it.")],
+    change: Annotated[
+        list[str],
+        typer.Option("--change", "-c", help="What is different there, as temperature=0.2 or rule=beta:0.99."),
+    ],
+    what_if: Annotated[
+        bool, typer.Option("--what-if", help="Tell from the trace alone; make no calls and store nothing.")
+    ] = False,
+    engine: Engine = None,
+    model: Model = None,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a task again with one node changed, and reuse all that does not depend on it."""
+    from orchestrator.revisiting import ask_what_if, fork_here
+
+    made = settings(engine=engine, model=model, database=database)
+    (ask_what_if if what_if else fork_here)(trace_id, at, change, made, as_json=as_json)
+
+
+@app.command()
+def diff(before: TraceId, after: TraceId, database: Database = None, as_json: AsJson = False) -> None:
+    """Compare two runs, as a fork with what it came from: answers, cost, nodes."""
+    from orchestrator.revisiting import show_difference
+
+    show_difference(before, after, settings(database=database), as_json=as_json)
+
+
+@app.command()
+def verify(
+    trace_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="By default all.")] = None,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay stored runs, and say how many are identical and why others are not."""
+    from orchestrator.revisiting import verify_traces
+
+    verify_traces(trace_ids or [], settings(database=database), as_json=as_json)
+
+
+@app.command()
+def export(
+    trace_id: TraceId,
+    form: Annotated[
+        Literal["jsonl", "otel", "svg"],
+        typer.Option("--format", "-f", help="JSON Lines, OpenTelemetry spans, or a picture of the DAG."),
+    ] = "jsonl",
+    content: Annotated[
+        bool, typer.Option("--content", help="Put prompts and answers into the spans as well.")
+    ] = False,
+    to: Annotated[
+        typer.FileTextWrite, typer.Option("--output", "-o", help="By default standard output.")
+    ] = "-",  # type: ignore[assignment]
+    database: Database = None,
+) -> None:
+    """Write one trace as a file."""
+    from orchestrator.keeping import export_trace
+
+    export_trace(trace_id, settings(database=database), form=form, content=content, to=to)
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="Exported traces, or recorded branches of others.")],
+    tenant: Annotated[str | None, typer.Option(help="Whose they become.")] = None,
+    database: Database = None,
+) -> None:
+    """Store traces from files, and print their ids."""
+    from orchestrator.keeping import import_files
+
+    import_files(files, settings(database=database), tenant=tenant)
+
+
+@app.command()
+def prune(
+    older_than: Annotated[str | None, typer.Option(help="Since they ended, as 36h or 30d.")] = None,
+    keep: Annotated[int | None, typer.Option(min=0, help="How many ended tasks may stay.")] = None,
+    max_bytes: Annotated[int | None, typer.Option(min=0, help="What they may take together.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    database: Database = None,
+) -> None:
+    """Remove ended tasks with their traces, the oldest first."""
+    from orchestrator.keeping import prune_traces
+
+    prune_traces(
+        settings(database=database), older_than=older_than, keep=keep, max_bytes=max_bytes, tenant=tenant
+    )
 
 
 @app.command()

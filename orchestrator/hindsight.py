@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,11 +50,11 @@ class Verification:
     differing: Mapping[str, str] = field(default_factory=dict)
 
 
-async def verify(runs: Iterable[tuple[str, Sequence[Event]]], find: FindPlanner) -> Verification:
+async def verify(runs: AsyncIterable[tuple[str, Sequence[Event]]], find: FindPlanner) -> Verification:
     """Replay every run, and go on when one differs."""
     identical = 0
     differing: dict[str, str] = {}
-    for task_id, events in runs:
+    async for task_id, events in runs:
         try:
             await replay(task_id, events, find)
         except AnabranchError as error:

@@ -31,7 +31,7 @@ def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
     """
 
     async def read() -> Trace:
-        async with _store(settings) as store:
+        async with stored(settings) as store:
             return await Trace.read(store, trace_id)
 
     trace = asyncio.run(read())
@@ -53,7 +53,7 @@ def list_traces(
         raise InvalidRequest(f"no status is called {status!r}; there are {', '.join(TaskStatus)}")
 
     async def read() -> tuple[Task, ...]:
-        async with _store(settings) as store:
+        async with stored(settings) as store:
             wanted = None if status is None else TaskStatus(status)
             return await store.list(tenant=tenant, status=wanted, limit=limit)
 
@@ -76,7 +76,7 @@ def replay_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
     """
 
     async def run() -> Any:
-        async with _store(settings) as store:
+        async with stored(settings) as store:
             await store.get(trace_id)
             events = [event async for event in store.read(trace_id)]
         return await replay(trace_id, events, find_planner)
@@ -147,7 +147,8 @@ def _described(name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store]:
+async def stored(settings: Settings) -> AsyncIterator[Store]:
+    """The database of the settings."""
     with translated():
         async with await Store.open(settings.database) as store:
             yield store

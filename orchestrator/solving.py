@@ -53,7 +53,7 @@ class Inputs:
             data["query"] = sys.stdin.read()
         if str(data.get("context", "")).startswith("@"):
             data["context"] = _contents(Path(data["context"][1:]))
-        given = dict(_option(text) for text in self.options)
+        given = dict(named_value(text) for text in self.options)
         request = parse({**data, "options": given})
         return request.model_copy(update={"options": {**_own_sampling(request), **given}})
 
@@ -200,7 +200,7 @@ def load_tool(name: str) -> Tool:
     return made
 
 
-def _option(text: str) -> tuple[str, Any]:
+def named_value(text: str) -> tuple[str, Any]:
     """``n=16`` as a name and a JSON value; what is not JSON is a string."""
     name, equals, value = text.partition("=")
     if not equals or not name:

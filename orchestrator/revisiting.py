@@ -1,0 +1,173 @@
+"""The commands that look at stored runs in another way: ``fork``, ``diff`` and ``verify``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+
+import typer
+from pydantic import ValidationError
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.fork import Change
+from orchestrator.hindsight import (
+    Counterfactual,
+    TraceDifference,
+    Verification,
+    counterfactual,
+    difference,
+    verify,
+)
+from orchestrator.looking import stored
+from orchestrator.planning import find_planner
+from orchestrator.printing import output, print_solution, table
+from orchestrator.requests import explain
+from orchestrator.settings import Settings
+from orchestrator.solution import Solution
+from orchestrator.solving import Announcer, named_value, opened
+from storage.events import Event
+from storage.store import Store
+from storage.tasks import TaskStatus
+from workers.tools.registry import Toolbox
+
+PAGE = 100
+
+
+def read_change(given: Sequence[str]) -> Change:
+    """The change that ``key=value`` texts describe.
+
+    Raises:
+        InvalidRequest: one is no ``key=value``, or a node has no such thing.
+    """
+    try:
+        return Change.model_validate(dict(named_value(text) for text in given))
+    except ValidationError as error:
+        known = ", ".join(Change.model_fields)
+        raise InvalidRequest(f"change: {explain(error)} (a change can give {known})") from None
+
+
+def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, *, as_json: bool) -> None:
+    """Run a task again with a change at a node; print the answer and what became different.
+
+    Raises:
+        InvalidRequest: there is no such node, or it cannot be changed so.
+        TaskFailed, Unavailable, TaskNotFound: there is no answer.
+    """
+    change, toolbox = read_change(given), Toolbox.installed()
+
+    async def run() -> tuple[Solution, TraceDifference]:
+        async with opened(settings, toolbox, Announcer()) as service:
+            solution = await service.fork(trace_id, at=at, change=change)
+            return solution, await service.difference(trace_id, solution.trace_id)
+
+    solution, differences = asyncio.run(run())
+    if as_json:
+        body = {"solution": solution.model_dump(mode="json"), "difference": asdict(differences)}
+        typer.echo(json.dumps(body, ensure_ascii=False))
+        return
+    print_solution(output(), solution)
+    output().print()
+    print_difference(differences)
+
+
+def ask_what_if(trace_id: str, at: str, given: Sequence[str], settings: Settings, *, as_json: bool) -> None:
+    """Say how a run would have gone with a change at a node, from its trace alone.
+
+    Raises:
+        Unknown: that needs tokens which were never generated.
+        InvalidRequest, Conflict, TaskNotFound: as the counterfactual.
+    """
+    change = read_change(given)
+
+    async def run() -> Counterfactual:
+        async with stored(settings) as store:
+            events = await _journal(store, trace_id)
+            return await counterfactual(trace_id, events, find_planner, at=at, change=change)
+
+    found = asyncio.run(run())
+    answer = found.result.answer
+    told = None if answer is None else answer.claim or answer.text
+    if as_json:
+        body = {"answer": told, "tokens": found.tokens, "recorded_tokens": found.recorded_tokens}
+        typer.echo(json.dumps(body, ensure_ascii=False))
+        return
+    typer.echo(told or f"no answer: the run would have been {found.result.outcome}")
+    typer.echo(f"\n{found.tokens:,} of {found.recorded_tokens:,} completion tokens would have been used")
+
+
+def show_difference(before: str, after: str, settings: Settings, *, as_json: bool) -> None:
+    """Compare two stored runs.
+
+    Raises:
+        TaskNotFound: one of them is not stored.
+    """
+
+    async def run() -> TraceDifference:
+        async with stored(settings) as store:
+            return difference(await _journal(store, before), await _journal(store, after))
+
+    differences = asyncio.run(run())
+    if as_json:
+        typer.echo(json.dumps(asdict(differences), ensure_ascii=False))
+    else:
+        print_difference(differences)
+
+
+def print_difference(differences: TraceDifference) -> None:
+    """Answers, costs, and the nodes that are not the same, side by side."""
+    before, after = differences.answers
+    console = output()
+    was, now = differences.tokens
+    rows = [("answer", before or "-", after or "-"), ("new tokens", f"{was:,}", f"{now:,}")]
+    rows += [(node.path, _short(node.before), _short(node.after)) for node in differences.nodes]
+    console.print(table(("", "before", "after"), rows))
+    console.print(f"{differences.same} nodes are the same, {len(differences.nodes)} differ", style="dim")
+
+
+def verify_traces(trace_ids: Sequence[str], settings: Settings, *, as_json: bool) -> None:
+    """Replay stored runs strictly, all that have ended if none are named; exit 1 if one differs."""
+
+    async def run() -> Verification:
+        async with stored(settings) as store:
+            return await verify(_runs(store, trace_ids), find_planner)
+
+    found = asyncio.run(run())
+    if as_json:
+        typer.echo(json.dumps({"identical": found.identical, "differing": dict(found.differing)}))
+    else:
+        for task_id, reason in found.differing.items():
+            typer.echo(f"{task_id}: {reason}")
+        typer.echo(f"{found.identical} identical, {len(found.differing)} not")
+    if found.differing:
+        raise typer.Exit(1)
+
+
+async def _runs(store: Store, trace_ids: Sequence[str]) -> AsyncIterator[tuple[str, list[Event]]]:
+    for trace_id in trace_ids:
+        yield trace_id, await _journal(store, trace_id)
+    if not trace_ids:
+        async for trace_id in _ended(store):
+            yield trace_id, await _journal(store, trace_id)
+
+
+async def _ended(store: Store) -> AsyncIterator[str]:
+    """All tasks with a whole run, from the newest on."""
+    before: str | None = None
+    while page := await store.list(limit=PAGE, before=before):
+        before = page[-1].id
+        for task in page:
+            if task.status.terminal and task.status is not TaskStatus.DEAD and task.started_at is not None:
+                yield task.id
+
+
+async def _journal(store: Store, task_id: str) -> list[Event]:
+    await store.get(task_id)
+    return [event async for event in store.read(task_id)]
+
+
+def _short(text: str | None, width: int = 60) -> str:
+    if text is None:
+        return "-"
+    return text if len(text) <= width else f"{text[: width - 1]}…"

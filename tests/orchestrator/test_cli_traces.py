@@ -1,0 +1,137 @@
+"""``fork``, ``diff``, ``verify``, ``export``, ``import`` and ``prune``, over a real server and database."""
+
+
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.orchestrator.test_cli import Done, anabranch, database, server
+
+__all__ = ["anabranch", "database", "server"]
+Command = Callable[..., Done]
+QUERY = "How many clips?"
+
+
+@pytest.fixture
+def trace(anabranch: Command, server: str, database: str) -> str:
+    made = anabranch(
+        "solve",
+        QUERY,
+        "-p",
+        "vote",
+        "-o",
+        "rule=fixed:5",
+        "--engine",
+        server,
+        "--database",
+        database,
+        "--json",
+    )
+    return str(made.json["trace_id"])
+
+
+def asked(done: Done) -> Any:
+    assert done.code == 0, done.err
+    return done.json
+
+
+def test_a_fork_shows_its_answer_and_what_is_different(
+    anabranch: Command, server: str, database: str, trace: str
+) -> None:
+    where = ("--engine", server, "--database", database)
+    found = asked(anabranch("fork", trace, "--at", "0", "-c", "rule=fixed:6", *where, "--json"))
+    assert found["solution"]["usage"]["calls"] == 1
+    assert [node["path"] for node in found["difference"]["nodes"]] == ["0", "0.5"]
+    shown = anabranch("diff", trace, found["solution"]["trace_id"], "--database", database)
+    assert "0.5" in shown.out
+    assert "5 nodes are the same, 2 differ" in shown.out
+
+
+def test_what_if_makes_no_call(anabranch: Command, database: str, trace: str) -> None:
+    where = ("--database", database, "--engine", "http://127.0.0.1:9")
+    found = asked(anabranch("fork", trace, "--at", "0", "-c", "rule=beta:0.6", "--what-if", *where, "--json"))
+    assert 0 < found["tokens"] <= found["recorded_tokens"]
+    unknown = anabranch("fork", trace, "--at", "0", "-c", "rule=fixed:9", "--what-if", *where)
+    assert unknown.code == 1
+    assert "[unknown]" in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("temprature=1", "temprature: Extra inputs"),
+        ("rule", "write key=value"),
+        ("temperature=1", "can change its rule"),
+    ],
+)
+def test_a_wrong_change_is_bad_usage(
+    anabranch: Command, database: str, trace: str, change: str, message: str
+) -> None:
+    done = anabranch("fork", trace, "--at", "0", "-c", change, "--database", database, "--what-if")
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_a_trace_moves_to_another_database_and_is_verified_there(
+    anabranch: Command, database: str, trace: str, tmp_path: Path
+) -> None:
+    file, other = tmp_path / "trace.jsonl", f"sqlite:///{tmp_path / 'other.db'}"
+    assert anabranch("export", trace, "-o", str(file), "--database", database).code == 0
+    assert anabranch("import", str(file), "--database", other).out.strip() == trace
+    assert asked(anabranch("verify", "--database", other, "--json")) == {"identical": 1, "differing": {}}
+    again = anabranch("import", str(file), "--database", other)
+    assert again.code == 1
+    assert "Traceback" not in again.err
+    pruned = anabranch("prune", "--keep", "0", "--database", other)
+    assert "removed 1 tasks" in pruned.out
+    assert asked(anabranch("verify", "--database", other, "--json")) == {"identical": 0, "differing": {}}
+
+
+def test_a_trace_that_was_changed_by_hand_does_not_verify(
+    anabranch: Command, database: str, trace: str, tmp_path: Path
+) -> None:
+    file, other = tmp_path / "trace.jsonl", f"sqlite:///{tmp_path / 'other.db'}"
+    anabranch("export", trace, "-o", str(file), "--database", database)
+    file.write_text(file.read_text().replace("boxed{96}", "boxed{69}").replace("boxed{72}", "boxed{27}"))
+    anabranch("import", str(file), "--database", other)
+    done = anabranch("verify", trace, "--database", other)
+    assert done.code == 1
+    assert "(divergence)" in done.out
+
+
+def test_spans_and_pictures_come_out(anabranch: Command, database: str, trace: str) -> None:
+    spans = asked(anabranch("export", trace, "-f", "otel", "--database", database))
+    assert len(spans["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 1 + 1 + 5
+    assert QUERY not in json.dumps(spans)
+    assert QUERY in anabranch("export", trace, "-f", "otel", "--content", "--database", database).out
+    assert anabranch("export", trace, "-f", "svg", "--database", database).out.startswith("<svg")
+
+
+def test_recorded_branches_are_imported(anabranch: Command, tmp_path: Path) -> None:
+    file = tmp_path / "recorded.json"
+    branches = [[["1"], 900, "7"], [[], 100, "7"]]
+    file.write_text(json.dumps([{"question": "How many?", "each_branch": branches}]))
+    done = anabranch("import", str(file), "--database", f"sqlite:///{tmp_path / 'r.db'}")
+    assert (done.code, len(done.out.split())) == (0, 1), done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("prune",), "give --older-than, --keep or --max-bytes"),
+        (("prune", "--older-than", "soon"), "'soon' is no span of time"),
+        (("import", "/does/not/exist"), "cannot be read"),
+    ],
+)
+def test_bad_usage_is_told(
+    anabranch: Command, arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    done = anabranch(*arguments, "--database", f"sqlite:///{tmp_path / 'x.db'}")
+    assert done.code == 2
+    assert message in done.err
