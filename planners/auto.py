@@ -16,16 +16,17 @@ from planners.vote import vote
 
 ROUTER = (
     "You decide how a question is best answered. You do not answer it.\n"
-    "A: with a list of independent points, as in tips, reasons, aspects, an overview of a topic.\n"
+    "A: with a text or code that is written from beginning to end.\n"
     "B: with one short answer that is right or wrong: a number, a name, a date, yes or no.\n"
-    "C: with a text or code that is written from beginning to end.\n"
+    "C: with a list of independent points, as in tips, reasons, aspects, an overview of a topic.\n"
 )
 WITH_TOOLS = "D: by first using these tools: {names}.\n"
 REPLY = "Reply with one letter."
+# Small models lean towards the first letter, so that is the method that costs least.
 MEANING = {
-    "A": ("skeleton", "its answer is a list of independent points"),
+    "A": ("direct", "its answer is written as a whole"),
     "B": ("vote", "its answer is short and right or wrong"),
-    "C": ("direct", "its answer is written as a whole"),
+    "C": ("skeleton", "its answer is a list of independent points"),
     "D": ("llm_compiler", "it needs tools"),
 }
 

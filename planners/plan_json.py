@@ -11,9 +11,13 @@ from planners.plans import JOIN, Step
 
 
 class JsonReader:
-    """Reads ``{"steps": [{"id": 1, "tool": "search", "arguments": {…}}, …, {"id": 3, "tool": "join"}]}``."""
+    """Reads ``{"steps": [{"id": 1, "tool": "search", "arguments": {…}}, …, {"id": 3, "tool": "join"}]}``.
+
+    The end of the list is a join, too: small models forget the step, but close the list.
+    """
 
     _START = re.compile(r'"steps"\s*:\s*\[')
+    _END = re.compile(r"[\s,]*\]")
     _BETWEEN = re.compile(r"[\s,]*")
 
     def __init__(self) -> None:
@@ -27,7 +31,11 @@ class JsonReader:
         if self._at is None:
             start = self._START.search(self._text)
             self._at = start.end() if start else None
-        return [step for value in self._objects() if (step := _step_of(value)) is not None]
+        steps = [step for value in self._objects() if (step := _step_of(value)) is not None]
+        if self._at is not None and (end := self._END.match(self._text, self._at)):
+            self._at = end.end()
+            steps.append(Step(0, JOIN, {}))
+        return steps
 
     def finish(self) -> list[Step]:
         """None: half an object is no step."""
@@ -58,19 +66,15 @@ def _step_of(value: object) -> Step | None:
 def plan_schema(tools: Mapping[str, Mapping[str, Any]], limit: int) -> dict[str, Any]:
     """The JSON schema of a plan over ``tools``, given by name with the schemas of their arguments."""
     definitions: dict[str, Any] = {"reference": {"type": "string", "pattern": r"^\$[0-9]+$"}}
-    kinds = [_step_schema(JOIN, None)]
+    kinds = [record({"id": {"type": "integer"}, "tool": {"const": JOIN}})]
     for name, schema in tools.items():
         for key, definition in schema.get("$defs", {}).items():
             definitions[f"{name}.{key}"] = _opened(definition, name, is_value=False)
         arguments = {key: value for key, value in schema.items() if key != "$defs"}
-        kinds.append(_step_schema(name, _opened(arguments, name, is_value=False)))
+        opened = _opened(arguments, name, is_value=False)
+        kinds.append(record({"id": {"type": "integer"}, "tool": {"const": name}, "arguments": opened}))
     steps = {"type": "array", "items": {"anyOf": kinds}, "minItems": 1, "maxItems": limit + 1}
     return {**record({"steps": steps}), "$defs": definitions}
-
-
-def _step_schema(name: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
-    properties: dict[str, Any] = {"id": {"type": "integer"}, "tool": {"const": name}}
-    return record(properties if arguments is None else {**properties, "arguments": arguments})
 
 
 def record(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ async def play(
     capabilities: Capabilities | None = None,
     budget: Budget | None = None,
     seed: int = 0,
-    call_seconds: float = 20.0,
+    call_seconds: float = 200.0,
     **options: Any,
 ) -> Played:
     """Run a planner, then repeat the run over its journal: the same events and result, and no call."""

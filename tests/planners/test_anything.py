@@ -47,7 +47,15 @@ WORDS = [
     *"123456789$(){}[]'\",. \n\\\x00é=ABCD",
     *("say", "fail", "hang", "send", "join", "fly", "$1", "${2}", "$$", "<END_OF_PLAN>", "True"),
     *('1. say("x")\n', "2. send($1)\n", "3. fail($1, 2)\n", "4. hang()\n", "5. join()\n"),
-    *('{"steps": [', '{"id": 1, "tool": "say", "arguments": {"text": "$', '"}}', "]}", "null", "1e999"),
+    *(
+        '{"steps": [',
+        '{"id": 1, "tool": "say", "arguments": {"text": "$',
+        '"}}',
+        "]}",
+        '], "then": "join"}',
+        "null",
+        "1e999",
+    ),
     *('{"id": 2, "tool": "hang"}', '{"id": 3, "tool": "join"}', '{"answer": "x"}', '{"replan": "y"}'),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
 ]

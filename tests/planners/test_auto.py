@@ -74,9 +74,9 @@ async def test_what_a_question_shows_decides_without_a_call(
 @pytest.mark.parametrize(
     ("letter", "method", "kinds"),
     [
-        ("A", "skeleton", {NodeKind.GENERATE, NodeKind.MERGE}),
+        ("C", "skeleton", {NodeKind.GENERATE, NodeKind.MERGE}),
         ("B", "vote", {NodeKind.GENERATE, NodeKind.VOTE}),
-        ("C", "direct", {NodeKind.GENERATE}),
+        ("A", "direct", {NodeKind.GENERATE}),
         ("D", "llm_compiler", {NodeKind.GENERATE, NodeKind.TOOL}),
         ("Hm", "direct", {NodeKind.GENERATE}),
         ("E", "direct", {NodeKind.GENERATE}),

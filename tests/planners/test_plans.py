@@ -94,13 +94,11 @@ def test_a_step_is_there_as_soon_as_its_parenthesis_closes() -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
 def test_json_steps_are_there_as_soon_as_their_brace_closes(size: int) -> None:
-    plan = {
-        "steps": [{"id": 1, "tool": "search", "arguments": {"query": "a } b"}}, {"id": 2, "tool": "join"}]
-    }
-    expected = [Step(1, "search", {"query": "a } b"}), Step(2, "join", {})]
+    plan = {"steps": [{"id": 1, "tool": "search", "arguments": {"query": "a } b"}}]}
+    expected = [Step(1, "search", {"query": "a } b"}), Step(0, "join", {})]
     text = json.dumps(plan, indent=1)
     assert read(JsonReader(), text, size=size) == expected
-    assert JsonReader().feed(text[: text.index("},") + 1]) == expected[:1]
+    assert JsonReader().feed(text[: text.index("]")]) == expected[:1]
 
 
 @pytest.mark.parametrize(
@@ -241,3 +239,13 @@ def test_the_schema_lets_a_reference_stand_for_what_is_no_text() -> None:
     assert properties["unit"] == {"anyOf": [{"$ref": "#/$defs/measure.Unit"}, reference]}
     assert properties["rows"]["anyOf"][0]["items"] == {"anyOf": [{"type": "number"}, reference]}
     assert schema["$defs"]["measure.Unit"]["enum"] == ["m", "ft"]
+
+
+def test_a_json_plan_ends_where_its_list_does_or_at_its_join() -> None:
+    step = '{"id": 1, "tool": "search", "arguments": {"query": "x"}}'
+    for text, joined in ((f'{{"steps": [{step}]', True), (f'{{"steps": [{step}, ', False)):
+        plan = Plan(["search"], (), 4)
+        for each in read(JsonReader(), text, size=9):
+            plan.admit(each)
+        assert list(plan.steps) == [1]
+        assert plan.joined is joined

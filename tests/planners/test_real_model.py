@@ -1,0 +1,106 @@
+"""The methods on a real language model of half a billion parameters, with few tokens and fixed seeds.
+
+What is judged is the exact answer where the model can give it, else the structure of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from orchestrator.nodes import NodeKind
+from orchestrator.values import Question
+from planners.auto import auto
+from planners.direct import direct
+from planners.llm_compiler import llm_compiler
+from planners.skeleton import skeleton
+from planners.vote import vote
+from storage.events import EventType
+from tests.planners.conftest import play
+from workers.llama_cpp import LlamaCppEngine
+from workers.tools.calculator import calculator
+from workers.tools.registry import tool
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
+
+NATALIA = (
+    "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
+    "How many clips did Natalia sell altogether in April and May?"
+)
+
+
+@tool
+async def population(city: str) -> int:
+    """How many people live in a city."""
+    return {"Paris": 2_103_778, "Rome": 2_751_747, "Berlin": 3_685_265, "Vienna": 2_028_289}[city]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine() -> AsyncIterator[LlamaCppEngine]:
+    # One thread: two wait for each other at every layer, which is slow where others use the cores, too.
+    engine = LlamaCppEngine(slots=4, context=1024, threads=1)
+    await engine.capabilities()
+    yield engine
+    await engine.close()
+
+
+async def test_vote_finds_out_how_many_clips(engine: LlamaCppEngine) -> None:
+    played = await play(vote, NATALIA, engine, n=5, rule="beta:0.9", max_tokens=320)
+    assert played.answer.claim == "72"
+    assert played.answer.confidence is not None
+    assert played.answer.confidence > 0.5
+    assert played.result.spent.usage.cached_tokens > 0
+
+
+async def test_vote_chooses_a_letter(engine: LlamaCppEngine) -> None:
+    question = Question("What is 9 times 8?", choices=("63", "72", "81"))
+    played = await play(vote, question, engine, n=3, rule="fixed", max_tokens=112)
+    assert played.answer.claim == "B"
+
+
+async def test_direct_knows_a_capital(engine: LlamaCppEngine) -> None:
+    played = await play(direct, "What is the capital of Italy?", engine, max_tokens=48)
+    assert played.answer.claim is not None
+    assert "Rome" in played.answer.claim
+
+
+async def test_skeleton_writes_its_points_side_by_side_over_one_prefix(engine: LlamaCppEngine) -> None:
+    question = "What are the benefits of regular exercise?"
+    played = await play(skeleton, question, engine, route="always", points=3, max_tokens=32)
+    points = played.nodes(NodeKind.GENERATE, "point")
+    lines = [line for line in played.answer.text.splitlines() if line[:1].isdigit()]
+    assert len(points) == 3
+    assert [line.partition(".")[0] for line in lines] == ["1", "2", "3"]
+    assert all(len(line.partition(":")[2].split()) > 4 for line in lines)
+    first_end = min(played.seq(EventType.NODE_SETTLED, point) for point in points)
+    assert max(played.seq(EventType.NODE_ADDED, point) for point in points) < first_end
+    assert played.result.spent.usage.cached_tokens > 100
+
+
+async def test_llm_compiler_computes_with_a_tool(engine: LlamaCppEngine) -> None:
+    played = await play(llm_compiler, "What is 127 * 49?", engine, tools=[calculator], max_tokens=128)
+    assert played.verdicts("llm_compiler") == []
+    assert "6223" in played.answer.text.replace(",", "")
+
+
+async def test_llm_compiler_looks_two_things_up_side_by_side(engine: LlamaCppEngine) -> None:
+    question = "Which city has more people, Berlin or Vienna?"
+    played = await play(llm_compiler, question, engine, tools=[population], max_tokens=160)
+    assert played.verdicts("llm_compiler") == []
+    asked = [request["arguments"] for request in played.requests(kind=NodeKind.TOOL)]
+    assert asked[:2] == [{"city": "Berlin"}, {"city": "Vienna"}]
+    plan = played.nodes(NodeKind.GENERATE, "plan")[0]
+    first = played.nodes(NodeKind.TOOL)[0]
+    assert played.seq(EventType.NODE_SETTLED, first) < played.seq(EventType.NODE_SETTLED, plan)
+    assert "Berlin" in played.answer.text
+
+
+async def test_auto_chooses_and_says_why(engine: LlamaCppEngine) -> None:
+    played = await play(auto, "What is the capital of Italy?", engine, tools=[calculator])
+    assert len(played.nodes(NodeKind.GENERATE, "router")) == 1
+    (decision,) = played.decisions("auto")
+    assert decision["verdict"] in ("direct", "vote", "skeleton")
+    assert decision["saw"]["reason"]
+    assert "Rome" in played.answer.text
