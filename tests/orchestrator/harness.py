@@ -34,7 +34,7 @@ class Journal:
         assert event.seq == self._next_seq, f"{event} was appended where {self._next_seq} comes next"
         self._next_seq += 1
         packed, texts = codec.pack(event.data)
-        self.events.append(replace(event, data=codec.unpack(packed, texts)))
+        self.events.append(replace(event, data=codec.unpacker(texts)(packed)))
 
     async def flush(self) -> None:
         await asyncio.sleep(0)
