@@ -139,8 +139,12 @@ class LlamaServer:
         """Stop the process; completions in flight break off."""
         if not self._closed:
             self._closed = True
-            await self.client.close()
             await _stop(self._process)
+            # Who still reads learns it from the end of the connection, which a closed session would withhold.
+            # It came with the end of the process; the loop takes a turn to read it and one to pass it on.
+            for _ in range(3):
+                await asyncio.sleep(0)
+            await self.client.close()
             await asyncio.to_thread(self.cells.close)
 
 
