@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator import logs
-from orchestrator.executor import Body, Environment, Executor, RunOutcome
+from orchestrator.environment import Body, Environment, RunOutcome
+from orchestrator.executor import Executor
 from orchestrator.messages import user
 from orchestrator.nodes import Node
 from orchestrator.planning import planner

@@ -192,7 +192,7 @@ class Client:
             if self._service is None:
                 with translated():
                     store = await Store.open(self._settings.database)
-                engine = self._engine or build_engine(self._settings)
+                    engine = self._engine or build_engine(self._settings)
                 installed = await asyncio.to_thread(Toolbox.installed)
                 toolbox = installed.with_tools(*self._tools)
                 self._service = Service(

@@ -21,7 +21,7 @@ from workers.calls import Call, Chunk, Completion, FinishReason, Logprob, Usage
 from workers.errors import EngineInterrupted, EngineProtocolError, EngineTimeout, ToolError, WorkerError
 
 if TYPE_CHECKING:
-    from orchestrator.executor import Environment, Recorder
+    from orchestrator.environment import Environment, Recorder
 
 log = structlog.get_logger()
 
@@ -129,7 +129,8 @@ class Drivers:
 
     def _call(self, work: Generation, priority: float, already: str) -> Call:
         prompt = work.prompt()
-        family = digest([[segment.role, segment.text] for segment in prompt.segments[:-1]])
+        shared = [[segment.role, segment.text] for segment in prompt.segments[:-1]]
+        family = digest([self._environment.task_id, shared])
         if already:
             if not self._environment.capabilities.assistant_prefill:
                 raise StreamInterrupted("the stream was cut off, and the engine cannot continue it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.settings import Settings
@@ -26,21 +26,24 @@ def build_engine(settings: Settings, *, on_model: OnModel | None = None) -> Engi
 
         return LlamaCppEngine(settings.model or DEFAULT_MODEL, on_progress=on_model)
     if name == "vllm":
-        from workers.vllm_server import VLLMServer
+        from workers.vllm_launch import default_model
+        from workers.vllm_server import one_each
 
-        return VLLMServer(settings.model)
+        return _pooled(one_each(settings.model or default_model()))
     if name.startswith(("http://", "https://")):
         from workers.openai_http import OpenAIEngine
 
-        replicas = [
-            OpenAIEngine(url.strip(), model=settings.model, api_key=settings.api_key)
-            for url in name.split(",")
-        ]
-        if len(replicas) == 1:
-            return replicas[0]
-        from workers.pool import Pool
-
-        return Pool(replicas)
+        urls = [url.strip() for url in name.split(",")]
+        return _pooled([OpenAIEngine(url, model=settings.model, api_key=settings.api_key) for url in urls])
     raise InvalidRequest(
         f"no engine is called {name!r}; use embedded, vllm, or URLs that begin with http:// or https://"
     )
+
+
+def _pooled(replicas: Sequence[Engine]) -> Engine:
+    """One engine as it is, several as a pool."""
+    if len(replicas) == 1:
+        return replicas[0]
+    from workers.pool import Pool
+
+    return Pool(replicas)

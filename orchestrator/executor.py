@@ -11,122 +11,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from orchestrator.drivers import Drivers, decode
+from orchestrator.environment import Body, Environment, Recorder, Result, RunOutcome
 from orchestrator.errors import AnabranchError, Divergence, Failure, NodeFailed, PlannerError, Unknown
-from orchestrator.fork import Change, Known, Memo
+from orchestrator.fork import Known, Memo
 from orchestrator.graph import Graph
 from orchestrator.messages import plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded, Waitable
 from orchestrator.record import Record
 from orchestrator.run import Run
-from orchestrator.values import Answer, Budget, Spent
+from orchestrator.scopes import Scope, opened, returned
+from orchestrator.values import Answer, Spent
 from orchestrator.work import Child, Generation, Merging, ToolUse, Work
 from storage.errors import StorageError
 from storage.events import Event, EventType
-from workers.calls import Sampling, Usage
-from workers.engine import Capabilities, Engine
+from workers.calls import Usage
 
 if TYPE_CHECKING:
-    from workers.tools.registry import Toolbox
+    pass
 
 log = structlog.get_logger()
-
-Body = Callable[[Run], Coroutine[Any, Any, Answer]]
-
-
-class Recorder(Protocol):
-    """Where caused and external events are appended, in order."""
-
-    def append(self, event: Event) -> None:
-        """Take the event; cheap, never blocks. Raises if an earlier one could not be stored."""
-        ...
-
-    async def flush(self) -> None:
-        """Return when everything that was appended is durable."""
-        ...
-
-    async def room(self) -> None:
-        """Wait while too much is queued."""
-        ...
-
-
-class RunOutcome(StrEnum):
-    """How a run ended."""
-
-    ANSWERED = "answered"
-    LIMITED = "limited"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What a run is executed with.
-
-    ``engine`` is None for a strict replay, where nothing may go live. ``symbolic`` says that claims can be
-    compared as mathematics. ``seed`` decides the seeds of all
-    samples. ``call_seconds`` bounds one call to an engine from sending to its last token. ``changes`` say
-    what is different at which path of a fork.
-    """
-
-    engine: Engine | None
-    capabilities: Capabilities
-    toolbox: Toolbox
-    symbolic: bool = False
-    budget: Budget = field(default_factory=Budget)
-    sampling: Sampling = field(default_factory=Sampling)
-    seed: int = 0
-    tenant: str = "default"
-    task_id: str = ""
-    call_seconds: float = 600.0
-    changes: Mapping[str, Change] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a run. ``limit`` names the bound that ended it; ``failure`` is set when it failed."""
-
-    outcome: RunOutcome
-    answer: Answer | None
-    spent: Spent
-    failure: Failure | None = None
-    limit: str | None = None
-
-
-class Scope:
-    """Planner code that is being executed, and the nodes that it has made."""
-
-    def __init__(self, node: Node[Any], depth: int, body: Callable[[Run], Coroutine[Any, Any, Any]]) -> None:
-        self.node = node
-        self.depth = depth
-        self.body = body
-        self.coroutine: Coroutine[Any, Any, Any] | None = None
-        self.children: list[Node[Any]] = []
-        self.frontier: dict[str, None] = {}
-        self.before: dict[str, tuple[str, ...]] = {}
-        self.closed = False
-
-    @property
-    def name(self) -> str:
-        """The path of its node, for people."""
-        return self.node.path or "root"
-
-    def child_path(self) -> str:
-        """The path of the next node in program order."""
-        return f"{self.node.path}.{len(self.children)}" if self.node.path else str(len(self.children))
-
-    def observe(self, path: str) -> None:
-        """Let what comes next come after ``path``, which itself came after some of what was seen before."""
-        for earlier in self.before.get(path, ()):
-            self.frontier.pop(earlier, None)
-        self.frontier[path] = None
 
 
 class Executor:
@@ -372,9 +281,8 @@ class Executor:
         data: dict[str, Any] = {"kind": node.kind.value, "label": node.label}
         if inputs:
             data["inputs"] = list(inputs)
-        if scope.frontier:
-            scope.before[node.path] = tuple(scope.frontier)
-            data["after"] = list(scope.frontier)
+        if seen := scope.newly_seen():
+            data["after"] = seen
         lost = next(
             (source for source in inputs.values() if isinstance(source.outcome, Failed | Cancelled)), None
         )
@@ -545,7 +453,7 @@ class Executor:
         try:
             waited = self._send(scope)
         except StopIteration as end:
-            self._end_scope(scope, _returned(scope, end.value))
+            self._end_scope(scope, returned(scope, end.value))
         except (Divergence, StorageError):
             raise
         except (Exception, asyncio.CancelledError) as failure:  # nobody but its own code cancels a planner
@@ -565,7 +473,7 @@ class Executor:
         self._current = scope
         try:
             if scope.coroutine is None:
-                scope.coroutine = _opened(scope.body, Run(self, scope))
+                scope.coroutine = opened(scope.body, Run(self, scope))
             return scope.coroutine.send(None)
         finally:
             self._current = None
@@ -578,7 +486,7 @@ class Executor:
         elif isinstance(waited, Waitable) and waited.executor is self:
             waited.waiters.append(scope)
         else:
-            awaited = "another run" if isinstance(waited, Waitable) else _type(waited)
+            awaited = "another run" if isinstance(waited, Waitable) else type(waited).__name__
             self._fail_scope(
                 scope,
                 f"planner code awaited something of {awaited}, not of its own run; "
@@ -631,7 +539,7 @@ class Executor:
     def observed(self, node: Node[Any]) -> None:
         """Note that the current scope has seen the result of ``node``: what it adds next comes after it."""
         if self._current is not None:
-            self._current.observe(node.path)
+            self._current.seen.append(node.path)
 
     def decide(self, scope: Scope, by: str, verdict: str, saw: Mapping[str, Any]) -> None:
         """Write down a decision."""
@@ -656,29 +564,11 @@ def _inherited(source: Node[Any]) -> Outcome[Any]:
     return Cancelled(f"its input {source.path} was cancelled")
 
 
-def _opened(body: Callable[[Run], Coroutine[Any, Any, Any]], run: Run) -> Coroutine[Any, Any, Any]:
-    coroutine = body(run)
-    if not isinstance(coroutine, Coroutine):
-        raise PlannerError(f"planner code must be an async function; this one returned {_type(coroutine)}")
-    return coroutine
-
-
 def _merged(work: Merging, path: str) -> Outcome[Any]:
     try:
         return Succeeded(work.apply())
     except Exception as error:
         return Failed(_failure_of(error, path))
-
-
-def _returned(scope: Scope, value: object) -> Outcome[Any]:
-    if scope.node.path or isinstance(value, Answer):
-        return Succeeded(value)
-    message = f"the planner returned {_type(value)}; it must return an Answer"
-    return Failed(Failure(PlannerError.code, message))
-
-
-def _type(value: object) -> str:
-    return type(value).__name__
 
 
 def _failure_of(error: BaseException, path: str) -> Failure:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.environment import Result
 from orchestrator.errors import AnabranchError, Conflict, Divergence, InvalidRequest
-from orchestrator.executor import Result
 from orchestrator.fork import Change, Memo
 from orchestrator.messages import canonical
 from orchestrator.nodes import NodeKind

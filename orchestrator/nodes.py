@@ -17,7 +17,8 @@ from orchestrator.errors import Failure, NodeCancelled, NodeFailed, PlannerError
 from workers.calls import Completion, Usage
 
 if TYPE_CHECKING:
-    from orchestrator.executor import Executor, Scope
+    from orchestrator.executor import Executor
+    from orchestrator.scopes import Scope
 
 T = TypeVar("T")
 

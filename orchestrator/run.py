@@ -19,7 +19,8 @@ from workers.calls import Completion, Sampling
 from workers.engine import Capabilities
 
 if TYPE_CHECKING:
-    from orchestrator.executor import Executor, Scope
+    from orchestrator.executor import Executor
+    from orchestrator.scopes import Scope
     from workers.tools.registry import Tool
 
 P = ParamSpec("P")

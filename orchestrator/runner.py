@@ -9,7 +9,8 @@ from importlib.metadata import version
 from typing import Any
 
 from orchestrator import symbolic
-from orchestrator.executor import Environment, Executor, Recorder, Result
+from orchestrator.environment import Environment, Recorder, Result
+from orchestrator.executor import Executor
 from orchestrator.fork import Change, Memo
 from orchestrator.messages import plain
 from orchestrator.planning import Planner

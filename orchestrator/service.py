@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from orchestrator.environment import Result, RunOutcome
 from orchestrator.errors import (
     AnabranchError,
     Conflict,
@@ -22,7 +23,7 @@ from orchestrator.errors import (
     TaskFailed,
     translated,
 )
-from orchestrator.executor import Executor, Result, RunOutcome
+from orchestrator.executor import Executor
 from orchestrator.feed import Feed, Progress
 from orchestrator.fork import Change, Memo
 from orchestrator.hindsight import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.executor import Result, RunOutcome
+from orchestrator.environment import Result, RunOutcome
 
 
 class ClusterCount(BaseModel):

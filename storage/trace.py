@@ -202,6 +202,7 @@ class _Draft:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._nodes: dict[str, _DraftNode] = {}
+        self._waited: dict[str, tuple[str, ...]] = {}  # by scope
         self._decisions: list[Decision] = []
         self._resumed: list[float] = []
         self._header: Mapping[str, Any] = {}
@@ -251,7 +252,7 @@ class _Draft:
             kind=data["kind"],
             label=data.get("label", ""),
             inputs=tuple(data.get("inputs", ())),
-            after=tuple(data.get("after", ())),
+            after=self._waited_for(event.path, data.get("after", ())),
             added_at=event.at,
             request=data.get("request"),
         )
@@ -259,6 +260,20 @@ class _Draft:
         if all((source := self._nodes.get(path)) and source.settled_at is not None for path in node.inputs):
             node.started_at = event.at
         self._nodes[event.path] = node
+
+    def _waited_for(self, path: str, seen: Iterable[str]) -> tuple[str, ...]:
+        """What the code of the node's scope had waited for by then, without what that in turn came after.
+
+        The journal tells only what is new since the scope's last node.
+        """
+        scope = path.rpartition(".")[0]
+        waited = self._waited.get(scope, ())
+        new = [each for each in seen if each in self._nodes]
+        if new:
+            passed = {earlier for after in {self._nodes[each].after for each in new} for earlier in after}
+            waited = tuple(each for each in dict.fromkeys((*waited, *new)) if each not in passed)
+            self._waited[scope] = waited
+        return waited
 
     def _node(self, event: Event) -> _DraftNode:
         node = self._nodes.get(event.path)

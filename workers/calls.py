@@ -47,7 +47,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. ``top_logprobs`` asks for that many alternatives a token (0: chosen token only)."""
+    """How tokens are drawn. ``top_logprobs`` asks for so many alternatives a token (0: chosen only)."""
 
     temperature: float = 0.7
     top_p: float = 1.0
@@ -79,7 +79,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more calls. ``cached_tokens`` is the part of ``prompt_tokens`` that was not computed."""
+    """Tokens of one or more calls. ``cached_tokens`` are those of ``prompt_tokens`` not computed."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0

@@ -84,7 +84,7 @@ class Dialect:
         if call.priority and can.priority:
             body["priority"] = round(self.priority_sign * call.priority * _PRIORITY_STEPS)
         if can.cache_salt:
-            body["cache_salt"] = _salt(call.tenant)
+            body["cache_salt"] = salt_of(call.tenant)
         if call.prompt.prefill:
             if not can.assistant_prefill:
                 raise CapabilityMissing(
@@ -111,7 +111,7 @@ def _response_format(schema: object) -> dict[str, object]:
     }
 
 
-def _salt(tenant: str) -> str:
+def salt_of(tenant: str) -> str:
     """Servers restrict the characters and the length of a salt, and need not learn the tenant's name."""
     return blake2b(tenant.encode(), digest_size=16).hexdigest()
 

@@ -11,7 +11,7 @@ import aiohttp
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Health
 from workers.kv_events import KVEndpoints, TokenBlocks, follow, token_chain, token_root
-from workers.openai_dialect import _salt as salt_of
+from workers.openai_dialect import salt_of
 from workers.openai_http import OpenAIEngine, Timeouts
 from workers.prefix import Chain
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.executor import RunOutcome
+from orchestrator.environment import RunOutcome
 from orchestrator.hindsight import Replayed
 from orchestrator.messages import plain
 from orchestrator.solution import Solution

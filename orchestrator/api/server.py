@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -52,6 +53,8 @@ async def serve(
         WorkerError: the engine cannot be started, and trying again would not help.
         OSError: the address cannot be bound.
     """
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays; scanning it again would hold up the event loop
     try:
         await service.engine.capabilities()
     except WorkerError as error:

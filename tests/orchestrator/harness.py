@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.executor import Body, Environment, Executor, Result, RunOutcome
+from orchestrator.environment import Body, Environment, Result, RunOutcome
+from orchestrator.executor import Executor
 from orchestrator.record import Record
 from orchestrator.values import Answer, Budget
 from storage import codec

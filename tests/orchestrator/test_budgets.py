@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from orchestrator.executor import RunOutcome
+from orchestrator.environment import RunOutcome
 from orchestrator.run import Run
 from orchestrator.values import Answer, Budget
 from storage.events import EventType

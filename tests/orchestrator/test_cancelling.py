@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from orchestrator.executor import Executor, RunOutcome
+from orchestrator.environment import RunOutcome
+from orchestrator.executor import Executor
 from orchestrator.messages import user
 from orchestrator.run import Run
 from orchestrator.values import Answer

@@ -1,7 +1,5 @@
 """``fork``, ``diff``, ``verify``, ``export``, ``import`` and ``prune``, over a real server and database."""
 
-
-
 from __future__ import annotations
 
 import json

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.environment import RunOutcome
 from orchestrator.errors import Divergence, NodeCancelled, NodeFailed, PlannerError
-from orchestrator.executor import Executor, RunOutcome
+from orchestrator.executor import Executor
 from orchestrator.messages import Message, user
 from orchestrator.nodes import Node
 from orchestrator.run import Run

@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.executor import Executor, Result, RunOutcome
+from orchestrator.environment import Result, RunOutcome
+from orchestrator.executor import Executor
 from orchestrator.record import Record
 from orchestrator.values import Budget
 from storage.events import Event

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from orchestrator.executor import Executor, RunOutcome
+from orchestrator.environment import RunOutcome
+from orchestrator.executor import Executor
 from orchestrator.messages import user
 from orchestrator.nodes import Node
 from orchestrator.run import Run

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.executor import Environment, Executor, Result, RunOutcome
+from orchestrator.environment import Environment, Result, RunOutcome
+from orchestrator.executor import Executor
 from orchestrator.nodes import NodeKind
 from orchestrator.planning import Planner
 from orchestrator.record import Record

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.executor import RunOutcome
+from orchestrator.environment import RunOutcome
 from orchestrator.planning import Planner
 from orchestrator.values import Question
 from planners.auto import auto

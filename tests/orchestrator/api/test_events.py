@@ -31,7 +31,7 @@ async def test_events_come_in_order_and_end_with_the_task(api: Api) -> None:
 
 
 async def test_progress_is_told_while_a_call_generates(open_api: Open) -> None:
-    engine = Simulator("word " * 40, cost=CostModel(decode_tokens_per_s=400))
+    engine = Simulator("word " * 40, cost=CostModel(decode_tokens_per_s=60))
     async with open_api(engine) as api:
         task = (await api.submit()).body
         frames = await ended(api, f"/v1/tasks/{task['id']}/events")
