@@ -19,9 +19,10 @@ from workers.llama_client import LlamaClient
 START_SECONDS = 300.0
 STOP_SECONDS = 5.0
 
-# llama.cpp's threads meet hundreds of times a token. By default they spin until the last one is there; when
-# other processes want the cores too, that made decoding ten to forty times slower.
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+# llama.cpp's threads meet hundreds of times a token, and spin until the last one is there. When other processes
+# want the cores too, that makes decoding ten to forty times slower. So they spin for some microseconds, which is
+# as good on an idle machine, and then sleep; with more threads than cores, libgomp itself takes this number.
+ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
 
 
 class Cells:
