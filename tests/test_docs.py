@@ -105,3 +105,22 @@ def test_every_path_is_documented() -> None:
     for path, methods in document()["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path}`" in page
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+def test_the_example_of_the_readme_on_the_real_model() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 1
+    done = subprocess.run(
+        [sys.executable, "-c", blocks[0]], capture_output=True, text=True, timeout=600, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "72"
+
+
+def test_every_link_of_the_documentation_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?://)([^)#\s]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
