@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
-import struct
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +26,6 @@ SILENCE_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 HEALTH_SECONDS = 5.0
 LINE_BYTES = 1 << 22
-RESET = struct.pack("ii", 1, 0)  # for SO_LINGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +142,7 @@ class LlamaClient:
                     elif line.strip():
                         raise EngineProtocolError(f"llama.cpp reports {line[:300].decode(errors='replace')}")
             finally:
-                _reset(response)
+                response.close()
             raise EngineInterrupted("llama.cpp ended a completion without its last event")
 
     async def _ask(self, method: str, path: str, **body: object) -> dict[str, Any]:
@@ -187,16 +184,6 @@ async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
     if response.status == 503:
         raise EngineUnavailable(f"llama.cpp is not ready: {message[:500]}")
     raise EngineProtocolError(f"llama.cpp answered HTTP {response.status}: {message[:500]}")
-
-
-def _reset(response: aiohttp.ClientResponse) -> None:
-    """Close the connection so that the server's next write fails; after an orderly close it would succeed."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connected = connection.transport.get_extra_info("socket")
-        with suppress(OSError, AttributeError):
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    response.close()
 
 
 def _piece(data: bytes) -> Piece:

@@ -19,9 +19,9 @@ from workers.llama_client import LlamaClient
 START_SECONDS = 300.0
 STOP_SECONDS = 5.0
 
-# llama.cpp's threads meet hundreds of times a token, and spin until the last one is there. When other processes
-# want the cores too, that makes decoding ten to forty times slower. So they spin for some microseconds, which is
-# as good on an idle machine, and then sleep; with more threads than cores, libgomp itself takes this number.
+# llama.cpp's threads meet hundreds of times a token, and spin until the last one is there. When other
+# processes want the cores too, that makes decoding ten to forty times slower. So they spin for microseconds,
+# which is as good on an idle machine, and then sleep; with more threads than cores, libgomp does the same.
 ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
 
 
