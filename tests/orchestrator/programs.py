@@ -185,7 +185,7 @@ async def join(run: Run, nodes: list[Node[Any]]) -> str:
     try:
         return " ".join(str(value) for value in await run.join(nodes))
     except NodeFailed as error:
-        return f"{error.failure.code} at {error.failure.path}"
+        return told(Failed(error.failure))
     except NodeCancelled as error:
         return str(error)
 
@@ -214,7 +214,7 @@ def told(outcome: Outcome[Any]) -> str:
     match outcome:
         case Succeeded(value):
             return str(value)
-        case Failed(failure):
-            return f"{failure.code} at {failure.path}"
+        case Failed():  # of two inputs that fail a node inherits the first, so why depends on the timing
+            return "failed"
         case Cancelled():
             return "cancelled"
