@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
+
+# Elsewhere hypothesis looks for new counterexamples; CI repeats the same examples for the same tests.
+settings.register_profile("ci", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 OURS = ["orchestrator", "planners", "storage", "workers"]
 
