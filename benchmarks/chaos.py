@@ -26,6 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from orchestrator import logs
 from orchestrator.hindsight import verify
 from orchestrator.planning import planner
 from orchestrator.requests import TaskRequest, parse
@@ -68,6 +69,7 @@ async def work(given: argparse.Namespace) -> None:
             _die_at(store, given.die_at, given.after)
             await service.solve(_request(given.seed))
         async with service.working():
+            print("ready", flush=True)
             await stop.wait()
     await engine.close()
 
@@ -135,6 +137,7 @@ class Report:
     open_leases: int
     replays_differing: int
     kills: int
+    takeovers: int
     slowest_resume_leases: float
     seconds: float
     undisturbed: bool
@@ -166,11 +169,14 @@ class Workers:
         self.kills = 0
 
     async def start(self, *extra: str) -> asyncio.subprocess.Process:
-        """One more."""
+        """One more; it has begun to take tasks, or has died, when this returns."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.chaos", "--worker", *self._arguments, *extra
+            *(sys.executable, "-m", "benchmarks.chaos", "--worker", *self._arguments, *extra),
+            stdout=asyncio.subprocess.PIPE,
         )
         self._running.append(process)
+        assert process.stdout is not None
+        await process.stdout.readline()
         return process
 
     async def kill(self, rng: random.Random) -> None:
@@ -201,25 +207,33 @@ class Workers:
 
 
 @asynccontextmanager
-async def served(ledger: Ledger) -> AsyncIterator[str]:
-    """The simulated server, in this process."""
-    simulator = Simulator(ledger.answer, cost=CostModel(latency=0.03, jitter=0.4))
+async def served(ledger: Ledger, latency: float = 0.03) -> AsyncIterator[str]:
+    """The simulated server, in this process; a call takes ``latency`` seconds or so."""
+    simulator = Simulator(ledger.answer, cost=CostModel(latency=latency, jitter=0.4))
     async with serving(simulator) as url:
         yield url
 
 
-async def at_random(database: str, *, tasks: int, workers: int, lease: float, seed: int) -> Report:
-    """Kill and freeze workers at random until all tasks have ended."""
+async def at_random(
+    database: str,
+    *,
+    tasks: int,
+    workers: int,
+    lease: float,
+    seed: int,
+    every: float = 1.0,
+    latency: float = 0.03,
+) -> Report:
+    """Kill and freeze workers at random, each ``every`` seconds or so, until all tasks have ended."""
     rng = random.Random(seed)
     ledger = Ledger()
     started = time.perf_counter()
-    async with served(ledger) as server, await Store.open(database) as store:
-        ids = await _submit(store, tasks)
+    async with served(ledger, latency) as server, await Store.open(database) as store:
         crew = Workers(database, server, lease)
-        for _ in range(workers):
-            await crew.start()
+        await asyncio.gather(*(crew.start() for _ in range(workers)))
+        ids = await _submit(store, tasks)
         while await _open_tasks(store, ids):
-            await asyncio.sleep(rng.uniform(0.5, 1.5))
+            await asyncio.sleep(every * rng.uniform(0.5, 1.5))
             if rng.random() < 0.25:
                 await crew.freeze(rng, 1.5 * lease)
             else:
@@ -284,7 +298,7 @@ async def _audit(
     *,
     undisturbed: bool,
 ) -> Report:
-    lost = twice = paid_twice = extra = allowed = leases = 0
+    lost = twice = paid_twice = extra = allowed = leases = takeovers_of_all = 0
     slowest = 0.0
     runs: dict[str, list[Event]] = {}
     for task_id in ids:
@@ -298,6 +312,7 @@ async def _audit(
             e.path: e.at for e in events if e.type is EventType.NODE_SETTLED and e.data.get("external")
         }
         takeovers = task.lease_fence - 1
+        takeovers_of_all += takeovers
         for event in events:
             if seed := (event.data.get("request") or {}).get("seed"):
                 calls = ledger.calls[seed]
@@ -316,6 +331,7 @@ async def _audit(
         open_leases=leases,
         replays_differing=len(verification.differing),
         kills=kills,
+        takeovers=takeovers_of_all,
         slowest_resume_leases=round(slowest / lease, 2),
         seconds=round(seconds, 1),
         undisturbed=undisturbed,
@@ -348,6 +364,7 @@ def main() -> None:
     parser.add_argument("--server", help=argparse.SUPPRESS)
     parser.add_argument("--die-at", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    logs.configure(Settings.model_construct())  # to standard error; a worker's output says that it is ready
     if given.worker:
         asyncio.run(work(given))
         return
@@ -365,7 +382,10 @@ def main() -> None:
     if given.json:
         print(json.dumps({"report": report.__dict__, "checks": checks}))
     else:
-        print(f"{report.tasks} tasks, {report.kills} kills, {report.seconds} s, seed {given.seed}")
+        print(
+            f"{report.tasks} tasks, {report.kills} kills, {report.takeovers} takeovers, "
+            f"{report.seconds} s, seed {given.seed}"
+        )
         for check in checks:
             verdict = "ok  " if check["passed"] else "FAIL"
             print(f"{verdict} {check['name']}: {check['value']} (at most {check['bound']})")
