@@ -6,20 +6,21 @@ Calls that share a prompt prefix compute it once; ``workers.slots`` chooses the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
-from workers.calls import Call, Chunk, Prompt, Usage
+from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities, Health
-from workers.errors import CallRejected, EngineProtocolError, EngineUnavailable, WorkerError
-from workers.llama_client import LlamaClient, Piece
+from workers.errors import CallRejected, EngineUnavailable, WorkerError
+from workers.llama_client import Piece
+from workers.llama_queue import SlotQueue, Turn
 from workers.llama_server import LlamaServer
 from workers.models import CATALOGUE, DEFAULT_MODEL, Progress, fetch
-from workers.slots import WIDTH, Assignment, Request, Saved, SlotTable, pack
+from workers.slots import SlotTable
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +107,7 @@ class LlamaCppEngine:
             task.cancel()
             await asyncio.wait([task])
             if not task.cancelled() and task.exception() is None:
-                await task.result().close()
+                await _close(task.result())
 
     async def generate(self, call: Call) -> AsyncGenerator[Chunk]:
         """Stream the completion of ``call``, as ``Engine`` describes.
@@ -121,18 +122,14 @@ class LlamaCppEngine:
         if sampling.max_tokens < 1:
             raise CallRejected(f"max_tokens must be at least 1, not {sampling.max_tokens}")
         running = await self._run()
-        tokens, request = await running.queue(call)
-        assignment = await running.slot(request)
-        turn = _Turn(running.server.client, assignment, tokens)
-        try:
-            await running.prepare(turn)
-            async with aclosing(turn.pieces(tokens, sampling.max_tokens, _options(call))) as pieces:
-                async for piece in pieces:
-                    yield self._chunk(piece, turn, sampling.top_logprobs)
-        finally:
-            running.release(turn)
+        async with (
+            running.queue.turn(call) as turn,
+            aclosing(turn.complete(sampling.max_tokens, _options(call))) as pieces,
+        ):
+            async for piece in pieces:
+                yield self._chunk(piece, turn, sampling.top_logprobs)
 
-    def _chunk(self, piece: Piece, turn: _Turn, top_logprobs: int | None) -> Chunk:
+    def _chunk(self, piece: Piece, turn: Turn, top_logprobs: int | None) -> Chunk:
         if piece.timing is None:
             logprobs = piece.logprobs
             if top_logprobs == 0:  # without the one alternative that had to be asked for to get any
@@ -167,7 +164,7 @@ class LlamaCppEngine:
     async def _open(self, dead: _Running | None) -> _Running:
         if dead is not None:
             log.warning("llama_cpp_died", engine=self._name)
-            await dead.close()
+            await _close(dead)
         path = await fetch(self._model, directory=self._directory, on_progress=self._on_progress)
         server = await LlamaServer.start(
             path,
@@ -185,156 +182,21 @@ class LlamaCppEngine:
             await server.close()
             raise
         table = SlotTable(self._slots, worthwhile=WORTHWHILE, budget=self._prefix_bytes, places=CELLS)
-        return _Running(server, table, capabilities)
+        return _Running(server, SlotQueue(server, table), capabilities)
 
 
-@dataclass(slots=True)
-class _Turn:
-    """A call on its slot. ``held`` is what the slot holds for certain; None while that has not changed."""
-
-    client: LlamaClient
-    assignment: Assignment
-    tokens: list[int]
-    held: bytes | None = None
-    computed: int = 0
-
-    async def prime(self, depth: int) -> None:
-        """Compute the first ``depth`` tokens of the prompt."""
-        async with aclosing(self.pieces(self.tokens[:depth], 0, {})) as pieces:
-            async for _ in pieces:
-                pass
-
-    async def pieces(
-        self, tokens: list[int], max_tokens: int, options: Mapping[str, object]
-    ) -> AsyncGenerator[Piece]:
-        """What the server sends for a prompt, but for its progress with the prompt, which is noted."""
-        prompt = self.assignment.request.tokens
-        drawn: list[int] = []
-        async with aclosing(
-            self.client.complete(self.assignment.slot, tokens, max_tokens, options)
-        ) as pieces:
-            async for piece in pieces:
-                if piece.prompt_done is not None:
-                    self.held = prompt[: piece.prompt_done * WIDTH]
-                    continue
-                if max_tokens:
-                    drawn.extend(piece.tokens)
-                    self.held = prompt + pack(drawn[:-1])  # the last one is drawn but not computed
-                if piece.timing is not None:
-                    self.computed += piece.timing.computed
-                yield piece
-
-
-@dataclass(slots=True, eq=False)
-class _Gathering:
-    """Calls that arrived in one tick of the event loop. They queue together, once all are tokenised."""
-
-    joined: int = 0
-    expected: int = 0
-    ready: dict[int, Request] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Running:
-    """A server and the calls on it."""
+    """A server, the calls on it, and what was found out about it."""
 
     server: LlamaServer
-    table: SlotTable
+    queue: SlotQueue
     capabilities: Capabilities
-    _granted: dict[Request, asyncio.Future[Assignment]] = field(init=False, default_factory=dict)
-    _gathering: _Gathering = field(init=False, default_factory=_Gathering)
 
-    async def queue(self, call: Call) -> tuple[list[int], Request]:
-        """Tokenise the prompt, then let the call wait for a slot together with those of the same tick."""
-        gathering = self._gathering
-        number = gathering.joined
-        gathering.joined += 1
-        gathering.expected += 1
-        try:
-            await asyncio.sleep(0)
-            if self._gathering is gathering:
-                self._gathering = _Gathering()
-            tokens = await self.server.client.tokenise(_messages(call.prompt))
-            if len(tokens) >= self.server.context:
-                raise CallRejected(
-                    f"the prompt has {len(tokens)} tokens, and there is room for {self.server.context}, "
-                    "prompt and completion together"
-                )
-            request = Request(pack(tokens), call.priority, call.family)
-            self._granted[request] = asyncio.get_running_loop().create_future()
-            gathering.ready[number] = request
-        finally:
-            gathering.expected -= 1
-            if gathering.expected == 0:
-                ready = (request for _, request in sorted(gathering.ready.items()))
-                self.table.add(request for request in ready if request in self._granted)
-                self._dispatch()
-        return tokens, request
 
-    async def slot(self, request: Request) -> Assignment:
-        """Wait until the request is given a slot."""
-        future = self._granted[request]
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self.table.release(future.result(), None)
-            raise
-        finally:
-            del self._granted[request]
-            self.table.withdraw(request)
-            self._dispatch()
-
-    async def prepare(self, turn: _Turn) -> None:
-        """Restore the prefix that a call starts from; compute and save those that others wait for."""
-        assignment, client = turn.assignment, self.server.client
-        if assignment.restore is not None:
-            turn.held = b""
-            try:
-                await client.restore(assignment.slot, assignment.restore.place)
-                turn.held = assignment.restore.tokens
-            except (CallRejected, EngineProtocolError) as error:
-                log.warning("prefix_not_restored", error=str(error))
-                if self.table.forget(assignment.restore):
-                    self.server.cells.free(assignment.restore.place)
-        for depth in assignment.primes:
-            await turn.prime(depth)
-            await self._save(assignment.slot, assignment.request.tokens[: depth * WIDTH])
-
-    async def _save(self, slot: int, tokens: bytes) -> None:
-        """Save the prefix that a slot holds, and let those start that waited for it."""
-        cell = self.server.cells.take()
-        if cell is None:
-            return
-        try:
-            size = await self.server.client.save(slot, cell)
-        except (CallRejected, EngineProtocolError) as error:
-            log.warning("prefix_not_saved", error=str(error))
-            self.server.cells.free(cell)
-            return
-        for dropped in self.table.keep(Saved(tokens, size, cell)):
-            self.server.cells.free(dropped.place)
-        self._dispatch()
-
-    def release(self, turn: _Turn) -> None:
-        """Give the slot of a call to the next."""
-        self.table.release(turn.assignment, turn.held)
-        self._dispatch()
-
-    async def close(self) -> None:
-        """Fail the calls that wait, break off those in flight, stop the server."""
-        for future in self._granted.values():
-            if not future.done():
-                future.set_exception(EngineUnavailable("the embedded engine was closed"))
-        await self.server.close()
-
-    def _dispatch(self) -> None:
-        for assignment in self.table.assign():
-            future = self._granted.get(assignment.request)
-            if future is None or future.done():  # its owner is about to withdraw, and dispatches then
-                self.table.release(assignment, None)
-            else:
-                future.set_result(assignment)
+async def _close(running: _Running) -> None:
+    running.queue.close()
+    await running.server.close()
 
 
 async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
@@ -357,12 +219,6 @@ async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
         assistant_prefill=len(prefilled) > len(plain) and prefilled[: len(plain)] == plain,
         cached_token_usage=timing is not None and timing.cached + timing.computed == len(plain),
     )
-
-
-def _messages(prompt: Prompt) -> list[dict[str, str]]:
-    """The prompt's messages. An empty prefill is none: templates would close the assistant's turn for it."""
-    messages = prompt.messages()
-    return messages[:-1] if messages and messages[-1] == {"role": "assistant", "content": ""} else messages
 
 
 def _options(call: Call) -> dict[str, object]:

@@ -29,6 +29,7 @@ class Cells:
     """Places for saved slot states: on Linux, memory that goes away with the processes that use it."""
 
     def __init__(self, count: int) -> None:
+        self._closed = False
         self._files: list[int] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         if sys.platform == "linux":
@@ -51,6 +52,8 @@ class Cells:
 
     def free(self, name: str) -> None:
         """Drop what is in a cell."""
+        if self._closed:  # the number may belong to another file by now
+            return
         if self._scratch is None:
             os.ftruncate(int(name), 0)
         else:
@@ -59,6 +62,7 @@ class Cells:
 
     def close(self) -> None:
         """Give everything back."""
+        self._closed = True
         for file in self._files:
             os.close(file)
         self._files = []

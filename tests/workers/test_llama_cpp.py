@@ -9,12 +9,11 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from workers.calls import Call, Chunk, Prompt, Role, Sampling, Segment, Usage
 from workers.errors import (
@@ -22,11 +21,8 @@ from workers.errors import (
     EngineInterrupted,
     EngineUnavailable,
     ModelUnavailable,
-    WorkerError,
 )
 from workers.llama_cpp import LlamaCppEngine
-from workers.llama_server import LlamaServer
-from workers.models import CATALOGUE, fetch
 
 pytestmark = [
     pytest.mark.engine,
@@ -227,77 +223,14 @@ async def test_a_prompt_that_does_not_fit_is_refused(llama: LlamaCppEngine) -> N
         await ask(llama, Call(prompt("tea"), Sampling(max_tokens=0)))
 
 
-async def test_a_completion_ends_where_the_slot_does(llama: LlamaCppEngine) -> None:
-    call = Call(prompt(passage(65)), Sampling(1.0, max_tokens=5000, seed=1))
-    _, usage, chunks = await ask(llama, call)
-    if chunks[-1].finish_reason == "length":
-        assert usage.prompt_tokens + usage.completion_tokens == 1024
-    assert usage.prompt_tokens > 800
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[LlamaServer]:
-    """A server without the engine, to look at single slots."""
-    path = await fetch("smollm2-135m")
-    server = await LlamaServer.start(path, slots=2, context=2048, batch=64, cells=2)
-    yield server
-    await server.close()
-
-
-async def until_free(server: LlamaServer, slot: int) -> float:
-    """Seconds until the server takes a prompt of one token on a slot."""
-    began = time.perf_counter()
-    async with aclosing(server.client.complete(slot, [1], 0, {})) as pieces:
-        async for _ in pieces:
-            pass
-    return time.perf_counter() - began
-
-
-async def test_closing_a_stream_frees_the_slot(server: LlamaServer) -> None:
-    """Aborting costs no more than a token. The best of ten tries: other work on the machine is not meant."""
-    delays = []
-    for _ in range(10):
-        idle = await until_free(server, 0)
-        pieces = server.client.complete(0, [1, 2, 3], 2000, {"ignore_eos": True})
-        while not (await anext(pieces)).tokens:
-            pass
-        await pieces.aclose()
-        delays.append(await until_free(server, 0) - idle)
-    assert min(delays) < 0.1, delays
-
-
-async def test_closing_a_stream_stops_a_prompt_between_batches(server: LlamaServer) -> None:
-    shares = []
-    for start in (500, 3000, 5500):
-        pieces = server.client.complete(1, list(range(start, start + 1800)), 1, {})
-        while not (await anext(pieces)).prompt_done:
-            pass
-        began = time.perf_counter()
-        while (await anext(pieces)).prompt_done != 192:
-            pass
-        batch = (time.perf_counter() - began) / 2
-        await pieces.aclose()
-        shares.append(await until_free(server, 1) / batch)
-    assert min(shares) < 5, "of 25 batches that were left"
-
-
-async def test_saved_states_move_between_slots(server: LlamaServer) -> None:
-    tokens = list(range(5000, 5300))
-    cell = server.cells.take()
-    assert cell is not None
-    async with aclosing(server.client.complete(0, tokens, 0, {})) as pieces:
-        first = [piece async for piece in pieces][-1].timing
-    size = await server.client.save(0, cell)
-    assert size > 300 * 1000
-    await server.client.restore(1, cell)
-    async with aclosing(server.client.complete(1, [*tokens, 7, 8], 1, {})) as pieces:
-        second = [piece async for piece in pieces][-1].timing
-    assert first is not None
-    assert second is not None
-    assert (first.computed, second.cached, second.computed) == (300, 300, 2)
-    server.cells.free(cell)
-    with pytest.raises(WorkerError):
-        await server.client.restore(1, cell)
+async def test_a_completion_ends_where_the_slot_does() -> None:
+    engine = LlamaCppEngine("smollm2-135m", slots=1, context=256)
+    schema = {"type": "array", "items": {"const": "tea"}, "minItems": 1000}  # cannot end by itself
+    call = Call(prompt(passage(10)), Sampling(0.0, max_tokens=5000), schema=schema)
+    _, usage, chunks = await ask(engine, call)
+    await engine.close()
+    assert chunks[-1].finish_reason == "length"
+    assert usage.prompt_tokens + usage.completion_tokens == 256
 
 
 async def test_starting_does_not_block_the_loop_and_happens_once() -> None:
@@ -387,13 +320,12 @@ async def test_senseless_sizes() -> None:
     with pytest.raises(ValueError, match="slots must be at least 1"):
         LlamaCppEngine(slots=0)
     assert LlamaCppEngine().name == "llama_cpp"
-    assert "smollm2-135m" in CATALOGUE
 
 
 async def test_the_default_model_answers_a_question() -> None:
     engine = LlamaCppEngine(slots=2, context=512)
-    question = "A farmer has 12 cows and buys 30 more. How many cows does he have now? Reply with the number."
-    text, usage, _ = await ask(engine, Call(prompt(question), Sampling(0.0, max_tokens=200)))
+    question = "A farmer has 12 cows and buys 30 more. How many cows has he now?"
+    call = Call(prompt(question, prefill="He has 12 + 30 ="), Sampling(0.0, max_tokens=12))
+    text, _, _ = await ask(engine, call)
     await engine.close()
     assert "42" in text
-    assert usage.prompt_tokens > 20
