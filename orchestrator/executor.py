@@ -140,10 +140,9 @@ class Executor:
         for node in list(self._held.values()):
             self._go_live(node)
         self._held.clear()
-        while self._known:
+        if self._known:
             path, data = self._known.pop()
-            if self._nodes[path].outcome is None:
-                return self._emit(EventType.NODE_SETTLED, path, data)
+            return self._emit(EventType.NODE_SETTLED, path, data)
         if self.environment.engine is None:
             raise Unknown(f"it waits for {self._awaited()}, which the trace has no result of")
         while True:
@@ -391,6 +390,8 @@ class Executor:
                     data = {"outcome": "failed", "error": plain(failure)}
                 case Cancelled(reason):
                     data = {"outcome": "cancelled", "reason": reason}
+                    if self._known and self._known.drop(node.path):
+                        data["reused"] = {}
                     if tokens := self._drivers.abort(node.path):
                         data["usage"] = {"completion_tokens": tokens}
             self._account(node, self._emit(EventType.NODE_SETTLED, node.path, data))

@@ -136,6 +136,15 @@ class Known:
         data = {"external": True, "outcome": "succeeded", "value": result, "reused": {"from": "change"}}
         heapq.heappush(self._heap, (-1, path, data))
 
+    def drop(self, path: str) -> bool:
+        """Take back what was given to node ``path``, which is cancelled; whether there was something."""
+        kept = [entry for entry in self._heap if entry[1] != path]
+        dropped = len(kept) < len(self._heap)
+        if dropped:
+            heapq.heapify(kept)
+            self._heap = kept
+        return dropped
+
     def pop(self) -> tuple[str, Mapping[str, Any]]:
         """The next of them."""
         _, path, data = heapq.heappop(self._heap)

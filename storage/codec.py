@@ -17,8 +17,9 @@ from typing import Any
 
 from storage.errors import NotStorable
 
-INLINE = 200
-"""Strings up to this many characters stay where they are: a reference costs about as much."""
+INLINE = 64
+"""Strings up to this many characters stay where they are. A reference costs more than a string of this length
+that is used once, but instructions and questions are used by every branch."""
 
 Redact = Callable[[str], str]
 """Applied to every string (not to keys) before it is stored."""

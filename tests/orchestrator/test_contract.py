@@ -106,7 +106,7 @@ async def timing_out(run: Run) -> None:
 
 
 async def waiting_for(run: Run) -> None:
-    await asyncio.wait_for(run.join([run.generate("hello")]), 0.05)
+    await asyncio.wait_for(run.generate("hello"), 0.05)
 
 
 async def cancelling(run: Run) -> None:

@@ -112,6 +112,15 @@ async def test_a_fork_with_a_longer_vote_reuses_the_branches_it_has(service: Ser
     assert fork.text.endswith("The answer is 7.")
 
 
+async def test_a_fork_that_stops_earlier_makes_no_call(service: Service, simulator: Simulator) -> None:
+    trace = await solved(service)
+    calls = simulator.counters().started
+    fork = await service.fork(trace, at="3", change=Change(rule="beta:0.6"))
+    assert simulator.counters().started - calls == fork.usage.calls == 0
+    replayed = await service.replay(fork.trace_id)
+    assert replayed.result.spent.calls == 0
+
+
 async def test_a_counterfactual_makes_no_call(service: Service, simulator: Simulator) -> None:
     trace = await solved(service)
     calls = simulator.counters().started
