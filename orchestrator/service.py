@@ -314,8 +314,10 @@ class Service:
 
     async def _journal(self, task_id: str) -> list[Event]:
         with translated():
-            await self.store.get(task_id)
-            return [event async for event in self.store.read(task_id)]
+            events = [event async for event in self.store.read(task_id)]
+            if not events:
+                await self.store.get(task_id)  # raises if there is no such task
+            return events
 
     # -- running ----------------------------------------------------------------------------------
 
