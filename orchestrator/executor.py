@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+YIELD_EVENTS = 64
+"""After so many recorded events other runs get their turn, so that a long record does not hold them up."""
+
 
 class Executor:
     """Executes one run. Single use.
@@ -131,8 +134,10 @@ class Executor:
 
     async def _next_event(self) -> Event:
         if self._record.pending:
-            await asyncio.sleep(0)  # a long record is repeated without holding up other runs
-            return self._record.external()
+            event = self._record.external()
+            if event.seq % YIELD_EVENTS == 0:
+                await asyncio.sleep(0)
+            return event
         if self.environment.engine is None and self._memo is None:
             raise Divergence("", f"the record has ended, the run waits for {self._awaited()}")
         if self._held:
