@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import math
 import statistics
+import sys
 import time
 from collections import Counter
 from contextlib import aclosing
@@ -610,4 +611,5 @@ async def test_a_call_without_costs_is_cheap() -> None:
         for _ in range(500):
             await read(engine, call)
         rounds.append((time.process_time() - began) / 500)
-    assert min(rounds) < 100e-6  # 15 microseconds where it was measured; a busy machine takes longer
+    # 15 microseconds where it was measured. A busy machine takes longer, and measuring coverage much longer.
+    assert min(rounds) < (100e-6 if sys.gettrace() is None else 1e-3)
