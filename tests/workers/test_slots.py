@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -353,4 +354,5 @@ def test_a_thousand_waiting_calls_do_not_hold_up_the_loop() -> None:
     server.finish(server.running[0])
     began = time.process_time()
     server.table.assign()
-    assert time.process_time() - began < 0.05
+    # Some milliseconds; measuring coverage makes it slower.
+    assert time.process_time() - began < (0.05 if sys.gettrace() is None else 0.5)
