@@ -60,7 +60,9 @@ async def chaos(run: Run, question: Question) -> Answer:
 async def work(given: argparse.Namespace) -> None:
     """Take tasks from the queue until told to stop by a signal, or run one task and die on the way."""
     engine = OpenAIEngine(given.server)
-    settings = Settings.model_construct(lease_seconds=given.lease, concurrency=8, grace_seconds=5.0)
+    settings = Settings.model_construct(
+        lease_seconds=given.lease, concurrency=8, grace_seconds=5.0, max_attempts=1_000
+    )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with await Store.open(given.database) as store:

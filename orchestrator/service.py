@@ -468,7 +468,9 @@ class Service:
 
     async def _claim(self) -> Claim | None:
         try:
-            return await self.store.claim(self.owner, self.settings.lease_seconds)
+            return await self.store.claim(
+                self.owner, self.settings.lease_seconds, max_attempts=self.settings.max_attempts
+            )
         except StorageError as error:
             log.warning("the queue cannot be read", error=str(error))
             return None

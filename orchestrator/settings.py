@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     lease_seconds: PositiveFloat = Field(
         30.0, description="After that long without a sign of life a task is free."
     )
+    max_attempts: PositiveInt = Field(
+        5, description="Processes that may die over a task; then it is dead, with the reason."
+    )
     grace_seconds: PositiveFloat = Field(30.0, description="How long a drain lets running tasks go on.")
     call_seconds: PositiveFloat = Field(600.0, description="How long one call to an engine may take.")
     max_query_chars: PositiveInt = Field(200_000, description="Longer questions are refused.")
