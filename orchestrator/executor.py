@@ -361,17 +361,11 @@ class Executor:
         elif self._memo is not None and (event := self._memo.take(node.path, self._keys[node.path])):
             self._known.reuse(node.path, event)
         elif self.environment.engine is None:
-            self._do_without(node)
+            return  # a counterfactual does without it, as long as nothing waits for it
         elif isinstance(work, Generation):
             self._drivers.generate(node, work, priority=self._graph.upward_rank(node.path))
         elif isinstance(work, ToolUse):
             self._drivers.use_tool(node, work, interrupted=node.path in self._held)
-
-    def _do_without(self, node: Node[Any]) -> None:
-        """There is no engine: a replay ends here, a counterfactual goes on as long as it does not wait."""
-        if self._memo is None:
-            self._broken = Divergence(node.path, "the record has no result for it")
-            raise self._broken
 
     def cancel(self, node: Node[Any], reason: str) -> None:
         """Cancel ``node``, what needs it, and what only it needed.
