@@ -21,16 +21,47 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from planners.vote import FREE
 from workers.calls import Call, Prompt, Sampling, Segment
 from workers.engine import Engine
 from workers.llama_cpp import LlamaCppEngine
 from workers.models import DEFAULT_MODEL
 
 
+INSTRUCTIONS = (
+    "Solve the problem with a few short lines of arithmetic and nothing else, then give the answer."
+)
+EXAMPLES = (
+    (
+        "A box holds 12 pens. Tom buys 3 boxes and gives away 9 pens. How many pens are left?",
+        "3 * 12 = 36 pens\n36 - 9 = 27 pens\nThe final answer is \\boxed{27}.",
+    ),
+    (
+        "A train ticket costs $15 and a bus ticket a third of that. "
+        "What do 2 train tickets and 4 bus tickets cost together?",
+        "15 / 3 = 5 dollars a bus ticket\n2 * 15 = 30 dollars\n4 * 5 = 20 dollars\n"
+        "30 + 20 = 50 dollars\nThe final answer is \\boxed{50}.",
+    ),
+    (
+        "Ann reads 20 pages a day. Her book has 300 pages, and she has read 40 % of it. "
+        "How many more days does she need?",
+        "300 * 0.4 = 120 pages\n300 - 120 = 180 pages\n180 / 20 = 9 days\nThe final answer is \\boxed{9}.",
+    ),
+)
+"""The prompt shows examples because the small model otherwise explains at length and is cut off."""
+
+SHARED = (
+    Segment("system", INSTRUCTIONS),
+    *(
+        segment
+        for question, answer in EXAMPLES
+        for segment in (Segment("user", question), Segment("assistant", answer))
+    ),
+)
+
+
 async def branch(engine: Engine, question: str, sampling: Sampling) -> dict[str, Any]:
     """One sampled chain of thought: its text, tokens, log-probabilities and whether it came to its end."""
-    prompt = Prompt((Segment("system", FREE), Segment("user", question)))
+    prompt = Prompt((*SHARED, Segment("user", question)))
     text, tokens, logprobs, finish = "", 0, [], None
     async with aclosing(engine.generate(Call(prompt, sampling))) as chunks:
         async for chunk in chunks:
@@ -83,9 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--raw", type=Path, required=True, metavar="FILE", help="appended to")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--count", type=int, default=300, help="questions")
-    parser.add_argument("--branches", type=int, default=8, help="for each question")
+    parser.add_argument("--branches", type=int, default=5, help="for each question")
     parser.add_argument("--temperature", type=float, default=0.7)
-    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--max-tokens", type=int, default=160)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     items = [json.loads(line) for line in given.questions.read_text(encoding="utf-8").splitlines()]
