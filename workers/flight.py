@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
-from workers.calls import Call
+from workers.calls import Call, Chunk
 from workers.prefix import Chain
 
 if TYPE_CHECKING:
@@ -106,3 +107,9 @@ class Flight:
         if self.scope is not None and self.silent_since < math.inf and not self.interrupted:
             self.interrupted = reason
             self.scope.reschedule(now)
+
+
+async def abort(stream: AsyncIterator[Chunk]) -> None:
+    """Leave the stream of an engine, which ends the call there."""
+    if isinstance(stream, AsyncGenerator):
+        await stream.aclose()

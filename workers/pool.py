@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import structlog
@@ -27,7 +27,8 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
-from workers.flight import Flight, Ticket
+from workers.flight import Flight, Ticket, abort
+from workers.hedging import Hedging
 from workers.pace import Pace
 from workers.pool_report import PoolSnapshot, PoolTally, prometheus, ratio, snapshot_of
 from workers.prefix import BLOCK_CHARACTERS, Chains
@@ -35,8 +36,6 @@ from workers.replica import Member, Replica, Sharing
 from workers.supervision import Supervisor
 
 log = structlog.get_logger(__name__)
-
-HEDGE_EVIDENCE = 20  # first tokens that must have been seen before one can be called late
 
 
 class Pool:
@@ -82,13 +81,17 @@ class Pool:
         self._max_waiting = max_waiting
         self._attempts = attempts
         self._patience = patience
-        self._hedge_after = hedge_after
         self._pace = Pace()
         self._replicas = [Replica(member, Breaker(), self._pace) for member in members]
         self._dispatcher = Dispatcher(self._replicas, self._now)
         self._supervisor = Supervisor(name, self._replicas, self._dispatcher, stall_seconds=stall_seconds)
         self._chains = Chains()
         self._tally = PoolTally()
+        self._hedging = (
+            None
+            if hedge_after is None
+            else Hedging(hedge_after, self._dispatcher, self._supervisor, self._tally, self._next)
+        )
         self._tenants: dict[str, int] = {}  # calls in the pool
         self._calls = 0
         self._starting = asyncio.Lock()
@@ -137,8 +140,8 @@ class Pool:
                 first: Chunk | None = None
                 pause = 0.0
                 try:
-                    if self._hedge_after is not None:
-                        flight, stream, first = await self._hedged(flight, stream)
+                    if self._hedging is not None:
+                        flight, stream, first = await self._hedging.first_chunk(flight, stream)
                     while True:
                         chunk, first = first or await self._next(flight, stream), None
                         if restarted:
@@ -152,7 +155,7 @@ class Pool:
                             yield chunk
                             continue
                         self._finished(flight, chunk, text)
-                        self._land(flight)
+                        self._dispatcher.land(flight)
                         yield chunk
                         return
                 except WorkerError as error:
@@ -163,12 +166,12 @@ class Pool:
                     raise
                 finally:
                     try:
-                        await _abort(stream)
+                        await abort(stream)
                     finally:
                         if ticket.flight is flight:
                             flight.replica.tally.wasted_tokens += ticket.streamed
                             ticket.streamed = 0
-                            self._land(flight)
+                            self._dispatcher.land(flight)
                 if pause:
                     await asyncio.sleep(pause)
         finally:
@@ -278,7 +281,7 @@ class Pool:
     def _leave(self, ticket: Ticket) -> None:
         self._dispatcher.withdraw(ticket)
         if ticket.flight is not None:  # it was placed, and its task was cancelled before it knew
-            self._land(ticket.flight)
+            self._dispatcher.land(ticket.flight)
         self._dispatcher.left_family(ticket.call.family)
         left = self._tenants[ticket.tenant] - 1
         if left:
@@ -331,64 +334,6 @@ class Pool:
             self._tally.first_token.observe(now - flight.sent_at)
             self._dispatcher.first_token(flight)
         return chunk
-
-    async def _hedged(
-        self, flight: Flight, stream: AsyncIterator[Chunk]
-    ) -> tuple[Flight, AsyncIterator[Chunk], Chunk]:
-        """The first chunk of a call, from a second sending if the first takes too long and that is faster."""
-        lead = asyncio.create_task(self._next(flight, stream))
-        rival: Flight | None = None
-        try:
-            seen = self._tally.first_token
-            if self._hedge_after is not None and seen.count >= HEDGE_EVIDENCE:
-                usual = max(
-                    seen.total / seen.count, flight.replica.pace.prefill_seconds(flight.prefill_ahead)
-                )
-                await asyncio.wait([lead], timeout=self._hedge_after * usual)
-                if not lead.done():
-                    rival = self._dispatcher.second(flight)
-            if rival is None:
-                return flight, stream, await lead
-            self._tally.hedges += 1
-            return await self._raced(flight, stream, lead, rival)
-        finally:
-            await _stop(lead)
-
-    async def _raced(
-        self, flight: Flight, stream: AsyncIterator[Chunk], lead: asyncio.Task[Chunk], rival: Flight
-    ) -> tuple[Flight, AsyncIterator[Chunk], Chunk]:
-        """The sending whose first chunk comes first; the other is aborted. A failure only loses the race."""
-        ticket = flight.ticket
-        other = rival.replica.engine.generate(ticket.call)
-        second = asyncio.create_task(self._next(rival, other))
-        won = False
-        try:
-            await asyncio.wait([lead, second], return_when=asyncio.FIRST_COMPLETED)
-            if (error := _error(second)) is not None:
-                self._supervisor.distrust(rival.replica, str(error))
-            elif not second.done() and _error(lead) is not None:
-                await asyncio.wait([second])
-            if second.done() and _error(second) is None and not (lead.done() and _error(lead) is None):
-                await _stop(lead)
-                await _abort(stream)
-                won = True
-        finally:
-            if not won:
-                try:
-                    await _stop(second)
-                    await _abort(other)
-                finally:
-                    rival.replica.tally.aborted += 1
-                    self._land(rival)
-        if not won:
-            return flight, stream, await lead
-        if (error := _error(lead)) is not None:
-            self._supervisor.distrust(flight.replica, str(error))
-        flight.replica.tally.aborted += 1
-        self._tally.hedges_won += 1
-        self._land(flight)
-        rival.ticket, ticket.flight, ticket.replica = ticket, rival, rival.replica
-        return rival, other, second.result()
 
     def _finished(self, flight: Flight, chunk: Chunk, text: list[str]) -> None:
         replica, ticket, now = flight.replica, flight.ticket, self._now()
@@ -448,9 +393,6 @@ class Pool:
         # Not all at once: those who were refused together would come back together.
         return min(error.retry_after, self._patience) * random.uniform(1.0, 1.25)
 
-    def _land(self, flight: Flight) -> None:
-        self._dispatcher.land(flight)
-
     def _replica(self, name: str) -> Replica:
         for replica in self._replicas:
             if replica.name == name:
@@ -460,24 +402,6 @@ class Pool:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-async def _abort(stream: AsyncIterator[Chunk]) -> None:
-    if isinstance(stream, AsyncGenerator):
-        await stream.aclose()
-
-
-async def _stop(task: asyncio.Task[Chunk]) -> None:
-    """End a task and wait until it has ended."""
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()  # was looked at before, or lost the race
-
-
-def _error(task: asyncio.Task[Chunk]) -> BaseException | None:
-    """What ``task`` raised, if it is done and did."""
-    return task.exception() if task.done() and not task.cancelled() else None
 
 
 def _common(known: Sequence[Capabilities]) -> Capabilities:
