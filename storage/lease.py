@@ -7,12 +7,14 @@ process that was stopped, swapped out or cut off, and wakes up late, finds all i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
 
 from storage import codec
-from storage.refusals import exhausted, lost, not_claimable, not_found
+from storage.refusals import exhausted, lost, not_claimable, not_dead, not_found
 from storage.rows import get_task, is_open, now, task_of
 from storage.tables import tasks
 from storage.tasks import Claim, Task, TaskStatus
@@ -53,8 +55,9 @@ def claim_task(connection: Connection, task_id: str, owner: str, lease_seconds: 
 
 def renew(connection: Connection, claim: Claim) -> Claim:
     """See :meth:`storage.store.Store.heartbeat`."""
+    valid_until = monotonic() + claim.lease_seconds
     task = _update(connection, claim, {"lease_expires_at": now(connection) + claim.lease_seconds})
-    return Claim(task=task, owner=claim.owner, fence=claim.fence, lease_seconds=claim.lease_seconds)
+    return replace(claim, task=task, valid_until=valid_until)
 
 
 def release(connection: Connection, claim: Claim) -> Task:
@@ -71,7 +74,30 @@ def release(connection: Connection, claim: Claim) -> Task:
     )
 
 
+def requeue(connection: Connection, task_id: str) -> Task:
+    """See :meth:`storage.store.Store.requeue`."""
+    row = connection.execute(
+        update(tasks)
+        .where(tasks.c.id == task_id, tasks.c.status == TaskStatus.DEAD.value)
+        .values(
+            status=TaskStatus.QUEUED.value,
+            attempts=0,
+            cancel_requested=False,
+            finished_at=None,
+            error=None,
+        )
+        .returning(*tasks.c)
+    ).first()
+    if row is not None:
+        return task_of(row)
+    task = get_task(connection, task_id)
+    if task.status is not TaskStatus.QUEUED:
+        raise not_dead(task)
+    return task
+
+
 def _take(connection: Connection, task_id: str, owner: str, lease_seconds: float) -> Claim:
+    valid_until = monotonic() + lease_seconds
     time = now(connection)
     row = connection.execute(
         update(tasks)
@@ -86,7 +112,13 @@ def _take(connection: Connection, task_id: str, owner: str, lease_seconds: float
         )
         .returning(*tasks.c)
     ).one()
-    return Claim(task=task_of(row), owner=owner, fence=row.lease_fence, lease_seconds=lease_seconds)
+    return Claim(
+        task=task_of(row),
+        owner=owner,
+        fence=row.lease_fence,
+        lease_seconds=lease_seconds,
+        valid_until=valid_until,
+    )
 
 
 def _bury(connection: Connection, task: Task) -> None:

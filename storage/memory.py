@@ -21,7 +21,7 @@ from storage.errors import (
     StorageError,
 )
 from storage.events import Event, EventType
-from storage.refusals import exhausted, exists, key_taken, lost, not_claimable, not_ended, not_found
+from storage.refusals import exhausted, exists, key_taken, lost, not_claimable, not_dead, not_ended, not_found
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
@@ -159,7 +159,7 @@ class MemoryStore(Store):
     async def heartbeat(self, claim: Claim) -> Claim:
         task = self._held(claim.task.id, claim.fence)
         task = self._put(task, lease_expires_at=time.time() + claim.lease_seconds)
-        return replace(claim, task=task)
+        return replace(claim, task=task, valid_until=time.monotonic() + claim.lease_seconds)
 
     @override
     async def release(self, claim: Claim) -> Task:
@@ -170,6 +170,22 @@ class MemoryStore(Store):
             attempts=task.attempts - 1,
             lease_owner=None,
             lease_expires_at=None,
+        )
+
+    @override
+    async def requeue(self, task_id: str) -> Task:
+        task = self._get(task_id)
+        if task.status is TaskStatus.QUEUED:
+            return task
+        if task.status is not TaskStatus.DEAD:
+            raise not_dead(task)
+        return self._put(
+            task,
+            status=TaskStatus.QUEUED,
+            attempts=0,
+            cancel_requested=False,
+            finished_at=None,
+            error=None,
         )
 
     @override
@@ -316,7 +332,13 @@ class MemoryStore(Store):
             lease_fence=task.lease_fence + 1,
             lease_expires_at=now + lease_seconds,
         )
-        return Claim(task=task, owner=owner, fence=task.lease_fence, lease_seconds=lease_seconds)
+        return Claim(
+            task=task,
+            owner=owner,
+            fence=task.lease_fence,
+            lease_seconds=lease_seconds,
+            valid_until=time.monotonic() + lease_seconds,
+        )
 
     def _held(self, task_id: str, fence: int) -> Task:
         task = self._get(task_id)

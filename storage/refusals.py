@@ -43,6 +43,13 @@ def not_claimable(task: Task) -> IllegalTransition:
     return IllegalTransition(f"task {task.id} is being run by {task.lease_owner}, whose lease has not lapsed")
 
 
+def not_dead(task: Task) -> IllegalTransition:
+    """The task was not given up, so there is no reason to put it back."""
+    return IllegalTransition(
+        f"task {task.id} is {task.status}; only a dead task can be put back into the queue"
+    )
+
+
 def key_taken(key: str, task_id: str) -> IdempotencyConflict:
     """The idempotency key was used for another question."""
     return IdempotencyConflict(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Select, bindparam, case, func, select, tuple_, update
@@ -56,9 +57,16 @@ class SqlStore(Store):
     @override
     async def start(self, new: NewTask, owner: str, lease_seconds: float) -> Claim:
         task_id = new_task_id()
+        valid_until = monotonic() + lease_seconds
         task = await self._journal.add(task_id, Arrival(self._values(new), owner, lease_seconds))
         if task.id == task_id:
-            return Claim(task=task, owner=owner, fence=task.lease_fence, lease_seconds=lease_seconds)
+            return Claim(
+                task=task,
+                owner=owner,
+                fence=task.lease_fence,
+                lease_seconds=lease_seconds,
+                valid_until=valid_until,
+            )
         return await self.claim_task(task.id, owner, lease_seconds)
 
     @override
@@ -128,6 +136,10 @@ class SqlStore(Store):
     @override
     async def release(self, claim: Claim) -> Task:
         return await self._database.write(lambda connection: lease.release(connection, claim))
+
+    @override
+    async def requeue(self, task_id: str) -> Task:
+        return await self._database.write(lambda connection: lease.requeue(connection, task_id))
 
     @override
     async def finish(

@@ -158,6 +158,16 @@ class Store(ABC):
         """Hand the task back to the queue; the attempt does not count. Raises as :meth:`heartbeat`."""
 
     @abstractmethod
+    async def requeue(self, task_id: str) -> Task:
+        """Put a dead task back into the queue with its journal and all its attempts before it.
+
+        A queued task stays as it is.
+
+        Raises:
+            IllegalTransition: it is neither.
+        """
+
+    @abstractmethod
     async def finish(
         self,
         claim: Claim,

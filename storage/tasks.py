@@ -15,7 +15,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 class TaskStatus(StrEnum):
     """Where a task stands; beside each value stands what brings a task there."""
 
-    QUEUED = "queued"  # submit; or release of a running task
+    QUEUED = "queued"  # submit; release of a running task; or requeue of a dead one
     RUNNING = "running"  # claim, from queued or from running with a lapsed lease
     SUCCEEDED = "succeeded"  # finish, from running
     FAILED = "failed"  # finish, from running
@@ -81,12 +81,15 @@ class Claim:
     """The right to write for a task until another process claims it.
 
     The lease must be renewed (``heartbeat``) within ``lease_seconds``; a third of it is a good interval.
+    Until ``valid_until``, on the clock ``time.monotonic`` of this process, nobody else can have it: it counts
+    from before the database was asked, and goes on while the process is stopped.
     """
 
     task: Task
     owner: str
     fence: int
     lease_seconds: float
+    valid_until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

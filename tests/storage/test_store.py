@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable
 
 import pytest
 
 from storage.errors import IdempotencyConflict, IllegalTransition, LeaseLost, TaskNotFound
+from storage.events import Event, EventType
 from storage.store import Store
-from storage.tasks import NewTask, TaskStatus
+from storage.tasks import Claim, NewTask, TaskStatus
 
 QUESTION = {"text": "How many clips?", "choices": ["a", "b"]}
 
@@ -138,6 +141,45 @@ async def test_task_whose_process_always_dies_becomes_dead_with_the_reason(store
     assert "crashing" in dead.error["message"]
 
 
+async def test_dead_task_is_put_back_with_its_journal_and_all_attempts(store: Store) -> None:
+    claim = await store.start(NewTask(question=1, planner="vote"), "crashing", 0.01)
+    writer = store.writer(claim.task.id, claim.fence)
+    writer.append(Event(0, EventType.RUN_STARTED, "", 0.0, {}))
+    await writer.flush()
+    with pytest.raises(IllegalTransition, match="is running; only a dead task"):
+        await store.requeue(claim.task.id)
+    await asyncio.sleep(0.03)
+    assert await store.claim("next", 30, max_attempts=1) is None
+    queued = await store.requeue(claim.task.id)
+    assert (queued.status, queued.attempts, queued.error) == (TaskStatus.QUEUED, 0, None)
+    assert await store.requeue(claim.task.id) == queued
+    again = await store.claim("next", 30, max_attempts=1)
+    assert again is not None
+    assert (again.task.id, again.fence) == (claim.task.id, 2)
+    assert await store.last_seq(claim.task.id) == 0
+    await store.finish(again, TaskStatus.SUCCEEDED)
+    with pytest.raises(IllegalTransition, match="is succeeded"):
+        await store.requeue(claim.task.id)
+
+
+async def test_claim_is_valid_for_the_lease_from_before_it_was_asked_for(store: Store) -> None:
+    await store.submit(NewTask(question=1, planner="vote"))
+
+    async def asking(work: Awaitable[Claim | None]) -> Claim:
+        asked = time.monotonic()
+        claim = await work
+        assert claim is not None
+        assert asked + 30 <= claim.valid_until <= time.monotonic() + 30
+        lapse = claim.task.lease_expires_at
+        assert lapse is not None
+        assert lapse - time.time() > claim.valid_until - time.monotonic() - 0.01
+        return claim
+
+    claim = await asking(store.claim("me", 30))
+    await asking(store.heartbeat(claim))
+    await asking(store.start(NewTask(question=2, planner="vote"), "me", 30))
+
+
 async def test_cancelling_a_queued_task_ends_it(store: Store) -> None:
     task = await store.submit(NewTask(question=1, planner="vote"))
     cancelled = await store.request_cancel(task.id)
@@ -147,7 +189,7 @@ async def test_cancelling_a_queued_task_ends_it(store: Store) -> None:
 
 
 async def test_unknown_task_is_named(store: Store) -> None:
-    for call in (store.get, store.request_cancel, store.last_seq):
+    for call in (store.get, store.request_cancel, store.last_seq, store.requeue):
         with pytest.raises(TaskNotFound, match="nowhere"):
             await call("nowhere")
     with pytest.raises(TaskNotFound, match="nowhere"):
