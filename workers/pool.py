@@ -30,7 +30,8 @@ from workers.errors import (
 from workers.flight import Flight, Ticket, abort
 from workers.hedging import Hedging
 from workers.pace import Pace
-from workers.pool_report import PoolSnapshot, PoolTally, prometheus, ratio, snapshot_of
+from workers.pool_metrics import prometheus
+from workers.pool_report import PoolSnapshot, PoolTally, snapshot_of, snapshot_of_all
 from workers.prefix import BLOCK_CHARACTERS, Chains
 from workers.replica import Member, Replica, Sharing
 from workers.supervision import Supervisor
@@ -236,19 +237,17 @@ class Pool:
 
     def snapshot(self) -> PoolSnapshot:
         """The state of the pool now."""
-        prompt = sum(replica.tally.prompt_tokens for replica in self._replicas)
-        return PoolSnapshot(
-            replicas=tuple(snapshot_of(replica) for replica in self._replicas),
+        return snapshot_of_all(
+            [snapshot_of(replica) for replica in self._replicas],
+            self._tally,
             families=sum(1 for family in self._dispatcher.families.values() if family.calls),
             waiting=self._dispatcher.waiting,
             parked=len(self._dispatcher.parked),
-            hit_ratio=ratio(sum(replica.tally.cached_tokens for replica in self._replicas), prompt),
-            ideal_hit_ratio=ratio(sum(r.tally.ideal_cached_tokens for r in self._replicas), prompt),
         )
 
     def metrics(self) -> str:
         """The same and more, as Prometheus text."""
-        return prometheus(self._tally, self._replicas, self._dispatcher.waiting)
+        return prometheus(self.snapshot(), self._tally)
 
     def check_integrity(self) -> None:
         """Raise AssertionError if the books do not balance."""
@@ -336,27 +335,14 @@ class Pool:
         return chunk
 
     def _finished(self, flight: Flight, chunk: Chunk, text: list[str]) -> None:
-        replica, ticket, now = flight.replica, flight.ticket, self._now()
-        replica.breaker.succeeded()
-        replica.limit.coped(len(replica.flights))
-        tally = replica.tally
-        tally.finished += 1
-        first_at = flight.first_at if flight.first_at is not None else now
-        usage = chunk.usage
-        tokens = usage.completion_tokens if usage is not None else ticket.streamed
-        batch = (flight.batch_at_first + len(replica.flights)) / 2
-        replica.pace.finished(tokens, now - first_at, now - flight.sent_at, batch)
-        if usage is None:
-            return
-        tally.prompt_tokens += usage.prompt_tokens
-        tally.cached_tokens += usage.cached_tokens
-        tally.completion_tokens += usage.completion_tokens
+        replica, ticket, usage, now = flight.replica, flight.ticket, chunk.usage, self._now()
         dispatcher = self._dispatcher
-        if ticket.characters >= BLOCK_CHARACTERS and usage.prompt_tokens:
+        if usage is not None and ticket.characters >= BLOCK_CHARACTERS and usage.prompt_tokens:
             seen = usage.prompt_tokens * BLOCK_CHARACTERS / ticket.characters
             dispatcher.tokens_per_block += 0.05 * (seen - dispatcher.tokens_per_block)
-        ideal = ticket.ideal_blocks * dispatcher.tokens_per_block
-        tally.ideal_cached_tokens += max(usage.cached_tokens, min(ideal, usage.prompt_tokens - 1))
+        replica.finished(flight, usage, dispatcher.tokens_per_block, now)
+        if usage is None:
+            return
         replica.learn_hits(flight, usage.cached_tokens, dispatcher.tokens_per_block)
         # A later call that continues this completion finds it where it was generated.
         if usage.completion_tokens >= 16 and replica.sharing is not Sharing.NEVER:
@@ -370,8 +356,7 @@ class Pool:
         Returns the seconds to wait before the next.
         """
         replica, ticket = flight.replica, flight.ticket
-        replica.tally.failed += 1
-        replica.tally.errors[error.code] = replica.tally.errors.get(error.code, 0) + 1
+        replica.failed(error)
         if isinstance(error, Overloaded):
             replica.limit.refused()
         elif error.retryable or isinstance(error, EngineProtocolError):

@@ -1,12 +1,14 @@
-"""What a pool tells about itself: a snapshot for people and tools, and Prometheus metrics."""
+"""What an engine tells about itself; one that is no pool is a pool of one replica."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from workers.breaker import BreakerState
+from workers.engine import Engine
+from workers.exposition import Histogram
 from workers.replica import Replica
 
 QUEUE_WAIT_BOUNDS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
@@ -15,24 +17,34 @@ FIRST_TOKEN_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSnapshot:
-    """One replica now. ``hit_ratio`` is cached over all prompt tokens; None before the first call ended."""
+    """One replica now.
+
+    ``state`` is starting, up, on trial, draining or down; ``detail`` says why. ``limit`` is how many calls it
+    gets at once, None where nothing bounds them. ``queued`` calls wait for a place, ``held`` ones for a
+    sibling that computes their prefix. ``errors`` counts the failed calls by code. ``hit_ratio`` is cached
+    over all prompt tokens, None before the first call ended.
+    """
 
     name: str
     model: str
     roles: tuple[str, ...]
     state: str
     detail: str
+    breaker: BreakerState
     in_flight: int
-    limit: int
+    limit: int | None
     queued: int
     held: int
     prefill_tokens_per_s: float | None
     indexed_blocks: int
     sharing: str
     finished: int
+    aborted: int
     failed: int
+    errors: dict[str, int]
     prompt_tokens: int
     cached_tokens: int
+    ideal_cached_tokens: float
     completion_tokens: int
     wasted_tokens: int
     hit_ratio: float | None
@@ -46,30 +58,23 @@ class PoolSnapshot:
     families: int
     waiting: int
     parked: int
+    refused: int
+    restarts: int
     hit_ratio: float | None
     ideal_hit_ratio: float | None
 
 
-@dataclass(slots=True)
-class Histogram:
-    """Counts by upper bound, as Prometheus wants them."""
+@runtime_checkable
+class Reporting(Engine, Protocol):
+    """An engine that keeps books."""
 
-    bounds: tuple[float, ...]
-    counts: list[int] = field(init=False)
-    total: float = 0.0
+    def snapshot(self) -> PoolSnapshot:
+        """Its state now; one that is no pool is a pool of one."""
+        ...
 
-    def __post_init__(self) -> None:
-        self.counts = [0] * (len(self.bounds) + 1)
-
-    @property
-    def count(self) -> int:
-        """Values observed."""
-        return sum(self.counts)
-
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def metrics(self) -> str:
+        """The same and more, as Prometheus text."""
+        ...
 
 
 @dataclass(slots=True)
@@ -83,6 +88,7 @@ class PoolTally:
     hedges: int = 0
     hedges_won: int = 0
     warmed: int = 0
+    warmed_tokens: int = 0
 
 
 def state_of(replica: Replica) -> str:
@@ -105,6 +111,7 @@ def snapshot_of(replica: Replica) -> ReplicaSnapshot:
         roles=tuple(sorted(replica.roles)),
         state=state_of(replica),
         detail=replica.breaker.reason,
+        breaker=replica.breaker.state,
         in_flight=len(replica.flights),
         limit=replica.limit.value,
         queued=len(replica.queue),
@@ -113,105 +120,34 @@ def snapshot_of(replica: Replica) -> ReplicaSnapshot:
         indexed_blocks=replica.indexed_blocks,
         sharing=str(replica.sharing or "unknown"),
         finished=tally.finished,
+        aborted=tally.aborted,
         failed=tally.failed,
+        errors=dict(tally.errors),
         prompt_tokens=tally.prompt_tokens,
         cached_tokens=tally.cached_tokens,
+        ideal_cached_tokens=tally.ideal_cached_tokens,
         completion_tokens=tally.completion_tokens,
         wasted_tokens=tally.wasted_tokens,
-        hit_ratio=ratio(tally.cached_tokens, tally.prompt_tokens),
+        hit_ratio=_ratio(tally.cached_tokens, tally.prompt_tokens),
     )
 
 
-def ratio(part: float, whole: float) -> float | None:
-    """``part / whole``, or None where there is no whole yet."""
+def snapshot_of_all(
+    replicas: Sequence[ReplicaSnapshot], tally: PoolTally, *, families: int, waiting: int = 0, parked: int = 0
+) -> PoolSnapshot:
+    """The present state of a pool of these replicas."""
+    prompt = sum(replica.prompt_tokens for replica in replicas)
+    return PoolSnapshot(
+        replicas=tuple(replicas),
+        families=families,
+        waiting=waiting,
+        parked=parked,
+        refused=tally.refused,
+        restarts=tally.restarts,
+        hit_ratio=_ratio(sum(replica.cached_tokens for replica in replicas), prompt),
+        ideal_hit_ratio=_ratio(sum(replica.ideal_cached_tokens for replica in replicas), prompt),
+    )
+
+
+def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
-
-
-def prometheus(tally: PoolTally, replicas: Iterable[Replica], waiting: int) -> str:
-    """The pool's metrics in Prometheus' text format, version 0.0.4."""
-    return "\n".join(_lines(tally, tuple(replicas), waiting)) + "\n"
-
-
-def _lines(tally: PoolTally, replicas: tuple[Replica, ...], waiting: int) -> Iterator[str]:
-    yield from _family("calls_total", "counter", "Attempts at calls, by how they ended.")
-    for replica in replicas:
-        outcomes = {
-            "finished": replica.tally.finished,
-            "aborted": replica.tally.aborted,
-        } | replica.tally.errors
-        for outcome, count in outcomes.items():
-            yield _sample("calls_total", {"replica": replica.name, "outcome": outcome}, count)
-    yield from _family("prompt_tokens_total", "counter", "Prompt tokens of finished calls, by their source.")
-    for replica in replicas:
-        cached, total = replica.tally.cached_tokens, replica.tally.prompt_tokens
-        yield _sample("prompt_tokens_total", {"replica": replica.name, "source": "computed"}, total - cached)
-        yield _sample("prompt_tokens_total", {"replica": replica.name, "source": "cached"}, cached)
-    yield from _family(
-        "prompt_tokens_ideal_cached_total",
-        "counter",
-        "Prompt tokens that one cache of all replicas, which never forgets, would have held.",
-    )
-    for replica in replicas:
-        yield _sample(
-            "prompt_tokens_ideal_cached_total", {"replica": replica.name}, replica.tally.ideal_cached_tokens
-        )
-    yield from _family("completion_tokens_total", "counter", "Completion tokens of finished calls.")
-    for replica in replicas:
-        yield _sample("completion_tokens_total", {"replica": replica.name}, replica.tally.completion_tokens)
-    yield from _family("wasted_tokens_total", "counter", "Completion tokens of attempts that did not finish.")
-    for replica in replicas:
-        yield _sample("wasted_tokens_total", {"replica": replica.name}, replica.tally.wasted_tokens)
-    gauges = (
-        ("in_flight", "Calls at the engine.", lambda r: len(r.flights)),
-        ("in_flight_limit", "Calls that it gets at once.", lambda r: r.limit.value),
-        ("queued", "Calls that wait for a place there.", lambda r: len(r.queue)),
-        ("held", "Calls that wait for a sibling to compute their prefix.", lambda r: r.held),
-        ("indexed_blocks", "Blocks that the index believes to be there.", lambda r: r.indexed_blocks),
-    )
-    for name, text, value in gauges:
-        yield from _family(name, "gauge", text)
-        for replica in replicas:
-            yield _sample(name, {"replica": replica.name}, value(replica))
-    yield from _family("breaker_state", "gauge", "1 for the state that the circuit breaker is in.")
-    for replica in replicas:
-        for state in BreakerState:
-            labels = {"replica": replica.name, "state": str(state)}
-            yield _sample("breaker_state", labels, int(replica.breaker.state is state))
-    yield from _family("waiting", "gauge", "Calls in the pool that are not at an engine.")
-    yield _sample("waiting", {}, waiting)
-    counters = (
-        ("refused_total", "Calls refused because too many wait.", tally.refused),
-        ("restarts_total", "Calls begun again elsewhere after a failure.", tally.restarts),
-        ("hedges_total", "Stragglers that were sent a second time.", tally.hedges),
-        ("hedges_won_total", "Stragglers whose second sending answered first.", tally.hedges_won),
-        ("warmed_total", "Prefixes computed ahead of their calls.", tally.warmed),
-    )
-    for name, text, count in counters:
-        yield from _family(name, "counter", text)
-        yield _sample(name, {}, count)
-    yield from _histogram("queue_wait_seconds", "From arrival to sending.", tally.queue_wait)
-    yield from _histogram("first_token_seconds", "From sending to the first token.", tally.first_token)
-
-
-def _family(name: str, kind: str, text: str) -> Iterator[str]:
-    yield f"# HELP anabranch_pool_{name} {text}"
-    yield f"# TYPE anabranch_pool_{name} {kind}"
-
-
-def _sample(name: str, labels: Mapping[str, str], value: float) -> str:
-    inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-    return f"anabranch_pool_{name}{{{inside}}} {value!r}" if inside else f"anabranch_pool_{name} {value!r}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _histogram(name: str, text: str, histogram: Histogram) -> Iterator[str]:
-    yield from _family(name, "histogram", text)
-    below = 0
-    for bound, count in zip((*histogram.bounds, "+Inf"), histogram.counts, strict=True):
-        below += count
-        yield _sample(f"{name}_bucket", {"le": str(bound)}, below)
-    yield _sample(f"{name}_sum", {}, histogram.total)
-    yield _sample(f"{name}_count", {}, below)

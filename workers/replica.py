@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from workers.breaker import Breaker, BreakerState
+from workers.calls import Usage
 from workers.engine import Capabilities, Engine
+from workers.errors import WorkerError
 from workers.flight import Flight, Ticket
 from workers.kv_events import TokenBlocks, Translation
 from workers.pace import InFlightLimit, Pace
@@ -227,6 +229,29 @@ class Replica:
         self._computed(flight)
         if self.sharing is not Sharing.NEVER:
             self.remember(flight.ticket.chain, now)
+
+    def finished(self, flight: Flight, usage: Usage | None, tokens_per_block: float, now: float) -> None:
+        """The engine sent the last chunk of ``flight``."""
+        self.breaker.succeeded()
+        self.limit.coped(len(self.flights))
+        tally, ticket = self.tally, flight.ticket
+        tally.finished += 1
+        first_at = flight.first_at if flight.first_at is not None else now
+        tokens = usage.completion_tokens if usage is not None else ticket.streamed
+        batch = (flight.batch_at_first + len(self.flights)) / 2
+        self.pace.finished(tokens, now - first_at, now - flight.sent_at, batch)
+        if usage is None:
+            return
+        tally.prompt_tokens += usage.prompt_tokens
+        tally.cached_tokens += usage.cached_tokens
+        tally.completion_tokens += usage.completion_tokens
+        ideal = min(ticket.ideal_blocks * tokens_per_block, usage.prompt_tokens - 1)
+        tally.ideal_cached_tokens += max(usage.cached_tokens, ideal)
+
+    def failed(self, error: WorkerError) -> None:
+        """Count an attempt that failed."""
+        self.tally.failed += 1
+        self.tally.errors[error.code] = self.tally.errors.get(error.code, 0) + 1
 
     def land(self, flight: Flight) -> None:
         """The attempt is over, whichever way."""

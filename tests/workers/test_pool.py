@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from tests.workers.metrics import samples
 from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Chunk, Prompt, Sampling, Segment
 from workers.engine import Capabilities, Engine, Health
@@ -529,7 +530,7 @@ async def test_stragglers_are_sent_twice_and_the_faster_counts() -> None:
         assert asyncio.get_running_loop().time() - began < 1.5
         assert text_of(received) == ANSWER
         assert engines[0].counters().aborted == 1
-        assert "anabranch_pool_hedges_won_total 1" in pool.metrics()
+        assert samples(pool.metrics())("hedges_won_total") == 1
 
 
 @virtual_time
@@ -538,17 +539,18 @@ async def test_the_metrics_add_up() -> None:
     calls = [sibling("one", number) for number in range(8)]
     async with pool_of(engines) as pool:
         await asyncio.gather(*(chunks(pool, call) for call in calls))
-        samples = dict(
-            line.rsplit(" ", 1) for line in pool.metrics().splitlines() if not line.startswith("#")
-        )
+        value = samples(pool.metrics())
         snapshot = pool.snapshot()
     total = sum(engine.counters().prompt_tokens_total for engine in engines)
     for source, expected in (("computed", ideal(calls)), ("cached", total - ideal(calls))):
-        names = [f'anabranch_pool_prompt_tokens_total{{replica="s{n}",source="{source}"}}' for n in range(2)]
-        assert sum(float(samples[name]) for name in names) == expected
-    assert float(samples["anabranch_pool_first_token_seconds_count"]) == 8
-    assert float(samples['anabranch_pool_queue_wait_seconds_bucket{le="+Inf"}']) == 8
-    assert samples['anabranch_pool_breaker_state{replica="s0",state="closed"}'] == "1"
+        counts = [value("prompt_tokens_total", replica=name, source=source) for name in ("s0", "s1")]
+        assert sum(counts) == expected
+    assert sum(value("calls_total", replica=name, outcome="finished") for name in ("s0", "s1")) == 8
+    assert value("first_token_seconds_count") == 8
+    assert value("queue_wait_seconds_bucket", le="+Inf") == 8
+    assert value("breaker_state", replica="s0", state="closed") == 1
+    assert value("breaker_state", replica="s0", state="open") == 0
+    assert value("ideal_hit_ratio") == snapshot.ideal_hit_ratio
     assert snapshot.hit_ratio == pytest.approx((total - ideal(calls)) / total)
     assert snapshot.ideal_hit_ratio == pytest.approx(snapshot.hit_ratio, abs=0.01)
 
