@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any, get_type_hints, overload
@@ -18,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails, PydanticSerializationError, to_jsonable_python
 
 from workers.errors import ToolError
+from workers.tools.threads import in_thread
 
 GROUP = "anabranch.tools"
 """The entry points under which installed packages offer tools."""
@@ -108,35 +106,18 @@ class Tool:
         return f"argument {where!r} was given {_show(detail['input'])}, but {message}"
 
     async def _in_thread(self, **values: object) -> object:
-        """Run the function in a daemon thread: a pool's threads would hold up the end of the process."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[object] = loop.create_future()
-        context = contextvars.copy_context()
-
-        def settle(result: object, error: BaseException | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(result)
-            else:
-                done.set_exception(error if isinstance(error, ToolError) else self._failed(error))
-
-        def run() -> None:
-            result, failure = None, None
+        def call() -> object:
             try:
-                result = context.run(self.function, **values)
-            except BaseException as error:  # also SystemExit, which would end the thread without a word
-                failure = error
-            with suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(settle, result, failure)
+                return self.function(**values)
+            except ToolError:
+                raise
+            except BaseException as error:  # also SystemExit, which is not to end the event loop
+                raise self._failed(error) from error
 
-        threading.Thread(target=run, name=f"tool {self.name}", daemon=True).start()
-        return await done
+        return await in_thread(call, f"tool {self.name}")
 
     def _failed(self, error: BaseException) -> ToolError:
-        failure = ToolError(f"{self.name} raised {type(error).__name__}: {error}")
-        failure.__cause__ = error
-        return failure
+        return ToolError(f"{self.name} raised {type(error).__name__}: {error}")
 
     def _jsonable(self, result: object) -> JsonValue:
         try:
