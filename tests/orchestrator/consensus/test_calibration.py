@@ -1,3 +1,4 @@
+import math
 import random
 
 import pytest
@@ -5,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.consensus.calibration import (
-    Calibration,
     auroc,
     calibrate,
     isotonic,
@@ -23,47 +23,56 @@ def examples(n: int, seed: int = 1) -> tuple[list[float], list[bool]]:
 
 def test_a_calibration_finds_the_probabilities() -> None:
     scores, right = examples(800)
-    fitted = calibrate(scores, right, signal="normalised entropy", rising=False)
+    fitted = calibrate(scores, right, rising=False)
     for score in (0.1, 0.5, 0.9):
         assert fitted.probability(score) == pytest.approx(1 - score, abs=0.15)
     assert fitted.calibration_error < 0.1
     assert fitted.auroc == pytest.approx(5 / 6, abs=0.03)
-    low, high = fitted.auroc_interval or (0, 0)
+    low, high = fitted.auroc_interval
     assert low < 5 / 6 < high
-    assert fitted.probability(None) is None
-    assert fitted.probability(float("nan")) is None
 
 
 def test_a_threshold_keeps_the_risk_below_its_bound() -> None:
-    scores, right = examples(800)
-    fitted = calibrate(scores, right, signal="entropy", rising=False)
+    fitted = calibrate(*examples(800), rising=False)
     threshold = fitted.threshold(0.1)
     assert threshold is not None
-    fresh_scores, fresh_right = examples(4000, seed=2)
-    accepted = [label for score, label in zip(fresh_scores, fresh_right, strict=True) if score <= threshold]
-    assert 1 - sum(accepted) / len(accepted) < 0.12
+    fresh = [label for score, label in zip(*examples(4000, seed=2), strict=True) if score <= threshold]
+    assert 1 - sum(fresh) / len(fresh) < 0.12
+    assert fitted.accepts(threshold, threshold)
+    assert not fitted.accepts(threshold + 0.01, threshold)
     assert fitted.threshold(0.0) is None
 
 
-def test_it_survives_json() -> None:
-    fitted = calibrate(*examples(200), signal="entropy", rising=False)
-    assert Calibration.from_json(fitted.to_json()) == fitted
-    with pytest.raises(ValueError, match="not a calibration"):
-        Calibration.from_json('{"signal": "entropy"}')
+def test_a_threshold_seldom_allows_more_than_the_risk_although_many_are_tried() -> None:
+    risk_at = [
+        at / 40 for at in range(21)
+    ]  # the surest score is never wrong, the least sure one half the time
+    risk_up_to = [sum(risk_at[: at + 1]) / (at + 1) for at in range(21)]
+    thresholds = []
+    for seed in range(40):
+        rng = random.Random(seed)
+        scores = [rng.randrange(21) for _ in range(150)]
+        right = [rng.random() >= risk_at[score] for score in scores]
+        thresholds.append(calibrate(scores, right, rising=False).threshold(0.2))
+    given = [int(threshold) for threshold in thresholds if threshold is not None]
+    assert len(given) > 20
+    assert sum(risk_up_to[threshold] > 0.2 for threshold in given) <= 3
 
 
-def test_all_right_has_no_auroc_and_no_certainty() -> None:
-    fitted = calibrate([0.0] * 20, [True] * 20, signal="entropy", rising=False)
-    assert fitted.auroc is None
-    assert fitted.auroc_interval is None
-    assert (fitted.probability(0.0) or 1) < 1
-
-
-def test_undefined_scores_are_left_out_and_too_few_refused() -> None:
-    with pytest.raises(ValueError, match="at least 10 examples with a defined score, got 5"):
-        calibrate([0.1] * 5 + [None] * 9, [True] * 14, signal="entropy", rising=False)
+def test_too_few_or_one_sided_examples_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"at least 20 .* there are 5, 3 right and 2 wrong"):
+        calibrate([0.1] * 5 + [None] * 20 + [math.nan], [True] * 3 + [False] * 23, rising=False)
+    with pytest.raises(ValueError, match="5 of them right and 5 wrong; there are 40, 36 right and 4 wrong"):
+        calibrate([0.1] * 40, [True] * 36 + [False] * 4, rising=True)
     with pytest.raises(ValueError, match="3 scores for 2 labels"):
-        calibrate([0.1] * 3, [True] * 2, signal="entropy", rising=False)
+        calibrate([0.1] * 3, [True] * 2, rising=False)
+
+
+def test_a_score_that_tells_nothing_gives_the_share_that_is_right() -> None:
+    fitted = calibrate([1.0] * 40, [True] * 30 + [False] * 10, rising=True)
+    assert fitted.auroc == 0.5
+    assert fitted.knots == ((1.0, 31 / 42),)
+    assert fitted.probability(0.2) == fitted.probability(2.0) == 31 / 42
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=40))
