@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self
@@ -48,6 +49,7 @@ from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
 from workers.engine import Engine
 from workers.errors import WorkerError
+from workers.observed import observed
 from workers.tools.registry import Toolbox
 
 log = structlog.get_logger()
@@ -83,13 +85,14 @@ class Service:
         settings: Settings | None = None,
     ) -> None:
         self.store = store
-        self.engine = engine
+        self.engine = observed(engine)
         self.toolbox = toolbox or Toolbox()
         self.planners = dict(planners or {})
         self.settings = settings or Settings.model_construct()
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._holds: dict[str, Hold] = {}
         self._feeds: dict[str, Feed] = {}
-        self._executors: dict[str, Executor] = {}
+        self._ended: Counter[TaskStatus] = Counter()
         self._awake = asyncio.Event()
         self._turns: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
@@ -182,7 +185,8 @@ class Service:
     async def follow(self, claim: Claim) -> AsyncGenerator[Event | Progress | Solution, None]:
         """Run a claimed task, and give its events as they happen and last its solution, as :meth:`stream`."""
         with translated():
-            running = asyncio.create_task(self.run(claim), name=f"task {claim.task.id}")
+            hold = self._take(claim)
+            running = asyncio.create_task(self._run(hold), name=f"task {claim.task.id}")
             try:
                 async with aclosing(self.events(claim.task.id)) as events:
                     async for item in events:
@@ -190,16 +194,8 @@ class Service:
                 await running
                 yield await self.solution(claim.task.id)
             finally:
-                executor = self._executors.get(claim.task.id)
-                if executor is None and not running.done():  # it waits for its engine
-                    running.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await running
-                    await self._cancelled(claim)
-                else:
-                    if executor is not None:
-                        executor.interrupt("cancelled")
-                    await running
+                hold.cancel()
+                await running
 
     async def task(self, task_id: str) -> Task:
         """The task as it stands.
@@ -254,10 +250,30 @@ class Service:
         """
         with translated():
             task = await self.store.request_cancel(task_id)
-        if executor := self._executors.get(task_id):
-            executor.interrupt("cancelled")
+        if hold := self._holds.get(task_id):
+            hold.cancel()
         self._turn(task_id)
         return task
+
+    async def requeue(self, task_id: str) -> Task:
+        """Put a dead task back into the queue; it goes on from its journal, with all its attempts before it.
+
+        Raises:
+            Unavailable: it is not dead (``illegal_transition``), or the database cannot be used.
+            TaskNotFound: there is none with that id.
+        """
+        with translated():
+            task = await self.store.requeue(task_id)
+        self._awake.set()
+        return task
+
+    def hand_back(self) -> None:
+        """Put the tasks that run here back into the queue, because this process is about to end.
+
+        Their calls are aborted; whoever waits for one of them gets HandedBack.
+        """
+        for hold in self._holds.values():
+            hold.hand_back()
 
     async def replay(self, task_id: str) -> Replayed:
         """Repeat a run over its journal, with no engine, and compare every event.
@@ -319,6 +335,18 @@ class Service:
                 await self.store.get(task_id)  # raises if there is no such task
             return events
 
+    # -- what is going on -------------------------------------------------------------------------
+
+    @property
+    def running(self) -> int:
+        """Tasks that this process runs now."""
+        return len(self._executors)
+
+    @property
+    def ended(self) -> Mapping[TaskStatus, int]:
+        """Tasks that this process has run to their end, by what became of them."""
+        return self._ended
+
     # -- running ----------------------------------------------------------------------------------
 
     async def run(self, claim: Claim) -> None:
@@ -326,25 +354,39 @@ class Service:
 
         Raises:
             LeaseLost: another process has taken it over.
+            HandedBack: :meth:`hand_back` was called.
             StorageError: the journal cannot be written.
         """
+        await self._run(self._take(claim))
+
+    def _take(self, claim: Claim) -> Hold:
+        hold = self._holds[claim.task.id] = Hold(self.store, claim)
+        return hold
+
+    async def _run(self, hold: Hold) -> None:
+        task_id = hold.claim.task.id
         try:
-            await self._run(claim)
+            with structlog.contextvars.bound_contextvars(task=task_id):
+                await self._run_to_its_end(hold)
+        except HandedBack:
+            with suppress(StorageError):  # then it is free when its lease lapses
+                await self.store.release(hold.claim)
+            raise
         finally:
-            if feed := self._feeds.pop(claim.task.id, None):
+            del self._holds[task_id]
+            if feed := self._feeds.pop(task_id, None):
                 feed.end()
-            self._turn(claim.task.id)
+            self._turn(task_id)
 
-    async def _cancelled(self, claim: Claim) -> None:
-        await self.store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
-
-    async def _run(self, claim: Claim) -> None:
-        task = claim.task
+    async def _run_to_its_end(self, hold: Hold) -> None:
+        task = hold.claim.task
         started = time.time()
-        with structlog.contextvars.bound_contextvars(task=task.id):
-            try:
-                result = await self._execute(claim)
-            except WorkerError as error:
+        try:
+            async with hold.kept():
+                result = await self._execute(hold)
+        except HandedBack:
+            raise
+        except WorkerError as error:
                 result = _failed(Failure(error.code, str(error), retryable=error.retryable))
             except AnabranchError as error:
                 result = _failed(Failure(error.code, str(error), retryable=error.retryable))
@@ -358,6 +400,7 @@ class Service:
                 solution=None if solution is None else solution.model_dump(mode="json"),
                 error=None if failure is None else {"code": failure.code, "message": failure.message},
             )
+            self._ended[STATUS[result.outcome]] += 1
             log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
 
     async def _execute(self, claim: Claim) -> Result:

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel
 
+from orchestrator.api.metrics import metrics
 from orchestrator.api.openapi import document
 from orchestrator.api.problems import Draining, TooLarge, UnsupportedMediaType, problem_of, problems
 from orchestrator.api.schemas import (
@@ -21,6 +22,7 @@ from orchestrator.api.schemas import (
     ListQuery,
     SubmitQuery,
     TaskPage,
+    WorkersBody,
     event_body,
     replay_body,
     task_body,
@@ -36,6 +38,7 @@ from storage.errors import StorageError
 from storage.events import Event
 from storage.tasks import Task
 from storage.trace import Trace
+from workers.exposition import CONTENT_TYPE
 
 log = structlog.get_logger()
 
@@ -72,7 +75,9 @@ def create_application(
             web.get("/v1/tasks/{id}/events", api.events, allow_head=False),
             web.get("/v1/tasks/{id}/trace", api.trace),
             web.post("/v1/tasks/{id}/replay", api.replay),
+            web.get("/v1/workers", api.workers),
             web.get("/healthz", api.health),
+            web.get("/metrics", api.metrics),
             web.get("/openapi.json", api.openapi),
         ]
     )
@@ -163,6 +168,15 @@ class _Api:
         except AnabranchError as error:  # the status is sent already; the stream ends, to be resumed
             log.warning("an event stream broke off", task=task_id, code=error.code, error=str(error))
             await sender.send(f"event: error\ndata: {problem_of(error).model_dump_json()}\n\n")
+
+    async def workers(self, request: web.Request) -> web.Response:
+        await self._service.engine.health()  # one that stands alone only knows its state when it is asked
+        return _respond(WorkersBody.model_validate(self._service.engine.snapshot()))
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        return web.Response(
+            text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+        )
 
     async def health(self, request: web.Request) -> web.Response:
         engine = await self._service.engine.health()

@@ -18,6 +18,7 @@ from orchestrator.api.schemas import (
     SubmitQuery,
     TaskBody,
     TaskPage,
+    WorkersBody,
 )
 from orchestrator.requests import TaskRequest
 
@@ -116,12 +117,26 @@ def _paths() -> dict[str, Any]:
                 parameters=one,
             )
         },
+        "/v1/workers": {
+            "get": _operation(
+                "workers",
+                "Get the replicas of the engine of this process, with their load and their caches.",
+                (200, "The pool.", _content(WorkersBody)),
+            )
+        },
         "/healthz": {
             "get": _operation(
                 "health",
                 "Ask whether tasks can be taken and solved.",
                 (200, "They can.", _content(HealthBody)),
                 (503, "They cannot; the body says why.", _content(HealthBody)),
+            )
+        },
+        "/metrics": {
+            "get": _operation(
+                "metrics",
+                "Get the metrics of this process.",
+                (200, "Prometheus text.", {"text/plain": {"schema": {"type": "string"}}}),
             )
         },
         "/openapi.json": {"get": _operation("openapi", "Get this document.", (200, "It.", anything))},
@@ -131,7 +146,7 @@ def _paths() -> dict[str, Any]:
 @cache
 def document() -> dict[str, Any]:
     """The API as an OpenAPI 3.1 document."""
-    sent = (ErrorBody, EventBody, HealthBody, ReplayBody, TaskBody, TaskPage)
+    sent = (ErrorBody, EventBody, HealthBody, ReplayBody, TaskBody, TaskPage, WorkersBody)
     _, schemas = models_json_schema(
         [(TaskRequest, "validation"), *((model, "serialization") for model in sent)],
         ref_template="#/components/schemas/{model}",

@@ -14,6 +14,7 @@ from orchestrator.solution import Solution
 from storage.events import Event, EventType
 from storage.tasks import Task, TaskStatus
 from storage.trace import Trace
+from workers.breaker import BreakerState
 
 VERSION = version("anabranch")
 MAX_PAGE = 200
@@ -102,6 +103,54 @@ class HealthBody(BaseModel):
     version: str
     engine: Check
     database: Check
+
+
+class WorkerBody(BaseModel):
+    """A replica of an engine. Counts are since it was started; tokens are those of finished calls."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    model: str = Field(description="Empty until it has started.")
+    roles: tuple[str, ...] = Field(description="The roles that it is named for; none: all others.")
+    state: Literal["starting", "up", "on trial", "draining", "down"]
+    detail: str = Field(description="Why it is not up.")
+    breaker: BreakerState
+    in_flight: int = Field(description="Calls at the engine.")
+    limit: int | None = Field(description="Calls that it gets at once; null where nothing bounds them.")
+    queued: int = Field(description="Calls that wait for a place there.")
+    held: int = Field(description="Calls that wait for a sibling to compute the prefix that they share.")
+    prefill_tokens_per_s: float | None
+    indexed_blocks: int = Field(description="Prompt blocks that it is believed to hold.")
+    sharing: Literal["unknown", "in_flight", "computed", "never"] = Field(
+        description="When a prompt can be used by other calls there."
+    )
+    finished: int
+    aborted: int
+    failed: int
+    errors: dict[str, int] = Field(description="The failed calls by the code of their error.")
+    prompt_tokens: int
+    cached_tokens: int = Field(description="Those of `prompt_tokens` that were not computed.")
+    completion_tokens: int
+    wasted_tokens: int = Field(description="Completion tokens of calls that did not finish.")
+    hit_ratio: float | None = Field(description="Cached over all prompt tokens.")
+
+
+class WorkersBody(BaseModel):
+    """The engine of this process: a pool, or one replica."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    replicas: tuple[WorkerBody, ...]
+    families: int = Field(description="Groups of calls with a common prefix that are in the pool.")
+    waiting: int = Field(description="Calls in the pool that are not at an engine.")
+    parked: int = Field(description="Those of them that no replica could take now.")
+    refused: int = Field(description="Calls refused because too many waited.")
+    restarts: int = Field(description="Calls begun again elsewhere after a failure.")
+    hit_ratio: float | None
+    ideal_hit_ratio: float | None = Field(
+        description="What one cache of all replicas, which never forgets, would have reached."
+    )
 
 
 class SubmitQuery(BaseModel):

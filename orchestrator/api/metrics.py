@@ -1,0 +1,17 @@
+"""The metrics of a service, and of the engine that it works with, for Prometheus."""
+
+from __future__ import annotations
+
+from orchestrator.service import Service
+from storage.tasks import TaskStatus
+from workers.exposition import exposition, metric
+
+
+def metrics(service: Service) -> str:
+    """All metrics of this process; those of several processes on one database add up."""
+    ended = (({"status": str(status)}, service.ended[status]) for status in TaskStatus if status.terminal)
+    own = (
+        *metric("anabranch_tasks_running", "gauge", "Tasks that this process runs.", [({}, service.running)]),
+        *metric("anabranch_tasks_ended_total", "counter", "Tasks that this process has run.", ended),
+    )
+    return exposition(own) + service.engine.metrics()
