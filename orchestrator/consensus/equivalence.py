@@ -172,13 +172,21 @@ class Clusters:
                 return ()
         return tuple(pairs)
 
-    def add(self, branch: int, claim: Claim, verdicts: Mapping[Pair, bool] | None = None) -> int:
-        """Put the claim of ``branch`` into a cluster and return the cluster's index."""
-        self._judged.update(verdicts or {})
+    def add(self, branch: int | None, claim: Claim, verdicts: Mapping[Pair, bool] | None = None) -> int:
+        """Put the claim of ``branch`` into a cluster and return the cluster's index.
+
+        ``branch`` None is a claim that is no vote, such as what an unfinished branch was made to answer.
+        """
+        cluster = self._find(claim, verdicts or {})
+        if branch is not None:
+            cluster.branches.append(branch)
+        return cluster.index
+
+    def _find(self, claim: Claim, verdicts: Mapping[Pair, bool]) -> Cluster:
+        self._judged.update(verdicts)
         known = self._by_text.get(claim.text)
         if known is not None:
-            known.branches.append(branch)
-            return known.index
+            return known
         form = self._form(claim)
         matches = [cluster for cluster in self.members if self._same(form, cluster)]
         if matches:
@@ -187,9 +195,8 @@ class Clusters:
         else:
             cluster = Cluster(len(self.members), [form])
             self.members.append(cluster)
-        cluster.branches.append(branch)
         self._by_text[claim.text] = cluster
-        return cluster.index
+        return cluster
 
     def _form(self, claim: Claim) -> Form:
         form = self._forms.get(claim.text)
