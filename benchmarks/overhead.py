@@ -109,6 +109,9 @@ class Forgetting:
     async def room(self) -> None:
         pass
 
+    async def leased(self) -> None:
+        pass
+
 
 @planner("overhead")
 async def eight_calls(run: Run, question: Question) -> Answer:

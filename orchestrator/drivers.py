@@ -109,6 +109,7 @@ class Drivers:
         received = _Received(node, work)
         try:
             call = self._call(work, priority, already=received.text)
+            await self._recorder.leased()
             async with asyncio.timeout(environment.call_seconds) as clock:
                 assert environment.engine is not None
                 async with _closing(environment.engine.generate(call)) as chunks:
@@ -171,6 +172,7 @@ class Drivers:
                 )
             if durable:
                 await self._recorder.flush()
+            await self._recorder.leased()
             value = await tool.invoke(plain(bind(work.arguments)))
             data: dict[str, Any] = {"outcome": "succeeded", "value": plain(value)}
         except (Exception, asyncio.CancelledError) as error:

@@ -37,6 +37,10 @@ class Recorder(Protocol):
         """Wait while too much is queued."""
         ...
 
+    async def leased(self) -> None:
+        """Wait while it is not known that this process may run the task; asked before each call and tool."""
+        ...
+
 
 class RunOutcome(StrEnum):
     """How a run ended."""

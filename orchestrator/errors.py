@@ -60,6 +60,14 @@ class Conflict(AnabranchError):
     http_status = 409
 
 
+class HandedBack(AnabranchError):
+    """This process stopped running the task, and put it back into the queue for another one."""
+
+    code = "handed_back"
+    http_status = 503
+    retryable = True
+
+
 class Unavailable(AnabranchError):
     """An engine, a model or the database could not do its part; ``code`` is that of the cause."""
 

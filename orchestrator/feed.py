@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
+from orchestrator.hold import Hold
 from storage.events import Event
 from storage.store import Store, Writer
 
@@ -41,8 +42,9 @@ class _Listener:
 class Feed:
     """A recorder that stores events and passes them on."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, hold: Hold) -> None:
         self._writer = writer
+        self._hold = hold
         self._listeners: set[_Listener] = set()
 
     def append(self, event: Event) -> None:
@@ -58,6 +60,10 @@ class Feed:
     async def room(self) -> None:
         """Wait while too much is queued."""
         await self._writer.room()
+
+    async def leased(self) -> None:
+        """Wait while it is not known that this process has the task."""
+        await self._hold.leased()
 
     def progress(self, path: str, tokens: int) -> None:
         """Tell the listeners how far a call has come."""

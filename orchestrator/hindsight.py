@@ -196,6 +196,9 @@ class _Keeper:
     async def room(self) -> None:
         """There always is."""
 
+    async def leased(self) -> None:
+        """Nobody else wants it."""
+
 
 class _NoRecorder(_Keeper):
     """A recorder for replays, which have nothing new to record."""

@@ -54,22 +54,20 @@ class Setup:
         }
 
 
-async def first_setup(
+def first_setup(
     request: TaskRequest,
     planner: Planner,
     task_id: str,
+    *,
     engine: Engine,
+    capabilities: Capabilities,
     toolbox: Toolbox,
     call_seconds: float,
 ) -> Setup:
-    """The setup of a task that has not run yet.
-
-    Raises:
-        WorkerError: the engine cannot be started.
-    """
+    """The setup of a task that has not run yet."""
     environment = Environment(
         engine=engine,
-        capabilities=await engine.capabilities(),
+        capabilities=capabilities,
         toolbox=toolbox,
         symbolic=symbolic.AVAILABLE,
         budget=budget_of(request.budget),

@@ -20,11 +20,11 @@ from orchestrator.errors import (
     AnabranchError,
     Conflict,
     Failure,
+    HandedBack,
     InvalidRequest,
     TaskFailed,
     translated,
 )
-from orchestrator.executor import Executor
 from orchestrator.feed import Feed, Progress
 from orchestrator.fork import Change, Memo
 from orchestrator.hindsight import (
@@ -36,12 +36,12 @@ from orchestrator.hindsight import (
     difference,
     replay,
 )
+from orchestrator.hold import Hold
 from orchestrator.planning import Planner, find_planner
 from orchestrator.requests import TaskRequest
 from orchestrator.runner import Setup, execute, first_setup, prepare, recorded_setup
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution, Timings, solution_of
-from orchestrator.structured import task_group
 from orchestrator.values import Spent
 from storage.errors import StorageError
 from storage.events import Event
@@ -340,7 +340,7 @@ class Service:
     @property
     def running(self) -> int:
         """Tasks that this process runs now."""
-        return len(self._executors)
+        return len(self._holds)
 
     @property
     def ended(self) -> Mapping[TaskStatus, int]:
@@ -381,55 +381,67 @@ class Service:
     async def _run_to_its_end(self, hold: Hold) -> None:
         task = hold.claim.task
         started = time.time()
-        try:
-            async with hold.kept():
-                result = await self._execute(hold)
-        except HandedBack:
-            raise
-        except WorkerError as error:
-                result = _failed(Failure(error.code, str(error), retryable=error.retryable))
-            except AnabranchError as error:
-                result = _failed(Failure(error.code, str(error), retryable=error.retryable))
-            timings = Timings(queued=max(0.0, started - task.created_at), run=time.time() - started)
-            solution = solution_of(result, planner=task.planner, trace_id=task.id, timings=timings)
-            failure = result.failure
-            await self.store.finish(
-                claim,
-                STATUS[result.outcome],
-                outcome=result.outcome.value,
-                solution=None if solution is None else solution.model_dump(mode="json"),
-                error=None if failure is None else {"code": failure.code, "message": failure.message},
-            )
-            self._ended[STATUS[result.outcome]] += 1
-            log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
+        async with hold.kept():
+            result = await self._result(hold)
+        timings = Timings(queued=max(0.0, started - task.created_at), run=time.time() - started)
+        solution = solution_of(result, planner=task.planner, trace_id=task.id, timings=timings)
+        failure = result.failure
+        await self.store.finish(
+            hold.claim,
+            STATUS[result.outcome],
+            outcome=result.outcome.value,
+            solution=None if solution is None else solution.model_dump(mode="json"),
+            error=None if failure is None else {"code": failure.code, "message": failure.message},
+        )
+        self._ended[STATUS[result.outcome]] += 1
+        log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
 
-    async def _execute(self, claim: Claim) -> Result:
-        task = claim.task
+    async def _result(self, hold: Hold) -> Result:
+        try:
+            return await self._execute(hold)
+        except (WorkerError, AnabranchError) as error:
+            failure = Failure(error.code, str(error), retryable=error.retryable)
+            return Result(RunOutcome.FAILED, None, Spent(), failure)
+
+    async def _execute(self, hold: Hold) -> Result:
+        claim, task = hold.claim, hold.claim.task
         events = [event async for event in self.store.read(task.id)] if claim.fence > 1 else []
         next_seq = events[-1].seq + 1 if events else 0
         origin = await self._journal(task.parent_id) if task.parent_id else []
-        setup = await self._setup(task, events, origin)
-        feed = Feed(self.store.writer(task.id, claim.fence, next_seq=next_seq))
+        setup = await self._setup(hold, events, origin)
+        if setup is None:
+            return Result(RunOutcome.CANCELLED, None, Spent())
+        feed = Feed(self.store.writer(task.id, claim.fence, next_seq=next_seq), hold)
         memo = Memo(origin) if task.parent_id else None
         executor = prepare(
             setup, feed, events=events, next_seq=next_seq, memo=memo, on_progress=feed.progress
         )
-        self._feeds[task.id], self._executors[task.id] = feed, executor
+        self._feeds[task.id] = feed
         self._turn(task.id)
-        try:
-            async with self._keeping(claim, executor):
-                return await execute(executor, setup)
-        finally:
-            del self._executors[task.id]
+        with hold.cancelling(lambda: executor.interrupt("cancelled")):
+            return await execute(executor, setup)
 
-    async def _setup(self, task: Task, events: list[Event], origin: list[Event]) -> Setup:
-        """What decides the run: the request, or what a journal says, its own or that of a fork's parent."""
+    async def _setup(self, hold: Hold, events: list[Event], origin: list[Event]) -> Setup | None:
+        """What decides the run: the request, or what a journal says, its own or that of a fork's parent.
+
+        None if the task is cancelled before the engine that a request asks for has started.
+        """
+        task = hold.claim.task
         planner = self.find_planner(task.planner)
         seconds = self.settings.call_seconds
+        capabilities = await hold.unless_cancelled(self.engine.capabilities())
         if not events and not origin:
-            request = request_of(task)
-            return await first_setup(request, planner, task.id, self.engine, self.toolbox, seconds)
-        await self.engine.capabilities()
+            if capabilities is None:
+                return None
+            return first_setup(
+                request_of(task),
+                planner,
+                task.id,
+                engine=self.engine,
+                capabilities=capabilities,
+                toolbox=self.toolbox,
+                call_seconds=seconds,
+            )
         changes = {}
         if not events and task.fork_at is not None:
             changes[task.fork_at] = Change.model_validate(task.options["change"])
@@ -442,25 +454,6 @@ class Service:
             call_seconds=seconds,
             changes=changes,
         )
-
-    @asynccontextmanager
-    async def _keeping(self, claim: Claim, executor: Executor) -> AsyncIterator[None]:
-        """Keep the lease alive, and hear of cancellations, while the task runs."""
-
-        async def beat() -> None:
-            nonlocal claim
-            while True:
-                await asyncio.sleep(claim.lease_seconds / 3)
-                claim = await self.store.heartbeat(claim)
-                if claim.task.cancel_requested:
-                    executor.interrupt("cancelled")
-
-        async with task_group() as group:
-            beating = group.create_task(beat(), name=f"heartbeat {claim.task.id}")
-            try:
-                yield
-            finally:
-                beating.cancel()
 
     def _turn(self, task_id: str) -> None:
         """Let those look again who wait for a task to begin or to end."""
@@ -525,6 +518,8 @@ class Service:
             with suppress(StorageError):  # then it is free when its lease lapses
                 await self.store.release(claim)
             raise
+        except HandedBack:
+            log.info("handed back", task=claim.task.id)
         except StorageError as error:
             # Its lease lapses, and whoever takes it over goes on from what was stored.
             log.warning("a task is left to be taken over", task=claim.task.id, error=str(error))
@@ -541,7 +536,3 @@ def request_of(task: Task) -> TaskRequest:
             "tenant": task.tenant,
         }
     )
-
-
-def _failed(failure: Failure) -> Result:
-    return Result(RunOutcome.FAILED, None, Spent(), failure)

@@ -144,6 +144,13 @@ class Journal:
             self._hurry.set()
         await batch.done.wait()
 
+    async def drained(self) -> None:
+        """Wait until all that was appended by now has been stored or has failed."""
+        if self._filling.portions:
+            await self.committed(self._filling)
+        else:
+            await self._writing.done.wait()
+
     async def room(self) -> None:
         """See :meth:`Writer.room`."""
         while self._writing.characters + self._filling.characters > ROOM_CHARACTERS:

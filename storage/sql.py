@@ -135,6 +135,7 @@ class SqlStore(Store):
 
     @override
     async def release(self, claim: Claim) -> Task:
+        await self._journal.drained()  # once the task is released, the journal takes nothing more for it
         return await self._database.write(lambda connection: lease.release(connection, claim))
 
     @override

@@ -155,7 +155,9 @@ class Store(ABC):
 
     @abstractmethod
     async def release(self, claim: Claim) -> Task:
-        """Hand the task back to the queue; the attempt does not count. Raises as :meth:`heartbeat`."""
+        """Hand the task back to the queue, after the events that were appended before; the attempt does not
+        count. Raises as :meth:`heartbeat`.
+        """
 
     @abstractmethod
     async def requeue(self, task_id: str) -> Task:

@@ -44,6 +44,9 @@ class Journal:
     async def room(self) -> None:
         pass
 
+    async def leased(self) -> None:
+        pass
+
 
 @dataclass(frozen=True)
 class Played:

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.errors import TaskFailed
 from orchestrator.feed import Feed, Progress
+from orchestrator.hold import Hold
 from orchestrator.planning import planner
 from orchestrator.requests import TaskRequest
 from orchestrator.run import Run
@@ -169,7 +170,7 @@ async def test_following_many_queued_tasks_wakes_only_who_is_concerned(store: St
 
 async def test_a_slow_listener_is_told_the_latest_progress_only(store: Store) -> None:
     claim = await store.start(service_of(store, Simulator()).check(REQUEST), "me", 30)
-    feed = Feed(store.writer(claim.task.id, claim.fence))
+    feed = Feed(store.writer(claim.task.id, claim.fence), Hold(store, claim))
     async with aclosing(feed.listen(store, claim.task.id, -1)) as listening:
         feed.append(Event(0, EventType.RUN_STARTED, "", 0.0, {}))
         assert isinstance(await anext(listening), Event)

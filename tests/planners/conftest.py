@@ -37,6 +37,9 @@ class Recorder:
     async def room(self) -> None:
         pass
 
+    async def leased(self) -> None:
+        pass
+
 
 @dataclass(frozen=True)
 class Played:
