@@ -24,11 +24,12 @@ from orchestrator.requests import parse
 from orchestrator.service import Service
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution
+from orchestrator.toolbox import build_toolbox
 from storage.events import Event
 from storage.store import Store
 from storage.trace import Trace
 from workers.engine import Engine
-from workers.tools.registry import Tool, Toolbox
+from workers.tools.registry import Tool
 
 T = TypeVar("T")
 
@@ -193,8 +194,7 @@ class Client:
                 with translated():
                     store = await Store.open(self._settings.database)
                     engine = self._engine or build_engine(self._settings)
-                installed = await asyncio.to_thread(Toolbox.installed)
-                toolbox = installed.with_tools(*self._tools)
+                toolbox = await asyncio.to_thread(build_toolbox, self._settings, self._tools)
                 self._service = Service(
                     store, engine, toolbox=toolbox, planners=self._planners, settings=self._settings
                 )

@@ -27,10 +27,10 @@ from orchestrator.requests import explain
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution
 from orchestrator.solving import Announcer, named_value, opened
+from orchestrator.toolbox import build_toolbox
 from storage.events import Event
 from storage.store import Store
 from storage.tasks import TaskStatus
-from workers.tools.registry import Toolbox
 
 PAGE = 100
 
@@ -55,7 +55,7 @@ def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, 
         InvalidRequest: there is no such node, or it cannot be changed so.
         TaskFailed, Unavailable, TaskNotFound: there is no answer.
     """
-    change, toolbox = read_change(given), Toolbox.installed()
+    change, toolbox = read_change(given), build_toolbox(settings)
 
     async def run() -> tuple[Solution, TraceDifference]:
         async with opened(settings, toolbox, Announcer()) as service:

@@ -21,6 +21,11 @@ class Settings(BaseSettings):
     model: str | None = Field(
         None, description="A catalogue name or GGUF file (embedded), or the model that a server should use."
     )
+    nli: str | None = Field(
+        None,
+        description="The entailment model for `judge=nli` (extra `nli`): a directory, or a repository on the "
+        "Hugging Face hub as `organisation/model` or `organisation/model@commit`.",
+    )
     api_key: str | None = Field(None, description="Bearer token for OpenAI-compatible servers.")
     database: str | None = Field(
         None, description="`sqlite:///path`, `postgresql://…` or `memory`; by default a file of this user."

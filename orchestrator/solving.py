@@ -25,6 +25,7 @@ from orchestrator.requests import TaskRequest, parse
 from orchestrator.service import Service
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution
+from orchestrator.toolbox import build_toolbox
 from storage.store import Store
 from workers.models import Progress as Download
 from workers.tools.registry import Tool, Toolbox, tool
@@ -57,13 +58,13 @@ class Inputs:
         request = parse({**data, "options": given})
         return request.model_copy(update={"options": {**_own_sampling(request), **given}})
 
-    def toolbox(self) -> Toolbox:
-        """The installed tools and those that were named.
+    def toolbox(self, settings: Settings) -> Toolbox:
+        """The tools of the settings and those that were named.
 
         Raises:
-            InvalidRequest: one cannot be imported.
+            InvalidRequest, Unavailable: one cannot be had.
         """
-        return Toolbox.installed().with_tools(*(load_tool(name) for name in self.tools))
+        return build_toolbox(settings, [load_tool(name) for name in self.tools])
 
 
 def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool) -> None:
@@ -76,7 +77,7 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
     console = Console(stderr=True)
     display = Display(console) if console.is_terminal and not quiet else None
     try:
-        request, toolbox = inputs.read(), inputs.toolbox()
+        request, toolbox = inputs.read(), inputs.toolbox(settings)
         solution = asyncio.run(_solve(request, toolbox, settings, display))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -122,7 +123,7 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
         Unavailable: the database or the engine cannot be used.
         OSError: the address cannot be bound.
     """
-    toolbox = Toolbox.installed()
+    toolbox = build_toolbox(settings)
 
     async def run() -> None:
         with translated():

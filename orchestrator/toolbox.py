@@ -1,0 +1,24 @@
+"""The tools of a process, as its settings and its caller give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from orchestrator.errors import translated
+from orchestrator.settings import Settings
+from workers.tools.registry import Tool, Toolbox
+
+
+def build_toolbox(settings: Settings, tools: Iterable[Tool] = ()) -> Toolbox:
+    """The installed tools, the entailment model that the settings name, and ``tools``. Reads files.
+
+    Raises:
+        Unavailable: an installed tool cannot be imported, or there is no such model.
+    """
+    with translated():
+        toolbox = Toolbox.installed()
+        if settings.nli is not None:
+            from workers.tools.entailment import entailment
+
+            toolbox = toolbox.with_tools(entailment(settings.nli))
+        return toolbox.with_tools(*tools)
