@@ -16,10 +16,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+import structlog
+
 from workers.errors import EngineUnavailable
 from workers.flight import Flight, Ticket
 from workers.prefix import BLOCK_CHARACTERS, Holdings
 from workers.replica import HOLD_BLOCKS, Replica, Sharing
+
+log = structlog.get_logger(__name__)
+
+BRANCH = "branch"
+"""The role that each planner's calls have unless it says otherwise."""
 
 LEAST_GAIN = 0.1
 """Part of the expected time that must be gained too: the estimates are not better than that."""
@@ -58,18 +65,20 @@ class Dispatcher:
         self.parked: dict[Ticket, None] = {}  # nothing that could answer them works now
         self.families: OrderedDict[str, Family] = OrderedDict()
         self._clock = clock
-        self._seen = Holdings(SEEN_BLOCKS)
+        self._seen: dict[tuple[Replica, ...], Holdings] = {}  # by who shares their calls
         self._serving: dict[str, tuple[Replica, ...]] = {}
 
     def serving(self, role: str) -> tuple[Replica, ...]:
-        """The replicas for calls of ``role``: those named for it, else those named for none, else all."""
+        """The replicas for calls of ``role``: those named for it, else those for branches, else all."""
         known = self._serving.get(role)
         if known is None:
             named = tuple(replica for replica in self.replicas if role in replica.roles)
             free = tuple(replica for replica in self.replicas if not replica.roles)
-            known = named or free or self.replicas
+            known = named or free or (self.serving(BRANCH) if role != BRANCH else self.replicas)
             if len(self._serving) < 256:  # roles come from callers
                 self._serving[role] = known
+                if not named and role != BRANCH and any(replica.roles for replica in self.replicas):
+                    log.info("role_without_a_model", role=role, replicas=[one.name for one in known])
         return known
 
     def family_age(self, ticket_age: int, name: str | None) -> int:
@@ -104,8 +113,9 @@ class Dispatcher:
         """Find a place for ``ticket``: it goes out, waits at a replica, or is parked until one works."""
         now = self._clock()
         if ticket.attempts == 0:
-            ticket.ideal_blocks = self._seen.covered(ticket.chain, now)
-            self._seen.add(ticket.chain)
+            seen = self._seen.setdefault(self.serving(ticket.call.role), Holdings(SEEN_BLOCKS))
+            ticket.ideal_blocks = seen.covered(ticket.chain, now)
+            seen.add(ticket.chain)
         replica = self.choose(ticket, now)
         if replica is None:
             self.parked[ticket] = None
@@ -303,11 +313,18 @@ class Dispatcher:
     def fail_parked(self, ticket: Ticket, seconds: float) -> None:
         """``ticket`` waited long enough for a replica to come back."""
         if self.parked.pop(ticket, False) is None:
-            reasons = "; ".join(
-                f"{replica.name}: {replica.breaker.reason or 'drained'}"
-                for replica in self.serving(ticket.call.role)
+            serving = self.serving(ticket.call.role)
+            reasons = "; ".join(map(why_not, serving))
+            retry_after = min(replica.breaker.delay for replica in serving)
+            ticket.wake(
+                EngineUnavailable(f"no replica worked for {seconds:g} s ({reasons})", retry_after=retry_after)
             )
-            ticket.wake(EngineUnavailable(f"no replica worked for {seconds:g} s ({reasons})"))
+
+
+def why_not(replica: Replica) -> str:
+    """Why a replica takes no calls, with its name."""
+    reason = replica.breaker.reason or ("drained" if replica.draining else "not started")
+    return f"{replica.name}: {reason}"
 
 
 def _balance(holds: bool, message: str) -> None:

@@ -14,7 +14,8 @@ class Capabilities:
     """What an engine can do, found out by asking it, never assumed.
 
     ``max_model_len`` is in tokens (prompt and completion together), ``max_concurrency`` the number of
-    calls that it advances at the same time; None where the engine does not tell.
+    calls that it advances at the same time; None where the engine does not tell. ``roles`` are the roles of
+    calls for which there is a model of its own; all other calls go to one and the same model.
     """
 
     model: str
@@ -28,6 +29,7 @@ class Capabilities:
     cache_salt: bool = False
     assistant_prefill: bool = False
     cached_token_usage: bool = False
+    roles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

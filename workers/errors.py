@@ -6,11 +6,15 @@ from typing import ClassVar
 
 
 class WorkerError(Exception):
-    """Root of everything that engines, pools and tools raise."""
+    """Root of everything that engines, pools and tools raise.
+
+    ``retry_after`` is the time in seconds after which trying again makes sense, where that is known.
+    """
 
     code: ClassVar[str] = "worker_error"
     http_status: ClassVar[int] = 502
     retryable: ClassVar[bool] = False
+    retry_after: float | None = None
 
 
 class EngineUnavailable(WorkerError):
@@ -19,6 +23,10 @@ class EngineUnavailable(WorkerError):
     code = "engine_unavailable"
     http_status = 503
     retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class EngineTimeout(WorkerError):
@@ -50,14 +58,12 @@ class CallRejected(WorkerError):
 
 
 class Overloaded(WorkerError):
-    """No room for another call now.
-
-    ``retry_after`` is in seconds.
-    """
+    """No room for another call now."""
 
     code = "overloaded"
     http_status = 429
     retryable = True
+    retry_after: float
 
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)

@@ -17,7 +17,7 @@ import structlog
 
 from workers.breaker import Breaker
 from workers.calls import Call, Chunk, Prompt, Sampling, Segment
-from workers.dispatch import Dispatcher
+from workers.dispatch import BRANCH, Dispatcher, why_not
 from workers.engine import Capabilities, Engine, Health
 from workers.errors import (
     EngineInterrupted,
@@ -82,8 +82,8 @@ class Pool:
         self._max_waiting = max_waiting
         self._attempts = attempts
         self._patience = patience
-        self._pace = Pace()
-        self._replicas = [Replica(member, Breaker(), self._pace) for member in members]
+        paces = {member.roles: Pace() for member in members}  # one for each model, as far as roles tell
+        self._replicas = [Replica(member, Breaker(), paces[member.roles]) for member in members]
         self._dispatcher = Dispatcher(self._replicas, self._now)
         self._supervisor = Supervisor(name, self._replicas, self._dispatcher, stall_seconds=stall_seconds)
         self._chains = Chains()
@@ -117,7 +117,8 @@ class Pool:
             if self._capabilities is not None:
                 return self._capabilities
             await self._supervisor.open()
-            self._capabilities = _common([one.capabilities for one in self._replicas if one.capabilities])
+            known = [one.capabilities for one in self._replicas if one.capabilities]
+            self._capabilities = _common(known, frozenset().union(*(one.roles for one in self._replicas)))
             return self._capabilities
 
     async def generate(self, call: Call) -> AsyncIterator[Chunk]:
@@ -199,10 +200,11 @@ class Pool:
         return True
 
     async def health(self) -> Health:
-        """Ok while one replica is."""
-        broken = [replica for replica in self._replicas if not replica.accepting]
-        detail = "; ".join(f"{replica.name}: {replica.breaker.reason or 'not started'}" for replica in broken)
-        return Health(not self._closed and len(broken) < len(self._replicas), detail)
+        """Ok while the calls of branches have somewhere to go; the detail tells of all that does not work."""
+        if self._closed:
+            return Health(False, f"{self._name} was closed")
+        detail = "; ".join(why_not(replica) for replica in self._replicas if not replica.accepting)
+        return Health(any(replica.accepting for replica in self._dispatcher.serving(BRANCH)), detail)
 
     async def drain(self, name: str) -> None:
         """Send nothing more to the replica ``name``; returns when what it had is done."""
@@ -266,11 +268,16 @@ class Pool:
         crowded = waiting >= reserved and here > reserved and not (known and known.calls)
         if waiting >= self._max_waiting or crowded:
             self._tally.refused += 1
-            places = sum(replica.limit.value for replica in self._replicas if replica.accepting) or 1
+            # Calls that end in a second.
+            rate = sum(
+                one.limit.value / max(1e-3, one.pace.service_seconds)
+                for one in self._replicas
+                if one.accepting
+            )
             raise Overloaded(
                 f"{waiting} calls wait in {self._name}, {here} of tenant {call.tenant!r} are there; "
                 f"at most {self._max_waiting} may wait",
-                retry_after=min(60.0, max(0.1, (waiting - reserved) * self._pace.service_seconds / places)),
+                retry_after=min(60.0, max(0.1, (waiting - reserved) / rate)) if rate else self._patience,
             )
         self._calls += 1
         self._tenants[call.tenant] = here + 1
@@ -389,7 +396,7 @@ class Pool:
         return asyncio.get_running_loop().time()
 
 
-def _common(known: Sequence[Capabilities]) -> Capabilities:
+def _common(known: Sequence[Capabilities], roles: frozenset[str]) -> Capabilities:
     """What all replicas can do. Their concurrency adds up; a call must fit the smallest of them."""
     lengths = [one.max_model_len for one in known if one.max_model_len is not None]
     rooms = [one.max_concurrency for one in known]
@@ -405,4 +412,5 @@ def _common(known: Sequence[Capabilities]) -> Capabilities:
         cache_salt=all(one.cache_salt for one in known),
         assistant_prefill=all(one.assistant_prefill for one in known),
         cached_token_usage=all(one.cached_token_usage for one in known),
+        roles=roles,
     )

@@ -43,7 +43,8 @@ class Sharing(StrEnum):
 class Member:
     """An engine and its place in a pool.
 
-    ``roles`` are the roles of calls that it answers; empty: any for which no other member is named.
+    ``roles`` are the roles of calls that it answers; empty: all for which no member is named. Calls of a role
+    that nobody answers go where those of the role ``branch`` go.
     ``sharing`` is probed at start where it is None. ``index_blocks`` bounds the prefix index.
     """
 
@@ -95,6 +96,7 @@ class Replica:
         self.idle = asyncio.Event()
         self.idle.set()
         self.last_progress = 0.0
+        self.latest_begun = 0.0  # when the latest call was sent that had a token since
         self.misses = 0  # calls in a row that hit nothing where much was expected
         self.tally = Tally()
 
@@ -135,6 +137,7 @@ class Replica:
     def started(self, capabilities: Capabilities) -> None:
         """The engine is up and said what it can do."""
         self.capabilities = capabilities
+        self.breaker.reason = ""
         known = capabilities.max_concurrency
         if known is not None:
             self.limit = InFlightLimit(min(known, MOST_IN_FLIGHT), min(known, MOST_IN_FLIGHT))
@@ -223,6 +226,7 @@ class Replica:
     def first_token(self, flight: Flight, now: float) -> None:
         """The prompt of ``flight`` is computed: from now on the replica holds it."""
         flight.first_at = now
+        self.latest_begun = max(self.latest_begun, flight.sent_at)
         flight.batch_at_first = len(self.flights)
         self.pending_prefill = max(0.0, self.pending_prefill - flight.uncached)
         self.pace.first_token(flight.prefill_ahead, now - flight.sent_at)

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 HEALTH_SECONDS = 3.0
 LOOK_SECONDS = 1.0
 HUNG_AFTER = 6.0  # stalls; a call that stays silent so long is lost, however well its replica says it is
+SLOWEST_PREFILL = 200.0  # tokens/s; what a replica is granted that has not shown how fast it is
 TRANSLATIONS_AT_ONCE = 4
 
 
@@ -135,6 +136,7 @@ class Supervisor:
             if replica.sharing is None:
                 replica.sharing = await probe_sharing(engine, capabilities)
         except WorkerError as error:
+            replica.breaker.reason = str(error)
             return error
         replica.started(capabilities)
         if isinstance(engine, TellsBlocks) and engine.blocks is not None and replica.told is None:
@@ -204,16 +206,20 @@ class Supervisor:
         now = asyncio.get_running_loop().time()
         pace = replica.pace
         step = pace.step_seconds(len(replica.flights))
+        prefill = pace.measured_prefill / 4 if pace.measured_prefill is not None else SLOWEST_PREFILL
 
         def expected(flight: Flight) -> float:
-            return (
-                20 * step if flight.first_at is not None else 4 * pace.prefill_seconds(flight.prefill_ahead)
-            )
+            return 20 * step if flight.first_at is not None else flight.prefill_ahead / prefill
+
+        def silent(flight: Flight) -> float:
+            # It may wait inside the engine for those before it, as long as none of those after it began.
+            queued = flight.first_at is None and flight.sent_at + LOOK_SECONDS >= replica.latest_begun
+            return now - max(flight.silent_since, replica.last_progress if queued else 0.0)
 
         return [
             flight
             for flight in replica.flights
-            if now - flight.silent_since > times * max(self._stall_seconds, expected(flight))
+            if silent(flight) > times * max(self._stall_seconds, expected(flight))
         ]
 
     async def _tokenize(self, ticket: Ticket, replica: Replica, translation: Translation) -> None:

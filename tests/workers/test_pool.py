@@ -4,15 +4,17 @@ import asyncio
 import statistics
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 
 import pytest
+import structlog
 
 from tests.workers.metrics import samples
 from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Chunk, Prompt, Sampling, Segment
 from workers.engine import Capabilities, Engine, Health
-from workers.errors import CallRejected, EngineUnavailable, Overloaded, WorkerError
+from workers.errors import CallRejected, EngineTimeout, EngineUnavailable, Overloaded, WorkerError
 from workers.pool import Pool
 from workers.replica import Member, Sharing
 from workers.simulator import CostModel, Fault, Outage, Simulator
@@ -313,6 +315,42 @@ async def test_a_replica_that_cannot_say_how_it_is_is_given_up_at_once() -> None
 
 
 @virtual_time
+async def test_calls_that_queue_inside_a_slow_server_do_not_hang() -> None:
+    cost = CostModel(prefill_tokens_per_s=1_000, decode_tokens_per_s=2)
+    one_by_one = Simulator(
+        ANSWER, cost=cost, max_concurrency=1, claims=Capabilities("m", cached_token_usage=True)
+    )
+    async with pool_of([Member(one_by_one, sharing=Sharing.IN_FLIGHT)]) as pool:
+        received = await asyncio.gather(*(chunks(pool, sibling(f"{number}", 0)) for number in range(16)))
+        assert [text_of(stream) for stream in received] == [ANSWER] * 16
+        assert asyncio.get_running_loop().time() > 160  # the last waited longer than any call may be silent
+    assert one_by_one.counters().started == 16
+
+
+@virtual_time
+async def test_a_lost_call_among_others_that_go_on_is_given_up() -> None:
+    losing = Simulator(
+        ANSWER, name="s0", cost=COST, faults=[Fault(kind="hang", when=lambda call: call.family == "lost")]
+    )
+    members = [Member(losing, sharing=Sharing.IN_FLIGHT)]
+    async with pool_of(members, stall_seconds=1.0, attempts=1) as pool:
+        lost = asyncio.create_task(chunks(pool, sibling("lost", 0, shared=400)))
+        while not lost.done():
+            assert text_of(await chunks(pool, sibling("other", 0, shared=400))) == ANSWER
+        assert asyncio.get_running_loop().time() < 10
+        with pytest.raises(EngineTimeout, match="sent nothing"):
+            await lost
+
+
+@virtual_time
+async def test_a_slow_machine_has_time_for_its_first_long_prompt() -> None:
+    slow = Simulator(ANSWER, cost=CostModel(prefill_tokens_per_s=50, decode_tokens_per_s=100))
+    async with pool_of([Member(slow, sharing=Sharing.IN_FLIGHT)]) as pool:
+        assert text_of(await chunks(pool, sibling("long", 0, shared=20_000))) == ANSWER
+        assert asyncio.get_running_loop().time() > 100
+
+
+@virtual_time
 async def test_a_slow_replica_gets_fewer_calls() -> None:
     slow_cost = CostModel(latency=0.05, prefill_tokens_per_s=1_000, decode_tokens_per_s=10)
     engines = [
@@ -401,6 +439,48 @@ async def test_a_role_goes_to_the_member_named_for_it() -> None:
         for role, name in (("judge", "s0"), ("planner", "s1"), ("branch", "s2"), ("unheard of", "s2")):
             call = Call(Prompt((Segment("user", "hello"),)), role=role)
             assert (await chunks(pool, call))[-1].worker == name
+        assert (await pool.capabilities()).roles == {"judge", "large", "planner"}
+
+
+@virtual_time
+async def test_a_role_without_a_model_goes_where_branches_go() -> None:
+    small, large = simulators(2)
+    members = [Member(small, roles=frozenset({"branch", "judge"})), Member(large, roles=frozenset({"large"}))]
+    async with pool_of(members) as pool:
+        with structlog.testing.capture_logs() as logged:
+            for role in ("planner", "planner", "branch", "large"):
+                call = Call(Prompt((Segment("user", "hello"),)), role=role)
+                assert (await chunks(pool, call))[-1].worker == ("s1" if role == "large" else "s0")
+        assert [entry["role"] for entry in logged if entry["event"] == "role_without_a_model"] == ["planner"]
+
+
+@virtual_time
+async def test_each_model_has_its_own_prefixes_and_its_own_health() -> None:
+    small, large = simulators(2)
+    members = [
+        Member(small, sharing=Sharing.IN_FLIGHT),
+        Member(large, roles=frozenset({"large"}), sharing=Sharing.IN_FLIGHT),
+    ]
+    async with pool_of(members, patience=5.0) as pool:
+        call = sibling("f", 0)
+        await chunks(pool, call)
+        await chunks(pool, replace(call, role="large"))
+        # What the small model computed is no use to the large one, so the ideal is no hit at all.
+        assert computed([small, large]) == small.counters().prompt_tokens_total * 2
+        assert pool.snapshot().ideal_hit_ratio == 0
+        large.kill("out of memory")
+        with pytest.raises(EngineUnavailable) as caught:
+            await chunks(pool, replace(call, role="large"))
+        assert caught.value.retry_after is not None
+        assert 0 < caught.value.retry_after <= 30
+        health = await pool.health()
+        assert health.ok  # most calls are branches
+        assert "out of memory" in health.detail
+        large.revive()
+        small.kill("power cut")
+        with pytest.raises(EngineUnavailable, match="power cut"):
+            await chunks(pool, call)
+        assert not (await pool.health()).ok
 
 
 @virtual_time
@@ -457,6 +537,12 @@ async def test_a_pool_without_any_working_engine_does_not_start() -> None:
     pool = Pool(engines)
     with pytest.raises(EngineUnavailable, match="broken"):
         await pool.capabilities()
+    health = await pool.health()
+    assert not health.ok
+    assert health.detail == "s0: s0 is not running: broken; s1: s1 is not running: broken"
+    engines[1].revive()
+    assert (await pool.capabilities()).model == "simulator"
+    assert (await pool.health()).ok
     await pool.close()
 
 
