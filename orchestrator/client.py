@@ -17,6 +17,7 @@ import structlog
 from orchestrator import logs
 from orchestrator.engines import build_engine
 from orchestrator.errors import translated
+from orchestrator.evidence import Calibrations
 from orchestrator.feed import Progress
 from orchestrator.hindsight import Replayed
 from orchestrator.planning import Planner
@@ -191,12 +192,18 @@ class Client:
         assert self._opening is not None
         async with self._opening:
             if self._service is None:
+                calibrations = await Calibrations.read(self._settings.calibration)
                 with translated():
                     store = await Store.open(self._settings.database)
                     engine = self._engine or build_engine(self._settings)
                 toolbox = await asyncio.to_thread(build_toolbox, self._settings, self._tools)
                 self._service = Service(
-                    store, engine, toolbox=toolbox, planners=self._planners, settings=self._settings
+                    store,
+                    engine,
+                    toolbox=toolbox,
+                    planners=self._planners,
+                    settings=self._settings,
+                    calibrations=calibrations,
                 )
             return self._service
 

@@ -25,6 +25,7 @@ from orchestrator.errors import (
     TaskFailed,
     translated,
 )
+from orchestrator.evidence import Calibrations
 from orchestrator.feed import Feed, Progress
 from orchestrator.fork import Change, Memo
 from orchestrator.hindsight import (
@@ -41,7 +42,7 @@ from orchestrator.planning import Planner, find_planner
 from orchestrator.requests import TaskRequest
 from orchestrator.runner import Setup, execute, first_setup, prepare, recorded_setup
 from orchestrator.settings import Settings
-from orchestrator.solution import Solution, Timings, solution_of
+from orchestrator.solution import Calibrated, Solution, Timings, solution_of
 from orchestrator.values import Spent
 from storage.errors import StorageError
 from storage.events import Event
@@ -83,12 +84,14 @@ class Service:
         toolbox: Toolbox | None = None,
         planners: Mapping[str, Planner] | None = None,
         settings: Settings | None = None,
+        calibrations: Calibrations | None = None,
     ) -> None:
         self.store = store
         self.engine = observed(engine)
         self.toolbox = toolbox or Toolbox()
         self.planners = dict(planners or {})
         self.settings = settings or Settings.model_construct()
+        self.calibrations = calibrations or Calibrations()
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._holds: dict[str, Hold] = {}
         self._feeds: dict[str, Feed] = {}
@@ -382,9 +385,11 @@ class Service:
         task = hold.claim.task
         started = time.time()
         async with hold.kept():
-            result = await self._result(hold)
+            result, sureness = await self._result(hold)
         timings = Timings(queued=max(0.0, started - task.created_at), run=time.time() - started)
-        solution = solution_of(result, planner=task.planner, trace_id=task.id, timings=timings)
+        solution = solution_of(
+            result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness
+        )
         failure = result.failure
         await self.store.finish(
             hold.claim,
@@ -396,21 +401,22 @@ class Service:
         self._ended[STATUS[result.outcome]] += 1
         log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
 
-    async def _result(self, hold: Hold) -> Result:
+    async def _result(self, hold: Hold) -> tuple[Result, Calibrated | str]:
+        """What became of the run, and how sure its answer is or why that is not known."""
         try:
             return await self._execute(hold)
         except (WorkerError, AnabranchError) as error:
             failure = Failure(error.code, str(error), retryable=error.retryable)
-            return Result(RunOutcome.FAILED, None, Spent(), failure)
+            return Result(RunOutcome.FAILED, None, Spent(), failure), "the run failed"
 
-    async def _execute(self, hold: Hold) -> Result:
+    async def _execute(self, hold: Hold) -> tuple[Result, Calibrated | str]:
         claim, task = hold.claim, hold.claim.task
         events = [event async for event in self.store.read(task.id)] if claim.fence > 1 else []
         next_seq = events[-1].seq + 1 if events else 0
         origin = await self._journal(task.parent_id) if task.parent_id else []
         setup = await self._setup(hold, events, origin)
         if setup is None:
-            return Result(RunOutcome.CANCELLED, None, Spent())
+            return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
         feed = Feed(self.store.writer(task.id, claim.fence, next_seq=next_seq), hold)
         memo = Memo(origin) if task.parent_id else None
         executor = prepare(
@@ -419,7 +425,8 @@ class Service:
         self._feeds[task.id] = feed
         self._turn(task.id)
         with hold.cancelling(lambda: executor.interrupt("cancelled")):
-            return await execute(executor, setup)
+            result = await execute(executor, setup)
+        return result, self.calibrations.apply(setup, result)
 
     async def _setup(self, hold: Hold, events: list[Event], origin: list[Event]) -> Setup | None:
         """What decides the run: the request, or what a journal says, its own or that of a fork's parent.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -29,6 +30,11 @@ class Settings(BaseSettings):
     api_key: str | None = Field(None, description="Bearer token for OpenAI-compatible servers.")
     database: str | None = Field(
         None, description="`sqlite:///path`, `postgresql://…` or `memory`; by default a file of this user."
+    )
+    calibration: Path | None = Field(
+        None,
+        description="A file that `anabranch calibrate` has written, or a directory of them; by default the "
+        "directory of this user.",
     )
     concurrency: PositiveInt = Field(64, description="Tasks that one process runs at the same time.")
     lease_seconds: PositiveFloat = Field(

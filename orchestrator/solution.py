@@ -37,6 +37,18 @@ class Timings(BaseModel):
     run: float = Field(description="From the start of the run to its end.")
 
 
+class Calibrated(BaseModel):
+    """How likely an answer is right, as labelled answers of the same kind were."""
+
+    model_config = ConfigDict(frozen=True)
+
+    probability: float = Field(description="That the answer is right.")
+    risk: float = Field(description="The share of wrong answers that may be accepted, as calibrated for.")
+    within_risk: bool = Field(description="Whether accepting answers as sure as this one keeps to `risk`.")
+    questions: int = Field(description="Labelled questions behind the probability.")
+    evidence: str = Field(description="Name of the file with the labels.")
+
+
 class Solution(BaseModel):
     """The answer to a task, and what it rests on."""
 
@@ -48,6 +60,10 @@ class Solution(BaseModel):
     limit: str | None = Field(None, description="The bound that ended the run.")
     confidence: float | None = Field(None, description="The winner's share of the votes; not calibrated.")
     entropy: float | None = Field(None, description="Discrete semantic entropy of the votes, in nats.")
+    calibrated: Calibrated | None = Field(
+        None, description="By a calibration for this planner, its options, sampling and model; null if none."
+    )
+    uncalibrated: str | None = Field(None, description="Why `calibrated` is null.")
     clusters: tuple[ClusterCount, ...] = ()
     planner: str
     usage: TokenUsage
@@ -58,8 +74,13 @@ class Solution(BaseModel):
         return self.answer
 
 
-def solution_of(result: Result, *, planner: str, trace_id: str, timings: Timings) -> Solution | None:
-    """The solution that a run came to; None where it has no answer."""
+def solution_of(
+    result: Result, *, planner: str, trace_id: str, timings: Timings, sureness: Calibrated | str
+) -> Solution | None:
+    """The solution that a run came to; None where it has no answer.
+
+    ``sureness`` is how likely the answer is right, or in words why that is not known.
+    """
     answer = result.answer
     if answer is None:
         return None
@@ -71,6 +92,8 @@ def solution_of(result: Result, *, planner: str, trace_id: str, timings: Timings
         limit=result.limit,
         confidence=answer.confidence,
         entropy=answer.entropy,
+        calibrated=None if isinstance(sureness, str) else sureness,
+        uncalibrated=sureness if isinstance(sureness, str) else None,
         clusters=tuple(ClusterCount(claim=c.claim, count=c.count) for c in answer.clusters),
         planner=planner,
         usage=TokenUsage(

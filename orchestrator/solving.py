@@ -18,6 +18,7 @@ from rich.console import Console
 from orchestrator.api.server import serve
 from orchestrator.engines import build_engine
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
+from orchestrator.evidence import Calibrations
 from orchestrator.live import Display
 from orchestrator.planning import find_planner
 from orchestrator.printing import output, print_solution
@@ -54,8 +55,16 @@ class Inputs:
             data["query"] = sys.stdin.read()
         if str(data.get("context", "")).startswith("@"):
             data["context"] = _contents(Path(data["context"][1:]))
+        return self.asking(data)
+
+    def asking(self, question: Mapping[str, Any]) -> TaskRequest:
+        """The request for a question, given as the fields of a request that differ between questions.
+
+        Raises:
+            InvalidRequest: an option is no ``key=value``, or the request is wrong.
+        """
         given = dict(named_value(text) for text in self.options)
-        request = parse({**data, "options": given})
+        request = parse({**self.request, **question, "options": given})
         return request.model_copy(update={"options": {**_own_sampling(request), **given}})
 
     def toolbox(self, settings: Settings) -> Toolbox:
@@ -146,12 +155,13 @@ async def opened(
     settings: Settings, toolbox: Toolbox, on_model: Callable[[Download], None]
 ) -> AsyncIterator[Service]:
     """A service over the engine and the database of the settings."""
+    calibrations = await Calibrations.read(settings.calibration)
     engine = build_engine(settings, on_model=on_model)
     try:
         with translated():
             store = await Store.open(settings.database)
         async with store:
-            yield Service(store, engine, toolbox=toolbox, settings=settings)
+            yield Service(store, engine, toolbox=toolbox, settings=settings, calibrations=calibrations)
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):

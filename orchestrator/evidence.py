@@ -1,0 +1,195 @@
+"""Calibrations as they are kept: what each was fitted for and on what, and what they say of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+import platformdirs
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.consensus.calibration import Calibration
+from orchestrator.environment import Result, RunOutcome
+from orchestrator.errors import InvalidRequest
+from orchestrator.messages import plain
+from orchestrator.planning import Planner
+from orchestrator.requests import explain
+from orchestrator.runner import Setup
+from orchestrator.solution import Calibrated
+
+Signal = Literal["confidence", "entropy"]
+RISING: Mapping[Signal, bool] = {"confidence": True, "entropy": False}
+"""What a calibration may start from, and whether more of it is surer."""
+
+
+class Voted(Protocol):
+    """An answer or a solution."""
+
+    @property
+    def confidence(self) -> float | None: ...  # noqa: D102
+    @property
+    def entropy(self) -> float | None: ...  # noqa: D102
+
+
+class Purpose(BaseModel):
+    """What a calibration speaks of: the answers of one model, asked by one planner in one way."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    planner: str
+    options: dict[str, Any] = Field(description="All options of the planner, defaults included.")
+    sampling: dict[str, Any] = Field(description="Sampling, as far as the planner leaves it open.")
+    model: str
+
+    @classmethod
+    def of(
+        cls, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any], model: str
+    ) -> Self:
+        """The purpose of a run: ``options`` and ``sampling`` as its journal has them.
+
+        Raises:
+            ValidationError: the planner does not have such options any more.
+        """
+        filled = planner.options_model.model_validate(dict(options)).model_dump(mode="json")
+        left_open = ("temperature", "top_p", "max_tokens")
+        return cls(
+            planner=planner.name,
+            options=filled,
+            sampling={name: sampling[name] for name in left_open if name not in filled},
+            model=model,
+        )
+
+    def differences(self, run: Purpose) -> list[str]:
+        """How a run differs from what this speaks of; empty where it does not."""
+        ours, theirs = self._settings(), run._settings()
+        return [
+            f"{name} {json.dumps(ours.get(name))}, not {json.dumps(theirs.get(name))}"
+            for name in sorted(ours.keys() | theirs.keys(), key=lambda name: (name not in _FIRST, name))
+            if ours.get(name) != theirs.get(name)
+        ]
+
+    def _settings(self) -> dict[str, Any]:
+        return {"planner": self.planner, "model": self.model, **self.sampling, **self.options}
+
+
+_FIRST = ("planner", "model")
+
+
+class Evidence(BaseModel):
+    """A calibration with what it rests on; the contents of a file that ``anabranch calibrate`` writes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["anabranch calibration 1"] = "anabranch calibration 1"
+    name: str = Field(description="The name of the file with the labels.")
+    purpose: Purpose
+    signal: Signal = Field(description="What the probability is read off.")
+    calibration: Calibration
+    risk: float = Field(gt=0, lt=1, description="The share of wrong answers that may be accepted.")
+    threshold: float | None = Field(description="From where on that holds; null: not from any signal on.")
+    questions: int = Field(description="Labelled questions, those without an answer or a signal included.")
+    fitted_at: AwareDatetime
+    versions: dict[str, str]
+
+    def apply(self, answer: Voted) -> Calibrated | None:
+        """How likely the answer is right; None where it has no signal."""
+        score = self.score(answer)
+        if score is None:
+            return None
+        accepted = self.threshold is not None and self.calibration.accepts(score, self.threshold)
+        return Calibrated(
+            probability=self.calibration.probability(score),
+            risk=self.risk,
+            within_risk=accepted,
+            questions=self.calibration.examples,
+            evidence=self.name,
+        )
+
+    def score(self, answer: Voted) -> float | None:
+        """The signal of an answer."""
+        return answer.confidence if self.signal == "confidence" else answer.entropy
+
+    @property
+    def file_name(self) -> str:
+        """A file name that is the same for the same purpose, so that a new fit takes the place of the old."""
+        purpose = self.purpose
+        digest = hashlib.sha256(json.dumps(purpose.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
+        return re.sub(r"[^\w.-]+", "-", f"{purpose.planner}-{purpose.model}-{digest}.json")
+
+    def save(self, path: Path) -> None:
+        """Write the file, all of it or nothing.
+
+        Raises:
+            InvalidRequest: it cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            draft.write_text(f"{self.model_dump_json(indent=1)}\n", encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what :meth:`save` has written.
+
+        Raises:
+            InvalidRequest: it cannot be read or is something else.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InvalidRequest(f"the calibration {path} cannot be read: {error.strerror}") from None
+        except ValidationError as error:
+            raise InvalidRequest(f"{path} is no calibration: {explain(error)[:500]}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrations:
+    """What a process knows of how sure its answers are; the newest fit comes first."""
+
+    kept: tuple[Evidence, ...] = ()
+
+    @classmethod
+    async def read(cls, path: Path | None) -> Self:
+        """Those in a file or a directory; None is the directory of this user, which need not be there.
+
+        Raises:
+            InvalidRequest: a file cannot be read or is something else.
+        """
+        return await asyncio.to_thread(cls._read, path)
+
+    @classmethod
+    def _read(cls, path: Path | None) -> Self:
+        where = user_directory() if path is None else path
+        files: Iterable[Path] = where.glob("*.json") if path is None or where.is_dir() else [where]
+        kept = [Evidence.load(file) for file in files]
+        return cls(tuple(sorted(kept, key=lambda each: each.fitted_at, reverse=True)))
+
+    def apply(self, setup: Setup, result: Result) -> Calibrated | str:
+        """How likely the answer of a run is right; in words why that is not known."""
+        if not self.kept:
+            return "there is no calibration"
+        if result.answer is None or result.outcome is not RunOutcome.ANSWERED:
+            return "the run was cut short"
+        if setup.environment.changes:
+            return "the run is a fork with a change"
+        world = setup.environment
+        run = Purpose.of(setup.planner, setup.options, plain(world.sampling), world.capabilities.model)
+        closest = min(self.kept, key=lambda each: len(each.purpose.differences(run)))
+        if differences := closest.purpose.differences(run):
+            return f"{closest.name} was fitted for {', '.join(differences)}"
+        return closest.apply(result.answer) or f"the answer has no {closest.signal} to go by"
+
+
+def user_directory() -> Path:
+    """Where calibrations of this user are, beside the database."""
+    return Path(platformdirs.user_data_dir("anabranch"), "calibrations")
