@@ -17,6 +17,9 @@ from orchestrator.consensus.quantities import Quantity, parse_quantity, same_qua
 LONGEST_FORMULA = 400
 """Characters beyond which a claim is not compared as mathematics."""
 
+WORDS_OF_A_SENTENCE = 3
+"""Words from which a claim is a sentence, though it may look like mathematics somewhere ("in 10 s")."""
+
 Method = Literal["exact", "normalised", "choice", "numeric", "structured", "symbolic", "semantic", "open"]
 Costly = Literal["symbolic", "semantic"]
 
@@ -78,6 +81,7 @@ _MATHEMATICS = re.compile(
     r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
     r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
 )
+_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _YES_NO = {"yes": True, "true": True, "correct": True, "no": False, "false": False, "incorrect": False}
 
 
@@ -85,7 +89,11 @@ def read_form(text: str) -> Form:
     """Read a claim; see :class:`Form`."""
     normal = unicodedata.normalize("NFKC", text).translate(_QUOTES)
     normal = _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal))
-    mathematical = len(text) <= LONGEST_FORMULA and bool(_MATHEMATICS.search(normal))
+    mathematical = (
+        len(text) <= LONGEST_FORMULA
+        and bool(_MATHEMATICS.search(normal))
+        and len(_WORD.findall(normal)) < WORDS_OF_A_SENTENCE
+    )
     if mathematical:
         normal = re.sub(r"\s+", "", normal)  # the case of a letter matters in mathematics
     else:
