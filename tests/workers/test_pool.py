@@ -316,14 +316,14 @@ async def test_a_replica_that_cannot_say_how_it_is_is_given_up_at_once() -> None
 
 @virtual_time
 async def test_calls_that_queue_inside_a_slow_server_do_not_hang() -> None:
-    cost = CostModel(prefill_tokens_per_s=1_000, decode_tokens_per_s=0.25)
+    cost = CostModel(prefill_tokens_per_s=1_000, decode_tokens_per_s=1)
     one_by_one = Simulator(
-        ANSWER, cost=cost, max_concurrency=1, claims=Capabilities("m", cached_token_usage=True)
+        ANSWER * 4, cost=cost, max_concurrency=1, claims=Capabilities("m", cached_token_usage=True)
     )
     async with pool_of([Member(one_by_one, sharing=Sharing.IN_FLIGHT)]) as pool:
         calls = [sibling(f"{number}", 0, shared=400) for number in range(3)]
         received = await asyncio.gather(*(chunks(pool, call) for call in calls))
-        assert [text_of(stream) for stream in received] == [ANSWER] * 3
+        assert [text_of(stream) for stream in received] == [ANSWER * 4] * 3
         assert asyncio.get_running_loop().time() > 200  # the last waited longer than any call may be silent
     assert one_by_one.counters().started == 3
 
