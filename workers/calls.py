@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
@@ -12,10 +13,20 @@ FinishReason = Literal["stop", "length", "abort"]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a prompt that is stable as a whole: either all of it is shared between calls or none."""
+    """A piece of a prompt that is stable as a whole: either all of it is shared between calls or none.
+
+    ``token_ids`` are the tokens by which an engine wrote ``text``, for an assistant's text that a call
+    continues. The text is what counts: an engine sends the tokens in its place only after it made sure
+    that they spell it.
+    """
 
     role: Role
     text: str
+    token_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.token_ids and self.role != "assistant":
+            raise ValueError(f"a {self.role}'s segment has token_ids: only an assistant's text was generated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +34,8 @@ class Prompt:
     """A chat prompt as segments ordered from stable to volatile.
 
     Consecutive segments of one role form one message, so a shared prefix may end inside a message.
-    If the last segment is the assistant's, the engine continues that text (assistant prefill).
+    If the last segment is the assistant's, the engine continues that text (assistant prefill); where all of
+    it is empty, there is nothing to continue, and no such message either.
     """
 
     segments: tuple[Segment, ...]
@@ -36,13 +48,24 @@ class Prompt:
                 merged[-1]["content"] += segment.text
             else:
                 merged.append({"role": segment.role, "content": segment.text})
-        return merged
+        # Templates would close the assistant's turn for an empty text.
+        return merged[:-1] if merged and merged[-1] == {"role": "assistant", "content": ""} else merged
 
     @property
     def prefill(self) -> str:
         """The assistant text that the completion continues; empty when the assistant starts afresh."""
-        last = self.messages()[-1] if self.segments else {"role": "user", "content": ""}
-        return last["content"] if last["role"] == "assistant" else ""
+        own = takewhile(lambda segment: segment.role == "assistant", reversed(self.segments))
+        return "".join(reversed([segment.text for segment in own]))
+
+    def split(self) -> tuple[Prompt, tuple[Segment, ...]]:
+        """The prompt before the first known tokens of its last message, and what follows from there on."""
+        start = len(self.segments)
+        known = start
+        while start and self.segments[start - 1].role == "assistant":
+            start -= 1
+            if self.segments[start].token_ids:
+                known = start
+        return Prompt(self.segments[:known]), self.segments[known:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +88,8 @@ class Call:
     engines without it ignore it, so the caller validates. ``role`` names which model of a pool should
     answer (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes
     first. ``family`` is equal for calls that share a prompt prefix worth placing together, ``tenant``
-    isolates caches and fairness.
+    isolates caches and fairness. ``return_token_ids`` asks for the tokens of the completion, with which
+    another call can continue it exactly.
     """
 
     prompt: Prompt
@@ -75,6 +99,7 @@ class Call:
     priority: float = 0.0
     family: str | None = None
     tenant: str = "default"
+    return_token_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +131,9 @@ class Logprob:
 class Chunk:
     """A piece of a completion as it streams.
 
-    The last chunk of a stream, and only it, has a ``finish_reason``; it carries ``usage`` and the name of
-    the worker that answered. ``tokens`` counts the tokens in ``text`` as well as the engine can tell.
+    The last chunk of a stream, and only it, has a ``finish_reason``; it carries ``usage``, the ``token_ids``
+    of the whole completion if the call asked for them, and the name of the worker that answered. ``tokens``
+    counts the tokens in ``text`` as well as the engine can tell.
 
     ``restarted`` voids what streamed before: the call failed half way and begins again, from this chunk on,
     at another worker. Only a pool sends it; who collects a stream drops what it has.
@@ -127,7 +153,10 @@ class Chunk:
 class Completion:
     """What came back for a call.
 
-    ``token_ids`` and ``logprobs`` are empty where the engine does not give them.
+    ``token_ids`` and ``logprobs`` are empty where the call did not ask for them or the engine does not give
+    them, and ``token_ids`` also where no tokens spell just this text, as when a stop string cut one in two.
+    ``confidences`` and ``entropies`` (nats) have a value for each token where the orchestrator kept these
+    scores in place of the log-probabilities.
     """
 
     text: str
@@ -136,6 +165,8 @@ class Completion:
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[Logprob, ...] = ()
     worker: str = ""
+    confidences: tuple[float, ...] = ()
+    entropies: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         return self.text

@@ -89,15 +89,23 @@ class LlamaClient:
         except TimeoutError:
             raise EngineTimeout(f"llama.cpp did not answer within {HEALTH_SECONDS:.0f} s") from None
 
-    async def tokenise(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    async def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """The tokens of a conversation under the model's chat template, ready for the assistant's answer."""
         templated = await self._ask("POST", "/apply-template", messages=list(messages))
-        answer = await self._ask(
-            "POST", "/tokenize", content=templated["prompt"], add_special=True, parse_special=True
-        )
-        tokens = answer["tokens"]
+        return await self._tokens(content=templated["prompt"], add_special=True, parse_special=True)
+
+    async def text(self, text: str) -> list[int]:
+        """The tokens of a text that is not the beginning of anything."""
+        return await self._tokens(content=text, add_special=False, parse_special=False)
+
+    async def spell(self, tokens: Sequence[int]) -> str:
+        """The text of tokens."""
+        return str((await self._ask("POST", "/detokenize", tokens=list(tokens)))["content"])
+
+    async def _tokens(self, **body: object) -> list[int]:
+        tokens = (await self._ask("POST", "/tokenize", **body))["tokens"]
         if not isinstance(tokens, list):
-            raise EngineProtocolError(f"/tokenize answered {str(answer)[:200]}")
+            raise EngineProtocolError(f"/tokenize answered {str(tokens)[:200]}")
         return tokens
 
     async def save(self, slot: int, place: str) -> int:

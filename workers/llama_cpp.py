@@ -127,17 +127,20 @@ class LlamaCppEngine:
             aclosing(turn.complete(sampling.max_tokens, _options(call))) as pieces,
         ):
             async for piece in pieces:
-                yield self._chunk(piece, turn, sampling.top_logprobs)
+                yield self._chunk(piece, turn, call)
 
-    def _chunk(self, piece: Piece, turn: Turn, top_logprobs: int | None) -> Chunk:
+    def _chunk(self, piece: Piece, turn: Turn, call: Call) -> Chunk:
         if piece.timing is None:
             logprobs = piece.logprobs
-            if top_logprobs == 0:  # without the one alternative that had to be asked for to get any
+            if (
+                call.sampling.top_logprobs == 0
+            ):  # without the one alternative that had to be asked for to get any
                 logprobs = tuple(replace(each, top={}) for each in logprobs)
-            return Chunk(piece.text, len(piece.tokens), piece.tokens, logprobs, worker=self._name)
+            return Chunk(piece.text, len(piece.tokens), logprobs=logprobs, worker=self._name)
         prompt = len(turn.tokens)
         return Chunk(
             piece.text,
+            token_ids=turn.written(piece.timing.reached) if call.return_token_ids else (),
             finish_reason="length" if piece.timing.reached == "limit" else "stop",
             usage=Usage(prompt, prompt - turn.computed, piece.timing.drawn),
             worker=self._name,
@@ -202,8 +205,8 @@ async def _close(running: _Running) -> None:
 async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
     """Find out with a few tokens what the model and this version of llama.cpp can do."""
     user = {"role": "user", "content": "a"}
-    prefilled = await server.client.tokenise([user, {"role": "assistant", "content": "b c"}])
-    plain = await server.client.tokenise([user])
+    prefilled = await server.client.chat([user, {"role": "assistant", "content": "b c"}])
+    plain = await server.client.chat([user])
     options = {"n_probs": 1, "json_schema": {"type": "boolean"}, "temperature": 0}
     async with aclosing(server.client.complete(0, plain, 4, options)) as stream:
         pieces = [piece async for piece in stream]
@@ -212,6 +215,7 @@ async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
         model=model,
         max_model_len=server.context,
         max_concurrency=slots,
+        token_ids_in=await server.client.spell(await server.client.text("a b")) == "a b",
         token_ids_out=any(piece.tokens for piece in pieces),
         logprobs=any(piece.logprobs for piece in pieces),
         guided_json="".join(piece.text for piece in pieces).strip() in ("true", "false"),

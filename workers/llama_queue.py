@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from workers.calls import Call, Prompt
+from workers.calls import Call
 from workers.errors import CallRejected, EngineProtocolError, EngineUnavailable
 from workers.llama_client import LlamaClient, Piece
 from workers.llama_server import LlamaServer
+from workers.prompt_tokens import PromptTokens
 from workers.slots import WIDTH, Assignment, Request, Saved, SlotTable, pack
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,12 @@ class Turn:
         if not self._drawn:
             return self._prefix
         return self.assignment.request.tokens + pack(self._drawn[:-1])  # the last is drawn but not computed
+
+    def written(self, reached: str) -> tuple[int, ...]:
+        """The tokens that spell the completion, which ended for ``reached``; none if they are not known."""
+        if reached == "word":  # a stop string, which is not in the text
+            return ()
+        return tuple(self._drawn[:-1] if reached == "eos" else self._drawn)
 
     async def restore(self, saved: Saved) -> None:
         """Let the slot hold a saved prefix."""
@@ -67,6 +74,10 @@ class Turn:
                     self._drawn.extend(piece.tokens)
                 if piece.timing is not None:
                     self.computed += piece.timing.computed
+                    if max_tokens and piece.timing.drawn != len(self._drawn):
+                        # Of a character that took several tokens the server told only the last.
+                        self._drawn.clear()
+                        self._prefix = self.assignment.request.tokens
                 yield piece
 
 
@@ -85,6 +96,7 @@ class SlotQueue:
     def __init__(self, server: LlamaServer, table: SlotTable) -> None:
         self._server = server
         self._table = table
+        self._tokens = PromptTokens(server.client)
         self._granted: dict[Request, asyncio.Future[Assignment]] = {}
         self._gathering = _Gathering()
 
@@ -121,7 +133,7 @@ class SlotQueue:
             await asyncio.sleep(0)
             if self._gathering is gathering:
                 self._gathering = _Gathering()
-            tokens = await self._server.client.tokenise(_messages(call.prompt))
+            tokens = list(await self._tokens.of(call.prompt))
             if len(tokens) >= self._server.context:
                 raise CallRejected(
                     f"the prompt has {len(tokens)} tokens, and there is room for {self._server.context}, "
@@ -189,9 +201,3 @@ class SlotQueue:
                 self._table.release(assignment, None)
             else:
                 future.set_result(assignment)
-
-
-def _messages(prompt: Prompt) -> list[dict[str, str]]:
-    """The prompt's messages. An empty prefill is none: templates would close the assistant's turn for it."""
-    messages = prompt.messages()
-    return messages[:-1] if messages and messages[-1] == {"role": "assistant", "content": ""} else messages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -15,10 +15,12 @@ import structlog
 from workers.calls import Call
 from workers.engine import Capabilities
 from workers.errors import CallRejected, CapabilityMissing, ModelUnavailable, WorkerError
-from workers.openai_stream import cached_tokens, garbage, read_usage
+from workers.openai_stream import cached_tokens, garbage, read_tokens, read_usage
 
-Ask = Callable[[str, dict[str, object] | None], Awaitable[object]]
+Ask = Callable[[str, Mapping[str, object] | None], Awaitable[object]]
 """Send a body (None: GET) to a path below the base URL, and return the JSON that comes back.
+
+A path that begins with a slash is below the root of the server, beside ``/v1``.
 
 Raises a :class:`WorkerError` for anything but success.
 """
@@ -50,22 +52,43 @@ class Dialect:
 
     ``priority_sign`` is 1 where larger numbers go first, -1 where smaller do. ``prefill_flags`` tells that
     a prefill takes vLLM's flags; without them the server continues an assistant's last message anyway.
+    ``owner`` is whom the server names as the owner of the model, as a rule the name of its own kind.
     """
 
     capabilities: Capabilities
     priority_sign: int = 1
     prefill_flags: bool = False
+    owner: str = ""
 
     def request(self, call: Call) -> dict[str, object]:
-        """The body that asks for the completion of ``call`` as a stream.
+        """The body that asks for the completion of ``call`` as a stream of a chat.
 
         Raises:
             CapabilityMissing: the call needs a prefill that the server would take for a finished message.
         """
+        can, top = self.capabilities, call.sampling.top_logprobs
+        body = self._common(call) | {"messages": call.prompt.messages()}
+        if top is not None and can.logprobs:
+            body |= _logprobs(top)
+        if call.prompt.prefill:
+            if not can.assistant_prefill:
+                raise CapabilityMissing(
+                    f"{can.model} cannot continue an assistant's text here: let a user's segment be last"
+                )
+            if self.prefill_flags:
+                body |= _PREFILL_FLAGS
+        return body
+
+    def plain_request(self, call: Call, tokens: Sequence[int]) -> dict[str, object]:
+        """The body that asks for it as a stream of a plain completion, with the prompt as ``tokens``."""
+        top = call.sampling.top_logprobs
+        body = self._common(call) | {"prompt": list(tokens)}
+        return body if top is None or not self.capabilities.logprobs else body | {"logprobs": top}
+
+    def _common(self, call: Call) -> dict[str, object]:
         can, sampling = self.capabilities, call.sampling
         body: dict[str, object] = {
             "model": can.model,
-            "messages": call.prompt.messages(),
             "temperature": sampling.temperature,
             "max_tokens": sampling.max_tokens,
             "stream": True,
@@ -77,25 +100,52 @@ class Dialect:
             body["stop"] = list(sampling.stop)
         if sampling.seed is not None:
             body["seed"] = sampling.seed
-        if sampling.top_logprobs is not None and can.logprobs:
-            body |= _logprobs(sampling.top_logprobs)
         if call.schema is not None and can.guided_json:
             body |= _response_format(call.schema)
         if call.priority and can.priority:
             body["priority"] = round(self.priority_sign * call.priority * _PRIORITY_STEPS)
         if can.cache_salt:
             body["cache_salt"] = salt_of(call.tenant)
-        if call.prompt.prefill:
-            if not can.assistant_prefill:
-                raise CapabilityMissing(
-                    f"{can.model} cannot continue an assistant's text here: let a user's segment be last"
-                )
-            if self.prefill_flags:
-                body |= _PREFILL_FLAGS
+        if call.return_token_ids and can.token_ids_out:
+            body["return_token_ids"] = True
         return body
 
 
 _PREFILL_FLAGS: dict[str, object] = {"continue_final_message": True, "add_generation_prompt": False}
+
+
+class ServerTokenizer:
+    """vLLM's ``/tokenize`` and ``/detokenize`` (:class:`workers.prompt_tokens.Tokenizer`)."""
+
+    def __init__(self, ask: Ask, model: str) -> None:
+        self._ask = ask
+        self._model = model
+
+    async def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """The tokens of a chat, as the server computes them for a request with these messages."""
+        prefill = bool(messages) and messages[-1]["role"] == "assistant"
+        return await self._tokens(
+            messages=messages, add_generation_prompt=not prefill, continue_final_message=prefill
+        )
+
+    async def text(self, text: str) -> list[int]:
+        """The tokens of a text that is not the beginning of anything."""
+        return await self._tokens(prompt=text, add_special_tokens=False)
+
+    async def spell(self, tokens: Sequence[int]) -> str:
+        """The text of tokens."""
+        match await self._ask("/detokenize", {"model": self._model, "tokens": list(tokens)}):
+            case {"prompt": str(text)}:
+                return text
+            case answer:
+                raise garbage("not the text of tokens", json.dumps(answer))
+
+    async def _tokens(self, **body: object) -> list[int]:
+        match await self._ask("/tokenize", {"model": self._model, **body}):
+            case {"tokens": list(tokens)}:
+                return read_tokens(tokens)
+            case answer:
+                raise garbage("not the tokens of a text", json.dumps(answer))
 
 
 def _logprobs(top: int) -> dict[str, object]:
@@ -117,7 +167,7 @@ def salt_of(tenant: str) -> str:
 
 
 async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
-    """Find out what a server can do, with about ten requests of one or a few tokens.
+    """Find out what a server can do, with about fifteen requests of one or a few tokens.
 
     Whether a field is understood shows in what the server does with it, not in its being accepted, as many
     servers ignore what they do not know: a schema must shape the answer, a salt must keep a prompt from being
@@ -153,6 +203,10 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
         )
         salt = group.create_task(prober.check("cache_salt", partial(prober.salts_cache, cached)))
         priority = group.create_task(prober.check("priority", partial(prober.takes_priority, sign)))
+        tokens_in = group.create_task(
+            prober.check("token_ids_in", partial(prober.takes_tokens, ServerTokenizer(ask, served)))
+        )
+        tokens_out = group.create_task(prober.check("token_ids_out", prober.gives_tokens))
     continues_anyway = not prefill.result() and await prober.check(
         "assistant_prefill", partial(prober.continues, {})
     )
@@ -160,6 +214,8 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
         Capabilities(
             model=served,
             max_model_len=listed.max_model_len,
+            token_ids_in=tokens_in.result(),
+            token_ids_out=tokens_out.result(),
             logprobs=logprobs.result(),
             guided_json=guided.result(),
             priority=priority.result(),
@@ -169,6 +225,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
         ),
         priority_sign=sign or 1,
         prefill_flags=prefill.result(),
+        owner=listed.owner,
     )
 
 
@@ -272,6 +329,22 @@ class _Prober:
         answer = await self._complete(messages=messages, **flags)
         longer = read_usage(_usage(answer)).prompt_tokens - read_usage(_usage(self._first)).prompt_tokens
         return longer <= 2
+
+    async def takes_tokens(self, tokenizer: ServerTokenizer) -> bool:
+        """Whether a chat can be sent as tokens: what the server computes then is as long as for the chat."""
+        tokens = await tokenizer.chat([{"role": "user", "content": _PROMPT}])
+        if await tokenizer.spell(await tokenizer.text(_PROMPT)) != _PROMPT:
+            return False
+        plain = {"model": self._base["model"], "prompt": tokens, "max_tokens": 1}
+        answer = await self._ask("completions", plain)
+        lengths = [read_usage(_usage(each)).prompt_tokens for each in (self._first, answer)]
+        return lengths == [len(tokens)] * 2
+
+    async def gives_tokens(self) -> bool:
+        match await self._complete(return_token_ids=True):
+            case {"choices": [{"token_ids": [int(), *_]}, *_]}:
+                return True
+        return False
 
     async def salts_cache(self, visible: bool) -> bool:
         salt = secrets.token_hex(16)

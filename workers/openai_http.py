@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from email.utils import parsedate_to_datetime
@@ -16,7 +16,7 @@ from weakref import WeakSet
 import aiohttp
 from yarl import URL
 
-from workers.calls import Call, Chunk
+from workers.calls import Call, Chunk, Prompt
 from workers.engine import Capabilities, Health
 from workers.errors import (
     CallRejected,
@@ -27,8 +27,9 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
-from workers.openai_dialect import Dialect, probe
-from workers.openai_stream import QUOTE, ChatStream, garbage, server_message
+from workers.openai_dialect import Dialect, ServerTokenizer, probe
+from workers.openai_stream import QUOTE, CompletionStream, garbage, server_message
+from workers.prompt_tokens import PromptTokens
 
 _BODY_LIMIT = 4 << 20  # bytes of an answer that is not a stream
 _ERROR_LIMIT = 1 << 16  # bytes of an error page
@@ -62,8 +63,9 @@ class Timeouts:
 class OpenAIEngine:
     """One OpenAI-compatible server as an engine.
 
-    Prompts go to ``/chat/completions`` as streams. What the server can do beyond the common protocol is
-    probed once, with about ten tiny requests, when it is first needed.
+    Prompts go to ``/chat/completions`` as streams. One that ends with an assistant's text whose tokens are
+    known goes to ``/completions`` as tokens, where the server can. What the server can do beyond the common
+    protocol is probed once, with about fifteen tiny requests, when it is first needed.
 
     Args:
         base_url: such as ``http://host:8000/v1``; without a path, ``/v1`` is assumed.
@@ -89,8 +91,7 @@ class OpenAIEngine:
             raise ValueError(f"base_url is {base_url!r}: give something like http://127.0.0.1:8000/v1")
         path = url.path.rstrip("/") or "/v1"
         self._base = url.with_path(path)
-        self._chat_url = self._base / "chat" / "completions"
-        self._health_url = url.with_path(path.removesuffix("/v1") + "/health")
+        self._root = url.with_path(path.removesuffix("/v1"))
         self._name = name or f"{url.host}:{url.port}"
         self._model = model
         self._key = api_key if api_key is not None else os.environ.get(api_key_env)
@@ -98,6 +99,7 @@ class OpenAIEngine:
         self._timeouts = timeouts or Timeouts()
         self._session: aiohttp.ClientSession | None = None
         self._dialect: Dialect | None = None
+        self._tokens: PromptTokens | None = None
         self._probing: asyncio.Task[Dialect] | None = None
         self._in_flight: WeakSet[_Patience] = WeakSet()
         self._closed = False
@@ -110,6 +112,18 @@ class OpenAIEngine:
     async def capabilities(self) -> Capabilities:
         """Probe the server at the first use. Concurrent callers share one probe; a failure is not kept."""
         return (await self._understand()).capabilities
+
+    async def kind(self) -> str:
+        """What the server calls itself, as ``vllm``; empty if it does not say. Probes it as above."""
+        return (await self._understand()).owner
+
+    async def tokens(self, prompt: Prompt) -> Sequence[int]:
+        """The tokens that the server computes for ``prompt``. Servers other than vLLM may not tell.
+
+        Raises:
+            WorkerError: they cannot be had.
+        """
+        return await self._tokens_of(await self._understand()).of(prompt)
 
     async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """Stream a completion. All text that arrived at once comes as one chunk.
@@ -124,13 +138,13 @@ class OpenAIEngine:
             CapabilityMissing: the prompt ends with an assistant's text, and the server cannot continue that.
         """
         dialect = self._dialect or await self._understand()
-        body = json.dumps(dialect.request(call)).encode()
+        path, body = await self._request(dialect, call)
         patience = self._begin(self._timeouts)
-        response = await self._send("POST", self._chat_url, body, patience)
+        response = await self._send("POST", self._base.joinpath(path), json.dumps(body).encode(), patience)
         try:
             if response.status != 200:
                 raise await self._refusal(response, patience)
-            stream = ChatStream(self._name)
+            stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
             events = 0
             while not stream.done:
                 data = await self._read(response, patience)
@@ -157,7 +171,7 @@ class OpenAIEngine:
         """Ask ``/health``, or for the list of models where there is no such path."""
         try:
             patience = self._begin(Timeouts(total=_HEALTH))
-            for url in (self._health_url, self._base / "models"):
+            for url in (self._root / "health", self._base / "models"):
                 response = await self._send("GET", url, None, patience)
                 try:
                     if response.status < 300:
@@ -198,11 +212,25 @@ class OpenAIEngine:
             self._dialect = probing.result()
         return self._dialect
 
-    async def _ask(self, path: str, body: dict[str, object] | None) -> object:
+    async def _request(self, dialect: Dialect, call: Call) -> tuple[str, dict[str, object]]:
+        """Where to send ``call``, and what."""
+        if dialect.capabilities.token_ids_in and (
+            tokens := await self._tokens_of(dialect).continued(call.prompt)
+        ):
+            return "completions", dialect.plain_request(call, tokens)
+        return "chat/completions", dialect.request(call)
+
+    def _tokens_of(self, dialect: Dialect) -> PromptTokens:
+        if self._tokens is None:
+            self._tokens = PromptTokens(ServerTokenizer(self._ask, dialect.capabilities.model))
+        return self._tokens
+
+    async def _ask(self, path: str, body: Mapping[str, object] | None) -> object:
         """One request that is not streamed; see :data:`workers.openai_dialect.Ask`."""
         patience = self._begin(self._timeouts)
         method, data = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
-        response = await self._send(method, self._base.joinpath(path), data, patience)
+        above = self._root if path.startswith("/") else self._base
+        response = await self._send(method, above.joinpath(path.removeprefix("/")), data, patience)
         try:
             if response.status != 200:
                 raise await self._refusal(response, patience)

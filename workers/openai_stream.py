@@ -1,4 +1,4 @@
-"""Server-sent events of the chat-completions protocol, read into chunks."""
+"""Server-sent events of completions, of chats and of plain prompts, read into chunks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 from workers.calls import Chunk, FinishReason, Logprob, Usage
 from workers.errors import CallRejected, EngineInterrupted, EngineProtocolError
 
-LINE_LIMIT = 1 << 20
-"""Bytes in one line. A token with all the alternatives that servers offer takes some kilobytes."""
+LINE_LIMIT = 1 << 22
+"""Bytes in one line. The tokens of a long prompt take a megabyte; they come with those of the completion."""
 
 QUOTE = 200
 """Characters that an error quotes of what it does not understand."""
@@ -40,20 +40,25 @@ def server_message(data: object) -> str | None:
     return None
 
 
-class ChatStream:
+class CompletionStream:
     """Takes the bytes of a streamed completion as they come, and gives chunks.
 
     All that arrived in one read becomes one chunk, so that the cost of a token falls as the rate rises.
+    ``alternatives`` is how many were asked for each token; a completion of a plain prompt may bring more.
     """
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, alternatives: int = 0) -> None:
         self._worker = worker
+        self._alternatives = alternatives
         self._line = bytearray()  # the beginning of a line whose end has not come
         self._text: list[str] = []
         self._tokens = 0
         self._logprobs: list[Logprob] = []
         self._usage: Usage | None = None
         self._total = 0  # tokens so far, for servers that do not report usage
+        self._token_ids: list[int] = []
+        self._spelled = 0  # how many of them had come with the last text
+        self._cut = False  # a stop string took away a part of the text that they spell
         self.events = 0
         """Events so far. Comments do not count, as they carry nothing that was computed."""
         self.finish_reason: FinishReason | None = None
@@ -91,13 +96,23 @@ class ChatStream:
 
     def last(self, finish_reason: FinishReason) -> Chunk:
         """The chunk that ends the stream, with what was fed since the last time, and the usage."""
-        tokens = self._total
-        return self._chunk(finish_reason, self._usage or Usage(completion_tokens=tokens))
+        usage = self._usage or Usage(completion_tokens=self._total)
+        return self._chunk(finish_reason, usage, self._own_tokens(finish_reason))
 
-    def _chunk(self, finish_reason: FinishReason | None, usage: Usage | None) -> Chunk:
+    def _own_tokens(self, finish_reason: FinishReason) -> tuple[int, ...]:
+        """The tokens that spell the text: without the one that ended it, and without half a character."""
+        if self._cut or finish_reason == "abort":
+            return ()
+        end = len(self._token_ids) - (finish_reason == "stop")
+        return tuple(self._token_ids[: min(end, self._spelled)])
+
+    def _chunk(
+        self, finish_reason: FinishReason | None, usage: Usage | None, token_ids: tuple[int, ...] = ()
+    ) -> Chunk:
         chunk = Chunk(
             text="".join(self._text),
             tokens=self._tokens,
+            token_ids=token_ids,
             logprobs=tuple(self._logprobs),
             finish_reason=finish_reason,
             usage=usage,
@@ -135,10 +150,12 @@ class ChatStream:
                 pass
             case {"choices": [{"delta": dict(delta)} as choice, *_]}:
                 self._read_delta(delta.get("content"), choice, data)
+            case {"choices": [{"text": str(text)} as choice, *_]}:
+                self._read_delta(text, choice, data)
             case {"usage": dict()}:
                 pass
             case _:
-                raise garbage("an event that is not a chunk of a chat completion", data)
+                raise garbage("an event that is not a chunk of a completion", data)
         if event.get("usage") is not None:
             self._usage = read_usage(event["usage"])
 
@@ -156,6 +173,16 @@ class ChatStream:
             case {"content": list(logprobs)} if logprobs:
                 self._logprobs += [_read_logprob(entry) for entry in logprobs]
                 tokens = len(logprobs)
+            case {"tokens": list(texts), "token_logprobs": list(numbers), "top_logprobs": list(tops)}:
+                columns = zip(texts, numbers, tops, strict=False)
+                self._logprobs += [_read_row(row, self._alternatives) for row in columns]
+                tokens = len(texts)
+        if (token_ids := choice.get("token_ids")) is not None:
+            self._token_ids += (found := read_tokens(token_ids))
+            tokens = len(found)
+            if content:
+                self._spelled = len(self._token_ids)
+            self._cut |= isinstance(choice.get("stop_reason"), str)
         self._tokens += tokens
         self._total += tokens
         reason = choice.get("finish_reason")
@@ -197,11 +224,37 @@ def cached_tokens(usage: object) -> int | None:
     return None
 
 
+def read_tokens(tokens: object) -> list[int]:
+    """A list of tokens by their numbers.
+
+    Raises:
+        EngineProtocolError: it is not such a list.
+    """
+    if isinstance(tokens, list) and all(type(token) is int and 0 <= token < 1 << 32 for token in tokens):
+        return tokens
+    raise garbage("not a list of tokens", tokens)
+
+
 def _read_logprob(entry: object) -> Logprob:
     match entry:
         case {"token": str(token), "logprob": float() | int() as logprob}:
             return Logprob(token, float(logprob), _read_alternatives(entry))
     raise garbage("a logprob without token and number", entry)
+
+
+def _read_row(row: tuple[object, object, object], alternatives: int) -> Logprob:
+    """A log-probability as completions of plain prompts have it, where the chosen token is one of the top."""
+    match row:
+        case str(token), float() | int() as logprob, None:
+            return Logprob(token, float(logprob))
+        case str(token), float() | int() as logprob, dict(top) if all(map(_is_number, top.values())):
+            best = sorted(top, key=lambda other: -top[other])[:alternatives]
+            return Logprob(token, float(logprob), {other: float(top[other]) for other in best})
+    raise garbage("a logprob without token and number", row)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def _read_alternatives(entry: object) -> dict[str, float]:

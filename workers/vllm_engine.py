@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
 
 import aiohttp
 
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Health
+from workers.errors import WorkerError
 from workers.kv_events import KVEndpoints, TokenBlocks, follow, token_chain, token_root
 from workers.openai_dialect import salt_of
 from workers.openai_http import OpenAIEngine, Timeouts
@@ -17,7 +17,6 @@ from workers.prefix import Chain
 
 TOKENIZE_SECONDS = 2.0
 LOAD_SECONDS = 2.0
-REMEMBERED_PROMPTS = 2048
 
 
 class VLLMEngine:
@@ -48,8 +47,6 @@ class VLLMEngine:
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._kv_events = kv_events
         self._session: aiohttp.ClientSession | None = None
-        self._salted = False
-        self._tokens: OrderedDict[int, tuple[int, ...]] = OrderedDict()
         self.blocks = (TokenBlocks() if blocks is None else blocks) if kv_events is not None else None
 
     @property
@@ -59,9 +56,7 @@ class VLLMEngine:
 
     async def capabilities(self) -> Capabilities:
         """See :meth:`~workers.openai_http.OpenAIEngine.capabilities`."""
-        known = await self._openai.capabilities()
-        self._salted = known.cache_salt
-        return known
+        return await self._openai.capabilities()
 
     async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """See :meth:`~workers.openai_http.OpenAIEngine.generate`."""
@@ -86,9 +81,12 @@ class VLLMEngine:
     async def load(self) -> tuple[int, int] | None:
         """Running and waiting calls, from the server's gauges; None if it does not tell."""
         try:
-            async with asyncio.timeout(LOAD_SECONDS), self._http().get(f"{self._root}/metrics") as response:
-                text = await response.text()
-        except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
+            async with asyncio.timeout(LOAD_SECONDS):
+                if await self._openai.kind() != "vllm":
+                    return None
+                async with self._http().get(f"{self._root}/metrics") as response:
+                    text = await response.text()
+        except (WorkerError, aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
             return None
         running, waiting = gauge(text, "vllm:num_requests_running"), gauge(text, "vllm:num_requests_waiting")
         return None if running is None or waiting is None else (int(running), int(waiting))
@@ -105,35 +103,14 @@ class VLLMEngine:
         """
         if self.blocks is None or self.blocks.block_size is None:
             return ()
-        key = hash(call.prompt)
-        tokens = self._tokens.get(key)
-        if tokens is None:
-            tokens = await self._tokenized(call)
-            self._tokens[key] = tokens
-            if len(self._tokens) > REMEMBERED_PROMPTS:
-                self._tokens.popitem(last=False)
-        root = token_root(salt_of(call.tenant)) if self._salted else token_root()
-        return token_chain(tokens, self.blocks.block_size, root)
-
-    async def _tokenized(self, call: Call) -> tuple[int, ...]:
-        capabilities = await self.capabilities()
-        prefill = bool(call.prompt.prefill)
-        body = {
-            "model": capabilities.model,
-            "messages": call.prompt.messages(),
-            "add_generation_prompt": not prefill,
-            "continue_final_message": prefill,
-        }
         try:
-            async with (
-                asyncio.timeout(TOKENIZE_SECONDS),
-                self._http().post(f"{self._root}/tokenize", json=body) as response,
-            ):
-                answer = await response.json() if response.status == 200 else None
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+            async with asyncio.timeout(TOKENIZE_SECONDS):
+                salted = (await self._openai.capabilities()).cache_salt
+                tokens = await self._openai.tokens(call.prompt)
+        except (WorkerError, TimeoutError):
             return ()
-        tokens = answer.get("tokens") if isinstance(answer, dict) else None
-        return tuple(tokens) if isinstance(tokens, list) else ()
+        root = token_root(salt_of(call.tenant)) if salted else token_root()
+        return token_chain(tokens, self.blocks.block_size, root)
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:

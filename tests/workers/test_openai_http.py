@@ -40,6 +40,7 @@ from workers.errors import (
 )
 from workers.openai_dialect import Dialect
 from workers.openai_http import OpenAIEngine, Timeouts
+from workers.openai_stream import LINE_LIMIT
 from workers.simulator import CostModel, Fault, Simulator
 from workers.simulator_server import serving
 
@@ -328,6 +329,8 @@ async def test_a_server_that_ignores_what_it_does_not_know_has_no_capabilities_a
         "assistant_prefill",
         "cache_salt",
         "priority",
+        "token_ids_in",
+        "token_ids_out",
     }
 
 
@@ -708,8 +711,8 @@ def sending(data: bytes) -> Script:
             "UTF-8",
         ),
         (sending(HEAD + b"data: " + b"[" * 100_000 + b"\n\n"), EngineProtocolError, "[[["),
-        (sending(HEAD + b"data: " + b"x" * (1 << 21) + b"\n\n"), EngineProtocolError, "1048576 bytes"),
-        (sending(HEAD + b"x" * (3 << 19)), EngineProtocolError, "1048576 bytes"),
+        (sending(HEAD + b"data: " + b"x" * (LINE_LIMIT + 1) + b"\n\n"), EngineProtocolError, f"{LINE_LIMIT} bytes"),
+        (sending(HEAD + b"x" * (LINE_LIMIT + 1)), EngineProtocolError, f"{LINE_LIMIT} bytes"),
         (sending(respond("400 Bad Request", {"error": {"message": "too long"}})), CallRejected, "too long"),
         (
             sending(respond("400 Bad Request", {"object": "error", "message": "old form"})),

@@ -1,0 +1,102 @@
+"""The tokens of prompts, so that a completion is continued by the very tokens that the engine wrote.
+
+A text need not be cut again into the tokens that it was written with: a model that wrote "Hel" and "lo" is
+asked to continue "Hello", whose computed state no cache has from there on. A prompt that ends with
+known tokens is therefore sent as tokens: those of the chat before, the known ones, and those of further text.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import blake2b
+from typing import Protocol
+
+import structlog
+
+from workers.calls import Prompt, Segment
+
+CAPACITY = 1 << 20
+"""Tokens that are remembered, at four bytes each."""
+
+_ENTRY = 64
+"""What an entry takes beside its tokens, in tokens."""
+
+_log = structlog.get_logger()
+
+
+class Tokenizer(Protocol):
+    """What a server can be asked. All methods raise what calls to the server raise."""
+
+    async def chat(self, messages: Sequence[dict[str, str]]) -> Sequence[int]:
+        """A conversation, ready for the assistant's answer or for going on with it, if it comes last."""
+        ...
+
+    async def text(self, text: str) -> Sequence[int]:
+        """A text by itself, without the special tokens of a beginning."""
+        ...
+
+    async def spell(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, special ones included."""
+        ...
+
+
+class PromptTokens:
+    """Finds the tokens of prompts, and remembers them as long as there is room."""
+
+    def __init__(self, tokenizer: Tokenizer, *, capacity: int = CAPACITY) -> None:
+        self._tokenizer = tokenizer
+        self._capacity = capacity
+        self._size = 0
+        self._known: OrderedDict[bytes, array[int]] = OrderedDict()
+
+    async def of(self, prompt: Prompt) -> Sequence[int]:
+        """The tokens that the engine computes for ``prompt``."""
+        return await self.continued(prompt) or await self._chat(prompt)
+
+    async def continued(self, prompt: Prompt) -> Sequence[int] | None:
+        """The tokens of a prompt that ends with known ones; None if it does not, or these are not its text.
+
+        They are not where another model wrote them, or where what they spell is not shown in a text
+        (special tokens, half a character in the middle).
+        """
+        stem, end = prompt.split()
+        if not end or not stem.segments:
+            return None
+        return await self._remembered("joined", prompt.segments, lambda: self._joined(stem, end)) or None
+
+    async def _joined(self, stem: Prompt, end: Sequence[Segment]) -> Sequence[int]:
+        """The tokens of both, one after the other; none if those of the end do not spell it."""
+        chat = await self._chat(stem)
+        own: list[int] = []
+        for segment in end:
+            own += segment.token_ids or await self._text(segment.text)
+        if await self._tokenizer.spell(own) != "".join(segment.text for segment in end):
+            _log.info("tokens that are not those of their text", action="tokens_ignored", tokens=len(own))
+            return ()
+        return (*chat, *own)
+
+    async def _chat(self, prompt: Prompt) -> Sequence[int]:
+        return await self._remembered(
+            "chat", prompt.segments, lambda: self._tokenizer.chat(prompt.messages())
+        )
+
+    async def _text(self, text: str) -> Sequence[int]:
+        return await self._remembered("text", text, lambda: self._tokenizer.text(text))
+
+    async def _remembered(
+        self, kind: str, what: object, ask: Callable[[], Awaitable[Sequence[int]]]
+    ) -> Sequence[int]:
+        # Keyed by a strong hash in place of the text: a collision would send another prompt.
+        key = blake2b(repr((kind, what)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if (known := self._known.get(key)) is not None:
+            self._known.move_to_end(key)
+            return known
+        tokens = array("I", await ask())
+        if key not in self._known:  # nobody else asked meanwhile
+            self._size += len(tokens) + _ENTRY
+        self._known[key] = tokens
+        while self._size > self._capacity and len(self._known) > 1:
+            self._size -= len(self._known.popitem(last=False)[1]) + _ENTRY
+        return tokens
