@@ -46,7 +46,7 @@ class Setup:
             "tenant": environment.tenant,
             "sampling": plain(environment.sampling),
             "budget": plain(environment.budget),
-            "capabilities": plain(environment.capabilities),
+            "capabilities": _capabilities_as_json(environment.capabilities),
             "symbolic": environment.symbolic,
             "tools": environment.toolbox.describe(),
             "versions": VERSIONS,
@@ -98,7 +98,7 @@ def recorded_setup(
     question = header["question"]
     environment = Environment(
         engine=engine,
-        capabilities=Capabilities(**header["capabilities"]),
+        capabilities=_capabilities_from_json(header["capabilities"]),
         toolbox=toolbox.as_described(header["tools"]),
         symbolic=header["symbolic"],
         budget=Budget(**header["budget"]),
@@ -115,6 +115,16 @@ def recorded_setup(
         header["options"],
         environment,
     )
+
+
+def _capabilities_as_json(capabilities: Capabilities) -> dict[str, Any]:
+    """Journals that are older than roles do not tell of them, and neither does this where there are none."""
+    told: dict[str, Any] = {**plain(capabilities), "roles": sorted(capabilities.roles)}
+    return told if capabilities.roles else {name: value for name, value in told.items() if name != "roles"}
+
+
+def _capabilities_from_json(told: Mapping[str, Any]) -> Capabilities:
+    return Capabilities(**{**told, "roles": frozenset(told.get("roles", ()))})
 
 
 def _as_json(changes: Mapping[str, Change]) -> dict[str, Any]:
