@@ -2,48 +2,68 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+
+from yarl import URL
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.settings import Settings
 from workers.engine import Engine
+from workers.llama_cpp import LlamaCppEngine
 from workers.models import DEFAULT_MODEL, Progress
+from workers.openai_http import OpenAIEngine
+from workers.pool import Pool
+from workers.replica import Member, Sharing
+from workers.vllm_launch import default_model
+from workers.vllm_server import one_each
 
 OnModel = Callable[[Progress], None]
+
+_PART = re.compile(r"(?:(?P<roles>\w+(?:\+\w+)*)=)?(?:(?P<model>(?:(?!://)[^@])+)@)?(?P<engine>.+)")
+"""``[role+role=][model@]engine``; a URL may have both signs in it."""
 
 
 def build_engine(settings: Settings, *, on_model: OnModel | None = None) -> Engine:
     """The engine that the settings name. Nothing is started or fetched until its first use.
 
+    It is a pool unless it is the embedded one alone: even a single server needs fairness, bounds and retries.
+    Before an engine, ``role=`` gives it the calls of that role and ``model@`` says which model it has.
     ``on_model`` is told how far the download of a model has come.
 
     Raises:
         InvalidRequest: no engine is called so.
     """
-    name = settings.engine
-    if name == "embedded":
-        from workers.llama_cpp import LlamaCppEngine
+    try:
+        members = [
+            member for part in settings.engine.split(",") for member in _members(part, settings, on_model)
+        ]
+        alone = members[0].engine
+        return alone if len(members) == 1 and isinstance(alone, LlamaCppEngine) else Pool(members)
+    except ValueError as error:  # a URL that is none, the same twice
+        raise InvalidRequest(f"engine {settings.engine!r}: {error}") from None
 
-        return LlamaCppEngine(settings.model or DEFAULT_MODEL, on_progress=on_model)
-    if name == "vllm":
-        from workers.vllm_launch import default_model
-        from workers.vllm_server import one_each
 
-        return _pooled(one_each(settings.model or default_model()))
-    if name.startswith(("http://", "https://")):
-        from workers.openai_http import OpenAIEngine
-
-        urls = [url.strip() for url in name.split(",")]
-        return _pooled([OpenAIEngine(url, model=settings.model, api_key=settings.api_key) for url in urls])
+def _members(part: str, settings: Settings, on_model: OnModel | None) -> Sequence[Member]:
+    found = _PART.fullmatch(part.strip())
+    if found is None:
+        raise InvalidRequest(f"engine {settings.engine!r} has nothing between two of its commas")
+    kind, model = found["engine"], found["model"]
+    roles = frozenset(found["roles"].split("+") if found["roles"] else ())
+    wanted = model or settings.model
+    if kind == "embedded":
+        named = f"llama_cpp:{model}" if model else "llama_cpp"
+        llama = LlamaCppEngine(wanted or DEFAULT_MODEL, name=named, on_progress=on_model)
+        return [Member(llama, roles, Sharing.IN_FLIGHT)]  # it has calls wait for their prefix by itself
+    if kind == "vllm":
+        return [Member(server, roles) for server in one_each(wanted or default_model())]
+    if kind.startswith(("http://", "https://")):
+        url = URL(kind)
+        named = f"{url.host}:{url.port}"
+        server = OpenAIEngine(
+            kind, model=wanted, name=f"{model}@{named}" if model else named, api_key=settings.api_key
+        )
+        return [Member(server, roles)]
     raise InvalidRequest(
-        f"no engine is called {name!r}; use embedded, vllm, or URLs that begin with http:// or https://"
+        f"no engine is called {kind!r}; use embedded, vllm, or URLs that begin with http:// or https://"
     )
-
-
-def _pooled(replicas: Sequence[Engine]) -> Engine:
-    """One engine as it is, several as a pool."""
-    if len(replicas) == 1:
-        return replicas[0]
-    from workers.pool import Pool
-
-    return Pool(replicas)

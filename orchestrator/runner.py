@@ -119,8 +119,8 @@ def recorded_setup(
 
 def _capabilities_as_json(capabilities: Capabilities) -> dict[str, Any]:
     """Journals that are older than roles do not tell of them, and neither does this where there are none."""
-    told: dict[str, Any] = {**plain(capabilities), "roles": sorted(capabilities.roles)}
-    return told if capabilities.roles else {name: value for name, value in told.items() if name != "roles"}
+    told = {name: value for name, value in plain(capabilities).items() if name != "roles"}
+    return {**told, "roles": sorted(capabilities.roles)} if capabilities.roles else told
 
 
 def _capabilities_from_json(told: Mapping[str, Any]) -> Capabilities:
