@@ -203,14 +203,16 @@ class _Face:
                 return web.Response(body=_written(form, chunk, with_usage), headers=_EVENTS)
             response = web.StreamResponse(headers=_EVENTS)
             await response.prepare(request)
-            await response.write(_written(form, chunk, with_usage))
             try:
+                await response.write(_written(form, chunk, with_usage))
                 async for chunk in stream:
                     await response.write(_written(form, chunk, with_usage))
             except EngineProtocolError:
                 await response.write(_GARBAGE)
             except WorkerError:
                 _hang_up(request)
+            except ConnectionResetError:
+                pass  # the client hung up before this was written; leaving the stream aborts its call
             return response
 
     async def models(self, request: web.Request) -> web.Response:
