@@ -29,19 +29,17 @@ import random
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import time
-import venv
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import aiohttp
-import platformdirs
 import structlog
 
+from benchmarks.peers import environment
 from workers.calls import Call, Prompt, Sampling, Segment, Usage
 from workers.engine import Engine
 from workers.openai_http import OpenAIEngine
@@ -439,14 +437,7 @@ def find_router(given: Path | None) -> Path:
     """vllm-router in an environment of its own, which is made at the first use."""
     if given is not None:
         return given
-    environment = Path(platformdirs.user_cache_dir("anabranch")) / "peers" / "vllm-router"
-    executable = environment / "bin" / "vllm-router"
-    if not executable.exists():
-        print(f"  installing {ROUTER} in {environment}", file=sys.stderr)
-        venv.create(environment, with_pip=True)
-        python = environment / "bin" / "python"
-        subprocess.run([python, "-m", "pip", "install", "-q", ROUTER], check=True)  # noqa: S603 all ours
-    return executable
+    return environment("vllm-router", ROUTER) / "vllm-router"
 
 
 def checks_of(rows: Sequence[Row]) -> list[Check]:
