@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import socket
@@ -60,6 +61,9 @@ POLL_SECONDS = 0.5
 
 IDLE_SECONDS = 1.0
 """How often the queue is looked at for tasks that other processes have submitted or left behind."""
+
+LONGEST_START_DELAY = 30.0
+"""Seconds at most between two attempts to start an engine."""
 
 STATUS = {
     RunOutcome.ANSWERED: TaskStatus.SUCCEEDED,
@@ -484,7 +488,27 @@ class Service:
             self._awake.set()
             await work
 
+    async def _start_engine(self, stop: asyncio.Event) -> None:
+        """Return when the engine has started, or at ``stop``; before, any task that is taken would fail."""
+
+        async def start() -> None:
+            for attempt in itertools.count():
+                try:
+                    await self.engine.capabilities()
+                except WorkerError as error:
+                    log.warning("the engine is not there yet", code=error.code, error=str(error))
+                else:
+                    return
+                await asyncio.sleep(min(LONGEST_START_DELAY, 2.0**attempt))
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(start()), group.create_task(stop.wait())]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+
     async def _work(self, stop: asyncio.Event) -> None:
+        await self._start_engine(stop)
         running: set[asyncio.Task[None]] = set()
         idle = min(IDLE_SECONDS, self.settings.lease_seconds / 4)  # a lapsed lease is found soon
 
