@@ -63,6 +63,7 @@ async def test_it_says_what_it_can_do(llama: LlamaCppEngine) -> None:
     found = await llama.capabilities()
     assert found.model == "smollm2-135m"
     assert (found.max_model_len, found.max_concurrency) == (1024, 4)
+    assert found.token_ids_in
     assert found.token_ids_out
     assert found.logprobs
     assert found.guided_json
@@ -80,7 +81,7 @@ async def test_a_completion_streams(llama: LlamaCppEngine) -> None:
     assert [chunk.usage for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert usage.completion_tokens == 6
     assert sum(chunk.tokens for chunk in chunks) == 6
-    assert len([token for chunk in chunks for token in chunk.token_ids]) == 6
+    assert not any(chunk.token_ids for chunk in chunks), "nobody asked for them"
     assert {chunk.worker for chunk in chunks} == {"llama_cpp"}
     assert 0 <= usage.cached_tokens < usage.prompt_tokens
 
@@ -188,6 +189,39 @@ async def test_the_next_turn_reuses_the_answer(llama: LlamaCppEngine) -> None:
     )
     _, second, _ = await ask(llama, Call(turn, GREEDY))
     assert second.cached_tokens >= first.prompt_tokens + 6
+
+
+async def written(llama: LlamaCppEngine, question: Prompt, sampling: Sampling) -> tuple[Segment, Usage]:
+    """A completion as the segment with which another call continues it."""
+    text, usage, chunks = await ask(llama, Call(question, sampling, return_token_ids=True))
+    return Segment("assistant", text, chunks[-1].token_ids), usage
+
+
+async def test_a_completion_is_continued_by_its_tokens(llama: LlamaCppEngine) -> None:
+    """However unlikely the tokens that were drawn, all of them are found where they were computed."""
+    question = prompt("Tell me a long story about a river and those who live by it.")
+    for seed in range(10):
+        half, usage = await written(llama, question, Sampling(1.5, max_tokens=60, seed=seed))
+        if len(half.token_ids) == 60:  # else it ended, or has a character that took several tokens
+            break
+    _, more, _ = await ask(llama, Call(Prompt((*question.segments, half)), GREEDY))
+    assert more.prompt_tokens == usage.prompt_tokens + 60
+    assert more.cached_tokens == more.prompt_tokens - 1, "the last one was drawn, but not computed"
+    probe = Prompt((*question.segments, half, Segment("assistant", "\n\nThe answer:")))
+    _, probed, _ = await ask(llama, Call(probe, GREEDY))
+    assert probed.cached_tokens >= more.prompt_tokens - 1
+
+
+async def test_the_tokens_of_a_completion_spell_it(llama: LlamaCppEngine) -> None:
+    ended, _ = await written(llama, prompt("Say hi."), Sampling(0.0, max_tokens=60))
+    server = (await llama._run()).server
+    assert await server.client.spell(ended.token_ids) == ended.text, "without the end of the turn"
+    cut, _ = await written(llama, prompt("Say hi."), Sampling(0.0, max_tokens=60, stop=(ended.text[7:9],)))
+    assert cut.text == ended.text[:7]
+    assert cut.token_ids == (), "a stop string may end inside a token"
+    stars, _ = await written(llama, prompt("Say hello to the emoji family."), Sampling(0.0, max_tokens=12))
+    assert stars.text
+    assert stars.token_ids == (), "the server does not tell the tokens of a character that takes several"
 
 
 async def test_cancelled_calls_free_their_slots_and_their_places(llama: LlamaCppEngine) -> None:
