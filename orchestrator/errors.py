@@ -26,11 +26,12 @@ class Failure:
 
 
 class AnabranchError(Exception):
-    """Root of the tree."""
+    """Root of the tree. ``retry_after`` is in seconds, None where nothing is known of it."""
 
     code: str = "internal"
     http_status: int = 500
     retryable: bool = False
+    retry_after: float | None = None
 
 
 class InvalidRequest(AnabranchError):
@@ -74,11 +75,14 @@ class Unavailable(AnabranchError):
     code = "unavailable"
     http_status = 503
 
-    def __init__(self, message: str, *, code: str, http_status: int, retryable: bool) -> None:
+    def __init__(
+        self, message: str, *, code: str, http_status: int, retryable: bool, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.http_status = http_status
         self.retryable = retryable
+        self.retry_after = retry_after
 
 
 class GraphError(AnabranchError):
@@ -169,5 +173,9 @@ def translated() -> Iterator[None]:
         if error.code == TaskNotFound.code:
             raise TaskNotFound(str(error)) from error
         raise Unavailable(
-            str(error), code=error.code, http_status=error.http_status, retryable=error.retryable
+            str(error),
+            code=error.code,
+            http_status=error.http_status,
+            retryable=error.retryable,
+            retry_after=error.retry_after if isinstance(error, WorkerError) else None,
         ) from error
