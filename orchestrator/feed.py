@@ -40,30 +40,40 @@ class _Listener:
 
 
 class Feed:
-    """A recorder that stores events and passes them on."""
+    """A recorder that stores the events of a task that this process holds, and passes them on.
 
-    def __init__(self, writer: Writer, hold: Hold) -> None:
-        self._writer = writer
-        self._hold = hold
+    There is one from the claim on; it stores nothing before it has been opened.
+    """
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+        self._writer: Writer | None = None
         self._listeners: set[_Listener] = set()
+
+    def open(self, writer: Writer) -> None:
+        """From now on events can be appended."""
+        self._writer = writer
 
     def append(self, event: Event) -> None:
         """Store the event and tell the listeners."""
+        assert self._writer is not None
         self._writer.append(event)
         for listener in self._listeners:
             listener.put(event)
 
     async def flush(self) -> None:
         """Return when all events are durable."""
-        await self._writer.flush()
+        if self._writer is not None:
+            await self._writer.flush()
 
     async def room(self) -> None:
         """Wait while too much is queued."""
-        await self._writer.room()
+        if self._writer is not None:
+            await self._writer.room()
 
     async def leased(self) -> None:
         """Wait while it is not known that this process has the task."""
-        await self._hold.leased()
+        await self.hold.leased()
 
     def progress(self, path: str, tokens: int) -> None:
         """Tell the listeners how far a call has come."""
@@ -80,7 +90,7 @@ class Feed:
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            await self._writer.flush()
+            await self.flush()
             async for event in store.read(task_id, after=after):
                 after = event.seq
                 yield event

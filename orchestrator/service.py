@@ -97,7 +97,6 @@ class Service:
         self.settings = settings or Settings.model_construct()
         self.calibrations = calibrations or Calibrations()
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-        self._holds: dict[str, Hold] = {}
         self._feeds: dict[str, Feed] = {}
         self._ended: Counter[TaskStatus] = Counter()
         self._awake = asyncio.Event()
@@ -192,8 +191,8 @@ class Service:
     async def follow(self, claim: Claim) -> AsyncGenerator[Event | Progress | Solution, None]:
         """Run a claimed task, and give its events as they happen and last its solution, as :meth:`stream`."""
         with translated():
-            hold = self._take(claim)
-            running = asyncio.create_task(self._run(hold), name=f"task {claim.task.id}")
+            feed = self._take(claim)
+            running = asyncio.create_task(self._run(feed), name=f"task {claim.task.id}")
             try:
                 async with aclosing(self.events(claim.task.id)) as events:
                     async for item in events:
@@ -201,7 +200,7 @@ class Service:
                 await running
                 yield await self.solution(claim.task.id)
             finally:
-                hold.cancel()
+                feed.hold.cancel()
                 await running
 
     async def task(self, task_id: str) -> Task:
@@ -257,8 +256,8 @@ class Service:
         """
         with translated():
             task = await self.store.request_cancel(task_id)
-        if hold := self._holds.get(task_id):
-            hold.cancel()
+        if feed := self._feeds.get(task_id):
+            feed.hold.cancel()
         self._turn(task_id)
         return task
 
@@ -279,8 +278,8 @@ class Service:
 
         Their calls are aborted; whoever waits for one of them gets HandedBack.
         """
-        for hold in self._holds.values():
-            hold.hand_back()
+        for feed in self._feeds.values():
+            feed.hold.hand_back()
 
     async def replay(self, task_id: str) -> Replayed:
         """Repeat a run over its journal, with no engine, and compare every event.
@@ -347,7 +346,7 @@ class Service:
     @property
     def running(self) -> int:
         """Tasks that this process runs now."""
-        return len(self._holds)
+        return len(self._feeds)
 
     @property
     def ended(self) -> Mapping[TaskStatus, int]:
@@ -366,37 +365,37 @@ class Service:
         """
         await self._run(self._take(claim))
 
-    def _take(self, claim: Claim) -> Hold:
-        hold = self._holds[claim.task.id] = Hold(self.store, claim)
-        return hold
+    def _take(self, claim: Claim) -> Feed:
+        feed = self._feeds[claim.task.id] = Feed(Hold(self.store, claim))
+        self._turn(claim.task.id)
+        return feed
 
-    async def _run(self, hold: Hold) -> None:
-        task_id = hold.claim.task.id
+    async def _run(self, feed: Feed) -> None:
+        claim = feed.hold.claim
         try:
-            with structlog.contextvars.bound_contextvars(task=task_id):
-                await self._run_to_its_end(hold)
+            with structlog.contextvars.bound_contextvars(task=claim.task.id):
+                await self._run_to_its_end(feed)
         except HandedBack:
             with suppress(StorageError):  # then it is free when its lease lapses
-                await self.store.release(hold.claim)
+                await self.store.release(claim)
             raise
         finally:
-            del self._holds[task_id]
-            if feed := self._feeds.pop(task_id, None):
-                feed.end()
-            self._turn(task_id)
+            del self._feeds[claim.task.id]
+            feed.end()
+            self._turn(claim.task.id)
 
-    async def _run_to_its_end(self, hold: Hold) -> None:
-        task = hold.claim.task
+    async def _run_to_its_end(self, feed: Feed) -> None:
+        task = feed.hold.claim.task
         started = time.time()
-        async with hold.kept():
-            result, sureness = await self._result(hold)
+        async with feed.hold.kept():
+            result, sureness = await self._result(feed)
         timings = Timings(queued=max(0.0, started - task.created_at), run=time.time() - started)
         solution = solution_of(
             result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness
         )
         failure = result.failure
         await self.store.finish(
-            hold.claim,
+            feed.hold.claim,
             STATUS[result.outcome],
             outcome=result.outcome.value,
             solution=None if solution is None else solution.model_dump(mode="json"),
@@ -405,29 +404,27 @@ class Service:
         self._ended[STATUS[result.outcome]] += 1
         log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
 
-    async def _result(self, hold: Hold) -> tuple[Result, Calibrated | str]:
+    async def _result(self, feed: Feed) -> tuple[Result, Calibrated | str]:
         """What became of the run, and how sure its answer is or why that is not known."""
         try:
-            return await self._execute(hold)
+            return await self._execute(feed)
         except (WorkerError, AnabranchError) as error:
             failure = Failure(error.code, str(error), retryable=error.retryable)
             return Result(RunOutcome.FAILED, None, Spent(), failure), "the run failed"
 
-    async def _execute(self, hold: Hold) -> tuple[Result, Calibrated | str]:
-        claim, task = hold.claim, hold.claim.task
+    async def _execute(self, feed: Feed) -> tuple[Result, Calibrated | str]:
+        hold, claim, task = feed.hold, feed.hold.claim, feed.hold.claim.task
         events = [event async for event in self.store.read(task.id)] if claim.fence > 1 else []
         next_seq = events[-1].seq + 1 if events else 0
         origin = await self._journal(task.parent_id) if task.parent_id else []
         setup = await self._setup(hold, events, origin)
         if setup is None:
             return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
-        feed = Feed(self.store.writer(task.id, claim.fence, next_seq=next_seq), hold)
+        feed.open(self.store.writer(task.id, claim.fence, next_seq=next_seq))
         memo = Memo(origin) if task.parent_id else None
         executor = prepare(
             setup, feed, events=events, next_seq=next_seq, memo=memo, on_progress=feed.progress
         )
-        self._feeds[task.id] = feed
-        self._turn(task.id)
         with hold.cancelling(lambda: executor.interrupt("cancelled")):
             result = await execute(executor, setup)
         return result, self.calibrations.apply(setup, result)

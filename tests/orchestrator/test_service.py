@@ -170,7 +170,8 @@ async def test_following_many_queued_tasks_wakes_only_who_is_concerned(store: St
 
 async def test_a_slow_listener_is_told_the_latest_progress_only(store: Store) -> None:
     claim = await store.start(service_of(store, Simulator()).check(REQUEST), "me", 30)
-    feed = Feed(store.writer(claim.task.id, claim.fence), Hold(store, claim))
+    feed = Feed(Hold(store, claim))
+    feed.open(store.writer(claim.task.id, claim.fence))
     async with aclosing(feed.listen(store, claim.task.id, -1)) as listening:
         feed.append(Event(0, EventType.RUN_STARTED, "", 0.0, {}))
         assert isinstance(await anext(listening), Event)

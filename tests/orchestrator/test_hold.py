@@ -1,0 +1,236 @@
+"""The lease of a task is kept from its claim on, and nothing is paid for while it is not sure."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import HandedBack, TaskFailed, Unavailable
+from orchestrator.planning import planner
+from orchestrator.requests import TaskRequest
+from orchestrator.run import Run
+from orchestrator.service import Service
+from orchestrator.settings import Settings
+from orchestrator.solution import Solution
+from orchestrator.values import Answer, Question
+from storage.events import Event, EventType
+from storage.store import Store
+from storage.tasks import Claim, Task, TaskStatus
+from workers.engine import Capabilities
+from workers.simulator import CostModel, Simulator
+
+REQUEST = TaskRequest(query="Anything.", planner="steps")
+
+
+@planner("steps")
+async def steps(run: Run, question: Question) -> Answer:
+    """One call after the other."""
+    first = await run.generate("First.")
+    second = await run.generate(f"Then, after {first.text}.")
+    return Answer(second.text)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with await Store.open(f"sqlite:///{tmp_path / 'hold.db'}") as opened:
+        yield opened
+
+
+def service_of(store: Store, engine: Simulator, *, lease: float = 0.3, grace: float = 0.0) -> Service:
+    settings = Settings.model_construct(lease_seconds=lease, grace_seconds=grace)
+    return Service(store, engine, planners={"steps": steps}, settings=settings)
+
+
+class Silence:
+    """Makes the heartbeats of a store wait, between :meth:`begin` and :meth:`end`."""
+
+    def __init__(self, store: Store) -> None:
+        self._heartbeat = store.heartbeat
+        self._over = asyncio.Event()
+        self._over.set()
+        store.heartbeat = self._silent  # type: ignore[method-assign]
+
+    async def _silent(self, claim: Claim) -> Claim:
+        await self._over.wait()
+        return await self._heartbeat(claim)
+
+    def begin(self) -> None:
+        self._over.clear()
+
+    def end(self) -> None:
+        self._over.set()
+
+
+class Loading(Simulator):
+    """An engine that starts when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__("42")
+        self.asked, self.loaded = asyncio.Event(), asyncio.Event()
+
+    async def capabilities(self) -> Capabilities:
+        self.asked.set()
+        await self.loaded.wait()
+        return await super().capabilities()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 -- counters of an engine tell nobody that they changed
+            await asyncio.sleep(0.01)
+
+
+async def solving_in_silence(store: Store, engine: Simulator) -> tuple[asyncio.Task[Solution], Silence]:
+    """A solve whose lease is not renewed any more from its first call on."""
+    silence = Silence(store)
+    solving = asyncio.create_task(service_of(store, engine).solve(REQUEST))
+    await until(lambda: engine.counters().started == 1)
+    silence.begin()
+    return solving, silence
+
+
+async def test_no_call_starts_while_the_lease_is_not_sure(store: Store) -> None:
+    engine = Simulator("42", cost=CostModel(latency=0.6))
+    solving, silence = await solving_in_silence(store, engine)
+    await until(lambda: engine.counters().finished == 1)
+    await asyncio.sleep(0.2)
+    assert engine.counters().started == 1
+    silence.end()
+    assert (await solving).answer == "42"
+    assert engine.counters().started == 2
+
+
+async def test_who_finds_the_task_taken_over_makes_no_further_call(store: Store) -> None:
+    engine = Simulator("42", cost=CostModel(latency=0.6))
+    solving, silence = await solving_in_silence(store, engine)
+    await until(lambda: engine.counters().finished == 1)
+    assert await store.claim("the heir", 30) is not None
+    silence.end()
+    with pytest.raises(Unavailable, match="the heir") as lost:
+        await solving
+    assert lost.value.code == "lease_lost"
+    assert engine.counters().started == 1
+
+
+async def test_calls_in_flight_are_aborted_when_the_task_was_taken_over(store: Store) -> None:
+    engine = Simulator("42", cost=CostModel(latency=60.0))
+    solving, silence = await solving_in_silence(store, engine)
+    await asyncio.sleep(0.6)
+    assert await store.claim("the heir", 30) is not None
+    silence.end()
+    with pytest.raises(Unavailable, match="the heir"):
+        await solving
+    assert engine.counters().aborted == 1
+
+
+async def test_the_lease_is_kept_while_the_engine_starts(store: Store) -> None:
+    engine = Loading()
+    solving = asyncio.create_task(service_of(store, engine).solve(REQUEST))
+    await engine.asked.wait()
+    for _ in range(10):
+        await asyncio.sleep(0.1)
+        assert await store.claim("another", 30) is None
+    engine.loaded.set()
+    assert (await solving).answer == "42"
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_cancel_is_obeyed_while_the_engine_starts(store: Store, elsewhere: bool) -> None:
+    engine = Loading()
+    service = service_of(store, engine)
+    task = await service.submit(REQUEST)
+    async with service.working():
+        await engine.asked.wait()
+        asked = time.perf_counter()
+        await (store.request_cancel(task.id) if elsewhere else service.cancel(task.id))
+        _ = [event async for event in service.events(task.id)]
+    assert time.perf_counter() - asked < 1
+    assert (await store.get(task.id)).status is TaskStatus.CANCELLED
+
+
+async def test_a_task_that_is_to_be_cancelled_is_not_begun(store: Store) -> None:
+    """Its process had died before it heard of it."""
+    dead = await store.start(service_of(store, Simulator()).check(REQUEST), "dead", 0.01)
+    await store.request_cancel(dead.task.id)
+    engine = Simulator("42")
+    service = service_of(store, engine)
+    async with service.working():
+        _ = [event async for event in service.events(dead.task.id)]
+    assert (await store.get(dead.task.id)).status is TaskStatus.CANCELLED
+    assert engine.counters().started == 0
+
+
+async def test_a_resumed_run_that_is_to_be_cancelled_ends_its_journal(store: Store) -> None:
+    """It needs no engine for that."""
+    service = service_of(store, Simulator("42", cost=CostModel(latency=30.0)))
+    task = await hand_back_at(service, EventType.NODE_ADDED)
+    lapsed = await store.claim("dead", 0.01)
+    assert lapsed is not None
+    await store.request_cancel(task.id)
+    later = service_of(store, Loading())
+    async with later.working():
+        _ = [event async for event in later.events(task.id)]
+    events = [event async for event in store.read(task.id)]
+    assert events[-1].type is EventType.RUN_FINISHED
+    assert events[-1].data["outcome"] == "cancelled"
+
+
+async def hand_back_at(service: Service, kind: EventType, number: int = 1) -> Task:
+    """Submit a task, and hand it back as soon as the ``number``-th event of a kind is told of."""
+    task = await service.submit(REQUEST)
+    async with service.working(), aclosing(service.events(task.id)) as events:
+        async for item in events:
+            if isinstance(item, Event) and item.type is kind:
+                number -= 1
+                if not number:
+                    break
+    handed = await service.store.get(task.id)
+    assert (handed.status, handed.attempts) == (TaskStatus.QUEUED, 0)
+    return handed
+
+
+async def test_what_is_handed_back_has_all_that_was_journalled(store: Store) -> None:
+    """The second call is in flight, and the result of the first may not be stored yet."""
+    first, second = Simulator("42", cost=CostModel(latency=0.05)), Simulator("42")
+    task = await hand_back_at(service_of(store, first), EventType.NODE_ADDED, 2)
+    assert (first.counters().finished, first.counters().aborted) == (1, first.counters().started - 1)
+    later = service_of(store, second)
+    async with later.working():
+        _ = [event async for event in later.events(task.id)]
+    assert (await later.solution(task.id)).answer == "42"
+    assert second.counters().started == 1
+
+
+@pytest.mark.parametrize("starting", [False, True])
+async def test_who_follows_a_task_that_is_handed_back_is_told(store: Store, starting: bool) -> None:
+    engine = Loading() if starting else Simulator("42", cost=CostModel(latency=30.0))
+    service = service_of(store, engine)
+    claim = await service.start(REQUEST)
+    asyncio.get_running_loop().call_later(0.1, service.hand_back)
+    with pytest.raises(HandedBack, match="put back into the queue"):
+        _ = [item async for item in service.follow(claim)]
+    task = await store.get(claim.task.id)
+    assert (task.status, task.attempts, task.cancel_requested) == (TaskStatus.QUEUED, 0, False)
+    assert engine.counters().in_flight == 0
+
+
+async def test_a_dead_task_goes_on_when_it_is_put_back(store: Store) -> None:
+    claim = await store.start(service_of(store, Simulator()).check(REQUEST), "crashing", 0.01)
+    await asyncio.sleep(0.05)
+    assert await store.claim("next", 30, max_attempts=1) is None
+    service = service_of(store, Simulator("42"))
+    with pytest.raises(TaskFailed, match="given up after 1 attempts"):
+        await service.solution(claim.task.id)
+    async with service.working():
+        await service.requeue(claim.task.id)
+        items = [item async for item in service.events(claim.task.id)]
+    assert items
+    solution = await service.solution(claim.task.id)
+    assert isinstance(solution, Solution)
+    with pytest.raises(Unavailable, match="only a dead task"):
+        await service.requeue(claim.task.id)
