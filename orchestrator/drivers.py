@@ -144,6 +144,7 @@ class Drivers:
             priority=priority,
             family=family,
             tenant=self._environment.tenant,
+            return_token_ids=work.return_token_ids,
         )
 
     def _count(self, path: str, tokens: int) -> None:
@@ -245,7 +246,7 @@ class _Received:
         if self._finish is None:
             raise EngineInterrupted("the completion ended without a finish reason")
         value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
-        if self._token_ids:
+        if self._token_ids and not self.text:  # they spell what came, not what a cut-off stream had brought
             value["token_ids"] = self._token_ids
         if self._logprobs:
             value["logprobs"] = plain(self._logprobs)

@@ -15,7 +15,7 @@ from orchestrator.errors import PlannerError
 from orchestrator.nodes import Node
 from workers.calls import Completion, Prompt, Role, Segment
 
-Part = str | Node[Any]
+Part = str | Segment | Completion | Node[Any]
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -42,7 +42,11 @@ def user(*parts: Part) -> Message:
 
 
 def assistant(*parts: Part) -> Message:
-    """An assistant message; as the last of a prompt, text that the completion continues."""
+    """An assistant message; as the last of a prompt, text that the completion continues.
+
+    A completion that was asked for with ``return_token_ids`` is continued by the very tokens that the engine
+    wrote, where the engine can; anywhere else it stands for its text.
+    """
     return Message("assistant", parts)
 
 
@@ -55,10 +59,14 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
     if isinstance(draft, str):
         return (user(draft),)
     if isinstance(draft, Prompt):
-        return tuple(Message(segment.role, (segment.text,)) for segment in draft.segments)
+        return tuple(
+            Message(segment.role, (segment if segment.token_ids else segment.text,))
+            for segment in draft.segments
+        )
     messages = tuple(draft)
     for message in messages:
-        odd = [part for part in getattr(message, "parts", [message]) if not isinstance(part, str | Node)]
+        parts = getattr(message, "parts", [message])
+        odd = [part for part in parts if not isinstance(part, str | Segment | Completion | Node)]
         if odd or not isinstance(message, Message):
             wrong = type(odd[0] if odd else message).__name__
             raise PlannerError(f"a prompt is a text, or messages of texts and nodes; it cannot hold {wrong}")
@@ -67,13 +75,14 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
 
 def render(messages: Sequence[Message]) -> Prompt:
     """The prompt with the results of settled nodes in the places of their handles."""
-    return Prompt(
-        tuple(
-            Segment(message.role, part if isinstance(part, str) else text_of(part.value))
-            for message in messages
-            for part in message.parts
-        )
-    )
+    return Prompt(tuple(_segment(message.role, part) for message in messages for part in message.parts))
+
+
+def _segment(role: Role, part: Part) -> Segment:
+    value = part.value if isinstance(part, Node) else part
+    if role == "assistant" and isinstance(value, Completion | Segment):
+        return Segment(role, value.text, value.token_ids)
+    return Segment(role, text_of(value))
 
 
 def text_of(value: object) -> str:

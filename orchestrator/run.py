@@ -64,6 +64,7 @@ class Run:
         label: str = "",
         schema: Mapping[str, Any] | None = None,
         role: str = "branch",
+        return_token_ids: bool = False,
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Completion]:
         """Ask an engine for a completion.
@@ -71,9 +72,18 @@ class Run:
         Sampling that is not given comes from the run; a seed that is not given is derived from the seed of
         the run and the path of the node, so that branches with one prompt differ and runs can be repeated.
         ``schema`` (JSON schema) is enforced by engines with guided decoding; validate all the same.
+        ``return_token_ids`` keeps the tokens, for a completion that another call continues:
+        ``assistant(completion)`` at the end of its prompt.
         """
         node: Node[Completion] = self._node(Node, NodeKind.GENERATE, label)
-        return self._add(node, Generation(messages_of(prompt), self._sampling(node, sampling), schema, role))
+        work = Generation(
+            messages_of(prompt),
+            self._sampling(node, sampling),
+            schema,
+            role,
+            return_token_ids=return_token_ids,
+        )
+        return self._add(node, work)
 
     def stream(
         self,

@@ -30,6 +30,8 @@ class Generation:
     role: str = "branch"
     breaks: str | None = None
     """For streams: the characters after which text is handed to the planner."""
+    return_token_ids: bool = False
+    """Keep the tokens. It does not change what is asked, so it is no part of the content key."""
 
     def inputs(self) -> Iterator[Node[Any]]:
         """The nodes whose text the prompt contains."""

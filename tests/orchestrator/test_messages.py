@@ -18,6 +18,7 @@ from orchestrator.messages import (
     digest,
     messages_of,
     plain,
+    render,
     system,
     text_of,
     user,
@@ -83,3 +84,15 @@ def test_drafts_become_messages() -> None:
     )
     prompt = Prompt((Segment("system", "be brief"), Segment("user", "hello")))
     assert messages_of(prompt) == (system("be brief"), user("hello"))
+
+
+def test_only_an_assistants_completion_keeps_its_tokens() -> None:
+    said = Completion("so", "length", token_ids=(1, 2))
+    own = Segment("assistant", "so", (1, 2))
+    assert render([user(said), assistant("And ", said)]).segments == (
+        Segment("user", "so"),
+        Segment("assistant", "And "),
+        own,
+    )
+    prompt = Prompt((Segment("user", "hello"), own))
+    assert render(messages_of(prompt)) == prompt
