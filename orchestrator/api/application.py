@@ -28,7 +28,7 @@ from orchestrator.api.schemas import (
     task_body,
     trace_body,
 )
-from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound
+from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound, Unavailable
 from orchestrator.feed import Progress
 from orchestrator.messages import plain
 from orchestrator.requests import parse
@@ -38,6 +38,7 @@ from storage.errors import StorageError
 from storage.events import Event
 from storage.tasks import Task
 from storage.trace import Trace
+from workers.errors import EngineUnavailable
 from workers.exposition import CONTENT_TYPE
 
 log = structlog.get_logger()
@@ -47,6 +48,9 @@ HEARTBEAT_SECONDS = 15.0
 
 DATABASE_SECONDS = 5.0
 """How long the health check waits for the database."""
+
+ENGINE_RETRY_SECONDS = 5.0
+"""When to try again what was refused because no engine works."""
 
 MAX_BODY = 4 << 20
 """Bytes of a request; the service itself bounds the characters of the query."""
@@ -93,6 +97,7 @@ class _Api:
     async def submit(self, request: web.Request) -> web.Response:
         if self._draining.is_set():
             raise Draining("this process is shutting down; try again")
+        await self._check_engine()
         query = SubmitQuery.model_validate(dict(request.query))
         body = await _json(request)
         _merge(body, "idempotency_key", request, "Idempotency-Key")
@@ -102,6 +107,20 @@ class _Api:
             task = await self._wait(task.id, query.wait)
         status = 200 if task.status.terminal else 202
         return _respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
+
+    async def _check_engine(self) -> None:
+        """Refuse tasks while nothing could solve them: they would wait for it, and then fail."""
+        replicas = self._service.engine.snapshot().replicas
+        suspect = any(replica.state in ("starting", "down") and replica.detail for replica in replicas)
+        if not suspect or (health := await self._service.engine.health()).ok:
+            return
+        raise Unavailable(
+            f"no engine works: {health.detail}",
+            code=EngineUnavailable.code,
+            http_status=EngineUnavailable.http_status,
+            retryable=True,
+            retry_after=ENGINE_RETRY_SECONDS,
+        )
 
     async def _wait(self, task_id: str, seconds: float) -> Task:
         with suppress(TimeoutError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -46,7 +48,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         with translated():
             return await handler(request)
     except AnabranchError as error:
-        return _response(problem_of(error), error.http_status)
+        return _response(problem_of(error), error.http_status, error.retry_after)
     except ValidationError as error:
         return problem(400, InvalidRequest.code, explain(error))
     except web.HTTPException as error:
@@ -76,6 +78,6 @@ def problem(status: int, code: str, message: str) -> web.Response:
     return _response(ErrorBody(error=Problem(code=code, message=message, retryable=False)), status)
 
 
-def _response(body: ErrorBody, status: int) -> web.Response:
-    headers = {"Retry-After": "1"} if body.error.retryable else None
+def _response(body: ErrorBody, status: int, retry_after: float | None = None) -> web.Response:
+    headers = {"Retry-After": str(math.ceil(retry_after or 1.0))} if body.error.retryable else None
     return web.json_response(text=body.model_dump_json(), status=status, headers=headers)
