@@ -34,7 +34,10 @@ Database = Annotated[
 ]
 Engine = Annotated[
     str | None,
-    typer.Option(help="embedded, vllm, or URLs of OpenAI-compatible servers, separated by commas."),
+    typer.Option(
+        help="embedded, vllm, or URLs of OpenAI-compatible servers, separated by commas; "
+        "[role=][model@] may stand before each."
+    ),
 ]
 Model = Annotated[
     str | None, typer.Option(help="A catalogue name, a GGUF file, or the model that a server should use.")
@@ -269,6 +272,21 @@ def serve(
     from orchestrator.solving import serve_here
 
     serve_here(settings(engine=engine, model=model, database=database), host, port)
+
+
+@app.command()
+def workers(
+    url: Annotated[
+        str, typer.Option(envvar="ANABRANCH_URL", help="Where a service listens.")
+    ] = "http://127.0.0.1:8080",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, and show what changes.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds from one look to the next.")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show the workers of a running service: load, prefix hits, and which of them are down."""
+    from orchestrator.watching import show_workers
+
+    show_workers(url, watch=watch, every=every, as_json=as_json)
 
 
 def settings(**given: str | None) -> Settings:
