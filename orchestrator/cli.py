@@ -123,6 +123,58 @@ def solve(
 
 
 @app.command()
+def calibrate(
+    file: Annotated[Path, typer.Argument(help="JSON Lines: query and answer, perhaps context and choices.")],
+    traces: Annotated[
+        bool, typer.Option("--traces", help="The lines are stored runs: trace_id, and answer or right.")
+    ] = False,
+    signal: Annotated[
+        Literal["confidence", "entropy"], typer.Option(help="What the probability is read off.")
+    ] = "confidence",
+    risk: Annotated[
+        float, typer.Option(min=0.001, max=0.999, help="The share of wrong answers that may be accepted.")
+    ] = 0.1,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write it; by default where solve looks for it.")
+    ] = None,
+    planner: Annotated[str | None, typer.Option("--planner", "-p", help="The method; see planners.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", help="An option of the planner, as n=16; JSON values."),
+    ] = None,
+    tool: Annotated[
+        list[str] | None, typer.Option(help="A tool for planners to call, as module:attribute.")
+    ] = None,
+    engine: Engine = None,
+    model: Model = None,
+    database: Database = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the calls to the engine; 0 to 2.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Likewise; above 0, at most 1.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Completion tokens of one call.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides the seeds of all samples.")] = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Questions that are answered at the same time.")] = 4,
+    tenant: Annotated[str, typer.Option(help="Whose tasks the questions are.")] = "calibration",
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Learn from labelled questions how likely an answer is right, and how sure to be to accept it."""
+    from orchestrator.calibrating import Wanted, calibrate_questions, calibrate_traces
+    from orchestrator.errors import InvalidRequest
+    from orchestrator.solving import Inputs
+
+    made, wanted = settings(engine=engine, model=model, database=database), Wanted(signal, risk, out)
+    sampling = _given(temperature=temperature, top_p=top_p, max_tokens=max_tokens)
+    asking = _given(planner=planner, seed=seed, sampling=sampling)
+    if not traces:
+        inputs = Inputs(asking | {"tenant": tenant}, tuple(option or ()), tuple(tool or ()))
+        calibrate_questions(file, inputs, made, wanted, at_once=at_once, as_json=as_json, quiet=quiet)
+    elif asking or option or tool:
+        raise InvalidRequest("--traces answers no questions: give no planner, option, tool, seed or sampling")
+    else:
+        calibrate_traces(file, made, wanted, as_json=as_json)
+
+
+@app.command()
 def trace(trace_id: TraceId, database: Database = None, as_json: AsJson = False) -> None:
     """Show the steps of a run: a tree with kinds, labels, timings and tokens."""
     from orchestrator.looking import show_trace

@@ -167,14 +167,16 @@ class Drivers:
         try:
             tool = work.own or self._environment.toolbox.find(work.name)
             durable = tool.side_effects
-            if durable and interrupted:
+            if durable and interrupted and not tool.takes_key:
                 raise ToolInterrupted(
-                    f"{work.name} has side effects and was under way when its process ended"
+                    f"{work.name} has side effects and was under way when its process ended; "
+                    "it could be invoked again if it took an idempotency_key"
                 )
             if durable:
                 await self._recorder.flush()
             await self._recorder.leased()
-            value = await tool.invoke(plain(bind(work.arguments)))
+            key = self._environment.idempotency_key(node.path)
+            value = await tool.invoke(plain(bind(work.arguments)), key=key)
             data: dict[str, Any] = {"outcome": "succeeded", "value": plain(value)}
         except (Exception, asyncio.CancelledError) as error:
             data = _failed(_failure_of(error, node.path, f"the tool {work.name}", ToolError))

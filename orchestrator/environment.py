@@ -72,6 +72,10 @@ class Environment:
     call_seconds: float = 600.0
     changes: Mapping[str, Change] = field(default_factory=dict)
 
+    def idempotency_key(self, path: str) -> str:
+        """What a tool is told, so that it knows when another process invokes it again for node ``path``."""
+        return f"{self.task_id}:{path}"
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

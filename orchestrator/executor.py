@@ -311,6 +311,8 @@ class Executor:
             try:
                 data["request"] = work.request()
                 self._keys[node.path] = data["request"]["key"]
+                if isinstance(work, ToolUse) and work.takes_key(self.environment.toolbox):
+                    data["request"]["idempotency_key"] = self.environment.idempotency_key(node.path)
             except Exception as error:
                 impossible = Failed(_failure_of(error, node.path))
         begun_before = self._record.pending

@@ -13,7 +13,7 @@ from workers.calls import Prompt, Sampling
 
 if TYPE_CHECKING:
     from orchestrator.run import Run
-    from workers.tools.registry import Tool
+    from workers.tools.registry import Tool, Toolbox
 
 _DEFAULTS = {
     field.name: getattr(Sampling(), field.name) for field in fields(Sampling) if field.name != "seed"
@@ -75,6 +75,11 @@ class ToolUse:
         """What is asked, for the journal, with its content key."""
         asked = {"tool": self.name, "arguments": plain(bind(self.arguments))}
         return {"key": digest(asked), **asked}
+
+    def takes_key(self, toolbox: Toolbox) -> bool:
+        """Whether the tool wants to know when it is invoked again."""
+        tool = self.own or toolbox.get(self.name)
+        return tool is not None and tool.takes_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities
 from workers.errors import EngineUnavailable
 from workers.simulator import Simulator
-from workers.tools.registry import tool
+from workers.tools.registry import Toolbox, tool
 
 
 def two_calls(first: str = "one", second: str = "two", **options: Any) -> Callable[[Run], Any]:
@@ -175,6 +175,40 @@ async def test_a_tool_with_side_effects_is_not_called_twice() -> None:
             assert "tool_interrupted" in resumed.answer
         else:
             assert resumed.answer == played.answer
+
+
+async def test_a_tool_that_takes_a_key_is_invoked_again_with_the_same_one() -> None:
+    keys: list[str] = []
+
+    @tool(side_effects=True)
+    async def send(text: str, idempotency_key: str) -> str:
+        """Send a text, once."""
+        keys.append(idempotency_key)
+        return f"sent {text}"
+
+    async def body(run: Run) -> Answer:
+        return Answer(" ".join(await run.join([run.tool(send, {"text": "a"}), run.tool("send", ["b"])])))
+
+    world = replace(environment(Simulator("ok"), tools=[send]), task_id="task")
+    journal = Journal()
+    result = await Executor(world, journal).execute(body, {"planner": "test"})
+    assert result.answer == Answer("sent a sent b")
+    assert keys == ["task:0", "task:1"]
+    asked = {e.path: e.data["request"] for e in journal.events if e.type is EventType.NODE_ADDED}
+    assert {path: request["idempotency_key"] for path, request in asked.items()} == {
+        "0": "task:0",
+        "1": "task:1",
+    }
+    for length in range(1, len(journal.events) + 1):
+        keys.clear()
+        resumed = await resume(body, journal.events[:length], world)
+        settled = {e.path for e in journal.events[:length] if e.type is EventType.NODE_SETTLED}
+        assert resumed.result.answer == result.answer
+        assert sorted(keys) == sorted({"task:0", "task:1"} - {f"task:{path}" for path in settled})
+    told = world.toolbox.describe()
+    assert "idempotency_key" not in str(told[0]["schema"])
+    elsewhere = replace(world, toolbox=Toolbox().as_described(told))
+    assert await replay(body, journal.events, elsewhere) == result
 
 
 async def test_a_side_effect_is_recorded_before_it_happens() -> None:

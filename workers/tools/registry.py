@@ -20,6 +20,9 @@ from workers.tools.threads import in_thread
 GROUP = "anabranch.tools"
 """The entry points under which installed packages offer tools."""
 
+IDEMPOTENCY_KEY = "idempotency_key"
+"""A parameter of this name is not the model's to give: see :class:`Tool`."""
+
 _SHOWN = 80  # characters of a wrong value in an error
 
 
@@ -33,9 +36,11 @@ class Tool:
         arguments: validates arguments by name.
         schema: the JSON schema of the arguments.
         side_effects: whether invoking it twice is not the same as once. A run that resumes does not invoke
-            such a tool again without asking.
+            such a tool again, unless it takes a key.
         timeout: seconds.
         function: the callable.
+        takes_key: whether the function has the parameter ``idempotency_key: str``, and does once what it is
+            told several times with one key. The key is no argument: planners and models do not see it.
     """
 
     name: str
@@ -45,22 +50,28 @@ class Tool:
     side_effects: bool
     timeout: float
     function: Callable[..., object]
+    takes_key: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of the arguments, in the order in which they may be given without names."""
         return tuple(field.alias or name for name, field in self.arguments.model_fields.items())
 
-    async def invoke(self, arguments: Mapping[str, object] | Sequence[object]) -> JsonValue:
-        """Validate the arguments, given by name or in order, and run the tool.
+    async def invoke(self, arguments: Mapping[str, object] | Sequence[object], *, key: str = "") -> JsonValue:
+        """Validate the arguments, given by name or in order, and run the tool; with ``key`` if it takes one.
 
         A synchronous function runs in a thread of its own. A timeout leaves that thread behind, since Python
         cannot stop it; it does not keep the process from ending.
 
         Raises:
-            ToolError: the arguments do not fit, the tool raised or took too long, or its result is not JSON.
+            ToolError: the arguments do not fit, the tool raised or took too long, its result is not JSON, or
+                it takes a key and was given none.
         """
         values = self._validated(self._named(arguments))
+        if self.takes_key:
+            if not key:
+                raise ToolError(f"{self.name} must not be invoked without an idempotency key")
+            values[IDEMPOTENCY_KEY] = key
         run = self.function if inspect.iscoroutinefunction(self.function) else self._in_thread
         try:
             async with asyncio.timeout(self.timeout) as limit:
@@ -153,11 +164,12 @@ def tool(
     Args:
         function: the callable, when the decorator is used without arguments.
         name: None: the function's name.
-        side_effects: see :class:`Tool`.
+        side_effects: see :class:`Tool`, also for the parameter ``idempotency_key``.
         timeout: seconds.
 
     Raises:
-        TypeError: a parameter has no type or cannot be named, or the docstring is missing.
+        TypeError: a parameter has no type or cannot be named, the docstring is missing, or a tool that takes
+            an idempotency key does not say that it has side effects.
     """
 
     def make(function: Callable[..., object]) -> Tool:
@@ -167,10 +179,13 @@ def tool(
             raise TypeError(f"the tool {title} needs a docstring: it tells the model what the tool does")
         if timeout <= 0:
             raise TypeError(f"the timeout of the tool {title} is {timeout}: give seconds above 0")
+        takes_key = _takes_key(function, title)
+        if takes_key and not side_effects:
+            raise TypeError(f"the tool {title} takes an idempotency key: declare @tool(side_effects=True)")
         arguments = _arguments(function, title)
         schema = arguments.model_json_schema(schema_generator=_PlainSchema)
         schema.pop("title", None)
-        return Tool(title, description, arguments, schema, side_effects, timeout, function)
+        return Tool(title, description, arguments, schema, side_effects, timeout, function, takes_key)
 
     return make if function is None else make(function)
 
@@ -226,6 +241,7 @@ class Toolbox(Mapping[str, Tool]):
                 "description": entry.description,
                 "schema": entry.schema,
                 "side_effects": entry.side_effects,
+                **({"takes_key": True} if entry.takes_key else {}),
             }
             for entry in self._tools.values()
         ]
@@ -236,7 +252,7 @@ class Toolbox(Mapping[str, Tool]):
 
     def _described(self, description: Mapping[str, Any]) -> Tool:
         name, schema = str(description["name"]), description["schema"]
-        here = self._tools.get(name) or _absent(name, schema)
+        here = self._tools.get(name) or _absent(name, schema, takes_key=bool(description.get("takes_key")))
         return replace(
             here,
             description=str(description["description"]),
@@ -259,11 +275,21 @@ def _arguments(function: Callable[..., object], title: str) -> type[BaseModel]:
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(f"the tool {title} has the parameter {parameter}: all must be plain and named")
+        if name == IDEMPOTENCY_KEY:
+            continue
         if name not in hints:
             raise TypeError(f"the parameter {name} of the tool {title} needs a type")
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[name] = (hints[name], default)
     return _model(title, fields)
+
+
+def _takes_key(function: Callable[..., object], title: str) -> bool:
+    if IDEMPOTENCY_KEY not in inspect.signature(function).parameters:
+        return False
+    if get_type_hints(function).get(IDEMPOTENCY_KEY) is not str:
+        raise TypeError(f"the parameter {IDEMPOTENCY_KEY} of the tool {title} must have the type str")
+    return True
 
 
 def _model(title: str, fields: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]:
@@ -275,14 +301,14 @@ def _model(title: str, fields: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]
     return create_model(title, __config__=ConfigDict(extra="forbid"), **renamed)
 
 
-def _absent(name: str, schema: Mapping[str, Any]) -> Tool:
+def _absent(name: str, schema: Mapping[str, Any], *, takes_key: bool) -> Tool:
     """Stands for a tool that a journal tells of and that this process does not have."""
 
     def missing(**_: object) -> None:
         raise ToolError(f"the tool {name} is not installed in this process")
 
     arguments = _model(name, dict.fromkeys(schema.get("properties", {}), (Any, None)))
-    return Tool(name, "", arguments, schema, False, 1.0, missing)
+    return Tool(name, "", arguments, schema, False, 1.0, missing, takes_key)
 
 
 def _load(name: str, load: Callable[[], object]) -> Tool:

@@ -401,3 +401,47 @@ def test_what_cannot_be_loaded_is_named(
     package(tmp_path, entries, source)
     with pytest.raises(ToolError, match=message):
         installed(monkeypatch, tmp_path)
+
+
+async def test_idempotency_key_is_not_the_models_to_give() -> None:
+    @tool(side_effects=True)
+    def pay(cents: int, idempotency_key: str) -> str:
+        """Pay."""
+        return f"{cents} under {idempotency_key}"
+
+    assert pay.takes_key
+    assert pay.parameters == ("cents",)
+    assert list(pay.schema["properties"]) == ["cents"]
+    assert await pay.invoke([5], key="k") == "5 under k"
+    with pytest.raises(ToolError, match="there is no argument 'idempotency_key', only cents"):
+        await pay.invoke({"cents": 5, "idempotency_key": "mine"}, key="k")
+    with pytest.raises(ToolError, match="pay must not be invoked without an idempotency key"):
+        await pay.invoke([5])
+
+
+def test_tool_that_takes_a_key_says_what_for() -> None:
+    def pay(idempotency_key: str) -> None:
+        """Pay."""
+
+    def number(idempotency_key: int) -> None:
+        """Pay."""
+
+    with pytest.raises(
+        TypeError, match=r"the tool pay takes an idempotency key: declare @tool\("
+    ):
+        tool(pay)
+    with pytest.raises(TypeError, match="idempotency_key of the tool number must have the type str"):
+        tool(side_effects=True)(number)
+
+
+def test_description_tells_of_a_key_only_where_there_is_one() -> None:
+    """Journals that were written before there were keys compare equal."""
+
+    @tool(side_effects=True)
+    def pay(idempotency_key: str) -> None:
+        """Pay."""
+
+    described = Toolbox([area, pay]).describe()
+    assert [entry.get("takes_key") for entry in described] == [None, True]
+    assert "takes_key" not in described[0]
+    assert Toolbox().as_described(described)["pay"].takes_key
