@@ -68,18 +68,16 @@ class Purpose(BaseModel):
 
     def differences(self, run: Purpose) -> list[str]:
         """How a run differs from what this speaks of; empty where it does not."""
-        ours, theirs = self._settings(), run._settings()
+        ours: dict[str, Any] = {"planner": self.planner, "model": self.model}
+        theirs: dict[str, Any] = {"planner": run.planner, "model": run.model}
+        if self.planner == run.planner:  # else their options have nothing to do with each other
+            ours |= self.options | self.sampling
+            theirs |= run.options | run.sampling
         return [
             f"{name} {json.dumps(ours.get(name))}, not {json.dumps(theirs.get(name))}"
-            for name in sorted(ours.keys() | theirs.keys(), key=lambda name: (name not in _FIRST, name))
+            for name in {**ours, **theirs}
             if ours.get(name) != theirs.get(name)
         ]
-
-    def _settings(self) -> dict[str, Any]:
-        return {"planner": self.planner, "model": self.model, **self.sampling, **self.options}
-
-
-_FIRST = ("planner", "model")
 
 
 class Evidence(BaseModel):
@@ -94,13 +92,14 @@ class Evidence(BaseModel):
     calibration: Calibration
     risk: float = Field(gt=0, lt=1, description="The share of wrong answers that may be accepted.")
     threshold: float | None = Field(description="From where on that holds; null: not from any signal on.")
-    questions: int = Field(description="Labelled questions, those without an answer or a signal included.")
+    questions: int = Field(description="Labelled questions, those that were left out included.")
+    left_out: dict[str, int] = Field(description="How many tell nothing, by the reason.")
     fitted_at: AwareDatetime
     versions: dict[str, str]
 
     def apply(self, answer: Voted) -> Calibrated | None:
         """How likely the answer is right; None where it has no signal."""
-        score = self.score(answer)
+        score = signal_of(answer, self.signal)
         if score is None:
             return None
         accepted = self.threshold is not None and self.calibration.accepts(score, self.threshold)
@@ -111,10 +110,6 @@ class Evidence(BaseModel):
             questions=self.calibration.examples,
             evidence=self.name,
         )
-
-    def score(self, answer: Voted) -> float | None:
-        """The signal of an answer."""
-        return answer.confidence if self.signal == "confidence" else answer.entropy
 
     @property
     def file_name(self) -> str:
@@ -188,6 +183,11 @@ class Calibrations:
         if differences := closest.purpose.differences(run):
             return f"{closest.name} was fitted for {', '.join(differences)}"
         return closest.apply(result.answer) or f"the answer has no {closest.signal} to go by"
+
+
+def signal_of(answer: Voted, signal: Signal) -> float | None:
+    """What an answer shows of it; None where no branches were compared."""
+    return answer.confidence if signal == "confidence" else answer.entropy
 
 
 def user_directory() -> Path:

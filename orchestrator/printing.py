@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from orchestrator.consensus.calibration import Risk
+from orchestrator.evidence import Evidence
 from orchestrator.live import SYMBOLS, first_line
 from orchestrator.solution import Solution
 from storage.tasks import Task
@@ -30,15 +32,60 @@ def print_solution(console: Console, solution: Solution) -> None:
         facts.append(f"confidence {solution.confidence:.2f}")
     if solution.entropy is not None:
         facts.append(f"entropy {solution.entropy:.3f} nats")
+    if calibrated := solution.calibrated:
+        right = f"right with about {calibrated.probability:.0%}"
+        within = "within" if calibrated.within_risk else "beyond"
+        sureness = [
+            f"{right}, by calibration on {calibrated.questions} questions",
+            f"{within} the risk of {calibrated.risk:.0%}",
+        ]
+    else:
+        sureness = [f"not calibrated: {solution.uncalibrated}"]
     usage, timings = solution.usage, solution.timings
     tokens = [
         f"{usage.calls} calls",
         f"{usage.prompt:,} prompt tokens ({usage.cached:,} cached)",
         f"{usage.completion:,} completion tokens ({usage.cancelled:,} of cancelled branches)",
     ]
-    for line in (facts, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
+    for line in (facts, sureness, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
         console.print(" · ".join(line), soft_wrap=True)
     console.print(f"trace {solution.trace_id}")
+
+
+def print_evidence(console: Console, evidence: Evidence) -> None:
+    """A calibration: how well the signal tells right from wrong, what it promises, and what that risks."""
+    fitted, signal = evidence.calibration, evidence.signal
+    low, high = fitted.auroc_interval
+    left_out = ", ".join(f"{number} {reason}" for reason, number in evidence.left_out.items()) or "none"
+    console.print(escape(f"{evidence.purpose.planner} on {evidence.purpose.model}"), style="bold")
+    console.print(f"{fitted.examples} questions, {fitted.accuracy:.1%} right; left out: {left_out}")
+    console.print(
+        f"AUROC of {signal} {fitted.auroc:.3f} ({low:.3f} to {high:.3f}), Brier score {fitted.brier:.3f}, "
+        f"calibration error {fitted.calibration_error:.3f}\n"
+    )
+    curve = ((f"{bin.predicted:.1%}", f"{bin.observed:.1%}", f"{bin.count}") for bin in fitted.reliability)
+    console.print(table(("said to be right", "were right", "questions"), curve))
+    console.print()
+    risks = (
+        (f"{risk.score:.3f}", f"{risk.coverage:.1%}", f"{risk.risk:.1%}", f"{risk.upper:.1%}")
+        for risk in _apart(fitted.risks)
+    )
+    console.print(table((f"from {signal}", "of all", "wrong", "at most"), risks))
+    if evidence.threshold is None:
+        told = f"no {signal} is known to keep the wrong ones below {evidence.risk:.1%}"
+    else:
+        bound = "at least" if fitted.rising else "at most"
+        told = f"for at most {evidence.risk:.1%} wrong, {signal} must be {bound} {evidence.threshold:.3f}"
+    console.print(f"\n{told}")
+
+
+def _apart(risks: Sequence[Risk]) -> Iterator[Risk]:
+    """Those that accept a twentieth more than the one before, and the last."""
+    shown = 0.0
+    for risk in risks:
+        if risk.coverage >= shown + 0.05 or risk is risks[-1]:
+            shown = risk.coverage
+            yield risk
 
 
 def trace_tree(trace: Trace) -> Tree:

@@ -87,7 +87,6 @@ def calibrate(
     *,
     rising: bool,
     seed: int = 0,
-    bins: int = 10,
 ) -> Calibration:
     """Fit a calibration to labelled examples.
 
@@ -116,7 +115,7 @@ def calibrate(
     assert area is not None  # both kinds of labels are there
     assert interval is not None
     predicted = _cross_fitted(pairs, seed)
-    curve = reliability(predicted, labels, bins=bins)
+    curve = reliability(predicted, labels, bins=max(2, min(10, len(labels) // 15)))
     return Calibration(
         rising=rising,
         knots=isotonic(sure, labels),

@@ -1,0 +1,172 @@
+"""``anabranch calibrate`` as a process."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.orchestrator.test_cli import anabranch, command, shell
+
+__all__ = ["anabranch"]
+
+QUESTIONS = 24
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A simulator that knows how many coins are in every second box."""
+    answers: dict[str, Any] = {"": "ok", "slow": "word " * 5000}
+    for box in range(QUESTIONS):
+        known = {f"\\boxed{{{box}}}": 0.95, "\\boxed{99}": 0.05} if box % 2 else None
+        guessed = {"\\boxed{77}": 0.5, "\\boxed{78}": 0.5}
+        answers[f"box {box}?"] = known or guessed
+    file = tmp_path_factory.mktemp("answers") / "answers.json"
+    file.write_text(json.dumps(answers))
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "workers.simulator_server",
+            "--port",
+            "0",
+            "--decode-rate",
+            "400",
+            "--answers",
+            str(file),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        url = re.search(r"http://\S+", process.stdout.readline())
+        assert url is not None
+        yield url.group()
+        process.terminate()
+
+
+@pytest.fixture
+def options(server: str, tmp_path: Path) -> tuple[str, ...]:
+    asking = ("--planner", "vote", "--option", "n=4", "--option", "rule=fixed")
+    return (*asking, "--engine", server, "--database", f"sqlite:///{tmp_path / 'traces.db'}")
+
+
+def labels(tmp_path: Path) -> Path:
+    file = tmp_path / "boxes.jsonl"
+    lines = [{"query": f"How many coins are in box {box}?", "answer": box} for box in range(QUESTIONS)]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return file
+
+
+def test_it_is_fitted_kept_and_used(
+    options: tuple[str, ...], tmp_path: Path, anabranch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    done = anabranch("calibrate", str(labels(tmp_path)), *options, "--risk", "0.4")
+    assert done.code == 0, done.err
+    assert done.err == ""
+    lines = done.out.splitlines()
+    assert lines[0] == "vote on simulator"
+    assert lines[1] == "24 questions, 50.0% right; left out: none"
+    assert lines[-2].startswith("for at most 40.0% wrong, confidence must be at least ")
+    kept = Path(lines[-1].removeprefix("written to "))
+    assert kept.parent == tmp_path / "data" / "anabranch" / "calibrations"
+
+    solve = ("solve", "How many coins are in box 3?", *options)
+    assert "by calibration on 24 questions · " in anabranch(*solve).out
+    other = anabranch(*solve, "--option", "n=3")
+    assert "not calibrated: boxes.jsonl was fitted for n 4, not 3" in other.out
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("ANABRANCH_CALIBRATION", str(kept))
+    elsewhere = anabranch(*solve, "--json").json
+    assert elsewhere["calibrated"]["evidence"] == "boxes.jsonl"
+    assert elsewhere["calibrated"]["probability"] > 0.5
+
+
+def test_stored_runs_are_calibrated(options: tuple[str, ...], tmp_path: Path, anabranch: Any) -> None:
+    out = str(tmp_path / "calibration.json")
+    by_answer = anabranch("calibrate", str(labels(tmp_path)), *options, "--out", out, "--json").json
+    tasks = anabranch("traces", *options[-2:], "--tenant", "calibration", "--limit", "99", "--json").json
+    verdicts = tmp_path / "verdicts.jsonl"
+    right = [(task["id"], int(task["solution"]["answer"]) < 77) for task in tasks]
+    verdicts.write_text("".join(f"{json.dumps({'trace_id': id, 'right': is_so})}\n" for id, is_so in right))
+    told = anabranch("calibrate", str(verdicts), "--traces", *options[-2:], "--out", out, "--json")
+    assert told.code == 0, told.err
+    assert told.json["path"] == out
+    assert told.json["name"] == "verdicts.jsonl"
+    assert told.json["purpose"] == by_answer["purpose"]
+    assert told.json["calibration"]["knots"] == by_answer["calibration"]["knots"]
+
+
+def test_ctrl_c_leaves_what_was_done(options: tuple[str, ...], tmp_path: Path, anabranch: Any) -> None:
+    file = labels(tmp_path)
+    with file.open("a") as lines:
+        lines.write('{"query": "Something slow", "answer": "x"}\n')
+    listing = ("traces", *options[-2:], "--limit", "99", "--json")
+    with subprocess.Popen(
+        command("calibrate", str(file), *options, "--option", "max_tokens=10000"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        listed: list[Any] = []
+        while sum(task["status"] == "succeeded" for task in listed) < QUESTIONS:
+            assert process.poll() is None
+            time.sleep(0.2)
+            listed = anabranch(*listing).json
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert err == "interrupted; the same command goes on from here\n"
+    (left,) = anabranch(*listing, "--status", "queued").json
+    assert left["question"]["query"] == "Something slow"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--traces", "--planner", "vote"), "--traces answers no questions"),
+        (("--traces",), "line 1: trace_id: Field required"),
+        (("--signal", "mood"), "--signal"),
+        (("--risk", "2"), "--risk"),
+        (("--planner", "vot"), "did you mean vote?"),
+        (("--planner", "direct"), "there are 0, 0 right and 0 wrong; left out: 24 without confidence"),
+    ],
+)
+def test_what_cannot_be_fitted_is_told(
+    server: str, tmp_path: Path, anabranch: Any, arguments: tuple[str, ...], says: str
+) -> None:
+    told = anabranch(
+        "calibrate", str(labels(tmp_path)), *arguments, "--engine", server, "--database", "memory"
+    )
+    assert told.code == 2
+    assert says in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(900)
+def test_the_embedded_engine_is_calibrated(tmp_path: Path) -> None:
+    """Sums that a small model knows, and products that it can only guess."""
+    asked = [(f"{a} + {a + 1}", a + a + 1) for a in range(2, 12)]
+    asked += [(f"{a} * {a + 11}", a * (a + 11)) for a in range(781, 791)]
+    file = tmp_path / "sums.jsonl"
+    file.write_text("".join(f'{{"query": "What is {sum}?", "answer": {right}}}\n' for sum, right in asked))
+    kept = tmp_path / "calibration.json"
+    asking = ("--planner", "vote", "--option", "n=3", "--option", "rule=fixed", "--max-tokens", "160")
+    options = (*asking, "--database", f"sqlite:///{tmp_path / 'real.db'}")
+    done = shell("calibrate", str(file), *options, "--out", str(kept), "--json")
+    assert done.code == 0, done.err
+    assert done.json["calibration"]["auroc"] > 0.5
+    solved = shell("solve", "What is 4 + 5?", *options, "--json", ANABRANCH_CALIBRATION=str(kept))
+    assert solved.json["answer"] == "9"
+    assert solved.json["calibrated"]["probability"] > 0.4
+    assert solved.json["calibrated"]["questions"] <= 20
