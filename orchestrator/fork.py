@@ -15,7 +15,6 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.messages import Message
 from orchestrator.nodes import NodeKind
 from orchestrator.requests import Text
-from orchestrator.voting import check_rule
 from orchestrator.work import Generation, ToolUse
 from storage.events import Event, EventType
 from workers.calls import Role
@@ -65,7 +64,7 @@ class Change(BaseModel):
             raise InvalidRequest(f"node {path} is a generate; its value must be text")
         if self.rule is not None:
             try:
-                check_rule(parse_rule(self.rule))
+                parse_rule(self.rule)
             except RuleError as error:
                 raise InvalidRequest(str(error)) from None
 

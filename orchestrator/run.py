@@ -8,12 +8,14 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
+from orchestrator.ballots import SEGMENT, Ballot, Merge
+from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import DEFAULT_RULE, StopRule, parse_rule
 from orchestrator.judging import Judge
 from orchestrator.messages import Draft, messages_of, text_of
 from orchestrator.nodes import Arrivals, Node, NodeKind, Outcome, Stream
 from orchestrator.values import Answer, Budget
-from orchestrator.voting import Ballot, check_rule, hold_vote
+from orchestrator.voting import hold_vote
 from orchestrator.work import Child, Generation, Merging, ToolUse, Work
 from workers.calls import Completion, Sampling
 from workers.engine import Capabilities
@@ -64,6 +66,7 @@ class Run:
         label: str = "",
         schema: Mapping[str, Any] | None = None,
         role: str = "branch",
+        scored: bool = False,
         return_token_ids: bool = False,
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Completion]:
@@ -72,15 +75,19 @@ class Run:
         Sampling that is not given comes from the run; a seed that is not given is derived from the seed of
         the run and the path of the node, so that branches with one prompt differ and runs can be repeated.
         ``schema`` (JSON schema) is enforced by engines with guided decoding; validate all the same.
-        ``return_token_ids`` keeps the tokens, for a completion that another call continues:
-        ``assistant(completion)`` at the end of its prompt.
+        ``scored`` asks for the confidence and the entropy of each token (``Completion.confidences``), which
+        are kept in place of the log-probabilities that they are made of. ``return_token_ids`` keeps the
+        tokens, for a completion that another call continues: ``assistant(completion)`` ends its prompt.
         """
         node: Node[Completion] = self._node(Node, NodeKind.GENERATE, label)
+        if scored:
+            sampling = {**sampling, "top_logprobs": TOP}
         work = Generation(
             messages_of(prompt),
             self._sampling(node, sampling),
             schema,
             role,
+            scored=scored,
             return_token_ids=return_token_ids,
         )
         return self._add(node, work)
@@ -154,24 +161,42 @@ class Run:
         choices: Sequence[str] = (),
         question: str = "",
         judge: Judge = "none",
+        merge: Merge = "majority",
+        verifier: str | Tool | None = None,
+        segment: int = SEGMENT,
+        role: str = "branch",
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
 
         ``rule`` is a stop rule or its spec (``"beta:0.99"``), ``width`` the most branches to start;
         ``choices`` are the labels of a multiple-choice question. ``judge`` says who compares claims in free
-        text, and ``question`` is what it is told that they answer.
+        text, and ``question`` is what it is told that they answer. ``merge`` says how one answer is made of
+        them. ``verifier`` is a tool that takes ``question`` and ``answer`` and returns whether the answer is
+        right. A rule that looks at branches as they run has them generated in segments of ``segment`` tokens.
 
         Raises:
             RuleError: the spec names no rule.
-            InvalidRequest: the rule needs signals that a vote cannot give.
+            InvalidRequest: the rule or the merge needs what is not given, or what the engine cannot do.
         """
         change = self._executor.environment.changes.get(self._scope.child_path())
         if change is not None and change.rule is not None:
             rule = change.rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule
-        ballot = Ballot(prompt, check_rule(parsed), tuple(choices), question, judge, sampling)
-        return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)
+        usual = self._executor.environment.sampling
+        ballot = Ballot(
+            prompt,
+            parsed,
+            {"temperature": usual.temperature, "max_tokens": usual.max_tokens, **sampling},
+            choices=tuple(choices),
+            question=question,
+            judge=judge,
+            merge=merge,
+            verifier=verifier,
+            segment=segment,
+            role=role,
+        )
+        return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot.check(self.capabilities))
 
     def concatenate(self, parts: Sequence[Node[Any] | str], *, separator: str = "\n\n") -> Node[Answer]:
         """Join texts in the given order into an answer."""

@@ -33,13 +33,18 @@ def token_entropy(top: Sequence[float]) -> float | None:
     return -math.fsum(math.exp(each) / total * (each - math.log(total)) for each in top)
 
 
-def inverse_entropy(tops: Sequence[Sequence[float]]) -> float:
-    """The weight of a branch by inverse mean token entropy (arXiv 2511.02309); 0 where it is unknown."""
+def token_scores(tops: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
+    """The confidence and the entropy at each position, to four digits; both empty if one is unknown."""
+    confidences = [token_confidence(top) for top in tops]
     entropies = [token_entropy(top) for top in tops]
-    known = [each for each in entropies if each is not None]
-    if not known or len(known) < len(entropies):
-        return 0.0
-    return 1 / max(fmean(known), 1e-6)
+    known = [round(each, 4) for each in confidences if each is not None]
+    uncertain = [round(each, 4) for each in entropies if each is not None]
+    return (known, uncertain) if len(known) == len(uncertain) == len(tops) else ([], [])
+
+
+def inverse_entropy(entropies: Sequence[float]) -> float:
+    """The weight of a branch by inverse mean token entropy (arXiv 2511.02309); 0 where there are none."""
+    return 1 / max(fmean(entropies), 1e-6) if entropies else 0.0
 
 
 def branch_confidence(

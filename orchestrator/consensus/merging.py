@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,6 +69,12 @@ def medoid(similarity: Sequence[Sequence[float]]) -> int:
         raise ValueError("a medoid needs a square matrix of similarities with at least one row")
     totals = [math.fsum(similarity[i][j] + similarity[j][i] for j in range(n) if j != i) for i in range(n)]
     return totals.index(max(totals))
+
+
+def overlap(left: str, right: str) -> float:
+    """How much two texts have in common: the F1 of their words, counted with repetition, in [0, 1]."""
+    ours, theirs = Counter(left.casefold().split()), Counter(right.casefold().split())
+    return 2 * (ours & theirs).total() / (ours.total() + theirs.total()) if ours and theirs else 0.0
 
 
 def numbered(answers: Sequence[str], counts: Sequence[int]) -> str:

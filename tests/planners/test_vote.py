@@ -6,7 +6,6 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.nodes import NodeKind
 from orchestrator.values import Budget, Cluster, Question
 from planners.vote import vote
-from storage.events import EventType
 from tests.planners.conftest import play
 from tests.workers.virtual_time import virtual_time
 from workers.simulator import CostModel, Fault, Simulator, sampled
@@ -96,8 +95,7 @@ async def test_a_rule_with_a_deadline_is_woken_and_stops_with_what_it_has() -> N
     engine = Simulator(r"\boxed{4}", faults=[Fault(kind="hang", calls={1, 2})])
     played = await play(vote, "What is 2 + 2?", engine, n=3, rule="any(fixed; deadline:0.3)")
     assert played.answer.claim == "4"
-    decisions = [event for event in played.events if event.type is EventType.DECISION]
-    assert decisions[-1].data["verdict"] == "stop: deadline"
+    assert played.verdicts("any(fixed")[-1] == "stop: deadline"
     assert engine.counters().aborted == 2
 
 
@@ -113,7 +111,6 @@ async def test_a_rule_may_bring_its_own_width() -> None:
         ({"n": "many"}, "valid integer"),
         ({"rule": "gut feeling"}, "no rule is called"),
         ({"rule": "beta:2"}, "threshold must"),
-        ({"rule": "parallel_probe"}, "needs probes, which a vote cannot give it"),
         ({"temperature": 3}, "less than or equal to 2"),
         ({"width": 3}, "its options: n, rule"),
     ],

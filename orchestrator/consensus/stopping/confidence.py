@@ -60,7 +60,7 @@ class DeepConfOnline(Rule):
     """
 
     name: ClassVar[str] = "deepconf"
-    needs: ClassVar[frozenset[Signal]] = frozenset({"confidence"})
+    needs: ClassVar[frozenset[Signal]] = frozenset({"confidence", "tokens"})
     keep: float = 0.1
     warmup: int = 16
     consensus: float = 0.95

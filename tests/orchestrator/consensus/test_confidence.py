@@ -11,6 +11,7 @@ from orchestrator.consensus.confidence import (
     inverse_entropy,
     token_confidence,
     token_entropy,
+    token_scores,
 )
 
 
@@ -27,10 +28,15 @@ def test_token_entropy_of_equal_alternatives_is_the_log_of_their_number() -> Non
     assert token_entropy([0.1]) is None
 
 
-def test_inverse_entropy_trusts_nothing_unknown() -> None:
+def test_a_branch_with_a_position_that_is_unknown_has_no_scores() -> None:
     half = [math.log(0.5)] * 2
-    assert inverse_entropy([half, half]) == pytest.approx(1 / math.log(2))
-    assert inverse_entropy([half, []]) == 0.0
+    assert token_scores([half, half]) == ([0.6931, 0.6931], [0.6931, 0.6931])
+    assert token_scores([half, []]) == ([], [])
+    assert token_scores([half, [float("nan")]]) == ([], [])
+
+
+def test_inverse_entropy_trusts_nothing_unknown() -> None:
+    assert inverse_entropy([0.5, 1.5]) == pytest.approx(1.0)
     assert inverse_entropy([]) == 0.0
 
 
