@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from orchestrator.consensus.confidence import token_scores
 from orchestrator.errors import Failure
 from orchestrator.messages import assistant, bind, digest, plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded
@@ -206,6 +207,7 @@ class _Received:
         self._parts: list[str] = [self.text]
         self._token_ids: list[int] = []
         self._logprobs: list[Logprob] = []
+        self._scored = work.scored
         self._finish: FinishReason | None = None
         self._usage: Usage | None = None
         self._tokens = 0
@@ -250,7 +252,10 @@ class _Received:
         value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
         if self._token_ids and not self.text:  # they spell what came, not what a cut-off stream had brought
             value["token_ids"] = self._token_ids
-        if self._logprobs:
+        if self._scored:
+            tops = [tuple(each.top.values()) for each in self._logprobs]
+            value["confidences"], value["entropies"] = token_scores(tops)
+        elif self._logprobs:
             value["logprobs"] = plain(self._logprobs)
         return {"outcome": "succeeded", "value": value}
 
@@ -319,6 +324,8 @@ def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
                     token_ids=tuple(value.get("token_ids", ())),
                     logprobs=tuple(map(_logprob, value.get("logprobs", ()))),
                     worker=data.get("worker", ""),
+                    confidences=tuple(value.get("confidences", ())),
+                    entropies=tuple(value.get("entropies", ())),
                 )
             )
         case "succeeded":

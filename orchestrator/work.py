@@ -30,6 +30,8 @@ class Generation:
     role: str = "branch"
     breaks: str | None = None
     """For streams: the characters after which text is handed to the planner."""
+    scored: bool = False
+    """Keep how sure the model was of each token in place of the log-probabilities, which are large."""
     return_token_ids: bool = False
     """Keep the tokens. It does not change what is asked, so it is no part of the content key."""
 
@@ -50,6 +52,8 @@ class Generation:
             asked["schema"] = self.schema
         if self.role != "branch":
             asked["role"] = self.role
+        if self.scored:
+            asked["scored"] = True
         key = digest(asked)
         return {"key": key, "seed": self.sampling.seed, **asked}
 
