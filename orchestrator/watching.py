@@ -11,7 +11,6 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 from yarl import URL
 
@@ -95,7 +94,7 @@ def _drawn(workers: WorkersBody) -> RenderableType:
     columns = ("worker", "model", "roles", "state", "running", "waiting", "hits", "prefill", "done", "failed")
     rows = [tuple(_cells(worker)) for worker in workers.replicas]
     told = [
-        Text.from_markup(f"[red]{escape(worker.name)}[/]: {escape(worker.detail)}", overflow="ellipsis")
+        Text(f"{worker.name}: {worker.detail.removeprefix(worker.name).lstrip()}", style="red")
         for worker in workers.replicas
         if worker.detail
     ]

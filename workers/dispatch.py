@@ -324,7 +324,7 @@ class Dispatcher:
 def why_not(replica: Replica) -> str:
     """Why a replica takes no calls, with its name."""
     reason = replica.breaker.reason or ("drained" if replica.draining else "not started")
-    return f"{replica.name}: {reason}"
+    return reason if reason.startswith(replica.name) else f"{replica.name}: {reason}"
 
 
 def _balance(holds: bool, message: str) -> None:

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 HEALTH_SECONDS = 3.0
 LOOK_SECONDS = 1.0
+IDLE_SECONDS = 10.0  # how often a replica without calls is asked for its health
 HUNG_AFTER = 6.0  # stalls; a call that stays silent so long is lost, however well its replica says it is
 SLOWEST_PREFILL = 200.0  # tokens/s; what a replica is granted that has not shown how fast it is
 TRANSLATIONS_AT_ONCE = 4
@@ -178,10 +179,19 @@ class Supervisor:
             return Health(False, f"{replica.name} does not say within {HEALTH_SECONDS:g} s how it is")
 
     async def _watch(self, replica: Replica) -> None:
-        """Ask the engine for its load while it works, and notice when it hangs."""
+        """Ask the engine for its load while it works, and notice when it hangs or dies."""
         look = min(LOOK_SECONDS, self._stall_seconds / 4)
+        clock = asyncio.get_running_loop().time
+        asked = clock()
         while True:
             await asyncio.sleep(look)
+            if replica.flights:
+                asked = clock()
+            elif replica.accepting and not replica.on_trial and clock() - asked >= IDLE_SECONDS:
+                asked = clock()
+                health = await self._asked(replica)
+                if not health.ok and not replica.flights:  # calls find out for themselves
+                    self.distrust(replica, health.detail or "not healthy", fatal=True)
             if not replica.flights:
                 continue
             if isinstance(replica.engine, TellsLoad) and (load := await replica.engine.load()) is not None:

@@ -6,10 +6,12 @@ from orchestrator.service import Service
 from storage.tasks import TaskStatus
 from workers.exposition import exposition, metric
 
+ENDINGS = (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED)
+
 
 def metrics(service: Service) -> str:
     """All metrics of this process; those of several processes on one database add up."""
-    ended = (({"status": str(status)}, service.ended[status]) for status in TaskStatus if status.terminal)
+    ended = (({"status": str(status)}, service.ended[status]) for status in ENDINGS)
     own = (
         *metric("anabranch_tasks_running", "gauge", "Tasks that this process runs.", [({}, service.running)]),
         *metric("anabranch_tasks_ended_total", "counter", "Tasks that this process has run.", ended),

@@ -540,11 +540,28 @@ async def test_a_pool_without_any_working_engine_does_not_start() -> None:
         await pool.capabilities()
     health = await pool.health()
     assert not health.ok
-    assert health.detail == "s0: s0 is not running: broken; s1: s1 is not running: broken"
+    assert health.detail == "s0 is not running: broken; s1 is not running: broken"
     engines[1].revive()
     assert (await pool.capabilities()).model == "simulator"
     assert (await pool.health()).ok
     await pool.close()
+
+
+@virtual_time
+async def test_a_replica_that_dies_while_nobody_calls_is_noticed() -> None:
+    engines = simulators(2)
+    async with pool_of(engines) as pool:
+        engines[1].kill("power cut")
+        assert (await pool.health()).detail == ""
+        await asyncio.sleep(12)
+        health = await pool.health()
+        assert (health.ok, health.detail) == (True, "s1: power cut")
+        engines[0].kill("power cut")
+        await asyncio.sleep(12)
+        assert not (await pool.health()).ok
+        engines[1].revive()
+        await asyncio.sleep(30)
+        assert (await pool.health()).ok
 
 
 @virtual_time
