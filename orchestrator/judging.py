@@ -1,4 +1,4 @@
-"""Judging pairs of claims with methods that cost a call: mathematics, entailment, a model as judge.
+"""Judging claims with methods that cost a call: mathematics, entailment, a model as judge, running programs.
 
 The calls are nodes of the vote, so verdicts are recorded and a replay makes none. What the answers of a judge
 mean is decided in :mod:`orchestrator.consensus.judgement`.
@@ -7,14 +7,18 @@ mean is decided in :mod:`orchestrator.consensus.judgement`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.consensus.equivalence import Costly, Pair
-from orchestrator.consensus.judgement import NEUTRAL_PAIR, judge_text, judged_same, log_odds, same_meaning
+from orchestrator.consensus.equivalence import Costly, Pair, canonical
+from orchestrator.consensus.extraction import Claim
+from orchestrator.consensus.judgement import NEUTRAL_PAIR, affirms, judge_text, log_odds
+from orchestrator.errors import InvalidRequest
 from orchestrator.messages import user
 from orchestrator.nodes import Node, Outcome, Succeeded
 from orchestrator.symbolic import MATH_EQUAL
 from workers.calls import Completion
+from workers.tools.registry import Tool
 
 if TYPE_CHECKING:
     from orchestrator.run import Run
@@ -22,6 +26,32 @@ if TYPE_CHECKING:
 Judge = Literal["none", "model", "nli"]
 """Who compares claims in free text: nobody (they differ unless they read alike), a model of the pool by its
 log-odds of yes, which needs an engine with log-probabilities, or an entailment model (extra ``nli``)."""
+
+ENTAILMENT = "entailment"
+"""The tool that an entailment model is."""
+
+
+def check_judges(run: Run, judge: Judge, outputs: str | Tool | None = None) -> None:
+    """See that a vote can have its claims judged so.
+
+    ``outputs`` is a tool whose first argument is a program and whose result, in JSON, is what the program
+    puts out for inputs of the tool's choice. It runs what a model has written; to isolate that is its task.
+
+    Raises:
+        InvalidRequest: says what is missing.
+    """
+    if judge == "nli" and ENTAILMENT not in run.tools:
+        raise InvalidRequest(
+            "judge nli needs an entailment model: install the extra with pip install 'anabranch[nli]', and "
+            "name a model in ANABRANCH_NLI, or give a tool that is called entailment"
+        )
+    if judge == "model" and not run.capabilities.logprobs:
+        raise InvalidRequest(
+            f"judge model needs log-probabilities, which the engine of {run.capabilities.model} does not give"
+        )
+    if isinstance(outputs, str) and outputs not in run.tools:
+        known = ", ".join(run.tools) or "none at all"
+        raise InvalidRequest(f"programs are to be run by the tool {outputs!r}, but there is only {known}")
 
 
 def methods(run: Run, judge: Judge) -> tuple[Costly, ...]:
@@ -31,31 +61,39 @@ def methods(run: Run, judge: Judge) -> tuple[Costly, ...]:
 
 
 class Judging:
-    """Verdicts for one vote. The judge's bias is measured once, when it is first asked."""
+    """Verdicts for one vote. The judge's bias is measured once, when it is first asked.
+
+    Raises:
+        InvalidRequest: as :func:`check_judges`.
+    """
 
     def __init__(self, run: Run, question: str, judge: Judge) -> None:
+        check_judges(run, judge)
         self._run = run
         self._question = question
         self._judge = judge
         self._bias: float | None = None
 
     async def verdicts(self, pairs: Sequence[Pair]) -> Mapping[Pair, bool]:
-        """Whether each pair means the same. What cannot be judged does not: a wrong yes makes a majority."""
-        asked = {pair: self._ask(pair) for pair in pairs}
-        if self._judge == "model" and self._bias is None and any(pair.method == "semantic" for pair in pairs):
-            leanings = await self._run.outcomes([self._compare(*NEUTRAL_PAIR)])
-            self._bias = _log_odds(leanings[0])
-        return {pair: self._verdict(pair, await self._run.outcomes(nodes)) for pair, nodes in asked.items()}
+        """Whether each pair means the same. What cannot be judged does not: a wrong yes makes a majority.
 
-    def _ask(self, pair: Pair) -> list[Node[Any]]:
-        """The calls that judge a pair: one for mathematics, one for each direction of a meaning."""
+        All pairs are asked about at once in one direction, and then, in the other, those that passed.
+        """
+        forward = {pair: self._ask(pair, pair.left, pair.right) for pair in pairs}
+        if self._judge == "model" and self._bias is None and any(pair.method == "semantic" for pair in pairs):
+            self._bias = _log_odds(await self._compare(*NEUTRAL_PAIR).settled())
+        said = {pair: self._affirmed(pair, await node.settled()) for pair, node in forward.items()}
+        passed = [pair for pair, same in said.items() if same and pair.method == "semantic"]
+        backward = {pair: self._ask(pair, pair.right, pair.left) for pair in passed}
+        return said | {pair: self._affirmed(pair, await node.settled()) for pair, node in backward.items()}
+
+    def _ask(self, pair: Pair, left: str, right: str) -> Node[Any]:
         if pair.method == "symbolic":
-            return [self._run.tool(MATH_EQUAL, {"left": pair.left, "right": pair.right})]
-        directions = ((pair.left, pair.right), (pair.right, pair.left))
+            return self._run.tool(MATH_EQUAL, {"left": left, "right": right})
         if self._judge == "nli":
-            claims = [[f"{self._question} {claim}" for claim in direction] for direction in directions]
-            return [self._run.tool("entailment", {"premise": a, "hypothesis": b}) for a, b in claims]
-        return [self._compare(left, right) for left, right in directions]
+            premise, hypothesis = (f"{self._question} {claim}".strip() for claim in (left, right))
+            return self._run.tool(ENTAILMENT, {"premise": premise, "hypothesis": hypothesis})
+        return self._compare(left, right)
 
     def _compare(self, left: str, right: str) -> Node[Completion]:
         return self._run.generate(
@@ -67,14 +105,24 @@ class Judging:
             top_logprobs=20,
         )
 
-    def _verdict(self, pair: Pair, outcomes: Sequence[Outcome[Any]]) -> bool:
+    def _affirmed(self, pair: Pair, outcome: Outcome[Any]) -> bool:
+        """Whether the pair means the same as far as one direction tells; mathematics has only one."""
         if pair.method == "semantic" and self._judge == "model":
-            forward, backward = (_log_odds(outcome) for outcome in outcomes)
-            return judged_same(forward, backward, self._bias)
-        values = [outcome.value for outcome in outcomes if isinstance(outcome, Succeeded)]
-        if len(values) < len(outcomes):
+            return affirms(_log_odds(outcome), self._bias)
+        if not isinstance(outcome, Succeeded):
             return False
-        return values[0] is True if pair.method == "symbolic" else same_meaning(*values)
+        return bool(outcome.value is True if pair.method == "symbolic" else outcome.value == "entailment")
+
+
+def executed(claim: Claim, outcome: Outcome[Any]) -> Claim | None:
+    """The program of ``claim`` with what running it put out; None where it failed.
+
+    A tool says that a program failed by an error, or by null. Two failures are no agreement, so a program
+    that failed claims nothing.
+    """
+    if not isinstance(outcome, Succeeded) or outcome.value is None:
+        return None
+    return replace(claim, outputs=canonical(outcome.value))
 
 
 def _log_odds(outcome: Outcome[Completion]) -> float | None:

@@ -20,7 +20,9 @@ LONGEST_FORMULA = 400
 WORDS_OF_A_SENTENCE = 3
 """Words from which a claim is a sentence, though it may look like mathematics somewhere ("in 10 s")."""
 
-Method = Literal["exact", "normalised", "choice", "numeric", "structured", "symbolic", "semantic", "open"]
+Method = Literal[
+    "exact", "normalised", "choice", "numeric", "structured", "outputs", "symbolic", "semantic", "open"
+]
 Costly = Literal["symbolic", "semantic"]
 
 
@@ -50,13 +52,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A claim read once, so that each comparison after that is a comparison of small values."""
+    """A claim read once, so that each comparison after that is a comparison of small values.
+
+    A program is read by its ``outputs`` alone.
+    """
 
     text: str
-    normal: str
-    quantity: Quantity | None
-    structure: str | None
-    mathematical: bool
+    normal: str = ""
+    quantity: Quantity | None = None
+    structure: str | None = None
+    mathematical: bool = False
+    outputs: str | None = None
 
 
 @dataclass(slots=True)
@@ -102,11 +108,29 @@ def read_form(text: str) -> Form:
     return Form(text, normal, parse_quantity(text), _structure(text), mathematical)
 
 
+def canonical(value: object) -> str:
+    """A JSON value in one spelling: keys in order, numbers to twelve digits, 1.0 as 1."""
+    return json.dumps(_plainly(value), sort_keys=True, ensure_ascii=False)
+
+
+def _plainly(value: object) -> object:
+    match value:
+        case float():
+            rounded = float(f"{value:.12g}")
+            return int(rounded) if rounded.is_integer() else rounded
+        case list():
+            return [_plainly(each) for each in value]
+        case dict():
+            return {key: _plainly(each) for key, each in value.items()}
+        case _:
+            return value
+
+
 def _structure(text: str) -> str | None:
     if text[:1] not in ("{", "["):
         return None
     try:
-        return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
+        return canonical(json.loads(text))
     except (ValueError, RecursionError):
         return None
 
@@ -118,6 +142,8 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
     """
     if a.text == b.text:
         return "exact", True
+    if a.outputs is not None or b.outputs is not None:
+        return "outputs", a.outputs == b.outputs
     if choices:
         return "choice", a.normal.casefold() == b.normal.casefold()
     if a.normal == b.normal:
@@ -209,7 +235,9 @@ class Clusters:
     def _form(self, claim: Claim) -> Form:
         form = self._forms.get(claim.text)
         if form is None:
-            form = self._forms[claim.text] = read_form(claim.text)
+            program = claim.outputs is not None
+            form = Form(claim.text, outputs=claim.outputs) if program else read_form(claim.text)
+            self._forms[claim.text] = form
         return form
 
     def _cheaply(self, form: Form, cluster: Cluster) -> tuple[Method, bool] | None:

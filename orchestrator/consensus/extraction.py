@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["boxed", "json", "marker", "choice", "number", "whole"]
+How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
 
 LONGEST_WHOLE = 160
 """Characters up to which a text without any marker is itself taken for the answer."""
@@ -18,10 +19,14 @@ LONGEST_WHOLE = 160
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A short answer, and how it was found (from the most explicit to the least)."""
+    """A short answer, and how it was found (from the most explicit to the least).
+
+    A claim that is a program has the ``outputs`` that running it gave, as JSON in one spelling.
+    """
 
     text: str
     how: How
+    outputs: str | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -46,6 +51,10 @@ _REFUSAL = re.compile(
     r"|(?:unfortunately,?\s+)?i\s*(?:['’]m|\s+am)?\s*(?:cannot|can['’]?t|can\s+not|won['’]?t|unable|not\s+able)\b)",
     re.IGNORECASE,
 )
+_FENCE = re.compile(
+    r"^[ \t]*(?P<fence>`{3,}|~{3,})[^`\n]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
+    re.MULTILINE | re.DOTALL,
+)
 _THOUGHT_END = "</think>"
 _NOTHING = frozenset({"", "none", "null", "n/a", "na", "err", "error", "unknown", "?", "...", "…"})
 
@@ -58,11 +67,9 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     last the whole text where it is short. ``truncated`` says that the engine stopped for length: the last
     words of such a text are not its conclusion, so it claims nothing.
     """
-    if truncated:
+    body = _conclusion(text, truncated)
+    if body is None:
         return None
-    if "<think>" in text and _THOUGHT_END not in text:
-        return None
-    body = text.rpartition(_THOUGHT_END)[2].strip()
     for how, found in _candidates(body, choices):
         answer = _tidy(found)
         if answer.casefold() not in _NOTHING:
@@ -70,6 +77,26 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
         if how in ("boxed", "json"):
             return None  # an explicit "no answer" is an answer that abstains
     return None
+
+
+def extract_code(text: str, *, truncated: bool = False) -> Claim | None:
+    """The program that ``text`` ends with: its last fenced block.
+
+    None where there is none, or where that block is empty or not closed; ``truncated`` as above.
+    """
+    body = _conclusion(text, truncated)
+    blocks = list(_FENCE.finditer(body)) if body is not None else []
+    if not blocks or blocks[-1]["open"] is not None:
+        return None
+    code = textwrap.dedent(blocks[-1]["code"]).strip("\n")
+    return Claim(code, "code") if code.strip() else None
+
+
+def _conclusion(text: str, truncated: bool) -> str | None:
+    """What was said after thinking; None where that was not reached."""
+    if truncated or ("<think>" in text and _THOUGHT_END not in text):
+        return None
+    return text.rpartition(_THOUGHT_END)[2].strip()
 
 
 def _candidates(body: str, choices: Sequence[str]) -> Iterator[tuple[How, str]]:

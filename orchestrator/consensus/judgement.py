@@ -1,17 +1,14 @@
-"""Verdicts on free text: entailment in both directions, and a language model as the judge.
+"""A language model as the judge of whether two answers mean the same.
 
-Nothing here calls a model. The caller sends what :func:`judge_text` returns, or asks an entailment model, and
-reads the outcome with the other functions; the verdict then goes to
-:meth:`~orchestrator.consensus.equivalence.Clusters.add`.
+Nothing here calls a model. The caller sends what :func:`judge_text` returns and reads the reply with the
+other functions. Two answers mean the same if both directions say so, as with entailment (Farquhar et al.,
+Nature 2024).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
-
-Entailment = Literal["entailment", "neutral", "contradiction"]
 
 NEUTRAL_PAIR = ("a blue bicycle", "the month of March")
 """Two answers that are surely different: what a judge says of them is its bias."""
@@ -27,16 +24,6 @@ EXAMPLES = (
     ("it is safe", "it is not safe", False),
     ("about 40 miles", "40 miles", True),
 )
-
-
-def same_meaning(forward: Entailment, backward: Entailment, *, strict: bool = True) -> bool:
-    """Whether two texts mean the same, from what each says about the other (Farquhar et al., Nature 2024).
-
-    Strict: each entails the other. Otherwise: neither contradicts the other, and not both are neutral.
-    """
-    if strict:
-        return forward == backward == "entailment"
-    return "contradiction" not in (forward, backward) and not forward == backward == "neutral"
 
 
 def judge_text(question: str, left: str, right: str) -> tuple[str, str]:
@@ -72,16 +59,11 @@ def _mass(top: Mapping[str, float], word: str) -> float:
     return math.fsum(math.exp(logprob) for token, logprob in top.items() if token.strip().casefold() == word)
 
 
-def judged_same(
-    forward: float | None, backward: float | None, neutral: float | None, *, margin: float = 2.0
-) -> bool:
-    """The verdict from the log-odds in both directions, measured against the judge's bias.
+def affirms(odds: float | None, neutral: float | None, *, margin: float = 2.0) -> bool:
+    """Whether a judge's log-odds in one direction say that the answers mean the same.
 
     ``neutral`` are its log-odds on :data:`NEUTRAL_PAIR`: a judge that says Yes to everything says it there
-    too. Both directions must exceed it by ``margin`` (nats), and be likelier Yes than No once half of
-    the bias is taken off. Anything unknown is no agreement.
+    too. ``odds`` must exceed it by ``margin`` (nats), and be likelier Yes than No once half of the bias is
+    taken off. Anything unknown is no agreement.
     """
-    if forward is None or backward is None or neutral is None:
-        return False
-    weaker = min(forward, backward)
-    return weaker - neutral >= margin and weaker - neutral / 2 > 0
+    return odds is not None and neutral is not None and odds - neutral >= margin and odds > neutral / 2

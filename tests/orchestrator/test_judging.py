@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
+import sys
 from collections.abc import AsyncGenerator
 
 import pytest
 
+from orchestrator.consensus.equivalence import Clusters, Pair
+from orchestrator.consensus.extraction import extract_code
 from orchestrator.consensus.judgement import NEUTRAL_PAIR
+from orchestrator.errors import InvalidRequest
+from orchestrator.judging import Judge, Judging, check_judges, executed
 from orchestrator.run import Run
 from orchestrator.values import Answer
-from storage.events import EventType
-from tests.orchestrator.harness import Speaker, play, said, whole
+from storage.events import Event, EventType
+from tests.orchestrator.harness import Played, Speaker, play, said, whole
 from workers.calls import Call, Chunk, Logprob, Usage
+from workers.engine import Capabilities
 from workers.tools.registry import tool
+
+SCORING = Capabilities("speaker", assistant_prefill=True, logprobs=True)
 
 DOG, HOUND, CAT = "a small dog", "a little hound", "a big cat"
 SAME, DIFFERENT = 4.0, -4.0
@@ -23,6 +33,15 @@ JUDGED = {
     frozenset({HOUND, CAT}): DIFFERENT,
     frozenset(NEUTRAL_PAIR): DIFFERENT,
 }
+
+
+def added(played: Played, label: str) -> list[Event]:
+    """The nodes of this label."""
+    return [
+        event
+        for event in played.events
+        if event.type is EventType.NODE_ADDED and event.data["label"] == label
+    ]
 
 
 def a_judge(answers: list[str], bias: float) -> Speaker:
@@ -42,19 +61,11 @@ def a_judge(answers: list[str], bias: float) -> Speaker:
     return Speaker(speak)
 
 
-async def clusters(engine: Speaker, judge: str, *, width: int = 3) -> list[tuple[str, int]]:
-    @tool
-    def entailment(premise: str, hypothesis: str) -> str:
-        """What the premise says of the hypothesis."""
-        assert premise.startswith("Which?")
-        same = CAT not in (premise[7:], hypothesis[7:])
-        return "entailment" if same else "contradiction"
-
+async def clusters(engine: Speaker, judge: Judge, *, width: int = 3) -> list[tuple[str, int]]:
     async def body(run: Run) -> Answer:
-        kind = judge if judge in ("model", "nli") else "none"
-        return await run.vote("Which?", width=width, rule="fixed", question="Which?", judge=kind)  # type: ignore[arg-type]
+        return await run.vote("Which?", width=width, rule="fixed", question="Which?", judge=judge)
 
-    answer = (await play(body, engine, tools=[entailment])).result.answer
+    answer = (await play(body, engine, capabilities=SCORING)).result.answer
     assert answer is not None
     return [(cluster.claim, cluster.count) for cluster in answer.clusters]
 
@@ -62,10 +73,6 @@ async def clusters(engine: Speaker, judge: str, *, width: int = 3) -> list[tuple
 @pytest.mark.parametrize("bias", [-3.0, 0.0, 3.0])
 async def test_the_bias_of_the_judge_does_not_count(bias: float) -> None:
     assert await clusters(a_judge([DOG, HOUND, CAT], bias), "model") == [(DOG, 2), (CAT, 1)]
-
-
-async def test_entailment_in_both_directions_joins_claims() -> None:
-    assert await clusters(a_judge([DOG, HOUND, CAT], 0.0), "nli") == [(DOG, 2), (CAT, 1)]
 
 
 async def test_without_a_judge_other_words_are_another_claim() -> None:
@@ -87,11 +94,163 @@ async def test_the_calls_of_a_judge_are_nodes_of_the_vote_and_share_their_prefix
     async def body(run: Run) -> Answer:
         return await run.vote("Which?", width=3, rule="fixed", question="Which?", judge="model")
 
-    played = await play(body, a_judge([DOG, HOUND, CAT], 0.0))
-    prompts = [
-        event.data["request"]["prompt"]
-        for event in played.events
-        if event.type is EventType.NODE_ADDED and event.data["label"] == "judge"
-    ]
-    assert len(prompts) == 2 + 1 + 2  # each pair in both directions, and the bias once
+    played = await play(body, a_judge([DOG, HOUND, CAT], 0.0), capabilities=SCORING)
+    prompts = [event.data["request"]["prompt"] for event in added(played, "judge")]
+    assert len(prompts) == 2 + 1 + 1  # both directions where the first one passes, and the bias once
     assert len({prompt[0][1] for prompt in prompts}) == 1
+
+
+# What an entailment model can say in each direction, and whether the two claims then mean the same.
+RECORDED = [
+    ("entailment", "entailment", True),
+    ("entailment", "neutral", False),
+    ("neutral", "entailment", False),
+    ("neutral", "neutral", False),
+    ("entailment", "contradiction", False),
+    ("contradiction", "entailment", False),
+    ("contradiction", "contradiction", False),
+    ("no such verdict", "entailment", False),
+]
+
+
+@pytest.mark.parametrize(("forward", "backward", "same"), RECORDED)
+async def test_claims_mean_the_same_if_each_entails_the_other(
+    forward: str, backward: str, same: bool
+) -> None:
+    said = {("Why? due to gravity", "Why? because of gravity"): backward}
+
+    @tool
+    def entailment(premise: str, hypothesis: str) -> str:
+        """What the premise says of the hypothesis, as it was recorded."""
+        return said.get((premise, hypothesis), forward)
+
+    pair = Pair.of("because of gravity", "due to gravity", "semantic")
+
+    async def body(run: Run) -> Answer:
+        verdicts = await Judging(run, "Why?", "nli").verdicts([pair])
+        return Answer(str(verdicts[pair]))
+
+    played = await play(body, tools=[entailment])
+    assert played.result.answer == Answer(str(same))
+    assert len(added(played, "entailment")) == (2 if forward == "entailment" else 1)
+
+
+async def test_an_entailment_model_that_fails_leaves_claims_apart() -> None:
+    @tool
+    def entailment(premise: str, hypothesis: str) -> str:
+        """Fail."""
+        raise RuntimeError("out of memory")
+
+    pair = Pair.of("a", "b", "semantic")
+
+    async def body(run: Run) -> Answer:
+        return Answer(str((await Judging(run, "", "nli").verdicts([pair]))[pair]))
+
+    assert (await play(body, tools=[entailment])).result.answer == Answer("False")
+
+
+@pytest.mark.parametrize("meanings", [2, 4, 8])
+async def test_entailment_is_asked_of_fewer_pairs_than_branches_times_clusters(meanings: int) -> None:
+    """64 branches, no two with the same words: each is held against one claim of every cluster, at once."""
+    running, together = 0, 0
+
+    @tool
+    async def entailment(premise: str, hypothesis: str) -> str:
+        """Whether the last words are the same."""
+        nonlocal running, together
+        running += 1
+        together = max(together, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return "entailment" if premise.split()[-1] == hypothesis.split()[-1] else "neutral"
+
+    words = ["ash", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple"]
+    spoken = iter([f"tree {chr(97 + at // 8)}{chr(97 + at % 8)} {words[at % meanings]}" for at in range(64)])
+
+    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
+        yield whole(f"The answer is {next(spoken)}.")
+
+    async def body(run: Run) -> Answer:
+        return await run.vote("Which?", width=64, rule="fixed", judge="nli")
+
+    played = await play(body, Speaker(speak), tools=[entailment])
+    assert played.result.answer is not None
+    assert [cluster.count for cluster in played.result.answer.clusters] == [64 // meanings] * meanings
+    pairs = sum(min(at, meanings) for at in range(64))
+    assert len(added(played, "entailment")) == pairs + 64 - meanings  # and once back for each that joins
+    assert pairs < 64 * meanings
+    assert together == meanings
+
+
+@pytest.mark.parametrize(
+    ("judge", "outputs", "reason"),
+    [
+        ("nli", None, r"pip install 'anabranch\[nli\]'"),
+        ("model", None, "judge model needs log-probabilities, which the engine of simulator does not give"),
+        ("none", "run_python", "programs are to be run by the tool 'run_python'.*only none at all"),
+    ],
+)
+async def test_a_judge_that_is_not_there_is_refused(judge: Judge, outputs: str | None, reason: str) -> None:
+    async def body(run: Run) -> Answer:
+        with pytest.raises(InvalidRequest, match=reason):
+            check_judges(run, judge, outputs)
+        return Answer("refused")
+
+    assert (await play(body)).result.answer == Answer("refused")
+
+
+# -- programs -------------------------------------------------------------------------------------
+
+HARNESS = """
+import json, sys
+names = {}
+exec(sys.stdin.read(), names)
+json.dump([names["median"](values) for values in json.loads(sys.argv[1])], sys.stdout)
+"""
+INPUTS = [[3], [1, 2], [5, 1, 4], [2, 2, 9, 1]]
+
+SORTS = "def median(v):\n    v = sorted(v)\n    n = len(v)\n    return (v[(n - 1) // 2] + v[n // 2]) / 2\n"
+LIBRARY = "from statistics import median\n"
+MEAN = "def median(v):\n    return sum(v) / len(v)\n"
+RAISES = "def median(v):\n    return v[len(v)]\n"
+HANGS = "def median(v):\n    while True:\n        pass\n"
+BROKEN = "def median(v:\n"
+
+
+@tool
+async def run_python(code: str) -> object:
+    """Run a program in a process of its own and return its outputs."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-c", HARNESS, json.dumps(INPUTS)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(2.0 if "while True" in code else 30.0):
+            printed, _ = await process.communicate(code.encode())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    if process.returncode:
+        raise RuntimeError(f"the program ended with {process.returncode}")
+    return json.loads(printed)
+
+
+async def test_programs_are_the_same_if_their_outputs_are() -> None:
+    programs = [SORTS, RAISES, LIBRARY, MEAN, HANGS, BROKEN, SORTS + "# as above\n", RAISES]
+
+    async def body(run: Run) -> Answer:
+        found = [extract_code(f"Here it is:\n```python\n{program}```\n") for program in programs]
+        claims = [claim for claim in found if claim is not None]
+        outcomes = await run.outcomes([run.tool(run_python, [claim.text]) for claim in claims])
+        clusters = Clusters()
+        for at, (claim, outcome) in enumerate(zip(claims, outcomes, strict=True)):
+            if (program := executed(claim, outcome)) is not None:
+                clusters.add(at, program)
+        return Answer(json.dumps([cluster.branches for cluster in clusters.members]))
+
+    played = await play(body)
+    assert played.result.answer == Answer("[[0, 2, 6], [3]]")
+    assert len(added(played, "run_python")) == len(programs)

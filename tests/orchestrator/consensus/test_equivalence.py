@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.consensus.equivalence import Clusters, Pair, compare, read_form
+from orchestrator.consensus.equivalence import Clusters, Pair, canonical, compare, read_form
 from orchestrator.consensus.extraction import Claim
 
 PAIRS = Path(__file__).parents[3] / "benchmarks" / "data" / "equivalence_pairs.tsv"
@@ -107,6 +107,40 @@ def test_labels_of_a_multiple_choice_question_are_never_judged() -> None:
     clusters.add(0, claim("A"))
     assert clusters.open_pairs(claim("B")) == ()
     assert [clusters.add(1, claim("B")), clusters.add(2, claim("a"))] == [1, 0]
+
+
+def test_programs_are_compared_by_their_outputs_alone() -> None:
+    clusters = Clusters(costly=("symbolic", "semantic"))
+    programs = [
+        ("x*2", "[2, 4]"),
+        ("2 * x", "[2, 4]"),
+        ("x * 2 ", "[2, 5]"),
+        ("2*x", "[2, 5]"),
+        ("x*2", "[]"),
+    ]
+    found = []
+    for at, (text, outputs) in enumerate(programs):
+        program = Claim(text, "code", outputs)
+        assert clusters.open_pairs(program) == ()
+        found.append(clusters.add(at, program))
+    assert found == [0, 0, 1, 1, 0]  # the last is the first once more, whatever it puts out now
+    assert {each.method for each in clusters.verdicts} == {"outputs"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ({"b": 1, "a": [1.0]}, {"a": [1], "b": 1}, True),
+        (0.1 + 0.2, 0.3, True),
+        (1e22, 10**22, True),
+        (1, True, False),
+        (0.3, 0.30001, False),
+        ("1", 1, False),
+        (None, 0, False),
+    ],
+)
+def test_values_have_one_spelling(left: object, right: object, same: bool) -> None:
+    assert (canonical(left) == canonical(right)) is same
 
 
 TEXTS = st.lists(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.consensus.extraction import Claim, extract_claim
+from orchestrator.consensus.extraction import Claim, extract_claim, extract_code
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,38 @@ def test_any_text_is_read_without_failing(text: str, choices: bool) -> None:
 @given(st.integers(-(10**9), 10**9))
 def test_a_boxed_number_is_the_claim_whatever_comes_before(number: int) -> None:
     assert extract_claim(rf"1 + 1 = 3, the answer is 4, so \boxed{{{number}}}") == Claim(str(number), "boxed")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("First:\n```python\nx = 1\n```\nBetter:\n```python\nx = 2\n```\nDone.", "x = 2"),
+        ("~~~\nprint(1)\n~~~", "print(1)"),
+        ("- in a list\n\n  ```py\n  def f():\n      return 1\n  ```", "def f():\n    return 1"),
+        ("````\n```\nnot the end\n```\n````", "```\nnot the end\n```"),
+        ("<think>```\nx = 0\n```</think>```\nx = 3\n```", "x = 3"),
+        ("```\n\n\nx = 1\n\n```", "x = 1"),
+    ],
+)
+def test_a_program_is_the_last_fenced_block(text: str, code: str) -> None:
+    assert extract_code(text) == Claim(code, "code")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x = 1",
+        "`x = 1`",
+        "```\n```",
+        "```\nx = 1",
+        "```\nx = 1\n```\n```\nx = 2",
+        "<think>```\nx = 0\n```",
+    ],
+)
+def test_no_whole_block_is_no_program(text: str) -> None:
+    assert extract_code(text) is None
+
+
+def test_a_text_that_was_cut_off_ends_with_no_program() -> None:
+    assert extract_code("```\nx = 1\n```", truncated=True) is None
