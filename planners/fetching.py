@@ -76,6 +76,15 @@ class Fetcher:
             parts.append("\n")
         return parts
 
+    def lacking(self) -> list[int]:
+        """The steps that have failed, were cancelled, or returned nothing, once all have settled."""
+        outcomes = {number: self._nodes[number].outcome for number in self.steps}
+        return [
+            number
+            for number, outcome in outcomes.items()
+            if not isinstance(outcome, Succeeded) or outcome.value in (None, "", [], {})
+        ]
+
     def _start(self, step: Step, plan: Plan) -> None:
         tool = self._run.tools[step.tool]
 

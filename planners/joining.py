@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.messages import Part, system, text_of, user
-from orchestrator.nodes import Failed, Succeeded
+from orchestrator.nodes import Failed, Node, Outcome, Succeeded
 from orchestrator.run import Run
 from orchestrator.values import Answer, Question
 from planners.plan_json import record
@@ -26,6 +26,8 @@ OR_REPLAN = (
     "If a result that is needed is missing, give what to find out instead of the answer, as in "
     '{"thought": "The weather of Rome is not there.", "replan": "the weather of Rome"}\n'
 )
+RESAMPLED = 0.7
+"""The least temperature of the readings that second another one, which at 0 would only repeat it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +44,64 @@ class Unanswered:
     reason: str
 
 
+Verdict = Answer | Missing | Unanswered
+
+
 async def join(
     run: Run,
     question: Question,
     results: Sequence[Part],
     *,
+    lacking: Sequence[int],
     may_replan: bool,
     temperature: float,
     max_tokens: int,
-) -> Answer | Missing | Unanswered:
-    """Have the results read: an answer, or what is missing."""
-    outcome = await run.generate(
-        [
-            system(JOINER + OR_REPLAN if may_replan else JOINER),
-            user(*asked(question), "\n\nThe results:\n", *results),
-        ],
-        label="join",
-        schema=verdict_schema(may_replan=may_replan),
-        role="planner",
-        temperature=temperature,
-        max_tokens=max_tokens,
-    ).settled()
+) -> Verdict:
+    """Have the results read: an answer, or what is missing.
+
+    That something is missing is not believed on one reading's word. The evidence is that steps are
+    ``lacking`` a result, or else that one of two more readings, which are sampled, finds the same.
+    """
+
+    def read(temperature: float) -> Node[Completion]:
+        return run.generate(
+            [
+                system(JOINER + OR_REPLAN if may_replan else JOINER),
+                user(*asked(question), "\n\nThe results:\n", *results),
+            ],
+            label="join",
+            schema=verdict_schema(may_replan=may_replan),
+            role="planner",
+            temperature=temperature,
+            max_tokens=max_tokens,
+        )
+
+    def verdict(outcome: Outcome[Completion]) -> Verdict:
+        return _verdict(outcome, question, may_replan=may_replan)
+
+    first = verdict(await read(temperature).settled())
+    if not isinstance(first, Missing):
+        return first
+    saw: dict[str, Any] = {"missing": first.what, "lacking": list(lacking)}
+    believed: Verdict = first
+    if not lacking:
+        sampled = await run.outcomes([read(max(temperature, RESAMPLED)) for _ in range(2)])
+        readings = [verdict(outcome) for outcome in sampled]
+        believed = _second_opinion(first, readings)
+        saw["agree"] = 1 + sum(isinstance(reading, Missing) for reading in readings)
+    run.decide("llm_compiler", "replan" if believed is first else "no replan", saw)
+    return believed
+
+
+def _second_opinion(first: Missing, readings: Sequence[Verdict]) -> Verdict:
+    """What to believe where nothing but readings says that something is missing."""
+    if any(isinstance(reading, Missing) for reading in readings):
+        return first
+    nothing = Unanswered("one reading of the results finds something missing, the others find nothing at all")
+    return next((reading for reading in readings if isinstance(reading, Answer)), nothing)
+
+
+def _verdict(outcome: Outcome[Completion], question: Question, *, may_replan: bool) -> Verdict:
     match outcome:
         case Succeeded(completion):
             return read_verdict(completion, question, may_replan=may_replan)
@@ -81,7 +120,7 @@ def verdict_schema(*, may_replan: bool) -> dict[str, Any]:
     return {"anyOf": verdicts} if may_replan else verdicts[0]
 
 
-def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Answer | Missing | Unanswered:
+def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Verdict:
     """What the joiner has decided. Plain prose is taken for the answer."""
     verdict = _object_in(said.text)
     if verdict is None:

@@ -69,7 +69,8 @@ async def llm_compiler(
     A step starts when it is written and what it refers to is there; only tools with side effects wait until
     the plan is whole and valid. A step that failed is a result for the joiner to judge. An invalid plan is
     sent back once with its errors; if that does not help, the question is asked plainly, with the reason in
-    the trace. ``max_replans`` is how often the joiner may ask for more, ``max_tasks`` bounds one plan.
+    the trace. ``max_replans`` is how often the joiner may ask for more, for which it needs evidence;
+    ``max_tasks`` bounds one plan.
 
     Raises:
         NodeFailed: the engine failed, also when asked plainly.
@@ -85,6 +86,7 @@ async def llm_compiler(
             run,
             question,
             await work.fetcher.observations(),
+            lacking=work.fetcher.lacking(),
             may_replan=replans_left > 0 and not trouble,
             temperature=temperature,
             max_tokens=max_tokens,
@@ -95,7 +97,6 @@ async def llm_compiler(
             trouble = verdict.reason
             break
         missing = verdict.what
-        run.decide("llm_compiler", "replan", {"missing": missing})
     run.decide("llm_compiler", "direct", {"reason": trouble})
     work.fetcher.abandon()
     return await direct(run, question)

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from orchestrator.ballots import SEGMENT, Merge
 from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
-from orchestrator.messages import system, user
+from orchestrator.judging import Judge
+from orchestrator.messages import Message, system, user
 from orchestrator.planning import planner
 from orchestrator.run import Run
 from orchestrator.values import Answer, Question
@@ -26,6 +28,11 @@ MULTIPLE_CHOICE = (
 )
 
 
+def solving(question: Question) -> list[Message]:
+    """The prompt of a branch: a chain of thought that ends with the answer in a box."""
+    return [system(MULTIPLE_CHOICE if question.choices else FREE), user(*asked(question))]
+
+
 def _known_rule(spec: str) -> str:
     parse_rule(spec)  # raises an error that says what would be right
     return spec
@@ -38,22 +45,32 @@ async def vote(
     *,
     n: Annotated[int, Field(ge=1, le=1024)] = 8,
     rule: Annotated[str, AfterValidator(_known_rule)] = DEFAULT_RULE,
+    judge: Judge = "none",
+    merge: Merge = "majority",
+    verifier: str | None = None,
+    segment: Tokens = SEGMENT,
     temperature: Temperature = 0.7,
     max_tokens: Tokens = 1024,
 ) -> Answer:
     """Sample chains of thought, judge their answers as they arrive, and stop early when they agree.
 
     ``n`` is the most branches to start, unless ``rule`` sets a width of its own, as ``"beta:0.99,width=16"``.
+    ``judge``, ``merge``, ``verifier`` (a tool of the run) and ``segment`` are those of :meth:`Run.vote`.
 
     Raises:
         NodeFailed: no branch gave a completion.
+        InvalidRequest: the rule or the merge needs what is not given, or what the engine cannot do.
     """
-    instructions = MULTIPLE_CHOICE if question.choices else FREE
     return await run.vote(
-        [system(instructions), user(*asked(question))],
+        solving(question),
         rule=rule,
         width=n,
         choices=labels(question.choices),
+        question=question.text,
+        judge=judge,
+        merge=merge,
+        verifier=verifier,
+        segment=segment,
         temperature=temperature,
         max_tokens=max_tokens,
     )

@@ -118,7 +118,7 @@ async def test_a_budget_of_tokens_counts_those_of_unfinished_branches() -> None:
 
 async def test_probes_stop_a_vote_before_any_branch_has_finished() -> None:
     texts = [long(90, name) for name in "abc"]
-    forced = {texts[0]: {}, texts[1]: {}, texts[2]: {}}
+    forced: dict[str, dict[int, str]] = {text: {} for text in texts}
     for at in range(10, 90, 10):
         for text, claim in zip(texts, ("7", "7", "8"), strict=True):
             forced[text][at] = claim

@@ -268,7 +268,8 @@ async def test_a_long_result_is_cut_for_the_model_but_not_for_the_next_step() ->
 
 async def test_a_replan_goes_on_with_the_numbers_and_the_results() -> None:
     plans = ['1. age("Ann")\n2. join()\n', '2. age("Bob")\n3. age("Ann")\n4. add($1, $2)\n5. join()\n']
-    played = await compile_(plans, ['{"thought": "", "replan": "the age of Bob"}', FINISH])
+    missing = '{"thought": "", "replan": "the age of Bob"}'
+    played = await compile_(plans, [missing, missing, FINISH])
     assert played.answer.text == "75"
     assert played.verdicts("llm_compiler") == ["replan"]
     assert len(played.nodes(NodeKind.TOOL)) == 3  # Ann's age is not looked up again
@@ -276,7 +277,7 @@ async def test_a_replan_goes_on_with_the_numbers_and_the_results() -> None:
     assert '1. age({"name":"Ann"}) = 30' in again
     assert "the age of Bob" in again
     assert again.endswith("The next step has the number 2.")
-    assert '4. add({"first":"${1}","second":"${2}"}) = 75' in played.said("join")[1]
+    assert '4. add({"first":"${1}","second":"${2}"}) = 75' in played.said("join")[-1]
 
 
 async def test_replans_are_bounded_and_the_last_joiner_must_answer() -> None:
@@ -286,8 +287,8 @@ async def test_replans_are_bounded_and_the_last_joiner_must_answer() -> None:
     assert fell_back(played) == "the results do not suffice"
     assert len(played.nodes(NodeKind.GENERATE, "plan")) == 3
     joiners = played.said("join")
-    assert ['"replan"' in text for text in joiners] == [True, True, False]
-    assert [len(request["schema"].get("anyOf", ())) for request in played.requests("join")] == [2, 2, 0]
+    assert ['"replan"' in text for text in joiners] == [True] * 6 + [False]
+    assert [len(request["schema"].get("anyOf", ())) for request in played.requests("join")] == [2] * 6 + [0]
 
 
 async def test_without_replans_the_first_joiner_must_answer() -> None:
@@ -297,9 +298,39 @@ async def test_without_replans_the_first_joiner_must_answer() -> None:
 
 async def test_a_replan_that_fails_leaves_an_answer_from_what_there_is() -> None:
     plans = ['1. age("Ann")\n2. join()\n', "I don't know.", "I still don't."]
-    played = await compile_(plans, ['{"thought": "", "replan": "more"}', FINISH])
+    more = '{"thought": "", "replan": "more"}'
+    played = await compile_(plans, [more, more, FINISH])
     assert played.answer.text == "75"
     assert played.verdicts("llm_compiler") == ["replan", "refuse", "refuse"]
+
+
+async def test_the_word_of_one_joiner_is_no_evidence() -> None:
+    played = await compile_(verdicts=['{"thought": "", "replan": "more"}', FINISH])
+    assert played.answer.text == "75"
+    [decision] = played.decisions("llm_compiler")
+    assert decision["verdict"] == "no replan"
+    assert decision["saw"] == {"missing": "more", "lacking": [], "agree": 1}
+    first, *others = played.requests("join")
+    assert "temperature" in first["sampling"]
+    assert {request["sampling"].get("temperature", 0.7) for request in others} == {0.7}
+    assert len(others) == 2
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], {}])
+async def test_a_step_without_a_result_is_evidence(nothing: object) -> None:
+    @tool
+    def look() -> object:
+        """Finds nothing."""
+        return nothing
+
+    plans = ["1. look()\n2. join()\n", "2. join()\n"]
+    played = await compile_(plans, ['{"thought": "", "replan": "more"}', FINISH], tools=[look])
+    assert played.decisions("llm_compiler")[0]["saw"] == {"missing": "more", "lacking": [1]}
+
+
+async def test_three_joiners_of_whom_none_answers_leave_the_question_to_be_asked_plainly() -> None:
+    verdicts = ['{"thought": "", "replan": "more"}', '{"thought": "", "replan": ""}']
+    assert "find nothing at all" in fell_back(await compile_(verdicts=verdicts))
 
 
 async def test_a_failure_that_may_pass_is_tried_again_in_the_next_plan() -> None:
