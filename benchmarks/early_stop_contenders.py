@@ -34,6 +34,7 @@ DEFAULT = f"anabranch {DEFAULT_RULE}"
 RIVAL = "its_hub beta, projected"
 LAST_NUMBER = r"(\d+)\D*$"
 CALLS = 128  # in flight at one time
+PATIENCE = 600.0  # seconds for a block of questions
 
 
 def side_by_side(width: int) -> int:
@@ -44,7 +45,8 @@ def side_by_side(width: int) -> int:
 class Contender(Protocol):
     """Something that answers questions by a vote, on a server of its own."""
 
-    url: str
+    @property
+    def url(self) -> str: ...
 
     @property
     def name(self) -> str: ...
@@ -54,7 +56,7 @@ class Contender(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Ours:
     """A stop rule of ours."""
 
@@ -81,7 +83,7 @@ class Ours:
         return [task.result() for task in tasks]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Theirs:
     """An algorithm of its_hub."""
 
@@ -122,8 +124,10 @@ class Process:
 
         Raises:
             EOFError: the program has ended.
+            TimeoutError: it said nothing for so long that it must hang.
         """
-        line = await self._stdout.readline()
+        async with asyncio.timeout(PATIENCE):
+            line = await self._stdout.readline()
         if not line:
             raise EOFError(f"it ended with code {await self._process.wait()}")
         return line.decode().strip()

@@ -68,23 +68,13 @@ class Peer:
                 group.create_task(work(lane))
         return {"texts": texts, "seconds": seconds}
 
-    async def close(self) -> None:
-        """Close all connections."""
-        for models in self._models.values():
-            for model in models:
-                await model.close()
-
 
 async def main() -> None:
-    """Answer until standard input ends."""
+    """Answer until the process is ended, which closes the connections too."""
     print(json.dumps({"version": __version__}), flush=True)
     peer = Peer()
-    try:
-        # Nothing else runs between two lines, so the loop may wait for standard input.
-        for line in sys.stdin:
-            print(json.dumps(await peer.answer(**json.loads(line))), flush=True)
-    finally:
-        await peer.close()
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        print(json.dumps(await peer.answer(**json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
