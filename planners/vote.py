@@ -38,13 +38,16 @@ def _known_rule(spec: str) -> str:
     return spec
 
 
+KnownRule = Annotated[str, AfterValidator(_known_rule)]
+
+
 @planner("vote")
 async def vote(
     run: Run,
     question: Question,
     *,
     n: Annotated[int, Field(ge=1, le=1024)] = 8,
-    rule: Annotated[str, AfterValidator(_known_rule)] = DEFAULT_RULE,
+    rule: KnownRule = DEFAULT_RULE,
     judge: Judge = "none",
     merge: Merge = "majority",
     verifier: str | None = None,

@@ -20,6 +20,7 @@ from orchestrator.consensus.stopping.rounds import (
     RoundRule,
     SeatSecretary,
     SeatThreshold,
+    most_certain,
 )
 from orchestrator.consensus.stopping.spec import (
     DEFAULT_RULE,
@@ -81,6 +82,7 @@ __all__ = [
     "TokenBudget",
     "View",
     "majority_posterior",
+    "most_certain",
     "parse_round_rule",
     "parse_rule",
 ]

@@ -77,7 +77,7 @@ def collapsed(rounds: Sequence[Round], *, copied: float) -> bool:
     return min(stood, key=lambda each: each.entropy or 0.0).winner != last.winner
 
 
-def _recall(rounds: Sequence[Round]) -> int:
+def most_certain(rounds: Sequence[Round]) -> int:
     """The most certain round, the earliest of equals; the last one where no entropy is defined."""
     defined = [at for at, each in enumerate(rounds) if each.entropy is not None]
     return min(defined, key=lambda at: rounds[at].entropy or 0.0, default=len(rounds) - 1)
@@ -108,11 +108,11 @@ class _Seat(Settings):
         bar = self._bar(rounds)
         seen = {"round": len(rounds) - 1, "entropy": last.entropy, "bar": bar}
         if len(rounds) > 1 and collapsed(rounds, copied=self.copied):
-            return End(_recall(rounds[:-1]), "collapsed", seen)
+            return End(most_certain(rounds[:-1]), "collapsed", seen)
         if bar is not None and last.entropy is not None and last.entropy <= bar:
             return End(len(rounds) - 1, "agreed", seen)
         if len(rounds) >= self.rounds:
-            return End(_recall(rounds), "exhausted", seen)
+            return End(most_certain(rounds), "exhausted", seen)
         return Another(seen)
 
 
