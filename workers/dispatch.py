@@ -158,10 +158,17 @@ class Dispatcher:
             if idle is not replica and idle.room > 0:
                 self.pump(idle)
 
+    def warmed(self, flight: Flight) -> None:
+        """A prompt was computed ahead of its calls, or was given up: who waited for it may go."""
+        flight.replica.warmed(flight, self._clock())
+        self._release_siblings(flight)
+
     def evict(self, replica: Replica) -> None:
         """``replica`` takes no calls now: what waits for it goes elsewhere."""
+        if replica.warming is not None:
+            replica.warming.interrupt(f"{replica.name} takes no calls", self._clock())
         waiting = replica.queue.drain()
-        for flight in replica.flights:
+        for flight in replica.primes:
             waiting.extend(flight.held)
         for ticket in waiting:
             self.withdraw(ticket)
@@ -296,16 +303,16 @@ class Dispatcher:
     def check_integrity(self) -> None:
         """Raise AssertionError if the books do not balance; for tests, and for pools that are idle."""
         for replica in self.replicas:
-            held = sum(len(flight.held) for flight in replica.flights)
+            held = sum(len(flight.held) for flight in replica.primes)
             _balance(held == replica.held, f"{replica.name} holds {held} calls and counts {replica.held}")
             for flight in replica.flights:
                 _balance(flight.ticket.flight is flight, f"{replica.name} has a flight of another ticket")
+            for flight in replica.primes:
                 for ticket in flight.held:
                     _balance(ticket.held_by is flight, f"{replica.name} holds a call that is elsewhere")
-            strays = sum(1 for flight in replica.computing.values() if flight not in replica.flights)
+            strays = sum(1 for flight in replica.computing.values() if flight not in replica.primes)
             _balance(strays == 0, f"{replica.name} believes in {strays} blocks of calls that are over")
             if not replica.flights:
-                _balance(not replica.computing, f"{replica.name} is idle and computes blocks")
                 _balance(replica.pending_prefill == 0, f"{replica.name} is idle with prompts to compute")
         for ticket in self.parked:
             _balance(not ticket.queued and ticket.flight is None, "a parked call is elsewhere too")

@@ -58,6 +58,10 @@ class Ticket:
         self.streamed = 0  # tokens that the consumer got of the present attempt
         self.ideal_blocks = 0  # leading blocks that one cache of all replicas would have held
 
+    def begins_with(self, other: Ticket) -> bool:
+        """Whether all blocks of the prompt of ``other`` are the first ones of this."""
+        return self.chain[: len(other.chain)] == other.chain
+
     def wake(self, error: Exception | None = None) -> None:
         """Let the task that waits for a place go on, or fail."""
         waiter = self.waiter

@@ -16,7 +16,7 @@ from dataclasses import replace
 import structlog
 
 from workers.breaker import Breaker
-from workers.calls import Call, Chunk, Prompt, Sampling, Segment
+from workers.calls import Call, Chunk, Prompt, Segment
 from workers.dispatch import BRANCH, Dispatcher, why_not
 from workers.engine import Capabilities, Engine, Health
 from workers.errors import (
@@ -35,6 +35,7 @@ from workers.pool_report import PoolSnapshot, PoolTally, snapshot_of, snapshot_o
 from workers.prefix import BLOCK_CHARACTERS, Chains
 from workers.replica import Member, Replica, Sharing
 from workers.supervision import Supervisor
+from workers.warming import Warming
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +89,7 @@ class Pool:
         self._supervisor = Supervisor(name, self._replicas, self._dispatcher, stall_seconds=stall_seconds)
         self._chains = Chains()
         self._tally = PoolTally()
+        self._warming = Warming(self._dispatcher, self._supervisor, self._chains, self._tally)
         self._hedging = (
             None
             if hedge_after is None
@@ -182,22 +184,12 @@ class Pool:
     async def warm(self, prompt: Prompt, *, tenant: str = "default", role: str = "branch") -> bool:
         """Compute ``prompt`` ahead of the calls that will begin with it, if a replica has nothing to do.
 
-        Returns whether it was computed. A failure is no error: nothing depends on a warm cache.
+        Nothing waits for it: it is aborted when its replica gets another call. Returns whether it was
+        computed; a failure is no error.
         """
-        if self._capabilities is None or self._closed:
+        if self._capabilities is None or self._closed or self._dispatcher.waiting:
             return False
-        if not any(replica.free for replica in self._dispatcher.serving(role)):
-            return False
-        sampling = Sampling(temperature=0.0, max_tokens=1)
-        call = Call(prompt, sampling, role=role, priority=-1e9, tenant=tenant)
-        try:
-            async for _ in self.generate(call):
-                pass
-        except WorkerError as error:
-            log.info("prefix_not_warmed", pool=self._name, error=str(error))
-            return False
-        self._tally.warmed += 1
-        return True
+        return await self._warming.warm(prompt, tenant, role)
 
     async def health(self) -> Health:
         """Ok while the calls of branches have somewhere to go; the detail tells of all that does not work."""
@@ -227,7 +219,7 @@ class Pool:
             ticket.wake(EngineUnavailable(f"{self._name} was closed"))
         for replica in self._replicas:
             waiting = replica.queue.drain()
-            for flight in replica.flights:
+            for flight in replica.primes:
                 waiting.extend(flight.held)
             for ticket in waiting:
                 self._dispatcher.withdraw(ticket)

@@ -88,6 +88,7 @@ class Replica:
         self.translation: Translation | None = None
         self.queue: FairQueue[Ticket] = FairQueue()
         self.flights: dict[Flight, None] = {}
+        self.warming: Flight | None = None  # a prompt computed ahead of its calls; takes no place
         self.held = 0
         self.computing: dict[
             int, Flight
@@ -117,7 +118,12 @@ class Replica:
     @property
     def free(self) -> bool:
         """Whether it has nothing to do."""
-        return self.accepting and self.occupied == 0
+        return self.accepting and self.occupied == 0 and self.warming is None
+
+    @property
+    def primes(self) -> tuple[Flight, ...]:
+        """The attempts that compute something, for which others may wait."""
+        return (*self.flights, self.warming) if self.warming is not None else (*self.flights,)
 
     @property
     def room(self) -> int:
@@ -183,7 +189,11 @@ class Replica:
         covered = self.covered(ticket.chain, now)
         if covered - self.held_blocks(ticket.chain, now) < HOLD_BLOCKS:
             return None
-        return self.computing.get(ticket.chain[covered - 1])
+        prime = self.computing.get(ticket.chain[covered - 1])
+        # A warming may hold up the calls that it is for, and no others.
+        if prime is not None and prime is self.warming and not ticket.begins_with(prime.ticket):
+            return None
+        return prime
 
     def seconds_for(self, uncached_tokens: float) -> float:
         """Expected time of a further call from now to its end, if it has to compute so many tokens."""
@@ -200,20 +210,12 @@ class Replica:
 
     def send(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
         """Account for a call that goes out to the engine now."""
-        flight = Flight(ticket, self, now)
-        chain = ticket.chain
-        held = self.held_blocks(chain, now)
-        flight.predicted_blocks = held
-        tokens = ticket.characters / BLOCK_CHARACTERS * tokens_per_block
-        flight.uncached = max(1.0, tokens - held * tokens_per_block)
+        if self.warming is not None and not ticket.begins_with(self.warming.ticket):
+            self.warming.interrupt(f"{self.name} got a call", now)
+        flight = self._flight(ticket, tokens_per_block, now)
         self.pending_prefill += flight.uncached
         flight.prefill_ahead = self.pending_prefill
-        if self.sharing is Sharing.IN_FLIGHT:
-            self.holdings.add(chain, now + GUESS_SECONDS + self.pace.prefill_seconds(self.pending_prefill))
-        elif self.sharing is Sharing.COMPUTED:
-            flight.computing = chain[held:]
-            for block in flight.computing:
-                self.computing.setdefault(block, flight)
+        self._announce(flight, now)
         self.flights[flight] = None
         if len(self.flights) == 1:
             self.last_progress = now
@@ -222,6 +224,39 @@ class Replica:
         ticket.replica = self
         ticket.attempts += 1
         return flight
+
+    def warm(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+        """Account for a prompt that is computed ahead of its calls."""
+        flight = self.warming = self._flight(ticket, tokens_per_block, now)
+        flight.prefill_ahead = flight.uncached
+        flight.silent_since = now
+        self._announce(flight, now)
+        return flight
+
+    def warmed(self, flight: Flight, now: float) -> None:
+        """The warming is over; if it has a ``first_at``, the prompt is there."""
+        self.warming = None
+        self._computed(flight)
+        if flight.first_at is not None:
+            self.pace.first_token(flight.prefill_ahead, flight.first_at - flight.sent_at)
+            self.remember(flight.ticket.chain, now)
+
+    def _flight(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+        flight = Flight(ticket, self, now)
+        flight.predicted_blocks = self.held_blocks(ticket.chain, now)
+        tokens = (ticket.characters / BLOCK_CHARACTERS - flight.predicted_blocks) * tokens_per_block
+        flight.uncached = max(1.0, tokens)
+        return flight
+
+    def _announce(self, flight: Flight, now: float) -> None:
+        """Let siblings know what ``flight`` computes."""
+        chain = flight.ticket.chain
+        if self.sharing is Sharing.IN_FLIGHT:
+            self.holdings.add(chain, now + GUESS_SECONDS + self.pace.prefill_seconds(flight.prefill_ahead))
+        elif self.sharing is Sharing.COMPUTED:
+            flight.computing = chain[flight.predicted_blocks :]
+            for block in flight.computing:
+                self.computing.setdefault(block, flight)
 
     def first_token(self, flight: Flight, now: float) -> None:
         """The prompt of ``flight`` is computed: from now on the replica holds it."""

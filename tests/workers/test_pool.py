@@ -692,6 +692,9 @@ async def test_whatever_happens_each_call_ends_and_the_books_balance(seed: int) 
             nonlocal right, wrong, cancelled
             await asyncio.sleep(rng.uniform(0, 4))
             call = sibling(f"{number // 6}", number, tenant=f"t{number % 3}")
+            if number % 5 == 0:
+                warmings.create_task(pool.warm(Prompt(call.prompt.segments[:1]), tenant=call.tenant))
+                await asyncio.sleep(rng.uniform(0, 0.5))
             try:
                 async with asyncio.timeout(0.1 if number % 10 == 0 else 300):
                     text = text_of(await chunks(pool, call))
@@ -704,7 +707,8 @@ async def test_whatever_happens_each_call_ends_and_the_books_balance(seed: int) 
                 right += 1
             pool.check_integrity()
 
-        await asyncio.gather(*(one(number) for number in range(150)))
+        async with asyncio.TaskGroup() as warmings:
+            await asyncio.gather(*(one(number) for number in range(150)))
         assert right + wrong + cancelled == 150
         assert cancelled <= 15
         assert wrong <= 6
