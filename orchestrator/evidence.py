@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import platformdirs
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -22,20 +22,12 @@ from orchestrator.messages import plain
 from orchestrator.planning import Planner
 from orchestrator.requests import explain
 from orchestrator.runner import Setup
-from orchestrator.solution import Calibrated
+from orchestrator.solution import Calibrated, Solution
+from orchestrator.values import Answer
 
 Signal = Literal["confidence", "entropy"]
 RISING: Mapping[Signal, bool] = {"confidence": True, "entropy": False}
 """What a calibration may start from, and whether more of it is surer."""
-
-
-class Voted(Protocol):
-    """An answer or a solution."""
-
-    @property
-    def confidence(self) -> float | None: ...  # noqa: D102
-    @property
-    def entropy(self) -> float | None: ...  # noqa: D102
 
 
 class Purpose(BaseModel):
@@ -97,7 +89,7 @@ class Evidence(BaseModel):
     fitted_at: AwareDatetime
     versions: dict[str, str]
 
-    def apply(self, answer: Voted) -> Calibrated | None:
+    def apply(self, answer: Answer) -> Calibrated | None:
         """How likely the answer is right; None where it has no signal."""
         score = signal_of(answer, self.signal)
         if score is None:
@@ -185,8 +177,13 @@ class Calibrations:
         return closest.apply(result.answer) or f"the answer has no {closest.signal} to go by"
 
 
-def signal_of(answer: Voted, signal: Signal) -> float | None:
-    """What an answer shows of it; None where no branches were compared."""
+def signal_of(answer: Answer | Solution, signal: Signal) -> float | None:
+    """What an answer shows of it; None where no branches were compared.
+
+    One vote, or a few where most branches came to no answer, would else look like full agreement.
+    """
+    if answer.clusters and (answer.entropy is None or sum(each.count for each in answer.clusters) < 2):
+        return None
     return answer.confidence if signal == "confidence" else answer.entropy
 
 

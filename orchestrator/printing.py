@@ -39,8 +39,10 @@ def print_solution(console: Console, solution: Solution) -> None:
             f"{right}, by calibration on {calibrated.questions} questions",
             f"{within} the risk of {calibrated.risk:.0%}",
         ]
-    else:
+    elif solution.confidence is not None:
         sureness = [f"not calibrated: {solution.uncalibrated}"]
+    else:
+        sureness = []
     usage, timings = solution.usage, solution.timings
     tokens = [
         f"{usage.calls} calls",
@@ -48,7 +50,8 @@ def print_solution(console: Console, solution: Solution) -> None:
         f"{usage.completion:,} completion tokens ({usage.cancelled:,} of cancelled branches)",
     ]
     for line in (facts, sureness, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
-        console.print(" · ".join(line), soft_wrap=True)
+        if line:
+            console.print(" · ".join(line), soft_wrap=True)
     console.print(f"trace {solution.trace_id}")
 
 

@@ -13,11 +13,12 @@ import pytest
 
 from orchestrator.calibrating import Labelled, Wanted, fit, solve_all
 from orchestrator.errors import InvalidRequest, Unavailable
-from orchestrator.evidence import Calibrations, Evidence
+from orchestrator.evidence import Calibrations, Evidence, signal_of
 from orchestrator.fork import Change
 from orchestrator.requests import TaskRequest, parse
 from orchestrator.service import Service
 from orchestrator.solution import Solution
+from orchestrator.values import Answer, Cluster
 from storage.store import Store
 from storage.tasks import TaskStatus
 from workers.calls import Call
@@ -115,6 +116,20 @@ async def test_answers_that_tell_nothing_are_not_calibrated(store: Store) -> Non
     alone = direct.purpose.model_copy(update={"options": {"temperature": 0.0, "max_tokens": 1024}})
     service.calibrations = Calibrations((direct.model_copy(update={"purpose": alone}),))
     assert (await service.solve(asking(2, "direct"))).uncalibrated == "the answer has no confidence to go by"
+
+
+@pytest.mark.parametrize(
+    ("answer", "confidence"),
+    [
+        (Answer("7", "7", 0.75, 0.56, (Cluster("7", 3), Cluster("8", 1))), 0.75),
+        (Answer("7", "7", 1.0, 0.0, (Cluster("7", 1),)), None),  # nobody to agree with
+        (Answer("7", "7", 1.0, None, (Cluster("7", 2),)), None),  # most branches came to no answer
+        (Answer("7", "7", 0.75), 0.75),  # a planner's own confidence
+        (Answer("7", "7"), None),
+    ],
+)
+def test_silence_is_no_confidence(answer: Answer, confidence: float | None) -> None:
+    assert signal_of(answer, "confidence") == confidence
 
 
 async def test_what_was_answered_before_is_not_asked_again(store: Store) -> None:
