@@ -15,6 +15,7 @@ from orchestrator.consensus.confidence import token_scores
 from orchestrator.errors import Failure
 from orchestrator.messages import assistant, bind, digest, plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded
+from orchestrator.prefetch import Prefetch
 from orchestrator.structured import task_group
 from orchestrator.work import Generation, ToolUse
 from storage.events import EventType
@@ -54,6 +55,7 @@ class Drivers:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._streamed: dict[str, int] = {}
         self._tokens = 0
+        self.prefetch = Prefetch(environment.engine, environment.tenant)
 
     @asynccontextmanager
     async def running(self, seconds: float | None) -> AsyncIterator[None]:
@@ -61,11 +63,13 @@ class Drivers:
         loop = asyncio.get_running_loop()
         timer = None if seconds is None else loop.call_later(seconds, self.limit, "seconds")
         async with task_group() as self._group:
+            self.prefetch.open(self._group)
             try:
                 yield
             finally:
                 if timer is not None:
                     timer.cancel()
+                self.prefetch.close()
                 for task in self._tasks.values():
                     task.cancel()
 
@@ -87,10 +91,12 @@ class Drivers:
         """
         if task := self._tasks.pop(path, None):
             task.cancel()
+        self.prefetch.dropped(path)
         return self._streamed.pop(path, 0)
 
     def generate(self, node: Node[Any], work: Generation, *, priority: float) -> None:
         """Send a call to the engine."""
+        self.prefetch.begun(node.path)
         self._launch(node.path, self._generate(node, work, priority))
 
     def use_tool(self, node: Node[Any], work: ToolUse, *, interrupted: bool) -> None:
@@ -103,6 +109,7 @@ class Drivers:
 
     def _settle(self, path: str, data: dict[str, Any], *, durable: bool = False) -> None:
         self._tasks.pop(path, None)
+        self.prefetch.look()
         self._inbox.put_nowait(Arrival(EventType.NODE_SETTLED, path, {"external": True, **data}, durable))
 
     async def _generate(self, node: Node[Any], work: Generation, priority: float) -> None:
