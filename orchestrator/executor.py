@@ -296,6 +296,13 @@ class Executor:
         self._emit(EventType.NODE_ADDED, node.path, data)
         if lost is not None:
             self._settle_caused(node, _inherited(lost))
+        elif isinstance(work, Generation):
+            self._expect(node.path, work.messages, work.role)
+
+    def _expect(self, name: str, messages: Sequence[Message], role: str) -> None:
+        """Let the engine know what a call will begin with; a run that only repeats makes none."""
+        if not self._record.pending and self._memo is None:
+            self._drivers.prefetch.expect(name, messages, role)
 
     def _start(self, node: Node[Any], added: dict[str, Any] | None = None) -> None:
         """Begin the work of a node whose inputs are there.
@@ -548,6 +555,11 @@ class Executor:
         if scope.closed:
             raise PlannerError(f"scope {scope.name} has ended; it can decide nothing")
         self._emit(EventType.DECISION, scope.node.path, {"by": by, "verdict": verdict, "saw": plain(saw)})
+
+    def expect(self, scope: Scope, messages: Sequence[Message], role: str) -> None:
+        """Note what the next call of a scope will begin with."""
+        if not scope.closed:
+            self._expect(f"next of {scope.name}", messages, role)
 
     def propose(self, scope: Scope, answer: Callable[[], Answer]) -> None:
         """Keep the best answer that a scope has so far."""
