@@ -2,7 +2,7 @@
 
 What a command needs is imported when it runs, so that ``--help`` is there at once. Results go to standard
 output; the live view, progress, logs and errors go to standard error. Exit codes: 0 for an answer, 1 for a
-failed task or a divergence, 2 for bad usage, 130 after Ctrl-C.
+failed task or a divergence, 2 for bad usage, 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import typer
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
 
-FAILED, MISUSED = 1, 2
+FAILED, MISUSED, TERMINATED = 1, 2, 143
 
 app = typer.Typer(
     name="anabranch",
@@ -297,6 +297,14 @@ def prune(
 
 
 @app.command()
+def requeue(trace_id: TraceId, database: Database = None) -> None:
+    """Put a dead task back into the queue; it goes on where its journal ends."""
+    from orchestrator.keeping import requeue_task
+
+    requeue_task(trace_id, settings(database=database))
+
+
+@app.command()
 def models(as_json: AsJson = False) -> None:
     """List the models of the catalogue, and which of them are on this machine."""
     from orchestrator.looking import list_models
@@ -371,7 +379,7 @@ def main() -> None:
 
 def report(error: Exception) -> int:
     """Say what went wrong, with its code; returns the exit code."""
-    from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed
+    from orchestrator.errors import AnabranchError, HandedBack, InvalidRequest, TaskFailed
     from storage.errors import StorageError
     from workers.errors import WorkerError
 
@@ -385,6 +393,8 @@ def report(error: Exception) -> int:
         case _:
             line = f"[internal]: {type(error).__name__}: {error} (anabranch --debug … shows where)"
     typer.echo(f"error {line}", err=True)
+    if isinstance(error, HandedBack):
+        return TERMINATED
     return MISUSED if isinstance(error, InvalidRequest) else FAILED
 
 

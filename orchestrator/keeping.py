@@ -1,4 +1,4 @@
-"""The commands that keep, move and drop traces: ``export``, ``import`` and ``prune``."""
+"""The commands that keep, move and drop traces: ``export``, ``import``, ``prune`` and ``requeue``."""
 
 from __future__ import annotations
 
@@ -108,6 +108,22 @@ def prune_traces(
             return f"removed {gone.tasks} tasks, and {gone.texts} texts that no other task uses"
 
     typer.echo(asyncio.run(run()))
+
+
+def requeue_task(task_id: str, settings: Settings) -> None:
+    """Put a dead task back into the queue.
+
+    Raises:
+        TaskNotFound: there is none with that id.
+        Unavailable: it is not dead.
+    """
+
+    async def run() -> None:
+        async with stored(settings) as store:
+            await store.requeue(task_id)
+
+    asyncio.run(run())
+    typer.echo(f"{task_id} waits in the queue; anabranch serve takes it", err=True)
 
 
 def read_span(text: str) -> float:

@@ -26,7 +26,7 @@ from orchestrator.printing import output, print_solution, table
 from orchestrator.requests import explain
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution
-from orchestrator.solving import Announcer, named_value, opened
+from orchestrator.solving import Announcer, handing_back, named_value, opened
 from orchestrator.toolbox import build_toolbox
 from storage.events import Event
 from storage.store import Store
@@ -59,7 +59,8 @@ def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, 
 
     async def run() -> tuple[Solution, TraceDifference]:
         async with opened(settings, toolbox, Announcer()) as service:
-            solution = await service.fork(trace_id, at=at, change=change)
+            async with handing_back(service):
+                solution = await service.fork(trace_id, at=at, change=change)
             return solution, await service.difference(trace_id, solution.trace_id)
 
     solution, differences = asyncio.run(run())

@@ -98,6 +98,7 @@ class Service:
         self.calibrations = calibrations or Calibrations()
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._feeds: dict[str, Feed] = {}
+        self._leaving = False
         self._ended: Counter[TaskStatus] = Counter()
         self._awake = asyncio.Event()
         self._turns: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
@@ -274,10 +275,11 @@ class Service:
         return task
 
     def hand_back(self) -> None:
-        """Put the tasks that run here back into the queue, because this process is about to end.
+        """Put the tasks that run here, now and later, back into the queue: this process is about to end.
 
         Their calls are aborted; whoever waits for one of them gets HandedBack.
         """
+        self._leaving = True
         for feed in self._feeds.values():
             feed.hold.hand_back()
 
@@ -368,6 +370,8 @@ class Service:
     def _take(self, claim: Claim) -> Feed:
         feed = self._feeds[claim.task.id] = Feed(Hold(self.store, claim))
         self._turn(claim.task.id)
+        if self._leaving:
+            feed.hold.hand_back()
         return feed
 
     async def _run(self, feed: Feed) -> None:

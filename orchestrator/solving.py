@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
@@ -110,7 +111,8 @@ async def _solve(
     on_model = Announcer() if display is None else display.downloading
     async with opened(settings, toolbox, on_model) as service:
         service.check(request)
-        async with nullcontext() if display is None else display.shown():
+        shown = nullcontext() if display is None else display.shown()
+        async with handing_back(service), shown:
             claim = await service.start(request)
             try:
                 async with aclosing(service.follow(claim)) as items:
@@ -166,6 +168,17 @@ async def opened(
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await engine.close()
+
+
+@asynccontextmanager
+async def handing_back(service: Service) -> AsyncIterator[None]:
+    """Let a SIGTERM put the tasks that run here back into the queue; else they would wait for their leases."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, service.hand_back)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 class Announcer:

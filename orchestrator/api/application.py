@@ -76,6 +76,7 @@ def create_application(
             web.get("/v1/tasks", api.tasks),
             web.get("/v1/tasks/{id}", api.task),
             web.post("/v1/tasks/{id}/cancel", api.cancel),
+            web.post("/v1/tasks/{id}/requeue", api.requeue),
             web.get("/v1/tasks/{id}/events", api.events, allow_head=False),
             web.get("/v1/tasks/{id}/trace", api.trace),
             web.post("/v1/tasks/{id}/replay", api.replay),
@@ -149,6 +150,10 @@ class _Api:
     async def cancel(self, request: web.Request) -> web.Response:
         found = await self._find(request)
         return _respond(task_body(await self._service.cancel(found.id)))
+
+    async def requeue(self, request: web.Request) -> web.Response:
+        found = await self._find(request)
+        return _respond(task_body(await self._service.requeue(found.id)))
 
     async def trace(self, request: web.Request) -> web.Response:
         found = await self._find(request)

@@ -96,6 +96,14 @@ def _paths() -> dict[str, Any]:
                 parameters=one,
             )
         },
+        "/v1/tasks/{id}/requeue": {
+            "post": _operation(
+                "requeue",
+                "Put a dead task back into the queue; it goes on where its journal ends.",
+                (200, "The task.", task),
+                parameters=one,
+            )
+        },
         "/v1/tasks/{id}/events": {
             "get": _operation(
                 "events",

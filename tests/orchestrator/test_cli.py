@@ -352,6 +352,30 @@ def test_ctrl_c_cancels_the_task_and_says_so(server: str, database: str, anabran
     assert task["status"] == "cancelled"
 
 
+def test_a_solve_that_is_told_to_end_puts_its_task_back(server: str, database: str, anabranch: Any) -> None:
+    arguments = ("solve", "slow", "-p", "direct", "--engine", server, "--database", database)
+    with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        running: list[Any] = []
+        while not running:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            running = anabranch("traces", "--status", "running", "--database", database, "--json").json
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 143
+    said = re.fullmatch(
+        r"error \[handed_back\]: task (\w+) was put back into the queue for another process\n", err
+    )
+    assert said is not None, err
+    told = anabranch("traces", "--status", "queued", "--database", database, "--json").json
+    assert said.group(1) in [task["id"] for task in told]
+    put_back = anabranch("requeue", running[0]["id"], "--database", database)
+    assert put_back.code == 0  # it is there already
+    assert "waits in the queue" in put_back.err
+
+
 def test_serve_works_and_drains(server: str, database: str, anabranch: Any) -> None:
     with subprocess.Popen(
         command("serve", "--port", "0", "--engine", server, "--database", database),

@@ -143,14 +143,14 @@ async def test_the_lease_is_kept_while_the_engine_starts(store: Store) -> None:
 async def test_a_cancel_is_obeyed_while_the_engine_starts(store: Store, elsewhere: bool) -> None:
     engine = Loading()
     service = service_of(store, engine)
-    task = await service.submit(REQUEST)
-    async with service.working():
-        await engine.asked.wait()
-        asked = time.perf_counter()
-        await (store.request_cancel(task.id) if elsewhere else service.cancel(task.id))
-        _ = [event async for event in service.events(task.id)]
+    claim = await service.start(REQUEST)
+    running = asyncio.create_task(service.run(claim))
+    await engine.asked.wait()
+    asked = time.perf_counter()
+    await (store.request_cancel(claim.task.id) if elsewhere else service.cancel(claim.task.id))
+    await running
     assert time.perf_counter() - asked < 1
-    assert (await store.get(task.id)).status is TaskStatus.CANCELLED
+    assert (await store.get(claim.task.id)).status is TaskStatus.CANCELLED
 
 
 async def test_a_task_that_is_to_be_cancelled_is_not_begun(store: Store) -> None:
@@ -172,9 +172,10 @@ async def test_a_resumed_run_that_is_to_be_cancelled_ends_its_journal(store: Sto
     lapsed = await store.claim("dead", 0.01)
     assert lapsed is not None
     await store.request_cancel(task.id)
-    later = service_of(store, Loading())
-    async with later.working():
-        _ = [event async for event in later.events(task.id)]
+    await asyncio.sleep(0.03)
+    claim = await store.claim("later", 30)
+    assert claim is not None
+    await service_of(store, Loading()).run(claim)
     events = [event async for event in store.read(task.id)]
     assert events[-1].type is EventType.RUN_FINISHED
     assert events[-1].data["outcome"] == "cancelled"

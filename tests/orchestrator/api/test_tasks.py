@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -106,6 +107,7 @@ async def test_a_tenant_sees_only_its_own(open_api: Open) -> None:
             ("GET", "/events"),
             ("GET", "/trace"),
             ("POST", "/cancel"),
+            ("POST", "/requeue"),
             ("POST", "/replay"),
         ]:
             other = await api.call(method, f"/v1/tasks/{own['id']}{path}", headers={"X-Tenant": "b"})
@@ -145,6 +147,24 @@ async def test_a_running_task_is_cancelled_at_its_engine(open_api: Open) -> None
         replay = await api.call("POST", f"/v1/tasks/{task['id']}/replay")
         assert replay.status == 200
         assert replay.body["outcome"] == "cancelled"
+
+
+async def test_a_dead_task_is_put_back_into_the_queue(open_api: Open) -> None:
+    async with open_api(work=False) as api:
+        task = (await api.submit()).body
+        assert (await api.call("POST", f"/v1/tasks/{task['id']}/requeue")).body == task
+        assert await api.service.store.claim("crashing", 0.01) is not None
+        await asyncio.sleep(0.03)
+        assert await api.service.store.claim("next", 30, max_attempts=1) is None
+        assert (await api.get(f"/v1/tasks/{task['id']}")).body["status"] == "dead"
+        reply = await api.call("POST", f"/v1/tasks/{task['id']}/requeue")
+        assert (reply.status, reply.body["status"], reply.body["error"]) == (200, "queued", None)
+        async with api.service.working():
+            async for frame in api.frames(f"/v1/tasks/{task['id']}/events"):
+                last = frame
+        assert last.data["status"] == "succeeded"
+        refused = await api.call("POST", f"/v1/tasks/{task['id']}/requeue")
+        assert (refused.status, refused.error) == (409, "illegal_transition")
 
 
 async def test_a_replay_calls_nobody(open_api: Open) -> None:
