@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -21,7 +21,7 @@ from orchestrator.environment import Body, Environment, Recorder, Result, RunOut
 from orchestrator.errors import AnabranchError, Divergence, Failure, NodeFailed, PlannerError, Unknown
 from orchestrator.fork import Known, Memo
 from orchestrator.graph import Graph
-from orchestrator.messages import plain
+from orchestrator.messages import Message, plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded, Waitable
 from orchestrator.record import Record
 from orchestrator.run import Run
@@ -277,7 +277,10 @@ class Executor:
                     f"node {source.path} belongs to another run; it cannot be an input of {node.path}"
                 )
         settled = [path for path, source in inputs.items() if source.outcome is not None]
-        cost = float(work.sampling.max_tokens) if isinstance(work, Generation) else 1.0
+        cost = 1.0
+        if isinstance(work, Generation):
+            cost = float(work.sampling.max_tokens)
+            self._drivers.prefetch.begun(_next_of(scope))
         ready = self._graph.add(node.path, inputs, settled=settled, cost=cost)
         scope.children.append(node)
         self._nodes[node.path] = node
@@ -559,7 +562,7 @@ class Executor:
     def expect(self, scope: Scope, messages: Sequence[Message], role: str) -> None:
         """Note what the next call of a scope will begin with."""
         if not scope.closed:
-            self._expect(f"next of {scope.name}", messages, role)
+            self._expect(_next_of(scope), messages, role)
 
     def propose(self, scope: Scope, answer: Callable[[], Answer]) -> None:
         """Keep the best answer that a scope has so far."""
@@ -569,6 +572,10 @@ class Executor:
     def interrupt(self, limit: str) -> None:
         """End the run from outside, as when a user cancels it."""
         self._drivers.limit(limit)
+
+
+def _next_of(scope: Scope) -> str:
+    return f"next of {scope.name}"
 
 
 def _inherited(source: Node[Any]) -> Outcome[Any]:
