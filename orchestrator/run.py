@@ -233,8 +233,8 @@ class Run:
     def expect(self, prompt: Draft, *, role: str = "branch") -> None:
         """Say what a later call will begin with, where it can only be made once something else has settled.
 
-        An engine with nothing to do computes it meanwhile. It is no event and changes no result.
-        Calls that are made at once, with the handles of what they wait for in their prompts, need no such word.
+        An engine with nothing to do computes it meanwhile. It is no event and changes no result. Calls that
+        are made at once, with the handles of what they wait for in their prompts, need no such word.
         """
         self._executor.expect(self._scope, messages_of(prompt), role)
 
