@@ -10,33 +10,35 @@ from yarl import URL
 from orchestrator.errors import InvalidRequest
 from orchestrator.settings import Settings
 from workers.engine import Engine
+from workers.kv_events import KVEndpoints
 from workers.llama_cpp import LlamaCppEngine
 from workers.models import DEFAULT_MODEL, Progress
-from workers.openai_http import OpenAIEngine
 from workers.pool import Pool
 from workers.replica import Member, Sharing
+from workers.vllm_engine import VLLMEngine
 from workers.vllm_launch import default_model
-from workers.vllm_server import one_each
+from workers.vllm_server import Starting, one_each
 
-OnModel = Callable[[Progress], None]
+OnProgress = Callable[[Progress | Starting], None]
+"""Told how far the download of a model has come, and how the start of a server goes."""
 
 _PART = re.compile(r"(?:(?P<roles>\w+(?:\+\w+)*)=)?(?:(?P<model>(?:(?!://)[^@])+)@)?(?P<engine>.+)")
 """``[role+role=][model@]engine``; a URL may have both signs in it."""
 
 
-def build_engine(settings: Settings, *, on_model: OnModel | None = None) -> Engine:
+def build_engine(settings: Settings, *, on_progress: OnProgress | None = None) -> Engine:
     """The engine that the settings name. Nothing is started or fetched until its first use.
 
     It is a pool unless it is the embedded one alone: even a single server needs fairness, bounds and retries.
     Before an engine, ``role=`` gives it the calls of that role and ``model@`` says which model it has.
-    ``on_model`` is told how far the download of a model has come.
+    The URL of a vLLM that publishes KV events may say at which ports: ``?kv_events=5557&kv_replay=5558``.
 
     Raises:
         InvalidRequest: no engine is called so.
     """
     try:
         members = [
-            member for part in settings.engine.split(",") for member in _members(part, settings, on_model)
+            member for part in settings.engine.split(",") for member in _members(part, settings, on_progress)
         ]
         alone = members[0].engine
         return alone if len(members) == 1 and isinstance(alone, LlamaCppEngine) else Pool(members)
@@ -44,7 +46,7 @@ def build_engine(settings: Settings, *, on_model: OnModel | None = None) -> Engi
         raise InvalidRequest(f"engine {settings.engine!r}: {error}") from None
 
 
-def _members(part: str, settings: Settings, on_model: OnModel | None) -> Sequence[Member]:
+def _members(part: str, settings: Settings, on_progress: OnProgress | None) -> Sequence[Member]:
     found = _PART.fullmatch(part.strip())
     if found is None:
         raise InvalidRequest(f"engine {settings.engine!r} has nothing between two of its commas")
@@ -53,17 +55,31 @@ def _members(part: str, settings: Settings, on_model: OnModel | None) -> Sequenc
     wanted = model or settings.model
     if kind == "embedded":
         named = f"llama_cpp:{model}" if model else "llama_cpp"
-        llama = LlamaCppEngine(wanted or DEFAULT_MODEL, name=named, on_progress=on_model)
+        llama = LlamaCppEngine(wanted or DEFAULT_MODEL, name=named, on_progress=on_progress)
         return [Member(llama, roles, Sharing.IN_FLIGHT)]  # it has calls wait for their prefix by itself
     if kind == "vllm":
-        return [Member(server, roles) for server in one_each(wanted or default_model())]
+        servers = one_each(wanted or default_model(), on_progress=on_progress)
+        return [Member(server, roles) for server in servers]
     if kind.startswith(("http://", "https://")):
         url = URL(kind)
         named = f"{url.host}:{url.port}"
-        server = OpenAIEngine(
-            kind, model=wanted, name=f"{model}@{named}" if model else named, api_key=settings.api_key
+        # If the server turns out to be no vLLM, this is the plain engine for its protocol.
+        server = VLLMEngine(
+            kind,
+            model=wanted,
+            name=f"{model}@{named}" if model else named,
+            api_key=settings.api_key,
+            kv_events=_published(url),
         )
         return [Member(server, roles)]
     raise InvalidRequest(
         f"no engine is called {kind!r}; use embedded, vllm, or URLs that begin with http:// or https://"
     )
+
+
+def _published(url: URL) -> KVEndpoints | None:
+    """Where a server publishes what it caches: the ports in ``?kv_events=5557&kv_replay=5558``, if given."""
+    events, replay = url.query.get("kv_events"), url.query.get("kv_replay")
+    if events is None:
+        return None
+    return KVEndpoints(f"tcp://{url.host}:{int(events)}", replay and f"tcp://{url.host}:{int(replay)}")

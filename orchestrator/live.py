@@ -22,6 +22,7 @@ from orchestrator.nodes import NodeKind
 from orchestrator.structured import task_group
 from storage.events import Event, EventType
 from workers.models import Progress as Download
+from workers.vllm_server import Starting
 
 REFRESH_SECONDS = 0.125
 SYMBOLS = {
@@ -132,18 +133,18 @@ class RunView:
 
 
 class Display:
-    """Draws a :class:`RunView` on a terminal, and before that how the fetching of a model goes."""
+    """Draws a :class:`RunView` on a terminal, and before that how the engine gets ready."""
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.time) -> None:
         self.view = RunView()
         self._console = console
         self._clock = clock
-        self._download: Download | None = None
+        self._progress: Download | Starting | None = None
         self._spinner = Spinner("dots")
 
-    def downloading(self, progress: Download) -> None:
-        """Told how far the download of a model has come."""
-        self._download = progress
+    def preparing(self, progress: Download | Starting) -> None:
+        """Told how far the download of a model or the start of a server has come."""
+        self._progress = progress
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -169,18 +170,22 @@ class Display:
         return Group(self._head(), self._table(room), *self._votes())
 
     def _preparing(self) -> RenderableType:
-        download = self._download
-        if download is None or download.done >= download.total:
-            self._spinner.update(text="starting the engine …")
-            return self._spinner
-        line = Table.grid(padding=(0, 1))
-        line.add_row(
-            "fetching the model",
-            ProgressBar(download.total, download.done, width=30),
-            f"{download.done / 1e6:,.0f} of {download.total / 1e6:,.0f} MB",
-            Text(f"from {download.source}", style="dim", overflow="ellipsis", no_wrap=True),
-        )
-        return line
+        match self._progress:
+            case Download(done, total, source) if done < total:
+                line = Table.grid(padding=(0, 1))
+                line.add_row(
+                    "fetching the model",
+                    ProgressBar(total, done, width=30),
+                    f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB",
+                    Text(f"from {source}", style="dim", overflow="ellipsis", no_wrap=True),
+                )
+                return line
+            case Starting(server, seconds, said):
+                text = Text(f"starting {server} · {seconds:.0f} s  ", no_wrap=True, overflow="ellipsis")
+                self._spinner.update(text=text.append(said, style="dim"))
+            case _:
+                self._spinner.update(text="starting the engine …")
+        return self._spinner
 
     def _head(self) -> RenderableType:
         view = self.view

@@ -7,7 +7,7 @@ import importlib
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.api.server import serve
-from orchestrator.engines import build_engine
+from orchestrator.engines import OnProgress, build_engine
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
 from orchestrator.evidence import Calibrations
 from orchestrator.live import Display
@@ -31,8 +31,11 @@ from orchestrator.toolbox import build_toolbox
 from storage.store import Store
 from workers.models import Progress as Download
 from workers.tools.registry import Tool, Toolbox, tool
+from workers.vllm_server import Starting
 
 INTERRUPTED = 130
+ANNOUNCED_SECONDS = 10.0
+"""How often a start that takes long is told of, where no terminal shows it."""
 CLOSING_SECONDS = 5.0
 """How long an engine may take to stop; one that is starting is then given up."""
 
@@ -108,8 +111,8 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
 async def _solve(
     request: TaskRequest, toolbox: Toolbox, settings: Settings, display: Display | None
 ) -> Solution:
-    on_model = Announcer() if display is None else display.downloading
-    async with opened(settings, toolbox, on_model) as service:
+    on_progress = Announcer() if display is None else display.preparing
+    async with opened(settings, toolbox, on_progress) as service:
         service.check(request)
         shown = nullcontext() if display is None else display.shown()
         async with handing_back(service), shown:
@@ -153,12 +156,10 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
 
 
 @asynccontextmanager
-async def opened(
-    settings: Settings, toolbox: Toolbox, on_model: Callable[[Download], None]
-) -> AsyncIterator[Service]:
+async def opened(settings: Settings, toolbox: Toolbox, on_progress: OnProgress) -> AsyncIterator[Service]:
     """A service over the engine and the database of the settings."""
     calibrations = await Calibrations.read(settings.calibration)
-    engine = build_engine(settings, on_model=on_model)
+    engine = build_engine(settings, on_progress=on_progress)
     try:
         with translated():
             store = await Store.open(settings.database)
@@ -182,13 +183,17 @@ async def handing_back(service: Service) -> AsyncIterator[None]:
 
 
 class Announcer:
-    """Tells of a download in a line for each tenth, where no terminal shows a progress bar."""
+    """Tells how the engine gets ready, where no terminal shows it: a line now and then."""
 
     def __init__(self) -> None:
         self._next = 0
+        self._told: dict[str, float] = {}
 
-    def __call__(self, progress: Download) -> None:
-        """Told how far the download has come."""
+    def __call__(self, progress: Download | Starting) -> None:
+        """Told how far the download of a model or the start of a server has come."""
+        if isinstance(progress, Starting):
+            self._starting(progress)
+            return
         tenth = 10 * progress.done // progress.total
         if tenth >= self._next:
             self._next = tenth + 1
@@ -196,6 +201,13 @@ class Announcer:
                 f"fetching the model from {progress.source}: {tenth * 10} % of {progress.total / 1e6:.0f} MB",
                 err=True,
             )
+
+    def _starting(self, progress: Starting) -> None:
+        told = self._told.get(progress.server)
+        if told is None or not told <= progress.seconds < told + ANNOUNCED_SECONDS:  # it began, or again
+            self._told[progress.server] = progress.seconds
+            line = f"starting {progress.server}: {progress.seconds:.0f} s  {progress.line}"
+            typer.echo(line.rstrip(), err=True)
 
 
 def load_tool(name: str) -> Tool:

@@ -91,7 +91,8 @@ class OpenAIEngine:
             raise ValueError(f"base_url is {base_url!r}: give something like http://127.0.0.1:8000/v1")
         path = url.path.rstrip("/") or "/v1"
         self._base = url.with_path(path)
-        self._root = url.with_path(path.removesuffix("/v1"))
+        self.root = url.with_path(path.removesuffix("/v1"))
+        """The address beside ``/v1``."""
         self._name = name or f"{url.host}:{url.port}"
         self._model = model
         self._key = api_key if api_key is not None else os.environ.get(api_key_env)
@@ -171,7 +172,7 @@ class OpenAIEngine:
         """Ask ``/health``, or for the list of models where there is no such path."""
         try:
             patience = self._begin(Timeouts(total=_HEALTH))
-            for url in (self._root / "health", self._base / "models"):
+            for url in (self.root / "health", self._base / "models"):
                 response = await self._send("GET", url, None, patience)
                 try:
                     if response.status < 300:
@@ -229,7 +230,7 @@ class OpenAIEngine:
         """One request that is not streamed; see :data:`workers.openai_dialect.Ask`."""
         patience = self._begin(self._timeouts)
         method, data = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
-        above = self._root if path.startswith("/") else self._base
+        above = self.root if path.startswith("/") else self._base
         response = await self._send(method, above.joinpath(path.removeprefix("/")), data, patience)
         try:
             if response.status != 200:

@@ -1,4 +1,4 @@
-"""A vLLM server as an engine: the OpenAI protocol, and what vLLM tells beyond it."""
+"""A server as an engine: the OpenAI protocol, and what vLLM tells beyond it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LOAD_SECONDS = 2.0
 
 
 class VLLMEngine:
-    """A vLLM server that somebody else runs.
+    """A server that somebody else runs, and more than its completions if it says that it is a vLLM.
 
-    Beside completions it tells a pool its load, and, if it publishes KV events, which prompts it holds.
+    It then tells a pool its load, and, if it publishes KV events, which prompts it holds.
 
     Args:
         base_url: such as ``http://host:8000/v1``.
@@ -43,7 +43,6 @@ class VLLMEngine:
         blocks: TokenBlocks | None = None,
     ) -> None:
         self._openai = OpenAIEngine(base_url, model=model, name=name, api_key=api_key, timeouts=timeouts)
-        self._root = base_url.rstrip("/").removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._kv_events = kv_events
         self._session: aiohttp.ClientSession | None = None
@@ -84,7 +83,7 @@ class VLLMEngine:
             async with asyncio.timeout(LOAD_SECONDS):
                 if await self._openai.kind() != "vllm":
                     return None
-                async with self._http().get(f"{self._root}/metrics") as response:
+                async with self._http().get(self._openai.root / "metrics") as response:
                     text = await response.text()
         except (WorkerError, aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
             return None

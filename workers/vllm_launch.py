@@ -122,6 +122,8 @@ def _own_options(
         options["tensor_parallel_size"] = len(gpus)
     if not gpus:
         options["enforce_eager"] = True
+        # Only full blocks are shared, and by default they are longer here than many a question.
+        options["block_size"] = 32
         # Without instructions for bfloat16 it is emulated, several times slower than float32.
         if not _cpu_has("avx512_bf16", "amx_bf16", "bf16"):
             options["dtype"] = "float32"

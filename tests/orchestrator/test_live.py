@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from orchestrator.feed import Progress
 from orchestrator.live import Display, RunView, first_line, letter
+from orchestrator.solving import Announcer
 from storage.events import Event, EventType
 from workers.models import Progress as Download
+from workers.vllm_server import Starting
 
 Line = tuple[EventType, str, dict[str, Any]]
 
@@ -149,13 +152,27 @@ def test_a_download_is_shown_before_the_run() -> None:
     display = Display(console)
     with console.capture() as captured:
         console.print(display)
-        display.downloading(Download(245_000_000, 490_000_000, "the hub"))
+        display.preparing(Download(245_000_000, 490_000_000, "the hub"))
         console.print(display)
-        display.downloading(Download(490_000_000, 490_000_000, "the hub"))
+        display.preparing(Download(490_000_000, 490_000_000, "the hub"))
+        console.print(display)
+        display.preparing(Starting("vllm-0", 12.4, "Loading weights: 50 %"))
         console.print(display)
     text = captured.get()
     assert text.count("starting the engine") == 2
     assert "245 of 490 MB from the hub" in text
+    assert "starting vllm-0 · 12 s  Loading weights: 50 %" in text
+
+
+def test_without_a_terminal_a_start_is_told_of_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    announce = Announcer()
+    for seconds in (*range(25), 0, 5):
+        announce(Starting("vllm-0", seconds, f"line {seconds}"))
+    announce(Starting("vllm-1", 3, ""))
+    assert capsys.readouterr().err.splitlines() == [
+        *(f"starting vllm-0: {seconds} s  line {seconds}" for seconds in (0, 10, 20, 0)),
+        "starting vllm-1: 3 s",
+    ]
 
 
 async def test_an_error_in_the_block_is_raised_as_it_is() -> None:

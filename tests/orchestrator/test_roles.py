@@ -13,10 +13,12 @@ from orchestrator.service import Service
 from orchestrator.settings import Settings
 from orchestrator.values import Answer, Question
 from storage.store import Store
+from workers.kv_events import KVEndpoints
 from workers.llama_cpp import LlamaCppEngine
 from workers.pool import Pool
 from workers.replica import Member
 from workers.simulator import Simulator
+from workers.vllm_engine import VLLMEngine
 
 
 @planner("cascade")
@@ -71,6 +73,16 @@ def test_engines_are_named_with_their_roles_and_models() -> None:
     assert members_of("http://user:secret@a/v1?role=x") == [("a:80", "")]
 
 
+def test_a_url_tells_where_kv_events_are_published() -> None:
+    pool = build_engine(Settings(engine="http://a:8000/v1?kv_events=5557&kv_replay=5558,http://b/v1"))
+    assert isinstance(pool, Pool)
+    publishing, silent = (replica.engine for replica in pool._replicas)
+    assert isinstance(publishing, VLLMEngine)
+    assert publishing._kv_events == KVEndpoints("tcp://a:5557", "tcp://a:5558")
+    assert isinstance(silent, VLLMEngine)
+    assert silent.blocks is None
+
+
 def test_the_embedded_engine_alone_is_no_pool() -> None:
     assert isinstance(build_engine(Settings(engine="embedded")), LlamaCppEngine)
 
@@ -83,6 +95,7 @@ def test_the_embedded_engine_alone_is_no_pool() -> None:
         ("http://a,http://a", "a name of its own"),
         ("large=", "no engine is called 'large='"),
         ("http://", "http://127.0.0.1:8000/v1"),
+        ("http://a?kv_events=here", "'here'"),
     ],
 )
 def test_what_is_no_engine_is_told(engine: str, says: str) -> None:
