@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.messages import Part, system, text_of, user
+from orchestrator.messages import Message, Part, system, text_of, user
 from orchestrator.nodes import Failed, Node, Outcome, Succeeded
 from orchestrator.run import Run
 from orchestrator.values import Answer, Question
@@ -47,6 +47,14 @@ class Unanswered:
 Verdict = Answer | Missing | Unanswered
 
 
+def join_prompt(question: Question, results: Sequence[Part] = (), *, may_replan: bool) -> list[Message]:
+    """The prompt of the joiner; without the results, what it begins with."""
+    return [
+        system(JOINER + OR_REPLAN if may_replan else JOINER),
+        user(*asked(question), "\n\nThe results:\n", *results),
+    ]
+
+
 async def join(
     run: Run,
     question: Question,
@@ -65,10 +73,7 @@ async def join(
 
     def read(temperature: float) -> Node[Completion]:
         return run.generate(
-            [
-                system(JOINER + OR_REPLAN if may_replan else JOINER),
-                user(*asked(question), "\n\nThe results:\n", *results),
-            ],
+            join_prompt(question, results, may_replan=may_replan),
             label="join",
             schema=verdict_schema(may_replan=may_replan),
             role="planner",

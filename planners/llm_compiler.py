@@ -15,7 +15,7 @@ from orchestrator.run import Run
 from orchestrator.values import Answer, Question
 from planners.direct import direct
 from planners.fetching import Fetcher
-from planners.joining import Unanswered, join
+from planners.joining import Unanswered, join, join_prompt
 from planners.plan_json import JsonReader, plan_schema
 from planners.plan_text import TextReader
 from planners.plans import Plan, Reader, Step
@@ -82,12 +82,14 @@ async def llm_compiler(
         trouble = trouble or await work.plan(missing)
         if not work.fetcher.steps:
             break
+        may_replan = replans_left > 0 and not trouble
+        run.expect(join_prompt(question, may_replan=may_replan), role="planner")
         verdict = await join(
             run,
             question,
             await work.fetcher.observations(),
             lacking=work.fetcher.lacking(),
-            may_replan=replans_left > 0 and not trouble,
+            may_replan=may_replan,
             temperature=temperature,
             max_tokens=max_tokens,
         )

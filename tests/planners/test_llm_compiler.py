@@ -15,7 +15,7 @@ from planners.llm_compiler import PLANNER, llm_compiler
 from storage.events import EventType
 from tests.planners.conftest import BARE, GUIDED, Played, play
 from tests.workers.virtual_time import elapsed, virtual_time
-from workers.calls import Call
+from workers.calls import Call, Prompt
 from workers.errors import ToolError
 from workers.simulator import CostModel, Fault, Simulator
 from workers.tools.registry import tool
@@ -134,6 +134,29 @@ async def test_a_tool_starts_while_the_plan_is_still_being_written() -> None:
         assert (
             played.seq(EventType.NODE_SETTLED, first) < played.seq(EventType.NODE_ADDED, second) < plan_ended
         )
+
+
+async def test_the_engine_may_prepare_for_the_joiner_while_tools_run() -> None:
+    asked: list[tuple[Prompt, str]] = []
+
+    class Preparing(Simulator):
+        async def warm(self, prompt: Prompt, *, tenant: str, role: str) -> bool:
+            asked.append((prompt, role))
+            return True
+
+    @tool
+    async def slow_age(name: str) -> int:
+        """How old a person is."""
+        await asyncio.sleep(0.05)
+        return 30
+
+    engine = Preparing(model('1. slow_age("Ann")\n2. join()\n'), claims=BARE)
+    played = await compile_(engine=engine, tools=(slow_age,))
+    ((prompt, role),) = asked
+    assert role == "planner"
+    (joined,) = played.requests("join")
+    assert joined["prompt"][: len(prompt.segments)] == [[one.role, one.text] for one in prompt.segments]
+    assert prompt.segments[-1].text.endswith("The results:\n")
 
 
 @virtual_time
