@@ -39,7 +39,10 @@ Texts = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NLIModel:
-    """A loaded model. ``relations`` are its classes in the order of its output; ``longest`` is in tokens."""
+    """A loaded model. ``relations`` are its classes in the order of its output.
+
+    ``longest`` is in tokens; ``width`` is set where an export takes pairs of one length only.
+    """
 
     session: onnxruntime.InferenceSession
     tokenizer: Tokenizer
@@ -48,6 +51,7 @@ class NLIModel:
     relations: tuple[Relation, ...]
     padding: int
     longest: int
+    width: int | None
 
     @classmethod
     def load(cls, directory: Path) -> NLIModel:
@@ -68,7 +72,8 @@ class NLIModel:
             )
         except Exception as error:  # both libraries raise plain exceptions
             raise ModelUnavailable(f"the model in {directory} cannot be loaded: {error}") from error
-        longest = _longest(directory, config)
+        width = _width(session)
+        longest = min(_longest(directory, config), width or LONGEST)
         # What is cut off is the front, where the question stands, since the claims are at the end.
         tokenizer.enable_truncation(longest, strategy="longest_first", direction="left")
         tokenizer.no_padding()
@@ -80,6 +85,7 @@ class NLIModel:
             _relations(config, directory),
             config.get("pad_token_id") or 0,
             longest,
+            width,
         )
         model._check(directory)
         return model
@@ -97,7 +103,7 @@ class NLIModel:
         if cut := sum(bool(each.overflowing) for each in encoded):
             log.warning("entailment_truncated", pairs=cut, longest=self.longest)
         rows = [(each.ids, each.type_ids) for each in encoded]
-        step = max(1, BATCH_TOKENS // max(len(ids) for ids, _ in rows))
+        step = max(1, BATCH_TOKENS // max(self.width or len(ids) for ids, _ in rows))
         logits = np.concatenate([self._logits(rows[at : at + step]) for at in range(0, len(rows), step)])
         if not np.isfinite(logits).all():
             raise ModelUnavailable("the entailment model computed something that is not a number")
@@ -105,10 +111,11 @@ class NLIModel:
 
     def _logits(self, rows: Sequence[tuple[list[int], list[int]]]) -> NDArray[np.float32]:
         """The scores of all classes, shape [pairs, classes]."""
+        width = self.width or max(len(ids) for ids, _ in rows)
         feed = {
-            "input_ids": _padded([ids for ids, _ in rows], self.padding),
-            "attention_mask": _padded([[1] * len(ids) for ids, _ in rows], 0),
-            "token_type_ids": _padded([types for _, types in rows], 0),
+            "input_ids": _padded([ids for ids, _ in rows], width, self.padding),
+            "attention_mask": _padded([[1] * len(ids) for ids, _ in rows], width, 0),
+            "token_type_ids": _padded([types for _, types in rows], width, 0),
         }
         found = self.session.run([self.output], {name: feed[name] for name in self.inputs})
         return np.asarray(found[0], np.float32)
@@ -166,8 +173,13 @@ def _longest(directory: Path, config: Mapping[str, Any]) -> int:
     return min([LONGEST, *(int(each) for each in known if each)])
 
 
-def _padded(rows: Sequence[list[int]], fill: int) -> NDArray[np.int64]:
-    width = max(map(len, rows))
+def _width(session: onnxruntime.InferenceSession) -> int | None:
+    """The length of pairs that the graph was exported for; None where it takes any."""
+    lengths = [each.shape[1] for each in session.get_inputs() if each.name == "input_ids"]
+    return next((length for length in lengths if isinstance(length, int)), None)
+
+
+def _padded(rows: Sequence[list[int]], width: int, fill: int) -> NDArray[np.int64]:
     return np.array([row + [fill] * (width - len(row)) for row in rows], np.int64)
 
 

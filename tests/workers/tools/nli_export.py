@@ -19,7 +19,8 @@ ORDER = ("contradiction", "neutral", "entailment")
 
 GRAPH = """
 <ir_version: 10, opset_import: ["" : 18]>
-nli (int64[n, l] input_ids, int64[n, l] attention_mask{type_input}) => (float[n, {classes}] logits)
+nli (int64[n, {width}] input_ids, int64[n, {width}] attention_mask{type_input})
+ => (float[n, {classes}] logits)
 <int64 first_word = {{4}}, int64 zero = {{0}}, int64 one = {{1}}, int64 separator = {{3}},
  int64[1] negation = {{4}}, int64[1] words = {{1}}, int64[1] last = {{2}}, int64 size = {{{size}}},
  float[2] off_on = {{0.0, 1.0}}, float half = {{0.5}}, float two = {{2.0}}, float ten = {{10.0}},
@@ -72,12 +73,17 @@ def export(
     labels: Sequence[str] = ORDER,
     type_ids: bool = True,
     longest: int = 64,
+    width: int | str = "l",
     names: Sequence[str] | None = None,
 ) -> Path:
-    """Write the model, its classes in the order of ``labels``; ``names`` are what the config calls them."""
+    """Write the model, its classes in the order of ``labels``; ``names`` are what the config calls them.
+
+    ``width`` is a number where the export takes pairs of one length only.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     graph = GRAPH.format(
-        type_input=", int64[n, l] token_type_ids" if type_ids else "",
+        type_input=f", int64[n, {width}] token_type_ids" if type_ids else "",
+        width=width,
         types="types = Identity(token_type_ids)" if type_ids else COUNTED,
         size=len(SPECIAL) + len(WORDS),
         classes=len(labels),

@@ -11,7 +11,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -64,6 +64,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, threading.Even
     return computing, go_on
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8))
 def test_a_pair_is_judged_the_same_in_any_company(model: NLIModel, pairs: list[tuple[str, str]]) -> None:
     together = model.judge(pairs)
@@ -93,6 +94,12 @@ def test_a_pair_that_is_too_long_loses_its_front_and_says_so(tmp_path: Path) -> 
         )
     assert found == ["entailment", "neutral"]
     assert logs == [{"event": "entailment_truncated", "log_level": "warning", "pairs": 2, "longest": 16}]
+
+
+def test_an_export_of_one_length_is_filled_up_to_it(tmp_path: Path) -> None:
+    model = NLIModel.load(export(tmp_path, width=12))
+    pairs = [("a small dog", "a dog"), ("a dog", "a small dog"), ("a " * 20 + "dog", "a dog")]
+    assert model.judge(pairs) == ["entailment", "neutral", "entailment"]
 
 
 def test_large_batches_are_computed_in_parts(model: NLIModel, monkeypatch: pytest.MonkeyPatch) -> None:
