@@ -40,7 +40,7 @@ def check_judges(run: Run, judge: Judge, outputs: str | Tool | None = None) -> N
     Raises:
         InvalidRequest: says what is missing.
     """
-    if judge == "nli" and ENTAILMENT not in run.tools:
+    if judge == "nli" and not run.entails:
         raise InvalidRequest(
             "judge nli needs an entailment model: install the extra with pip install 'anabranch[nli]', and "
             "name a model in ANABRANCH_NLI, or give a tool that is called entailment"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVa
 from orchestrator.ballots import SEGMENT, Ballot, Merge
 from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import DEFAULT_RULE, StopRule, parse_rule
-from orchestrator.judging import Judge
+from orchestrator.judging import ENTAILMENT, Judge
 from orchestrator.messages import Draft, messages_of, text_of
 from orchestrator.nodes import Arrivals, Node, NodeKind, Outcome, Stream
 from orchestrator.values import Answer, Budget
@@ -280,14 +280,20 @@ class Run:
         return self._executor.environment.symbolic
 
     @property
+    def entails(self) -> bool:
+        """Whether claims can be compared by an entailment model (extra ``nli``)."""
+        return ENTAILMENT in self._executor.environment.toolbox
+
+    @property
     def capabilities(self) -> Capabilities:
         """What the engine of this run can do."""
         return self._executor.environment.capabilities
 
     @property
     def tools(self) -> Mapping[str, Tool]:
-        """The tools that :meth:`tool` can call."""
-        return self._executor.environment.toolbox
+        """The tools that a model may be offered; entailment is for judges alone."""
+        toolbox = self._executor.environment.toolbox
+        return {name: tool for name, tool in toolbox.items() if name != ENTAILMENT}
 
     # -- internals --------------------------------------------------------------------------------
 

@@ -135,6 +135,20 @@ async def test_claims_mean_the_same_if_each_entails_the_other(
     assert len(added(played, "entailment")) == (2 if forward == "entailment" else 1)
 
 
+async def test_an_entailment_model_is_offered_to_no_planner() -> None:
+    @tool
+    def entailment(premise: str, hypothesis: str) -> str:
+        """What the premise says of the hypothesis."""
+        return "neutral"
+
+    async def body(run: Run) -> Answer:
+        return Answer(f"{run.entails} {list(run.tools)}")
+
+    played = await play(body, tools=[entailment, run_python])
+    assert played.result.answer == Answer("True ['run_python']")
+    assert (await play(body)).result.answer == Answer("False []")
+
+
 async def test_an_entailment_model_that_fails_leaves_claims_apart() -> None:
     @tool
     def entailment(premise: str, hypothesis: str) -> str:
