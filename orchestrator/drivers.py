@@ -119,13 +119,8 @@ class Drivers:
             call = self._call(work, priority, already=received.text)
             await self._recorder.leased()
             async with asyncio.timeout(environment.call_seconds) as clock:
-                assert environment.engine is not None
-                async with _closing(environment.engine.generate(call)) as chunks:
-                    async for chunk in chunks:
-                        received.take(chunk)
-                        self._count(node.path, chunk.tokens)
-                        if piece := received.piece():
-                            self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
+                while not await self._read(node, call, received):
+                    call = self._call(work, priority, already=received.text)
             outcome = received.outcome()
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, TimeoutError) and clock.expired():
@@ -135,6 +130,19 @@ class Drivers:
         self._settle(node.path, data)
         if (usage := data.get("usage")) is not None:
             self.spend(usage["prompt_tokens"])
+
+    async def _read(self, node: Node[Any], call: Call, received: _Received) -> bool:
+        """Take in what the engine streams; False if it began again where the planner had read a part."""
+        assert self._environment.engine is not None
+        async with _closing(self._environment.engine.generate(call)) as chunks:
+            async for chunk in chunks:
+                if chunk.restarted and not received.restart():
+                    return False
+                received.take(chunk)
+                self._count(node.path, chunk.tokens)
+                if piece := received.piece():
+                    self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
+        return True
 
     def _call(self, work: Generation, priority: float, already: str) -> Call:
         prompt = work.prompt()
@@ -193,9 +201,10 @@ class Drivers:
 
 
 class StreamInterrupted(WorkerError):
-    """A stream was cut off after the planner had read a part of it, and cannot be continued."""
+    """A stream was cut off after the planner had read a part of it, and the engine cannot continue it."""
 
     code = "stream_interrupted"
+    retryable = True
 
 
 class ToolInterrupted(WorkerError):
@@ -223,8 +232,6 @@ class _Received:
         self._first: float | None = None
 
     def take(self, chunk: Chunk) -> None:
-        if chunk.restarted:
-            self._restart()
         if self._first is None and chunk.tokens:
             self._first = time.monotonic() - self._started
         self._parts.append(chunk.text)
@@ -235,12 +242,14 @@ class _Received:
         self._usage = chunk.usage or self._usage
         self._worker = chunk.worker or self._worker
 
-    def _restart(self) -> None:
-        if self._handed > len(self.text):
-            raise StreamInterrupted("the call began again after the planner had read a part of its text")
+    def restart(self) -> bool:
+        """What came is void, but for what the planner has read; returns whether that is nothing new."""
+        unread = self._handed == len(self.text)
+        self.text = "".join(self._parts)[: self._handed]
         self._parts = [self.text]
         self._token_ids.clear()
         self._logprobs.clear()
+        return unread
 
     def piece(self) -> str:
         """For a stream: the text up to the last break, if it has not been handed on."""

@@ -314,8 +314,27 @@ async def test_a_call_that_begins_again_drops_what_it_had() -> None:
     assert (await play(one_call, Speaker(restarting))).answer == "kept words"
 
 
-async def test_a_stream_that_begins_again_after_it_was_read_fails() -> None:
-    assert (await play(read_along, Speaker(restarting))).failure.startswith("stream_interrupted: ")
+async def test_a_stream_that_begins_again_after_it_was_read_is_continued() -> None:
+    calls: list[Call] = []
+
+    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
+        calls.append(call)
+        if len(calls) == 1:
+            yield Chunk("one\ntw", 2, worker="a")
+            yield Chunk("eins", 1, restarted=True, worker="b")
+        async for chunk in counting(call):
+            yield chunk
+
+    played = await play(read_along, Speaker(speak))
+    assert played.answer == "one\ntwo\nthree"
+    assert [call.prompt.prefill for call in calls] == ["", "one\n"]
+
+
+async def test_an_engine_without_prefill_fails_a_stream_that_begins_again() -> None:
+    played = await play(read_along, Speaker(restarting), capabilities=Capabilities("bare"))
+    assert played.failure.startswith("stream_interrupted: ")
+    assert played.result.failure is not None
+    assert played.result.failure.retryable
 
 
 async def test_prompts_hold_the_results_of_nodes() -> None:
