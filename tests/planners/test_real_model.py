@@ -54,6 +54,30 @@ async def test_vote_finds_out_how_many_clips(engine: LlamaCppEngine) -> None:
     assert played.result.spent.usage.cached_tokens > 0
 
 
+async def test_a_rule_looks_into_branches_that_have_not_finished(engine: LlamaCppEngine) -> None:
+    rule = "parallel_probe:stable=2,patience=50"
+    played = await play(vote, NATALIA, engine, n=2, rule=rule, segment=24, max_tokens=72)
+    probes = played.nodes(NodeKind.GENERATE, "branch 0, probe")
+    segments = played.nodes(NodeKind.GENERATE, "branch 0, segment")
+    assert len(segments) == len(probes) == 2
+    for path in segments:
+        settled = next(e for e in played.events if e.type is EventType.NODE_SETTLED and e.path == path)
+        if usage := settled.data.get("usage"):
+            assert usage["cached_tokens"] > usage["prompt_tokens"] / 2
+    said = [e.data["value"]["text"] for e in played.events if e.path in probes and "value" in e.data]
+    assert any(any(char.isdigit() for char in text) for text in said)
+
+
+async def test_branches_are_weighed_by_the_confidence_of_their_tokens(engine: LlamaCppEngine) -> None:
+    played = await play(vote, NATALIA, engine, n=2, rule="deepconf_offline:0.9", max_tokens=64)
+    settled = [e.data for e in played.events if e.type is EventType.NODE_SETTLED and e.data.get("external")]
+    assert len(settled) == 2
+    for each in settled:
+        assert len(each["value"]["confidences"]) == len(each["value"]["entropies"])
+        assert len(each["value"]["confidences"]) == pytest.approx(each["usage"]["completion_tokens"], abs=1)
+        assert min(each["value"]["confidences"]) > 0
+
+
 async def test_vote_chooses_a_letter(engine: LlamaCppEngine) -> None:
     question = Question("What is 9 times 8?", choices=("63", "72", "81"))
     played = await play(vote, question, engine, n=3, rule="fixed", max_tokens=112)
