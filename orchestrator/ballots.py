@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from orchestrator.consensus.extraction import Claim, extract_claim
+from orchestrator.consensus.extraction import Claim, extract_claim, extract_code
 from orchestrator.consensus.stopping import Signal, StopRule
 from orchestrator.errors import InvalidRequest
 from orchestrator.judging import Judge
@@ -43,6 +43,7 @@ class Ballot:
     question: str = ""
     judge: Judge = "none"
     merge: Merge = "majority"
+    outputs: str | Tool | None = None
     verifier: str | Tool | None = None
     segment: int = SEGMENT
     role: str = "branch"
@@ -64,10 +65,12 @@ class Ballot:
 
     def claim(self, text: str, *, truncated: bool) -> Claim | None:
         """What a completion claims; ``truncated`` if it was cut off."""
+        if self.outputs is not None:
+            return extract_code(text, truncated=truncated)
         return extract_claim(text, choices=self.choices, truncated=truncated)
 
-    def check(self, can: Capabilities) -> Ballot:
-        """The ballot, if it can be held on an engine that can do this.
+    def check(self, can: Capabilities) -> None:
+        """See that the vote can be held on an engine that can do this.
 
         Raises:
             InvalidRequest: says what is wrong or missing.
@@ -90,4 +93,3 @@ class Ballot:
                 f"rule {rule} looks at branches as they run, but the engine of {can.model} "
                 "cannot continue an answer that it has begun"
             )
-        return self

@@ -61,14 +61,9 @@ def methods(run: Run, judge: Judge) -> tuple[Costly, ...]:
 
 
 class Judging:
-    """Verdicts for one vote. The judge's bias is measured once, when it is first asked.
-
-    Raises:
-        InvalidRequest: as :func:`check_judges`.
-    """
+    """Verdicts for one vote. The judge's bias is measured once, when it is first asked."""
 
     def __init__(self, run: Run, question: str, judge: Judge) -> None:
-        check_judges(run, judge)
         self._run = run
         self._question = question
         self._judge = judge

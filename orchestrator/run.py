@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVa
 from orchestrator.ballots import SEGMENT, Ballot, Merge
 from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import DEFAULT_RULE, StopRule, parse_rule
-from orchestrator.judging import ENTAILMENT, Judge
+from orchestrator.judging import ENTAILMENT, Judge, check_judges
 from orchestrator.messages import Draft, messages_of, text_of
 from orchestrator.nodes import Arrivals, Node, NodeKind, Outcome, Stream
 from orchestrator.values import Answer, Budget
@@ -161,6 +161,7 @@ class Run:
         choices: Sequence[str] = (),
         question: str = "",
         judge: Judge = "none",
+        outputs: str | Tool | None = None,
         merge: Merge = "majority",
         verifier: str | Tool | None = None,
         segment: int = SEGMENT,
@@ -171,9 +172,10 @@ class Run:
 
         ``rule`` is a stop rule or its spec (``"beta:0.99"``), ``width`` the most branches to start;
         ``choices`` are the labels of a multiple-choice question. ``judge`` says who compares claims in free
-        text, and ``question`` is what it is told that they answer. ``merge`` says how one answer is made of
-        them. ``verifier`` is a tool that takes ``question`` and ``answer`` and returns whether the answer is
-        right. A rule that looks at branches as they run has them generated in segments of ``segment`` tokens.
+        text, and ``question`` is what it is told that they answer. ``outputs`` is a tool that runs the
+        programs which the branches write: equal are those whose outputs are. ``merge`` says how one answer is
+        made of all. ``verifier`` is a tool that takes ``question`` and ``answer`` and returns whether the
+        answer is right. A rule that looks at branches as they run has them generated in segments of ``segment`` tokens.
 
         Raises:
             RuleError: the spec names no rule.
@@ -191,12 +193,15 @@ class Run:
             choices=tuple(choices),
             question=question,
             judge=judge,
+            outputs=outputs,
             merge=merge,
             verifier=verifier,
             segment=segment,
             role=role,
         )
-        return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot.check(self.capabilities))
+        ballot.check(self.capabilities)
+        check_judges(self, judge, outputs)
+        return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)
 
     def concatenate(self, parts: Sequence[Node[Any] | str], *, separator: str = "\n\n") -> Node[Answer]:
         """Join texts in the given order into an answer."""

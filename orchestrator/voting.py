@@ -10,7 +10,7 @@ from orchestrator.ballots import Ballot
 from orchestrator.branches import LiveBranch
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Cancel, Continue, Decision, Expand, Stop
-from orchestrator.judging import Judging
+from orchestrator.judging import Judging, executed
 from orchestrator.nodes import Arrivals, Node, Succeeded
 from orchestrator.polls import Poll
 from orchestrator.values import Answer
@@ -19,7 +19,7 @@ from workers.tools.registry import tool
 if TYPE_CHECKING:
     from orchestrator.run import Run
 
-Step = Literal["branch", "probe", "verdict"]
+Step = Literal["branch", "probe", "outputs", "verdict"]
 
 
 @tool(timeout=86_400.0)
@@ -39,7 +39,7 @@ async def hold_vote(run: Run, ballot: Ballot) -> Answer:
     vote.start(ballot.rule.initial)
     async for node in vote.arrivals:
         branch = await vote.take(node)
-        if branch is not None and vote.waits_for_verdict(branch):
+        if branch is not None and vote.not_counted_yet(branch):
             continue
         while not isinstance(decision := ballot.rule.decide(vote.poll.view()), Continue | Stop):
             vote.carry_out(decision)
@@ -94,6 +94,10 @@ class _Vote:
         if step == "verdict":
             branch.verified = value if isinstance(value, bool) else None
             self.poll.finished.append(branch)
+        elif step == "outputs":
+            claim = branch.claim()
+            ran = None if claim is None or node.outcome is None else executed(claim, node.outcome)
+            await self._count(branch, ran)
         elif step == "probe":
             claim = None if value is None else branch.forced_claim(value)
             branch.probes.append(await self._place(None, claim))
@@ -110,6 +114,12 @@ class _Vote:
 
     async def _finish(self, branch: LiveBranch) -> None:
         claim = branch.claim()
+        if claim is None or self._ballot.outputs is None:
+            await self._count(branch, claim)
+        else:
+            self._await(self._run.tool(self._ballot.outputs, [claim.text]), "outputs", branch)
+
+    async def _count(self, branch: LiveBranch, claim: Claim | None) -> None:
         branch.cluster = await self._place(branch.index, claim)
         if claim is None or self._ballot.verifier is None:
             self.poll.finished.append(branch)
@@ -124,8 +134,8 @@ class _Vote:
         verdicts = await self._judging.verdicts(self.poll.clusters.open_pairs(claim))
         return self.poll.clusters.add(index, claim, verdicts)
 
-    def waits_for_verdict(self, branch: LiveBranch) -> bool:
-        """Whether a branch has ended, but what its verifier says of it is not there yet."""
+    def not_counted_yet(self, branch: LiveBranch) -> bool:
+        """Whether a branch has ended, but a tool has still to run or to verify what it came to."""
         return branch.ended and branch not in self.poll.finished
 
     # -- what the rule decides --------------------------------------------------------------------

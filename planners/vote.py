@@ -49,6 +49,7 @@ async def vote(
     n: Annotated[int, Field(ge=1, le=1024)] = 8,
     rule: KnownRule = DEFAULT_RULE,
     judge: Judge = "none",
+    outputs: str | None = None,
     merge: Merge = "majority",
     verifier: str | None = None,
     segment: Tokens = SEGMENT,
@@ -58,7 +59,8 @@ async def vote(
     """Sample chains of thought, judge their answers as they arrive, and stop early when they agree.
 
     ``n`` is the most branches to start, unless ``rule`` sets a width of its own, as ``"beta:0.99,width=16"``.
-    ``judge``, ``merge``, ``verifier`` (a tool of the run) and ``segment`` are those of :meth:`Run.vote`.
+    ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
+    :meth:`Run.vote`.
 
     Raises:
         NodeFailed: no branch gave a completion.
@@ -71,6 +73,7 @@ async def vote(
         choices=labels(question.choices),
         question=question.text,
         judge=judge,
+        outputs=outputs,
         merge=merge,
         verifier=verifier,
         segment=segment,

@@ -10,11 +10,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from orchestrator.consensus.equivalence import Clusters, Pair
-from orchestrator.consensus.extraction import extract_code
+from orchestrator.consensus.equivalence import Pair
 from orchestrator.consensus.judgement import NEUTRAL_PAIR
 from orchestrator.errors import InvalidRequest
-from orchestrator.judging import Judge, Judging, check_judges, executed
+from orchestrator.judging import Judge, Judging, check_judges
 from orchestrator.run import Run
 from orchestrator.values import Answer
 from storage.events import Event, EventType
@@ -244,9 +243,11 @@ async def run_python(code: str) -> object:
         async with asyncio.timeout(2.0 if "while True" in code else 30.0):
             printed, _ = await process.communicate(code.encode())
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode:
         raise RuntimeError(f"the program ended with {process.returncode}")
     return json.loads(printed)
@@ -254,17 +255,18 @@ async def run_python(code: str) -> object:
 
 async def test_programs_are_the_same_if_their_outputs_are() -> None:
     programs = [SORTS, RAISES, LIBRARY, MEAN, HANGS, BROKEN, SORTS + "# as above\n", RAISES]
+    written = iter(programs)
+
+    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
+        yield whole(f"Here it is:\n```python\n{next(written)}```\n")
 
     async def body(run: Run) -> Answer:
-        found = [extract_code(f"Here it is:\n```python\n{program}```\n") for program in programs]
-        claims = [claim for claim in found if claim is not None]
-        outcomes = await run.outcomes([run.tool(run_python, [claim.text]) for claim in claims])
-        clusters = Clusters()
-        for at, (claim, outcome) in enumerate(zip(claims, outcomes, strict=True)):
-            if (program := executed(claim, outcome)) is not None:
-                clusters.add(at, program)
-        return Answer(json.dumps([cluster.branches for cluster in clusters.members]))
+        return await run.vote("The median?", width=len(programs), rule="fixed", outputs=run_python)
 
-    played = await play(body)
-    assert played.result.answer == Answer("[[0, 2, 6], [3]]")
+    played = await play(body, Speaker(speak))
+    answer = played.result.answer
+    assert answer is not None
+    assert sorted(cluster.count for cluster in answer.clusters) == [1, 3]
+    assert answer.confidence == 0.75
+    assert answer.clusters[0].claim in (SORTS.strip(), LIBRARY.strip(), f"{SORTS}# as above")
     assert len(added(played, "run_python")) == len(programs)
