@@ -64,11 +64,12 @@ class NLIModel:
             ModelUnavailable: a file is missing or is not what it should be.
         """
         config = _read_json(directory, "config.json")
-        graph = _file(directory, "model.onnx", "onnx/model.onnx")
+        graph = str(_file(directory, "model.onnx", "onnx/model.onnx"))
+        words = str(_file(directory, "tokenizer.json"))
         try:
-            tokenizer = Tokenizer.from_file(str(_file(directory, "tokenizer.json")))
+            tokenizer = Tokenizer.from_file(words)
             session = onnxruntime.InferenceSession(
-                str(graph), _session_options(), providers=["CPUExecutionProvider"]
+                graph, _session_options(), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # both libraries raise plain exceptions
             raise ModelUnavailable(f"the model in {directory} cannot be loaded: {error}") from error
@@ -123,11 +124,14 @@ class NLIModel:
     def _check(self, directory: Path) -> None:
         if unknown := self.inputs - _KNOWN_INPUTS:
             raise ModelUnavailable(
-                f"the model in {directory} wants the inputs {', '.join(sorted(unknown))}: only "
+                f"the model in {directory} wants {', '.join(sorted(unknown))}: only "
                 f"{', '.join(sorted(_KNOWN_INPUTS))} can be given"
             )
         encoding = self.tokenizer.encode("a", "b")
-        shape = self._logits([(encoding.ids, encoding.type_ids)]).shape
+        try:
+            shape = self._logits([(encoding.ids, encoding.type_ids)]).shape
+        except Exception as error:  # the runtime raises plain exceptions
+            raise ModelUnavailable(f"the model in {directory} cannot judge a pair: {error}") from error
         if shape != (1, len(self.relations)):
             raise ModelUnavailable(
                 f"the model in {directory} gives an output of shape {shape} for one pair, but config.json "

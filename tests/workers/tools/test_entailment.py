@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -205,6 +206,32 @@ def test_another_kind_of_classifier_is_refused(
 ) -> None:
     with pytest.raises(ModelUnavailable, match=reason):
         NLIModel.load(export(tmp_path, labels=labels, names=names))
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        (
+            "nli (float[n, l] input_ids) => (float[n, l] logits) {logits = Identity(input_ids)}",
+            "cannot judge a pair",
+        ),
+        (
+            "nli (float[n, 3] pixel_values) => (float[n, 3] logits) {logits = Identity(pixel_values)}",
+            "pixel_values",
+        ),
+        (
+            "nli (int64[n, l] input_ids) => (float[n, l] start, float[n, l] end) "
+            "{start = Cast<to: int = 1>(input_ids) end = Neg(start)}",
+            "none is called logits",
+        ),
+    ],
+)
+def test_a_graph_of_another_kind_is_refused(graph: str, reason: str, tmp_path: Path) -> None:
+    export(tmp_path)
+    text = '<ir_version: 10, opset_import: ["" : 18]>' + graph
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "model.onnx")
+    with pytest.raises(ModelUnavailable, match=reason):
+        NLIModel.load(tmp_path)
 
 
 def test_a_config_that_is_no_object_is_refused(tmp_path: Path) -> None:
