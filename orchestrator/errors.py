@@ -42,7 +42,7 @@ class InvalidRequest(AnabranchError):
 
 
 class UnknownPlanner(InvalidRequest):
-    """No planner of that name is installed."""
+    """No planner of that name is installed, or not the one that made a trace."""
 
     code = "unknown_planner"
 
@@ -155,6 +155,14 @@ class Divergence(AnabranchError):
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"node {path or 'root'} diverges from the record: {message}")
         self.path = path
+        self.message = message
+
+
+class UnsupportedTrace(AnabranchError):
+    """The journal is of a version that this program cannot read; the message names the one that can."""
+
+    code = "unsupported_trace"
+    http_status = 422
 
 
 class Unknown(AnabranchError):

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
@@ -32,13 +32,7 @@ from storage.errors import StorageError
 from storage.events import Event, EventType
 from workers.calls import Usage
 
-if TYPE_CHECKING:
-    pass
-
 log = structlog.get_logger()
-
-YIELD_EVENTS = 64
-"""After so many recorded events other runs get their turn, so that a long record does not hold them up."""
 
 
 class Executor:
@@ -135,8 +129,7 @@ class Executor:
     async def _next_event(self) -> Event:
         if self._record.pending:
             event = self._record.external()
-            if event.seq % YIELD_EVENTS == 0:
-                await asyncio.sleep(0)
+            await self._record.due(event)
             return event
         if self.environment.engine is None and self._memo is None:
             raise Divergence("", f"the record has ended, the run waits for {self._awaited()}")

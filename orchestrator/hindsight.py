@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.environment import Result
-from orchestrator.errors import AnabranchError, Conflict, Divergence, InvalidRequest
+from orchestrator.errors import AnabranchError, Conflict, Divergence, InvalidRequest, UnknownPlanner
 from orchestrator.fork import Change, Memo
 from orchestrator.messages import canonical
 from orchestrator.nodes import NodeKind
 from orchestrator.planning import Planner
-from orchestrator.runner import Setup, execute, prepare, recorded_setup
+from orchestrator.record import Record
+from orchestrator.runner import VERSIONS, Setup, execute, prepare, recorded_setup
 from storage.events import Event, EventType
 from workers.tools.registry import Toolbox
 
@@ -29,16 +30,30 @@ class Replayed:
     seconds: float
 
 
-async def replay(task_id: str, events: Sequence[Event], find: FindPlanner) -> Replayed:
+async def replay(
+    task_id: str, events: Sequence[Event], find: FindPlanner, *, record: Record | None = None
+) -> Replayed:
     """Repeat a run over its journal with no engine at all.
 
+    As fast as it goes, unless ``record`` is a :class:`~orchestrator.record.Playback` of the events.
+
     Raises:
-        Divergence: the run did something else than was recorded; names the node and what differs.
+        Divergence: the run did something else than was recorded; names the node and what differs, and the
+            versions of the program and its planners if they do.
         Conflict: the journal does not hold a whole run.
+        UnknownPlanner: the planner of the trace is not installed.
+        UnsupportedTrace: a newer version of the program has written the journal.
+        InvalidRequest: the planner does not take the options of the trace any more.
     """
     started = time.perf_counter()
     setup = _setup(task_id, events, find)
-    result = await execute(prepare(setup, _NoRecorder(), events=events), setup)
+    executor = prepare(setup, _NoRecorder(), record=record or Record(events))
+    try:
+        result = await execute(executor, setup)
+    except Divergence as error:
+        if changed := _other_versions(events[0].data["versions"], setup):
+            raise Divergence(error.path, f"{error.message} ({changed})") from error
+        raise
     return Replayed(result, len(events), time.perf_counter() - started)
 
 
@@ -151,10 +166,27 @@ def _setup(
     if not events or events[-1].type is not EventType.RUN_FINISHED:
         raise Conflict(f"task {task_id} has no whole run; its journal has {len(events)} events")
     header = events[0].data
-    planner = find(str(header["planner"]))
+    try:
+        planner = find(str(header["planner"]))
+    except UnknownPlanner as error:
+        told = [f"{name} {version}" for name, version in header["versions"].items() if name not in VERSIONS]
+        raise UnknownPlanner(
+            f"{error} (the trace was made with {', '.join(told) or 'one that no package provides'})"
+        ) from None
     return recorded_setup(
         header, planner, task_id, engine=None, toolbox=Toolbox(), call_seconds=0.0, changes=changes
     )
+
+
+def _other_versions(recorded: Mapping[str, Any], setup: Setup) -> str:
+    """Which versions are not those that a trace was made with; empty if all are."""
+    now = setup.header()["versions"]
+    changed = [
+        f"{name} {recorded[name]}, which is {now.get(name, 'gone')} now"
+        for name in recorded
+        if recorded[name] != now.get(name)
+    ]
+    return f"recorded with {', '.join(changed)}" if changed else ""
 
 
 def _completion_tokens(events: Iterable[Event]) -> int:

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, entry_points
 from typing import Any, Concatenate, ParamSpec
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -22,6 +22,15 @@ GROUP = "anabranch.planners"
 
 INSTALLED = {point.name: point for point in entry_points(group=GROUP)}
 """Looked up once: it reads the metadata of every installed package, 15 ms that block the event loop."""
+
+
+@cache
+def _release(package: Distribution) -> Mapping[str, str]:
+    return {package.name: package.version}
+
+
+PACKAGES = {name: _release(point.dist) for name, point in INSTALLED.items() if point.dist is not None}
+"""By the name of a planner, the package that provides it and its version; read here for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,16 @@ class Planner:
         Raises:
             InvalidRequest: an option is unknown or has a wrong value; names it and what would be right.
         """
+        return self._validated(options).model_dump(mode="json", exclude_unset=True)
+
+    def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The given options as the function takes them. Raises as :meth:`validate`."""
+        model = self._validated(options)
+        return {name: getattr(model, name) for name in model.model_fields_set}
+
+    def _validated(self, options: Mapping[str, Any]) -> BaseModel:
         try:
-            model = self.options_model.model_validate(dict(options))
+            return self.options_model.model_validate(dict(options))
         except ValidationError as error:
             known = ", ".join(self.options_model.model_fields) or "none"
             problems = "; ".join(
@@ -70,12 +87,6 @@ class Planner:
             raise InvalidRequest(
                 f"options of planner {self.name}: {problems} (its options: {known})"
             ) from None
-        return model.model_dump(mode="json", exclude_unset=True)
-
-    def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Validated options as the function takes them."""
-        model = self.options_model.model_validate(dict(options))
-        return {name: getattr(model, name) for name in model.model_fields_set}
 
     def __call__(self, run: Run, question: Question, **options: Any) -> Coroutine[Any, Any, Answer]:
         """The coroutine of the method; called by the executor, and by planners that delegate."""
@@ -121,5 +132,5 @@ def find_planner(name: str) -> Planner:
         raise PlannerError(f"entry point {point.value} is not a planner; declare it with @planner({name!r})")
     known = installed_planners()
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = f"; did you mean {close[0]}?" if close else "."
     raise UnknownPlanner(f"no planner is called {name!r}{hint} Installed: {', '.join(known) or 'none'}")

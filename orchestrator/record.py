@@ -7,8 +7,12 @@ takes the external events from the record in their recorded order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import monotonic
 from typing import Any
+
+from typing_extensions import override
 
 from orchestrator.errors import Divergence
 from orchestrator.messages import canonical
@@ -19,6 +23,9 @@ MEASURED = frozenset({"usage", "timing", "worker", "versions", "reused"})
 
 CONTEXT = 50
 """Characters that a message shows before the place where two long texts differ."""
+
+YIELD_EVENTS = 64
+"""After so many recorded events other runs get their turn, so that a long record does not hold them up."""
 
 MARKERS = frozenset({EventType.RUN_RESUMED})
 
@@ -73,6 +80,11 @@ class Record:
             raise Divergence(event.path, f"the run waits here, the record goes on with {event.type}")
         return self._take()
 
+    async def due(self, event: Event) -> None:
+        """Wait until an external event may be told."""
+        if event.seq % YIELD_EVENTS == 0:
+            await asyncio.sleep(0)
+
     def _peek(self) -> Event:
         if self._next is None:
             raise Divergence("", "the record has ended, the run has not")
@@ -81,6 +93,32 @@ class Record:
     def _take(self) -> Event:
         event = self._peek()
         self._next = next(self._events, None)
+        return event
+
+
+class Playback(Record):
+    """A record that is told as it once came, ``pace`` times as fast; ``watch`` sees every event of it."""
+
+    def __init__(self, events: Iterable[Event], pace: float, watch: Callable[[Event], None]) -> None:
+        super().__init__(events)
+        self._pace = pace
+        self._watch = watch
+        self._began = monotonic()
+        self._first_at = self._peek().at if self.pending else 0.0
+
+    def clock(self) -> float:
+        """The time that it is in the record, in seconds since the epoch."""
+        return self._first_at + self._pace * (monotonic() - self._began)
+
+    @override
+    async def due(self, event: Event) -> None:
+        await asyncio.sleep(max(0.0, event.at - self.clock()) / self._pace)
+        self._watch(event)
+
+    @override
+    def confirm(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
+        event = super().confirm(kind, path, data)
+        self._watch(event)
         return event
 
 

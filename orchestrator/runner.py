@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from orchestrator import symbolic
 from orchestrator.environment import Environment, Recorder, Result
+from orchestrator.errors import UnsupportedTrace
 from orchestrator.executor import Executor
 from orchestrator.fork import Change, Memo
 from orchestrator.messages import plain
-from orchestrator.planning import Planner
+from orchestrator.planning import PACKAGES, Planner
 from orchestrator.record import Record
 from orchestrator.requests import TaskRequest, budget_of, sampling_of
 from orchestrator.values import Budget, Question
-from storage.events import Event
+from storage.events import VERSION as JOURNAL_VERSION
 from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
 from workers.tools.registry import Toolbox
 
 OnProgress = Callable[[str, int], None]
-VERSIONS = {"anabranch": version("anabranch"), "python": platform.python_version()}
+VERSIONS = {
+    "journal": JOURNAL_VERSION,
+    "anabranch": version("anabranch"),
+    "python": platform.python_version(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Setup:
             "capabilities": _capabilities_as_json(environment.capabilities),
             "symbolic": environment.symbolic,
             "tools": environment.toolbox.describe(),
-            "versions": VERSIONS,
+            "versions": {**VERSIONS, **PACKAGES.get(self.planner.name, {})},
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
 
@@ -94,7 +99,17 @@ def recorded_setup(
 
     ``changes`` come on top of those that the journal's run had already, if it was a fork itself. Tools
     keep the descriptions that were recorded, since planners put them into prompts.
+
+    Raises:
+        UnsupportedTrace: a newer version of the program has written the journal.
     """
+    written_by = header["versions"]
+    if (found := written_by.get("journal", 1)) > JOURNAL_VERSION:
+        raise UnsupportedTrace(
+            f"the journal of task {task_id} has version {found} of the format and was written by anabranch "
+            f"{written_by['anabranch']}; this is {VERSIONS['anabranch']}, which reads versions up to "
+            f"{JOURNAL_VERSION}"
+        )
     question = header["question"]
     environment = Environment(
         engine=engine,
@@ -139,16 +154,16 @@ def prepare(
     setup: Setup,
     recorder: Recorder,
     *,
-    events: Sequence[Event] = (),
+    record: Record | None = None,
     next_seq: int = 0,
     memo: Memo | None = None,
     on_progress: OnProgress | None = None,
 ) -> Executor:
-    """An executor for the setup, over what its journal already says."""
+    """An executor for the setup, over what its journal says already."""
     return Executor(
         setup.environment,
         recorder,
-        record=Record(events),
+        record=record,
         next_seq=next_seq,
         memo=memo,
         on_progress=on_progress,

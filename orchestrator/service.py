@@ -40,6 +40,7 @@ from orchestrator.hindsight import (
 )
 from orchestrator.hold import Hold
 from orchestrator.planning import Planner, find_planner
+from orchestrator.record import Record
 from orchestrator.requests import TaskRequest
 from orchestrator.runner import Setup, execute, first_setup, prepare, recorded_setup
 from orchestrator.settings import Settings
@@ -289,6 +290,7 @@ class Service:
         Raises:
             Divergence: the run did something else than was recorded.
             Conflict: the task has no whole run.
+            UnknownPlanner, UnsupportedTrace: the run cannot be repeated by this version of the program.
             TaskNotFound: there is none with that id.
         """
         return await replay(task_id, await self._journal(task_id), self.find_planner)
@@ -427,7 +429,7 @@ class Service:
         feed.open(self.store.writer(task.id, claim.fence, next_seq=next_seq))
         memo = Memo(origin) if task.parent_id else None
         executor = prepare(
-            setup, feed, events=events, next_seq=next_seq, memo=memo, on_progress=feed.progress
+            setup, feed, record=Record(events), next_seq=next_seq, memo=memo, on_progress=feed.progress
         )
         with hold.cancelling(lambda: executor.interrupt("cancelled")):
             result = await execute(executor, setup)

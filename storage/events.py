@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+VERSION = 1
+"""Of the vocabulary; grows when a reader of the version before would misunderstand a journal."""
+
 
 class EventType(StrEnum):
     """Each value says who causes the event.
