@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.real_vllm import require_vllm
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ["scripts/solve", "scripts/test", "scripts/check", ".ci/run"]
@@ -68,6 +73,43 @@ def test_solve_installs_once_and_hands_its_arguments_on(environment: Path) -> No
     again = call("scripts/solve", "What is 2 + 2?", **given)
     assert (again.stdout, again.stderr) == ("<solve><What is 2 + 2?>", "")
     assert (environment / "pip.log").read_text() == asked
+
+
+@pytest.mark.vllm
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_solve_answers_with_a_vllm_server_of_its_own(tmp_path: Path) -> None:
+    require_vllm()
+    options = ["--engine", "vllm", "--planner", "vote", "-o", "n=2", "--max-tokens", "24", "--json"]
+    solved = subprocess.run(
+        ["/bin/sh", str(ROOT / "scripts/solve"), "What is 2 + 2?", *options],
+        env={**os.environ, "ANABRANCH_VENV": sys.prefix, "XDG_DATA_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=800,
+    )
+    assert solved.returncode == 0, solved.stderr
+    solution = json.loads(solved.stdout)
+    assert solution["outcome"] == "answered"
+    assert solution["usage"]["completion"] > 0
+    starting = [line for line in solved.stderr.splitlines() if line.startswith("starting vllm-0: ")]
+    assert len(starting) > 1
+    for _ in range(100):  # the kernel ends what is left of a server
+        if not _with_environment(str(tmp_path)):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"still running: {_with_environment(str(tmp_path))}")
+
+
+def _with_environment(part: str) -> list[str]:
+    """The processes in whose environment ``part`` occurs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if part.encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
 
 
 def test_test_runs_quick_tests_first_or_what_it_is_told(environment: Path) -> None:
