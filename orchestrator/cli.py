@@ -197,11 +197,19 @@ def traces(
 
 
 @app.command()
-def replay(trace_id: TraceId, database: Database = None, as_json: AsJson = False) -> None:
+def replay(
+    trace_id: TraceId,
+    pace: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Show how it went, so many times as fast."),
+    ] = None,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
     """Repeat a run from its journal, without any engine, and compare every step."""
     from orchestrator.looking import replay_trace
 
-    replay_trace(trace_id, settings(database=database), as_json=as_json)
+    replay_trace(trace_id, settings(database=database), pace=pace, as_json=as_json)
 
 
 @app.command()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from orchestrator.api.schemas import replay_body, task_body, trace_body
 from orchestrator.errors import InvalidRequest, PlannerError, translated
 from orchestrator.hindsight import replay
+from orchestrator.live import Display
 from orchestrator.planning import Planner, find_planner, installed_planners
 from orchestrator.printing import output, table, tasks_table, trace_tree
+from orchestrator.record import Playback
 from orchestrator.settings import Settings
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
@@ -66,8 +69,10 @@ def list_traces(
         typer.echo("no traces yet; anabranch solve makes the first", err=True)
 
 
-def replay_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
+def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_json: bool) -> None:
     """Replay a run, and print its answer and what was compared.
+
+    With a ``pace`` it takes the recorded time, divided by that, and a terminal shows the run as it went.
 
     Raises:
         Divergence: it went another way than recorded.
@@ -79,7 +84,13 @@ def replay_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
         async with stored(settings) as store:
             await store.get(trace_id)
             events = [event async for event in store.read(trace_id)]
-        return await replay(trace_id, events, find_planner)
+        if pace is None:
+            return await replay(trace_id, events, find_planner)
+        console = Console(stderr=True)
+        display = Display(console, clock=lambda: record.clock())
+        record = Playback(events, pace, display.view.take)
+        async with display.shown() if console.is_terminal else nullcontext():
+            return await replay(trace_id, events, find_planner, record=record)
 
     body = replay_body(trace_id, asyncio.run(run()))
     if as_json:

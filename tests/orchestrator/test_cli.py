@@ -142,6 +142,16 @@ def test_solve_prints_what_the_answer_rests_on(server: str, database: str, anabr
     assert anabranch("trace", trace_id, "--database", database).code == 0
 
 
+def test_replay_takes_the_recorded_time_if_it_is_asked_to(
+    anabranch: Any, solved: dict[str, Any], database: str
+) -> None:
+    done = anabranch("replay", solved["trace_id"], "--pace", "2", "--database", database, "--json")
+    assert done.json["answer"] == solved["answer"]
+    trace = anabranch("trace", solved["trace_id"], "--database", database, "--json").json
+    settled = max(node["settled_at"] for node in trace["nodes"])
+    assert done.json["seconds"] >= (settled - trace["started_at"]) / 2 - 0.02
+
+
 def test_replay_gives_the_same_without_an_engine(
     solved: dict[str, Any], database: str, anabranch: Any
 ) -> None:
