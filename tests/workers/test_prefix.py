@@ -56,7 +56,8 @@ def test_equal_blocks_mean_equal_text_up_to_there(one: list[Segment], other: lis
     chains = Chains()
 
     def text(parts: list[Segment]) -> str:
-        return "".join(f"\0{m['role']}\0{m['content']}" for m in Prompt(tuple(parts)).messages())
+        messages = Prompt((*parts, Segment("user", ""))).messages()  # an empty beginning of an answer stays
+        return "".join(f"\0{m['role']}\0{m['content']}" for m in messages)
 
     common = shared(chains.of(Prompt(tuple(one)), "t"), chains.of(Prompt(tuple(other)), "t"))
     size = common * BLOCK_CHARACTERS
