@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from orchestrator.consensus.calibration import calibrate
+from orchestrator.consensus.calibration import auroc, calibrate
 from orchestrator.environment import RunOutcome
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.evidence import RISING, Evidence, Purpose, Signal, signal_of, user_directory
@@ -55,6 +55,10 @@ class Example:
     solution: Solution
     purpose: Purpose
     right: bool
+
+    def signal(self, signal: Signal) -> float | None:
+        """What the answer shows of it."""
+        return signal_of(self.solution, self.solution.usage.completion, signal)
 
 
 Labelled = tuple[Task, str | bool]
@@ -199,13 +203,13 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
             left_out[task.outcome or str(task.status)] += 1
             continue
         example = await _example(store, task, verdict)
-        if signal_of(example.solution, wanted.signal) is None:
+        if example.signal(wanted.signal) is None:
             left_out[f"without {wanted.signal}"] += 1
         else:
             examples.append(example)
     try:
         calibration = calibrate(
-            [signal_of(example.solution, wanted.signal) for example in examples],
+            [example.signal(wanted.signal) for example in examples],
             [example.right for example in examples],
             rising=RISING[wanted.signal],
         )
@@ -217,6 +221,7 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
         purpose=_one_purpose(examples),
         signal=wanted.signal,
         calibration=calibration,
+        beside=_beside(examples),
         risk=wanted.risk,
         threshold=calibration.threshold(wanted.risk),
         questions=len(labelled),
@@ -224,6 +229,19 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
         fitted_at=datetime.now(UTC),
         versions=VERSIONS,
     )
+
+
+def _beside(examples: Sequence[Example]) -> dict[Signal, float]:
+    """The AUROC of each signal that all of the examples have."""
+    found: dict[Signal, float] = {}
+    for signal, rising in RISING.items():
+        sure = [
+            value if rising else -value for each in examples if (value := each.signal(signal)) is not None
+        ]
+        area = auroc(sure, [each.right for each in examples]) if len(sure) == len(examples) else None
+        if area is not None:
+            found[signal] = area
+    return found
 
 
 def _one_purpose(examples: Sequence[Example]) -> Purpose:

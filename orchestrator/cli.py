@@ -129,7 +129,7 @@ def calibrate(
         bool, typer.Option("--traces", help="The lines are stored runs: trace_id, and answer or right.")
     ] = False,
     signal: Annotated[
-        Literal["confidence", "entropy"], typer.Option(help="What the probability is read off.")
+        Literal["confidence", "entropy", "length"], typer.Option(help="What the probability is read off.")
     ] = "confidence",
     risk: Annotated[
         float, typer.Option(min=0.001, max=0.999, help="The share of wrong answers that may be accepted.")

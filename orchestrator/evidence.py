@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import platformdirs
+import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.consensus.calibration import Calibration
@@ -25,9 +26,12 @@ from orchestrator.runner import Setup
 from orchestrator.solution import Calibrated, Solution
 from orchestrator.values import Answer
 
-Signal = Literal["confidence", "entropy"]
-RISING: Mapping[Signal, bool] = {"confidence": True, "entropy": False}
-"""What a calibration may start from, and whether more of it is surer."""
+log = structlog.get_logger()
+
+Signal = Literal["confidence", "entropy", "length"]
+RISING: Mapping[Signal, bool] = {"confidence": True, "entropy": False, "length": False}
+"""What a calibration may start from, and whether more of it is surer. The length is that of all branches, in
+tokens: hard questions make models talk. It is the baseline that the others must beat."""
 
 
 class Purpose(BaseModel):
@@ -82,16 +86,17 @@ class Evidence(BaseModel):
     purpose: Purpose
     signal: Signal = Field(description="What the probability is read off.")
     calibration: Calibration
+    beside: dict[Signal, float] = Field(description="AUROC of each signal, where the same answers have it.")
     risk: float = Field(gt=0, lt=1, description="The share of wrong answers that may be accepted.")
     threshold: float | None = Field(description="From where on that holds; null: not from any signal on.")
     questions: int = Field(description="Labelled questions, those that were left out included.")
     left_out: dict[str, int] = Field(description="How many tell nothing, by the reason.")
     fitted_at: AwareDatetime
-    versions: dict[str, str]
+    versions: dict[str, str | int]
 
-    def apply(self, answer: Answer) -> Calibrated | None:
-        """How likely the answer is right; None where it has no signal."""
-        score = signal_of(answer, self.signal)
+    def apply(self, answer: Answer, tokens: int) -> Calibrated | None:
+        """How likely the answer is right that took so many tokens; None where it has no signal."""
+        score = signal_of(answer, tokens, self.signal)
         if score is None:
             return None
         accepted = self.threshold is not None and self.calibration.accepts(score, self.threshold)
@@ -149,16 +154,12 @@ class Calibrations:
     async def read(cls, path: Path | None) -> Self:
         """Those in a file or a directory; None is the directory of this user, which need not be there.
 
-        Raises:
-            InvalidRequest: a file cannot be read or is something else.
-        """
-        return await asyncio.to_thread(cls._read, path)
+        What nobody has named, such as a file of another version in the user's directory, is passed over.
 
-    @classmethod
-    def _read(cls, path: Path | None) -> Self:
-        where = user_directory() if path is None else path
-        files: Iterable[Path] = where.glob("*.json") if path is None or where.is_dir() else [where]
-        kept = [Evidence.load(file) for file in files]
+        Raises:
+            InvalidRequest: a file that was named, or is in such a directory, cannot be read or is another.
+        """
+        kept = await asyncio.to_thread(_load_user if path is None else _load_named, path or user_directory())
         return cls(tuple(sorted(kept, key=lambda each: each.fitted_at, reverse=True)))
 
     def apply(self, setup: Setup, result: Result) -> Calibrated | str:
@@ -174,14 +175,31 @@ class Calibrations:
         closest = min(self.kept, key=lambda each: len(each.purpose.differences(run)))
         if differences := closest.purpose.differences(run):
             return f"{closest.name} was fitted for {', '.join(differences)}"
-        return closest.apply(result.answer) or f"the answer has no {closest.signal} to go by"
+        tokens = result.spent.usage.completion_tokens
+        return closest.apply(result.answer, tokens) or f"the answer has no {closest.signal} to go by"
 
 
-def signal_of(answer: Answer | Solution, signal: Signal) -> float | None:
-    """What an answer shows of it; None where no branches were compared.
+def _load_named(path: Path) -> list[Evidence]:
+    return [Evidence.load(file) for file in (path.glob("*.json") if path.is_dir() else [path])]
+
+
+def _load_user(directory: Path) -> list[Evidence]:
+    kept = []
+    for file in directory.glob("*.json"):
+        try:
+            kept.append(Evidence.load(file))
+        except InvalidRequest as error:
+            log.warning("a calibration cannot be used", error=str(error))
+    return kept
+
+
+def signal_of(answer: Answer | Solution, tokens: int, signal: Signal) -> float | None:
+    """What an answer that took so many completion tokens shows of it; None where no branches were compared.
 
     One vote, or a few where most branches came to no answer, would else look like full agreement.
     """
+    if signal == "length":
+        return float(tokens)
     if answer.clusters and (answer.entropy is None or sum(each.count for each in answer.clusters) < 2):
         return None
     return answer.confidence if signal == "confidence" else answer.entropy

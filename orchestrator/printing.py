@@ -64,8 +64,10 @@ def print_evidence(console: Console, evidence: Evidence) -> None:
     console.print(f"{fitted.examples} questions, {fitted.accuracy:.1%} right; left out: {left_out}")
     console.print(
         f"AUROC of {signal} {fitted.auroc:.3f} ({low:.3f} to {high:.3f}), Brier score {fitted.brier:.3f}, "
-        f"calibration error {fitted.calibration_error:.3f}\n"
+        f"calibration error {fitted.calibration_error:.3f}"
     )
+    beside = ", ".join(f"{other} {area:.3f}" for other, area in evidence.beside.items() if other != signal)
+    console.print(f"AUROC of others on the same questions: {beside or 'none'}\n")
     curve = ((f"{bin.predicted:.1%}", f"{bin.observed:.1%}", f"{bin.count}") for bin in fitted.reliability)
     console.print(table(("said to be right", "were right", "questions"), curve))
     console.print()

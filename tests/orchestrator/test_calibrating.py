@@ -61,6 +61,8 @@ async def test_a_calibration_says_how_many_are_right(store: Store, tmp_path: Pat
     assert evidence.purpose.options["n"] == 5
     assert evidence.purpose.model == "simulator"
     assert evidence.calibration.auroc > 0.6
+    assert evidence.beside["confidence"] == evidence.calibration.auroc
+    assert set(evidence.beside) == {"confidence", "entropy", "length"}
     assert evidence.threshold is not None
     sure = [
         solution
@@ -129,7 +131,8 @@ async def test_answers_that_tell_nothing_are_not_calibrated(store: Store) -> Non
     ],
 )
 def test_silence_is_no_confidence(answer: Answer, confidence: float | None) -> None:
-    assert signal_of(answer, "confidence") == confidence
+    assert signal_of(answer, 100, "confidence") == confidence
+    assert signal_of(answer, 100, "length") == 100
 
 
 async def test_what_was_answered_before_is_not_asked_again(store: Store) -> None:
@@ -216,6 +219,25 @@ async def test_a_run_that_a_budget_ended_tells_nothing(store: Store) -> None:
     assert evidence.calibration.examples == QUESTIONS - 1
 
 
+async def test_one_answer_alone_is_calibrated_by_its_length(store: Store) -> None:
+    def rambling(call: Call, rng: Random) -> str:
+        box = int(call.prompt.messages()[-1]["content"].split()[-1])
+        return f"{'Well. ' * (box % 10)}Answer: {box if box % 10 < rng.randrange(11) else 99}"
+
+    requests = [asking(box, "direct", temperature=1.0) for box in range(QUESTIONS)]
+    tasks = await solve_all(Service(store, Simulator(rambling)), requests, 8, lambda: None)
+    evidence = await fit(
+        store, list(zip(tasks, ANSWERS, strict=True)), "x.jsonl", replace(WANTED, signal="length")
+    )
+    assert evidence.beside == {"length": evidence.calibration.auroc}
+    assert evidence.calibration.auroc > 0.6
+    service = Service(store, Simulator(rambling), calibrations=Calibrations((evidence,)))
+    short, long = [await service.solve(requests[box]) for box in (10, 9)]
+    assert short.calibrated is not None
+    assert long.calibrated is not None
+    assert short.calibrated.probability > long.calibrated.probability
+
+
 async def test_the_newest_of_equal_calibrations_is_taken(store: Store, tmp_path: Path) -> None:
     old = await fit(store, await solved(store), "old.jsonl", WANTED)
     new = await fit(store, await solved(store), "new.jsonl", WANTED)
@@ -227,7 +249,9 @@ async def test_the_newest_of_equal_calibrations_is_taken(store: Store, tmp_path:
     assert solution.calibrated.evidence == "new.jsonl"
 
 
-async def test_files_that_are_no_calibrations_are_told(tmp_path: Path) -> None:
+async def test_files_that_are_no_calibrations_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert (await Calibrations.read(tmp_path)).kept == ()
     with pytest.raises(InvalidRequest, match="cannot be read"):
         await Calibrations.read(tmp_path / "nothing.json")
@@ -235,3 +259,5 @@ async def test_files_that_are_no_calibrations_are_told(tmp_path: Path) -> None:
     wrong.write_text(json.dumps({"format": "anabranch calibration 9"}))
     with pytest.raises(InvalidRequest, match=r"wrong.json is no calibration: .*anabranch calibration 1"):
         await Calibrations.read(tmp_path)
+    monkeypatch.setattr("orchestrator.evidence.user_directory", lambda: tmp_path)
+    assert (await Calibrations.read(None)).kept == ()  # it must not stop every command of this user

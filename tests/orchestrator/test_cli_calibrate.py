@@ -53,6 +53,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.terminate()
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where calibrations of the user are kept, if the test does not say another place."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "anabranch" / "calibrations"
+
+
 @pytest.fixture
 def options(server: str, tmp_path: Path) -> tuple[str, ...]:
     asking = ("--planner", "vote", "--option", "n=4", "--option", "rule=fixed")
@@ -67,9 +74,8 @@ def labels(tmp_path: Path) -> Path:
 
 
 def test_it_is_fitted_kept_and_used(
-    options: tuple[str, ...], tmp_path: Path, anabranch: Any, monkeypatch: pytest.MonkeyPatch
+    options: tuple[str, ...], tmp_path: Path, home: Path, anabranch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     done = anabranch("calibrate", str(labels(tmp_path)), *options, "--risk", "0.4")
     assert done.code == 0, done.err
     assert done.err == ""
@@ -78,7 +84,7 @@ def test_it_is_fitted_kept_and_used(
     assert lines[1] == "24 questions, 50.0% right; left out: none"
     assert lines[-2].startswith("for at most 40.0% wrong, confidence must be at least ")
     kept = Path(lines[-1].removeprefix("written to "))
-    assert kept.parent == tmp_path / "data" / "anabranch" / "calibrations"
+    assert kept.parent == home
 
     solve = ("solve", "How many coins are in box 3?", *options)
     assert "by calibration on 24 questions · " in anabranch(*solve).out
@@ -155,18 +161,18 @@ def test_what_cannot_be_fitted_is_told(
 @pytest.mark.engine
 @pytest.mark.timeout(900)
 def test_the_embedded_engine_is_calibrated(tmp_path: Path) -> None:
-    """Sums that a small model knows, and products that it can only guess."""
-    asked = [(f"{a} + {a + 1}", a + a + 1) for a in range(2, 12)]
-    asked += [(f"{a} * {a + 11}", a * (a + 11)) for a in range(781, 791)]
+    """Sums that a small model knows; every second label is wrong, so that about half of the answers are."""
     file = tmp_path / "sums.jsonl"
-    file.write_text("".join(f'{{"query": "What is {sum}?", "answer": {right}}}\n' for sum, right in asked))
+    sums = [{"query": f"What is {a} + {a + 1}?", "answer": a + a + 1 + a % 2} for a in range(1, 23)]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in sums))
     kept = tmp_path / "calibration.json"
-    asking = ("--planner", "vote", "--option", "n=3", "--option", "rule=fixed", "--max-tokens", "160")
+    asking = ("--planner", "vote", "--option", "n=3", "--option", "rule=fixed", "--max-tokens", "120")
     options = (*asking, "--database", f"sqlite:///{tmp_path / 'real.db'}")
     done = shell("calibrate", str(file), *options, "--out", str(kept), "--json")
     assert done.code == 0, done.err
-    assert done.json["calibration"]["auroc"] > 0.5
+    assert 0.2 < done.json["calibration"]["accuracy"] < 0.6
     solved = shell("solve", "What is 4 + 5?", *options, "--json", ANABRANCH_CALIBRATION=str(kept))
     assert solved.json["answer"] == "9"
-    assert solved.json["calibrated"]["probability"] > 0.4
-    assert solved.json["calibrated"]["questions"] <= 20
+    assert 0.2 < solved.json["calibrated"]["probability"] < 0.7
+    assert solved.json["calibrated"]["within_risk"] is False
+    assert 20 <= solved.json["calibrated"]["questions"] <= 22
