@@ -27,6 +27,8 @@ class Segment:
     def __post_init__(self) -> None:
         if self.token_ids and self.role != "assistant":
             raise ValueError(f"a {self.role}'s segment has token_ids: only an assistant's text was generated")
+        if self.token_ids and not (min(self.token_ids) >= 0 and max(self.token_ids) < 1 << 32):
+            raise ValueError("token_ids are the numbers of tokens: give 32 bits without a sign")
 
 
 @dataclass(frozen=True, slots=True)

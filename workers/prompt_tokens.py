@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from workers.calls import Prompt, Segment
+from workers.errors import WorkerError
 
 CAPACITY = 1 << 20
 """Tokens that are remembered, at four bytes each."""
@@ -59,12 +60,18 @@ class PromptTokens:
         """The tokens of a prompt that ends with known ones; None if it does not, or these are not its text.
 
         They are not where another model wrote them, or where what they spell is not shown in a text
-        (special tokens, half a character in the middle).
+        (special tokens, half a character in the middle). If the server does not even answer, nobody knows,
+        and the call itself will tell what is wrong.
         """
         stem, end = prompt.split()
         if not end or not stem.segments:
             return None
-        return await self._remembered("joined", prompt.segments, lambda: self._joined(stem, end)) or None
+        try:
+            joined = await self._remembered("joined", prompt.segments, lambda: self._joined(stem, end))
+        except WorkerError as error:
+            _log.info("tokens that cannot be looked up", action="tokens_ignored", reason=str(error))
+            return None
+        return joined or None
 
     async def _joined(self, stem: Prompt, end: Sequence[Segment]) -> Sequence[int]:
         """The tokens of both, one after the other; none if those of the end do not spell it."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from workers.calls import Prompt, Role, Segment
+from workers.errors import CallRejected
 from workers.prompt_tokens import PromptTokens
 
 HEADERS = {"system": 1, "user": 2, "assistant": 3}
@@ -75,6 +76,17 @@ async def test_tokens_that_do_not_spell_their_text_are_left_out(text: str) -> No
     assert await tokens_of(given) == await tokens_of(plain)
 
 
+async def test_what_a_server_refuses_to_spell_is_sent_as_text() -> None:
+    class Refusing(Letters):
+        async def spell(self, tokens: Sequence[int]) -> str:
+            raise CallRejected("token 4000000000 is none of mine")
+
+    tokenizer = Refusing()
+    given = prompt(("user", "hi"), own("Hello", 4_000_000_000))
+    assert await PromptTokens(tokenizer).continued(given) is None
+    assert await tokens_of(given, tokenizer) == [2, *ords("hi"), 3, *ords("Hello")]
+
+
 async def test_only_the_last_message_is_continued() -> None:
     earlier = prompt(("user", "hi"), own("Hello", HELLO), ("user", "and?"))
     assert await PromptTokens(Letters()).continued(earlier) is None
@@ -116,3 +128,6 @@ def test_an_empty_beginning_is_no_message() -> None:
 def test_only_an_assistant_has_tokens() -> None:
     with pytest.raises(ValueError, match="user's segment"):
         Segment("user", "hi", (1,))
+    for wrong in (-1, 1 << 32):
+        with pytest.raises(ValueError, match="32 bits"):
+            own("hi", 1, wrong)
