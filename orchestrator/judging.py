@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.consensus.equivalence import Costly, Pair, canonical
 from orchestrator.consensus.extraction import Claim
-from orchestrator.consensus.judgement import NEUTRAL_PAIR, affirms, judge_text, log_odds
+from orchestrator.consensus.judgement import NEUTRAL_PAIR, affirms, judge_prompt, log_odds
 from orchestrator.errors import InvalidRequest
-from orchestrator.messages import user
 from orchestrator.nodes import Node, Outcome, Succeeded
 from orchestrator.symbolic import MATH_EQUAL
 from workers.calls import Completion
@@ -92,7 +91,7 @@ class Judging:
 
     def _compare(self, left: str, right: str) -> Node[Completion]:
         return self._run.generate(
-            [user(*judge_text(self._question, left, right))],
+            judge_prompt(self._question, left, right),
             label="judge",
             role="judge",
             temperature=0.0,

@@ -1,6 +1,6 @@
 """A language model as the judge of whether two answers mean the same.
 
-Nothing here calls a model. The caller sends what :func:`judge_text` returns and reads the reply with the
+Nothing here calls a model. The caller sends what :func:`judge_prompt` returns and reads the reply with the
 other functions. Two answers mean the same if both directions say so, as with entailment (Farquhar et al.,
 Nature 2024).
 """
@@ -10,33 +10,48 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from workers.calls import Prompt, Segment
+
 NEUTRAL_PAIR = ("a blue bicycle", "the month of March")
 """Two answers that are surely different: what a judge says of them is its bias."""
 
+MARGIN = 3.5
+"""Nats by which a judge's log-odds must exceed both evens and its bias."""
+
 INSTRUCTION = (
-    "You compare two short answers to one question. Say Yes if the second answer says the same as the first, "
-    "so that whoever accepts the first must accept the second. Say No if it differs in any fact, number, "
-    "unit, name or negation. Wording does not matter. Reply with one word: Yes or No."
+    "Two people answer the same question. Do they give the same answer? Say Yes if both say the same in "
+    "other words. Say No if a fact, name, number, unit, order or negation differs, or if one says more than "
+    "the other. Reply Yes or No."
 )
 EXAMPLES = (
-    ("Paris", "The capital is Paris", True),
-    ("Paris", "London", False),
-    ("it is safe", "it is not safe", False),
-    ("about 40 miles", "40 miles", True),
+    ("What is the capital of Italy?", "Rome", "the city of Rome", "Yes"),
+    ("What is the capital of Italy?", "Rome", "Milan", "No"),
+    ("Is the ice safe?", "you can walk on it", "it does not carry you", "No"),
+    ("Why was she late?", "her bus broke down", "the bus that she took had a defect", "Yes"),
+    ("How long is the rope?", "the rope is 3 m long", "it measures three metres", "Yes"),
+    ("How long is the rope?", "the rope is 3 m long", "it measures thirty metres", "No"),
+    ("Who wrote the letter?", "the father of Tom", "Tom's father", "Yes"),
+    ("Who wrote the letter?", "Tom wrote to Ann", "Ann wrote to Tom", "No"),
 )
 
 
-def judge_text(question: str, left: str, right: str) -> tuple[str, str]:
-    """What to ask a judge about one direction: a prefix that all pairs of a question share, and the pair.
+def judge_prompt(question: str, left: str, right: str) -> Prompt:
+    """What to ask a judge about one direction.
 
-    The question and the examples come first, so that an engine computes them once.
+    The instruction and the examples come first, then the question, so that an engine computes the one for all
+    votes once, and the other for all pairs of a vote.
     """
-    examples = "\n\n".join(_pair(a, b) + (" Yes" if same else " No") for a, b, same in EXAMPLES)
-    return f"{INSTRUCTION}\n\n{examples}\n\nQuestion: {question.strip()}\n\n", _pair(left, right)
+    segments = [Segment("system", INSTRUCTION)]
+    for asked, first, second, reply in EXAMPLES:
+        segments += [*_pair(asked, first, second), Segment("assistant", reply)]
+    return Prompt((*segments, *_pair(question, left, right)))
 
 
-def _pair(left: str, right: str) -> str:
-    return f"First answer: {left.strip()}\nSecond answer: {right.strip()}\nSame?"
+def _pair(question: str, left: str, right: str) -> tuple[Segment, Segment]:
+    return (
+        Segment("user", f"Question: {question.strip()}\n"),
+        Segment("user", f"First answer: {left.strip()}\nSecond answer: {right.strip()}\nSame?"),
+    )
 
 
 def log_odds(top: Mapping[str, float]) -> float | None:
@@ -59,11 +74,10 @@ def _mass(top: Mapping[str, float], word: str) -> float:
     return math.fsum(math.exp(logprob) for token, logprob in top.items() if token.strip().casefold() == word)
 
 
-def affirms(odds: float | None, neutral: float | None, *, margin: float = 2.0) -> bool:
+def affirms(odds: float | None, neutral: float | None, *, margin: float = MARGIN) -> bool:
     """Whether a judge's log-odds in one direction say that the answers mean the same.
 
     ``neutral`` are its log-odds on :data:`NEUTRAL_PAIR`: a judge that says Yes to everything says it there
-    too. ``odds`` must exceed it by ``margin`` (nats), and be likelier Yes than No once half of the bias is
-    taken off. Anything unknown is no agreement.
+    too. Anything unknown is no agreement.
     """
-    return odds is not None and neutral is not None and odds - neutral >= margin and odds > neutral / 2
+    return odds is not None and neutral is not None and odds >= max(neutral, 0.0) + margin

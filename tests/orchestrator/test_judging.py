@@ -25,7 +25,7 @@ from workers.tools.registry import tool
 SCORING = Capabilities("speaker", assistant_prefill=True, logprobs=True)
 
 DOG, HOUND, CAT = "a small dog", "a little hound", "a big cat"
-SAME, DIFFERENT = 4.0, -4.0
+SAME, DIFFERENT = 5.0, -5.0
 JUDGED = {
     frozenset({DOG, HOUND}): SAME,
     frozenset({DOG, CAT}): DIFFERENT,
@@ -69,9 +69,13 @@ async def clusters(engine: Speaker, judge: Judge, *, width: int = 3) -> list[tup
     return [(cluster.claim, cluster.count) for cluster in answer.clusters]
 
 
-@pytest.mark.parametrize("bias", [-3.0, 0.0, 3.0])
-async def test_the_bias_of_the_judge_does_not_count(bias: float) -> None:
+@pytest.mark.parametrize("bias", [-1.0, 0.0, 3.0, 12.0])
+async def test_a_judge_that_leans_to_yes_joins_no_more(bias: float) -> None:
     assert await clusters(a_judge([DOG, HOUND, CAT], bias), "model") == [(DOG, 2), (CAT, 1)]
+
+
+async def test_a_judge_that_is_not_sure_leaves_claims_apart() -> None:
+    assert await clusters(a_judge([DOG, HOUND], -3.0), "model", width=2) == [(DOG, 1), (HOUND, 1)]
 
 
 async def test_without_a_judge_other_words_are_another_claim() -> None:
@@ -96,7 +100,7 @@ async def test_the_calls_of_a_judge_are_nodes_of_the_vote_and_share_their_prefix
     played = await play(body, a_judge([DOG, HOUND, CAT], 0.0), capabilities=SCORING)
     prompts = [event.data["request"]["prompt"] for event in added(played, "judge")]
     assert len(prompts) == 2 + 1 + 1  # both directions where the first one passes, and the bias once
-    assert len({prompt[0][1] for prompt in prompts}) == 1
+    assert len({json.dumps(prompt[:-1]) for prompt in prompts}) == 1
 
 
 # What an entailment model can say in each direction, and whether the two claims then mean the same.

@@ -4,14 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.consensus.judgement import affirms, judge_text, log_odds
+from orchestrator.consensus.judgement import MARGIN, affirms, judge_prompt, log_odds
 
 
-def test_all_pairs_of_a_question_share_their_prefix() -> None:
-    first, second = judge_text("Where?", "Paris", "London"), judge_text("Where?", "Rome", "Oslo")
-    assert first[0] == second[0]
-    assert "Where?" in first[0]
-    assert first[1].splitlines()[:2] == ["First answer: Paris", "Second answer: London"]
+def test_pairs_share_the_examples_and_those_of_a_question_more() -> None:
+    first, second = judge_prompt("Where?", "Paris", "London"), judge_prompt("Where?", "Rome", "Oslo")
+    elsewhere = judge_prompt("Whence?", "Paris", "London")
+    assert first.segments[:-1] == second.segments[:-1]
+    assert first.segments[:-2] == elsewhere.segments[:-2]
+    assert first.segments[-2].text == "Question: Where?\n"
+    assert first.segments[-1].text == "First answer: Paris\nSecond answer: London\nSame?"
+    assert [message["role"] for message in first.messages()[-3:]] == ["user", "assistant", "user"]
 
 
 def test_log_odds_add_up_spellings() -> None:
@@ -31,12 +34,12 @@ def test_an_unreadable_reply_is_unknown(top: dict[str, float]) -> None:
 
 def test_a_judge_that_always_says_yes_convinces_nobody() -> None:
     assert not affirms(4.5, neutral=4.2)
-    assert affirms(8.0, neutral=4.2)
+    assert affirms(4.2 + MARGIN, neutral=4.2)
 
 
-def test_a_judge_that_always_says_no_is_heard_when_it_wavers() -> None:
-    assert affirms(-0.8, neutral=-4.0)
-    assert not affirms(-3.5, neutral=-4.0)
+def test_a_judge_that_wavers_convinces_nobody() -> None:
+    assert not affirms(MARGIN - 0.1, neutral=-8.0)
+    assert affirms(MARGIN, neutral=-8.0)
 
 
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0, 20))
