@@ -738,3 +738,25 @@ async def test_a_pool_can_do_what_all_its_replicas_can() -> None:
     assert together == Capabilities(
         model="a, b", max_model_len=100, max_concurrency=12, cached_token_usage=True
     )
+
+
+@virtual_time
+async def test_what_a_pool_remembers_is_bounded() -> None:
+    """Under more distinct prompts, families, tenants and roles than it has room for."""
+    engine = Simulator("x", name="s0", max_concurrency=64)
+    async with pool_of([Member(engine, sharing=Sharing.COMPUTED, index_blocks=512)]) as pool:
+        for number in range(12_000):
+            text = f"{number} ".ljust(64, "x")
+            prompt = Prompt((Segment("system", text), Segment("user", text)))
+            call = Call(prompt, family=text, tenant=f"t{number}", role=f"r{number}")
+            async for _ in pool.generate(call):
+                pass
+        replica, dispatcher = pool._replicas[0], pool._dispatcher
+        assert len(replica.holdings) == 512
+        assert len(replica.promised) <= 512
+        assert not replica.computing
+        assert len(pool._chains._stems) == 4096
+        assert len(dispatcher.families) == 10_000
+        assert len(dispatcher._serving) == 256
+        assert len(dispatcher._seen) == 1
+        assert len(pool._tenants) == len(replica.queue._calls) == len(replica.queue._tenants) == 0
