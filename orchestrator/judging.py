@@ -69,10 +69,18 @@ class Judging:
         self._bias: float | None = None
 
     async def verdicts(self, pairs: Sequence[Pair]) -> Mapping[Pair, bool]:
-        """Whether each pair means the same. What cannot be judged does not: a wrong yes makes a majority.
+        """Whether pairs mean the same. What cannot be judged does not: a wrong yes makes a majority.
 
-        All pairs are asked about at once in one direction, and then, in the other, those that passed.
+        ``pairs`` are of one claim, the most welcome first. They are judged in batches of 1, 2, 4, … until one
+        is the same; those after it are left out. So most claims cost two calls, and none many rounds.
         """
+        said: dict[Pair, bool] = {}
+        while len(said) < len(pairs) and not any(said.values()):
+            said |= await self._judged(pairs[len(said) : 2 * len(said) + 1])
+        return said
+
+    async def _judged(self, pairs: Sequence[Pair]) -> Mapping[Pair, bool]:
+        """The verdicts on all pairs: at once in one direction, then, in the other, on those that passed."""
         forward = {pair: self._ask(pair, pair.left, pair.right) for pair in pairs}
         if self._judge == "model" and self._bias is None and any(pair.method == "semantic" for pair in pairs):
             self._bias = _log_odds(await self._compare(*NEUTRAL_PAIR).settled())

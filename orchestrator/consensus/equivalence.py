@@ -159,6 +159,11 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
     return None
 
 
+def _preference(cluster: Cluster) -> tuple[int, int]:
+    """Which of several clusters takes a claim: that with most branches, then the oldest."""
+    return -len(cluster.branches), cluster.index
+
+
 class Clusters:
     """The equivalence classes of the claims so far.
 
@@ -190,13 +195,14 @@ class Clusters:
     def open_pairs(self, claim: Claim) -> tuple[Pair, ...]:
         """The pairs that decide where ``claim`` belongs and that only a costly method can judge.
 
-        Empty when a cheap method already finds it a cluster, and for pairs judged before.
+        Empty when a cheap method already finds it a cluster, and for pairs judged before. The cluster that
+        would take it first comes first: once one is the same, those after it decide nothing.
         """
         if claim.text in self._by_text:
             return ()
         form = self._form(claim)
         pairs: list[Pair] = []
-        for cluster in self.members:
+        for cluster in sorted(self.members, key=_preference):
             outcome = self._cheaply(form, cluster)
             if outcome is None:
                 pair = self._pair(form, cluster)
@@ -224,7 +230,7 @@ class Clusters:
         form = self._form(claim)
         matches = [cluster for cluster in self.members if self._same(form, cluster)]
         if matches:
-            cluster = max(matches, key=lambda match: (len(match.branches), -match.index))
+            cluster = min(matches, key=_preference)
             cluster.forms.append(form)
         else:
             cluster = Cluster(len(self.members), [form])
