@@ -1,0 +1,82 @@
+"""A pool over servers that we start ourselves; simulators stand in for vLLM, which test_vllm_real runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.workers.test_pool import ANSWER, sibling, text_of
+from workers.calls import Call, Chunk
+from workers.pool import Pool
+from workers.vllm_server import VLLMServer
+
+STAND_IN = f"""
+import sys
+from workers.simulator_server import main
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+main(["--host", given["--host"], "--port", given["--port"], "--model", given["--served-model-name"],
+      "--answer", "{ANSWER}", "--prefill-rate", "5000", "--decode-rate", "20"])
+"""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """An interpreter that runs a simulator whatever it is told to run."""
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
+    python = tmp_path / "python"
+    root = Path(__file__).parents[2]
+    python.write_text(
+        textwrap.dedent(f"""\
+        #!/bin/sh
+        shift 2
+        PYTHONPATH={root} exec {sys.executable} {tmp_path / "stand_in.py"} "$@"
+        """)
+    )
+    python.chmod(python.stat().st_mode | stat.S_IEXEC)
+    return python
+
+
+async def test_killing_one_of_two_servers_loses_no_branch(python: Path) -> None:
+    pairs = {"enable_prompt_tokens_details": None, "enforce_eager": None}  # the stand-in reads pairs
+    servers = [
+        VLLMServer("model", name=name, python=python, options=pairs, kv_events=False) for name in ("a", "b")
+    ]
+    pool = Pool(servers)
+    try:
+        await pool.capabilities()
+        victim, pid = servers[0], servers[0].pid
+        assert pid is not None
+
+        async def branch(call: Call) -> list[Chunk]:
+            chunks = []
+            async for chunk in pool.generate(call):
+                chunks.append(chunk)
+                if len(chunks) == 5 and chunk.worker == "a" and victim.pid == pid:
+                    os.kill(pid, signal.SIGKILL)
+            return chunks
+
+        calls = [sibling(f"{family}", number) for family in range(4) for number in range(4)]
+        results = await asyncio.gather(*(branch(call) for call in calls))
+        assert [text_of(chunks) for chunks in results] == [ANSWER] * 16
+        restarted = [chunks for chunks in results if any(chunk.restarted for chunk in chunks)]
+        assert restarted
+        assert {chunks[-1].worker for chunks in restarted} == {"b"}
+        assert pool.snapshot().replicas[0].wasted_tokens >= 5
+        pool.check_integrity()
+
+        async with asyncio.timeout(60):  # it is started again, and gets calls again
+            while True:
+                more = [branch(sibling(f"more {number}", 0, shared=0)) for number in range(4)]
+                if "a" in {chunks[-1].worker for chunks in await asyncio.gather(*more)}:
+                    break
+                await asyncio.sleep(0.2)
+        assert victim.pid not in (None, pid)
+    finally:
+        await pool.close()
