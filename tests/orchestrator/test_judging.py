@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from orchestrator.consensus.equivalence import Pair
-from orchestrator.consensus.judgement import NEUTRAL_PAIR
+from orchestrator.consensus.judgement import MARGIN, NEUTRAL_PAIR, judge_prompt, log_odds
 from orchestrator.errors import InvalidRequest
 from orchestrator.judging import Judge, Judging, check_judges
 from orchestrator.run import Run
@@ -20,6 +20,7 @@ from storage.events import Event, EventType
 from tests.orchestrator.harness import Played, Speaker, play, said, whole
 from workers.calls import Call, Chunk, Logprob, Usage
 from workers.engine import Capabilities
+from workers.llama_cpp import LlamaCppEngine
 from workers.tools.registry import tool
 
 SCORING = Capabilities("speaker", assistant_prefill=True, logprobs=True)
@@ -218,6 +219,31 @@ async def test_a_judge_that_is_not_there_is_refused(judge: Judge, outputs: str |
         return Answer("refused")
 
     assert (await play(body)).result.answer == Answer("refused")
+
+
+async def test_a_vote_without_its_judge_fails_with_the_reason() -> None:
+    async def body(run: Run) -> Answer:
+        return await run.vote("Which?", width=2, rule="fixed", judge="nli")
+
+    assert (await play(body)).failure.startswith("invalid_request: judge nli needs an entailment model")
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(240)
+async def test_a_real_model_leans_to_yes_or_to_no() -> None:
+    async def body(run: Run) -> Answer:
+        prompt = judge_prompt("What did she ride?", *NEUTRAL_PAIR)
+        completion = await run.generate(prompt, temperature=0.0, max_tokens=1, top_logprobs=20)
+        first = completion.logprobs[0]
+        return Answer(str(log_odds({first.token: first.logprob, **first.top})))
+
+    engine = LlamaCppEngine(slots=1, context=1024, threads=1)
+    try:
+        answer = (await play(body, engine, capabilities=await engine.capabilities())).result.answer
+    finally:
+        await engine.close()
+    assert answer is not None
+    assert -30.0 < float(answer.text) < MARGIN
 
 
 # -- programs -------------------------------------------------------------------------------------
