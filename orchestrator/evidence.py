@@ -62,6 +62,10 @@ class Purpose(BaseModel):
             model=model,
         )
 
+    def distance(self, run: Purpose) -> tuple[bool, int]:
+        """How far a run is from what this speaks of; the planner counts most."""
+        return self.planner != run.planner, len(self.differences(run))
+
     def differences(self, run: Purpose) -> list[str]:
         """How a run differs from what this speaks of; empty where it does not."""
         ours: dict[str, Any] = {"planner": self.planner, "model": self.model}
@@ -172,7 +176,7 @@ class Calibrations:
             return "the run is a fork with a change"
         world = setup.environment
         run = Purpose.of(setup.planner, setup.options, plain(world.sampling), world.capabilities.model)
-        closest = min(self.kept, key=lambda each: len(each.purpose.differences(run)))
+        closest = min(self.kept, key=lambda each: each.purpose.distance(run))
         if differences := closest.purpose.differences(run):
             return f"{closest.name} was fitted for {', '.join(differences)}"
         tokens = result.spent.usage.completion_tokens
