@@ -23,8 +23,10 @@ from tests.workers.raw_server import (
 from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
 from workers.engine import Capabilities
 from workers.errors import EngineProtocolError
+from workers.kv_events import KVEndpoints, TokenBlocks, token_chain, token_root
 from workers.openai_dialect import Dialect
 from workers.openai_http import OpenAIEngine
+from workers.vllm_engine import VLLMEngine
 
 HELLO = 5000
 """A token of five letters; the server's tokenizer makes a token of each letter."""
@@ -210,3 +212,38 @@ async def test_a_text_that_was_changed_is_sent_as_text() -> None:
         await read(engine, Call(Prompt((*QUESTION, Segment("assistant", "Hallo!", WRITTEN.token_ids)))))
         assert server.paths[-1] == "/v1/chat/completions"
         assert server.exchanges[0].body["messages"][-1] == {"role": "assistant", "content": "Hallo!"}
+
+
+def vllm(path: str) -> bytes:
+    """What a vLLM answers to GET."""
+    if path == "/metrics":
+        return respond("200 OK", 'vllm:num_requests_running{e="0"} 2.0\nvllm:num_requests_waiting 1.0\n')
+    return respond("200 OK", {"data": [{"id": "raw", "owned_by": "vllm"}]})
+
+
+async def test_only_a_vllm_is_asked_for_its_load() -> None:
+    for kind, expected in ((vllm, (2, 1)), (None, None)):
+        async with raw_server() as server:
+            server.get = kind
+            server.whole = answer
+            engine = VLLMEngine(server.url)
+            await engine.capabilities()
+            assert await engine.load() == expected
+            assert ("/metrics" in server.paths) == (expected is not None)
+            await engine.close()
+
+
+async def test_the_blocks_of_a_prompt_are_those_of_the_tokens_that_are_sent() -> None:
+    blocks = TokenBlocks()
+    blocks.block_size = 4
+    async with raw_server() as server:
+        server.whole = answer
+        engine = VLLMEngine(server.url, kv_events=KVEndpoints("ipc:///nowhere"), blocks=blocks)
+        begun = [*map(ord, "<system>Be brief.<user>Greet me.<assistant>")]
+        for end, tokens in (((), []), ((WRITTEN,), [HELLO, ord("!")])):
+            chain = await engine.chain(Call(Prompt((*QUESTION, *end))))
+            assert chain == token_chain([*begun, *tokens], 4, token_root())
+        asked = len(server.paths)
+        await engine.chain(Call(Prompt((*QUESTION, WRITTEN))))
+        assert len(server.paths) == asked
+        await engine.close()
