@@ -43,7 +43,7 @@ from benchmarks.early_stop_contenders import (
     find_peer,
     side_by_side,
 )
-from benchmarks.early_stop_server import MEDIAN, MIXES, PHRASINGS, SIGMA, Puzzle
+from benchmarks.early_stop_server import MIXES, PHRASINGS, SECONDS, SIGMA, Puzzle
 from workers.vllm_engine import gauge
 
 WIDTHS = (8, 16, 32)
@@ -95,11 +95,13 @@ class Score:
     seconds: list[float] = field(default_factory=list)
 
 
-async def measure(contenders: Sequence[Contender], mix: str, width: int, questions: int) -> list[Score]:
+async def measure(
+    contenders: Sequence[Contender], mix: str, width: int, questions: int, seconds: float
+) -> list[Score]:
     """One cell: all contenders in turns, a block of questions at a time, in an order that rotates."""
     puzzles = [Puzzle(mix, width, number) for number in range(questions)]
     for contender in contenders:  # opens connections
-        spare = range(questions, questions + min(questions, side_by_side(width)))
+        spare = range(questions, questions + min(questions, side_by_side(width, seconds)))
         await contender.answer([Puzzle(mix, width, number).text for number in spare], width)
     scores = [Score(mix, width, each.name, await count(each.url)) for each in contenders]
     turns = list(zip(contenders, scores, strict=True))
@@ -107,9 +109,9 @@ async def measure(contenders: Sequence[Contender], mix: str, width: int, questio
         block = puzzles[start : start + BLOCK]
         for contender, score in turns:
             answered = await contender.answer([puzzle.text for puzzle in block], width)
-            for puzzle, (text, seconds) in zip(block, answered, strict=True):
+            for puzzle, (text, waited) in zip(block, answered, strict=True):
                 score.right.append(number_in(text) == puzzle.right)
-                score.seconds.append(seconds)
+                score.seconds.append(waited)
         turns = turns[1:] + turns[:1]
     for contender, score in turns:
         score.counted = await count(contender.url) - score.counted
@@ -261,11 +263,11 @@ def table(rows: Sequence[Row]) -> str:
 async def run(given: argparse.Namespace, peer: Path | None) -> tuple[str, list[Score]]:
     """Measure all cells; gives the version of its_hub too."""
     scores: list[Score] = []
-    async with contending(peer, given.seed) as (peer_version, contenders):
+    async with contending(peer, given.seed, given.seconds) as (peer_version, contenders):
         for mix in given.mixes:
             for width in given.widths:
                 print(f"  {mix}, n = {width}", file=sys.stderr)
-                scores += await measure(contenders, mix, width, given.questions)
+                scores += await measure(contenders, mix, width, given.questions, given.seconds)
     return peer_version, scores
 
 
@@ -279,10 +281,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--mixes", nargs="+", choices=MIXES, default=list(MIXES), help="shares of the answers"
     )
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, metavar="N", help="most branches")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        help=f"median of a call (default {SECONDS}); the delays of a busy machine weigh less in longer ones",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--peer-python", type=Path, help="a Python with its_hub; by default it is installed")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     given = parser.parse_args(arguments)
+    if given.questions < 2:
+        parser.error("--questions must be 2 at least: an interval needs two")
     peer_version, scores = asyncio.run(run(given, find_peer(given.peer_python)))
     rivals = {(each.mix, each.width): each for each in scores if each.contender == RIVAL}
     rows = [row(each, rivals.get((each.mix, each.width))) for each in scores]
@@ -295,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "python": sys.version.split()[0],
         "seed": given.seed,
         "questions": given.questions,
-        "median_seconds": MEDIAN,
+        "seconds": given.seconds,
         "sigma": SIGMA,
         "phrasings": PHRASINGS,
         "mixes": {mix: MIXES[mix] for mix in given.mixes},
