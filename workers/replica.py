@@ -79,6 +79,7 @@ class Replica:
         self.sharing = member.sharing
         self.breaker = breaker
         self.capabilities: Capabilities | None = None
+        self.tells_health = True  # some gateways have no way to ask, and then only calls show it
         self.draining = False
         self.limit = InFlightLimit(START_LIMIT, MOST_IN_FLIGHT)
         self.pace = Pace(common)

@@ -140,6 +140,8 @@ class Supervisor:
             replica.breaker.reason = str(error)
             return error
         replica.started(capabilities)
+        replica.tells_health = True
+        replica.tells_health = (await self._asked(replica)).ok
         if isinstance(engine, TellsBlocks) and engine.blocks is not None and replica.told is None:
             replica.told = engine.blocks
             replica.translation = self._translations.setdefault(capabilities.model, Translation())
@@ -172,6 +174,8 @@ class Supervisor:
         self._dispatcher.returned(replica)
 
     async def _asked(self, replica: Replica) -> Health:
+        if not replica.tells_health:
+            return Health(True)
         try:
             async with asyncio.timeout(HEALTH_SECONDS):
                 return await replica.engine.health()
@@ -185,15 +189,12 @@ class Supervisor:
         asked = clock()
         while True:
             await asyncio.sleep(look)
-            if replica.flights:
-                asked = clock()
-            elif replica.accepting and not replica.on_trial and clock() - asked >= IDLE_SECONDS:
-                asked = clock()
-                health = await self._asked(replica)
-                if not health.ok and not replica.flights:  # calls find out for themselves
-                    self.distrust(replica, health.detail or "not healthy", fatal=True)
             if not replica.flights:
+                if clock() - asked >= IDLE_SECONDS:
+                    await self._ask_idle(replica)
+                    asked = clock()
                 continue
+            asked = clock()
             if isinstance(replica.engine, TellsLoad) and (load := await replica.engine.load()) is not None:
                 replica.limit.observed(*load)
                 self._dispatcher.pump(replica)
@@ -210,6 +211,14 @@ class Supervisor:
                 self.distrust(replica, health.detail or "not healthy", fatal=True)
                 for flight in [*replica.flights]:
                     flight.interrupt(f"{replica.name} hangs: {health.detail}", now)
+
+    async def _ask_idle(self, replica: Replica) -> None:
+        """Notice that a replica died while nobody called it; calls find out for themselves."""
+        if not replica.accepting or replica.on_trial:
+            return
+        health = await self._asked(replica)
+        if not health.ok and not replica.flights:
+            self.distrust(replica, health.detail or "not healthy", fatal=True)
 
     def _stalled(self, replica: Replica, times: float) -> list[Flight]:
         """Attempts that wait for a chunk longer than ``times`` what is normal."""

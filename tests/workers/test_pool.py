@@ -302,7 +302,8 @@ async def test_a_replica_that_hangs_loses_its_calls(after_tokens: int) -> None:
 async def test_a_replica_that_cannot_say_how_it_is_is_given_up_at_once() -> None:
     class Frozen(Simulator):
         async def health(self) -> Health:
-            await asyncio.sleep(3600)
+            if self.counters().in_flight:
+                await asyncio.sleep(3600)
             return Health(True)
 
     frozen = Frozen(ANSWER, name="frozen", cost=COST, faults=[Fault(kind="hang")])
@@ -562,6 +563,25 @@ async def test_a_replica_that_dies_while_nobody_calls_is_noticed() -> None:
         engines[1].revive()
         await asyncio.sleep(30)
         assert (await pool.health()).ok
+
+
+@virtual_time
+async def test_a_gateway_that_tells_no_health_is_judged_by_its_calls() -> None:
+    class Mute(Simulator):
+        async def health(self) -> Health:
+            return Health(False, "404 for whatever is asked")
+
+    mute = Mute(ANSWER, name="mute", cost=COST)
+    async with pool_of([Member(mute, sharing=Sharing.IN_FLIGHT)], patience=60.0) as pool:
+        await asyncio.sleep(30)
+        assert (await pool.health()).ok
+        assert text_of(await chunks(pool, sibling("one", 0))) == ANSWER
+        mute.kill("power cut")
+        call = asyncio.create_task(chunks(pool, sibling("one", 1)))
+        await asyncio.sleep(1)
+        assert not call.done()
+        mute.revive()
+        assert text_of(await call) == ANSWER
 
 
 @virtual_time
