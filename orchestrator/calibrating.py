@@ -32,7 +32,7 @@ from orchestrator.runner import VERSIONS
 from orchestrator.service import Service
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution
-from orchestrator.solving import INTERRUPTED, Announcer, Inputs, opened
+from orchestrator.solving import INTERRUPTED, Announcer, Inputs, handing_back, opened
 from orchestrator.structured import task_group
 from storage.errors import IllegalTransition, StorageError
 from storage.store import Store
@@ -82,6 +82,7 @@ def calibrate_questions(
     Raises:
         InvalidRequest: a label or an option is wrong, or there are too few answers of either kind.
         Unavailable: the engine or the database cannot be used.
+        HandedBack: a SIGTERM came; the questions are in the queue, and the same command goes on from there.
     """
     questions = read_labels(file, LabelledQuestion)
     requests = [inputs.asking(each.model_dump(exclude={"answer"})) for each in questions]
@@ -91,7 +92,7 @@ def calibrate_questions(
     async def run() -> Evidence:
         with Progress(console=console, disable=quiet or not console.is_terminal) as progress:
             bar = progress.add_task("questions", total=len(questions))
-            async with opened(settings, toolbox, Announcer()) as service:
+            async with opened(settings, toolbox, Announcer()) as service, handing_back(service):
                 tasks = await solve_all(service, requests, at_once, lambda: progress.advance(bar))
                 answers = [each.answer for each in questions]
                 return await fit(service.store, list(zip(tasks, answers, strict=True)), file.name, wanted)

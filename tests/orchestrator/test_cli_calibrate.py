@@ -112,7 +112,16 @@ def test_stored_runs_are_calibrated(options: tuple[str, ...], tmp_path: Path, an
     assert told.json["calibration"]["knots"] == by_answer["calibration"]["knots"]
 
 
-def test_ctrl_c_leaves_what_was_done(options: tuple[str, ...], tmp_path: Path, anabranch: Any) -> None:
+@pytest.mark.parametrize(
+    ("how", "code", "says"),
+    [
+        (signal.SIGINT, 130, "interrupted; the same command goes on from here\n"),
+        (signal.SIGTERM, 143, "error [handed_back]: "),
+    ],
+)
+def test_a_signal_leaves_what_was_done(
+    options: tuple[str, ...], tmp_path: Path, anabranch: Any, how: signal.Signals, code: int, says: str
+) -> None:
     file = labels(tmp_path)
     with file.open("a") as lines:
         lines.write('{"query": "Something slow", "answer": "x"}\n')
@@ -128,10 +137,10 @@ def test_ctrl_c_leaves_what_was_done(options: tuple[str, ...], tmp_path: Path, a
             assert process.poll() is None
             time.sleep(0.2)
             listed = anabranch(*listing).json
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (130, "")
-    assert err == "interrupted; the same command goes on from here\n"
+    assert (process.returncode, out) == (code, "")
+    assert err.startswith(says)
     (left,) = anabranch(*listing, "--status", "queued").json
     assert left["question"]["query"] == "Something slow"
 
