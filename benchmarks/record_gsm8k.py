@@ -80,7 +80,7 @@ async def branch(engine: LlamaCppEngine, question: str, sampling: Sampling) -> d
 
 async def record(asked: Sequence[tuple[int, dict[str, str]]], given: argparse.Namespace) -> None:
     """Append a line to the raw file for each question, some questions at the same time."""
-    engine = LlamaCppEngine(given.model, slots=8, context=1024)
+    engine = LlamaCppEngine(given.model, slots=8, context=1024, threads=given.threads)
     started = time.monotonic()
     gate = asyncio.Semaphore(max(1, -(-8 // given.branches)))
 
@@ -124,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--temperature", type=float, default=TEMPERATURE)
     parser.add_argument("--max-tokens", type=int, default=MAX_TOKENS)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--threads", type=int, help="of the model; 1 where others use the cores, too")
     given = parser.parse_args(arguments)
     items = [json.loads(line) for line in given.questions.read_text(encoding="utf-8").splitlines()]
     lines = given.raw.read_text(encoding="utf-8").splitlines() if given.raw.exists() else []
