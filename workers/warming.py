@@ -8,13 +8,15 @@ prompt computed, or takes part in the computation, as it does with a sibling's.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import AsyncIterator
 
 import structlog
 
-from workers.calls import Call, Prompt, Sampling, Usage
+from workers.calls import Call, Chunk, Prompt, Sampling, Usage
 from workers.dispatch import Dispatcher
-from workers.errors import EngineUnavailable, WorkerError
-from workers.flight import Ticket, abort
+from workers.errors import EngineUnavailable, Overloaded, WorkerError
+from workers.flight import Flight, Ticket, abort
 from workers.pool_report import PoolTally
 from workers.prefix import Chains
 from workers.replica import HOLD_BLOCKS, Replica, Sharing
@@ -51,17 +53,17 @@ class Warming:
             return False
         flight = replica.warm(ticket, self._dispatcher.tokens_per_block, now)
         stream = replica.engine.generate(call)
-        usage: Usage | None = None
+        usage = None
         try:
-            async with asyncio.timeout(LONGEST_SECONDS) as flight.scope:
-                async for chunk in stream:
-                    usage = chunk.usage or usage
+            usage = await _read(flight, stream)
             flight.first_at = clock()
         except TimeoutError:
             log.debug("not_warmed", replica=replica.name, reason=flight.interrupted or "it took too long")
         except WorkerError as error:
             log.info("not_warmed", replica=replica.name, reason=str(error))
-            self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
+            # A full replica is none the worse, nor one whose template refuses the beginning of a conversation.
+            if error.retryable and not isinstance(error, Overloaded):
+                self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
         finally:
             try:
                 await abort(stream)
@@ -73,6 +75,17 @@ class Warming:
         if usage is not None:
             self._tally.warmed_tokens += usage.prompt_tokens - usage.cached_tokens
         return True
+
+
+async def _read(flight: Flight, stream: AsyncIterator[Chunk]) -> Usage | None:
+    usage: Usage | None = None
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS) as flight.scope:
+            async for chunk in stream:
+                usage = chunk.usage or usage
+    finally:
+        flight.silent_since = math.inf  # from now on there is nothing to interrupt
+    return usage
 
 
 def _worthwhile(replica: Replica, ticket: Ticket, now: float) -> bool:

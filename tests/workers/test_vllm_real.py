@@ -132,6 +132,14 @@ async def test_the_index_says_what_the_server_says(pool: Pool) -> None:
     assert server.blocks.covered(stranger) == 0
 
 
+async def test_a_prompt_that_was_warmed_is_found(pool: Pool) -> None:
+    call = sibling("warmed", 0)
+    assert await pool.warm(Prompt(call.prompt.segments[:1]))
+    _, last = await read(pool, call)
+    usage = usage_of(last)
+    assert usage.cached_tokens >= 6 * BLOCK > usage.prompt_tokens - usage.cached_tokens
+
+
 async def test_families_stay_together_on_two_servers(pool: Pool) -> None:
     calls = [sibling(f"together {family}", number) for number in range(4) for family in range(4)]
     results = await asyncio.gather(*(read(pool, call) for call in calls))

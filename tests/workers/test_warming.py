@@ -12,7 +12,7 @@ from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Prompt
 from workers.pool import Pool
 from workers.replica import Member, Sharing
-from workers.simulator import CostModel, Simulator
+from workers.simulator import CostModel, Fault, Simulator
 
 COST = CostModel(latency=0.005, prefill_tokens_per_s=1_000, decode_tokens_per_s=100)
 SHARED = 4_000  # characters, so 1,000 tokens and a second
@@ -110,6 +110,30 @@ async def test_what_was_warmed_is_counted_apart() -> None:
         hit_ratio = pool.snapshot().hit_ratio
         assert hit_ratio is not None
         assert hit_ratio > 0.9
+
+
+@virtual_time
+async def test_a_server_that_refuses_half_a_conversation_is_none_the_worse() -> None:
+    refusing = Simulator(
+        "ok",
+        name="s",
+        cost=COST,
+        faults=[Fault(kind="reject", when=lambda call: call.sampling.max_tokens == 1)],
+    )
+    async with pool_of([Member(refusing, sharing=Sharing.COMPUTED)]) as pool:
+        for _ in range(5):
+            assert not await pool.warm(prefix(sibling("f", 0)))
+        assert pool.snapshot().replicas[0].state == "up"
+
+
+@virtual_time
+async def test_a_server_that_is_gone_is_noticed() -> None:
+    one = member(Sharing.COMPUTED)
+    assert isinstance(one.engine, Simulator)
+    async with pool_of([one]) as pool:
+        one.engine.kill("power cut")
+        assert not await pool.warm(prefix(sibling("f", 0)))
+        assert pool.snapshot().replicas[0].state == "down"
 
 
 @pytest.mark.parametrize("how", ["cancel", "drain", "kill", "close"])
