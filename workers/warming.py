@@ -61,7 +61,7 @@ class Warming:
             log.debug("not_warmed", replica=replica.name, reason=flight.interrupted or "it took too long")
         except WorkerError as error:
             log.info("not_warmed", replica=replica.name, reason=str(error))
-            # A full replica is none the worse, nor one whose template refuses the beginning of a conversation.
+            # A full replica is none the worse, nor one whose template refuses half a conversation.
             if error.retryable and not isinstance(error, Overloaded):
                 self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
         finally:
