@@ -65,11 +65,11 @@ class Prefetch:
 
     def expect(self, name: str, messages: Sequence[Message], role: str) -> None:
         """A call with these messages will be made when the results in them are there."""
-        expected = (known(messages), role)
-        if self._engine is None or len(self._expected) >= MOST or expected in self._expected.values():
+        if self._engine is None or len(self._expected) >= MOST:
             return
-        if expected[0].segments:
-            self._expected[name] = expected
+        prompt = known(messages)
+        if prompt.segments and (prompt, role) not in self._expected.values():
+            self._expected[name] = (prompt, role)
             self.look()
 
     def begun(self, name: str) -> None:
