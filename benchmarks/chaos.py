@@ -28,7 +28,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from benchmarks.postgres import Network, PostgresServer, Proxy, postgres
 from orchestrator import logs
@@ -233,6 +234,17 @@ class Workers:
         self._running: list[asyncio.subprocess.Process] = []
         self.kills = 0
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
     async def fill(self, count: int, rng: random.Random) -> None:
         """Start as many as are missing; those that found no database at their start have ended."""
         self._running = [process for process in self._running if process.returncode is None]
@@ -309,8 +321,11 @@ async def at_random(
     rng = random.Random(seed)
     ledger = Ledger()
     started = time.perf_counter()
-    async with served(ledger, latency) as server, await Store.open(database) as store:
-        crew = Workers(database, server, lease, skew)
+    async with (
+        served(ledger, latency) as server,
+        await Store.open(database) as store,
+        Workers(database, server, lease, skew) as crew,
+    ):
         await crew.fill(workers, rng)
         ids = await _submit(store, tasks)
         over = asyncio.Event()
@@ -335,9 +350,12 @@ async def at_boundaries(database: str, *, lease: float, stride: int = 1) -> Repo
     """Kill a worker at every ``stride``-th event of a run, before it is stored and after."""
     ledger = Ledger()
     started = time.perf_counter()
-    async with served(ledger) as server, await Store.open(database) as store:
+    async with (
+        served(ledger) as server,
+        await Store.open(database) as store,
+        Workers(database, server, lease) as crew,
+    ):
         events = await _length_of_a_run(store, server)
-        crew = Workers(database, server, lease)
         await crew.start()
         for number in range(0, events, stride):
             for extra in ((), ("--after",)):

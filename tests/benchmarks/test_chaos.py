@@ -73,9 +73,12 @@ async def test_tasks_outlive_a_database_that_crashes_and_is_cut_off() -> None:
 async def test_a_process_that_wakes_up_late_pays_for_nothing(database: str) -> None:
     """It is stopped while its first call is under way, and goes on when another process has done the rest."""
     ledger = Ledger()
-    async with served(ledger, latency=0.8) as server, await Store.open(database) as store:
+    async with (
+        served(ledger, latency=0.8) as server,
+        await Store.open(database) as store,
+        Workers(database, server, lease=2.0) as crew,
+    ):
         service = Service(store, Simulator(), planners={"chaos": chaos})
-        crew = Workers(database, server, lease=2.0)
         first = await crew.start()
         task = await service.submit(parse({"query": "?", "planner": "chaos"}))
         async with asyncio.timeout(60):
