@@ -36,7 +36,7 @@ Engine = Annotated[
     str | None,
     typer.Option(
         help="embedded, vllm, or URLs of OpenAI-compatible servers, separated by commas; "
-        "[role=][model@] may stand before each."
+        r"\[role=]\[model@] may stand before each."
     ),
 ]
 Model = Annotated[
