@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a method said about two claims; ``open``: no method at hand could tell, so they differ."""
+    """What a method said about two claims; ``open``: none was asked or could tell, so they differ."""
 
     left: str
     right: str
@@ -201,16 +201,16 @@ class Clusters:
         if claim.text in self._by_text:
             return ()
         form = self._form(claim)
-        pairs: list[Pair] = []
-        for cluster in sorted(self.members, key=_preference):
+        pairs: list[tuple[Cluster, Pair]] = []
+        for cluster in self.members:
             outcome = self._cheaply(form, cluster)
             if outcome is None:
                 pair = self._pair(form, cluster)
                 if pair is not None and pair not in self._judged:
-                    pairs.append(pair)
+                    pairs.append((cluster, pair))
             elif outcome[1]:
                 return ()
-        return tuple(pairs)
+        return tuple(pair for _, pair in sorted(pairs, key=lambda each: _preference(each[0])))
 
     def add(self, branch: int | None, claim: Claim, verdicts: Mapping[Pair, bool] | None = None) -> int:
         """Put the claim of ``branch`` into a cluster and return the cluster's index.

@@ -78,6 +78,19 @@ def test_costly_pairs_are_asked_once_and_verdicts_are_kept() -> None:
     ]
 
 
+def test_the_cluster_that_would_take_a_claim_is_asked_about_first() -> None:
+    clusters = Clusters(costly=("semantic",))
+    for at, text in enumerate(["small dog", "big cat", "red fox", "red fox", "big cat", "old cow"]):
+        clusters.add(at, claim(text))
+    pairs = clusters.open_pairs(claim("large cat"))
+    assert [({pair.left, pair.right} - {"large cat"}).pop() for pair in pairs] == [
+        "big cat",
+        "red fox",
+        "small dog",
+        "old cow",
+    ]
+
+
 def test_a_pair_left_open_counts_as_different() -> None:
     clusters = Clusters(costly=("symbolic", "semantic"))
     clusters.add(0, claim("due to gravity"))
