@@ -20,7 +20,14 @@ from orchestrator.structured import task_group
 from orchestrator.work import Generation, ToolUse
 from storage.events import EventType
 from workers.calls import Call, Chunk, Completion, FinishReason, Logprob, Usage
-from workers.errors import EngineInterrupted, EngineProtocolError, EngineTimeout, ToolError, WorkerError
+from workers.errors import (
+    EngineInterrupted,
+    EngineProtocolError,
+    EngineTimeout,
+    Overloaded,
+    ToolError,
+    WorkerError,
+)
 
 if TYPE_CHECKING:
     from orchestrator.environment import Environment, Recorder
@@ -119,7 +126,8 @@ class Drivers:
             call = self._call(work, priority, already=received.text)
             await self._recorder.leased()
             async with asyncio.timeout(environment.call_seconds) as clock:
-                while not await self._read(node, call, received):
+                while not await self._read(node, call, received, clock.when()):
+                    await self._recorder.leased()
                     call = self._call(work, priority, already=received.text)
             outcome = received.outcome()
         except (Exception, asyncio.CancelledError) as error:
@@ -131,8 +139,22 @@ class Drivers:
         if (usage := data.get("usage")) is not None:
             self.spend(usage["prompt_tokens"])
 
-    async def _read(self, node: Node[Any], call: Call, received: _Received) -> bool:
-        """Take in what the engine streams; False if it began again where the planner had read a part."""
+    async def _read(self, node: Node[Any], call: Call, received: _Received, until: float | None) -> bool:
+        """Take in what the engine streams; False if the call is to be sent again.
+
+        That is where the stream began again after the planner had read a part, and where the engine is full
+        and says when to come back: what a running task asks for is not refused but waits, as long as it may.
+        """
+        try:
+            return await self._streamed_whole(node, call, received)
+        except Overloaded as error:
+            if until is not None and asyncio.get_running_loop().time() + error.retry_after >= until:
+                raise
+            received.restart()
+            await asyncio.sleep(error.retry_after)
+            return False
+
+    async def _streamed_whole(self, node: Node[Any], call: Call, received: _Received) -> bool:
         assert self._environment.engine is not None
         async with _closing(self._environment.engine.generate(call)) as chunks:
             async for chunk in chunks:

@@ -175,7 +175,8 @@ class Run:
         text, and ``question`` is what it is told that they answer. ``outputs`` is a tool that runs the
         programs which the branches write: equal are those whose outputs are. ``merge`` says how one answer is
         made of all. ``verifier`` is a tool that takes ``question`` and ``answer`` and returns whether the
-        answer is right. A rule that looks at branches as they run has them generated in segments of ``segment`` tokens.
+        answer is right. A rule that looks at branches as they run has them generated in segments of
+        ``segment`` tokens.
 
         Raises:
             RuleError: the spec names no rule.

@@ -45,6 +45,16 @@ async def runs(pool: Pool, count: int, tenant: str) -> list[float]:
     return await asyncio.gather(*(one(number) for number in range(count)))
 
 
+@virtual_time
+async def test_runs_wait_for_a_pool_that_is_full() -> None:
+    simulator = Simulator("ok", cost=COST, max_concurrency=1)
+    pool = Pool([simulator], max_waiting=4)
+    await pool.capabilities()
+    await runs(pool, 20, "t")
+    assert pool.snapshot().refused
+    await pool.close()
+
+
 @pytest.mark.parametrize("sharing", [Sharing.IN_FLIGHT, Sharing.COMPUTED])
 @virtual_time
 async def test_children_make_progress_however_many_parents_wait(sharing: Sharing) -> None:

@@ -27,9 +27,11 @@ from tests.orchestrator.harness import (
     play,
     replay,
     settled_calls,
+    whole,
 )
 from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Chunk, Usage
+from workers.errors import Overloaded
 from workers.simulator import CostModel, Simulator
 from workers.tools.registry import tool
 
@@ -511,6 +513,50 @@ async def test_an_engine_that_hangs_is_given_up() -> None:
     played = await play(one_call, Speaker(speak), call_seconds=2.0)
     assert played.failure == "engine_timeout: the call did not end within 2 s"
     assert played.settled("0")["usage"]["completion_tokens"] == 1
+
+
+@virtual_time
+async def test_an_engine_that_is_full_is_asked_again_when_it_says() -> None:
+    asked: list[float] = []
+
+    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
+        asked.append(asyncio.get_running_loop().time())
+        if len(asked) < 3:
+            raise Overloaded("full", retry_after=5.0)
+        yield whole("hello")
+
+    played = await play(one_call, Speaker(speak))
+    assert played.answer == "hello"
+    assert [round(at - asked[0], 3) for at in asked] == [0.0, 5.0, 10.0]
+
+
+@virtual_time
+async def test_an_engine_that_is_full_for_longer_than_a_call_may_take_refuses_it() -> None:
+    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
+        if call.prompt.segments:
+            raise Overloaded("full", retry_after=5.0)
+        yield whole("room")
+
+    played = await play(one_call, Speaker(speak), call_seconds=12.0)
+    assert played.failure == "overloaded: full"
+
+
+@virtual_time
+async def test_what_had_come_before_an_engine_was_full_comes_once() -> None:
+    tries: list[str] = []
+
+    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
+        tries.append(call.prompt.prefill)
+        if len(tries) == 1:
+            yield Chunk("one\ntw", 2)
+            raise Overloaded("full", retry_after=1.0)
+        yield whole("two")
+
+    async def body(run: Run) -> Answer:
+        return Answer("".join([text async for text in run.stream("count")]))
+
+    assert (await play(body, Speaker(speak))).answer == "one\ntwo"
+    assert tries == ["", "one\n"]
 
 
 async def test_a_completion_without_an_end_fails() -> None:
