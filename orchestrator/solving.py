@@ -173,7 +173,7 @@ async def opened(settings: Settings, toolbox: Toolbox, on_progress: OnProgress) 
 
 @asynccontextmanager
 async def handing_back(service: Service) -> AsyncIterator[None]:
-    """Let a SIGTERM put the tasks that run here back into the queue; else they would wait for their leases."""
+    """Let a SIGTERM put the tasks that run here back into the queue, where else their leases must lapse."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, service.hand_back)
     try:
