@@ -33,13 +33,13 @@ THEIRS: tuple[tuple[str, dict[str, float], bool], ...] = (
 DEFAULT = f"anabranch {DEFAULT_RULE}"
 RIVAL = "its_hub beta, projected"
 LAST_NUMBER = r"(\d+)\D*$"
-RATE = 320.0  # calls that are begun in a second, all of them at most; two cores do several times as much
+CALLS = 64  # in flight at one time, over all questions
 PATIENCE = 600.0  # seconds for a block of questions
 
 
-def side_by_side(width: int, seconds: float) -> int:
-    """How many questions are answered at the same time, with calls that last so many seconds."""
-    return max(1, int(RATE * seconds / width))
+def side_by_side(width: int) -> int:
+    """How many questions are answered at the same time."""
+    return max(1, CALLS // width)
 
 
 class Contender(Protocol):
@@ -62,7 +62,6 @@ class Ours:
 
     client: Client
     url: str
-    seconds: float
     rule: str
 
     @property
@@ -70,8 +69,7 @@ class Ours:
         return f"anabranch {self.rule}"
 
     async def answer(self, questions: Sequence[str], width: int) -> list[tuple[str, float]]:
-        at_once = 1 if self.rule == "asc" else width
-        room = asyncio.Semaphore(side_by_side(at_once, self.seconds))
+        room = asyncio.Semaphore(CALLS if self.rule == "asc" else side_by_side(width))
         options = {"n": width, "rule": self.rule}
 
         async def one(question: str) -> tuple[str, float]:
@@ -91,7 +89,6 @@ class Theirs:
 
     process: Process
     url: str
-    seconds: float
     algorithm: str
     settings: dict[str, float]
     projected: bool
@@ -108,7 +105,7 @@ class Theirs:
             settings=self.settings,
             projection=LAST_NUMBER if self.projected else None,
             width=width,
-            lanes=side_by_side(width, self.seconds),
+            lanes=side_by_side(width),
             questions=questions,
         )
         return list(zip(answered["texts"], answered["seconds"], strict=True))
@@ -156,14 +153,15 @@ async def running(python: Path, *arguments: str) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def contending(
-    peer: Path | None, seed: int, seconds: float
-) -> AsyncIterator[tuple[str, list[Contender]]]:
+async def contending(peer: Path | None, seed: int) -> AsyncIterator[tuple[str, list[Contender]]]:
     """All contenders, and the version of its_hub; without ``peer`` ours only, and no version."""
     async with AsyncExitStack() as stack:
-        options = [f"--clients={len(OURS) + len(THEIRS)}", f"--seed={seed}", f"--seconds={seconds}"]
+        clients = str(len(OURS) + len(THEIRS))
         server = await stack.enter_async_context(
-            running(Path(sys.executable), "-m", "benchmarks.early_stop_server", *options)
+            running(
+                Path(sys.executable),
+                *("-m", "benchmarks.early_stop_server", "--clients", clients, "--seed", str(seed)),
+            )
         )
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         contenders: list[Contender] = []
@@ -172,14 +170,14 @@ async def contending(
             database = f"sqlite:///{folder}/{number}.db"
             client = await asyncio.to_thread(Client, engine=url, database=database)  # it reads settings
             await stack.enter_async_context(client)
-            contenders.append(Ours(client, url, seconds, rule))
+            contenders.append(Ours(client, url, rule))
         if peer is None:
             yield "", contenders
             return
         process = await stack.enter_async_context(running(peer, str(PEER)))
         peer_version = json.loads(await process.line())["version"]
         for algorithm, settings, projected in THEIRS:
-            contenders.append(Theirs(process, await server.line(), seconds, algorithm, settings, projected))
+            contenders.append(Theirs(process, await server.line(), algorithm, settings, projected))
         yield peer_version, contenders
 
 

@@ -26,7 +26,7 @@ MIXES = INDEPENDENT
 # All are as long as one another, so that no phrasing comes sooner than the others.
 PHRASINGS = ("The answer is {}.", "So we come to {}.", "Thus, \\boxed{{{}}}.", "It has to be {}.")
 TOKENS = 5  # of each phrasing
-SECONDS = 0.2  # median of a call
+MEDIAN = 0.2  # seconds of a call
 SIGMA = 0.6  # of the logarithm of a call's time
 
 
@@ -65,9 +65,9 @@ def _say(call: Call, rng: Random) -> str:
 class ByArrival(Simulator):
     """A simulator whose random numbers follow from the question and how many calls for it came before."""
 
-    def __init__(self, seed: int, seconds: float) -> None:
+    def __init__(self, seed: int) -> None:
         super().__init__(
-            _say, cost=CostModel(decode_tokens_per_s=TOKENS / seconds, jitter=SIGMA), cache_blocks=0
+            _say, cost=CostModel(decode_tokens_per_s=TOKENS / MEDIAN, jitter=SIGMA), cache_blocks=0
         )
         self._own_seed = seed
         self._arrived = Counter[str]()
@@ -87,11 +87,11 @@ class ByArrival(Simulator):
                 yield chunk
 
 
-async def serve(clients: int, seed: int, seconds: float) -> None:
+async def serve(clients: int, seed: int) -> None:
     """Serve until cancelled."""
     async with AsyncExitStack() as stack:
         for _ in range(clients):
-            print(await stack.enter_async_context(serving(ByArrival(seed, seconds))), flush=True)
+            print(await stack.enter_async_context(serving(ByArrival(seed))), flush=True)
         await asyncio.get_running_loop().create_future()
 
 
@@ -100,9 +100,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.early_stop_server", description=__doc__)
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="median of a call")
     given = parser.parse_args()
-    asyncio.run(serve(given.clients, given.seed, given.seconds))
+    asyncio.run(serve(given.clients, given.seed))
 
 
 if __name__ == "__main__":
