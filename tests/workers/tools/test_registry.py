@@ -426,9 +426,7 @@ def test_tool_that_takes_a_key_says_what_for() -> None:
     def number(idempotency_key: int) -> None:
         """Pay."""
 
-    with pytest.raises(
-        TypeError, match=r"the tool pay takes an idempotency key: declare @tool\("
-    ):
+    with pytest.raises(TypeError, match=r"the tool pay takes an idempotency key: declare @tool\("):
         tool(pay)
     with pytest.raises(TypeError, match="idempotency_key of the tool number must have the type str"):
         tool(side_effects=True)(number)
