@@ -492,7 +492,7 @@ async def test_without_tools_the_question_is_asked_plainly() -> None:
 # -- the engine and the joiner --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["refuse", "reject", "overload", "reset", "garbage"])
+@pytest.mark.parametrize("kind", ["refuse", "reject", "reset", "garbage"])
 async def test_a_planning_call_that_fails_falls_back_with_the_reason(kind: Any) -> None:
     engine = Simulator(model(), claims=BARE, faults=[Fault(kind=kind, calls={0}, after_tokens=9)])
     played = await compile_(engine=engine)

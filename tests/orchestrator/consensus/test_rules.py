@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +37,7 @@ from orchestrator.consensus.stopping import (
     View,
     parse_rule,
 )
+from orchestrator.consensus.stopping.elastic import in_order_of_length
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,15 @@ def test_the_names_of_the_clusters_do_not_matter(clusters: list[int], names: lis
 
 
 def voted(*clusters: int | None, running: int = 0, room: int = 0, **given: float) -> View:
-    finished = tuple(Branch(at, cluster, tokens=100) for at, cluster in enumerate(clusters))
+    """Branches that arrived by their length."""
+    finished = tuple(Branch(at, cluster, tokens=100 + at) for at, cluster in enumerate(clusters))
     still = tuple(Branch(len(clusters) + at, tokens=100) for at in range(running))
     return View(finished, still, room=room, elapsed=given.get("elapsed", 0.0))
+
+
+def alike(view: View) -> View:
+    """The same branches, all equally long, so that length does not tell why they arrived as they did."""
+    return replace(view, finished=tuple(replace(branch, tokens=100) for branch in view.finished))
 
 
 def stopped(decision: object) -> tuple[str, int | None]:
@@ -240,6 +248,34 @@ class TestElastic:
 
     def test_a_lead_that_cannot_be_caught_ends_a_narrow_vote(self) -> None:
         assert stopped(Elastic(width=3).decide(voted(0, 0, running=1))) == ("agreed", 0)
+
+    @given(st.lists(st.integers(0, 2), min_size=3, max_size=16))
+    def test_where_arrivals_are_not_ordered_by_length_it_is_beta_on_arrivals(
+        self, clusters: list[int]
+    ) -> None:
+        view = alike(voted(*clusters, running=16 - len(clusters)))
+        ours, theirs = Elastic(0.0, width=16).decide(view), Beta(0.95, width=16).decide(view)
+        assert type(ours) is type(theirs)
+        if isinstance(ours, Stop) and isinstance(theirs, Stop):
+            assert ours.winner == theirs.winner
+
+    def test_where_they_are_not_a_quorum_runs_as_long_as_they_differ(self) -> None:
+        decision = Elastic(patience=1).decide(alike(voted(0, 1, running=6, room=56)))
+        assert isinstance(decision, Expand)
+        assert decision.by == 8
+        more = Elastic(patience=1).decide(alike(voted(*[0, 1] * 20, running=0, room=24)))
+        assert isinstance(more, Expand)
+        assert more.by == 14
+
+    def test_branches_without_an_answer_tell_nothing_of_the_order(self) -> None:
+        silent = alike(voted(*[None] * 16, running=4, room=40))
+        assert isinstance(Elastic().decide(silent), Continue)  # the quorum still holds
+
+    @given(st.lists(st.integers(1, 9), max_size=12))
+    def test_the_order_of_length_is_kendalls_tau(self, tokens: list[int]) -> None:
+        pairs = list(combinations(tokens, 2))
+        tau = sum((a < b) - (a > b) for a, b in pairs)
+        assert in_order_of_length(tokens) == (tau >= len(pairs) / 2)
 
     @given(st.lists(st.integers(0, 2), min_size=3, max_size=16))
     def test_without_a_quorum_it_is_beta_on_arrivals(self, clusters: list[int]) -> None:
