@@ -91,19 +91,20 @@ class _Vote:
             return None
         step, branch = self._steps.pop(node.path)
         value = node.outcome.value if isinstance(node.outcome, Succeeded) else None
-        if step == "verdict":
-            branch.verified = value if isinstance(value, bool) else None
-            self.poll.finished.append(branch)
-        elif step == "outputs":
-            claim = branch.claim()
-            ran = None if claim is None or node.outcome is None else executed(claim, node.outcome)
-            await self._count(branch, ran)
-        elif step == "probe":
-            claim = None if value is None else branch.forced_claim(value)
-            branch.probes.append(await self._place(None, claim))
-        elif value is not None:
-            branch.take(value)
-            await (self._finish(branch) if branch.ended else self._go_on(branch))
+        match step:
+            case "branch" if value is not None:
+                branch.take(value)
+                await (self._finish(branch) if branch.ended else self._go_on(branch))
+            case "probe":
+                claim = None if value is None else branch.forced_claim(value)
+                branch.probes.append(await self._place(None, claim))
+            case "outputs":
+                claim = branch.claim()
+                ran = None if claim is None or node.outcome is None else executed(claim, node.outcome)
+                await self._count(branch, ran)
+            case "verdict":
+                branch.verified = value if isinstance(value, bool) else None
+                self.poll.finished.append(branch)
         return branch
 
     async def _go_on(self, branch: LiveBranch) -> None:
