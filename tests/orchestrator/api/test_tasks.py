@@ -132,7 +132,7 @@ async def test_a_running_task_is_cancelled_at_its_engine(open_api: Open) -> None
     async with open_api(engine) as api:
         task = (await api.submit(planner="vote", options={"n": 4})).body
         async for frame in api.frames(f"/v1/tasks/{task['id']}/events"):
-            if frame.event == "progress" and frame.data["tokens"] == 5:
+            if frame.event == "progress" and frame.data["tokens"] >= 5:
                 break
         asked = time.perf_counter()
         assert (await api.call("POST", f"/v1/tasks/{task['id']}/cancel")).body["cancel_requested"]
