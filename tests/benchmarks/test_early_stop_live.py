@@ -90,7 +90,7 @@ def test_an_environment_that_is_installed_is_not_made_again(
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # most of it is waiting, but a busy machine waits longer
 def test_our_rules_alone_where_there_is_no_peer(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--questions", "8", "--widths", "8", "--mixes", SPLIT, "--json"]
+    arguments = ["--questions", "8", "--widths", "8", "--mixes", "90 %", "--json"]
     code = early_stop_live.main([*arguments, "--peer-python", "/nowhere/python"])
     captured = capsys.readouterr()
     assert "its_hub is left out: " in captured.err
