@@ -233,14 +233,17 @@ async def test_an_attached_server_tells_its_kind_and_its_load(pool: Pool) -> Non
 async def test_a_cancelled_call_leaves_the_server(pool: Pool) -> None:
     """The server ends the step that it computes, then drops the call: its gauge falls after a step or two."""
     steps, ours = [], []
-    for number in range(5):
-        stream = pool.generate(talkative(f"cancel {number}", 0, tokens=500))
+    for number in range(20):
+        stream = pool.generate(sibling(f"cancel {number}", 0, tokens=500))
         first = await anext(stream)
         server = next(server for server in servers_of(pool) if server.name == first.worker)
         times = [time.monotonic()]
-        for _ in range(5):
-            await anext(stream)
+        async for _ in stream:
             times.append(time.monotonic())
+            if len(times) > 5:
+                break
+        if len(times) <= 5:
+            continue  # it had no more to say
         assert await server.load() == (1, 0)
         began = time.monotonic()
         assert isinstance(stream, AsyncGenerator)
@@ -250,6 +253,8 @@ async def test_a_cancelled_call_leaves_the_server(pool: Pool) -> None:
             while await server.load() != (0, 0):
                 pass
         steps.append((time.monotonic() - began) / (times[-1] - times[0]) * 5)
+        if len(steps) == 5:
+            break
     print(f"the running gauge fell {statistics.median(steps):.1f} steps after the call was closed (median)")
     assert statistics.median(steps) < 8
     assert statistics.median(ours) < 0.05  # the server has all cores to itself at times
