@@ -10,7 +10,7 @@ from orchestrator.branches import FORCE, LiveBranch
 from orchestrator.consensus.entropy import Entropy, Sample, guarded
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.merging import Merged, majority, medoid, numbered, overlap, verified, weighted
-from orchestrator.consensus.stopping import View
+from orchestrator.consensus.stopping import Branch, View
 from orchestrator.errors import NodeFailed, PlannerError
 from orchestrator.judging import methods
 from orchestrator.messages import messages_of, user
@@ -37,6 +37,12 @@ class Poll:
         self._run = run
         self._ballot = ballot
         self._started_at = run.now
+        self._counted: list[Branch] = []
+
+    def count(self, branch: LiveBranch) -> None:
+        """Take in a branch of which nothing more is to be expected."""
+        self.finished.append(branch)
+        self._counted.append(branch.view())
 
     def view(self) -> View:
         """What a stop rule may know."""
@@ -44,7 +50,7 @@ class Poll:
         over = {branch.index for branch in (*self.finished, *lost)}
         room, calls = self._ballot.rule.limit - len(self.branches), self._run.budget.calls
         return View(
-            finished=tuple(branch.view() for branch in self.finished),
+            finished=tuple(self._counted),
             # A branch that has arrived, but whose turn comes next, runs as far as the rule knows.
             running=tuple(branch.view() for branch in self.branches if branch.index not in over),
             lost=tuple(branch.view() for branch in lost),

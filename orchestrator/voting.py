@@ -104,7 +104,7 @@ class _Vote:
                 await self._count(branch, ran)
             case "verdict":
                 branch.verified = value if isinstance(value, bool) else None
-                self.poll.finished.append(branch)
+                self.poll.count(branch)
         return branch
 
     async def _go_on(self, branch: LiveBranch) -> None:
@@ -123,7 +123,7 @@ class _Vote:
     async def _count(self, branch: LiveBranch, claim: Claim | None) -> None:
         branch.cluster = await self._place(branch.index, claim)
         if claim is None or self._ballot.verifier is None:
-            self.poll.finished.append(branch)
+            self.poll.count(branch)
         else:
             arguments = {"question": self._ballot.question, "answer": claim.text}
             self._await(self._run.tool(self._ballot.verifier, arguments), "verdict", branch)
