@@ -141,11 +141,11 @@ class LiveBranch:
         return inverse_entropy(self._entropies) if self._scored else 0.0
 
     def view(self) -> Branch:
-        """What a rule may know of it."""
+        """What a rule may know of it. The tokens of a branch that is lost were paid for, too."""
         return Branch(
             self.index,
             self.cluster,
-            tokens=self.tokens,
+            tokens=self.tokens + (self.node.usage.completion_tokens if self.lost else 0),
             confidence=self.lowest_confidence,
             probes=tuple(self.probes),
             verified=self.verified,

@@ -116,6 +116,25 @@ async def test_a_budget_of_tokens_counts_those_of_unfinished_branches() -> None:
     assert len(script.calls) < 12
 
 
+async def test_a_budget_of_tokens_counts_those_of_lost_branches() -> None:
+    begun: list[Call] = []
+
+    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
+        begun.append(call)
+        if len(begun) == 1:
+            yield Chunk("a long way", 50)
+            raise EngineUnavailable("gone")
+        yield Chunk("on and on", 10, finish_reason="length", usage=Usage(1, 0, 10))
+
+    async def body(run: Run) -> Answer:
+        return await run.vote("Which?", rule="token_budget:60", width=2, segment=10, max_tokens=1000)
+
+    played = await play(body, Speaker(speak), capabilities=ABLE)
+    reasons = [e.data["verdict"] for e in played.events if e.type is EventType.DECISION]
+    assert "stop: budget" in reasons
+    assert len(begun) < 5  # fifty tokens were lost with the first branch, so ten are left for the other
+
+
 async def test_probes_stop_a_vote_before_any_branch_has_finished() -> None:
     texts = [long(90, name) for name in "abc"]
     forced: dict[str, dict[int, str]] = {text: {} for text in texts}
