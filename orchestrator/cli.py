@@ -39,6 +39,14 @@ Engine = Annotated[
         r"\[role=]\[model@] may stand before each."
     ),
 ]
+Options = Annotated[
+    list[str] | None, typer.Option("--option", "-o", help="An option of the planner, as n=16; JSON values.")
+]
+Tools = Annotated[list[str] | None, typer.Option(help="A tool for planners to call, as module:attribute.")]
+Temperature = Annotated[float | None, typer.Option(help="Of the calls to the engine; 0 to 2.")]
+TopP = Annotated[float | None, typer.Option(help="Likewise; above 0, at most 1.")]
+MaxTokens = Annotated[int | None, typer.Option(help="Completion tokens of one call.")]
+Seed = Annotated[int | None, typer.Option(help="Decides the seeds of all samples.")]
 Model = Annotated[
     str | None, typer.Option(help="A catalogue name, a GGUF file, or the model that a server should use.")
 ]
@@ -70,24 +78,19 @@ def solve(
         str, typer.Argument(metavar="QUERY", help="The question; - reads it from standard input.")
     ],
     planner: Annotated[str | None, typer.Option("--planner", "-p", help="The method; see planners.")] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", "-o", help="An option of the planner, as n=16; JSON values."),
-    ] = None,
+    option: Options = None,
     context: Annotated[str | None, typer.Option(help="Material to answer from: a text, or @file.")] = None,
     choice: Annotated[
         list[str] | None, typer.Option(help="A choice of a multiple-choice question; give it once for each.")
     ] = None,
-    tool: Annotated[
-        list[str] | None, typer.Option(help="A tool for planners to call, as module:attribute.")
-    ] = None,
+    tool: Tools = None,
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the calls to the engine; 0 to 2.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Likewise; above 0, at most 1.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Completion tokens of one call.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides the seeds of all samples.")] = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    max_tokens: MaxTokens = None,
+    seed: Seed = None,
     budget_tokens: Annotated[
         int | None, typer.Option(help="Tokens of all calls; then the best so far.")
     ] = None,
@@ -138,20 +141,15 @@ def calibrate(
         Path | None, typer.Option(help="Where to write it; by default where solve looks for it.")
     ] = None,
     planner: Annotated[str | None, typer.Option("--planner", "-p", help="The method; see planners.")] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", "-o", help="An option of the planner, as n=16; JSON values."),
-    ] = None,
-    tool: Annotated[
-        list[str] | None, typer.Option(help="A tool for planners to call, as module:attribute.")
-    ] = None,
+    option: Options = None,
+    tool: Tools = None,
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the calls to the engine; 0 to 2.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Likewise; above 0, at most 1.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Completion tokens of one call.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides the seeds of all samples.")] = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    max_tokens: MaxTokens = None,
+    seed: Seed = None,
     at_once: Annotated[int, typer.Option(min=1, help="Questions that are answered at the same time.")] = 4,
     tenant: Annotated[str, typer.Option(help="Whose tasks the questions are.")] = "calibration",
     as_json: AsJson = False,
