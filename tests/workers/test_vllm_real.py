@@ -10,7 +10,7 @@ import os
 import signal
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
@@ -261,25 +261,27 @@ async def test_a_cancelled_call_leaves_the_server(pool: Pool) -> None:
 
 
 async def test_killing_a_server_loses_no_branch(pool: Pool) -> None:
-    calls = [talkative(f"kill {family}", number, tokens=40) for family in range(2) for number in range(4)]
+    calls = [talkative(f"kill {family}", number, tokens=80) for family in range(2) for number in range(4)]
     servers = {server.name: server for server in servers_of(pool)}
     killed: set[str] = set()
     pids: dict[str, int | None] = {}
+    seen: Counter[int] = Counter()
 
-    async def branch(call: Call) -> tuple[str, Chunk, bool]:
-        text, last, restarted, seen = "", Chunk(), False, 0
+    async def branch(call: Call, number: int) -> tuple[str, Chunk, bool]:
+        text, last, restarted = "", Chunk(), False
         async for chunk in pool.generate(call):
             text = chunk.text if chunk.restarted else text + chunk.text
             restarted, last = restarted or chunk.restarted, chunk
-            seen += 1
-            if seen == 3 and not killed:
+            seen[number] += 3 if chunk.finish_reason else 1
+            # Whichever server is killed then, what it lost had begun to stream.
+            if not killed and all(seen[n] >= 3 for n in range(len(calls))):
                 name = next(r.name for r in pool.snapshot().replicas if r.in_flight and r.name in servers)
                 pids[name] = servers[name].pid
                 killed.add(name)
                 os.kill(pids[name] or 0, signal.SIGKILL)
         return text, last, restarted
 
-    results = await asyncio.gather(*(branch(call) for call in calls))
+    results = await asyncio.gather(*(branch(call, number) for number, call in enumerate(calls)))
     assert killed
     for text, last, _ in results:
         assert text.strip()
