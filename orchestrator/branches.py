@@ -46,6 +46,7 @@ class LiveBranch:
         self.verified: bool | None = None
         self._run = run
         self._ballot = ballot
+        self._unseen = Branch(index)
         self._segments: list[Node[Completion]] = []
         self._confidences: list[float] = []
         self._entropies: list[float] = []
@@ -119,7 +120,7 @@ class LiveBranch:
     @property
     def lost(self) -> bool:
         """Whether it has failed or was cancelled."""
-        return not self.ended and isinstance(self.node.outcome, Failed | Cancelled)
+        return not self.ended and isinstance(self.node.outcome, (Failed, Cancelled))
 
     @property
     def lowest_confidence(self) -> float | None:
@@ -142,10 +143,13 @@ class LiveBranch:
 
     def view(self) -> Branch:
         """What a rule may know of it. The tokens of a branch that is lost were paid for, too."""
+        lost = self.lost
+        if not (self.ended or lost or self._ballot.watched):
+            return self._unseen
         return Branch(
             self.index,
             self.cluster,
-            tokens=self.tokens + (self.node.usage.completion_tokens if self.lost else 0),
+            tokens=self.tokens + (self.node.usage.completion_tokens if lost else 0),
             confidence=self.lowest_confidence,
             probes=tuple(self.probes),
             verified=self.verified,

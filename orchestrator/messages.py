@@ -7,7 +7,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -15,7 +16,11 @@ from orchestrator.errors import PlannerError
 from orchestrator.nodes import Node
 from workers.calls import Completion, Prompt, Role, Segment
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Part = str | Segment | Completion | Node[Any]
+_PARTS = (str, Segment, Completion, Node)
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -66,7 +71,7 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
     messages = tuple(draft)
     for message in messages:
         parts = getattr(message, "parts", [message])
-        odd = [part for part in parts if not isinstance(part, str | Segment | Completion | Node)]
+        odd = [part for part in parts if not isinstance(part, _PARTS)]
         if odd or not isinstance(message, Message):
             wrong = type(odd[0] if odd else message).__name__
             raise PlannerError(f"a prompt is a text, or messages of texts and nodes; it cannot hold {wrong}")
@@ -95,12 +100,17 @@ def text_of(value: object) -> str:
     return text if isinstance(text, str) else canonical(plain(value))
 
 
+def inputs_of(messages: Sequence[Message]) -> list[Node[Any]]:
+    """The handles in messages, in order."""
+    return [part for message in messages for part in message.parts if isinstance(part, Node)]
+
+
 def nodes_in(value: object) -> Iterator[Node[Any]]:
     """The handles anywhere inside an argument, in order."""
     if isinstance(value, Node):
         yield value
     elif isinstance(value, Message):
-        yield from nodes_in(value.parts)
+        yield from inputs_of([value])
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from nodes_in(item)
@@ -124,21 +134,28 @@ def bind(value: Any) -> Any:
 
 def plain(value: object) -> Any:
     """A value as JSON knows it, for the journal and for tools; what has no such form becomes its type."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, (str, int)):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
     if isinstance(value, Completion):
         return value.text
     if isinstance(value, BaseModel):
         return plain(value.model_dump(mode="json", fallback=_type_name))
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {name: plain(getattr(value, name)) for name in _field_names(type(value))}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
     return _type_name(value)
+
+
+@cache
+def _field_names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def _type_name(value: object) -> str:

@@ -38,30 +38,36 @@ class Poll:
         self._ballot = ballot
         self._started_at = run.now
         self._counted: list[Branch] = []
+        self._samples: list[Sample] = []
 
     def count(self, branch: LiveBranch) -> None:
         """Take in a branch of which nothing more is to be expected."""
         self.finished.append(branch)
         self._counted.append(branch.view())
+        self._samples.append(Sample(branch.cluster, branch.text))
 
     def view(self) -> View:
         """What a stop rule may know."""
-        lost = [branch for branch in self.branches if branch.lost]
-        over = {branch.index for branch in (*self.finished, *lost)}
+        counted = {branch.index for branch in self._counted}
+        lost, running = [], []
+        for branch in self.branches:
+            if branch.lost:
+                lost.append(branch.view())
+            elif branch.index not in counted:
+                running.append(branch.view())
         room, calls = self._ballot.rule.limit - len(self.branches), self._run.budget.calls
         return View(
             finished=tuple(self._counted),
             # A branch that has arrived, but whose turn comes next, runs as far as the rule knows.
-            running=tuple(branch.view() for branch in self.branches if branch.index not in over),
-            lost=tuple(branch.view() for branch in lost),
+            running=tuple(running),
+            lost=tuple(lost),
             room=max(0, room if calls is None else min(room, calls)),
             elapsed=self._run.now - self._started_at,
         )
 
     def entropy(self) -> Entropy:
         """How much the branches disagree; undefined where their agreement says nothing."""
-        samples = [Sample(branch.cluster, branch.text) for branch in self.finished]
-        return guarded(samples, temperature=self._ballot.sampling["temperature"])
+        return guarded(self._samples, temperature=self._ballot.sampling["temperature"])
 
     def answer(self) -> Answer:
         """The answer by plain counting, as it stands."""

@@ -124,8 +124,12 @@ class Playback(Record):
 
 def _difference(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> str:
     """What differs between two event payloads, for people; empty if nothing that counts does."""
-    keys = [key for key in dict.fromkeys([*expected, *actual]) if key not in MEASURED]
-    return "; ".join(line for key in keys for line in _changes(key, expected.get(key), actual.get(key)))
+    differing = [
+        key
+        for key in dict.fromkeys([*expected, *actual])
+        if key not in MEASURED and expected.get(key) != actual.get(key)
+    ]
+    return "; ".join(line for key in differing for line in _changes(key, expected.get(key), actual.get(key)))
 
 
 def _changes(where: str, before: Any, now: Any) -> Iterator[str]:

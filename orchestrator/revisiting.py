@@ -132,7 +132,8 @@ def verify_traces(trace_ids: Sequence[str], settings: Settings, *, as_json: bool
 
     async def run() -> Verification:
         async with stored(settings) as store:
-            return await verify(_runs(store, trace_ids), find_planner)
+            ids = list(trace_ids) or [task_id async for task_id in _ended(store)]
+            return await verify(store.journals(ids), find_planner)
 
     found = asyncio.run(run())
     if as_json:
@@ -143,14 +144,6 @@ def verify_traces(trace_ids: Sequence[str], settings: Settings, *, as_json: bool
         typer.echo(f"{found.identical} identical, {len(found.differing)} not")
     if found.differing:
         raise typer.Exit(1)
-
-
-async def _runs(store: Store, trace_ids: Sequence[str]) -> AsyncIterator[tuple[str, list[Event]]]:
-    for trace_id in trace_ids:
-        yield trace_id, await _journal(store, trace_id)
-    if not trace_ids:
-        async for trace_id in _ended(store):
-            yield trace_id, await _journal(store, trace_id)
 
 
 async def _ended(store: Store) -> AsyncIterator[str]:

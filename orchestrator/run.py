@@ -268,11 +268,12 @@ class Run:
         """What is left to spend. ``seconds`` is the whole span, since a planner reads no clock."""
         budget, spent = self._executor.environment.budget, self._executor.spent
         tokens = spent.usage.prompt_tokens + spent.usage.completion_tokens
-        return replace(
-            budget,
+        return Budget(
             tokens=None if budget.tokens is None else max(0, budget.tokens - tokens),
             calls=None if budget.calls is None else max(0, budget.calls - spent.calls),
             depth=None if budget.depth is None else max(0, budget.depth - self._scope.depth),
+            width=budget.width,
+            seconds=budget.seconds,
         )
 
     @property

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import PlannerError
-from orchestrator.messages import Message, bind, digest, nodes_in, plain, render
+from orchestrator.messages import Message, bind, digest, inputs_of, nodes_in, plain, render
 from orchestrator.nodes import Node
 from workers.calls import Prompt, Sampling
 
@@ -35,9 +35,9 @@ class Generation:
     return_token_ids: bool = False
     """Keep the tokens. It does not change what is asked, so it is no part of the content key."""
 
-    def inputs(self) -> Iterator[Node[Any]]:
+    def inputs(self) -> Iterable[Node[Any]]:
         """The nodes whose text the prompt contains."""
-        return nodes_in(self.messages)
+        return inputs_of(self.messages)
 
     def request(self) -> dict[str, Any]:
         """What is asked, for the journal, with its content key, to which the seed does not belong."""

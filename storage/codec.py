@@ -25,6 +25,7 @@ Redact = Callable[[str], str]
 """Applied to every string (not to keys) before it is stored."""
 
 _MARK = '$text"'
+_ESCAPED = '$$text"'
 _REFERENCE = re.compile(r'"\$text":"([\w-]{24})"')
 
 _readable = json.JSONEncoder(
@@ -68,13 +69,16 @@ def unpack(text: str, texts: Mapping[str, str]) -> Any:
 def unpacker(texts: Mapping[str, str]) -> Callable[[str], Any]:
     """:func:`unpack` for many rows; ``texts`` has at least those of their :func:`references`."""
 
+    def resolve(members: dict[str, Any]) -> Any:
+        return texts[members["$text"]] if "$text" in members else members
+
     def restore(members: dict[str, Any]) -> Any:
-        if len(members) == 1 and "$text" in members:
+        if "$text" in members:
             return texts[members["$text"]]
         return {(key[1:] if _is_mark(key) else key): value for key, value in members.items()}
 
-    decode = json.JSONDecoder(object_hook=restore).decode
-    return lambda text: decode(text) if _MARK in text else json.loads(text)
+    decoders = (json.JSONDecoder(object_hook=resolve).decode, json.JSONDecoder(object_hook=restore).decode)
+    return lambda text: decoders[_ESCAPED in text](text) if _MARK in text else json.loads(text)
 
 
 def references(text: str) -> list[str]:

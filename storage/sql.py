@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -18,13 +19,16 @@ from storage.errors import IllegalTransition, JournalConflict, StorageError
 from storage.events import Event, EventType
 from storage.journal import Arrival, Ending, Journal, Portion
 from storage.refusals import exists, not_ended
-from storage.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, get_task, is_open, now, task_of
+from storage.rows import JSON_COLUMNS, TASK_COLUMNS, AnyRow, among, array, get_task, is_open, now, task_of
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tables import events, tasks, texts
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
 PAGE = 500
 """Events that a reader holds in memory at a time."""
+
+JOURNALS = 8
+"""Journals that are asked for at a time, where many are read. What of them is not in a page is read alone."""
 
 
 class SqlStore(Store):
@@ -179,6 +183,16 @@ class SqlStore(Store):
             after = page[-1].seq
 
     @override
+    async def journals(self, task_ids: Iterable[str]) -> AsyncIterator[tuple[str, Sequence[Event]]]:
+        remaining = iter(task_ids)
+        while batch := list(islice(remaining, JOURNALS)):
+            short = await self._database.read(
+                lambda connection, batch=batch: _journals(connection, batch)  # type: ignore[misc]
+            )
+            for task_id in batch:
+                yield task_id, short.get(task_id) or [event async for event in self.read(task_id)]
+
+    @override
     async def last_seq(self, task_id: str) -> int:
         def body(connection: Connection) -> int:
             last = connection.execute(
@@ -284,6 +298,23 @@ def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
     rows = connection.execute(_PAGE, {"task_id": task_id, "after": after}).all()
     if not rows and after < 0:
         get_task(connection, task_id)
+    return _unpacked(connection, rows)
+
+
+def _journals(connection: Connection, task_ids: Sequence[str]) -> dict[str, list[Event]]:
+    """The journals of these tasks, as many as are whole within a page."""
+    rows = connection.execute(
+        _first_page(connection.dialect), {"task_ids": array(connection.dialect, task_ids)}
+    ).all()
+    cut = rows[-1].id if len(rows) == PAGE else None
+    found: dict[str, list[Event]] = {}
+    for row, event in zip(rows, _unpacked(connection, rows), strict=True):
+        if row.id != cut:
+            found.setdefault(row.id, []).append(event)
+    return found
+
+
+def _unpacked(connection: Connection, rows: Sequence[AnyRow]) -> list[Event]:
     wanted = {key for row in rows for key in codec.references(row.data)}
     found = {}
     if wanted:
@@ -292,6 +323,17 @@ def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
         found = {row.hash: row.text for row in query}
     unpack = codec.unpacker(found)
     return [Event(row.seq, EventType(row.type), row.path, row.at, unpack(row.data)) for row in rows]
+
+
+@lru_cache(maxsize=8)
+def _first_page(dialect: Dialect) -> Select[Any]:
+    return (
+        select(events, tasks.c.id)
+        .join(tasks, tasks.c.key == events.c.task_key)
+        .where(among(dialect, tasks.c.id, bindparam("task_ids")))
+        .order_by(events.c.task_key, events.c.seq)
+        .limit(PAGE)
+    )
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -196,6 +196,15 @@ class Store(ABC):
     @abstractmethod
     def read(self, task_id: str, *, after: int = -1) -> AsyncIterator[Event]:
         """The stored events with ``seq`` larger than ``after``, in order, a page in memory at a time."""
+
+    async def journals(self, task_ids: Iterable[str]) -> AsyncIterator[tuple[str, Sequence[Event]]]:
+        """The whole journals of many tasks, in the given order; faster than to :meth:`read` each.
+
+        Raises:
+            TaskNotFound: there is no task with one of the ids.
+        """
+        for task_id in task_ids:
+            yield task_id, [event async for event in self.read(task_id)]
 
     @abstractmethod
     async def last_seq(self, task_id: str) -> int:

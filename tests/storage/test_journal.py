@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import codec, journal
-from storage.errors import JournalConflict, LeaseLost, NotStorable, StorageUnavailable
+from storage.errors import JournalConflict, LeaseLost, NotStorable, StorageUnavailable, TaskNotFound
 from storage.events import Event, EventType
 from storage.memory import MemoryStore
 from storage.sql import SqlStore
@@ -53,6 +53,26 @@ async def test_reader_pages_through_a_long_journal(store: Store) -> None:
         writer.append(note(i))
     await writer.flush()
     assert [event.seq for event in await events_of(store, claim.task.id)] == list(range(1500))
+
+
+async def test_many_journals_are_read_whole_and_in_the_given_order(store: Store) -> None:
+    written: dict[str, list[Event]] = {}
+    for length in (3, 0, 700, 5, 120, *range(1, 14)):
+        claim = await started(store)
+        writer = store.writer(claim.task.id, claim.fence)
+        written[claim.task.id] = [note(i, number=i, long=f"{length} " * 40) for i in range(length)]
+        for event in written[claim.task.id]:
+            writer.append(event)
+        await writer.flush()
+    asked = list(reversed(written))
+    read = [(task_id, events) async for task_id, events in store.journals(asked)]
+    assert read == [(task_id, written[task_id]) for task_id in asked]
+
+
+async def test_journals_of_an_unknown_task(store: Store) -> None:
+    claim = await started(store)
+    with pytest.raises(TaskNotFound, match="no-such"):
+        _ = [each async for each in store.journals([claim.task.id, "no-such"])]
 
 
 async def test_many_producers_at_once(store: Store) -> None:
