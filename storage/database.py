@@ -209,6 +209,7 @@ class PostgresDatabase(Database):
     """A PostgreSQL server. While it cannot be reached, transactions wait and are tried again."""
 
     def __init__(self, url: URL) -> None:
+        self._lost_at: float | None = None
         try:
             self._engine: AsyncEngine = create_async_engine(
                 url.set(drivername="postgresql+asyncpg"),
@@ -247,19 +248,32 @@ class PostgresDatabase(Database):
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._once(body, seconds=SILENCE_SECONDS)
+                done = await self._once(body, seconds=SILENCE_SECONDS)
             except StorageUnavailable as error:
+                self._lost(error)
                 if time.monotonic() + pause > deadline:
                     raise
-                _log.warning(
-                    "database unavailable", action="database_unavailable", error=str(error), pause=pause
-                )
+            else:
+                self._found()
+                return done
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     @override
     async def read(self, body: Body[T]) -> T:
         return await self.write(body)
+
+    def _lost(self, error: StorageUnavailable) -> None:
+        """Log an outage once, however many transactions meet it."""
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            _log.warning("database unavailable", action="database_unavailable", error=str(error))
+
+    def _found(self) -> None:
+        if self._lost_at is not None:
+            seconds = round(time.monotonic() - self._lost_at, 3)
+            self._lost_at = None
+            _log.warning("database available again", action="database_available", seconds=seconds)
 
     async def _once(self, body: Body[T], *, seconds: float | None) -> T:
         try:

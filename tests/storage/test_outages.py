@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from benchmarks.postgres import Network, PostgresServer, Proxy
 from storage import database
@@ -29,24 +30,29 @@ def event(seq: int) -> Event:
 async def test_restart_of_the_server_loses_nothing(
     running_postgres: PostgresServer, new_database_url: str
 ) -> None:
-    async with await Store.open(new_database_url) as store:
-        claim = await store.start(NewTask(question="q", planner="vote"), "me", 60)
-        writer = store.writer(claim.task.id, claim.fence)
-        for seq in range(10):
-            writer.append(event(seq))
-        await writer.flush()
-        await asyncio.to_thread(running_postgres.crash)
-        for seq in range(10, 20):
-            writer.append(event(seq))
-        flushed = asyncio.create_task(writer.flush())
-        read = asyncio.create_task(store.get(claim.task.id))
-        await asyncio.sleep(0.5)
-        assert not flushed.done()
-        await asyncio.to_thread(running_postgres.start)
-        await flushed
-        assert (await read).status is TaskStatus.RUNNING
-        await store.finish(claim, TaskStatus.SUCCEEDED)
-        assert [stored async for stored in store.read(claim.task.id)] == [event(seq) for seq in range(20)]
+    with capture_logs() as logged:
+        async with await Store.open(new_database_url) as store:
+            claim = await store.start(NewTask(question="q", planner="vote"), "me", 60)
+            writer = store.writer(claim.task.id, claim.fence)
+            for seq in range(10):
+                writer.append(event(seq))
+            await writer.flush()
+            await asyncio.to_thread(running_postgres.crash)
+            for seq in range(10, 20):
+                writer.append(event(seq))
+            flushed = asyncio.create_task(writer.flush())
+            read = asyncio.create_task(store.get(claim.task.id))
+            await asyncio.sleep(0.5)
+            assert not flushed.done()
+            await asyncio.to_thread(running_postgres.start)
+            await flushed
+            assert (await read).status is TaskStatus.RUNNING
+            await store.finish(claim, TaskStatus.SUCCEEDED)
+            assert [stored async for stored in store.read(claim.task.id)] == [event(seq) for seq in range(20)]
+    told = [entry["action"] for entry in logged]
+    assert told[0] == "database_unavailable"
+    assert told[-1] == "database_available"
+    assert len(told) <= 4  # not one for each try of each transaction
 
 
 @pytest.mark.parametrize("state", [Network.DOWN, Network.SILENT, Network.DEAF])
