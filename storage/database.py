@@ -30,7 +30,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from typing_extensions import override
 
-from storage.errors import StorageError, StorageUnavailable
+from storage.errors import NotStorable, StorageError, StorageUnavailable
 from storage.migrations import migrate
 
 _log = structlog.get_logger(__name__)
@@ -66,6 +66,7 @@ class Database(ABC):
 
         Raises:
             StorageUnavailable: the database cannot be reached, or not written to.
+            NotStorable: it has no way to keep a value, as a text with a NUL on PostgreSQL.
             sqlalchemy.exc.IntegrityError: a constraint forbids it.
         """
 
@@ -164,6 +165,8 @@ class SqliteDatabase(Database):
             return await asyncio.get_running_loop().run_in_executor(threads, work)
         except DBAPIError as error:
             raise _translated(error, str(self._writer.url.database)) from error
+        except (OverflowError, UnicodeEncodeError) as error:  # sqlite3 does not wrap them
+            raise NotStorable(f"the database cannot take a value: {error}") from error
 
     @override
     async def close(self) -> None:
@@ -297,6 +300,7 @@ _PASSING_SQLSTATES = (
     "53",  # out of connections, memory or disk
     "57P",  # the server shuts down or starts up
 )
+_DATA_SQLSTATES = "22"  # data exceptions: a text with a NUL, a number out of range
 
 
 def _translated(error: DBAPIError, where: str) -> SQLAlchemyError | StorageError:
@@ -307,4 +311,6 @@ def _translated(error: DBAPIError, where: str) -> SQLAlchemyError | StorageError
         return StorageUnavailable(f"{where}: {error.orig}")
     if type(error).__name__ == "IntegrityError":
         return error
+    if type(error).__name__ == "DataError" or sqlstate.startswith(_DATA_SQLSTATES):
+        return NotStorable(f"the database cannot take a value: {error.orig}")
     return StorageError(f"{where}: {error.orig}")

@@ -15,7 +15,7 @@ from typing_extensions import override
 from storage import codec, lease, retention
 from storage.commit import commit, restore
 from storage.database import Database, open_database
-from storage.errors import IllegalTransition, JournalConflict, StorageError
+from storage.errors import IllegalTransition, JournalConflict, NotStorable, StorageError
 from storage.events import Event, EventType
 from storage.journal import Arrival, Ending, Journal, Portion
 from storage.refusals import exists, not_ended
@@ -266,7 +266,7 @@ class SqlStore(Store):
     async def _commit(self, portions: Sequence[Portion]) -> None:
         try:
             await self._commit_together(portions)
-        except IntegrityError:
+        except (IntegrityError, NotStorable):
             # One portion spoils the transaction of all. Storing each by itself finds it; and if it was only
             # that a shared text was pruned under our hands, the second try stores it again.
             for portion in portions:

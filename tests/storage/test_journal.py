@@ -185,6 +185,38 @@ async def test_flush_of_nothing_returns(store: Store) -> None:
     await writer.room()
 
 
+@pytest.mark.parametrize("odd", [{"seed": 2**70}, {"tenant": "\ud800"}, {"idempotency_key": "a\ud800"}])
+async def test_what_a_database_cannot_take_spoils_no_other_task(
+    database_url: str, odd: dict[str, Any]
+) -> None:
+    async with await Store.open(database_url) as store:
+        claim = await started(store)
+        store.writer(claim.task.id, claim.fence).append(note(0))
+        refused, _, other = await asyncio.gather(  # in one transaction
+            store.submit(NewTask(question="odd", planner="vote", **odd)),
+            store.finish(claim, TaskStatus.SUCCEEDED),
+            store.submit(NewTask(question="q", planner="vote")),
+            return_exceptions=True,
+        )
+        assert isinstance(refused, NotStorable)
+        assert not isinstance(other, BaseException)
+        assert {task.id for task in await store.list()} == {claim.task.id, other.id}
+        assert await events_of(store, claim.task.id) == [note(0)]
+
+
+@pytest.mark.postgres
+async def test_a_name_with_a_nul_is_refused_alone(postgres_server: str) -> None:
+    async with await Store.open(postgres_server) as store:
+        refused, task = await asyncio.gather(
+            store.submit(NewTask(question="odd", planner="vote", tenant="a\0b")),
+            store.submit(NewTask(question="a\0b", planner="vote")),
+            return_exceptions=True,
+        )
+        assert isinstance(refused, NotStorable)
+        assert not isinstance(task, BaseException)
+        assert task.question == "a\0b"
+
+
 async def test_redaction_comes_before_storing(database_url: str) -> None:
     for url in (database_url, "memory"):
         async with await Store.open(url, redact=lambda text: text.replace("secret", "*")) as store:
