@@ -264,7 +264,8 @@ def export(
         bool, typer.Option("--content", help="Put prompts and answers into the spans as well.")
     ] = False,
     to: Annotated[
-        typer.FileTextWrite, typer.Option("--output", "-o", help="By default standard output.")
+        typer.FileTextWrite,
+        typer.Option("--output", "-o", encoding="utf-8", help="By default standard output."),
     ] = "-",  # type: ignore[assignment]
     database: Database = None,
 ) -> None:

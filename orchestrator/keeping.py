@@ -78,7 +78,7 @@ def import_files(files: Sequence[Path], settings: Settings, *, tenant: str | Non
 
 def _contents(file: Path) -> str | list[RecordedProblem]:
     try:
-        text = file.read_text()
+        text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{file} cannot be read: {error}") from None
     return read_recordings(file) if text.lstrip().startswith("[") else text
@@ -86,7 +86,8 @@ def _contents(file: Path) -> str | list[RecordedProblem]:
 
 async def _import(store: Store, content: str | list[RecordedProblem], tenant: str | None) -> list[str]:
     if isinstance(content, str):
-        return [(await restore(store, content.splitlines(keepends=True), tenant=tenant)).id]
+        lines = content.split("\n")  # splitlines() would also split at line separators within texts
+        return [(await restore(store, lines, tenant=tenant)).id]
     return [solution.trace_id for solution in await import_recordings(store, content)]
 
 

@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from storage import codec
 from storage.errors import ArchiveError, IllegalTransition
 from storage.events import Event, EventType
@@ -29,6 +31,7 @@ VERSION = 1
 
 _LEASE = ("lease_owner", "lease_expires_at")  # an ended task has none
 _FIELDS = tuple(field.name for field in fields(Task) if field.name not in _LEASE)
+_TASK = TypeAdapter(Task)
 
 
 async def export(store: Store, task_id: str) -> AsyncIterator[str]:
@@ -84,12 +87,16 @@ def _line(members: Mapping[str, Any]) -> str:
 
 def _object(number: int, line: str) -> dict[str, Any]:
     try:
-        members = json.loads(line)
+        members = json.loads(line, parse_constant=_no_number)
     except ValueError as error:
         raise ArchiveError(f"line {number} is not JSON: {error}") from error
     if not isinstance(members, dict):
         raise ArchiveError(f"line {number} is not a JSON object")
     return members
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def _next(numbered: Iterator[tuple[int, dict[str, Any]]], what: str) -> tuple[int, dict[str, Any]]:
@@ -112,7 +119,10 @@ def _task(number: int, header: Mapping[str, Any]) -> Task:
         odd = set(values if isinstance(values, dict) else ()) ^ set(_FIELDS)
         raise ArchiveError(f"line {number}: the task's fields differ: {', '.join(sorted(odd))}")
     try:
-        task = Task(**{**values, "status": TaskStatus(values["status"])})
+        task = _TASK.validate_python({**values, "status": TaskStatus(values["status"])})
+    except ValidationError as error:
+        wrong = ", ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise ArchiveError(f"line {number}: {wrong}") from error
     except ValueError as error:
         raise ArchiveError(f"line {number}: {error}") from error
     if not task.status.terminal:

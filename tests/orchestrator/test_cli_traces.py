@@ -91,6 +91,18 @@ def test_a_trace_moves_to_another_database_and_is_verified_there(
     assert asked(anabranch("verify", "--database", other, "--json")) == {"identical": 0, "differing": {}}
 
 
+def test_texts_with_separators_of_lines_move_too(
+    anabranch: Command, server: str, database: str, tmp_path: Path
+) -> None:
+    query = "How many clips\u2028are\x85these?"
+    made = anabranch("solve", query, "-p", "vote", "--engine", server, "--database", database, "--json")
+    trace = asked(made)["trace_id"]
+    file, other = tmp_path / "trace.jsonl", f"sqlite:///{tmp_path / 'other.db'}"
+    assert anabranch("export", trace, "-o", str(file), "--database", database).code == 0
+    done = anabranch("import", str(file), "--database", other)
+    assert (done.code, done.out.strip()) == (0, trace), done.err
+
+
 def test_a_trace_that_was_changed_by_hand_does_not_verify(
     anabranch: Command, database: str, trace: str, tmp_path: Path
 ) -> None:
