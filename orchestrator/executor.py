@@ -19,7 +19,7 @@ import structlog
 from orchestrator.drivers import Drivers, decode
 from orchestrator.environment import Body, Environment, Recorder, Result, RunOutcome
 from orchestrator.errors import AnabranchError, Divergence, Failure, NodeFailed, PlannerError, Unknown
-from orchestrator.fork import Known, Memo
+from orchestrator.fork import Change, Known, Memo
 from orchestrator.graph import Graph
 from orchestrator.messages import Message, plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded, Waitable
@@ -363,7 +363,7 @@ class Executor:
         change = self.environment.changes.get(node.path)
         if change is not None and change.gives_value:
             self._known.give(node.path, node.kind, change.value)
-        elif self._memo is not None and (event := self._memo.take(node.path, self._keys[node.path])):
+        elif (event := self._remembered(node.path, change)) is not None:
             self._known.reuse(node.path, event)
         elif self.environment.engine is None:
             return  # a counterfactual does without it, as long as nothing waits for it
@@ -371,6 +371,12 @@ class Executor:
             self._drivers.generate(node, work, priority=self._graph.upward_rank(node.path))
         elif isinstance(work, ToolUse):
             self._drivers.use_tool(node, work, interrupted=node.path in self._held)
+
+    def _remembered(self, path: str, change: Change | None) -> Event | None:
+        """What another run got where it asked for the same."""
+        if self._memo is None:
+            return None
+        return self._memo.take(path, self._keys[path], seed=None if change is None else change.seed)
 
     def cancel(self, node: Node[Any], reason: str) -> None:
         """Cancel ``node``, what needs it, and what only it needed.

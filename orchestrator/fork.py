@@ -6,6 +6,7 @@ import heapq
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,11 +30,13 @@ class Change(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    prompt: tuple[tuple[Role, Text], ...] | None = Field(None, description="Pairs of role and text.")
+    prompt: tuple[tuple[Role, Text], ...] | None = Field(
+        None, min_length=1, description="Pairs of role and text."
+    )
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     top_p: float | None = Field(None, gt=0.0, le=1.0)
     max_tokens: int | None = Field(None, ge=1)
-    seed: int | None = Field(None, ge=0)
+    seed: int | None = Field(None, ge=0, lt=2**53)
     role: Text | None = Field(None, description="Which model of a pool answers.")
     arguments: dict[str, Any] | None = Field(None, description="Named arguments of a tool.")
     value: Any = Field(None, description="The result: the text of a completion, or what a tool returned.")
@@ -50,7 +53,7 @@ class Change(BaseModel):
             NodeKind.TOOL: {"arguments", "value"},
             NodeKind.VOTE: {"rule"},
         }.get(kind, set())
-        given = self.model_fields_set
+        given = {name for name, value in self if value is not None} | (self.model_fields_set & {"value"})
         if not possible:
             raise InvalidRequest(
                 f"node {path} is a {kind}; only generate, tool and vote nodes can be changed"
@@ -93,25 +96,27 @@ class Memo:
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
-        keys: dict[str, str] = {}
+        self._requests: dict[str, Mapping[str, Any]] = {}
         self._by_key: defaultdict[str, deque[str]] = defaultdict(deque)
-        self._settled: dict[str, tuple[str, Event]] = {}
+        self._settled: dict[str, Event] = {}
         for event in events:
             if request := event.data.get("request"):
-                keys[event.path] = request["key"]
+                self._requests[event.path] = request
             if event.type is EventType.NODE_SETTLED and event.data.get("external"):
-                key = keys[event.path]
-                self._settled[event.path] = key, event
-                self._by_key[key].append(event.path)
+                self._settled[event.path] = event
+                self._by_key[self._requests[event.path]["key"]].append(event.path)
 
-    def take(self, path: str, key: str) -> Event | None:
-        """The settlement of the same request in the other run, if it has one to give."""
-        if path not in self._settled or self._settled[path][0] != key:
-            found = next((other for other in self._by_key[key] if other in self._settled), None)
-            if found is None:
-                return None
-            path = found
-        return self._settled.pop(path)[1]
+    def take(self, path: str, key: str, *, seed: int | None = None) -> Event | None:
+        """The settlement of the same request in the other run, if it has one to give.
+
+        ``seed``: only a sample that was drawn with it will do. The content key does not tell.
+        """
+        for other in chain((path,), self._by_key[key]):
+            if other in self._settled:
+                request = self._requests[other]
+                if request["key"] == key and seed in (None, request.get("seed")):
+                    return self._settled.pop(other)
+        return None
 
 
 class Known:

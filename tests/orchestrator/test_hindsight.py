@@ -121,6 +121,17 @@ async def test_a_fork_that_stops_earlier_makes_no_call(service: Service, simulat
     assert replayed.result.spent.calls == 0
 
 
+async def test_another_seed_is_another_sample(service: Service, simulator: Simulator) -> None:
+    trace = await solved(service)
+    calls = simulator.counters().started
+    fork = await service.fork(trace, at="1", change=Change(seed=5))
+    assert simulator.counters().started - calls == 1 == fork.usage.calls
+    again = await service.fork(fork.trace_id, at="2", change=Change(value="aside"))
+    assert again.usage.calls == 0  # the new sample is kept
+    with pytest.raises(Unknown, match="waits for 1"):
+        await service.counterfactual(trace, at="1", change=Change(seed=5))
+
+
 async def test_a_counterfactual_makes_no_call(service: Service, simulator: Simulator) -> None:
     trace = await solved(service)
     calls = simulator.counters().started
@@ -145,6 +156,7 @@ async def test_a_counterfactual_makes_no_call(service: Service, simulator: Simul
             "node 3 is a vote; a fork can change its rule, but was given temperature",
         ),
         ("1", Change(), "was given nothing"),
+        ("1", Change(temperature=None), "was given nothing"),
         ("1", Change(value=3), "its value must be text"),
         ("3", Change(rule="sometimes"), "no rule is called 'sometimes'"),
     ],
