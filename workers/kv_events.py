@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import structlog
 
@@ -75,16 +76,21 @@ class TokenBlocks:
             EngineProtocolError: an event does not have the form that vLLM gives it.
         """
         for event in events:
-            kind, fields = _fields(event)
-            if kind == "AllBlocksCleared":
-                self.clear()
-            elif fields.get("medium") not in (None, "GPU"):
-                continue  # a copy in a slower tier says nothing about the cache itself
-            elif kind == "BlockStored":
-                self._stored(fields)
-            elif kind == "BlockRemoved":
-                ours = [self._names.pop(name, None) for name in _sequence(fields, "block_hashes")]
-                self._holdings.remove(block for block in ours if block is not None)
+            try:
+                self._take(*_fields(event))
+            except TypeError as error:  # a list or a map where a name, a token or a salt should be
+                raise EngineProtocolError(f"a KV event of unknown form: {event!r:.200}") from error
+
+    def _take(self, kind: str, fields: Mapping[str, object]) -> None:
+        if kind == "AllBlocksCleared":
+            self.clear()
+        elif fields.get("medium") not in (None, "GPU"):
+            return  # a copy in a slower tier says nothing about the cache itself
+        elif kind == "BlockStored":
+            self._stored(fields)
+        elif kind == "BlockRemoved":
+            ours = [self._names.pop(name, None) for name in _sequence(fields, "block_hashes")]
+            self._holdings.remove(block for block in ours if block is not None)
 
     def _stored(self, fields: Mapping[str, object]) -> None:
         if fields.get("kv_cache_spec_kind") not in (None, "full_attention"):
@@ -175,7 +181,7 @@ async def follow(endpoints: KVEndpoints, blocks: TokenBlocks) -> None:
     again, and holds nothing.
 
     Raises:
-        EngineUnavailable: pyzmq or msgspec is not installed.
+        EngineUnavailable: pyzmq or msgspec is not installed, or an endpoint is not an address.
         EngineProtocolError: what came are not vLLM's events.
     """
     if not events_supported():
@@ -193,10 +199,12 @@ async def follow(endpoints: KVEndpoints, blocks: TokenBlocks) -> None:
         # What was published before the subscription took effect.
         follower.take_all(await _replayed(context, endpoints, 0))
         while True:
-            frames = await socket.recv_multipart()
-            if follower.misses(frames):
+            batch = follower.read(await socket.recv_multipart())
+            if follower.misses(batch):
                 follower.take_all(await _replayed(context, endpoints, follower.next))
-            follower.take(frames)
+            follower.take(batch)
+    except zmq.ZMQError as error:
+        raise EngineUnavailable(f"KV events of {endpoints.events} cannot be followed: {error}") from error
     finally:
         context.destroy(linger=0)
 
@@ -215,13 +223,19 @@ async def _replayed(context: object, endpoints: KVEndpoints, start: int) -> list
         socket.connect(endpoints.replay)
         async with asyncio.timeout(REPLAY_SECONDS):
             await socket.send_multipart((b"", start.to_bytes(8, "big")))
-            while (frames := await socket.recv_multipart())[-2] != _END:
+            while (frames := await socket.recv_multipart())[-2:-1] != [_END]:
                 batches.append(frames)
     except TimeoutError:
         log.warning("kv_events_not_replayed", endpoint=endpoints.replay, start=start)
     finally:
         socket.close(linger=0)
     return batches
+
+
+class _Batch(NamedTuple):
+    number: int
+    at: float  # by the server's clock
+    events: list[object]
 
 
 class _Follower:
@@ -231,40 +245,47 @@ class _Follower:
         import msgspec
 
         self._decode = msgspec.msgpack.Decoder().decode
+        self._malformed = (ValueError, msgspec.MsgspecError)
         self._blocks = blocks
         self._at = 0.0  # the server's clock at the last batch
         self.next = 0
 
-    def misses(self, frames: Sequence[bytes]) -> bool:
+    def read(self, frames: Sequence[bytes]) -> _Batch:
+        """The batch in the frames of a message.
+
+        Raises:
+            EngineProtocolError: it is none of vLLM's.
+        """
+        try:
+            number, payload = frames[-2:]
+            match self._decode(payload):
+                case [float() | int() as at, list(events), *_]:
+                    return _Batch(int.from_bytes(number, "big"), float(at), events)
+        except self._malformed:
+            pass
+        raise EngineProtocolError(f"KV events that are not vLLM's: {frames!r:.200}")
+
+    def misses(self, batch: _Batch) -> bool:
         """Whether batches are missing before this one. Also notices that the server restarted."""
-        number = int.from_bytes(frames[-2], "big")
-        if number < self.next and self._time(frames) > self._at:
+        if batch.number < self.next and batch.at > self._at:
             self._blocks.clear()
             self.next = 0
-        return number > self.next
+        return batch.number > self.next
 
-    def take_all(self, batches: Iterable[Sequence[bytes]]) -> None:
+    def take_all(self, replayed: Iterable[Sequence[bytes]]) -> None:
         """Take replayed batches."""
-        for frames in batches:
-            self.take(frames)
+        for frames in replayed:
+            self.take(self.read(frames))
 
-    def take(self, frames: Sequence[bytes]) -> None:
+    def take(self, batch: _Batch) -> None:
         """Take one batch; one that was taken before does nothing."""
-        number = int.from_bytes(frames[-2], "big")
-        if number < self.next:
+        if batch.number < self.next:
             return
-        if number > self.next:
+        if batch.number > self.next:
             self._blocks.clear()
-        batch = self._decode(frames[-1])
-        if not isinstance(batch, list) or len(batch) < 2 or not isinstance(batch[1], list):
-            raise EngineProtocolError(f"KV events that are not vLLM's: {batch!r:.200}")
-        self.next = number + 1
-        self._at = float(batch[0])
-        self._blocks.apply(batch[1])
-
-    def _time(self, frames: Sequence[bytes]) -> float:
-        batch = self._decode(frames[-1])
-        return float(batch[0]) if isinstance(batch, list) and batch else 0.0
+        self.next = batch.number + 1
+        self._at = batch.at
+        self._blocks.apply(batch.events)
 
 
 # Events are maps today; earlier releases of vLLM sent arrays in this order.

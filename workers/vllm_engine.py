@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 
 import aiohttp
@@ -118,12 +119,13 @@ class VLLMEngine:
 
 
 def gauge(text: str, name: str) -> float | None:
-    """The sum of a metric's samples over all its labels in Prometheus text; None if there is none."""
+    """The sum of a metric's samples over all its labels in Prometheus text; None if it is no number."""
     values = []
     for line in text.splitlines():
         if line.startswith(name) and line[len(name) : len(name) + 1] in ("{", " "):
             try:
                 values.append(float(line.rsplit(None, 1)[1]))
-            except ValueError:
+            except (ValueError, IndexError):
                 return None
-    return sum(values) if values else None
+    # Prometheus writes NaN and infinities, too.
+    return sum(values) if values and 0 <= sum(values) < math.inf else None

@@ -13,10 +13,14 @@ import pytest
 import zmq
 import zmq.asyncio
 
-from workers.calls import Prompt, Segment
-from workers.errors import EngineProtocolError
+from workers.calls import Call, Prompt, Segment
+from workers.errors import EngineProtocolError, EngineUnavailable
 from workers.kv_events import KVEndpoints, TokenBlocks, Translation, follow, token_chain, token_root
+from workers.pool import Pool
 from workers.prefix import BLOCK_CHARACTERS, Chains
+from workers.simulator import Simulator
+from workers.simulator_server import serving
+from workers.vllm_engine import VLLMEngine
 
 SIZE = 4
 TOKENS = tuple(range(100, 120))  # five blocks
@@ -232,3 +236,56 @@ async def test_a_restarted_server_holds_nothing(tmp_path: Path) -> None:
         publisher.restart()
         await publisher.publish(stored(0, 1))
         await holds(blocks, 1)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b"hello"],
+        [b"", (0).to_bytes(8, "big"), b"\xc1"],
+        [b"", (0).to_bytes(8, "big"), msgspec.msgpack.encode(["now", []])],
+        [b"", (0).to_bytes(8, "big"), msgspec.msgpack.encode([1.0, {}])],
+        [b"", (0).to_bytes(8, "big"), msgspec.msgpack.encode([1.0, [[["BlockStored"]]]])],
+        [
+            b"",
+            (0).to_bytes(8, "big"),
+            msgspec.msgpack.encode([1.0, [{"type": "BlockRemoved", "block_hashes": [[1]]}]]),
+        ],
+    ],
+)
+async def test_what_is_no_event_ends_the_following(tmp_path: Path, frames: list[bytes]) -> None:
+    publisher = Publisher(tmp_path)
+    following = asyncio.create_task(follow(publisher.endpoints, TokenBlocks()))
+    try:
+        async with asyncio.timeout(10):
+            while not following.done():  # a message that comes before the subscription is lost
+                await publisher._socket.send_multipart(frames)
+                await asyncio.wait([following], timeout=0.05)
+        with pytest.raises(EngineProtocolError, match="KV event"):
+            await following
+    finally:
+        following.cancel()
+        await publisher.close()
+
+
+async def test_an_address_that_is_none_is_an_error_of_the_engine() -> None:
+    with pytest.raises(EngineUnavailable, match="nonsense cannot be followed"):
+        await follow(KVEndpoints("nonsense"), TokenBlocks())
+
+
+async def test_a_pool_goes_on_without_the_events_of_a_replica(tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path)
+    async with serving(Simulator("hello")) as url:
+        pool = Pool([VLLMEngine(url, kv_events=publisher.endpoints)])
+        try:
+            await pool.capabilities()
+            replica = pool._replicas[0]
+            async with asyncio.timeout(10):
+                while replica.told is not None:
+                    await publisher._socket.send_multipart([b"hello"])
+                    await asyncio.sleep(0.02)
+            call = Call(Prompt((Segment("user", "Say hello."),)))
+            assert "".join([chunk.text async for chunk in pool.generate(call)]) == "hello"
+        finally:
+            await pool.close()
+            await publisher.close()
