@@ -203,16 +203,22 @@ def _check_unicode(content: str, data: bytes) -> None:
 
 
 def read_usage(usage: object) -> Usage:
-    """The usage object of the protocol. Tokens from the cache are 0 where the server does not report them.
+    """The usage object of the protocol. Tokens from the cache are 0 where the server does not report them,
+    and never more than those of the prompt, whatever it reports.
 
     Raises:
         EngineProtocolError: it is not such an object.
     """
     match usage:
         case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
-            return Usage(prompt, cached_tokens(usage) or 0, completion)
+            pass
         case {"prompt_tokens": int(prompt)}:
-            return Usage(prompt, cached_tokens(usage) or 0, 0)
+            completion = 0
+        case _:
+            prompt = completion = -1
+    cached = min(cached_tokens(usage) or 0, prompt)
+    if min(prompt, cached, completion) >= 0 and max(prompt, completion) < 1 << 31:
+        return Usage(prompt, cached, completion)
     raise garbage("usage that is not counts of tokens", usage)
 
 
