@@ -119,7 +119,11 @@ class Dispatcher:
         replica = self.choose(ticket, now)
         if replica is None:
             self.parked[ticket] = None
+            if ticket.stranded_at is None:
+                ticket.stranded_at = now
             return
+        if not replica.on_trial:
+            ticket.stranded_at = None
         tokens = self.tokens(ticket)
         covered = replica.expected(ticket.chain, now) * self.tokens_per_block
         ticket.work = max(1.0, tokens - covered) + replica.pace.output_tokens

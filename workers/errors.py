@@ -70,6 +70,12 @@ class Overloaded(WorkerError):
         self.retry_after = retry_after
 
 
+class AccessRefused(WorkerError):
+    """The server refuses our key, or asks for one: no call can succeed there."""
+
+    code = "access_refused"
+
+
 class CapabilityMissing(WorkerError):
     """The call needs something that this engine cannot do."""
 

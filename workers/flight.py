@@ -31,6 +31,7 @@ class Ticket:
         "priority",
         "queued",
         "replica",
+        "stranded_at",
         "streamed",
         "tenant",
         "tried",
@@ -53,6 +54,7 @@ class Ticket:
         self.flight: Flight | None = None
         self.held_by: Flight | None = None
         self.waiter: asyncio.Future[None] | None = None
+        self.stranded_at: float | None = None  # since when nothing works that could answer it
         self.tried: set[str] = set()
         self.attempts = 0
         self.streamed = 0  # tokens that the consumer got of the present attempt

@@ -11,6 +11,7 @@ from typing import Any
 
 from workers.calls import Chunk
 from workers.dispatch import Dispatcher
+from workers.errors import WorkerError
 from workers.flight import Flight, abort
 from workers.pool_report import PoolTally
 from workers.supervision import Supervisor
@@ -73,7 +74,7 @@ class Hedging:
         try:
             await asyncio.wait([lead, second], return_when=asyncio.FIRST_COMPLETED)
             if (error := _error(second)) is not None:
-                self._supervisor.distrust(rival.replica, str(error))
+                self._blame(rival, error)
             elif not second.done() and _error(lead) is not None:
                 await asyncio.wait([second])
             if second.done() and _error(second) is None and not (lead.done() and _error(lead) is None):
@@ -91,12 +92,16 @@ class Hedging:
         if not won:
             return flight, stream, await lead
         if (error := _error(lead)) is not None:
-            self._supervisor.distrust(flight.replica, str(error))
+            self._blame(flight, error)
         flight.replica.tally.aborted += 1
         self._tally.hedges_won += 1
         self._dispatcher.land(flight)
         rival.ticket, ticket.flight, ticket.replica = ticket, rival, rival.replica
         return rival, other, second.result()
+
+    def _blame(self, flight: Flight, error: BaseException) -> None:
+        if isinstance(error, WorkerError):
+            self._supervisor.blame(flight.replica, error)
 
 
 async def _stop(task: asyncio.Task[Chunk]) -> None:

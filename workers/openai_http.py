@@ -19,11 +19,13 @@ from yarl import URL
 from workers.calls import Call, Chunk, Prompt
 from workers.engine import Capabilities, Health
 from workers.errors import (
+    AccessRefused,
     CallRejected,
     EngineInterrupted,
     EngineProtocolError,
     EngineTimeout,
     EngineUnavailable,
+    ModelUnavailable,
     Overloaded,
     WorkerError,
 )
@@ -134,7 +136,9 @@ class OpenAIEngine:
             EngineTimeout: a phase took too long; the message names the phase and the seconds.
             EngineInterrupted: the stream ended before the completion did.
             EngineProtocolError: the server sent something else than the protocol.
-            CallRejected: the server refused the call, or the key.
+            CallRejected: the server refused the call.
+            AccessRefused: it refused the key, or asks for one.
+            ModelUnavailable: it does not have the model, or no completions at this address (404).
             Overloaded: the server has no room (429, 503).
             CapabilityMissing: the prompt ends with an assistant's text, and the server cannot continue that.
         """
@@ -320,11 +324,13 @@ class OpenAIEngine:
         reason = message if message is not None else repr(body.decode(errors="replace")[:QUOTE])
         if status in (401, 403):
             wrong = "was refused" if self._key else "is missing"
-            return CallRejected(f"{said}: the key {wrong}; set {self._key_env}. The server says: {reason}")
+            return AccessRefused(f"{said}: the key {wrong}; set {self._key_env}. The server says: {reason}")
         if status in (429, 503):
             return Overloaded(f"{said}: {reason}", retry_after=_retry_after(response))
         if status >= 500 or status in (408, 425):
             return EngineUnavailable(f"{said}: {reason}")
+        if status == 404 and message is not None:
+            return ModelUnavailable(f"{said}: {reason}")
         if status >= 400 and message is not None:
             return CallRejected(f"{said}: {reason}")
         if 300 <= status < 400:

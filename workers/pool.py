@@ -20,10 +20,13 @@ from workers.calls import Call, Chunk, Prompt, Segment
 from workers.dispatch import BRANCH, Dispatcher, why_not
 from workers.engine import Capabilities, Engine, Health
 from workers.errors import (
+    AccessRefused,
+    CapabilityMissing,
     EngineInterrupted,
     EngineProtocolError,
     EngineTimeout,
     EngineUnavailable,
+    ModelUnavailable,
     Overloaded,
     WorkerError,
 )
@@ -38,6 +41,9 @@ from workers.supervision import Supervisor
 from workers.warming import Warming
 
 log = structlog.get_logger(__name__)
+
+ONLY_HERE = (AccessRefused, ModelUnavailable, CapabilityMissing)
+"""Refusals that say something of the replica, and nothing of the call."""
 
 
 class Pool:
@@ -57,7 +63,7 @@ class Pool:
         attempts: times that a call is sent before its last error is raised.
         stall_seconds: a replica that sends nothing for so long, and longer than its past allows, is asked for
             its health; a call is taken away from it when it is not well, or stays silent six times as long.
-        patience: seconds that a call waits for any replica to work before it fails.
+        patience: seconds that a call waits while no replica works before it fails.
         hedge_after: send a call that has no token yet a second time, to another replica, when it took so
             many times the average until then. None: never. The slower of the two is aborted.
     """
@@ -308,11 +314,16 @@ class Pool:
         return flight
 
     def _lose_patience(self, ticket: Ticket) -> None:
-        if ticket in self._dispatcher.parked:
+        if ticket.flight is not None or ticket.waiter is None:
+            return
+        # While it waits behind others at a replica that works, patience is not needed.
+        since = ticket.stranded_at
+        left = self._patience if since is None else since + self._patience - self._now()
+        if left <= 0 and ticket in self._dispatcher.parked:
             self._dispatcher.fail_parked(ticket, self._patience)
-        elif ticket.flight is None and ticket.waiter is not None:
-            # It waits behind others at a replica that works; should that die, patience begins anew.
-            asyncio.get_running_loop().call_later(self._patience, self._lose_patience, ticket)
+        else:
+            seconds = left if left > 0 else self._patience
+            asyncio.get_running_loop().call_later(seconds, self._lose_patience, ticket)
 
     async def _next(self, flight: Flight, stream: AsyncIterator[Chunk]) -> Chunk:
         """The next chunk, unless supervision gives the replica up meanwhile."""
@@ -356,23 +367,22 @@ class Pool:
         """
         replica, ticket = flight.replica, flight.ticket
         replica.failed(error)
-        if isinstance(error, Overloaded):
-            replica.limit.refused()
-        elif error.retryable or isinstance(error, EngineProtocolError):
-            self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
+        self._supervisor.blame(replica, error)
+        ticket.tried.add(replica.name)
+        others = any(
+            other.accepting and other.name not in ticket.tried
+            for other in self._dispatcher.serving(ticket.call.role)
+        )
         # An answer that is not the protocol may come from a proxy in front of a replica that died.
-        if self._closed or not (error.retryable or isinstance(error, EngineProtocolError)):
+        again = error.retryable or isinstance(error, EngineProtocolError)
+        if self._closed or not (again or (others and isinstance(error, ONLY_HERE))):
             raise error
         if ticket.attempts >= self._attempts:
             error.add_note(f"{self._name} tried {ticket.attempts} times: {', '.join(sorted(ticket.tried))}")
             raise error
-        ticket.tried.add(replica.name)
         self._tally.restarts += 1
         log.info("call_restarted", pool=self._name, replica=replica.name, error=str(error))
-        if not isinstance(error, Overloaded):
-            return 0.0
-        others = (other for other in self._dispatcher.serving(ticket.call.role) if other.accepting)
-        if any(other.name not in ticket.tried for other in others):
+        if others or not isinstance(error, Overloaded):
             return 0.0
         # Not all at once: those who were refused together would come back together.
         return min(error.retry_after, self._patience) * random.uniform(1.0, 1.25)

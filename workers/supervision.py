@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import structlog
@@ -11,7 +11,14 @@ import structlog
 from workers.calls import Call
 from workers.dispatch import Dispatcher
 from workers.engine import Health
-from workers.errors import EngineUnavailable, WorkerError
+from workers.errors import (
+    AccessRefused,
+    EngineProtocolError,
+    EngineUnavailable,
+    ModelUnavailable,
+    Overloaded,
+    WorkerError,
+)
 from workers.flight import Flight, Ticket
 from workers.kv_events import TokenBlocks, Translation
 from workers.prefix import BLOCK_CHARACTERS, Chain
@@ -25,7 +32,9 @@ LOOK_SECONDS = 1.0
 IDLE_SECONDS = 10.0  # how often a replica without calls is asked for its health
 HUNG_AFTER = 6.0  # stalls; a call that stays silent so long is lost, however well its replica says it is
 SLOWEST_PREFILL = 200.0  # tokens/s; what a replica is granted that has not shown how fast it is
+LATE_SECONDS = 10.0  # how long a pool with a replica that works waits for others to start
 TRANSLATIONS_AT_ONCE = 4
+FATAL = (EngineUnavailable, AccessRefused, ModelUnavailable)  # no call can succeed where one failed so
 
 
 @runtime_checkable
@@ -77,18 +86,29 @@ class Supervisor:
     async def open(self) -> None:
         """Start all replicas that can be started, and look after them from then on.
 
+        Once one works, the others have ``LATE_SECONDS`` more; those that take longer join later.
+
         Raises:
             WorkerError: the error of the first, if none could be started.
         """
-        errors = await asyncio.gather(*(self._start(replica) for replica in self._replicas))
-        if None not in errors:
-            raise next(error for error in errors if error is not None)
+        starts = {asyncio.create_task(self._start(replica)): replica for replica in self._replicas}
+        try:
+            late = {*starts}
+            while late and not any(start.done() and start.result() is None for start in starts):
+                _, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
+            if late:
+                _, late = await asyncio.wait(late, timeout=LATE_SECONDS)
+            errors = [error for start in starts if start not in late and (error := start.result())]
+            if len(errors) == len(starts):
+                raise errors[0]
+        except BaseException:
+            for start in starts:
+                start.cancel()
+            await asyncio.wait(starts)
+            raise
         ready = asyncio.Event()
-        self._life = asyncio.create_task(self._live(ready), name=f"{self._name} supervision")
+        self._life = asyncio.create_task(self._live(ready, starts), name=f"{self._name} supervision")
         await ready.wait()
-        for replica, error in zip(self._replicas, errors, strict=True):
-            if error is not None:
-                self.distrust(replica, str(error), fatal=True)
 
     async def close(self) -> None:
         """End the background tasks; one that failed by a bug is reported now."""
@@ -112,6 +132,13 @@ class Supervisor:
         log.warning("replica_down", pool=self._name, replica=replica.name, reason=reason)
         self._dispatcher.evict(replica)
         self._tasks.create_task(self._recover(replica), name=f"{self._name} recovery of {replica.name}")
+
+    def blame(self, replica: Replica, error: WorkerError) -> None:
+        """Draw the consequences that a failed call has for its replica."""
+        if isinstance(error, Overloaded):
+            replica.limit.refused()
+        elif error.retryable or isinstance(error, (EngineProtocolError, *FATAL)):
+            self.distrust(replica, str(error), fatal=isinstance(error, FATAL))
 
     def translate(self, ticket: Ticket) -> None:
         """Have a prompt of a new kind tokenised, where servers tell what they hold by tokens.
@@ -149,13 +176,28 @@ class Supervisor:
                 self._follow(replica, engine)
         return None
 
-    async def _live(self, ready: asyncio.Event) -> None:
+    async def _live(
+        self, ready: asyncio.Event, starts: Mapping[asyncio.Task[WorkerError | None], Replica]
+    ) -> None:
         async with asyncio.TaskGroup() as self._tasks:
-            for replica in self._replicas:
+            for start, replica in starts.items():
                 self._tasks.create_task(self._watch(replica), name=f"{self._name} watch on {replica.name}")
                 if replica.told is not None and isinstance(replica.engine, TellsBlocks):
                     self._follow(replica, replica.engine)
+                if not start.done():
+                    log.info("replica_late", pool=self._name, replica=replica.name)
+                    self._tasks.create_task(self._join(replica, start), name=f"start of {replica.name}")
+                elif (error := start.result()) is not None:
+                    self.distrust(replica, str(error), fatal=True)
             ready.set()
+
+    async def _join(self, replica: Replica, start: asyncio.Task[WorkerError | None]) -> None:
+        """Let a replica in that takes its time to start."""
+        error = await start
+        if error is not None:
+            self.distrust(replica, str(error), fatal=True)
+        else:
+            self._dispatcher.returned(replica)
 
     async def _recover(self, replica: Replica) -> None:
         while True:

@@ -28,6 +28,7 @@ from tests.workers.raw_server import (
 from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
 from workers.engine import Capabilities, Engine
 from workers.errors import (
+    AccessRefused,
     CallRejected,
     CapabilityMissing,
     EngineInterrupted,
@@ -180,6 +181,12 @@ async def test_a_connection_that_is_gone_is_replaced_once() -> None:
     async with scripted(script) as (engine, server):
         assert text(await read(engine)) == "hi"
         assert len(server.exchanges) == 2
+
+
+async def test_no_more_is_cached_than_was_sent() -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 1000}}
+    async with scripted(sending(HEAD + event("hi", "stop", usage) + DONE)) as (engine, _):
+        assert (await read(engine))[-1].usage == Usage(10, 10, 1)
 
 
 async def test_servers_without_usage_have_their_tokens_counted() -> None:
@@ -420,7 +427,7 @@ async def test_a_server_without_a_list_of_models_is_taken_at_its_word() -> None:
         async with connected(server.url, model="hidden") as engine:
             assert (await engine.capabilities()).model == "hidden"
         async with connected(server.url) as engine:
-            with pytest.raises(CallRejected, match="no such path"):
+            with pytest.raises(ModelUnavailable, match="no such path"):
                 await engine.capabilities()
         server.get = lambda _: respond("200 OK", {"data": []})
         async with connected(server.url) as engine:
@@ -743,6 +750,12 @@ def sending(data: bytes) -> Script:
         ),
         (sending(HEAD + event("x", logprobs={"content": [{"token": 7}]})), EngineProtocolError, "logprob"),
         (sending(HEAD + event("x", usage={"prompt_tokens": "many"})), EngineProtocolError, "usage"),
+        (sending(HEAD + event("x", usage={"prompt_tokens": -5})), EngineProtocolError, "usage"),
+        (
+            sending(HEAD + event("x", usage={"prompt_tokens": 5, "completion_tokens": 1 << 31})),
+            EngineProtocolError,
+            "usage",
+        ),
         (sending(HEAD + event("x").replace(b"null", b"7", 1)), EngineProtocolError, "finish_reason"),
         (
             sending(HEAD + b'data: {"choices": [{"delta": {"content": "\xff\xfe"}}]}\n\n'),
@@ -762,7 +775,7 @@ def sending(data: bytes) -> Script:
             CallRejected,
             "old form",
         ),
-        (sending(respond("404 Not Found", {"error": "no such model"})), CallRejected, "no such model"),
+        (sending(respond("404 Not Found", {"error": "no such model"})), ModelUnavailable, "no such model"),
         (
             sending(respond("422 X", {"detail": [{"loc": ["body", "stop"], "msg": "not a list"}]})),
             CallRejected,
@@ -789,7 +802,7 @@ async def test_a_refused_key_names_its_variable_and_never_shows_the_key() -> Non
     for options, hint in [({"api_key": "s3cret"}, "was refused"), ({}, "is missing")]:
         async with scripted(refusal, api_key_env="ACME_KEY", **options) as (engine, _):
             error = await failure(engine)
-            assert isinstance(error, CallRejected)
+            assert isinstance(error, AccessRefused)
             assert f"the key {hint}; set ACME_KEY" in str(error)
             assert "Incorrect key" in str(error)
             assert "s3cret" not in str(error)

@@ -1,0 +1,181 @@
+"""What single bad replicas may not do to a pool: start late, refuse all calls, be away for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from tests.workers.test_pool import ANSWER, COST, chunks, pool_of, sibling, simulators, text_of
+from tests.workers.virtual_time import virtual_time
+from workers.calls import Call
+from workers.engine import Capabilities, Engine
+from workers.errors import (
+    AccessRefused,
+    CallRejected,
+    CapabilityMissing,
+    EngineUnavailable,
+    ModelUnavailable,
+    WorkerError,
+)
+from workers.pool import Pool
+from workers.replica import Member, Sharing
+from workers.simulator import CostModel, Fault, Simulator
+
+
+class Refusing(Simulator):
+    """Starts like others, then refuses each call with one error."""
+
+    error: WorkerError | None = None
+
+    async def generate(self, call: Call):  # type: ignore[no-untyped-def]
+        if self.error is not None:
+            raise self.error
+        async for chunk in super().generate(call):
+            yield chunk
+
+
+class Slow(Simulator):
+    """Takes ``seconds`` to start."""
+
+    seconds = 0.0
+
+    async def capabilities(self) -> Capabilities:
+        await asyncio.sleep(self.seconds)
+        return await super().capabilities()
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (AccessRefused("the key was refused"), "down"),
+        (ModelUnavailable("the model does not exist"), "down"),
+        (CapabilityMissing("cannot continue an assistant's text"), "up"),
+    ],
+)
+@virtual_time
+async def test_a_replica_that_refuses_all_calls_takes_none_from_the_others(
+    error: WorkerError, state: str
+) -> None:
+    refusing = Refusing(ANSWER, name="refusing", cost=COST)
+    engines: list[Engine | Member] = [Member(refusing, sharing=Sharing.IN_FLIGHT), *simulators(2)]
+    async with pool_of(engines) as pool:
+        refusing.error = error
+        for number in range(10):
+            assert text_of(await chunks(pool, sibling(f"{number}", 0))) == ANSWER
+        first = pool.snapshot().replicas[0]
+        assert first.state == state
+        assert first.finished == 0
+        assert first.errors[error.code] > 0
+
+
+@virtual_time
+async def test_a_refusal_is_told_at_once_where_nobody_else_could_answer() -> None:
+    refusing = Refusing(ANSWER, name="refusing", cost=COST)
+    async with pool_of([Member(refusing, sharing=Sharing.IN_FLIGHT)]) as pool:
+        refusing.error = AccessRefused("the key was refused")
+        with pytest.raises(AccessRefused):
+            await chunks(pool, sibling("one", 0))
+        assert asyncio.get_running_loop().time() < 5
+        with pytest.raises((AccessRefused, EngineUnavailable), match="the key was refused"):
+            await chunks(pool, sibling("one", 1))
+        refusing.error = None
+        await asyncio.sleep(31)
+        assert text_of(await chunks(pool, sibling("one", 2))) == ANSWER
+
+
+@virtual_time
+async def test_a_moment_without_a_replica_fails_no_call_that_waited_long() -> None:
+    """Calls have waited in the queue for almost all of ``patience`` when the only replica restarts."""
+    cost = CostModel(prefill_tokens_per_s=100_000, decode_tokens_per_s=10)
+    one = Simulator(ANSWER, name="one", cost=cost, max_concurrency=1)
+    async with pool_of([one]) as pool:
+        calls = [sibling(f"{number}", 0, shared=0) for number in range(30)]
+        tasks = [asyncio.create_task(chunks(pool, call)) for call in calls]
+        await asyncio.sleep(29.5)
+        one.kill("it restarts")
+        await asyncio.sleep(2)
+        one.revive()
+        assert [text_of(stream) for stream in await asyncio.gather(*tasks)] == [ANSWER] * 30
+
+
+@virtual_time
+async def test_a_replica_that_only_looks_well_does_not_keep_calls_waiting() -> None:
+    """It says that it is healthy, and fails whatever it is sent: calls still end after a while."""
+    bad = Simulator(ANSWER, name="bad", cost=COST, faults=[Fault(kind="refuse")])
+    async with pool_of([Member(bad, sharing=Sharing.IN_FLIGHT)]) as pool:
+        tasks = [asyncio.create_task(chunks(pool, sibling(f"{number}", 0))) for number in range(20)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, EngineUnavailable) for result in results)
+        assert asyncio.get_running_loop().time() < 70
+
+
+@virtual_time
+async def test_a_replica_that_hangs_while_it_starts_holds_up_no_pool() -> None:
+    late = Slow(ANSWER, name="late", cost=COST)
+    late.seconds = 100.0
+    async with pool_of([late, *simulators(1)]) as pool:
+        clock = asyncio.get_running_loop().time
+        assert clock() < 15
+        assert [replica.state for replica in pool.snapshot().replicas] == ["starting", "up"]
+        assert text_of(await chunks(pool, sibling("one", 0))) == ANSWER
+        await asyncio.sleep(101 - clock())
+        assert [replica.state for replica in pool.snapshot().replicas] == ["up", "up"]
+        received = await asyncio.gather(*(chunks(pool, sibling(f"{number}", 0)) for number in range(8)))
+        assert {stream[-1].worker for stream in received} == {"late", "s0"}
+
+
+@virtual_time
+async def test_a_late_replica_that_fails_to_start_is_tried_again() -> None:
+    late = Slow(ANSWER, name="late", cost=COST)
+    late.seconds = 20.0
+    late.kill("not yet")
+    async with pool_of([late, *simulators(1)]) as pool:
+        await asyncio.sleep(30)
+        assert pool.snapshot().replicas[0].state == "down"
+        late.revive()
+        late.seconds = 0.0
+        await asyncio.sleep(60)
+        assert pool.snapshot().replicas[0].state == "on trial"
+
+
+@virtual_time
+async def test_a_pool_that_is_closed_gives_up_what_still_starts() -> None:
+    late = Slow(ANSWER, name="late", cost=COST)
+    late.seconds = 1e6
+    pool = Pool([late, *simulators(1)])
+    await pool.capabilities()
+    await pool.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    again = Pool([late])
+    starting = asyncio.create_task(again.capabilities())
+    await asyncio.sleep(1)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await again.close()
+
+
+@virtual_time
+async def test_a_second_sending_that_is_refused_says_nothing_against_its_replica() -> None:
+    def straggles(call: Call) -> bool:
+        return "branch 99 " in call.prompt.segments[-1].text
+
+    slow = Fault(kind="slow", factor=100, when=straggles)
+    engines = [
+        Simulator(ANSWER, name="s0", cost=COST, max_concurrency=16, faults=[slow]),
+        Simulator(
+            ANSWER, name="s1", cost=COST, max_concurrency=16, faults=[Fault(kind="reject", when=straggles)]
+        ),
+    ]
+    async with pool_of(engines, hedge_after=2.0) as pool:
+        for number in range(30):
+            await chunks(pool, sibling("f", number))
+        for family in range(4):
+            call = sibling(f"{family}", 99)
+            with suppress(CallRejected):
+                await chunks(pool, call)
+        assert engines[1].counters().started >= 3
+        assert pool.snapshot().replicas[1].state == "up"
