@@ -279,7 +279,8 @@ class MemoryStore(Store):
         tenant: str | None = None,
     ) -> Pruned:
         mine = [task for task in self._tasks.values() if tenant is None or task.tenant == tenant]
-        ended = [task for task in mine if task.status.terminal]  # oldest first
+        needed = {task.parent_id for task in self._tasks.values() if not task.status.terminal}
+        ended = [task for task in mine if task.status.terminal and task.id not in needed]  # oldest first
         going = ended[: max(0, len(ended) - keep)] if keep is not None else []
         if older_than is not None:
             horizon = time.time() - older_than

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Double,
     LargeBinary,
     Select,
+    and_,
     bindparam,
     cast,
     delete,
@@ -61,7 +62,7 @@ async def prune(database: Database, bounds: Bounds) -> Pruned:
 
 def _surplus(connection: Connection, bounds: Bounds) -> Sequence[str]:
     """The oldest tasks that have to go, at most ``CHUNK`` of them."""
-    ended = select(tasks.c.id).where(~is_open())
+    ended = select(tasks.c.id).where(_free())
     if bounds.tenant is not None:
         ended = ended.where(tasks.c.tenant == bounds.tenant)
     if bounds.older_than is not None:
@@ -76,10 +77,17 @@ def _surplus(connection: Connection, bounds: Bounds) -> Sequence[str]:
     return [] if bounds.max_bytes is None else _too_large(connection, bounds.max_bytes, bounds.tenant)
 
 
+def _free() -> ColumnElement[bool]:
+    """The task has ended, and no fork of it has still to read what it did."""
+    fork = tasks.alias()
+    needed = select(fork.c.parent_id).where(is_open(fork), fork.c.parent_id.is_not(None))
+    return ~is_open() & tasks.c.id.not_in(needed)
+
+
 def _too_large(connection: Connection, max_bytes: int, tenant: str | None) -> Sequence[str]:
     sizes = _sizes(connection).subquery()
     query = (
-        select(tasks.c.id, is_open().label("open"), sizes.c.size)
+        select(tasks.c.id, _free().label("free"), sizes.c.size)
         .join(sizes, sizes.c.id == tasks.c.id)
         .order_by(tasks.c.created_at, tasks.c.id)
     )
@@ -91,7 +99,7 @@ def _too_large(connection: Connection, max_bytes: int, tenant: str | None) -> Se
     for row in rows:
         if excess <= 0 or len(chosen) == CHUNK:
             break
-        if not row.open:
+        if row.free:
             chosen.append(row.id)
             excess -= row.size
     return chosen
@@ -100,15 +108,11 @@ def _too_large(connection: Connection, max_bytes: int, tenant: str | None) -> Se
 def _remove(connection: Connection, task_ids: Sequence[str]) -> Pruned:
     dialect = connection.dialect
     ids = {"ids": array(dialect, task_ids)}
-    used = (
-        select(text_uses.c.hash)
-        .distinct()
-        .join(tasks, tasks.c.key == text_uses.c.task_key)
-        .where(among(dialect, tasks.c.id, bindparam("ids")))
-    )
+    going = and_(among(dialect, tasks.c.id, bindparam("ids")), _free())  # still: a dead one may be put back
+    used = select(text_uses.c.hash).distinct().join(tasks, tasks.c.key == text_uses.c.task_key).where(going)
     hashes = connection.execute(used, ids).scalars().all()
     # Journals and uses go with their task. A task that was pruned by somebody else meanwhile does no harm.
-    gone = connection.execute(delete(tasks).where(among(dialect, tasks.c.id, bindparam("ids"))), ids)
+    gone = connection.execute(delete(tasks).where(going), ids)
     orphans = delete(texts).where(
         among(dialect, texts.c.hash, bindparam("hashes")),
         ~select(text_uses.c.hash).where(text_uses.c.hash == texts.c.hash).exists(),

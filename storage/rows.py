@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Double,
+    FromClause,
     Row,
     Table,
     Text,
@@ -77,9 +78,9 @@ def now(connection: Connection) -> float:
     return time.time()
 
 
-def is_open() -> ColumnElement[bool]:
+def is_open(table: FromClause = tasks) -> ColumnElement[bool]:
     """The task has not ended. In literals, so that the partial index of open tasks serves."""
-    return tasks.c.status.in_([literal(status.value, literal_execute=True) for status in sorted(OPEN)])
+    return table.c.status.in_([literal(status.value, literal_execute=True) for status in sorted(OPEN)])
 
 
 def among(dialect: Dialect, column: ColumnElement[str], values: BindParameter[Any]) -> ColumnElement[bool]:

@@ -243,7 +243,7 @@ class Store(ABC):
 
         ``older_than`` is in seconds since a task ended, ``keep`` the number of ended tasks that may stay,
         ``max_bytes`` bounds the sum of :meth:`size`; with ``tenant`` all of this is about that tenant's
-        tasks only. Queued and running tasks are never removed.
+        tasks only. Queued and running tasks are never removed, nor what they are forks of.
         """
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from storage import retention
 from storage.events import Event, EventType
 from storage.sql import SqlStore
 from storage.store import Store
 from storage.tables import texts
-from storage.tasks import NewTask, TaskStatus
+from storage.tasks import NewTask, Pruned, TaskStatus
 
 SHARED = "You are careful. " * 30
 
@@ -93,6 +94,24 @@ async def test_prune_by_size(store: Store) -> None:
     assert 1 <= len(rest) < 6
     assert [task.id for task in reversed(rest)] == ids[-len(rest) :]
     assert sum([await store.size(task.id) for task in rest]) <= bound
+
+
+async def test_prune_keeps_what_a_fork_has_still_to_read(store: Store) -> None:
+    parent = await ended(store, "parent")
+    fork = await store.submit(NewTask(question="fork", planner="vote", parent_id=parent, fork_at="0"))
+    for bound in ({"keep": 0}, {"older_than": -1}, {"max_bytes": 0}):
+        assert (await store.prune(**bound)).tasks == 0  # type: ignore[arg-type]
+    await store.request_cancel(fork.id)
+    assert (await store.prune(keep=0)).tasks == 2
+
+
+async def test_a_dead_task_that_is_put_back_just_before_it_is_pruned_stays(database_url: str) -> None:
+    async with await Store.open(database_url) as store:
+        assert isinstance(store, SqlStore)
+        task = await store.submit(NewTask(question="was dead", planner="vote"))
+        pruned = await store._database.write(lambda connection: retention._remove(connection, [task.id]))
+        assert pruned == Pruned(tasks=0, texts=0)
+        assert await left(store) == ["was dead"]
 
 
 async def test_prune_with_a_reused_key(store: Store) -> None:
