@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.errors import Failure
 from orchestrator.values import Answer, Budget, Spent
+from storage.codec import Redact
 from storage.events import Event
 from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
@@ -58,6 +59,7 @@ class Environment:
     ``engine`` is None for a strict replay, where nothing may go live. ``symbolic`` says that claims can be
     compared as mathematics. ``seed`` decides the seeds of all samples. ``call_seconds`` bounds one call to
     an engine from sending to its last token. ``changes`` say what is different at which path of a fork.
+    ``redact`` is applied to what engines and tools bring, before anybody sees it.
     """
 
     engine: Engine | None
@@ -71,6 +73,7 @@ class Environment:
     task_id: str = ""
     call_seconds: float = 600.0
     changes: Mapping[str, Change] = field(default_factory=dict)
+    redact: Redact | None = None
 
     def idempotency_key(self, path: str) -> str:
         """What a tool is told, so that it knows when another process invokes it again for node ``path``."""

@@ -28,6 +28,7 @@ from orchestrator.run import Run
 from orchestrator.scopes import Scope, opened, returned
 from orchestrator.values import Answer, Spent
 from orchestrator.work import Child, Generation, Merging, ToolUse, Work
+from storage import codec
 from storage.errors import StorageError
 from storage.events import Event, EventType
 from workers.calls import Usage
@@ -140,7 +141,7 @@ class Executor:
         self._held.clear()
         if self._known:
             path, data = self._known.pop()
-            return self._emit(EventType.NODE_SETTLED, path, data)
+            return self._emit(EventType.NODE_SETTLED, path, self._redacted(path, data))
         if self.environment.engine is None:
             raise Unknown(f"it waits for {self._awaited()}, which the trace has no result of")
         while True:
@@ -148,11 +149,22 @@ class Executor:
             node = self._nodes[arrival.path]
             if node.outcome is not None:
                 continue  # a call that ended while it was being cancelled has lost its say
-            event = self._emit(arrival.type, arrival.path, arrival.data)
+            event = self._emit(arrival.type, arrival.path, self._redacted(arrival.path, arrival.data))
             if arrival.durable:
                 await self._recorder.flush()
             await self._recorder.room()
             return event
+
+    def _redacted(self, path: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What came from outside as it will be stored, so that a repeated run is told the same."""
+        if self.environment.redact is None:
+            return data
+        kept: dict[str, Any] = codec.redacted(data, self.environment.redact, codec.EVENT_IDENTIFIERS)
+        if self._nodes[path].kind is NodeKind.GENERATE and "value" in data:
+            value = kept["value"]
+            if value["text"] != data["value"]["text"]:  # its tokens still spell what it said
+                kept["value"] = {name: value[name] for name in value if name not in ("token_ids", "logprobs")}
+        return kept
 
     def _awaited(self) -> str:
         return ", ".join(sorted(self._in_flight))

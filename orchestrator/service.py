@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Self
 from weakref import WeakValueDictionary
 
@@ -428,6 +429,7 @@ class Service:
             return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
         feed.open(self.store.writer(task.id, claim.fence, next_seq=next_seq))
         memo = Memo(origin) if task.parent_id else None
+        setup = replace(setup, environment=replace(setup.environment, redact=self.store.redact))
         executor = prepare(
             setup, feed, record=Record(events), next_seq=next_seq, memo=memo, on_progress=feed.progress
         )

@@ -22,7 +22,23 @@ INLINE = 64
 that is used once, but instructions and questions are used by every branch."""
 
 Redact = Callable[[str], str]
-"""Applied to every string (not to keys) before it is stored."""
+"""Applied to every string (not to keys, and not to identifiers) before it is stored."""
+
+Places = frozenset[tuple[str, ...]]
+"""Members of a JSON object, each by the keys that lead to it."""
+
+EVENT_IDENTIFIERS: Places = frozenset(
+    {
+        *((key,) for key in ("kind", "inputs", "after", "outcome", "limit", "planner", "tenant", "versions")),
+        *(("request", key) for key in ("key", "idempotency_key", "tool", "role")),
+        *(("error", key) for key in ("code", "path")),
+        ("reused", "from"),
+    }
+)
+"""What an event's data says by identifiers; a journal whose identifiers were changed means nothing."""
+
+ENDING_IDENTIFIERS: Places = frozenset({("outcome",), ("limit",), ("planner",), ("trace_id",), ("code",)})
+"""Likewise of a task's solution and error."""
 
 _MARK = '$text"'
 _ESCAPED = '$$text"'
@@ -86,14 +102,16 @@ def references(text: str) -> list[str]:
     return _REFERENCE.findall(text) if _MARK in text else []
 
 
-def redacted(value: Any, redact: Redact) -> Any:
-    """A copy of the JSON ``value`` with every string passed through ``redact``."""
+def redacted(value: Any, redact: Redact, spared: Places = frozenset(), at: tuple[str, ...] = ()) -> Any:
+    """A copy of the JSON ``value`` with every string but the ``spared`` ones passed through ``redact``."""
+    if at in spared:
+        return value
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {key: redacted(item, redact) for key, item in value.items()}
+        return {key: redacted(item, redact, spared, (*at, key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [redacted(item, redact) for item in value]
+        return [redacted(item, redact, spared, (*at, "")) for item in value]
     return value
 
 

@@ -261,7 +261,7 @@ class JournalWriter(Writer):
             )
         data: Mapping[str, Any] = event.data
         if self._redact is not None:
-            data = codec.redacted(data, self._redact)
+            data = codec.redacted(data, self._redact, codec.EVENT_IDENTIFIERS)
         packed, texts = codec.pack(data)
         batch = self._journal.fill(len(packed))
         portion = batch.portion(self._task_id, self._fence)

@@ -49,7 +49,7 @@ class MemoryStore(Store):
     """Tasks and journals of this process only."""
 
     def __init__(self, *, redact: codec.Redact | None = None) -> None:
-        self._redact = redact
+        self.redact = redact
         self._tasks: dict[str, Task] = {}  # oldest first
         self._journals: dict[str, _Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
@@ -200,7 +200,7 @@ class MemoryStore(Store):
     ) -> None:
         if not status.terminal:
             raise IllegalTransition(f"task {claim.task.id} cannot finish as {status}: it is not an end")
-        solution, error = self._json(solution), self._json(error)
+        solution, error = (self._json(value, codec.ENDING_IDENTIFIERS) for value in (solution, error))
         self._put(
             self._held(claim.task.id, claim.fence),
             status=status,
@@ -246,8 +246,8 @@ class MemoryStore(Store):
             task,
             question=self._json(task.question),
             options=self._json(task.options),
-            solution=self._json(task.solution),
-            error=self._json(task.error),
+            solution=self._json(task.solution, codec.ENDING_IDENTIFIERS),
+            error=self._json(task.error, codec.ENDING_IDENTIFIERS),
             lease_owner=None,
             lease_expires_at=None,
         )
@@ -305,12 +305,12 @@ class MemoryStore(Store):
         self._held(task_id, fence)
         self._journals[task_id].append(task_id, event, data)
 
-    def packed(self, value: Any) -> str:
-        """The value as a database would store it."""
-        return codec.dumps(value if self._redact is None else codec.redacted(value, self._redact))
+    def packed(self, value: Any, spared: codec.Places = codec.EVENT_IDENTIFIERS) -> str:
+        """The value, an event's data by default, as a database would store it."""
+        return codec.dumps(value if self.redact is None else codec.redacted(value, self.redact, spared))
 
-    def _json(self, value: Any) -> Any:
-        return json.loads(self.packed(value))
+    def _json(self, value: Any, spared: codec.Places = frozenset()) -> Any:
+        return json.loads(self.packed(value, spared))
 
     def _get(self, task_id: str) -> Task:
         task = self._tasks.get(task_id)

@@ -36,7 +36,7 @@ class SqlStore(Store):
 
     def __init__(self, database: Database, redact: codec.Redact | None) -> None:
         self._database = database
-        self._redact = redact
+        self.redact = redact
         self._journal = Journal(self._commit, redact=redact)
         self._closed = False
 
@@ -161,8 +161,8 @@ class SqlStore(Store):
         ending = Ending(
             status,
             outcome,
-            None if solution is None else self._json(solution),
-            None if error is None else self._json(error),
+            None if solution is None else self._json(solution, codec.ENDING_IDENTIFIERS),
+            None if error is None else self._json(error, codec.ENDING_IDENTIFIERS),
         )
         await self._journal.finish(claim.task.id, claim.fence, ending)
 
@@ -211,8 +211,13 @@ class SqlStore(Store):
             raise not_ended(task)
         values = {name: getattr(task, name) for name in TASK_COLUMNS}
         values |= {"status": task.status.value, "lease_owner": None, "lease_expires_at": None}
-        values |= {name: self._json(values[name]) for name in JSON_COLUMNS if values[name] is not None}
-        packed = [(event, *codec.pack(self._redacted(event.data))) for event in events]
+        for name in JSON_COLUMNS:
+            if values[name] is not None:
+                spared = codec.ENDING_IDENTIFIERS if name in ("solution", "error") else frozenset()
+                values[name] = self._json(values[name], spared)
+        packed = [
+            (event, *codec.pack(self._redacted(event.data, codec.EVENT_IDENTIFIERS))) for event in events
+        ]
         shared = {hashed: text for _, _, texts in packed for hashed, text in texts.items()}
         rows = [(event.seq, event.type.value, event.path, event.at, data) for event, data, _ in packed]
         attempts = 0
@@ -245,11 +250,11 @@ class SqlStore(Store):
         bounds = retention.Bounds(older_than, keep, max_bytes, tenant)
         return await retention.prune(self._database, bounds)
 
-    def _json(self, value: Any) -> str:
-        return codec.dumps(self._redacted(value))
+    def _json(self, value: Any, spared: codec.Places = frozenset()) -> str:
+        return codec.dumps(self._redacted(value, spared))
 
-    def _redacted(self, value: Any) -> Any:
-        return value if self._redact is None else codec.redacted(value, self._redact)
+    def _redacted(self, value: Any, spared: codec.Places) -> Any:
+        return value if self.redact is None else codec.redacted(value, self.redact, spared)
 
     def _values(self, new: NewTask) -> dict[str, Any]:
         return {

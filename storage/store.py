@@ -57,14 +57,17 @@ class Store(ABC):
     Every method may raise StorageUnavailable; those that name a task raise TaskNotFound.
     """
 
+    redact: Redact | None = None
+    """What every string passes through before it is stored."""
+
     @staticmethod
     async def open(url: str | None = None, *, redact: Redact | None = None) -> Store:
         """Open the database at ``url``, make it or bring its schema up to date where needed.
 
         ``url`` is ``sqlite:///path``, ``postgresql://user@host/name``, or ``memory``; None is a SQLite
         file in the user's data directory. ``redact`` is applied to every string of questions, options,
-        solutions and events before it is stored. A replay sees what was stored, so a hook that changes
-        answers changes replays too.
+        solutions and events before it is stored, and must leave as it is what has passed through it. Planners
+        see what engines and tools bring as it is stored, so that a replay sees the same.
 
         Raises:
             StorageError: ``url`` is not one of these.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -169,6 +172,30 @@ async def test_a_change_that_cannot_be_made_is_refused(
         await service.fork(trace, at=at, change=change)
     with pytest.raises(InvalidRequest):
         await service.counterfactual(trace, at=at, change=change)
+
+
+@planner("chain")
+async def chain(run: Run, question: Question) -> Answer:
+    """Two generations, the second about the first."""
+    first = await run.generate("Who?")
+    return Answer((await run.generate(f"Of {first.text}")).text)
+
+
+@pytest.mark.parametrize("secret", [r"\S+@\S+", r"\d{2,}"])
+async def test_a_redacted_run_sees_what_is_stored_and_replays(secret: str, tmp_path: Path) -> None:
+    for url in ("memory", f"sqlite:///{tmp_path / 'redacted.db'}"):
+        async with await Store.open(url, redact=lambda text: re.sub(secret, "*", text)) as store:
+            service = Service(
+                store,
+                Simulator(lambda call, rng: f"ann@example.org 4111 {says(call, rng)}"),
+                planners={"chain": chain},
+            )
+            solution = await service.solve(parse({"query": "Ask bob@example.org, 4222", "planner": "chain"}))
+            assert (await service.replay(solution.trace_id)).result.answer is not None
+            events = [event async for event in store.read(solution.trace_id)]
+            assert not re.search(secret, json.dumps([event.data.get("value") for event in events]))
+            fork = await service.fork(solution.trace_id, at="1", change=Change(temperature=0.1))
+            assert fork.usage.calls == 1
 
 
 async def test_there_must_be_a_whole_run(service: Service) -> None:
