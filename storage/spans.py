@@ -59,7 +59,7 @@ class _Exporter:
             "gen_ai.agent.name": trace.task.planner,
             "gen_ai.request.model": self._model,
             "anabranch.task.id": trace.task.id,
-            "anabranch.outcome": trace.outcome or "",
+            "anabranch.outcome": trace.outcome or trace.task.status.value,
             "error.type": (trace.error or {}).get("code"),
         }
         if self._content:
@@ -72,7 +72,7 @@ class _Exporter:
             "spanId": self._span_id(""),
             "name": f"invoke_agent {trace.task.planner}",
             "kind": _INTERNAL,
-            **_times(trace.started_at or trace.task.created_at, trace.finished_at),
+            **_times(trace.started_at or trace.task.created_at, trace.finished_at or trace.task.finished_at),
             "attributes": _attributes(attributes),
             "status": _status(trace.error),
         }

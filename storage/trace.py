@@ -298,7 +298,8 @@ class _Draft:
             limit=self._limit,
             outcome=self._end.get("outcome"),
             answer=self._end.get("answer"),
-            error=self._end.get("error"),
+            # A task may end without an end of its run, as when its processes die or its run cannot begin.
+            error=self._end.get("error") or self._task.error,
             decisions=tuple(self._decisions),
             nodes=tuple(reversed(roots)),
         )

@@ -91,6 +91,21 @@ def test_attributes_have_the_conventions_names_and_types() -> None:
     assert failed.status.code == 2
 
 
+def test_a_task_that_died_is_an_error() -> None:
+    dead = replace(
+        trace().task,
+        status=TaskStatus.DEAD,
+        error={"code": "attempts_exhausted", "message": "given up"},
+        finished_at=110.0,
+    )
+    data = ParseDict(spans(Trace.of(dead, ())), TracesData())
+    root = data.resource_spans[0].scope_spans[0].spans[0]
+    assert (root.status.code, root.status.message) == (2, "given up")
+    assert attributes(root)["error.type"] == "attempts_exhausted"
+    assert attributes(root)["anabranch.outcome"] == "dead"
+    assert root.end_time_unix_nano == 110_000_000_000
+
+
 @pytest.mark.parametrize("content", [False, True])
 def test_content_is_left_out_unless_it_is_asked_for(content: bool) -> None:
     assert ("secret" in json.dumps(spans(trace(), content=content))) is content
