@@ -15,8 +15,9 @@ import platformdirs
 from workers.errors import EngineUnavailable, ModelUnavailable
 from workers.kv_events import KVEndpoints
 
-Option = str | int | float | bool | None | Sequence[str | int] | Mapping[str, object]
-"""The value of a vLLM option: True and False are flags, a mapping is written as JSON, None leaves it out."""
+Option = str | int | float | bool | None | Path | Sequence[object] | Mapping[str, object]
+"""The value of a vLLM option: True and False are flags, None leaves it out, the items of a sequence follow
+each other, and a mapping is written as JSON, also as such an item."""
 
 PYTHON_VARIABLE = "ANABRANCH_VLLM_PYTHON"
 # The kernel ends the server when this process dies in whichever way: an orphan would keep the GPU.
@@ -92,6 +93,18 @@ class Recipe:
     environment: Mapping[str, str] = field(default_factory=dict)
     python: Path | None = None
 
+    @property
+    def port(self) -> int | None:
+        """The port that the options ask for; None: any."""
+        port = self.options.get("port")
+        return None if port is None else int(str(port))
+
+    @property
+    def api_key(self) -> str:
+        """The key that the server will ask for; empty: none."""
+        keys = self.options.get("api_key") or (os.environ | dict(self.environment)).get("VLLM_API_KEY", "")
+        return str(keys[0]) if isinstance(keys, Sequence) and not isinstance(keys, str) else str(keys)
+
     def command(self, port: int, endpoints: KVEndpoints | None) -> tuple[list[str], dict[str, str]]:
         """The command line, and the environment variables that it needs.
 
@@ -159,13 +172,15 @@ def arguments(options: Mapping[str, Option]) -> list[str]:
             line.append(f"--{flag}")
         elif value is False:
             line.append(f"--no-{flag}")
-        elif isinstance(value, Mapping):
-            line += [f"--{flag}", json.dumps(value)]
         elif isinstance(value, Sequence) and not isinstance(value, str):
-            line += [f"--{flag}", *map(str, value)]
+            line += [f"--{flag}", *map(_written, value)]
         else:
-            line += [f"--{flag}", str(value)]
+            line += [f"--{flag}", _written(value)]
     return line
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, default=str) if isinstance(value, Mapping) else str(value)
 
 
 def free_port() -> int:

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 LOG_LINES = 400  # kept
 LAST_LINES = 20  # of them in an error
+_CAUSE = re.compile(r"^(?!.* WARNING ).*\w(Error|Exception): \S")  # warnings tell what might happen some day
 HEALTHY_SECONDS = 60.0
 """A server that ran this long before it died is restarted at once, as if for the first time."""
 
@@ -86,7 +87,7 @@ class VLLMServer:
             None: the first GPU, or the CPU where there is none.
         options: vLLM's own options with underscores for dashes, such as ``{"max_model_len": 4096,
             "speculative_config": {"method": "ngram", "num_speculative_tokens": 4}}``. They go before
-            what this class sets by itself.
+            what this class sets by itself; a ``port`` or an ``api_key`` is what it talks to the server with.
         environment: further environment variables.
         python: the interpreter that has vLLM; None: see :func:`~workers.vllm_launch.find_python`.
         kv_events: whether the server publishes what it caches; None: if pyzmq and msgspec are here.
@@ -121,6 +122,7 @@ class VLLMServer:
             environment=dict(environment or {}),
             python=python,
         )
+        self._fixed_port = self._recipe.port
         self._timeouts = timeouts
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
@@ -159,7 +161,7 @@ class VLLMServer:
     def last_lines(self) -> str:
         """The end of the server's log, after the first errors in it: vLLM names the cause there."""
         lines = list(self._lines)
-        errors = [line for line in lines[:-LAST_LINES] if re.search(r"\w(Error|Exception): \S", line)]
+        errors = [line for line in lines[:-LAST_LINES] if _CAUSE.search(line)]
         return "\n".join([*dict.fromkeys(errors[:3]), *lines[-LAST_LINES:]])
 
     async def capabilities(self) -> Capabilities:
@@ -289,7 +291,10 @@ class VLLMServer:
 
     async def _spawn(self) -> tuple[asyncio.subprocess.Process, int]:
         """Start a process; returns it and the end of a pipe that it writes its log to."""
-        port, command, variables = await asyncio.to_thread(self._prepare)
+        try:
+            port, command, variables = await asyncio.to_thread(self._prepare)
+        except OSError as error:
+            raise EngineUnavailable(f"{self._name} cannot be started: {error}") from error
         if self._engine is None or port != self._port:
             if self._engine is not None:
                 await self._engine.close()
@@ -297,7 +302,7 @@ class VLLMServer:
             self._engine = VLLMEngine(
                 f"http://127.0.0.1:{self._port}/v1",
                 name=self._name,
-                api_key="",
+                api_key=self._recipe.api_key,
                 timeouts=self._timeouts,
                 kv_events=self._endpoints(),
                 blocks=self._blocks,
@@ -326,7 +331,7 @@ class VLLMServer:
 
     def _prepare(self) -> tuple[int, list[str], dict[str, str]]:
         """Port, command and environment of the next start. Looks at files, so it runs in a thread."""
-        port = self._port if self._port and is_free(self._port) else free_port()
+        port = self._fixed_port or (self._port if self._port and is_free(self._port) else free_port())
         if self._publish and self._sockets is None:
             self._sockets = Path(tempfile.mkdtemp(prefix="anabranch-vllm-"))
         return port, *self._recipe.command(port, self._endpoints())

@@ -16,7 +16,7 @@ import pytest
 from workers.calls import Call, Prompt, Segment
 from workers.errors import EngineUnavailable, ModelUnavailable
 from workers.vllm_engine import gauge
-from workers.vllm_launch import arguments, find_python, visible_gpus
+from workers.vllm_launch import Option, Recipe, arguments, find_python, free_port, visible_gpus
 from workers.vllm_server import Starting, VLLMServer, one_each
 
 STUB = """
@@ -78,9 +78,11 @@ def python(tmp_path: Path) -> Path:
     return python
 
 
-def server(python: Path, mode: str = "", **options: object) -> VLLMServer:
+def server(python: Path, mode: str = "", port: int | None = None, **options: object) -> VLLMServer:
     # Flags have no value: the stub reads pairs.
-    pairs = {"enable_prompt_tokens_details": None, "enforce_eager": None}
+    pairs: dict[str, Option] = {"enable_prompt_tokens_details": None, "enforce_eager": None}
+    if port is not None:
+        pairs["port"] = port
     return VLLMServer(
         "model", python=python, environment={"STUB_MODE": mode}, options=pairs, kv_events=False, **options,  # type: ignore[arg-type]
     )  # fmt: skip
@@ -246,6 +248,61 @@ def test_options_become_arguments() -> None:
     assert line[6:9] == ["--lora-modules", "a=x", "b=y"]
     assert line[9] == "--speculative-config"
     assert json.loads(line[10]) == {"method": "ngram", "num_speculative_tokens": 4}
+
+
+def test_options_of_odd_types_become_arguments() -> None:
+    line = arguments(
+        {
+            "lora_modules": [{"name": "a", "path": Path("/with space/it's")}, "b=y"],
+            "speculative_config": {"model": Path("/draft"), "nested": {"x": None}},
+            "download_dir": Path("/models"),
+            "seed": -1,
+            "chat-template": "{{ 'quotes' }} $HOME",
+        }
+    )
+    assert line[0] == "--lora-modules"
+    assert json.loads(line[1]) == {"name": "a", "path": "/with space/it's"}
+    assert line[2:4] == ["b=y", "--speculative-config"]
+    assert json.loads(line[4]) == {"model": "/draft", "nested": {"x": None}}
+    assert line[5:] == [
+        "--download-dir",
+        "/models",
+        "--seed",
+        "-1",
+        "--chat-template",
+        "{{ 'quotes' }} $HOME",
+    ]
+
+
+async def test_a_port_that_was_asked_for_is_where_the_server_is(python: Path) -> None:
+    port = free_port()
+    one = server(python, port=port)
+    await started(one)
+    assert one._engine is not None
+    assert one._engine._openai.root.port == port
+    await one.close()
+
+
+def test_the_key_that_the_server_will_ask_for_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLLM_API_KEY", raising=False)
+    assert Recipe("m").api_key == ""
+    monkeypatch.setenv("VLLM_API_KEY", "ours")
+    assert Recipe("m").api_key == "ours"
+    assert Recipe("m", environment={"VLLM_API_KEY": "theirs"}).api_key == "theirs"
+    assert Recipe("m", options={"api_key": ["first", "second"]}).api_key == "first"
+
+
+def test_a_warning_is_not_taken_for_the_cause() -> None:
+    one = VLLMServer("model", kv_events=False)
+    one._lines.extend(
+        [
+            "(APIServer pid=1) WARNING 11-22 12:10:19 [x.py:1] This can cause `OSError: [Errno 24] y`",
+            "(EngineCore pid=2) ERROR 11-22 12:10:20 [x.py:2] ValueError: the weights are missing",
+            *["more"] * 20,
+        ]
+    )
+    assert "OSError" not in one.last_lines()
+    assert "ValueError: the weights are missing" in one.last_lines()
 
 
 def test_a_python_that_was_named_is_taken_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
