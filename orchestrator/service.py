@@ -47,7 +47,7 @@ from orchestrator.runner import Setup, execute, first_setup, prepare, recorded_s
 from orchestrator.settings import Settings
 from orchestrator.solution import Calibrated, Solution, Timings, solution_of
 from orchestrator.values import Spent
-from storage.errors import StorageError
+from storage.errors import IllegalTransition, StorageError
 from storage.events import Event
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
@@ -155,6 +155,8 @@ class Service:
     async def solve(self, request: TaskRequest) -> Solution:
         """Accept a task and run it here and now.
 
+        With an idempotency key that was used before, this is the first task: its solution, when it has ended.
+
         Raises:
             InvalidRequest: as :meth:`check`.
             TaskFailed: it ended without an answer.
@@ -164,13 +166,25 @@ class Service:
 
     async def _run_here(self, new: NewTask) -> Solution:
         with translated():
-            claim = await self.store.start(new, self.owner, self.settings.lease_seconds)
+            claim = await self._claimed(new)
+            if isinstance(claim, Task):
+                return await self.solution(claim.id)
             try:
                 await self.run(claim)
             except asyncio.CancelledError:
                 await self.store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
                 raise
         return await self.solution(claim.task.id)
+
+    async def _claimed(self, new: NewTask) -> Claim | Task:
+        """The task as this process may run it; or the first with its idempotency key, once that has ended."""
+        while True:
+            try:
+                return await self.store.start(new, self.owner, self.settings.lease_seconds)
+            except IllegalTransition:  # there was one before, which has ended or is being run
+                if (first := await self.store.submit(new)).status.terminal:
+                    return first
+            await asyncio.sleep(POLL_SECONDS)
 
     async def stream(self, request: TaskRequest) -> AsyncGenerator[Event | Progress | Solution, None]:
         """Accept a task, run it here, and give its events as they happen and last its solution.

@@ -77,6 +77,16 @@ async def test_leaving_a_stream_while_the_engine_starts_cancels_the_task(store: 
     assert (await store.get(claim.task.id)).status is TaskStatus.CANCELLED
 
 
+async def test_solving_twice_under_one_key_pays_once(store: Store) -> None:
+    engine = Simulator("word " * 20, cost=SLOW)
+    service, elsewhere = service_of(store, engine), service_of(store, engine)
+    request = REQUEST.model_copy(update={"idempotency_key": "order-17"})
+    together = await asyncio.gather(service.solve(request), elsewhere.solve(request))
+    later = await service.solve(request)
+    assert {solution.trace_id for solution in together} == {later.trace_id}
+    assert engine.counters().started == 1
+
+
 async def test_a_stream_ends_as_soon_as_its_task(store: Store) -> None:
     service = service_of(store, Simulator("42"))
     started = time.perf_counter()
