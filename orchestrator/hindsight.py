@@ -165,6 +165,8 @@ def _setup(
 ) -> Setup:
     if not events or events[-1].type is not EventType.RUN_FINISHED:
         raise Conflict(f"task {task_id} has no whole run; its journal has {len(events)} events")
+    if events[0].type is not EventType.RUN_STARTED or events[-1].seq != len(events) - 1:
+        raise Conflict(f"the journal of task {task_id} has lost events; {len(events)} are left")
     header = events[0].data
     try:
         planner = find(str(header["planner"]))

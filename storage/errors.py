@@ -69,6 +69,12 @@ class JournalConflict(StorageError):
     http_status = 409
 
 
+class JournalDamaged(StorageError):
+    """A stored journal cannot be read: an event is not JSON, or refers to a text that is gone."""
+
+    code = "journal_damaged"
+
+
 class NotStorable(StorageError):
     """A value is not JSON: an object of another type, a NaN, or a structure that contains itself."""
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 from storage import codec, lease, retention
 from storage.commit import commit, restore
 from storage.database import Database, open_database
-from storage.errors import IllegalTransition, JournalConflict, NotStorable, StorageError
+from storage.errors import IllegalTransition, JournalConflict, JournalDamaged, NotStorable, StorageError
 from storage.events import Event, EventType
 from storage.journal import Arrival, Ending, Journal, Portion
 from storage.refusals import exists, not_ended
@@ -313,9 +313,12 @@ def _journals(connection: Connection, task_ids: Sequence[str]) -> dict[str, list
     ).all()
     cut = rows[-1].id if len(rows) == PAGE else None
     found: dict[str, list[Event]] = {}
-    for row, event in zip(rows, _unpacked(connection, rows), strict=True):
-        if row.id != cut:
-            found.setdefault(row.id, []).append(event)
+    try:
+        for row, event in zip(rows, _unpacked(connection, rows), strict=True):
+            if row.id != cut:
+                found.setdefault(row.id, []).append(event)
+    except JournalDamaged:  # whoever reads them one by one finds which
+        return {}
     return found
 
 
@@ -327,7 +330,14 @@ def _unpacked(connection: Connection, rows: Sequence[AnyRow]) -> list[Event]:
         query = connection.execute(_texts(connection.dialect), {"hashes": hashes})
         found = {row.hash: row.text for row in query}
     unpack = codec.unpacker(found)
-    return [Event(row.seq, EventType(row.type), row.path, row.at, unpack(row.data)) for row in rows]
+
+    def read(row: AnyRow) -> Event:
+        try:
+            return Event(row.seq, EventType(row.type), row.path, row.at, unpack(row.data))
+        except (KeyError, ValueError) as error:
+            raise JournalDamaged(f"event {row.seq} of a journal cannot be read: {error}") from error
+
+    return [read(row) for row in rows]
 
 
 @lru_cache(maxsize=8)

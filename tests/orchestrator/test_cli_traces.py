@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +84,21 @@ def test_a_trace_moves_to_another_database_and_is_verified_there(
     file, other = tmp_path / "trace.jsonl", f"sqlite:///{tmp_path / 'other.db'}"
     assert anabranch("export", trace, "-o", str(file), "--database", database).code == 0
     assert anabranch("import", str(file), "--database", other).out.strip() == trace
-    assert asked(anabranch("verify", "--database", other, "--json")) == {"identical": 1, "differing": {}}
+    assert asked(anabranch("verify", "--database", other, "--json")) == {
+        "identical": 1,
+        "differing": {},
+        "without_run": [],
+    }
     again = anabranch("import", str(file), "--database", other)
     assert again.code == 1
     assert "Traceback" not in again.err
     pruned = anabranch("prune", "--keep", "0", "--database", other)
     assert "removed 1 tasks" in pruned.out
-    assert asked(anabranch("verify", "--database", other, "--json")) == {"identical": 0, "differing": {}}
+    assert asked(anabranch("verify", "--database", other, "--json")) == {
+        "identical": 0,
+        "differing": {},
+        "without_run": [],
+    }
 
 
 def test_texts_with_separators_of_lines_move_too(
@@ -101,6 +111,34 @@ def test_texts_with_separators_of_lines_move_too(
     assert anabranch("export", trace, "-o", str(file), "--database", database).code == 0
     done = anabranch("import", str(file), "--database", other)
     assert (done.code, done.out.strip()) == (0, trace), done.err
+
+
+def test_verify_goes_on_after_damage_and_leaves_out_what_never_ran(
+    anabranch: Command, server: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "damaged.db"
+    where = ("--database", f"sqlite:///{file}")
+    ids = []
+    for number in range(4):
+        query = f"How many clips are these? {'again ' * 20}{number}"
+        ids.append(
+            asked(anabranch("solve", query, "-p", "vote", "--engine", server, *where, "--json"))["trace_id"]
+        )
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        key = "task_key = (SELECT key FROM tasks WHERE id = ?)"
+        database.execute(f"UPDATE events SET data = '{{' WHERE seq = 2 AND {key}", ids[:1])
+        database.execute(f"DELETE FROM events WHERE seq = 1 AND {key}", ids[1:2])
+        database.execute(f"DELETE FROM events WHERE {key}", ids[2:3])
+        database.execute("UPDATE tasks SET status = 'failed' WHERE id = ?", ids[2:3])
+    done = anabranch("verify", *where, "--json")
+    told = done.json
+    assert (done.code, told["identical"], told["without_run"]) == (1, 1, ids[2:3])
+    assert set(told["differing"]) == set(ids[:2])
+    assert "event 2 of a journal cannot be read" in told["differing"][ids[0]]
+    assert "has lost events" in told["differing"][ids[1]]
+    done = anabranch("verify", ids[2], "nothing", ids[3], *where)
+    assert done.code == 1
+    assert "1 identical, 2 not" in done.out
 
 
 def test_a_trace_that_was_changed_by_hand_does_not_verify(
