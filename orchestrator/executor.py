@@ -41,6 +41,7 @@ class Executor:
 
     With a ``record`` the run is first repeated over it; then it goes live from where the record ends
     (resume), with events numbered from ``next_seq``, or must end there too (replay, if there is no engine).
+    The deadline counts from the run's first event, or from ``since`` if that is later.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Executor:
         *,
         record: Record | None = None,
         next_seq: int = 0,
+        since: float = 0.0,
         memo: Memo | None = None,
         on_progress: Callable[[str, int], None] | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class Executor:
         self._known = Known()
         self._resuming = self._record.pending
         self._seq = next_seq
+        self._since = since
         self._graph = Graph()
         self._nodes: dict[str, Node[Any]] = {}
         self._works: dict[str, Work] = {}
@@ -91,7 +94,7 @@ class Executor:
         self.now = started.at
         root = self._open_root(body)
         try:
-            async with self._drivers.running(self._deadline(started.at)):
+            async with self._drivers.running(self._deadline(max(started.at, self._since))):
                 self._advance()
                 while root.outcome is None and self._limit is None:
                     if self._in_flight:

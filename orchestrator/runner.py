@@ -156,6 +156,7 @@ def prepare(
     *,
     record: Record | None = None,
     next_seq: int = 0,
+    since: float = 0.0,
     memo: Memo | None = None,
     on_progress: OnProgress | None = None,
 ) -> Executor:
@@ -165,6 +166,7 @@ def prepare(
         recorder,
         record=record,
         next_seq=next_seq,
+        since=since,
         memo=memo,
         on_progress=on_progress,
     )

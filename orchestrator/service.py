@@ -445,7 +445,13 @@ class Service:
         memo = Memo(origin) if task.parent_id else None
         setup = replace(setup, environment=replace(setup.environment, redact=self.store.redact))
         executor = prepare(
-            setup, feed, record=Record(events), next_seq=next_seq, memo=memo, on_progress=feed.progress
+            setup,
+            feed,
+            record=Record(events),
+            next_seq=next_seq,
+            since=(task.started_at or 0.0) if events else 0.0,  # a task that was put back has its time again
+            memo=memo,
+            on_progress=feed.progress,
         )
         with hold.cancelling(lambda: executor.interrupt("cancelled")):
             result = await execute(executor, setup)

@@ -83,6 +83,7 @@ def requeue(connection: Connection, task_id: str) -> Task:
             status=TaskStatus.QUEUED.value,
             attempts=0,
             cancel_requested=False,
+            started_at=None,
             finished_at=None,
             error=None,
         )

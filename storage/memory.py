@@ -184,6 +184,7 @@ class MemoryStore(Store):
             status=TaskStatus.QUEUED,
             attempts=0,
             cancel_requested=False,
+            started_at=None,
             finished_at=None,
             error=None,
         )

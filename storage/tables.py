@@ -61,7 +61,7 @@ tasks = Table(
     Column("parent_id", Text, doc="The task of which this one is a fork; it may have been pruned."),
     Column("fork_at", Text, doc="Path of the node at which the fork differs from its parent."),
     Column("created_at", Double, nullable=False, doc="When it was submitted."),
-    Column("started_at", Double, doc="When it was claimed for the first time."),
+    Column("started_at", Double, doc="When it was claimed for the first time; a requeue starts anew."),
     Column("finished_at", Double, doc="When it reached a terminal status."),
     Column("outcome", Text, doc="How the run ended, in the orchestrator's words."),
     Column("solution", Text, doc="JSON."),

@@ -64,7 +64,7 @@ class Task:
     parent_id: str | None
     fork_at: str | None
     created_at: float
-    started_at: float | None = None  # of the first attempt
+    started_at: float | None = None  # of the first attempt; after a requeue, of the first since then
     finished_at: float | None = None
     outcome: str | None = None  # in the planner's words: answered, budget, deadline, …
     solution: Any = None

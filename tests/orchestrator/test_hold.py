@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.errors import HandedBack, TaskFailed, Unavailable
 from orchestrator.planning import planner
-from orchestrator.requests import TaskRequest
+from orchestrator.requests import BudgetRequest, TaskRequest
 from orchestrator.run import Run
 from orchestrator.service import Service
 from orchestrator.settings import Settings
@@ -235,3 +235,22 @@ async def test_a_dead_task_goes_on_when_it_is_put_back(store: Store) -> None:
     assert isinstance(solution, Solution)
     with pytest.raises(Unavailable, match="only a dead task"):
         await service.requeue(claim.task.id)
+
+
+async def test_a_dead_task_has_the_time_of_its_budget_again_when_it_is_put_back(store: Store) -> None:
+    slow = service_of(store, Simulator("42", cost=CostModel(latency=30.0)))
+    request = REQUEST.model_copy(update={"budget": BudgetRequest(seconds=1.0)})
+    claim = await slow.start(request)
+    asyncio.get_running_loop().call_later(0.1, slow.hand_back)
+    with pytest.raises(HandedBack):
+        await slow.run(claim)
+    assert await store.last_seq(claim.task.id) >= 0
+    await store.claim("crashing", 0.01)
+    await asyncio.sleep(1.2)
+    assert await store.claim("next", 30, max_attempts=1) is None
+    service = service_of(store, Simulator("42"))
+    async with service.working():
+        await service.requeue(claim.task.id)
+        _ = [item async for item in service.events(claim.task.id)]
+    assert (await service.solution(claim.task.id)).answer == "42"
+    await service.replay(claim.task.id)
