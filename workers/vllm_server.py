@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 LOG_LINES = 400  # kept
 LAST_LINES = 20  # of them in an error
 _CAUSE = re.compile(r"^(?!.* WARNING ).*\w(Error|Exception): \S")  # warnings tell what might happen some day
+_OURS = re.compile(r'"GET /(metrics|health) HTTP/')  # what we ask all the time would push the rest out
 HEALTHY_SECONDS = 60.0
 """A server that ran this long before it died is restarted at once, as if for the first time."""
 
@@ -352,7 +353,7 @@ class VLLMServer:
             while data := await reader.read(65_536):
                 # A progress bar rewrites its line with carriage returns; each state counts as a line.
                 *lines, rest = (rest + data.decode(errors="replace")).replace("\r", "\n").split("\n")
-                self._lines.extend(line.rstrip() for line in lines if line.strip())
+                self._lines.extend(line.rstrip() for line in lines if line.strip() and not _OURS.search(line))
         finally:
             transport.close()
 

@@ -35,6 +35,8 @@ if mode == "deaf":
 # A child that holds the log open, as the engine core does.
 child = subprocess.Popen(["sleep", "600"])
 print("child", child.pid, flush=True)
+for _ in range(500):
+    print('INFO:     127.0.0.1:55290 - "GET /metrics HTTP/1.1" 200 OK', flush=True)
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
@@ -137,6 +139,7 @@ async def test_it_starts_and_stops_with_all_its_processes(python: Path) -> None:
     assert one.pid is None
     assert await gone(pid)
     assert await gone(child)
+    assert "stub says hello" in one.last_lines(), "not only what was asked of it all the time"
     assert not (await one.health()).ok
     with pytest.raises(EngineUnavailable, match="was closed"):
         await one.capabilities()
