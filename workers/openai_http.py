@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from email.utils import parsedate_to_datetime
 from weakref import WeakSet
 
@@ -38,6 +38,7 @@ _ERROR_LIMIT = 1 << 16  # bytes of an error page
 _KEEP_ALIVE = 4.0  # seconds; uvicorn, under most of these servers, closes idle connections after 5
 _DRAIN = 0.5  # seconds to wait for the end of a response whose content is complete
 _HEALTH = 5.0  # seconds
+_LISTING = 10.0  # seconds for the list of models
 _RETRY_AFTER = 1.0  # seconds, where an overloaded server does not say
 
 
@@ -99,6 +100,8 @@ class OpenAIEngine:
         self._model = model
         self._key = api_key if api_key is not None else os.environ.get(api_key_env)
         self._key_env = api_key_env
+        if self._key and url.user is not None:
+            raise ValueError("base_url has a user in it, and there is a key: only one of them can be sent")
         self._timeouts = timeouts or Timeouts()
         self._session: aiohttp.ClientSession | None = None
         self._dialect: Dialect | None = None
@@ -232,7 +235,10 @@ class OpenAIEngine:
 
     async def _ask(self, path: str, body: Mapping[str, object] | None) -> object:
         """One request that is not streamed; see :data:`workers.openai_dialect.Ask`."""
-        patience = self._begin(self._timeouts)
+        timeouts = self._timeouts
+        if body is None:  # a list of models is not computed: a server that takes long for it hangs
+            timeouts = replace(timeouts, first_token=min(_LISTING, timeouts.first_token))
+        patience = self._begin(timeouts)
         method, data = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
         above = self.root if path.startswith("/") else self._base
         response = await self._send(method, above.joinpath(path.removeprefix("/")), data, patience)

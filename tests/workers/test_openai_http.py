@@ -892,6 +892,22 @@ async def test_health_of_a_server_that_hangs(monkeypatch: pytest.MonkeyPatch) ->
         assert "0.1 s" in health.detail
 
 
+async def test_a_server_that_hangs_from_the_start_is_found_out_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.openai_http._LISTING", 0.1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        async with connected(f"http://127.0.0.1:{silent.getsockname()[1]}") as engine:
+            with pytest.raises(EngineTimeout, match=r"0\.1 s"):
+                await engine.capabilities()
+
+
+def test_a_user_in_the_address_and_a_key_exclude_each_other() -> None:
+    OpenAIEngine("http://me:word@host:8000/v1", api_key="")
+    with pytest.raises(ValueError, match="only one of them can be sent"):
+        OpenAIEngine("http://me:word@host:8000/v1", api_key="key")
+
+
 async def test_closing_aborts_what_runs_and_refuses_what_comes() -> None:
     simulator = Simulator(answers("x" * 4000), cost=CostModel(decode_tokens_per_s=50))
     async with simulated(simulator) as engine:
