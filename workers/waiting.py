@@ -24,6 +24,9 @@ class Waiting(Protocol):
     queued: int
 
 
+STALE = 1_000
+"""Entries of calls that left which are kept beyond as many as wait."""
+
 _entries = itertools.count(1)
 
 W = TypeVar("W", bound=Waiting)
@@ -39,7 +42,7 @@ class FairQueue(Generic[W]):
     Inside a tenant the call with the highest priority goes first; among equals the calls of the family
     that began first, so that the prefix of a family is used while it is warm (depth first over the
     prefix tree); inside a family in order of arrival. A call that leaves while it waits costs nothing: its
-    ``queued`` is cleared and it is skipped later.
+    ``queued`` is cleared and it is skipped later, or dropped with many others.
     """
 
     def __init__(self) -> None:
@@ -48,6 +51,7 @@ class FairQueue(Generic[W]):
         self._turn = 0
         self._now = 0.0  # virtual time
         self._size = 0
+        self._stale = 0  # entries of calls that left
 
     def __len__(self) -> int:
         return self._size
@@ -70,6 +74,7 @@ class FairQueue(Generic[W]):
             while calls:
                 _, _, _, entry, call = heapq.heappop(calls)
                 if call.queued != entry:
+                    self._stale -= self._stale > 0
                     continue
                 call.queued = 0
                 self._size -= 1
@@ -87,6 +92,9 @@ class FairQueue(Generic[W]):
         if call.queued:
             call.queued = 0
             self._size -= 1
+            self._stale += 1
+            if self._stale > STALE + self._size:
+                self._forget_stale()
 
     def some(self, most: int) -> Iterator[W]:
         """Up to ``most`` waiting calls, those near the end of the order where that is cheap to tell."""
@@ -112,6 +120,13 @@ class FairQueue(Generic[W]):
         while (call := self.pop()) is not None:
             taken.append(call)
         return taken
+
+    def _forget_stale(self) -> None:
+        """Calls far from their turn may leave again and again, and their prompts are large."""
+        for calls in self._calls.values():
+            calls[:] = [entry for entry in calls if entry[4].queued == entry[3]]
+            heapq.heapify(calls)
+        self._stale = 0
 
     def _enter(self, tenant: str, clock: float) -> None:
         self._turn += 1

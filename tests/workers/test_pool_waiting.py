@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,21 @@ def test_a_call_that_moved_to_another_queue_is_not_found_in_the_first() -> None:
     assert other.pop() is waiter
 
 
+def test_calls_that_left_are_not_kept() -> None:
+    """One high in the order stays, so that the turn of those that leave never comes."""
+    queue: FairQueue[Waiter] = FairQueue()
+    first = Waiter(priority=1.0)
+    queue.push(first)
+    for age in range(10_000):
+        left = Waiter(f"t{age % 2}", age=age)
+        queue.push(left)
+        queue.remove(left)
+    assert len(queue) == 1
+    assert sum(map(len, queue._calls.values())) < 2_000
+    assert queue.drain() == [first]
+
+
+@patch("workers.waiting.STALE", 3)
 @given(st.integers(0, 2**32), st.integers(1, 80))
 def test_everybody_leaves_once(seed: int, steps: int) -> None:
     rng = Random(seed)
