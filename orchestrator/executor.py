@@ -143,8 +143,8 @@ class Executor:
             self._go_live(node)
         self._held.clear()
         if self._known:
-            path, data = self._known.pop()
-            return self._emit(EventType.NODE_SETTLED, path, self._redacted(path, data))
+            kind, path, data = self._known.pop()
+            return self._emit(kind, path, self._redacted(path, data))
         if self.environment.engine is None:
             raise Unknown(f"it waits for {self._awaited()}, which the trace has no result of")
         while True:
@@ -377,9 +377,9 @@ class Executor:
         work = self._works[node.path]
         change = self.environment.changes.get(node.path)
         if change is not None and change.gives_value:
-            self._known.give(node.path, node.kind, change.value)
-        elif (event := self._remembered(node.path, change)) is not None:
-            self._known.reuse(node.path, event)
+            self._known.give(node.path, node.kind, change.value, _already(node))
+        elif self._reuse(node, change):
+            return
         elif self.environment.engine is None:
             return  # a counterfactual does without it, as long as nothing waits for it
         elif isinstance(work, Generation):
@@ -387,11 +387,20 @@ class Executor:
         elif isinstance(work, ToolUse):
             self._drivers.use_tool(node, work, interrupted=node.path in self._held)
 
-    def _remembered(self, path: str, change: Change | None) -> Event | None:
-        """What another run got where it asked for the same."""
+    def _reuse(self, node: Node[Any], change: Change | None) -> bool:
+        """Give a node what another run got where it asked for the same; whether there is that."""
         if self._memo is None:
-            return None
-        return self._memo.take(path, self._keys[path], seed=None if change is None else change.seed)
+            return False
+        seed = None if change is None else change.seed
+        event = self._memo.take(node.path, self._keys[node.path], seed=seed)
+        if event is None:
+            return False
+        already = _already(node)
+        if already is None:
+            self._known.reuse(node.path, event)
+        else:
+            self._known.reuse(node.path, event, self._memo.pieces(event), already)
+        return True
 
     def cancel(self, node: Node[Any], reason: str) -> None:
         """Cancel ``node``, what needs it, and what only it needed.
@@ -590,6 +599,11 @@ class Executor:
 
 def _next_of(scope: Scope) -> str:
     return f"next of {scope.name}"
+
+
+def _already(node: Node[Any]) -> int | None:
+    """How many characters a stream has been given; None for another node."""
+    return len(node.received) if isinstance(node, Stream) else None
 
 
 def _inherited(source: Node[Any]) -> Outcome[Any]:

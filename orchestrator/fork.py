@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -89,6 +89,10 @@ class Change(BaseModel):
         return "value" in self.model_fields_set
 
 
+Piece = tuple[int, str]
+"""Text that a stream is given, and the number of the event that once told of it."""
+
+
 class Memo:
     """Results of another run, looked up by path and content key, else by content key alone.
 
@@ -99,7 +103,10 @@ class Memo:
         self._requests: dict[str, Mapping[str, Any]] = {}
         self._by_key: defaultdict[str, deque[str]] = defaultdict(deque)
         self._settled: dict[str, Event] = {}
+        self._chunks: defaultdict[str, list[Event]] = defaultdict(list)
         for event in events:
+            if event.type is EventType.NODE_CHUNK:
+                self._chunks[event.path].append(event)
             if request := event.data.get("request"):
                 self._requests[event.path] = request
             if event.type is EventType.NODE_SETTLED and event.data.get("external"):
@@ -118,38 +125,58 @@ class Memo:
                     return self._settled.pop(other)
         return None
 
+    def pieces(self, event: Event) -> Sequence[Piece]:
+        """What a stream was given before ``event`` settled it; the whole text, if nobody read it as one."""
+        told = [(chunk.seq, chunk.data["text"]) for chunk in self._chunks[event.path]]
+        if event.data["outcome"] == "succeeded":
+            text = event.data["value"]["text"]
+            return told if "".join(piece for _, piece in told) == text else [(event.seq, text)]
+        return told
+
 
 class Known:
     """Results that are there already, delivered in the order in which they once came."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, str, Mapping[str, Any]]] = []
+        self._heap: list[tuple[int, int, str, EventType, Mapping[str, Any]]] = []
 
     def __bool__(self) -> bool:
         return bool(self._heap)
 
-    def reuse(self, path: str, event: Event) -> None:
-        """Give node ``path`` the result of another run. It costs nothing, so its usage does not count."""
+    def reuse(self, path: str, event: Event, pieces: Sequence[Piece] = (), already: int = 0) -> None:
+        """Give node ``path`` the result of another run. It costs nothing, so its usage does not count.
+
+        A stream is given ``pieces`` before, but for the characters that it has had ``already``.
+        """
         data = {key: value for key, value in event.data.items() if key not in ("usage", "timing")}
         reused = {"from": event.path, "usage": event.data.get("usage")}
-        heapq.heappush(self._heap, (event.seq, path, {**data, "reused": reused}))
+        self._push(event.seq, path, {**data, "reused": reused}, pieces, already)
 
-    def give(self, path: str, kind: NodeKind, value: Any) -> None:
-        """Give node ``path`` a value out of a change."""
+    def give(self, path: str, kind: NodeKind, value: Any, already: int | None = None) -> None:
+        """Give node ``path`` a value out of a change; ``already`` as in :meth:`reuse`, None for no stream."""
         result = {"text": value, "finish_reason": "stop"} if kind is NodeKind.GENERATE else value
         data = {"external": True, "outcome": "succeeded", "value": result, "reused": {"from": "change"}}
-        heapq.heappush(self._heap, (-1, path, data))
+        self._push(-1, path, data, () if already is None else [(-1, value)], already or 0)
+
+    def _push(
+        self, seq: int, path: str, data: Mapping[str, Any], pieces: Sequence[Piece], already: int
+    ) -> None:
+        for at, text in pieces:
+            if rest := text[already:]:
+                heapq.heappush(self._heap, (at, 0, path, EventType.NODE_CHUNK, {"text": rest}))
+            already = max(0, already - len(text))
+        heapq.heappush(self._heap, (seq, 1, path, EventType.NODE_SETTLED, data))
 
     def drop(self, path: str) -> bool:
         """Take back what was given to node ``path``, which is cancelled; whether there was something."""
-        kept = [entry for entry in self._heap if entry[1] != path]
+        kept = [entry for entry in self._heap if entry[2] != path]
         dropped = len(kept) < len(self._heap)
         if dropped:
             heapq.heapify(kept)
             self._heap = kept
         return dropped
 
-    def pop(self) -> tuple[str, Mapping[str, Any]]:
+    def pop(self) -> tuple[EventType, str, Mapping[str, Any]]:
         """The next of them."""
-        _, path, data = heapq.heappop(self._heap)
-        return path, data
+        _, _, path, kind, data = heapq.heappop(self._heap)
+        return kind, path, data

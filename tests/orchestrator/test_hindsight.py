@@ -11,14 +11,17 @@ from random import Random
 import pytest
 
 from orchestrator.errors import Conflict, InvalidRequest, TaskNotFound, Unknown
-from orchestrator.fork import Change
+from orchestrator.fork import Change, Memo
 from orchestrator.messages import user
 from orchestrator.planning import planner
+from orchestrator.record import Record
 from orchestrator.requests import parse
 from orchestrator.run import Run
+from orchestrator.runner import execute, prepare, recorded_setup
 from orchestrator.service import Service
 from orchestrator.values import Answer, Question
 from storage.store import Store
+from tests.orchestrator.harness import Journal
 from workers.calls import Call
 from workers.simulator import CostModel, Simulator
 from workers.tools.registry import Toolbox, tool
@@ -56,10 +59,15 @@ async def simulator() -> Simulator:
 
 
 @pytest.fixture
-async def service(simulator: Simulator) -> AsyncIterator[Service]:
+async def store() -> AsyncIterator[Store]:
+    async with await Store.open("memory") as opened:
+        yield opened
+
+
+@pytest.fixture
+def service(store: Store, simulator: Simulator) -> Service:
     LOOKED_UP.clear()
-    async with await Store.open("memory") as store:
-        yield Service(store, simulator, toolbox=Toolbox([look_up]), planners={"rivers": rivers})
+    return Service(store, simulator, toolbox=Toolbox([look_up]), planners={"rivers": rivers})
 
 
 async def solved(service: Service) -> str:
@@ -172,6 +180,42 @@ async def test_a_change_that_cannot_be_made_is_refused(
         await service.fork(trace, at=at, change=change)
     with pytest.raises(InvalidRequest):
         await service.counterfactual(trace, at=at, change=change)
+
+
+@planner("reading")
+async def reading(run: Run, question: Question) -> Answer:
+    """Read a generation (0) while it is written, and ask about what was read; beside it another one (1)."""
+    stream = run.stream("List two rivers")
+    aside = run.generate("Say something else")
+    told = [run.generate(f"Of {piece}") async for piece in stream]
+    return await run.concatenate([*told, aside])
+
+
+async def test_a_fork_reads_again_what_was_streamed(store: Store) -> None:
+    engine = Simulator(lambda call, rng: "Elbe\nRhine" if "List" in str(call.prompt) else says(call, rng))
+    service = Service(store, engine, planners={"reading": reading})
+    first = await service.solve(parse({"query": "?", "planner": "reading"}))
+    assert "Elbe" in first.text
+    fork = await service.fork(first.trace_id, at="1", change=Change(value="aside"))
+    assert fork.usage.calls == 0
+    assert fork.text == first.text.replace("Say something else! (0.7)", "aside")
+    again = await service.fork(fork.trace_id, at="0", change=Change(value="Elbe\nOder"))
+    assert "Oder" in again.text
+    for solution in (fork, again):
+        await service.replay(solution.trace_id)
+    parent, events = [[event async for event in store.read(run.trace_id)] for run in (first, fork)]
+    for cut in range(1, len(events)):  # a process died there, and another goes on
+        header = events[0].data
+        setup = recorded_setup(header, reading, "", engine=engine, toolbox=Toolbox(), call_seconds=9.0)
+        record = Record(events[:cut])
+        result = await execute(
+            prepare(setup, Journal(cut), record=record, next_seq=cut, memo=Memo(parent)), setup
+        )
+        assert result.answer is not None
+        assert result.answer.text == fork.text
+    told = await service.counterfactual(first.trace_id, at="1", change=Change(value="aside"))
+    assert told.result.answer is not None
+    assert told.result.answer.text == fork.text
 
 
 @planner("chain")
