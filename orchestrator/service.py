@@ -407,10 +407,10 @@ class Service:
 
     async def _run_to_its_end(self, feed: Feed) -> None:
         task = feed.hold.claim.task
-        started = time.time()
+        started, clock = time.time(), time.monotonic()
         async with feed.hold.kept():
             result, sureness = await self._result(feed)
-        timings = Timings(queued=max(0.0, started - task.created_at), run=time.time() - started)
+        timings = Timings(queued=max(0.0, started - task.created_at), run=time.monotonic() - clock)
         solution = solution_of(
             result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness
         )

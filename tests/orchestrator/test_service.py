@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -21,6 +22,7 @@ from orchestrator.values import Answer, Question
 from storage.events import Event, EventType
 from storage.store import Store
 from storage.tasks import TaskStatus
+from workers.calls import Call
 from workers.engine import Capabilities
 from workers.simulator import CostModel, Simulator
 
@@ -85,6 +87,19 @@ async def test_solving_twice_under_one_key_pays_once(store: Store) -> None:
     later = await service.solve(request)
     assert {solution.trace_id for solution in together} == {later.trace_id}
     assert engine.counters().started == 1
+
+
+async def test_a_clock_that_is_set_back_makes_no_run_shorter(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(call: Call, rng: Random) -> str:
+        monkeypatch.setattr(time, "time", lambda: real() - 3600)
+        return "42"
+
+    real = time.time
+    solution = await service_of(store, Simulator(answer)).solve(REQUEST)
+    assert 0 <= solution.timings.run < 60
+    await service_of(store, Simulator()).replay(solution.trace_id)
 
 
 async def test_a_stream_ends_as_soon_as_its_task(store: Store) -> None:
