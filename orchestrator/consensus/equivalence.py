@@ -11,14 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.consensus.extraction import Claim
-from orchestrator.consensus.quantities import Quantity, parse_quantity, same_quantity
+from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE, Claim
+from orchestrator.consensus.quantities import LATEX_TEXT, Quantity, parse_quantity, same_quantity, spelt_out
 
 LONGEST_FORMULA = 400
 """Characters beyond which a claim is not compared as mathematics."""
-
-WORDS_OF_A_SENTENCE = 3
-"""Words from which a claim is a sentence, though it may look like mathematics somewhere ("in 10 s")."""
 
 Method = Literal[
     "exact", "normalised", "choice", "numeric", "structured", "outputs", "symbolic", "semantic", "open"
@@ -82,10 +79,12 @@ class Cluster:
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
 _LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
+_INDEX = re.compile(r"([\^_])\{(\w)\}")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _MATHEMATICS = re.compile(
     r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
     r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
+    r"|(?<![a-zA-Z])[a-zA-Z]!"
 )
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _YES_NO = {"yes": True, "true": True, "correct": True, "no": False, "false": False, "incorrect": False}
@@ -93,7 +92,8 @@ _YES_NO = {"yes": True, "true": True, "correct": True, "no": False, "false": Fal
 
 def read_form(text: str) -> Form:
     """Read a claim; see :class:`Form`."""
-    normal = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    normal = unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES)
+    normal = _INDEX.sub(r"\1\2", LATEX_TEXT.sub(r" \1 ", normal))
     normal = _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal))
     mathematical = (
         len(text) <= LONGEST_FORMULA
@@ -101,7 +101,8 @@ def read_form(text: str) -> Form:
         and len(_WORD.findall(normal)) < WORDS_OF_A_SENTENCE
     )
     if mathematical:
-        normal = re.sub(r"\s+", "", normal)  # the case of a letter matters in mathematics
+        # The case of a letter matters in mathematics, and 1 1/2 is not 11/2.
+        normal = re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_ ", normal.strip()))
     else:
         normal = re.sub(r"\s+", " ", normal).strip().strip("\"'").rstrip(".!").casefold()
         normal = _ARTICLE.sub("", normal)
@@ -146,10 +147,10 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
         return "outputs", a.outputs == b.outputs
     if choices:
         return "choice", a.normal.casefold() == b.normal.casefold()
+    if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW are not 5 MW
+        return "numeric", same_quantity(a.quantity, b.quantity)
     if a.normal == b.normal:
         return "normalised", True
-    if a.quantity is not None and b.quantity is not None:
-        return "numeric", same_quantity(a.quantity, b.quantity)
     if a.structure is not None and b.structure is not None:
         return "structured", a.structure == b.structure
     if a.mathematical and b.mathematical and a.normal.casefold() == b.normal.casefold():

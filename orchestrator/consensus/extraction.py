@@ -16,6 +16,9 @@ How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
 LONGEST_WHOLE = 160
 """Characters up to which a text without any marker is itself taken for the answer."""
 
+WORDS_OF_A_SENTENCE = 3
+"""Words from which a claim is a sentence, though it may look like mathematics somewhere ("in 10 s")."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -33,6 +36,9 @@ class Claim:
 
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_COMMAND = re.compile(r"\\[a-zA-Z]")
+_OBJECT = re.compile(r'\{(?=\s*+"(?:[^"\\]|\\.)*+"\s*+:)')
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _HASHES = re.compile(r"^\s*####\s*(?P<answer>\S.*)$", re.MULTILINE)
 _MARKER = re.compile(
     r"(?:\b(?:final\s+)?answer(?:\s+(?:is|would\s+be|equals|=)|\s*[:=])"
@@ -41,18 +47,31 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 _MARKDOWN = re.compile(r"\*\*|__|`")
-_SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z(]|\s*$)|[!?](?=\s|$)")
+_SENTENCE_END = re.compile(
+    # Not after initials or a title: "St. Louis" and "St. Paul" are not both "St".
+    r"(?<=[^\s.])(?<!\.[A-Z])(?<!\b[A-Z]\. [A-Z])(?<!\b(?:St|Dr|Mr|Ms|Mt|Ft))(?<!\bMrs)(?<!\bProf)\."
+    r"(?!\s+[A-Z]\.)(?=\s+[A-Z(]|\s*$)|[!?](?=\s|$)"
+)
+_MONTH = r"(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
+_FIGURES = r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+)(?:[.,]\d+)*"
 _NUMBER = re.compile(
-    r"(?<![\w.])[-+−]?(?:[$€£¥]\s?)?(?:\d{1,3}(?:[,\u202f]\d{3})+|\d+)(?:\.\d+)?(?:\s?/\s?\d+)?(?:e[-+]?\d+)?\s?%?",
+    # With all that is written together with it: of "10:30", "2024-01-02", "3 1/2", "10^5" and "1,5" the last
+    # figures alone would be the same as those of many other answers.
+    rf"\b{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?\b"
+    rf"|\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s{_MONTH}(?:,?\s\d{{4}})?\b"
+    rf"|(?<![\w.])[-+−]?(?:[$€£¥]\s?)?(?:\d+\s(?=\d+/\d))?{_FIGURES}(?:\s?/\s?\d+)?(?:e[-+]?\d+)?"
+    rf"(?:(?:[:/^*×·–-]|\^\{{){_FIGURES})*\s?%?",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
+_WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _REFUSAL = re.compile(
     r"^\W*(?:i['’]?m\s+sorry|sorry|i\s+apologi[sz]e|as\s+an?\s+(?:ai|language)"
     r"|(?:unfortunately,?\s+)?i\s*(?:['’]m|\s+am)?\s*(?:cannot|can['’]?t|can\s+not|won['’]?t|unable|not\s+able)\b)",
     re.IGNORECASE,
 )
 _FENCE = re.compile(
-    r"^[ \t]*(?P<fence>`{3,}|~{3,})[^`\n]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
+    r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
 )
 _THOUGHT_END = "</think>"
@@ -63,9 +82,10 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     """The claim of ``text``, or None where it makes none: empty, cut off, or a refusal.
 
     Looked for in this order, the last occurrence of each: ``\\boxed{}``, a JSON object with ``answer``,
-    ``#### x``, "the answer is x" or "Answer: x", one of ``choices`` (labels such as "A"), a number, and
-    last the whole text where it is short. ``truncated`` says that the engine stopped for length: the last
-    words of such a text are not its conclusion, so it claims nothing.
+    ``#### x``, "the answer is x" or "Answer: x", one of ``choices`` (labels such as "A"), the whole text
+    where it is no sentence, a number with all that is written together with it or the formula in LaTeX around
+    it, and last the whole text where it is short. ``truncated`` says that the engine stopped for length:
+    the last words of such a text are not its conclusion, so it claims nothing.
     """
     body = _conclusion(text, truncated)
     if body is None:
@@ -117,22 +137,59 @@ def _candidates(body: str, choices: Sequence[str]) -> Iterator[tuple[How, str]]:
         if (letter := _last_choice(body, choices)) is not None:
             yield "choice", letter
         return  # a number or a sentence is no answer to a multiple-choice question
-    if numbers := _NUMBER.findall(body):
-        yield "number", numbers[-1]
+    if _terse(body):
+        yield "whole", _right_side(body)
+    elif (figures := _last_figures(body)) is not None:
+        yield "number", figures
     elif len(body) <= LONGEST_WHOLE:
         yield "whole", body
 
 
+def _terse(body: str) -> bool:
+    """Whether the text is an answer and no sentence, as "10:30 am", "x > 5" or "5 km"; a number is none."""
+    return (
+        len(body) <= LONGEST_WHOLE
+        and "\n" not in body
+        and not _WORD.match(body)
+        and len(_WORD.findall(body)) < WORDS_OF_A_SENTENCE
+        and not _NUMBER.fullmatch(body.rstrip("."))
+    )
+
+
+def _last_figures(body: str) -> str | None:
+    """The last number, or the formula in LaTeX that it is part of."""
+    numbers = list(_NUMBER.finditer(body))
+    if not numbers:
+        return None
+    number = numbers[-1]
+    for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]"), ("$", "$")):
+        end = body.rfind(closing)
+        begin = body.rfind(opening, 0, max(0, end))
+        if 0 <= begin < number.start() and number.end() <= end:
+            formula = body[begin + len(opening) : end]
+            if opening != "$" or _COMMAND.search(formula):  # else it is money
+                return _right_side(formula)
+    return number[0]
+
+
+def _right_side(text: str) -> str:
+    """What an equation ends with; the whole text where there is no equation, or there are several."""
+    left, equals, right = text.rpartition("=")
+    unequal = left[-1:] in ("<", ">", "!", ":", "")
+    return text if not equals or unequal or "," in text or _WORD.search(left) else right
+
+
 def _last_boxed(body: str) -> str | None:
-    for match in reversed(list(_BOXED.finditer(body))):
-        depth = 1
-        for at in range(match.end(), len(body)):
-            char = body[at]
-            if char in "{}" and body[at - 1] != "\\":
-                depth += 1 if char == "{" else -1
-                if depth == 0:
-                    return body[match.end() : at]
-    return None
+    """What the last box holds that is closed; in one pass, as a model may repeat itself without end."""
+    boxes = {match.end() for match in _BOXED.finditer(body)}
+    opened: list[int] = []
+    last: tuple[int, int] | None = None
+    for brace in _BRACE.finditer(body):
+        if brace[0] == "{":
+            opened.append(brace.end())
+        elif opened and (begin := opened.pop()) in boxes and (last is None or begin > last[0]):
+            last = begin, brace.start()
+    return None if last is None else body[slice(*last)]
 
 
 def _json_answer(body: str) -> str | None:
@@ -140,17 +197,19 @@ def _json_answer(body: str) -> str | None:
         return None
     decoder = json.JSONDecoder()
     answer: str | None = None
-    at = body.find("{")
-    while at >= 0:
+    start = _OBJECT.search(body)
+    while start is not None:
         try:
-            value, end = decoder.raw_decode(body, at)
-        except (ValueError, RecursionError):
-            end = at + 1
+            value, end = decoder.raw_decode(body, start.start())
+        except RecursionError:
+            return answer  # nobody answers so deep inside
+        except ValueError:
+            end = start.end()
         else:
             if isinstance(value, dict) and "answer" in value:
                 found = value["answer"]
                 answer = found if isinstance(found, str) else json.dumps(found, sort_keys=True)
-        at = body.find("{", end)
+        start = _OBJECT.search(body, end)
     return answer
 
 
@@ -163,11 +222,21 @@ def _last_choice(body: str, choices: Sequence[str]) -> str | None:
 
 
 def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
-    """The label that ``answer`` begins with, as in "(B) the second one"."""
-    for choice in sorted(choices, key=len, reverse=True):
-        if re.match(rf"[(\[]?{re.escape(choice)}(?:[)\].:,\s]|$)", answer, re.IGNORECASE):
-            return choice
-    return None
+    """The label that ``answer`` begins with, as in "(B) the second one"; None where it names several."""
+    if not choices:
+        return None
+    labels = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
+    plain = re.sub(r"[$\\{}]", " ", _WRAPPED.sub(r" \1", answer)).strip()
+    begin = re.match(
+        rf"(?:(?:option|choice)\s+)?[(\[]?(?:({labels})(?=[)\].:,]|$)|(?-i:({labels}))(?=\s))",
+        plain,
+        re.IGNORECASE,
+    )
+    several = rf"[)\]]?\s*(?:[,&/]|and\b|or\b|nor\b)[\s(\[]*(?:{labels})\b"
+    if begin is None or re.match(several, plain[begin.end() :]):
+        return None
+    found = (begin[1] or begin[2]).casefold()
+    return next(choice for choice in choices if choice.casefold() == found)
 
 
 def _first_sentence(text: str) -> str:
@@ -182,4 +251,6 @@ def _tidy(text: str) -> str:
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
         if text.startswith(opening) and text.endswith(closing):
             text = text[2:-2].strip()
+    if wrapped := _WRAPPED.fullmatch(text):
+        return _tidy(wrapped[1])
     return text.rstrip(".,;:! \n") if not text.endswith("...") else text

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 LARGEST_EXPONENT = 200
 """Beyond this power of ten a number is text: an exact fraction of it would be a way to exhaust memory."""
@@ -132,8 +134,12 @@ _PARTS |= {"ninth": 9, "tenth": 10, "hundredth": 100, "thousandth": 1000}
 _PARTS |= {word + "s": n for word, n in _PARTS.items() if word != "half"} | {"halves": 2}
 
 _LATEX_SPACE = re.compile(r"\\[,;:! ]|\\(?:quad|qquad)\b|~|\\(?:left|right)\b")
-_LATEX_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}")
+LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]+)\}\s*\{([^{}]+)\}|(\d)\s*(\d))")
+_VULGAR = re.compile("[¼-¾⅐-⅞]")
+_RAISED = re.compile("[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
+_LOWERED = re.compile(r"(?<=\d)[₀-₉]+")
+_ERA = frozenset({"bc", "bce"})
 _ABOUT = re.compile(r"^(?:about|approximately|approx\.?|around|roughly|nearly|≈|~|=|exactly|a total of)\s*")
 _DIGITS = r"\d{1,3}(?:[, \u202f_]\d{3})+(?!\d)|\d+"
 _WRITTEN = re.compile(
@@ -141,7 +147,7 @@ _WRITTEN = re.compile(
     r"(?:(?:e|\s*(?:×|x|\*|\\times|\\cdot)\s*10\s*\^\s*)\{?(?P<power>[-+−]?\d+)\}?)?"
     r"(?:\s*/\s*(?P<below>\d+(?:\.\d+)?))?"
     r"(?:\s+(?P<numerator>\d+)\s*/\s*(?P<denominator>\d+))?"
-    r"\s*(?P<big>hundred|thousand|million|billion|trillion|k(?=$))?",
+    r"\s*(?P<big>hundred|thousand|million|billion|trillion|dozen|k(?=$))?",
     re.IGNORECASE,
 )
 
@@ -152,19 +158,38 @@ def parse_quantity(text: str) -> Quantity | None:
     An unknown word after the number ("72 clips") is what is counted: it becomes the unit as it stands.
     Three words or more after a number are a sentence, not a unit.
     """
-    plain = _without_latex(text).strip().rstrip(".")
+    plain = _without_latex(_VULGAR.sub(_fraction, text)).strip().rstrip(".")
     plain = _ABOUT.sub("", plain.strip(), count=1) if plain else plain
     if not plain or len(plain) > 80:
         return None
     return _from_digits(plain) or _from_words(plain)
 
 
+def spelt_out(text: str) -> str:
+    """Characters that are raised, lowered or fractions as they are written without them: x² as x^2, ½ as 1/2.
+
+    NFKC would make 22 of 2², and 11/2 of 1½. Behind a letter a lowered figure is left to it: H₂O is H2O.
+    """
+    return _LOWERED.sub(
+        partial(_script, "_"), _RAISED.sub(partial(_script, "^"), _VULGAR.sub(_fraction, text))
+    )
+
+
+def _script(mark: str, match: re.Match[str]) -> str:
+    figures = unicodedata.normalize("NFKC", match[0])
+    return f"{mark}{figures}" if len(figures) == 1 else f"{mark}{{{figures}}}"
+
+
+def _fraction(match: re.Match[str]) -> str:
+    return " " + unicodedata.normalize("NFKC", match[0]).replace("\u2044", "/")
+
+
 def _without_latex(text: str) -> str:
     if not any(mark in text for mark in "\\$^{"):
         return text
-    text = _LATEX_SPACE.sub(" ", text).replace(r"\%", "%").replace(r"\$", "$")
+    text = _LATEX_SPACE.sub(" ", text.replace(r",\!", ",")).replace(r"\%", "%").replace(r"\$", "$")
     text = text.replace(r"^\circ", "°").replace(r"^{\circ}", "°").replace("{,}", ",")
-    text = _LATEX_TEXT.sub(r" \1", text)
+    text = LATEX_TEXT.sub(r" \1", text)
     text = _LATEX_FRACTION.sub(lambda m: f" {m[1] or m[3]}/{m[2] or m[4]}", text)
     if len(text) > 1 and text[0] == "$" == text[-1]:
         text = text[1:-1]
@@ -188,7 +213,7 @@ def _from_digits(text: str) -> Quantity | None:
             return None
         value += Fraction(int(match["numerator"]), int(match["denominator"]))
     if match["big"]:
-        value *= {"hundred": 100, "k": 1000, **_BIG}[match["big"].lower()]
+        value *= {"dozen": 12, "hundred": 100, "k": 1000, **_BIG}[match["big"].lower()]
     if (match["sign"] in ("-", "−", "–")) != bool(match["sign2"]):
         value = -value
     unit = _unit(match["money"] + text[match.end() :].strip())
@@ -250,7 +275,8 @@ def _unit(text: str) -> tuple[str, Fraction] | None:
     if (
         len(words) > 2
         or words[0] in _ONES
-        or not all(re.fullmatch(r"[^\W\d_][\w'’-]+", word) for word in words)
+        or words[0] in _ERA
+        or not all(re.fullmatch(r"[^\W\d_][\w'’-]+", word) and word[0].isalpha() for word in words)
     ):
         return None
     return " ".join(_singular(word) for word in words), Fraction(1)

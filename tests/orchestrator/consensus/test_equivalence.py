@@ -39,6 +39,53 @@ def test_the_cheap_methods_never_join_what_differs(
         assert cheaply(right, left)
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("1 1/2", "11/2"),
+        ("1½", "11/2"),
+        ("2²", "22"),
+        ("10²³", "10"),
+        ("x²", "x2"),
+        ("101₂", "1012"),
+        ("5 mg", "5 Mg"),
+        ("5 mW", "5 MW"),
+        ("n!", "n"),
+        ("3 dozen", "3"),
+        ("300 BC", "300"),
+        ("> 5", "5"),
+        (r"\text{yes}", r"\text{no}"),
+        ("[0,1)", "[0,1]"),
+        ("2024-01-02", "2024-02-01"),
+        ("42,5", "425"),
+        ("None of the above", "All of the above"),
+    ],
+)
+def test_small_marks_that_change_the_value_keep_claims_apart(left: str, right: str) -> None:
+    assert not cheaply(left, right)
+    assert not cheaply(right, left)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (r"\text{Evelyn}", "Evelyn"),
+        (r"\mathrm{Paris}", "paris"),
+        ("½", "0.5"),
+        ("1½", "3/2"),
+        ("x²", "x^2"),
+        ("x_{1}", "x_1"),
+        ("H₂O", "H2O"),
+        ("5 m²", "5 m^2"),
+        (r"5,\!000", "5000"),
+        ("3 dozen eggs", "36 eggs"),
+    ],
+)
+def test_dress_keeps_no_claims_apart(left: str, right: str) -> None:
+    assert cheaply(left, right)
+    assert cheaply(right, left)
+
+
 def test_a_claim_in_other_words_joins_its_cluster() -> None:
     clusters = Clusters()
     found = [

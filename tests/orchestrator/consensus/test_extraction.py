@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,26 @@ from orchestrator.consensus.extraction import Claim, extract_claim, extract_code
         ("Paris", "Paris", "whole"),
         ("<think>so 5 or \\boxed{6}</think>Paris", "Paris", "whole"),
         ("I'm sorry for the delay. The answer is 4.", "4", "marker"),
+        ("The answer is St. Louis.", "St. Louis", "marker"),
+        ("The answer is J. S. Bach. He was a composer.", "J. S. Bach", "marker"),
+        ("The answer is in the U.S. Navy.", "in the U.S. Navy", "marker"),
+        (r"\boxed{\text{Evelyn}}", "Evelyn", "boxed"),
+        ("10:30 am", "10:30 am", "whole"),
+        ("x > 5", "x > 5", "whole"),
+        (r"\frac{3}{5}", r"\frac{3}{5}", "whole"),
+        ("(2, 5]", "(2, 5]", "whole"),
+        ("x = 1 or x = 2", "x = 1 or x = 2", "whole"),
+        ("48/2 = 24 clips", "24 clips", "whole"),
+        ("It is 5 km long", "5", "number"),
+        ("The train leaves at 10:30.", "10:30", "number"),
+        ("It was signed on 2024-01-02.", "2024-01-02", "number"),
+        ("The treaty was signed on March 5, 2020.", "March 5, 2020", "number"),
+        ("That makes 3 1/2 cups of flour", "3 1/2", "number"),
+        ("So there are 10^5 of them", "10^5", "number"),
+        ("La respuesta correcta es 42,5", "42,5", "number"),
+        ("There are 1 234 567 of them", "1 234 567", "number"),
+        (r"So the sum of both is $x = \frac{3}{5}$.", r"\frac{3}{5}", "number"),
+        ("It costs $5 and then another $6 in total", "$6", "number"),
     ],
 )
 def test_the_most_explicit_form_wins(text: str, claim: str, how: str) -> None:
@@ -63,6 +85,16 @@ def test_a_truncated_text_claims_nothing() -> None:
         ("A quick test. So B.", "B"),
         ("The correct option is (D).", "D"),
         (r"\boxed{b}", "B"),
+        (r"\boxed{\text{B}}", "B"),
+        (r"\boxed{\textbf{(B)}\ 12}", "B"),
+        (r"\boxed{\text{Option B}}", "B"),
+        (r"\boxed{B. A dog}", "B"),
+        ("The answer is B, because A is too small.", "B"),
+        (r"\boxed{A, B}", "A, B"),
+        (r"\boxed{A and B}", "A and B"),
+        ("The answer is (A) or (B).", "(A) or (B)"),
+        ("The answer is a dog.", "a dog"),
+        ("The answer is None of the above.", "None of the above"),
         ("It is 3", None),
     ],
 )
@@ -75,6 +107,30 @@ def test_multiple_choice_takes_nothing_but_a_label(text: str, label: str | None)
 def test_any_text_is_read_without_failing(text: str, choices: bool) -> None:
     claim = extract_claim(text, choices="AB" if choices else ())
     assert claim is None or claim.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\boxed{" * 15_000,
+        "\\boxed{" * 7_000 + "1" + "}" * 7_000,
+        "~" * 100_000,
+        '"answer"' + "{" * 100_000,
+        '"answer"' + '{"a":' * 20_000,
+        '"answer"' + '{"' * 50_000,
+        "1 " * 50_000,
+        "1:" * 50_000,
+        "\\(" * 50_000 + "1",
+        "answer is " * 10_000,
+        "A, " * 33_000,
+    ],
+)
+def test_what_a_model_repeats_without_end_is_read_at_once(text: str) -> None:
+    began = time.perf_counter()
+    extract_claim(text)
+    extract_claim(text, choices="ABCD")
+    extract_code(text)
+    assert time.perf_counter() - began < 3.0
 
 
 @given(st.integers(-(10**9), 10**9))
