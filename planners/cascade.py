@@ -21,7 +21,7 @@ from orchestrator.run import Run
 from orchestrator.values import Answer, Question
 from orchestrator.voting import labels
 from planners.questions import Temperature, Tokens
-from planners.vote import KnownRule, solving
+from planners.vote import WIDEST, KnownRule, solving
 
 LARGE = "large"
 """The role of the model to which a question is escalated."""
@@ -43,7 +43,7 @@ async def cascade(
     run: Run,
     question: Question,
     *,
-    n: Annotated[int, Field(ge=2, le=1024)] = 5,
+    n: Annotated[int, Field(ge=2, le=WIDEST)] = 5,
     rule: KnownRule = DEFAULT_RULE,
     between: Annotated[str, AfterValidator(_known_round_rule)] = "seat:0.3,rounds=2",
     large: Annotated[int, Field(ge=0, le=64)] = 1,

@@ -33,8 +33,14 @@ def solving(question: Question) -> list[Message]:
     return [system(MULTIPLE_CHOICE if question.choices else FREE), user(*asked(question))]
 
 
+WIDEST = 1024
+"""The most branches that a vote may be asked to start."""
+
+
 def _known_rule(spec: str) -> str:
-    parse_rule(spec)  # raises an error that says what would be right
+    rule = parse_rule(spec)  # raises an error that says what would be right
+    if rule.limit > WIDEST:
+        raise ValueError(f"rule {spec!r} starts up to {rule.limit} branches, more than {WIDEST}")
     return spec
 
 
@@ -46,7 +52,7 @@ async def vote(
     run: Run,
     question: Question,
     *,
-    n: Annotated[int, Field(ge=1, le=1024)] = 8,
+    n: Annotated[int, Field(ge=1, le=WIDEST)] = 8,
     rule: KnownRule = DEFAULT_RULE,
     judge: Judge = "none",
     outputs: str | None = None,

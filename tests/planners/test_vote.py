@@ -109,6 +109,7 @@ async def test_a_rule_may_bring_its_own_width() -> None:
     [
         ({"n": 0}, "greater than or equal to 1"),
         ({"n": "many"}, "valid integer"),
+        ({"rule": "fixed:999999"}, "more than 1024"),
         ({"rule": "gut feeling"}, "no rule is called"),
         ({"rule": "beta:2"}, "threshold must"),
         ({"temperature": 3}, "less than or equal to 2"),

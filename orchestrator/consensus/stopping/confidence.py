@@ -56,7 +56,7 @@ class DeepConfOnline(Rule):
     The first ``warmup`` branches run to their end. The bar is the lowest group confidence that the ``keep``
     most confident share of them reached; the others are started then, and a branch is cancelled as soon
     as its lowest group confidence so far lies below the bar. Branches below the bar do not vote. The vote
-    stops when one answer holds ``consensus`` of the weight.
+    stops when one answer holds ``consensus`` of the weight. A warm-up that is larger than the width is all.
     """
 
     name: ClassVar[str] = "deepconf"
@@ -68,14 +68,14 @@ class DeepConfOnline(Rule):
 
     def __post_init__(self) -> None:
         between("keep", self.keep, 0, 1)
-        between("warmup", self.warmup, 1, self.width)
+        between("warmup", self.warmup, 1, math.inf)
         between("consensus", self.consensus, 0.5, 1)
         Rule.__post_init__(self)
 
     @property
     def initial(self) -> int:
         """The warm-up."""
-        return self.warmup
+        return min(self.warmup, self.width)
 
     def decide(self, view: View) -> Decision:
         """Set the bar after the warm-up, then cancel below it and stop on consensus."""

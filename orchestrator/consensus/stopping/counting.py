@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb
 from typing import ClassVar
 
 from orchestrator.consensus.entropy import discrete
@@ -24,7 +24,7 @@ def majority_posterior(first: float, second: float) -> float:
 @lru_cache(maxsize=4096)
 def _posterior(first: int, second: int) -> float:
     trials = first + second + 1
-    return float(sum(comb(trials, k) for k in range(first + 1)) / (1 << trials))
+    return float(sum(math.comb(trials, k) for k in range(first + 1)) / (1 << trials))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +95,23 @@ class AdaptiveConsistency(Rule):
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping(Rule):
-    """Windows in a row; the first unanimous window decides (ESC, arXiv 2401.10480, section 3.1)."""
+    """Windows in a row; the first unanimous window decides (ESC, arXiv 2401.10480, section 3.1).
+
+    A window that is larger than the width is as large as the width.
+    """
 
     name: ClassVar[str] = "esc"
     window: int = 5
     width: int = 40
 
     def __post_init__(self) -> None:
-        between("window", self.window, 1, self.width)
+        between("window", self.window, 1, math.inf)
         Rule.__post_init__(self)
 
     @property
     def initial(self) -> int:
         """One window."""
-        return self.window
+        return min(self.window, self.width)
 
     def decide(self, view: View) -> Decision:
         """Judge the window once all of it has finished."""

@@ -197,6 +197,14 @@ def test_early_stopping_judges_whole_windows() -> None:
     assert stopped(rule.decide(voted(0, 0, 1, 2, 1, 1, 0, 0, 2))) == ("exhausted", 0)
 
 
+@pytest.mark.parametrize("name", ["esc", "deepconf"])
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_what_a_rule_begins_with_is_never_more_than_its_width(name: str, width: int) -> None:
+    rule = parse_rule(name, width=width)
+    assert rule.initial == min(width, parse_rule(name).initial)
+    assert isinstance(rule.decide(voted(*[0] * width)), Stop)
+
+
 def test_a_window_of_abstentions_is_no_agreement() -> None:
     assert isinstance(EarlyStopping(window=2, width=4).decide(voted(None, None, room=2)), Expand)
 
