@@ -168,11 +168,17 @@ async def test_an_entailment_model_that_fails_leaves_claims_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("meanings", "calls", "most_at_once"),
-    [(2, 31 * (2 + 3) + 1, 1), (4, 15 * (2 + 4 + 4 + 5) + 6, 2), (8, 7 * (2 + 4 + 4 + 4 * 8 + 9) + 28, 4)],
+    ("meanings", "compared", "calls", "most_at_once"),
+    [
+        (1, 63, 2 * 63, 1),
+        (2, 94, 31 * (2 + 3) + 1, 1),
+        (3, 144, 20 * (2 + 4 + 4) + 2 + 3, 2),
+        (4, 171, 15 * (2 + 4 + 4 + 5) + 6, 2),
+        (8, 329, 7 * (2 + 4 + 4 + 4 * 8 + 9) + 28, 4),
+    ],
 )
-async def test_entailment_is_asked_less_often_than_branches_times_clusters(
-    meanings: int, calls: int, most_at_once: int
+async def test_pairs_are_compared_less_often_than_branches_times_clusters(
+    meanings: int, compared: int, calls: int, most_at_once: int
 ) -> None:
     """64 branches, no two with the same words, and meanings that are equally frequent: nothing is cheaper."""
     running, together = 0, 0
@@ -198,9 +204,14 @@ async def test_entailment_is_asked_less_often_than_branches_times_clusters(
 
     played = await play(body, Speaker(speak), tools=[entailment])
     assert played.result.answer is not None
-    assert [cluster.count for cluster in played.result.answer.clusters] == [64 // meanings] * meanings
-    assert len(added(played, "entailment")) == calls
-    assert calls < 64 * meanings or meanings == 2  # to join takes both directions
+    counts = [cluster.count for cluster in played.result.answer.clusters]
+    assert sum(counts) == 64
+    assert max(counts) - min(counts) <= 1
+    asked = [event.data["request"]["arguments"] for event in added(played, "entailment")]
+    pairs = {frozenset({each["premise"], each["hypothesis"]}) for each in asked}
+    assert len(pairs) == compared < 64 * meanings
+    assert len(asked) == calls  # a pair that is joined takes both directions
+    assert (calls < 64 * meanings) == (meanings >= 4)
     assert together == most_at_once
 
 
