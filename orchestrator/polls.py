@@ -9,7 +9,7 @@ from orchestrator.ballots import Ballot
 from orchestrator.branches import FORCE, LiveBranch
 from orchestrator.consensus.entropy import Entropy, Sample, guarded
 from orchestrator.consensus.equivalence import Clusters
-from orchestrator.consensus.merging import Merged, majority, medoid, numbered, overlap, verified, weighted
+from orchestrator.consensus.merging import Merged, majority, medoid, numbered, overlaps, verified, weighted
 from orchestrator.consensus.stopping import Branch, View
 from orchestrator.errors import NodeFailed, PlannerError
 from orchestrator.judging import methods
@@ -122,7 +122,7 @@ class Poll:
         texts = [branch.text for branch in self.finished]
         if not texts:
             return None
-        at = medoid([[overlap(left, right) for right in texts] for left in texts])
+        at = medoid(overlaps(texts))
         self._run.decide("merge", "medoid", {"branch": self.finished[at].index, "of": len(texts)})
         return self._with_share(texts[at], self.finished[at].cluster)
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.consensus.quantities import LATEX_TEXT
+
 How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
 
 LONGEST_WHOLE = 160
@@ -64,7 +66,6 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
-_WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _REFUSAL = re.compile(
     r"^\W*(?:i['’]?m\s+sorry|sorry|i\s+apologi[sz]e|as\s+an?\s+(?:ai|language)"
     r"|(?:unfortunately,?\s+)?i\s*(?:['’]m|\s+am)?\s*(?:cannot|can['’]?t|can\s+not|won['’]?t|unable|not\s+able)\b)",
@@ -226,7 +227,7 @@ def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
     if not choices:
         return None
     labels = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
-    plain = re.sub(r"[$\\{}]", " ", _WRAPPED.sub(r" \1", answer)).strip()
+    plain = re.sub(r"[$\\{}]", " ", LATEX_TEXT.sub(r" \1", answer)).strip()
     begin = re.match(
         rf"(?:(?:option|choice)\s+)?[(\[]?(?:({labels})(?=[)\].:,]|$)|(?-i:({labels}))(?=\s))",
         plain,
@@ -251,6 +252,6 @@ def _tidy(text: str) -> str:
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
         if text.startswith(opening) and text.endswith(closing):
             text = text[2:-2].strip()
-    if wrapped := _WRAPPED.fullmatch(text):
+    if wrapped := LATEX_TEXT.fullmatch(text):
         return _tidy(wrapped[1])
     return text.rstrip(".,;:! \n") if not text.endswith("...") else text

@@ -71,10 +71,24 @@ def medoid(similarity: Sequence[Sequence[float]]) -> int:
     return totals.index(max(totals))
 
 
-def overlap(left: str, right: str) -> float:
-    """How much two texts have in common: the F1 of their words, counted with repetition, in [0, 1]."""
-    ours, theirs = Counter(left.casefold().split()), Counter(right.casefold().split())
-    return 2 * (ours & theirs).total() / (ours.total() + theirs.total()) if ours and theirs else 0.0
+def overlaps(texts: Sequence[str]) -> list[list[float]]:
+    """How much any two texts have in common: the F1 of their words, counted with repetition, in [0, 1]."""
+    numbers: dict[tuple[str, int], int] = {}
+    words = [_words(text, numbers) for text in texts]
+    shared = [[0.0] * len(words) for _ in words]
+    for i, ours in enumerate(words):
+        for j, theirs in enumerate(words[: i + 1]):
+            both = len(ours & theirs)
+            shared[i][j] = shared[j][i] = 2 * both / (len(ours) + len(theirs)) if both else 0.0
+    return shared
+
+
+def _words(text: str, numbers: dict[tuple[str, int], int]) -> set[int]:
+    """The words, each repetition another one, as numbers: sets of these are compared the fastest."""
+    counts = Counter(text.casefold().split())
+    return {
+        numbers.setdefault((word, at), len(numbers)) for word, times in counts.items() for at in range(times)
+    }
 
 
 def numbered(answers: Sequence[str], counts: Sequence[int]) -> str:

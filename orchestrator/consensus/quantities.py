@@ -170,6 +170,8 @@ def spelt_out(text: str) -> str:
 
     NFKC would make 22 of 2², and 11/2 of 1½. Behind a letter a lowered figure is left to it: H₂O is H2O.
     """
+    if text.isascii():
+        return text
     return _LOWERED.sub(
         partial(_script, "_"), _RAISED.sub(partial(_script, "^"), _VULGAR.sub(_fraction, text))
     )

@@ -1,6 +1,16 @@
+import time
+
 import pytest
 
-from orchestrator.consensus.merging import concatenated, majority, medoid, numbered, verified, weighted
+from orchestrator.consensus.merging import (
+    concatenated,
+    majority,
+    medoid,
+    numbered,
+    overlaps,
+    verified,
+    weighted,
+)
 from orchestrator.consensus.stopping import Branch, View
 
 TEXTS = ["Paris", "London"]
@@ -47,6 +57,18 @@ def test_a_verifier_decides_and_refused_answers_do_not_vote() -> None:
     assert verified(View(branches), TEXTS).text == "London"
     accepted = verified(View((*branches, Branch(3, 0, verified=True))), TEXTS)
     assert (accepted.text, accepted.method) == ("Paris", "verifier")
+
+
+def test_texts_have_in_common_what_they_share_with_repetition() -> None:
+    assert overlaps(["a a b", "A b c d", ""]) == [[1.0, 4 / 7, 0.0], [4 / 7, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    assert overlaps(["a a", "a a a b"])[0][1] == 4 / 6
+
+
+def test_many_long_texts_are_compared_at_once() -> None:
+    texts = [" ".join(f"w{(at * step) % 977}" for step in range(2000)) for at in range(64)]
+    began = time.perf_counter()
+    medoid(overlaps(texts))
+    assert time.perf_counter() - began < 2.0
 
 
 def test_the_medoid_is_nearest_to_all() -> None:
