@@ -55,6 +55,14 @@ def test_lines_are_read_and_numbers_may_be_numbers(tmp_path: Path) -> None:
     assert (second.choices, second.context) == (("Paris", "Rome"), "Italy.")
 
 
+def test_a_line_ends_where_json_lines_end_and_a_mark_of_the_encoding_is_no_json(tmp_path: Path) -> None:
+    query = "Which\u2028of\u0085these?"
+    file = tmp_path / "labels.jsonl"
+    file.write_bytes(f'\ufeff{{"query": "{query}", "answer": "72"}}\r\n\r\n'.encode())
+    (label,) = read_labels(file, LabelledQuestion)
+    assert label.query == query
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
