@@ -21,8 +21,10 @@ from orchestrator.errors import NodeFailed as NodeFailed
 from orchestrator.errors import TaskFailed as TaskFailed
 from orchestrator.errors import TaskNotFound as TaskNotFound
 from orchestrator.errors import Unavailable as Unavailable
+from orchestrator.errors import Unknown as Unknown
 from orchestrator.errors import UnknownPlanner as UnknownPlanner
 from orchestrator.feed import Progress as Progress
+from orchestrator.fork import Change as Change
 from orchestrator.messages import assistant as assistant
 from orchestrator.messages import system as system
 from orchestrator.messages import user as user

@@ -19,7 +19,8 @@ from orchestrator.engines import build_engine
 from orchestrator.errors import translated
 from orchestrator.evidence import Calibrations
 from orchestrator.feed import Progress
-from orchestrator.hindsight import Replayed
+from orchestrator.fork import Change, parse_change
+from orchestrator.hindsight import Counterfactual, Replayed, TraceDifference
 from orchestrator.planning import Planner
 from orchestrator.requests import parse
 from orchestrator.service import Service
@@ -125,6 +126,37 @@ class Client:
         """
         return self._submit(self._replay(trace_id)).result()
 
+    def fork(self, trace_id: str, *, at: str, change: Change | Mapping[str, Any]) -> Solution:
+        """Run a stored task again with ``change`` at node ``at``; what does not depend on it is reused.
+
+        The fork is a task of its own, with its own trace. ``change`` is a :class:`Change`, or its fields:
+        ``fork(trace_id, at="0.1", change={"temperature": 1.5})``.
+
+        Raises:
+            InvalidRequest: there is no such node, or it cannot be changed so.
+            TaskNotFound: there is no such trace.
+            TaskFailed, Unavailable: as :meth:`solve`.
+        """
+        return self._submit(self._fork(trace_id, at, parse_change(change))).result()
+
+    def counterfactual(self, trace_id: str, *, at: str, change: Change | Mapping[str, Any]) -> Counterfactual:
+        """How the run would have gone with ``change``, from its trace alone, as with another stop rule.
+
+        Raises:
+            Unknown: that would need tokens which were never generated.
+            InvalidRequest, TaskNotFound: as :meth:`fork`.
+            Conflict: the task has no whole run.
+        """
+        return self._submit(self._counterfactual(trace_id, at, parse_change(change))).result()
+
+    def difference(self, before: str, after: str) -> TraceDifference:
+        """How two stored runs differ, as a fork and its parent: answers, tokens, nodes.
+
+        Raises:
+            TaskNotFound: there is no such trace.
+        """
+        return self._submit(self._difference(before, after)).result()
+
     def trace(self, trace_id: str) -> Trace:
         """The stored steps of a run, as a tree.
 
@@ -175,6 +207,15 @@ class Client:
 
     async def _replay(self, trace_id: str) -> Replayed:
         return await (await self._open()).replay(trace_id)
+
+    async def _fork(self, trace_id: str, at: str, change: Change) -> Solution:
+        return await (await self._open()).fork(trace_id, at=at, change=change)
+
+    async def _counterfactual(self, trace_id: str, at: str, change: Change) -> Counterfactual:
+        return await (await self._open()).counterfactual(trace_id, at=at, change=change)
+
+    async def _difference(self, before: str, after: str) -> TraceDifference:
+        return await (await self._open()).difference(before, after)
 
     async def _trace(self, trace_id: str) -> Trace:
         service = await self._open()

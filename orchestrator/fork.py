@@ -9,13 +9,13 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.consensus.stopping import RuleError, parse_rule
 from orchestrator.errors import InvalidRequest
 from orchestrator.messages import Message
 from orchestrator.nodes import NodeKind
-from orchestrator.requests import Text
+from orchestrator.requests import Text, explain
 from orchestrator.work import Generation, ToolUse
 from storage.events import Event, EventType
 from workers.calls import Role
@@ -87,6 +87,21 @@ class Change(BaseModel):
     def gives_value(self) -> bool:
         """Whether the result itself is given."""
         return "value" in self.model_fields_set
+
+
+def parse_change(given: Change | Mapping[str, Any]) -> Change:
+    """The change whose fields are given.
+
+    Raises:
+        InvalidRequest: a field is wrong, or no node has such a thing.
+    """
+    if isinstance(given, Change):
+        return given
+    try:
+        return Change.model_validate(given)
+    except ValidationError as error:
+        known = ", ".join(Change.model_fields)
+        raise InvalidRequest(f"change: {explain(error)} (a change can give {known})") from None
 
 
 Piece = tuple[int, str]

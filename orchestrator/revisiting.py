@@ -8,10 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 
 import typer
-from pydantic import ValidationError
 
-from orchestrator.errors import InvalidRequest
-from orchestrator.fork import Change
+from orchestrator.fork import Change, parse_change
 from orchestrator.hindsight import (
     Counterfactual,
     TraceDifference,
@@ -23,7 +21,6 @@ from orchestrator.hindsight import (
 from orchestrator.looking import stored
 from orchestrator.planning import find_planner
 from orchestrator.printing import output, print_solution, table
-from orchestrator.requests import explain
 from orchestrator.settings import Settings
 from orchestrator.solution import Solution
 from orchestrator.solving import Announcer, handing_back, named_value, opened
@@ -42,11 +39,7 @@ def read_change(given: Sequence[str]) -> Change:
     Raises:
         InvalidRequest: one is no ``key=value``, or a node has no such thing.
     """
-    try:
-        return Change.model_validate(dict(named_value(text) for text in given))
-    except ValidationError as error:
-        known = ", ".join(Change.model_fields)
-        raise InvalidRequest(f"change: {explain(error)} (a change can give {known})") from None
+    return parse_change(dict(named_value(text) for text in given))
 
 
 def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, *, as_json: bool) -> None:

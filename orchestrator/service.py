@@ -189,11 +189,21 @@ class Service:
     async def stream(self, request: TaskRequest) -> AsyncGenerator[Event | Progress | Solution, None]:
         """Accept a task, run it here, and give its events as they happen and last its solution.
 
-        Leaving early cancels the task. Raises as :meth:`solve`.
+        Leaving early cancels the task. With an idempotency key that was used before, this is the first task,
+        told once it has ended. Raises as :meth:`solve`.
         """
-        async with aclosing(self.follow(await self.start(request))) as items:
+        with translated():
+            claim = await self._claimed(self.check(request))
+        told = self.follow(claim) if isinstance(claim, Claim) else self._told(claim.id)
+        async with aclosing(told) as items:
             async for item in items:
                 yield item
+
+    async def _told(self, task_id: str) -> AsyncGenerator[Event | Progress | Solution, None]:
+        """The events of a task that another call runs or has run, and last its solution."""
+        async for event in self.events(task_id):
+            yield event
+        yield await self.solution(task_id)
 
     async def start(self, request: TaskRequest) -> Claim:
         """Accept a task that this process will run; :meth:`follow` runs it.

@@ -15,6 +15,7 @@ import pytest
 import anabranch
 from anabranch import (
     Answer,
+    Change,
     Client,
     Conflict,
     Divergence,
@@ -27,6 +28,7 @@ from anabranch import (
     TaskFailed,
     TaskNotFound,
     Unavailable,
+    Unknown,
     UnknownPlanner,
     planner,
     tool,
@@ -74,6 +76,30 @@ def test_solve_from_a_script(client: Client) -> None:
     replayed = client.replay(solution.trace_id)
     assert replayed.result.answer is not None
     assert replayed.result.answer.claim == "72"
+
+
+def test_a_run_is_forked_and_compared(client: Client) -> None:
+    before = client.solve("How many clips?", planner="vote", options={"n": 8, "rule": "fixed"}, seed=1)
+    after = client.fork(before.trace_id, at="0.1", change={"value": "It is \\boxed{5}"})
+    assert "5" in {cluster.claim for cluster in after.clusters}
+    assert after.usage.calls == 0
+    difference = client.difference(before.trace_id, after.trace_id)
+    assert "0.1" in [node.path for node in difference.nodes]
+    thrifty = client.counterfactual(before.trace_id, at="0", change=Change(rule="beta:0.6"))
+    assert thrifty.tokens < thrifty.recorded_tokens
+    with pytest.raises(Unknown, match="no result"):
+        client.counterfactual(before.trace_id, at="0.0", change=Change(temperature=0.1))
+    with pytest.raises(InvalidRequest, match="heat"):
+        client.fork(before.trace_id, at="0.0", change={"heat": 1})
+
+
+async def test_a_stream_under_a_used_key_tells_of_the_first_task(client: Client) -> None:
+    first = await client.asolve("How many clips?", planner="vote", idempotency_key="order-18")
+    items = [
+        item async for item in client.stream("How many clips?", planner="vote", idempotency_key="order-18")
+    ]
+    assert isinstance(items[0], Event)
+    assert items[-1] == first
 
 
 async def test_solve_from_async_code(client: Client) -> None:
