@@ -26,10 +26,15 @@ def token_confidence(top: Sequence[float], *, k: int = TOP) -> float | None:
 
 
 def token_entropy(top: Sequence[float]) -> float | None:
-    """The entropy in nats of the alternatives at one position, scaled to sum to 1; None as above."""
+    """The entropy in nats of the alternatives at one position, scaled to sum to 1.
+
+    None as above, and where all of them are impossible.
+    """
     if not top or not all(math.isfinite(each) and each <= 0 for each in top):
         return None
     total = math.fsum(map(math.exp, top))
+    if not total:
+        return None
     return -math.fsum(math.exp(each) / total * (each - math.log(total)) for each in top)
 
 

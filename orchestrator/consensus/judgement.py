@@ -66,8 +66,8 @@ def log_odds(top: Mapping[str, float]) -> float | None:
     yes, no = _mass(top, "yes"), _mass(top, "no")
     if yes == no == 0.0:
         return None
-    least = math.exp(min(top.values()))
-    return math.log(yes or least) - math.log(no or least)
+    least = min(top.values())  # servers write -9999 for what is impossible, and e^-9999 has no logarithm
+    return (math.log(yes) if yes else least) - (math.log(no) if no else least)
 
 
 def _mass(top: Mapping[str, float], word: str) -> float:

@@ -16,7 +16,7 @@ def kernel_entropy(similarity: Sequence[Sequence[float]], *, t: float = 0.3) -> 
 
     ``similarity`` is square, with weights of at least 0; of the two directions the mean counts. The kernel
     e^(-tL), L the graph's Laplacian, is scaled to K_ij / sqrt(K_ii K_jj) / n, so that for separate blocks and
-    large ``t`` it is the discrete entropy of the blocks. None for no samples or a weight that is no number.
+    large ``t`` it is the discrete entropy of the blocks. None for no samples or a weight that is not finite.
     It costs O(n^3): milliseconds at n = 10, not for every arrival.
 
     Raises:
@@ -25,7 +25,7 @@ def kernel_entropy(similarity: Sequence[Sequence[float]], *, t: float = 0.3) -> 
     n = len(similarity)
     if any(len(row) != n for row in similarity):
         raise ValueError(f"similarity must be square, got rows of {[len(row) for row in similarity]}")
-    if any(math.isnan(weight) for row in similarity for weight in row) or n == 0:
+    if any(not math.isfinite(weight) for row in similarity for weight in row) or n == 0:
         return None
     if any(weight < 0 for row in similarity for weight in row):
         raise ValueError("similarity must not be negative")

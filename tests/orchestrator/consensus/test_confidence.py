@@ -61,3 +61,8 @@ def test_the_running_score_ends_as_the_whole_one(tokens: list[float], window: in
         whole = min(fmean(tokens[at : at + window]) for at in range(len(tokens) - window + 1))
         assert meter.value == pytest.approx(whole, abs=1e-9)
         assert branch_confidence(tokens, window=window) == pytest.approx(whole, abs=1e-9)
+
+
+def test_alternatives_that_are_all_impossible_have_no_entropy() -> None:
+    assert token_entropy([-9999.0, -9999.0]) is None
+    assert token_entropy([0.0, -9999.0]) == 0.0

@@ -198,3 +198,10 @@ def test_short_equal_answers_are_agreement() -> None:
 def test_negative_counts_are_refused() -> None:
     with pytest.raises(ValueError, match="must not be negative"):
         discrete([3, -1])
+
+
+def test_an_answer_without_likelihood_leaves_the_monte_carlo_form_undefined() -> None:
+    samples = [Sample(0, "a", (-1.0,)), Sample(1, "b", (-9999.0,))]
+    assert monte_carlo(samples).nats is None
+    assert monte_carlo(samples).doubt == "an answer has no likelihood"
+    assert rao_blackwell(samples).nats == 0.0

@@ -45,3 +45,9 @@ def test_a_judge_that_wavers_convinces_nobody() -> None:
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0, 20))
 def test_who_leans_more_to_yes_affirms_no_less(odds: float, neutral: float, more: float) -> None:
     assert affirms(odds + more, neutral) >= affirms(odds, neutral)
+
+
+def test_what_a_server_calls_impossible_is_read_as_very_improbable() -> None:
+    assert log_odds({"Yes": -1.0, "Maybe": -9999.0}) == 9998.0
+    assert log_odds({"No": -1.0, "Maybe": -9999.0}) == -9998.0
+    assert log_odds({"Yes": -9999.0, "No": -9999.0}) is None

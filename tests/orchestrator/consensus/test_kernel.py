@@ -42,3 +42,8 @@ def test_what_is_no_similarity_is_refused_or_undefined() -> None:
         kernel_entropy([[1, 0]])
     with pytest.raises(ValueError, match="negative"):
         kernel_entropy([[1, -1], [-1, 1]])
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf])
+def test_a_weight_that_is_not_finite_leaves_it_undefined(weight: float) -> None:
+    assert kernel_entropy([[1.0, weight], [weight, 1.0]]) is None
