@@ -60,7 +60,7 @@ def read_labels(path: Path, kind: type[Label]) -> list[Label]:
         InvalidRequest: it cannot be read, has no lines, or one is wrong or there twice; names the line.
     """
     try:
-        lines = path.read_text("utf-8-sig").split("\n")  # other ends of lines may stand inside of JSON strings
+        lines = path.read_text("utf-8-sig").split("\n")  # JSON strings may hold other ends of lines
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} cannot be read: {error}") from None
     found: dict[tuple[object, ...], int] = {}

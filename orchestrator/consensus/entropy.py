@@ -103,8 +103,8 @@ def rao_blackwell(samples: Sequence[Sample]) -> Entropy:
 def monte_carlo(samples: Sequence[Sample]) -> Entropy:
     """The Monte-Carlo form: -(1/K) sum over the K clusters of ln p(C) (Kuhn et al., arXiv 2302.09664).
 
-    p(C) as in :func:`rao_blackwell`. It is not bounded by ln N, and undefined where a p(C) is too small to tell
-    from 0.
+    p(C) as in :func:`rao_blackwell`. It is not bounded by ln N, and undefined where a p(C) is too small to
+    tell from 0.
     """
     shares = _likelihood_shares(samples)
     counts, abstained = _counts(samples), sum(sample.cluster is None for sample in samples)

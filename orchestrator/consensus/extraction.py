@@ -68,6 +68,7 @@ _NUMBER = re.compile(
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 _REFUSAL = re.compile(
     r"^\W*(?:i['’]?m\s+sorry|sorry|i\s+apologi[sz]e|as\s+an?\s+(?:ai|language)"
+    r"|i\s+(?:don['’]?t|do\s+not)\s+know\b|(?:i\s+have\s+)?no\s+idea\b"
     r"|(?:unfortunately,?\s+)?i\s*(?:['’]m|\s+am)?\s*(?:cannot|can['’]?t|can\s+not|won['’]?t|unable|not\s+able)\b)",
     re.IGNORECASE,
 )
@@ -95,7 +96,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
         answer = _tidy(found)
         if answer.casefold() not in _NOTHING:
             return Claim(_as_choice(answer, choices) or answer, how)
-        if how in ("boxed", "json"):
+        if how in ("boxed", "json") or (how == "marker" and answer):
             return None  # an explicit "no answer" is an answer that abstains
     return None
 

@@ -66,6 +66,10 @@ def test_the_most_explicit_form_wins(text: str, claim: str, how: str) -> None:
         "I'm sorry, I cannot help with 3 bombs.",
         "As an AI, I do not know the year 2024.",
         "I can't do that.",
+        "I don't know.",
+        "No idea",
+        "The answer is unknown.",
+        "Between 3 and 5. Answer: N/A",
         "word " * 60,
     ],
 )
