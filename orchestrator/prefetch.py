@@ -46,7 +46,7 @@ class Prefetch:
     """
 
     def __init__(self, engine: Engine | None, tenant: str) -> None:
-        self._engine: Warms | None = engine if engine and isinstance(engine, Warms) else None
+        self._engine: Warms | None = engine if isinstance(engine, Warms) else None
         self._tenant = tenant
         self._group: asyncio.TaskGroup | None = None
         self._expected: dict[str, tuple[Prompt, str]] = {}
