@@ -25,7 +25,7 @@ class Breaker:
             ``longest_delay`` each time that the replica fails again.
     """
 
-    def __init__(self, *, failures: int = 3, first_delay: float = 0.25, longest_delay: float = 30.0) -> None:
+    def __init__(self, *, failures: int = 3, first_delay: float = 0.25, longest_delay: float = 10.0) -> None:
         self._threshold = failures
         self._first_delay = first_delay
         self._longest_delay = longest_delay

@@ -89,6 +89,8 @@ class Replica:
         self.translation: Translation | None = None
         self.queue: FairQueue[Ticket] = FairQueue()
         self.flights: dict[Flight, None] = {}
+        self.back_at = -math.inf  # when it last came back
+        self.left_behind = 0  # flights from before that whose consumers have not noticed yet; take no place
         self.warming: Flight | None = None  # a prompt computed ahead of its calls; takes no place
         self.held = 0
         self.computing: dict[
@@ -129,7 +131,12 @@ class Replica:
     @property
     def room(self) -> int:
         """Calls that it takes now."""
-        return (1 if self.on_trial else self.limit.value) - len(self.flights)
+        return self.places - (len(self.flights) - self.left_behind)
+
+    @property
+    def places(self) -> int:
+        """Calls that it takes at once."""
+        return 1 if self.on_trial else self.limit.value
 
     @property
     def occupied(self) -> int:
@@ -198,7 +205,7 @@ class Replica:
 
     def seconds_for(self, uncached_tokens: float) -> float:
         """Expected time of a further call from now to its end, if it has to compute so many tokens."""
-        pace, limit = self.pace, self.limit.value
+        pace, limit = self.pace, self.places
         occupied = self.occupied
         over = occupied + 1 - limit
         wait = over * pace.service_seconds / limit if over > 0 else 0.0
@@ -296,6 +303,7 @@ class Replica:
     def land(self, flight: Flight) -> None:
         """The attempt is over, whichever way."""
         del self.flights[flight]
+        self.left_behind -= flight.sent_at < self.back_at
         if flight.first_at is None:
             self.pending_prefill = max(0.0, self.pending_prefill - flight.uncached)
             self._computed(flight)
@@ -342,8 +350,10 @@ class Replica:
             # What it had to compute, it holds now.
             self.holdings.add(flight.ticket.chain)
 
-    def lost_cache(self) -> None:
-        """The engine restarted or is gone: nothing of what it held is there."""
+    def came_back(self, now: float) -> None:
+        """The engine was gone, and may have restarted: nothing of what it held or ran is there."""
+        self.back_at = now
+        self.left_behind = len(self.flights)
         self.holdings.clear()
         self.promised.clear()
 

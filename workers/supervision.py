@@ -211,7 +211,7 @@ class Supervisor:
             replica.breaker.postpone()
         log.info("replica_back", pool=self._name, replica=replica.name)
         # Whether it restarted is not to be seen from here, and a false hit costs more than a missed one.
-        replica.lost_cache()
+        replica.came_back(asyncio.get_running_loop().time())
         replica.breaker.try_again()
         self._dispatcher.returned(replica)
 

@@ -179,3 +179,26 @@ async def test_a_second_sending_that_is_refused_says_nothing_against_its_replica
                 await chunks(pool, call)
         assert engines[1].counters().started >= 3
         assert pool.snapshot().replicas[1].state == "up"
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@virtual_time
+async def test_what_a_dead_replica_left_unread_keeps_no_place_when_it_is_back(replicas: int) -> None:
+    """A consumer that reads no further learns late that its replica died; others do not wait for that."""
+    engines = simulators(replicas)
+    async with pool_of(engines) as pool:
+        unread = pool.generate(sibling("unread", 0))
+        worker = (await anext(aiter(unread))).worker
+        owner = next(engine for engine in engines if engine.name == worker)
+        owner.kill("it is gone")
+        with suppress(EngineUnavailable):
+            await chunks(pool, sibling("first", 0))
+        await asyncio.sleep(20)
+        owner.revive()
+        async with asyncio.timeout(100):
+            calls = [chunks(pool, sibling(f"later {number}", 0)) for number in range(40)]
+            assert [text_of(stream) for stream in await asyncio.gather(*calls)] == [ANSWER] * 40
+        assert all(replica.state == "up" for replica in pool.snapshot().replicas)
+        rest = [chunk async for chunk in unread]
+        assert text_of(rest) == ANSWER
+        assert rest[0].restarted
