@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks import gsm8k
-from benchmarks.replay import Problem, load, resamples
+from benchmarks.replay import Problem, load_all, positive, resamples
 from orchestrator.consensus.calibration import Calibration, auroc, calibrate
 from orchestrator.consensus.entropy import Entropy, Sample, discrete, monte_carlo, predictive, rao_blackwell
 from orchestrator.consensus.stopping import Branch, Tally
@@ -247,17 +247,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.entropy_signal", description="Entropy against correctness."
     )
     parser.add_argument("--traces", type=Path, nargs="+", metavar="FILE", help="instead of our own recording")
-    parser.add_argument("--resamples", type=int, default=20, help="of traces")
+    parser.add_argument("--resamples", type=positive, default=20, help="of traces")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     given = parser.parse_args(arguments)
     if given.traces:
-        return _traces(given)
+        return _traces(parser, given)
     return _gsm8k(given)
 
 
-def _traces(given: argparse.Namespace) -> int:
-    problems = [problem for path in given.traces for problem in load(path, blank_votes=False)]
+def _traces(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
+    problems = load_all(parser, given.traces, width=max(TRACE_SIZES), blank_votes=False)
     rows = []
     for size in TRACE_SIZES:
         draws = [drawn_from_traces(problem, size, given.resamples, given.seed) for problem in problems]

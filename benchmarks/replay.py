@@ -7,13 +7,16 @@ a branch that would not be there yet.
 
 from __future__ import annotations
 
+import argparse
 import heapq
-import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import thread_time
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim
@@ -51,26 +54,71 @@ class Outcome:
     reason: str
 
 
+class _Recorded(BaseModel, coerce_numbers_to_str=True):
+    """A problem as it stands in a file; each branch is its probes, its tokens and its answer."""
+
+    gold_answer: Annotated[str, Field(min_length=1)]
+    probe_freq: Annotated[int, Field(ge=1)]
+    each_branch: Annotated[list[tuple[list[Any], Annotated[int, Field(ge=0)], Any]], Field(min_length=1)]
+
+
+_FILE = TypeAdapter(Annotated[list[_Recorded], Field(min_length=1)])
+
+
 def load(path: Path, *, blank_votes: bool = True) -> list[Problem]:
     """Read a file of recorded branches.
 
     It is a JSON list of ``{"gold_answer", "probe_freq", "each_branch": [[probes, tokens, answer], ...]}`` as
     the repository zhengkid/Parallel-Probe publishes them. Answers are put into clusters by the same code that
-    clusters live. ``blank_votes`` counts a branch without an answer as voting for "no answer", as the
-    published tables do; else it abstains, as in the product.
+    clusters live, but for its costly methods: what only math-verify or a model could join differs.
+    ``blank_votes`` counts a branch without an answer as voting for "no answer", as the published tables do;
+    else it abstains, as in the product.
 
     Raises:
-        ValueError: the file is not of this form.
+        ValueError: the file cannot be read or is not of this form; says what is wrong first.
     """
-    problems = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(problems, list) or not all("each_branch" in each for each in problems):
-        raise ValueError(f"{path} is not a list of problems with each_branch")
+    try:
+        problems = _FILE.validate_json(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ValueError(
+            f"{path} is not a list of problems with each_branch: {where}: {first['msg']}"
+        ) from None
     return [_problem(f"{path.stem}-{at}", each, blank_votes) for at, each in enumerate(problems)]
 
 
-def _problem(name: str, recorded: dict[str, object], blank_votes: bool) -> Problem:
+def load_all(
+    parser: argparse.ArgumentParser, paths: Sequence[Path], *, width: int, blank_votes: bool = True
+) -> list[Problem]:
+    """The problems of several files; a usage error where one cannot be read or has too few branches."""
+    try:
+        problems = [problem for path in paths for problem in load(path, blank_votes=blank_votes)]
+    except ValueError as error:
+        parser.error(str(error))
+    for problem in problems:
+        if len(problem.tokens) < width:
+            parser.error(_too_few(problem, width))
+    return problems
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for a parser of arguments."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+def _too_few(problem: Problem, width: int) -> str:
+    return f"{problem.name} has {len(problem.tokens)} recorded branches, fewer than {width}"
+
+
+def _problem(name: str, recorded: _Recorded, blank_votes: bool) -> Problem:
     clusters = Clusters()
-    gold = clusters.add(-1, Claim(str(recorded["gold_answer"]), "whole"))
+    gold = clusters.add(-1, Claim(recorded.gold_answer, "whole"))
     seen: dict[str, int | None] = {}
 
     def cluster(answer: object) -> int | None:
@@ -83,16 +131,14 @@ def _problem(name: str, recorded: dict[str, object], blank_votes: bool) -> Probl
             seen[text] = clusters.add(len(seen), Claim(text, "boxed"))
         return seen[text]
 
-    branches = recorded["each_branch"]
-    if not isinstance(branches, list):
-        raise ValueError(f"each_branch of {name} is not a list")  # noqa: TRY004 -- bad data, not a bad call
+    branches = recorded.each_branch
     return Problem(
         name,
         gold,
         tuple(cluster(answer) for _, _, answer in branches),
-        tuple(int(tokens) for _, tokens, _ in branches),
+        tuple(tokens for _, tokens, _ in branches),
         tuple(tuple(cluster(probe) for probe in probes) for probes, _, _ in branches),
-        int(str(recorded["probe_freq"])),
+        recorded.probe_freq,
     )
 
 
@@ -107,7 +153,7 @@ def resamples(problem: Problem, width: int, times: int, seed: int) -> Iterator[l
     """
     recorded = len(problem.tokens)
     if width > recorded:
-        raise ValueError(f"{problem.name} has {recorded} recorded branches, fewer than {width}")
+        raise ValueError(_too_few(problem, width))
     rng = random.Random(f"{seed} {problem.name}")
     for time in range(times):
         part = time % (recorded // width)

@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks import pareto
-from benchmarks.replay import Problem, Replay, load, resamples
-from orchestrator.consensus.stopping import DEFAULT_RULE, RULES, StopRule, parse_rule
+from benchmarks.replay import Problem, Replay, load_all, positive, resamples
+from orchestrator.consensus.stopping import DEFAULT_RULE, RULES, RuleError, Signal, StopRule, parse_rule
 
 PLAIN = "fixed"
 PUBLISHED_RULES = {
@@ -45,6 +45,8 @@ NOT_REPLAYED = {
     "deadline": "a limit, not a judgement",
     "token_budget": "a limit, not a judgement",
 }
+
+UNRECORDED: frozenset[Signal] = frozenset({"confidence", "verdicts"})
 
 # Accuracy in %, sequential and total tokens in thousands at width 64, as the recordings' source has them.
 PUBLISHED: dict[str, dict[str, tuple[float, float, float]]] = {
@@ -148,7 +150,7 @@ def compare(rule: str, label: str, scores: Scores, plain: Scores, draws: Sequenc
         return 100 * fmean(scores.accuracy[at] - plain.accuracy[at] for at in chosen)
 
     def ratio(ours: Sequence[float], theirs: Sequence[float], chosen: Sequence[int]) -> float:
-        return sum(ours[at] for at in chosen) / sum(theirs[at] for at in chosen)
+        return sum(ours[at] for at in chosen) / (sum(theirs[at] for at in chosen) or 1)  # or all are empty
 
     every = range(len(plain.accuracy))
     return Row(
@@ -256,7 +258,7 @@ def _cost(tokens: float, ratio: float, interval: Interval) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; 1 when a check fails."""
+    """Run from the command line; 1 when a check fails, 2 where files or arguments are wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.stop_rules",
         description="Replay stop rules over recorded branches.",
@@ -265,8 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--traces", type=Path, nargs="+", required=True, metavar="FILE", help="recorded branches"
     )
-    parser.add_argument("--width", type=int, default=64, help="branches of the plain vote (default 64)")
-    parser.add_argument("--resamples", type=int, default=20, help="draws a problem (default 20)")
+    parser.add_argument("--width", type=positive, default=64, help="branches of the plain vote (default 64)")
+    parser.add_argument("--resamples", type=positive, default=20, help="draws a problem (default 20)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rules", nargs="*", default=[], metavar="RULE", help="further rules to replay")
     parser.add_argument(
@@ -281,7 +283,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.plot and find_spec("matplotlib") is None:
         parser.error("--plot needs the extra 'bench': pip install 'anabranch[bench]'")
-    problems = [problem for path in given.traces for problem in load(path, blank_votes=given.blank == "vote")]
+    for spec in given.rules:
+        if why := _not_replayable(spec, given.width):
+            parser.error(why)
+    problems = load_all(parser, given.traces, width=given.width, blank_votes=given.blank == "vote")
     draws = bootstrap(len(problems), 1000, given.seed)
     labels = {PLAIN: "plain voting", **PUBLISHED_RULES, **OUR_RULES, **dict.fromkeys(given.rules, "")}
     scores = {
@@ -324,6 +329,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             verdict = "ok  " if check.passed else "FAIL"
             print(f"{verdict} {check.name}: {check.value:.4g} (bound {check.bound:g})")
     return 0 if all(check.passed for check in kept) else 1
+
+
+def _not_replayable(spec: str, width: int) -> str:
+    """Why a rule cannot be replayed; empty if it can be."""
+    try:
+        lacking = UNRECORDED & parse_rule(spec, width=width).needs
+    except RuleError as error:
+        return str(error)
+    return f"{spec} needs {', '.join(sorted(lacking))}, which the recordings do not hold" if lacking else ""
 
 
 def _full(rule: str, width: int) -> dict[str, object]:

@@ -26,7 +26,7 @@ from itertools import product
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.replay import load
+from benchmarks.replay import load_all, positive
 from benchmarks.stop_rules import SEQUENTIAL_BOUND, TOTAL_BOUND, Scores, score
 from orchestrator.consensus.stopping import Beta, Branch, Elastic, FixedN, Stop, StopRule, View
 
@@ -115,9 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.tune_elastic", description="Cross-validate elastic width over problems."
     )
     parser.add_argument("--traces", type=Path, nargs="+", default=[], metavar="FILE")
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--resamples", type=int, default=20)
-    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--width", type=positive, default=64)
+    parser.add_argument("--resamples", type=positive, default=20)
+    parser.add_argument("--folds", type=positive, default=10)
     parser.add_argument("--tolerance", type=float, default=0.5, help="points of accuracy (default 0.5)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--all", action="store_true", help="choose threshold and quorum too")
@@ -129,7 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not given.traces:
         parser.error("--traces or --independent is needed")
-    problems = [problem for path in given.traces for problem in load(path)]
+    problems = load_all(parser, given.traces, width=given.width)
+    if not 2 <= given.folds <= len(problems):
+        parser.error(f"{len(problems)} problems cannot be dealt into {given.folds} folds")
     sizes = {"width": given.width, "times": given.resamples, "seed": given.seed}
     plain = score(FixedN(given.width), problems, **sizes)
     grid = {

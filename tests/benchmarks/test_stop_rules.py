@@ -142,3 +142,66 @@ def test_independent_votes_are_right_as_often_as_the_binomial_says() -> None:
     right, finished = tune_elastic.independent(parse_rule("fixed:3"), (0.6, 0.4), 4000, 1)
     assert right == pytest.approx(0.648, abs=0.02)
     assert finished == 3
+
+
+GOOD = {"gold_answer": 7, "probe_freq": 500, "each_branch": [[["7", None], 1200, "7"]] * 4}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        ([], "at least 1 item"),
+        ("[{", "Invalid JSON"),
+        ([GOOD, {"each_branch": []}], "1.gold_answer: Field required"),
+        ([GOOD | {"gold_answer": None}], "0.gold_answer"),
+        ([GOOD | {"probe_freq": 0}], "0.probe_freq"),
+        ([GOOD | {"each_branch": [[[], -1, "7"]]}], "0.each_branch.0.1"),
+        ([GOOD | {"each_branch": [[[], 5]]}], "0.each_branch.0"),
+        ([GOOD | {"each_branch": "7"}], "0.each_branch"),
+        (["each_branch"], "0: "),
+        ([GOOD], "4 recorded branches, fewer than 64"),
+    ],
+)
+def test_a_file_that_cannot_be_replayed_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recorded: object, said: str
+) -> None:
+    path = tmp_path / "wrong.json"
+    path.write_text(recorded if isinstance(recorded, str) else json.dumps(recorded))
+    with pytest.raises(SystemExit, match="2"):
+        stop_rules.main(["--traces", str(path), "--json"])
+    assert said in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_or_replayed_is_a_usage_error(
+    traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = tmp_path / "packed.json.gz"
+    packed.write_bytes(b"\x1f\x8b\x08\x00")
+    for arguments, said in (
+        (["--traces", str(tmp_path)], "cannot be read: Is a directory"),
+        (["--traces", str(tmp_path / "missing")], "cannot be read: No such file"),
+        (["--traces", str(packed)], "Invalid JSON"),
+        (["--traces", str(traces), "--width", "0"], "must be at least 1"),
+        (["--traces", str(traces), "--resamples", "0"], "must be at least 1"),
+        (["--traces", str(traces), "--rules", "best"], "no rule is called 'best'"),
+        (["--traces", str(traces), "--rules", "any(beta; first_verified)"], "needs verdicts"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            stop_rules.main(arguments)
+        assert said in capsys.readouterr().err
+    for tool in (entropy_signal, tune_elastic):
+        with pytest.raises(SystemExit, match="2"):
+            tool.main(["--traces", str(tmp_path / "missing")])
+    with pytest.raises(SystemExit, match="2"):
+        tune_elastic.main(["--traces", str(traces), "--folds", "13"])
+
+
+def test_numbers_as_answers_empty_branches_and_one_problem_are_replayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps([GOOD | {"each_branch": [[[7, None], 0, 7], [[], 0, None]] * 2}]))
+    stop_rules.main(["--traces", str(path), "--width", "2", "--resamples", "2", "--json"])
+    printed = capsys.readouterr().out
+    report = json.loads(printed, parse_constant=pytest.fail)
+    assert {row["rule"]: row["accuracy"] for row in report["rows"]}["fixed"] in (0, 50, 100)
