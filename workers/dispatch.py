@@ -283,7 +283,7 @@ class Dispatcher:
             if other is replica or len(other.queue) == 0:
                 continue
             for ticket in other.queue.some(STEAL_LOOK):
-                if replica.name in ticket.tried or replica not in self.serving(ticket.call.role):
+                if not self._may_take(replica, ticket):
                     continue
                 tokens, per_block = self.tokens(ticket), self.tokens_per_block
                 there, here = other.covered(ticket.chain, now), replica.covered(ticket.chain, now)
@@ -300,9 +300,14 @@ class Dispatcher:
         if other.covered(best.chain, now) < HOLD_BLOCKS:
             other.promised.remove(best.chain)
             for sibling in other.queue.siblings(best, STEAL_FAMILY):
-                other.queue.remove(sibling)
-                replica.wait(sibling, now)
+                if self._may_take(replica, sibling):
+                    other.queue.remove(sibling)
+                    replica.wait(sibling, now)
         return best
+
+    def _may_take(self, replica: Replica, ticket: Ticket) -> bool:
+        """Whether ``replica`` has a model for ``ticket``, and has not failed it."""
+        return replica.name not in ticket.tried and replica in self.serving(ticket.call.role)
 
     def check_integrity(self) -> None:
         """Raise AssertionError if the books do not balance; for tests, and for pools that are idle."""

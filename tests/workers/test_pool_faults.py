@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -202,3 +203,24 @@ async def test_what_a_dead_replica_left_unread_keeps_no_place_when_it_is_back(re
         rest = [chunk async for chunk in unread]
         assert text_of(rest) == ANSWER
         assert rest[0].restarted
+
+
+@virtual_time
+async def test_a_replica_that_takes_waiting_calls_takes_none_that_its_model_is_not_for() -> None:
+    """The calls of a family may have several roles."""
+    both = Simulator(ANSWER, name="both", cost=COST, max_concurrency=1)
+    branches = Simulator(ANSWER, name="branches", cost=COST, max_concurrency=1)
+    members = [Member(both, roles=frozenset({"branch", "judge"})), Member(branches, frozenset({"branch"}))]
+    async with pool_of(members) as pool:
+        await pool.drain("branches")
+        others = [asyncio.create_task(chunks(pool, sibling("other", number))) for number in range(2)]
+        await asyncio.sleep(0.01)
+        calls = [replace(sibling("one", number), role=("branch", "judge")[number % 2]) for number in range(8)]
+        tasks = [asyncio.create_task(chunks(pool, call)) for call in calls]
+        await asyncio.sleep(0.01)
+        pool.resume("branches")
+        received = await asyncio.gather(*tasks)
+        await asyncio.gather(*others)
+        workers = [stream[-1].worker for stream in received]
+        assert workers[1::2] == ["both"] * 4
+        assert "branches" in workers[::2]
