@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class BreakerState(StrEnum):
-    """``closed``: calls flow; ``open``: none; ``half_open``: one call tries whether it works again."""
+    """``closed``: calls flow; ``open``: none; ``half_open``: calls try singly whether it works again."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -60,6 +60,6 @@ class Breaker:
         self.delay = min(self._longest_delay, self.delay * 2)
 
     def try_again(self) -> None:
-        """It looks healthy: let one call try."""
+        """It looks healthy: let a call try."""
         if self.state is BreakerState.OPEN:
             self.state = BreakerState.HALF_OPEN

@@ -101,7 +101,7 @@ class Hedging:
 
     def _blame(self, flight: Flight, error: BaseException) -> None:
         if isinstance(error, WorkerError):
-            self._supervisor.blame(flight.replica, error)
+            self._supervisor.blame(flight, error)
 
 
 async def _stop(task: asyncio.Task[Chunk]) -> None:

@@ -367,8 +367,7 @@ class Pool:
         """
         replica, ticket = flight.replica, flight.ticket
         replica.failed(error)
-        if flight.sent_at >= replica.back_at:  # of what was before, the replica has recovered
-            self._supervisor.blame(replica, error)
+        self._supervisor.blame(flight, error)
         ticket.tried.add(replica.name)
         others = any(
             other.accepting and other.name not in ticket.tried

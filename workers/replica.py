@@ -135,13 +135,16 @@ class Replica:
 
     @property
     def places(self) -> int:
-        """Calls that it takes at once."""
-        return 1 if self.on_trial else self.limit.value
+        """Calls that it takes at once. On trial that is one whose prompt it has not computed yet."""
+        if not self.on_trial:
+            return self.limit.value
+        begun = sum(flight.first_at is not None and not self.left_over(flight) for flight in self.flights)
+        return min(self.limit.value, 1 + begun)
 
     @property
     def occupied(self) -> int:
         """Calls that are here or wait to be."""
-        return len(self.flights) + self.held + len(self.queue)
+        return len(self.flights) - self.left_behind + self.held + len(self.queue)
 
     @property
     def indexed_blocks(self) -> int:
@@ -303,7 +306,7 @@ class Replica:
     def land(self, flight: Flight) -> None:
         """The attempt is over, whichever way."""
         del self.flights[flight]
-        self.left_behind -= flight.sent_at < self.back_at
+        self.left_behind -= self.left_over(flight)
         if flight.first_at is None:
             self.pending_prefill = max(0.0, self.pending_prefill - flight.uncached)
             self._computed(flight)
@@ -349,6 +352,10 @@ class Replica:
             self.holdings.correct(flight.ticket.chain, predicted, found)
             # What it had to compute, it holds now.
             self.holdings.add(flight.ticket.chain)
+
+    def left_over(self, flight: Flight) -> bool:
+        """Whether ``flight`` was sent before the engine was gone, and tells nothing of how it is now."""
+        return flight.sent_at < self.back_at
 
     def came_back(self, now: float) -> None:
         """The engine was gone, and may have restarted: nothing of what it held or ran is there."""

@@ -133,8 +133,11 @@ class Supervisor:
         self._dispatcher.evict(replica)
         self._tasks.create_task(self._recover(replica), name=f"{self._name} recovery of {replica.name}")
 
-    def blame(self, replica: Replica, error: WorkerError) -> None:
-        """Draw the consequences that a failed call has for its replica."""
+    def blame(self, flight: Flight, error: WorkerError) -> None:
+        """Draw the consequences that a failed attempt has for its replica."""
+        replica = flight.replica
+        if replica.left_over(flight):
+            return
         if isinstance(error, Overloaded):
             replica.limit.refused()
         elif error.retryable or isinstance(error, (EngineProtocolError, *FATAL)):

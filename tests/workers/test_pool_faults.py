@@ -224,3 +224,21 @@ async def test_a_replica_that_takes_waiting_calls_takes_none_that_its_model_is_n
         workers = [stream[-1].worker for stream in received]
         assert workers[1::2] == ["both"] * 4
         assert "branches" in workers[::2]
+
+
+@virtual_time
+async def test_a_trial_that_nobody_reads_to_its_end_holds_up_no_others() -> None:
+    (one,) = simulators(1)
+    async with pool_of([one]) as pool:
+        one.kill("it is gone")
+        with suppress(EngineUnavailable):
+            await chunks(pool, sibling("first", 0))
+        one.revive()
+        unread = pool.generate(sibling("unread", 0))
+        await anext(aiter(unread))
+        assert pool.snapshot().replicas[0].state == "on trial"
+        async with asyncio.timeout(30):
+            calls = [chunks(pool, sibling(f"later {number}", 0)) for number in range(40)]
+            assert [text_of(stream) for stream in await asyncio.gather(*calls)] == [ANSWER] * 40
+        assert pool.snapshot().replicas[0].state == "up"
+        assert text_of([chunk async for chunk in unread])
