@@ -14,6 +14,9 @@ from workers.replica import Sharing
 
 log = structlog.get_logger(__name__)
 
+PROBE_SECONDS = 120.0
+"""An engine that takes longer for three short prompts is one of which nothing was found out."""
+
 
 async def probe_sharing(engine: Engine, capabilities: Capabilities) -> Sharing:
     """Send three siblings at once, about 150 tokens each, and read what they say was cached.
@@ -27,11 +30,18 @@ async def probe_sharing(engine: Engine, capabilities: Capabilities) -> Sharing:
     nonce = secrets.token_hex(8)
     # Numbers in words: about as many tokens for any tokenizer, and never in a cache before.
     shared = f"Probe {nonce}. " + " ".join(f"Line {number} of the probe." for number in range(24))
+    probes = [asyncio.create_task(_usage(engine, shared, number)) for number in range(3)]
     try:
-        usages = await asyncio.gather(*(_usage(engine, shared, number) for number in range(3)))
-    except WorkerError as error:
-        log.info("sharing_not_probed", engine=engine.name, error=str(error))
+        async with asyncio.timeout(PROBE_SECONDS):
+            usages = await asyncio.gather(*probes)
+    except (WorkerError, TimeoutError) as error:
+        reason = str(error) or f"no answer within {PROBE_SECONDS:g} s"
+        log.info("sharing_not_probed", engine=engine.name, error=reason)
         return Sharing.COMPUTED
+    finally:
+        for probe in probes:
+            probe.cancel()
+        await asyncio.wait(probes)
     hits = sum(1 for usage in usages if usage.cached_tokens > usage.prompt_tokens // 2)
     return Sharing.IN_FLIGHT if hits >= 2 else Sharing.COMPUTED
 

@@ -22,7 +22,7 @@ from workers.errors import (
 )
 from workers.pool import Pool
 from workers.replica import Member, Sharing
-from workers.simulator import CostModel, Fault, Simulator
+from workers.simulator import CostModel, Fault, FaultKind, Simulator
 
 
 class Refusing(Simulator):
@@ -242,3 +242,18 @@ async def test_a_trial_that_nobody_reads_to_its_end_holds_up_no_others() -> None
             assert [text_of(stream) for stream in await asyncio.gather(*calls)] == [ANSWER] * 40
         assert pool.snapshot().replicas[0].state == "up"
         assert text_of([chunk async for chunk in unread])
+
+
+@pytest.mark.parametrize("others", ["hang", "refuse"])
+@virtual_time
+async def test_a_probe_that_gets_no_answer_does_not_keep_a_pool_from_starting(others: FaultKind) -> None:
+    """And none of its calls goes on at the engine when the others failed."""
+    faults = [Fault(kind=others, calls={0}), Fault(kind="hang", calls={1, 2})]
+    engine = Simulator(ANSWER, cost=COST, faults=faults)
+    pool = Pool([engine])
+    async with asyncio.timeout(200):
+        await pool.capabilities()
+    assert pool.snapshot().replicas[0].sharing == "computed"
+    assert engine.counters().in_flight == 0
+    assert text_of(await chunks(pool, sibling("one", 0))) == ANSWER
+    await pool.close()
