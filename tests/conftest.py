@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Elsewhere hypothesis looks for new counterexamples; CI repeats the same examples for the same tests.
-settings.register_profile("ci", derandomize=True, print_blob=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# The same examples for the same tests; `pytest --hypothesis-profile=search` looks for new counterexamples.
+# A machine that stops for a moment makes no example fail.
+settings.register_profile(
+    "search", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False, print_blob=True
+)
+settings.register_profile("same", settings.get_profile("search"), derandomize=True, database=None)
+settings.load_profile("same")
 
 # A shell that starts the tests in the background has them, and so all their processes, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

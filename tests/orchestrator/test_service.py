@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from orchestrator import service as module
 from orchestrator.errors import TaskFailed
 from orchestrator.feed import Feed, Progress
 from orchestrator.hold import Hold
@@ -27,6 +28,7 @@ from workers.engine import Capabilities
 from workers.simulator import CostModel, Simulator
 
 SLOW = CostModel(decode_tokens_per_s=50)
+ENDLESS = CostModel(decode_tokens_per_s=5)
 REQUEST = TaskRequest(query="Anything.", planner="asking")
 
 
@@ -40,6 +42,13 @@ async def asking(run: Run, question: Question) -> Answer:
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     async with await Store.open(f"sqlite:///{tmp_path / 'service.db'}") as opened:
         yield opened
+
+
+@pytest.fixture
+def nobody_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not woken waits longer than any test may take."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 3600.0)
 
 
 def service_of(store: Store, engine: Simulator, **settings: float) -> Service:
@@ -73,7 +82,7 @@ async def test_leaving_a_stream_while_the_engine_starts_cancels_the_task(store: 
     following = asyncio.create_task(follow())
     await engine.asked.wait()
     following.cancel()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         with pytest.raises(asyncio.CancelledError):
             await following
     assert (await store.get(claim.task.id)).status is TaskStatus.CANCELLED
@@ -102,46 +111,42 @@ async def test_a_clock_that_is_set_back_makes_no_run_shorter(
     await service_of(store, Simulator()).replay(solution.trace_id)
 
 
+@pytest.mark.usefixtures("nobody_polls")
 async def test_a_stream_ends_as_soon_as_its_task(store: Store) -> None:
     service = service_of(store, Simulator("42"))
-    started = time.perf_counter()
     items = [item async for item in service.stream(REQUEST)]
     assert isinstance(items[-1], Solution)
     engine = Simulator()
     engine.kill()
     with pytest.raises(TaskFailed):
         _ = [item async for item in service_of(store, engine).stream(REQUEST)]
-    assert time.perf_counter() - started < 0.45
 
 
+@pytest.mark.usefixtures("nobody_polls")
 async def test_a_drain_does_not_wait_for_room(store: Store) -> None:
     """With as many tasks as it may run, a service still hears that it is to stop."""
-    service = service_of(store, Simulator("word " * 500, cost=SLOW), concurrency=1)
+    service = service_of(store, Simulator("word " * 500, cost=ENDLESS), concurrency=1, lease_seconds=3600.0)
     tasks = [await service.submit(REQUEST) for _ in range(2)]
-    async with service.working():
-        async with aclosing(service.events(tasks[0].id)) as events:
-            async for item in events:
-                if isinstance(item, Progress):
-                    break
-        left = time.perf_counter()
-    assert time.perf_counter() - left < 2
+    async with service.working(), aclosing(service.events(tasks[0].id)) as events:
+        async for item in events:
+            if isinstance(item, Progress):
+                break
     states = [(await store.get(task.id)).status for task in tasks]
     assert states == [TaskStatus.QUEUED, TaskStatus.QUEUED]
 
 
+@pytest.mark.usefixtures("nobody_polls")
 async def test_tasks_that_are_done_make_room_at_once(store: Store) -> None:
-    service = service_of(store, Simulator("42"), concurrency=1)
+    service = service_of(store, Simulator("42"), concurrency=1, lease_seconds=3600.0)
     tasks = [await service.submit(REQUEST) for _ in range(10)]
     async with service.working():
-        started = time.perf_counter()
         for task in tasks:
             _ = [event async for event in service.events(task.id)]
-    assert time.perf_counter() - started < 3
     assert {(await store.get(task.id)).status for task in tasks} == {TaskStatus.SUCCEEDED}
 
 
 async def test_a_resumed_run_that_goes_another_way_fails_and_harms_no_other(store: Store) -> None:
-    service = service_of(store, Simulator("word " * 500, cost=SLOW))
+    service = service_of(store, Simulator("word " * 500, cost=ENDLESS))
     task = await service.submit(REQUEST)
     async with service.working(), aclosing(service.events(task.id)) as events:
         async for item in events:
@@ -169,6 +174,7 @@ def replace_query(request: TaskRequest, query: str) -> TaskRequest:
     return request.model_copy(update={"query": query})
 
 
+@pytest.mark.usefixtures("nobody_polls")
 async def test_following_many_queued_tasks_wakes_only_who_is_concerned(store: Store) -> None:
     service = service_of(store, Simulator("42"))
     reads = 0
