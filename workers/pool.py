@@ -140,10 +140,10 @@ class Pool:
         if self._capabilities is None:
             await self.capabilities()
         ticket = self._admit(call)
-        self._supervisor.translate(ticket)
         text: list[str] = []
         restarted = False
         try:
+            self._supervisor.translate(ticket)
             while True:
                 flight = await self._placed(ticket)
                 stream = flight.replica.engine.generate(call)
@@ -169,7 +169,7 @@ class Pool:
                         yield chunk
                         return
                 except WorkerError as error:
-                    restarted = restarted or ticket.streamed > 0
+                    restarted = restarted or ticket.streamed > 0 or bool(text)
                     pause = self._failed(flight, error)
                 except (asyncio.CancelledError, GeneratorExit):
                     flight.replica.tally.aborted += ticket.flight is flight
@@ -328,6 +328,7 @@ class Pool:
     async def _next(self, flight: Flight, stream: AsyncIterator[Chunk]) -> Chunk:
         """The next chunk, unless supervision gives the replica up meanwhile."""
         flight.silent_since = self._now()
+        flight.interrupted = ""  # the chunk before this may have come in the moment of an interruption
         try:
             async with asyncio.timeout(None) as flight.scope:
                 chunk = await anext(stream)

@@ -10,12 +10,13 @@ import pytest
 
 from tests.workers.test_pool import ANSWER, COST, chunks, pool_of, sibling, simulators, text_of
 from tests.workers.virtual_time import virtual_time
-from workers.calls import Call
+from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Engine
 from workers.errors import (
     AccessRefused,
     CallRejected,
     CapabilityMissing,
+    EngineTimeout,
     EngineUnavailable,
     ModelUnavailable,
     WorkerError,
@@ -257,3 +258,53 @@ async def test_a_probe_that_gets_no_answer_does_not_keep_a_pool_from_starting(ot
     assert engine.counters().in_flight == 0
     assert text_of(await chunks(pool, sibling("one", 0))) == ANSWER
     await pool.close()
+
+
+class Stepwise(Simulator):
+    """Sends a chunk whenever it is told to."""
+
+    def __init__(self, *chunks: Chunk) -> None:
+        super().__init__()
+        self.chunks = chunks
+        self.go = asyncio.Event()
+
+    async def generate(self, call: Call):  # type: ignore[no-untyped-def]
+        for chunk in self.chunks:
+            await self.go.wait()
+            self.go.clear()
+            yield chunk
+        await asyncio.Event().wait()
+
+
+@virtual_time
+async def test_a_call_that_was_given_up_as_its_chunk_came_can_be_given_up_again() -> None:
+    engine = Stepwise(Chunk("four", 1))
+    async with pool_of([Member(engine, sharing=Sharing.NEVER)], attempts=1) as pool:
+        stream = pool.generate(sibling("one", 0))
+        reading = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(1)
+        (flight,) = pool._replicas[0].flights
+        engine.go.set()
+        flight.interrupt("too late", asyncio.get_running_loop().time())
+        assert (await reading).text == "four"
+        async with asyncio.timeout(100):
+            with pytest.raises(EngineTimeout, match="sent nothing for"):
+                await anext(stream)
+
+
+@virtual_time
+async def test_text_of_no_tokens_is_void_too_when_its_call_starts_again() -> None:
+    """Servers that tell the tokens of a completion may send text with none."""
+    engine = Stepwise(Chunk("half", 0), Chunk("whole", 0, finish_reason="stop"))
+    async with pool_of([Member(engine, sharing=Sharing.NEVER)]) as pool:
+        reading = asyncio.create_task(chunks(pool, sibling("one", 0)))
+        await asyncio.sleep(1)
+        engine.go.set()
+        await asyncio.sleep(1)
+        (flight,) = pool._replicas[0].flights
+        flight.interrupt("too slow", asyncio.get_running_loop().time())
+        await asyncio.sleep(1)
+        engine.go.set()
+        await asyncio.sleep(1)
+        engine.go.set()
+        assert [chunk.restarted for chunk in await reading] == [False, True, False]
