@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from orchestrator import service as service_module
 from orchestrator.api.application import create_application
 from orchestrator.api.server import listening
 from orchestrator.planning import Planner
@@ -30,8 +31,15 @@ PLANNERS: dict[str, Planner] = {"direct": direct, "vote": vote}
 
 
 def slow(answer: str = "one two three four five six seven eight nine ten " * 100) -> Simulator:
-    """An engine that takes ten seconds and more for a call."""
-    return Simulator(answer, cost=CostModel(decode_tokens_per_s=100))
+    """An engine that takes a minute for a call."""
+    return Simulator(answer, cost=CostModel(decode_tokens_per_s=15))
+
+
+@pytest.fixture
+def nobody_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not woken waits longer than any test may take."""
+    monkeypatch.setattr(service_module, "POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(service_module, "IDLE_SECONDS", 3600.0)
 
 
 @dataclass(frozen=True)
@@ -136,12 +144,12 @@ def open_api(tmp_path: Path, empty_database: Path) -> Open:
                 engine or Simulator("Six sevens are 42.\nAnswer: 42"),
                 toolbox=Toolbox(),
                 planners=PLANNERS,
-                settings=settings or Settings(grace_seconds=0.2),
+                settings=settings or Settings(grace_seconds=0.2, lease_seconds=3600.0),
             )
             application = create_application(service, draining=draining, **options)
             async with (
                 listening(application, "127.0.0.1", 0) as url,
-                aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(20)) as session,
+                aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(100)) as session,
             ):
                 if not work:
                     yield Api(service, session, draining)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -31,24 +30,28 @@ async def test_a_task_is_accepted_and_then_solved(api: Api) -> None:
     assert task["created_at"] <= task["started_at"] <= task["finished_at"]
 
 
+@pytest.mark.usefixtures("nobody_polls")
 async def test_waiting_gives_the_solution_in_one_request(api: Api) -> None:
-    started = time.perf_counter()
-    reply = await api.submit(wait=10)
+    reply = await api.submit(wait=100)
     assert reply.status == 200
     assert reply.body["solution"]["answer"] == "42"
-    assert time.perf_counter() - started < 0.45  # it is woken, and does not poll
 
 
 async def test_waiting_ends_when_its_time_is_over(open_api: Open) -> None:
+    key = {"Idempotency-Key": "the same"}
     async with open_api(slow()) as api:
-        reply = await api.submit(wait=0.2)
+        task = (await api.submit(headers=key)).body
+        async for frame in api.frames(f"/v1/tasks/{task['id']}/events"):
+            if frame.event == "progress":
+                break
+        reply = await api.submit(headers=key, wait=0.2)
         assert reply.status == 202
         assert reply.body["status"] == "running"
 
 
 async def test_a_failed_task_says_why(open_api: Open) -> None:
     async with open_api(Simulator(faults=[Fault(kind="refuse")])) as api:
-        reply = await api.submit(wait=10)
+        reply = await api.submit(wait=60)
     assert reply.status == 200
     assert reply.body["status"] == "failed"
     assert reply.body["solution"] is None
@@ -65,7 +68,7 @@ async def test_a_task_that_has_not_run_has_an_empty_trace_and_no_replay(open_api
 
 async def test_the_same_key_gives_the_same_task(api: Api) -> None:
     key = {"Idempotency-Key": "order-17"}
-    first = await api.submit(headers=key, wait=10)
+    first = await api.submit(headers=key, wait=60)
     again = await api.submit(headers=key)
     in_body = await api.submit(idempotency_key="order-17")
     assert first.body["id"] == again.body["id"] == in_body.body["id"]
@@ -127,6 +130,7 @@ async def test_a_queued_task_is_cancelled_at_once(open_api: Open) -> None:
         assert reply.body["status"] == "cancelled"
 
 
+@pytest.mark.usefixtures("nobody_polls")
 async def test_a_running_task_is_cancelled_at_its_engine(open_api: Open) -> None:
     engine = slow()
     async with open_api(engine) as api:
@@ -134,11 +138,9 @@ async def test_a_running_task_is_cancelled_at_its_engine(open_api: Open) -> None
         async for frame in api.frames(f"/v1/tasks/{task['id']}/events"):
             if frame.event == "progress" and frame.data["tokens"] >= 5:
                 break
-        asked = time.perf_counter()
         assert (await api.call("POST", f"/v1/tasks/{task['id']}/cancel")).body["cancel_requested"]
         async for frame in api.frames(f"/v1/tasks/{task['id']}/events"):
             last = frame
-        assert time.perf_counter() - asked < 0.45
         assert last.data["status"] == "cancelled"
         assert engine.counters().in_flight == 0
         assert engine.counters().aborted == engine.counters().started > 0
@@ -170,7 +172,7 @@ async def test_a_dead_task_is_put_back_into_the_queue(open_api: Open) -> None:
 async def test_a_replay_calls_nobody(open_api: Open) -> None:
     engine = Simulator({"6 * 7": {"The answer is \\boxed{42}": 3, "The answer is \\boxed{48}": 1}})
     async with open_api(engine) as api:
-        task = (await api.submit(planner="vote", wait=10)).body
+        task = (await api.submit(planner="vote", wait=60)).body
         calls = engine.counters().started
         reply = await api.call("POST", f"/v1/tasks/{task['id']}/replay")
         assert reply.status == 200
@@ -192,7 +194,7 @@ async def test_a_run_that_goes_another_way_is_a_conflict(
     open_api: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_api() as api:
-        task = (await api.submit(wait=10)).body
+        task = (await api.submit(wait=60)).body
         monkeypatch.setattr("planners.direct.INSTRUCTIONS", "Answer in one word.")
         reply = await api.call("POST", f"/v1/tasks/{task['id']}/replay")
     assert (reply.status, reply.error) == (409, "divergence")
@@ -200,7 +202,7 @@ async def test_a_run_that_goes_another_way_is_a_conflict(
 
 
 async def test_a_trace_shows_what_was_asked_and_answered(api: Api) -> None:
-    task = (await api.submit(wait=10)).body
+    task = (await api.submit(wait=60)).body
     reply = await api.get(f"/v1/tasks/{task['id']}/trace")
     assert reply.status == 200
     assert task["id"] in str(reply.body)
