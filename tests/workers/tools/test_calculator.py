@@ -203,10 +203,13 @@ def test_hostile_input_ends_soon(name: str) -> None:
     "name", ["tower", "power", "factorial", "exponent", "exp", "deep", "megabyte", "digits", "python"]
 )
 def test_what_is_refused_is_refused_before_any_work(name: str) -> None:
-    began = time.process_time()
-    with pytest.raises(ToolError):
-        calculate(HOSTILE[name])
-    assert time.process_time() - began < 0.05
+    seconds = []
+    for _ in range(5):  # the garbage of other tests may be collected meanwhile
+        began = time.thread_time()
+        with pytest.raises(ToolError):
+            calculate(HOSTILE[name])
+        seconds.append(time.thread_time() - began)
+    assert min(seconds) < 0.05
 
 
 # --- properties -----------------------------------------------------------------------------------------
