@@ -80,6 +80,8 @@ class Supervisor:
         self._stall_seconds = stall_seconds
         self._translations: dict[str, Translation] = {}  # by model
         self._translating = 0
+        self._starts: dict[asyncio.Task[WorkerError | None], Replica] = {}
+        self._closed = False
         self._life: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -90,14 +92,18 @@ class Supervisor:
 
         Raises:
             WorkerError: the error of the first, if none could be started.
+            EngineUnavailable: it was closed meanwhile.
         """
         starts = {asyncio.create_task(self._start(replica)): replica for replica in self._replicas}
+        self._starts = starts
         try:
             late = {*starts}
-            while late and not any(start.done() and start.result() is None for start in starts):
+            while late and not any(map(_worked, starts)):
                 _, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
             if late:
                 _, late = await asyncio.wait(late, timeout=LATE_SECONDS)
+            if self._closed:
+                raise EngineUnavailable(f"{self._name} was closed")
             errors = [error for start in starts if start not in late and (error := start.result())]
             if len(errors) == len(starts):
                 raise errors[0]
@@ -112,7 +118,12 @@ class Supervisor:
 
     async def close(self) -> None:
         """End the background tasks; one that failed by a bug is reported now."""
+        self._closed = True
         if self._life is None:
+            for start in self._starts:
+                start.cancel()
+            if self._starts:
+                await asyncio.wait(self._starts)
             return
         life, self._life, self._tasks = self._life, None, None
         life.cancel()
@@ -307,3 +318,7 @@ class Supervisor:
             # Without events the index falls back on what the pool itself sent.
             log.warning("kv_events_lost", pool=self._name, replica=replica.name, error=str(error))
         replica.told = replica.translation = None
+
+
+def _worked(start: asyncio.Task[WorkerError | None]) -> bool:
+    return start.done() and not start.cancelled() and start.result() is None

@@ -308,3 +308,20 @@ async def test_text_of_no_tokens_is_void_too_when_its_call_starts_again() -> Non
         await asyncio.sleep(1)
         engine.go.set()
         assert [chunk.restarted for chunk in await reading] == [False, True, False]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+@virtual_time
+async def test_a_pool_that_is_closed_while_it_starts_is_closed(others: int) -> None:
+    late = Slow(ANSWER, name="late", cost=COST)
+    late.seconds = 1e6
+    pool = Pool([late, *simulators(others)])
+    starting = asyncio.create_task(pool.capabilities())
+    call = asyncio.create_task(chunks(pool, sibling("one", 0)))
+    await asyncio.sleep(1)
+    await pool.close()
+    async with asyncio.timeout(5):
+        for task in (starting, call):
+            with pytest.raises(EngineUnavailable, match="was closed"):
+                await task
+    assert asyncio.all_tasks() == {asyncio.current_task()}
