@@ -51,7 +51,7 @@ CHUNKED = HEAD.replace(b"Connection: close", b"Transfer-Encoding: chunked")
 
 LONG = b"x" * (LINE_LIMIT + 1)
 
-QUICK = Timeouts(connect=1, first_token=2, between_tokens=2, total=5)
+QUICK = Timeouts(connect=1, first_token=30, between_tokens=30, total=60)
 
 
 def ask(text: str = "What is 6 times 9?", *, prefill: str = "", **fields: Any) -> Call:
@@ -142,7 +142,9 @@ async def test_an_instant_answer_is_one_chunk() -> None:
         assert (chunk.text, chunk.tokens, chunk.finish_reason) == ("done", 1, "stop")
 
 
-async def test_a_finished_call_leaves_its_connection_for_the_next() -> None:
+async def test_a_finished_call_leaves_its_connection_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.openai_http._DRAIN", 60.0)
+    monkeypatch.setattr("workers.openai_http._KEEP_ALIVE", 60.0)
     # The end of the response comes a moment after its content, as servers send it in a packet of its own.
     connections = 0
     content = event("hi", "stop") + event(usage=USAGE) + DONE
@@ -460,7 +462,7 @@ async def test_leaving_a_call_aborts_it_at_the_server_within_50_ms(when: str) ->
     simulator = Simulator("x" * 400, faults=[Fault(kind="hang", when=asked, after_tokens=after)])
     async with simulated(simulator) as engine, serving(simulator) as url:
         times = []
-        for _ in range(5):
+        for _ in range(20):
             received: list[Chunk] = []
             task = asyncio.create_task(read_into(received, engine, ask()))
             while simulator.counters().in_flight < 1 or len(text(received)) < 4 * after:  # noqa: ASYNC110
@@ -470,8 +472,10 @@ async def test_leaving_a_call_aborts_it_at_the_server_within_50_ms(when: str) ->
             times.append(await until_idle(simulator))
             assert await running(url) == 0
             assert text(received) == "xxxx" * after
-        assert min(times) < 0.05  # of several, as a busy machine may stop us meanwhile
-        assert simulator.counters().aborted == 5
+            if len(times) >= 5 and min(times) < 0.05:  # of several, as a busy machine may stop us meanwhile
+                break
+        assert min(times) < 0.05
+        assert simulator.counters().aborted == len(times)
 
 
 async def test_closing_the_stream_aborts_as_well() -> None:
@@ -480,7 +484,7 @@ async def test_closing_the_stream_aborts_as_well() -> None:
         async with aclosing(engine.generate(ask())) as stream:
             await anext(stream)
             assert simulator.counters().in_flight == 1
-        await asyncio.wait_for(until_idle(simulator), 1)
+        await asyncio.wait_for(until_idle(simulator), 60)
         assert simulator.counters().aborted == 1
 
 
@@ -493,7 +497,7 @@ async def test_an_aborted_connection_is_not_used_again() -> None:
         stream = engine.generate(ask())
         await anext(stream)
         await stream.aclose()
-        await asyncio.wait_for(server.exchanges[0].hung_up.wait(), 1)
+        await asyncio.wait_for(server.exchanges[0].hung_up.wait(), 60)
 
 
 @pytest.mark.parametrize("pooled", [False, True])
@@ -511,7 +515,7 @@ async def test_a_cancelled_call_hangs_up_within_milliseconds(sent: bytes, pooled
     async with scripted(script) as (direct, server):
         engine = Pool([Member(direct, sharing=Sharing.NEVER)]) if pooled else direct
         await engine.capabilities()
-        for _ in range(3):  # a busy machine may stop us now and then
+        for _ in range(10):  # a busy machine may stop us now and then
             seconds = []
             for _ in range(100):
                 arrived.clear()
@@ -524,7 +528,7 @@ async def test_a_cancelled_call_hangs_up_within_milliseconds(sent: bytes, pooled
                 seconds.append(time.perf_counter() - began)
                 await asyncio.wait([call])
             seconds.sort()
-            if seconds[98] < 0.05:
+            if seconds[50] < 0.005 and seconds[98] < 0.05:
                 break
         await engine.close()
     print(
@@ -535,7 +539,7 @@ async def test_a_cancelled_call_hangs_up_within_milliseconds(sent: bytes, pooled
 
 
 async def test_a_hundred_calls_at_once_and_all_cancelled() -> None:
-    simulator = Simulator(answers("x" * 4000), cost=CostModel(decode_tokens_per_s=20))
+    simulator = Simulator(answers("x" * 4000), cost=CostModel(decode_tokens_per_s=2))
     async with simulated(simulator) as engine:
         tasks = [asyncio.ensure_future(read(engine)) for _ in range(100)]
         while simulator.counters().in_flight < 100:  # noqa: ASYNC110
@@ -543,7 +547,7 @@ async def test_a_hundred_calls_at_once_and_all_cancelled() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.wait_for(until_idle(simulator), 10)  # by themselves they would take 50 s
+        await asyncio.wait_for(until_idle(simulator), 60)  # by themselves they would take 500 s
         assert simulator.counters().aborted == 100
 
 
@@ -604,7 +608,7 @@ async def talk_for_ever(exchange: Exchange) -> None:
     ],
 )
 async def test_each_phase_has_its_timeout_and_the_server_is_left(script: Script, phase: str) -> None:
-    patient = Timeouts(connect=5, first_token=5, between_tokens=5, total=10)
+    patient = Timeouts(connect=60, first_token=60, between_tokens=60, total=60)
     timeouts = replace(patient, **{phase.replace(" ", "_"): 0.15})
     async with raw_server(script) as server:
         async with connected(server.url) as engine:
@@ -614,7 +618,7 @@ async def test_each_phase_has_its_timeout_and_the_server_is_left(script: Script,
             error = await failure(engine)
             assert isinstance(error, EngineTimeout)
             assert f"0.15 s ({phase})" in str(error)
-            await asyncio.wait_for(server.exchanges[0].hung_up.wait(), 1)
+            await asyncio.wait_for(server.exchanges[0].hung_up.wait(), 60)
 
 
 async def test_a_server_that_does_not_accept_connections() -> None:
@@ -631,16 +635,19 @@ async def test_a_server_that_does_not_accept_connections() -> None:
 
 
 async def test_a_slow_reader_is_not_the_servers_fault() -> None:
+    ready = asyncio.Event()
+
     async def script(exchange: Exchange) -> None:
         await exchange.send(HEAD + event("x"))
-        await asyncio.sleep(1.4)
+        await ready.wait()
         await exchange.send(event("y", "stop") + DONE)
 
-    async with scripted(script, timeouts=Timeouts(between_tokens=1.0)) as (engine, _):
+    async with scripted(script, timeouts=Timeouts(between_tokens=2.0)) as (engine, _):
         received: list[Chunk] = []
         async for chunk in engine.generate(ask()):
             if not received:
-                await asyncio.sleep(1.2)  # the time between tokens runs out while nobody waits for one
+                await asyncio.sleep(2.2)  # the time between tokens runs out while nobody waits for one
+                asyncio.get_running_loop().call_later(0.05, ready.set)
             received.append(chunk)
         assert text(received) == "xy"
 
@@ -817,13 +824,15 @@ async def test_a_refused_key_names_its_variable_and_never_shows_the_key() -> Non
     [("7", 7.0), ("0.5", 0.5), ("in half a minute", 30.0), ("-3", 0.0), ("soon", 1.0)],
 )
 async def test_retry_after_is_a_number_or_a_date(header: str, seconds: float) -> None:
+    began = time.time()
     if header == "in half a minute":
-        header = formatdate(time.time() + 30, usegmt=True)
+        header = formatdate(began + 30, usegmt=True)
     busy = sending(respond("429 Slow", {"error": {"message": "later"}}, Retry_After=header))
     async with scripted(busy) as (engine, _):
         error = await failure(engine)
         assert isinstance(error, Overloaded)
-        assert error.retry_after == pytest.approx(seconds, abs=3 if seconds > 20 else 0)
+        late = time.time() - began + 1 if seconds > 20 else 0  # a date tells no fractions
+        assert seconds - late <= error.retry_after <= seconds
 
 
 @pytest.mark.parametrize(
@@ -909,7 +918,7 @@ def test_a_user_in_the_address_and_a_key_exclude_each_other() -> None:
 
 
 async def test_closing_aborts_what_runs_and_refuses_what_comes() -> None:
-    simulator = Simulator(answers("x" * 4000), cost=CostModel(decode_tokens_per_s=50))
+    simulator = Simulator(answers("x" * 4000), cost=CostModel(decode_tokens_per_s=10))
     async with simulated(simulator) as engine:
         received: list[Chunk] = []
         reader = asyncio.ensure_future(read_into(received, engine, ask()))
@@ -919,7 +928,7 @@ async def test_closing_aborts_what_runs_and_refuses_what_comes() -> None:
         await engine.close()
         with pytest.raises(EngineInterrupted):
             await reader
-        await asyncio.wait_for(until_idle(simulator), 10)
+        await asyncio.wait_for(until_idle(simulator), 60)
         assert simulator.counters().aborted == 1
         with pytest.raises(EngineUnavailable, match="closed"):
             await read(engine)

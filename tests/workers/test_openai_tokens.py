@@ -221,6 +221,14 @@ def vllm(path: str) -> bytes:
     return respond("200 OK", {"data": [{"id": "raw", "owned_by": "vllm"}]})
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for what a server is asked beside its calls, however long the machine stands still."""
+    monkeypatch.setattr("workers.vllm_engine.LOAD_SECONDS", 60.0)
+    monkeypatch.setattr("workers.vllm_engine.TOKENIZE_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
 async def test_only_a_vllm_is_asked_for_its_load() -> None:
     for kind, expected in ((vllm, (2, 1)), (None, None)):
         async with raw_server() as server:
@@ -233,6 +241,7 @@ async def test_only_a_vllm_is_asked_for_its_load() -> None:
             await engine.close()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_the_blocks_of_a_prompt_are_those_of_the_tokens_that_are_sent() -> None:
     blocks = TokenBlocks()
     blocks.block_size = 4

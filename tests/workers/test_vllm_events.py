@@ -138,7 +138,7 @@ class Publisher:
     def __init__(self, folder: Path) -> None:
         self.endpoints = KVEndpoints(f"ipc://{folder}/events", f"ipc://{folder}/replay")
         self._context = zmq.asyncio.Context()
-        self._socket = self._context.socket(zmq.PUB)
+        self._socket = self._context.socket(zmq.XPUB)  # as PUB, and tells of who subscribes
         self._socket.bind(self.endpoints.events)
         self._replay = self._context.socket(zmq.ROUTER)
         self._replay.bind(self.endpoints.replay or "")
@@ -159,6 +159,10 @@ class Publisher:
     def restart(self) -> None:
         self._next = 0
         self._kept.clear()
+
+    async def subscribed(self) -> None:
+        """Wait for a subscriber; what was published before it has not heard."""
+        assert await self._socket.recv() == b"\x01"
 
     async def _serve(self) -> None:
         while True:
@@ -183,12 +187,10 @@ async def followed(folder: Path, *before: object) -> AsyncGenerator[tuple[Publis
         await publisher.publish(event)
     following = asyncio.create_task(follow(publisher.endpoints, blocks))
     try:
-        async with asyncio.timeout(10):
-            while True:  # the first replay shows that it listens
-                if publisher.replays:
-                    break
+        async with asyncio.timeout(60):
+            await publisher.subscribed()
+            while not publisher.replays:  # noqa: ASYNC110 -- a list tells nobody that it grew
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(0.05)
         yield publisher, blocks
     finally:
         following.cancel()
@@ -198,7 +200,7 @@ async def followed(folder: Path, *before: object) -> AsyncGenerator[tuple[Publis
 
 
 async def holds(blocks: TokenBlocks, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             if blocks.covered(chain()) == count:
                 return
@@ -257,7 +259,7 @@ async def test_what_is_no_event_ends_the_following(tmp_path: Path, frames: list[
     publisher = Publisher(tmp_path)
     following = asyncio.create_task(follow(publisher.endpoints, TokenBlocks()))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not following.done():  # a message that comes before the subscription is lost
                 await publisher._socket.send_multipart(frames)
                 await asyncio.wait([following], timeout=0.05)
@@ -280,7 +282,7 @@ async def test_a_pool_goes_on_without_the_events_of_a_replica(tmp_path: Path) ->
         try:
             await pool.capabilities()
             replica = pool._replicas[0]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while replica.told is not None:
                     await publisher._socket.send_multipart([b"hello"])
                     await asyncio.sleep(0.02)
