@@ -19,7 +19,7 @@ import structlog
 from orchestrator.drivers import Drivers, decode
 from orchestrator.environment import Body, Environment, Recorder, Result, RunOutcome
 from orchestrator.errors import AnabranchError, Divergence, Failure, NodeFailed, PlannerError, Unknown
-from orchestrator.fork import Change, Known, Memo
+from orchestrator.fork import Known, Memo
 from orchestrator.graph import Graph
 from orchestrator.messages import Message, plain
 from orchestrator.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded, Waitable
@@ -75,6 +75,7 @@ class Executor:
         self._startable: deque[Node[Any]] = deque()
         self._runnable: deque[Scope] = deque()
         self._held: dict[str, Node[Any]] = {}
+        self._reusable: dict[str, Event] = {}
         self._current: Scope | None = None
         self._in_flight: set[str] = set()
         self._best: dict[str, Callable[[], Answer]] = {}
@@ -368,6 +369,7 @@ class Executor:
         if self._limit is not None:
             return
         self._calls = calls
+        self._reserve(node)
         if begun_before:
             self._held[node.path] = node
         else:
@@ -378,8 +380,8 @@ class Executor:
         change = self.environment.changes.get(node.path)
         if change is not None and change.gives_value:
             self._known.give(node.path, node.kind, change.value, _already(node))
-        elif self._reuse(node, change):
-            return
+        elif (event := self._reusable.pop(node.path, None)) is not None:
+            self._reuse(node, event)
         elif self.environment.engine is None:
             return  # a counterfactual does without it, as long as nothing waits for it
         elif isinstance(work, Generation):
@@ -387,20 +389,27 @@ class Executor:
         elif isinstance(work, ToolUse):
             self._drivers.use_tool(node, work, interrupted=node.path in self._held)
 
-    def _reuse(self, node: Node[Any], change: Change | None) -> bool:
-        """Give a node what another run got where it asked for the same; whether there is that."""
-        if self._memo is None:
-            return False
+    def _reserve(self, node: Node[Any]) -> None:
+        """Keep for a node what another run got where it asked for the same.
+
+        Also while the record lasts: a result that a node was given before a crash is not for another one.
+        """
+        change = self.environment.changes.get(node.path)
+        if self._memo is None or (change is not None and change.gives_value):
+            return
         seed = None if change is None else change.seed
         event = self._memo.take(node.path, self._keys[node.path], seed=seed)
-        if event is None:
-            return False
+        if event is not None:
+            self._reusable[node.path] = event
+
+    def _reuse(self, node: Node[Any], event: Event) -> None:
+        """Give a node what another run got."""
+        assert self._memo is not None
         already = _already(node)
         if already is None:
             self._known.reuse(node.path, event)
         else:
             self._known.reuse(node.path, event, self._memo.pieces(event), already)
-        return True
 
     def cancel(self, node: Node[Any], reason: str) -> None:
         """Cancel ``node``, what needs it, and what only it needed.
@@ -436,6 +445,7 @@ class Executor:
         node.outcome = outcome
         self._in_flight.discard(node.path)
         self._held.pop(node.path, None)
+        self._reusable.pop(node.path, None)
         self._wake(node)
         if isinstance(node, Stream):
             self._wake(node.chunk)
