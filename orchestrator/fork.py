@@ -71,6 +71,15 @@ class Change(BaseModel):
             except RuleError as error:
                 raise InvalidRequest(str(error)) from None
 
+    def then(self, later: Change) -> Change:
+        """This change, and on top of it what a fork of the fork changes at the same node.
+
+        A given result stays only as long as nothing else is asked there.
+        """
+        kept = self.model_dump(exclude_unset=True)
+        kept.pop("value", None)
+        return Change.model_validate(kept | later.model_dump(exclude_unset=True))
+
     def generation(self, work: Generation) -> Generation:
         """The generation as changed."""
         sampling = self.model_dump(include={"temperature", "top_p", "max_tokens", "seed"}, exclude_none=True)

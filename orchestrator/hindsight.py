@@ -15,7 +15,9 @@ from orchestrator.nodes import NodeKind
 from orchestrator.planning import Planner
 from orchestrator.record import Record
 from orchestrator.runner import VERSIONS, Setup, execute, prepare, recorded_setup
+from storage.errors import StorageError
 from storage.events import Event, EventType
+from storage.reading import checked
 from workers.tools.registry import Toolbox
 
 FindPlanner = Callable[[str], Planner]
@@ -66,13 +68,13 @@ class Verification:
 
 
 async def verify(runs: AsyncIterable[tuple[str, Sequence[Event]]], find: FindPlanner) -> Verification:
-    """Replay every run, and go on when one differs."""
+    """Replay every run, and go on when one differs or is damaged."""
     identical = 0
     differing: dict[str, str] = {}
     async for task_id, events in runs:
         try:
-            await replay(task_id, events, find)
-        except AnabranchError as error:
+            await replay(task_id, list(checked(task_id, events)), find)
+        except (AnabranchError, StorageError) as error:
             differing[task_id] = f"{error} ({error.code})"
         else:
             identical += 1
@@ -122,7 +124,10 @@ def check_change(events: Iterable[Event], at: str, change: Change) -> None:
     if at not in added:
         known = ", ".join(list(added)[:20])
         raise InvalidRequest(f"the trace has no node {at!r}; it has {known}{' …' if len(added) > 20 else ''}")
-    change.check(at, NodeKind(added[at].data["kind"]))
+    kind = added[at].data["kind"]
+    if kind not in set(NodeKind):
+        raise InvalidRequest(f"node {at} is a {kind}, of which this version knows nothing")
+    change.check(at, NodeKind(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,8 @@ def _setup(
     try:
         planner = find(str(header["planner"]))
     except UnknownPlanner as error:
-        told = [f"{name} {version}" for name, version in header["versions"].items() if name not in VERSIONS]
+        versions = header.get("versions", {})
+        told = [f"{name} {version}" for name, version in versions.items() if name not in VERSIONS]
         raise UnknownPlanner(
             f"{error} (the trace was made with {', '.join(told) or 'one that no package provides'})"
         ) from None
@@ -197,7 +203,7 @@ def _completion_tokens(events: Iterable[Event]) -> int:
 
 def _answer(events: Sequence[Event]) -> str | None:
     answer = events[-1].data.get("answer") if events else None
-    return None if answer is None else answer["claim"] or answer["text"]
+    return None if answer is None else answer.get("claim") or answer["text"]
 
 
 def _nodes(events: Iterable[Event]) -> dict[str, str]:
@@ -210,7 +216,7 @@ def _nodes(events: Iterable[Event]) -> dict[str, str]:
             nodes[event.path] = f"{asked[event.path]['kind']}: open"
         elif event.type is EventType.NODE_SETTLED:
             got = {key: event.data[key] for key in ("outcome", "value", "error") if key in event.data}
-            request = asked[event.path].get("request", {}).get("key", "")
+            request = (asked[event.path].get("request") or {}).get("key", "")
             nodes[event.path] = f"{asked[event.path]['kind']} {request[:8]}: {canonical(got)}"
     return nodes
 

@@ -107,12 +107,12 @@ class RunView:
     def _decided(self, event: Event) -> None:
         saw = event.data.get("saw") or {}
         vote = self.votes.setdefault(event.path, Vote())
-        vote.verdict = f"{event.data['by']}: {event.data['verdict']}"
-        if "counts" not in saw:
+        vote.verdict = f"{event.data['by']}: {event.data.get('verdict')}"
+        if not isinstance(saw.get("counts"), list):
             return
-        vote.counts, vote.entropy = list(saw["counts"]), saw.get("entropy")
+        vote.counts, vote.entropy = saw["counts"], saw.get("entropy")
         row = self._branch(event.path, saw.get("branch"))
-        if (cluster := saw.get("cluster")) is not None:
+        if isinstance(cluster := saw.get("cluster"), int):
             vote.claims.setdefault(cluster, str(saw.get("claim", "")))
             if row is not None:
                 row.cluster, row.claim = cluster, vote.claims[cluster]

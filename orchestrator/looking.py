@@ -20,6 +20,7 @@ from orchestrator.planning import Planner, find_planner, installed_planners
 from orchestrator.printing import output, table, tasks_table, trace_tree
 from orchestrator.record import Playback
 from orchestrator.settings import Settings
+from storage.reading import read_journal
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 from storage.trace import Trace
@@ -82,8 +83,7 @@ def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_js
 
     async def run() -> Any:
         async with stored(settings) as store:
-            await store.get(trace_id)
-            events = [event async for event in store.read(trace_id)]
+            events = await read_journal(store, trace_id)
         if pace is None:
             return await replay(trace_id, events, find_planner)
         console = Console(stderr=True)

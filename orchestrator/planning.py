@@ -125,8 +125,10 @@ def find_planner(name: str) -> Planner:
     if point := INSTALLED.get(name):
         try:
             loaded = point.load()
-        except ImportError as error:
-            raise PlannerError(f"planner {name!r} ({point.value}) cannot be imported: {error}") from error
+        except Exception as error:  # whatever a package does while it is imported
+            raise PlannerError(
+                f"planner {name!r} ({point.value}) cannot be imported: {type(error).__name__}: {error}"
+            ) from error
         if isinstance(loaded, Planner):
             return loaded
         raise PlannerError(f"entry point {point.value} is not a planner; declare it with @planner({name!r})")

@@ -27,6 +27,7 @@ from orchestrator.solving import Announcer, handing_back, named_value, opened
 from orchestrator.toolbox import build_toolbox
 from storage.errors import JournalDamaged, TaskNotFound
 from storage.events import Event, EventType
+from storage.reading import read_journal
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 
@@ -182,8 +183,7 @@ async def _journals(
 
 
 async def _journal(store: Store, task_id: str) -> list[Event]:
-    await store.get(task_id)
-    return [event async for event in store.read(task_id)]
+    return await read_journal(store, task_id)
 
 
 def _short(text: str | None, width: int = 60) -> str:

@@ -6,7 +6,10 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NotRequired
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from orchestrator import symbolic
 from orchestrator.environment import Environment, Recorder, Result
@@ -16,8 +19,9 @@ from orchestrator.fork import Change, Memo
 from orchestrator.messages import plain
 from orchestrator.planning import PACKAGES, Planner
 from orchestrator.record import Record
-from orchestrator.requests import TaskRequest, budget_of, sampling_of
+from orchestrator.requests import TaskRequest, budget_of, explain, sampling_of
 from orchestrator.values import Budget, Question
+from storage.errors import JournalDamaged
 from storage.events import VERSION as JOURNAL_VERSION
 from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
@@ -29,6 +33,33 @@ VERSIONS = {
     "anabranch": version("anabranch"),
     "python": platform.python_version(),
 }
+
+
+class _Tool(TypedDict):
+    name: str
+    description: str
+    schema: dict[str, Any]
+    side_effects: bool
+    takes_key: NotRequired[bool]
+
+
+class _Header(TypedDict):
+    """The first event of a journal, as :meth:`Setup.header` writes it."""
+
+    question: Question
+    options: dict[str, Any]
+    seed: int
+    tenant: str
+    sampling: Sampling
+    budget: Budget
+    capabilities: Capabilities
+    symbolic: bool
+    tools: list[_Tool]
+    versions: dict[str, Any]
+    changes: NotRequired[dict[str, Change]]
+
+
+_HEADER = TypeAdapter(_Header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,34 +133,48 @@ def recorded_setup(
 
     Raises:
         UnsupportedTrace: a newer version of the program has written the journal.
+        JournalDamaged: its first event is not what it should be.
     """
-    written_by = header["versions"]
-    if (found := written_by.get("journal", 1)) > JOURNAL_VERSION:
-        raise UnsupportedTrace(
-            f"the journal of task {task_id} has version {found} of the format and was written by anabranch "
-            f"{written_by['anabranch']}; this is {VERSIONS['anabranch']}, which reads versions up to "
-            f"{JOURNAL_VERSION}"
-        )
-    question = header["question"]
+    _check_version(header, task_id)
+    try:
+        told = _HEADER.validate_python(header)
+        tools = toolbox.as_described(told["tools"])
+    except (TypeError, ValueError) as error:
+        why = explain(error) if isinstance(error, ValidationError) else f"tools: {error}"
+        raise JournalDamaged(f"task {task_id}: event 0 (run_started) is damaged: {why[:500]}") from None
     environment = Environment(
         engine=engine,
-        capabilities=_capabilities_from_json(header["capabilities"]),
-        toolbox=toolbox.as_described(header["tools"]),
-        symbolic=header["symbolic"],
-        budget=Budget(**header["budget"]),
-        sampling=Sampling(**{**header["sampling"], "stop": tuple(header["sampling"]["stop"])}),
-        seed=header["seed"],
-        tenant=header["tenant"],
+        capabilities=told["capabilities"],
+        toolbox=tools,
+        symbolic=told["symbolic"],
+        budget=told["budget"],
+        sampling=told["sampling"],
+        seed=told["seed"],
+        tenant=told["tenant"],
         task_id=task_id,
         call_seconds=call_seconds,
-        changes=_from_json(header.get("changes", {})) | dict(changes or {}),
+        changes=_on_top(told.get("changes", {}), changes or {}),
     )
-    return Setup(
-        planner,
-        Question(question["text"], question["context"], tuple(question["choices"])),
-        header["options"],
-        environment,
-    )
+    return Setup(planner, told["question"], told["options"], environment)
+
+
+def _check_version(header: Mapping[str, Any], task_id: str) -> None:
+    versions = header.get("versions")
+    found = versions.get("journal", 1) if isinstance(versions, Mapping) else 1
+    if isinstance(found, int) and found > JOURNAL_VERSION:
+        raise UnsupportedTrace(
+            f"the journal of task {task_id} has version {found} of the format and was written by anabranch "
+            f"{header['versions'].get('anabranch', '?')}; this is {VERSIONS['anabranch']}, which reads "
+            f"versions up to {JOURNAL_VERSION}"
+        )
+
+
+def _on_top(earlier: Mapping[str, Change], later: Mapping[str, Change]) -> dict[str, Change]:
+    """The changes of a run and those of a fork of it."""
+    return {
+        **earlier,
+        **{path: earlier[path].then(change) if path in earlier else change for path, change in later.items()},
+    }
 
 
 def _capabilities_as_json(capabilities: Capabilities) -> dict[str, Any]:
@@ -138,16 +183,8 @@ def _capabilities_as_json(capabilities: Capabilities) -> dict[str, Any]:
     return {**told, "roles": sorted(capabilities.roles)} if capabilities.roles else told
 
 
-def _capabilities_from_json(told: Mapping[str, Any]) -> Capabilities:
-    return Capabilities(**{**told, "roles": frozenset(told.get("roles", ()))})
-
-
 def _as_json(changes: Mapping[str, Change]) -> dict[str, Any]:
     return {path: change.model_dump(mode="json", exclude_unset=True) for path, change in changes.items()}
-
-
-def _from_json(changes: Mapping[str, Any]) -> dict[str, Change]:
-    return {path: Change.model_validate(change) for path, change in changes.items()}
 
 
 def prepare(

@@ -29,7 +29,7 @@ from orchestrator.errors import (
 )
 from orchestrator.evidence import Calibrations
 from orchestrator.feed import Feed, Progress
-from orchestrator.fork import Change, Memo
+from orchestrator.fork import Change, Memo, parse_change
 from orchestrator.hindsight import (
     Counterfactual,
     Replayed,
@@ -42,13 +42,14 @@ from orchestrator.hindsight import (
 from orchestrator.hold import Hold
 from orchestrator.planning import Planner, find_planner
 from orchestrator.record import Record
-from orchestrator.requests import TaskRequest
+from orchestrator.requests import TaskRequest, parse
 from orchestrator.runner import Setup, execute, first_setup, prepare, recorded_setup
 from orchestrator.settings import Settings
 from orchestrator.solution import Calibrated, Solution, Timings, solution_of
 from orchestrator.values import Spent
-from storage.errors import IllegalTransition, StorageError
+from storage.errors import IllegalTransition, JournalDamaged, StorageError
 from storage.events import Event
+from storage.reading import read_journal
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
 from workers.engine import Engine
@@ -365,10 +366,7 @@ class Service:
 
     async def _journal(self, task_id: str) -> list[Event]:
         with translated():
-            events = [event async for event in self.store.read(task_id)]
-            if not events:
-                await self.store.get(task_id)  # raises if there is no such task
-            return events
+            return await read_journal(self.store, task_id)
 
     # -- what is going on -------------------------------------------------------------------------
 
@@ -439,13 +437,18 @@ class Service:
         """What became of the run, and how sure its answer is or why that is not known."""
         try:
             return await self._execute(feed)
-        except (WorkerError, AnabranchError) as error:
+        except (WorkerError, AnabranchError, JournalDamaged) as error:
             failure = Failure(error.code, str(error), retryable=error.retryable)
-            return Result(RunOutcome.FAILED, None, Spent(), failure), "the run failed"
+        except StorageError:
+            raise
+        except Exception as error:  # a mistake of ours must not take the other tasks of the process down
+            log.exception("the run broke", action="run_broke")
+            failure = Failure("internal", f"{type(error).__name__}: {error}")
+        return Result(RunOutcome.FAILED, None, Spent(), failure), "the run failed"
 
     async def _execute(self, feed: Feed) -> tuple[Result, Calibrated | str]:
         hold, claim, task = feed.hold, feed.hold.claim, feed.hold.claim.task
-        events = [event async for event in self.store.read(task.id)] if claim.fence > 1 else []
+        events = await read_journal(self.store, task.id) if claim.fence > 1 else []
         next_seq = events[-1].seq + 1 if events else 0
         origin = await self._journal(task.parent_id) if task.parent_id else []
         setup = await self._setup(hold, events, origin)
@@ -490,7 +493,7 @@ class Service:
             )
         changes = {}
         if not events and task.fork_at is not None:
-            changes[task.fork_at] = Change.model_validate(task.options["change"])
+            changes[task.fork_at] = parse_change(task.options["change"])
         return recorded_setup(
             (events or origin)[0].data,
             planner,
@@ -592,8 +595,12 @@ class Service:
 
 
 def request_of(task: Task) -> TaskRequest:
-    """The request that a stored task was made of."""
-    return TaskRequest.model_validate(
+    """The request that a stored task was made of.
+
+    Raises:
+        InvalidRequest: this version of the program would not accept it, or redaction left nothing of it.
+    """
+    return parse(
         {
             **task.question,
             **task.options,

@@ -70,7 +70,8 @@ class JournalConflict(StorageError):
 
 
 class JournalDamaged(StorageError):
-    """A stored journal cannot be read: an event is not JSON, or refers to a text that is gone."""
+    """A stored journal cannot be read: an event is not JSON, refers to a text that is gone, or lacks what it
+    should say."""
 
     code = "journal_damaged"
 

@@ -303,7 +303,7 @@ def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
     rows = connection.execute(_PAGE, {"task_id": task_id, "after": after}).all()
     if not rows and after < 0:
         get_task(connection, task_id)
-    return _unpacked(connection, rows)
+    return _unpacked(connection, [(task_id, row) for row in rows])
 
 
 def _journals(connection: Connection, task_ids: Sequence[str]) -> dict[str, list[Event]]:
@@ -314,7 +314,7 @@ def _journals(connection: Connection, task_ids: Sequence[str]) -> dict[str, list
     cut = rows[-1].id if len(rows) == PAGE else None
     found: dict[str, list[Event]] = {}
     try:
-        for row, event in zip(rows, _unpacked(connection, rows), strict=True):
+        for row, event in zip(rows, _unpacked(connection, [(row.id, row) for row in rows]), strict=True):
             if row.id != cut:
                 found.setdefault(row.id, []).append(event)
     except JournalDamaged:  # whoever reads them one by one finds which
@@ -322,8 +322,9 @@ def _journals(connection: Connection, task_ids: Sequence[str]) -> dict[str, list
     return found
 
 
-def _unpacked(connection: Connection, rows: Sequence[AnyRow]) -> list[Event]:
-    wanted = {key for row in rows for key in codec.references(row.data)}
+def _unpacked(connection: Connection, rows: Sequence[tuple[str, AnyRow]]) -> list[Event]:
+    """The events in the rows, each of which comes with the id of its task."""
+    wanted = {key for _, row in rows for key in codec.references(row.data)}
     found = {}
     if wanted:
         hashes = array(connection.dialect, sorted(wanted))
@@ -331,13 +332,19 @@ def _unpacked(connection: Connection, rows: Sequence[AnyRow]) -> list[Event]:
         found = {row.hash: row.text for row in query}
     unpack = codec.unpacker(found)
 
-    def read(row: AnyRow) -> Event:
+    def read(task_id: str, row: AnyRow) -> Event:
         try:
-            return Event(row.seq, EventType(row.type), row.path, row.at, unpack(row.data))
-        except (KeyError, ValueError) as error:
-            raise JournalDamaged(f"event {row.seq} of a journal cannot be read: {error}") from error
+            data = unpack(row.data)
+            if not isinstance(data, dict):
+                raise TypeError("it is no JSON object")
+            return Event(row.seq, EventType(row.type), row.path, row.at, data)
+        except KeyError as error:
+            why = f"it refers to a text that is gone, {error}"
+        except (TypeError, ValueError, RecursionError) as error:
+            why = str(error)
+        raise JournalDamaged(f"task {task_id}: event {row.seq} ({row.type}) cannot be read: {why}")
 
-    return [read(row) for row in rows]
+    return [read(task_id, row) for task_id, row in rows]
 
 
 @lru_cache(maxsize=8)

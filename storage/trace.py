@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from storage.errors import JournalConflict
 from storage.events import Event, EventType
+from storage.reading import Reading
 from storage.store import Store
 from storage.tasks import Task
 
@@ -108,13 +108,13 @@ class Trace:
 
         Raises:
             TaskNotFound: there is no such task.
-            JournalConflict: the journal speaks of a node that it never added.
+            JournalDamaged: an event is not what it should be, or is about a node that was never added.
         """
         return await cls.gather(await store.get(task_id), store.read(task_id))
 
     @classmethod
     async def gather(cls, task: Task, events: AsyncIterator[Event]) -> Trace:
-        """The trace that ``events`` tell, in one pass over them."""
+        """The trace that ``events`` tell, in one pass over them. Raises JournalDamaged as :meth:`read`."""
         draft = _Draft(task)
         async for event in events:
             draft.add(event)
@@ -201,6 +201,7 @@ class _DraftNode:
 class _Draft:
     def __init__(self, task: Task) -> None:
         self._task = task
+        self._reading = Reading(task.id)
         self._nodes: dict[str, _DraftNode] = {}
         self._waited: dict[str, tuple[str, ...]] = {}  # by scope
         self._decisions: list[Decision] = []
@@ -212,6 +213,7 @@ class _Draft:
         self._end: Mapping[str, Any] = {}
 
     def add(self, event: Event) -> None:
+        self._reading.check(event)
         data = event.data
         match event.type:
             case EventType.RUN_STARTED:
@@ -219,11 +221,11 @@ class _Draft:
             case EventType.NODE_ADDED:
                 self._add_node(event)
             case EventType.NODE_STARTED:
-                node = self._node(event)
+                node = self._nodes[event.path]
                 node.started_at = event.at
                 node.request = data.get("request")
             case EventType.NODE_SETTLED:
-                node = self._node(event)
+                node = self._nodes[event.path]
                 node.settled_at, node.settled_seq, node.settlement = event.at, event.seq, data
             case EventType.DECISION:
                 self._decisions.append(
@@ -274,15 +276,6 @@ class _Draft:
             waited = tuple(each for each in dict.fromkeys((*waited, *new)) if each not in passed)
             self._waited[scope] = waited
         return waited
-
-    def _node(self, event: Event) -> _DraftNode:
-        node = self._nodes.get(event.path)
-        if node is None:
-            raise JournalConflict(
-                f"task {self._task.id}: event {event.seq} ({event.type}) is about node {event.path!r}, "
-                "which was never added"
-            )
-        return node
 
     def trace(self) -> Trace:
         roots: list[TraceNode] = []

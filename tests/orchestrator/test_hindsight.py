@@ -123,6 +123,36 @@ async def test_a_fork_with_a_longer_vote_reuses_the_branches_it_has(service: Ser
     assert fork.text.endswith("The answer is 7.")
 
 
+async def test_a_fork_that_is_resumed_gives_no_result_twice(service: Service, simulator: Simulator) -> None:
+    parent = await solved(service)
+    fork = await service.fork(parent, at="3", change=Change(rule="fixed:9"))
+    origin, events = [[e async for e in service.store.read(task)] for task in (parent, fork.trace_id)]
+    for cut in range(1, len(events)):  # a process died there, and another goes on
+        setup = recorded_setup(
+            events[0].data, rivers, "", engine=simulator, toolbox=Toolbox([look_up]), call_seconds=9.0
+        )
+        journal = Journal(cut)
+        record = Record(events[:cut])
+        await execute(prepare(setup, journal, record=record, next_seq=cut, memo=Memo(origin)), setup)
+        whole = [*events[:cut], *journal.events]
+        given = [event.data["reused"]["from"] for event in whole if event.data.get("reused")]
+        assert len(given) == len(set(given)) == 9
+
+
+async def test_a_fork_of_a_fork_keeps_what_was_changed_at_the_same_node(service: Service) -> None:
+    trace = await solved(service)
+    for first, second, told in (
+        (Change(temperature=0.2), Change(prompt=(("user", "Sing"),)), "Sing! (0.2)"),
+        (Change(temperature=0.2), Change(temperature=0.3), "Tell me of the Rhine! (0.3)"),
+        (Change(temperature=0.2), Change(value="Given"), "Given"),
+        (Change(value="Given"), Change(temperature=0.3), "Tell me of the Rhine! (0.3)"),
+    ):
+        fork = await service.fork(trace, at="1", change=first)
+        again = await service.fork(fork.trace_id, at="1", change=second)
+        assert again.text.partition("\n\n")[0] == told
+        await service.replay(again.trace_id)
+
+
 async def test_a_fork_that_stops_earlier_makes_no_call(service: Service, simulator: Simulator) -> None:
     trace = await solved(service)
     calls = simulator.counters().started

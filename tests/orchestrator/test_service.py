@@ -10,15 +10,18 @@ from random import Random
 import pytest
 
 from orchestrator import service as module
+from orchestrator.environment import Result
 from orchestrator.errors import TaskFailed
+from orchestrator.evidence import Calibrations
 from orchestrator.feed import Feed, Progress
 from orchestrator.hold import Hold
 from orchestrator.planning import planner
 from orchestrator.requests import TaskRequest
 from orchestrator.run import Run
+from orchestrator.runner import Setup
 from orchestrator.service import Service
 from orchestrator.settings import Settings
-from orchestrator.solution import Solution
+from orchestrator.solution import Calibrated, Solution
 from orchestrator.values import Answer, Question
 from storage.events import Event, EventType
 from storage.store import Store
@@ -175,6 +178,29 @@ def replace_query(request: TaskRequest, query: str) -> TaskRequest:
 
 
 @pytest.mark.usefixtures("nobody_polls")
+async def test_a_task_that_cannot_be_set_up_fails_and_harms_no_other(tmp_path: Path) -> None:
+    """Redaction has left nothing of one question; another one breaks the program itself."""
+
+    class Broken(Calibrations):
+        def apply(self, setup: Setup, result: Result) -> Calibrated | str:
+            if setup.question.text == "break":
+                raise RuntimeError("a mistake")
+            return super().apply(setup, result)
+
+    url = f"sqlite:///{tmp_path / 'redacted.db'}"
+    async with await Store.open(url, redact=lambda text: text.replace("secret", "")) as store:
+        service = Service(store, Simulator("42"), planners={"asking": asking}, calibrations=Broken())
+        tasks = [
+            await service.submit(replace_query(REQUEST, query)) for query in ("secret", "break", "Anything.")
+        ]
+        async with service.working():
+            for task in tasks:
+                _ = [event async for event in service.events(task.id)]
+        ended = [await service.task(task.id) for task in tasks]
+    assert [task.status for task in ended] == [TaskStatus.FAILED, TaskStatus.FAILED, TaskStatus.SUCCEEDED]
+    assert [task.error and task.error["code"] for task in ended] == ["invalid_request", "internal", None]
+
+
 async def test_following_many_queued_tasks_wakes_only_who_is_concerned(store: Store) -> None:
     service = service_of(store, Simulator("42"))
     reads = 0
