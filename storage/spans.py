@@ -17,7 +17,7 @@ from storage.trace import Trace, TraceNode
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai/1.42.0"
 _INTERNAL, _CLIENT = 1, 3  # SpanKind of OTLP
-_OK, _ERROR = 1, 2  # StatusCode of OTLP
+_ERROR = 2  # StatusCode of OTLP; what did not fail leaves it unset, as the conventions want
 _OPERATIONS = {"generate": "chat", "tool": "execute_tool"}
 _SAMPLING = {
     "temperature": "gen_ai.request.temperature",
@@ -63,10 +63,11 @@ class _Exporter:
             "error.type": (trace.error or {}).get("code"),
         }
         if self._content:
-            question = trace.header.get("question", {}).get("text", "")
-            attributes["gen_ai.input.messages"] = _messages([["user", question]])
-            answer = (trace.answer or {}).get("text", "")
-            attributes["gen_ai.output.messages"] = _messages([["assistant", answer]])
+            question = trace.header.get("question")
+            asked = question.get("text") if isinstance(question, Mapping) else question
+            attributes["gen_ai.input.messages"] = _messages([["user", str(asked or "")]])
+            if trace.answer is not None:
+                attributes["gen_ai.output.messages"] = _output(trace.answer["text"], "stop")
         return {
             "traceId": self._trace_id,
             "spanId": self._span_id(""),
@@ -135,7 +136,10 @@ class _Exporter:
         }
         if self._content:
             attributes["gen_ai.input.messages"] = _messages(request.get("prompt", []))
-            attributes["gen_ai.output.messages"] = _messages([["assistant", completion.get("text", "")]])
+            if completion:
+                attributes["gen_ai.output.messages"] = _output(
+                    completion["text"], completion["finish_reason"]
+                )
         return attributes
 
     def _span_id(self, path: str) -> str:
@@ -156,7 +160,7 @@ def _times(start: float, end: float | None) -> dict[str, str]:
 
 
 def _status(error: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"code": _OK} if error is None else {"code": _ERROR, "message": str(error.get("message", ""))}
+    return {} if error is None else {"code": _ERROR, "message": str(error.get("message", ""))}
 
 
 def _messages(turns: list[list[str]]) -> str:
@@ -168,6 +172,13 @@ def _messages(turns: list[list[str]]) -> str:
         else:
             merged.append({"role": role, "parts": [{"type": "text", "content": text}]})
     return json.dumps(merged, ensure_ascii=False)
+
+
+def _output(text: str, finish_reason: str) -> str:
+    parts = [{"type": "text", "content": text}]
+    return json.dumps(
+        [{"role": "assistant", "parts": parts, "finish_reason": finish_reason}], ensure_ascii=False
+    )
 
 
 def _attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:

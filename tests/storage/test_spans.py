@@ -32,10 +32,10 @@ def trace() -> Trace:
         idempotency_key=None, parent_id=None, fork_at=None, created_at=99.0,
     )  # fmt: skip
     told: list[tuple[EventType, str, dict[str, Any]]] = [
-        (EventType.RUN_STARTED, "", {"question": {"text": "secret?"}, "sampling": {"temperature": 0.0, "top_p": 1.0},
+        (EventType.RUN_STARTED, "", {"planner": "p", "question": {"text": "secret?"}, "sampling": {"temperature": 0.0, "top_p": 1.0},
                                      "capabilities": {"model": "m"}}),
         (EventType.NODE_ADDED, "0", {"kind": "generate", "label": "a", "request": REQUEST}),
-        (EventType.NODE_ADDED, "1", {"kind": "tool", "label": "t", "request": {"tool": "t", "arguments": {"x": 1}}}),
+        (EventType.NODE_ADDED, "1", {"kind": "tool", "label": "t", "request": {"key": "k", "tool": "t", "arguments": {"x": 1}}}),
         (EventType.NODE_SETTLED, "0", {"outcome": "succeeded", "external": True, "usage": USAGE, "worker": "w",
                                        "value": {"text": "secret.", "finish_reason": "stop"}}),
         (EventType.NODE_SETTLED, "1", {"outcome": "failed", "external": True,
@@ -109,6 +109,17 @@ def test_a_task_that_died_is_an_error() -> None:
 @pytest.mark.parametrize("content", [False, True])
 def test_content_is_left_out_unless_it_is_asked_for(content: bool) -> None:
     assert ("secret" in json.dumps(spans(trace(), content=content))) is content
+
+
+def test_output_says_why_it_ended_and_is_left_out_where_there_is_none() -> None:
+    found = ParseDict(spans(trace(), content=True), TracesData()).resource_spans[0].scope_spans[0].spans
+    root, generation, cancelled = (attributes(found[index]) for index in (0, 1, 4))
+    for span in (root, generation):
+        [message] = json.loads(span["gen_ai.output.messages"])
+        assert (message["role"], message["finish_reason"]) == ("assistant", "stop")
+    assert cancelled["anabranch.node.state"] == "cancelled"
+    assert "gen_ai.output.messages" not in cancelled
+    assert {span.status.code for span in found} == {0, 2}  # what did not fail has no status
 
 
 def test_segments_of_one_role_are_one_message() -> None:
