@@ -6,6 +6,7 @@ them anew would cost more than running them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, func, insert, null, select, update
 
-from storage.errors import IdempotencyConflict
+from storage.errors import IdempotencyConflict, StorageUnavailable
 from storage.journal import Arrival, Portion, Row
 from storage.refusals import key_taken, lost, not_found
 from storage.rows import TASK_COLUMNS, among, array, insert_new, now, task_of
@@ -90,7 +91,7 @@ def _add_tasks(connection: Connection, sql: _Statements, arrivals: Sequence[Port
         if portion.task is None and portion.arrival is not None:
             try:
                 portion.task = _first_task(connection, portion.arrival)
-            except IdempotencyConflict as error:
+            except (IdempotencyConflict, StorageUnavailable) as error:
                 portion.error = error
 
 
@@ -100,8 +101,14 @@ def _first_task(connection: Connection, arrival: Arrival) -> Task:
             tasks.c.tenant == arrival.values["tenant"],
             tasks.c.idempotency_key == arrival.values["idempotency_key"],
         )
-    ).one()
-    if any(getattr(row, name) != arrival.values[name] for name in ("question", "planner", "options")):
+    ).first()
+    if row is None:
+        raise StorageUnavailable("the first task with this idempotency key was pruned just now; try again")
+    asked = arrival.values
+    if row.planner != asked["planner"] or any(
+        getattr(row, name) != asked[name] and json.loads(getattr(row, name)) != json.loads(asked[name])
+        for name in ("question", "options")  # the members of an object have no order
+    ):
         raise key_taken(row.idempotency_key, row.id)
     return task_of(row)
 

@@ -42,6 +42,18 @@ async def test_idempotency_key_returns_the_first_task_of_its_tenant(store: Store
         await store.submit(NewTask(question="another", planner="vote", idempotency_key="k"))
 
 
+async def test_idempotency_key_knows_options_in_any_order(store: Store) -> None:
+    given = [("n", 3), ("rule", {"a": 1, "b": 2})]
+    first = await store.submit(
+        NewTask(question="q", planner="vote", options=dict(given), idempotency_key="k")
+    )
+    given = [("rule", {"b": 2, "a": 1}), ("n", 3)]
+    again = await store.submit(
+        NewTask(question="q", planner="vote", options=dict(given), idempotency_key="k")
+    )
+    assert again.id == first.id
+
+
 async def test_list_pages_from_the_newest(store: Store) -> None:
     ids = [(await store.submit(NewTask(question=i, planner="vote", tenant="ab"[i % 2]))).id for i in range(5)]
     assert [task.id for task in await store.list()] == ids[::-1]
