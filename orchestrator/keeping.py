@@ -88,7 +88,7 @@ async def _import(store: Store, content: str | list[RecordedProblem], tenant: st
     if isinstance(content, str):
         lines = content.split("\n")  # splitlines() would also split at line separators within texts
         return [(await restore(store, lines, tenant=tenant)).id]
-    return [solution.trace_id for solution in await import_recordings(store, content)]
+    return [solution.trace_id for solution in await import_recordings(store, content, tenant=tenant)]
 
 
 def prune_traces(

@@ -95,8 +95,10 @@ class RecordedEngine:
         """It holds nothing."""
 
 
-async def import_recordings(store: Store, problems: Sequence[RecordedProblem]) -> list[Solution]:
-    """Store a trace for each problem; a problem that was imported before is not imported again."""
+async def import_recordings(
+    store: Store, problems: Sequence[RecordedProblem], *, tenant: str | None = None
+) -> list[Solution]:
+    """Store a trace for each problem; what the tenant has imported before is not imported again."""
     solutions = []
     for problem in problems:
         content = json.dumps(problem.model_dump(), sort_keys=True).encode()
@@ -107,6 +109,7 @@ async def import_recordings(store: Store, problems: Sequence[RecordedProblem]) -
             "planner": "vote",
             "options": {"n": width, "rule": "fixed"},
             "budget": {"width": width + 1, "seconds": None},
+            **({} if tenant is None else {"tenant": tenant}),
             "idempotency_key": f"recording {hashlib.sha256(content).hexdigest()[:32]}",
         }
         solutions.append(await service.solve(parse(request)))

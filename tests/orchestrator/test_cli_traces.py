@@ -134,8 +134,8 @@ def test_verify_goes_on_after_damage_and_leaves_out_what_never_ran(
     told = done.json
     assert (done.code, told["identical"], told["without_run"]) == (1, 1, ids[2:3])
     assert set(told["differing"]) == set(ids[:2])
-    assert "event 2 of a journal cannot be read" in told["differing"][ids[0]]
-    assert "has lost events" in told["differing"][ids[1]]
+    assert f"task {ids[0]}: event 2 (node_added) cannot be read" in told["differing"][ids[0]]
+    assert "event 1 is missing" in told["differing"][ids[1]]
     done = anabranch("verify", ids[2], "nothing", ids[3], *where)
     assert done.code == 1
     assert "1 identical, 2 not" in done.out
@@ -165,8 +165,12 @@ def test_recorded_branches_are_imported(anabranch: Command, tmp_path: Path) -> N
     file = tmp_path / "recorded.json"
     branches = [[["1"], 900, "7"], [[], 100, "7"]]
     file.write_text(json.dumps([{"question": "How many?", "each_branch": branches}]))
-    done = anabranch("import", str(file), "--database", f"sqlite:///{tmp_path / 'r.db'}")
+    where = ("--database", f"sqlite:///{tmp_path / 'r.db'}")
+    done = anabranch("import", str(file), *where)
     assert (done.code, len(done.out.split())) == (0, 1), done.err
+    theirs = anabranch("import", str(file), "--tenant", "acme", *where).out.strip()
+    [task] = asked(anabranch("traces", "--tenant", "acme", *where, "--json"))
+    assert task["id"] == theirs != done.out.strip()
 
 
 @pytest.mark.parametrize(
