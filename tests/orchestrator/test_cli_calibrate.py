@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.orchestrator.test_cli import anabranch, command, shell
+from tests.orchestrator.test_cli import anabranch, command, shell, started
 
 __all__ = ["anabranch"]
 
@@ -24,33 +24,21 @@ QUESTIONS = 24
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A simulator that knows how many coins are in every second box."""
-    answers: dict[str, Any] = {"": "ok", "slow": "word " * 5000}
+    answers: dict[str, Any] = {"": "ok", "slow": "word " * 100_000}
     for box in range(QUESTIONS):
         known = {f"\\boxed{{{box}}}": 0.95, "\\boxed{99}": 0.05} if box % 2 else None
         guessed = {"\\boxed{77}": 0.5, "\\boxed{78}": 0.5}
         answers[f"box {box}?"] = known or guessed
     file = tmp_path_factory.mktemp("answers") / "answers.json"
     file.write_text(json.dumps(answers))
-    with subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "workers.simulator_server",
-            "--port",
-            "0",
-            "--decode-rate",
-            "400",
-            "--answers",
-            str(file),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
+    given = ("--port", "0", "--decode-rate", "400", "--answers", str(file))
+    with started(
+        [sys.executable, "-m", "workers.simulator_server", *given], stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         url = re.search(r"http://\S+", process.stdout.readline())
         assert url is not None
         yield url.group()
-        process.terminate()
 
 
 @pytest.fixture(autouse=True)
@@ -126,11 +114,10 @@ def test_a_signal_leaves_what_was_done(
     with file.open("a") as lines:
         lines.write('{"query": "Something slow", "answer": "x"}\n')
     listing = ("traces", *options[-2:], "--limit", "99", "--json")
-    with subprocess.Popen(
-        command("calibrate", str(file), *options, "--option", "max_tokens=10000"),
+    with started(
+        command("calibrate", str(file), *options, "--option", "max_tokens=100000"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     ) as process:
         listed: list[Any] = []
         while sum(task["status"] == "succeeded" for task in listed) < QUESTIONS:
@@ -138,7 +125,7 @@ def test_a_signal_leaves_what_was_done(
             time.sleep(0.2)
             listed = anabranch(*listing).json
         process.send_signal(how)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, "")
     assert err.startswith(says)
     (left,) = anabranch(*listing, "--status", "queued").json

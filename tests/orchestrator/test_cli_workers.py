@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.orchestrator.test_cli import anabranch, command, curl, server
+from tests.orchestrator.test_cli import anabranch, command, curl, server, started
 
 __all__ = ["anabranch", "server"]
 
@@ -24,10 +24,9 @@ def service(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     """The base URL of a service with one replica that works and one that never did."""
     nothing = str(tmp_path_factory.mktemp("calibrations"))
     engine = f"{server},large=http://127.0.0.1:9/v1"
-    with subprocess.Popen(
+    with started(
         command("serve", "--port", "0", "--engine", engine, "--database", "memory"),
         stderr=subprocess.PIPE,
-        text=True,
         env={**os.environ, "ANABRANCH_LOG_LEVEL": "error", "ANABRANCH_CALIBRATION": nothing},
     ) as process:
         assert process.stderr is not None
@@ -35,13 +34,16 @@ def service(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         assert listening is not None
         yield listening.group(1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_the_workers_of_a_service_are_shown(service: str, anabranch: Any) -> None:
     assert curl(f"{service}/healthz")["status"] == "ok"  # branches have somewhere to go
     curl(f"{service}/v1/tasks?wait=60", {"query": "How many clips? " * 20, "planner": "direct"})
-    told = anabranch("workers", "--url", service, "--json").json
+    while True:
+        told = anabranch("workers", "--url", service, "--json").json
+        if "starting" not in [one["state"] for one in told["replicas"]]:
+            break
     assert [one["state"] for one in told["replicas"]] == ["up", "down"]
     assert told["replicas"][0]["finished"] == 1
     shown = anabranch("workers", "--url", f"{service}/").out
@@ -54,24 +56,23 @@ def test_the_workers_of_a_service_are_shown(service: str, anabranch: Any) -> Non
 
 
 def test_watching_goes_on_until_it_is_stopped(service: str) -> None:
-    with subprocess.Popen(
+    with started(
         command("workers", "--url", service, "--watch", "--every", "0.1", "--json"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         assert all(json.loads(line)["families"] == 0 for line in lines)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == ""
 
 
 def test_a_terminal_is_drawn_again_in_place(service: str) -> None:
     master, slave = os.openpty()
-    with subprocess.Popen(
+    with started(
         command("workers", "--url", service, "--watch", "--every", "0.1"),
         stdout=slave,
         stderr=subprocess.PIPE,
@@ -82,7 +83,12 @@ def test_a_terminal_is_drawn_again_in_place(service: str) -> None:
             if select.select([master], [], [], 1.0)[0]:
                 seen += os.read(master, 65536)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        while (
+            process.poll() is None and time.monotonic() < deadline + 30
+        ):  # it may have to draw before it ends
+            if select.select([master], [], [], 0.1)[0]:
+                os.read(master, 65536)
+        assert process.poll() == 130
     os.close(slave)
     os.close(master)
     assert seen.count(b"1 of 2 up") >= 3
