@@ -105,11 +105,18 @@ class Hedging:
 
 
 async def _stop(task: asyncio.Task[Chunk]) -> None:
-    """End a task and wait until it has ended."""
+    """End a task and wait until it has ended, even if cancelled meanwhile: its stream is closed next."""
     task.cancel()
-    await asyncio.wait([task])
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
     if not task.cancelled():
         task.exception()  # was looked at before, or lost the race
+    if cancelled is not None:
+        raise cancelled
 
 
 def _error(task: asyncio.Task[Chunk]) -> BaseException | None:
