@@ -81,6 +81,7 @@ class Supervisor:
         self._translations: dict[str, Translation] = {}  # by model
         self._translating = 0
         self._starts: dict[asyncio.Task[WorkerError | None], Replica] = {}
+        self._ready = asyncio.Event()
         self._closed = False
         self._life: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -112,13 +113,13 @@ class Supervisor:
                 start.cancel()
             await asyncio.wait(starts)
             raise
-        ready = asyncio.Event()
-        self._life = asyncio.create_task(self._live(ready, starts), name=f"{self._name} supervision")
-        await ready.wait()
+        self._life = asyncio.create_task(self._live(starts), name=f"{self._name} supervision")
+        await self._ready.wait()
 
     async def close(self) -> None:
         """End the background tasks; one that failed by a bug is reported now."""
         self._closed = True
+        self._ready.set()
         if self._life is None:
             for start in self._starts:
                 start.cancel()
@@ -190,9 +191,7 @@ class Supervisor:
                 self._follow(replica, engine)
         return None
 
-    async def _live(
-        self, ready: asyncio.Event, starts: Mapping[asyncio.Task[WorkerError | None], Replica]
-    ) -> None:
+    async def _live(self, starts: Mapping[asyncio.Task[WorkerError | None], Replica]) -> None:
         async with asyncio.TaskGroup() as self._tasks:
             for start, replica in starts.items():
                 self._tasks.create_task(self._watch(replica), name=f"{self._name} watch on {replica.name}")
@@ -203,7 +202,7 @@ class Supervisor:
                     self._tasks.create_task(self._join(replica, start), name=f"start of {replica.name}")
                 elif (error := start.result()) is not None:
                     self.distrust(replica, str(error), fatal=True)
-            ready.set()
+            self._ready.set()
 
     async def _join(self, replica: Replica, start: asyncio.Task[WorkerError | None]) -> None:
         """Let a replica in that takes its time to start."""
