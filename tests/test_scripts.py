@@ -95,7 +95,7 @@ def test_solve_answers_with_a_vllm_server_of_its_own(tmp_path: Path) -> None:
     assert solution["usage"]["completion"] > 0
     starting = [line for line in solved.stderr.splitlines() if line.startswith("starting vllm-0: ")]
     assert len(starting) > 1
-    for _ in range(100):  # the kernel ends what is left of a server
+    for _ in range(600):  # the kernel ends what is left of a server
         if not _with_environment(str(tmp_path)):
             return
         time.sleep(0.1)

@@ -299,8 +299,10 @@ async def test_room_waits_while_too_much_is_queued(
         writer = store.writer(claim.task.id, claim.fence)
         for seq in range(20):
             writer.append(note(seq, text=f"{seq:1000}"))
-        assert await store.last_seq(claim.task.id) == -1
-        await writer.room()
+        waiting = asyncio.create_task(writer.room())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await waiting
         assert await store.last_seq(claim.task.id) == 19
 
 

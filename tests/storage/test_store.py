@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 
 import pytest
 
@@ -104,10 +105,11 @@ async def test_finish_takes_only_an_end(store: Store) -> None:
 
 
 async def test_lapsed_lease_is_taken_over_and_the_old_owner_is_shut_out(store: Store) -> None:
-    old = await store.start(NewTask(question=1, planner="vote"), "old", 0.5)
+    old = await store.start(NewTask(question=1, planner="vote"), "old", 30)
     with pytest.raises(IllegalTransition, match="old"):
         await store.claim_task(old.task.id, "new", 30)
-    await asyncio.sleep(0.6)
+    old = await store.heartbeat(replace(old, lease_seconds=0.01))
+    await asyncio.sleep(0.03)
     new = await store.claim("new", 30)
     assert new is not None
     assert (new.task.id, new.fence, new.task.attempts) == (old.task.id, 2, 2)
@@ -121,12 +123,16 @@ async def test_lapsed_lease_is_taken_over_and_the_old_owner_is_shut_out(store: S
 
 
 async def test_heartbeat_keeps_the_lease_and_carries_the_wish_to_cancel(store: Store) -> None:
-    claim = await store.start(NewTask(question=1, planner="vote"), "me", 1.0)
-    for _ in range(4):
-        await asyncio.sleep(0.3)
-        claim = await store.heartbeat(claim)
-        assert not claim.task.cancel_requested
+    claim = await store.start(NewTask(question=1, planner="vote"), "me", 0.1)
+    await asyncio.sleep(0.2)
+    claim = await store.heartbeat(replace(claim, lease_seconds=30))
+    assert not claim.task.cancel_requested
     assert await store.claim("other", 30) is None
+    lapse = claim.task.lease_expires_at
+    claim = await store.heartbeat(claim)
+    assert lapse is not None
+    assert claim.task.lease_expires_at is not None
+    assert claim.task.lease_expires_at > lapse
     await store.request_cancel(claim.task.id)
     assert (await store.heartbeat(claim)).task.cancel_requested
 
