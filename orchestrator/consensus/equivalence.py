@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE, Claim
-from orchestrator.consensus.quantities import LATEX_TEXT, Quantity, parse_quantity, same_quantity, spelt_out
+from orchestrator.consensus.quantities import (
+    LATEX_TEXT,
+    Quantity,
+    contrary,
+    parse_quantity,
+    same_quantity,
+    spelt_out,
+)
 
 LONGEST_FORMULA = 400
 """Characters beyond which a claim is not compared as mathematics."""
@@ -76,15 +83,18 @@ class Cluster:
         return self.forms[0].text
 
 
-_ARTICLE = re.compile(r"^(?:the|an?)\s+")
+_ARTICLE = re.compile(r"^(?:the|an?)\s+(?!(?:and|or)\b)")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
+_LISTED = re.compile(r"\s*,\s*and\s+|\s+and\s+|(?<!\d)\s*,\s*|\s*,\s*(?!\s|\d{3}(?!\d))")
+_SIGNS = str.maketrans({"∞": r"\infty ", "π": r"\pi ", "≤": r"\le ", "≥": r"\ge "})
+_BOUNDS = re.compile(r"\\([lg])eq(?![a-zA-Z])")
 _LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
 _INDEX = re.compile(r"([\^_])\{(\w)\}")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _MATHEMATICS = re.compile(
     r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
-    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
-    r"|(?<![a-zA-Z])[a-zA-Z]!"
+    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
+    r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$"
 )
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _YES_NO = {"yes": True, "true": True, "correct": True, "no": False, "false": False, "incorrect": False}
@@ -94,7 +104,7 @@ def read_form(text: str) -> Form:
     """Read a claim; see :class:`Form`."""
     normal = unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES)
     normal = _INDEX.sub(r"\1\2", LATEX_TEXT.sub(r" \1 ", normal))
-    normal = _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal))
+    normal = _BOUNDS.sub(r"\\\1e", _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal)).translate(_SIGNS))
     mathematical = (
         len(text) <= LONGEST_FORMULA
         and bool(_MATHEMATICS.search(normal))
@@ -104,8 +114,10 @@ def read_form(text: str) -> Form:
         # The case of a letter matters in mathematics, and 1 1/2 is not 11/2.
         normal = re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_ ", normal.strip()))
     else:
-        normal = re.sub(r"\s+", " ", normal).strip().strip("\"'").rstrip(".!").casefold()
-        normal = _ARTICLE.sub("", normal)
+        normal = re.sub(r"\s+", " ", normal).strip().rstrip(".!").casefold()
+        if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # of x' the mark is a part
+            normal = normal[1:-1].strip().rstrip(".!")
+        normal = _LISTED.sub(",", _ARTICLE.sub("", normal))
     return Form(text, normal, parse_quantity(text), _structure(text), mathematical)
 
 
@@ -248,15 +260,24 @@ class Clusters:
         return form
 
     def _cheaply(self, form: Form, cluster: Cluster) -> tuple[Method, bool] | None:
-        """The first wording of the cluster that is the same; else what was said about the representative."""
+        """The first wording of the cluster that is the same; else what was said about the representative.
+
+        A quantity is not the same as a wording while another one has its own unit or value: by way of "5",
+        "5 km" would be "5 miles".
+        """
         first = compare(form, cluster.forms[0], choices=self._choices)
-        if first is not None and first[1]:
-            return first
+        found = first if first is not None and first[1] else None
         for member in cluster.forms[1:]:
-            outcome = compare(form, member, choices=self._choices)
-            if outcome is not None and outcome[1]:
-                return outcome
-        return first
+            if found is None:
+                outcome = compare(form, member, choices=self._choices)
+                found = outcome if outcome is not None and outcome[1] else None
+        if (
+            found is not None
+            and found[0] == "numeric"
+            and any(contrary(form.quantity, each.quantity) for each in cluster.forms)
+        ):
+            return "numeric", False
+        return found or first
 
     def _pair(self, form: Form, cluster: Cluster) -> Pair | None:
         other = cluster.forms[0]
@@ -264,6 +285,10 @@ class Clusters:
             costly: Costly = "symbolic"
             if not all(each.mathematical or each.quantity for each in (form, other)):
                 return None  # a formula and a sentence
+            if {form.normal[:2] == r"\{", other.normal[:2] == r"\{"} == {True, False} and (
+                form.normal[:1] in "([" or other.normal[:1] in "(["
+            ):
+                return None  # math-verify takes a tuple for a set
         else:
             costly = "semantic"
         return Pair.of(form.text, other.text, costly) if costly in self._costly else None

@@ -81,11 +81,8 @@ _OTHER = {
         "km/h kmh kph": Fraction(5, 18),
         "mph": Fraction(1_609_344, 3_600_000),
     },
-    "area": {
-        "m^2 m² sqm": Fraction(1),
-        "cm^2 cm²": Fraction(1, 10_000),
-        "km^2 km²": Fraction(1_000_000),
-    },
+    "area": {"sqm": Fraction(1)},
+    "volume": {"cc": Fraction(1, 1000)},
     "angle": {"° degree degrees deg": Fraction(1)},
     "percent": {"% percent pct": Fraction(1, 100)},
     "dollar": {"$ usd dollar dollars bucks": Fraction(1), "¢ cent cents": Fraction(1, 100)},
@@ -100,6 +97,10 @@ _OTHER = {
         "kib": Fraction(2**10),
         "mib": Fraction(2**20),
         "gib": Fraction(2**30),
+        "bit bits": Fraction(1, 8),
+        "Kb kbit kilobit kilobits": Fraction(10**3, 8),
+        "Mb Mbit megabit megabits": Fraction(10**6, 8),
+        "Gb Gbit gigabit gigabits": Fraction(10**9, 8),
     },
 }
 
@@ -140,14 +141,23 @@ _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _RAISED = re.compile("[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
 _LOWERED = re.compile(r"(?<=\d)[₀-₉]+")
 _ERA = frozenset({"bc", "bce"})
+_RAISED_UNIT = re.compile(
+    r"(?:sq(?:uare|\.)?|cu(?:bic|\.)?)\s(?P<word>[^\W\d_]+)|(?P<symbol>[^\W\d_]+)(?:\^?[23]|\^\{[23]\}|[²³])",
+    re.IGNORECASE,
+)
+_MONEY = {"US$": "$", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+_DECADE = re.compile(r"[12]\d\d0['’]?s")
 _ABOUT = re.compile(r"^(?:about|approximately|approx\.?|around|roughly|nearly|≈|~|=|exactly|a total of)\s*")
-_DIGITS = r"\d{1,3}(?:[, \u202f_]\d{3})+(?!\d)|\d+"
+_DIGITS = (
+    r"\d{1,3}(?:[, \u00a0\u202f_'’]\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
+    r"|\d{1,3}(?:\.\d{3}){2,}(?![\d.])|\d+"
+)
 _WRITTEN = re.compile(
-    rf"(?P<sign>[-+−–]?)\s*(?P<money>[$€£¥]?)\s*(?P<sign2>[-−]?)(?P<whole>{_DIGITS}|(?=\.\d))(?P<decimals>\.\d*)?"
+    rf"(?P<sign>[-+−–]|(?:minus|negative)\s|)\s*(?P<money>(?:US)?[$]|[€£¥]|(?:USD|EUR|GBP|JPY)\b|)\s*(?P<sign2>[-−]?)(?P<whole>{_DIGITS}|(?=\.\d))(?P<decimals>\.\d*)?"
     r"(?:(?:e|\s*(?:×|x|\*|\\times|\\cdot)\s*10\s*\^\s*)\{?(?P<power>[-+−]?\d+)\}?)?"
     r"(?:\s*/\s*(?P<below>\d+(?:\.\d+)?))?"
     r"(?:\s+(?P<numerator>\d+)\s*/\s*(?P<denominator>\d+))?"
-    r"\s*(?P<big>hundred|thousand|million|billion|trillion|dozen|k(?=$))?",
+    r"\s*(?P<big>hundred|thousand|million|billion|trillion|dozen|k(?=$)|(?-i:(?<=\d)M)(?=$))?",
     re.IGNORECASE,
 )
 
@@ -163,6 +173,11 @@ def parse_quantity(text: str) -> Quantity | None:
     if not plain or len(plain) > 80:
         return None
     return _from_digits(plain) or _from_words(plain)
+
+
+def is_unit(word: str) -> bool:
+    """Whether ``word`` is a unit whose size is known, as "km" or "hours"."""
+    return _known(word) is not None
 
 
 def spelt_out(text: str) -> str:
@@ -200,10 +215,10 @@ def _without_latex(text: str) -> str:
 
 def _from_digits(text: str) -> Quantity | None:
     match = _WRITTEN.match(text)
-    if match is None:
+    if match is None or _DECADE.fullmatch(text):
         return None
     decimals = (match["decimals"] or ".")[1:]
-    whole = re.sub(r"[, \u202f_]", "", match["whole"])
+    whole = re.sub(r"\D", "", match["whole"])
     power = int((match["power"] or "0").replace("−", "-")) - len(decimals)
     if abs(power) > LARGEST_EXPONENT or (match["below"] and not float(match["below"])):
         return None
@@ -215,10 +230,10 @@ def _from_digits(text: str) -> Quantity | None:
             return None
         value += Fraction(int(match["numerator"]), int(match["denominator"]))
     if match["big"]:
-        value *= {"dozen": 12, "hundred": 100, "k": 1000, **_BIG}[match["big"].lower()]
-    if (match["sign"] in ("-", "−", "–")) != bool(match["sign2"]):
+        value *= {"dozen": 12, "hundred": 100, "k": 1000, "m": 10**6, **_BIG}[match["big"].lower()]
+    if (match["sign"] not in ("", "+")) != bool(match["sign2"]):
         value = -value
-    unit = _unit(match["money"] + text[match.end() :].strip())
+    unit = _unit(_MONEY.get(match["money"].upper(), match["money"]) + text[match.end() :].strip())
     if unit is None:
         return None
     rounded = decimals.rstrip("0") and not match["below"]
@@ -268,20 +283,33 @@ def _unit(text: str) -> tuple[str, Fraction] | None:
     text = text.strip(" .")
     if not text:
         return "", Fraction(1)
-    known = _UNITS.get(text) or _UNITS.get(text.casefold())
+    known = _known(text)
     if known is not None:
         return known
     words = text.casefold().split()
     if text[0] in "$€£¥" and len(words) == 2:  # "$3.50 each", or "$3.50 USD"
         return _UNITS[text[0]]
-    if (
-        len(words) > 2
-        or words[0] in _ONES
-        or words[0] in _ERA
-        or not all(re.fullmatch(r"[^\W\d_][\w'’-]+", word) and word[0].isalpha() for word in words)
-    ):
+    if len(words) > 2 or words[0] in _ONES or words[0] in _ERA or not all(map(_is_word, words)):
         return None
     return " ".join(_singular(word) for word in words), Fraction(1)
+
+
+def _is_word(text: str) -> bool:
+    return len(text) > 1 and text[0].isalpha() and all(char.isalpha() or char in "'’-" for char in text)
+
+
+def _known(text: str) -> tuple[str, Fraction] | None:
+    """The dimension and scale of a unit in the table, or of the square or the cube of a length in it."""
+    unit = _UNITS.get(text)
+    if unit is None and (len(text) > 1 or text == "L"):  # 5 M is no length, and 5 G no mass
+        unit = _UNITS.get(text.casefold())
+    if unit is not None or (match := _RAISED_UNIT.fullmatch(text)) is None:
+        return unit
+    dimension, scale = _known(match["word"] or match["symbol"]) or ("", Fraction(1))
+    if dimension != "length":
+        return None
+    squared = match[0][0] in "sS" if match["word"] else match[0].rstrip("}")[-1] in "2²"
+    return ("area", scale**2) if squared else ("volume", 1000 * scale**3)
 
 
 def _singular(word: str) -> str:
@@ -304,6 +332,15 @@ def same_quantity(a: Quantity, b: Quantity) -> bool:
     if _close(a, a.value, b, b.value):
         return True
     return "percent" in (a.unit, b.unit) and _close(a, a.amount, b, b.amount)
+
+
+def contrary(a: Quantity | None, b: Quantity | None) -> bool:
+    """Whether no quantity can be both, however it is written: another unit, or another value in the same."""
+    if a is None or b is None or bool(a.unit) != bool(b.unit):
+        return False
+    if a.unit != b.unit:
+        return not _counts(a.unit, b.unit)
+    return abs(a.amount - b.amount) > a.rounding * a.scale + b.rounding * b.scale
 
 
 def _counts(a: str, b: str) -> bool:

@@ -59,6 +59,18 @@ def test_the_cheap_methods_never_join_what_differs(
         ("2024-01-02", "2024-02-01"),
         ("42,5", "425"),
         ("None of the above", "All of the above"),
+        ("1990s", "1990"),
+        ("1h30", "1"),
+        ("1.5M", "1.5"),
+        ("2B", "2"),
+        ("5 Mb", "5 MB"),
+        ("x'", "x"),
+        ("5'", '5"'),
+        ("25 ft^2", "25 ft"),
+        ("25 square feet", "25 square meters"),
+        ("1, 2, 3", "1, 3, 2"),
+        ("A and B", "B"),
+        ("100,200", "100, 200"),
     ],
 )
 def test_small_marks_that_change_the_value_keep_claims_apart(left: str, right: str) -> None:
@@ -79,6 +91,25 @@ def test_small_marks_that_change_the_value_keep_claims_apart(left: str, right: s
         ("5 m²", "5 m^2"),
         (r"5,\!000", "5000"),
         ("3 dozen eggs", "36 eggs"),
+        ("1, 2, 3", "1,2,3"),
+        ("1, 2 and 3", "1, 2, 3"),
+        ("Tom, Ann, and Bob", "tom, ann and bob"),
+        (r"\{1, 2\}", r"\{1,2\}"),
+        (r"(-\infty, 5]", "(-∞, 5]"),
+        (r"2\pi r", "2πr"),
+        (r"x \leq 5", "x ≤ 5"),
+        ("1'000", "1000"),
+        ("1.000.000", "1000000"),
+        ("1,00,000", "100000"),
+        ("USD 5", "$5"),
+        ("US$5", "5 dollars"),
+        ("EUR 5", "5 €"),
+        ("negative 3", "-3"),
+        ("1.5M", "1.5 million"),
+        (r"25 \text{ square centimeters}", "25 cm^2"),
+        ("25 sq ft", "25 ft²"),
+        ("2 cubic meters", "2000 liters"),
+        ("3 m3", "3 m^3"),
     ],
 )
 def test_dress_keeps_no_claims_apart(left: str, right: str) -> None:
@@ -98,9 +129,29 @@ def test_a_claim_in_other_words_joins_its_cluster() -> None:
 
 
 def test_a_claim_meets_every_wording_of_a_cluster() -> None:
+    # Neither decimal is the other, but each rounds 1/3, so the third wording finds the first cluster.
+    assert placed("0.333", "1/3", "0.3333") == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("5 km", "5", "5 miles"),
+        ("5", "5 am", "5 pm"),
+        ("50%", "0.5", "50"),
+        ("5 km", "5000 m", "5000", "5"),
+        ("72", "72 apples", "72 paper clips"),
+    ],
+)
+def test_no_wording_makes_one_of_two_that_differ(texts: tuple[str, ...]) -> None:
+    *joined, last = placed(*texts)
+    assert set(joined) == {0}
+    assert last == 1
+
+
+def placed(*texts: str) -> list[int]:
     clusters = Clusters()
-    # "50" and "0.5" differ, but each equals "50%", so the third wording finds the first cluster.
-    assert [clusters.add(at, claim(text)) for at, text in enumerate(["50%", "0.5", "50"])] == [0, 0, 0]
+    return [clusters.add(at, claim(text)) for at, text in enumerate(texts)]
 
 
 def test_of_several_matches_the_larger_cluster_takes_it() -> None:
@@ -143,6 +194,13 @@ def test_a_pair_left_open_counts_as_different() -> None:
     clusters.add(0, claim("due to gravity"))
     assert len(clusters.open_pairs(claim("because of gravity"))) == 1
     assert clusters.add(1, claim("because of gravity")) == 1
+
+
+def test_sets_are_compared_as_mathematics_but_not_with_tuples() -> None:
+    clusters = Clusters(costly=("symbolic",))
+    clusters.add(0, claim(r"\{1,2\}"))
+    assert clusters.open_pairs(claim(r"\{2,1\}")) == (Pair.of(r"\{1,2\}", r"\{2,1\}", "symbolic"),)
+    assert clusters.open_pairs(claim("(2,1)")) == ()
 
 
 def test_free_text_is_only_open_to_a_semantic_method() -> None:
