@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.consensus.quantities import LATEX_TEXT
+from orchestrator.consensus.quantities import LATEX_TEXT, is_unit
 
 How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
 
@@ -48,6 +48,7 @@ _MARKER = re.compile(
     r"(?:\s+(?:therefore|thus|that))?\s*[:=]?[ \t*_]*\n?[ \t*_]*(?P<answer>[^\n]+)",
     re.IGNORECASE,
 )
+_AGAIN = re.compile(r"(?:the|my|our)\s+(?=(?:final\s+)?answer\s+is\b)", re.IGNORECASE)
 _MARKDOWN = re.compile(r"\*\*|__|`")
 _SENTENCE_END = re.compile(
     # Not after initials or a title: "St. Louis" and "St. Paul" are not both "St".
@@ -61,9 +62,20 @@ _NUMBER = re.compile(
     # figures alone would be the same as those of many other answers.
     rf"\b{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?\b"
     rf"|\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s{_MONTH}(?:,?\s\d{{4}})?\b"
-    rf"|(?<![\w.])[-+−]?(?:[$€£¥]\s?)?(?:\d+\s(?=\d+/\d))?{_FIGURES}(?:\s?/\s?\d+)?(?:e[-+]?\d+)?"
-    rf"(?:(?:[:/^*×·–-]|\^\{{){_FIGURES})*\s?%?",
+    rf"|(?<![\w.^])[-+−]?(?:[$€£¥]\s?)?(?:\d+\s(?=\d+/\d))?{_FIGURES}(?:\s?/\s?\d+)?(?:e[-+]?\d+)?"
+    r"(?:\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?\^\s?\{?[-+−]?\d+\}?)?"
+    rf"(?:(?:[:/*×·–-]|\^\{{?[-−]?){_FIGURES})*(?:\s?%|\s?[ap]\.?m\b\.?)?",
     re.IGNORECASE,
+)
+_EQUATION = rf"(?<![\w\\])[A-Za-z]\w?\s*=\s*[-−]?{_FIGURES}"
+_EQUATIONS = re.compile(rf"{_EQUATION}(?:(?:,\s*|\s+)(?:(?:and|or)\s+)?{_EQUATION})+")
+_BRACKETS = re.compile(r"[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}]")
+_UNIT_WORD = r"((?:[^\W\d_]|[°µ])[^\s\d.,;:!?()$\\*]*(?:[23](?!\w))?)"
+_UNIT_AHEAD = re.compile(rf"\s?{_UNIT_WORD}")
+_UNIT_BEHIND = re.compile(rf"{_FIGURES}\s?{_UNIT_WORD},?\s+(?:and\s+)?$")
+_YES_NO = re.compile(r"\W*(yes|no)\b(?!\.\s*\d)(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
+_PROVISO = re.compile(
+    r"\b(?:but|if|only|unless|except|provided|although|though|however|not always|yes|no)\b", re.I
 )
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 _REFUSAL = re.compile(
@@ -86,8 +98,9 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     Looked for in this order, the last occurrence of each: ``\\boxed{}``, a JSON object with ``answer``,
     ``#### x``, "the answer is x" or "Answer: x", one of ``choices`` (labels such as "A"), the whole text
     where it is no sentence, a number with all that is written together with it or the formula in LaTeX around
-    it, and last the whole text where it is short. ``truncated`` says that the engine stopped for length:
-    the last words of such a text are not its conclusion, so it claims nothing.
+    it, and last the whole text where it is short. Of a yes or no with its reasons the word is the claim.
+    ``truncated`` says that the engine stopped for length: the last words of such a text are not its
+    conclusion, so it claims nothing.
     """
     body = _conclusion(text, truncated)
     if body is None:
@@ -95,7 +108,9 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     for how, found in _candidates(body, choices):
         answer = _tidy(found)
         if answer.casefold() not in _NOTHING:
-            return Claim(_as_choice(answer, choices) or answer, how)
+            if how in ("boxed", "json", "marker") and _REFUSAL.match(answer):
+                return None
+            return Claim(_as_choice(answer, choices) or _as_yes_no(answer) or answer, how)
         if how in ("boxed", "json") or (how == "marker" and answer):
             return None  # an explicit "no answer" is an answer that abstains
     return None
@@ -131,15 +146,17 @@ def _candidates(body: str, choices: Sequence[str]) -> Iterator[tuple[How, str]]:
         yield "json", value
     if hashes := _HASHES.findall(body):
         yield "marker", hashes[-1]
-    if markers := [match["answer"] for match in _MARKER.finditer(body)]:
-        yield "marker", _first_sentence(markers[-1])
+    if (marked := _last_marked(body)) is not None:
+        yield "marker", marked
     if _REFUSAL.match(body):
         return
     if choices:
         if (letter := _last_choice(body, choices)) is not None:
             yield "choice", letter
         return  # a number or a sentence is no answer to a multiple-choice question
-    if _terse(body):
+    if len(body) <= LONGEST_WHOLE and _YES_NO.match(body):
+        yield "whole", body
+    elif _terse(body):
         yield "whole", _right_side(body)
     elif (figures := _last_figures(body)) is not None:
         yield "number", figures
@@ -159,7 +176,7 @@ def _terse(body: str) -> bool:
 
 
 def _last_figures(body: str) -> str | None:
-    """The last number, or the formula in LaTeX that it is part of."""
+    """The last number with its unit, or the formula, the brackets or the equations that it is part of."""
     numbers = list(_NUMBER.finditer(body))
     if not numbers:
         return None
@@ -171,7 +188,39 @@ def _last_figures(body: str) -> str | None:
             formula = body[begin + len(opening) : end]
             if opening != "$" or _COMMAND.search(formula):  # else it is money
                 return _right_side(formula)
-    return number[0]
+    line = body.rfind("\n", 0, number.start()) + 1  # a list or an equation does not go over lines
+    for whole in (*_BRACKETS.finditer(body, line), *_EQUATIONS.finditer(body, line)):
+        listed = whole.re is _EQUATIONS or ("," in whole[0] and not _WORD.search(whole[0]))
+        inside = whole.start() <= number.start() and number.end() <= whole.end()
+        if listed and inside and len(whole[0]) <= LONGEST_WHOLE:
+            return whole[0]
+    return _with_units(body, number)
+
+
+def _with_units(body: str, number: re.Match[str]) -> str:
+    """The number and its unit, if it is one that is known, behind those of larger units: 3 hours 20 min."""
+    begin, end = number.span()
+    ahead = _UNIT_AHEAD.match(body, end)
+    if ahead is None or not is_unit(ahead[1]) or (ahead[1] == "in" and body[ahead.end() :].strip(".)*")):
+        return number[0]
+    lowest = max(0, begin - LONGEST_WHOLE)
+    while (behind := _UNIT_BEHIND.search(body, lowest, begin)) and is_unit(behind[1]):
+        begin = behind.start()
+    return body[begin : ahead.end()]
+
+
+def _last_marked(body: str) -> str | None:
+    """What follows the last marker that stands in no answer itself, as in "5, since the answer is odd"."""
+    answer, at = None, 0
+    while match := _MARKER.search(body, at):
+        begin = match.start("answer")
+        again = _AGAIN.match(body, begin)
+        if again is not None:  # "Final answer: The final answer is 42."
+            at = again.end()
+            continue
+        answer = _first_sentence(match["answer"])
+        at = begin + max(1, len(answer))
+    return answer
 
 
 def _right_side(text: str) -> str:
@@ -241,6 +290,12 @@ def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
     return next(choice for choice in choices if choice.casefold() == found)
 
 
+def _as_yes_no(answer: str) -> str | None:
+    """The yes or no that ``answer`` begins with and only explains, as in "No, it is not"."""
+    begin = _YES_NO.match(answer)
+    return None if begin is None or _PROVISO.search(answer, begin.end()) else begin[1]
+
+
 def _first_sentence(text: str) -> str:
     end = _SENTENCE_END.search(text)
     return text[: end.start()] if end else text
@@ -255,4 +310,4 @@ def _tidy(text: str) -> str:
             text = text[2:-2].strip()
     if wrapped := LATEX_TEXT.fullmatch(text):
         return _tidy(wrapped[1])
-    return text.rstrip(".,;:! \n") if not text.endswith("...") else text
+    return text.rstrip(".,;:! \n，。；：！") if not text.endswith("...") else text
