@@ -311,23 +311,26 @@ class VLLMServer:
         if self._blocks is not None:
             self._blocks.clear()
         self._lines.clear()
-        # A pipe of our own: asyncio's wait() for a process with a pipe of its own waits for the pipe too, and
-        # the children of a server that was killed keep that open.
-        output, inlet = os.pipe()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=inlet,
-                stderr=asyncio.subprocess.STDOUT,
-                env=variables,
-                start_new_session=True,
-            )
+            # A pipe of our own: asyncio's wait() for a process with a pipe of its own waits for the pipe too,
+            # and the children of a server that was killed keep that open.
+            output, inlet = os.pipe()
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=inlet,
+                    stderr=asyncio.subprocess.STDOUT,
+                    env=variables,
+                    start_new_session=True,
+                )
+            except BaseException:
+                os.close(output)
+                raise
+            finally:
+                os.close(inlet)
         except OSError as error:
-            os.close(output)
             raise EngineUnavailable(f"{self._name}: {command[0]} cannot be started: {error}") from error
-        finally:
-            os.close(inlet)
         return self._process, output
 
     def _prepare(self) -> tuple[int, list[str], dict[str, str]]:
@@ -390,14 +393,15 @@ class VLLMServer:
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """Ask the server to stop, and kill what is left of its process group."""
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            try:
+        try:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
                 async with asyncio.timeout(self._stop_seconds):
                     await process.wait()
-            except TimeoutError:
-                log.warning("vllm_killed", server=self._name, seconds=self._stop_seconds)
-        # The group outlives its leader when the leader was killed: the engine core is a child of it.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        except TimeoutError:
+            log.warning("vllm_killed", server=self._name, seconds=self._stop_seconds)
+        finally:  # also when it is closed once more meanwhile
+            # The group outlives its leader when the leader was killed: the engine core is a child of it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         await process.wait()

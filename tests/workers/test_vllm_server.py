@@ -358,3 +358,38 @@ def test_a_gauge_is_summed_over_its_labels() -> None:
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-5", "", "many"])
 def test_a_gauge_without_a_number_tells_nothing(value: str) -> None:
     assert gauge(f'vllm:num_requests_running{{engine="0"}} {value}\n', "vllm:num_requests_running") is None
+
+
+async def test_a_server_that_is_closed_once_more_while_it_stops_is_killed(python: Path) -> None:
+    one = server(python, "deaf", stop_seconds=600.0)
+    await started(one)
+    pid, child = one.pid, child_of(one)
+    assert pid is not None
+    first = asyncio.create_task(one.close())
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        await asyncio.gather(first, one.close())
+    assert await gone(pid)
+    assert await gone(child)
+
+
+async def test_a_restart_without_a_free_descriptor_is_tried_again(
+    python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = server(python)
+    await started(one)
+    pid, pipe, failed = one.pid, os.pipe, asyncio.Event()
+    assert pid is not None
+
+    def no_pipe() -> tuple[int, int]:
+        monkeypatch.setattr(os, "pipe", pipe)
+        failed.set()
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe", no_pipe)
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        await failed.wait()
+    await healthy(one)
+    assert one.pid not in (None, pid)
+    await one.close()
