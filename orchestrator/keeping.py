@@ -11,6 +11,7 @@ from typing import Literal, TextIO
 
 import typer
 
+from orchestrator.api.schemas import task_body
 from orchestrator.errors import InvalidRequest
 from orchestrator.looking import stored
 from orchestrator.picture import picture
@@ -87,7 +88,7 @@ def _contents(file: Path) -> str | list[RecordedProblem]:
 async def _import(store: Store, content: str | list[RecordedProblem], tenant: str | None) -> list[str]:
     if isinstance(content, str):
         lines = content.split("\n")  # splitlines() would also split at line separators within texts
-        return [(await restore(store, lines, tenant=tenant)).id]
+        return [(await restore(store, lines, tenant=tenant, check=task_body)).id]
     return [solution.trace_id for solution in await import_recordings(store, content, tenant=tenant)]
 
 

@@ -13,15 +13,17 @@ Texts stand where they belong, with no references. Reading a file and writing it
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from storage import codec
-from storage.errors import ArchiveError, IllegalTransition
+from storage.errors import ArchiveError, IllegalTransition, JournalDamaged
 from storage.events import Event, EventType
+from storage.reading import Reading
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 
@@ -55,8 +57,16 @@ async def export(store: Store, task_id: str) -> AsyncIterator[str]:
     yield _line({"events": count})
 
 
-async def restore(store: Store, lines: Iterable[str], *, tenant: str | None = None) -> Task:
+async def restore(
+    store: Store,
+    lines: Iterable[str],
+    *,
+    tenant: str | None = None,
+    check: Callable[[Task], object] | None = None,
+) -> Task:
     """Read a file into ``store``, under the id that it had, for ``tenant`` or for the one that it had.
+
+    ``check`` looks at the task before anything is stored, and raises ValueError if it should not be.
 
     Raises:
         ArchiveError: the file is not of this format, or not whole; the message names the line.
@@ -67,7 +77,15 @@ async def restore(store: Store, lines: Iterable[str], *, tenant: str | None = No
     task = _task(*_next(numbered, "header"))
     if tenant is not None:
         task = replace(task, tenant=tenant)
+    if check is not None:
+        try:
+            check(task)
+        except ValidationError as error:
+            raise ArchiveError(f"line 1: {_explained(error)}") from None
+        except ValueError as error:
+            raise ArchiveError(f"line 1: {error}") from error
     events: list[Event] = []
+    reading = Reading(task.id)
     for number, members in numbered:
         if "events" in members:
             if members["events"] != len(events):
@@ -77,7 +95,12 @@ async def restore(store: Store, lines: Iterable[str], *, tenant: str | None = No
             if (more := next(numbered, None)) is not None:
                 raise ArchiveError(f"line {more[0]}: there is something after the last line")
             return await store.restore(task, events)
-        events.append(_event(number, members, len(events)))
+        event = _event(number, members, len(events))
+        try:
+            reading.check(event)
+        except JournalDamaged as error:
+            raise ArchiveError(f"line {number}: {error}") from None
+        events.append(event)
     raise ArchiveError(f"the file ends after {len(events)} events, without the line that counts them")
 
 
@@ -87,8 +110,8 @@ def _line(members: Mapping[str, Any]) -> str:
 
 def _object(number: int, line: str) -> dict[str, Any]:
     try:
-        members = json.loads(line, parse_constant=_no_number)
-    except ValueError as error:
+        members = json.loads(line, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
         raise ArchiveError(f"line {number} is not JSON: {error}") from error
     if not isinstance(members, dict):
         raise ArchiveError(f"line {number} is not a JSON object")
@@ -97,6 +120,11 @@ def _object(number: int, line: str) -> dict[str, Any]:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_number(digits)
 
 
 def _next(numbered: Iterator[tuple[int, dict[str, Any]]], what: str) -> tuple[int, dict[str, Any]]:
@@ -121,15 +149,27 @@ def _task(number: int, header: Mapping[str, Any]) -> Task:
     try:
         task = _TASK.validate_python({**values, "status": TaskStatus(values["status"])})
     except ValidationError as error:
-        wrong = ", ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-        raise ArchiveError(f"line {number}: {wrong}") from error
+        raise ArchiveError(f"line {number}: {_explained(error)}") from None
     except ValueError as error:
         raise ArchiveError(f"line {number}: {error}") from error
     if not task.status.terminal:
         raise ArchiveError(
             f"line {number}: the task is {task.status}; only tasks that have ended can be read"
         )
+    for wrong, why in (
+        (task.finished_at is None, "finished_at: the task has ended, so it has one"),
+        (not 0 <= task.attempts <= task.lease_fence, "attempts: there are at most as many as lease_fence"),
+        (task.fork_at is not None and task.parent_id is None, "fork_at: a fork has a parent_id"),
+    ):
+        if wrong:
+            raise ArchiveError(f"line {number}: {why}")
     return task
+
+
+def _explained(error: ValidationError) -> str:
+    return ", ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()[:5]
+    )
 
 
 def _event(number: int, members: Mapping[str, Any], expected: int) -> Event:

@@ -101,6 +101,29 @@ def test_a_trace_moves_to_another_database_and_is_verified_there(
     }
 
 
+@pytest.mark.parametrize(
+    ("member", "value", "told"),
+    [
+        ("question", "How many?", "line 1: question: "),
+        ("outcome", "splendid", "line 1: outcome: "),
+        ("solution", {"answer": 72}, "line 1: solution."),
+        ("error", {"code": "x"}, "line 1: error.message: "),
+    ],
+)
+def test_a_task_that_no_listing_could_show_is_not_imported(
+    anabranch: Command, database: str, trace: str, tmp_path: Path, member: str, value: Any, told: str
+) -> None:
+    file, other = tmp_path / "trace.jsonl", f"sqlite:///{tmp_path / 'other.db'}"
+    anabranch("export", trace, "-o", str(file), "--database", database)
+    header, *lines = file.read_text().split("\n")
+    changed = json.loads(header)
+    changed["task"][member] = value
+    file.write_text("\n".join([json.dumps(changed), *lines]))
+    done = anabranch("import", str(file), "--database", other)
+    assert (done.code, asked(anabranch("traces", "--database", other, "--json"))) == (1, [])
+    assert told in done.err
+
+
 def test_texts_with_separators_of_lines_move_too(
     anabranch: Command, server: str, database: str, tmp_path: Path
 ) -> None:

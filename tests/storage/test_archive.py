@@ -11,7 +11,7 @@ from storage import archive
 from storage.errors import ArchiveError, IllegalTransition, JournalConflict, TaskExists
 from storage.events import Event, EventType
 from storage.store import Store
-from storage.tasks import NewTask, TaskStatus
+from storage.tasks import NewTask, Task, TaskStatus
 
 NEW = NewTask(
     question={"text": "日本"},
@@ -27,7 +27,13 @@ async def ended(store: Store, *, events: int = 3) -> str:
     claim = await store.start(NEW, "me", 30)
     writer = store.writer(claim.task.id, claim.fence)
     for seq in range(events):
-        data = {"text": "long text \0" * 40, "prompt": f"{seq} " * 200, "$text": 1.5, "none": None}
+        data = {
+            "by": "rule",
+            "text": "long text \0" * 40,
+            "prompt": f"{seq} " * 200,
+            "$text": 1.5,
+            "none": None,
+        }
         writer.append(Event(seq, EventType.DECISION, "3.1", 1767225600.1 + seq / 7, data))
     await store.finish(claim, TaskStatus.FAILED, outcome="failed", error={"code": "x", "message": "y"})
     return claim.task.id
@@ -114,7 +120,7 @@ GOOD = [
             },
         }
     ),
-    '{"seq": 0, "type": "decision", "path": "", "at": 2.5, "data": {}}',
+    '{"seq": 0, "type": "decision", "path": "", "at": 2.5, "data": {"by": "rule"}}',
     '{"events": 1}',
 ]
 
@@ -133,6 +139,15 @@ GOOD = [
         ([GOOD[0].replace('"created_at": 1.0', '"created_at": "noon"'), *GOOD[1:]], "line 1: created_at: "),
         ([GOOD[0].replace('"created_at": 1.0', '"created_at": NaN'), *GOOD[1:]], "line 1 is not JSON: NaN"),
         ([GOOD[0].replace('"tenant": "default"', '"tenant": null'), *GOOD[1:]], "line 1: tenant: "),
+        ([GOOD[0].replace('"finished_at": 3.0', '"finished_at": null'), *GOOD[1:]], "line 1: finished_at: "),
+        ([GOOD[0].replace('"lease_fence": 1', '"lease_fence": 0'), *GOOD[1:]], "line 1: attempts: "),
+        ([GOOD[0].replace('"fork_at": null', '"fork_at": "0"'), *GOOD[1:]], "line 1: fork_at: "),
+        (
+            [GOOD[0].replace('"question": "q"', '"question": "no"'), *GOOD[1:]],
+            "line 1: nobody wants this one",
+        ),
+        ([GOOD[0], GOOD[1].replace("2.5", "1e999"), GOOD[2]], "line 2 is not JSON: 1e999"),
+        ([GOOD[0], GOOD[1].replace('"by"', '"who"'), GOOD[2]], "line 2: .* is damaged: by: "),
         (GOOD[:2], "ends after 1 events"),
         ([GOOD[0], GOOD[2]], "line 2.*had 1 events, 0 are left"),
         ([GOOD[0], GOOD[1].replace('"seq": 0', '"seq": 1'), GOOD[2]], "line 2: event 1 comes where 0 should"),
@@ -142,9 +157,13 @@ GOOD = [
     ],
 )
 async def test_what_is_wrong_with_a_file_is_told_with_its_line(lines: list[str], message: str) -> None:
+    def check(task: Task) -> None:
+        if task.question == "no":
+            raise ValueError("nobody wants this one")
+
     async with await Store.open("memory") as store:
         with pytest.raises(ArchiveError, match=message):
-            await archive.restore(store, lines)
+            await archive.restore(store, lines, check=check)
         assert await store.list() == ()
 
 
