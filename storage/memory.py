@@ -110,7 +110,12 @@ class MemoryStore(Store):
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[Task, ...]:
-        end = (self._get(before).created_at, before) if before is not None else None
+        end = None
+        if before is not None:
+            last = self._get(before)
+            if tenant not in (None, last.tenant):
+                raise not_found(before)
+            end = (last.created_at, before)
         found = [
             task
             for task in self._tasks.values()

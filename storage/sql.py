@@ -18,7 +18,7 @@ from storage.database import Database, open_database
 from storage.errors import IllegalTransition, JournalConflict, JournalDamaged, NotStorable, StorageError
 from storage.events import Event, EventType
 from storage.journal import Arrival, Ending, Journal, Portion
-from storage.refusals import exists, not_ended
+from storage.refusals import exists, not_ended, not_found
 from storage.rows import JSON_COLUMNS, TASK_COLUMNS, AnyRow, among, array, get_task, is_open, now, task_of
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tables import events, tasks, texts
@@ -96,6 +96,8 @@ class SqlStore(Store):
             page = query
             if before is not None:
                 last = get_task(connection, before)
+                if tenant not in (None, last.tenant):
+                    raise not_found(before)
                 page = page.where(tuple_(tasks.c.created_at, tasks.c.id) < tuple_(last.created_at, last.id))
             return tuple(task_of(row) for row in connection.execute(page))
 

@@ -120,7 +120,11 @@ class Store(ABC):
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[Task, ...]:
-        """Tasks from the newest to the oldest; ``before`` is the last id of the page before this one."""
+        """Tasks from the newest to the oldest; ``before`` is the last id of the page before this one.
+
+        Raises:
+            TaskNotFound: there is no task ``before``, or it is of another tenant.
+        """
 
     @abstractmethod
     async def request_cancel(self, task_id: str) -> Task:

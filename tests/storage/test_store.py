@@ -43,6 +43,16 @@ async def test_idempotency_key_returns_the_first_task_of_its_tenant(store: Store
         await store.submit(NewTask(question="another", planner="vote", idempotency_key="k"))
 
 
+async def test_a_page_goes_on_after_a_task_of_its_own_tenant(store: Store) -> None:
+    mine, theirs = [
+        await store.submit(NewTask(question="q", planner="vote", tenant=tenant)) for tenant in ("a", "b")
+    ]
+    assert await store.list(tenant="a", before=mine.id) == ()
+    with pytest.raises(TaskNotFound, match=theirs.id):
+        await store.list(tenant="a", before=theirs.id)
+    assert await store.list(before=theirs.id) == (mine,)
+
+
 async def test_idempotency_key_knows_options_in_any_order(store: Store) -> None:
     given = [("n", 3), ("rule", {"a": 1, "b": 2})]
     first = await store.submit(
