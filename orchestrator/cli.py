@@ -358,17 +358,10 @@ def workers(
 
 def settings(**given: str | None) -> Settings:
     """The settings of the environment, overridden by what the command line gives; logging follows them."""
-    from pydantic import ValidationError
-
     from orchestrator import logs
-    from orchestrator.errors import InvalidRequest
-    from orchestrator.requests import explain
     from orchestrator.settings import Settings
 
-    try:
-        made = Settings.model_validate(Settings().model_dump() | _given(**given))
-    except ValidationError as error:
-        raise InvalidRequest(f"settings (ANABRANCH_…): {explain(error)}") from None
+    made = Settings.read(**_given(**given))
     logs.configure(made)
     return made
 

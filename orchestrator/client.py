@@ -63,6 +63,9 @@ class Client:
         database: where traces are kept; ``memory`` keeps them until the client is closed.
         tools: what planners may call, besides the installed tools.
         planners: planners that no installed package provides; they may be passed to :meth:`solve` as well.
+
+    Raises:
+        InvalidRequest: a setting of the environment is wrong.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class Client:
         settings: Settings | None = None,
     ) -> None:
         given = {"engine": engine if isinstance(engine, str) else None, "model": model, "database": database}
-        base = settings or Settings()
+        base = settings or Settings.read()
         if not structlog.is_configured():  # by itself it would print every line to standard output
             logs.configure(base)
         self._settings = base.model_copy(

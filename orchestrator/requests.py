@@ -32,7 +32,7 @@ class BudgetRequest(BaseModel):
     calls: int | None = Field(10_000, ge=1)
     depth: int | None = Field(16, ge=1, description="Nesting of scopes.")
     width: int | None = Field(1_024, ge=1, description="Calls and tools in flight at one time.")
-    seconds: float | None = Field(3_600.0, gt=0)
+    seconds: float | None = Field(3_600.0, gt=0, allow_inf_nan=False)
 
 
 class TaskRequest(BaseModel):

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.requests import explain
 
 
 class Settings(BaseSettings):
     """How a process of Anabranch is set up."""
 
     model_config = SettingsConfigDict(env_prefix="ANABRANCH_", env_file=".env", extra="ignore")
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """The settings of the environment, overridden by what is given.
+
+        Raises:
+            InvalidRequest: names each setting that is wrong, and what would be right.
+        """
+        try:
+            return cls.model_validate(cls().model_dump() | given)
+        except ValidationError as error:
+            raise InvalidRequest(f"settings (ANABRANCH_…): {explain(error)}") from None
 
     engine: str = Field(
         "embedded",
@@ -38,7 +53,7 @@ class Settings(BaseSettings):
     )
     concurrency: PositiveInt = Field(64, description="Tasks that one process runs at the same time.")
     lease_seconds: PositiveFloat = Field(
-        30.0, description="After that long without a sign of life a task is free."
+        30.0, allow_inf_nan=False, description="After that long without a sign of life a task is free."
     )
     max_attempts: PositiveInt = Field(
         5, description="Processes that may die over a task; then it is dead, with the reason."

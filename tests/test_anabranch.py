@@ -282,3 +282,13 @@ def test_the_front_door_only_opens_what_it_names() -> None:
     public = {name for name in vars(anabranch) if not name.startswith("_")}
     assert {"solve", "asolve", "stream", "Client", "planner", "tool", "Run", "Answer", "Question"} <= public
     assert all(hasattr(anabranch, name) for name in public)
+
+
+def test_a_bound_that_is_none_and_a_wrong_setting_are_told(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"budget\.seconds: Input should be a finite number"):
+        client.solve("How many clips?", budget={"seconds": float("inf")})
+    monkeypatch.setenv("ANABRANCH_LEASE_SECONDS", "inf")
+    with pytest.raises(InvalidRequest, match="lease_seconds: Input should be a finite number"):
+        Client(engine=Simulator(CLIPS))
