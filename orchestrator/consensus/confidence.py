@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Literal
 
+from orchestrator.consensus.entropy import LEAST_LOGPROB
+
 TOP = 20
 WINDOW = 2048
 Score = Literal["lowest", "bottom", "tail", "mean"]
@@ -20,7 +22,7 @@ def token_confidence(top: Sequence[float], *, k: int = TOP) -> float | None:
     entry is cut to ``k``.
     """
     largest = sorted(top, reverse=True)[:k]
-    if not largest or not all(math.isfinite(each) and each <= 0 for each in largest):
+    if not largest or not all(LEAST_LOGPROB <= each <= 0 for each in largest):
         return None
     return -math.fsum(largest) / len(largest)
 
@@ -30,7 +32,7 @@ def token_entropy(top: Sequence[float]) -> float | None:
 
     None as above, and where all of them are impossible.
     """
-    if not top or not all(math.isfinite(each) and each <= 0 for each in top):
+    if not top or not all(LEAST_LOGPROB <= each <= 0 for each in top):
         return None
     total = math.fsum(map(math.exp, top))
     if not total:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 TELLING_LENGTH = 80
 """Characters from which byte-identical completions can only come from a cache or from greedy decoding."""
 
+LEAST_LOGPROB = -1e200
+"""What is less is no log-probability; a sum of such numbers may be none at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entropy:
@@ -45,7 +48,7 @@ class Sample:
     @property
     def mean_logprob(self) -> float | None:
         """The length-normalised log-likelihood; None where it is unknown or not a log-probability."""
-        if not self.logprobs or not all(math.isfinite(each) and each <= 0 for each in self.logprobs):
+        if not self.logprobs or not all(LEAST_LOGPROB <= each <= 0 for each in self.logprobs):
             return None
         return math.fsum(self.logprobs) / len(self.logprobs)
 

@@ -20,9 +20,11 @@ def kernel_entropy(similarity: Sequence[Sequence[float]], *, t: float = 0.3) -> 
     It costs O(n^3): milliseconds at n = 10, not for every arrival.
 
     Raises:
-        ValueError: the matrix is not square, or a weight is negative.
+        ValueError: the matrix is not square, or a weight or ``t`` is negative or, of ``t``, no number.
     """
     n = len(similarity)
+    if not 0 <= t < math.inf:
+        raise ValueError(f"t must be a number of at least 0, got {t}")
     if any(len(row) != n for row in similarity):
         raise ValueError(f"similarity must be square, got rows of {[len(row) for row in similarity]}")
     if any(not math.isfinite(weight) for row in similarity for weight in row) or n == 0:

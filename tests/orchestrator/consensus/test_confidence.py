@@ -20,6 +20,8 @@ def test_token_confidence_is_minus_the_mean_of_the_largest() -> None:
     assert token_confidence([]) is None
     assert token_confidence([-1.0, float("nan")]) is None
     assert token_confidence([-1.0, -math.inf]) is None
+    assert token_confidence([-1.7e308, -1.7e308]) is None
+    assert token_entropy([-1.0, -1.7e308]) is None
 
 
 def test_token_entropy_of_equal_alternatives_is_the_log_of_their_number() -> None:

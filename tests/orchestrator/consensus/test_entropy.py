@@ -157,7 +157,9 @@ def test_tiny_likelihoods_do_not_underflow() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [(), (float("nan"),), (-1.0, float("-inf")), (0.5,)], ids=["missing", "nan", "inf", "positive"]
+    "bad",
+    [(), (float("nan"),), (-1.0, float("-inf")), (0.5,), (-1.7e308, -1.7e308)],
+    ids=["missing", "nan", "inf", "positive", "least"],
 )
 def test_bad_logprobs_are_undefined_not_certain(bad: tuple[float, ...]) -> None:
     samples = [Sample(0, "", (-1.0,)), Sample(0, "", bad)]

@@ -42,6 +42,9 @@ def test_what_is_no_similarity_is_refused_or_undefined() -> None:
         kernel_entropy([[1, 0]])
     with pytest.raises(ValueError, match="negative"):
         kernel_entropy([[1, -1], [-1, 1]])
+    for t in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="t must be"):
+            kernel_entropy([[1, 1], [1, 1]], t=t)
 
 
 @pytest.mark.parametrize("weight", [math.nan, math.inf])
