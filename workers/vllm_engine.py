@@ -10,7 +10,7 @@ import aiohttp
 
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Health
-from workers.errors import WorkerError
+from workers.errors import EngineUnavailable, WorkerError
 from workers.kv_events import KVEndpoints, TokenBlocks, follow, token_chain, token_root
 from workers.openai_dialect import salt_of
 from workers.openai_http import OpenAIEngine, Timeouts
@@ -47,6 +47,7 @@ class VLLMEngine:
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._kv_events = kv_events
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         self.blocks = (TokenBlocks() if blocks is None else blocks) if kv_events is not None else None
 
     @property
@@ -73,6 +74,7 @@ class VLLMEngine:
 
     async def close(self) -> None:
         """Abort the calls in flight and close all connections; the server goes on."""
+        self._closed = True
         await self._openai.close()
         if self._session is not None:
             await self._session.close()
@@ -113,6 +115,8 @@ class VLLMEngine:
         return token_chain(tokens, self.blocks.block_size, root)
 
     def _http(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise EngineUnavailable(f"{self.name} was closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(headers=self._headers)
         return self._session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -256,3 +257,25 @@ async def test_the_blocks_of_a_prompt_are_those_of_the_tokens_that_are_sent() ->
         await engine.chain(Call(Prompt((*QUESTION, WRITTEN))))
         assert len(server.paths) == asked
         await engine.close()
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_server_that_is_closed_tells_no_load_and_keeps_no_connection() -> None:
+    """A pool asks for the load at any time, also while a restarted server's old connections are closed."""
+
+    def get(path: str) -> bytes:
+        gauges = "vllm:num_requests_running 1\nvllm:num_requests_waiting 0\n"
+        models = {"data": [{"id": "raw", "owned_by": "vllm"}]}
+        return respond("200 OK", models if path.endswith("/models") else gauges)
+
+    async with raw_server() as raw:
+        raw.get = get
+        raw.whole = answer
+        engine = VLLMEngine(raw.url)
+        assert await engine.load() == (1, 0)
+        closing = asyncio.create_task(engine.close())
+        while not closing.done():
+            await engine.load()
+            await asyncio.sleep(0)
+        assert await engine.load() is None
+        assert engine._session is None
