@@ -132,7 +132,8 @@ def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> V
         if said.finish_reason == "stop" and said.text.strip() and "{" not in said.text:
             return answer_of(said, question)
         return Unanswered("what was made of the results cannot be read")
-    answer = text_of(verdict.get("answer") or "").strip()
+    given = verdict.get("answer")
+    answer = "" if given in (None, [], {}) else text_of(given).strip()  # 0 and false are answers
     if answer:
         return answer_of(replace(said, text=answer, finish_reason="stop"), question)
     if may_replan and verdict.get("replan"):

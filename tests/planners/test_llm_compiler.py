@@ -516,6 +516,8 @@ async def test_an_engine_that_always_fails_is_a_typed_failure() -> None:
         ('{"thought": "x", "answer": "f(x) = (a) + (b)\\nand $1"}', "f(x) = (a) + (b)\nand $1"),
         ('Sure! ```json\n{"answer": 75}\n```', "75"),
         ('{"thought": "{", "answer": "75"} {"answer": "76"}', "75"),
+        ('{"thought": "none is left", "answer": 0}', "0"),
+        ('{"answer": false}', "false"),
         ("They are 75 together.", "They are 75 together."),
     ],
 )
