@@ -22,7 +22,7 @@ import sys
 from workers.simulator_server import main
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 main(["--host", given["--host"], "--port", given["--port"], "--model", given["--served-model-name"],
-      "--answer", "{ANSWER}", "--prefill-rate", "5000", "--decode-rate", "20"])
+      "--answer", "{ANSWER}", "--prefill-rate", "5000", "--decode-rate", "8"])
 """
 
 
@@ -43,6 +43,7 @@ def python(tmp_path: Path) -> Path:
     return python
 
 
+@pytest.mark.timeout(300)
 async def test_killing_one_of_two_servers_loses_no_branch(python: Path) -> None:
     pairs = {"enable_prompt_tokens_details": None, "enforce_eager": None}  # the stand-in reads pairs
     servers = [
@@ -51,6 +52,9 @@ async def test_killing_one_of_two_servers_loses_no_branch(python: Path) -> None:
     pool = Pool(servers)
     try:
         await pool.capabilities()
+        async with asyncio.timeout(60):  # the pool starts with the first of them
+            while any(replica.state != "up" for replica in pool.snapshot().replicas):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
         victim, pid = servers[0], servers[0].pid
         assert pid is not None
 
@@ -58,7 +62,7 @@ async def test_killing_one_of_two_servers_loses_no_branch(python: Path) -> None:
             chunks = []
             async for chunk in pool.generate(call):
                 chunks.append(chunk)
-                if len(chunks) == 5 and chunk.worker == "a" and victim.pid == pid:
+                if chunk.worker == "a" and not chunk.finish_reason and victim.pid == pid:
                     os.kill(pid, signal.SIGKILL)
             return chunks
 
@@ -68,10 +72,10 @@ async def test_killing_one_of_two_servers_loses_no_branch(python: Path) -> None:
         restarted = [chunks for chunks in results if any(chunk.restarted for chunk in chunks)]
         assert restarted
         assert {chunks[-1].worker for chunks in restarted} == {"b"}
-        assert pool.snapshot().replicas[0].wasted_tokens >= 5
+        assert pool.snapshot().replicas[0].wasted_tokens >= 1
         pool.check_integrity()
 
-        async with asyncio.timeout(60):  # it is started again, and gets calls again
+        async with asyncio.timeout(200):  # it is started again, and gets calls again
             while True:
                 more = [branch(sibling(f"more {number}", 0, shared=0)) for number in range(4)]
                 if "a" in {chunks[-1].worker for chunks in await asyncio.gather(*more)}:

