@@ -198,8 +198,10 @@ class Dispatcher:
     def choose(self, ticket: Ticket, now: float) -> Replica | None:
         """The replica at which ``ticket`` is expected to end first, or None if none works."""
         accepting = [replica for replica in self.serving(ticket.call.role) if replica.accepting]
-        # A replica that failed this call gets it again only when there is no other.
-        candidates = [replica for replica in accepting if replica.name not in ticket.tried] or accepting
+        # A replica that failed this call gets it again only when there is no other, one that is full if there
+        # is no other that has not failed it.
+        untried = [replica for replica in accepting if replica.name not in ticket.tried]
+        candidates = [replica for replica in untried if replica.rests_until <= now] or untried or accepting
         if not candidates:
             return None
         if len(candidates) == 1:
@@ -234,7 +236,7 @@ class Dispatcher:
             and replica.accepting
             and replica.room > 0
             and not len(replica.queue)
-            and replica.name not in ticket.tried
+            and self._may_take(replica, ticket, now)
         ]
         if not spare:
             return None
@@ -283,7 +285,7 @@ class Dispatcher:
             if other is replica or len(other.queue) == 0:
                 continue
             for ticket in other.queue.some(STEAL_LOOK):
-                if not self._may_take(replica, ticket):
+                if not self._may_take(replica, ticket, now):
                     continue
                 tokens, per_block = self.tokens(ticket), self.tokens_per_block
                 there, here = other.covered(ticket.chain, now), replica.covered(ticket.chain, now)
@@ -300,14 +302,18 @@ class Dispatcher:
         if other.covered(best.chain, now) < HOLD_BLOCKS:
             other.promised.remove(best.chain)
             for sibling in other.queue.siblings(best, STEAL_FAMILY):
-                if self._may_take(replica, sibling):
+                if self._may_take(replica, sibling, now):
                     other.queue.remove(sibling)
                     replica.wait(sibling, now)
         return best
 
-    def _may_take(self, replica: Replica, ticket: Ticket) -> bool:
-        """Whether ``replica`` has a model for ``ticket``, and has not failed it."""
-        return replica.name not in ticket.tried and replica in self.serving(ticket.call.role)
+    def _may_take(self, replica: Replica, ticket: Ticket, now: float) -> bool:
+        """Whether ``replica`` has a model for ``ticket``, has not failed it, and did not say to be full."""
+        return (
+            replica.rests_until <= now
+            and replica.name not in ticket.tried
+            and replica in self.serving(ticket.call.role)
+        )
 
     def check_integrity(self) -> None:
         """Raise AssertionError if the books do not balance; for tests, and for pools that are idle."""

@@ -23,6 +23,9 @@ HOLD_BLOCKS = 4
 GUESS_SECONDS = 2.0
 """How long a prefix that was sent is believed to be held before the replica shows that it is."""
 
+LONGEST_REST = 10.0
+"""Seconds for which a replica that said to be full is spared at most, whatever time it names."""
+
 START_LIMIT = 64
 MOST_IN_FLIGHT = 1024
 
@@ -82,6 +85,7 @@ class Replica:
         self.tells_health = True  # some gateways have no way to ask, and then only calls show it
         self.draining = False
         self.limit = InFlightLimit(START_LIMIT, MOST_IN_FLIGHT)
+        self.rests_until = -math.inf  # it said to be full until then; calls go there only if they must
         self.pace = Pace(common)
         self.holdings = Holdings(member.index_blocks)
         self.promised = Holdings(member.index_blocks)  # what calls that wait here will bring
@@ -297,6 +301,11 @@ class Replica:
         tally.completion_tokens += usage.completion_tokens
         ideal = min(ticket.ideal_blocks * tokens_per_block, usage.prompt_tokens - 1)
         tally.ideal_cached_tokens += max(usage.cached_tokens, ideal)
+
+    def refused(self, retry_after: float, now: float) -> None:
+        """The engine said that it has no room for ``retry_after`` seconds."""
+        self.limit.refused()
+        self.rests_until = now + min(retry_after, LONGEST_REST)
 
     def failed(self, error: WorkerError) -> None:
         """Count an attempt that failed."""

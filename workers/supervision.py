@@ -151,7 +151,7 @@ class Supervisor:
         if replica.left_over(flight):
             return
         if isinstance(error, Overloaded):
-            replica.limit.refused()
+            replica.refused(error.retry_after, asyncio.get_running_loop().time())
         elif error.retryable or isinstance(error, (EngineProtocolError, *FATAL)):
             self.distrust(replica, str(error), fatal=isinstance(error, FATAL))
 

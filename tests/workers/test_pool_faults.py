@@ -19,6 +19,7 @@ from workers.errors import (
     EngineTimeout,
     EngineUnavailable,
     ModelUnavailable,
+    Overloaded,
     WorkerError,
 )
 from workers.pool import Pool
@@ -325,3 +326,28 @@ async def test_a_pool_that_is_closed_while_it_starts_is_closed(others: int) -> N
             with pytest.raises(EngineUnavailable, match="was closed"):
                 await task
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@virtual_time
+async def test_a_replica_that_is_always_full_costs_few_calls_a_round_trip() -> None:
+    full = Simulator(ANSWER, name="full", cost=COST, faults=[Fault(kind="overload", seconds=5.0)])
+    engines: list[Engine | Member] = [Member(full, sharing=Sharing.IN_FLIGHT), *simulators(1)]
+    async with pool_of(engines) as pool:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        for number in range(100):
+            assert text_of(await chunks(pool, sibling(f"{number}", 0))) == ANSWER
+        assert 1 <= full.counters().started <= 2 + (clock() - began) / 5
+
+
+@virtual_time
+async def test_replicas_that_are_all_full_are_all_asked() -> None:
+    full = [Fault(kind="overload", calls=range(6), seconds=1.0)]
+    engines = [Simulator(ANSWER, name=f"s{n}", cost=COST, faults=full, cache_blocks=0) for n in range(2)]
+    members = [Member(engine, sharing=Sharing.NEVER) for engine in engines]
+    async with pool_of(members) as pool:
+        with pytest.raises(Overloaded):
+            await chunks(pool, sibling("one", 0))
+        assert sum(engine.counters().started for engine in engines) == 4
+        calls = [chunks(pool, sibling(f"{number}", 0)) for number in range(20)]
+        assert len(await asyncio.gather(*calls, return_exceptions=True)) == 20
