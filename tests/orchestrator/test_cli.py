@@ -53,7 +53,7 @@ def shell(*arguments: str, cwd: Path | None = None, stdin: str = "", **environme
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
     )

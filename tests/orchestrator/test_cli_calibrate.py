@@ -155,7 +155,7 @@ def test_what_cannot_be_fitted_is_told(
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_embedded_engine_is_calibrated(tmp_path: Path) -> None:
     """Sums that a small model knows; every second label is wrong, so that about half of the answers are."""
     file = tmp_path / "sums.jsonl"

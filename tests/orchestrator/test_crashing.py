@@ -15,19 +15,19 @@ from storage.events import EventType
 from storage.store import Store
 from tests.orchestrator.crashing import service_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 async def crashed_and_resumed(folder: Path, planner: str) -> tuple[Solution, list[str]]:
     """What the second process came to, and what the tool has been told by both."""
     database, ledger = f"sqlite:///{folder / 'crash.db'}", folder / "ledger"
     command = [sys.executable, "-m", "tests.orchestrator.crashing", database, planner, str(ledger)]
-    died = await asyncio.to_thread(subprocess.run, command, check=False, timeout=60)
+    died = await asyncio.to_thread(subprocess.run, command, check=False, timeout=200)
     assert died.returncode == -signal.SIGKILL
     async with await Store.open(database) as store:
         (task,) = await store.list()
         service = service_of(store, ledger, deadly=False)
-        async with asyncio.timeout(60), service.working():
+        async with asyncio.timeout(300), service.working():
             _ = [event async for event in service.events(task.id)]
         solution = await service.solution(task.id)
         assert [event.type async for event in store.read(task.id)].count(EventType.RUN_RESUMED) == 1

@@ -240,7 +240,7 @@ async def test_a_vote_without_its_judge_fails_with_the_reason() -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_a_real_model_leans_to_yes_or_to_no() -> None:
     async def body(run: Run) -> Answer:
         prompt = judge_prompt("What did she ride?", *NEUTRAL_PAIR)

@@ -115,7 +115,7 @@ async def play(
     capabilities: Capabilities | None = None,
     budget: Budget | None = None,
     seed: int = 0,
-    call_seconds: float = 200.0,
+    call_seconds: float = 500.0,
     **options: Any,
 ) -> Played:
     """Run a planner, then repeat the run over its journal: the same events and result, and no call."""
@@ -130,11 +130,11 @@ async def play(
         call_seconds=call_seconds,
     )
     live, again = Recorder(), Recorder()
-    async with asyncio.timeout(300):
+    async with asyncio.timeout(600):
         result = await Executor(environment, live).execute(lambda run: planner(run, asked, **checked), {})
     journal = [replace(event, data=json.loads(json.dumps(event.data))) for event in live.events]
     replay = Executor(replace(environment, engine=None), again, record=Record(journal))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         repeated = await replay.execute(lambda run: planner(run, asked, **checked), {})
     assert repeated == result
     assert again.events == []

@@ -23,7 +23,7 @@ from workers.llama_cpp import LlamaCppEngine
 from workers.tools.calculator import calculator
 from workers.tools.registry import tool
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
 NATALIA = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
