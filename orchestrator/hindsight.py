@@ -122,7 +122,7 @@ def check_change(events: Iterable[Event], at: str, change: Change) -> None:
     """
     added = {event.path: event for event in events if event.type is EventType.NODE_ADDED}
     if at not in added:
-        known = ", ".join(list(added)[:20])
+        known = ", ".join(list(added)[:20]) or "none"
         raise InvalidRequest(f"the trace has no node {at!r}; it has {known}{' …' if len(added) > 20 else ''}")
     kind = added[at].data["kind"]
     if kind not in set(NodeKind):

@@ -494,7 +494,7 @@ class Service:
         changes = {}
         if not events and task.fork_at is not None:
             changes[task.fork_at] = parse_change(task.options["change"])
-        return recorded_setup(
+        setup = recorded_setup(
             (events or origin)[0].data,
             planner,
             task.id,
@@ -503,6 +503,10 @@ class Service:
             call_seconds=seconds,
             changes=changes,
         )
+        if events:
+            return setup
+        # A fork's calls are its own tenant's; the parent may have been imported from another one.
+        return replace(setup, environment=replace(setup.environment, tenant=task.tenant))
 
     def _turn(self, task_id: str) -> None:
         """Let those look again who wait for a task to begin or to end."""

@@ -20,6 +20,7 @@ from orchestrator.run import Run
 from orchestrator.runner import execute, prepare, recorded_setup
 from orchestrator.service import Service
 from orchestrator.values import Answer, Question
+from storage.archive import export, restore
 from storage.store import Store
 from tests.orchestrator.harness import Journal
 from workers.calls import Call
@@ -272,9 +273,30 @@ async def test_a_redacted_run_sees_what_is_stored_and_replays(secret: str, tmp_p
             assert fork.usage.calls == 1
 
 
+async def test_calls_of_a_fork_are_those_of_its_tenant() -> None:
+    tenants: list[str] = []
+
+    def told(call: Call, rng: Random) -> str:
+        tenants.append(call.tenant)
+        return "ok"
+
+    async with await Store.open("memory") as store, await Store.open("memory") as other:
+        service = Service(store, Simulator(told), planners={"chain": chain})
+        first = await service.solve(parse({"query": "?", "planner": "chain", "tenant": "theirs"}))
+        file = [line async for line in export(store, first.trace_id)]
+        await restore(other, file, tenant="ours")
+        there = Service(other, Simulator(told), planners={"chain": chain})
+        fork = await there.fork(first.trace_id, at="1", change=Change(temperature=0.1))
+        assert tenants == ["theirs", "theirs", "ours"]
+        assert (await there.task(fork.trace_id)).tenant == "ours"
+        await there.replay(fork.trace_id)
+
+
 async def test_there_must_be_a_whole_run(service: Service) -> None:
     with pytest.raises(TaskNotFound):
         await service.fork("nothing", at="0", change=Change(value="x"))
     queued = await service.submit(parse({"query": "Basel", "planner": "rivers"}))
     with pytest.raises(Conflict, match="no whole run"):
         await service.replay(queued.id)
+    with pytest.raises(InvalidRequest, match="no node '0'; it has none"):
+        await service.fork(queued.id, at="0", change=Change(value="x"))
