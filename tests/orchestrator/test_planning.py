@@ -74,8 +74,9 @@ def test_installed_planners_are_found() -> None:
     [
         (
             "nowhere.to:be_found",
-            "'broken' .nowhere.to:be_found. cannot be imported: No module named 'nowhere'",
+            "'broken' .nowhere.to:be_found. cannot be imported: ModuleNotFoundError: No module named",
         ),
+        ("orchestrator.planning:nothing", "cannot be imported: AttributeError: .*'nothing'"),
         ("orchestrator.planning:planner", "is not a planner; declare it with @planner"),
     ],
 )
