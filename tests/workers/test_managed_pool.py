@@ -58,11 +58,14 @@ async def test_killing_one_of_two_servers_loses_no_branch(python: Path) -> None:
         victim, pid = servers[0], servers[0].pid
         assert pid is not None
 
+        killed = asyncio.Event()
+
         async def branch(call: Call) -> list[Chunk]:
             chunks = []
             async for chunk in pool.generate(call):
                 chunks.append(chunk)
-                if chunk.worker == "a" and not chunk.finish_reason and victim.pid == pid:
+                if chunk.worker == "a" and not chunk.finish_reason and not killed.is_set():
+                    killed.set()
                     os.kill(pid, signal.SIGKILL)
             return chunks
 
