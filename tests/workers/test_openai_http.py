@@ -51,7 +51,7 @@ CHUNKED = HEAD.replace(b"Connection: close", b"Transfer-Encoding: chunked")
 
 LONG = b"x" * (LINE_LIMIT + 1)
 
-QUICK = Timeouts(connect=1, first_token=30, between_tokens=30, total=60)
+PATIENT = Timeouts(connect=60, first_token=60, between_tokens=60, total=60)
 
 
 def ask(text: str = "What is 6 times 9?", *, prefill: str = "", **fields: Any) -> Call:
@@ -608,8 +608,7 @@ async def talk_for_ever(exchange: Exchange) -> None:
     ],
 )
 async def test_each_phase_has_its_timeout_and_the_server_is_left(script: Script, phase: str) -> None:
-    patient = Timeouts(connect=60, first_token=60, between_tokens=60, total=60)
-    timeouts = replace(patient, **{phase.replace(" ", "_"): 0.15})
+    timeouts = replace(PATIENT, **{phase.replace(" ", "_"): 0.15})
     async with raw_server(script) as server:
         async with connected(server.url) as engine:
             dialect = await engine._understand()
@@ -628,7 +627,8 @@ async def test_a_server_that_does_not_accept_connections() -> None:
         for filler in (first, second):  # the queue has no room after these, and Linux drops further ones
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
-        async with connected(f"http://127.0.0.1:{full.getsockname()[1]}", timeouts=QUICK) as engine:
+        timeouts = replace(PATIENT, connect=1)
+        async with connected(f"http://127.0.0.1:{full.getsockname()[1]}", timeouts=timeouts) as engine:
             error = await failure(engine)
     assert isinstance(error, EngineTimeout)
     assert "1 s (connect)" in str(error)
@@ -801,7 +801,7 @@ def sending(data: bytes) -> Script:
 async def test_failures_are_typed_and_say_what_came(
     script: Script, error: type[WorkerError], message: str
 ) -> None:
-    async with scripted(script, timeouts=QUICK) as (engine, _):
+    async with scripted(script, timeouts=PATIENT) as (engine, _):
         raised = await failure(engine)
         assert type(raised) is error
         assert message in str(raised)
