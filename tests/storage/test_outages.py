@@ -59,12 +59,12 @@ async def test_restart_of_the_server_loses_nothing(
 async def test_cut_loses_nothing_and_stores_nothing_twice(
     proxied: tuple[Proxy, str], state: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "SILENCE_SECONDS", 1.0)
     proxy, name = proxied
     async with (
         proxy.listening(),
         await Store.open(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}") as store,
     ):
+        monkeypatch.setattr(database, "SILENCE_SECONDS", 1.0)
         claim = await store.start(NewTask(question="q", planner="vote"), "me", 60)
         writer = store.writer(claim.task.id, claim.fence)
         writer.append(event(0))
