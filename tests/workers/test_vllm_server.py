@@ -127,11 +127,8 @@ async def started(one: VLLMServer) -> None:
 
 
 async def test_it_starts_and_stops_with_all_its_processes(python: Path) -> None:
-    seen: list[Starting] = []
-    one = server(python, on_progress=seen.append)
+    one = server(python)
     await started(one)
-    assert seen
-    assert seen[0].server == "vllm"
     pid, child = one.pid, child_of(one)
     assert pid is not None
     assert await asyncio.to_thread(alive, child)
@@ -158,9 +155,11 @@ async def test_the_log_explains_a_failed_start(python: Path) -> None:
 
 
 async def test_a_start_that_takes_too_long_is_given_up(python: Path) -> None:
-    one = server(python, "never", start_seconds=1.5)
+    seen: list[Starting] = []
+    one = server(python, "never", start_seconds=1.5, on_progress=seen.append)
     with pytest.raises(EngineUnavailable, match=r"did not start within 1\.5 s"):
         await one.capabilities()
+    assert {each.server for each in seen} == {"vllm"}
     assert one.pid is None
     await one.close()
 
