@@ -81,6 +81,16 @@ class Dispatcher:
                     log.info("role_without_a_model", role=role, replicas=[one.name for one in known])
         return known
 
+    def able(self, ticket: Ticket) -> tuple[Replica, ...]:
+        """The replicas for ``ticket``: of those that serve its role the ones that can do what it asks for.
+
+        Where none of them is known to, it is for all, as they would be without others beside them.
+        """
+        serving = self.serving(ticket.call.role)
+        if not ticket.needs:
+            return serving
+        return tuple(replica for replica in serving if replica.can(ticket.needs)) or serving
+
     def family_age(self, ticket_age: int, name: str | None) -> int:
         """When the family of a call began, in calls; counts the call as one of its members."""
         if name is None:
@@ -197,7 +207,7 @@ class Dispatcher:
 
     def choose(self, ticket: Ticket, now: float) -> Replica | None:
         """The replica at which ``ticket`` is expected to end first, or None if none works."""
-        accepting = [replica for replica in self.serving(ticket.call.role) if replica.accepting]
+        accepting = [replica for replica in self.able(ticket) if replica.accepting]
         # A replica that failed this call gets it again only when there is no other, one that is full if there
         # is no other that has not failed it.
         untried = [replica for replica in accepting if replica.name not in ticket.tried]
@@ -231,7 +241,7 @@ class Dispatcher:
         ticket, now = flight.ticket, self._clock()
         spare = [
             replica
-            for replica in self.serving(ticket.call.role)
+            for replica in self.able(ticket)
             if replica is not flight.replica
             and replica.accepting
             and replica.room > 0
@@ -308,11 +318,9 @@ class Dispatcher:
         return best
 
     def _may_take(self, replica: Replica, ticket: Ticket, now: float) -> bool:
-        """Whether ``replica`` has a model for ``ticket``, has not failed it, and did not say to be full."""
+        """Whether ``replica`` is for ``ticket``, has not failed it, and did not say to be full."""
         return (
-            replica.rests_until <= now
-            and replica.name not in ticket.tried
-            and replica in self.serving(ticket.call.role)
+            replica.rests_until <= now and replica.name not in ticket.tried and replica in self.able(ticket)
         )
 
     def check_integrity(self) -> None:
@@ -335,9 +343,9 @@ class Dispatcher:
     def fail_parked(self, ticket: Ticket, seconds: float) -> None:
         """``ticket`` waited long enough for a replica to come back."""
         if self.parked.pop(ticket, False) is None:
-            serving = self.serving(ticket.call.role)
-            reasons = "; ".join(map(why_not, serving))
-            retry_after = min(replica.breaker.delay for replica in serving)
+            able = self.able(ticket)
+            reasons = "; ".join(map(why_not, able))
+            retry_after = min(replica.breaker.delay for replica in able)
             ticket.wake(
                 EngineUnavailable(f"no replica worked for {seconds:g} s ({reasons})", retry_after=retry_after)
             )

@@ -28,6 +28,7 @@ class Ticket:
         "flight",
         "held_by",
         "ideal_blocks",
+        "needs",
         "priority",
         "queued",
         "replica",
@@ -41,6 +42,7 @@ class Ticket:
 
     def __init__(self, call: Call, chain: Chain, age: int, family_age: int, arrived: float) -> None:
         self.call = call
+        self.needs = _needs(call)
         self.chain = chain
         self.characters = sum(len(segment.text) for segment in call.prompt.segments)
         self.tenant = call.tenant
@@ -113,6 +115,16 @@ class Flight:
         if self.scope is not None and self.silent_since < math.inf and not self.interrupted:
             self.interrupted = reason
             self.scope.reschedule(now)
+
+
+def _needs(call: Call) -> tuple[str, ...]:
+    """The capabilities without which an engine refuses ``call``, or ignores a part of it."""
+    asked = {
+        "logprobs": call.sampling.top_logprobs is not None,
+        "guided_json": call.schema is not None,
+        "assistant_prefill": bool(call.prompt.prefill),
+    }
+    return tuple(name for name, needed in asked.items() if needed)
 
 
 async def abort(stream: AsyncIterator[Chunk]) -> None:

@@ -21,6 +21,7 @@ from workers.dispatch import BRANCH, Dispatcher, why_not
 from workers.engine import Capabilities, Engine, Health
 from workers.errors import (
     AccessRefused,
+    CallRejected,
     CapabilityMissing,
     EngineInterrupted,
     EngineProtocolError,
@@ -42,8 +43,8 @@ from workers.warming import Warming
 
 log = structlog.get_logger(__name__)
 
-ONLY_HERE = (AccessRefused, ModelUnavailable, CapabilityMissing)
-"""Refusals that say something of the replica, and nothing of the call."""
+ONLY_HERE = (AccessRefused, ModelUnavailable, CapabilityMissing, CallRejected)
+"""Refusals by one replica of what another may accept: a call that is rejected may be too long for it."""
 
 
 class Pool:
@@ -104,7 +105,7 @@ class Pool:
         self._tenants: dict[str, int] = {}  # calls in the pool
         self._calls = 0
         self._starting = asyncio.Lock()
-        self._capabilities: Capabilities | None = None
+        self._started = False
         self._closed = False
 
     @property
@@ -113,7 +114,7 @@ class Pool:
         return self._name
 
     async def capabilities(self) -> Capabilities:
-        """Start all engines that can be started; what every one of them can do.
+        """Start all engines that can be started; what every one that was started up to now can do.
 
         Raises:
             EngineUnavailable: the pool was closed.
@@ -122,12 +123,11 @@ class Pool:
         async with self._starting:
             if self._closed:
                 raise EngineUnavailable(f"{self._name} was closed")
-            if self._capabilities is not None:
-                return self._capabilities
-            await self._supervisor.open()
-            known = [one.capabilities for one in self._replicas if one.capabilities]
-            self._capabilities = _common(known, frozenset().union(*(one.roles for one in self._replicas)))
-            return self._capabilities
+            if not self._started:
+                await self._supervisor.open()
+                self._started = True
+        known = [one.capabilities for one in self._replicas if one.capabilities]
+        return _common(known, frozenset().union(*(one.roles for one in self._replicas)))
 
     async def generate(self, call: Call) -> AsyncIterator[Chunk]:
         """Stream the completion of ``call`` from the replica where it is expected to end first.
@@ -137,7 +137,7 @@ class Pool:
             EngineUnavailable: no replica worked for ``patience`` seconds.
             WorkerError: what the last attempt raised.
         """
-        if self._capabilities is None:
+        if not self._started:
             await self.capabilities()
         ticket = self._admit(call)
         text: list[str] = []
@@ -193,7 +193,7 @@ class Pool:
         Nothing waits for it: it is aborted when its replica gets another call. Returns whether it was
         computed; a failure is no error.
         """
-        if self._capabilities is None or self._closed or self._dispatcher.waiting:
+        if not self._started or self._closed or self._dispatcher.waiting:
             return False
         return await self._warming.warm(prompt, tenant, role)
 
@@ -369,11 +369,11 @@ class Pool:
         replica, ticket = flight.replica, flight.ticket
         replica.failed(error)
         self._supervisor.blame(flight, error)
+        able = self._dispatcher.able(ticket)
         ticket.tried.add(replica.name)
-        others = any(
-            other.accepting and other.name not in ticket.tried
-            for other in self._dispatcher.serving(ticket.call.role)
-        )
+        if isinstance(error, CallRejected):
+            ticket.tried.update(other.name for other in able if other.context <= replica.context)
+        others = any(other.accepting and other.name not in ticket.tried for other in able)
         # An answer that is not the protocol may come from a proxy in front of a replica that died.
         again = error.retryable or isinstance(error, EngineProtocolError)
         if self._closed or not (again or (others and isinstance(error, ONLY_HERE))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -121,6 +122,16 @@ class Replica:
     def on_trial(self) -> bool:
         """Whether it came back and has not answered a call since."""
         return self.breaker.state is BreakerState.HALF_OPEN
+
+    @property
+    def context(self) -> float:
+        """The longest call, in tokens; infinite where the engine does not tell."""
+        known = self.capabilities.max_model_len if self.capabilities is not None else None
+        return math.inf if known is None else known
+
+    def can(self, needs: Sequence[str]) -> bool:
+        """Whether the engine is known to have these capabilities."""
+        return self.capabilities is not None and all(getattr(self.capabilities, name) for name in needs)
 
     @property
     def free(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.workers.test_pool import ANSWER, COST, chunks, pool_of, sibling, simulators, text_of
 from tests.workers.virtual_time import virtual_time
-from workers.calls import Call, Chunk
+from workers.calls import Call, Chunk, Prompt, Segment
 from workers.engine import Capabilities, Engine
 from workers.errors import (
     AccessRefused,
@@ -127,6 +127,66 @@ async def test_a_replica_that_hangs_while_it_starts_holds_up_no_pool() -> None:
         assert [replica.state for replica in pool.snapshot().replicas] == ["up", "up"]
         received = await asyncio.gather(*(chunks(pool, sibling(f"{number}", 0)) for number in range(8)))
         assert {stream[-1].worker for stream in received} == {"late", "s0"}
+
+
+def needing(what: str, number: int) -> Call:
+    """A call that an engine without ``what`` cannot answer as it should."""
+    call = sibling(f"{number}", 0)
+    match what:
+        case "logprobs":
+            return replace(call, sampling=replace(call.sampling, top_logprobs=5))
+        case "guided_json":
+            return replace(call, schema={"type": "object"})
+        case _:
+            segments = (*call.prompt.segments, Segment("assistant", "Well,"))
+            return replace(call, prompt=Prompt(segments))
+
+
+@pytest.mark.parametrize("what", ["logprobs", "guided_json", "assistant_prefill"])
+@virtual_time
+async def test_a_replica_that_joins_late_gets_no_calls_that_it_cannot_serve(what: str) -> None:
+    can = Capabilities("m", max_concurrency=1, logprobs=True, guided_json=True, assistant_prefill=True)
+    late = Slow(ANSWER, name="late", cost=COST, claims=Capabilities("other"))
+    late.seconds = 50.0
+    able = Simulator(ANSWER, name="able", cost=COST, max_concurrency=1, claims=can)
+    async with pool_of([late, able]) as pool:
+        assert await pool.capabilities() == can
+        await asyncio.sleep(60 - asyncio.get_running_loop().time())
+        received = await asyncio.gather(*(chunks(pool, needing(what, number)) for number in range(8)))
+        assert {stream[-1].worker for stream in received} == {"able"}
+        received = await asyncio.gather(*(chunks(pool, sibling(f"new {number}", 0)) for number in range(8)))
+        assert {stream[-1].worker for stream in received} == {"able", "late"}
+        # They wait for one that can while it is away, and take what there is if none ever could.
+        await pool.drain("able")
+        waits = asyncio.create_task(chunks(pool, needing(what, 9)))
+        await asyncio.sleep(5)
+        assert not waits.done()
+        pool.resume("able")
+        assert (await waits)[-1].worker == "able"
+        # Runs that begin now are told what both can do.
+        assert await pool.capabilities() == Capabilities("m, other")
+
+
+@virtual_time
+async def test_calls_that_no_replica_can_serve_are_given_to_all() -> None:
+    async with pool_of([Simulator(ANSWER, name="a", cost=COST), Simulator(ANSWER, name="b")]) as pool:
+        received = await asyncio.gather(*(chunks(pool, needing("logprobs", number)) for number in range(8)))
+        assert {stream[-1].worker for stream in received} == {"a", "b"}
+
+
+@virtual_time
+async def test_a_call_that_is_too_long_for_one_replica_goes_to_one_with_more_room() -> None:
+    short = [Simulator(ANSWER, name=name, cost=COST, max_model_len=900) for name in "abcdef"]
+    longer = Simulator(ANSWER, name="longer", cost=COST, max_model_len=2_000)
+    async with pool_of([*short, longer]) as pool:
+        calls = [sibling("one", number) for number in range(8)]
+        received = await asyncio.gather(*(chunks(pool, call) for call in calls))
+        assert {stream[-1].worker for stream in received} == {"longer"}
+        with pytest.raises(CallRejected):
+            await chunks(pool, sibling("two", 0, shared=20_000))
+        tried = pool.snapshot().replicas
+        assert sum(one.failed for one in tried) <= len(calls) + 2
+        assert all(one.state == "up" for one in tried)
 
 
 @virtual_time
