@@ -179,19 +179,20 @@ class SlotQueue:
             await self._save(assignment.slot, assignment.request.tokens[: depth * WIDTH])
 
     async def _save(self, slot: int, tokens: bytes) -> None:
-        """Save the prefix that a slot holds, and let those start that waited for it."""
+        """Save the prefix that a slot holds, if that can be, and let those start that waited for it."""
+        unused: list[str] = []
         cell = self._server.cells.take()
-        if cell is None:
-            return
-        unused = [cell]
         try:
-            size = await self._server.client.save(slot, cell)
-            unused = [dropped.place for dropped in self._table.keep(Saved(tokens, size, cell))]
+            if cell is not None:
+                unused = [cell]
+                size = await self._server.client.save(slot, cell)
+                unused = [dropped.place for dropped in self._table.keep(Saved(tokens, size, cell))]
         except (CallRejected, EngineProtocolError) as error:
             log.warning("prefix_not_saved", error=str(error))
         finally:
             for place in unused:
                 self._server.cells.free(place)
+        self._table.give_up(tokens)
         self._dispatch()
 
     def _dispatch(self) -> None:

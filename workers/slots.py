@@ -171,6 +171,10 @@ class SlotTable:
                 dropped.append(each)
         return dropped
 
+    def give_up(self, prefix: bytes) -> None:
+        """Note that a primed prefix could not be saved, so that nobody waits for it."""
+        self._making.discard(prefix)
+
     def forget(self, saved: Saved) -> bool:
         """Drop a saved prefix that turned out to be unusable; False if it was gone already."""
         if self._saved.get(saved.tokens) is not saved:
