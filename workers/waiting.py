@@ -25,7 +25,7 @@ class Waiting(Protocol):
 
 
 STALE = 1_000
-"""Entries of calls that left which are kept beyond as many as wait."""
+"""Entries of calls that left, and of tenants of whom nothing waits, that are kept beyond as many as wait."""
 
 _entries = itertools.count(1)
 
@@ -60,6 +60,8 @@ class FairQueue(Generic[W]):
         """Let ``call`` wait."""
         calls = self._calls.get(call.tenant)
         if calls is None:
+            if len(self._calls) > 2 * (STALE + self._size):
+                self._forget_idle()
             calls = self._calls[call.tenant] = []
             self._enter(call.tenant, self._now)
         call.queued = next(_entries)
@@ -127,6 +129,17 @@ class FairQueue(Generic[W]):
             calls[:] = [entry for entry in calls if entry[4].queued == entry[3]]
             heapq.heapify(calls)
         self._stale = 0
+
+    def _forget_idle(self) -> None:
+        """While there is always a new tenant, virtual time stands still, and nobody's turn comes again.
+
+        Of the tenants of whom nothing waits, the half whose clocks are least ahead goes.
+        """
+        idle = [tenant for _, _, tenant in sorted(self._tenants) if not self._calls[tenant]]
+        for tenant in idle[: (len(idle) + 1) // 2]:
+            del self._calls[tenant]
+        self._tenants = [entry for entry in self._tenants if entry[2] in self._calls]
+        heapq.heapify(self._tenants)
 
     def _enter(self, tenant: str, clock: float) -> None:
         self._turn += 1

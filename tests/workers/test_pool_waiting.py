@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +91,27 @@ def test_calls_that_left_are_not_kept() -> None:
     assert queue.drain() == [first]
 
 
+@pytest.mark.parametrize("leave", [False, True])
+def test_tenants_of_whom_nothing_waits_are_not_all_kept(leave: bool) -> None:
+    """Each has one call, and one who is new always waits: virtual time stands still."""
+    queue: FairQueue[Waiter] = FairQueue()
+    queue.push(Waiter("in debt", work=2.0))
+    queue.pop()
+    stays = Waiter("stays", priority=1.0)
+    for age in range(20_000):
+        new = Waiter(f"t{age}", age=age)
+        queue.push(new)
+        if leave:
+            queue.remove(new)
+        elif age:
+            queue.pop()
+    assert len(queue._calls) == len(queue._tenants) < 5_000
+    assert "in debt" in queue._calls, "who had more than others is remembered longest"
+    queue.push(stays)
+    assert stays in queue.drain()
+    assert not queue._calls
+
+
 @patch("workers.waiting.STALE", 3)
 @given(st.integers(0, 2**32), st.integers(1, 80))
 def test_everybody_leaves_once(seed: int, steps: int) -> None:
@@ -108,7 +130,7 @@ def test_everybody_leaves_once(seed: int, steps: int) -> None:
                 if popped is not None:
                     waiting.remove(popped)
             case _:
-                waiter = Waiter(f"t{rng.randrange(3)}", rng.randrange(2), rng.randrange(3), age, rng.random())
+                waiter = Waiter(f"t{rng.randrange(20)}", rng.randrange(2), rng.randrange(3), age, rng.random())
                 queue.push(waiter)
                 waiting.append(waiter)
         assert len(queue) == len(waiting)
