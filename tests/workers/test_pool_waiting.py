@@ -130,7 +130,9 @@ def test_everybody_leaves_once(seed: int, steps: int) -> None:
                 if popped is not None:
                     waiting.remove(popped)
             case _:
-                waiter = Waiter(f"t{rng.randrange(20)}", rng.randrange(2), rng.randrange(3), age, rng.random())
+                waiter = Waiter(
+                    f"t{rng.randrange(20)}", rng.randrange(2), rng.randrange(3), age, rng.random()
+                )
                 queue.push(waiter)
                 waiting.append(waiter)
         assert len(queue) == len(waiting)
