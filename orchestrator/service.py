@@ -409,7 +409,8 @@ class Service:
                 await self.store.release(claim)
             raise
         finally:
-            del self._feeds[claim.task.id]
+            if self._feeds.get(claim.task.id) is feed:  # it may have been claimed anew, by this process too
+                del self._feeds[claim.task.id]
             feed.end()
             self._turn(claim.task.id)
 

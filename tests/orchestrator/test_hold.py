@@ -302,3 +302,22 @@ async def test_a_dead_task_has_the_time_of_its_budget_again_when_it_is_put_back(
         _ = [item async for item in service.events(claim.task.id)]
     assert (await service.solution(claim.task.id)).answer == "42"
     await service.replay(claim.task.id)
+
+
+async def test_a_process_may_claim_anew_what_it_has_lost(store: Store) -> None:
+    engine, silence = Answering(), Silence(store)
+    async with service_of(store, engine, grace=60.0).working() as service:
+        first = await service.submit(REQUEST)
+        await until(lambda: engine.asked == 1)
+        silence.begin()
+        await until(lambda: engine.asked == 2)  # the lease has lapsed, and the queue has found the task
+        silence.end()
+        engine.told.set()
+        second = await service.submit(REQUEST)
+        async with asyncio.timeout(60):
+            for task in (first, second):
+                _ = [event async for event in service.events(task.id)]
+    for task in (first, second):
+        assert (await service.solution(task.id)).answer == "42"
+        assert (await service.replay(task.id)).result.answer is not None
+    assert service.running == 0
