@@ -24,6 +24,8 @@ IDEMPOTENCY_KEY = "idempotency_key"
 """A parameter of this name is not the model's to give: see :class:`Tool`."""
 
 _SHOWN = 80  # characters of a wrong value in an error
+_TOLD = 2_000  # characters of what a tool raised
+_FAULTS = 5  # wrong arguments that an error names
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,12 @@ class Tool:
             if limit.expired():
                 raise ToolError(f"{self.name} took more than {self.timeout:g} s") from None
             raise self._failed(error) from error
-        except Exception as error:
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise self._failed(error) from error  # it gave up by itself
+        except (Exception, SystemExit) as error:
             raise self._failed(error) from error
         return self._jsonable(result)
 
@@ -103,17 +110,19 @@ class Tool:
         try:
             valid = self.arguments.model_validate(arguments)
         except ValidationError as error:
-            wrong = "; ".join(map(self._explain, error.errors(include_url=False)))
-            raise ToolError(f"{self.name}: {wrong}") from error
+            faults = error.errors(include_url=False)
+            wrong = "; ".join(map(self._explain, faults[:_FAULTS]))
+            more = f"; and {len(faults) - _FAULTS} more" if faults[_FAULTS:] else ""
+            raise ToolError(f"{self.name}: {wrong}{more}") from error
         return {field.alias or name: getattr(valid, name) for name, field in type(valid).model_fields.items()}
 
     def _explain(self, detail: ErrorDetails) -> str:
-        where = ".".join(map(str, detail["loc"]))
+        where = _cut(".".join(map(str, detail["loc"])), _SHOWN)
         if detail["type"] == "missing":
             return f"argument {where!r} is missing"
         if detail["type"] == "extra_forbidden":
             return f"there is no argument {where!r}, only {', '.join(self.parameters) or 'none'}"
-        message = detail["msg"][:1].lower() + detail["msg"][1:]
+        message = _cut(detail["msg"][:1].lower() + detail["msg"][1:], _TOLD)
         return f"argument {where!r} was given {_show(detail['input'])}, but {message}"
 
     async def _in_thread(self, **values: object) -> object:
@@ -128,7 +137,7 @@ class Tool:
         return await in_thread(call, f"tool {self.name}")
 
     def _failed(self, error: BaseException) -> ToolError:
-        return ToolError(f"{self.name} raised {type(error).__name__}: {error}")
+        return ToolError(f"{self.name} raised {type(error).__name__}: {_cut(_told(error, str), _TOLD)}")
 
     def _jsonable(self, result: object) -> JsonValue:
         try:
@@ -322,5 +331,16 @@ def _load(name: str, load: Callable[[], object]) -> Tool:
 
 
 def _show(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
+    return _cut(_told(value, repr), _SHOWN)
+
+
+def _told(value: object, tell: Callable[[object], str]) -> str:
+    """A value as text; its type where it has none: a number of too many digits, or too deep a nest."""
+    try:
+        return tell(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -146,6 +146,50 @@ async def test_results_that_are_not_json_are_an_error(result: object) -> None:
         await give.invoke([])
 
 
+class Shy(Exception):
+    """Cannot be told."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+    __str__ = __repr__
+
+
+def nest() -> object:
+    inner: object = 0
+    for _ in range(10_000):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize("result", [10**5_000, [10**5_000], Shy(), nest()], ids=["long", "in", "shy", "deep"])
+async def test_results_that_cannot_even_be_shown_are_an_error(result: object) -> None:
+    @tool
+    def give(value: bool = False) -> object:
+        """Give."""
+        return result
+
+    with pytest.raises(ToolError, match=r"give returned <\w+>, not JSON"):
+        await give.invoke([])
+    with pytest.raises(ToolError, match=r"argument 'value' was given <\w+>, but"):
+        await give.invoke([result])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"n" * 1_000_000: 1}, {"numbers": ["x"] * 100_000}, {"numbers": "x" * 1_000_000}],
+)
+async def test_errors_about_huge_arguments_are_short(arguments: dict[str, object]) -> None:
+    @tool
+    def add(numbers: list[int]) -> int:
+        """Add."""
+        return sum(numbers)
+
+    with pytest.raises(ToolError, match=r"^add: .*argument") as caught:
+        await add.invoke(arguments)
+    assert len(str(caught.value)) < 2_000
+
+
 async def test_a_circle_is_not_json() -> None:
     circle: list[object] = []
     circle.append(circle)
@@ -181,6 +225,33 @@ async def test_what_a_tool_raises_becomes_a_tool_error(error: Exception, is_asyn
     failing = tool(name="fail")(fail_later if is_async else fail)
     with pytest.raises(ToolError, match=r"fail raised \w+: .*bad luck"):
         await failing.invoke({})
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("x" * 10_000_000), "ValueError: x*…"),
+        (Shy(), "Shy: <Shy>"),
+        (asyncio.CancelledError(), "CancelledError: "),
+        (SystemExit(3), "SystemExit: 3"),
+    ],
+)
+async def test_whatever_a_tool_raises_is_told_in_short(
+    error: BaseException, told: str, is_async: bool
+) -> None:
+    def fail() -> None:
+        """Fail."""
+        raise error
+
+    async def fail_later() -> None:
+        """Fail."""
+        raise error
+
+    failing = tool(name="fail")(fail_later if is_async else fail)
+    with pytest.raises(ToolError, match=f"^fail raised {told}$") as caught:
+        await failing.invoke({})
+    assert len(str(caught.value)) < 3_000
 
 
 async def test_a_tool_error_passes_as_it_is_and_an_exit_does_not_end_the_process() -> None:
