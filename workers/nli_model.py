@@ -100,7 +100,7 @@ class NLIModel:
         Raises:
             ModelUnavailable: an output is not a number.
         """
-        encoded = self.tokenizer.encode_batch(list(pairs))
+        encoded = self.tokenizer.encode_batch([(_whole(first), _whole(second)) for first, second in pairs])
         if cut := sum(bool(each.overflowing) for each in encoded):
             log.warning("entailment_truncated", pairs=cut, longest=self.longest)
         rows = [(each.ids, each.type_ids) for each in encoded]
@@ -127,16 +127,18 @@ class NLIModel:
                 f"the model in {directory} wants {', '.join(sorted(unknown))}: only "
                 f"{', '.join(sorted(_KNOWN_INPUTS))} can be given"
             )
-        encoding = self.tokenizer.encode("a", "b")
         try:
-            shape = self._logits([(encoding.ids, encoding.type_ids)]).shape
-        except Exception as error:  # the runtime raises plain exceptions
-            raise ModelUnavailable(f"the model in {directory} cannot judge a pair: {error}") from error
-        if shape != (1, len(self.relations)):
+            encoded = self.tokenizer.encode_batch([("a", "b"), ("a a", "b")])  # one is filled up
+            shape = self._logits([(each.ids, each.type_ids) for each in encoded]).shape
+        except Exception as error:  # both libraries raise plain exceptions
+            raise ModelUnavailable(f"the model in {directory} cannot judge two pairs: {error}") from error
+        if shape != (2, len(self.relations)):
             raise ModelUnavailable(
-                f"the model in {directory} gives an output of shape {shape} for one pair, but config.json "
+                f"the model in {directory} gives an output of shape {shape} for two pairs, but config.json "
                 f"names {len(self.relations)} classes: is it a sequence-classification model?"
             )
+        if any(each.overflowing or len(each.ids) > self.longest for each in encoded):
+            raise ModelUnavailable(f"the model in {directory} reads {self.longest} tokens: no pair fits")
 
 
 def _session_options() -> onnxruntime.SessionOptions:
@@ -159,8 +161,13 @@ def _output(session: onnxruntime.InferenceSession, directory: Path) -> str:
 
 
 def _relations(config: Mapping[str, Any], directory: Path) -> tuple[Relation, ...]:
-    labels = config.get("id2label") or {}
-    named = [str(labels[at]).lower() for at in sorted(labels, key=int)]
+    labels = config.get("id2label")
+    try:
+        named = (
+            [str(labels[at]).lower() for at in sorted(labels, key=int)] if isinstance(labels, dict) else []
+        )
+    except ValueError:  # the numbers of the classes are none
+        named = []
     if "entailment" not in named or not _RELATIONS.keys() >= set(named):
         raise ModelUnavailable(
             f"id2label in {directory / 'config.json'} is {labels}: an NLI model has the classes entailment, "
@@ -174,17 +181,25 @@ def _longest(directory: Path, config: Mapping[str, Any]) -> int:
     path = directory / "tokenizer_config.json"
     settings = _read_json(directory, path.name) if path.is_file() else {}
     known = (settings.get("model_max_length"), config.get("max_position_embeddings"))
-    return min([LONGEST, *(int(each) for each in known if each)])
+    try:
+        return int(min([float(LONGEST), *(max(1.0, float(each)) for each in known if each)]))
+    except (TypeError, ValueError) as error:
+        raise ModelUnavailable(f"the longest text of the model in {directory} is {known}: {error}") from error
 
 
 def _width(session: onnxruntime.InferenceSession) -> int | None:
     """The length of pairs that the graph was exported for; None where it takes any."""
-    lengths = [each.shape[1] for each in session.get_inputs() if each.name == "input_ids"]
+    lengths = [each.shape[1] for each in session.get_inputs() if each.name == "input_ids" and each.shape[1:]]
     return next((length for length in lengths if isinstance(length, int)), None)
 
 
 def _padded(rows: Sequence[list[int]], width: int, fill: int) -> NDArray[np.int64]:
     return np.array([row + [fill] * (width - len(row)) for row in rows], np.int64)
+
+
+def _whole(text: str) -> str:
+    """The text without halves of surrogate pairs, for which the tokenizer would refuse the whole batch."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _file(directory: Path, *names: str) -> Path:
@@ -201,7 +216,7 @@ def _read_json(directory: Path, name: str) -> dict[str, Any]:
     path = _file(directory, name)
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelUnavailable(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ModelUnavailable(f"{path} is not a JSON object")

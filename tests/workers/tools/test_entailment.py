@@ -213,7 +213,11 @@ def test_another_kind_of_classifier_is_refused(
     [
         (
             "nli (float[n, l] input_ids) => (float[n, l] logits) {logits = Identity(input_ids)}",
-            "cannot judge a pair",
+            "cannot judge two pairs",
+        ),
+        (
+            "nli (int64[n] input_ids) => (float[n] logits) {logits = Cast<to: int = 1>(input_ids)}",
+            "two pairs",
         ),
         (
             "nli (float[n, 3] pixel_values) => (float[n, 3] logits) {logits = Identity(pixel_values)}",
@@ -238,6 +242,58 @@ def test_a_config_that_is_no_object_is_refused(tmp_path: Path) -> None:
     (export(tmp_path) / "config.json").write_text(json.dumps([1]))
     with pytest.raises(ModelUnavailable, match="not a JSON object"):
         NLIModel.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("config.json", "id2label", ["contradiction", "neutral", "entailment"]),
+        ("config.json", "id2label", {"LABEL_0": "entailment"}),
+        ("config.json", "id2label", None),
+        ("config.json", "max_position_embeddings", "many"),
+        ("config.json", "max_position_embeddings", [64]),
+        ("config.json", "max_position_embeddings", -1),
+        ("config.json", "max_position_embeddings", 2),
+        ("config.json", "max_position_embeddings", 4),
+        ("config.json", "pad_token_id", "[PAD]"),
+        ("config.json", "pad_token_id", [0]),
+        ("tokenizer_config.json", "model_max_length", "many"),
+        ("tokenizer_config.json", "model_max_length", float("nan")),
+    ],
+)
+def test_settings_of_another_kind_are_refused(name: str, key: str, value: object, tmp_path: Path) -> None:
+    path = export(tmp_path) / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(ModelUnavailable):
+        NLIModel.load(tmp_path)
+
+
+def test_a_tokenizer_that_has_no_token_for_what_it_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = export(tmp_path) / "tokenizer.json"
+    words = json.loads(path.read_text())
+    words["model"]["unk_token"] = "[GONE]"
+    path.write_text(json.dumps(words))
+    with pytest.raises(ModelUnavailable, match="cannot judge two pairs: WordLevel"):
+        NLIModel.load(tmp_path)
+
+
+def test_an_export_of_one_pair_at_a_time_is_refused(tmp_path: Path) -> None:
+    graph = onnx.load(export(tmp_path) / "model.onnx")
+    for given_input in graph.graph.input:
+        given_input.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(graph, tmp_path / "model.onnx")
+    with pytest.raises(ModelUnavailable, match="cannot judge two pairs"):
+        NLIModel.load(tmp_path)
+
+
+async def test_a_text_with_half_a_character_fails_nobody(
+    judge: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = Batches(monkeypatch)
+    pairs = [("a small dog", "a dog"), ("a dog \ud800", "a dog"), ("a dog", "a small dog")]
+    found = await asyncio.gather(*(judge.invoke(pair) for pair in pairs))
+    assert found == ["entailment", "entailment", "neutral"]
+    assert batches == [3]
 
 
 async def test_a_repository_is_fetched_when_it_is_needed(
