@@ -173,7 +173,7 @@ class Service:
             try:
                 await self.run(claim)
             except asyncio.CancelledError:
-                await self.store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
+                await self._give_up(claim)
                 raise
         return await self.solution(claim.task.id)
 
@@ -181,11 +181,26 @@ class Service:
         """The task as this process may run it; or the first with its idempotency key, once that has ended."""
         while True:
             try:
-                return await self.store.start(new, self.owner, self.settings.lease_seconds)
+                return await self._started(new)
             except IllegalTransition:  # there was one before, which has ended or is being run
                 if (first := await self.store.submit(new)).status.terminal:
                     return first
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _started(self, new: NewTask) -> Claim:
+        """The task, stored and claimed; a caller who leaves meanwhile leaves none behind to be run."""
+        starting = asyncio.create_task(self.store.start(new, self.owner, self.settings.lease_seconds))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(StorageError):
+                await self._give_up(await starting)
+            raise
+
+    async def _give_up(self, claim: Claim) -> None:
+        """End a task whose caller has left, unless it has ended by itself or was taken over."""
+        with suppress(StorageError):
+            await self.store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
 
     async def stream(self, request: TaskRequest) -> AsyncGenerator[Event | Progress | Solution, None]:
         """Accept a task, run it here, and give its events as they happen and last its solution.
@@ -214,7 +229,7 @@ class Service:
             Unavailable: the database does not take it.
         """
         with translated():
-            return await self.store.start(self.check(request), self.owner, self.settings.lease_seconds)
+            return await self._started(self.check(request))
 
     async def follow(self, claim: Claim) -> AsyncGenerator[Event | Progress | Solution, None]:
         """Run a claimed task, and give its events as they happen and last its solution, as :meth:`stream`."""
@@ -229,7 +244,8 @@ class Service:
                 yield await self.solution(claim.task.id)
             finally:
                 feed.hold.cancel()
-                await running
+                with suppress(HandedBack, StorageError):  # who has not left has met it above
+                    await running
 
     async def task(self, task_id: str) -> Task:
         """The task as it stands.

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -321,3 +322,54 @@ async def test_a_process_may_claim_anew_what_it_has_lost(store: Store) -> None:
         assert (await service.solution(task.id)).answer == "42"
         assert (await service.replay(task.id)).result.answer is not None
     assert service.running == 0
+
+
+async def test_who_leaves_a_solve_as_its_end_is_stored_has_left(store: Store) -> None:
+    finish, stored = store.finish, asyncio.Event()
+
+    async def slowly(*ending: Any, **told: Any) -> None:
+        await finish(*ending, **told)
+        stored.set()
+        await asyncio.Event().wait()
+
+    store.finish = slowly  # type: ignore[method-assign]
+    solving = asyncio.create_task(service_of(store, Simulator("42"), lease=30.0).solve(REQUEST))
+    await stored.wait()
+    store.finish = finish  # type: ignore[method-assign]
+    solving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await solving
+    (task,) = await store.list()
+    assert task.status is TaskStatus.SUCCEEDED
+
+
+async def test_who_leaves_a_solve_as_it_is_accepted_leaves_no_task_to_be_run(store: Store) -> None:
+    start, stored, answered = store.start, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*asked: Any) -> Claim:
+        claim = await start(*asked)
+        stored.set()
+        await answered.wait()
+        return claim
+
+    store.start = slowly  # type: ignore[method-assign]
+    solving = asyncio.create_task(service_of(store, Simulator("42"), lease=30.0).solve(REQUEST))
+    await stored.wait()
+    solving.cancel()
+    await asyncio.sleep(0)
+    answered.set()
+    with pytest.raises(asyncio.CancelledError):
+        await solving
+    (task,) = await store.list()
+    assert task.status is TaskStatus.CANCELLED
+
+
+async def test_who_leaves_a_stream_is_not_told_that_its_task_was_taken_over(store: Store) -> None:
+    engine, silence = Answering(), Silence(store)
+    silence.begin()
+    items = service_of(store, engine).stream(REQUEST)
+    await anext(items)
+    await taken_over(store)
+    await items.aclose()
+    (task,) = await store.list()
+    assert task.lease_owner == "the heir"
