@@ -284,6 +284,8 @@ async def _json(request: web.Request) -> dict[str, Any]:
         body = json.loads(await request.read())
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge(f"the body is too large: {error.text}") from None
+    except web.RequestPayloadError:
+        raise InvalidRequest("the body is cut short, or not in the encoding that its headers name") from None
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):

@@ -52,6 +52,14 @@ async def test_what_is_not_json_is_refused(open_api: Open, body: bytes) -> None:
     assert (reply.status, reply.error) == (400, "invalid_request")
 
 
+async def test_a_body_that_is_not_in_its_encoding_is_refused(open_api: Open) -> None:
+    async with open_api(work=False) as api:
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        reply = await api.call("POST", "/v1/tasks", data=b'{"query": "x"}', headers=headers)
+    assert (reply.status, reply.error) == (400, "invalid_request")
+    assert "encoding" in reply.message
+
+
 async def test_other_content_types_are_refused(open_api: Open) -> None:
     async with open_api(work=False) as api:
         reply = await api.call("POST", "/v1/tasks", data={"query": "x"})
