@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import aiohttp
 import typer
@@ -30,13 +30,19 @@ def show_workers(address: str, *, watch: bool, every: float, as_json: bool) -> N
         InvalidRequest: the address is none.
         Unavailable: no service answers there.
     """
-    if not address.startswith(("http://", "https://")):
-        raise InvalidRequest(f"--url {address!r}: write it as http://127.0.0.1:8080")
-    url = URL(address) / "v1/workers"
+    url = _base(address) / "v1/workers"
     try:
         asyncio.run(_show(url, every if watch else None, as_json=as_json))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _base(address: str) -> URL:
+    with suppress(ValueError):  # a port that is none
+        url = URL(address)
+        if url.scheme in ("http", "https") and url.host:
+            return url
+    raise InvalidRequest(f"--url {address!r}: write it as http://127.0.0.1:8080")
 
 
 async def _show(url: URL, every: float | None, *, as_json: bool) -> None:
