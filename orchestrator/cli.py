@@ -7,6 +7,7 @@ failed task or a divergence, 2 for bad usage, 130 after Ctrl-C, 143 after SIGTER
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from dataclasses import dataclass
@@ -50,7 +51,18 @@ Seed = Annotated[int | None, typer.Option(help="Decides the seeds of all samples
 Model = Annotated[
     str | None, typer.Option(help="A catalogue name, a GGUF file, or the model that a server should use.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
+
+
+def in_utf8(as_json: bool) -> bool:
+    """JSON is UTF-8, whatever the locale says."""
+    if as_json and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    return as_json
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=in_utf8, help="Print one JSON value and nothing else.")
+]
 TraceId = Annotated[str, typer.Argument(metavar="ID", help="The trace id that solve has printed.")]
 
 
@@ -103,7 +115,7 @@ def solve(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
 ) -> None:
     """Answer a question, and show how the branches go."""
-    from orchestrator.solving import Inputs, solve_here
+    from orchestrator.solving import Inputs, failures_shown, solve_here
 
     request = {
         "query": query,
@@ -122,7 +134,9 @@ def solve(
         ),
     }
     inputs = Inputs(_given(**request), tuple(option or ()), tuple(tool or ()))
-    solve_here(inputs, settings(engine=engine, model=model, database=database), as_json=as_json, quiet=quiet)
+    with failures_shown(as_json=as_json):
+        made = settings(engine=engine, model=model, database=database)
+        solve_here(inputs, made, as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -369,6 +383,8 @@ def settings(**given: str | None) -> Settings:
 def main() -> None:
     """Run the command line; errors are one line, and a traceback only with ``--debug``."""
     given = Flags()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a character that the locale lacks ends nothing
     try:
         app(obj=given)
     except Exception as error:

@@ -66,8 +66,10 @@ def list_traces(
         _print_json([task_body(task).model_dump(mode="json") for task in tasks])
     elif tasks:
         output().print(tasks_table(tasks))
-    else:
+    elif status is None and tenant is None:
         typer.echo("no traces yet; anabranch solve makes the first", err=True)
+    else:
+        typer.echo("no traces of that status or tenant", err=True)
 
 
 def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_json: bool) -> None:

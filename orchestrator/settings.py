@@ -28,6 +28,8 @@ class Settings(BaseSettings):
             return cls.model_validate(cls().model_dump() | given)
         except ValidationError as error:
             raise InvalidRequest(f"settings (ANABRANCH_…): {explain(error)}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidRequest(f".env cannot be read: {error}") from None
 
     engine: str = Field(
         "embedded",

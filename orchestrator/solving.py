@@ -6,9 +6,10 @@ import asyncio
 import importlib
 import json
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,18 +95,25 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
         solution = asyncio.run(_solve(request, toolbox, settings, display))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    except AnabranchError as error:
-        if as_json:
-            problem = {"code": error.code, "message": str(error), "retryable": error.retryable}
-            trace = {"trace_id": error.task_id} if isinstance(error, TaskFailed) else {}
-            typer.echo(json.dumps({"error": problem, **trace}))
-        raise
     if as_json:
         typer.echo(solution.model_dump_json())
     else:
         if display is not None:
             console.print()
         print_solution(output(), solution)
+
+
+@contextmanager
+def failures_shown(*, as_json: bool) -> Iterator[None]:
+    """Print a failure as a JSON object, too, if that is wanted."""
+    try:
+        yield
+    except AnabranchError as error:
+        if as_json:
+            problem = {"code": error.code, "message": str(error), "retryable": error.retryable}
+            trace = {"trace_id": error.task_id} if isinstance(error, TaskFailed) else {}
+            typer.echo(json.dumps({"error": problem, **trace}))
+        raise
 
 
 async def _solve(
@@ -134,6 +142,7 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
     """Serve the API until a signal comes, and drain.
 
     Raises:
+        InvalidRequest: there is no such host.
         Unavailable: the database or the engine cannot be used.
         OSError: the address cannot be bound.
     """
@@ -153,6 +162,8 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
         asyncio.run(run())
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except socket.gaierror as error:
+        raise InvalidRequest(f"--host {host!r}: {error.strerror}; 127.0.0.1 is this machine only") from None
 
 
 @asynccontextmanager

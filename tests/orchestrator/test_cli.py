@@ -225,6 +225,7 @@ def test_traces_lists_them(solved: dict[str, Any], database: str, anabranch: Any
     assert solved["trace_id"] in [task["id"] for task in listed]
     assert anabranch("traces", "--database", database, "--status", "failed", "--json").json == []
     assert anabranch("traces", "--database", database, "--tenant", "nobody", "--json").json == []
+    assert "of that status or tenant" in anabranch("traces", "--database", database, "--tenant", "nobody").err
     wrong = anabranch("traces", "--database", database, "--status", "asleep")
     assert wrong.code == 2
     assert "there are queued, running" in wrong.err
@@ -347,6 +348,41 @@ def test_wrong_settings_are_told(anabranch: Any, monkeypatch: pytest.MonkeyPatch
     done = anabranch("traces", "--database", "memory")
     assert done.code == 2
     assert "concurrency" in done.err
+    done = anabranch("solve", "x", "--json")
+    assert done.code == 2
+    assert done.json["error"]["code"] == "invalid_request"
+    assert "concurrency" in done.json["error"]["message"]
+
+
+def test_settings_that_cannot_be_read_are_told(
+    anabranch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+    monkeypatch.chdir(tmp_path)
+    done = anabranch("traces", "--database", "memory")
+    assert done.code == 2
+    assert done.err.startswith("error [invalid_request]: .env cannot be read: ")
+
+
+def test_a_host_that_is_none_is_told(server: str) -> None:
+    done = shell("serve", "--host", "not a host", "--port", "0", "--engine", server, "--database", "memory")
+    assert done.code == 2
+    assert done.err.startswith("error [invalid_request]: --host 'not a host': ")
+    assert done.err.count("\n") == 1
+
+
+def test_a_locale_without_the_characters_ends_nothing(server: str, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'traces.db'}"
+    asked = ("solve", "Wie viele Füße, 日本?", "-p", "vote", "--engine", server, "--database", database)
+    done = shell(*asked, PYTHONIOENCODING="ascii")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("ok\n")
+    listed = shell("traces", "--json", "--database", database, PYTHONIOENCODING="latin-1")
+    assert (listed.code, listed.err) == (0, "")
+    assert listed.json[0]["question"]["query"] == "Wie viele Füße, 日本?"
+    shown = shell("trace", listed.json[0]["id"], "--database", database, PYTHONIOENCODING="ascii")
+    assert (shown.code, shown.err) == (0, "")
+    assert r"F\xfc\xdfe, \u65e5\u672c?" in shown.out
 
 
 def test_debug_shows_the_traceback(database: str) -> None:
