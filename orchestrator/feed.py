@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.hold import Hold
+from storage.errors import StorageError
 from storage.events import Event
 from storage.store import Store, Writer
 
@@ -90,7 +92,8 @@ class Feed:
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            await self.flush()
+            with suppress(StorageError):  # the run meets it too, and ends here
+                await self.flush()
             async for event in store.read(task_id, after=after):
                 after = event.seq
                 yield event

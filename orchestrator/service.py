@@ -201,6 +201,7 @@ class Service:
         """End a task whose caller has left, unless it has ended by itself or was taken over."""
         with suppress(StorageError):
             await self.store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
+        self._turn(claim.task.id)
 
     async def stream(self, request: TaskRequest) -> AsyncGenerator[Event | Progress | Solution, None]:
         """Accept a task, run it here, and give its events as they happen and last its solution.
@@ -237,7 +238,7 @@ class Service:
             feed = self._take(claim)
             running = asyncio.create_task(self._run(feed), name=f"task {claim.task.id}")
             try:
-                async with aclosing(self.events(claim.task.id)) as events:
+                async with aclosing(feed.listen(self.store, claim.task.id, -1)) as events:
                     async for item in events:
                         yield item
                 await running
@@ -278,7 +279,13 @@ class Service:
             TaskNotFound: there is none with that id.
         """
         with translated():
-            while (feed := self._feeds.get(task_id)) is None:
+            while True:
+                if (feed := self._feeds.get(task_id)) is not None:
+                    async with aclosing(feed.listen(self.store, task_id, after)) as live:
+                        async for item in live:
+                            after = item.seq if isinstance(item, Event) else after
+                            yield item
+                # It has ended, waits in the queue, or runs in another process, maybe after it has run here.
                 turn = self._turns.setdefault(task_id, asyncio.Event())
                 ended = (await self.store.get(task_id)).status.terminal
                 async for event in self.store.read(task_id, after=after):
@@ -286,11 +293,8 @@ class Service:
                     yield event
                 if ended:
                     return
-                with suppress(TimeoutError):  # it waits in the queue, or runs in another process
+                with suppress(TimeoutError):
                     await asyncio.wait_for(turn.wait(), POLL_SECONDS)
-            async with aclosing(feed.listen(self.store, task_id, after)) as live:
-                async for item in live:
-                    yield item
 
     async def cancel(self, task_id: str) -> Task:
         """Stop a task. A queued one ends at once, a running one as soon as its process has heard of it.

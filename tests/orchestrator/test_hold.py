@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import HandedBack, TaskFailed, Unavailable
+from orchestrator.feed import Feed, Progress
+from orchestrator.hold import Hold
 from orchestrator.planning import planner
 from orchestrator.requests import BudgetRequest, TaskRequest
 from orchestrator.run import Run
@@ -352,7 +354,7 @@ async def test_who_leaves_a_solve_as_it_is_accepted_leaves_no_task_to_be_run(sto
         await answered.wait()
         return claim
 
-    store.start = slowly  # type: ignore[method-assign]
+    store.start = slowly  # type: ignore[assignment, method-assign]
     solving = asyncio.create_task(service_of(store, Simulator("42"), lease=30.0).solve(REQUEST))
     await stored.wait()
     solving.cancel()
@@ -373,3 +375,38 @@ async def test_who_leaves_a_stream_is_not_told_that_its_task_was_taken_over(stor
     await items.aclose()
     (task,) = await store.list()
     assert task.lease_owner == "the heir"
+
+
+async def test_who_watches_a_task_sees_its_end_wherever_it_runs(store: Store) -> None:
+    engine = Answering()
+    async with service_of(store, engine).working() as service:
+        task = await service.submit(REQUEST)
+
+        async def watch() -> None:
+            async for event in service.events(task.id):
+                seen.append(event)
+
+        await until(lambda: service.running == 1)  # from now on it is told of what happens here
+        seen: list[Event | Progress] = []
+        watching = asyncio.create_task(watch())
+        await until(lambda: engine.asked == 1 and len(seen) == 2)
+    async with asyncio.timeout(60), service_of(store, Simulator("42")).working():
+        await watching
+    assert seen == [event async for event in store.read(task.id)]
+    assert isinstance(seen[-1], Event)
+    assert seen[-1].type is EventType.RUN_FINISHED
+
+
+async def test_who_watches_a_task_is_not_told_that_it_was_taken_over(store: Store) -> None:
+    engine, silence = Answering(), Silence(store)
+    async with service_of(store, engine).working() as service:
+        task = await service.submit(REQUEST)
+        await until(lambda: engine.asked == 1)
+        silence.begin()
+    claim = await store.claim_task(task.id, "the heir", 30)
+    feed = Feed(Hold(store, claim))
+    feed.open(store.writer(task.id, claim.fence - 1, next_seq=99))
+    feed.append(Event(99, EventType.NODE_CHUNK, "1", 0.0, {"text": "late"}))
+    listening = feed.listen(store, task.id, -1)
+    assert [(await anext(listening)).seq for _ in range(2)] == [0, 1]  # type: ignore[union-attr]
+    await listening.aclose()
