@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
+import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -55,7 +55,7 @@ class Client:
 
     Works the same from sync code, from inside a running event loop (a notebook) and from async code, because
     it has an event loop in a thread of its own. The engine starts at the first question and stays warm until
-    the client is closed.
+    the client is closed, which the end of the program does, too.
 
     Args:
         engine: an engine, or its name (``embedded``, ``vllm``, URLs); by default what the settings say.
@@ -174,6 +174,7 @@ class Client:
         """Stop the engine if this client started it, close the database, end the thread."""
         with self._starting:
             loop, self._loop = self._loop, None
+            _running.discard(self)
         if loop is not None:
             asyncio.run_coroutine_threadsafe(self._shut(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
@@ -263,6 +264,8 @@ class Client:
             if self._loop is None:
                 self._loop = _start_loop()
                 self._opening = asyncio.Lock()
+                _close_at_exit()
+                _running.add(self)
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
@@ -285,12 +288,33 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+_running: set[Client] = set()
+"""Clients of this process that are to be closed."""
+
+
+@cache
+def _close_at_exit() -> None:
+    """Close the clients before the interpreter stops its pools of threads, without which nothing closes.
+
+    What :mod:`atexit` runs comes after that. What is registered last runs first, so the pools have to be.
+    """
+    import concurrent.futures.thread  # noqa: F401 (registers the end of the pools)
+
+    threading._register_atexit(_close_running)  # type: ignore[attr-defined]
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_running.clear)  # their threads are the parent's
+
+
+def _close_running() -> None:
+    with ExitStack() as closing:
+        for client in tuple(_running):
+            closing.callback(client.close)
+
+
 @cache
 def default_client() -> Client:
-    """The client behind :func:`solve` and its siblings, set up from the environment; closed at exit."""
-    client = Client()
-    atexit.register(client.close)
-    return client
+    """The client behind :func:`solve` and its siblings, set up from the environment."""
+    return Client()
 
 
 def solve(query: str, **options: Unpack[SolveOptions]) -> Solution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -125,6 +126,35 @@ def test_sync_solve_works_where_a_loop_runs_already() -> None:
     """In a process of its own, because blocking the loop is what it does, as in a notebook's cell."""
     done = subprocess.run([sys.executable, "-W", "error", "-c", NOTEBOOK], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("391\n", "")
+
+
+DEFAULT = """
+from anabranch import TaskFailed, solve
+
+try:
+    solve("What is 17 * 23?", planner="direct")
+except TaskFailed as error:
+    print(error.code)
+"""
+UNCLOSED = """
+from anabranch import Client
+from workers.simulator import Simulator
+
+client = Client(engine=Simulator("Answer: 391"))
+print(client.solve("What is 17 * 23?", planner="direct").answer)
+"""
+
+
+@pytest.mark.parametrize(("script", "says"), [(DEFAULT, "engine_unavailable\n"), (UNCLOSED, "391\n")])
+def test_a_program_that_closes_nothing_ends_cleanly(tmp_path: Path, script: str, says: str) -> None:
+    """Threads are needed to close a SQLite file, and the interpreter stops them before ``atexit``."""
+    given = {
+        "ANABRANCH_DATABASE": f"sqlite:///{tmp_path / 'traces.db'}",
+        "ANABRANCH_ENGINE": "http://127.0.0.1:9",
+    }
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **given})
+    assert (done.returncode, done.stdout, done.stderr) == (0, says, "")
 
 
 async def test_stream_gives_events_and_last_the_solution(client: Client) -> None:
