@@ -1,0 +1,17 @@
+"""The random scenarios of the service on a real server, at its own pace."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.orchestrator.chaos import Scenario
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(600)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_tasks_end_once_and_replay(seed: int, new_database_url: str) -> None:
+    with asyncio.Runner() as runner:
+        runner.run(Scenario(seed, new_database_url, scale=0.1).run())
