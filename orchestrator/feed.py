@@ -100,7 +100,7 @@ class Feed:
             while (item := await listener.get()) is not None:
                 if isinstance(item, Progress):
                     yield item
-                elif item.seq > after:
+                elif item.seq == after + 1:  # one that comes after others which could not be stored is none
                     after = item.seq
                     yield item
         finally:

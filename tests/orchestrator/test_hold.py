@@ -407,6 +407,12 @@ async def test_who_watches_a_task_is_not_told_that_it_was_taken_over(store: Stor
     feed = Feed(Hold(store, claim))
     feed.open(store.writer(task.id, claim.fence - 1, next_seq=99))
     feed.append(Event(99, EventType.NODE_CHUNK, "1", 0.0, {"text": "late"}))
-    listening = feed.listen(store, task.id, -1)
-    assert [(await anext(listening)).seq for _ in range(2)] == [0, 1]  # type: ignore[union-attr]
-    await listening.aclose()
+
+    async def listen() -> list[int]:
+        return [item.seq async for item in feed.listen(store, task.id, -1) if isinstance(item, Event)]
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    feed.append(Event(100, EventType.NODE_CHUNK, "1", 0.0, {"text": "later"}))
+    feed.end()
+    assert await listening == [0, 1]
