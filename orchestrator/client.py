@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
@@ -300,7 +301,7 @@ def _close_at_exit() -> None:
     """
     import concurrent.futures.thread  # noqa: F401 (registers the end of the pools)
 
-    threading._register_atexit(_close_running)  # type: ignore[attr-defined]
+    getattr(threading, "_register_atexit", atexit.register)(_close_running)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_running.clear)  # their threads are the parent's
 
