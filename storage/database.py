@@ -8,6 +8,7 @@ the event loop through SQLAlchemy's bridge to asyncpg.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -199,13 +200,26 @@ def _sqlite_engine(
             f"synchronous={synchronous}",
             f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
         ):
-            connection.execute(f"PRAGMA {pragma}").close()
+            _patiently(connection, f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _patiently(connection: Any, statement: str) -> None:
+    """Execute what SQLite refuses at once, without waiting, while others make the same file."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(statement).close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 class PostgresDatabase(Database):

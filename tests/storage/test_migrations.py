@@ -59,7 +59,7 @@ async def test_reopening_changes_nothing(empty_database_url: str) -> None:
 
 
 async def test_many_processes_may_open_a_new_database_at_once(empty_database_url: str) -> None:
-    stores = await asyncio.gather(*(Store.open(empty_database_url) for _ in range(4)))
+    stores = await asyncio.gather(*(Store.open(empty_database_url) for _ in range(16)))
     tasks = [await store.submit(NewTask(question=i, planner="vote")) for i, store in enumerate(stores)]
     assert {task.id for task in await stores[0].list()} == {task.id for task in tasks}
     for store in stores:
