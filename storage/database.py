@@ -212,14 +212,15 @@ def _sqlite_engine(
 def _patiently(connection: Any, statement: str) -> None:
     """Execute what SQLite refuses at once, without waiting, while others make the same file."""
     deadline = time.monotonic() + BUSY_SECONDS
-    while True:
+    done = False
+    while not done:
         try:
             connection.execute(statement).close()
-            return
+            done = True
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-        time.sleep(0.01)
+            time.sleep(0.01)
 
 
 class PostgresDatabase(Database):
