@@ -79,7 +79,7 @@ def ask_what_if(trace_id: str, at: str, given: Sequence[str], settings: Settings
 
     async def run() -> Counterfactual:
         async with stored(settings) as store:
-            events = await _journal(store, trace_id)
+            events = await read_journal(store, trace_id)
             return await counterfactual(trace_id, events, find_planner, at=at, change=change)
 
     found = asyncio.run(run())
@@ -102,7 +102,7 @@ def show_difference(before: str, after: str, settings: Settings, *, as_json: boo
 
     async def run() -> TraceDifference:
         async with stored(settings) as store:
-            return difference(await _journal(store, before), await _journal(store, after))
+            return difference(await read_journal(store, before), await read_journal(store, after))
 
     differences = asyncio.run(run())
     if as_json:
@@ -180,10 +180,6 @@ async def _journals(
         except (JournalDamaged, TaskNotFound) as error:
             unreadable[task_ids[done]] = f"{error} ({error.code})"
             done += 1
-
-
-async def _journal(store: Store, task_id: str) -> list[Event]:
-    return await read_journal(store, task_id)
 
 
 def _short(text: str | None, width: int = 60) -> str:

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from storage import codec
 from storage.errors import ArchiveError, IllegalTransition, JournalDamaged
 from storage.events import Event, EventType
-from storage.reading import Reading
+from storage.reading import Reading, explained
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 
@@ -81,7 +81,7 @@ async def restore(
         try:
             check(task)
         except ValidationError as error:
-            raise ArchiveError(f"line 1: {_explained(error)}") from None
+            raise ArchiveError(f"line 1: {explained(error, most=5)}") from None
         except ValueError as error:
             raise ArchiveError(f"line 1: {error}") from error
     events: list[Event] = []
@@ -149,7 +149,7 @@ def _task(number: int, header: Mapping[str, Any]) -> Task:
     try:
         task = _TASK.validate_python({**values, "status": TaskStatus(values["status"])})
     except ValidationError as error:
-        raise ArchiveError(f"line {number}: {_explained(error)}") from None
+        raise ArchiveError(f"line {number}: {explained(error, most=5)}") from None
     except ValueError as error:
         raise ArchiveError(f"line {number}: {error}") from error
     if not task.status.terminal:
@@ -164,12 +164,6 @@ def _task(number: int, header: Mapping[str, Any]) -> Task:
         if wrong:
             raise ArchiveError(f"line {number}: {why}")
     return task
-
-
-def _explained(error: ValidationError) -> str:
-    return ", ".join(
-        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()[:5]
-    )
 
 
 def _event(number: int, members: Mapping[str, Any], expected: int) -> Event:

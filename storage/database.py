@@ -212,15 +212,15 @@ def _sqlite_engine(
 def _patiently(connection: Any, statement: str) -> None:
     """Execute what SQLite refuses at once, without waiting, while others make the same file."""
     deadline = time.monotonic() + BUSY_SECONDS
-    done = False
-    while not done:
+    while True:
         try:
             connection.execute(statement).close()
-            done = True
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+        else:
+            return
 
 
 class PostgresDatabase(Database):

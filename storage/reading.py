@@ -161,7 +161,7 @@ class Reading:
             if "key" in (event.data.get("request") or {}):
                 self._asked.add(event.path)
         except ValidationError as error:
-            raise damaged(self._task_id, event, _explained(error)) from None
+            raise damaged(self._task_id, event, explained(error)) from None
 
     def _check_node(self, event: Event) -> None:
         kind = self._kinds.get(event.path)
@@ -208,8 +208,9 @@ def damaged(task_id: str, event: Event, why: str) -> JournalDamaged:
     return JournalDamaged(f"task {task_id}: event {event.seq} ({event.type}{node}) is damaged: {why}")
 
 
-def _explained(error: ValidationError) -> str:
+def explained(error: ValidationError, *, most: int = 3) -> str:
+    """The first problems of a validation in one line."""
     return "; ".join(
         f"{'.'.join(map(str, problem['loc'])) or 'data'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False)[:3]
+        for problem in error.errors(include_url=False, include_input=False)[:most]
     )
