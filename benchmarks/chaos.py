@@ -33,20 +33,20 @@ from typing import Any, Self
 
 from benchmarks.postgres import Network, PostgresServer, Proxy, postgres
 from orchestrator import logs
-from orchestrator.hindsight import verify
-from orchestrator.planning import planner
-from orchestrator.requests import TaskRequest, parse
-from orchestrator.run import Run
-from orchestrator.service import Service
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
-from orchestrator.values import Answer, Question
+from orchestrator.tasks.hindsight import verify
+from orchestrator.tasks.requests import TaskRequest, parse
+from orchestrator.tasks.service import Service
 from storage.events import Event, EventType
 from storage.store import Store, Writer
 from storage.tasks import TaskStatus
 from workers.calls import Call
-from workers.openai_http import OpenAIEngine
-from workers.simulator import CostModel, Simulator
-from workers.simulator_server import serving
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.simulator.engine import CostModel, Simulator
+from workers.engines.simulator.server import serving
 
 BRANCHES = 4
 

@@ -47,7 +47,7 @@ from benchmarks.early_stop_contenders import (
     side_by_side,
 )
 from benchmarks.early_stop_server import MEDIAN, MIXES, PHRASINGS, SIGMA, Puzzle
-from workers.vllm_engine import gauge
+from workers.engines.vllm.engine import gauge
 
 WIDTHS = (8, 16, 32)
 BLOCK = 48  # questions that one contender answers before it is the next one's turn

@@ -17,8 +17,8 @@ from random import Random
 
 from benchmarks.tune_elastic import INDEPENDENT
 from workers.calls import Call, Chunk, Prompt, Segment
-from workers.simulator import CostModel, Simulator
-from workers.simulator_server import serving
+from workers.engines.simulator.engine import CostModel, Simulator
+from workers.engines.simulator.server import serving
 
 MIXES = INDEPENDENT
 """Shares of the answers, the right one first, under the name of the mix."""

@@ -27,7 +27,7 @@ from time import thread_time
 
 from orchestrator.consensus.equivalence import Clusters, Form, compare, read_form
 from orchestrator.consensus.extraction import Claim
-from orchestrator.symbolic import math_equal
+from orchestrator.voting.symbolic import math_equal
 
 PAIRS = Path(__file__).parent / "data" / "equivalence_pairs.tsv"
 WRONG_BOUND, CORE_RECALL_BOUND, CORE_MS_BOUND = 0, 0.8, 0.2

@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.record_gsm8k import COUNT, MAX_TOKENS, SEED, TEMPERATURE, drawn
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim, extract_claim
-from workers.models import CATALOGUE, DEFAULT_MODEL
+from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL
 
 STORED = Path(__file__).parent / "data" / "gsm8k.jsonl"
 

@@ -38,17 +38,17 @@ from benchmarks.overhead import (
 )
 from benchmarks.postgres import postgres
 from orchestrator import logs
-from orchestrator.hindsight import verify
-from orchestrator.planning import planner
-from orchestrator.requests import parse
-from orchestrator.run import Run
-from orchestrator.service import Service
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
-from orchestrator.values import Answer, Question
+from orchestrator.tasks.hindsight import verify
+from orchestrator.tasks.requests import parse
+from orchestrator.tasks.service import Service
 from storage.store import Store
 from workers.calls import Call
-from workers.openai_http import OpenAIEngine, Timeouts
-from workers.simulator import Simulator
+from workers.engines.openai.engine import OpenAIEngine, Timeouts
+from workers.engines.simulator.engine import Simulator
 
 SOLVES = 200
 STORED = 1_000

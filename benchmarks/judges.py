@@ -9,12 +9,12 @@ from time import perf_counter
 
 from orchestrator.client import Client
 from orchestrator.consensus.equivalence import Pair
-from orchestrator.judging import Judge, Judging
-from orchestrator.messages import user
-from orchestrator.planning import planner
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
-from workers.simulator import Simulator
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import user
+from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.judging import Judge, Judging
+from workers.engines.simulator.engine import Simulator
 from workers.tools.entailment import entailment
 
 PLAIN = (

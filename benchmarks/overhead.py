@@ -23,22 +23,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator import logs
-from orchestrator.environment import Body, Environment, RunOutcome
-from orchestrator.executor import Executor
-from orchestrator.messages import user
-from orchestrator.nodes import Node
-from orchestrator.planning import planner
-from orchestrator.requests import TaskRequest
-from orchestrator.run import Run
-from orchestrator.service import Service
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.environment import Body, Environment, RunOutcome
+from orchestrator.runtime.executor import Executor
+from orchestrator.runtime.messages import user
+from orchestrator.runtime.nodes import Node
+from orchestrator.runtime.values import Answer, Budget, Question
 from orchestrator.settings import Settings
-from orchestrator.values import Answer, Budget, Question
+from orchestrator.tasks.requests import TaskRequest
+from orchestrator.tasks.service import Service
 from storage.events import Event
 from storage.store import Store
 from workers.calls import Call, Chunk, Completion, Prompt, Segment, Usage
 from workers.engine import Capabilities, Engine, Health
-from workers.openai_http import OpenAIEngine, Timeouts
-from workers.simulator import CostModel, Simulator
+from workers.engines.openai.engine import OpenAIEngine, Timeouts
+from workers.engines.simulator.engine import CostModel, Simulator
 from workers.tools.registry import Toolbox
 
 SEED = 20_260_101
@@ -182,7 +182,7 @@ async def simulator_server() -> AsyncIterator[str]:
     """The base URL of a simulator in a process of its own: calls of 50 ms in 32 slots."""
     options = ["--port=0", "--latency=0.05", "--max-concurrency=32", "--answer=The answer is 42."]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "workers.simulator_server", *options, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "workers.engines.simulator", *options, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:

@@ -42,15 +42,15 @@ import structlog
 from benchmarks.peers import environment
 from workers.calls import Call, Prompt, Sampling, Segment, Usage
 from workers.engine import Engine
-from workers.openai_http import OpenAIEngine
-from workers.pool import Pool
-from workers.prefix import Holdings
-from workers.replica import Member, Sharing
-from workers.simulator import CostModel, Simulator
-from workers.simulator_cache import BLOCK, CHARACTERS, BlockCache, block_hashes, render
-from workers.vllm_engine import VLLMEngine, gauge
-from workers.vllm_launch import default_model
-from workers.vllm_server import VLLMServer
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.simulator.cache import BLOCK, CHARACTERS, BlockCache, block_hashes, render
+from workers.engines.simulator.engine import CostModel, Simulator
+from workers.engines.vllm.engine import VLLMEngine, gauge
+from workers.engines.vllm.launch import default_model
+from workers.engines.vllm.server import VLLMServer
+from workers.pool.pool import Pool
+from workers.pool.replica import Member, Sharing
+from workers.prefix.blocks import Holdings
 
 ROUTER = "vllm-router==0.1.17"
 BRANCHES = 8
@@ -137,7 +137,7 @@ class Servers:
 
     async def start(self) -> None:
         for port in self.ports:
-            command = ["-m", "workers.simulator_server", "--port", str(port)]
+            command = ["-m", "workers.engines.simulator", "--port", str(port)]
             command += ["--answer", "word" * ANSWER_TOKENS, "--max-concurrency", str(PLACES)]
             command += ["--prefill-rate", str(PREFILL_RATE), "--decode-rate", str(DECODE_RATE)]
             command += ["--latency", "0.002", "--cache-blocks", "65536"]

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.calls import Call, Prompt, Sampling, Segment
-from workers.llama_cpp import LlamaCppEngine
-from workers.models import DEFAULT_MODEL
+from workers.engines.llama.engine import LlamaCppEngine
+from workers.models.catalogue import DEFAULT_MODEL
 
 TEST_QUESTIONS = 1319
 COUNT, TEMPERATURE, MAX_TOKENS, SEED = 300, 0.7, 160, 1

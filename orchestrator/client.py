@@ -18,15 +18,15 @@ import structlog
 from orchestrator import logs
 from orchestrator.engines import build_engine
 from orchestrator.errors import translated
-from orchestrator.evidence import Calibrations
-from orchestrator.feed import Progress
-from orchestrator.fork import Change, parse_change
-from orchestrator.hindsight import Counterfactual, Replayed, TraceDifference
-from orchestrator.planning import Planner
-from orchestrator.requests import parse
-from orchestrator.service import Service
+from orchestrator.planning.planner import Planner
+from orchestrator.runtime.fork import Change, parse_change
 from orchestrator.settings import Settings
-from orchestrator.solution import Solution
+from orchestrator.tasks.evidence import Calibrations
+from orchestrator.tasks.feed import Progress
+from orchestrator.tasks.hindsight import Counterfactual, Replayed, TraceDifference
+from orchestrator.tasks.requests import parse
+from orchestrator.tasks.service import Service
+from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
 from storage.events import Event
 from storage.store import Store
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class SolveOptions(TypedDict, total=False):
-    """What may be given beside the query; see :class:`~orchestrator.requests.TaskRequest`."""
+    """What may be given beside the query; see :class:`~orchestrator.tasks.requests.TaskRequest`."""
 
     context: str
     choices: Sequence[str]

@@ -10,14 +10,14 @@ from yarl import URL
 from orchestrator.errors import InvalidRequest
 from orchestrator.settings import Settings
 from workers.engine import Engine
-from workers.kv_events import KVEndpoints
-from workers.llama_cpp import LlamaCppEngine
-from workers.models import DEFAULT_MODEL, Progress
-from workers.pool import Pool
-from workers.replica import Member, Sharing
-from workers.vllm_engine import VLLMEngine
-from workers.vllm_launch import default_model
-from workers.vllm_server import Starting, one_each
+from workers.engines.llama.engine import LlamaCppEngine
+from workers.engines.vllm.engine import VLLMEngine
+from workers.engines.vllm.kv_events import KVEndpoints
+from workers.engines.vllm.launch import default_model
+from workers.engines.vllm.server import Starting, one_each
+from workers.models.catalogue import DEFAULT_MODEL, Progress
+from workers.pool.pool import Pool
+from workers.pool.replica import Member, Sharing
 
 OnProgress = Callable[[Progress | Starting], None]
 """Told how far the download of a model has come, and how the start of a server goes."""

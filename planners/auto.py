@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.messages import system, user
-from orchestrator.planning import planner
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import system, user
+from orchestrator.runtime.values import Answer, Question
 from planners.direct import direct
 from planners.llm_compiler import llm_compiler
 from planners.questions import asked, chosen, computation_in, writing_in

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, Field
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import DEFAULT_RULE, End, Round, most_certain, parse_round_rule
-from orchestrator.judging import Judge
-from orchestrator.messages import Message, user
-from orchestrator.nodes import Node, Succeeded
-from orchestrator.planning import planner
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
-from orchestrator.voting import labels
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Message, user
+from orchestrator.runtime.nodes import Node, Succeeded
+from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.judging import Judge
+from orchestrator.voting.vote import labels
 from planners.questions import Temperature, Tokens
 from planners.vote import WIDEST, KnownRule, solving
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.messages import system, user
-from orchestrator.planning import planner
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import system, user
+from orchestrator.runtime.values import Answer, Question
 from planners.questions import Temperature, Tokens, answer_of, asked
 
 INSTRUCTIONS = (

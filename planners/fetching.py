@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.messages import Part, canonical, text_of
-from orchestrator.nodes import Failed, Node, Succeeded
-from orchestrator.run import Run
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Part, canonical, text_of
+from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from planners.plans import Plan, Step, filled, is_reference, mapped, references
 
 LONGEST_SHOWN = 4_000

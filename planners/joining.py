@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.messages import Message, Part, system, text_of, user
-from orchestrator.nodes import Failed, Node, Outcome, Succeeded
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Message, Part, system, text_of, user
+from orchestrator.runtime.nodes import Failed, Node, Outcome, Succeeded
+from orchestrator.runtime.values import Answer, Question
 from planners.plan_json import record
 from planners.questions import answer_of, asked
 from workers.calls import Completion

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from orchestrator.errors import NodeFailed
-from orchestrator.messages import Message, assistant, system, user
-from orchestrator.nodes import Succeeded
-from orchestrator.planning import planner
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Message, assistant, system, user
+from orchestrator.runtime.nodes import Succeeded
+from orchestrator.runtime.values import Answer, Question
 from planners.direct import direct
 from planners.fetching import Fetcher
 from planners.joining import Unanswered, join, join_prompt

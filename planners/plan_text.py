@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.messages import text_of
+from orchestrator.runtime.messages import text_of
 from planners.plans import REFERENCE, Step, reference_id
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orchestrator.errors import GraphError
-from orchestrator.graph import check_references
-from orchestrator.messages import text_of
+from orchestrator.runtime.graph import check_references
+from orchestrator.runtime.messages import text_of
 
 JOIN = "join"
 DEEPEST = 32

@@ -9,11 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from orchestrator.consensus.extraction import LONGEST_WHOLE, extract_claim
-from orchestrator.messages import Message
-from orchestrator.nodes import Succeeded
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
-from orchestrator.voting import labels
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Message
+from orchestrator.runtime.nodes import Succeeded
+from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.vote import labels
 from workers.calls import Completion
 
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from orchestrator.errors import NodeFailed
-from orchestrator.messages import Message, assistant, system, user
-from orchestrator.nodes import Node, Succeeded
-from orchestrator.planning import planner
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Message, assistant, system, user
+from orchestrator.runtime.nodes import Node, Succeeded
+from orchestrator.runtime.values import Answer, Question
 from planners.direct import direct
 from planners.questions import Temperature, Tokens, asked, chosen, computation_in, writing_in
 from workers.calls import Completion

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from orchestrator.ballots import SEGMENT, Merge
 from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
-from orchestrator.judging import Judge
-from orchestrator.messages import Message, system, user
-from orchestrator.planning import planner
-from orchestrator.run import Run
-from orchestrator.values import Answer, Question
-from orchestrator.voting import labels
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Message, system, user
+from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.ballot import SEGMENT, Merge
+from orchestrator.voting.judging import Judge
+from orchestrator.voting.vote import labels
 from planners.questions import Temperature, Tokens, asked
 
 FREE = (

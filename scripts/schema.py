@@ -9,8 +9,8 @@ from sqlalchemy import CheckConstraint, Index, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
-from storage.migrations import HEAD
-from storage.tables import events, tasks, text_uses, texts
+from storage.sql.migrations import HEAD
+from storage.sql.tables import events, tasks, text_uses, texts
 
 PAGE = Path(__file__).parents[1] / "docs" / "schema.md"
 
@@ -26,7 +26,7 @@ def page() -> str:
     """The page as Markdown."""
     parts = [
         "# The tables",
-        f"Revision {HEAD}. Written by `python scripts/schema.py` from `storage/tables.py`; do not edit.",
+        f"Revision {HEAD}. Written by `python scripts/schema.py` from `storage/sql/tables.py`; do not edit.",
         "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). "
         "Times are in seconds since the epoch. "
         "The types are those of PostgreSQL, and of SQLite where they differ.",

@@ -1,1 +1,4 @@
-"""What lasts: tables, migrations, the journal and the trace reader."""
+"""What lasts: tasks, their leases and their journals, the stores that keep them, and the readers of traces.
+
+Imports no other hall.
+"""

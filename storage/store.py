@@ -1,6 +1,6 @@
 """What lasts, as the rest of the house sees it: tasks, their leases, and their journals.
 
-There are two implementations: :class:`storage.sql.SqlStore` on SQLite or PostgreSQL, and
+There are two implementations: :class:`storage.sql.store.SqlStore` on SQLite or PostgreSQL, and
 :class:`storage.memory.MemoryStore` that keeps everything in dictionaries and loses it at the end.
 """
 
@@ -260,6 +260,6 @@ def _opener(url: str | None) -> Callable[[Redact | None], Awaitable[Store]]:
         from storage.memory import MemoryStore
 
         return MemoryStore.connect
-    from storage.sql import SqlStore
+    from storage.sql.store import SqlStore
 
     return partial(SqlStore.connect, url)

@@ -36,9 +36,9 @@ def nothing_blocks() -> Iterator[None]:
             function.can_block_in("asyncpg/connect_utils.py", "_parse_connect_arguments")
             function.can_block_in("coverage/collector.py", "lock_data")  # that the tests are measured
             # Once in the life of a database, before any work.
-            function.can_block_in("storage/migrations/__init__.py", "migrate")
-            function.can_block_in("orchestrator/planning.py", "find_planner")  # likewise of a process
-            function.can_block_in("orchestrator/symbolic.py", "math_equal")
+            function.can_block_in("storage/sql/migrations/__init__.py", "migrate")
+            function.can_block_in("orchestrator/planning/planner.py", "find_planner")  # likewise of a process
+            function.can_block_in("orchestrator/voting/symbolic.py", "math_equal")
         yield
 
 

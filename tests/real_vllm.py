@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from workers.engines.vllm.launch import default_directory, find_python
 from workers.errors import EngineUnavailable
-from workers.vllm_launch import default_directory, find_python
 
 MODEL = default_directory() / "models" / "smollm2-135m"
 

@@ -33,7 +33,7 @@ from anabranch import (
     planner,
     tool,
 )
-from workers.simulator import CostModel, Fault, Simulator
+from workers.engines.simulator.engine import CostModel, Fault, Simulator
 
 CLIPS: dict[str, str | dict[str, float]] = {
     "clips": {"It is \\boxed{72}": 3, "It is \\boxed{96}": 1},
@@ -112,7 +112,7 @@ async def test_solve_from_async_code(client: Client) -> None:
 NOTEBOOK = """
 import asyncio
 from anabranch import Client
-from workers.simulator import Simulator
+from workers.engines.simulator.engine import Simulator
 
 async def cell():
     with Client(engine=Simulator("Answer: 391"), database="memory") as client:
@@ -138,7 +138,7 @@ except TaskFailed as error:
 """
 UNCLOSED = """
 from anabranch import Client
-from workers.simulator import Simulator
+from workers.engines.simulator.engine import Simulator
 
 client = Client(engine=Simulator("Answer: 391"))
 print(client.solve("What is 17 * 23?", planner="direct").answer)

@@ -30,7 +30,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     command = home / "anabranch"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m orchestrator.cli "$@"\n')
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
-    server = [sys.executable, "-m", "workers.simulator_server", "--port", "0", "--answer", "Answer: 72"]
+    server = [
+        sys.executable,
+        "-m",
+        "workers.engines.simulator",
+        "--port",
+        "0",
+        "--answer",
+        "Answer: 72",
+    ]
     with subprocess.Popen(server, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         url = re.search(r"http://\S+", process.stdout.readline())
@@ -99,8 +107,8 @@ def test_every_option_and_setting_is_documented() -> None:
             assert option in page, f"{command} {option}"
     for option in re.findall(r"`(--[a-z-]+)`", page):
         assert (
-            option in (ROOT / "orchestrator/cli.py").read_text()
-            or option[2:].replace("-", "_") in (ROOT / "orchestrator/cli.py").read_text()
+            option in (ROOT / "orchestrator/cli/app.py").read_text()
+            or option[2:].replace("-", "_") in (ROOT / "orchestrator/cli/app.py").read_text()
         )
     for name in Settings.model_fields:
         assert f"ANABRANCH_{name.upper()}" in page

@@ -1,1 +1,4 @@
-"""Who computes: engines, the pool in front of them, prefix placement and tools."""
+"""Who computes: engines, the pool in front of them, prefix placement, models and tools.
+
+Imports no other hall.
+"""

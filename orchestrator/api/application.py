@@ -29,11 +29,11 @@ from orchestrator.api.schemas import (
     trace_body,
 )
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound, Unavailable
-from orchestrator.feed import Progress
-from orchestrator.messages import plain
-from orchestrator.requests import parse
-from orchestrator.service import Service
+from orchestrator.runtime.messages import plain
 from orchestrator.structured import task_group
+from orchestrator.tasks.feed import Progress
+from orchestrator.tasks.requests import parse
+from orchestrator.tasks.service import Service
 from storage.errors import StorageError
 from storage.events import Event
 from storage.tasks import Task

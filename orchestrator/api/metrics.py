@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.service import Service
+from orchestrator.tasks.service import Service
 from storage.tasks import TaskStatus
 from workers.exposition import exposition, metric
 

@@ -20,7 +20,7 @@ from orchestrator.api.schemas import (
     TaskPage,
     WorkersBody,
 )
-from orchestrator.requests import TaskRequest
+from orchestrator.tasks.requests import TaskRequest
 
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 

@@ -1,4 +1,4 @@
-"""What the API sends, as models; what it takes is :class:`~orchestrator.requests.TaskRequest`."""
+"""What the API sends, as models; what it takes is :class:`~orchestrator.tasks.requests.TaskRequest`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.environment import RunOutcome
-from orchestrator.hindsight import Replayed
-from orchestrator.messages import plain
-from orchestrator.solution import Solution
+from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.messages import plain
+from orchestrator.tasks.hindsight import Replayed
+from orchestrator.tasks.solution import Solution
 from storage.events import Event, EventType
 from storage.tasks import Task, TaskStatus
 from storage.trace import Trace
-from workers.breaker import BreakerState
+from workers.pool.breaker import BreakerState
 
 VERSION = version("anabranch")
 MAX_PAGE = 200

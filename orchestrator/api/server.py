@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from orchestrator.api.application import create_application
-from orchestrator.service import Service
+from orchestrator.tasks.service import Service
 from workers.errors import WorkerError
 
 log = structlog.get_logger()

@@ -1,1 +1,4 @@
-"""Deciding when branches agree: extraction, equivalence, entropy, stop rules and merging."""
+"""Deciding when branches agree: extraction, equivalence, entropy, stop rules and merging, as pure functions.
+
+Imports no other room of the orchestrator, and does no I/O.
+"""

@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks.chaos import Ledger, Report, Workers, at_boundaries, at_random, breakable, chaos, served
 from benchmarks.postgres import postgres
-from orchestrator.requests import parse
-from orchestrator.service import Service
+from orchestrator.tasks.requests import parse
+from orchestrator.tasks.service import Service
 from storage.store import Store
-from workers.simulator import Simulator
+from workers.engines.simulator.engine import Simulator
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import entropy_signal, gsm8k
 from benchmarks.entropy_signal import SIGNALS, Draw
 from benchmarks.record_gsm8k import COUNT, SEED, drawn
-from workers.models import CATALOGUE
+from workers.models.catalogue import CATALOGUE
 
 DOCS = Path(__file__).parents[2] / "docs" / "consensus.md"
 

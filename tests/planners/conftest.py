@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.environment import Environment, Result, RunOutcome
-from orchestrator.executor import Executor
-from orchestrator.nodes import NodeKind
-from orchestrator.planning import Planner
-from orchestrator.record import Record
-from orchestrator.values import Answer, Budget, Question
+from orchestrator.planning.planner import Planner
+from orchestrator.runtime.environment import Environment, Result, RunOutcome
+from orchestrator.runtime.executor import Executor
+from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.record import Record
+from orchestrator.runtime.values import Answer, Budget, Question
 from storage.events import Event, EventType
 from workers.engine import Capabilities, Engine
 from workers.tools.registry import Tool, Toolbox

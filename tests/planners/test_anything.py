@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.environment import RunOutcome
-from orchestrator.planning import Planner
-from orchestrator.values import Question
+from orchestrator.planning.planner import Planner
+from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.values import Question
 from planners.auto import auto
 from planners.direct import direct
 from planners.joining import JOINER
@@ -22,7 +22,7 @@ from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
 from workers.calls import Call
 from workers.engine import Capabilities
-from workers.simulator import CostModel, Fault, FaultKind, Simulator
+from workers.engines.simulator.engine import CostModel, Fault, FaultKind, Simulator
 from workers.tools.registry import tool
 
 

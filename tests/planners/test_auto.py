@@ -5,8 +5,8 @@ from random import Random
 import pytest
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.nodes import NodeKind
-from orchestrator.values import Question
+from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.values import Question
 from planners import auto as module
 from planners.auto import ROUTER, auto
 from planners.joining import JOINER
@@ -14,7 +14,7 @@ from planners.llm_compiler import PLANNER
 from planners.skeleton import OUTLINE
 from tests.planners.conftest import play
 from workers.calls import Call
-from workers.simulator import Fault, Simulator
+from workers.engines.simulator.engine import Fault, Simulator
 from workers.tools.registry import Tool, tool
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.values import Budget
+from orchestrator.runtime.values import Budget
 from planners.cascade import cascade
 from tests.planners.conftest import Played, play
 from workers.calls import Call
 from workers.engine import Capabilities
+from workers.engines.simulator.engine import Simulator
 from workers.errors import EngineUnavailable
-from workers.simulator import Simulator
 
 ROLES = Capabilities("simulator", roles=frozenset({"large"}))
 

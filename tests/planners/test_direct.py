@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.nodes import NodeKind
-from orchestrator.values import Question
+from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.values import Question
 from planners.direct import direct
 from tests.planners.conftest import play
-from workers.simulator import Fault, Simulator
+from workers.engines.simulator.engine import Fault, Simulator
 
 
 async def test_it_asks_once_and_reads_the_claim_off_the_last_line() -> None:

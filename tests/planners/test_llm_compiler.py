@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.nodes import NodeKind
+from orchestrator.runtime.nodes import NodeKind
 from planners.joining import JOINER
 from planners.llm_compiler import PLANNER, llm_compiler
 from storage.events import EventType
 from tests.planners.conftest import BARE, GUIDED, Played, play
 from tests.workers.virtual_time import elapsed, virtual_time
 from workers.calls import Call, Prompt
+from workers.engines.simulator.engine import CostModel, Fault, Simulator
 from workers.errors import ToolError
-from workers.simulator import CostModel, Fault, Simulator
 from workers.tools.registry import tool
 
 QUESTION = "How old are they together?"

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from orchestrator.nodes import NodeKind
-from orchestrator.values import Question
+from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.values import Question
 from planners.auto import auto
 from planners.direct import direct
 from planners.llm_compiler import llm_compiler
@@ -19,7 +19,7 @@ from planners.skeleton import skeleton
 from planners.vote import vote
 from storage.events import EventType
 from tests.planners.conftest import play
-from workers.llama_cpp import LlamaCppEngine
+from workers.engines.llama.engine import LlamaCppEngine
 from workers.tools.calculator import calculator
 from workers.tools.registry import tool
 

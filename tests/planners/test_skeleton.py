@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.nodes import NodeKind
-from orchestrator.values import Budget, Question
+from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.values import Budget, Question
 from planners.skeleton import EXPAND, OUTLINE, ROUTER, points_of, skeleton
 from tests.planners.conftest import BARE, play
 from tests.workers.virtual_time import elapsed, virtual_time
 from workers.calls import Call
-from workers.simulator import CostModel, Fault, Simulator
+from workers.engines.simulator.engine import CostModel, Fault, Simulator
 
 QUESTION = "How can I sleep better?"
 OUTLINE_TEXT = " Keep hours.\n2. Dim lights.\n3. No coffee."

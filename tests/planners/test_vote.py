@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.nodes import NodeKind
-from orchestrator.values import Budget, Cluster, Question
+from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.values import Budget, Cluster, Question
 from planners.vote import vote
 from tests.planners.conftest import play
 from tests.workers.virtual_time import virtual_time
-from workers.simulator import CostModel, Fault, Simulator, sampled
+from workers.engines.simulator.engine import CostModel, Fault, Simulator, sampled
 
 
 async def test_the_branches_agree_and_the_answer_says_how_many() -> None:

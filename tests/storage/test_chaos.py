@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.orchestrator.chaos import Scenario
+from tests.orchestrator.tasks.chaos import Scenario
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import codec, journal
+from storage import codec
 from storage.errors import JournalConflict, LeaseLost, NotStorable, StorageUnavailable, TaskNotFound
 from storage.events import Event, EventType
 from storage.memory import MemoryStore
-from storage.sql import SqlStore
+from storage.sql import journal
+from storage.sql.store import SqlStore
 from storage.store import Store
 from storage.tasks import Claim, NewTask, TaskStatus
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from workers.llama_cpp import LlamaCppEngine
+from workers.engines.llama.engine import LlamaCppEngine
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

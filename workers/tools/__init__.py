@@ -1,1 +1,4 @@
-"""Tools that a planner may call: typed Python callables and built-ins."""
+"""Tools that planners may call: typed Python callables, the calculator, entailment.
+
+May import ``models`` and the errors of workers.
+"""

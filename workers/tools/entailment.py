@@ -17,7 +17,7 @@ from workers.tools.registry import Tool, tool
 from workers.tools.threads import in_thread
 
 if TYPE_CHECKING:
-    from workers.nli_model import NLIModel, Relation, Texts
+    from workers.models.entailment import NLIModel, Relation, Texts
 
 BATCH_PAIRS = 64
 """Pairs that are judged in one go at most."""
@@ -88,7 +88,7 @@ class _Lazy:
 
     def __call__(self, pairs: Sequence[Texts]) -> list[Relation]:
         """What each premise says of its hypothesis."""
-        from workers.nli_model import NLIModel
+        from workers.models.entailment import NLIModel
 
         if self._model is None:
             self._model = NLIModel.load(self._locate())

@@ -14,17 +14,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-from orchestrator import service as service_module
 from orchestrator.api.application import create_application
 from orchestrator.api.server import listening
-from orchestrator.planning import Planner
-from orchestrator.service import Service
+from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
+from orchestrator.tasks import service as service_module
+from orchestrator.tasks.service import Service
 from planners.direct import direct
 from planners.vote import vote
 from storage.store import Store
 from workers.engine import Engine
-from workers.simulator import CostModel, Simulator
+from workers.engines.simulator.engine import CostModel, Simulator
 from workers.tools.registry import Toolbox
 
 PLANNERS: dict[str, Planner] = {"direct": direct, "vote": vote}

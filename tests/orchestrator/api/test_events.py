@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tests.orchestrator.api.conftest import Api, Frame, Open, slow
-from workers.simulator import CostModel, Simulator
+from workers.engines.simulator.engine import CostModel, Simulator
 
 
 async def ended(api: Api, path: str, **options: object) -> list[Frame]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.service import Service
 from orchestrator.settings import Settings
+from orchestrator.tasks.service import Service
 from storage.errors import StorageUnavailable
 from tests.orchestrator.api.conftest import Api, Open
-from workers.simulator import Simulator
+from workers.engines.simulator.engine import Simulator
 
 BAD_BODIES: list[tuple[Any, str]] = [
     ({}, "query: Field required"),

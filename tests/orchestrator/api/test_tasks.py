@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.orchestrator.api.conftest import Api, Open, slow
-from workers.simulator import Fault, Simulator
+from workers.engines.simulator.engine import Fault, Simulator
 
 
 async def test_a_task_is_accepted_and_then_solved(api: Api) -> None:

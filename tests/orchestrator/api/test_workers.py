@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from tests.orchestrator.api.conftest import Api, Open, Reply, slow
-from tests.workers.metrics import samples
-from workers.pool import Pool
-from workers.replica import Member
-from workers.simulator import Simulator
+from tests.workers.pool.metrics import samples
+from workers.engines.simulator.engine import Simulator
+from workers.pool.pool import Pool
+from workers.pool.replica import Member
 
 PROBES = 3
 """Calls by which a pool finds out about an engine."""

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from tests.workers.tools.nli_export import ORDER, WORDS, expected, export
 from workers.errors import ModelUnavailable, ToolError
-from workers.nli_model import NLIModel, Relation, Texts
+from workers.models.entailment import NLIModel, Relation, Texts
 from workers.tools import entailment as module
 from workers.tools.entailment import BATCH_PAIRS, entailment
 from workers.tools.registry import Tool
@@ -104,7 +104,7 @@ def test_an_export_of_one_length_is_filled_up_to_it(tmp_path: Path) -> None:
 
 
 def test_large_batches_are_computed_in_parts(model: NLIModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.nli_model.BATCH_TOKENS", 30)
+    monkeypatch.setattr("workers.models.entailment.BATCH_TOKENS", 30)
     pairs = [("a small dog", "a dog"), ("a dog", "a small dog")] * 20
     assert model.judge(pairs) == ["entailment", "neutral"] * 20
 

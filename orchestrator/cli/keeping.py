@@ -1,0 +1,140 @@
+"""The commands that keep, move and drop traces: ``export``, ``import``, ``prune`` and ``requeue``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TextIO
+
+import typer
+
+from orchestrator.api.schemas import task_body
+from orchestrator.cli.looking import stored
+from orchestrator.cli.picture import picture
+from orchestrator.errors import InvalidRequest
+from orchestrator.settings import Settings
+from orchestrator.tasks.recordings import RecordedProblem, import_recordings, read_recordings
+from storage.archive import export, restore
+from storage.spans import spans
+from storage.store import Store
+from storage.trace import Trace
+
+Format = Literal["jsonl", "otel", "svg"]
+LINES = 1000
+"""How many lines are written at a time."""
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bool, to: TextIO) -> None:
+    """Write one trace: as JSON Lines, which ``import`` reads, as OpenTelemetry spans, or as a picture.
+
+    Raises:
+        TaskNotFound: there is no such trace.
+        Unavailable: the task has not ended, so its journal is not whole.
+    """
+
+    async def run() -> None:
+        async with stored(settings) as store:
+            lines: list[str] = []
+            async for line in export(store, trace_id):
+                lines.append(line)
+                if len(lines) == LINES:
+                    await asyncio.to_thread(to.writelines, lines)
+                    lines.clear()
+            await asyncio.to_thread(to.writelines, lines)
+
+    async def read() -> Trace:
+        async with stored(settings) as store:
+            return await Trace.read(store, trace_id)
+
+    if form == "jsonl":
+        asyncio.run(run())
+    elif form == "svg":
+        to.write(picture(asyncio.run(read())))
+    else:
+        to.write(f"{json.dumps(spans(asyncio.run(read()), content=content))}\n")
+
+
+def import_files(files: Sequence[Path], settings: Settings, *, tenant: str | None) -> None:
+    """Read traces that ``export`` has written, or recorded branches of others, and print their ids.
+
+    Raises:
+        InvalidRequest: a file cannot be read.
+        Unavailable: a file is of neither format, is cut short, or holds a trace that is stored already.
+    """
+
+    contents = [_contents(file) for file in files]
+
+    async def run() -> None:
+        async with stored(settings) as store:
+            for content in contents:
+                for task_id in await _import(store, content, tenant):
+                    typer.echo(task_id)
+
+    asyncio.run(run())
+
+
+def _contents(file: Path) -> str | list[RecordedProblem]:
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{file} cannot be read: {error}") from None
+    return read_recordings(file) if text.lstrip().startswith("[") else text
+
+
+async def _import(store: Store, content: str | list[RecordedProblem], tenant: str | None) -> list[str]:
+    if isinstance(content, str):
+        lines = content.split("\n")  # splitlines() would also split at line separators within texts
+        return [(await restore(store, lines, tenant=tenant, check=task_body)).id]
+    return [solution.trace_id for solution in await import_recordings(store, content, tenant=tenant)]
+
+
+def prune_traces(
+    settings: Settings, *, older_than: str | None, keep: int | None, max_bytes: int | None, tenant: str | None
+) -> None:
+    """Remove ended tasks, the oldest first, until the bounds hold; say how much went.
+
+    Raises:
+        InvalidRequest: no bound is given, or one cannot be understood.
+    """
+    if older_than is None and keep is None and max_bytes is None:
+        raise InvalidRequest("give --older-than, --keep or --max-bytes; without a bound everything stays")
+    seconds = None if older_than is None else read_span(older_than)
+
+    async def run() -> str:
+        async with stored(settings) as store:
+            gone = await store.prune(older_than=seconds, keep=keep, max_bytes=max_bytes, tenant=tenant)
+            return f"removed {gone.tasks} tasks, and {gone.texts} texts that no other task uses"
+
+    typer.echo(asyncio.run(run()))
+
+
+def requeue_task(task_id: str, settings: Settings) -> None:
+    """Put a dead task back into the queue.
+
+    Raises:
+        TaskNotFound: there is none with that id.
+        Unavailable: it is not dead.
+    """
+
+    async def run() -> None:
+        async with stored(settings) as store:
+            await store.requeue(task_id)
+
+    asyncio.run(run())
+    typer.echo(f"{task_id} waits in the queue; anabranch serve takes it", err=True)
+
+
+def read_span(text: str) -> float:
+    """``90m``, ``36h`` or ``30d`` in seconds.
+
+    Raises:
+        InvalidRequest: it is none of these.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    if found is None:
+        raise InvalidRequest(f"{text!r} is no span of time; write a number with s, m, h, d or w, as 30d")
+    return float(found[1]) * UNITS[found[2]]

@@ -1,0 +1,271 @@
+"""The live view of a run: its events folded into rows, drawn while it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.runtime.nodes import NodeKind
+from orchestrator.structured import task_group
+from orchestrator.tasks.feed import Progress
+from storage.events import Event, EventType
+from workers.engines.vllm.server import Starting
+from workers.models.catalogue import Progress as Download
+
+REFRESH_SECONDS = 0.125
+SYMBOLS = {
+    "succeeded": "[green]✓[/]",
+    "failed": "[red]✗[/]",
+    "cancelled": "[dim]-[/]",
+    "waiting": "[dim]·[/]",
+}
+SCOPES = frozenset({NodeKind.SPAWN, NodeKind.VOTE})
+WORK = frozenset({NodeKind.GENERATE, NodeKind.TOOL})
+
+
+@dataclass
+class Row:
+    """A node as the view shows it. Times are in seconds since the epoch."""
+
+    path: str
+    kind: str
+    label: str
+    state: str = "waiting"
+    tokens: int = 0
+    started_at: float | None = None
+    settled_at: float | None = None
+    cluster: int | None = None
+    claim: str = ""
+    remark: str = ""
+
+
+@dataclass
+class Vote:
+    """How a vote stands, as its last decision told."""
+
+    counts: list[int] = field(default_factory=list)
+    claims: dict[int, str] = field(default_factory=dict)
+    entropy: float | None = None
+    verdict: str = ""
+
+
+class RunView:
+    """What is known of a run so far; :meth:`take` its events in order."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.votes: dict[str, Vote] = {}
+        self.planner = ""
+        self.started_at: float | None = None
+        self.finished_at: float | None = None
+        self.outcome = ""
+
+    def take(self, item: Event | Progress) -> None:
+        """Fold in what happened."""
+        if isinstance(item, Progress):
+            if row := self.rows.get(item.path):
+                row.tokens = item.tokens
+            return
+        data = item.data
+        match item.type:
+            case EventType.RUN_STARTED:
+                self.planner, self.started_at = str(data.get("planner", "")), item.at
+            case EventType.NODE_ADDED:
+                row = self.rows[item.path] = Row(item.path, str(data["kind"]), str(data.get("label", "")))
+                if "request" in data or (row.kind in SCOPES and not data.get("inputs")):
+                    row.state, row.started_at = "running", item.at
+            case EventType.NODE_STARTED:
+                self.rows[item.path].state, self.rows[item.path].started_at = "running", item.at
+            case EventType.NODE_SETTLED:
+                self._settled(self.rows[item.path], item)
+            case EventType.DECISION:
+                self._decided(item)
+            case EventType.RUN_FINISHED:
+                self.finished_at, self.outcome = item.at, str(data["outcome"])
+
+    def _settled(self, row: Row, event: Event) -> None:
+        data = event.data
+        row.state, row.settled_at = str(data["outcome"]), event.at
+        row.tokens = (data.get("usage") or {}).get("completion_tokens", row.tokens)
+        if row.state == "failed":
+            row.remark = str(data["error"]["message"])
+        elif row.state == "succeeded" and row.kind == NodeKind.TOOL:
+            row.remark = str(data.get("value"))
+
+    def _decided(self, event: Event) -> None:
+        saw = event.data.get("saw") or {}
+        vote = self.votes.setdefault(event.path, Vote())
+        vote.verdict = f"{event.data['by']}: {event.data.get('verdict')}"
+        if not isinstance(saw.get("counts"), list):
+            return
+        vote.counts, vote.entropy = saw["counts"], saw.get("entropy")
+        row = self._branch(event.path, saw.get("branch"))
+        if isinstance(cluster := saw.get("cluster"), int):
+            vote.claims.setdefault(cluster, str(saw.get("claim", "")))
+            if row is not None:
+                row.cluster, row.claim = cluster, vote.claims[cluster]
+        elif row is not None:
+            row.claim = "no answer"
+
+    def _branch(self, scope: str, number: Any) -> Row | None:
+        prefix = f"{scope}." if scope else ""
+        wanted = f"branch {number}"
+        return next(
+            (row for row in self.rows.values() if row.label == wanted and row.path.startswith(prefix)), None
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Completion tokens so far."""
+        return sum(row.tokens for row in self.rows.values())
+
+
+class Display:
+    """Draws a :class:`RunView` on a terminal, and before that how the engine gets ready."""
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.time) -> None:
+        self.view = RunView()
+        self._console = console
+        self._clock = clock
+        self._progress: Download | Starting | None = None
+        self._spinner = Spinner("dots")
+
+    def preparing(self, progress: Download | Starting) -> None:
+        """Told how far the download of a model or the start of a server has come."""
+        self._progress = progress
+
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Draw while the block runs; what was drawn last stays on the screen."""
+        with Live(self, console=self._console, auto_refresh=False, redirect_stdout=False) as live:
+
+            async def draw() -> None:
+                while True:
+                    live.refresh()
+                    await asyncio.sleep(REFRESH_SECONDS)
+
+            async with task_group() as group:
+                drawing = group.create_task(draw(), name="live view")
+                try:
+                    yield
+                finally:
+                    drawing.cancel()
+
+    def __rich__(self) -> RenderableType:
+        if self.view.started_at is None:
+            return self._preparing()
+        room = max(4, self._console.height - 8 - 2 * len(self.view.votes))
+        return Group(self._head(), self._table(room), *self._votes())
+
+    def _preparing(self) -> RenderableType:
+        match self._progress:
+            case Download(done, total, source) if done < total:
+                line = Table.grid(padding=(0, 1))
+                line.add_row(
+                    "fetching the model",
+                    ProgressBar(total, done, width=30),
+                    f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB",
+                    Text(f"from {source}", style="dim", overflow="ellipsis", no_wrap=True),
+                )
+                return line
+            case Starting(server, seconds, said):
+                text = Text(f"starting {server} · {seconds:.0f} s  ", no_wrap=True, overflow="ellipsis")
+                self._spinner.update(text=text.append(said, style="dim"))
+            case _:
+                self._spinner.update(text="starting the engine …")
+        return self._spinner
+
+    def _head(self) -> RenderableType:
+        view = self.view
+        assert view.started_at is not None
+        work = [row for row in view.rows.values() if row.kind in WORK]
+        done = sum(row.settled_at is not None for row in work)
+        seconds = (view.finished_at or self._clock()) - view.started_at
+        text = f"{view.planner} · {done} of {len(work)} steps · {view.tokens:,} tokens · {seconds:.1f} s"
+        if view.finished_at is not None:
+            return Text(f"{text} · {view.outcome}", style="bold")
+        self._spinner.update(text=Text(text, style="bold"))
+        return self._spinner
+
+    def _table(self, room: int) -> RenderableType:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(width=1)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=40)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        shown, hidden = _fitting(list(self.view.rows.values()), room)
+        for row in shown:
+            table.add_row(*self._cells(row))
+        if hidden:
+            running = sum(row.state == "running" for row in hidden)
+            table.add_row("", f"[dim]… {len(hidden)} more, {running} of them running[/]")
+        return table
+
+    def _cells(self, row: Row) -> Iterator[RenderableType]:
+        if row.state == "running" and row.kind not in SCOPES:
+            yield Text(self._spinner.render(self._clock()).plain[:1], style="cyan")  # type: ignore[union-attr]
+        else:
+            yield SYMBOLS.get(row.state, " ")
+        yield f"{'  ' * row.path.count('.')}{escape(row.label or row.kind)}"
+        yield f"{row.tokens:,} tok" if row.tokens else ""
+        end = row.settled_at or (self._clock() if row.state == "running" else None)
+        timed = row.started_at is not None and end is not None and row.kind in WORK
+        yield f"{end - row.started_at:.1f} s" if timed else ""  # type: ignore[operator]
+        if row.cluster is not None:
+            yield f"[bold]{letter(row.cluster)}[/] {escape(first_line(row.claim))}"
+        else:
+            yield f"[dim]{escape(first_line(row.claim or row.remark))}[/]"
+
+    def _votes(self) -> Iterator[RenderableType]:
+        for vote in self.view.votes.values():
+            if vote.counts:
+                yield _agreement(vote)
+            yield Text(vote.verdict, style="dim", overflow="ellipsis", no_wrap=True)
+
+
+def _agreement(vote: Vote) -> RenderableType:
+    """Who agreed: the clusters with their counts, and the entropy so far."""
+    ranked = sorted(enumerate(vote.counts), key=lambda pair: -pair[1])
+    parts = [
+        f"[bold]{letter(cluster)}[/] {escape(first_line(vote.claims.get(cluster, ''), 24))} "
+        f"[green]{'█' * min(count, 24)}[/] {count}"
+        for cluster, count in ranked[:4]
+    ]
+    if len(ranked) > 4:
+        parts.append(f"[dim]and {len(ranked) - 4} more[/]")
+    if vote.entropy is not None:
+        parts.append(f"entropy {vote.entropy:.2f} nats")
+    return Text.from_markup("   ".join(parts), overflow="ellipsis")
+
+
+def _fitting(rows: list[Row], room: int) -> tuple[list[Row], list[Row]]:
+    """The rows that there is room for, in order: first those that run, then the latest."""
+    if len(rows) <= room:
+        return rows, []
+    ranked = sorted(range(len(rows)), key=lambda i: (rows[i].state != "running", -i))
+    kept = set(ranked[:room])
+    return [rows[i] for i in sorted(kept)], [row for i, row in enumerate(rows) if i not in kept]
+
+
+def letter(cluster: int) -> str:
+    """A short name for a cluster: A, B, …, Z, then numbers."""
+    return chr(ord("A") + cluster) if cluster < 26 else str(cluster + 1)
+
+
+def first_line(text: str, width: int = 80) -> str:
+    """The text on one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1]}…"

@@ -1,0 +1,171 @@
+"""The commands that only look: ``trace``, ``traces``, ``replay``, ``models`` and ``planners``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from orchestrator.api.schemas import replay_body, task_body, trace_body
+from orchestrator.cli.live import Display
+from orchestrator.cli.printing import output, table, tasks_table, trace_tree
+from orchestrator.errors import InvalidRequest, PlannerError, translated
+from orchestrator.planning.planner import Planner, find_planner, installed_planners
+from orchestrator.runtime.record import Playback
+from orchestrator.settings import Settings
+from orchestrator.tasks.hindsight import replay
+from storage.reading import read_journal
+from storage.store import Store
+from storage.tasks import Task, TaskStatus
+from storage.trace import Trace
+from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL, default_directory
+
+
+def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
+    """Print a trace.
+
+    Raises:
+        TaskNotFound: there is none with that id.
+    """
+
+    async def read() -> Trace:
+        async with stored(settings) as store:
+            return await Trace.read(store, trace_id)
+
+    trace = asyncio.run(read())
+    if as_json:
+        _print_json(trace_body(trace))
+    else:
+        output().print(trace_tree(trace))
+
+
+def list_traces(
+    settings: Settings, *, status: str | None, tenant: str | None, limit: int, as_json: bool
+) -> None:
+    """Print the stored tasks from the newest on.
+
+    Raises:
+        InvalidRequest: there is no such status.
+    """
+    if status is not None and status not in set(TaskStatus):
+        raise InvalidRequest(f"no status is called {status!r}; there are {', '.join(TaskStatus)}")
+
+    async def read() -> tuple[Task, ...]:
+        async with stored(settings) as store:
+            wanted = None if status is None else TaskStatus(status)
+            return await store.list(tenant=tenant, status=wanted, limit=limit)
+
+    tasks = asyncio.run(read())
+    if as_json:
+        _print_json([task_body(task).model_dump(mode="json") for task in tasks])
+    elif tasks:
+        output().print(tasks_table(tasks))
+    elif status is None and tenant is None:
+        typer.echo("no traces yet; anabranch solve makes the first", err=True)
+    else:
+        typer.echo("no traces of that status or tenant", err=True)
+
+
+def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_json: bool) -> None:
+    """Replay a run, and print its answer and what was compared.
+
+    With a ``pace`` it takes the recorded time, divided by that, and a terminal shows the run as it went.
+
+    Raises:
+        Divergence: it went another way than recorded.
+        Conflict: there is no whole run.
+        TaskNotFound: there is no such trace.
+    """
+
+    async def run() -> Any:
+        async with stored(settings) as store:
+            events = await read_journal(store, trace_id)
+        if pace is None:
+            return await replay(trace_id, events, find_planner)
+        console = Console(stderr=True)
+        display = Display(console, clock=lambda: record.clock())
+        record = Playback(events, pace, display.view.take)
+        async with display.shown() if console.is_terminal else nullcontext():
+            return await replay(trace_id, events, find_planner, record=record)
+
+    body = replay_body(trace_id, asyncio.run(run()))
+    if as_json:
+        typer.echo(body.model_dump_json())
+        return
+    typer.echo(body.answer or f"no answer: the run was {body.outcome}")
+    typer.echo(
+        f"\nidentical: {body.events} events compared, {body.calls} calls, {body.seconds * 1000:.1f} ms"
+    )
+
+
+def list_models(*, as_json: bool) -> None:
+    """Print the catalogue, and what of it is on disk."""
+    directory = default_directory()
+    models = [
+        {
+            "name": model.name,
+            "default": model.name == DEFAULT_MODEL,
+            "size": model.size,
+            "licence": model.licence,
+            "description": model.description,
+            "path": str(path) if (path := directory / model.file).exists() else None,
+        }
+        for model in CATALOGUE.values()
+    ]
+    if as_json:
+        _print_json(models)
+        return
+    rows = (
+        (
+            f"{model['name']}{' (default)' if model['default'] else ''}",
+            f"{int(str(model['size'])) / 1e6:,.0f} MB",
+            "yes" if model["path"] else "no",
+            str(model["licence"]),
+            str(model["description"]),
+        )
+        for model in models
+    )
+    output().print(table(("model", "size", "on disk", "licence", "description"), rows))
+    typer.echo(f"\nkept in {directory}")
+
+
+def list_planners(*, as_json: bool) -> None:
+    """Print the installed planners with their summaries and options."""
+    found = [_described(name) for name in installed_planners()]
+    if as_json:
+        _print_json(found)
+        return
+    console = output()
+    for planner in found:
+        console.print(f"[bold]{planner['name']}[/]  {escape(str(planner['summary']))}")
+        for name, option in planner["options"].items():
+            default = f" = {json.dumps(option['default'])}" if "default" in option else ""
+            console.print(f"    {name}{escape(default)}", style="dim", soft_wrap=True)
+
+
+def _described(name: str) -> dict[str, Any]:
+    """A planner as JSON; one that cannot be loaded says why."""
+    try:
+        planner: Planner = find_planner(name)
+        options = planner.options_model.model_json_schema().get("properties", {})
+    except (ImportError, PlannerError) as error:
+        return {"name": name, "summary": f"cannot be loaded: {error}", "options": {}}
+    return {"name": name, "summary": planner.summary, "options": options}
+
+
+@asynccontextmanager
+async def stored(settings: Settings) -> AsyncIterator[Store]:
+    """The database of the settings."""
+    with translated():
+        async with await Store.open(settings.database) as store:
+            yield store
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))

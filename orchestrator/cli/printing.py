@@ -1,0 +1,219 @@
+"""Solutions, traces and lists, as a terminal shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from orchestrator.cli.live import SYMBOLS, first_line
+from orchestrator.consensus.calibration import Risk
+from orchestrator.tasks.evidence import Evidence
+from orchestrator.tasks.solution import Solution
+from storage.tasks import Task
+from storage.trace import Decision, Trace, TraceNode
+
+
+def print_solution(console: Console, solution: Solution) -> None:
+    """The answer, then what it rests on."""
+    console.print(escape(solution.answer), style="bold" if len(solution.answer) < 200 else "", soft_wrap=True)
+    console.print()
+    for cluster in solution.clusters:
+        bar = "█" * min(cluster.count, 40)
+        console.print(f"  [green]{bar}[/] {cluster.count}  {escape(first_line(cluster.claim))}")
+    facts = [f"outcome {solution.outcome}" + (f" ({solution.limit})" if solution.limit else "")]
+    if solution.confidence is not None:
+        facts.append(f"confidence {solution.confidence:.2f}")
+    if solution.entropy is not None:
+        facts.append(f"entropy {solution.entropy:.3f} nats")
+    if calibrated := solution.calibrated:
+        right = f"right with about {calibrated.probability:.0%}"
+        within = "within" if calibrated.within_risk else "beyond"
+        sureness = [
+            f"{right}, by calibration on {calibrated.questions} questions",
+            f"{within} the risk of {calibrated.risk:.0%}",
+        ]
+    elif solution.confidence is not None:
+        sureness = [f"not calibrated: {solution.uncalibrated}"]
+    else:
+        sureness = []
+    usage, timings = solution.usage, solution.timings
+    tokens = [
+        f"{usage.calls} calls",
+        f"{usage.prompt:,} prompt tokens ({usage.cached:,} cached)",
+        f"{usage.completion:,} completion tokens ({usage.cancelled:,} of cancelled branches)",
+    ]
+    for line in (facts, sureness, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
+        if line:
+            console.print(" · ".join(line), soft_wrap=True)
+    console.print(f"trace {solution.trace_id}")
+
+
+def print_evidence(console: Console, evidence: Evidence) -> None:
+    """A calibration: how well the signal tells right from wrong, what it promises, and what that risks."""
+    fitted, signal = evidence.calibration, evidence.signal
+    low, high = fitted.auroc_interval
+    left_out = ", ".join(f"{number} {reason}" for reason, number in evidence.left_out.items()) or "none"
+    console.print(escape(f"{evidence.purpose.planner} on {evidence.purpose.model}"), style="bold")
+    console.print(f"{fitted.examples} questions, {fitted.accuracy:.1%} right; left out: {left_out}")
+    console.print(
+        f"AUROC of {signal} {fitted.auroc:.3f} ({low:.3f} to {high:.3f}), Brier score {fitted.brier:.3f}, "
+        f"calibration error {fitted.calibration_error:.3f}"
+    )
+    beside = ", ".join(f"{other} {area:.3f}" for other, area in evidence.beside.items() if other != signal)
+    console.print(f"AUROC of others on the same questions: {beside or 'none'}\n")
+    curve = ((f"{bin.predicted:.1%}", f"{bin.observed:.1%}", f"{bin.count}") for bin in fitted.reliability)
+    console.print(table(("said to be right", "were right", "questions"), curve))
+    console.print()
+    risks = (
+        (f"{risk.score:.3f}", f"{risk.coverage:.1%}", f"{risk.risk:.1%}", f"{risk.upper:.1%}")
+        for risk in _apart(fitted.risks)
+    )
+    console.print(table((f"from {signal}", "of all", "wrong", "at most"), risks))
+    if evidence.threshold is None:
+        told = f"no {signal} is known to keep the wrong ones below {evidence.risk:.1%}"
+    else:
+        bound = "at least" if fitted.rising else "at most"
+        told = f"for at most {evidence.risk:.1%} wrong, {signal} must be {bound} {evidence.threshold:.3f}"
+    console.print(f"\n{told}")
+
+
+def _apart(risks: Sequence[Risk]) -> Iterator[Risk]:
+    """Those that accept a twentieth more than the one before, and the last."""
+    shown = 0.0
+    for risk in risks:
+        if risk.coverage >= shown + 0.05 or risk is risks[-1]:
+            shown = risk.coverage
+            yield risk
+
+
+def trace_tree(trace: Trace) -> Tree:
+    """The steps of a run with their kinds, labels, timings and tokens; `*` marks the critical path."""
+    task, usage, longest = trace.task, trace.usage(), trace.critical_path()
+    begun = trace.started_at or task.created_at
+    seconds = (trace.finished_at or begun) - begun
+    query = task.question["query"] if isinstance(task.question, dict) else str(task.question)
+    tree = Tree(
+        f"[bold]{escape(first_line(query, 200))}[/]\n"
+        f"[dim]{task.id} · {escape(task.planner)} · {trace.outcome or task.status} · {seconds:.2f} s · "
+        f"{usage['prompt_tokens']:,} prompt tokens ({usage['cached_tokens']:,} cached), "
+        f"{usage['completion_tokens']:,} completion tokens ({usage['wasted_tokens']:,} cancelled)[/]"
+    )
+    decisions: dict[str, list[Decision]] = {}
+    for decision in trace.decisions:
+        decisions.setdefault(decision.path, []).append(decision)
+    critical = frozenset(longest.paths)
+    _grow(tree, trace.nodes, decisions, "", begun, critical)
+    if trace.error is not None:
+        tree.add(f"[red]{escape(str(trace.error.get('code')))}: {escape(str(trace.error.get('message')))}[/]")
+    if trace.answer is not None:
+        tree.add(f"[bold]answer[/] {escape(_short(trace.answer))}")
+    if longest.length:
+        tree.add(f"[dim]critical path {longest.length:.2f} s; one after the other {longest.work:.2f} s[/]")
+    return tree
+
+
+def _grow(
+    tree: Tree,
+    nodes: Iterable[TraceNode],
+    decisions: dict[str, list[Decision]],
+    scope: str,
+    begun: float,
+    critical: frozenset[str],
+) -> None:
+    """Add the nodes and decisions of a scope, in the order in which they came."""
+    items: list[tuple[float, int, TraceNode | Decision]] = [
+        *((node.added_at, 0, node) for node in nodes),
+        *((decision.at, 1, decision) for decision in decisions.get(scope, ())),
+    ]
+    for _, _, item in sorted(items, key=lambda entry: entry[:2]):
+        if isinstance(item, TraceNode):
+            branch = tree.add(_line(_node_line(item, begun, item.path in critical)))
+            _grow(branch, item.children, decisions, item.path, begun, critical)
+        else:
+            seen = ", ".join(f"{key} {_short(value, 40)}" for key, value in item.saw.items())
+            tree.add(
+                _line(f"[yellow]◆[/] {escape(item.by)}: {escape(str(item.verdict))} [dim]{escape(seen)}[/]")
+            )
+
+
+def _line(markup: str) -> Text:
+    """Markup that is cut where the terminal ends, instead of being wrapped."""
+    text = Text.from_markup(markup, overflow="ellipsis")
+    text.no_wrap = True
+    return text
+
+
+def _node_line(node: TraceNode, begun: float, critical: bool) -> str:
+    parts = [
+        SYMBOLS.get(node.state, "[cyan]…[/]"),
+        f"[dim]{node.path}[/]{'[bold]*[/]' if critical else ''}",
+        f"[bold]{node.kind}[/]",
+        escape(node.label),
+    ]
+    if node.inputs:
+        parts.append(f"[dim]from {', '.join(node.inputs)}[/]")
+    if node.started_at is not None and node.kind in ("generate", "tool", "vote", "spawn"):
+        parts.append(f"[cyan]+{max(0.0, node.started_at - begun):.2f} s, took {node.seconds:.2f} s[/]")
+    if node.usage:
+        asked, cached = node.usage.get("prompt_tokens", 0), node.usage.get("cached_tokens", 0)
+        parts.append(f"[dim]{asked:,} ({cached:,} cached) → {node.tokens:,} tok[/]")
+    if node.state == "failed" and node.error is not None:
+        parts.append(
+            f"[red]{escape(str(node.error.get('code')))}: {escape(str(node.error.get('message')))}[/]"
+        )
+    elif node.value not in (None, {}) and not node.children:
+        parts.append(escape(_short(node.value)))
+    return " ".join(part for part in parts if part)
+
+
+def _short(value: object, width: int = 80) -> str:
+    """A value on one line: the text that it carries where it has one, else JSON."""
+    if isinstance(value, dict):
+        value = value.get("claim") or value.get("text") or value
+    return first_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), width)
+
+
+def tasks_table(tasks: Iterable[Task]) -> Table:
+    """Stored tasks, one a line."""
+    rows = (
+        (
+            task.id,
+            str(task.status),
+            task.planner,
+            datetime.fromtimestamp(task.created_at).astimezone().strftime("%m-%d %H:%M"),
+            f"{(task.finished_at or 0) - task.started_at:.1f} s"
+            if task.finished_at and task.started_at
+            else "",
+            first_line(str(((task.solution or task.error) or {}).get("answer", "")), 16),
+            first_line(str(task.question.get("query", "")), 60),
+        )
+        for task in tasks
+    )
+    return table(("trace", "status", "planner", "submitted", "took", "answer", "question"), rows)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """A table without lines. Where the terminal is narrow, the last column is wrapped."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    *firsts, last = columns
+    for name in firsts:
+        made.add_column(name, no_wrap=True, overflow="ellipsis")
+    made.add_column(last, min_width=20)
+    for row in rows:
+        made.add_row(*(escape(cell) for cell in row))
+    return made
+
+
+def output() -> Console:
+    """Standard output: as wide as the terminal, and without bounds where it is a file or a pipe."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 100_000
+    return console

@@ -1,0 +1,188 @@
+"""The commands that look at stored runs in another way: ``fork``, ``diff`` and ``verify``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+
+import typer
+
+from orchestrator.cli.looking import stored
+from orchestrator.cli.printing import output, print_solution, table
+from orchestrator.cli.solving import Announcer, handing_back, named_value, opened
+from orchestrator.planning.planner import find_planner
+from orchestrator.runtime.fork import Change, parse_change
+from orchestrator.settings import Settings
+from orchestrator.tasks.hindsight import (
+    Counterfactual,
+    TraceDifference,
+    Verification,
+    counterfactual,
+    difference,
+    verify,
+)
+from orchestrator.tasks.solution import Solution
+from orchestrator.toolbox import build_toolbox
+from storage.errors import JournalDamaged, TaskNotFound
+from storage.events import Event, EventType
+from storage.reading import read_journal
+from storage.store import Store
+from storage.tasks import Task, TaskStatus
+
+PAGE = 100
+
+
+def read_change(given: Sequence[str]) -> Change:
+    """The change that ``key=value`` texts describe.
+
+    Raises:
+        InvalidRequest: one is no ``key=value``, or a node has no such thing.
+    """
+    return parse_change(dict(named_value(text) for text in given))
+
+
+def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, *, as_json: bool) -> None:
+    """Run a task again with a change at a node; print the answer and what became different.
+
+    Raises:
+        InvalidRequest: there is no such node, or it cannot be changed so.
+        TaskFailed, Unavailable, TaskNotFound: there is no answer.
+    """
+    change, toolbox = read_change(given), build_toolbox(settings)
+
+    async def run() -> tuple[Solution, TraceDifference]:
+        async with opened(settings, toolbox, Announcer()) as service:
+            async with handing_back(service):
+                solution = await service.fork(trace_id, at=at, change=change)
+            return solution, await service.difference(trace_id, solution.trace_id)
+
+    solution, differences = asyncio.run(run())
+    if as_json:
+        body = {"solution": solution.model_dump(mode="json"), "difference": asdict(differences)}
+        typer.echo(json.dumps(body, ensure_ascii=False))
+        return
+    print_solution(output(), solution)
+    output().print()
+    print_difference(differences)
+
+
+def ask_what_if(trace_id: str, at: str, given: Sequence[str], settings: Settings, *, as_json: bool) -> None:
+    """Say how a run would have gone with a change at a node, from its trace alone.
+
+    Raises:
+        Unknown: that needs tokens which were never generated.
+        InvalidRequest, Conflict, TaskNotFound: as the counterfactual.
+    """
+    change = read_change(given)
+
+    async def run() -> Counterfactual:
+        async with stored(settings) as store:
+            events = await read_journal(store, trace_id)
+            return await counterfactual(trace_id, events, find_planner, at=at, change=change)
+
+    found = asyncio.run(run())
+    answer = found.result.answer
+    told = None if answer is None else answer.claim or answer.text
+    if as_json:
+        body = {"answer": told, "tokens": found.tokens, "recorded_tokens": found.recorded_tokens}
+        typer.echo(json.dumps(body, ensure_ascii=False))
+        return
+    typer.echo(told or f"no answer: the run would have been {found.result.outcome}")
+    typer.echo(f"\n{found.tokens:,} of {found.recorded_tokens:,} completion tokens would have been used")
+
+
+def show_difference(before: str, after: str, settings: Settings, *, as_json: bool) -> None:
+    """Compare two stored runs.
+
+    Raises:
+        TaskNotFound: one of them is not stored.
+    """
+
+    async def run() -> TraceDifference:
+        async with stored(settings) as store:
+            return difference(await read_journal(store, before), await read_journal(store, after))
+
+    differences = asyncio.run(run())
+    if as_json:
+        typer.echo(json.dumps(asdict(differences), ensure_ascii=False))
+    else:
+        print_difference(differences)
+
+
+def print_difference(differences: TraceDifference) -> None:
+    """Answers, costs, and the nodes that are not the same, side by side."""
+    before, after = differences.answers
+    console = output()
+    was, now = differences.tokens
+    rows = [("answer", before or "-", after or "-"), ("new tokens", f"{was:,}", f"{now:,}")]
+    rows += [(node.path, _short(node.before), _short(node.after)) for node in differences.nodes]
+    console.print(table(("", "before", "after"), rows))
+    console.print(f"{differences.same} nodes are the same, {len(differences.nodes)} differ", style="dim")
+
+
+def verify_traces(trace_ids: Sequence[str], settings: Settings, *, as_json: bool) -> None:
+    """Replay stored runs strictly, all that have ended if none are named; exit 1 if one differs."""
+
+    unreadable: dict[str, str] = {}
+    without: list[str] = []  # tasks that failed or were cancelled before their run came to its end
+
+    async def run() -> Verification:
+        async with stored(settings) as store:
+            whole = dict.fromkeys(trace_ids, True) or {
+                task.id: task.status is TaskStatus.SUCCEEDED async for task in _ended(store)
+            }
+
+            async def runs() -> AsyncIterator[tuple[str, Sequence[Event]]]:
+                async for task_id, events in _journals(store, list(whole), unreadable):
+                    if whole[task_id] or (events and events[-1].type is EventType.RUN_FINISHED):
+                        yield task_id, events
+                    else:
+                        without.append(task_id)
+
+            return await verify(runs(), find_planner)
+
+    found = asyncio.run(run())
+    differing = {**unreadable, **found.differing}
+    if as_json:
+        body = {"identical": found.identical, "differing": differing, "without_run": without}
+        typer.echo(json.dumps(body))
+    else:
+        for task_id, reason in differing.items():
+            typer.echo(f"{task_id}: {reason}")
+        others = f"; {len(without)} ended without a whole run" if without else ""
+        typer.echo(f"{found.identical} identical, {len(differing)} not{others}")
+    if differing:
+        raise typer.Exit(1)
+
+
+async def _ended(store: Store) -> AsyncIterator[Task]:
+    """All tasks that have ended and may have a run, from the newest on."""
+    before: str | None = None
+    while page := await store.list(limit=PAGE, before=before):
+        before = page[-1].id
+        for task in page:
+            if task.status.terminal and task.status is not TaskStatus.DEAD and task.started_at is not None:
+                yield task
+
+
+async def _journals(
+    store: Store, task_ids: list[str], unreadable: dict[str, str]
+) -> AsyncIterator[tuple[str, Sequence[Event]]]:
+    """The journals in the given order, and why others cannot be read."""
+    done = 0
+    while done < len(task_ids):
+        try:
+            async for journal in store.journals(task_ids[done:]):
+                done += 1
+                yield journal
+        except (JournalDamaged, TaskNotFound) as error:
+            unreadable[task_ids[done]] = f"{error} ({error.code})"
+            done += 1
+
+
+def _short(text: str | None, width: int = 60) -> str:
+    if text is None:
+        return "-"
+    return text if len(text) <= width else f"{text[: width - 1]}…"

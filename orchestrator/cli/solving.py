@@ -1,0 +1,273 @@
+"""The commands that use an engine: ``solve`` and ``serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from orchestrator.api.server import serve
+from orchestrator.cli.live import Display
+from orchestrator.cli.printing import output, print_solution
+from orchestrator.engines import OnProgress, build_engine
+from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
+from orchestrator.planning.planner import find_planner
+from orchestrator.settings import Settings
+from orchestrator.tasks.evidence import Calibrations
+from orchestrator.tasks.requests import TaskRequest, parse
+from orchestrator.tasks.service import Service
+from orchestrator.tasks.solution import Solution
+from orchestrator.toolbox import build_toolbox
+from storage.store import Store
+from workers.engines.vllm.server import Starting
+from workers.models.catalogue import Progress as Download
+from workers.tools.registry import Tool, Toolbox, tool
+
+INTERRUPTED = 130
+ANNOUNCED_SECONDS = 10.0
+"""How often a start that takes long is told of, where no terminal shows it."""
+CLOSING_SECONDS = 5.0
+"""How long an engine may take to stop; one that is starting is then given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What ``solve`` was given: ``options`` as ``key=value``, ``tools`` as ``module:attribute``."""
+
+    request: Mapping[str, Any]
+    options: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+    def read(self) -> TaskRequest:
+        """The request, with what stands in files and on standard input.
+
+        Raises:
+            InvalidRequest: a file cannot be read, an option is no ``key=value``, or the request is wrong.
+        """
+        data = dict(self.request)
+        if data["query"] == "-":
+            data["query"] = sys.stdin.read()
+        if str(data.get("context", "")).startswith("@"):
+            data["context"] = _contents(Path(data["context"][1:]))
+        return self.asking(data)
+
+    def asking(self, question: Mapping[str, Any]) -> TaskRequest:
+        """The request for a question, given as the fields of a request that differ between questions.
+
+        Raises:
+            InvalidRequest: an option is no ``key=value``, or the request is wrong.
+        """
+        given = dict(named_value(text) for text in self.options)
+        request = parse({**self.request, **question, "options": given})
+        return request.model_copy(update={"options": {**_own_sampling(request), **given}})
+
+    def toolbox(self, settings: Settings) -> Toolbox:
+        """The tools of the settings and those that were named.
+
+        Raises:
+            InvalidRequest, Unavailable: one cannot be had.
+        """
+        return build_toolbox(settings, [load_tool(name) for name in self.tools])
+
+
+def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool) -> None:
+    """Answer a question in this process, and print the solution.
+
+    Raises:
+        InvalidRequest: something that was given is wrong.
+        TaskFailed, Unavailable: there is no answer.
+    """
+    console = Console(stderr=True)
+    display = Display(console) if console.is_terminal and not quiet else None
+    try:
+        request, toolbox = inputs.read(), inputs.toolbox(settings)
+        solution = asyncio.run(_solve(request, toolbox, settings, display))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        typer.echo(solution.model_dump_json())
+    else:
+        if display is not None:
+            console.print()
+        print_solution(output(), solution)
+
+
+@contextmanager
+def failures_shown(*, as_json: bool) -> Iterator[None]:
+    """Print a failure as a JSON object, too, if that is wanted."""
+    try:
+        yield
+    except AnabranchError as error:
+        if as_json:
+            problem = {"code": error.code, "message": str(error), "retryable": error.retryable}
+            trace = {"trace_id": error.task_id} if isinstance(error, TaskFailed) else {}
+            typer.echo(json.dumps({"error": problem, **trace}))
+        raise
+
+
+async def _solve(
+    request: TaskRequest, toolbox: Toolbox, settings: Settings, display: Display | None
+) -> Solution:
+    on_progress = Announcer() if display is None else display.preparing
+    async with opened(settings, toolbox, on_progress) as service:
+        service.check(request)
+        shown = nullcontext() if display is None else display.shown()
+        async with handing_back(service), shown:
+            claim = await service.start(request)
+            try:
+                async with aclosing(service.follow(claim)) as items:
+                    async for item in items:
+                        if isinstance(item, Solution):
+                            return item
+                        if display is not None:
+                            display.view.take(item)
+            except asyncio.CancelledError:
+                typer.echo(f"cancelled; what was done is in trace {claim.task.id}", err=True)
+                raise
+    raise AssertionError("a run ends with a solution or an error")
+
+
+def serve_here(settings: Settings, host: str, port: int) -> None:
+    """Serve the API until a signal comes, and drain.
+
+    Raises:
+        InvalidRequest: there is no such host.
+        Unavailable: the database or the engine cannot be used.
+        OSError: the address cannot be bound.
+    """
+    toolbox = build_toolbox(settings)
+
+    async def run() -> None:
+        with translated():
+            async with opened(settings, toolbox, Announcer()) as service:
+                await serve(
+                    service,
+                    host,
+                    port,
+                    on_listening=lambda url: typer.echo(f"listening on {url}", err=True),
+                )
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except socket.gaierror as error:
+        raise InvalidRequest(f"--host {host!r}: {error.strerror}; 127.0.0.1 is this machine only") from None
+
+
+@asynccontextmanager
+async def opened(settings: Settings, toolbox: Toolbox, on_progress: OnProgress) -> AsyncIterator[Service]:
+    """A service over the engine and the database of the settings."""
+    calibrations = await Calibrations.read(settings.calibration)
+    engine = build_engine(settings, on_progress=on_progress)
+    try:
+        with translated():
+            store = await Store.open(settings.database)
+        async with store:
+            yield Service(store, engine, toolbox=toolbox, settings=settings, calibrations=calibrations)
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await engine.close()
+
+
+@asynccontextmanager
+async def handing_back(service: Service) -> AsyncIterator[None]:
+    """Let a SIGTERM put the tasks that run here back into the queue, where else their leases must lapse."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, service.hand_back)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+class Announcer:
+    """Tells how the engine gets ready, where no terminal shows it: a line now and then."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._told: dict[str, float] = {}
+
+    def __call__(self, progress: Download | Starting) -> None:
+        """Told how far the download of a model or the start of a server has come."""
+        if isinstance(progress, Starting):
+            self._starting(progress)
+            return
+        tenth = 10 * progress.done // progress.total
+        if tenth >= self._next:
+            self._next = tenth + 1
+            typer.echo(
+                f"fetching the model from {progress.source}: {tenth * 10} % of {progress.total / 1e6:.0f} MB",
+                err=True,
+            )
+
+    def _starting(self, progress: Starting) -> None:
+        told = self._told.get(progress.server)
+        if told is None or not told <= progress.seconds < told + ANNOUNCED_SECONDS:  # it began, or again
+            self._told[progress.server] = progress.seconds
+            line = f"starting {progress.server}: {progress.seconds:.0f} s  {progress.line}"
+            typer.echo(line.rstrip(), err=True)
+
+
+def load_tool(name: str) -> Tool:
+    """The tool that ``module:attribute`` names, from the working directory or an installed package.
+
+    A function that is not declared as a tool becomes one.
+
+    Raises:
+        InvalidRequest: there is no such module or attribute, or it cannot be called.
+    """
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise InvalidRequest(f"tool {name!r}: write module:attribute, as mytools:weather")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InvalidRequest(f"tool {name}: {error}") from None
+    if isinstance(found, Tool):
+        return found
+    if not callable(found):
+        raise InvalidRequest(f"tool {name} is a {type(found).__name__}; it must be a function")
+    made = tool(found)
+    assert isinstance(made, Tool)
+    return made
+
+
+def named_value(text: str) -> tuple[str, Any]:
+    """``n=16`` as a name and a JSON value; what is not JSON is a string."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidRequest(f"option {text!r}: write key=value, as n=16")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _own_sampling(request: TaskRequest) -> dict[str, Any]:
+    """What was given of the sampling, as far as the planner has options of those names, which would win."""
+    own = find_planner(request.planner).options_model.model_fields
+    return {
+        name: value for name, value in request.sampling.model_dump(exclude_unset=True).items() if name in own
+    }
+
+
+def _contents(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"--context: {path} cannot be read: {error}") from None

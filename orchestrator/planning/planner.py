@@ -1,0 +1,138 @@
+"""Planners: how they are declared, found by name, and given their options."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import typing
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import Distribution, entry_points
+from typing import Any, Concatenate, ParamSpec
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from orchestrator.errors import InvalidRequest, PlannerError, UnknownPlanner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.values import Answer, Question
+
+P = ParamSpec("P")
+GROUP = "anabranch.planners"
+
+INSTALLED = {point.name: point for point in entry_points(group=GROUP)}
+"""Looked up once: it reads the metadata of every installed package, 15 ms that block the event loop."""
+
+
+@cache
+def _release(package: Distribution) -> Mapping[str, str]:
+    return {package.name: package.version}
+
+
+PACKAGES = {name: _release(point.dist) for name, point in INSTALLED.items() if point.dist is not None}
+"""By the name of a planner, the package that provides it and its version; read here for the same reason."""
+
+
+@dataclass(frozen=True)
+class Planner:
+    """A reasoning method: an async function from a run and a question to an answer.
+
+    Its keyword-only parameters are the options of the method, validated by their annotations.
+    """
+
+    name: str
+    function: Callable[..., Coroutine[Any, Any, Answer]]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @cached_property
+    def options_model(self) -> type[BaseModel]:
+        """The options as a pydantic model; unknown ones are refused."""
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        fields: dict[str, Any] = {
+            parameter.name: (
+                hints.get(parameter.name, Any),
+                ... if parameter.default is parameter.empty else parameter.default,
+            )
+            for parameter in inspect.signature(self.function).parameters.values()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+        return create_model(f"{self.name}_options", __config__=ConfigDict(extra="forbid"), **fields)
+
+    def validate(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The given options, checked, as JSON; defaults are left to the function.
+
+        Raises:
+            InvalidRequest: an option is unknown or has a wrong value; names it and what would be right.
+        """
+        return self._validated(options).model_dump(mode="json", exclude_unset=True)
+
+    def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The given options as the function takes them. Raises as :meth:`validate`."""
+        model = self._validated(options)
+        return {name: getattr(model, name) for name in model.model_fields_set}
+
+    def _validated(self, options: Mapping[str, Any]) -> BaseModel:
+        try:
+            return self.options_model.model_validate(dict(options))
+        except ValidationError as error:
+            known = ", ".join(self.options_model.model_fields) or "none"
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+                for problem in error.errors()
+            )
+            raise InvalidRequest(
+                f"options of planner {self.name}: {problems} (its options: {known})"
+            ) from None
+
+    def __call__(self, run: Run, question: Question, **options: Any) -> Coroutine[Any, Any, Answer]:
+        """The coroutine of the method; called by the executor, and by planners that delegate."""
+        coroutine = self.function(run, question, **options)
+        if not inspect.iscoroutine(coroutine):
+            raise PlannerError(f"planner {self.name} is not an async function")
+        return coroutine
+
+
+def planner(
+    name: str,
+) -> Callable[[Callable[Concatenate[Run, Question, P], Coroutine[Any, Any, Answer]]], Planner]:
+    """Declare an async function ``(run, question, *, options…) -> Answer`` as a planner.
+
+    To make it known by name, list it under the entry-point group ``anabranch.planners``.
+    """
+
+    def declare(function: Callable[Concatenate[Run, Question, P], Coroutine[Any, Any, Answer]]) -> Planner:
+        return Planner(name, function)
+
+    return declare
+
+
+def installed_planners() -> list[str]:
+    """The names of the planners that installed packages provide."""
+    return sorted(INSTALLED)
+
+
+@cache
+def find_planner(name: str) -> Planner:
+    """The installed planner of that name; loaded at its first use.
+
+    Raises:
+        UnknownPlanner: there is none; the message lists those that there are.
+    """
+    if point := INSTALLED.get(name):
+        try:
+            loaded = point.load()
+        except Exception as error:  # whatever a package does while it is imported
+            raise PlannerError(
+                f"planner {name!r} ({point.value}) cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+        if isinstance(loaded, Planner):
+            return loaded
+        raise PlannerError(f"entry point {point.value} is not a planner; declare it with @planner({name!r})")
+    known = installed_planners()
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else "."
+    raise UnknownPlanner(f"no planner is called {name!r}{hint} Installed: {', '.join(known) or 'none'}")

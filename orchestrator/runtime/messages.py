@@ -1,0 +1,170 @@
+"""Prompts as planners write them: messages whose parts may be the results of other nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from orchestrator.errors import PlannerError
+from orchestrator.runtime.nodes import Node
+from workers.calls import Completion, Prompt, Role, Segment
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Part = str | Segment | Completion | Node[Any]
+_PARTS = (str, Segment, Completion, Node)
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a prompt. Its parts go from stable to volatile: what siblings share comes first."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+
+Draft = str | Prompt | Sequence[Message]
+
+
+def system(*parts: Part) -> Message:
+    """A system message."""
+    return Message("system", parts)
+
+
+def user(*parts: Part) -> Message:
+    """A user message."""
+    return Message("user", parts)
+
+
+def assistant(*parts: Part) -> Message:
+    """An assistant message; as the last of a prompt, text that the completion continues.
+
+    A completion that was asked for with ``return_token_ids`` is continued by the very tokens that the engine
+    wrote, where the engine can; anywhere else it stands for its text.
+    """
+    return Message("assistant", parts)
+
+
+def messages_of(draft: Draft) -> tuple[Message, ...]:
+    """The messages of a prompt; a plain string is one user message.
+
+    Raises:
+        PlannerError: it is made of something else than messages of texts and nodes.
+    """
+    if isinstance(draft, str):
+        return (user(draft),)
+    if isinstance(draft, Prompt):
+        return tuple(
+            Message(segment.role, (segment if segment.token_ids else segment.text,))
+            for segment in draft.segments
+        )
+    messages = tuple(draft)
+    for message in messages:
+        parts = getattr(message, "parts", [message])
+        odd = [part for part in parts if not isinstance(part, _PARTS)]
+        if odd or not isinstance(message, Message):
+            wrong = type(odd[0] if odd else message).__name__
+            raise PlannerError(f"a prompt is a text, or messages of texts and nodes; it cannot hold {wrong}")
+    return messages
+
+
+def render(messages: Sequence[Message]) -> Prompt:
+    """The prompt with the results of settled nodes in the places of their handles."""
+    return Prompt(tuple(_segment(message.role, part) for message in messages for part in message.parts))
+
+
+def _segment(role: Role, part: Part) -> Segment:
+    value = part.value if isinstance(part, Node) else part
+    if role == "assistant" and isinstance(value, Completion | Segment):
+        return Segment(role, value.text, value.token_ids)
+    return Segment(role, text_of(value))
+
+
+def text_of(value: object) -> str:
+    """How a result reads inside a prompt: text as it is, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Completion):
+        return value.text
+    text = getattr(value, "text", None)
+    return text if isinstance(text, str) else canonical(plain(value))
+
+
+def inputs_of(messages: Sequence[Message]) -> list[Node[Any]]:
+    """The handles in messages, in order."""
+    return [part for message in messages for part in message.parts if isinstance(part, Node)]
+
+
+def nodes_in(value: object) -> Iterator[Node[Any]]:
+    """The handles anywhere inside an argument, in order."""
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, Message):
+        yield from inputs_of([value])
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from nodes_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from nodes_in(item)
+
+
+def bind(value: Any) -> Any:
+    """The same argument with the values of settled nodes in the places of their handles."""
+    if isinstance(value, Node):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: bind(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [bind(item) for item in value]
+    if type(value) is tuple:
+        return tuple(bind(item) for item in value)
+    return value
+
+
+def plain(value: object) -> Any:
+    """A value as JSON knows it, for the journal and for tools; what has no such form becomes its type."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Completion):
+        return value.text
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(mode="json", fallback=_type_name))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(getattr(value, name)) for name in _field_names(type(value))}
+    return _type_name(value)
+
+
+@cache
+def _field_names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _type_name(value: object) -> str:
+    return f"<{type(value).__name__}>"
+
+
+def canonical(value: object) -> str:
+    """JSON with one spelling for each value: sorted keys, no spaces."""
+    return _canonical(value)
+
+
+def digest(value: object) -> str:
+    """128 bits over the canonical JSON of ``value``, as 32 hexadecimal digits."""
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,238 @@
+"""What a planner holds: handles of nodes, and the other things of a run that can be waited for.
+
+A planner is not driven by the event loop but by the executor, which sends it on when what it waits for is
+there. Everything here that can be awaited therefore yields itself to the executor. Awaiting anything else
+inside a planner is an error: it would not come back the same way when the run is repeated over its journal.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from orchestrator.errors import Failure, NodeCancelled, NodeFailed, PlannerError
+from workers.calls import Completion, Usage
+
+if TYPE_CHECKING:
+    from orchestrator.runtime.executor import Executor
+    from orchestrator.runtime.scopes import Scope
+
+T = TypeVar("T")
+
+
+class NodeKind(StrEnum):
+    """The kinds of steps that a run consists of."""
+
+    GENERATE = "generate"
+    TOOL = "tool"
+    VOTE = "vote"
+    MERGE = "merge"
+    SPAWN = "spawn"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded(Generic[T]):
+    """The node has a value."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The node has a typed failure instead of a value."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Nobody needs the node any more."""
+
+    reason: str
+
+
+Outcome = Succeeded[T] | Failed | Cancelled
+
+
+class Waitable:
+    """Something that a scope can wait for; awaiting it suspends the scope until :meth:`ready`."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+        self.waiters: list[Scope] = []
+
+    def ready(self) -> bool:
+        """Whether a scope that waits for this can go on."""
+        raise NotImplementedError
+
+    def suspend(self) -> Generator[Waitable, None, None]:
+        """Hand this to the executor unless it is ready."""
+        while not self.ready():
+            yield self
+
+
+class Node(Waitable, Generic[T]):
+    """The handle of a step.
+
+    Awaiting it gives the value of the node. Passing it to another verb of the run draws an edge: the other
+    node starts when this one has its value, and gets that value in place of the handle.
+
+    Raises (on awaiting):
+        NodeFailed: the node, or one that it needs, failed.
+        NodeCancelled: the node was cancelled.
+    """
+
+    def __init__(self, executor: Executor, path: str, kind: NodeKind, label: str) -> None:
+        super().__init__(executor)
+        self.path = path
+        self.kind = kind
+        self.label = label
+        self.outcome: Outcome[T] | None = None
+        self.usage = Usage()
+        self.arrivals: list[Arrivals[T]] = []
+
+    def __repr__(self) -> str:
+        state = "open" if self.outcome is None else type(self.outcome).__name__.lower()
+        return f"<{self.kind} {self.path} {state}>"
+
+    def ready(self) -> bool:
+        """Whether the node has settled."""
+        return self.outcome is not None
+
+    def __await__(self) -> Generator[Waitable, None, T]:
+        yield from self.suspend()
+        self.executor.observed(self)
+        return self.value
+
+    async def settled(self) -> Outcome[T]:
+        """What became of the node, once it has settled; does not raise."""
+        await _Suspension(self)
+        self.executor.observed(self)
+        assert self.outcome is not None
+        return self.outcome
+
+    @property
+    def value(self) -> T:
+        """The value of a node that has succeeded.
+
+        Raises:
+            NodeFailed: it failed.
+            NodeCancelled: it was cancelled.
+            RuntimeError: it has not settled yet.
+        """
+        match self.outcome:
+            case Succeeded(value):
+                return value
+            case Failed(failure):
+                raise NodeFailed(self.path, failure)
+            case Cancelled(reason):
+                raise NodeCancelled(self.path, reason)
+            case None:
+                raise RuntimeError(f"node {self.path} has not settled; await it first")
+
+    def cancel(self, reason: str = "not needed") -> None:
+        """Abort the node, what needs it, and what only it needs. A node that has settled stays as it is."""
+        self.executor.cancel(self, reason)
+
+
+class Stream(Node[Completion]):
+    """A generation to be read while it is written: ``async for text in stream``; awaiting gives the whole."""
+
+    def __init__(self, executor: Executor, path: str, kind: NodeKind, label: str) -> None:
+        super().__init__(executor, path, kind, label)
+        self.received = ""
+        self.chunk = _ChunkArrival(self)
+        self._read = 0
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> str:
+        await _Suspension(self.chunk)
+        if self._read < len(self.received):
+            text = self.received[self._read :]
+            self._read = len(self.received)
+            return text
+        self.executor.observed(self)
+        if not isinstance(self.outcome, Succeeded):
+            _ = self.value  # raises what became of the node
+        raise StopAsyncIteration
+
+    def unread(self) -> bool:
+        """Whether there is text that the planner has not seen."""
+        return self._read < len(self.received)
+
+
+class _ChunkArrival(Waitable):
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream.executor)
+        self._stream = stream
+
+    def ready(self) -> bool:
+        return self._stream.unread() or self._stream.outcome is not None
+
+
+class Arrivals(Waitable, Generic[T]):
+    """Nodes in the order in which they settle: ``async for node in arrivals``.
+
+    Nodes may be added while iterating. The iteration ends when all that were added have settled. Cancelled
+    nodes are left out.
+    """
+
+    def __init__(self, executor: Executor, nodes: Iterable[Node[T]] = ()) -> None:
+        super().__init__(executor)
+        self._open = 0
+        self._settled: deque[Node[T]] = deque()
+        for node in nodes:
+            self.add(node)
+
+    def add(self, node: Node[T]) -> None:
+        """Wait for ``node`` as well.
+
+        Raises:
+            PlannerError: it belongs to another run.
+        """
+        if node.executor is not self.executor:
+            raise PlannerError(f"node {node.path} belongs to another run; its arrival cannot be waited for")
+        self._open += 1
+        if node.outcome is None:
+            node.arrivals.append(self)
+        else:
+            self.arrived(node)
+
+    def arrived(self, node: Node[T]) -> None:
+        """Called by the executor when ``node`` settles."""
+        self._open -= 1
+        if not isinstance(node.outcome, Cancelled):
+            self._settled.append(node)
+
+    def ready(self) -> bool:
+        """Whether a node has arrived, or none can any more."""
+        return bool(self._settled) or self._open == 0
+
+    def __aiter__(self) -> Arrivals[T]:
+        return self
+
+    async def __anext__(self) -> Node[T]:
+        await _Suspension(self)
+        if not self._settled:
+            raise StopAsyncIteration
+        node = self._settled.popleft()
+        self.executor.observed(node)
+        return node
+
+
+class _Suspension:
+    """Makes a waitable awaitable without a value."""
+
+    __slots__ = ("_waitable",)
+
+    def __init__(self, waitable: Waitable) -> None:
+        self._waitable = waitable
+
+    def __await__(self) -> Generator[Waitable, None, None]:
+        return self._waitable.suspend()

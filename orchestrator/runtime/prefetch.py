@@ -1,0 +1,114 @@
+"""Has the beginnings of prompts computed whose calls cannot be made yet, as while a tool runs.
+
+What a prompt begins with, up to the first result that is not there, is known long before its call. The engine
+is asked to compute that part; whether it has nothing better to do is for the engine to judge. Nothing of this
+is an event: it changes when tokens are computed, and never what comes of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import takewhile
+from typing import Protocol, runtime_checkable
+
+import structlog
+
+from orchestrator.runtime.messages import Message, Part, render
+from orchestrator.runtime.nodes import Node, Succeeded
+from workers.calls import Prompt
+from workers.engine import Engine
+
+log = structlog.get_logger()
+
+MOST = 8
+"""Prompts that are kept in mind. An engine that is busy refuses them again and again, which is not free."""
+
+
+@runtime_checkable
+class Warms(Engine, Protocol):
+    """An engine that computes prompts ahead of the calls that will begin with them."""
+
+    async def warm(self, prompt: Prompt, *, tenant: str, role: str) -> bool:
+        """Whether ``prompt`` was computed; not if the engine is busy, has it already, or it is short.
+
+        Must hold up no call. Raises nothing.
+        """
+        ...
+
+
+class Prefetch:
+    """The expected prompts of one run. They are computed one after another.
+
+    Prompts are known by the path of their node, or by any other name that is taken for the next call of a
+    scope.
+    """
+
+    def __init__(self, engine: Engine | None, tenant: str) -> None:
+        self._engine: Warms | None = engine if isinstance(engine, Warms) else None
+        self._tenant = tenant
+        self._group: asyncio.TaskGroup | None = None
+        self._expected: dict[str, tuple[Prompt, str]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._current = ""
+
+    def open(self, group: asyncio.TaskGroup) -> None:
+        """Work in ``group`` from now on."""
+        self._group = group
+
+    def close(self) -> None:
+        """Expect nothing any more."""
+        self._expected.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def expect(self, name: str, messages: Sequence[Message], role: str) -> None:
+        """A call with these messages will be made when the results in them are there."""
+        if self._engine is None or len(self._expected) >= MOST:
+            return
+        prompt = known(messages)
+        if prompt.segments and (prompt, role) not in self._expected.values():
+            self._expected[name] = (prompt, role)
+            self.look()
+
+    def begun(self, name: str) -> None:
+        """The call is made now. A warming that is under way goes on: the engine lets the call join in."""
+        self._expected.pop(name, None)
+
+    def dropped(self, name: str) -> None:
+        """There will be no such call."""
+        self._expected.pop(name, None)
+        if self._task is not None and name == self._current:
+            self._task.cancel()
+
+    def look(self) -> None:
+        """The engine may have become idle: ask it."""
+        if self._expected and self._group is not None and (self._task is None or self._task.done()):
+            self._task = self._group.create_task(self._warm(), name="prefetch")
+
+    async def _warm(self) -> None:
+        for name, (prompt, role) in list(self._expected.items()):
+            if self._engine is None or name not in self._expected:
+                continue
+            self._current = name
+            try:
+                if await self._engine.warm(prompt, tenant=self._tenant, role=role):
+                    self._expected.pop(name, None)
+            except Exception as error:
+                log.exception("contract broken", by="warm of the engine", error=str(error))
+                self._engine = None
+
+
+def known(messages: Sequence[Message]) -> Prompt:
+    """The beginning of a prompt, up to the first result that is not there."""
+    begun: list[Message] = []
+    for message in messages:
+        begun.append(replace(message, parts=tuple(takewhile(_there, message.parts))))
+        if len(begun[-1].parts) < len(message.parts):
+            break
+    return render(begun)
+
+
+def _there(part: Part) -> bool:
+    return not isinstance(part, Node) or isinstance(part.outcome, Succeeded)

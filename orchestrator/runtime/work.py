@@ -1,0 +1,126 @@
+"""What a node does once its inputs are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import PlannerError
+from orchestrator.runtime.messages import Message, bind, digest, inputs_of, nodes_in, plain, render
+from orchestrator.runtime.nodes import Node
+from workers.calls import Prompt, Sampling
+
+if TYPE_CHECKING:
+    from orchestrator.planning.run import Run
+    from workers.tools.registry import Tool, Toolbox
+
+_DEFAULTS = {
+    field.name: getattr(Sampling(), field.name) for field in fields(Sampling) if field.name != "seed"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Ask an engine for a completion."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    schema: Mapping[str, Any] | None = None
+    role: str = "branch"
+    breaks: str | None = None
+    """For streams: the characters after which text is handed to the planner."""
+    scored: bool = False
+    """Keep how sure the model was of each token in place of the log-probabilities, which are large."""
+    return_token_ids: bool = False
+    """Keep the tokens. It does not change what is asked, so it is no part of the content key."""
+
+    def inputs(self) -> Iterable[Node[Any]]:
+        """The nodes whose text the prompt contains."""
+        return inputs_of(self.messages)
+
+    def request(self) -> dict[str, Any]:
+        """What is asked, for the journal, with its content key, to which the seed does not belong."""
+        given = self.sampling
+        asked: dict[str, Any] = {
+            "prompt": [[segment.role, segment.text] for segment in self.prompt().segments],
+            "sampling": {
+                name: value for name, usual in _DEFAULTS.items() if (value := getattr(given, name)) != usual
+            },
+        }
+        if self.schema is not None:
+            asked["schema"] = self.schema
+        if self.role != "branch":
+            asked["role"] = self.role
+        if self.scored:
+            asked["scored"] = True
+        key = digest(asked)
+        return {"key": key, "seed": self.sampling.seed, **asked}
+
+    def prompt(self) -> Prompt:
+        """The prompt, with the results of its inputs."""
+        return render(self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """Call a tool by name."""
+
+    name: str
+    arguments: Mapping[str, Any] | Sequence[Any]
+    own: Tool | None = None
+    """Set where planner code brings the tool itself."""
+
+    def inputs(self) -> Iterator[Node[Any]]:
+        """The nodes whose values the arguments contain."""
+        return nodes_in(self.arguments)
+
+    def request(self) -> dict[str, Any]:
+        """What is asked, for the journal, with its content key."""
+        asked = {"tool": self.name, "arguments": plain(bind(self.arguments))}
+        return {"key": digest(asked), **asked}
+
+    def takes_key(self, toolbox: Toolbox) -> bool:
+        """Whether the tool wants to know when it is invoked again."""
+        tool = self.own or toolbox.get(self.name)
+        return tool is not None and tool.takes_key
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """Apply a pure function to values."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    def inputs(self) -> Iterator[Node[Any]]:
+        """The nodes whose values are merged."""
+        return nodes_in(self.arguments)
+
+    def apply(self) -> Any:
+        """The merged value; raises whatever the function raises, and PlannerError if it is async."""
+        value = self.function(*bind(self.arguments))
+        if isinstance(value, Coroutine):
+            value.close()
+            raise PlannerError("a merge applies a plain function; run an async one with run.spawn")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Run planner code in a scope of its own."""
+
+    function: Callable[..., Coroutine[Any, Any, Any]]
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+
+    def inputs(self) -> Iterator[Node[Any]]:
+        """The nodes whose values the function is called with."""
+        return nodes_in((self.arguments, self.keywords))
+
+    def body(self, run: Run) -> Coroutine[Any, Any, Any]:
+        """The coroutine of the child, not yet started."""
+        return self.function(run, *bind(self.arguments), **bind(self.keywords))
+
+
+Work = Generation | ToolUse | Merging | Child

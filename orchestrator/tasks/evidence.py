@@ -1,0 +1,214 @@
+"""Calibrations as they are kept: what each was fitted for and on what, and what they say of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import platformdirs
+import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.consensus.calibration import Calibration
+from orchestrator.errors import InvalidRequest
+from orchestrator.planning.planner import Planner
+from orchestrator.runtime.environment import Result, RunOutcome
+from orchestrator.runtime.messages import plain
+from orchestrator.runtime.values import Answer
+from orchestrator.tasks.requests import explain
+from orchestrator.tasks.runner import Setup
+from orchestrator.tasks.solution import Calibrated, Solution
+
+log = structlog.get_logger()
+
+Signal = Literal["confidence", "entropy", "length"]
+RISING: Mapping[Signal, bool] = {"confidence": True, "entropy": False, "length": False}
+"""What a calibration may start from, and whether more of it is surer. The length is that of all branches, in
+tokens: hard questions make models talk. It is the baseline that the others must beat."""
+
+
+class Purpose(BaseModel):
+    """What a calibration speaks of: the answers of one model, asked by one planner in one way."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    planner: str
+    options: dict[str, Any] = Field(description="All options of the planner, defaults included.")
+    sampling: dict[str, Any] = Field(description="Sampling, as far as the planner leaves it open.")
+    model: str
+
+    @classmethod
+    def of(
+        cls, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any], model: str
+    ) -> Self:
+        """The purpose of a run: ``options`` and ``sampling`` as its journal has them.
+
+        Raises:
+            ValidationError: the planner does not have such options any more.
+        """
+        filled = planner.options_model.model_validate(dict(options)).model_dump(mode="json")
+        left_open = ("temperature", "top_p", "max_tokens")
+        return cls(
+            planner=planner.name,
+            options=filled,
+            sampling={name: sampling[name] for name in left_open if name not in filled},
+            model=model,
+        )
+
+    def distance(self, run: Purpose) -> tuple[bool, int]:
+        """How far a run is from what this speaks of; the planner counts most."""
+        return self.planner != run.planner, len(self.differences(run))
+
+    def differences(self, run: Purpose) -> list[str]:
+        """How a run differs from what this speaks of; empty where it does not."""
+        ours: dict[str, Any] = {"planner": self.planner, "model": self.model}
+        theirs: dict[str, Any] = {"planner": run.planner, "model": run.model}
+        if self.planner == run.planner:  # else their options have nothing to do with each other
+            ours |= self.options | self.sampling
+            theirs |= run.options | run.sampling
+        return [
+            f"{name} {json.dumps(ours.get(name))}, not {json.dumps(theirs.get(name))}"
+            for name in {**ours, **theirs}
+            if ours.get(name) != theirs.get(name)
+        ]
+
+
+class Evidence(BaseModel):
+    """A calibration with what it rests on; the contents of a file that ``anabranch calibrate`` writes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["anabranch calibration 1"] = "anabranch calibration 1"
+    name: str = Field(description="The name of the file with the labels.")
+    purpose: Purpose
+    signal: Signal = Field(description="What the probability is read off.")
+    calibration: Calibration
+    beside: dict[Signal, float] = Field(description="AUROC of each signal, where the same answers have it.")
+    risk: float = Field(gt=0, lt=1, description="The share of wrong answers that may be accepted.")
+    threshold: float | None = Field(description="From where on that holds; null: not from any signal on.")
+    questions: int = Field(description="Labelled questions, those that were left out included.")
+    left_out: dict[str, int] = Field(description="How many tell nothing, by the reason.")
+    fitted_at: AwareDatetime
+    versions: dict[str, str | int]
+
+    def apply(self, answer: Answer, tokens: int) -> Calibrated | None:
+        """How likely the answer is right that took so many tokens; None where it has no signal."""
+        score = signal_of(answer, tokens, self.signal)
+        if score is None:
+            return None
+        accepted = self.threshold is not None and self.calibration.accepts(score, self.threshold)
+        return Calibrated(
+            probability=self.calibration.probability(score),
+            risk=self.risk,
+            within_risk=accepted,
+            questions=self.calibration.examples,
+            evidence=self.name,
+        )
+
+    @property
+    def file_name(self) -> str:
+        """A file name that is the same for the same purpose, so that a new fit takes the place of the old."""
+        purpose = self.purpose
+        digest = hashlib.sha256(json.dumps(purpose.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
+        return re.sub(r"[^\w.-]+", "-", f"{purpose.planner}-{purpose.model}-{digest}.json")
+
+    def save(self, path: Path) -> None:
+        """Write the file, all of it or nothing.
+
+        Raises:
+            InvalidRequest: it cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            draft.write_text(f"{self.model_dump_json(indent=1)}\n", encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what :meth:`save` has written.
+
+        Raises:
+            InvalidRequest: it cannot be read or is something else.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InvalidRequest(f"the calibration {path} cannot be read: {error.strerror}") from None
+        except ValidationError as error:
+            raise InvalidRequest(f"{path} is no calibration: {explain(error)[:500]}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrations:
+    """What a process knows of how sure its answers are; the newest fit comes first."""
+
+    kept: tuple[Evidence, ...] = ()
+
+    @classmethod
+    async def read(cls, path: Path | None) -> Self:
+        """Those in a file or a directory; None is the directory of this user, which need not be there.
+
+        What nobody has named, such as a file of another version in the user's directory, is passed over.
+
+        Raises:
+            InvalidRequest: a file that was named, or is in such a directory, cannot be read or is another.
+        """
+        kept = await asyncio.to_thread(_load_user if path is None else _load_named, path or user_directory())
+        return cls(tuple(sorted(kept, key=lambda each: each.fitted_at, reverse=True)))
+
+    def apply(self, setup: Setup, result: Result) -> Calibrated | str:
+        """How likely the answer of a run is right; in words why that is not known."""
+        if not self.kept:
+            return "there is no calibration"
+        if result.answer is None or result.outcome is not RunOutcome.ANSWERED:
+            return "the run was cut short"
+        if setup.environment.changes:
+            return "the run is a fork with a change"
+        world = setup.environment
+        run = Purpose.of(setup.planner, setup.options, plain(world.sampling), world.capabilities.model)
+        closest = min(self.kept, key=lambda each: each.purpose.distance(run))
+        if differences := closest.purpose.differences(run):
+            return f"{closest.name} was fitted for {', '.join(differences)}"
+        tokens = result.spent.usage.completion_tokens
+        return closest.apply(result.answer, tokens) or f"the answer has no {closest.signal} to go by"
+
+
+def _load_named(path: Path) -> list[Evidence]:
+    return [Evidence.load(file) for file in (path.glob("*.json") if path.is_dir() else [path])]
+
+
+def _load_user(directory: Path) -> list[Evidence]:
+    kept = []
+    for file in directory.glob("*.json"):
+        try:
+            kept.append(Evidence.load(file))
+        except InvalidRequest as error:
+            log.warning("a calibration cannot be used", error=str(error))
+    return kept
+
+
+def signal_of(answer: Answer | Solution, tokens: int, signal: Signal) -> float | None:
+    """What an answer that took so many completion tokens shows of it; None where no branches were compared.
+
+    One vote, or a few where most branches came to no answer, would else look like full agreement.
+    """
+    if signal == "length":
+        return float(tokens)
+    if answer.clusters and (answer.entropy is None or sum(each.count for each in answer.clusters) < 2):
+        return None
+    return answer.confidence if signal == "confidence" else answer.entropy
+
+
+def user_directory() -> Path:
+    """Where calibrations of this user are, beside the database."""
+    return Path(platformdirs.user_data_dir("anabranch"), "calibrations")

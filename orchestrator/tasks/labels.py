@@ -1,0 +1,121 @@
+"""What is known to be right: questions with their answers, stored runs with a verdict, and who agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from orchestrator.consensus.equivalence import Clusters, Costly, read_form
+from orchestrator.consensus.extraction import Claim
+from orchestrator.errors import InvalidRequest
+from orchestrator.tasks.requests import Text, explain
+from orchestrator.voting import symbolic
+from orchestrator.voting.vote import labels
+from workers.errors import ToolError
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class LabelledQuestion(_Line):
+    """A question and its right answer; of a multiple-choice question a choice or its letter."""
+
+    query: Text
+    answer: Text
+    context: str = ""
+    choices: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _offered(self) -> Self:
+        if self.choices and letter_of(self.answer, self.choices) is None:
+            raise ValueError(f"the answer {self.answer!r} is none of the choices, nor the letter of one")
+        return self
+
+
+class LabelledTrace(_Line):
+    """A stored run, and its right answer or whether its answer is right."""
+
+    trace_id: Text
+    answer: Text | None = None
+    right: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.answer is None) == (self.right is None):
+            raise ValueError("give either answer or right")
+        return self
+
+
+Label = TypeVar("Label", LabelledQuestion, LabelledTrace)
+
+
+def read_labels(path: Path, kind: type[Label]) -> list[Label]:
+    """The lines of a file of JSON Lines; empty ones are passed over.
+
+    Raises:
+        InvalidRequest: it cannot be read, has no lines, or one is wrong or there twice; names the line.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")  # JSON strings may hold other ends of lines
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} cannot be read: {error}") from None
+    found: dict[tuple[object, ...], int] = {}
+    read: list[Label] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            label = kind.model_validate_json(line)
+        except ValidationError as error:
+            raise InvalidRequest(f"{path}, line {number}: {explain(error)}") from None
+        first = found.setdefault(_asked(label), number)
+        if first != number:
+            raise InvalidRequest(f"{path}, line {number}: the same as line {first}; each may count once")
+        read.append(label)
+    if not read:
+        raise InvalidRequest(f"{path} has no lines; each is a JSON object, as {_EXAMPLES[kind]}")
+    return read
+
+
+_EXAMPLES = {
+    LabelledQuestion: '{"query": "What is 17 * 23?", "answer": "391"}',
+    LabelledTrace: '{"trace_id": "…", "right": true}',
+}
+
+
+def _asked(label: LabelledQuestion | LabelledTrace) -> tuple[object, ...]:
+    if isinstance(label, LabelledTrace):
+        return (label.trace_id,)
+    return label.query, label.context, label.choices
+
+
+async def agrees(answer: str, right: str, choices: Sequence[str] = ()) -> bool:
+    """Whether an answer means the same as the right one, as votes are compared, mathematics included.
+
+    What only a model could compare, such as a paraphrase, does not agree.
+    """
+    costly: tuple[Costly, ...] = ("symbolic",) if symbolic.AVAILABLE else ()
+    clusters = Clusters(choices=labels(choices), costly=costly)
+    expected = letter_of(right, choices) or right
+    clusters.add(0, Claim(expected, "whole"))
+    claim = Claim(answer, "whole")
+    verdicts = {}
+    for pair in clusters.open_pairs(claim):
+        try:
+            said = await symbolic.MATH_EQUAL.invoke({"left": pair.left, "right": pair.right})
+        except ToolError:
+            continue  # neither side says that they are equal
+        verdicts[pair] = said is True
+    return clusters.add(1, claim, verdicts) == 0
+
+
+def letter_of(answer: str, choices: Sequence[str]) -> str | None:
+    """The letter under which the answer is offered, whether it is given as that or as the choice's text."""
+    for letter, choice in zip(labels(choices), choices, strict=True):
+        if read_form(answer).normal == read_form(choice).normal:
+            return letter
+    return answer.upper() if answer.upper() in labels(choices) else None

@@ -1,0 +1,87 @@
+"""What a caller may ask for, validated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.values import Budget, Question
+from workers.calls import Sampling
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class SamplingRequest(BaseModel):
+    """Sampling that holds for every call which a planner leaves open."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: float = Field(0.7, ge=0.0, le=2.0)
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    max_tokens: int = Field(1024, ge=1, description="Completion tokens of one call.")
+
+
+class BudgetRequest(BaseModel):
+    """Bounds of a run; null means unbounded. Reaching one ends the run with the best answer so far."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: int | None = Field(None, ge=1, description="Prompt and completion tokens of all calls.")
+    calls: int | None = Field(10_000, ge=1)
+    depth: int | None = Field(16, ge=1, description="Nesting of scopes.")
+    width: int | None = Field(1_024, ge=1, description="Calls and tools in flight at one time.")
+    seconds: float | None = Field(3_600.0, gt=0, allow_inf_nan=False)
+
+
+class TaskRequest(BaseModel):
+    """A question with its options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    query: Text = Field(description="The question.")
+    context: str = Field("", description="Material to answer from.")
+    choices: tuple[Text, ...] = Field((), max_length=26, description="Makes it a multiple-choice question.")
+    planner: str = Field("auto", description="The reasoning method.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the planner.")
+    sampling: SamplingRequest = SamplingRequest()
+    budget: BudgetRequest = BudgetRequest()
+    seed: int = Field(0, ge=0, lt=2**53, description="Decides the seeds of all samples.")
+    tenant: Text = "default"
+    idempotency_key: Text | None = Field(None, description="A second request with it returns the first task.")
+
+    @property
+    def question(self) -> Question:
+        """The question as planners see it."""
+        return Question(self.query, self.context, self.choices)
+
+
+def parse(data: object) -> TaskRequest:
+    """The request in ``data``.
+
+    Raises:
+        InvalidRequest: names each field that is wrong, and what would be right.
+    """
+    try:
+        return TaskRequest.model_validate(data)
+    except ValidationError as error:
+        raise InvalidRequest(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """The problems of a validation in one line."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or 'request'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )
+
+
+def sampling_of(request: SamplingRequest) -> Sampling:
+    """The sampling that a run starts from."""
+    return Sampling(**request.model_dump())
+
+
+def budget_of(request: BudgetRequest) -> Budget:
+    """The bounds of a run."""
+    return Budget(**request.model_dump())

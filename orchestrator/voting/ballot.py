@@ -1,0 +1,95 @@
+"""What a vote is about, and whether an engine allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from orchestrator.consensus.extraction import Claim, extract_claim, extract_code
+from orchestrator.consensus.stopping import Signal, StopRule
+from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.messages import Draft
+from orchestrator.voting.judging import Judge
+from workers.engine import Capabilities
+from workers.tools.registry import Tool
+
+Merge = Literal["majority", "confidence", "inverse_entropy", "verifier", "medoid", "synthesis"]
+"""How the branches become one answer: the rule's winner, by most rules the largest cluster; the winner of a
+vote weighted by the mean confidence, or by the inverse entropy, of a branch's tokens; the first answer that
+the verifier accepted; the completion that shares most words with the others; or an answer that a model
+writes out of all of them."""
+
+MERGES: tuple[Merge, ...] = get_args(Merge)
+
+WATCHING: frozenset[Signal] = frozenset({"probes", "tokens"})
+"""The signals that branches give before they have finished."""
+
+SEGMENT = 512
+"""Tokens after which a branch that is watched can be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What a vote is about; the fields are the arguments of :meth:`Run.vote`.
+
+    ``sampling`` holds keyword arguments of :meth:`Run.generate`, temperature and max_tokens among them.
+    """
+
+    prompt: Draft
+    rule: StopRule
+    sampling: Mapping[str, Any]
+    choices: tuple[str, ...] = ()
+    question: str = ""
+    judge: Judge = "none"
+    merge: Merge = "majority"
+    outputs: str | Tool | None = None
+    verifier: str | Tool | None = None
+    segment: int = SEGMENT
+    role: str = "branch"
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of a branch."""
+        return int(self.sampling["max_tokens"])
+
+    @property
+    def watched(self) -> bool:
+        """Whether branches run in segments, because the rule looks at them as they run."""
+        return bool(self.rule.needs & WATCHING)
+
+    @property
+    def scored(self) -> bool:
+        """Whether the confidence of the branches is wanted."""
+        return "confidence" in self.rule.needs or self.merge in ("confidence", "inverse_entropy")
+
+    def claim(self, text: str, *, truncated: bool) -> Claim | None:
+        """What a completion claims; ``truncated`` if it was cut off."""
+        if self.outputs is not None:
+            return extract_code(text, truncated=truncated)
+        return extract_claim(text, choices=self.choices, truncated=truncated)
+
+    def check(self, can: Capabilities) -> None:
+        """See that the vote can be held on an engine that can do this.
+
+        Raises:
+            InvalidRequest: says what is wrong or missing.
+        """
+        rule, needs = self.rule.spec, self.rule.needs
+        if self.merge not in MERGES:
+            raise InvalidRequest(f"no merge is called {self.merge!r}; there are {', '.join(MERGES)}")
+        if self.segment < 1:
+            raise InvalidRequest(f"a segment has at least 1 token, not {self.segment}")
+        if self.verifier is None and ("verdicts" in needs or self.merge == "verifier"):
+            who = f"rule {rule}" if "verdicts" in needs else "merge verifier"
+            raise InvalidRequest(f"{who} needs verdicts: give the vote a tool as its verifier")
+        if self.scored and not can.logprobs:
+            who = f"rule {rule}" if "confidence" in needs else f"merge {self.merge}"
+            raise InvalidRequest(
+                f"{who} needs log-probabilities, which the engine of {can.model} does not give"
+            )
+        if self.watched and not can.assistant_prefill:
+            raise InvalidRequest(
+                f"rule {rule} looks at branches as they run, but the engine of {can.model} "
+                "cannot continue an answer that it has begun"
+            )

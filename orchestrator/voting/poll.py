@@ -1,0 +1,190 @@
+"""A vote as it stands: who has finished where, and the one answer that comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.consensus.entropy import Entropy, Sample, guarded
+from orchestrator.consensus.equivalence import Clusters
+from orchestrator.consensus.merging import Merged, majority, medoid, numbered, overlaps, verified, weighted
+from orchestrator.consensus.stopping import Branch, View
+from orchestrator.errors import NodeFailed, PlannerError
+from orchestrator.runtime.messages import messages_of, user
+from orchestrator.runtime.nodes import Failed, Succeeded
+from orchestrator.runtime.values import Answer, Cluster
+from orchestrator.voting.ballot import Ballot
+from orchestrator.voting.branches import FORCE, LiveBranch
+from orchestrator.voting.judging import methods
+
+if TYPE_CHECKING:
+    from orchestrator.planning.run import Run
+
+SYNTHESIS = (
+    "\n\nSeveral attempts at this ended with the answers below; in brackets is how many ended so. "
+    "Most of them may be wrong. Weigh them against the question and against each other, and give one answer "
+    "in the form that is asked for above.\n\n"
+)
+
+
+class Poll:
+    """The branches of a vote, in the order of starting and (``finished``) of arrival, and their clusters."""
+
+    def __init__(self, run: Run, ballot: Ballot) -> None:
+        self.branches: list[LiveBranch] = []
+        self.finished: list[LiveBranch] = []
+        self.clusters = Clusters(choices=ballot.choices, costly=methods(run, ballot.judge))
+        self._run = run
+        self._ballot = ballot
+        self._started_at = run.now
+        self._counted: list[Branch] = []
+        self._samples: list[Sample] = []
+
+    def count(self, branch: LiveBranch) -> None:
+        """Take in a branch of which nothing more is to be expected."""
+        self.finished.append(branch)
+        self._counted.append(branch.view())
+        self._samples.append(Sample(branch.cluster, branch.text))
+
+    def view(self) -> View:
+        """What a stop rule may know."""
+        counted = {branch.index for branch in self._counted}
+        lost, running = [], []
+        for branch in self.branches:
+            if branch.lost:
+                lost.append(branch.view())
+            elif branch.index not in counted:
+                running.append(branch.view())
+        room, calls = self._ballot.rule.limit - len(self.branches), self._run.budget.calls
+        return View(
+            finished=tuple(self._counted),
+            # A branch that has arrived, but whose turn comes next, runs as far as the rule knows.
+            running=tuple(running),
+            lost=tuple(lost),
+            room=max(0, room if calls is None else min(room, calls)),
+            elapsed=self._run.now - self._started_at,
+        )
+
+    def entropy(self) -> Entropy:
+        """How much the branches disagree; undefined where their agreement says nothing."""
+        return guarded(self._samples, temperature=self._ballot.sampling["temperature"])
+
+    def answer(self) -> Answer:
+        """The answer by plain counting, as it stands."""
+        return self._elected(majority(self.view(), self._texts()))
+
+    async def merge(self, winner: int | None) -> Answer:
+        """The answer by the merge that the ballot asks for; ``winner`` is what the stop rule decided.
+
+        The trace is told which merge ran and what it went by. A merge that cannot run gives way to the
+        majority.
+
+        Raises:
+            NodeFailed: no branch gave a completion.
+            PlannerError: no branch even failed to.
+        """
+        answer = None
+        if self._ballot.merge == "medoid":
+            answer = self._medoid()
+        elif self._ballot.merge == "synthesis":
+            answer = await self._synthesis()
+        if answer is not None:
+            return answer
+        merged = self._elect(winner)
+        weights = {str(cluster): round(weight, 6) for cluster, weight in merged.counts.items()}
+        self._run.decide("merge", merged.method, {"winner": merged.winner, "weights": weights})
+        return self._elected(merged)
+
+    def _elect(self, winner: int | None) -> Merged:
+        view, texts = self.view(), self._texts()
+        match self._ballot.merge:
+            case "confidence" as method:
+                scores = {branch.index: branch.mean_confidence for branch in self.finished}
+                return weighted(view, texts, scores, method=method)
+            case "inverse_entropy" as method:
+                scores = {branch.index: branch.inverse_entropy for branch in self.finished}
+                return weighted(view, texts, scores, method=method)
+            case "verifier":
+                return verified(view, texts)
+            case _:
+                return majority(view, texts, winner=winner)
+
+    def _elected(self, merged: Merged) -> Answer:
+        """An answer with the text of the first branch that gave the winning one."""
+        if merged.winner is None:
+            return self._described(Answer(self._without_claim()))
+        by = next((branch for branch in self.finished if branch.cluster == merged.winner), None)
+        text = self._forced_text(merged.winner) if by is None else by.text
+        return self._described(Answer(text, merged.text, merged.confidence))
+
+    def _medoid(self) -> Answer | None:
+        """The completion that has most in common with all others."""
+        texts = [branch.text for branch in self.finished]
+        if not texts:
+            return None
+        at = medoid(overlaps(texts))
+        self._run.decide("merge", "medoid", {"branch": self.finished[at].index, "of": len(texts)})
+        return self._with_share(texts[at], self.finished[at].cluster)
+
+    async def _synthesis(self) -> Answer | None:
+        """An answer that a model writes out of the distinct ones; None where there is nothing to choose."""
+        given = {cluster.text: len(cluster.branches) for cluster in self.clusters.members if cluster.branches}
+        for branch in self.finished:
+            if branch.cluster is None and (text := branch.text.strip()):
+                given[text] = given.get(text, 0) + 1
+        if len(given) < 2:
+            return None
+        outcome = await self._run.generate(
+            [*messages_of(self._ballot.prompt), user(SYNTHESIS, numbered(list(given), list(given.values())))],
+            label="synthesis",
+            role=self._ballot.role,
+            **self._ballot.sampling,
+        ).settled()
+        if not isinstance(outcome, Succeeded) or not outcome.value.text.strip():
+            self._run.decide("merge", "synthesis failed", {"answers": len(given)})
+            return None
+        self._run.decide("merge", "synthesis", {"answers": len(given)})
+        claim = self._ballot.claim(outcome.value.text, truncated=outcome.value.finish_reason != "stop")
+        cluster = None if claim is None else self.clusters.add(None, claim)
+        return self._with_share(outcome.value.text, cluster)
+
+    # -- how an answer is described ---------------------------------------------------------------
+
+    def _texts(self) -> list[str]:
+        return [cluster.text for cluster in self.clusters.members]
+
+    def _with_share(self, text: str, cluster: int | None) -> Answer:
+        """An answer that was not elected: its confidence is the share of branches that came to it, too."""
+        if cluster is None:
+            return self._described(Answer(text))
+        counts = self.clusters.counts()
+        return self._described(Answer(text, self._texts()[cluster], counts[cluster] / max(1, sum(counts))))
+
+    def _described(self, answer: Answer) -> Answer:
+        """The answer with what it rests on. Agreement that says nothing is no confidence."""
+        entropy = self.entropy().nats
+        given = [cluster for cluster in self.clusters.members if cluster.branches]
+        ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
+        return replace(
+            answer,
+            confidence=None if entropy is None else answer.confidence,
+            entropy=entropy,
+            clusters=tuple(Cluster(cluster.text, len(cluster.branches)) for cluster in ranked),
+        )
+
+    def _forced_text(self, cluster: int) -> str:
+        """What the branch has said that came furthest of those which were made to give this answer."""
+        gave = [branch for branch in self.branches if branch.probes and branch.probes[-1] == cluster]
+        furthest = max(gave, key=lambda branch: branch.tokens, default=None)
+        said = "" if furthest is None else furthest.text
+        return f"{said}{FORCE}{self._texts()[cluster]}}}"
+
+    def _without_claim(self) -> str:
+        """Any completion at all, where no branch came to a short answer."""
+        texts = [branch.text for branch in self.branches if branch.ended or branch.text]
+        if texts:
+            return max(texts, key=len)
+        for branch in self.branches:
+            if isinstance(branch.node.outcome, Failed):
+                raise NodeFailed(branch.node.path, branch.node.outcome.failure)
+        raise PlannerError("the vote ended before any of its branches")

@@ -1,0 +1,180 @@
+"""The ``vote`` verb: sampled branches, judged as they arrive, stopped when they agree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.consensus.extraction import Claim
+from orchestrator.consensus.stopping import Cancel, Continue, Decision, Expand, Stop
+from orchestrator.runtime.nodes import Arrivals, Node, Succeeded
+from orchestrator.runtime.values import Answer
+from orchestrator.voting.ballot import Ballot
+from orchestrator.voting.branches import LiveBranch
+from orchestrator.voting.judging import Judging, executed
+from orchestrator.voting.poll import Poll
+from workers.tools.registry import tool
+
+if TYPE_CHECKING:
+    from orchestrator.planning.run import Run
+
+Step = Literal["branch", "probe", "outputs", "verdict"]
+
+
+@tool(timeout=86_400.0)
+async def alarm(seconds: float) -> None:
+    """Wait so many seconds. A tool, so that a replay is told when it rang and does not wait."""
+    await asyncio.sleep(seconds)
+
+
+async def hold_vote(run: Run, ballot: Ballot) -> Answer:
+    """Start branches as the rule asks, cluster what arrives, and merge when the rule stops.
+
+    Raises:
+        NodeFailed: no branch gave a completion.
+        PlannerError: the rule ended the vote before a branch gave or failed to give one.
+    """
+    vote = _Vote(run, ballot)
+    vote.start(ballot.rule.initial)
+    async for node in vote.arrivals:
+        branch = await vote.take(node)
+        if branch is not None and vote.not_counted_yet(branch):
+            continue
+        while not isinstance(decision := ballot.rule.decide(vote.poll.view()), Continue | Stop):
+            vote.carry_out(decision)
+        vote.write_down(branch, decision)
+        if isinstance(decision, Stop):
+            return await vote.poll.merge(decision.winner)
+        vote.wake_in(decision.wake)
+        if isinstance(node.outcome, Succeeded):
+            run.propose(vote.poll.answer)
+    return await vote.poll.merge(None)
+
+
+class _Vote:
+    """What goes on in a vote: what is waited for, and what is made of it."""
+
+    def __init__(self, run: Run, ballot: Ballot) -> None:
+        self.poll = Poll(run, ballot)
+        self.arrivals: Arrivals[Any] = run.arrivals()
+        self._run = run
+        self._ballot = ballot
+        self._judging = Judging(run, ballot.question, ballot.judge)
+        self._steps: dict[str, tuple[Step, LiveBranch]] = {}
+        self._alarm: Node[Any] | None = None
+
+    def start(self, count: int) -> None:
+        """Start so many more branches."""
+        for _ in range(count):
+            branch = LiveBranch(self._run, self._ballot, len(self.poll.branches))
+            self.poll.branches.append(branch)
+            self._await(branch.node, "branch", branch)
+
+    def wake_in(self, seconds: float | None) -> None:
+        """Ask the rule again after so many seconds, unless a branch arrives before."""
+        if self._alarm is not None:
+            self._alarm.cancel("a branch arrived before")
+        self._alarm = None if seconds is None else self._run.tool(alarm, {"seconds": seconds})
+        if self._alarm is not None:
+            self.arrivals.add(self._alarm)
+
+    def _await(self, node: Node[Any], step: Step, branch: LiveBranch) -> None:
+        self._steps[node.path] = step, branch
+        self.arrivals.add(node)
+
+    # -- what arrives -----------------------------------------------------------------------------
+
+    async def take(self, node: Node[Any]) -> LiveBranch | None:
+        """Take in what has settled; returns the branch that it belongs to, None for the alarm."""
+        if node.path not in self._steps:
+            return None
+        step, branch = self._steps.pop(node.path)
+        value = node.outcome.value if isinstance(node.outcome, Succeeded) else None
+        match step:
+            case "branch" if value is not None:
+                branch.take(value)
+                await (self._finish(branch) if branch.ended else self._go_on(branch))
+            case "probe":
+                claim = None if value is None else branch.forced_claim(value)
+                branch.probes.append(await self._place(None, claim))
+            case "outputs":
+                claim = branch.claim()
+                ran = None if claim is None or node.outcome is None else executed(claim, node.outcome)
+                await self._count(branch, ran)
+            case "verdict":
+                branch.verified = value if isinstance(value, bool) else None
+                self.poll.count(branch)
+        return branch
+
+    async def _go_on(self, branch: LiveBranch) -> None:
+        if "probes" in self._ballot.rule.needs:
+            self._await(branch.probe(), "probe", branch)
+        branch.go_on()
+        self._await(branch.node, "branch", branch)
+
+    async def _finish(self, branch: LiveBranch) -> None:
+        claim = branch.claim()
+        if claim is None or self._ballot.outputs is None:
+            await self._count(branch, claim)
+        else:
+            self._await(self._run.tool(self._ballot.outputs, [claim.text]), "outputs", branch)
+
+    async def _count(self, branch: LiveBranch, claim: Claim | None) -> None:
+        branch.cluster = await self._place(branch.index, claim)
+        if claim is None or self._ballot.verifier is None:
+            self.poll.count(branch)
+        else:
+            arguments = {"question": self._ballot.question, "answer": claim.text}
+            self._await(self._run.tool(self._ballot.verifier, arguments), "verdict", branch)
+
+    async def _place(self, index: int | None, claim: Claim | None) -> int | None:
+        """The cluster of a claim; None where there is none."""
+        if claim is None:
+            return None
+        verdicts = await self._judging.verdicts(self.poll.clusters.open_pairs(claim))
+        return self.poll.clusters.add(index, claim, verdicts)
+
+    def not_counted_yet(self, branch: LiveBranch) -> bool:
+        """Whether a branch has ended, but a tool has still to run or to verify what it came to."""
+        return branch.ended and branch not in self.poll.finished
+
+    # -- what the rule decides --------------------------------------------------------------------
+
+    def carry_out(self, decision: Decision) -> None:
+        """Expand or cancel."""
+        match decision:
+            case Expand(by, seen):
+                self._run.decide(self._ballot.rule.spec, "expand", {**seen, "by": by})
+                self.start(by)
+            case Cancel(branches, seen):
+                self._run.decide(self._ballot.rule.spec, "cancel", {**seen, "branches": branches})
+                for index in branches:
+                    self.poll.branches[index].cancel("its stop rule gave it up")
+            case _:
+                raise AssertionError(decision)
+
+    def write_down(self, branch: LiveBranch | None, decision: Continue | Stop) -> None:
+        """One line of the trace for each arrival: where it went, and what the rule made of it."""
+        clusters = self.poll.clusters
+        saw: dict[str, Any] = {
+            "branch": None if branch is None else branch.index,
+            "cluster": None if branch is None else branch.cluster,
+            "counts": clusters.counts(),
+        }
+        if branch is not None and branch.cluster is not None:
+            saw["claim"] = clusters.members[branch.cluster].text
+        if branch is not None and branch.probes:
+            saw["probe"] = branch.probes[-1]
+        if branch is not None and branch.verified is not None:
+            saw["verified"] = branch.verified
+        entropy = self.poll.entropy()
+        if entropy.nats is not None:
+            saw["entropy"] = round(entropy.nats, 6)
+        verdict = f"stop: {decision.reason}" if isinstance(decision, Stop) else "continue"
+        self._run.decide(self._ballot.rule.spec, verdict, {**decision.seen, **saw})
+
+
+def labels(choices: Sequence[str]) -> tuple[str, ...]:
+    """The letters under which choices are offered: A, B, C, …"""
+    return tuple(chr(ord("A") + index) for index in range(len(choices)))

@@ -1,0 +1,207 @@
+"""One batch of the journal as one transaction.
+
+Its statements are compiled once for each dialect and handed to the driver with tuples, because composing
+them anew would cost more than running them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, func, insert, null, select, update
+
+from storage.errors import IdempotencyConflict, StorageUnavailable
+from storage.refusals import key_taken, lost, not_found
+from storage.sql.journal import Arrival, Portion, Row
+from storage.sql.rows import TASK_COLUMNS, among, array, insert_new, now, task_of
+from storage.sql.tables import events, tasks, text_uses, texts
+from storage.tasks import Task, TaskStatus
+
+
+def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) -> None:
+    """Store each portion whose fence holds, and set the ``error`` of the others.
+
+    ``again``: an earlier try may have been committed before its connection broke. The fence says that
+    whatever is stored under a portion's numbers is its own.
+    """
+    sql = _statements(connection.dialect)
+    for portion in portions:
+        portion.error = None
+    arrivals = [portion for portion in portions if portion.arrival is not None]
+    endings = [portion for portion in portions if portion.ending is not None]
+    time = now(connection) if arrivals or endings else 0.0
+    if arrivals:
+        _add_tasks(connection, sql, arrivals, time)
+    accepted = _held(connection, sql, portions, again)
+    shared = {hashed: text for _, portion in accepted for hashed, text in portion.texts.items()}
+    if shared:
+        # Sorted, so that two processes that store the same texts wait for each other but never in a circle.
+        connection.exec_driver_sql(sql.texts, sorted(shared.items()))
+        connection.exec_driver_sql(
+            sql.text_uses, [(key, hashed) for key, portion in accepted for hashed in portion.texts]
+        )
+    stored = _last_seqs(connection, accepted) if again else {}
+    rows = [
+        (key, *row)
+        for key, portion in accepted
+        for row in portion.rows
+        if row[0] > stored.get(portion.task_id, -1)
+    ]
+    if rows:
+        connection.exec_driver_sql(sql.events, rows)
+    ended = [
+        (ending.status.value, time, ending.outcome, ending.solution, ending.error, key)
+        for key, portion in accepted
+        if (ending := portion.ending) is not None
+    ]
+    if ended:
+        connection.exec_driver_sql(sql.finish, ended)
+
+
+def restore(
+    connection: Connection, task: Mapping[str, Any], rows: Sequence[Row], shared: Mapping[str, str]
+) -> bool:
+    """Store a task that has ended with its journal; False: there is one with its id or idempotency key."""
+    sql = _statements(connection.dialect)
+    if not connection.exec_driver_sql(sql.tasks, tuple(task[name] for name in TASK_COLUMNS)).rowcount:
+        return False
+    key = connection.execute(select(tasks.c.key).where(tasks.c.id == task["id"])).scalar_one()
+    if shared:
+        connection.exec_driver_sql(sql.texts, sorted(shared.items()))
+        connection.exec_driver_sql(sql.text_uses, [(key, hashed) for hashed in shared])
+    if rows:
+        connection.exec_driver_sql(sql.events, [(key, *row) for row in rows])
+    return True
+
+
+def _add_tasks(connection: Connection, sql: _Statements, arrivals: Sequence[Portion], time: float) -> None:
+    """Insert the tasks that arrived, and find those that their idempotency keys stand for."""
+    connection.exec_driver_sql(
+        sql.tasks,
+        [_task_row(portion.task_id, portion.arrival, time) for portion in arrivals if portion.arrival],
+    )
+    ids = array(connection.dialect, [portion.task_id for portion in arrivals])
+    found = {row.id: task_of(row) for row in connection.exec_driver_sql(sql.tasks_by_id, (ids,))}
+    for portion in arrivals:
+        portion.task = found.get(portion.task_id)
+        if portion.task is None and portion.arrival is not None:
+            try:
+                portion.task = _first_task(connection, portion.arrival)
+            except (IdempotencyConflict, StorageUnavailable) as error:
+                portion.error = error
+
+
+def _first_task(connection: Connection, arrival: Arrival) -> Task:
+    row = connection.execute(
+        select(tasks).where(
+            tasks.c.tenant == arrival.values["tenant"],
+            tasks.c.idempotency_key == arrival.values["idempotency_key"],
+        )
+    ).first()
+    if row is None:
+        raise StorageUnavailable("the first task with this idempotency key was pruned just now; try again")
+    asked = arrival.values
+    if row.planner != asked["planner"] or any(
+        getattr(row, name) != asked[name] and json.loads(getattr(row, name)) != json.loads(asked[name])
+        for name in ("question", "options")  # the members of an object have no order
+    ):
+        raise key_taken(row.idempotency_key, row.id)
+    return task_of(row)
+
+
+def _held(
+    connection: Connection, sql: _Statements, portions: Sequence[Portion], again: bool
+) -> list[tuple[int, Portion]]:
+    """The portions that may be stored, with the keys of their tasks.
+
+    The tasks are locked until the commit, so nobody can claim them meanwhile.
+    """
+    claimed = [portion for portion in portions if portion.rows or portion.ending is not None]
+    if not claimed:
+        return []
+    ids = array(connection.dialect, [portion.task_id for portion in claimed])
+    held = {row.id: row for row in connection.exec_driver_sql(sql.fences, (ids,))}
+    accepted = []
+    for portion in claimed:
+        row = held.get(portion.task_id)
+        if row is None:
+            portion.error = not_found(portion.task_id)
+        elif row.lease_fence == portion.fence and row.status == TaskStatus.RUNNING:
+            accepted.append((row.key, portion))
+        elif not (again and portion.ending is not None and row.lease_fence == portion.fence):
+            portion.error = lost(row, portion.fence)
+    return accepted
+
+
+def _last_seqs(connection: Connection, accepted: Sequence[tuple[int, Portion]]) -> Mapping[str, int]:
+    last = select(func.max(events.c.seq)).where(events.c.task_key == bindparam("key"))
+    found = {portion.task_id: connection.execute(last, {"key": key}).scalar() for key, portion in accepted}
+    return {task_id: seq for task_id, seq in found.items() if seq is not None}
+
+
+def _task_row(task_id: str, arrival: Arrival, time: float) -> tuple[Any, ...]:
+    values = {**arrival.values, "id": task_id, "created_at": time, "cancel_requested": False}
+    if arrival.owner is None:
+        values |= {"status": TaskStatus.QUEUED.value, "attempts": 0, "lease_fence": 0}
+    else:
+        values |= {
+            "status": TaskStatus.RUNNING.value,
+            "started_at": time,
+            "attempts": 1,
+            "lease_owner": arrival.owner,
+            "lease_fence": 1,
+            "lease_expires_at": time + arrival.lease_seconds,
+        }
+    return tuple(values.get(name) for name in TASK_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    tasks: str
+    tasks_by_id: str
+    fences: str
+    texts: str
+    text_uses: str
+    events: str
+    finish: str
+
+
+@lru_cache(maxsize=8)
+def _statements(dialect: Dialect) -> _Statements:
+    by_id = among(dialect, tasks.c.id, bindparam("ids"))
+    fences = (
+        select(tasks.c.key, tasks.c.id, tasks.c.status, tasks.c.lease_fence, tasks.c.lease_owner)
+        .where(by_id)
+        .order_by(tasks.c.id)  # always in one order, so that two processes cannot deadlock
+        .with_for_update(key_share=True)
+    )
+    finish = (
+        update(tasks)
+        .values(  # in the order of the table's columns, as the tuples above
+            status=bindparam("status"),
+            finished_at=bindparam("finished_at"),
+            outcome=bindparam("outcome"),
+            solution=bindparam("solution"),
+            error=bindparam("error"),
+            lease_owner=null(),
+            lease_expires_at=null(),
+        )
+        .where(tasks.c.key == bindparam("task_key"))
+    )
+
+    def compiled(statement: ClauseElement) -> str:
+        return str(statement.compile(dialect=dialect))
+
+    return _Statements(
+        tasks=str(insert_new(dialect, tasks).inline().compile(dialect=dialect, column_keys=TASK_COLUMNS)),
+        tasks_by_id=compiled(select(tasks).where(by_id)),
+        fences=compiled(fences),
+        texts=compiled(insert_new(dialect, texts)),
+        text_uses=compiled(insert_new(dialect, text_uses)),
+        events=compiled(insert(events)),
+        finish=compiled(finish),
+    )

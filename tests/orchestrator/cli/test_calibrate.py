@@ -1,0 +1,174 @@
+"""``anabranch calibrate`` as a process."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.orchestrator.cli.test_commands import anabranch, command, shell, started
+
+__all__ = ["anabranch"]
+
+QUESTIONS = 24
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A simulator that knows how many coins are in every second box."""
+    answers: dict[str, Any] = {"": "ok", "slow": "word " * 100_000}
+    for box in range(QUESTIONS):
+        known = {f"\\boxed{{{box}}}": 0.95, "\\boxed{99}": 0.05} if box % 2 else None
+        guessed = {"\\boxed{77}": 0.5, "\\boxed{78}": 0.5}
+        answers[f"box {box}?"] = known or guessed
+    file = tmp_path_factory.mktemp("answers") / "answers.json"
+    file.write_text(json.dumps(answers))
+    given = ("--port", "0", "--decode-rate", "400", "--answers", str(file))
+    with started(
+        [sys.executable, "-m", "workers.engines.simulator", *given], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        url = re.search(r"http://\S+", process.stdout.readline())
+        assert url is not None
+        yield url.group()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where calibrations of the user are kept, if the test does not say another place."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "anabranch" / "calibrations"
+
+
+@pytest.fixture
+def options(server: str, tmp_path: Path) -> tuple[str, ...]:
+    asking = ("--planner", "vote", "--option", "n=4", "--option", "rule=fixed")
+    return (*asking, "--engine", server, "--database", f"sqlite:///{tmp_path / 'traces.db'}")
+
+
+def labels(tmp_path: Path) -> Path:
+    file = tmp_path / "boxes.jsonl"
+    lines = [{"query": f"How many coins are in box {box}?", "answer": box} for box in range(QUESTIONS)]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return file
+
+
+def test_it_is_fitted_kept_and_used(
+    options: tuple[str, ...], tmp_path: Path, home: Path, anabranch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = anabranch("calibrate", str(labels(tmp_path)), *options, "--risk", "0.4")
+    assert done.code == 0, done.err
+    assert done.err == ""
+    lines = done.out.splitlines()
+    assert lines[0] == "vote on simulator"
+    assert lines[1] == "24 questions, 50.0% right; left out: none"
+    assert lines[-2].startswith("for at most 40.0% wrong, confidence must be at least ")
+    kept = Path(lines[-1].removeprefix("written to "))
+    assert kept.parent == home
+
+    solve = ("solve", "How many coins are in box 3?", *options)
+    assert "by calibration on 24 questions · " in anabranch(*solve).out
+    other = anabranch(*solve, "--option", "n=3")
+    assert "not calibrated: boxes.jsonl was fitted for n 4, not 3" in other.out
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("ANABRANCH_CALIBRATION", str(kept))
+    elsewhere = anabranch(*solve, "--json").json
+    assert elsewhere["calibrated"]["evidence"] == "boxes.jsonl"
+    assert elsewhere["calibrated"]["probability"] > 0.5
+
+
+def test_stored_runs_are_calibrated(options: tuple[str, ...], tmp_path: Path, anabranch: Any) -> None:
+    out = str(tmp_path / "calibration.json")
+    by_answer = anabranch("calibrate", str(labels(tmp_path)), *options, "--out", out, "--json").json
+    tasks = anabranch("traces", *options[-2:], "--tenant", "calibration", "--limit", "99", "--json").json
+    verdicts = tmp_path / "verdicts.jsonl"
+    right = [(task["id"], int(task["solution"]["answer"]) < 77) for task in tasks]
+    verdicts.write_text("".join(f"{json.dumps({'trace_id': id, 'right': is_so})}\n" for id, is_so in right))
+    told = anabranch("calibrate", str(verdicts), "--traces", *options[-2:], "--out", out, "--json")
+    assert told.code == 0, told.err
+    assert told.json["path"] == out
+    assert told.json["name"] == "verdicts.jsonl"
+    assert told.json["purpose"] == by_answer["purpose"]
+    assert told.json["calibration"]["knots"] == by_answer["calibration"]["knots"]
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "says"),
+    [
+        (signal.SIGINT, 130, "interrupted; the same command goes on from here\n"),
+        (signal.SIGTERM, 143, "error [handed_back]: "),
+    ],
+)
+def test_a_signal_leaves_what_was_done(
+    options: tuple[str, ...], tmp_path: Path, anabranch: Any, how: signal.Signals, code: int, says: str
+) -> None:
+    file = labels(tmp_path)
+    with file.open("a") as lines:
+        lines.write('{"query": "Something slow", "answer": "x"}\n')
+    listing = ("traces", *options[-2:], "--limit", "99", "--json")
+    with started(
+        command("calibrate", str(file), *options, "--option", "max_tokens=100000"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        listed: list[Any] = []
+        while sum(task["status"] == "succeeded" for task in listed) < QUESTIONS:
+            assert process.poll() is None
+            time.sleep(0.2)
+            listed = anabranch(*listing).json
+        process.send_signal(how)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    assert err.startswith(says)
+    (left,) = anabranch(*listing, "--status", "queued").json
+    assert left["question"]["query"] == "Something slow"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--traces", "--planner", "vote"), "--traces answers no questions"),
+        (("--traces",), "line 1: trace_id: Field required"),
+        (("--signal", "mood"), "--signal"),
+        (("--risk", "2"), "--risk"),
+        (("--planner", "vot"), "did you mean vote?"),
+        (("--planner", "direct"), "there are 0, 0 right and 0 wrong; left out: 24 without confidence"),
+    ],
+)
+def test_what_cannot_be_fitted_is_told(
+    server: str, tmp_path: Path, anabranch: Any, arguments: tuple[str, ...], says: str
+) -> None:
+    told = anabranch(
+        "calibrate", str(labels(tmp_path)), *arguments, "--engine", server, "--database", "memory"
+    )
+    assert told.code == 2
+    assert says in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(1800)
+def test_the_embedded_engine_is_calibrated(tmp_path: Path) -> None:
+    """Sums that a small model knows; every second label is wrong, so that about half of the answers are."""
+    file = tmp_path / "sums.jsonl"
+    sums = [{"query": f"What is {a} + {a + 1}?", "answer": a + a + 1 + a % 2} for a in range(1, 23)]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in sums))
+    kept = tmp_path / "calibration.json"
+    asking = ("--planner", "vote", "--option", "n=3", "--option", "rule=fixed", "--max-tokens", "120")
+    options = (*asking, "--database", f"sqlite:///{tmp_path / 'real.db'}")
+    done = shell("calibrate", str(file), *options, "--out", str(kept), "--json")
+    assert done.code == 0, done.err
+    assert 0.2 < done.json["calibration"]["accuracy"] < 0.6
+    solved = shell("solve", "What is 4 + 5?", *options, "--json", ANABRANCH_CALIBRATION=str(kept))
+    assert solved.json["answer"] == "9"
+    assert 0.2 < solved.json["calibrated"]["probability"] < 0.7
+    assert solved.json["calibrated"]["within_risk"] is False
+    assert 20 <= solved.json["calibrated"]["questions"] <= 22

@@ -1,0 +1,263 @@
+"""From labelled questions to a calibration, and from there to what a solution says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from orchestrator.cli.calibrating import Labelled, Wanted, fit, solve_all
+from orchestrator.errors import InvalidRequest, Unavailable
+from orchestrator.runtime.fork import Change
+from orchestrator.runtime.values import Answer, Cluster
+from orchestrator.tasks.evidence import Calibrations, Evidence, signal_of
+from orchestrator.tasks.requests import TaskRequest, parse
+from orchestrator.tasks.service import Service
+from orchestrator.tasks.solution import Solution
+from storage.store import Store
+from storage.tasks import TaskStatus
+from workers.calls import Call
+from workers.engines.simulator.engine import CostModel, Simulator
+
+QUESTIONS = 40
+WANTED = Wanted("confidence", 0.3, None)
+
+
+def said(call: Call, rng: Random) -> str:
+    """Box i holds i coins. Of even boxes a branch knows it with 95 %, of odd ones with 60 %."""
+    box = int(call.prompt.messages()[-1]["content"].split()[-1])
+    return f"\\boxed{{{box if rng.random() < (0.95, 0.6)[box % 2] else box + 50}}}"
+
+
+def asking(box: int, planner: str = "vote", **options: object) -> TaskRequest:
+    given = {"n": 5, "rule": "fixed"} if planner == "vote" else {}
+    return parse({"query": f"box {box}", "planner": planner, "options": {**given, **options}})
+
+
+REQUESTS = [asking(box) for box in range(QUESTIONS)]
+ANSWERS = [str(box) for box in range(QUESTIONS)]
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    async with await Store.open("memory") as opened:
+        yield opened
+
+
+async def solved(store: Store, requests: Sequence[TaskRequest] = REQUESTS) -> list[Labelled]:
+    tasks = await solve_all(Service(store, Simulator(said)), requests, 8, lambda: None)
+    return list(zip(tasks, ANSWERS, strict=False))
+
+
+async def test_a_calibration_says_how_many_are_right(store: Store, tmp_path: Path) -> None:
+    evidence = await fit(store, await solved(store), "boxes.jsonl", WANTED)
+    assert evidence.questions == evidence.calibration.examples == QUESTIONS
+    assert evidence.purpose.planner == "vote"
+    assert evidence.purpose.options["n"] == 5
+    assert evidence.purpose.model == "simulator"
+    assert evidence.calibration.auroc > 0.6
+    assert evidence.beside["confidence"] == evidence.calibration.auroc
+    assert set(evidence.beside) == {"confidence", "entropy", "length"}
+    assert evidence.threshold is not None
+    sure = [
+        solution
+        for solution in [Solution.model_validate(task.solution) for task, _ in await solved(store)]
+        if (solution.confidence or 0) >= evidence.threshold
+    ]
+    wrong = sum(int(solution.answer) >= 50 for solution in sure)
+    assert wrong / len(sure) <= 0.3
+
+    file = tmp_path / "kept" / evidence.file_name
+    await asyncio.to_thread(evidence.save, file)
+    assert await asyncio.to_thread(Evidence.load, file) == evidence
+    kept = await Calibrations.read(file.parent)
+    assert kept == await Calibrations.read(file) == Calibrations((evidence,))
+
+    service = Service(store, Simulator(said), calibrations=kept)
+    solution = await service.solve(asking(2))
+    assert solution.uncalibrated is None
+    assert solution.calibrated is not None
+    assert solution.calibrated.probability == evidence.calibration.probability(solution.confidence or 0)
+    assert solution.calibrated.within_risk == ((solution.confidence or 0) >= evidence.threshold)
+    assert (solution.calibrated.questions, solution.calibrated.evidence) == (QUESTIONS, "boxes.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("request_", "model", "why"),
+    [
+        (asking(2, n=6), "simulator", "boxes.jsonl was fitted for n 5, not 6"),
+        (asking(2), "other", 'boxes.jsonl was fitted for model "simulator", not "other"'),
+        (asking(2, "direct"), "simulator", 'boxes.jsonl was fitted for planner "vote", not "direct"'),
+    ],
+)
+async def test_what_was_fitted_for_something_else_is_not_applied(
+    store: Store, request_: TaskRequest, model: str, why: str
+) -> None:
+    evidence = await fit(store, await solved(store), "boxes.jsonl", WANTED)
+    service = Service(store, Simulator(said, model=model), calibrations=Calibrations((evidence,)))
+    solution = await service.solve(request_)
+    assert solution.calibrated is None
+    assert solution.uncalibrated == why
+
+
+async def test_answers_that_tell_nothing_are_not_calibrated(store: Store) -> None:
+    plain = await Service(store, Simulator(said)).solve(asking(2))
+    assert (plain.calibrated, plain.uncalibrated) == (None, "there is no calibration")
+    evidence = await fit(store, await solved(store), "boxes.jsonl", WANTED)
+    service = Service(store, Simulator(said), calibrations=Calibrations((evidence,)))
+    fork = await service.fork(plain.trace_id, at="0", change=Change(rule="fixed:3"))
+    assert fork.uncalibrated == "the run is a fork with a change"
+    direct = evidence.model_copy(
+        update={"purpose": evidence.purpose.model_copy(update={"planner": "direct"})}
+    )
+    alone = direct.purpose.model_copy(update={"options": {"temperature": 0.0, "max_tokens": 1024}})
+    service.calibrations = Calibrations((direct.model_copy(update={"purpose": alone}),))
+    assert (await service.solve(asking(2, "direct"))).uncalibrated == "the answer has no confidence to go by"
+
+
+@pytest.mark.parametrize(
+    ("answer", "confidence"),
+    [
+        (Answer("7", "7", 0.75, 0.56, (Cluster("7", 3), Cluster("8", 1))), 0.75),
+        (Answer("7", "7", 1.0, 0.0, (Cluster("7", 1),)), None),  # nobody to agree with
+        (Answer("7", "7", 1.0, None, (Cluster("7", 2),)), None),  # most branches came to no answer
+        (Answer("7", "7", 0.75), 0.75),  # a planner's own confidence
+        (Answer("7", "7"), None),
+    ],
+)
+def test_silence_is_no_confidence(answer: Answer, confidence: float | None) -> None:
+    assert signal_of(answer, 100, "confidence") == confidence
+    assert signal_of(answer, 100, "length") == 100
+
+
+async def test_what_was_answered_before_is_not_asked_again(store: Store) -> None:
+    engine = Simulator(said)
+    first = await solve_all(Service(store, engine), REQUESTS[:6], 2, lambda: None)
+    calls = engine.counters().started
+    again = await solve_all(Service(store, engine), REQUESTS[:7], 2, lambda: None)
+    assert [task.id for task in again[:6]] == [task.id for task in first]
+    assert engine.counters().started == calls + 5
+    other = await solve_all(Service(store, Simulator(said, model="other")), REQUESTS[:1], 2, lambda: None)
+    assert other[0].id not in [task.id for task in again]
+
+
+async def test_an_interrupted_calibration_goes_on(store: Store) -> None:
+    slow = Service(store, Simulator(said, cost=CostModel(decode_tokens_per_s=40)))
+    done = asyncio.Event()
+    solving = asyncio.create_task(solve_all(slow, REQUESTS[:8], 2, done.set))
+    await done.wait()
+    solving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await solving
+    stored = await store.list()
+    assert {task.status for task in stored} == {TaskStatus.SUCCEEDED, TaskStatus.QUEUED}
+    tasks = await solve_all(Service(store, Simulator(said)), REQUESTS[:8], 2, lambda: None)
+    assert {task.status for task in tasks} == {TaskStatus.SUCCEEDED}
+    assert {task.id for task in stored} <= {task.id for task in tasks}
+
+
+async def test_a_question_that_failed_is_tried_again(store: Store) -> None:
+    refusing = Simulator({"another question": "?"})
+    (failed,) = await solve_all(Service(store, refusing), REQUESTS[:1], 1, lambda: None)
+    assert failed.status is TaskStatus.FAILED
+    (task,) = await solve_all(Service(store, Simulator(said)), REQUESTS[:1], 1, lambda: None)
+    assert task.status is TaskStatus.SUCCEEDED
+    with pytest.raises(InvalidRequest, match=r"at least 20 .*; left out: 1 failed"):
+        await fit(store, [(failed, "0")], "boxes.jsonl", WANTED)
+
+
+async def test_an_engine_that_is_not_there_is_told_before_anything_is_stored(store: Store) -> None:
+    dead = Simulator(said)
+    dead.kill()
+    with pytest.raises(Unavailable, match="is not running"):
+        await solve_all(Service(store, dead), REQUESTS, 4, lambda: None)
+    assert await store.list() == ()
+
+
+async def test_stored_runs_are_labelled_by_verdict(store: Store) -> None:
+    labelled = await solved(store)
+    by_answer = await fit(store, labelled, "boxes.jsonl", WANTED)
+    verdicts: list[Labelled] = [
+        (task, Solution.model_validate(task.solution).answer == answer) for task, answer in labelled
+    ]
+    assert (await fit(store, verdicts, "boxes.jsonl", WANTED)).calibration == by_answer.calibration
+
+
+async def test_runs_of_different_kinds_are_not_mixed(store: Store) -> None:
+    labelled = await solved(store, [*REQUESTS[:-1], asking(39, n=7)])
+    with pytest.raises(InvalidRequest, match=r"different ways.* has n 5, not 7 as"):
+        await fit(store, labelled, "boxes.jsonl", WANTED)
+
+
+async def test_runs_that_have_not_ended_and_forks_are_refused(store: Store) -> None:
+    service = Service(store, Simulator(said))
+    waiting = await service.submit(asking(1))
+    with pytest.raises(InvalidRequest, match="is queued; label runs that have ended"):
+        await fit(store, [(waiting, "1")], "boxes.jsonl", WANTED)
+    solution = await service.solve(asking(2))
+    fork = await service.fork(solution.trace_id, at="0", change=Change(rule="fixed:3"))
+    with pytest.raises(InvalidRequest, match="is a fork with a change"):
+        await fit(store, [(await store.get(fork.trace_id), "2")], "boxes.jsonl", WANTED)
+
+
+async def test_answers_that_are_all_right_calibrate_nothing(store: Store) -> None:
+    labelled = [(task, True) for task, _ in await solved(store)]
+    with pytest.raises(InvalidRequest, match=r"5 wrong; there are 40, 40 right and 0 wrong; left out: none"):
+        await fit(store, labelled, "boxes.jsonl", WANTED)
+
+
+async def test_a_run_that_a_budget_ended_tells_nothing(store: Store) -> None:
+    labelled = await solved(store)
+    cut_short = replace(labelled[0][0], outcome="limited")
+    evidence = await fit(store, [(cut_short, "0"), *labelled[1:]], "boxes.jsonl", WANTED)
+    assert evidence.left_out == {"limited": 1}
+    assert evidence.calibration.examples == QUESTIONS - 1
+
+
+async def test_one_answer_alone_is_calibrated_by_its_length(store: Store) -> None:
+    def rambling(call: Call, rng: Random) -> str:
+        box = int(call.prompt.messages()[-1]["content"].split()[-1])
+        return f"{'Well. ' * (box % 10)}Answer: {box if box % 10 < rng.randrange(11) else 99}"
+
+    requests = [asking(box, "direct", temperature=1.0) for box in range(QUESTIONS)]
+    tasks = await solve_all(Service(store, Simulator(rambling)), requests, 8, lambda: None)
+    evidence = await fit(
+        store, list(zip(tasks, ANSWERS, strict=True)), "x.jsonl", replace(WANTED, signal="length")
+    )
+    assert evidence.beside == {"length": evidence.calibration.auroc}
+    assert evidence.calibration.auroc > 0.6
+    service = Service(store, Simulator(rambling), calibrations=Calibrations((evidence,)))
+    short, long = [await service.solve(requests[box]) for box in (10, 9)]
+    assert short.calibrated is not None
+    assert long.calibrated is not None
+    assert short.calibrated.probability > long.calibrated.probability
+
+
+async def test_the_newest_of_equal_calibrations_is_taken(store: Store, tmp_path: Path) -> None:
+    old = await fit(store, await solved(store), "old.jsonl", WANTED)
+    new = await fit(store, await solved(store), "new.jsonl", WANTED)
+    await asyncio.to_thread(old.save, tmp_path / "b.json")
+    await asyncio.to_thread(new.save, tmp_path / "a.json")
+    kept = await Calibrations.read(tmp_path)
+    solution = await Service(store, Simulator(said), calibrations=kept).solve(asking(2))
+    assert solution.calibrated is not None
+    assert solution.calibrated.evidence == "new.jsonl"
+
+
+async def test_files_that_are_no_calibrations_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await Calibrations.read(tmp_path)).kept == ()
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        await Calibrations.read(tmp_path / "nothing.json")
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps({"format": "anabranch calibration 9"}))
+    with pytest.raises(InvalidRequest, match=r"wrong.json is no calibration: .*anabranch calibration 1"):
+        await Calibrations.read(tmp_path)
+    monkeypatch.setattr("orchestrator.tasks.evidence.user_directory", lambda: tmp_path)
+    assert (await Calibrations.read(None)).kept == ()  # it must not stop every command of this user

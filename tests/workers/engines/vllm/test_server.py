@@ -1,0 +1,394 @@
+"""The supervision of vLLM servers, with a small program in vLLM's place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from workers.calls import Call, Prompt, Segment
+from workers.engines.vllm.engine import gauge
+from workers.engines.vllm.launch import Option, Recipe, arguments, find_python, free_port, visible_gpus
+from workers.engines.vllm.server import Starting, VLLMServer, one_each
+from workers.errors import EngineUnavailable, ModelUnavailable
+
+STUB = """
+import http.server, json, os, subprocess, sys, time
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+mode = os.environ.get("STUB_MODE", "")
+print("stub says hello", flush=True)
+if mode == "broken":
+    print("(EngineCore pid=1) ValueError: the weights are missing", flush=True)
+    for line in range(60):
+        print("further line", line, flush=True)
+    sys.exit(3)
+if mode == "deaf":
+    import signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+# A child that holds the log open, as the engine core does.
+child = subprocess.Popen(["sleep", "600"])
+print("child", child.pid, flush=True)
+for _ in range(500):
+    print('INFO:     127.0.0.1:55290 - "GET /metrics HTTP/1.1" 200 OK', flush=True)
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args): pass
+    def answer(self, body, status=200):
+        body = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        if self.path == "/health":
+            self.answer("", 503 if mode == "never" else 200)
+        elif self.path == "/v1/models":
+            model = {"id": options["--served-model-name"], "max_model_len": 64}
+            self.answer(json.dumps({"object": "list", "data": [model]}))
+        else:
+            self.answer("{}", 404)
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(json.dumps({"error": {"message": "not here"}}), 400)
+
+http.server.ThreadingHTTPServer((options["--host"], int(options["--port"])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """An interpreter that runs the stub whatever it is told to run."""
+    stub = tmp_path / "stub.py"
+    stub.write_text(STUB)
+    python = tmp_path / "python"
+    python.write_text(
+        textwrap.dedent(f"""\
+        #!/bin/sh
+        shift 2
+        exec {sys.executable} {stub} "$@"
+        """)
+    )
+    python.chmod(python.stat().st_mode | stat.S_IEXEC)
+    return python
+
+
+def server(python: Path, mode: str = "", port: int | None = None, **options: object) -> VLLMServer:
+    # Flags have no value: the stub reads pairs.
+    pairs: dict[str, Option] = {"enable_prompt_tokens_details": None, "enforce_eager": None}
+    if port is not None:
+        pairs["port"] = port
+    return VLLMServer(
+        "model", python=python, environment={"STUB_MODE": mode}, options=pairs, kv_events=False, **options,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def gone(pid: int) -> bool:
+    """Whether the process ends within a minute: a kill takes effect when the turn of the process comes."""
+    for _ in range(6000):
+        if not await asyncio.to_thread(alive, pid):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+def child_of(one: VLLMServer) -> int:
+    line = next(line for line in one.last_lines().splitlines() if line.startswith("child"))
+    return int(line.split()[1])
+
+
+async def healthy(one: VLLMServer) -> None:
+    async with asyncio.timeout(90):
+        while True:
+            if (await one.health()).ok:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def started(one: VLLMServer) -> None:
+    """Start it; the stub cannot complete anything, so the probe of its capabilities fails afterwards."""
+    with pytest.raises(Exception, match="not here"):
+        await one.capabilities()
+    assert (await one.health()).ok
+
+
+async def test_it_starts_and_stops_with_all_its_processes(python: Path) -> None:
+    one = server(python)
+    await started(one)
+    pid, child = one.pid, child_of(one)
+    assert pid is not None
+    assert await asyncio.to_thread(alive, child)
+    await one.close()
+    assert one.pid is None
+    assert await gone(pid)
+    assert await gone(child)
+    assert "stub says hello" in one.last_lines(), "not only what was asked of it all the time"
+    assert not (await one.health()).ok
+    with pytest.raises(EngineUnavailable, match="was closed"):
+        await one.capabilities()
+    await one.close()
+
+
+async def test_the_log_explains_a_failed_start(python: Path) -> None:
+    one = server(python, "broken")
+    with pytest.raises(EngineUnavailable) as caught:
+        await one.capabilities()
+    assert "status 3" in str(caught.value)
+    assert "ValueError: the weights are missing" in str(caught.value)
+    assert "further line 59" in str(caught.value)
+    assert "further line 20" not in str(caught.value)
+    await one.close()
+
+
+async def test_a_start_that_takes_too_long_is_given_up(python: Path) -> None:
+    seen: list[Starting] = []
+    one = server(python, "never", start_seconds=1.5, on_progress=seen.append)
+    with pytest.raises(EngineUnavailable, match=r"did not start within 1\.5 s"):
+        await one.capabilities()
+    assert {each.server for each in seen} == {"vllm"}
+    assert one.pid is None
+    await one.close()
+
+
+async def test_a_server_that_was_killed_comes_back(python: Path) -> None:
+    one = server(python)
+    await started(one)
+    pid, child = one.pid, child_of(one)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    call = Call(Prompt((Segment("user", "hello"),)))
+    async with asyncio.timeout(60):
+        while True:
+            if not (await one.health()).ok:
+                break
+            await asyncio.sleep(0.01)
+    with pytest.raises(EngineUnavailable):
+        await anext(one.generate(call))
+    await healthy(one)
+    assert one.pid not in (None, pid)
+    assert await gone(child)
+    await one.close()
+
+
+async def test_a_server_that_does_not_stop_is_killed(python: Path) -> None:
+    one = server(python, "deaf", stop_seconds=0.3)
+    await started(one)
+    pid = one.pid
+    assert pid is not None
+    async with asyncio.timeout(60):
+        await one.close()
+    assert await gone(pid)
+
+
+async def test_a_draining_server_takes_no_more_calls(python: Path) -> None:
+    one = server(python)
+    await started(one)
+    await one.drain()
+    with pytest.raises(EngineUnavailable, match="being stopped"):
+        await anext(one.generate(Call(Prompt((Segment("user", "hello"),)))))
+    assert one.pid is not None
+    await one.close()
+
+
+async def test_closing_while_it_starts(python: Path) -> None:
+    one = server(python, "never")
+    starting = asyncio.create_task(one.capabilities())
+    await asyncio.sleep(0.5)
+    await one.close()
+    with pytest.raises(EngineUnavailable):
+        await starting
+    assert one.pid is None
+
+
+async def test_callers_share_one_start_and_one_may_leave(python: Path) -> None:
+    one = server(python)
+    first = asyncio.create_task(one.capabilities())
+    second = asyncio.create_task(one.capabilities())
+    await asyncio.sleep(0.1)
+    first.cancel()
+    with pytest.raises(Exception, match="not here"):
+        await second
+    assert (await one.health()).ok
+    await one.close()
+
+
+async def test_a_server_needs_an_interpreter_that_exists(tmp_path: Path) -> None:
+    one = VLLMServer("model", python=tmp_path / "nothing", kv_events=False)
+    with pytest.raises(EngineUnavailable, match="cannot be started"):
+        await one.capabilities()
+    await one.close()
+
+
+def test_options_become_arguments() -> None:
+    line = arguments(
+        {
+            "max_model_len": 4096,
+            "enforce_eager": True,
+            "enable_prefix_caching": False,
+            "quantization": None,
+            "gpu_memory_utilization": 0.9,
+            "lora_modules": ["a=x", "b=y"],
+            "speculative_config": {"method": "ngram", "num_speculative_tokens": 4},
+        }
+    )
+    assert line[:3] == ["--max-model-len", "4096", "--enforce-eager"]
+    assert line[3:6] == ["--no-enable-prefix-caching", "--gpu-memory-utilization", "0.9"]
+    assert line[6:9] == ["--lora-modules", "a=x", "b=y"]
+    assert line[9] == "--speculative-config"
+    assert json.loads(line[10]) == {"method": "ngram", "num_speculative_tokens": 4}
+
+
+def test_options_of_odd_types_become_arguments() -> None:
+    line = arguments(
+        {
+            "lora_modules": [{"name": "a", "path": Path("/with space/it's")}, "b=y"],
+            "speculative_config": {"model": Path("/draft"), "nested": {"x": None}},
+            "download_dir": Path("/models"),
+            "seed": -1,
+            "chat-template": "{{ 'quotes' }} $HOME",
+        }
+    )
+    assert line[0] == "--lora-modules"
+    assert json.loads(line[1]) == {"name": "a", "path": "/with space/it's"}
+    assert line[2:4] == ["b=y", "--speculative-config"]
+    assert json.loads(line[4]) == {"model": "/draft", "nested": {"x": None}}
+    assert line[5:] == [
+        "--download-dir",
+        "/models",
+        "--seed",
+        "-1",
+        "--chat-template",
+        "{{ 'quotes' }} $HOME",
+    ]
+
+
+async def test_a_port_that_was_asked_for_is_where_the_server_is(python: Path) -> None:
+    port = free_port()
+    one = server(python, port=port)
+    await started(one)
+    assert one._engine is not None
+    assert one._engine._openai.root.port == port
+    await one.close()
+
+
+def test_the_key_that_the_server_will_ask_for_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLLM_API_KEY", raising=False)
+    assert Recipe("m").api_key == ""
+    monkeypatch.setenv("VLLM_API_KEY", "ours")
+    assert Recipe("m").api_key == "ours"
+    assert Recipe("m", environment={"VLLM_API_KEY": "theirs"}).api_key == "theirs"
+    assert Recipe("m", options={"api_key": ["first", "second"]}).api_key == "first"
+
+
+def test_a_warning_is_not_taken_for_the_cause() -> None:
+    one = VLLMServer("model", kv_events=False)
+    one._lines.extend(
+        [
+            "(APIServer pid=1) WARNING 11-22 12:10:19 [x.py:1] This can cause `OSError: [Errno 24] y`",
+            "(EngineCore pid=2) ERROR 11-22 12:10:20 [x.py:2] ValueError: the weights are missing",
+            *["more"] * 20,
+        ]
+    )
+    assert "OSError" not in one.last_lines()
+    assert "ValueError: the weights are missing" in one.last_lines()
+
+
+def test_a_python_that_was_named_is_taken_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANABRANCH_VLLM_PYTHON", sys.executable)
+    assert find_python() == Path(sys.executable)
+    monkeypatch.setenv("ANABRANCH_VLLM_PYTHON", "/nowhere/python")
+    with pytest.raises(EngineUnavailable, match="cannot be executed"):
+        find_python()
+
+
+def test_without_vllm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("ANABRANCH_VLLM_PYTHON", raising=False)
+    monkeypatch.setattr("workers.engines.vllm.launch.default_directory", lambda: tmp_path)
+    with pytest.raises(EngineUnavailable, match="scripts/setup-vllm-cpu"):
+        find_python()
+
+
+async def test_without_a_model_the_error_says_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("workers.engines.vllm.launch.default_directory", lambda: tmp_path)
+    one = VLLMServer(python=Path(sys.executable), kv_events=False)
+    with pytest.raises(ModelUnavailable, match="no model was named"):
+        await one.capabilities()
+    await one.close()
+
+
+def test_one_server_for_each_group_of_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
+    assert visible_gpus() == ("0", "1", "2", "3", "4")
+    assert [one._recipe.gpus for one in one_each("m", tensor_parallel_size=2)] == [("0", "1"), ("2", "3")]
+    assert len(one_each("m")) == 5
+    with pytest.raises(EngineUnavailable, match="8 GPUs"):
+        one_each("m", tensor_parallel_size=8)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert [one._recipe.gpus for one in one_each("m")] == [()]
+
+
+def test_a_gauge_is_summed_over_its_labels() -> None:
+    text = (
+        "# HELP vllm:num_requests_running Running.\n"
+        'vllm:num_requests_running{engine="0"} 3.0\n'
+        'vllm:num_requests_running{engine="1"} 2.0\n'
+        'vllm:num_requests_running_total{engine="1"} 99\n'
+    )
+    assert gauge(text, "vllm:num_requests_running") == 5
+    assert gauge(text, "vllm:num_requests_waiting") is None
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-5", "", "many"])
+def test_a_gauge_without_a_number_tells_nothing(value: str) -> None:
+    assert gauge(f'vllm:num_requests_running{{engine="0"}} {value}\n', "vllm:num_requests_running") is None
+
+
+async def test_a_server_that_is_closed_once_more_while_it_stops_is_killed(python: Path) -> None:
+    one = server(python, "deaf", stop_seconds=600.0)
+    await started(one)
+    pid, child = one.pid, child_of(one)
+    assert pid is not None
+    first = asyncio.create_task(one.close())
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(90):
+        await asyncio.gather(first, one.close())
+    assert await gone(pid)
+    assert await gone(child)
+
+
+async def test_a_restart_without_a_free_descriptor_is_tried_again(
+    python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = server(python)
+    await started(one)
+    pid, pipe, failed = one.pid, os.pipe, asyncio.Event()
+    assert pid is not None
+
+    def no_pipe() -> tuple[int, int]:
+        monkeypatch.setattr(os, "pipe", pipe)
+        failed.set()
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe", no_pipe)
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(90):
+        await failed.wait()
+    await healthy(one)
+    assert one.pid not in (None, pid)
+    await one.close()

@@ -1,0 +1,189 @@
+"""A llama.cpp server of our own: its process, and the memory for the states of its slots."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workers.engines.llama.client import LlamaClient
+from workers.errors import EngineUnavailable
+
+START_SECONDS = 300.0
+STOP_SECONDS = 5.0
+
+# llama.cpp's threads meet hundreds of times a token, and spin until the last one is there. When other
+# processes want the cores too, that makes decoding ten to forty times slower. So they spin for microseconds,
+# which is as good on an idle machine, and then sleep; with more threads than cores, libgomp does the same.
+ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
+
+
+class Cells:
+    """Places for saved slot states: on Linux, memory that goes away with the processes that use it."""
+
+    def __init__(self, count: int) -> None:
+        self._closed = False
+        self._files: list[int] = []
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if sys.platform == "linux":
+            self._files = [os.memfd_create(f"anabranch-prefix-{number}") for number in range(count)]
+            self._free = [str(file) for file in self._files]
+            self.directory = "/proc/self/fd/"
+        else:
+            self._scratch = tempfile.TemporaryDirectory(prefix="anabranch-prefix-")
+            self._free = [str(number) for number in range(count)]
+            self.directory = self._scratch.name + os.sep
+
+    @property
+    def inherited(self) -> Sequence[int]:
+        """File descriptors that the server's process must be given."""
+        return self._files
+
+    def take(self) -> str | None:
+        """The name of a free cell, if there is one."""
+        return self._free.pop() if self._free else None
+
+    def free(self, name: str) -> None:
+        """Drop what is in a cell."""
+        if self._closed:  # the number may belong to another file by now
+            return
+        if self._scratch is None:
+            os.ftruncate(int(name), 0)
+        else:
+            Path(self.directory, name).unlink(missing_ok=True)
+        self._free.append(name)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._closed = True
+        for file in self._files:
+            os.close(file)
+        self._files = []
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+
+@dataclass(slots=True)
+class LlamaServer:
+    """A running server. ``context`` is the room in a slot, in tokens."""
+
+    client: LlamaClient
+    context: int
+    cells: Cells
+    _process: asyncio.subprocess.Process
+    _closed: bool = field(init=False, default=False)
+
+    @classmethod
+    async def start(
+        cls,
+        model: Path,
+        *,
+        slots: int,
+        context: int,
+        batch: int,
+        threads: int | None = None,
+        cells: int = 0,
+        verbosity: int = -1,
+    ) -> LlamaServer:
+        """Load ``model`` in a process of its own, with ``slots`` slots of ``context`` tokens.
+
+        The server computes prompts ``batch`` tokens at a time, and has ``cells`` places for slot states.
+        ``verbosity`` is llama.cpp's; from 0 on its log goes to standard error.
+
+        Raises:
+            EngineUnavailable: the library is missing, or the server does not start; the message says why.
+        """
+        if await asyncio.to_thread(importlib.util.find_spec, "xllamacpp") is None:
+            raise EngineUnavailable('the embedded engine is not installed: pip install "anabranch[embedded]"')
+        memory = await asyncio.to_thread(Cells, cells)
+        key = secrets.token_urlsafe(24)
+        config = {
+            "model": str(model),
+            "slots": slots,
+            "context": context,
+            "batch": batch,
+            "threads": threads,
+            "verbosity": verbosity,
+            "directory": memory.directory,
+            "key": key,
+        }
+        process = client = None
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", str(Path(__file__).with_name("llama_process.py"))),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=None if verbosity >= 0 else asyncio.subprocess.DEVNULL,
+                env=ENVIRONMENT | os.environ,
+                pass_fds=memory.inherited,
+                start_new_session=True,  # Ctrl-C is for the parent, which then stops the server
+            )
+            client = LlamaClient(await _address(process, config), key)
+            return cls(client, await client.slot_context(), memory, process)
+        except BaseException:
+            if client is not None:
+                await client.close()
+            if process is not None:
+                await _stop(process)
+            await asyncio.to_thread(memory.close)
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server's process runs."""
+        return not self._closed and self._process.returncode is None
+
+    async def close(self) -> None:
+        """Stop the process; completions in flight break off."""
+        if not self._closed:
+            self._closed = True
+            await _stop(self._process)
+            # Who still reads learns it from the end of the connection, which a closed session would withhold.
+            # It came with the end of the process; the loop takes a turn to read it and one to pass it on.
+            for _ in range(3):
+                await asyncio.sleep(0)
+            await self.client.close()
+            await asyncio.to_thread(self.cells.close)
+
+
+async def _address(process: asyncio.subprocess.Process, config: Mapping[str, object]) -> str:
+    """Tell the process what to serve, and wait until it does."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            process.stdin.write(json.dumps(config).encode() + b"\n")
+            await process.stdin.drain()
+            line = await process.stdout.readline()
+            if not line:
+                code = await process.wait()
+                raise EngineUnavailable(f"llama.cpp died while loading {config['model']} (exit code {code})")
+    except TimeoutError:
+        raise EngineUnavailable(
+            f"llama.cpp did not load {config['model']} within {START_SECONDS:.0f} s"
+        ) from None
+    except OSError as error:
+        raise EngineUnavailable(f"llama.cpp did not start: {error}") from error
+    answer = json.loads(line)
+    if "address" not in answer:
+        raise EngineUnavailable(f"llama.cpp cannot load {config['model']}: {answer.get('error')}")
+    return str(answer["address"])
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """End a process by closing its standard input, and by force if that does not do."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,4 @@
+"""An engine that computes nothing, for timing, faults and scale; also as a server with vLLM's HTTP interface.
+
+May import what all engines may, and no other engine.
+"""

@@ -1,0 +1,211 @@
+"""How a vLLM server is started: with which Python, on which devices, with which options."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from workers.engines.vllm.kv_events import KVEndpoints
+from workers.errors import EngineUnavailable, ModelUnavailable
+
+Option = str | int | float | bool | None | Path | Sequence[object] | Mapping[str, object]
+"""The value of a vLLM option: True and False are flags, None leaves it out, the items of a sequence follow
+each other, and a mapping is written as JSON, also as such an item."""
+
+PYTHON_VARIABLE = "ANABRANCH_VLLM_PYTHON"
+# The kernel ends the server when this process dies in whichever way: an orphan would keep the GPU.
+_LAUNCH = (
+    "import ctypes, runpy, signal, sys; "
+    "ctypes.CDLL(None).prctl(1, signal.SIGTERM) if sys.platform == 'linux' else None; "
+    "sys.argv[0] = 'vllm'; "
+    "runpy.run_module('vllm.entrypoints.openai.api_server', run_name='__main__', alter_sys=True)"
+)
+
+
+def default_directory() -> Path:
+    """Where ``scripts/setup-vllm-cpu`` puts its environment (``env``) and its models (``models``)."""
+    return Path(platformdirs.user_cache_dir("anabranch")) / "vllm-cpu"
+
+
+def find_python() -> Path:
+    """The Python that has vLLM: from ANABRANCH_VLLM_PYTHON, this one, or the one of the CPU environment.
+
+    Raises:
+        EngineUnavailable: there is none; the message says how to get one.
+    """
+    named = os.environ.get(PYTHON_VARIABLE)
+    if named:
+        if not os.access(named, os.X_OK):
+            raise EngineUnavailable(f"{PYTHON_VARIABLE} is {named!r}, which cannot be executed")
+        return Path(named)
+    if any((Path(place) / "vllm" / "__init__.py").exists() for place in sys.path):
+        return Path(sys.executable)
+    python = default_directory() / "env" / "bin" / "python"
+    if python.exists():
+        return python
+    raise EngineUnavailable(
+        f'no vLLM was found: pip install "anabranch[vllm]" (GPU), run scripts/setup-vllm-cpu (no GPU), '
+        f"or point {PYTHON_VARIABLE} at a Python that has it"
+    )
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that a server may use: those of CUDA_VISIBLE_DEVICES, else all that the driver shows."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))
+    nodes = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+    return tuple(sorted(nodes, key=int))
+
+
+def default_model() -> Path:
+    """The model that ``scripts/setup-vllm-cpu`` made.
+
+    Raises:
+        ModelUnavailable: there is none.
+    """
+    models = default_directory() / "models"
+    for directory in sorted(models.glob("*/config.json")):
+        return directory.parent
+    raise ModelUnavailable(
+        f"no model was named, and there is none in {models}: name a directory of safetensors, or a model on "
+        "the Hugging Face hub, or run scripts/setup-vllm-cpu"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a server is started with.
+
+    ``model`` None: :func:`default_model`. ``gpus`` None: the first, if there is one.
+    """
+
+    model: str | None
+    gpus: tuple[str, ...] | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    python: Path | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port that the options ask for; None: any."""
+        port = self.options.get("port")
+        return None if port is None else int(str(port))
+
+    @property
+    def api_key(self) -> str:
+        """The key that the server will ask for; empty: none."""
+        keys = self.options.get("api_key") or (os.environ | dict(self.environment)).get("VLLM_API_KEY", "")
+        return str(keys[0]) if isinstance(keys, Sequence) and not isinstance(keys, str) else str(keys)
+
+    def command(self, port: int, endpoints: KVEndpoints | None) -> tuple[list[str], dict[str, str]]:
+        """The command line, and the environment variables that it needs.
+
+        Raises:
+            EngineUnavailable: no Python with vLLM was found.
+            ModelUnavailable: no model was named, and there is no default.
+        """
+        python = self.python or find_python()
+        model = self.model or str(default_model())
+        gpus = visible_gpus()[:1] if self.gpus is None else self.gpus
+        options = _own_options(model, gpus, port, endpoints) | dict(self.options)
+        variables = os.environ | _own_variables(model, gpus) | dict(self.environment)
+        return [str(python), "-c", _LAUNCH, *arguments(options)], variables
+
+
+def _own_options(
+    model: str, gpus: Sequence[str], port: int, endpoints: KVEndpoints | None
+) -> dict[str, Option]:
+    options: dict[str, Option] = {
+        "model": model,
+        "host": "127.0.0.1",
+        "port": port,
+        "served_model_name": Path(model).name,
+        "enable_prompt_tokens_details": True,
+        "scheduling_policy": "priority",
+    }
+    if len(gpus) > 1:
+        options["tensor_parallel_size"] = len(gpus)
+    if not gpus:
+        options["enforce_eager"] = True
+        # Only full blocks are shared, and by default they are longer here than many a question.
+        options["block_size"] = 32
+        # Without instructions for bfloat16 it is emulated, several times slower than float32.
+        if not _cpu_has("avx512_bf16", "amx_bf16", "bf16"):
+            options["dtype"] = "float32"
+    if endpoints is not None:
+        options["kv_events_config"] = {
+            "enable_kv_cache_events": True,
+            "publisher": "zmq",
+            "endpoint": endpoints.events,
+            "replay_endpoint": endpoints.replay,
+        }
+    return options
+
+
+def _own_variables(model: str, gpus: Sequence[str]) -> dict[str, str]:
+    variables = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if gpus:
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    else:
+        variables |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
+    if Path(model).is_dir():
+        variables["HF_HUB_OFFLINE"] = "1"
+    return variables
+
+
+def arguments(options: Mapping[str, Option]) -> list[str]:
+    """vLLM's command line for ``options``: ``{"max_model_len": 8}`` is ``--max-model-len 8``."""
+    line: list[str] = []
+    for name, value in options.items():
+        flag = name.strip("-").replace("_", "-")
+        if value is None:
+            continue
+        if value is True:
+            line.append(f"--{flag}")
+        elif value is False:
+            line.append(f"--no-{flag}")
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            line += [f"--{flag}", *map(_written, value)]
+        else:
+            line += [f"--{flag}", _written(value)]
+    return line
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, default=str) if isinstance(value, Mapping) else str(value)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen at ``port`` now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _cpu_has(*flags: str) -> bool:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return True
+    line = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
+    return any(flag in line.split() for flag in flags)

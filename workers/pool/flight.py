@@ -1,0 +1,133 @@
+"""A call on its way through a pool, and each attempt at it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING
+
+from workers.calls import Call, Chunk
+from workers.prefix.blocks import Chain
+
+if TYPE_CHECKING:
+    from workers.pool.replica import Replica
+
+
+class Ticket:
+    """A call on its way through the pool. It is in one place: waiting, held, parked, or in flight."""
+
+    __slots__ = (
+        "age",
+        "arrived",
+        "attempts",
+        "call",
+        "chain",
+        "characters",
+        "family_age",
+        "flight",
+        "held_by",
+        "ideal_blocks",
+        "needs",
+        "priority",
+        "queued",
+        "replica",
+        "stranded_at",
+        "streamed",
+        "tenant",
+        "tried",
+        "waiter",
+        "work",
+    )
+
+    def __init__(self, call: Call, chain: Chain, age: int, family_age: int, arrived: float) -> None:
+        self.call = call
+        self.needs = _needs(call)
+        self.chain = chain
+        self.characters = sum(len(segment.text) for segment in call.prompt.segments)
+        self.tenant = call.tenant
+        self.priority = call.priority
+        self.age = age
+        self.family_age = family_age
+        self.arrived = arrived
+        self.work = 1.0
+        self.queued = 0
+        self.replica: Replica | None = None
+        self.flight: Flight | None = None
+        self.held_by: Flight | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        self.stranded_at: float | None = None  # since when nothing works that could answer it
+        self.tried: set[str] = set()
+        self.attempts = 0
+        self.streamed = 0  # tokens that the consumer got of the present attempt
+        self.ideal_blocks = 0  # leading blocks that one cache of all replicas would have held
+
+    def begins_with(self, other: Ticket) -> bool:
+        """Whether all blocks of the prompt of ``other`` are the first ones of this."""
+        return self.chain[: len(other.chain)] == other.chain
+
+    def wake(self, error: Exception | None = None) -> None:
+        """Let the task that waits for a place go on, or fail."""
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+
+class Flight:
+    """One attempt at a call on one replica."""
+
+    __slots__ = (
+        "batch_at_first",
+        "computing",
+        "first_at",
+        "held",
+        "interrupted",
+        "predicted_blocks",
+        "prefill_ahead",
+        "replica",
+        "scope",
+        "sent_at",
+        "silent_since",
+        "ticket",
+        "uncached",
+    )
+
+    def __init__(self, ticket: Ticket, replica: Replica, now: float) -> None:
+        self.ticket = ticket
+        self.replica = replica
+        self.sent_at = now
+        self.first_at: float | None = None
+        self.predicted_blocks = 0
+        self.uncached = 0.0  # prompt tokens that it has to compute
+        self.prefill_ahead = 0.0  # the same, and what was sent before it and not yet computed
+        self.batch_at_first = 1
+        self.computing: Chain = ()
+        self.held: dict[Ticket, None] = {}  # siblings that wait for its first token; ordered
+        self.silent_since = math.inf  # since when it waits for the engine's next chunk
+        self.scope: asyncio.Timeout | None = None
+        self.interrupted = ""
+
+    def interrupt(self, reason: str, now: float) -> None:
+        """Give the attempt up; the task that reads it gets a :class:`TimeoutError`."""
+        if self.scope is not None and self.silent_since < math.inf and not self.interrupted:
+            self.interrupted = reason
+            self.scope.reschedule(now)
+
+
+def _needs(call: Call) -> tuple[str, ...]:
+    """The capabilities without which an engine refuses ``call``, or ignores a part of it."""
+    asked = {
+        "logprobs": call.sampling.top_logprobs is not None,
+        "guided_json": call.schema is not None,
+        "assistant_prefill": bool(call.prompt.prefill),
+    }
+    return tuple(name for name, needed in asked.items() if needed)
+
+
+async def abort(stream: AsyncIterator[Chunk]) -> None:
+    """Leave the stream of an engine, which ends the call there."""
+    if isinstance(stream, AsyncGenerator):
+        await stream.aclose()

@@ -1,0 +1,124 @@
+"""Sends a call that waits too long for its first token a second time, and takes the faster of the two.
+
+(Dean and Barroso, *The Tail at Scale*, CACM 2013, call these hedged requests.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from workers.calls import Chunk
+from workers.errors import WorkerError
+from workers.pool.dispatch import Dispatcher
+from workers.pool.flight import Flight, abort
+from workers.pool.report import PoolTally
+from workers.pool.supervision import Supervisor
+
+EVIDENCE = 20
+"""First tokens that must have been seen before one can be called late."""
+
+Stream = AsyncIterator[Chunk]
+
+
+class Hedging:
+    """Two attempts at one call, until one of them has a first token.
+
+    Args:
+        after: how many times the usual time to a first token may pass before the second sending.
+        read: gives the next chunk of an attempt.
+    """
+
+    def __init__(
+        self,
+        after: float,
+        dispatcher: Dispatcher,
+        supervisor: Supervisor,
+        tally: PoolTally,
+        read: Callable[[Flight, Stream], Coroutine[Any, Any, Chunk]],
+    ) -> None:
+        self._after = after
+        self._dispatcher = dispatcher
+        self._supervisor = supervisor
+        self._tally = tally
+        self._read = read
+
+    async def first_chunk(self, flight: Flight, stream: Stream) -> tuple[Flight, Stream, Chunk]:
+        """The first chunk of a call, with the attempt and the stream that it came from.
+
+        Raises:
+            WorkerError: what the first attempt raised, if there was no second or it failed too.
+        """
+        lead = asyncio.create_task(self._read(flight, stream))
+        try:
+            seen = self._tally.first_token
+            if seen.count >= EVIDENCE:
+                prefill = flight.replica.pace.prefill_seconds(flight.prefill_ahead)
+                await asyncio.wait([lead], timeout=self._after * max(seen.total / seen.count, prefill))
+                if not lead.done() and (rival := self._dispatcher.second(flight)) is not None:
+                    self._tally.hedges += 1
+                    return await self._raced(flight, stream, lead, rival)
+            return flight, stream, await lead
+        finally:
+            await _stop(lead)
+
+    async def _raced(
+        self, flight: Flight, stream: Stream, lead: asyncio.Task[Chunk], rival: Flight
+    ) -> tuple[Flight, Stream, Chunk]:
+        """The attempt whose first chunk comes first; the other is aborted. A failure only loses the race."""
+        ticket = flight.ticket
+        other = rival.replica.engine.generate(ticket.call)
+        second = asyncio.create_task(self._read(rival, other))
+        won = False
+        try:
+            await asyncio.wait([lead, second], return_when=asyncio.FIRST_COMPLETED)
+            if (error := _error(second)) is not None:
+                self._blame(rival, error)
+            elif not second.done() and _error(lead) is not None:
+                await asyncio.wait([second])
+            if second.done() and _error(second) is None and not (lead.done() and _error(lead) is None):
+                await _stop(lead)
+                await abort(stream)
+                won = True
+        finally:
+            if not won:
+                try:
+                    await _stop(second)
+                    await abort(other)
+                finally:
+                    rival.replica.tally.aborted += 1
+                    self._dispatcher.land(rival)
+        if not won:
+            return flight, stream, await lead
+        if (error := _error(lead)) is not None:
+            self._blame(flight, error)
+        flight.replica.tally.aborted += 1
+        self._tally.hedges_won += 1
+        self._dispatcher.land(flight)
+        rival.ticket, ticket.flight, ticket.replica = ticket, rival, rival.replica
+        return rival, other, second.result()
+
+    def _blame(self, flight: Flight, error: BaseException) -> None:
+        if isinstance(error, WorkerError):
+            self._supervisor.blame(flight, error)
+
+
+async def _stop(task: asyncio.Task[Chunk]) -> None:
+    """End a task and wait until it has ended, even if cancelled meanwhile: its stream is closed next."""
+    task.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if not task.cancelled():
+        task.exception()  # was looked at before, or lost the race
+    if cancelled is not None:
+        raise cancelled
+
+
+def _error(task: asyncio.Task[Chunk]) -> BaseException | None:
+    """What ``task`` raised, if it is done and did."""
+    return task.exception() if task.done() and not task.cancelled() else None

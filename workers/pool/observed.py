@@ -1,0 +1,151 @@
+"""One engine with the books of a pool, for engines that stand alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from workers.calls import Call, Chunk
+from workers.engine import Capabilities, Engine, Health
+from workers.errors import EngineUnavailable, WorkerError
+from workers.pool.breaker import Breaker
+from workers.pool.flight import Flight, Ticket, abort
+from workers.pool.metrics import prometheus
+from workers.pool.pace import Pace
+from workers.pool.replica import Member, Replica
+from workers.pool.report import PoolSnapshot, PoolTally, Reporting, snapshot_of, snapshot_of_all
+from workers.prefix.blocks import BLOCK_CHARACTERS, Chains, Holdings
+
+SEEN_BLOCKS = 65_536
+"""Blocks of which is known that they were computed; measures the ideal hit ratio only."""
+
+
+class Observed:
+    """An engine whose calls are counted. It gets them all at once and as they are; nothing else is added.
+
+    ``state`` follows what calls and questions after its health have shown: there is nobody who asks in the
+    background.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._replica = Replica(Member(engine), Breaker(), Pace())
+        self._tally = PoolTally()
+        self._chains = Chains()
+        self._seen = Holdings(SEEN_BLOCKS)
+        self._families: Counter[str] = Counter()
+        self._calls = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the engine."""
+        return self._engine.name
+
+    async def capabilities(self) -> Capabilities:
+        """As :meth:`Engine.capabilities`."""
+        try:
+            found = await self._engine.capabilities()
+        except WorkerError as error:
+            self._went_wrong(error)
+            raise
+        if self._replica.capabilities is None:
+            self._replica.started(found)
+        self._works()
+        return found
+
+    async def generate(self, call: Call) -> AsyncIterator[Chunk]:
+        """As :meth:`Engine.generate`."""
+        flight = self._sent(call)
+        replica, stream = self._replica, self._engine.generate(call)
+        ended = False
+        try:
+            async for chunk in stream:
+                now = self._now()
+                if flight.first_at is None:
+                    self._tally.first_token.observe(now - flight.sent_at)
+                    replica.first_token(flight, now)
+                flight.ticket.streamed += chunk.tokens
+                if chunk.finish_reason is not None:
+                    ended = True
+                    self._finished(flight, chunk, now)
+                yield chunk
+        except WorkerError as error:
+            ended = True
+            replica.failed(error)
+            replica.tally.wasted_tokens += flight.ticket.streamed
+            self._went_wrong(error)
+            raise
+        finally:
+            if not ended:
+                replica.tally.aborted += 1
+                replica.tally.wasted_tokens += flight.ticket.streamed
+            self._landed(flight)
+            await abort(stream)
+
+    async def health(self) -> Health:
+        """As :meth:`Engine.health`."""
+        health = await self._engine.health()
+        if health.ok:
+            self._works()
+        else:
+            self._replica.breaker.failed(health.detail, fatal=True)
+        return health
+
+    async def close(self) -> None:
+        """Close the engine."""
+        await self._engine.close()
+
+    def snapshot(self) -> PoolSnapshot:
+        """The engine as a pool of one."""
+        known = self._replica.capabilities
+        limit = known.max_concurrency if known is not None else None
+        one = replace(snapshot_of(self._replica), limit=limit)
+        return snapshot_of_all([one], self._tally, families=len(self._families))
+
+    def metrics(self) -> str:
+        """The same and more, as Prometheus text."""
+        return prometheus(self.snapshot(), self._tally)
+
+    def _sent(self, call: Call) -> Flight:
+        self._calls += 1
+        now = self._now()
+        ticket = Ticket(call, self._chains.of(call.prompt, call.tenant), self._calls, self._calls, now)
+        ticket.ideal_blocks = self._seen.covered(ticket.chain, now)
+        self._seen.add(ticket.chain)
+        if call.family is not None:
+            self._families[call.family] += 1
+        self._tally.queue_wait.observe(0.0)
+        return self._replica.send(ticket, BLOCK_CHARACTERS / 4, now)
+
+    def _finished(self, flight: Flight, chunk: Chunk, now: float) -> None:
+        ticket, usage = flight.ticket, chunk.usage
+        tokens = usage.prompt_tokens if usage is not None else 0
+        tokens_per_block = tokens * BLOCK_CHARACTERS / max(1, ticket.characters)
+        self._replica.finished(flight, usage, tokens_per_block, now)
+        self._works()
+
+    def _landed(self, flight: Flight) -> None:
+        self._replica.land(flight)
+        family = flight.ticket.call.family
+        if family is not None:
+            self._families[family] -= 1
+            if not self._families[family]:
+                del self._families[family]
+
+    def _works(self) -> None:
+        self._replica.breaker.try_again()
+        self._replica.breaker.succeeded()
+
+    def _went_wrong(self, error: WorkerError) -> None:
+        if error.retryable:
+            self._replica.breaker.failed(str(error), fatal=isinstance(error, EngineUnavailable))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def observed(engine: Engine) -> Reporting:
+    """The engine itself where it keeps books, else with books around it."""
+    return engine if isinstance(engine, Reporting) else Observed(engine)

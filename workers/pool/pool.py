@@ -1,0 +1,419 @@
+"""Many engines as one: placement by prefix, fair waiting, retries, recovery.
+
+A call goes to the replica where it is expected to end first (:mod:`workers.pool.dispatch`). What the pool
+adds to that is here: bounded admission, sending, restarting what failed, watching for replicas that hang, and
+bringing back those that were gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import structlog
+
+from workers.calls import Call, Chunk, Prompt, Segment
+from workers.engine import Capabilities, Engine, Health
+from workers.errors import (
+    AccessRefused,
+    CallRejected,
+    CapabilityMissing,
+    EngineInterrupted,
+    EngineProtocolError,
+    EngineTimeout,
+    EngineUnavailable,
+    ModelUnavailable,
+    Overloaded,
+    WorkerError,
+)
+from workers.pool.breaker import Breaker
+from workers.pool.dispatch import BRANCH, Dispatcher, why_not
+from workers.pool.flight import Flight, Ticket, abort
+from workers.pool.hedging import Hedging
+from workers.pool.metrics import prometheus
+from workers.pool.pace import Pace
+from workers.pool.replica import Member, Replica, Sharing
+from workers.pool.report import PoolSnapshot, PoolTally, snapshot_of, snapshot_of_all
+from workers.pool.supervision import Supervisor
+from workers.pool.warming import Warming
+from workers.prefix.blocks import BLOCK_CHARACTERS, Chains
+
+log = structlog.get_logger(__name__)
+
+ONLY_HERE = (AccessRefused, ModelUnavailable, CapabilityMissing, CallRejected)
+"""Refusals by one replica of what another may accept: a call that is rejected may be too long for it."""
+
+
+class Pool:
+    """An :class:`~workers.engine.Engine` made of several.
+
+    The pool owns its engines: it starts them with :meth:`capabilities` and closes them. One that does not
+    start, or dies later, is left out and asked for its health, ever more rarely, until it is back.
+
+    A call that fails in a way that may not happen again is started again, elsewhere if there is an
+    elsewhere. If the consumer already got a part of the completion, the first chunk of the new attempt has
+    ``restarted`` set, and what came before it is void.
+
+    Args:
+        replicas: engines, or members with roles. Names must differ.
+        max_waiting: calls that may wait in the pool. One tenant may have three quarters of that; beyond it,
+            only calls of families that are already in the pool are let in, so that what has begun can end.
+        attempts: times that a call is sent before its last error is raised.
+        stall_seconds: a replica that sends nothing for so long, and longer than its past allows, is asked for
+            its health; a call is taken away from it when it is not well, or stays silent six times as long.
+        patience: seconds that a call waits while no replica works before it fails.
+        hedge_after: send a call that has no token yet a second time, to another replica, when it took so
+            many times the average until then. None: never. The slower of the two is aborted.
+    """
+
+    def __init__(
+        self,
+        replicas: Sequence[Engine | Member],
+        *,
+        name: str = "pool",
+        max_waiting: int = 10_000,
+        attempts: int = 4,
+        stall_seconds: float = 10.0,
+        patience: float = 30.0,
+        hedge_after: float | None = None,
+    ) -> None:
+        members = [item if isinstance(item, Member) else Member(item) for item in replicas]
+        names = [member.engine.name for member in members]
+        if not members or len(set(names)) < len(names):
+            raise ValueError(f"a pool needs one engine or more, each with a name of its own, not {names}")
+        if max_waiting < 1 or attempts < 1:
+            raise ValueError("max_waiting and attempts must be 1 or more")
+        self._name = name
+        self._max_waiting = max_waiting
+        self._attempts = attempts
+        self._patience = patience
+        paces = {member.roles: Pace() for member in members}  # one for each model, as far as roles tell
+        self._replicas = [Replica(member, Breaker(), paces[member.roles]) for member in members]
+        self._dispatcher = Dispatcher(self._replicas, self._now)
+        self._supervisor = Supervisor(name, self._replicas, self._dispatcher, stall_seconds=stall_seconds)
+        self._chains = Chains()
+        self._tally = PoolTally()
+        self._warming = Warming(self._dispatcher, self._supervisor, self._chains, self._tally)
+        self._hedging = (
+            None
+            if hedge_after is None
+            else Hedging(hedge_after, self._dispatcher, self._supervisor, self._tally, self._next)
+        )
+        self._tenants: dict[str, int] = {}  # calls in the pool
+        self._calls = 0
+        self._starting = asyncio.Lock()
+        self._started = False
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The name given at construction."""
+        return self._name
+
+    async def capabilities(self) -> Capabilities:
+        """Start all engines that can be started; what every one that was started up to now can do.
+
+        Raises:
+            EngineUnavailable: the pool was closed.
+            WorkerError: the error of the first engine, if none could be started.
+        """
+        async with self._starting:
+            if self._closed:
+                raise EngineUnavailable(f"{self._name} was closed")
+            if not self._started:
+                await self._supervisor.open()
+                self._started = True
+        known = [one.capabilities for one in self._replicas if one.capabilities]
+        return _common(known, frozenset().union(*(one.roles for one in self._replicas)))
+
+    async def generate(self, call: Call) -> AsyncIterator[Chunk]:
+        """Stream the completion of ``call`` from the replica where it is expected to end first.
+
+        Raises:
+            Overloaded: too many calls wait, or every replica says that it has no room.
+            EngineUnavailable: no replica worked for ``patience`` seconds.
+            WorkerError: what the last attempt raised.
+        """
+        if not self._started:
+            await self.capabilities()
+        ticket = self._admit(call)
+        text: list[str] = []
+        restarted = False
+        try:
+            self._supervisor.translate(ticket)
+            while True:
+                flight = await self._placed(ticket)
+                stream = flight.replica.engine.generate(call)
+                first: Chunk | None = None
+                pause = 0.0
+                try:
+                    if self._hedging is not None:
+                        flight, stream, first = await self._hedging.first_chunk(flight, stream)
+                    while True:
+                        chunk, first = first or await self._next(flight, stream), None
+                        if restarted:
+                            chunk, restarted = replace(chunk, restarted=True), False
+                        if chunk.restarted:
+                            text.clear()
+                        ticket.streamed += chunk.tokens
+                        if chunk.text:
+                            text.append(chunk.text)
+                        if chunk.finish_reason is None:
+                            yield chunk
+                            continue
+                        self._finished(flight, chunk, text)
+                        self._dispatcher.land(flight)
+                        yield chunk
+                        return
+                except WorkerError as error:
+                    restarted = restarted or ticket.streamed > 0 or bool(text)
+                    pause = self._failed(flight, error)
+                except (asyncio.CancelledError, GeneratorExit):
+                    flight.replica.tally.aborted += ticket.flight is flight
+                    raise
+                finally:
+                    try:
+                        await abort(stream)
+                    finally:
+                        if ticket.flight is flight:
+                            flight.replica.tally.wasted_tokens += ticket.streamed
+                            ticket.streamed = 0
+                            self._dispatcher.land(flight)
+                if pause:
+                    await asyncio.sleep(pause)
+        finally:
+            self._leave(ticket)
+
+    async def warm(self, prompt: Prompt, *, tenant: str = "default", role: str = "branch") -> bool:
+        """Compute ``prompt`` ahead of the calls that will begin with it, if a replica has nothing to do.
+
+        Nothing waits for it: it is aborted when its replica gets another call. Returns whether it was
+        computed; a failure is no error.
+        """
+        if not self._started or self._closed or self._dispatcher.waiting:
+            return False
+        return await self._warming.warm(prompt, tenant, role)
+
+    async def health(self) -> Health:
+        """Ok while the calls of branches have somewhere to go; the detail tells of all that does not work."""
+        if self._closed:
+            return Health(False, f"{self._name} was closed")
+        detail = "; ".join(why_not(replica) for replica in self._replicas if not replica.accepting)
+        return Health(any(replica.accepting for replica in self._dispatcher.serving(BRANCH)), detail)
+
+    async def drain(self, name: str) -> None:
+        """Send nothing more to the replica ``name``; returns when what it had is done."""
+        replica = self._replica(name)
+        replica.draining = True
+        self._dispatcher.evict(replica)
+        await replica.idle.wait()
+
+    def resume(self, name: str) -> None:
+        """Send calls to a drained replica again."""
+        replica = self._replica(name)
+        replica.draining = False
+        self._dispatcher.returned(replica)
+
+    async def close(self) -> None:
+        """Fail what waits, abort what runs, and close all engines."""
+        self._closed = True
+        for ticket in [*self._dispatcher.parked]:
+            self._dispatcher.withdraw(ticket)
+            ticket.wake(EngineUnavailable(f"{self._name} was closed"))
+        for replica in self._replicas:
+            waiting = replica.queue.drain()
+            for flight in replica.primes:
+                waiting.extend(flight.held)
+            for ticket in waiting:
+                self._dispatcher.withdraw(ticket)
+                ticket.wake(EngineUnavailable(f"{self._name} was closed"))
+        try:
+            await self._supervisor.close()
+        finally:
+            await asyncio.gather(*(replica.engine.close() for replica in self._replicas))
+
+    def snapshot(self) -> PoolSnapshot:
+        """The state of the pool now."""
+        return snapshot_of_all(
+            [snapshot_of(replica) for replica in self._replicas],
+            self._tally,
+            families=sum(1 for family in self._dispatcher.families.values() if family.calls),
+            waiting=self._dispatcher.waiting,
+            parked=len(self._dispatcher.parked),
+        )
+
+    def metrics(self) -> str:
+        """The same and more, as Prometheus text."""
+        return prometheus(self.snapshot(), self._tally)
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError if the books do not balance."""
+        self._dispatcher.check_integrity()
+
+    # One call
+
+    def _admit(self, call: Call) -> Ticket:
+        if self._closed:
+            raise EngineUnavailable(f"{self._name} was closed")
+        self._supervisor.check()
+        waiting = self._dispatcher.waiting
+        here = self._tenants.get(call.tenant, 0)
+        known = self._dispatcher.families.get(call.family) if call.family is not None else None
+        reserved = self._max_waiting * 3 // 4
+        crowded = waiting >= reserved and here > reserved and not (known and known.calls)
+        if waiting >= self._max_waiting or crowded:
+            self._tally.refused += 1
+            # Calls that end in a second.
+            rate = sum(
+                one.limit.value / max(1e-3, one.pace.service_seconds)
+                for one in self._replicas
+                if one.accepting
+            )
+            raise Overloaded(
+                f"{waiting} calls wait in {self._name}, {here} of tenant {call.tenant!r} are there; "
+                f"at most {self._max_waiting} may wait",
+                retry_after=min(60.0, max(0.1, (waiting - reserved) / rate)) if rate else self._patience,
+            )
+        self._calls += 1
+        self._tenants[call.tenant] = here + 1
+        age = self._dispatcher.family_age(self._calls, call.family)
+        return Ticket(call, self._chains.of(call.prompt, call.tenant), self._calls, age, self._now())
+
+    def _leave(self, ticket: Ticket) -> None:
+        self._dispatcher.withdraw(ticket)
+        if ticket.flight is not None:  # it was placed, and its task was cancelled before it knew
+            self._dispatcher.land(ticket.flight)
+        self._dispatcher.left_family(ticket.call.family)
+        left = self._tenants[ticket.tenant] - 1
+        if left:
+            self._tenants[ticket.tenant] = left
+        else:
+            del self._tenants[ticket.tenant]
+
+    async def _placed(self, ticket: Ticket) -> Flight:
+        """Wait until ``ticket`` has a place at a replica."""
+        if self._closed:
+            raise EngineUnavailable(f"{self._name} was closed")
+        self._dispatcher.submit(ticket)
+        if ticket.flight is None:
+            loop = asyncio.get_running_loop()
+            ticket.waiter = loop.create_future()
+            timer = loop.call_later(self._patience, self._lose_patience, ticket)
+            try:
+                await ticket.waiter
+            finally:
+                timer.cancel()
+                ticket.waiter = None
+        flight = ticket.flight
+        if flight is None:  # an invariant of the dispatcher: it wakes a ticket only with a place
+            raise EngineUnavailable(f"{self._name} lost a call")
+        self._tally.queue_wait.observe(flight.sent_at - ticket.arrived)
+        return flight
+
+    def _lose_patience(self, ticket: Ticket) -> None:
+        if ticket.flight is not None or ticket.waiter is None:
+            return
+        # While it waits behind others at a replica that works, patience is not needed.
+        since = ticket.stranded_at
+        left = self._patience if since is None else since + self._patience - self._now()
+        if left <= 0 and ticket in self._dispatcher.parked:
+            self._dispatcher.fail_parked(ticket, self._patience)
+        else:
+            seconds = left if left > 0 else self._patience
+            asyncio.get_running_loop().call_later(seconds, self._lose_patience, ticket)
+
+    async def _next(self, flight: Flight, stream: AsyncIterator[Chunk]) -> Chunk:
+        """The next chunk, unless supervision gives the replica up meanwhile."""
+        flight.silent_since = self._now()
+        flight.interrupted = ""  # the chunk before this may have come in the moment of an interruption
+        try:
+            async with asyncio.timeout(None) as flight.scope:
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            raise EngineInterrupted(f"{flight.replica.name} ended a completion without a reason") from None
+        except TimeoutError:
+            raise EngineTimeout(flight.interrupted or f"{flight.replica.name} timed out") from None
+        finally:
+            flight.silent_since = math.inf
+        now = self._now()
+        flight.replica.last_progress = now
+        if flight.first_at is None:
+            self._tally.first_token.observe(now - flight.sent_at)
+            self._dispatcher.first_token(flight)
+        return chunk
+
+    def _finished(self, flight: Flight, chunk: Chunk, text: list[str]) -> None:
+        replica, ticket, usage, now = flight.replica, flight.ticket, chunk.usage, self._now()
+        dispatcher = self._dispatcher
+        if usage is not None and ticket.characters >= BLOCK_CHARACTERS and usage.prompt_tokens:
+            seen = usage.prompt_tokens * BLOCK_CHARACTERS / ticket.characters
+            dispatcher.tokens_per_block += 0.05 * (seen - dispatcher.tokens_per_block)
+        replica.finished(flight, usage, dispatcher.tokens_per_block, now)
+        if usage is None:
+            return
+        replica.learn_hits(flight, usage.cached_tokens, dispatcher.tokens_per_block)
+        # A later call that continues this completion finds it where it was generated.
+        if usage.completion_tokens >= 16 and replica.sharing is not Sharing.NEVER:
+            said = Segment("assistant", "".join(text))
+            prompt = Prompt((*ticket.call.prompt.segments, said))
+            replica.remember(self._chains.of(prompt, ticket.tenant), now)
+
+    def _failed(self, flight: Flight, error: WorkerError) -> float:
+        """Draw the consequences of a failed attempt; raises ``error`` if there is to be no other.
+
+        Returns the seconds to wait before the next.
+        """
+        replica, ticket = flight.replica, flight.ticket
+        replica.failed(error)
+        self._supervisor.blame(flight, error)
+        able = self._dispatcher.able(ticket)
+        ticket.tried.add(replica.name)
+        if isinstance(error, CallRejected):
+            ticket.tried.update(other.name for other in able if other.context <= replica.context)
+        others = any(other.accepting and other.name not in ticket.tried for other in able)
+        # An answer that is not the protocol may come from a proxy in front of a replica that died.
+        again = error.retryable or isinstance(error, EngineProtocolError)
+        if self._closed or not (again or (others and isinstance(error, ONLY_HERE))):
+            raise error
+        if ticket.attempts >= self._attempts:
+            error.add_note(f"{self._name} tried {ticket.attempts} times: {', '.join(sorted(ticket.tried))}")
+            raise error
+        self._tally.restarts += 1
+        log.info("call_restarted", pool=self._name, replica=replica.name, error=str(error))
+        if others or not isinstance(error, Overloaded):
+            return 0.0
+        # Not all at once: those who were refused together would come back together.
+        return min(error.retry_after, self._patience) * random.uniform(1.0, 1.25)
+
+    def _replica(self, name: str) -> Replica:
+        for replica in self._replicas:
+            if replica.name == name:
+                return replica
+        known = ", ".join(replica.name for replica in self._replicas)
+        raise ValueError(f"no replica {name!r} in {self._name}; there are {known}")
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _common(known: Sequence[Capabilities], roles: frozenset[str]) -> Capabilities:
+    """What all replicas can do. Their concurrency adds up; a call must fit the smallest of them."""
+    lengths = [one.max_model_len for one in known if one.max_model_len is not None]
+    rooms = [one.max_concurrency for one in known]
+    return Capabilities(
+        model=", ".join(sorted({one.model for one in known})),
+        max_model_len=min(lengths, default=None),
+        max_concurrency=None if None in rooms else sum(room for room in rooms if room is not None),
+        token_ids_in=all(one.token_ids_in for one in known),
+        token_ids_out=all(one.token_ids_out for one in known),
+        logprobs=all(one.logprobs for one in known),
+        guided_json=all(one.guided_json for one in known),
+        priority=all(one.priority for one in known),
+        cache_salt=all(one.cache_salt for one in known),
+        assistant_prefill=all(one.assistant_prefill for one in known),
+        cached_token_usage=all(one.cached_token_usage for one in known),
+        roles=roles,
+    )

@@ -1,0 +1,391 @@
+"""One engine in a pool: what was sent to it, what it holds, and how long a further call would take there."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from workers.calls import Usage
+from workers.engine import Capabilities, Engine
+from workers.engines.vllm.kv_events import TokenBlocks, Translation
+from workers.errors import WorkerError
+from workers.pool.breaker import Breaker, BreakerState
+from workers.pool.flight import Flight, Ticket
+from workers.pool.pace import InFlightLimit, Pace
+from workers.pool.waiting import FairQueue
+from workers.prefix.blocks import BLOCK_CHARACTERS, Chain, Holdings
+
+HOLD_BLOCKS = 4
+"""A shared prefix shorter than this (about 64 tokens) is computed faster than it is worth waiting for."""
+
+GUESS_SECONDS = 2.0
+"""How long a prefix that was sent is believed to be held before the replica shows that it is."""
+
+LONGEST_REST = 10.0
+"""Seconds for which a replica that said to be full is spared at most, whatever time it names."""
+
+START_LIMIT = 64
+MOST_IN_FLIGHT = 1024
+
+
+class Sharing(StrEnum):
+    """When a prompt becomes usable to other calls of the same engine.
+
+    ``in_flight``: as soon as it is scheduled (vLLM V1); ``computed``: once its first token was seen, so
+    siblings wait for a prime; ``never``: the engine was seen to have no prefix cache.
+    """
+
+    IN_FLIGHT = "in_flight"
+    COMPUTED = "computed"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An engine and its place in a pool.
+
+    ``roles`` are the roles of calls that it answers; empty: all for which no member is named. Calls of a role
+    that nobody answers go where those of the role ``branch`` go.
+    ``sharing`` is probed at start where it is None. ``index_blocks`` bounds the prefix index.
+    """
+
+    engine: Engine
+    roles: frozenset[str] = frozenset()
+    sharing: Sharing | None = None
+    index_blocks: int = 65_536
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened on a replica since the start."""
+
+    finished: int = 0
+    failed: int = 0
+    aborted: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    ideal_cached_tokens: float = 0.0
+    completion_tokens: int = 0
+    wasted_tokens: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+
+
+class Replica:
+    """The pool's view of one engine. Only the pool changes it."""
+
+    def __init__(self, member: Member, breaker: Breaker, common: Pace) -> None:
+        self.engine = member.engine
+        self.name = member.engine.name
+        self.roles = member.roles
+        self.sharing = member.sharing
+        self.breaker = breaker
+        self.capabilities: Capabilities | None = None
+        self.tells_health = True  # some gateways have no way to ask, and then only calls show it
+        self.draining = False
+        self.limit = InFlightLimit(START_LIMIT, MOST_IN_FLIGHT)
+        self.rests_until = -math.inf  # it said to be full until then; calls go there only if they must
+        self.pace = Pace(common)
+        self.holdings = Holdings(member.index_blocks)
+        self.promised = Holdings(member.index_blocks)  # what calls that wait here will bring
+        self.told: TokenBlocks | None = None  # what the engine itself says that it holds
+        self.translation: Translation | None = None
+        self.queue: FairQueue[Ticket] = FairQueue()
+        self.flights: dict[Flight, None] = {}
+        self.back_at = -math.inf  # when it last came back
+        self.left_behind = 0  # flights from before that whose consumers have not noticed yet; take no place
+        self.warming: Flight | None = None  # a prompt computed ahead of its calls; takes no place
+        self.held = 0
+        self.computing: dict[
+            int, Flight
+        ] = {}  # blocks that are being computed, where they are not yet shared
+        self.pending_prefill = 0.0  # prompt tokens sent and not yet computed
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.last_progress = 0.0
+        self.latest_begun = 0.0  # when the latest call was sent that had a token since
+        self.misses = 0  # calls in a row that hit nothing where much was expected
+        self.tally = Tally()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether calls may be placed here."""
+        return (
+            self.capabilities is not None
+            and not self.draining
+            and (self.breaker.state is BreakerState.CLOSED or self.on_trial)
+        )
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether it came back and has not answered a call since."""
+        return self.breaker.state is BreakerState.HALF_OPEN
+
+    @property
+    def context(self) -> float:
+        """The longest call, in tokens; infinite where the engine does not tell."""
+        known = self.capabilities.max_model_len if self.capabilities is not None else None
+        return math.inf if known is None else known
+
+    def can(self, needs: Sequence[str]) -> bool:
+        """Whether the engine is known to have these capabilities."""
+        return self.capabilities is not None and all(getattr(self.capabilities, name) for name in needs)
+
+    @property
+    def free(self) -> bool:
+        """Whether it has nothing to do."""
+        return self.accepting and self.occupied == 0 and self.warming is None
+
+    @property
+    def primes(self) -> tuple[Flight, ...]:
+        """The attempts that compute something, for which others may wait."""
+        return (*self.flights, self.warming) if self.warming is not None else (*self.flights,)
+
+    @property
+    def room(self) -> int:
+        """Calls that it takes now."""
+        return self.places - (len(self.flights) - self.left_behind)
+
+    @property
+    def places(self) -> int:
+        """Calls that it takes at once. On trial that is one whose prompt it has not computed yet."""
+        if not self.on_trial:
+            return self.limit.value
+        begun = sum(flight.first_at is not None and not self.left_over(flight) for flight in self.flights)
+        return min(self.limit.value, 1 + begun)
+
+    @property
+    def occupied(self) -> int:
+        """Calls that are here or wait to be."""
+        return len(self.flights) - self.left_behind + self.held + len(self.queue)
+
+    @property
+    def indexed_blocks(self) -> int:
+        """Blocks that the index believes to be there."""
+        return len(self.holdings) + (len(self.told) if self.told is not None else 0)
+
+    def started(self, capabilities: Capabilities) -> None:
+        """The engine is up and said what it can do."""
+        self.capabilities = capabilities
+        self.breaker.reason = ""
+        known = capabilities.max_concurrency
+        if known is not None:
+            self.limit = InFlightLimit(min(known, MOST_IN_FLIGHT), min(known, MOST_IN_FLIGHT))
+
+    def held_blocks(self, chain: Chain, now: float) -> int:
+        """Leading blocks of ``chain`` that the engine has in its cache."""
+        held = self.holdings.covered(chain, now)
+        if self.told is not None and self.translation is not None:
+            held = max(held, self.translation.covered(chain, self.told))
+        return held
+
+    def covered(self, chain: Chain, now: float) -> int:
+        """Leading blocks of ``chain`` that a call sent now would not compute, nor wait behind twice."""
+        held = self.held_blocks(chain, now)
+        computing = self.computing
+        if not computing:
+            return held
+        low, high = held, len(chain)
+        while low < high:
+            middle = (low + high) // 2
+            if chain[middle] in computing:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def expected(self, chain: Chain, now: float) -> int:
+        """The same, counting what the calls before it in the queue will have computed by then."""
+        covered = self.covered(chain, now)
+        return max(covered, self.promised.covered(chain, now)) if len(self.queue) else covered
+
+    def wait(self, ticket: Ticket, now: float) -> None:
+        """Let ``ticket`` wait for a place here; its siblings are to find it."""
+        ticket.replica = self
+        self.queue.push(ticket)
+        seconds = self.pace.service_seconds * (1 + len(self.queue) / self.limit.value)
+        self.promised.add(ticket.chain, now + GUESS_SECONDS + 2 * seconds)
+
+    def prime_of(self, ticket: Ticket, now: float) -> Flight | None:
+        """The call that computes what ``ticket`` shares with it, if that is worth waiting for."""
+        if not self.computing:
+            return None
+        covered = self.covered(ticket.chain, now)
+        if covered - self.held_blocks(ticket.chain, now) < HOLD_BLOCKS:
+            return None
+        prime = self.computing.get(ticket.chain[covered - 1])
+        # A warming may hold up the calls that it is for, and no others.
+        if prime is not None and prime is self.warming and not ticket.begins_with(prime.ticket):
+            return None
+        return prime
+
+    def seconds_for(self, uncached_tokens: float) -> float:
+        """Expected time of a further call from now to its end, if it has to compute so many tokens."""
+        pace, limit = self.pace, self.places
+        occupied = self.occupied
+        over = occupied + 1 - limit
+        wait = over * pace.service_seconds / limit if over > 0 else 0.0
+        prefill = pace.prefill_seconds(self.pending_prefill + uncached_tokens)
+        return wait + prefill + pace.output_tokens * pace.step_seconds(min(occupied + 1, limit))
+
+    def delayed(self, seconds: float) -> float:
+        """What computing for ``seconds`` costs all together: the call itself, and each that is here."""
+        return seconds * (1 + len(self.flights))
+
+    def send(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+        """Account for a call that goes out to the engine now."""
+        if self.warming is not None and not ticket.begins_with(self.warming.ticket):
+            self.warming.interrupt(f"{self.name} got a call", now)
+        flight = self._flight(ticket, tokens_per_block, now)
+        self.pending_prefill += flight.uncached
+        flight.prefill_ahead = self.pending_prefill
+        self._announce(flight, now)
+        self.flights[flight] = None
+        if len(self.flights) == 1:
+            self.last_progress = now
+            self.idle.clear()
+        ticket.flight = flight
+        ticket.replica = self
+        ticket.attempts += 1
+        return flight
+
+    def warm(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+        """Account for a prompt that is computed ahead of its calls."""
+        flight = self.warming = self._flight(ticket, tokens_per_block, now)
+        flight.prefill_ahead = flight.uncached
+        flight.silent_since = now
+        self._announce(flight, now)
+        return flight
+
+    def warmed(self, flight: Flight, now: float) -> None:
+        """The warming is over; if it has a ``first_at``, the prompt is there."""
+        self.warming = None
+        self._computed(flight)
+        if flight.first_at is not None:
+            self.pace.first_token(flight.prefill_ahead, flight.first_at - flight.sent_at)
+            self.remember(flight.ticket.chain, now)
+
+    def _flight(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+        flight = Flight(ticket, self, now)
+        flight.predicted_blocks = self.held_blocks(ticket.chain, now)
+        tokens = (ticket.characters / BLOCK_CHARACTERS - flight.predicted_blocks) * tokens_per_block
+        flight.uncached = max(1.0, tokens)
+        return flight
+
+    def _announce(self, flight: Flight, now: float) -> None:
+        """Let siblings know what ``flight`` computes."""
+        chain = flight.ticket.chain
+        if self.sharing is Sharing.IN_FLIGHT:
+            self.holdings.add(chain, now + GUESS_SECONDS + self.pace.prefill_seconds(flight.prefill_ahead))
+        elif self.sharing is Sharing.COMPUTED:
+            flight.computing = chain[flight.predicted_blocks :]
+            for block in flight.computing:
+                self.computing.setdefault(block, flight)
+
+    def first_token(self, flight: Flight, now: float) -> None:
+        """The prompt of ``flight`` is computed: from now on the replica holds it."""
+        flight.first_at = now
+        self.latest_begun = max(self.latest_begun, flight.sent_at)
+        flight.batch_at_first = len(self.flights)
+        self.pending_prefill = max(0.0, self.pending_prefill - flight.uncached)
+        self.pace.first_token(flight.prefill_ahead, now - flight.sent_at)
+        self._computed(flight)
+        if self.sharing is not Sharing.NEVER:
+            self.remember(flight.ticket.chain, now)
+
+    def finished(self, flight: Flight, usage: Usage | None, tokens_per_block: float, now: float) -> None:
+        """The engine sent the last chunk of ``flight``."""
+        self.breaker.succeeded()
+        self.limit.coped(len(self.flights))
+        tally, ticket = self.tally, flight.ticket
+        tally.finished += 1
+        first_at = flight.first_at if flight.first_at is not None else now
+        tokens = usage.completion_tokens if usage is not None else ticket.streamed
+        batch = (flight.batch_at_first + len(self.flights)) / 2
+        self.pace.finished(tokens, now - first_at, now - flight.sent_at, batch)
+        if usage is None:
+            return
+        tally.prompt_tokens += usage.prompt_tokens
+        tally.cached_tokens += usage.cached_tokens
+        tally.completion_tokens += usage.completion_tokens
+        ideal = min(ticket.ideal_blocks * tokens_per_block, usage.prompt_tokens - 1)
+        tally.ideal_cached_tokens += max(usage.cached_tokens, ideal)
+
+    def refused(self, retry_after: float, now: float) -> None:
+        """The engine said that it has no room for ``retry_after`` seconds."""
+        self.limit.refused()
+        self.rests_until = now + min(retry_after, LONGEST_REST)
+
+    def failed(self, error: WorkerError) -> None:
+        """Count an attempt that failed."""
+        self.tally.failed += 1
+        self.tally.errors[error.code] = self.tally.errors.get(error.code, 0) + 1
+
+    def land(self, flight: Flight) -> None:
+        """The attempt is over, whichever way."""
+        del self.flights[flight]
+        self.left_behind -= self.left_over(flight)
+        if flight.first_at is None:
+            self.pending_prefill = max(0.0, self.pending_prefill - flight.uncached)
+            self._computed(flight)
+        if not self.flights:
+            self.pending_prefill = 0.0
+            self.idle.set()
+
+    def hold(self, ticket: Ticket, prime: Flight) -> None:
+        """Let ``ticket`` wait for the first token of ``prime``."""
+        prime.held[ticket] = None
+        ticket.held_by = prime
+        ticket.replica = self
+        self.held += 1
+
+    def let_go(self, ticket: Ticket) -> None:
+        """``ticket`` does not wait for its prime any longer."""
+        if ticket.held_by is not None:
+            del ticket.held_by.held[ticket]
+            ticket.held_by = None
+            self.held -= 1
+
+    def remember(self, chain: Chain, now: float) -> None:
+        """The engine computed ``chain``. Where it tells what it holds, that is only to bridge the time."""
+        self.holdings.add(chain, math.inf if self.told is None else now + GUESS_SECONDS)
+
+    def learn_hits(self, flight: Flight, cached_tokens: int, tokens_per_block: float) -> None:
+        """Correct the index by what the engine says was cached for ``flight``."""
+        if self.capabilities is None or not self.capabilities.cached_token_usage:
+            return
+        predicted = flight.predicted_blocks
+        found = round(cached_tokens / tokens_per_block)
+        if cached_tokens > 0:
+            self.misses = 0
+            if self.sharing is Sharing.NEVER:
+                self.sharing = Sharing.COMPUTED
+        elif predicted >= 2 * HOLD_BLOCKS:
+            self.misses += 1
+            if self.misses >= 8 and self.sharing is Sharing.COMPUTED:
+                self.sharing = Sharing.NEVER
+                self.holdings.clear()
+        # Blocks of characters and of tokens do not end at the same places.
+        if self.told is None and found + 2 < predicted * 0.9:
+            self.holdings.correct(flight.ticket.chain, predicted, found)
+            # What it had to compute, it holds now.
+            self.holdings.add(flight.ticket.chain)
+
+    def left_over(self, flight: Flight) -> bool:
+        """Whether ``flight`` was sent before the engine was gone, and tells nothing of how it is now."""
+        return flight.sent_at < self.back_at
+
+    def came_back(self, now: float) -> None:
+        """The engine was gone, and may have restarted: nothing of what it held or ran is there."""
+        self.back_at = now
+        self.left_behind = len(self.flights)
+        self.holdings.clear()
+        self.promised.clear()
+
+    def _computed(self, flight: Flight) -> None:
+        for block in flight.computing:
+            if self.computing.get(block) is flight:
+                del self.computing[block]
+        flight.computing = ()

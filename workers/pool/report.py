@@ -1,0 +1,153 @@
+"""What an engine tells about itself; one that is no pool is a pool of one replica."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from workers.engine import Engine
+from workers.exposition import Histogram
+from workers.pool.breaker import BreakerState
+from workers.pool.replica import Replica
+
+QUEUE_WAIT_BOUNDS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
+FIRST_TOKEN_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSnapshot:
+    """One replica now.
+
+    ``state`` is starting, up, on trial, draining or down; ``detail`` says why. ``limit`` is how many calls it
+    gets at once, None where nothing bounds them. ``queued`` calls wait for a place, ``held`` ones for a
+    sibling that computes their prefix. ``errors`` counts the failed calls by code. ``hit_ratio`` is cached
+    over all prompt tokens, None before the first call ended.
+    """
+
+    name: str
+    model: str
+    roles: tuple[str, ...]
+    state: str
+    detail: str
+    breaker: BreakerState
+    in_flight: int
+    limit: int | None
+    queued: int
+    held: int
+    prefill_tokens_per_s: float | None
+    indexed_blocks: int
+    sharing: str
+    finished: int
+    aborted: int
+    failed: int
+    errors: dict[str, int]
+    prompt_tokens: int
+    cached_tokens: int
+    ideal_cached_tokens: float
+    completion_tokens: int
+    wasted_tokens: int
+    hit_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSnapshot:
+    """The pool now. ``ideal_hit_ratio`` is what one cache that never forgets would have reached."""
+
+    replicas: tuple[ReplicaSnapshot, ...]
+    families: int
+    waiting: int
+    parked: int
+    refused: int
+    restarts: int
+    hit_ratio: float | None
+    ideal_hit_ratio: float | None
+
+
+@runtime_checkable
+class Reporting(Engine, Protocol):
+    """An engine that keeps books."""
+
+    def snapshot(self) -> PoolSnapshot:
+        """Its state now; one that is no pool is a pool of one."""
+        ...
+
+    def metrics(self) -> str:
+        """The same and more, as Prometheus text."""
+        ...
+
+
+@dataclass(slots=True)
+class PoolTally:
+    """What happened in the pool as a whole since its start."""
+
+    queue_wait: Histogram = field(default_factory=lambda: Histogram(QUEUE_WAIT_BOUNDS))
+    first_token: Histogram = field(default_factory=lambda: Histogram(FIRST_TOKEN_BOUNDS))
+    refused: int = 0
+    restarts: int = 0
+    hedges: int = 0
+    hedges_won: int = 0
+    warmed: int = 0
+    warmed_tokens: int = 0
+
+
+def state_of(replica: Replica) -> str:
+    """One word for a replica's state."""
+    if replica.draining:
+        return "draining"
+    if replica.capabilities is None:
+        return "down" if replica.breaker.state is BreakerState.OPEN else "starting"
+    return {BreakerState.CLOSED: "up", BreakerState.OPEN: "down", BreakerState.HALF_OPEN: "on trial"}[
+        replica.breaker.state
+    ]
+
+
+def snapshot_of(replica: Replica) -> ReplicaSnapshot:
+    """The present state of one replica."""
+    tally = replica.tally
+    return ReplicaSnapshot(
+        name=replica.name,
+        model=replica.capabilities.model if replica.capabilities else "",
+        roles=tuple(sorted(replica.roles)),
+        state=state_of(replica),
+        detail=replica.breaker.reason,
+        breaker=replica.breaker.state,
+        in_flight=len(replica.flights),
+        limit=replica.limit.value,
+        queued=len(replica.queue),
+        held=replica.held,
+        prefill_tokens_per_s=replica.pace.measured_prefill,
+        indexed_blocks=replica.indexed_blocks,
+        sharing=str(replica.sharing or "unknown"),
+        finished=tally.finished,
+        aborted=tally.aborted,
+        failed=tally.failed,
+        errors=dict(tally.errors),
+        prompt_tokens=tally.prompt_tokens,
+        cached_tokens=tally.cached_tokens,
+        ideal_cached_tokens=tally.ideal_cached_tokens,
+        completion_tokens=tally.completion_tokens,
+        wasted_tokens=tally.wasted_tokens,
+        hit_ratio=_ratio(tally.cached_tokens, tally.prompt_tokens),
+    )
+
+
+def snapshot_of_all(
+    replicas: Sequence[ReplicaSnapshot], tally: PoolTally, *, families: int, waiting: int = 0, parked: int = 0
+) -> PoolSnapshot:
+    """The present state of a pool of these replicas."""
+    prompt = sum(replica.prompt_tokens for replica in replicas)
+    return PoolSnapshot(
+        replicas=tuple(replicas),
+        families=families,
+        waiting=waiting,
+        parked=parked,
+        refused=tally.refused,
+        restarts=tally.restarts,
+        hit_ratio=_ratio(sum(replica.cached_tokens for replica in replicas), prompt),
+        ideal_hit_ratio=_ratio(sum(replica.ideal_cached_tokens for replica in replicas), prompt),
+    )
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None

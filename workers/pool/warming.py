@@ -1,0 +1,94 @@
+"""Computes prompts ahead of the calls that will begin with them, on replicas that have nothing else to do.
+
+A warming is no call: it takes no place, waits for nothing, is counted apart, and is aborted as soon as its
+replica gets a call that does not begin with the same prompt. One that does is what it was for: it finds the
+prompt computed, or takes part in the computation, as it does with a sibling's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+
+import structlog
+
+from workers.calls import Call, Chunk, Prompt, Sampling, Usage
+from workers.errors import EngineUnavailable, Overloaded, WorkerError
+from workers.pool.dispatch import Dispatcher
+from workers.pool.flight import Flight, Ticket, abort
+from workers.pool.replica import HOLD_BLOCKS, Replica, Sharing
+from workers.pool.report import PoolTally
+from workers.pool.supervision import Supervisor
+from workers.prefix.blocks import Chains
+
+log = structlog.get_logger(__name__)
+
+LONGEST_SECONDS = 120.0
+"""A warming that takes longer is given up; nobody looks after it as after a call."""
+
+
+class Warming:
+    """The warmings of a pool, at most one a replica."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, supervisor: Supervisor, chains: Chains, tally: PoolTally
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._supervisor = supervisor
+        self._chains = chains
+        self._tally = tally
+
+    async def warm(self, prompt: Prompt, tenant: str, role: str) -> bool:
+        """Compute ``prompt`` where its calls would go, if that replica is idle and there is enough to do.
+
+        Returns whether it was computed to its end. A failure is no error: nothing depends on a warm cache.
+        """
+        call = Call(prompt, Sampling(temperature=0.0, max_tokens=1), role=role, tenant=tenant)
+        clock = asyncio.get_running_loop().time
+        now = clock()
+        ticket = Ticket(call, self._chains.of(prompt, tenant), 0, 0, now)
+        replica = self._dispatcher.choose(ticket, now)
+        if replica is None or not _worthwhile(replica, ticket, now):
+            return False
+        flight = replica.warm(ticket, self._dispatcher.tokens_per_block, now)
+        stream = replica.engine.generate(call)
+        usage = None
+        try:
+            usage = await _read(flight, stream)
+            flight.first_at = clock()
+        except TimeoutError:
+            log.debug("not_warmed", replica=replica.name, reason=flight.interrupted or "it took too long")
+        except WorkerError as error:
+            log.info("not_warmed", replica=replica.name, reason=str(error))
+            # A full replica is none the worse, nor one whose template refuses half a conversation.
+            if error.retryable and not isinstance(error, Overloaded):
+                self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
+        finally:
+            try:
+                await abort(stream)
+            finally:
+                self._dispatcher.warmed(flight)
+        if flight.first_at is None:
+            return False
+        self._tally.warmed += 1
+        if usage is not None:
+            self._tally.warmed_tokens += usage.prompt_tokens - usage.cached_tokens
+        return True
+
+
+async def _read(flight: Flight, stream: AsyncIterator[Chunk]) -> Usage | None:
+    usage: Usage | None = None
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS) as flight.scope:
+            async for chunk in stream:
+                usage = chunk.usage or usage
+    finally:
+        flight.silent_since = math.inf  # from now on there is nothing to interrupt
+    return usage
+
+
+def _worthwhile(replica: Replica, ticket: Ticket, now: float) -> bool:
+    if not replica.free or replica.on_trial or replica.sharing is Sharing.NEVER:
+        return False
+    return len(ticket.chain) - replica.covered(ticket.chain, now) >= HOLD_BLOCKS

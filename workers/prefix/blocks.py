@@ -1,0 +1,180 @@
+"""Which replica holds which prompt prefix.
+
+A prompt is cut into blocks; the hash of a block covers everything before it, so equal hashes mean equal
+prompts up to there, and a set of hashes answers "how much of this prompt is there?" without the text.
+A block here is 64 characters, about the 16 tokens of vLLM's blocks: it only has to rank replicas. Where a
+server publishes what it caches, :mod:`workers.prefix.tokens` keeps the same index over its real token blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
+
+from workers.calls import Prompt, Segment
+
+BLOCK_CHARACTERS = 64
+
+Chain = tuple[int, ...]
+"""The hashes of a prompt's full blocks, first block first."""
+
+
+def extend_chain(parent: int, blocks: Iterable[Hashable]) -> list[int]:
+    """Hashes of ``blocks``, each over its parent, beginning after a block (or root) with hash ``parent``."""
+    chain = []
+    for block in blocks:
+        parent = hash((parent, block))
+        chain.append(parent)
+    return chain
+
+
+def root(tenant: str) -> int:
+    """The parent of a prompt's first block. Tenants never share blocks, as with vLLM's ``cache_salt``."""
+    return hash(("root", tenant))
+
+
+class Chains:
+    """Cuts prompts into chained blocks, and remembers the blocks of what siblings share.
+
+    All segments but the last of a prompt are usually shared by a family, so their chain is computed once;
+    a sibling then costs the hashing of its own last segment. Prompts beyond ``longest`` blocks are
+    ranked by their beginning.
+    """
+
+    def __init__(self, *, remembered: int = 4096, longest: int = 2048) -> None:
+        self._remembered = remembered
+        self._longest = longest
+        # Keyed by a hash in place of the text: a collision would misplace a call, holding the texts of
+        # thousands of long prompts would cost their memory.
+        self._stems: OrderedDict[int, tuple[Chain, int, str, str]] = OrderedDict()
+
+    def of(self, prompt: Prompt, tenant: str) -> Chain:
+        """The chain of ``prompt``. Prompts that the engine sees as equal have equal chains."""
+        segments = prompt.segments
+        if not segments:
+            return ()
+        chain, parent, rest, role = self._stem(segments[:-1], tenant)
+        text = rest + _rendered(segments[-1:], role)
+        return (*chain, *extend_chain(parent, _blocks(text)))[: self._longest]
+
+    def _stem(self, segments: tuple[Segment, ...], tenant: str) -> tuple[Chain, int, str, str]:
+        """Chain, last hash, the text after the last full block, and the role that it ends in."""
+        key = hash((tenant, segments))
+        known = self._stems.get(key)
+        if known is not None:
+            self._stems.move_to_end(key)
+            return known
+        text = _rendered(segments, "")
+        parent = root(tenant)
+        chain = tuple(extend_chain(parent, _blocks(text)))
+        rest = text[len(chain) * BLOCK_CHARACTERS :]
+        stem = (chain, chain[-1] if chain else parent, rest, segments[-1].role if segments else "")
+        self._stems[key] = stem
+        if len(self._stems) > self._remembered:
+            self._stems.popitem(last=False)
+        return stem
+
+
+def _rendered(segments: Sequence[Segment], role: str) -> str:
+    parts = []
+    for segment in segments:
+        if segment.role != role:
+            role = segment.role
+            parts.append(f"\0{role}\0")
+        parts.append(segment.text)
+    return "".join(parts)
+
+
+def _blocks(text: str) -> Iterable[str]:
+    size = BLOCK_CHARACTERS
+    return (text[start : start + size] for start in range(0, len(text) - size + 1, size))
+
+
+class Holdings:
+    """The blocks that one replica is believed to hold, least recently used first; bounded.
+
+    A block is *known* until the replica drops it, or a *guess* that is believed until a time. Chains
+    enter and age as wholes, tail first, so a block is never here without its parents for long and the
+    length of a held prefix can be found by bisection.
+
+    Args:
+        capacity: blocks to keep. An entry takes about 130 bytes.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity is {capacity} blocks: give 1 or more")
+        self._capacity = capacity
+        self._until: OrderedDict[int, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def __contains__(self, block: int) -> bool:
+        return block in self._until
+
+    @property
+    def capacity(self) -> int:
+        """Blocks that are kept at most."""
+        return self._capacity
+
+    def covered(self, chain: Chain, now: float) -> int:
+        """How many leading blocks of ``chain`` are here, in blocks."""
+        until = self._until
+        low, high = 0, len(chain)
+        while low < high:
+            middle = (low + high) // 2
+            if until.get(chain[middle], -math.inf) > now:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def add(self, chain: Chain, until: float = math.inf) -> None:
+        """Believe ``chain`` to be here until ``until``; a longer belief in a block is kept."""
+        entries = self._until
+        for block in reversed(chain):
+            known = entries.get(block)
+            if known is None or known < until:
+                entries[block] = until
+            if known is not None:
+                entries.move_to_end(block)
+        self._trim()
+
+    def remove(self, blocks: Iterable[int]) -> None:
+        """The replica dropped these blocks. Blocks that are not here are ignored."""
+        for block in blocks:
+            self._until.pop(block, None)
+
+    def clear(self) -> None:
+        """The replica lost everything."""
+        self._until.clear()
+
+    def correct(self, chain: Chain, predicted: int, found: int) -> None:
+        """The replica had ``found`` leading blocks of ``chain`` where ``predicted`` were believed here.
+
+        Where the replica evicts earlier than this index, everything that was used less recently than
+        the missing blocks is gone too; the index forgets it, and remembers less from then on.
+        """
+        if found >= predicted:
+            return
+        missing = chain[found]
+        if missing not in self._until:
+            return
+        # The age of the missing block, in blocks, says how much the replica really holds. Only an index
+        # that is well filled has evidence for this; a nearly empty one was wrong for another reason.
+        stale = 0
+        for block in self._until:
+            if block == missing:
+                break
+            stale += 1
+        self.remove(chain[found:])
+        held = len(self._until) - stale
+        if held > 256:
+            self._capacity = max(256, min(self._capacity, held))
+            self._trim()
+
+    def _trim(self) -> None:
+        while len(self._until) > self._capacity:
+            self._until.popitem(last=False)
