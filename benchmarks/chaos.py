@@ -41,6 +41,7 @@ from orchestrator.tasks.hindsight import verify
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.store import Store, Writer
 from storage.tasks import TaskStatus
 from workers.calls import Call
@@ -72,7 +73,7 @@ async def work(given: argparse.Namespace) -> None:
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with await Store.open(given.database) as store:
+    async with await open_store(given.database) as store:
         service = Service(store, engine, planners={"chaos": chaos}, settings=settings)
         if given.die_at is not None:
             _die_at(store, given.die_at, given.after)
@@ -323,7 +324,7 @@ async def at_random(
     started = time.perf_counter()
     async with (
         served(ledger, latency) as server,
-        await Store.open(database) as store,
+        await open_store(database) as store,
         Workers(database, server, lease, skew) as crew,
     ):
         await crew.fill(workers, rng)
@@ -352,7 +353,7 @@ async def at_boundaries(database: str, *, lease: float, stride: int = 1) -> Repo
     started = time.perf_counter()
     async with (
         served(ledger) as server,
-        await Store.open(database) as store,
+        await open_store(database) as store,
         Workers(database, server, lease) as crew,
     ):
         events = await _length_of_a_run(store, server)

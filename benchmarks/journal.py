@@ -45,7 +45,7 @@ from orchestrator.settings import Settings
 from orchestrator.tasks.hindsight import verify
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
-from storage.store import Store
+from storage.opening import open_store
 from workers.calls import Call
 from workers.engines.openai.engine import OpenAIEngine, Timeouts
 from workers.engines.simulator.engine import Simulator
@@ -125,7 +125,7 @@ async def replays(_size: Size) -> list[Check]:
     }
     engine = Simulator(short_branch)
     async with temporary_database() as url:
-        async with await Store.open(url) as store:
+        async with await open_store(url) as store:
             serving = Service(store, engine)
             ids = []
             for seed in range(STORED):
@@ -159,7 +159,7 @@ async def long(run: Run, question: Question, *, nodes: int) -> Answer:
 async def memory_of_reading(_size: Size) -> list[Check]:
     """What a reader of a stored journal holds at most, for a long one and for one ten times shorter."""
     peaks = []
-    async with temporary_database() as url, await Store.open(url) as store:
+    async with temporary_database() as url, await open_store(url) as store:
         serving = Service(store, Simulator(short_branch), planners={long.name: long})
         for nodes in (1_000, 10_000):
             request = {"query": "?", "planner": long.name, "options": {"nodes": nodes}}

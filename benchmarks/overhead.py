@@ -34,7 +34,7 @@ from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
 from storage.events import Event
-from storage.store import Store
+from storage.opening import open_store
 from workers.calls import Call, Chunk, Completion, Prompt, Segment, Usage
 from workers.engine import Capabilities, Engine, Health
 from workers.engines.openai.engine import OpenAIEngine, Timeouts
@@ -146,7 +146,7 @@ async def seconds(work: Awaitable[object]) -> float:
 async def service(engine: Engine, database: str) -> AsyncIterator[Callable[[], Awaitable[object]]]:
     """One solve of eight calls by the service, as a function."""
     request = TaskRequest(query=QUESTION, planner=eight_calls.name)
-    async with await Store.open(database) as store:
+    async with await open_store(database) as store:
         serving = Service(store, engine, planners={eight_calls.name: eight_calls})
         yield lambda: serving.solve(request)
 

@@ -29,7 +29,7 @@ from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
 from storage.events import Event
-from storage.store import Store
+from storage.opening import open_store
 from storage.trace import Trace
 from workers.engine import Engine
 from workers.tools.registry import Tool
@@ -240,7 +240,7 @@ class Client:
             if self._service is None:
                 calibrations = await Calibrations.read(self._settings.calibration)
                 with translated():
-                    store = await Store.open(self._settings.database)
+                    store = await open_store(self._settings.database)
                     engine = self._engine or build_engine(self._settings)
                 toolbox = await asyncio.to_thread(build_toolbox, self._settings, self._tools)
                 self._service = Service(

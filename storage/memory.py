@@ -56,7 +56,7 @@ class MemoryStore(Store):
 
     @classmethod
     async def connect(cls, redact: codec.Redact | None = None) -> MemoryStore:
-        """See :meth:`Store.open`."""
+        """See :func:`storage.opening.open_store`."""
         return cls(redact=redact)
 
     @override

@@ -1,15 +1,13 @@
 """What lasts, as the rest of the house sees it: tasks, their leases, and their journals.
 
-There are two implementations: :class:`storage.sql.store.SqlStore` on SQLite or PostgreSQL, and
-:class:`storage.memory.MemoryStore` that keeps everything in dictionaries and loses it at the end.
+Here is the contract alone. Two keep it: :mod:`storage.sql` on SQLite or PostgreSQL, and :mod:`storage.memory`
+in dictionaries that are lost at the end. :func:`storage.opening.open_store` opens the one that a URL names.
 """
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -59,22 +57,6 @@ class Store(ABC):
 
     redact: Redact | None = None
     """What every string passes through before it is stored."""
-
-    @staticmethod
-    async def open(url: str | None = None, *, redact: Redact | None = None) -> Store:
-        """Open the database at ``url``, make it or bring its schema up to date where needed.
-
-        ``url`` is ``sqlite:///path``, ``postgresql://user@host/name``, or ``memory``; None is a SQLite
-        file in the user's data directory. ``redact`` is applied to every string of questions, options,
-        solutions and events before it is stored, and must leave as it is what has passed through it. Planners
-        see what engines and tools bring as it is stored, so that a replay sees the same.
-
-        Raises:
-            StorageError: ``url`` is not one of these.
-            StorageUnavailable: the database cannot be opened or reached.
-            SchemaMismatch: a newer version of the code has written the database.
-        """
-        return await (await asyncio.to_thread(_opener, url))(redact)
 
     @abstractmethod
     async def close(self) -> None:
@@ -252,14 +234,3 @@ class Store(ABC):
         ``max_bytes`` bounds the sum of :meth:`size`; with ``tenant`` all of this is about that tenant's
         tasks only. Queued and running tasks are never removed, nor what they are forks of.
         """
-
-
-def _opener(url: str | None) -> Callable[[Redact | None], Awaitable[Store]]:
-    """What opens the store at ``url``. Imports only what that takes; an event loop should not wait for it."""
-    if url == "memory":
-        from storage.memory import MemoryStore
-
-        return MemoryStore.connect
-    from storage.sql.store import SqlStore
-
-    return partial(SqlStore.connect, url)

@@ -20,6 +20,7 @@ from orchestrator.planning.planner import Planner, find_planner, installed_plann
 from orchestrator.runtime.record import Playback
 from orchestrator.settings import Settings
 from orchestrator.tasks.hindsight import replay
+from storage.opening import open_store
 from storage.reading import read_journal
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
@@ -163,7 +164,7 @@ def _described(name: str) -> dict[str, Any]:
 async def stored(settings: Settings) -> AsyncIterator[Store]:
     """The database of the settings."""
     with translated():
-        async with await Store.open(settings.database) as store:
+        async with await open_store(settings.database) as store:
             yield store
 
 

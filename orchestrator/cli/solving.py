@@ -29,7 +29,7 @@ from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
-from storage.store import Store
+from storage.opening import open_store
 from workers.engines.vllm.server import Starting
 from workers.models.catalogue import Progress as Download
 from workers.tools.registry import Tool, Toolbox, tool
@@ -173,7 +173,7 @@ async def opened(settings: Settings, toolbox: Toolbox, on_progress: OnProgress) 
     engine = build_engine(settings, on_progress=on_progress)
     try:
         with translated():
-            store = await Store.open(settings.database)
+            store = await open_store(settings.database)
         async with store:
             yield Service(store, engine, toolbox=toolbox, settings=settings, calibrations=calibrations)
     finally:

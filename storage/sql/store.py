@@ -43,7 +43,7 @@ class SqlStore(Store):
 
     @classmethod
     async def connect(cls, url: str | None, redact: codec.Redact | None = None) -> SqlStore:
-        """See :meth:`Store.open`."""
+        """See :func:`storage.opening.open_store`."""
         return cls(await open_database(url), redact)
 
     @override

@@ -13,7 +13,7 @@ from benchmarks.chaos import Ledger, Report, Workers, at_boundaries, at_random, 
 from benchmarks.postgres import postgres
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
-from storage.store import Store
+from storage.opening import open_store
 from workers.engines.simulator.engine import Simulator
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -78,7 +78,7 @@ async def test_a_process_that_wakes_up_late_pays_for_nothing(database: str) -> N
     ledger = Ledger()
     async with (
         served(ledger, latency=0.8) as server,
-        await Store.open(database) as store,
+        await open_store(database) as store,
         Workers(database, server, lease=2.0) as crew,
     ):
         service = Service(store, Simulator(), planners={"chaos": chaos})

@@ -12,7 +12,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
-from storage.store import Store
+from storage.opening import open_store
 from workers.engines.llama.engine import LlamaCppEngine
 from workers.engines.simulator.engine import Simulator
 from workers.engines.vllm.engine import VLLMEngine
@@ -33,7 +33,7 @@ async def test_a_planner_knows_the_roles_and_so_does_its_replay(large: bool) -> 
     members = [Member(Simulator("small", name="a"))]
     if large:
         members.append(Member(Simulator("large", name="b"), roles=frozenset({"large"})))
-    async with await Store.open("memory") as store:
+    async with await open_store("memory") as store:
         pool = Pool(members)
         service = Service(store, pool, planners={"cascade": cascade})
         solution = await service.solve(TaskRequest(query="Who is there?", planner="cascade"))

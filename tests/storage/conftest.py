@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.postgres import PostgresServer, postgres
+from storage.opening import open_store
 from storage.store import Store
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -52,7 +53,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def store(store_url: str) -> AsyncIterator[Store]:
     """An empty store of each kind."""
-    async with await Store.open(store_url) as opened:
+    async with await open_store(store_url) as opened:
         yield opened
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from storage.errors import LeaseLost
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import Claim, TaskStatus
 
@@ -20,7 +21,7 @@ def say(*words: object) -> None:
 
 async def claim_all(url: str, owner: str) -> None:
     """Run every task that can be had, and say which."""
-    async with await Store.open(url) as store:
+    async with await open_store(url) as store:
         say("ready")
         sys.stdin.readline()
         while (claim := await store.claim(owner, 30)) is not None:
@@ -39,7 +40,7 @@ async def work(store: Store, claim: Claim) -> None:
 
 async def write_for_ever(url: str, owner: str) -> None:
     """Claim one task and journal until killed; say the number of each event that a flush promised to keep."""
-    async with await Store.open(url) as store:
+    async with await open_store(url) as store:
         claim = await store.claim(owner, 0.3)
         assert claim is not None
         seq = await store.last_seq(claim.task.id) + 1
@@ -56,7 +57,7 @@ async def write_for_ever(url: str, owner: str) -> None:
 
 async def sleep_through_the_lease(url: str, owner: str) -> None:
     """Claim a task, say so, and when told to go on, try everything that an owner may do."""
-    async with await Store.open(url) as store:
+    async with await open_store(url) as store:
         claim = await store.claim(owner, 0.5)
         assert claim is not None
         writer = store.writer(claim.task.id, claim.fence)

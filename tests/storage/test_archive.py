@@ -10,6 +10,7 @@ import pytest
 from storage import archive
 from storage.errors import ArchiveError, IllegalTransition, JournalConflict, TaskExists
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import NewTask, Task, TaskStatus
 
@@ -44,13 +45,13 @@ async def lines_of(store: Store, task_id: str) -> list[str]:
 
 
 async def test_file_read_and_written_again_is_the_same(store: Store) -> None:
-    async with await Store.open("memory") as source:
+    async with await open_store("memory") as source:
         task_id = await ended(source, events=1200)
         original, written = await source.get(task_id), await lines_of(source, task_id)
     assert len(written) == 1202
     assert await archive.restore(store, written) == original
     assert await lines_of(store, task_id) == written
-    async with await Store.open("memory") as back:
+    async with await open_store("memory") as back:
         await archive.restore(back, await lines_of(store, task_id))
         assert await lines_of(back, task_id) == written
 
@@ -58,7 +59,7 @@ async def test_file_read_and_written_again_is_the_same(store: Store) -> None:
 async def test_each_store_writes_what_another_reads(store: Store) -> None:
     task_id = await ended(store)
     written = await lines_of(store, task_id)
-    async with await Store.open("memory") as other:
+    async with await open_store("memory") as other:
         assert await archive.restore(other, written) == await store.get(task_id)
         assert await lines_of(other, task_id) == written
 
@@ -161,7 +162,7 @@ async def test_what_is_wrong_with_a_file_is_told_with_its_line(lines: list[str],
         if task.question == "no":
             raise ValueError("nobody wants this one")
 
-    async with await Store.open("memory") as store:
+    async with await open_store("memory") as store:
         with pytest.raises(ArchiveError, match=message):
             await archive.restore(store, lines, check=check)
         assert await store.list() == ()

@@ -15,6 +15,7 @@ from storage import codec
 from storage.errors import JournalConflict, LeaseLost, NotStorable, StorageUnavailable, TaskNotFound
 from storage.events import Event, EventType
 from storage.memory import MemoryStore
+from storage.opening import open_store
 from storage.sql import journal
 from storage.sql.store import SqlStore
 from storage.store import Store
@@ -190,7 +191,7 @@ async def test_flush_of_nothing_returns(store: Store) -> None:
 async def test_what_a_database_cannot_take_spoils_no_other_task(
     database_url: str, odd: dict[str, Any]
 ) -> None:
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         claim = await started(store)
         store.writer(claim.task.id, claim.fence).append(note(0))
         refused, _, other = await asyncio.gather(  # in one transaction
@@ -207,7 +208,7 @@ async def test_what_a_database_cannot_take_spoils_no_other_task(
 
 @pytest.mark.postgres
 async def test_a_name_with_a_nul_is_refused_alone(postgres_server: str) -> None:
-    async with await Store.open(postgres_server) as store:
+    async with await open_store(postgres_server) as store:
         refused, task = await asyncio.gather(
             store.submit(NewTask(question="odd", planner="vote", tenant="a\0b")),
             store.submit(NewTask(question="a\0b", planner="vote")),
@@ -220,7 +221,7 @@ async def test_a_name_with_a_nul_is_refused_alone(postgres_server: str) -> None:
 
 async def test_redaction_comes_before_storing(database_url: str) -> None:
     for url in (database_url, "memory"):
-        async with await Store.open(url, redact=lambda text: text.replace("secret", "*")) as store:
+        async with await open_store(url, redact=lambda text: text.replace("secret", "*")) as store:
             claim = await store.start(NewTask(question="secret q", planner="vote"), "me", 30)
             writer = store.writer(claim.task.id, claim.fence)
             writer.append(note(0, deep=[{"prompt": "the secret " * 100}]))
@@ -250,11 +251,11 @@ def test_packing_keeps_every_json_value(data: dict[str, Any]) -> None:
 
 
 async def test_memory_store_is_a_store() -> None:
-    assert isinstance(await Store.open("memory"), MemoryStore)
+    assert isinstance(await open_store("memory"), MemoryStore)
 
 
 async def test_full_disk_fails_the_writer_and_leaves_the_rest_readable(tmp_path: Path) -> None:
-    async with await Store.open(f"sqlite:///{tmp_path / 'test.db'}") as store:
+    async with await open_store(f"sqlite:///{tmp_path / 'test.db'}") as store:
         assert isinstance(store, SqlStore)
         claim = await started(store)
         writer = store.writer(claim.task.id, claim.fence)
@@ -284,10 +285,10 @@ async def test_closed_store_takes_nothing_more(store: Store) -> None:
 
 
 async def test_closing_stores_what_was_appended(database_url: str) -> None:
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         claim = await started(store)
         store.writer(claim.task.id, claim.fence).append(note(0))
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         assert await store.last_seq(claim.task.id) == 0
 
 
@@ -295,7 +296,7 @@ async def test_room_waits_while_too_much_is_queued(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "ROOM_CHARACTERS", 10_000)
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         claim = await started(store)
         writer = store.writer(claim.task.id, claim.fence)
         for seq in range(20):
@@ -308,7 +309,7 @@ async def test_room_waits_while_too_much_is_queued(
 
 
 async def test_nobody_waits_for_a_journal_that_was_stopped(database_url: str) -> None:
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         assert isinstance(store, SqlStore)
         claim = await started(store)
         writer = store.writer(claim.task.id, claim.fence)

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 from storage.errors import LeaseLost
-from storage.store import Store
+from storage.opening import open_store
 from storage.tasks import NewTask, TaskStatus
 
 
@@ -43,7 +43,7 @@ def tell(running: Process) -> None:
 
 
 async def test_processes_share_a_queue_and_no_task_runs_twice(database_url: str) -> None:
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         tasks = [(await store.submit(NewTask(question=i, planner="vote"))).id for i in range(60)]
         async with process("claim_all", database_url, "a") as a, process("claim_all", database_url, "b") as b:
             assert [await line(a), await line(b)] == ["ready", "ready"]
@@ -60,7 +60,7 @@ async def test_processes_share_a_queue_and_no_task_runs_twice(database_url: str)
 
 
 async def test_killed_process_loses_nothing_that_a_flush_promised(database_url: str) -> None:
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         task = await store.submit(NewTask(question="q", planner="vote"))
         promised = -1
         for attempt in range(3):
@@ -79,7 +79,7 @@ async def test_killed_process_loses_nothing_that_a_flush_promised(database_url: 
 
 
 async def test_process_stopped_beyond_its_lease_can_write_nothing_more(database_url: str) -> None:
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         task = await store.submit(NewTask(question="q", planner="vote"))
         async with process("sleep_through_the_lease", database_url, "zombie") as zombie:
             assert await line(zombie) == "claimed"
@@ -102,7 +102,7 @@ async def test_process_stopped_beyond_its_lease_can_write_nothing_more(database_
 
 @pytest.mark.postgres
 async def test_leases_follow_the_clock_of_the_server_not_of_the_host(new_database_url: str) -> None:
-    async with await Store.open(new_database_url) as store:
+    async with await open_store(new_database_url) as store:
         claim = await store.start(NewTask(question="q", planner="vote"), "right", 30)
         for skewed in (time.time() - 3600, time.time() + 3600):
             with mock.patch("time.time", return_value=skewed):

@@ -22,7 +22,7 @@ from orchestrator.tasks import service as service_module
 from orchestrator.tasks.service import Service
 from planners.direct import direct
 from planners.vote import vote
-from storage.store import Store
+from storage.opening import open_store
 from workers.engine import Engine
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.tools.registry import Toolbox
@@ -121,7 +121,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "empty.db"
 
     async def make() -> None:
-        await (await Store.open(f"sqlite:///{path}")).close()
+        await (await open_store(f"sqlite:///{path}")).close()
 
     asyncio.run(make())
     return path
@@ -138,7 +138,7 @@ def open_api(tmp_path: Path, empty_database: Path) -> Open:
         engine: Engine | None = None, *, work: bool = True, settings: Settings | None = None, **options: Any
     ) -> AsyncIterator[Api]:
         draining = asyncio.Event()
-        async with await Store.open(f"sqlite:///{database}") as store:
+        async with await open_store(f"sqlite:///{database}") as store:
             service = Service(
                 store,
                 engine or Simulator("Six sevens are 42.\nAnswer: 42"),

@@ -127,11 +127,11 @@ def test_any_real_journal_can_be_drawn_at_any_moment(tmp_path: Path) -> None:
     from orchestrator.tasks.requests import TaskRequest
     from orchestrator.tasks.service import Service
     from planners.vote import vote
-    from storage.store import Store
+    from storage.opening import open_store
     from workers.engines.simulator.engine import Simulator
 
     async def record() -> list[Any]:
-        async with await Store.open("memory") as store:
+        async with await open_store("memory") as store:
             engine = Simulator({"x": {"\\boxed{1}": 1, "\\boxed{2}": 1, "none": 1}})
             service = Service(store, engine, planners={"vote": vote})
             return [item async for item in service.stream(TaskRequest(query="x", planner="vote"))]

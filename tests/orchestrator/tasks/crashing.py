@@ -18,6 +18,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
+from storage.opening import open_store
 from storage.store import Store
 from workers.engines.simulator.engine import Simulator
 from workers.tools.registry import Toolbox, tool
@@ -74,7 +75,7 @@ def service_of(store: Store, ledger: Path, *, deadly: bool) -> Service:
 
 async def main(database: str, name: str, ledger: str) -> None:
     """Solve, and die on the way."""
-    async with await Store.open(database) as store:
+    async with await open_store(database) as store:
         await service_of(store, Path(ledger), deadly=True).solve(TaskRequest(query="?", planner=name))
 
 

@@ -23,6 +23,7 @@ from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from storage.archive import export
 from storage.events import VERSION, Event, EventType
+from storage.opening import open_store
 from storage.store import Store
 from workers.calls import Call, Completion
 from workers.engines.simulator.engine import CostModel, Simulator
@@ -93,7 +94,7 @@ def service_of(store: Store) -> Service:
 
 async def record(folder: Path) -> None:
     """Run each request, in two processes where it can be, and write down its trace."""
-    async with await Store.open("memory") as store:
+    async with await open_store("memory") as store:
         for name, request in REQUESTS.items():
             task = await service_of(store).submit(parse(dict(request)))
             first = service_of(store)

@@ -19,6 +19,7 @@ from orchestrator.tasks.evidence import Calibrations, Evidence, signal_of
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
+from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import TaskStatus
 from workers.calls import Call
@@ -45,7 +46,7 @@ ANSWERS = [str(box) for box in range(QUESTIONS)]
 
 @pytest.fixture
 async def store() -> AsyncIterator[Store]:
-    async with await Store.open("memory") as opened:
+    async with await open_store("memory") as opened:
         yield opened
 
 

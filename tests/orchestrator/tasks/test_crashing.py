@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.tasks.solution import Solution
 from storage.events import EventType
-from storage.store import Store
+from storage.opening import open_store
 from tests.orchestrator.tasks.crashing import service_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -24,7 +24,7 @@ async def crashed_and_resumed(folder: Path, planner: str) -> tuple[Solution, lis
     command = [sys.executable, "-m", "tests.orchestrator.tasks.crashing", database, planner, str(ledger)]
     died = await asyncio.to_thread(subprocess.run, command, check=False, timeout=200)
     assert died.returncode == -signal.SIGKILL
-    async with await Store.open(database) as store:
+    async with await open_store(database) as store:
         (task,) = await store.list()
         service = service_of(store, ledger, deadly=False)
         async with asyncio.timeout(300), service.working():

@@ -27,9 +27,9 @@ from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from storage.errors import JournalDamaged, StorageError
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.reading import checked
 from storage.spans import spans
-from storage.store import Store
 from storage.tasks import Task, TaskStatus
 from storage.trace import Trace
 from tests.orchestrator.tasks.test_old_traces import KEEPSAKES, find, read
@@ -130,7 +130,7 @@ async def test_a_task_whose_journal_is_damaged_fails_and_harms_no_other(tmp_path
     """It is taken over, by a service that has another task."""
     file = tmp_path / "damaged.db"
     settings = Settings.model_construct(lease_seconds=5.0)
-    async with await Store.open(f"sqlite:///{file}") as store:
+    async with await open_store(f"sqlite:///{file}") as store:
         service = Service(store, Simulator("ok"), settings=settings)
         damaged = await service.submit(parse({"query": "?", "planner": "direct"}))
         claim = await store.claim("another", 5.0)

@@ -21,6 +21,7 @@ from orchestrator.tasks.requests import parse
 from orchestrator.tasks.runner import execute, prepare, recorded_setup
 from orchestrator.tasks.service import Service
 from storage.archive import export, restore
+from storage.opening import open_store
 from storage.store import Store
 from tests.orchestrator.runtime.harness import Journal
 from workers.calls import Call
@@ -61,7 +62,7 @@ async def simulator() -> Simulator:
 
 @pytest.fixture
 async def store() -> AsyncIterator[Store]:
-    async with await Store.open("memory") as opened:
+    async with await open_store("memory") as opened:
         yield opened
 
 
@@ -259,7 +260,7 @@ async def chain(run: Run, question: Question) -> Answer:
 @pytest.mark.parametrize("secret", [r"\S+@\S+", r"\d{2,}"])
 async def test_a_redacted_run_sees_what_is_stored_and_replays(secret: str, tmp_path: Path) -> None:
     for url in ("memory", f"sqlite:///{tmp_path / 'redacted.db'}"):
-        async with await Store.open(url, redact=lambda text: re.sub(secret, "*", text)) as store:
+        async with await open_store(url, redact=lambda text: re.sub(secret, "*", text)) as store:
             service = Service(
                 store,
                 Simulator(lambda call, rng: f"ann@example.org 4111 {says(call, rng)}"),
@@ -280,7 +281,7 @@ async def test_calls_of_a_fork_are_those_of_its_tenant() -> None:
         tenants.append(call.tenant)
         return "ok"
 
-    async with await Store.open("memory") as store, await Store.open("memory") as other:
+    async with await open_store("memory") as store, await open_store("memory") as other:
         service = Service(store, Simulator(told), planners={"chain": chain})
         first = await service.solve(parse({"query": "?", "planner": "chain", "tenant": "theirs"}))
         file = [line async for line in export(store, first.trace_id)]

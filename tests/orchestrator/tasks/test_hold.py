@@ -22,6 +22,7 @@ from orchestrator.tasks.requests import BudgetRequest, TaskRequest
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import Claim, Task, TaskStatus
 from workers.calls import Call, Chunk
@@ -41,7 +42,7 @@ async def steps(run: Run, question: Question) -> Answer:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await Store.open(f"sqlite:///{tmp_path / 'hold.db'}") as opened:
+    async with await open_store(f"sqlite:///{tmp_path / 'hold.db'}") as opened:
         yield opened
 
 

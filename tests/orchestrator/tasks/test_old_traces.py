@@ -19,7 +19,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.tasks.hindsight import replay, verify
 from storage.archive import restore
 from storage.events import Event, EventType
-from storage.store import Store
+from storage.opening import open_store
 from storage.tasks import Task
 from tests.orchestrator.tasks.keepsakes import everything
 
@@ -39,7 +39,7 @@ async def keepsake(request: pytest.FixtureRequest) -> tuple[Task, Sequence[Event
 
 async def read(path: Path) -> tuple[Task, Sequence[Event]]:
     """A recorded task with its journal."""
-    async with await Store.open("memory") as store:
+    async with await open_store("memory") as store:
         task = await restore(store, (await asyncio.to_thread(path.read_text)).splitlines(keepends=True))
         return task, [event async for event in store.read(task.id)]
 

@@ -13,7 +13,7 @@ from orchestrator.errors import InvalidRequest, Unknown
 from orchestrator.runtime.fork import Change
 from orchestrator.tasks.recordings import import_recordings, read_recordings
 from orchestrator.tasks.service import Service
-from storage.store import Store
+from storage.opening import open_store
 from workers.engines.simulator.engine import Simulator
 
 BRANCHES = [
@@ -36,7 +36,7 @@ async def test_recorded_branches_arrive_by_length_and_can_be_judged_by_another_r
     file = write(
         tmp_path / "r.json", [{"question": "How many?", "gold_answer": "7", "each_branch": BRANCHES}]
     )
-    async with await Store.open("memory") as store:
+    async with await open_store("memory") as store:
         problems = await asyncio.to_thread(read_recordings, file)
         (solution,) = await import_recordings(store, problems)
         assert solution.answer == "7"

@@ -24,6 +24,7 @@ from orchestrator.tasks.runner import Setup
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Calibrated, Solution
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import TaskStatus
 from workers.calls import Call
@@ -43,7 +44,7 @@ async def asking(run: Run, question: Question) -> Answer:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await Store.open(f"sqlite:///{tmp_path / 'service.db'}") as opened:
+    async with await open_store(f"sqlite:///{tmp_path / 'service.db'}") as opened:
         yield opened
 
 
@@ -188,7 +189,7 @@ async def test_a_task_that_cannot_be_set_up_fails_and_harms_no_other(tmp_path: P
             return super().apply(setup, result)
 
     url = f"sqlite:///{tmp_path / 'redacted.db'}"
-    async with await Store.open(url, redact=lambda text: text.replace("secret", "")) as store:
+    async with await open_store(url, redact=lambda text: text.replace("secret", "")) as store:
         service = Service(store, Simulator("42"), planners={"asking": asking}, calibrations=Broken())
         tasks = [
             await service.submit(replace_query(REQUEST, query)) for query in ("secret", "break", "Anything.")

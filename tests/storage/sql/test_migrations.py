@@ -14,10 +14,10 @@ from sqlalchemy import Connection, inspect, text
 
 from storage.errors import SchemaMismatch, StorageError, StorageUnavailable
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.sql.database import open_database
 from storage.sql.migrations import HEAD, migrate, revision
 from storage.sql.tables import metadata
-from storage.store import Store
 from storage.tasks import NewTask, TaskStatus
 
 SCRIPTS = str(Path(__file__).parents[3] / "storage" / "sql" / "migrations")
@@ -52,14 +52,14 @@ def test_head_is_the_newest_revision() -> None:
 
 
 async def test_reopening_changes_nothing(empty_database_url: str) -> None:
-    async with await Store.open(empty_database_url) as store:
+    async with await open_store(empty_database_url) as store:
         task = await store.submit(NewTask(question="q", planner="vote"))
-    async with await Store.open(empty_database_url) as store:
+    async with await open_store(empty_database_url) as store:
         assert await store.get(task.id) == task
 
 
 async def test_many_processes_may_open_a_new_database_at_once(empty_database_url: str) -> None:
-    stores = await asyncio.gather(*(Store.open(empty_database_url) for _ in range(16)))
+    stores = await asyncio.gather(*(open_store(empty_database_url) for _ in range(16)))
     tasks = [await store.submit(NewTask(question=i, planner="vote")) for i, store in enumerate(stores)]
     assert {task.id for task in await stores[0].list()} == {task.id for task in tasks}
     for store in stores:
@@ -73,7 +73,7 @@ async def test_newer_database_is_refused_with_what_to_do(empty_database_url: str
     )
     await database.close()
     with pytest.raises(SchemaMismatch, match=r"9999.*upgrade anabranch"):
-        await Store.open(empty_database_url)
+        await open_store(empty_database_url)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_newer_database_is_refused_with_what_to_do(empty_database_url: str
 )
 async def test_data_survives_the_way_down_and_up(scripts: list[str], empty_database_url: str) -> None:
     """Down to the first revision, which is the oldest that has data, and up to the newest."""
-    async with await Store.open(empty_database_url) as store:
+    async with await open_store(empty_database_url) as store:
         claim = await store.start(NewTask(question="q", planner="vote"), "me", 30)
         writer = store.writer(claim.task.id, claim.fence)
         written = [Event(i, EventType.DECISION, "", 1.0, {"text": f"{i} " * 200}) for i in range(5)]
@@ -93,7 +93,7 @@ async def test_data_survives_the_way_down_and_up(scripts: list[str], empty_datab
     for target in [*scripts, HEAD]:
         await database.write(lambda connection, target=target: migrate(connection, target))  # type: ignore[misc]
     await database.close()
-    async with await Store.open(empty_database_url) as store:
+    async with await open_store(empty_database_url) as store:
         assert await store.get(before.id) == before
         assert [event async for event in store.read(before.id)] == written
 
@@ -115,7 +115,7 @@ async def test_first_schema_of_a_released_version_is_read(tmp_path: Path) -> Non
     old = sqlite3.connect(path)
     old.executescript(script)
     old.close()
-    async with await Store.open(f"sqlite:///{path}") as store:
+    async with await open_store(f"sqlite:///{path}") as store:
         [task] = await store.list()
         assert (task.status, task.solution) == (TaskStatus.SUCCEEDED, {"answer": "72"})
         events = [event async for event in store.read(task.id)]
@@ -134,7 +134,7 @@ async def test_first_schema_of_a_released_version_is_read(tmp_path: Path) -> Non
 @pytest.mark.parametrize("url", ["mysql://host/name", "not a url", "sqlite://", "sqlite:///:memory:"])
 async def test_url_of_no_supported_database_is_told(url: str) -> None:
     with pytest.raises(StorageError, match=r"sqlite"):
-        await Store.open(url)
+        await open_store(url)
 
 
 @pytest.mark.parametrize(("query", "level"), [("", 1), ("?synchronous=normal", 1), ("?synchronous=full", 2)])
@@ -152,7 +152,7 @@ async def test_durability_of_a_file_is_in_its_url(tmp_path: Path, query: str, le
 async def test_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
     with pytest.raises(StorageUnavailable, match="file"):
-        await Store.open(f"sqlite:///{tmp_path / 'file' / 'test.db'}")
+        await open_store(f"sqlite:///{tmp_path / 'file' / 'test.db'}")
     (tmp_path / "other.db").write_text("not a database at all, but long enough to look at" * 50)
     with pytest.raises(StorageError, match="not a database"):
-        await Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+        await open_store(f"sqlite:///{tmp_path / 'other.db'}")

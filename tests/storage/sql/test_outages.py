@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from benchmarks.postgres import Network, PostgresServer, Proxy
 from storage.errors import StorageUnavailable
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.sql import database
-from storage.store import Store
 from storage.tasks import NewTask, TaskStatus
 
 pytestmark = pytest.mark.postgres
@@ -31,7 +31,7 @@ async def test_restart_of_the_server_loses_nothing(
     running_postgres: PostgresServer, new_database_url: str
 ) -> None:
     with capture_logs() as logged:
-        async with await Store.open(new_database_url) as store:
+        async with await open_store(new_database_url) as store:
             claim = await store.start(NewTask(question="q", planner="vote"), "me", 60)
             writer = store.writer(claim.task.id, claim.fence)
             for seq in range(10):
@@ -62,7 +62,7 @@ async def test_cut_loses_nothing_and_stores_nothing_twice(
     proxy, name = proxied
     async with (
         proxy.listening(),
-        await Store.open(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}") as store,
+        await open_store(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}") as store,
     ):
         monkeypatch.setattr(database, "SILENCE_SECONDS", 1.0)
         claim = await store.start(NewTask(question="q", planner="vote"), "me", 60)
@@ -99,7 +99,7 @@ async def test_outage_without_end_is_told(
     proxy, name = proxied
     async with (
         proxy.listening(),
-        await Store.open(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}") as store,
+        await open_store(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}") as store,
     ):
         claim = await store.start(NewTask(question="q", planner="vote"), "me", 60)
         writer = store.writer(claim.task.id, claim.fence)
@@ -133,4 +133,4 @@ async def test_server_gives_up_a_transaction_whose_process_has_stopped(new_datab
 async def test_server_that_is_not_there_is_told_at_once(url: str) -> None:
     async with asyncio.timeout(50):
         with pytest.raises(StorageUnavailable):
-            await Store.open(url)
+            await open_store(url)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from storage.events import Event, EventType
+from storage.opening import open_store
 from storage.sql import retention
 from storage.sql.store import SqlStore
 from storage.sql.tables import texts
@@ -113,7 +114,7 @@ async def test_prune_keeps_what_a_fork_has_still_to_read(store: Store) -> None:
 
 
 async def test_a_dead_task_that_is_put_back_just_before_it_is_pruned_stays(database_url: str) -> None:
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         assert isinstance(store, SqlStore)
         task = await store.submit(NewTask(question="was dead", planner="vote"))
         pruned = await store._database.write(lambda connection: retention._remove(connection, [task.id]))
@@ -131,7 +132,7 @@ async def test_prune_with_a_reused_key(store: Store) -> None:
 
 async def test_prune_beside_writers_breaks_no_journal(database_url: str) -> None:
     """Texts that pruning finds unused may be in use again a moment later."""
-    async with await Store.open(database_url) as store, await Store.open(database_url) as other:
+    async with await open_store(database_url) as store, await open_store(database_url) as other:
 
         async def write(name: str) -> None:
             for i in range(15):
@@ -152,14 +153,14 @@ async def test_prune_beside_writers_breaks_no_journal(database_url: str) -> None
 
 async def test_pruned_sqlite_file_shrinks(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
-    async with await Store.open(f"sqlite:///{path}") as store:
+    async with await open_store(f"sqlite:///{path}") as store:
         for i in range(100):
             claim = await store.start(NewTask(question=i, planner="vote"), "me", 30)
             writer = store.writer(claim.task.id, claim.fence)
             writer.append(Event(0, EventType.NODE_ADDED, "0", 1.0, {"text": f"{i} " * 5000}))
             await store.finish(claim, TaskStatus.SUCCEEDED)
     full = path.stat().st_size
-    async with await Store.open(f"sqlite:///{path}") as store:
+    async with await open_store(f"sqlite:///{path}") as store:
         await store.prune(keep=0)
     assert path.stat().st_size < full / 4
 
@@ -204,7 +205,7 @@ def solve_of_eight_branches() -> list[Event]:
 
 
 async def test_solve_of_eight_short_branches_takes_at_most_8_kilobytes(database_url: str) -> None:
-    async with await Store.open(database_url) as store:
+    async with await open_store(database_url) as store:
         claim = await store.start(
             NewTask(question="How many?", planner="vote", options={"width": 8}), "me", 30
         )

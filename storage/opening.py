@@ -1,0 +1,37 @@
+"""Which store a URL names. A store is imported when it is opened, so that the one in memory needs no SQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from storage.codec import Redact
+from storage.store import Store
+
+
+async def open_store(url: str | None = None, *, redact: Redact | None = None) -> Store:
+    """Open the database at ``url``; make it, or bring its schema up to date, where that is needed.
+
+    ``url`` is ``sqlite:///path``, ``postgresql://user@host/name``, or ``memory``; None is a SQLite
+    file in the user's data directory. ``redact`` is applied to every string of questions, options,
+    solutions and events before it is stored, and must leave as it is what has passed through it. Planners
+    see what engines and tools bring as it is stored, so that a replay sees the same.
+
+    Raises:
+        StorageError: ``url`` is not one of these.
+        StorageUnavailable: the database cannot be opened or reached.
+        SchemaMismatch: a newer version of the code has written the database.
+    """
+    return await (await asyncio.to_thread(_opener, url))(redact)
+
+
+def _opener(url: str | None) -> Callable[[Redact | None], Awaitable[Store]]:
+    """What opens the store at ``url``; importing it takes too long for an event loop to wait."""
+    if url == "memory":
+        from storage.memory import MemoryStore
+
+        return MemoryStore.connect
+    from storage.sql.store import SqlStore
+
+    return partial(SqlStore.connect, url)
