@@ -16,16 +16,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orchestrator import logs
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime.environment import Body, Environment, RunOutcome
+from orchestrator.runtime.environment import Environment, RunOutcome
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.messages import user
 from orchestrator.runtime.nodes import Node
@@ -128,11 +128,11 @@ async def eight_raw_calls(engine: Engine) -> None:
     await asyncio.gather(*(one() for _ in range(CALLS)))
 
 
-async def execute(body: Body, engine: Engine) -> None:
+async def execute(body: Callable[[Run], Coroutine[Any, Any, Answer]], engine: Engine) -> None:
     """Run planner code without a journal."""
     budget = Budget(calls=None, width=None, seconds=None)
     environment = Environment(engine, await engine.capabilities(), Toolbox(), budget=budget)
-    result = await Executor(environment, Forgetting()).execute(body, {})
+    result = await Executor(Run, environment, Forgetting()).execute(body, {})
     assert result.outcome is RunOutcome.ANSWERED, result
 
 

@@ -48,9 +48,9 @@ from workers.engines.simulator.engine import CostModel, Simulator
 from workers.engines.vllm.engine import VLLMEngine, gauge
 from workers.engines.vllm.launch import default_model
 from workers.engines.vllm.server import VLLMServer
+from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
-from workers.pool.replica import Member, Sharing
-from workers.prefix.blocks import Holdings
+from workers.prefix.holdings import Holdings
 
 ROUTER = "vllm-router==0.1.17"
 BRANCHES = 8

@@ -19,7 +19,7 @@ from orchestrator import logs
 from orchestrator.engines import build_engine
 from orchestrator.errors import translated
 from orchestrator.planning.planner import Planner
-from orchestrator.runtime.fork import Change, parse_change
+from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
 from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Progress

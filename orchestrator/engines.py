@@ -16,8 +16,8 @@ from workers.engines.vllm.kv_events import KVEndpoints
 from workers.engines.vllm.launch import default_model
 from workers.engines.vllm.server import Starting, one_each
 from workers.models.catalogue import DEFAULT_MODEL, Progress
+from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
-from workers.pool.replica import Member, Sharing
 
 OnProgress = Callable[[Progress | Starting], None]
 """Told how far the download of a model has come, and how the start of a server goes."""

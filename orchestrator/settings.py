@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.tasks.requests import explain
+from orchestrator.validation import explain
 
 
 class Settings(BaseSettings):

@@ -18,8 +18,8 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
-from orchestrator.voting.vote import labels
 from planners.questions import Temperature, Tokens
 from planners.vote import WIDEST, KnownRule, solving
 

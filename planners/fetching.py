@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import Part, canonical, text_of
+from orchestrator.runtime.messages import Part, text_of
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
+from orchestrator.runtime.plain import canonical
 from planners.plans import Plan, Step, filled, is_reference, mapped, references
 
 LONGEST_SHOWN = 4_000

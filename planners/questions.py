@@ -13,7 +13,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Answer, Question
-from orchestrator.voting.vote import labels
+from orchestrator.voting.ballot import labels
 from workers.calls import Completion
 
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]

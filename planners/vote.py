@@ -11,9 +11,8 @@ from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, system, user
 from orchestrator.runtime.values import Answer, Question
-from orchestrator.voting.ballot import SEGMENT, Merge
+from orchestrator.voting.ballot import SEGMENT, Merge, labels
 from orchestrator.voting.judging import Judge
-from orchestrator.voting.vote import labels
 from planners.questions import Temperature, Tokens, asked
 
 FREE = (

@@ -29,7 +29,7 @@ from orchestrator.api.schemas import (
     trace_body,
 )
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound, Unavailable
-from orchestrator.runtime.messages import plain
+from orchestrator.runtime.plain import plain
 from orchestrator.structured import task_group
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.requests import parse

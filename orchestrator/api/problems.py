@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.api.schemas import ErrorBody, Problem
 from orchestrator.errors import AnabranchError, InvalidRequest, translated
-from orchestrator.tasks.requests import explain
+from orchestrator.validation import explain
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.runtime.environment import RunOutcome
-from orchestrator.runtime.messages import plain
+from orchestrator.runtime.plain import plain
 from orchestrator.tasks.hindsight import Replayed
 from orchestrator.tasks.solution import Solution
 from storage.events import Event, EventType

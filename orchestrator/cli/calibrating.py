@@ -30,10 +30,11 @@ from orchestrator.settings import Settings
 from orchestrator.structured import task_group
 from orchestrator.tasks.evidence import RISING, Evidence, Purpose, Signal, signal_of, user_directory
 from orchestrator.tasks.labels import LabelledQuestion, LabelledTrace, agrees, read_labels
-from orchestrator.tasks.requests import TaskRequest, explain
+from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import VERSIONS
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
+from orchestrator.validation import explain
 from storage.errors import IllegalTransition, StorageError
 from storage.store import Store
 from storage.tasks import NewTask, Task, TaskStatus

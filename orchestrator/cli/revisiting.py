@@ -13,7 +13,7 @@ from orchestrator.cli.looking import stored
 from orchestrator.cli.printing import output, print_solution, table
 from orchestrator.cli.solving import Announcer, handing_back, named_value, opened
 from orchestrator.planning.planner import find_planner
-from orchestrator.runtime.fork import Change, parse_change
+from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
 from orchestrator.tasks.hindsight import (
     Counterfactual,

@@ -2,155 +2,25 @@
 
 from __future__ import annotations
 
-import random
-import zlib
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
+from collections.abc import Sequence
+from typing import Unpack
 
-from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import DEFAULT_RULE, StopRule, parse_rule
-from orchestrator.runtime.messages import Draft, messages_of, text_of
-from orchestrator.runtime.nodes import Arrivals, Node, NodeKind, Outcome, Stream
-from orchestrator.runtime.values import Answer, Budget
-from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
+from orchestrator.runtime.messages import Draft
+from orchestrator.runtime.nodes import Node, NodeKind
+from orchestrator.runtime.values import Answer
+from orchestrator.runtime.verbs import SamplingOptions, Verbs
 from orchestrator.voting.ballot import SEGMENT, Ballot, Merge
-from orchestrator.voting.judging import ENTAILMENT, Judge, check_judges
+from orchestrator.voting.judging import Judge, check_judges
 from orchestrator.voting.vote import hold_vote
-from workers.calls import Completion, Sampling
-from workers.engine import Capabilities
-
-if TYPE_CHECKING:
-    from orchestrator.runtime.executor import Executor
-    from orchestrator.runtime.scopes import Scope
-    from workers.tools.registry import Tool
-
-P = ParamSpec("P")
-T = TypeVar("T")
-N = TypeVar("N", bound=Node[Any])
+from workers.tools.registry import Tool
 
 
-class SamplingOptions(TypedDict, total=False):
-    """What a call may set of its :class:`~workers.calls.Sampling`."""
+class Run(Verbs):
+    """One scope of a run, handed to planner code, with all the verbs that there are.
 
-    temperature: float
-    top_p: float
-    max_tokens: int
-    stop: tuple[str, ...]
-    seed: int | None
-    top_logprobs: int | None
-
-
-class Run:
-    """One scope of a run, handed to planner code.
-
-    Every verb that adds a node returns its handle at once; awaiting the handle gives the value. A handle
-    passed to a verb, at any depth of its arguments, is an input: the new node starts when all its inputs
-    have succeeded, with their values in the handles' places.
-
-    A planner does no I/O, reads no clock and draws no random number but through its run, so that repeating
-    it over a journal repeats its decisions.
+    What is said of :class:`~orchestrator.runtime.verbs.Verbs` holds here.
     """
-
-    def __init__(self, executor: Executor, scope: Scope) -> None:
-        self._executor = executor
-        self._scope = scope
-        self._random: random.Random | None = None
-
-    # -- nodes ------------------------------------------------------------------------------------
-
-    def generate(
-        self,
-        prompt: Draft,
-        *,
-        label: str = "",
-        schema: Mapping[str, Any] | None = None,
-        role: str = "branch",
-        scored: bool = False,
-        return_token_ids: bool = False,
-        **sampling: Unpack[SamplingOptions],
-    ) -> Node[Completion]:
-        """Ask an engine for a completion.
-
-        Sampling that is not given comes from the run; a seed that is not given is derived from the seed of
-        the run and the path of the node, so that branches with one prompt differ and runs can be repeated.
-        ``schema`` (JSON schema) is enforced by engines with guided decoding; validate all the same.
-        ``scored`` asks for the confidence and the entropy of each token (``Completion.confidences``), which
-        are kept in place of the log-probabilities that they are made of. ``return_token_ids`` keeps the
-        tokens, for a completion that another call continues: ``assistant(completion)`` ends its prompt.
-        """
-        node: Node[Completion] = self._node(Node, NodeKind.GENERATE, label)
-        if scored:
-            sampling = {**sampling, "top_logprobs": TOP}
-        work = Generation(
-            messages_of(prompt),
-            self._sampling(node, sampling),
-            schema,
-            role,
-            scored=scored,
-            return_token_ids=return_token_ids,
-        )
-        return self._add(node, work)
-
-    def stream(
-        self,
-        prompt: Draft,
-        *,
-        label: str = "",
-        schema: Mapping[str, Any] | None = None,
-        role: str = "branch",
-        breaks: str = "\n",
-        **sampling: Unpack[SamplingOptions],
-    ) -> Stream:
-        """Like :meth:`generate`, for planners that parse as they read: ``async for text in run.stream(...)``.
-
-        Text is handed over after each of the characters in ``breaks``, and at the end.
-        """
-        node = self._node(Stream, NodeKind.GENERATE, label)
-        return self._add(
-            node, Generation(messages_of(prompt), self._sampling(node, sampling), schema, role, breaks)
-        )
-
-    def tool(
-        self, tool: str | Tool, arguments: Mapping[str, Any] | Sequence[Any] = (), *, label: str = ""
-    ) -> Node[Any]:
-        """Call a tool with named or positional arguments; the value is JSON.
-
-        The tool is named and found in the run's toolbox, or given by planner code that brings its own.
-        """
-        name = tool if isinstance(tool, str) else tool.name
-        own = None if isinstance(tool, str) else tool
-        return self._add(self._node(Node, NodeKind.TOOL, label or name), ToolUse(name, arguments, own))
-
-    def spawn(
-        self,
-        function: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Node[T]:
-        """Run planner code concurrently, in a scope of its own.
-
-        When the function returns, whatever its scope has left open is cancelled.
-        """
-        return self.scope(NodeKind.SPAWN, getattr(function, "__name__", "spawn"), function, *args, **kwargs)
-
-    def scope(
-        self,
-        kind: NodeKind,
-        label: str,
-        function: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Node[T]:
-        """:meth:`spawn` under another kind and label; for verbs that are made of other verbs."""
-        return self._add(self._node(Node, kind, label), Child(function, args, kwargs))
-
-    def merge(self, function: Callable[..., T], *args: Any, label: str = "") -> Node[T]:
-        """Apply a pure function to values and the results of nodes."""
-        node: Node[T] = self._node(Node, NodeKind.MERGE, label or getattr(function, "__name__", "merge"))
-        return self._add(node, Merging(function, args))
 
     def vote(
         self,
@@ -182,11 +52,9 @@ class Run:
             RuleError: the spec names no rule.
             InvalidRequest: the rule or the merge needs what is not given, or what the engine cannot do.
         """
-        change = self._executor.environment.changes.get(self._scope.child_path())
-        if change is not None and change.rule is not None:
-            rule = change.rule
+        rule = self.changed_rule or rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule
-        usual = self._executor.environment.sampling
+        usual = self.sampling
         ballot = Ballot(
             prompt,
             parsed,
@@ -203,117 +71,3 @@ class Run:
         ballot.check(self.capabilities)
         check_judges(self, judge, outputs)
         return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)
-
-    def concatenate(self, parts: Sequence[Node[Any] | str], *, separator: str = "\n\n") -> Node[Answer]:
-        """Join texts in the given order into an answer."""
-
-        def concatenate(values: Sequence[object]) -> Answer:
-            return Answer(separator.join(text_of(value).strip() for value in values))
-
-        return self.merge(concatenate, list(parts))
-
-    def note(self, text: str, /, **details: Any) -> None:
-        """Leave a remark in the trace; ``details`` are JSON."""
-        node: Node[Any] = self._node(Node, NodeKind.NOTE, text)
-        self._add(node, Merging(lambda: details, ()))
-
-    # -- waiting ----------------------------------------------------------------------------------
-
-    def arrivals(self, nodes: Iterable[Node[T]] = ()) -> Arrivals[T]:
-        """The nodes in the order in which they settle."""
-        return Arrivals(self._executor, nodes)
-
-    async def join(self, nodes: Iterable[Node[T]]) -> list[T]:
-        """The values of all nodes, in the given order.
-
-        Raises:
-            NodeFailed: the first of them, in that order, that failed.
-            NodeCancelled: likewise for one that was cancelled.
-        """
-        return [await node for node in nodes]
-
-    async def outcomes(self, nodes: Iterable[Node[T]]) -> list[Outcome[T]]:
-        """What became of all nodes, in the given order: values, failures and cancellations alike."""
-        return [await node.settled() for node in nodes]
-
-    def expect(self, prompt: Draft, *, role: str = "branch") -> None:
-        """Say what a later call will begin with, where it can only be made once something else has settled.
-
-        An engine with nothing to do computes it meanwhile. It is no event and changes no result. Calls that
-        are made at once, with the handles of what they wait for in their prompts, need no such word.
-        """
-        self._executor.expect(self._scope, messages_of(prompt), role)
-
-    # -- decisions --------------------------------------------------------------------------------
-
-    def decide(self, by: str, verdict: str, saw: Mapping[str, Any]) -> None:
-        """Write a decision into the trace: who decided, what, and what was seen (JSON)."""
-        self._executor.decide(self._scope, by, verdict, saw)
-
-    def propose(self, answer: Callable[[], Answer]) -> None:
-        """Offer the best answer so far; it is asked for if a budget ends the run."""
-        self._executor.propose(self._scope, answer)
-
-    # -- what a planner may know ------------------------------------------------------------------
-
-    @property
-    def random(self) -> random.Random:
-        """Random numbers that are the same whenever the run is repeated."""
-        if self._random is None:
-            self._random = random.Random(f"{self._executor.environment.seed}:{self._scope.node.path}")
-        return self._random
-
-    @property
-    def budget(self) -> Budget:
-        """What is left to spend. ``seconds`` is the whole span, since a planner reads no clock."""
-        budget, spent = self._executor.environment.budget, self._executor.spent
-        tokens = spent.usage.prompt_tokens + spent.usage.completion_tokens
-        return Budget(
-            tokens=None if budget.tokens is None else max(0, budget.tokens - tokens),
-            calls=None if budget.calls is None else max(0, budget.calls - spent.calls),
-            depth=None if budget.depth is None else max(0, budget.depth - self._scope.depth),
-            width=budget.width,
-            seconds=budget.seconds,
-        )
-
-    @property
-    def now(self) -> float:
-        """When the last event happened that this run was told of, in seconds since the epoch."""
-        return self._executor.now
-
-    @property
-    def symbolic(self) -> bool:
-        """Whether claims can be compared as mathematics (extra ``math``)."""
-        return self._executor.environment.symbolic
-
-    @property
-    def entails(self) -> bool:
-        """Whether claims can be compared by an entailment model (extra ``nli``)."""
-        return ENTAILMENT in self._executor.environment.toolbox
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the engine of this run can do."""
-        return self._executor.environment.capabilities
-
-    @property
-    def tools(self) -> Mapping[str, Tool]:
-        """The tools that a model may be offered; entailment is for judges alone."""
-        toolbox = self._executor.environment.toolbox
-        return {name: tool for name, tool in toolbox.items() if name != ENTAILMENT}
-
-    # -- internals --------------------------------------------------------------------------------
-
-    def _node(self, kind_of_node: type[N], kind: NodeKind, label: str) -> N:
-        return kind_of_node(self._executor, self._scope.child_path(), kind, label)
-
-    def _add(self, node: N, work: Work) -> N:
-        self._executor.add(self._scope, node, work)
-        return node
-
-    def _sampling(self, node: Node[Completion], given: SamplingOptions) -> Sampling:
-        environment = self._executor.environment
-        if given.get("seed", environment.sampling.seed) is None:
-            derived = zlib.crc32(f"{environment.seed}:{node.path}".encode()) & 0x7FFFFFFF
-            given = {**given, "seed": derived}
-        return replace(environment.sampling, **given)

@@ -7,32 +7,20 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import structlog
-
-from orchestrator.consensus.confidence import token_scores
-from orchestrator.errors import Failure
-from orchestrator.runtime.messages import assistant, bind, digest, plain
-from orchestrator.runtime.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded
+from orchestrator.runtime.environment import Environment, Recorder
+from orchestrator.runtime.messages import assistant, bind
+from orchestrator.runtime.nodes import Node
+from orchestrator.runtime.outcomes import failed, failure_of_call
+from orchestrator.runtime.plain import digest, plain
 from orchestrator.runtime.prefetch import Prefetch
+from orchestrator.runtime.received import Received
 from orchestrator.runtime.work import Generation, ToolUse
 from orchestrator.structured import task_group
 from storage.events import EventType
-from workers.calls import Call, Chunk, Completion, FinishReason, Logprob, Usage
-from workers.errors import (
-    EngineInterrupted,
-    EngineProtocolError,
-    EngineTimeout,
-    Overloaded,
-    ToolError,
-    WorkerError,
-)
-
-if TYPE_CHECKING:
-    from orchestrator.runtime.environment import Environment, Recorder
-
-log = structlog.get_logger()
+from workers.calls import Call, Chunk
+from workers.errors import EngineProtocolError, EngineTimeout, Overloaded, ToolError, WorkerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +109,7 @@ class Drivers:
 
     async def _generate(self, node: Node[Any], work: Generation, priority: float) -> None:
         environment = self._environment
-        received = _Received(node, work)
+        received = Received(node, work)
         try:
             call = self._call(work, priority, already=received.text)
             await self._recorder.leased()
@@ -133,13 +121,13 @@ class Drivers:
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, TimeoutError) and clock.expired():
                 error = EngineTimeout(f"the call did not end within {environment.call_seconds:g} s")
-            outcome = _failed(_failure_of(error, node.path, "the engine", EngineProtocolError))
+            outcome = failed(failure_of_call(error, node.path, "the engine", EngineProtocolError))
         data = outcome | received.measurements()
         self._settle(node.path, data)
         if (usage := data.get("usage")) is not None:
             self.spend(usage["prompt_tokens"])
 
-    async def _read(self, node: Node[Any], call: Call, received: _Received, until: float | None) -> bool:
+    async def _read(self, node: Node[Any], call: Call, received: Received, until: float | None) -> bool:
         """Take in what the engine streams; False if the call is to be sent again.
 
         That is where the stream began again after the planner had read a part, and where the engine is full
@@ -154,7 +142,7 @@ class Drivers:
             await asyncio.sleep(error.retry_after)
             return False
 
-    async def _streamed_whole(self, node: Node[Any], call: Call, received: _Received) -> bool:
+    async def _streamed_whole(self, node: Node[Any], call: Call, received: Received) -> bool:
         assert self._environment.engine is not None
         async with _closing(self._environment.engine.generate(call)) as chunks:
             async for chunk in chunks:
@@ -217,7 +205,7 @@ class Drivers:
             value = await tool.invoke(plain(bind(work.arguments)), key=key)
             data: dict[str, Any] = {"outcome": "succeeded", "value": plain(value)}
         except (Exception, asyncio.CancelledError) as error:
-            data = _failed(_failure_of(error, node.path, f"the tool {work.name}", ToolError))
+            data = failed(failure_of_call(error, node.path, f"the tool {work.name}", ToolError))
         data["timing"] = {"total": round(time.monotonic() - started, 6)}
         self._settle(node.path, data, durable=durable)
 
@@ -235,100 +223,6 @@ class ToolInterrupted(WorkerError):
     code = "tool_interrupted"
 
 
-class _Received:
-    """What has come of a completion so far."""
-
-    def __init__(self, node: Node[Any], work: Generation) -> None:
-        self.text = node.received if isinstance(node, Stream) else ""
-        self._breaks = work.breaks
-        self._handed = len(self.text)
-        self._parts: list[str] = [self.text]
-        self._token_ids: list[int] = []
-        self._logprobs: list[Logprob] = []
-        self._scored = work.scored
-        self._finish: FinishReason | None = None
-        self._usage: Usage | None = None
-        self._tokens = 0
-        self._worker = ""
-        self._started = time.monotonic()
-        self._first: float | None = None
-
-    def take(self, chunk: Chunk) -> None:
-        if self._first is None and chunk.tokens:
-            self._first = time.monotonic() - self._started
-        self._parts.append(chunk.text)
-        self._tokens += chunk.tokens
-        self._token_ids.extend(chunk.token_ids)
-        self._logprobs.extend(chunk.logprobs)
-        self._finish = chunk.finish_reason or self._finish
-        self._usage = chunk.usage or self._usage
-        self._worker = chunk.worker or self._worker
-
-    def restart(self) -> bool:
-        """What came is void, but for what the planner has read; returns whether that is nothing new."""
-        unread = self._handed == len(self.text)
-        self.text = "".join(self._parts)[: self._handed]
-        self._parts = [self.text]
-        self._token_ids.clear()
-        self._logprobs.clear()
-        return unread
-
-    def piece(self) -> str:
-        """For a stream: the text up to the last break, if it has not been handed on."""
-        if self._breaks is None:
-            return ""
-        text = "".join(self._parts)
-        self._parts = [text]
-        end = len(text) if self._finish else 1 + max(map(text.rfind, self._breaks), default=-1)
-        piece = text[self._handed : end]
-        self._handed = max(end, self._handed)
-        return piece
-
-    def outcome(self) -> dict[str, Any]:
-        if self._finish is None:
-            raise EngineInterrupted("the completion ended without a finish reason")
-        value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
-        if self._token_ids and not self.text:  # they spell what came, not what a cut-off stream had brought
-            value["token_ids"] = self._token_ids
-        if self._scored:
-            tops = [tuple(each.top.values()) for each in self._logprobs]
-            value["confidences"], value["entropies"] = token_scores(tops)
-        elif self._logprobs:
-            value["logprobs"] = plain(self._logprobs)
-        return {"outcome": "succeeded", "value": value}
-
-    def measurements(self) -> dict[str, Any]:
-        usage = self._usage or Usage(completion_tokens=self._tokens)
-        timing = {"total": round(time.monotonic() - self._started, 6)}
-        if self._first is not None:
-            timing["first_token"] = round(self._first, 6)
-        counts = {
-            "prompt_tokens": usage.prompt_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "completion_tokens": usage.completion_tokens,
-        }
-        measured: dict[str, Any] = {"usage": counts, "timing": timing}
-        return measured | {"worker": self._worker} if self._worker else measured
-
-
-def _failure_of(error: BaseException, path: str, who: str, breach: type[WorkerError]) -> Failure:
-    """Why a call or tool failed, as a value; ``breach`` is what it is if the contract knows no such error.
-
-    A driver that was told to stop stops.
-    """
-    match error:
-        case WorkerError():
-            return Failure(error.code, str(error), path, error.retryable)
-        case asyncio.CancelledError():
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise error
-            return Failure(breach.code, f"{who} gave up by itself", path, retryable=True)
-        case _:
-            log.error("contract broken", node=path, by=who, exc_info=error)
-            return Failure(breach.code, f"{who} raised {type(error).__name__}: {error}", path)
-
-
 @asynccontextmanager
 async def _closing(chunks: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[Chunk]]:
     """Close what an engine streams when it is left, which aborts the call."""
@@ -337,38 +231,3 @@ async def _closing(chunks: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[
     finally:
         if isinstance(chunks, AsyncGenerator):
             await chunks.aclose()
-
-
-def _failed(failure: Failure) -> dict[str, Any]:
-    return {"outcome": "failed", "error": plain(failure)}
-
-
-def _logprob(data: Mapping[str, Any]) -> Logprob:
-    """JSON has no infinite numbers; the journal has their names."""
-    top = {token: float(logprob) for token, logprob in data["top"].items()}
-    return Logprob(data["token"], float(data["logprob"]), top)
-
-
-def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
-    """The outcome that the event of a settled node tells."""
-    match data["outcome"]:
-        case "succeeded" if kind is NodeKind.GENERATE:
-            value = data["value"]
-            return Succeeded(
-                Completion(
-                    text=value["text"],
-                    finish_reason=value["finish_reason"],
-                    usage=Usage(**data.get("usage", {})),
-                    token_ids=tuple(value.get("token_ids", ())),
-                    logprobs=tuple(map(_logprob, value.get("logprobs", ()))),
-                    worker=data.get("worker", ""),
-                    confidences=tuple(value.get("confidences", ())),
-                    entropies=tuple(value.get("entropies", ())),
-                )
-            )
-        case "succeeded":
-            return Succeeded(data["value"])
-        case "failed":
-            return Failed(Failure(**data["error"]))
-        case _:
-            return Cancelled(str(data.get("reason", "")))

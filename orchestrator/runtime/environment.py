@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 from orchestrator.errors import Failure
+from orchestrator.runtime.change import Change
 from orchestrator.runtime.values import Answer, Budget, Spent
 from storage.codec import Redact
 from storage.events import Event
 from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
-
-if TYPE_CHECKING:
-    from orchestrator.planning.run import Run
-    from orchestrator.runtime.fork import Change
-    from workers.tools.registry import Toolbox
-
-Body = Callable[["Run"], Coroutine[Any, Any, Answer]]
-"""Planner code, ready to be handed its run."""
+from workers.tools.registry import Toolbox
 
 
 class Recorder(Protocol):

@@ -11,14 +11,10 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from orchestrator.errors import Failure, NodeCancelled, NodeFailed, PlannerError
 from workers.calls import Completion, Usage
-
-if TYPE_CHECKING:
-    from orchestrator.runtime.executor import Executor
-    from orchestrator.runtime.scopes import Scope
 
 T = TypeVar("T")
 
@@ -58,16 +54,47 @@ class Cancelled:
 Outcome = Succeeded[T] | Failed | Cancelled
 
 
-class Waitable:
-    """Something that a scope can wait for; awaiting it suspends the scope until :meth:`ready`."""
+class Owner(Protocol):
+    """What nodes need of the run that they belong to."""
 
-    def __init__(self, executor: Executor) -> None:
-        self.executor = executor
-        self.waiters: list[Scope] = []
+    def observed(self, node: Node[Any]) -> None:
+        """The code that is running has seen what became of ``node``."""
+        ...
+
+    def cancel(self, node: Node[Any], reason: str) -> None:
+        """Cancel ``node``, what needs it, and what only it needed."""
+        ...
+
+
+class Waiter(Protocol):
+    """Planner code that waits for something."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the code has ended, and waits no more."""
+        ...
+
+    def wake(self) -> None:
+        """Send the code on: what it waits for may be there."""
+        ...
+
+
+class Waitable:
+    """Something that planner code can wait for; awaiting it suspends the code until :meth:`ready`."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.waiters: list[Waiter] = []
 
     def ready(self) -> bool:
-        """Whether a scope that waits for this can go on."""
+        """Whether code that waits for this can go on."""
         raise NotImplementedError
+
+    def wake(self) -> None:
+        """Send on whoever waits for this."""
+        for waiter in self.waiters:
+            waiter.wake()
+        self.waiters.clear()
 
     def suspend(self) -> Generator[Waitable, None, None]:
         """Hand this to the executor unless it is ready."""
@@ -86,8 +113,8 @@ class Node(Waitable, Generic[T]):
         NodeCancelled: the node was cancelled.
     """
 
-    def __init__(self, executor: Executor, path: str, kind: NodeKind, label: str) -> None:
-        super().__init__(executor)
+    def __init__(self, owner: Owner, path: str, kind: NodeKind, label: str) -> None:
+        super().__init__(owner)
         self.path = path
         self.kind = kind
         self.label = label
@@ -105,13 +132,13 @@ class Node(Waitable, Generic[T]):
 
     def __await__(self) -> Generator[Waitable, None, T]:
         yield from self.suspend()
-        self.executor.observed(self)
+        self.owner.observed(self)
         return self.value
 
     async def settled(self) -> Outcome[T]:
         """What became of the node, once it has settled; does not raise."""
         await _Suspension(self)
-        self.executor.observed(self)
+        self.owner.observed(self)
         assert self.outcome is not None
         return self.outcome
 
@@ -136,14 +163,14 @@ class Node(Waitable, Generic[T]):
 
     def cancel(self, reason: str = "not needed") -> None:
         """Abort the node, what needs it, and what only it needs. A node that has settled stays as it is."""
-        self.executor.cancel(self, reason)
+        self.owner.cancel(self, reason)
 
 
 class Stream(Node[Completion]):
     """A generation to be read while it is written: ``async for text in stream``; awaiting gives the whole."""
 
-    def __init__(self, executor: Executor, path: str, kind: NodeKind, label: str) -> None:
-        super().__init__(executor, path, kind, label)
+    def __init__(self, owner: Owner, path: str, kind: NodeKind, label: str) -> None:
+        super().__init__(owner, path, kind, label)
         self.received = ""
         self.chunk = _ChunkArrival(self)
         self._read = 0
@@ -157,7 +184,7 @@ class Stream(Node[Completion]):
             text = self.received[self._read :]
             self._read = len(self.received)
             return text
-        self.executor.observed(self)
+        self.owner.observed(self)
         if not isinstance(self.outcome, Succeeded):
             _ = self.value  # raises what became of the node
         raise StopAsyncIteration
@@ -169,7 +196,7 @@ class Stream(Node[Completion]):
 
 class _ChunkArrival(Waitable):
     def __init__(self, stream: Stream) -> None:
-        super().__init__(stream.executor)
+        super().__init__(stream.owner)
         self._stream = stream
 
     def ready(self) -> bool:
@@ -183,8 +210,8 @@ class Arrivals(Waitable, Generic[T]):
     nodes are left out.
     """
 
-    def __init__(self, executor: Executor, nodes: Iterable[Node[T]] = ()) -> None:
-        super().__init__(executor)
+    def __init__(self, owner: Owner, nodes: Iterable[Node[T]] = ()) -> None:
+        super().__init__(owner)
         self._open = 0
         self._settled: deque[Node[T]] = deque()
         for node in nodes:
@@ -196,7 +223,7 @@ class Arrivals(Waitable, Generic[T]):
         Raises:
             PlannerError: it belongs to another run.
         """
-        if node.executor is not self.executor:
+        if node.owner is not self.owner:
             raise PlannerError(f"node {node.path} belongs to another run; its arrival cannot be waited for")
         self._open += 1
         if node.outcome is None:
@@ -222,7 +249,7 @@ class Arrivals(Waitable, Generic[T]):
         if not self._settled:
             raise StopAsyncIteration
         node = self._settled.popleft()
-        self.executor.observed(node)
+        self.owner.observed(node)
         return node
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from typing_extensions import override
 
 from orchestrator.errors import Divergence
-from orchestrator.runtime.messages import canonical
+from orchestrator.runtime.plain import canonical
 from storage.events import Event, EventType
 
 MEASURED = frozenset({"usage", "timing", "worker", "versions", "reused"})

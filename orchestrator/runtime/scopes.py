@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from orchestrator.errors import Failure, PlannerError
-from orchestrator.runtime.nodes import Failed, Node, Outcome, Succeeded
-from orchestrator.runtime.values import Answer
+import structlog
 
-if TYPE_CHECKING:
-    from orchestrator.planning.run import Run
+from orchestrator.errors import PlannerError
+from orchestrator.runtime import detached
+from orchestrator.runtime.nodes import Node
+
+log = structlog.get_logger()
+
+Body = Callable[[Any], Coroutine[Any, Any, Any]]
+"""Planner code that is ready to be handed its run."""
 
 
 class Scope:
     """Planner code that is being executed, and the nodes that it has made."""
 
-    def __init__(self, node: Node[Any], depth: int, body: Callable[[Run], Coroutine[Any, Any, Any]]) -> None:
+    def __init__(self, scopes: Scopes, node: Node[Any], depth: int, body: Body) -> None:
         self.node = node
         self.depth = depth
         self.body = body
@@ -24,11 +29,17 @@ class Scope:
         self.children: list[Node[Any]] = []
         self.seen: list[str] = []
         self.closed = False
+        self._scopes = scopes
 
     @property
     def name(self) -> str:
         """The path of its node, for people."""
         return self.node.path or "root"
+
+    @property
+    def next_call(self) -> str:
+        """What the next call of the scope is known by, before it has a path."""
+        return f"next of {self.name}"
 
     def child_path(self) -> str:
         """The path of the next node in program order."""
@@ -39,24 +50,79 @@ class Scope:
         seen, self.seen = self.seen, []
         return list(dict.fromkeys(seen))
 
+    def wake(self) -> None:
+        """What its code waits for may be there: it is to be sent on."""
+        self._scopes.runnable.append(self)
 
-def opened(body: Callable[[Run], Coroutine[Any, Any, Any]], run: Run) -> Coroutine[Any, Any, Any]:
-    """The coroutine of a scope.
 
-    Raises:
-        PlannerError: the function is not async.
+class Scopes:
+    """All scopes of a run: which can go on, and whose code is running.
+
+    Args:
+        hand_out: makes what the code of a scope is handed.
     """
-    coroutine = body(run)
-    if not isinstance(coroutine, Coroutine):
-        raise PlannerError(
-            f"planner code must be an async function; this one returned {type(coroutine).__name__}"
-        )
-    return coroutine
 
+    def __init__(self, hand_out: Callable[[Scope], Any]) -> None:
+        self.runnable: deque[Scope] = deque()
+        self.current: Scope | None = None
+        self._hand_out = hand_out
+        self._scopes: dict[str, Scope] = {}
 
-def returned(scope: Scope, value: object) -> Outcome[Any]:
-    """What planner code that has ended makes of its scope; a root must give an answer."""
-    if scope.node.path or isinstance(value, Answer):
-        return Succeeded(value)
-    message = f"the planner returned {type(value).__name__}; it must return an Answer"
-    return Failed(Failure(PlannerError.code, message))
+    def open(self, node: Node[Any], depth: int, body: Body) -> None:
+        """Let the code of ``node`` run when its turn comes."""
+        scope = self._scopes[node.path] = Scope(self, node, depth, body)
+        scope.wake()
+
+    def at(self, path: str) -> Scope:
+        """The scope of the node at ``path``, which has one."""
+        return self._scopes[path]
+
+    def find(self, path: str) -> Scope | None:
+        """The scope of the node at ``path``; None if that node is no code, or has not begun."""
+        return self._scopes.get(path)
+
+    def newest_open(self) -> Scope:
+        """The scope that was opened last of those that have not ended."""
+        return next(scope for scope in reversed(self._scopes.values()) if not scope.closed)
+
+    def send(self, scope: Scope) -> object:
+        """Run the code of ``scope`` until it waits for something, and return that.
+
+        Raises:
+            StopIteration: the code has ended, with this value.
+            PlannerError: it is not an async function.
+            BaseException: what the code raised.
+        """
+        self.current = scope
+        try:
+            if scope.coroutine is None:
+                scope.coroutine = self._begun(scope)
+            return detached.send(scope.coroutine)
+        finally:
+            self.current = None
+
+    def shut(self, scope: Scope) -> list[Node[Any]]:
+        """Take no more nodes from ``scope``, drop its code, and return the nodes that it left open."""
+        scope.closed = True
+        current, self.current = self.current, None
+        try:
+            if scope.coroutine is not None and scope is not current:
+                scope.coroutine.close()
+        except Exception as error:
+            log.warning("planner code resisted its end", node=scope.name, error=repr(error))
+        finally:
+            self.current = current
+        return [child for child in scope.children if child.outcome is None]
+
+    def shut_all(self) -> None:
+        """Drop the code of every scope: the run is over."""
+        for scope in self._scopes.values():
+            self.shut(scope)
+
+    def _begun(self, scope: Scope) -> Coroutine[Any, Any, Any]:
+        coroutine = scope.body(self._hand_out(scope))
+        if not isinstance(coroutine, Coroutine):
+            raise PlannerError(
+                f"planner code must be an async function; this one returned {type(coroutine).__name__}"
+            )
+        return coroutine

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.errors import PlannerError
-from orchestrator.runtime.messages import Message, bind, digest, inputs_of, nodes_in, plain, render
+from orchestrator.runtime.messages import Message, bind, inputs_of, nodes_in, render
 from orchestrator.runtime.nodes import Node
+from orchestrator.runtime.plain import digest, plain
 from workers.calls import Prompt, Sampling
-
-if TYPE_CHECKING:
-    from orchestrator.planning.run import Run
-    from workers.tools.registry import Tool, Toolbox
+from workers.tools.registry import Tool, Toolbox
 
 _DEFAULTS = {
     field.name: getattr(Sampling(), field.name) for field in fields(Sampling) if field.name != "seed"
@@ -118,8 +116,8 @@ class Child:
         """The nodes whose values the function is called with."""
         return nodes_in((self.arguments, self.keywords))
 
-    def body(self, run: Run) -> Coroutine[Any, Any, Any]:
-        """The coroutine of the child, not yet started."""
+    def body(self, run: Any) -> Coroutine[Any, Any, Any]:
+        """The coroutine of the child, not yet started; ``run`` is what its code is handed."""
         return self.function(run, *bind(self.arguments), **bind(self.keywords))
 
 

@@ -20,11 +20,11 @@ from orchestrator.consensus.calibration import Calibration
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import Result, RunOutcome
-from orchestrator.runtime.messages import plain
+from orchestrator.runtime.plain import plain
 from orchestrator.runtime.values import Answer
-from orchestrator.tasks.requests import explain
 from orchestrator.tasks.runner import Setup
 from orchestrator.tasks.solution import Calibrated, Solution
+from orchestrator.validation import explain
 
 log = structlog.get_logger()
 

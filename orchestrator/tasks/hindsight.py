@@ -9,11 +9,12 @@ from typing import Any
 
 from orchestrator.errors import AnabranchError, Conflict, Divergence, InvalidRequest, UnknownPlanner
 from orchestrator.planning.planner import Planner
+from orchestrator.runtime.change import Change
 from orchestrator.runtime.environment import Result
-from orchestrator.runtime.fork import Change, Memo
-from orchestrator.runtime.messages import canonical
 from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.plain import canonical
 from orchestrator.runtime.record import Record
+from orchestrator.runtime.reuse import Memo
 from orchestrator.tasks.runner import VERSIONS, Setup, execute, prepare, recorded_setup
 from storage.errors import StorageError
 from storage.events import Event, EventType

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from orchestrator.consensus.equivalence import Clusters, Costly, read_form
 from orchestrator.consensus.extraction import Claim
 from orchestrator.errors import InvalidRequest
-from orchestrator.tasks.requests import Text, explain
+from orchestrator.validation import Text, explain
 from orchestrator.voting import symbolic
-from orchestrator.voting.vote import labels
+from orchestrator.voting.ballot import labels
 from workers.errors import ToolError
 
 

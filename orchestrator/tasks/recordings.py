@@ -19,9 +19,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.tasks.requests import Text, explain, parse
+from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
+from orchestrator.validation import Text, explain
 from storage.store import Store
 from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities, Health

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.values import Budget, Question
+from orchestrator.validation import Text, explain
 from workers.calls import Sampling
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class SamplingRequest(BaseModel):
@@ -67,14 +66,6 @@ def parse(data: object) -> TaskRequest:
         return TaskRequest.model_validate(data)
     except ValidationError as error:
         raise InvalidRequest(explain(error)) from None
-
-
-def explain(error: ValidationError) -> str:
-    """The problems of a validation in one line."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or 'request'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False)
-    )
 
 
 def sampling_of(request: SamplingRequest) -> Sampling:

@@ -13,13 +13,16 @@ from typing_extensions import TypedDict
 
 from orchestrator.errors import UnsupportedTrace
 from orchestrator.planning.planner import PACKAGES, Planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.change import Change
 from orchestrator.runtime.environment import Environment, Recorder, Result
 from orchestrator.runtime.executor import Executor
-from orchestrator.runtime.fork import Change, Memo
-from orchestrator.runtime.messages import plain
+from orchestrator.runtime.plain import plain
 from orchestrator.runtime.record import Record
+from orchestrator.runtime.reuse import Memo
 from orchestrator.runtime.values import Budget, Question
-from orchestrator.tasks.requests import TaskRequest, budget_of, explain, sampling_of
+from orchestrator.tasks.requests import TaskRequest, budget_of, sampling_of
+from orchestrator.validation import explain
 from orchestrator.voting import symbolic
 from storage.errors import JournalDamaged
 from storage.events import VERSION as JOURNAL_VERSION
@@ -196,9 +199,10 @@ def prepare(
     since: float = 0.0,
     memo: Memo | None = None,
     on_progress: OnProgress | None = None,
-) -> Executor:
+) -> Executor[Run]:
     """An executor for the setup, over what its journal says already."""
     return Executor(
+        Run,
         setup.environment,
         recorder,
         record=record,
@@ -209,7 +213,7 @@ def prepare(
     )
 
 
-async def execute(executor: Executor, setup: Setup) -> Result:
+async def execute(executor: Executor[Run], setup: Setup) -> Result:
     """Run the planner of the setup to its end."""
     arguments = setup.planner.arguments(setup.options)
     return await executor.execute(lambda run: setup.planner(run, setup.question, **arguments), setup.header())

@@ -27,9 +27,10 @@ from orchestrator.errors import (
     translated,
 )
 from orchestrator.planning.planner import Planner, find_planner
+from orchestrator.runtime.change import Change, parse_change
 from orchestrator.runtime.environment import Result, RunOutcome
-from orchestrator.runtime.fork import Change, Memo, parse_change
 from orchestrator.runtime.record import Record
+from orchestrator.runtime.reuse import Memo
 from orchestrator.runtime.values import Spent
 from orchestrator.settings import Settings
 from orchestrator.tasks.evidence import Calibrations

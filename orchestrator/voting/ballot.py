@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -93,3 +93,8 @@ class Ballot:
                 f"rule {rule} looks at branches as they run, but the engine of {can.model} "
                 "cannot continue an answer that it has begun"
             )
+
+
+def labels(choices: Sequence[str]) -> tuple[str, ...]:
+    """The letters under which choices are offered: A, B, C, …"""
+    return tuple(chr(ord("A") + index) for index in range(len(choices)))

@@ -9,18 +9,15 @@ nodes like any other. The engine finds the text so far in its prefix cache.
 from __future__ import annotations
 
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from orchestrator.consensus.confidence import LowestGroup, branch_confidence, inverse_entropy
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Branch
 from orchestrator.runtime.messages import assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node
+from orchestrator.runtime.verbs import Verbs
+from orchestrator.voting.ballot import Ballot
 from workers.calls import Completion
-
-if TYPE_CHECKING:
-    from orchestrator.planning.run import Run
-    from orchestrator.voting.ballot import Ballot
 
 FORCE = "\n\nThe final answer is \\boxed{"
 """Appended to what an unfinished branch has said, so that it states the answer that it would give now."""
@@ -36,7 +33,7 @@ class LiveBranch:
     verdict on its answer.
     """
 
-    def __init__(self, run: Run, ballot: Ballot, index: int) -> None:
+    def __init__(self, run: Verbs, ballot: Ballot, index: int) -> None:
         self.index = index
         self.text = ""
         self.tokens = 0

@@ -8,29 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from orchestrator.consensus.equivalence import Costly, Pair, canonical
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.judgement import NEUTRAL_PAIR, affirms, judge_prompt, log_odds
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.nodes import Node, Outcome, Succeeded
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.symbolic import MATH_EQUAL
 from workers.calls import Completion
-from workers.tools.registry import Tool
-
-if TYPE_CHECKING:
-    from orchestrator.planning.run import Run
+from workers.tools.registry import ENTAILMENT, Tool
 
 Judge = Literal["none", "model", "nli"]
 """Who compares claims in free text: nobody (they differ unless they read alike), a model of the pool by its
 log-odds of yes, which needs an engine with log-probabilities, or an entailment model (extra ``nli``)."""
 
-ENTAILMENT = "entailment"
-"""The tool that an entailment model is."""
 
-
-def check_judges(run: Run, judge: Judge, outputs: str | Tool | None = None) -> None:
+def check_judges(run: Verbs, judge: Judge, outputs: str | Tool | None = None) -> None:
     """See that a vote can have its claims judged so.
 
     ``outputs`` is a tool whose first argument is a program and whose result, in JSON, is what the program
@@ -53,7 +48,7 @@ def check_judges(run: Run, judge: Judge, outputs: str | Tool | None = None) -> N
         raise InvalidRequest(f"programs are to be run by the tool {outputs!r}, but there is only {known}")
 
 
-def methods(run: Run, judge: Judge) -> tuple[Costly, ...]:
+def methods(run: Verbs, judge: Judge) -> tuple[Costly, ...]:
     """The costly methods that a vote can have run."""
     symbolic: tuple[Costly, ...] = ("symbolic",) if run.symbolic else ()
     return symbolic if judge == "none" else (*symbolic, "semantic")
@@ -62,7 +57,7 @@ def methods(run: Run, judge: Judge) -> tuple[Costly, ...]:
 class Judging:
     """Verdicts for one vote. The judge's bias is measured once, when it is first asked."""
 
-    def __init__(self, run: Run, question: str, judge: Judge) -> None:
+    def __init__(self, run: Verbs, question: str, judge: Judge) -> None:
         self._run = run
         self._question = question
         self._judge = judge

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from orchestrator.consensus.entropy import Entropy, Sample, guarded
 from orchestrator.consensus.equivalence import Clusters
@@ -13,12 +12,10 @@ from orchestrator.errors import NodeFailed, PlannerError
 from orchestrator.runtime.messages import messages_of, user
 from orchestrator.runtime.nodes import Failed, Succeeded
 from orchestrator.runtime.values import Answer, Cluster
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import FORCE, LiveBranch
 from orchestrator.voting.judging import methods
-
-if TYPE_CHECKING:
-    from orchestrator.planning.run import Run
 
 SYNTHESIS = (
     "\n\nSeveral attempts at this ended with the answers below; in brackets is how many ended so. "
@@ -30,7 +27,7 @@ SYNTHESIS = (
 class Poll:
     """The branches of a vote, in the order of starting and (``finished``) of arrival, and their clusters."""
 
-    def __init__(self, run: Run, ballot: Ballot) -> None:
+    def __init__(self, run: Verbs, ballot: Ballot) -> None:
         self.branches: list[LiveBranch] = []
         self.finished: list[LiveBranch] = []
         self.clusters = Clusters(choices=ballot.choices, costly=methods(run, ballot.judge))

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Cancel, Continue, Decision, Expand, Stop
 from orchestrator.runtime.nodes import Arrivals, Node, Succeeded
 from orchestrator.runtime.values import Answer
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import LiveBranch
 from orchestrator.voting.judging import Judging, executed
 from orchestrator.voting.poll import Poll
 from workers.tools.registry import tool
-
-if TYPE_CHECKING:
-    from orchestrator.planning.run import Run
 
 Step = Literal["branch", "probe", "outputs", "verdict"]
 
@@ -28,7 +25,7 @@ async def alarm(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def hold_vote(run: Run, ballot: Ballot) -> Answer:
+async def hold_vote(run: Verbs, ballot: Ballot) -> Answer:
     """Start branches as the rule asks, cluster what arrives, and merge when the rule stops.
 
     Raises:
@@ -55,7 +52,7 @@ async def hold_vote(run: Run, ballot: Ballot) -> Answer:
 class _Vote:
     """What goes on in a vote: what is waited for, and what is made of it."""
 
-    def __init__(self, run: Run, ballot: Ballot) -> None:
+    def __init__(self, run: Verbs, ballot: Ballot) -> None:
         self.poll = Poll(run, ballot)
         self.arrivals: Arrivals[Any] = run.arrivals()
         self._run = run
@@ -173,8 +170,3 @@ class _Vote:
             saw["entropy"] = round(entropy.nats, 6)
         verdict = f"stop: {decision.reason}" if isinstance(decision, Stop) else "continue"
         self._run.decide(self._ballot.rule.spec, verdict, {**decision.seen, **saw})
-
-
-def labels(choices: Sequence[str]) -> tuple[str, ...]:
-    """The letters under which choices are offered: A, B, C, …"""
-    return tuple(chr(ord("A") + index) for index in range(len(choices)))

@@ -17,8 +17,8 @@ from workers.engines.llama.engine import LlamaCppEngine
 from workers.engines.simulator.engine import Simulator
 from workers.engines.vllm.engine import VLLMEngine
 from workers.engines.vllm.kv_events import KVEndpoints
+from workers.pool.member import Member
 from workers.pool.pool import Pool
-from workers.pool.replica import Member
 
 
 @planner("cascade")

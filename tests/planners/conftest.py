@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.planning.planner import Planner
+from orchestrator.planning.run import Run
 from orchestrator.runtime.environment import Environment, Result, RunOutcome
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.nodes import NodeKind
@@ -131,9 +132,11 @@ async def play(
     )
     live, again = Recorder(), Recorder()
     async with asyncio.timeout(600):
-        result = await Executor(environment, live).execute(lambda run: planner(run, asked, **checked), {})
+        result = await Executor(Run, environment, live).execute(
+            lambda run: planner(run, asked, **checked), {}
+        )
     journal = [replace(event, data=json.loads(json.dumps(event.data))) for event in live.events]
-    replay = Executor(replace(environment, engine=None), again, record=Record(journal))
+    replay = Executor(Run, replace(environment, engine=None), again, record=Record(journal))
     async with asyncio.timeout(100):
         repeated = await replay.execute(lambda run: planner(run, asked, **checked), {})
     assert repeated == result

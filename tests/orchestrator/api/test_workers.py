@@ -8,8 +8,8 @@ from collections.abc import Callable
 from tests.orchestrator.api.conftest import Api, Open, Reply, slow
 from tests.workers.pool.metrics import samples
 from workers.engines.simulator.engine import Simulator
+from workers.pool.member import Member
 from workers.pool.pool import Pool
-from workers.pool.replica import Member
 
 PROBES = 3
 """Calls by which a pool finds out about an engine."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.runtime.environment import Body, Environment, Result, RunOutcome
+from orchestrator.planning.run import Run
+from orchestrator.runtime.environment import Environment, Result, RunOutcome
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.record import Record
 from orchestrator.runtime.values import Answer, Budget
@@ -18,6 +19,9 @@ from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities, Engine, Health
 from workers.engines.simulator.engine import Counters, Simulator
 from workers.tools.registry import Tool, Toolbox
+
+Body = Callable[[Run], Coroutine[Any, Any, Answer]]
+"""Planner code that is ready to be handed its run."""
 
 HANG_SECONDS = 300.0
 """Nothing in these tests takes as long on the clock of the machine."""
@@ -101,7 +105,7 @@ async def play(body: Body, engine: Engine | None = None, *, repeat: bool = True,
     world = environment(engine or Simulator("ok"), **settings)
     journal = Journal()
     async with asyncio.timeout(HANG_SECONDS):
-        result = await Executor(world, journal).execute(body, {"planner": "test"})
+        result = await Executor(Run, world, journal).execute(body, {"planner": "test"})
     check(journal.events)
     played = Played(result, journal.events)
     if repeat:
@@ -112,7 +116,9 @@ async def play(body: Body, engine: Engine | None = None, *, repeat: bool = True,
 async def replay(body: Body, events: Sequence[Event], world: Environment) -> Result:
     """Repeat a run with no engine; it must cause no event that was not recorded."""
     journal = Journal(len(events))
-    executor = Executor(replace(world, engine=None), journal, record=Record(events), next_seq=len(events))
+    executor = Executor(
+        Run, replace(world, engine=None), journal, record=Record(events), next_seq=len(events)
+    )
     async with asyncio.timeout(HANG_SECONDS):
         result = await executor.execute(body, {"planner": "test"})
     assert journal.events == []
@@ -122,7 +128,7 @@ async def replay(body: Body, events: Sequence[Event], world: Environment) -> Res
 async def resume(body: Body, events: Sequence[Event], world: Environment) -> Played:
     """Go on from a part of a journal; returns the result and the whole journal."""
     journal = Journal(len(events))
-    executor = Executor(world, journal, record=Record(events), next_seq=len(events))
+    executor = Executor(Run, world, journal, record=Record(events), next_seq=len(events))
     async with asyncio.timeout(HANG_SECONDS):
         result = await executor.execute(body, {"planner": "test"})
     return Played(result, [*events, *journal.events])

@@ -167,7 +167,7 @@ async def test_a_user_can_cancel_a_run() -> None:
         return Answer((await run.generate("hello")).text)
 
     engine, journal = slow_engine(), Journal()
-    executor = Executor(environment(engine), journal)
+    executor = Executor(Run, environment(engine), journal)
     asyncio.get_running_loop().call_later(0.5, executor.interrupt, "cancelled")
     result = await executor.execute(body, {})
     assert (result.outcome, result.limit) == (RunOutcome.CANCELLED, "cancelled")
@@ -182,7 +182,7 @@ async def test_cancelling_waits_for_nothing() -> None:
         return Answer((await run.generate("hello")).text)
 
     engine = Simulator("ok", cost=CostModel(latency=30.0))
-    executor = Executor(environment(engine), Journal())
+    executor = Executor(Run, environment(engine), Journal())
     running = asyncio.create_task(executor.execute(body, {}))
     await asyncio.sleep(0.01)
     assert engine.counters().in_flight == 1

@@ -14,8 +14,8 @@ from orchestrator.runtime.values import Answer
 from tests.orchestrator.runtime.harness import Journal, environment
 from tests.workers.virtual_time import virtual_time
 from workers.engines.simulator.engine import CostModel, Simulator
+from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
-from workers.pool.replica import Member, Sharing
 
 COST = CostModel(prefill_tokens_per_s=100_000, decode_tokens_per_s=1_000)
 
@@ -37,7 +37,7 @@ async def runs(pool: Pool, count: int, tenant: str) -> list[float]:
 
     async def one(number: int) -> float:
         world = replace(environment(pool), tenant=tenant, task_id=f"{tenant} {number}")
-        result = await Executor(world, Journal()).execute(nested, {"planner": "test"})
+        result = await Executor(Run, world, Journal()).execute(nested, {"planner": "test"})
         assert result.outcome is RunOutcome.ANSWERED, result
         assert result.spent.calls == 14
         return asyncio.get_running_loop().time()

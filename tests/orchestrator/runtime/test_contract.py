@@ -248,7 +248,7 @@ async def test_an_abandoned_run_writes_nothing_more() -> None:
 
     engine = Simulator("ok", cost=CostModel(latency=60))
     journal = Journal()
-    running = asyncio.create_task(Executor(environment(engine), journal).execute(body, {}))
+    running = asyncio.create_task(Executor(Run, environment(engine), journal).execute(body, {}))
     while engine.counters().in_flight < 2:  # noqa: ASYNC110 -- counters tell nobody that they changed
         await asyncio.sleep(0)
     before = len(journal.events)
@@ -373,7 +373,7 @@ async def test_a_node_of_another_run_is_refused(use: str) -> None:
         return DONE
 
     engine = Simulator("ok", cost=CostModel(latency=0.1))
-    running = asyncio.create_task(Executor(environment(engine), Journal()).execute(other, {}))
+    running = asyncio.create_task(Executor(Run, environment(engine), Journal()).execute(other, {}))
     await asyncio.sleep(0.02)
     assert "another run" in (await play(body, engine, repeat=False)).failure
     assert (await running).outcome is RunOutcome.ANSWERED
@@ -622,7 +622,7 @@ async def test_a_journal_that_fails_ends_the_run_with_its_error(room: int) -> No
 
     engine = Simulator("ok")
     with pytest.raises(StorageUnavailable):
-        await Executor(environment(engine), Full(room)).execute(body, {})
+        await Executor(Run, environment(engine), Full(room)).execute(body, {})
     assert settled_calls(engine.counters())
 
 

@@ -11,18 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.runtime.messages import (
-    assistant,
-    bind,
-    canonical,
-    digest,
-    messages_of,
-    plain,
-    render,
-    system,
-    text_of,
-    user,
-)
+from orchestrator.runtime.messages import assistant, bind, messages_of, render, system, text_of, user
+from orchestrator.runtime.plain import canonical, digest, plain
 from orchestrator.runtime.values import Answer
 from workers.calls import Completion, Prompt, Segment
 

@@ -19,8 +19,8 @@ from tests.orchestrator.runtime.harness import DONE, environment, play, replay, 
 from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Chunk, Prompt, Segment
 from workers.engines.simulator.engine import CostModel, Simulator
+from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
-from workers.pool.replica import Member, Sharing
 from workers.tools.registry import tool
 
 COST = CostModel(latency=0.01, prefill_tokens_per_s=1_000, decode_tokens_per_s=100)
@@ -216,7 +216,7 @@ async def test_an_engine_that_breaks_the_contract_is_not_asked_again() -> None:
 
 
 def test_a_prompt_is_known_up_to_the_first_open_result() -> None:
-    executor: Executor = object.__new__(Executor)
+    executor: Executor[Run] = object.__new__(Executor)
     there: Node[str] = Node(executor, "0", NodeKind.TOOL, "")
     there.outcome = Succeeded("found")
     missing: Node[str] = Node(executor, "1", NodeKind.TOOL, "")

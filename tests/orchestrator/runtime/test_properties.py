@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.planning.run import Run
 from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.record import Record
@@ -55,7 +56,7 @@ async def execute(
     """Run a program live, over a record, or (without an engine) strictly over a whole one."""
     world = environment(engine, budget=budget, call_seconds=5.0)
     journal = Journal(len(record))
-    executor = Executor(world, journal, record=Record(record), next_seq=len(record))
+    executor = Executor(Run, world, journal, record=Record(record), next_seq=len(record))
     if interrupt_at is not None:
         asyncio.get_running_loop().call_later(interrupt_at, executor.interrupt, "cancelled")
     result = await executor.execute(planner(steps), {"planner": "random"})

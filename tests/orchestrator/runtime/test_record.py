@@ -11,8 +11,8 @@ import pytest
 from orchestrator.errors import Divergence
 from orchestrator.planning.run import Run
 from orchestrator.runtime.executor import Executor
-from orchestrator.runtime.fork import Memo
 from orchestrator.runtime.messages import assistant, user
+from orchestrator.runtime.reuse import Memo
 from orchestrator.runtime.values import Answer
 from storage.events import Event, EventType
 from tests.orchestrator.runtime.harness import (
@@ -200,7 +200,7 @@ async def test_a_tool_that_takes_a_key_is_invoked_again_with_the_same_one() -> N
 
     world = replace(environment(Simulator("ok"), tools=[send]), task_id="task")
     journal = Journal()
-    result = await Executor(world, journal).execute(body, {"planner": "test"})
+    result = await Executor(Run, world, journal).execute(body, {"planner": "test"})
     assert result.answer == Answer("sent a sent b")
     assert keys == ["task:0", "task:1"]
     asked = {e.path: e.data["request"] for e in journal.events if e.type is EventType.NODE_ADDED}
@@ -238,7 +238,7 @@ async def test_a_side_effect_is_recorded_before_it_happens() -> None:
 
     journal = Durable()
     stored = lambda: journal.stored  # noqa: E731
-    result = await Executor(environment(Simulator("ok")), journal).execute(body, {})
+    result = await Executor(Run, environment(Simulator("ok")), journal).execute(body, {})
     assert result.answer == Answer("2")
     assert [event.type for event in journal.events[1:3]] == [EventType.NODE_ADDED, EventType.NODE_SETTLED]
 
@@ -372,7 +372,7 @@ async def test_a_fork_does_not_settle_what_it_has_cancelled() -> None:
     played = await play(body)
     stop_early = True
     engine, journal = Simulator("ok"), Journal()
-    result = await Executor(environment(engine), journal, memo=Memo(played.events)).execute(body, {})
+    result = await Executor(Run, environment(engine), journal, memo=Memo(played.events)).execute(body, {})
     assert result.answer == Answer("ok")
     assert engine.counters().started == 0
     check(journal.events)

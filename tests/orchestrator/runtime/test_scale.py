@@ -63,7 +63,7 @@ async def test_10_000_nodes_at_once() -> None:
 
     engine = Simulator("ok", cost=CostModel(latency=2.0))
     journal = Journal()
-    result = await Executor(environment(engine, budget=UNBOUNDED), journal).execute(body, {})
+    result = await Executor(Run, environment(engine, budget=UNBOUNDED), journal).execute(body, {})
     assert result.outcome is RunOutcome.ANSWERED
     assert result.answer == Answer("10000")
     check(journal.events)

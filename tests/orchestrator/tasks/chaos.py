@@ -21,9 +21,9 @@ from orchestrator.errors import AnabranchError
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.planner import planner as declared
 from orchestrator.planning.run import Run
+from orchestrator.runtime.change import Change
 from orchestrator.runtime.executor import Executor
-from orchestrator.runtime.fork import Change
-from orchestrator.runtime.messages import digest
+from orchestrator.runtime.plain import digest
 from orchestrator.runtime.values import Answer, Budget, Question
 from orchestrator.settings import Settings
 from orchestrator.tasks import hold
@@ -661,7 +661,7 @@ class Scenario:
             call_seconds=CALL_SECONDS,
         )
         question = Question(task.question["query"])
-        result = await Executor(world, journal).execute(
+        result = await Executor(Run, world, journal).execute(
             lambda run: calm(run, question, **task.options["options"]), {"planner": "calm"}
         )
         assert result.answer is not None

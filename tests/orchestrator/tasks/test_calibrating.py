@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.cli.calibrating import Labelled, Wanted, fit, solve_all
 from orchestrator.errors import InvalidRequest, Unavailable
-from orchestrator.runtime.fork import Change
+from orchestrator.runtime.change import Change
 from orchestrator.runtime.values import Answer, Cluster
 from orchestrator.tasks.evidence import Calibrations, Evidence, signal_of
 from orchestrator.tasks.requests import TaskRequest, parse

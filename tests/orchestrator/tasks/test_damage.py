@@ -20,7 +20,8 @@ from orchestrator.cli.live import RunView
 from orchestrator.cli.picture import picture
 from orchestrator.cli.printing import trace_tree
 from orchestrator.errors import AnabranchError, Unavailable
-from orchestrator.runtime.fork import Change, Memo
+from orchestrator.runtime.change import Change
+from orchestrator.runtime.reuse import Memo
 from orchestrator.settings import Settings
 from orchestrator.tasks.hindsight import counterfactual, difference, replay, verify
 from orchestrator.tasks.requests import parse

@@ -13,9 +13,10 @@ import pytest
 from orchestrator.errors import Conflict, InvalidRequest, TaskNotFound, Unknown
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime.fork import Change, Memo
+from orchestrator.runtime.change import Change
 from orchestrator.runtime.messages import user
 from orchestrator.runtime.record import Record
+from orchestrator.runtime.reuse import Memo
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.runner import execute, prepare, recorded_setup

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InvalidRequest, Unknown
-from orchestrator.runtime.fork import Change
+from orchestrator.runtime.change import Change
 from orchestrator.tasks.recordings import import_recordings, read_recordings
 from orchestrator.tasks.service import Service
 from storage.opening import open_store

@@ -1,0 +1,59 @@
+"""What a run has used, and which of its bounds it has reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.runtime.nodes import Node, NodeKind
+from orchestrator.runtime.values import Budget, Spent
+from storage.events import Event
+from workers.calls import Usage
+
+
+class Account:
+    """Counts calls and tokens. ``limit`` names the bound that has ended the run, once one has.
+
+    The drivers watch the bounds on tokens and on time, where tokens and time pass: reaching one is an
+    event, so that a repeated run ends at the same place.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.limit: str | None = None
+        self._budget = budget
+        self._usage = Usage()
+        self._cancelled_tokens = 0
+        self._calls = 0
+
+    @property
+    def spent(self) -> Spent:
+        """What the run has used so far."""
+        return Spent(self._usage, self._cancelled_tokens, self._calls)
+
+    def begin(self, node: Node[Any], in_flight: int) -> bool:
+        """Count ``node``, one of ``in_flight`` calls and tools, if it may begin; returns whether it may."""
+        calls = self._calls + (node.kind is NodeKind.GENERATE)
+        if self._budget.calls is not None and calls > self._budget.calls:
+            self.limit = self.limit or "calls"
+        elif self._budget.width is not None and in_flight > self._budget.width:
+            self.limit = self.limit or "width"
+        if self.limit is not None:
+            return False
+        self._calls = calls
+        return True
+
+    def descend(self, depth: int) -> bool:
+        """Whether a scope may be opened inside one of that depth."""
+        if self._budget.depth is not None and depth >= self._budget.depth:
+            self.limit = self.limit or "depth"
+            return False
+        return True
+
+    def settle(self, node: Node[Any], event: Event) -> None:
+        """Take in what the event of a settled node says of its cost; what was reused costs nothing."""
+        if "reused" in event.data and node.kind is NodeKind.GENERATE:
+            self._calls -= 1
+        if usage := event.data.get("usage"):
+            node.usage = Usage(**usage)
+            self._usage += node.usage
+            if event.data["outcome"] == "cancelled":
+                self._cancelled_tokens += node.usage.completion_tokens

@@ -1,0 +1,99 @@
+"""The events of a run, in their one order: confirmed against its record, or appended to its journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.errors import Divergence
+from orchestrator.runtime.environment import Recorder
+from orchestrator.runtime.record import Record
+from storage.errors import StorageError
+from storage.events import Event, EventType
+
+
+class Journaling:
+    """Writes down what a run does, or compares it with what was written down before.
+
+    Args:
+        record: what the run did before; it must do the same again.
+        live: whether the run may go on where its record ends. A strict replay may not.
+        next_seq: the number of the next event that is appended.
+        on_resumed: called when a run that has a record goes live.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        recorder: Recorder,
+        *,
+        live: bool,
+        next_seq: int,
+        on_resumed: Callable[[], None],
+    ) -> None:
+        self._record = record
+        self._recorder = recorder
+        self._live = live
+        self._seq = next_seq
+        self._on_resumed = on_resumed
+        self._resuming = record.pending
+        self._broken: Divergence | StorageError | None = None
+
+    @property
+    def repeating(self) -> bool:
+        """Whether the run is still within its record."""
+        return self._record.pending
+
+    def check(self) -> None:
+        """Raise the error that has ended the journal, if one has: planner code may have caught it."""
+        if self._broken is not None:
+            raise self._broken
+
+    def emit(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
+        """Confirm the event against the record, or append it to the journal.
+
+        After a first error every further event meets the same one.
+
+        Raises:
+            Divergence: the record says something else, or has ended where nothing may follow.
+            StorageError: an earlier event could not be stored.
+        """
+        self.check()
+        try:
+            if self._record.pending:
+                return self._record.confirm(kind, path, data)
+            if not self._live:
+                raise Divergence(path, f"the record has ended, the run goes on with {kind}")
+            self.leave_record()
+            return self._append(kind, path, data)
+        except (Divergence, StorageError) as error:
+            self._broken = error
+            raise
+
+    async def recorded(self) -> Event:
+        """The external event that comes next in the record, when it is due."""
+        event = self._record.external()
+        await self._record.due(event)
+        return event
+
+    def leave_record(self) -> None:
+        """Mark where a resumed run goes live."""
+        if self._resuming:
+            self._resuming = False
+            self._append(EventType.RUN_RESUMED, "", {})
+            self._on_resumed()
+
+    async def stored(self) -> None:
+        """Return when all events are durable."""
+        await self._recorder.flush()
+
+    async def room(self) -> None:
+        """Wait while too much is queued."""
+        await self._recorder.room()
+
+    def _append(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
+        event = Event(self._seq, kind, path, time.time(), data)
+        self._recorder.append(event)
+        self._seq += 1
+        return event

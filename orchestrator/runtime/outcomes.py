@@ -1,0 +1,113 @@
+"""What becomes of a node, as a value and as its event in the journal tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from orchestrator.errors import AnabranchError, Failure, NodeFailed, PlannerError
+from orchestrator.runtime.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Succeeded
+from orchestrator.runtime.plain import plain
+from storage import codec
+from storage.codec import Redact
+from workers.calls import Completion, Logprob, Usage
+from workers.errors import WorkerError
+
+log = structlog.get_logger()
+
+
+def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
+    """The outcome that the event of a settled node tells."""
+    match data["outcome"]:
+        case "succeeded" if kind is NodeKind.GENERATE:
+            value = data["value"]
+            return Succeeded(
+                Completion(
+                    text=value["text"],
+                    finish_reason=value["finish_reason"],
+                    usage=Usage(**data.get("usage", {})),
+                    token_ids=tuple(value.get("token_ids", ())),
+                    logprobs=tuple(map(_logprob, value.get("logprobs", ()))),
+                    worker=data.get("worker", ""),
+                    confidences=tuple(value.get("confidences", ())),
+                    entropies=tuple(value.get("entropies", ())),
+                )
+            )
+        case "succeeded":
+            return Succeeded(data["value"])
+        case "failed":
+            return Failed(Failure(**data["error"]))
+        case _:
+            return Cancelled(str(data.get("reason", "")))
+
+
+def _logprob(data: Mapping[str, Any]) -> Logprob:
+    """JSON has no infinite numbers; the journal has their names."""
+    top = {token: float(logprob) for token, logprob in data["top"].items()}
+    return Logprob(data["token"], float(data["logprob"]), top)
+
+
+def encode(outcome: Outcome[Any]) -> dict[str, Any]:
+    """What the event of a node tells that has settled because of what the run itself did."""
+    match outcome:
+        case Succeeded(value):
+            return {"outcome": "succeeded", "value": plain(value)}
+        case Failed(failure):
+            return failed(failure)
+        case Cancelled(reason):
+            return {"outcome": "cancelled", "reason": reason}
+
+
+def redacted(kind: NodeKind, data: Mapping[str, Any], redact: Redact) -> Mapping[str, Any]:
+    """What came for a node from outside, as it will be stored, so that a repeated run is told the same."""
+    kept: dict[str, Any] = codec.redacted(data, redact, codec.EVENT_IDENTIFIERS)
+    if kind is NodeKind.GENERATE and "value" in data:
+        value = kept["value"]
+        if value["text"] != data["value"]["text"]:  # its tokens still spell what it said
+            kept["value"] = {name: value[name] for name in value if name not in ("token_ids", "logprobs")}
+    return kept
+
+
+def inherited(source: Node[Any]) -> Outcome[Any]:
+    """What becomes of a node whose input has no value."""
+    if isinstance(source.outcome, Failed):
+        return source.outcome
+    return Cancelled(f"its input {source.path} was cancelled")
+
+
+def failed(failure: Failure) -> dict[str, Any]:
+    """A failure as the event of a settled node has it."""
+    return {"outcome": "failed", "error": plain(failure)}
+
+
+def failure_of_code(error: BaseException, path: str) -> Failure:
+    """Why planner code failed, as a value."""
+    match error:
+        case NodeFailed():
+            return error.failure
+        case AnabranchError():
+            return Failure(error.code, str(error), path, error.retryable)
+        case _:
+            log.error("planner code raised", node=path, exc_info=error)
+            return Failure(PlannerError.code, f"planner code raised {type(error).__name__}: {error}", path)
+
+
+def failure_of_call(error: BaseException, path: str, who: str, breach: type[WorkerError]) -> Failure:
+    """Why a call or tool failed, as a value; ``breach`` is what it is if the contract knows no such error.
+
+    A driver that was told to stop stops.
+    """
+    match error:
+        case WorkerError():
+            return Failure(error.code, str(error), path, error.retryable)
+        case asyncio.CancelledError():
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise error
+            return Failure(breach.code, f"{who} gave up by itself", path, retryable=True)
+        case _:
+            log.error("contract broken", node=path, by=who, exc_info=error)
+            return Failure(breach.code, f"{who} raised {type(error).__name__}: {error}", path)

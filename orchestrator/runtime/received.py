@@ -1,0 +1,99 @@
+"""A completion while it arrives, and as the journal has it once it is whole."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from orchestrator.consensus.confidence import token_scores
+from orchestrator.runtime.nodes import Node, Stream
+from orchestrator.runtime.plain import plain
+from orchestrator.runtime.work import Generation
+from workers.calls import Chunk, FinishReason, Logprob, Usage
+from workers.errors import EngineInterrupted
+
+
+class Received:
+    """What has come of a completion so far.
+
+    ``text`` is what the planner has read of it where its stream was cut off; the next call continues that.
+    """
+
+    def __init__(self, node: Node[Any], work: Generation) -> None:
+        self.text = node.received if isinstance(node, Stream) else ""
+        self._breaks = work.breaks
+        self._handed = len(self.text)
+        self._parts: list[str] = [self.text]
+        self._token_ids: list[int] = []
+        self._logprobs: list[Logprob] = []
+        self._scored = work.scored
+        self._finish: FinishReason | None = None
+        self._usage: Usage | None = None
+        self._tokens = 0
+        self._worker = ""
+        self._started = time.monotonic()
+        self._first: float | None = None
+
+    def take(self, chunk: Chunk) -> None:
+        """Take in what the engine has sent."""
+        if self._first is None and chunk.tokens:
+            self._first = time.monotonic() - self._started
+        self._parts.append(chunk.text)
+        self._tokens += chunk.tokens
+        self._token_ids.extend(chunk.token_ids)
+        self._logprobs.extend(chunk.logprobs)
+        self._finish = chunk.finish_reason or self._finish
+        self._usage = chunk.usage or self._usage
+        self._worker = chunk.worker or self._worker
+
+    def restart(self) -> bool:
+        """What came is void, but for what the planner has read; returns whether that is nothing new."""
+        unread = self._handed == len(self.text)
+        self.text = "".join(self._parts)[: self._handed]
+        self._parts = [self.text]
+        self._token_ids.clear()
+        self._logprobs.clear()
+        return unread
+
+    def piece(self) -> str:
+        """For a stream: the text up to the last break, if it has not been handed on."""
+        if self._breaks is None:
+            return ""
+        text = "".join(self._parts)
+        self._parts = [text]
+        end = len(text) if self._finish else 1 + max(map(text.rfind, self._breaks), default=-1)
+        piece = text[self._handed : end]
+        self._handed = max(end, self._handed)
+        return piece
+
+    def outcome(self) -> dict[str, Any]:
+        """The completion as the event of its node tells it.
+
+        Raises:
+            EngineInterrupted: it has not ended.
+        """
+        if self._finish is None:
+            raise EngineInterrupted("the completion ended without a finish reason")
+        value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
+        if self._token_ids and not self.text:  # they spell what came, not what a cut-off stream had brought
+            value["token_ids"] = self._token_ids
+        if self._scored:
+            tops = [tuple(each.top.values()) for each in self._logprobs]
+            value["confidences"], value["entropies"] = token_scores(tops)
+        elif self._logprobs:
+            value["logprobs"] = plain(self._logprobs)
+        return {"outcome": "succeeded", "value": value}
+
+    def measurements(self) -> dict[str, Any]:
+        """Tokens, seconds and the worker, likewise; known of a call that failed, too."""
+        usage = self._usage or Usage(completion_tokens=self._tokens)
+        timing = {"total": round(time.monotonic() - self._started, 6)}
+        if self._first is not None:
+            timing["first_token"] = round(self._first, 6)
+        counts = {
+            "prompt_tokens": usage.prompt_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "completion_tokens": usage.completion_tokens,
+        }
+        measured: dict[str, Any] = {"usage": counts, "timing": timing}
+        return measured | {"worker": self._worker} if self._worker else measured
