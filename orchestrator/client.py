@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, aclosing
+from contextlib import AsyncExitStack, ExitStack, aclosing
 from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -16,23 +16,22 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 import structlog
 
 from orchestrator import logs
-from orchestrator.engines import build_engine
-from orchestrator.errors import translated
+from orchestrator.opening import opened_service
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
-from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Progress
-from orchestrator.tasks.hindsight import Counterfactual, Replayed, TraceDifference
+from orchestrator.tasks.hindsight.counterfactual import Counterfactual
+from orchestrator.tasks.hindsight.difference import TraceDifference
+from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
 from storage.events import Event
-from storage.opening import open_store
 from storage.trace import Trace
 from workers.engine import Engine
-from workers.tools.registry import Tool
+from workers.tools.tool import Tool
 
 T = TypeVar("T")
 
@@ -91,6 +90,7 @@ class Client:
         self._planners = {planner.name: planner for planner in planners}
         self._service: Service | None = None
         self._opening: asyncio.Lock | None = None
+        self._closing = AsyncExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
 
@@ -223,9 +223,7 @@ class Client:
         return await (await self._open()).difference(before, after)
 
     async def _trace(self, trace_id: str) -> Trace:
-        service = await self._open()
-        with translated():
-            return await Trace.read(service.store, trace_id)
+        return await (await self._open()).trace(trace_id)
 
     def _request(self, service: Service, query: str, options: SolveOptions) -> dict[str, Any]:
         request: dict[str, Any] = {"query": query, **options}
@@ -238,27 +236,16 @@ class Client:
         assert self._opening is not None
         async with self._opening:
             if self._service is None:
-                calibrations = await Calibrations.read(self._settings.calibration)
-                with translated():
-                    store = await open_store(self._settings.database)
-                    engine = self._engine or build_engine(self._settings)
                 toolbox = await asyncio.to_thread(build_toolbox, self._settings, self._tools)
-                self._service = Service(
-                    store,
-                    engine,
-                    toolbox=toolbox,
-                    planners=self._planners,
-                    settings=self._settings,
-                    calibrations=calibrations,
+                opening = opened_service(
+                    self._settings, toolbox, engine=self._engine, planners=self._planners
                 )
+                self._service = await self._closing.enter_async_context(opening)
             return self._service
 
     async def _shut(self) -> None:
-        service, self._service = self._service, None
-        if service is not None:
-            if self._engine is None:
-                await service.engine.close()
-            await service.store.close()
+        self._service = None
+        await self._closing.aclose()
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._starting:

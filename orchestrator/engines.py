@@ -14,8 +14,10 @@ from workers.engines.llama.engine import LlamaCppEngine
 from workers.engines.vllm.engine import VLLMEngine
 from workers.engines.vllm.kv_events import KVEndpoints
 from workers.engines.vllm.launch import default_model
-from workers.engines.vllm.server import Starting, one_each
-from workers.models.catalogue import DEFAULT_MODEL, Progress
+from workers.engines.vllm.server import one_each
+from workers.engines.vllm.supervision import Starting
+from workers.models.catalogue import DEFAULT_MODEL
+from workers.models.files import Progress
 from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
 

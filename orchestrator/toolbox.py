@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from orchestrator.errors import translated
 from orchestrator.settings import Settings
-from workers.tools.registry import Tool, Toolbox
+from workers.tools.tool import Tool
+from workers.tools.toolbox import Toolbox
 
 
 def build_toolbox(settings: Settings, tools: Iterable[Tool] = ()) -> Toolbox:

@@ -37,7 +37,6 @@ from orchestrator.tasks.service import Service
 from storage.errors import StorageError
 from storage.events import Event
 from storage.tasks import Task
-from storage.trace import Trace
 from workers.errors import EngineUnavailable
 from workers.exposition import CONTENT_TYPE
 
@@ -157,7 +156,7 @@ class _Api:
 
     async def trace(self, request: web.Request) -> web.Response:
         found = await self._find(request)
-        return web.json_response(trace_body(await Trace.read(self._service.store, found.id)))
+        return web.json_response(trace_body(await self._service.trace(found.id)))
 
     async def replay(self, request: web.Request) -> web.Response:
         found = await self._find(request)

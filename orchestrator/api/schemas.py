@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.plain import plain
-from orchestrator.tasks.hindsight import Replayed
+from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.solution import Solution
 from storage.events import Event, EventType
 from storage.tasks import Task, TaskStatus

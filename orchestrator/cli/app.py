@@ -170,9 +170,10 @@ def calibrate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Learn from labelled questions how likely an answer is right, and how sure to be to accept it."""
-    from orchestrator.cli.calibrating import Wanted, calibrate_questions, calibrate_traces
+    from orchestrator.cli.calibrating import calibrate_questions, calibrate_traces
     from orchestrator.cli.solving import Inputs
     from orchestrator.errors import InvalidRequest
+    from orchestrator.tasks.calibrating import Wanted
 
     made, wanted = settings(engine=engine, model=model, database=database), Wanted(signal, risk, out)
     sampling = _given(temperature=temperature, top_p=top_p, max_tokens=max_tokens)

@@ -1,69 +1,22 @@
-"""The command ``calibrate``: from labelled questions or traces to a calibration with its evidence."""
+"""The command ``calibrate``: labelled questions or traces in, a calibration with its evidence out."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from orchestrator.cli.looking import stored
 from orchestrator.cli.printing import output, print_evidence
 from orchestrator.cli.solving import INTERRUPTED, Announcer, Inputs, handing_back, opened
-from orchestrator.consensus.calibration import auroc, calibrate
-from orchestrator.errors import InvalidRequest, translated
-from orchestrator.planning.planner import find_planner
-from orchestrator.runtime.environment import RunOutcome
+from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
-from orchestrator.structured import task_group
-from orchestrator.tasks.evidence import RISING, Evidence, Purpose, Signal, signal_of, user_directory
-from orchestrator.tasks.labels import LabelledQuestion, LabelledTrace, agrees, read_labels
-from orchestrator.tasks.requests import TaskRequest
-from orchestrator.tasks.runner import VERSIONS
-from orchestrator.tasks.service import Service
-from orchestrator.tasks.solution import Solution
-from orchestrator.validation import explain
-from storage.errors import IllegalTransition, StorageError
-from storage.store import Store
-from storage.tasks import NewTask, Task, TaskStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What kind of calibration: read off which signal, for which risk; ``out`` is where it is written."""
-
-    signal: Signal
-    risk: float
-    out: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """An answer, how it was come to, and whether it is right."""
-
-    solution: Solution
-    purpose: Purpose
-    right: bool
-
-    def signal(self, signal: Signal) -> float | None:
-        """What the answer shows of it."""
-        return signal_of(self.solution, self.solution.usage.completion, signal)
-
-
-Labelled = tuple[Task, str | bool]
-"""A task, and its right answer or whether its answer is right."""
+from orchestrator.tasks.calibrating import Labelled, Wanted, fit, solve_all
+from orchestrator.tasks.evidence import Evidence, user_directory
+from orchestrator.tasks.labels import LabelledQuestion, LabelledTrace, read_labels
 
 
 def calibrate_questions(
@@ -116,7 +69,7 @@ def calibrate_traces(file: Path, settings: Settings, wanted: Wanted, *, as_json:
     traces = read_labels(file, LabelledTrace)
 
     async def run() -> Evidence:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             labelled: list[Labelled] = []
             for each in traces:
                 verdict = each.answer if each.right is None else each.right
@@ -125,152 +78,6 @@ def calibrate_traces(file: Path, settings: Settings, wanted: Wanted, *, as_json:
             return await fit(store, labelled, file.name, wanted)
 
     _report(asyncio.run(run()), wanted.out, as_json=as_json)
-
-
-async def solve_all(
-    service: Service, requests: Sequence[TaskRequest], at_once: int, on_done: Callable[[], None]
-) -> list[Task]:
-    """The ended tasks of the requests, in their order; those that were run before are not run again.
-
-    Raises:
-        InvalidRequest: a request is wrong; nothing was run then.
-        Unavailable: the engine or the database cannot be used.
-    """
-    for request in requests:
-        service.check(request)
-    room = asyncio.Semaphore(at_once)
-
-    async def one(request: TaskRequest, model: str) -> Task:
-        async with room:
-            task = await _ended(service, request, model)
-            on_done()
-            return task
-
-    with translated():
-        model = (await service.engine.capabilities()).model
-        async with task_group() as group:
-            running = [group.create_task(one(request, model)) for request in requests]
-        return [task.result() for task in running]
-
-
-async def _ended(service: Service, request: TaskRequest, model: str) -> Task:
-    """The task of a request: one that succeeded before, or else one that is run to its end now.
-
-    It is found again by its idempotency key, which tells everything that decides the answer. A failed task
-    keeps its key; the next one to try has another.
-    """
-    asked = request.model_dump(mode="json", exclude={"tenant", "idempotency_key"})
-    digest = hashlib.sha256(json.dumps([asked, model], sort_keys=True).encode()).hexdigest()[:32]
-    for attempt in count(1):
-        new = replace(service.check(request), idempotency_key=f"calibration {digest} {attempt}")
-        task, ran = await _run(service, new)
-        if ran or task.status is TaskStatus.SUCCEEDED:
-            return task
-    raise AssertionError
-
-
-async def _run(service: Service, new: NewTask) -> tuple[Task, bool]:
-    """The task when it has ended, and whether it was run here and now."""
-    while True:
-        try:
-            claim = await service.store.start(new, service.owner, service.settings.lease_seconds)
-        except IllegalTransition:
-            task = await service.store.submit(new)  # the one that has the key
-            if task.status.terminal:
-                return task, False
-            await asyncio.sleep(max(0.5, (task.lease_expires_at or 0.0) - time.time()))  # it runs elsewhere
-            continue
-        try:
-            await service.run(claim)
-        except asyncio.CancelledError:
-            with suppress(StorageError):  # then it is free when its lease lapses
-                await service.store.release(claim)
-            raise
-        return await service.store.get(claim.task.id), True
-
-
-async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wanted) -> Evidence:
-    """The calibration that labelled tasks support; ``name`` is that of the labels.
-
-    Raises:
-        InvalidRequest: a task has not ended, they were run in different ways, or too few of them are right,
-            or wrong; says how many are needed.
-    """
-    left_out: Counter[str] = Counter()
-    examples = []
-    for task, verdict in labelled:
-        if not task.status.terminal:
-            raise InvalidRequest(f"trace {task.id} is {task.status}; label runs that have ended")
-        if task.outcome != RunOutcome.ANSWERED:
-            left_out[task.outcome or str(task.status)] += 1
-            continue
-        example = await _example(store, task, verdict)
-        if example.signal(wanted.signal) is None:
-            left_out[f"without {wanted.signal}"] += 1
-        else:
-            examples.append(example)
-    try:
-        calibration = calibrate(
-            [example.signal(wanted.signal) for example in examples],
-            [example.right for example in examples],
-            rising=RISING[wanted.signal],
-        )
-    except ValueError as error:
-        reasons = ", ".join(f"{number} {reason}" for reason, number in left_out.items()) or "none"
-        raise InvalidRequest(f"{error}; left out: {reasons}") from None
-    return Evidence(
-        name=name,
-        purpose=_one_purpose(examples),
-        signal=wanted.signal,
-        calibration=calibration,
-        beside=_beside(examples),
-        risk=wanted.risk,
-        threshold=calibration.threshold(wanted.risk),
-        questions=len(labelled),
-        left_out=dict(left_out),
-        fitted_at=datetime.now(UTC),
-        versions=VERSIONS,
-    )
-
-
-def _beside(examples: Sequence[Example]) -> dict[Signal, float]:
-    """The AUROC of each signal that all of the examples have."""
-    found: dict[Signal, float] = {}
-    for signal, rising in RISING.items():
-        sure = [
-            value if rising else -value for each in examples if (value := each.signal(signal)) is not None
-        ]
-        area = auroc(sure, [each.right for each in examples]) if len(sure) == len(examples) else None
-        if area is not None:
-            found[signal] = area
-    return found
-
-
-def _one_purpose(examples: Sequence[Example]) -> Purpose:
-    first = examples[0]
-    for other in examples[1:]:
-        if differences := first.purpose.differences(other.purpose):
-            raise InvalidRequest(
-                f"the runs were made in different ways, and each needs a calibration of its own: "
-                f"{first.solution.trace_id} has {', '.join(differences)} as {other.solution.trace_id} has"
-            )
-    return first.purpose
-
-
-async def _example(store: Store, task: Task, verdict: str | bool) -> Example:
-    solution = Solution.model_validate(task.solution)
-    first, *_ = [event async for event in store.read(task.id)]
-    header = first.data
-    if header.get("changes"):
-        raise InvalidRequest(f"trace {task.id} is a fork with a change; label runs without one")
-    planner, model = find_planner(header["planner"]), header["capabilities"]["model"]
-    try:
-        purpose = Purpose.of(planner, header["options"], header["sampling"], model)
-    except ValidationError as error:
-        raise InvalidRequest(f"trace {task.id}: options of {planner.name}: {explain(error)}") from None
-    if isinstance(verdict, str):
-        verdict = await agrees(solution.answer, verdict, task.question["choices"])
-    return Example(solution, purpose, verdict)
 
 
 def _report(evidence: Evidence, out: Path | None, *, as_json: bool) -> None:

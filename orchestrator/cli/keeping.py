@@ -12,9 +12,9 @@ from typing import Literal, TextIO
 import typer
 
 from orchestrator.api.schemas import task_body
-from orchestrator.cli.looking import stored
 from orchestrator.cli.picture import picture
 from orchestrator.errors import InvalidRequest
+from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
 from orchestrator.tasks.recordings import RecordedProblem, import_recordings, read_recordings
 from storage.archive import export, restore
@@ -37,7 +37,7 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
     """
 
     async def run() -> None:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             lines: list[str] = []
             async for line in export(store, trace_id):
                 lines.append(line)
@@ -47,7 +47,7 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
             await asyncio.to_thread(to.writelines, lines)
 
     async def read() -> Trace:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             return await Trace.read(store, trace_id)
 
     if form == "jsonl":
@@ -69,7 +69,7 @@ def import_files(files: Sequence[Path], settings: Settings, *, tenant: str | Non
     contents = [_contents(file) for file in files]
 
     async def run() -> None:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             for content in contents:
                 for task_id in await _import(store, content, tenant):
                     typer.echo(task_id)
@@ -105,7 +105,7 @@ def prune_traces(
     seconds = None if older_than is None else read_span(older_than)
 
     async def run() -> str:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             gone = await store.prune(older_than=seconds, keep=keep, max_bytes=max_bytes, tenant=tenant)
             return f"removed {gone.tasks} tasks, and {gone.texts} texts that no other task uses"
 
@@ -121,7 +121,7 @@ def requeue_task(task_id: str, settings: Settings) -> None:
     """
 
     async def run() -> None:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             await store.requeue(task_id)
 
     asyncio.run(run())

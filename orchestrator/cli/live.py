@@ -21,8 +21,8 @@ from orchestrator.runtime.nodes import NodeKind
 from orchestrator.structured import task_group
 from orchestrator.tasks.feed import Progress
 from storage.events import Event, EventType
-from workers.engines.vllm.server import Starting
-from workers.models.catalogue import Progress as Download
+from workers.engines.vllm.supervision import Starting
+from workers.models.files import Progress as Download
 
 REFRESH_SECONDS = 0.125
 SYMBOLS = {

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import typer
@@ -15,17 +14,18 @@ from rich.markup import escape
 from orchestrator.api.schemas import replay_body, task_body, trace_body
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, table, tasks_table, trace_tree
-from orchestrator.errors import InvalidRequest, PlannerError, translated
-from orchestrator.planning.planner import Planner, find_planner, installed_planners
+from orchestrator.errors import InvalidRequest, PlannerError
+from orchestrator.opening import opened_store
+from orchestrator.planning.finding import find_planner, installed_planners
+from orchestrator.planning.planner import Planner
 from orchestrator.runtime.record import Playback
 from orchestrator.settings import Settings
-from orchestrator.tasks.hindsight import replay
-from storage.opening import open_store
+from orchestrator.tasks.hindsight.replaying import replay
 from storage.reading import read_journal
-from storage.store import Store
 from storage.tasks import Task, TaskStatus
 from storage.trace import Trace
-from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL, default_directory
+from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL
+from workers.models.files import default_directory
 
 
 def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
@@ -36,7 +36,7 @@ def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
     """
 
     async def read() -> Trace:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             return await Trace.read(store, trace_id)
 
     trace = asyncio.run(read())
@@ -58,7 +58,7 @@ def list_traces(
         raise InvalidRequest(f"no status is called {status!r}; there are {', '.join(TaskStatus)}")
 
     async def read() -> tuple[Task, ...]:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             wanted = None if status is None else TaskStatus(status)
             return await store.list(tenant=tenant, status=wanted, limit=limit)
 
@@ -85,7 +85,7 @@ def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_js
     """
 
     async def run() -> Any:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             events = await read_journal(store, trace_id)
         if pace is None:
             return await replay(trace_id, events, find_planner)
@@ -158,14 +158,6 @@ def _described(name: str) -> dict[str, Any]:
     except (ImportError, PlannerError) as error:
         return {"name": name, "summary": f"cannot be loaded: {error}", "options": {}}
     return {"name": name, "summary": planner.summary, "options": options}
-
-
-@asynccontextmanager
-async def stored(settings: Settings) -> AsyncIterator[Store]:
-    """The database of the settings."""
-    with translated():
-        async with await open_store(settings.database) as store:
-            yield store
 
 
 def _print_json(value: object) -> None:

@@ -9,20 +9,15 @@ from dataclasses import asdict
 
 import typer
 
-from orchestrator.cli.looking import stored
 from orchestrator.cli.printing import output, print_solution, table
 from orchestrator.cli.solving import Announcer, handing_back, named_value, opened
-from orchestrator.planning.planner import find_planner
+from orchestrator.opening import opened_store
+from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
-from orchestrator.tasks.hindsight import (
-    Counterfactual,
-    TraceDifference,
-    Verification,
-    counterfactual,
-    difference,
-    verify,
-)
+from orchestrator.tasks.hindsight.counterfactual import Counterfactual, counterfactual
+from orchestrator.tasks.hindsight.difference import TraceDifference, difference
+from orchestrator.tasks.hindsight.replaying import Verification, verify
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
 from storage.errors import JournalDamaged, TaskNotFound
@@ -78,7 +73,7 @@ def ask_what_if(trace_id: str, at: str, given: Sequence[str], settings: Settings
     change = read_change(given)
 
     async def run() -> Counterfactual:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             events = await read_journal(store, trace_id)
             return await counterfactual(trace_id, events, find_planner, at=at, change=change)
 
@@ -101,7 +96,7 @@ def show_difference(before: str, after: str, settings: Settings, *, as_json: boo
     """
 
     async def run() -> TraceDifference:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             return difference(await read_journal(store, before), await read_journal(store, after))
 
     differences = asyncio.run(run())
@@ -129,7 +124,7 @@ def verify_traces(trace_ids: Sequence[str], settings: Settings, *, as_json: bool
     without: list[str] = []  # tasks that failed or were cancelled before their run came to its end
 
     async def run() -> Verification:
-        async with stored(settings) as store:
+        async with opened_store(settings) as store:
             whole = dict.fromkeys(trace_ids, True) or {
                 task.id: task.status is TaskStatus.SUCCEEDED async for task in _ended(store)
             }

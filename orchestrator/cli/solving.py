@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,20 @@ from rich.console import Console
 from orchestrator.api.server import serve
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, print_solution
-from orchestrator.engines import OnProgress, build_engine
+from orchestrator.engines import OnProgress
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
-from orchestrator.planning.planner import find_planner
+from orchestrator.opening import opened_service
+from orchestrator.planning.finding import find_planner
 from orchestrator.settings import Settings
-from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
-from storage.opening import open_store
-from workers.engines.vllm.server import Starting
-from workers.models.catalogue import Progress as Download
-from workers.tools.registry import Tool, Toolbox, tool
+from workers.engines.vllm.supervision import Starting
+from workers.models.files import Progress as Download
+from workers.tools.declaration import tool
+from workers.tools.tool import Tool
+from workers.tools.toolbox import Toolbox
 
 INTERRUPTED = 130
 ANNOUNCED_SECONDS = 10.0
@@ -166,20 +167,11 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
         raise InvalidRequest(f"--host {host!r}: {error.strerror}; 127.0.0.1 is this machine only") from None
 
 
-@asynccontextmanager
-async def opened(settings: Settings, toolbox: Toolbox, on_progress: OnProgress) -> AsyncIterator[Service]:
-    """A service over the engine and the database of the settings."""
-    calibrations = await Calibrations.read(settings.calibration)
-    engine = build_engine(settings, on_progress=on_progress)
-    try:
-        with translated():
-            store = await open_store(settings.database)
-        async with store:
-            yield Service(store, engine, toolbox=toolbox, settings=settings, calibrations=calibrations)
-    finally:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSING_SECONDS):
-                await engine.close()
+def opened(
+    settings: Settings, toolbox: Toolbox, on_progress: OnProgress
+) -> AbstractAsyncContextManager[Service]:
+    """A service for one command, which does not wait long for its engine to stop."""
+    return opened_service(settings, toolbox, on_progress=on_progress, closing_seconds=CLOSING_SECONDS)
 
 
 @asynccontextmanager

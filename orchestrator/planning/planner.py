@@ -1,36 +1,22 @@
-"""Planners: how they are declared, found by name, and given their options."""
+"""Planners: how they are declared, and given their options."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import typing
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.metadata import Distribution, entry_points
+from functools import cached_property
 from typing import Any, Concatenate, ParamSpec
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from orchestrator.errors import InvalidRequest, PlannerError, UnknownPlanner
+from orchestrator.errors import InvalidRequest, PlannerError
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
+from orchestrator.validation import explain
 
 P = ParamSpec("P")
-GROUP = "anabranch.planners"
-
-INSTALLED = {point.name: point for point in entry_points(group=GROUP)}
-"""Looked up once: it reads the metadata of every installed package, 15 ms that block the event loop."""
-
-
-@cache
-def _release(package: Distribution) -> Mapping[str, str]:
-    return {package.name: package.version}
-
-
-PACKAGES = {name: _release(point.dist) for name, point in INSTALLED.items() if point.dist is not None}
-"""By the name of a planner, the package that provides it and its version; read here for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +66,8 @@ class Planner:
             return self.options_model.model_validate(dict(options))
         except ValidationError as error:
             known = ", ".join(self.options_model.model_fields) or "none"
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-                for problem in error.errors()
-            )
             raise InvalidRequest(
-                f"options of planner {self.name}: {problems} (its options: {known})"
+                f"options of planner {self.name}: {explain(error)} (its options: {known})"
             ) from None
 
     def __call__(self, run: Run, question: Question, **options: Any) -> Coroutine[Any, Any, Answer]:
@@ -108,31 +90,3 @@ def planner(
         return Planner(name, function)
 
     return declare
-
-
-def installed_planners() -> list[str]:
-    """The names of the planners that installed packages provide."""
-    return sorted(INSTALLED)
-
-
-@cache
-def find_planner(name: str) -> Planner:
-    """The installed planner of that name; loaded at its first use.
-
-    Raises:
-        UnknownPlanner: there is none; the message lists those that there are.
-    """
-    if point := INSTALLED.get(name):
-        try:
-            loaded = point.load()
-        except Exception as error:  # whatever a package does while it is imported
-            raise PlannerError(
-                f"planner {name!r} ({point.value}) cannot be imported: {type(error).__name__}: {error}"
-            ) from error
-        if isinstance(loaded, Planner):
-            return loaded
-        raise PlannerError(f"entry point {point.value} is not a planner; declare it with @planner({name!r})")
-    known = installed_planners()
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else "."
-    raise UnknownPlanner(f"no planner is called {name!r}{hint} Installed: {', '.join(known) or 'none'}")

@@ -13,7 +13,7 @@ from orchestrator.runtime.verbs import SamplingOptions, Verbs
 from orchestrator.voting.ballot import SEGMENT, Ballot, Merge
 from orchestrator.voting.judging import Judge, check_judges
 from orchestrator.voting.vote import hold_vote
-from workers.tools.registry import Tool
+from workers.tools.tool import Tool
 
 
 class Run(Verbs):

@@ -14,7 +14,7 @@ from storage.codec import Redact
 from storage.events import Event
 from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
-from workers.tools.registry import Toolbox
+from workers.tools.toolbox import Toolbox
 
 
 class Recorder(Protocol):

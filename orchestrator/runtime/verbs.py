@@ -17,7 +17,8 @@ from orchestrator.runtime.values import Answer, Budget
 from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
 from workers.calls import Completion, Sampling
 from workers.engine import Capabilities
-from workers.tools.registry import ENTAILMENT, Tool
+from workers.tools.tool import Tool
+from workers.tools.toolbox import ENTAILMENT
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -11,7 +11,8 @@ from orchestrator.runtime.messages import Message, bind, inputs_of, nodes_in, re
 from orchestrator.runtime.nodes import Node
 from orchestrator.runtime.plain import digest, plain
 from workers.calls import Prompt, Sampling
-from workers.tools.registry import Tool, Toolbox
+from workers.tools.tool import Tool
+from workers.tools.toolbox import Toolbox
 
 _DEFAULTS = {
     field.name: getattr(Sampling(), field.name) for field in fields(Sampling) if field.name != "seed"

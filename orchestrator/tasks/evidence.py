@@ -22,7 +22,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.plain import plain
 from orchestrator.runtime.values import Answer
-from orchestrator.tasks.runner import Setup
+from orchestrator.tasks.setup import Setup
 from orchestrator.tasks.solution import Calibrated, Solution
 from orchestrator.validation import explain
 

@@ -26,7 +26,7 @@ from orchestrator.validation import Text, explain
 from storage.store import Store
 from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities, Health
-from workers.tools.registry import Toolbox
+from workers.tools.toolbox import Toolbox
 
 NO_ANSWER = frozenset({"", "ERR", "None"})
 RecordedBranch = tuple[list[Any], Annotated[int, Field(ge=0)], str | None]

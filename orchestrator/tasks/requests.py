@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.values import Budget, Question
 from orchestrator.validation import Text, explain
+from storage.tasks import Task
 from workers.calls import Sampling
 
 
@@ -66,6 +67,23 @@ def parse(data: object) -> TaskRequest:
         return TaskRequest.model_validate(data)
     except ValidationError as error:
         raise InvalidRequest(explain(error)) from None
+
+
+def request_of(task: Task) -> TaskRequest:
+    """The request that a stored task was made of.
+
+    Raises:
+        InvalidRequest: this version of the program would not accept it, or redaction left nothing of it.
+    """
+    return parse(
+        {
+            **task.question,
+            **task.options,
+            "planner": task.planner,
+            "seed": task.seed,
+            "tenant": task.tenant,
+        }
+    )
 
 
 def sampling_of(request: SamplingRequest) -> Sampling:

@@ -1,219 +1,214 @@
-"""Executing a task over its journal: a first run, a resumed one, and a strict replay are one thing."""
+"""Runs the tasks that this process has claimed, each from where its journal ends to its own end."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any, NotRequired
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
-from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+import structlog
 
-from orchestrator.errors import UnsupportedTrace
-from orchestrator.planning.planner import PACKAGES, Planner
-from orchestrator.planning.run import Run
-from orchestrator.runtime.change import Change
-from orchestrator.runtime.environment import Environment, Recorder, Result
-from orchestrator.runtime.executor import Executor
-from orchestrator.runtime.plain import plain
+from orchestrator.errors import AnabranchError, Failure, HandedBack, translated
+from orchestrator.planning.finding import FindPlanner
+from orchestrator.runtime.change import parse_change
+from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.record import Record
 from orchestrator.runtime.reuse import Memo
-from orchestrator.runtime.values import Budget, Question
-from orchestrator.tasks.requests import TaskRequest, budget_of, sampling_of
-from orchestrator.validation import explain
-from orchestrator.voting import symbolic
-from storage.errors import JournalDamaged
-from storage.events import VERSION as JOURNAL_VERSION
-from workers.calls import Sampling
-from workers.engine import Capabilities, Engine
-from workers.tools.registry import Toolbox
+from orchestrator.runtime.values import Spent
+from orchestrator.settings import Settings
+from orchestrator.tasks.evidence import Calibrations
+from orchestrator.tasks.feed import Feed
+from orchestrator.tasks.hold import Hold
+from orchestrator.tasks.requests import request_of
+from orchestrator.tasks.setup import Setup, first_setup, recorded_setup
+from orchestrator.tasks.solution import Calibrated, Timings, solution_of
+from orchestrator.tasks.turns import Turns
+from storage.errors import JournalDamaged, StorageError
+from storage.events import Event
+from storage.reading import read_journal
+from storage.store import Store
+from storage.tasks import Claim, TaskStatus
+from workers.engine import Engine
+from workers.errors import WorkerError
+from workers.tools.toolbox import Toolbox
 
-OnProgress = Callable[[str, int], None]
-VERSIONS = {
-    "journal": JOURNAL_VERSION,
-    "anabranch": version("anabranch"),
-    "python": platform.python_version(),
+log = structlog.get_logger()
+
+STATUS = {
+    RunOutcome.ANSWERED: TaskStatus.SUCCEEDED,
+    RunOutcome.LIMITED: TaskStatus.SUCCEEDED,
+    RunOutcome.FAILED: TaskStatus.FAILED,
+    RunOutcome.CANCELLED: TaskStatus.CANCELLED,
 }
 
 
-class _Tool(TypedDict):
-    name: str
-    description: str
-    schema: dict[str, Any]
-    side_effects: bool
-    takes_key: NotRequired[bool]
+class Runner:
+    """Runs claimed tasks on an engine, and keeps the feed of each while it runs here."""
 
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        turns: Turns,
+        find_planner: FindPlanner,
+        *,
+        toolbox: Toolbox,
+        settings: Settings,
+        calibrations: Calibrations,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._turns = turns
+        self._find_planner = find_planner
+        self._toolbox = toolbox
+        self._settings = settings
+        self._calibrations = calibrations
+        self._feeds: dict[str, Feed] = {}
+        self._leaving = False
+        self._ended: Counter[TaskStatus] = Counter()
 
-class _Header(TypedDict):
-    """The first event of a journal, as :meth:`Setup.header` writes it."""
+    @property
+    def running(self) -> int:
+        """Tasks that run now."""
+        return len(self._feeds)
 
-    question: Question
-    options: dict[str, Any]
-    seed: int
-    tenant: str
-    sampling: Sampling
-    budget: Budget
-    capabilities: Capabilities
-    symbolic: bool
-    tools: list[_Tool]
-    versions: dict[str, Any]
-    changes: NotRequired[dict[str, Change]]
+    @property
+    def ended(self) -> Mapping[TaskStatus, int]:
+        """Tasks that were run to their end, by what became of them."""
+        return self._ended
 
+    def feed_of(self, task_id: str) -> Feed | None:
+        """The feed of a task that runs here; None for any other."""
+        return self._feeds.get(task_id)
 
-_HEADER = TypeAdapter(_Header)
+    def hand_back(self) -> None:
+        """Put the tasks that run here, now and later, back into the queue."""
+        self._leaving = True
+        for feed in self._feeds.values():
+            feed.hold.hand_back()
 
+    def take(self, claim: Claim) -> Feed:
+        """The feed of a claimed task, which can be listened to before :meth:`run` runs it."""
+        feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim))
+        self._turns.turn(claim.task.id)
+        if self._leaving:
+            feed.hold.hand_back()
+        return feed
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """All that decides what a run does, apart from what it is told from outside."""
+    async def run(self, feed: Feed) -> None:
+        """Run the task of ``feed`` to its end, from where its journal ends.
 
-    planner: Planner
-    question: Question
-    options: Mapping[str, Any]
-    environment: Environment
+        Raises:
+            LeaseLost: another process has taken it over.
+            HandedBack: :meth:`hand_back` was called.
+            StorageError: the journal cannot be written.
+        """
+        claim = feed.hold.claim
+        try:
+            with structlog.contextvars.bound_contextvars(task=claim.task.id):
+                await self._run_to_its_end(feed)
+        except HandedBack:
+            with suppress(StorageError):  # then it is free when its lease lapses
+                await self._store.release(claim)
+            raise
+        finally:
+            if self._feeds.get(claim.task.id) is feed:  # it may have been claimed anew, by this process too
+                del self._feeds[claim.task.id]
+            feed.end()
+            self._turns.turn(claim.task.id)
 
-    def header(self) -> dict[str, Any]:
-        """The setup as the first event of the journal tells it."""
-        environment = self.environment
-        return {
-            "planner": self.planner.name,
-            "question": plain(self.question),
-            "options": dict(self.options),
-            "seed": environment.seed,
-            "tenant": environment.tenant,
-            "sampling": plain(environment.sampling),
-            "budget": plain(environment.budget),
-            "capabilities": _capabilities_as_json(environment.capabilities),
-            "symbolic": environment.symbolic,
-            "tools": environment.toolbox.describe(),
-            "versions": {**VERSIONS, **PACKAGES.get(self.planner.name, {})},
-            **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
-        }
-
-
-def first_setup(
-    request: TaskRequest,
-    planner: Planner,
-    task_id: str,
-    *,
-    engine: Engine,
-    capabilities: Capabilities,
-    toolbox: Toolbox,
-    call_seconds: float,
-) -> Setup:
-    """The setup of a task that has not run yet."""
-    environment = Environment(
-        engine=engine,
-        capabilities=capabilities,
-        toolbox=toolbox,
-        symbolic=symbolic.AVAILABLE,
-        budget=budget_of(request.budget),
-        sampling=sampling_of(request.sampling),
-        seed=request.seed,
-        tenant=request.tenant,
-        task_id=task_id,
-        call_seconds=call_seconds,
-    )
-    return Setup(planner, request.question, request.options, environment)
-
-
-def recorded_setup(
-    header: Mapping[str, Any],
-    planner: Planner,
-    task_id: str,
-    *,
-    engine: Engine | None,
-    toolbox: Toolbox,
-    call_seconds: float,
-    changes: Mapping[str, Change] | None = None,
-) -> Setup:
-    """The setup that a journal was written under; ``engine`` is None for a strict replay.
-
-    ``changes`` come on top of those that the journal's run had already, if it was a fork itself. Tools
-    keep the descriptions that were recorded, since planners put them into prompts.
-
-    Raises:
-        UnsupportedTrace: a newer version of the program has written the journal.
-        JournalDamaged: its first event is not what it should be.
-    """
-    _check_version(header, task_id)
-    try:
-        told = _HEADER.validate_python(header)
-        tools = toolbox.as_described(told["tools"])
-    except (TypeError, ValueError) as error:
-        why = explain(error) if isinstance(error, ValidationError) else f"tools: {error}"
-        raise JournalDamaged(f"task {task_id}: event 0 (run_started) is damaged: {why[:500]}") from None
-    environment = Environment(
-        engine=engine,
-        capabilities=told["capabilities"],
-        toolbox=tools,
-        symbolic=told["symbolic"],
-        budget=told["budget"],
-        sampling=told["sampling"],
-        seed=told["seed"],
-        tenant=told["tenant"],
-        task_id=task_id,
-        call_seconds=call_seconds,
-        changes=_on_top(told.get("changes", {}), changes or {}),
-    )
-    return Setup(planner, told["question"], told["options"], environment)
-
-
-def _check_version(header: Mapping[str, Any], task_id: str) -> None:
-    versions = header.get("versions")
-    found = versions.get("journal", 1) if isinstance(versions, Mapping) else 1
-    if isinstance(found, int) and found > JOURNAL_VERSION:
-        raise UnsupportedTrace(
-            f"the journal of task {task_id} has version {found} of the format and was written by anabranch "
-            f"{header['versions'].get('anabranch', '?')}; this is {VERSIONS['anabranch']}, which reads "
-            f"versions up to {JOURNAL_VERSION}"
+    async def _run_to_its_end(self, feed: Feed) -> None:
+        task = feed.hold.claim.task
+        started, clock = time.time(), time.monotonic()
+        async with feed.hold.kept():
+            result, sureness = await self._result(feed)
+        timings = Timings(queued=max(0.0, started - task.created_at), run=time.monotonic() - clock)
+        solution = solution_of(
+            result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness
         )
+        failure = result.failure
+        await self._store.finish(
+            feed.hold.claim,
+            STATUS[result.outcome],
+            outcome=result.outcome.value,
+            solution=None if solution is None else solution.model_dump(mode="json"),
+            error=None if failure is None else {"code": failure.code, "message": failure.message},
+        )
+        self._ended[STATUS[result.outcome]] += 1
+        log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
 
+    async def _result(self, feed: Feed) -> tuple[Result, Calibrated | str]:
+        """What became of the run, and how sure its answer is or why that is not known."""
+        try:
+            return await self._execute(feed)
+        except (WorkerError, AnabranchError, JournalDamaged) as error:
+            failure = Failure(error.code, str(error), retryable=error.retryable)
+        except StorageError:
+            raise
+        except Exception as error:  # a mistake of ours must not take the other tasks of the process down
+            log.exception("the run broke", action="run_broke")
+            failure = Failure("internal", f"{type(error).__name__}: {error}")
+        return Result(RunOutcome.FAILED, None, Spent(), failure), "the run failed"
 
-def _on_top(earlier: Mapping[str, Change], later: Mapping[str, Change]) -> dict[str, Change]:
-    """The changes of a run and those of a fork of it."""
-    return {
-        **earlier,
-        **{path: earlier[path].then(change) if path in earlier else change for path, change in later.items()},
-    }
+    async def _execute(self, feed: Feed) -> tuple[Result, Calibrated | str]:
+        hold, claim, task = feed.hold, feed.hold.claim, feed.hold.claim.task
+        events = await read_journal(self._store, task.id) if claim.fence > 1 else []
+        next_seq = events[-1].seq + 1 if events else 0
+        with translated():
+            origin = await read_journal(self._store, task.parent_id) if task.parent_id else []
+        setup = await self._setup(hold, events, origin)
+        if setup is None:
+            return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
+        feed.open(self._store.writer(task.id, claim.fence, next_seq=next_seq))
+        executor = setup.executor(
+            feed,
+            record=Record(events),
+            next_seq=next_seq,
+            since=(task.started_at or 0.0) if events else 0.0,  # a task that was put back has its time again
+            memo=Memo(origin) if task.parent_id else None,
+            on_progress=feed.progress,
+        )
+        with hold.cancelling(lambda: executor.interrupt("cancelled")):
+            result = await setup.execute(executor)
+        return result, self._calibrations.apply(setup, result)
 
+    async def _setup(self, hold: Hold, events: list[Event], origin: list[Event]) -> Setup | None:
+        """What decides the run: the request, or what a journal says, its own or that of a fork's parent.
 
-def _capabilities_as_json(capabilities: Capabilities) -> dict[str, Any]:
-    """Journals that are older than roles do not tell of them, and neither does this where there are none."""
-    told = {name: value for name, value in plain(capabilities).items() if name != "roles"}
-    return {**told, "roles": sorted(capabilities.roles)} if capabilities.roles else told
-
-
-def _as_json(changes: Mapping[str, Change]) -> dict[str, Any]:
-    return {path: change.model_dump(mode="json", exclude_unset=True) for path, change in changes.items()}
-
-
-def prepare(
-    setup: Setup,
-    recorder: Recorder,
-    *,
-    record: Record | None = None,
-    next_seq: int = 0,
-    since: float = 0.0,
-    memo: Memo | None = None,
-    on_progress: OnProgress | None = None,
-) -> Executor[Run]:
-    """An executor for the setup, over what its journal says already."""
-    return Executor(
-        Run,
-        setup.environment,
-        recorder,
-        record=record,
-        next_seq=next_seq,
-        since=since,
-        memo=memo,
-        on_progress=on_progress,
-    )
-
-
-async def execute(executor: Executor[Run], setup: Setup) -> Result:
-    """Run the planner of the setup to its end."""
-    arguments = setup.planner.arguments(setup.options)
-    return await executor.execute(lambda run: setup.planner(run, setup.question, **arguments), setup.header())
+        None if the task is cancelled before the engine that a request asks for has started.
+        """
+        task = hold.claim.task
+        planner = self._find_planner(task.planner)
+        capabilities = await hold.unless_cancelled(self._engine.capabilities())
+        if not events and not origin:
+            if capabilities is None:
+                return None
+            return first_setup(
+                request_of(task),
+                planner,
+                task.id,
+                engine=self._engine,
+                capabilities=capabilities,
+                toolbox=self._toolbox,
+                call_seconds=self._settings.call_seconds,
+                redact=self._store.redact,
+            )
+        changes = {}
+        if not events and task.fork_at is not None:
+            changes[task.fork_at] = parse_change(task.options["change"])
+        setup = recorded_setup(
+            (events or origin)[0].data,
+            planner,
+            task.id,
+            engine=self._engine,
+            toolbox=self._toolbox,
+            call_seconds=self._settings.call_seconds,
+            changes=changes,
+            redact=self._store.redact,
+        )
+        if events:
+            return setup
+        # A fork's calls are its own tenant's; the parent may have been imported from another one.
+        return replace(setup, environment=replace(setup.environment, tenant=task.tenant))

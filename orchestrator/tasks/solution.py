@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.errors import Conflict, TaskFailed
 from orchestrator.runtime.environment import Result, RunOutcome
+from storage.tasks import Task
 
 
 class ClusterCount(BaseModel):
@@ -106,3 +108,18 @@ def solution_of(
         timings=timings,
         trace_id=trace_id,
     )
+
+
+def solution_of_task(task: Task) -> Solution:
+    """The solution of a task that has ended.
+
+    Raises:
+        TaskFailed: it has none.
+        Conflict: it has not ended.
+    """
+    if not task.status.terminal:
+        raise Conflict(f"task {task.id} is {task.status}; it has no solution yet")
+    if task.solution is None:
+        error = task.error or {"code": task.status.value, "message": f"the task was {task.status}"}
+        raise TaskFailed(str(error["message"]), code=str(error["code"]), task_id=task.id)
+    return Solution.model_validate(task.solution)

@@ -12,7 +12,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.messages import Draft
 from orchestrator.voting.judging import Judge
 from workers.engine import Capabilities
-from workers.tools.registry import Tool
+from workers.tools.tool import Tool
 
 Merge = Literal["majority", "confidence", "inverse_entropy", "verifier", "medoid", "synthesis"]
 """How the branches become one answer: the rule's winner, by most rules the largest cluster; the winner of a

@@ -18,7 +18,8 @@ from orchestrator.runtime.nodes import Node, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.symbolic import MATH_EQUAL
 from workers.calls import Completion
-from workers.tools.registry import ENTAILMENT, Tool
+from workers.tools.tool import Tool
+from workers.tools.toolbox import ENTAILMENT
 
 Judge = Literal["none", "model", "nli"]
 """Who compares claims in free text: nobody (they differ unless they read alike), a model of the pool by its

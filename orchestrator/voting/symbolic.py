@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from workers.errors import ToolError
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 AVAILABLE = find_spec("math_verify") is not None
 """Whether the extra ``math`` is installed."""

@@ -14,7 +14,7 @@ from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import LiveBranch
 from orchestrator.voting.judging import Judging, executed
 from orchestrator.voting.poll import Poll
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 Step = Literal["branch", "probe", "outputs", "verdict"]
 

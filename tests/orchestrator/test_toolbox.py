@@ -11,7 +11,7 @@ from orchestrator.errors import Unavailable
 from orchestrator.settings import Settings
 from orchestrator.toolbox import build_toolbox
 from tests.workers.tools.nli_export import export
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 
 async def test_the_entailment_model_of_the_settings_is_a_tool(

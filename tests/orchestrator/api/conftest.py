@@ -18,14 +18,14 @@ from orchestrator.api.application import create_application
 from orchestrator.api.server import listening
 from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
-from orchestrator.tasks import service as service_module
+from orchestrator.tasks import following, queue
 from orchestrator.tasks.service import Service
 from planners.direct import direct
 from planners.vote import vote
 from storage.opening import open_store
 from workers.engine import Engine
 from workers.engines.simulator.engine import CostModel, Simulator
-from workers.tools.registry import Toolbox
+from workers.tools.toolbox import Toolbox
 
 PLANNERS: dict[str, Planner] = {"direct": direct, "vote": vote}
 
@@ -38,8 +38,8 @@ def slow(answer: str = "one two three four five six seven eight nine ten " * 100
 @pytest.fixture
 def nobody_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not woken waits longer than any test may take."""
-    monkeypatch.setattr(service_module, "POLL_SECONDS", 3600.0)
-    monkeypatch.setattr(service_module, "IDLE_SECONDS", 3600.0)
+    monkeypatch.setattr(following, "POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(queue, "IDLE_SECONDS", 3600.0)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from orchestrator.cli.live import Display, RunView, first_line, letter
 from orchestrator.cli.solving import Announcer
 from orchestrator.tasks.feed import Progress
 from storage.events import Event, EventType
-from workers.engines.vllm.server import Starting
-from workers.models.catalogue import Progress as Download
+from workers.engines.vllm.supervision import Starting
+from workers.models.files import Progress as Download
 
 Line = tuple[EventType, str, dict[str, Any]]
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import pytest
 
 from orchestrator.errors import InvalidRequest, PlannerError, UnknownPlanner
-from orchestrator.planning import planner as planning
-from orchestrator.planning.planner import Planner, find_planner, planner
+from orchestrator.planning import finding
+from orchestrator.planning.finding import find_planner
+from orchestrator.planning.planner import Planner, planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from tests.orchestrator.runtime.harness import play
@@ -83,6 +84,6 @@ def test_installed_planners_are_found() -> None:
 def test_a_package_with_a_broken_planner_is_named(
     monkeypatch: pytest.MonkeyPatch, value: str, message: str
 ) -> None:
-    monkeypatch.setitem(planning.INSTALLED, "broken", EntryPoint("broken", value, planning.GROUP))
+    monkeypatch.setitem(finding.INSTALLED, "broken", EntryPoint("broken", value, finding.GROUP))
     with pytest.raises(PlannerError, match=message):
         find_planner("broken")

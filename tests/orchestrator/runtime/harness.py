@@ -18,7 +18,8 @@ from storage.events import Event, EventType
 from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities, Engine, Health
 from workers.engines.simulator.engine import Counters, Simulator
-from workers.tools.registry import Tool, Toolbox
+from workers.tools.tool import Tool
+from workers.tools.toolbox import Toolbox
 
 Body = Callable[[Run], Coroutine[Any, Any, Answer]]
 """Planner code that is ready to be handed its run."""

@@ -18,7 +18,7 @@ from orchestrator.runtime.values import Answer
 from tests.orchestrator.runtime.harness import said
 from workers.calls import Call
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 Verb = Literal[
     "generate", "stream", "tool", "side_effect", "merge", "spawn", "vote", "note", "decide", "propose",

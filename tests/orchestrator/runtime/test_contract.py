@@ -33,7 +33,7 @@ from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Chunk, Usage
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.errors import Overloaded
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 
 async def one_call(run: Run) -> Answer:

@@ -21,7 +21,7 @@ from workers.calls import Call, Chunk, Prompt, Segment
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 COST = CostModel(latency=0.01, prefill_tokens_per_s=1_000, decode_tokens_per_s=100)
 INSTRUCTIONS = "Judge what the tools have found. ".ljust(4_000, "i")  # 1,000 tokens: a second

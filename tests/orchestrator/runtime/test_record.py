@@ -29,7 +29,8 @@ from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import Simulator
 from workers.errors import EngineUnavailable
-from workers.tools.registry import Toolbox, tool
+from workers.tools.declaration import tool
+from workers.tools.toolbox import Toolbox
 
 
 def two_calls(first: str = "one", second: str = "two", **options: Any) -> Callable[[Run], Any]:

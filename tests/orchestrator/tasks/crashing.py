@@ -21,7 +21,8 @@ from orchestrator.tasks.service import Service
 from storage.opening import open_store
 from storage.store import Store
 from workers.engines.simulator.engine import Simulator
-from workers.tools.registry import Toolbox, tool
+from workers.tools.declaration import tool
+from workers.tools.toolbox import Toolbox
 
 LEASE_SECONDS = 1.0
 

@@ -19,6 +19,7 @@ from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import user
 from orchestrator.runtime.values import Answer, Question
+from orchestrator.settings import Settings
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from storage.archive import export
@@ -27,7 +28,8 @@ from storage.opening import open_store
 from storage.store import Store
 from workers.calls import Call, Completion
 from workers.engines.simulator.engine import CostModel, Simulator
-from workers.tools.registry import Toolbox, tool
+from workers.tools.declaration import tool
+from workers.tools.toolbox import Toolbox
 
 
 @tool
@@ -87,9 +89,16 @@ def says(call: Call, rng: Random) -> str:
     return f"{prompt}!"
 
 
-def service_of(store: Store) -> Service:
+def service_of(store: Store, **given: Any) -> Service:
     engine = Simulator(says, cost=CostModel(latency=0.02, decode_tokens_per_s=500, jitter=0.6))
-    return Service(store, engine, toolbox=Toolbox([look_up, pay]), planners={"everything": everything})
+    settings = Settings.model_construct(**given)
+    return Service(
+        store,
+        engine,
+        toolbox=Toolbox([look_up, pay]),
+        planners={"everything": everything},
+        settings=settings,
+    )
 
 
 async def record(folder: Path) -> None:
@@ -97,8 +106,7 @@ async def record(folder: Path) -> None:
     async with await open_store("memory") as store:
         for name, request in REQUESTS.items():
             task = await service_of(store).submit(parse(dict(request)))
-            first = service_of(store)
-            first.settings = first.settings.model_copy(update={"grace_seconds": 0.0})
+            first = service_of(store, grace_seconds=0.0)
             async with first.working(), aclosing(first.events(task.id)) as events:
                 async for item in events:
                     if isinstance(item, Event) and item.type is EventType.NODE_SETTLED:

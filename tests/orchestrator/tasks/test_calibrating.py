@@ -11,10 +11,10 @@ from random import Random
 
 import pytest
 
-from orchestrator.cli.calibrating import Labelled, Wanted, fit, solve_all
 from orchestrator.errors import InvalidRequest, Unavailable
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.values import Answer, Cluster
+from orchestrator.tasks.calibrating import Labelled, Wanted, fit, solve_all
 from orchestrator.tasks.evidence import Calibrations, Evidence, signal_of
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
@@ -117,7 +117,8 @@ async def test_answers_that_tell_nothing_are_not_calibrated(store: Store) -> Non
         update={"purpose": evidence.purpose.model_copy(update={"planner": "direct"})}
     )
     alone = direct.purpose.model_copy(update={"options": {"temperature": 0.0, "max_tokens": 1024}})
-    service.calibrations = Calibrations((direct.model_copy(update={"purpose": alone}),))
+    alone_kept = Calibrations((direct.model_copy(update={"purpose": alone}),))
+    service = Service(store, Simulator(said), calibrations=alone_kept)
     assert (await service.solve(asking(2, "direct"))).uncalibrated == "the answer has no confidence to go by"
 
 

@@ -23,7 +23,9 @@ from orchestrator.errors import AnabranchError, Unavailable
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.reuse import Memo
 from orchestrator.settings import Settings
-from orchestrator.tasks.hindsight import counterfactual, difference, replay, verify
+from orchestrator.tasks.hindsight.counterfactual import counterfactual
+from orchestrator.tasks.hindsight.difference import difference
+from orchestrator.tasks.hindsight.replaying import replay, verify
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from storage.errors import JournalDamaged, StorageError

@@ -19,15 +19,16 @@ from orchestrator.runtime.record import Record
 from orchestrator.runtime.reuse import Memo
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.tasks.requests import parse
-from orchestrator.tasks.runner import execute, prepare, recorded_setup
 from orchestrator.tasks.service import Service
+from orchestrator.tasks.setup import recorded_setup
 from storage.archive import export, restore
 from storage.opening import open_store
 from storage.store import Store
 from tests.orchestrator.runtime.harness import Journal
 from workers.calls import Call
 from workers.engines.simulator.engine import CostModel, Simulator
-from workers.tools.registry import Toolbox, tool
+from workers.tools.declaration import tool
+from workers.tools.toolbox import Toolbox
 
 LOOKED_UP: list[str] = []
 
@@ -136,7 +137,7 @@ async def test_a_fork_that_is_resumed_gives_no_result_twice(service: Service, si
         )
         journal = Journal(cut)
         record = Record(events[:cut])
-        await execute(prepare(setup, journal, record=record, next_seq=cut, memo=Memo(origin)), setup)
+        await setup.execute(setup.executor(journal, record=record, next_seq=cut, memo=Memo(origin)))
         whole = [*events[:cut], *journal.events]
         given = [event.data["reused"]["from"] for event in whole if event.data.get("reused")]
         assert len(given) == len(set(given)) == 9
@@ -241,8 +242,8 @@ async def test_a_fork_reads_again_what_was_streamed(store: Store) -> None:
         header = events[0].data
         setup = recorded_setup(header, reading, "", engine=engine, toolbox=Toolbox(), call_seconds=9.0)
         record = Record(events[:cut])
-        result = await execute(
-            prepare(setup, Journal(cut), record=record, next_seq=cut, memo=Memo(parent)), setup
+        result = await setup.execute(
+            setup.executor(Journal(cut), record=record, next_seq=cut, memo=Memo(parent))
         )
         assert result.answer is not None
         assert result.answer.text == fork.text

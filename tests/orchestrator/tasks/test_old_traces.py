@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import Divergence, InvalidRequest, UnknownPlanner, UnsupportedTrace
-from orchestrator.planning.planner import find_planner, planner
+from orchestrator.planning.finding import find_planner
+from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.record import Playback
 from orchestrator.runtime.values import Answer, Question
-from orchestrator.tasks.hindsight import replay, verify
+from orchestrator.tasks.hindsight.replaying import replay, verify
 from storage.archive import restore
 from storage.events import Event, EventType
 from storage.opening import open_store

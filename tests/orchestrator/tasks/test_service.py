@@ -15,13 +15,13 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.environment import Result
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
-from orchestrator.tasks import service as module
+from orchestrator.tasks import following, queue
 from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Feed, Progress
 from orchestrator.tasks.hold import Hold
 from orchestrator.tasks.requests import TaskRequest
-from orchestrator.tasks.runner import Setup
 from orchestrator.tasks.service import Service
+from orchestrator.tasks.setup import Setup
 from orchestrator.tasks.solution import Calibrated, Solution
 from storage.events import Event, EventType
 from storage.opening import open_store
@@ -51,8 +51,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 @pytest.fixture
 def nobody_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not woken waits longer than any test may take."""
-    monkeypatch.setattr(module, "POLL_SECONDS", 3600.0)
-    monkeypatch.setattr(module, "IDLE_SECONDS", 3600.0)
+    monkeypatch.setattr(following, "POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(queue, "IDLE_SECONDS", 3600.0)
 
 
 def service_of(store: Store, engine: Simulator, **settings: float) -> Service:

@@ -21,7 +21,7 @@ from tests.orchestrator.runtime.harness import Played, Speaker, play, said, whol
 from workers.calls import Call, Chunk, Logprob, Usage
 from workers.engine import Capabilities
 from workers.engines.llama.engine import LlamaCppEngine
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 SCORING = Capabilities("speaker", assistant_prefill=True, logprobs=True)
 

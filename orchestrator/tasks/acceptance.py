@@ -1,0 +1,89 @@
+"""From a request to a task that is stored, and to a claim on it where the caller waits for its end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.planning.finding import FindPlanner
+from orchestrator.runtime.environment import RunOutcome
+from orchestrator.settings import Settings
+from orchestrator.tasks.requests import TaskRequest
+from orchestrator.tasks.turns import Turns
+from storage.errors import IllegalTransition, StorageError
+from storage.store import Store
+from storage.tasks import Claim, NewTask, Task, TaskStatus
+
+POLL_SECONDS = 0.5
+"""How often a task is looked at that has the same idempotency key and runs elsewhere."""
+
+
+class Acceptance:
+    """Checks requests, stores them as tasks, and claims those that are to be run here and now."""
+
+    def __init__(
+        self, store: Store, owner: str, turns: Turns, find_planner: FindPlanner, settings: Settings
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._turns = turns
+        self._find_planner = find_planner
+        self._settings = settings
+
+    def check(self, request: TaskRequest) -> NewTask:
+        """The request as a task to be stored.
+
+        Raises:
+            InvalidRequest: the query is too long, or the planner or one of its options is unknown or wrong.
+        """
+        longest = self._settings.max_query_chars
+        length = len(request.query) + len(request.context)
+        if length > longest:
+            raise InvalidRequest(
+                f"query and context have {length} characters; at most {longest} are accepted"
+            )
+        options = self._find_planner(request.planner).validate(request.options)
+        stored = request.model_dump(
+            mode="json", exclude={"query", "context", "choices", "planner", "seed", "tenant"}
+        )
+        return NewTask(
+            question={"query": request.query, "context": request.context, "choices": list(request.choices)},
+            planner=request.planner,
+            options={**stored, "options": options},
+            seed=request.seed,
+            tenant=request.tenant,
+            idempotency_key=request.idempotency_key,
+        )
+
+    async def claimed(self, new: NewTask, *, keep: bool = False) -> Claim | Task:
+        """The task as this process may run it; or the first with its idempotency key, once that has ended."""
+        while True:
+            try:
+                return await self.started(new, keep=keep)
+            except IllegalTransition:  # there was one before, which has ended or is being run
+                if (first := await self._store.submit(new)).status.terminal:
+                    return first
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def started(self, new: NewTask, *, keep: bool = False) -> Claim:
+        """The task, stored and claimed; a caller who leaves meanwhile leaves it as :meth:`leave` does."""
+        starting = asyncio.create_task(self._store.start(new, self._owner, self._settings.lease_seconds))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(StorageError):
+                await self.leave(await starting, keep=keep)
+            raise
+
+    async def leave(self, claim: Claim, *, keep: bool) -> None:
+        """End a task whose caller has left, or with ``keep`` put it into the queue.
+
+        It stays as it is if it has ended by itself, or was taken over.
+        """
+        with suppress(StorageError):
+            if keep:
+                await self._store.release(claim)
+            else:
+                await self._store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
+        self._turns.turn(claim.task.id)

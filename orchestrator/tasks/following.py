@@ -1,0 +1,42 @@
+"""The events of a task as they happen, whether it runs here, elsewhere, or has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from orchestrator.tasks.feed import Progress
+from orchestrator.tasks.runner import Runner
+from orchestrator.tasks.turns import Turns
+from storage.events import Event
+from storage.store import Store
+
+POLL_SECONDS = 0.5
+"""How often the journal of a task that runs in another process is read again."""
+
+
+async def followed(
+    store: Store, runner: Runner, turns: Turns, task_id: str, after: int
+) -> AsyncGenerator[Event | Progress, None]:
+    """The events of a task from ``after`` on, as they happen, until its last one.
+
+    Raises:
+        StorageError: there is no such task, or the database cannot be read.
+    """
+    while True:
+        if (feed := runner.feed_of(task_id)) is not None:
+            async with aclosing(feed.listen(store, task_id, after)) as live:
+                async for item in live:
+                    after = item.seq if isinstance(item, Event) else after
+                    yield item
+        # It has ended, waits in the queue, or runs in another process, maybe after it has run here.
+        turn = turns.next_of(task_id)
+        ended = (await store.get(task_id)).status.terminal
+        async for event in store.read(task_id, after=after):
+            after = event.seq
+            yield event
+        if ended:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(turn.wait(), POLL_SECONDS)

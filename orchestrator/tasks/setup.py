@@ -1,0 +1,229 @@
+"""What a run is set up with, whether it is new or repeats a journal, whose first event tells the setup."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, NotRequired
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from orchestrator.errors import UnsupportedTrace
+from orchestrator.planning.finding import PACKAGES
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.change import Change
+from orchestrator.runtime.environment import Environment, Recorder, Result
+from orchestrator.runtime.executor import Executor
+from orchestrator.runtime.plain import plain
+from orchestrator.runtime.record import Record
+from orchestrator.runtime.reuse import Memo
+from orchestrator.runtime.values import Budget, Question
+from orchestrator.tasks.requests import TaskRequest, budget_of, sampling_of
+from orchestrator.validation import explain
+from orchestrator.voting import symbolic
+from storage.codec import Redact
+from storage.errors import JournalDamaged
+from storage.events import VERSION as JOURNAL_VERSION
+from workers.calls import Sampling
+from workers.engine import Capabilities, Engine
+from workers.tools.toolbox import Toolbox
+
+VERSIONS = {
+    "journal": JOURNAL_VERSION,
+    "anabranch": version("anabranch"),
+    "python": platform.python_version(),
+}
+
+
+class _Tool(TypedDict):
+    name: str
+    description: str
+    schema: dict[str, Any]
+    side_effects: bool
+    takes_key: NotRequired[bool]
+
+
+class _Header(TypedDict):
+    """The first event of a journal, as :meth:`Setup.header` writes it."""
+
+    question: Question
+    options: dict[str, Any]
+    seed: int
+    tenant: str
+    sampling: Sampling
+    budget: Budget
+    capabilities: Capabilities
+    symbolic: bool
+    tools: list[_Tool]
+    versions: dict[str, Any]
+    changes: NotRequired[dict[str, Change]]
+
+
+_HEADER = TypeAdapter(_Header)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that decides what a run does, apart from what it is told from outside."""
+
+    planner: Planner
+    question: Question
+    options: Mapping[str, Any]
+    environment: Environment
+
+    def executor(
+        self,
+        recorder: Recorder,
+        *,
+        record: Record | None = None,
+        next_seq: int = 0,
+        since: float = 0.0,
+        memo: Memo | None = None,
+        on_progress: Callable[[str, int], None] | None = None,
+    ) -> Executor[Run]:
+        """An executor for the run, over what its journal says already."""
+        return Executor(
+            Run,
+            self.environment,
+            recorder,
+            record=record,
+            next_seq=next_seq,
+            since=since,
+            memo=memo,
+            on_progress=on_progress,
+        )
+
+    async def execute(self, executor: Executor[Run]) -> Result:
+        """Run the planner to its end.
+
+        Raises:
+            Divergence: the run did something else than its record.
+            InvalidRequest: the planner does not take these options any more.
+        """
+        arguments = self.planner.arguments(self.options)
+        return await executor.execute(
+            lambda run: self.planner(run, self.question, **arguments), self.header()
+        )
+
+    def header(self) -> dict[str, Any]:
+        """The setup as the first event of the journal tells it."""
+        environment = self.environment
+        return {
+            "planner": self.planner.name,
+            "question": plain(self.question),
+            "options": dict(self.options),
+            "seed": environment.seed,
+            "tenant": environment.tenant,
+            "sampling": plain(environment.sampling),
+            "budget": plain(environment.budget),
+            "capabilities": _capabilities_as_json(environment.capabilities),
+            "symbolic": environment.symbolic,
+            "tools": environment.toolbox.describe(),
+            "versions": {**VERSIONS, **PACKAGES.get(self.planner.name, {})},
+            **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
+        }
+
+
+def first_setup(
+    request: TaskRequest,
+    planner: Planner,
+    task_id: str,
+    *,
+    engine: Engine,
+    capabilities: Capabilities,
+    toolbox: Toolbox,
+    call_seconds: float,
+    redact: Redact | None = None,
+) -> Setup:
+    """The setup of a task that has not run yet."""
+    environment = Environment(
+        engine=engine,
+        capabilities=capabilities,
+        toolbox=toolbox,
+        symbolic=symbolic.AVAILABLE,
+        budget=budget_of(request.budget),
+        sampling=sampling_of(request.sampling),
+        seed=request.seed,
+        tenant=request.tenant,
+        task_id=task_id,
+        call_seconds=call_seconds,
+        redact=redact,
+    )
+    return Setup(planner, request.question, request.options, environment)
+
+
+def recorded_setup(
+    header: Mapping[str, Any],
+    planner: Planner,
+    task_id: str,
+    *,
+    engine: Engine | None,
+    toolbox: Toolbox,
+    call_seconds: float,
+    changes: Mapping[str, Change] | None = None,
+    redact: Redact | None = None,
+) -> Setup:
+    """The setup that a journal was written under; ``engine`` is None for a strict replay.
+
+    ``changes`` come on top of those that the journal's run had already, if it was a fork itself. Tools
+    keep the descriptions that were recorded, since planners put them into prompts.
+
+    Raises:
+        UnsupportedTrace: a newer version of the program has written the journal.
+        JournalDamaged: its first event is not what it should be.
+    """
+    _check_version(header, task_id)
+    try:
+        told = _HEADER.validate_python(header)
+        tools = toolbox.as_described(told["tools"])
+    except (TypeError, ValueError) as error:
+        why = explain(error) if isinstance(error, ValidationError) else f"tools: {error}"
+        raise JournalDamaged(f"task {task_id}: event 0 (run_started) is damaged: {why[:500]}") from None
+    environment = Environment(
+        engine=engine,
+        capabilities=told["capabilities"],
+        toolbox=tools,
+        symbolic=told["symbolic"],
+        budget=told["budget"],
+        sampling=told["sampling"],
+        seed=told["seed"],
+        tenant=told["tenant"],
+        task_id=task_id,
+        call_seconds=call_seconds,
+        changes=_on_top(told.get("changes", {}), changes or {}),
+        redact=redact,
+    )
+    return Setup(planner, told["question"], told["options"], environment)
+
+
+def _check_version(header: Mapping[str, Any], task_id: str) -> None:
+    versions = header.get("versions")
+    found = versions.get("journal", 1) if isinstance(versions, Mapping) else 1
+    if isinstance(found, int) and found > JOURNAL_VERSION:
+        raise UnsupportedTrace(
+            f"the journal of task {task_id} has version {found} of the format and was written by anabranch "
+            f"{header['versions'].get('anabranch', '?')}; this is {VERSIONS['anabranch']}, which reads "
+            f"versions up to {JOURNAL_VERSION}"
+        )
+
+
+def _on_top(earlier: Mapping[str, Change], later: Mapping[str, Change]) -> dict[str, Change]:
+    """The changes of a run and those of a fork of it."""
+    return {
+        **earlier,
+        **{path: earlier[path].then(change) if path in earlier else change for path, change in later.items()},
+    }
+
+
+def _capabilities_as_json(capabilities: Capabilities) -> dict[str, Any]:
+    """Journals that are older than roles do not tell of them, and neither does this where there are none."""
+    told = {name: value for name, value in plain(capabilities).items() if name != "roles"}
+    return {**told, "roles": sorted(capabilities.roles)} if capabilities.roles else told
+
+
+def _as_json(changes: Mapping[str, Change]) -> dict[str, Any]:
+    return {path: change.model_dump(mode="json", exclude_unset=True) for path, change in changes.items()}
