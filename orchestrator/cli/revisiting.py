@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import typer
@@ -17,16 +17,10 @@ from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
 from orchestrator.tasks.hindsight.counterfactual import Counterfactual, counterfactual
 from orchestrator.tasks.hindsight.difference import TraceDifference, difference
-from orchestrator.tasks.hindsight.replaying import Verification, verify
+from orchestrator.tasks.hindsight.verifying import Verification, verify_stored
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
-from storage.errors import JournalDamaged, TaskNotFound
-from storage.events import Event, EventType
 from storage.reading import read_journal
-from storage.store import Store
-from storage.tasks import Task, TaskStatus
-
-PAGE = 100
 
 
 def read_change(given: Sequence[str]) -> Change:
@@ -120,61 +114,20 @@ def print_difference(differences: TraceDifference) -> None:
 def verify_traces(trace_ids: Sequence[str], settings: Settings, *, as_json: bool) -> None:
     """Replay stored runs strictly, all that have ended if none are named; exit 1 if one differs."""
 
-    unreadable: dict[str, str] = {}
-    without: list[str] = []  # tasks that failed or were cancelled before their run came to its end
-
     async def run() -> Verification:
         async with opened_store(settings) as store:
-            whole = dict.fromkeys(trace_ids, True) or {
-                task.id: task.status is TaskStatus.SUCCEEDED async for task in _ended(store)
-            }
-
-            async def runs() -> AsyncIterator[tuple[str, Sequence[Event]]]:
-                async for task_id, events in _journals(store, list(whole), unreadable):
-                    if whole[task_id] or (events and events[-1].type is EventType.RUN_FINISHED):
-                        yield task_id, events
-                    else:
-                        without.append(task_id)
-
-            return await verify(runs(), find_planner)
+            return await verify_stored(store, trace_ids, find_planner)
 
     found = asyncio.run(run())
-    differing = {**unreadable, **found.differing}
     if as_json:
-        body = {"identical": found.identical, "differing": differing, "without_run": without}
-        typer.echo(json.dumps(body))
+        typer.echo(json.dumps(asdict(found)))
     else:
-        for task_id, reason in differing.items():
+        for task_id, reason in found.differing.items():
             typer.echo(f"{task_id}: {reason}")
-        others = f"; {len(without)} ended without a whole run" if without else ""
-        typer.echo(f"{found.identical} identical, {len(differing)} not{others}")
-    if differing:
+        others = f"; {len(found.without_run)} ended without a whole run" if found.without_run else ""
+        typer.echo(f"{found.identical} identical, {len(found.differing)} not{others}")
+    if found.differing:
         raise typer.Exit(1)
-
-
-async def _ended(store: Store) -> AsyncIterator[Task]:
-    """All tasks that have ended and may have a run, from the newest on."""
-    before: str | None = None
-    while page := await store.list(limit=PAGE, before=before):
-        before = page[-1].id
-        for task in page:
-            if task.status.terminal and task.status is not TaskStatus.DEAD and task.started_at is not None:
-                yield task
-
-
-async def _journals(
-    store: Store, task_ids: list[str], unreadable: dict[str, str]
-) -> AsyncIterator[tuple[str, Sequence[Event]]]:
-    """The journals in the given order, and why others cannot be read."""
-    done = 0
-    while done < len(task_ids):
-        try:
-            async for journal in store.journals(task_ids[done:]):
-                done += 1
-                yield journal
-        except (JournalDamaged, TaskNotFound) as error:
-            unreadable[task_ids[done]] = f"{error} ({error.code})"
-            done += 1
 
 
 def _short(text: str | None, width: int = 60) -> str:

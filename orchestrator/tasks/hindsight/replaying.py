@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.errors import AnabranchError, Conflict, Divergence, UnknownPlanner
+from orchestrator.errors import Conflict, Divergence, UnknownPlanner
 from orchestrator.planning.finding import FindPlanner
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.environment import Result
 from orchestrator.runtime.record import Record
 from orchestrator.tasks.hindsight.recorders import Nothing
 from orchestrator.tasks.setup import VERSIONS, Setup, recorded_setup
-from storage.errors import StorageError
 from storage.events import Event, EventType
-from storage.reading import checked
 from workers.tools.toolbox import Toolbox
 
 
@@ -54,28 +52,6 @@ async def replay(
             raise Divergence(error.path, f"{error.message} ({changed})") from error
         raise
     return Replayed(result, len(events), time.perf_counter() - started)
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """Strict replays of many runs: how many were identical, and why the others were not, by task id."""
-
-    identical: int = 0
-    differing: Mapping[str, str] = field(default_factory=dict)
-
-
-async def verify(runs: AsyncIterable[tuple[str, Sequence[Event]]], find: FindPlanner) -> Verification:
-    """Replay every run, and go on when one differs or is damaged."""
-    identical = 0
-    differing: dict[str, str] = {}
-    async for task_id, events in runs:
-        try:
-            await replay(task_id, list(checked(task_id, events)), find)
-        except (AnabranchError, StorageError) as error:
-            differing[task_id] = f"{error} ({error.code})"
-        else:
-            identical += 1
-    return Verification(identical, differing)
 
 
 def setup_of(

@@ -25,7 +25,8 @@ from orchestrator.runtime.reuse import Memo
 from orchestrator.settings import Settings
 from orchestrator.tasks.hindsight.counterfactual import counterfactual
 from orchestrator.tasks.hindsight.difference import difference
-from orchestrator.tasks.hindsight.replaying import replay, verify
+from orchestrator.tasks.hindsight.replaying import replay
+from orchestrator.tasks.hindsight.verifying import verify
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from storage.errors import JournalDamaged, StorageError

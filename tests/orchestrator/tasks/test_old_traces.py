@@ -17,7 +17,8 @@ from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.record import Playback
 from orchestrator.runtime.values import Answer, Question
-from orchestrator.tasks.hindsight.replaying import replay, verify
+from orchestrator.tasks.hindsight.replaying import replay
+from orchestrator.tasks.hindsight.verifying import verify
 from storage.archive import restore
 from storage.events import Event, EventType
 from storage.opening import open_store
