@@ -37,7 +37,7 @@ from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
-from orchestrator.tasks.hindsight import verify
+from orchestrator.tasks.hindsight.verifying import verify
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from storage.events import Event, EventType

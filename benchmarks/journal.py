@@ -42,12 +42,13 @@ from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
-from orchestrator.tasks.hindsight import verify
+from orchestrator.tasks.hindsight.verifying import verify
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from storage.opening import open_store
 from workers.calls import Call
-from workers.engines.openai.engine import OpenAIEngine, Timeouts
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.timeouts import Timeouts
 from workers.engines.simulator.engine import Simulator
 
 SOLVES = 200

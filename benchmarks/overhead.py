@@ -37,9 +37,10 @@ from storage.events import Event
 from storage.opening import open_store
 from workers.calls import Call, Chunk, Completion, Prompt, Segment, Usage
 from workers.engine import Capabilities, Engine, Health
-from workers.engines.openai.engine import OpenAIEngine, Timeouts
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.timeouts import Timeouts
 from workers.engines.simulator.engine import CostModel, Simulator
-from workers.tools.registry import Toolbox
+from workers.tools.toolbox import Toolbox
 
 SEED = 20_260_101
 CALLS = 8

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from workers.calls import Call, Chunk
 from workers.prefix.blocks import Chain
 
-if TYPE_CHECKING:
-    from workers.pool.replica import Replica
+R = TypeVar("R")
 
 
-class Ticket:
-    """A call on its way through the pool. It is in one place: waiting, held, parked, or in flight."""
+class Ticket(Generic[R]):
+    """A call on its way through the pool. It is in one place: waiting, held, parked, or in flight.
+
+    ``R`` is what its replicas are; neither a ticket nor a flight asks anything of them.
+    """
 
     __slots__ = (
         "age",
@@ -52,9 +54,9 @@ class Ticket:
         self.arrived = arrived
         self.work = 1.0
         self.queued = 0
-        self.replica: Replica | None = None
-        self.flight: Flight | None = None
-        self.held_by: Flight | None = None
+        self.replica: R | None = None
+        self.flight: Flight[R] | None = None
+        self.held_by: Flight[R] | None = None
         self.waiter: asyncio.Future[None] | None = None
         self.stranded_at: float | None = None  # since when nothing works that could answer it
         self.tried: set[str] = set()
@@ -62,7 +64,7 @@ class Ticket:
         self.streamed = 0  # tokens that the consumer got of the present attempt
         self.ideal_blocks = 0  # leading blocks that one cache of all replicas would have held
 
-    def begins_with(self, other: Ticket) -> bool:
+    def begins_with(self, other: Ticket[R]) -> bool:
         """Whether all blocks of the prompt of ``other`` are the first ones of this."""
         return self.chain[: len(other.chain)] == other.chain
 
@@ -76,7 +78,7 @@ class Ticket:
                 waiter.set_exception(error)
 
 
-class Flight:
+class Flight(Generic[R]):
     """One attempt at a call on one replica."""
 
     __slots__ = (
@@ -95,7 +97,7 @@ class Flight:
         "uncached",
     )
 
-    def __init__(self, ticket: Ticket, replica: Replica, now: float) -> None:
+    def __init__(self, ticket: Ticket[R], replica: R, now: float) -> None:
         self.ticket = ticket
         self.replica = replica
         self.sent_at = now
@@ -105,7 +107,7 @@ class Flight:
         self.prefill_ahead = 0.0  # the same, and what was sent before it and not yet computed
         self.batch_at_first = 1
         self.computing: Chain = ()
-        self.held: dict[Ticket, None] = {}  # siblings that wait for its first token; ordered
+        self.held: dict[Ticket[R], None] = {}  # siblings that wait for its first token; ordered
         self.silent_since = math.inf  # since when it waits for the engine's next chunk
         self.scope: asyncio.Timeout | None = None
         self.interrupted = ""

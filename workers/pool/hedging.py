@@ -13,8 +13,9 @@ from workers.calls import Chunk
 from workers.errors import WorkerError
 from workers.pool.dispatch import Dispatcher
 from workers.pool.flight import Flight, abort
-from workers.pool.report import PoolTally
+from workers.pool.replica import Replica
 from workers.pool.supervision import Supervisor
+from workers.pool.tally import PoolTally
 
 EVIDENCE = 20
 """First tokens that must have been seen before one can be called late."""
@@ -36,7 +37,7 @@ class Hedging:
         dispatcher: Dispatcher,
         supervisor: Supervisor,
         tally: PoolTally,
-        read: Callable[[Flight, Stream], Coroutine[Any, Any, Chunk]],
+        read: Callable[[Flight[Replica], Stream], Coroutine[Any, Any, Chunk]],
     ) -> None:
         self._after = after
         self._dispatcher = dispatcher
@@ -44,7 +45,9 @@ class Hedging:
         self._tally = tally
         self._read = read
 
-    async def first_chunk(self, flight: Flight, stream: Stream) -> tuple[Flight, Stream, Chunk]:
+    async def first_chunk(
+        self, flight: Flight[Replica], stream: Stream
+    ) -> tuple[Flight[Replica], Stream, Chunk]:
         """The first chunk of a call, with the attempt and the stream that it came from.
 
         Raises:
@@ -64,8 +67,8 @@ class Hedging:
             await _stop(lead)
 
     async def _raced(
-        self, flight: Flight, stream: Stream, lead: asyncio.Task[Chunk], rival: Flight
-    ) -> tuple[Flight, Stream, Chunk]:
+        self, flight: Flight[Replica], stream: Stream, lead: asyncio.Task[Chunk], rival: Flight[Replica]
+    ) -> tuple[Flight[Replica], Stream, Chunk]:
         """The attempt whose first chunk comes first; the other is aborted. A failure only loses the race."""
         ticket = flight.ticket
         other = rival.replica.engine.generate(ticket.call)
@@ -99,7 +102,7 @@ class Hedging:
         rival.ticket, ticket.flight, ticket.replica = ticket, rival, rival.replica
         return rival, other, second.result()
 
-    def _blame(self, flight: Flight, error: BaseException) -> None:
+    def _blame(self, flight: Flight[Replica], error: BaseException) -> None:
         if isinstance(error, WorkerError):
             self._supervisor.blame(flight, error)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from workers.exposition import Sample, exposition, histogram, metric
 from workers.pool.breaker import BreakerState
-from workers.pool.report import PoolSnapshot, PoolTally, ReplicaSnapshot
+from workers.pool.report import PoolSnapshot, ReplicaSnapshot
+from workers.pool.tally import PoolTally
 
 
 def prometheus(snapshot: PoolSnapshot, tally: PoolTally) -> str:

@@ -12,11 +12,14 @@ from workers.engine import Capabilities, Engine, Health
 from workers.errors import EngineUnavailable, WorkerError
 from workers.pool.breaker import Breaker
 from workers.pool.flight import Flight, Ticket, abort
+from workers.pool.member import Member
 from workers.pool.metrics import prometheus
 from workers.pool.pace import Pace
-from workers.pool.replica import Member, Replica
-from workers.pool.report import PoolSnapshot, PoolTally, Reporting, snapshot_of, snapshot_of_all
-from workers.prefix.blocks import BLOCK_CHARACTERS, Chains, Holdings
+from workers.pool.replica import Replica
+from workers.pool.report import PoolSnapshot, Reporting, snapshot_of, snapshot_of_all
+from workers.pool.tally import PoolTally
+from workers.prefix.blocks import BLOCK_CHARACTERS, Chains
+from workers.prefix.holdings import Holdings
 
 SEEN_BLOCKS = 65_536
 """Blocks of which is known that they were computed; measures the ideal hit ratio only."""
@@ -108,10 +111,11 @@ class Observed:
         """The same and more, as Prometheus text."""
         return prometheus(self.snapshot(), self._tally)
 
-    def _sent(self, call: Call) -> Flight:
+    def _sent(self, call: Call) -> Flight[Replica]:
         self._calls += 1
         now = self._now()
-        ticket = Ticket(call, self._chains.of(call.prompt, call.tenant), self._calls, self._calls, now)
+        chain = self._chains.of(call.prompt, call.tenant)
+        ticket: Ticket[Replica] = Ticket(call, chain, self._calls, self._calls, now)
         ticket.ideal_blocks = self._seen.covered(ticket.chain, now)
         self._seen.add(ticket.chain)
         if call.family is not None:
@@ -119,14 +123,14 @@ class Observed:
         self._tally.queue_wait.observe(0.0)
         return self._replica.send(ticket, BLOCK_CHARACTERS / 4, now)
 
-    def _finished(self, flight: Flight, chunk: Chunk, now: float) -> None:
+    def _finished(self, flight: Flight[Replica], chunk: Chunk, now: float) -> None:
         ticket, usage = flight.ticket, chunk.usage
         tokens = usage.prompt_tokens if usage is not None else 0
         tokens_per_block = tokens * BLOCK_CHARACTERS / max(1, ticket.characters)
         self._replica.finished(flight, usage, tokens_per_block, now)
         self._works()
 
-    def _landed(self, flight: Flight) -> None:
+    def _landed(self, flight: Flight[Replica]) -> None:
         self._replica.land(flight)
         family = flight.ticket.call.family
         if family is not None:

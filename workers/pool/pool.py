@@ -1,50 +1,37 @@
 """Many engines as one: placement by prefix, fair waiting, retries, recovery.
 
-A call goes to the replica where it is expected to end first (:mod:`workers.pool.dispatch`). What the pool
-adds to that is here: bounded admission, sending, restarting what failed, watching for replicas that hang, and
-bringing back those that were gone.
+A call goes to the replica where it is expected to end first (:mod:`workers.pool.placement`). What the pool
+adds to that is here: sending, and restarting what failed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-import structlog
-
 from workers.calls import Call, Chunk, Prompt, Segment
 from workers.engine import Capabilities, Engine, Health
-from workers.errors import (
-    AccessRefused,
-    CallRejected,
-    CapabilityMissing,
-    EngineInterrupted,
-    EngineProtocolError,
-    EngineTimeout,
-    EngineUnavailable,
-    ModelUnavailable,
-    Overloaded,
-    WorkerError,
-)
+from workers.errors import EngineInterrupted, EngineTimeout, EngineUnavailable, Overloaded, WorkerError
+from workers.pool.admission import Admission
 from workers.pool.breaker import Breaker
-from workers.pool.dispatch import BRANCH, Dispatcher, why_not
+from workers.pool.capabilities import common_capabilities
+from workers.pool.dispatch import Dispatcher, why_not
 from workers.pool.flight import Flight, Ticket, abort
 from workers.pool.hedging import Hedging
+from workers.pool.integrity import check_integrity
+from workers.pool.member import Member, Sharing
 from workers.pool.metrics import prometheus
 from workers.pool.pace import Pace
-from workers.pool.replica import Member, Replica, Sharing
-from workers.pool.report import PoolSnapshot, PoolTally, snapshot_of, snapshot_of_all
+from workers.pool.placement import BRANCH, Placement
+from workers.pool.replica import Replica
+from workers.pool.report import PoolSnapshot, snapshot_of, snapshot_of_all
+from workers.pool.retries import Retries
 from workers.pool.supervision import Supervisor
+from workers.pool.tally import PoolTally
 from workers.pool.warming import Warming
-from workers.prefix.blocks import BLOCK_CHARACTERS, Chains
-
-log = structlog.get_logger(__name__)
-
-ONLY_HERE = (AccessRefused, ModelUnavailable, CapabilityMissing, CallRejected)
-"""Refusals by one replica of what another may accept: a call that is rejected may be too long for it."""
+from workers.prefix.blocks import Chains
 
 
 class Pool:
@@ -87,23 +74,26 @@ class Pool:
         if max_waiting < 1 or attempts < 1:
             raise ValueError("max_waiting and attempts must be 1 or more")
         self._name = name
-        self._max_waiting = max_waiting
-        self._attempts = attempts
         self._patience = patience
         paces = {member.roles: Pace() for member in members}  # one for each model, as far as roles tell
         self._replicas = [Replica(member, Breaker(), paces[member.roles]) for member in members]
-        self._dispatcher = Dispatcher(self._replicas, self._now)
-        self._supervisor = Supervisor(name, self._replicas, self._dispatcher, stall_seconds=stall_seconds)
+        self._placement = placement = Placement(self._replicas)
+        self._dispatcher = Dispatcher(placement, self._now)
+        self._supervisor = Supervisor(name, placement, self._dispatcher, stall_seconds=stall_seconds)
         self._chains = Chains()
+        self._admission = Admission(
+            name, placement, self._dispatcher, self._chains, max_waiting=max_waiting, patience=patience
+        )
         self._tally = PoolTally()
-        self._warming = Warming(self._dispatcher, self._supervisor, self._chains, self._tally)
+        self._retries = Retries(
+            name, placement, self._supervisor, self._tally, attempts=attempts, patience=patience
+        )
+        self._warming = Warming(placement, self._dispatcher, self._supervisor, self._chains, self._tally)
         self._hedging = (
             None
             if hedge_after is None
             else Hedging(hedge_after, self._dispatcher, self._supervisor, self._tally, self._next)
         )
-        self._tenants: dict[str, int] = {}  # calls in the pool
-        self._calls = 0
         self._starting = asyncio.Lock()
         self._started = False
         self._closed = False
@@ -127,7 +117,7 @@ class Pool:
                 await self._supervisor.open()
                 self._started = True
         known = [one.capabilities for one in self._replicas if one.capabilities]
-        return _common(known, frozenset().union(*(one.roles for one in self._replicas)))
+        return common_capabilities(known, frozenset().union(*(one.roles for one in self._replicas)))
 
     async def generate(self, call: Call) -> AsyncIterator[Chunk]:
         """Stream the completion of ``call`` from the replica where it is expected to end first.
@@ -170,7 +160,7 @@ class Pool:
                         return
                 except WorkerError as error:
                     restarted = restarted or ticket.streamed > 0 or bool(text)
-                    pause = self._failed(flight, error)
+                    pause = self._retries.after(flight, error, closed=self._closed)
                 except (asyncio.CancelledError, GeneratorExit):
                     flight.replica.tally.aborted += ticket.flight is flight
                     raise
@@ -202,7 +192,7 @@ class Pool:
         if self._closed:
             return Health(False, f"{self._name} was closed")
         detail = "; ".join(why_not(replica) for replica in self._replicas if not replica.accepting)
-        return Health(any(replica.accepting for replica in self._dispatcher.serving(BRANCH)), detail)
+        return Health(any(replica.accepting for replica in self._placement.serving(BRANCH)), detail)
 
     async def drain(self, name: str) -> None:
         """Send nothing more to the replica ``name``; returns when what it had is done."""
@@ -240,7 +230,7 @@ class Pool:
         return snapshot_of_all(
             [snapshot_of(replica) for replica in self._replicas],
             self._tally,
-            families=sum(1 for family in self._dispatcher.families.values() if family.calls),
+            families=self._admission.families.present,
             waiting=self._dispatcher.waiting,
             parked=len(self._dispatcher.parked),
         )
@@ -251,49 +241,27 @@ class Pool:
 
     def check_integrity(self) -> None:
         """Raise AssertionError if the books do not balance."""
-        self._dispatcher.check_integrity()
+        check_integrity(self._replicas, self._dispatcher.parked)
 
     # One call
 
-    def _admit(self, call: Call) -> Ticket:
+    def _admit(self, call: Call) -> Ticket[Replica]:
         if self._closed:
             raise EngineUnavailable(f"{self._name} was closed")
         self._supervisor.check()
-        waiting = self._dispatcher.waiting
-        here = self._tenants.get(call.tenant, 0)
-        known = self._dispatcher.families.get(call.family) if call.family is not None else None
-        reserved = self._max_waiting * 3 // 4
-        crowded = waiting >= reserved and here > reserved and not (known and known.calls)
-        if waiting >= self._max_waiting or crowded:
+        try:
+            return self._admission.admit(call, self._now())
+        except Overloaded:
             self._tally.refused += 1
-            # Calls that end in a second.
-            rate = sum(
-                one.limit.value / max(1e-3, one.pace.service_seconds)
-                for one in self._replicas
-                if one.accepting
-            )
-            raise Overloaded(
-                f"{waiting} calls wait in {self._name}, {here} of tenant {call.tenant!r} are there; "
-                f"at most {self._max_waiting} may wait",
-                retry_after=min(60.0, max(0.1, (waiting - reserved) / rate)) if rate else self._patience,
-            )
-        self._calls += 1
-        self._tenants[call.tenant] = here + 1
-        age = self._dispatcher.family_age(self._calls, call.family)
-        return Ticket(call, self._chains.of(call.prompt, call.tenant), self._calls, age, self._now())
+            raise
 
-    def _leave(self, ticket: Ticket) -> None:
+    def _leave(self, ticket: Ticket[Replica]) -> None:
         self._dispatcher.withdraw(ticket)
         if ticket.flight is not None:  # it was placed, and its task was cancelled before it knew
             self._dispatcher.land(ticket.flight)
-        self._dispatcher.left_family(ticket.call.family)
-        left = self._tenants[ticket.tenant] - 1
-        if left:
-            self._tenants[ticket.tenant] = left
-        else:
-            del self._tenants[ticket.tenant]
+        self._admission.leave(ticket)
 
-    async def _placed(self, ticket: Ticket) -> Flight:
+    async def _placed(self, ticket: Ticket[Replica]) -> Flight[Replica]:
         """Wait until ``ticket`` has a place at a replica."""
         if self._closed:
             raise EngineUnavailable(f"{self._name} was closed")
@@ -313,7 +281,7 @@ class Pool:
         self._tally.queue_wait.observe(flight.sent_at - ticket.arrived)
         return flight
 
-    def _lose_patience(self, ticket: Ticket) -> None:
+    def _lose_patience(self, ticket: Ticket[Replica]) -> None:
         if ticket.flight is not None or ticket.waiter is None:
             return
         # While it waits behind others at a replica that works, patience is not needed.
@@ -325,7 +293,7 @@ class Pool:
             seconds = left if left > 0 else self._patience
             asyncio.get_running_loop().call_later(seconds, self._lose_patience, ticket)
 
-    async def _next(self, flight: Flight, stream: AsyncIterator[Chunk]) -> Chunk:
+    async def _next(self, flight: Flight[Replica], stream: AsyncIterator[Chunk]) -> Chunk:
         """The next chunk, unless supervision gives the replica up meanwhile."""
         flight.silent_since = self._now()
         flight.interrupted = ""  # the chunk before this may have come in the moment of an interruption
@@ -345,48 +313,20 @@ class Pool:
             self._dispatcher.first_token(flight)
         return chunk
 
-    def _finished(self, flight: Flight, chunk: Chunk, text: list[str]) -> None:
+    def _finished(self, flight: Flight[Replica], chunk: Chunk, text: list[str]) -> None:
         replica, ticket, usage, now = flight.replica, flight.ticket, chunk.usage, self._now()
-        dispatcher = self._dispatcher
-        if usage is not None and ticket.characters >= BLOCK_CHARACTERS and usage.prompt_tokens:
-            seen = usage.prompt_tokens * BLOCK_CHARACTERS / ticket.characters
-            dispatcher.tokens_per_block += 0.05 * (seen - dispatcher.tokens_per_block)
-        replica.finished(flight, usage, dispatcher.tokens_per_block, now)
+        placement = self._placement
+        if usage is not None:
+            placement.learn(ticket, usage.prompt_tokens)
+        replica.finished(flight, usage, placement.tokens_per_block, now)
         if usage is None:
             return
-        replica.learn_hits(flight, usage.cached_tokens, dispatcher.tokens_per_block)
+        replica.learn_hits(flight, usage.cached_tokens, placement.tokens_per_block)
         # A later call that continues this completion finds it where it was generated.
         if usage.completion_tokens >= 16 and replica.sharing is not Sharing.NEVER:
             said = Segment("assistant", "".join(text))
             prompt = Prompt((*ticket.call.prompt.segments, said))
-            replica.remember(self._chains.of(prompt, ticket.tenant), now)
-
-    def _failed(self, flight: Flight, error: WorkerError) -> float:
-        """Draw the consequences of a failed attempt; raises ``error`` if there is to be no other.
-
-        Returns the seconds to wait before the next.
-        """
-        replica, ticket = flight.replica, flight.ticket
-        replica.failed(error)
-        self._supervisor.blame(flight, error)
-        able = self._dispatcher.able(ticket)
-        ticket.tried.add(replica.name)
-        if isinstance(error, CallRejected):
-            ticket.tried.update(other.name for other in able if other.context <= replica.context)
-        others = any(other.accepting and other.name not in ticket.tried for other in able)
-        # An answer that is not the protocol may come from a proxy in front of a replica that died.
-        again = error.retryable or isinstance(error, EngineProtocolError)
-        if self._closed or not (again or (others and isinstance(error, ONLY_HERE))):
-            raise error
-        if ticket.attempts >= self._attempts:
-            error.add_note(f"{self._name} tried {ticket.attempts} times: {', '.join(sorted(ticket.tried))}")
-            raise error
-        self._tally.restarts += 1
-        log.info("call_restarted", pool=self._name, replica=replica.name, error=str(error))
-        if others or not isinstance(error, Overloaded):
-            return 0.0
-        # Not all at once: those who were refused together would come back together.
-        return min(error.retry_after, self._patience) * random.uniform(1.0, 1.25)
+            replica.index.remember(self._chains.of(prompt, ticket.tenant), now)
 
     def _replica(self, name: str) -> Replica:
         for replica in self._replicas:
@@ -397,23 +337,3 @@ class Pool:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _common(known: Sequence[Capabilities], roles: frozenset[str]) -> Capabilities:
-    """What all replicas can do. Their concurrency adds up; a call must fit the smallest of them."""
-    lengths = [one.max_model_len for one in known if one.max_model_len is not None]
-    rooms = [one.max_concurrency for one in known]
-    return Capabilities(
-        model=", ".join(sorted({one.model for one in known})),
-        max_model_len=min(lengths, default=None),
-        max_concurrency=None if None in rooms else sum(room for room in rooms if room is not None),
-        token_ids_in=all(one.token_ids_in for one in known),
-        token_ids_out=all(one.token_ids_out for one in known),
-        logprobs=all(one.logprobs for one in known),
-        guided_json=all(one.guided_json for one in known),
-        priority=all(one.priority for one in known),
-        cache_salt=all(one.cache_salt for one in known),
-        assistant_prefill=all(one.assistant_prefill for one in known),
-        cached_token_usage=all(one.cached_token_usage for one in known),
-        roles=roles,
-    )

@@ -5,72 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from workers.calls import Usage
-from workers.engine import Capabilities, Engine
-from workers.engines.vllm.kv_events import TokenBlocks, Translation
+from workers.engine import Capabilities
 from workers.errors import WorkerError
 from workers.pool.breaker import Breaker, BreakerState
 from workers.pool.flight import Flight, Ticket
+from workers.pool.index import HOLD_BLOCKS, PrefixIndex
+from workers.pool.member import Member, Sharing
 from workers.pool.pace import InFlightLimit, Pace
+from workers.pool.tally import Tally
 from workers.pool.waiting import FairQueue
-from workers.prefix.blocks import BLOCK_CHARACTERS, Chain, Holdings
-
-HOLD_BLOCKS = 4
-"""A shared prefix shorter than this (about 64 tokens) is computed faster than it is worth waiting for."""
-
-GUESS_SECONDS = 2.0
-"""How long a prefix that was sent is believed to be held before the replica shows that it is."""
+from workers.prefix.blocks import BLOCK_CHARACTERS, Chain
 
 LONGEST_REST = 10.0
 """Seconds for which a replica that said to be full is spared at most, whatever time it names."""
 
 START_LIMIT = 64
 MOST_IN_FLIGHT = 1024
-
-
-class Sharing(StrEnum):
-    """When a prompt becomes usable to other calls of the same engine.
-
-    ``in_flight``: as soon as it is scheduled (vLLM V1); ``computed``: once its first token was seen, so
-    siblings wait for a prime; ``never``: the engine was seen to have no prefix cache.
-    """
-
-    IN_FLIGHT = "in_flight"
-    COMPUTED = "computed"
-    NEVER = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An engine and its place in a pool.
-
-    ``roles`` are the roles of calls that it answers; empty: all for which no member is named. Calls of a role
-    that nobody answers go where those of the role ``branch`` go.
-    ``sharing`` is probed at start where it is None. ``index_blocks`` bounds the prefix index.
-    """
-
-    engine: Engine
-    roles: frozenset[str] = frozenset()
-    sharing: Sharing | None = None
-    index_blocks: int = 65_536
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened on a replica since the start."""
-
-    finished: int = 0
-    failed: int = 0
-    aborted: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    ideal_cached_tokens: float = 0.0
-    completion_tokens: int = 0
-    wasted_tokens: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
 
 
 class Replica:
@@ -88,19 +40,15 @@ class Replica:
         self.limit = InFlightLimit(START_LIMIT, MOST_IN_FLIGHT)
         self.rests_until = -math.inf  # it said to be full until then; calls go there only if they must
         self.pace = Pace(common)
-        self.holdings = Holdings(member.index_blocks)
-        self.promised = Holdings(member.index_blocks)  # what calls that wait here will bring
-        self.told: TokenBlocks | None = None  # what the engine itself says that it holds
-        self.translation: Translation | None = None
-        self.queue: FairQueue[Ticket] = FairQueue()
-        self.flights: dict[Flight, None] = {}
+        self.index = PrefixIndex(member.index_blocks)
+        self.queue: FairQueue[Ticket[Replica]] = FairQueue()
+        self.flights: dict[Flight[Replica], None] = {}
         self.back_at = -math.inf  # when it last came back
         self.left_behind = 0  # flights from before that whose consumers have not noticed yet; take no place
-        self.warming: Flight | None = None  # a prompt computed ahead of its calls; takes no place
+        self.warming: Flight[Replica] | None = None  # a prompt computed ahead of its calls; takes no place
         self.held = 0
-        self.computing: dict[
-            int, Flight
-        ] = {}  # blocks that are being computed, where they are not yet shared
+        # Blocks that are being computed, where they are not yet shared.
+        self.computing: dict[int, Flight[Replica]] = {}
         self.pending_prefill = 0.0  # prompt tokens sent and not yet computed
         self.idle = asyncio.Event()
         self.idle.set()
@@ -139,7 +87,7 @@ class Replica:
         return self.accepting and self.occupied == 0 and self.warming is None
 
     @property
-    def primes(self) -> tuple[Flight, ...]:
+    def primes(self) -> tuple[Flight[Replica], ...]:
         """The attempts that compute something, for which others may wait."""
         return (*self.flights, self.warming) if self.warming is not None else (*self.flights,)
 
@@ -161,11 +109,6 @@ class Replica:
         """Calls that are here or wait to be."""
         return len(self.flights) - self.left_behind + self.held + len(self.queue)
 
-    @property
-    def indexed_blocks(self) -> int:
-        """Blocks that the index believes to be there."""
-        return len(self.holdings) + (len(self.told) if self.told is not None else 0)
-
     def started(self, capabilities: Capabilities) -> None:
         """The engine is up and said what it can do."""
         self.capabilities = capabilities
@@ -174,16 +117,9 @@ class Replica:
         if known is not None:
             self.limit = InFlightLimit(min(known, MOST_IN_FLIGHT), min(known, MOST_IN_FLIGHT))
 
-    def held_blocks(self, chain: Chain, now: float) -> int:
-        """Leading blocks of ``chain`` that the engine has in its cache."""
-        held = self.holdings.covered(chain, now)
-        if self.told is not None and self.translation is not None:
-            held = max(held, self.translation.covered(chain, self.told))
-        return held
-
     def covered(self, chain: Chain, now: float) -> int:
         """Leading blocks of ``chain`` that a call sent now would not compute, nor wait behind twice."""
-        held = self.held_blocks(chain, now)
+        held = self.index.held(chain, now)
         computing = self.computing
         if not computing:
             return held
@@ -199,21 +135,21 @@ class Replica:
     def expected(self, chain: Chain, now: float) -> int:
         """The same, counting what the calls before it in the queue will have computed by then."""
         covered = self.covered(chain, now)
-        return max(covered, self.promised.covered(chain, now)) if len(self.queue) else covered
+        return max(covered, self.index.promised.covered(chain, now)) if len(self.queue) else covered
 
-    def wait(self, ticket: Ticket, now: float) -> None:
+    def wait(self, ticket: Ticket[Replica], now: float) -> None:
         """Let ``ticket`` wait for a place here; its siblings are to find it."""
         ticket.replica = self
         self.queue.push(ticket)
         seconds = self.pace.service_seconds * (1 + len(self.queue) / self.limit.value)
-        self.promised.add(ticket.chain, now + GUESS_SECONDS + 2 * seconds)
+        self.index.promise(ticket.chain, now, 2 * seconds)
 
-    def prime_of(self, ticket: Ticket, now: float) -> Flight | None:
+    def prime_of(self, ticket: Ticket[Replica], now: float) -> Flight[Replica] | None:
         """The call that computes what ``ticket`` shares with it, if that is worth waiting for."""
         if not self.computing:
             return None
         covered = self.covered(ticket.chain, now)
-        if covered - self.held_blocks(ticket.chain, now) < HOLD_BLOCKS:
+        if covered - self.index.held(ticket.chain, now) < HOLD_BLOCKS:
             return None
         prime = self.computing.get(ticket.chain[covered - 1])
         # A warming may hold up the calls that it is for, and no others.
@@ -234,7 +170,7 @@ class Replica:
         """What computing for ``seconds`` costs all together: the call itself, and each that is here."""
         return seconds * (1 + len(self.flights))
 
-    def send(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+    def send(self, ticket: Ticket[Replica], tokens_per_block: float, now: float) -> Flight[Replica]:
         """Account for a call that goes out to the engine now."""
         if self.warming is not None and not ticket.begins_with(self.warming.ticket):
             self.warming.interrupt(f"{self.name} got a call", now)
@@ -251,7 +187,7 @@ class Replica:
         ticket.attempts += 1
         return flight
 
-    def warm(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+    def warm(self, ticket: Ticket[Replica], tokens_per_block: float, now: float) -> Flight[Replica]:
         """Account for a prompt that is computed ahead of its calls."""
         flight = self.warming = self._flight(ticket, tokens_per_block, now)
         flight.prefill_ahead = flight.uncached
@@ -259,32 +195,32 @@ class Replica:
         self._announce(flight, now)
         return flight
 
-    def warmed(self, flight: Flight, now: float) -> None:
+    def warmed(self, flight: Flight[Replica], now: float) -> None:
         """The warming is over; if it has a ``first_at``, the prompt is there."""
         self.warming = None
         self._computed(flight)
         if flight.first_at is not None:
             self.pace.first_token(flight.prefill_ahead, flight.first_at - flight.sent_at)
-            self.remember(flight.ticket.chain, now)
+            self.index.remember(flight.ticket.chain, now)
 
-    def _flight(self, ticket: Ticket, tokens_per_block: float, now: float) -> Flight:
+    def _flight(self, ticket: Ticket[Replica], tokens_per_block: float, now: float) -> Flight[Replica]:
         flight = Flight(ticket, self, now)
-        flight.predicted_blocks = self.held_blocks(ticket.chain, now)
+        flight.predicted_blocks = self.index.held(ticket.chain, now)
         tokens = (ticket.characters / BLOCK_CHARACTERS - flight.predicted_blocks) * tokens_per_block
         flight.uncached = max(1.0, tokens)
         return flight
 
-    def _announce(self, flight: Flight, now: float) -> None:
+    def _announce(self, flight: Flight[Replica], now: float) -> None:
         """Let siblings know what ``flight`` computes."""
         chain = flight.ticket.chain
         if self.sharing is Sharing.IN_FLIGHT:
-            self.holdings.add(chain, now + GUESS_SECONDS + self.pace.prefill_seconds(flight.prefill_ahead))
+            self.index.guess(chain, now, self.pace.prefill_seconds(flight.prefill_ahead))
         elif self.sharing is Sharing.COMPUTED:
             flight.computing = chain[flight.predicted_blocks :]
             for block in flight.computing:
                 self.computing.setdefault(block, flight)
 
-    def first_token(self, flight: Flight, now: float) -> None:
+    def first_token(self, flight: Flight[Replica], now: float) -> None:
         """The prompt of ``flight`` is computed: from now on the replica holds it."""
         flight.first_at = now
         self.latest_begun = max(self.latest_begun, flight.sent_at)
@@ -293,9 +229,11 @@ class Replica:
         self.pace.first_token(flight.prefill_ahead, now - flight.sent_at)
         self._computed(flight)
         if self.sharing is not Sharing.NEVER:
-            self.remember(flight.ticket.chain, now)
+            self.index.remember(flight.ticket.chain, now)
 
-    def finished(self, flight: Flight, usage: Usage | None, tokens_per_block: float, now: float) -> None:
+    def finished(
+        self, flight: Flight[Replica], usage: Usage | None, tokens_per_block: float, now: float
+    ) -> None:
         """The engine sent the last chunk of ``flight``."""
         self.breaker.succeeded()
         self.limit.coped(len(self.flights))
@@ -323,7 +261,7 @@ class Replica:
         self.tally.failed += 1
         self.tally.errors[error.code] = self.tally.errors.get(error.code, 0) + 1
 
-    def land(self, flight: Flight) -> None:
+    def land(self, flight: Flight[Replica]) -> None:
         """The attempt is over, whichever way."""
         del self.flights[flight]
         self.left_behind -= self.left_over(flight)
@@ -334,25 +272,21 @@ class Replica:
             self.pending_prefill = 0.0
             self.idle.set()
 
-    def hold(self, ticket: Ticket, prime: Flight) -> None:
+    def hold(self, ticket: Ticket[Replica], prime: Flight[Replica]) -> None:
         """Let ``ticket`` wait for the first token of ``prime``."""
         prime.held[ticket] = None
         ticket.held_by = prime
         ticket.replica = self
         self.held += 1
 
-    def let_go(self, ticket: Ticket) -> None:
+    def let_go(self, ticket: Ticket[Replica]) -> None:
         """``ticket`` does not wait for its prime any longer."""
         if ticket.held_by is not None:
             del ticket.held_by.held[ticket]
             ticket.held_by = None
             self.held -= 1
 
-    def remember(self, chain: Chain, now: float) -> None:
-        """The engine computed ``chain``. Where it tells what it holds, that is only to bridge the time."""
-        self.holdings.add(chain, math.inf if self.told is None else now + GUESS_SECONDS)
-
-    def learn_hits(self, flight: Flight, cached_tokens: int, tokens_per_block: float) -> None:
+    def learn_hits(self, flight: Flight[Replica], cached_tokens: int, tokens_per_block: float) -> None:
         """Correct the index by what the engine says was cached for ``flight``."""
         if self.capabilities is None or not self.capabilities.cached_token_usage:
             return
@@ -366,14 +300,10 @@ class Replica:
             self.misses += 1
             if self.misses >= 8 and self.sharing is Sharing.COMPUTED:
                 self.sharing = Sharing.NEVER
-                self.holdings.clear()
-        # Blocks of characters and of tokens do not end at the same places.
-        if self.told is None and found + 2 < predicted * 0.9:
-            self.holdings.correct(flight.ticket.chain, predicted, found)
-            # What it had to compute, it holds now.
-            self.holdings.add(flight.ticket.chain)
+                self.index.holdings.clear()
+        self.index.correct(flight.ticket.chain, predicted, found)
 
-    def left_over(self, flight: Flight) -> bool:
+    def left_over(self, flight: Flight[Replica]) -> bool:
         """Whether ``flight`` was sent before the engine was gone, and tells nothing of how it is now."""
         return flight.sent_at < self.back_at
 
@@ -381,10 +311,9 @@ class Replica:
         """The engine was gone, and may have restarted: nothing of what it held or ran is there."""
         self.back_at = now
         self.left_behind = len(self.flights)
-        self.holdings.clear()
-        self.promised.clear()
+        self.index.clear()
 
-    def _computed(self, flight: Flight) -> None:
+    def _computed(self, flight: Flight[Replica]) -> None:
         for block in flight.computing:
             if self.computing.get(block) is flight:
                 del self.computing[block]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from workers.engine import Engine
-from workers.exposition import Histogram
 from workers.pool.breaker import BreakerState
 from workers.pool.replica import Replica
-
-QUEUE_WAIT_BOUNDS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
-FIRST_TOKEN_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+from workers.pool.tally import PoolTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +74,6 @@ class Reporting(Engine, Protocol):
         ...
 
 
-@dataclass(slots=True)
-class PoolTally:
-    """What happened in the pool as a whole since its start."""
-
-    queue_wait: Histogram = field(default_factory=lambda: Histogram(QUEUE_WAIT_BOUNDS))
-    first_token: Histogram = field(default_factory=lambda: Histogram(FIRST_TOKEN_BOUNDS))
-    refused: int = 0
-    restarts: int = 0
-    hedges: int = 0
-    hedges_won: int = 0
-    warmed: int = 0
-    warmed_tokens: int = 0
-
-
 def state_of(replica: Replica) -> str:
     """One word for a replica's state."""
     if replica.draining:
@@ -117,7 +100,7 @@ def snapshot_of(replica: Replica) -> ReplicaSnapshot:
         queued=len(replica.queue),
         held=replica.held,
         prefill_tokens_per_s=replica.pace.measured_prefill,
-        indexed_blocks=replica.indexed_blocks,
+        indexed_blocks=len(replica.index),
         sharing=str(replica.sharing or "unknown"),
         finished=tally.finished,
         aborted=tally.aborted,

@@ -10,7 +10,7 @@ import structlog
 from workers.calls import Call, Prompt, Sampling, Segment, Usage
 from workers.engine import Capabilities, Engine
 from workers.errors import WorkerError
-from workers.pool.replica import Sharing
+from workers.pool.member import Sharing
 
 log = structlog.get_logger(__name__)
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
 
 import structlog
 
-from workers.calls import Call
 from workers.engine import Health
-from workers.engines.vllm.kv_events import TokenBlocks, Translation
 from workers.errors import (
     AccessRefused,
     EngineProtocolError,
@@ -21,65 +18,38 @@ from workers.errors import (
 )
 from workers.pool.dispatch import Dispatcher
 from workers.pool.flight import Flight, Ticket
-from workers.pool.replica import HOLD_BLOCKS, Replica
+from workers.pool.following import Following
+from workers.pool.placement import Placement
+from workers.pool.replica import Replica
 from workers.pool.sharing import probe_sharing
-from workers.prefix.blocks import BLOCK_CHARACTERS, Chain
+from workers.pool.stalls import LOOK_SECONDS, stalled
+from workers.pool.telling import TellsLoad
 
 log = structlog.get_logger(__name__)
 
 HEALTH_SECONDS = 3.0
-LOOK_SECONDS = 1.0
 IDLE_SECONDS = 10.0  # how often a replica without calls is asked for its health
 HUNG_AFTER = 6.0  # stalls; a call that stays silent so long is lost, however well its replica says it is
-SLOWEST_PREFILL = 200.0  # tokens/s; what a replica is granted that has not shown how fast it is
 LATE_SECONDS = 10.0  # how long a pool with a replica that works waits for others to start
-TRANSLATIONS_AT_ONCE = 4
 FATAL = (EngineUnavailable, AccessRefused, ModelUnavailable)  # no call can succeed where one failed so
-
-
-@runtime_checkable
-class TellsLoad(Protocol):
-    """An engine that can say how many calls it runs, and how many wait inside it."""
-
-    async def load(self) -> tuple[int, int] | None:
-        """Running and waiting calls; None if it does not tell. Never raises."""
-        ...
-
-
-@runtime_checkable
-class TellsBlocks(Protocol):
-    """An engine that publishes what it caches, and can tell the blocks of a prompt."""
-
-    @property
-    def blocks(self) -> TokenBlocks | None:
-        """What it holds; None if it does not publish that after all."""
-        ...
-
-    async def follow(self) -> None:
-        """Keep ``blocks`` up to date until cancelled."""
-        ...
-
-    async def chain(self, call: Call) -> Chain:
-        """The blocks of the prompt of ``call``; empty where they cannot be had now. Never raises."""
-        ...
 
 
 class Supervisor:
     """The background tasks of a pool, all in one task group that lives from :meth:`open` to :meth:`close`.
 
     Args:
+        name: of the pool.
         stall_seconds: silence after which a replica is asked for its health.
     """
 
     def __init__(
-        self, name: str, replicas: Sequence[Replica], dispatcher: Dispatcher, *, stall_seconds: float
+        self, name: str, placement: Placement, dispatcher: Dispatcher, *, stall_seconds: float
     ) -> None:
         self._name = name
-        self._replicas = replicas
+        self._replicas = placement.replicas
         self._dispatcher = dispatcher
         self._stall_seconds = stall_seconds
-        self._translations: dict[str, Translation] = {}  # by model
-        self._translating = 0
+        self._following = Following(name, placement)
         self._starts: dict[asyncio.Task[WorkerError | None], Replica] = {}
         self._ready = asyncio.Event()
         self._closed = False
@@ -145,7 +115,7 @@ class Supervisor:
         self._dispatcher.evict(replica)
         self._tasks.create_task(self._recover(replica), name=f"{self._name} recovery of {replica.name}")
 
-    def blame(self, flight: Flight, error: WorkerError) -> None:
+    def blame(self, flight: Flight[Replica], error: WorkerError) -> None:
         """Draw the consequences that a failed attempt has for its replica."""
         replica = flight.replica
         if replica.left_over(flight):
@@ -155,22 +125,10 @@ class Supervisor:
         elif error.retryable or isinstance(error, (EngineProtocolError, *FATAL)):
             self.distrust(replica, str(error), fatal=isinstance(error, FATAL))
 
-    def translate(self, ticket: Ticket) -> None:
-        """Have a prompt of a new kind tokenised, where servers tell what they hold by tokens.
-
-        Nobody waits for it: it serves the siblings, and the next round.
-        """
-        if not self._translations or self._tasks is None or self._translating >= TRANSLATIONS_AT_ONCE:
-            return
-        if len(ticket.chain) < HOLD_BLOCKS:
-            return
-        for replica in self._dispatcher.serving(ticket.call.role):
-            translation = replica.translation
-            if translation is None or not replica.accepting or translation.knows(ticket.chain):
-                continue
-            self._translating += 1
-            self._tasks.create_task(self._tokenize(ticket, replica, translation))
-            return
+    def translate(self, ticket: Ticket[Replica]) -> None:
+        """Find the tokens of the prompt of ``ticket`` where that helps; see :meth:`Following.translate`."""
+        if self._tasks is not None:
+            self._following.translate(ticket, self._tasks)
 
     async def _start(self, replica: Replica) -> WorkerError | None:
         engine = replica.engine
@@ -184,19 +142,15 @@ class Supervisor:
         replica.started(capabilities)
         replica.tells_health = True
         replica.tells_health = (await self._asked(replica)).ok
-        if isinstance(engine, TellsBlocks) and engine.blocks is not None and replica.told is None:
-            replica.told = engine.blocks
-            replica.translation = self._translations.setdefault(capabilities.model, Translation())
-            if self._tasks is not None:
-                self._follow(replica, engine)
+        if self._following.begin(replica, capabilities.model) and self._tasks is not None:
+            self._following.keep(replica, self._tasks)
         return None
 
     async def _live(self, starts: Mapping[asyncio.Task[WorkerError | None], Replica]) -> None:
         async with asyncio.TaskGroup() as self._tasks:
             for start, replica in starts.items():
                 self._tasks.create_task(self._watch(replica), name=f"{self._name} watch on {replica.name}")
-                if replica.told is not None and isinstance(replica.engine, TellsBlocks):
-                    self._follow(replica, replica.engine)
+                self._following.keep(replica, self._tasks)
                 if not start.done():
                     log.info("replica_late", pool=self._name, replica=replica.name)
                     self._tasks.create_task(self._join(replica, start), name=f"start of {replica.name}")
@@ -253,12 +207,12 @@ class Supervisor:
             if isinstance(replica.engine, TellsLoad) and (load := await replica.engine.load()) is not None:
                 replica.limit.observed(*load)
                 self._dispatcher.pump(replica)
-            if not self._stalled(replica, 1.0):
+            if not stalled(replica, self._stall_seconds, 1.0, clock()):
                 continue
             health = await self._asked(replica)
-            now = asyncio.get_running_loop().time()
+            now = clock()
             if health.ok:
-                for flight in self._stalled(replica, HUNG_AFTER):
+                for flight in stalled(replica, self._stall_seconds, HUNG_AFTER, now):
                     flight.interrupt(
                         f"{replica.name} sent nothing for {now - flight.silent_since:.1f} s", now
                     )
@@ -274,49 +228,6 @@ class Supervisor:
         health = await self._asked(replica)
         if not health.ok and not replica.flights:
             self.distrust(replica, health.detail or "not healthy", fatal=True)
-
-    def _stalled(self, replica: Replica, times: float) -> list[Flight]:
-        """Attempts that wait for a chunk longer than ``times`` what is normal."""
-        now = asyncio.get_running_loop().time()
-        pace = replica.pace
-        step = pace.step_seconds(len(replica.flights))
-        prefill = pace.measured_prefill / 4 if pace.measured_prefill is not None else SLOWEST_PREFILL
-
-        def expected(flight: Flight) -> float:
-            return 20 * step if flight.first_at is not None else flight.prefill_ahead / prefill
-
-        def silent(flight: Flight) -> float:
-            # It may wait inside the engine for those before it, as long as none of those after it began.
-            queued = flight.first_at is None and flight.sent_at + LOOK_SECONDS >= replica.latest_begun
-            return now - max(flight.silent_since, replica.last_progress if queued else 0.0)
-
-        return [
-            flight
-            for flight in replica.flights
-            if silent(flight) > times * max(self._stall_seconds, expected(flight))
-        ]
-
-    async def _tokenize(self, ticket: Ticket, replica: Replica, translation: Translation) -> None:
-        try:
-            if isinstance(replica.engine, TellsBlocks):
-                tokens = await replica.engine.chain(ticket.call)
-                translation.learn(ticket.chain, tokens, ticket.characters / BLOCK_CHARACTERS)
-        finally:
-            self._translating -= 1
-
-    def _follow(self, replica: Replica, engine: TellsBlocks) -> None:
-        assert self._tasks is not None
-        self._tasks.create_task(
-            self._followed(replica, engine), name=f"{self._name} events of {replica.name}"
-        )
-
-    async def _followed(self, replica: Replica, engine: TellsBlocks) -> None:
-        try:
-            await engine.follow()
-        except WorkerError as error:
-            # Without events the index falls back on what the pool itself sent.
-            log.warning("kv_events_lost", pool=self._name, replica=replica.name, error=str(error))
-        replica.told = replica.translation = None
 
 
 def _worked(start: asyncio.Task[WorkerError | None]) -> bool:

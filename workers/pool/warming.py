@@ -17,9 +17,12 @@ from workers.calls import Call, Chunk, Prompt, Sampling, Usage
 from workers.errors import EngineUnavailable, Overloaded, WorkerError
 from workers.pool.dispatch import Dispatcher
 from workers.pool.flight import Flight, Ticket, abort
-from workers.pool.replica import HOLD_BLOCKS, Replica, Sharing
-from workers.pool.report import PoolTally
+from workers.pool.index import HOLD_BLOCKS
+from workers.pool.member import Sharing
+from workers.pool.placement import Placement
+from workers.pool.replica import Replica
 from workers.pool.supervision import Supervisor
+from workers.pool.tally import PoolTally
 from workers.prefix.blocks import Chains
 
 log = structlog.get_logger(__name__)
@@ -32,8 +35,14 @@ class Warming:
     """The warmings of a pool, at most one a replica."""
 
     def __init__(
-        self, dispatcher: Dispatcher, supervisor: Supervisor, chains: Chains, tally: PoolTally
+        self,
+        placement: Placement,
+        dispatcher: Dispatcher,
+        supervisor: Supervisor,
+        chains: Chains,
+        tally: PoolTally,
     ) -> None:
+        self._placement = placement
         self._dispatcher = dispatcher
         self._supervisor = supervisor
         self._chains = chains
@@ -47,11 +56,11 @@ class Warming:
         call = Call(prompt, Sampling(temperature=0.0, max_tokens=1), role=role, tenant=tenant)
         clock = asyncio.get_running_loop().time
         now = clock()
-        ticket = Ticket(call, self._chains.of(prompt, tenant), 0, 0, now)
-        replica = self._dispatcher.choose(ticket, now)
+        ticket: Ticket[Replica] = Ticket(call, self._chains.of(prompt, tenant), 0, 0, now)
+        replica = self._placement.choose(ticket, now)
         if replica is None or not _worthwhile(replica, ticket, now):
             return False
-        flight = replica.warm(ticket, self._dispatcher.tokens_per_block, now)
+        flight = replica.warm(ticket, self._placement.tokens_per_block, now)
         stream = replica.engine.generate(call)
         usage = None
         try:
@@ -77,7 +86,7 @@ class Warming:
         return True
 
 
-async def _read(flight: Flight, stream: AsyncIterator[Chunk]) -> Usage | None:
+async def _read(flight: Flight[Replica], stream: AsyncIterator[Chunk]) -> Usage | None:
     usage: Usage | None = None
     try:
         async with asyncio.timeout(LONGEST_SECONDS) as flight.scope:
@@ -88,7 +97,7 @@ async def _read(flight: Flight, stream: AsyncIterator[Chunk]) -> Usage | None:
     return usage
 
 
-def _worthwhile(replica: Replica, ticket: Ticket, now: float) -> bool:
+def _worthwhile(replica: Replica, ticket: Ticket[Replica], now: float) -> bool:
     if not replica.free or replica.on_trial or replica.sharing is Sharing.NEVER:
         return False
     return len(ticket.chain) - replica.covered(ticket.chain, now) >= HOLD_BLOCKS

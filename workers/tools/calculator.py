@@ -8,22 +8,10 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from workers.errors import ToolError
-from workers.tools.arithmetic import (
-    FUNCTIONS,
-    Number,
-    add,
-    bounded,
-    divide,
-    floor_divide,
-    literal,
-    modulo,
-    multiply,
-    percent,
-    power,
-    shown,
-    subtract,
-)
-from workers.tools.registry import tool
+from workers.tools.arithmetic import add, divide, floor_divide, modulo, multiply, percent, power, subtract
+from workers.tools.declaration import tool
+from workers.tools.functions import FUNCTIONS
+from workers.tools.numbers import Number, bounded, literal, shown
 
 _LENGTH = 10_000  # characters of an expression
 _DEPTH = 50  # of parentheses, functions and exponents within each other

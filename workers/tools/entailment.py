@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.errors import ModelUnavailable
-from workers.tools.registry import Tool, tool
+from workers.tools.declaration import tool
 from workers.tools.threads import in_thread
+from workers.tools.tool import Tool
+from workers.tools.toolbox import ENTAILMENT
 
 if TYPE_CHECKING:
     from workers.models.entailment import NLIModel, Relation, Texts
@@ -45,7 +47,7 @@ def entailment(source: str | Path) -> Tool:
         raise ModelUnavailable("an entailment model needs the extra 'nli': pip install 'anabranch[nli]'")
     batches = _Batches(_Lazy(_located(source)))
 
-    @tool(name="entailment", timeout=LOADING_SECONDS)
+    @tool(name=ENTAILMENT, timeout=LOADING_SECONDS)
     async def judge(premise: str, hypothesis: str) -> str:
         """Whether the premise entails the hypothesis: entailment, neutral or contradiction."""
         return await batches.judge(premise, hypothesis)

@@ -16,8 +16,8 @@ from workers.calls import Call, Chunk, Prompt, Sampling, Segment
 from workers.engine import Health
 from workers.engines.simulator.engine import CostModel, Fault, FaultKind, Simulator
 from workers.errors import WorkerError
+from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
-from workers.pool.replica import Member, Sharing
 
 CHAOS_SECONDS = 90.0
 END_SECONDS = 1_500.0
@@ -154,7 +154,7 @@ class Scenario:
         pool.check_integrity()
         snapshot = pool.snapshot()
         assert (snapshot.families, snapshot.waiting, snapshot.parked) == (0, 0, 0), snapshot
-        assert pool._tenants == {}
+        assert pool._admission.tenants == {}
         for engine, replica in zip(self.engines, pool._replicas, strict=True):
             assert replica.occupied == replica.left_behind == 0, snapshot
             assert replica.idle.is_set()
@@ -264,9 +264,9 @@ class Scenario:
         self._count("finished")
         engine = next(engine for engine in self.engines if engine.name == chunk.worker)
         roles = self.pool._replica(engine.name).roles
-        served = self.pool._dispatcher.serving(call.role)
+        served = self.pool._placement.serving(call.role)
         assert any(one.name == engine.name for one in served), f"{engine.name} is for {roles}: {call.role}"
-        assert text == engine._say(call, Random)[: call.sampling.max_tokens * 4]
+        assert text == engine._script._say(call, Random)[: call.sampling.max_tokens * 4]
         return chunk.finish_reason
 
     def _count(self, outcome: str) -> None:

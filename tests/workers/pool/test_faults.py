@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.workers.pool.test_pool import ANSWER, COST, chunks, pool_of, sibling, simulators, text_of
+from tests.workers.pool.harness import ANSWER, COST, chunks, pool_of, sibling, simulators, text_of
 from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Chunk, Prompt, Segment
 from workers.engine import Capabilities, Engine
@@ -23,8 +23,8 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
+from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
-from workers.pool.replica import Member, Sharing
 
 
 class Refusing(Simulator):

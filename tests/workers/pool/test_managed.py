@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.pool.test_pool import ANSWER, sibling, text_of
+from tests.workers.pool.harness import ANSWER, sibling, text_of
 from workers.calls import Call, Chunk
 from workers.engines.vllm.server import VLLMServer
 from workers.pool.pool import Pool
 
 STAND_IN = f"""
 import sys
-from workers.engines.simulator.server import main
+from workers.engines.simulator.command import main
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 main(["--host", given["--host"], "--port", given["--port"], "--model", given["--served-model-name"],
       "--answer", "{ANSWER}", "--prefill-rate", "5000", "--decode-rate", "8"])

@@ -6,13 +6,18 @@ import asyncio
 
 import pytest
 
+from tests.workers.pool.harness import (
+    chunks,
+    pool_of,
+    sibling,
+    simulators,
+)
 from tests.workers.pool.metrics import samples
-from tests.workers.pool.test_pool import chunks, pool_of, sibling
 from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Prompt
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
+from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
-from workers.pool.replica import Member, Sharing
 
 COST = CostModel(latency=0.005, prefill_tokens_per_s=1_000, decode_tokens_per_s=100)
 SHARED = 4_000  # characters, so 1,000 tokens and a second
@@ -166,3 +171,18 @@ async def test_who_waits_for_a_warming_that_ends_early_goes_on(how: str) -> None
             assert results[0][-1].worker == ("s" if how == "cancel" else "other")
         assert results[1] is not True
     assert one.engine.counters().in_flight == 0
+
+
+@virtual_time
+async def test_a_prefix_is_warmed_when_there_is_nothing_else_to_do() -> None:
+    engines = simulators(2)
+    async with pool_of(engines) as pool:
+        call = sibling("next", 0)
+        assert await pool.warm(Prompt(call.prompt.segments[:1]))
+        received = await chunks(pool, call)
+        assert received[-1].usage is not None
+        assert received[-1].usage.cached_tokens > 900
+        busy = [asyncio.create_task(chunks(pool, sibling(f"{number}", 0))) for number in range(4)]
+        await asyncio.sleep(0)
+        assert not await pool.warm(Prompt(sibling("later", 0).prompt.segments[:1]))
+        await asyncio.gather(*busy)

@@ -21,7 +21,7 @@ from workers.errors import ModelUnavailable, ToolError
 from workers.models.entailment import NLIModel, Relation, Texts
 from workers.tools import entailment as module
 from workers.tools.entailment import BATCH_PAIRS, entailment
-from workers.tools.registry import Tool
+from workers.tools.tool import Tool
 
 TEXTS = st.lists(st.sampled_from([word for word in WORDS if word != "?"]), min_size=1, max_size=12).map(
     " ".join

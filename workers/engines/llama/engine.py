@@ -21,7 +21,8 @@ from workers.engines.llama.queue import SlotQueue, Turn
 from workers.engines.llama.server import LlamaServer
 from workers.engines.llama.slots import SlotTable
 from workers.errors import CallRejected, EngineUnavailable, WorkerError
-from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL, Progress, fetch
+from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL
+from workers.models.files import Progress, fetch
 
 log = structlog.get_logger(__name__)
 

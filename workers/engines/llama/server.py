@@ -1,4 +1,4 @@
-"""A llama.cpp server of our own: its process, and the memory for the states of its slots."""
+"""A llama.cpp server of our own: its process, and how it is reached."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import json
 import os
 import secrets
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workers.engines.llama.cells import Cells
 from workers.engines.llama.client import LlamaClient
 from workers.errors import EngineUnavailable
 
@@ -23,51 +23,6 @@ STOP_SECONDS = 5.0
 # processes want the cores too, that makes decoding ten to forty times slower. So they spin for microseconds,
 # which is as good on an idle machine, and then sleep; with more threads than cores, libgomp does the same.
 ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
-
-
-class Cells:
-    """Places for saved slot states: on Linux, memory that goes away with the processes that use it."""
-
-    def __init__(self, count: int) -> None:
-        self._closed = False
-        self._files: list[int] = []
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        if sys.platform == "linux":
-            self._files = [os.memfd_create(f"anabranch-prefix-{number}") for number in range(count)]
-            self._free = [str(file) for file in self._files]
-            self.directory = "/proc/self/fd/"
-        else:
-            self._scratch = tempfile.TemporaryDirectory(prefix="anabranch-prefix-")
-            self._free = [str(number) for number in range(count)]
-            self.directory = self._scratch.name + os.sep
-
-    @property
-    def inherited(self) -> Sequence[int]:
-        """File descriptors that the server's process must be given."""
-        return self._files
-
-    def take(self) -> str | None:
-        """The name of a free cell, if there is one."""
-        return self._free.pop() if self._free else None
-
-    def free(self, name: str) -> None:
-        """Drop what is in a cell."""
-        if self._closed:  # the number may belong to another file by now
-            return
-        if self._scratch is None:
-            os.ftruncate(int(name), 0)
-        else:
-            Path(self.directory, name).unlink(missing_ok=True)
-        self._free.append(name)
-
-    def close(self) -> None:
-        """Give everything back."""
-        self._closed = True
-        for file in self._files:
-            os.close(file)
-        self._files = []
-        if self._scratch is not None:
-            self._scratch.cleanup()
 
 
 @dataclass(slots=True)
@@ -117,7 +72,7 @@ class LlamaServer:
         process = client = None
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", str(Path(__file__).with_name("llama_process.py"))),
+                *(sys.executable, "-P", str(Path(__file__).with_name("process.py"))),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=None if verbosity >= 0 else asyncio.subprocess.DEVNULL,

@@ -1,49 +1,20 @@
-"""What one OpenAI-compatible server understands beyond the common protocol, found out by asking it."""
+"""What one OpenAI-compatible server understands beyond the common protocol, and calls written for it."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import blake2b
-
-import structlog
 
 from workers.calls import Call
 from workers.engine import Capabilities
-from workers.engines.openai.stream import cached_tokens, garbage, read_tokens, read_usage
-from workers.errors import CallRejected, CapabilityMissing, ModelUnavailable, WorkerError
+from workers.errors import CapabilityMissing
 
-Ask = Callable[[str, Mapping[str, object] | None], Awaitable[object]]
-"""Send a body (None: GET) to a path below the base URL, and return the JSON that comes back.
-
-A path that begins with a slash is below the root of the server, beside ``/v1``.
-
-Raises a :class:`WorkerError` for anything but success.
-"""
-
-_log = structlog.get_logger()
-
-_PRIORITY_SIGN = {"vllm": -1, "sglang": 1}
-"""Which way a server counts, by the owner that it gives its models: vLLM runs small numbers first,
-SGLang large ones. Others are not sent a priority, as it might mean the opposite."""
+PREFILL_FLAGS: dict[str, object] = {"continue_final_message": True, "add_generation_prompt": False}
+"""What vLLM wants to be told before it continues the assistant's last message."""
 
 _PRIORITY_STEPS = 1000
 """Servers take whole numbers, and priorities here are often seconds: keep milliseconds."""
-
-_PROMPT = "Repeat these numbers: " + " ".join(map(str, range(100, 164)))
-"""Longer than a few cache blocks of any server, so that its second time can be seen in the usage."""
-
-_GUIDED = {
-    "type": "object",
-    "properties": {"probe": {"type": "string", "enum": ["kiwi"]}},
-    "required": ["probe"],
-    "additionalProperties": False,
-}
-"""A form that no model would choose for an answer to the prompt by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +40,14 @@ class Dialect:
         can, top = self.capabilities, call.sampling.top_logprobs
         body = self._common(call) | {"messages": call.prompt.messages()}
         if top is not None and can.logprobs:
-            body |= _logprobs(top)
+            body |= logprobs(top)
         if call.prompt.prefill:
             if not can.assistant_prefill:
                 raise CapabilityMissing(
                     f"{can.model} cannot continue an assistant's text here: let a user's segment be last"
                 )
             if self.prefill_flags:
-                body |= _PREFILL_FLAGS
+                body |= PREFILL_FLAGS
         return body
 
     def plain_request(self, call: Call, tokens: Sequence[int]) -> dict[str, object]:
@@ -101,7 +72,7 @@ class Dialect:
         if sampling.seed is not None:
             body["seed"] = sampling.seed
         if call.schema is not None and can.guided_json:
-            body |= _response_format(call.schema)
+            body |= response_format(call.schema)
         if call.priority and can.priority:
             body["priority"] = round(self.priority_sign * call.priority * _PRIORITY_STEPS)
         if can.cache_salt:
@@ -111,48 +82,13 @@ class Dialect:
         return body
 
 
-_PREFILL_FLAGS: dict[str, object] = {"continue_final_message": True, "add_generation_prompt": False}
-
-
-class ServerTokenizer:
-    """vLLM's ``/tokenize`` and ``/detokenize`` (:class:`workers.engines.prompt_tokens.Tokenizer`)."""
-
-    def __init__(self, ask: Ask, model: str) -> None:
-        self._ask = ask
-        self._model = model
-
-    async def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
-        """The tokens of a chat, as the server computes them for a request with these messages."""
-        prefill = bool(messages) and messages[-1]["role"] == "assistant"
-        return await self._tokens(
-            messages=messages, add_generation_prompt=not prefill, continue_final_message=prefill
-        )
-
-    async def text(self, text: str) -> list[int]:
-        """The tokens of a text that is not the beginning of anything."""
-        return await self._tokens(prompt=text, add_special_tokens=False)
-
-    async def spell(self, tokens: Sequence[int]) -> str:
-        """The text of tokens."""
-        match await self._ask("/detokenize", {"model": self._model, "tokens": list(tokens)}):
-            case {"prompt": str(text)}:
-                return text
-            case answer:
-                raise garbage("not the text of tokens", json.dumps(answer))
-
-    async def _tokens(self, **body: object) -> list[int]:
-        match await self._ask("/tokenize", {"model": self._model, **body}):
-            case {"tokens": list(tokens)}:
-                return read_tokens(tokens)
-            case answer:
-                raise garbage("not the tokens of a text", json.dumps(answer))
-
-
-def _logprobs(top: int) -> dict[str, object]:
+def logprobs(top: int) -> dict[str, object]:
+    """The fields that ask for log-probabilities, with so many alternatives a token."""
     return {"logprobs": True, "top_logprobs": top}
 
 
-def _response_format(schema: object) -> dict[str, object]:
+def response_format(schema: object) -> dict[str, object]:
+    """The fields that ask for JSON of this schema."""
     return {
         "response_format": {
             "type": "json_schema",
@@ -164,204 +100,3 @@ def _response_format(schema: object) -> dict[str, object]:
 def salt_of(tenant: str) -> str:
     """Servers restrict the characters and the length of a salt, and need not learn the tenant's name."""
     return blake2b(tenant.encode(), digest_size=16).hexdigest()
-
-
-async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
-    """Find out what a server can do, with about fifteen requests of one or a few tokens.
-
-    Whether a field is understood shows in what the server does with it, not in its being accepted, as many
-    servers ignore what they do not know: a schema must shape the answer, a salt must keep a prompt from being
-    found in the cache, and a field whose effect cannot be seen must at least be refused when it has the
-    wrong type.
-
-    Args:
-        ask: sends one request.
-        model: the model to use; None for the first that the server lists.
-        engine: name for the log.
-
-    Raises:
-        ModelUnavailable: the server does not have the model, or lists none.
-        WorkerError: it does not even answer a plain request.
-    """
-    listed = await _listed(ask, model)
-    served = listed.name
-    base: dict[str, object] = {
-        "model": served,
-        "messages": [{"role": "user", "content": _PROMPT}],
-        "max_tokens": 1,
-        "temperature": 0,
-    }
-    first = await ask("chat/completions", base)
-    prober = _Prober(ask, engine, base, first)
-    cached = await prober.check("cached_token_usage", prober.reports_cached_tokens)
-    sign = _PRIORITY_SIGN.get(listed.owner)
-    async with asyncio.TaskGroup() as group:
-        logprobs = group.create_task(prober.check("logprobs", prober.gives_logprobs))
-        guided = group.create_task(prober.check("guided_json", prober.follows_schema))
-        prefill = group.create_task(
-            prober.check("assistant_prefill", partial(prober.continues, _PREFILL_FLAGS))
-        )
-        salt = group.create_task(prober.check("cache_salt", partial(prober.salts_cache, cached)))
-        priority = group.create_task(prober.check("priority", partial(prober.takes_priority, sign)))
-        tokens_in = group.create_task(
-            prober.check("token_ids_in", partial(prober.takes_tokens, ServerTokenizer(ask, served)))
-        )
-        tokens_out = group.create_task(prober.check("token_ids_out", prober.gives_tokens))
-    continues_anyway = not prefill.result() and await prober.check(
-        "assistant_prefill", partial(prober.continues, {})
-    )
-    return Dialect(
-        Capabilities(
-            model=served,
-            max_model_len=listed.max_model_len,
-            token_ids_in=tokens_in.result(),
-            token_ids_out=tokens_out.result(),
-            logprobs=logprobs.result(),
-            guided_json=guided.result(),
-            priority=priority.result(),
-            cache_salt=salt.result(),
-            assistant_prefill=prefill.result() or continues_anyway,
-            cached_token_usage=cached,
-        ),
-        priority_sign=sign or 1,
-        prefill_flags=prefill.result(),
-        owner=listed.owner,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    name: str
-    owner: str = ""
-    max_model_len: int | None = None
-
-
-async def _listed(ask: Ask, model: str | None) -> _Listed:
-    """The entry of ``model`` in the server's list, or the first one."""
-    try:
-        answer = await ask("models", None)
-    except WorkerError as error:
-        if model is None or error.retryable:
-            raise
-        return _Listed(model)  # some servers keep no list
-    match answer:
-        case {"data": list(entries)}:
-            names = [entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry]
-        case _:
-            raise garbage("not a list of models", json.dumps(answer))
-    for entry in entries:
-        match entry:
-            case {"id": str(name)} if model is None or name == model:
-                owner, length = entry.get("owned_by"), entry.get("max_model_len")
-                return _Listed(name, str(owner), length if isinstance(length, int) else None)
-    if model is None:
-        raise ModelUnavailable("the server lists no model: load one, or name one with model=")
-    raise ModelUnavailable(
-        f"the server has no model {model!r}: it has {', '.join(map(repr, names)) or 'none'}"
-    )
-
-
-class _Prober:
-    """The single questions. Each returns whether the server can, or raises what went wrong."""
-
-    def __init__(self, ask: Ask, engine: str, base: dict[str, object], first: object) -> None:
-        self._ask = ask
-        self._engine = engine
-        self._base = base
-        self._first = first  # the answer to the base request
-
-    async def check(self, capability: str, question: Callable[[], Awaitable[bool]]) -> bool:
-        """The answer to a question, where a failure counts as no and is logged."""
-        try:
-            found, reason = await question(), "the answer does not show it"
-        except WorkerError as error:
-            found, reason = False, f"{type(error).__name__}: {error}"
-        if not found:
-            _log.info(
-                "capability missing",
-                action="capability_missing",
-                engine=self._engine,
-                capability=capability,
-                reason=reason,
-            )
-        return found
-
-    async def _complete(self, **fields: object) -> object:
-        return await self._ask("chat/completions", self._base | fields)
-
-    async def _refuses(self, **fields: object) -> bool:
-        """Whether the server checks these fields, which it only does if it knows them."""
-        try:
-            await self._complete(**fields)
-        except CallRejected:
-            return True
-        return False
-
-    async def reports_cached_tokens(self) -> bool:
-        if cached_tokens(_usage(self._first)) is not None:
-            return True
-        return cached_tokens(_usage(await self._complete())) is not None
-
-    async def gives_logprobs(self) -> bool:
-        match await self._complete(**_logprobs(1)):
-            case {"choices": [{"logprobs": {"content": [{"logprob": float() | int()}, *_]}}, *_]}:
-                return True
-        return False
-
-    async def follows_schema(self) -> bool:
-        messages = [{"role": "user", "content": "Name a fruit as a JSON object."}]
-        match await self._complete(**_response_format(_GUIDED), messages=messages, max_tokens=64):
-            case {"choices": [{"message": {"content": str(content)}}, *_]}:
-                try:
-                    answer: object = json.loads(content)
-                except ValueError:
-                    return False
-                return answer == {"probe": "kiwi"}
-        return False
-
-    async def continues(self, flags: dict[str, object]) -> bool:
-        """Whether a last message of the assistant stays open.
-
-        Such a prompt is longer than the plain one by the token of the text; if the message is taken for a
-        finished one, its end and the header of the next follow, which takes more.
-        """
-        messages = [{"role": "user", "content": _PROMPT}, {"role": "assistant", "content": "1"}]
-        answer = await self._complete(messages=messages, **flags)
-        longer = read_usage(_usage(answer)).prompt_tokens - read_usage(_usage(self._first)).prompt_tokens
-        return longer <= 2
-
-    async def takes_tokens(self, tokenizer: ServerTokenizer) -> bool:
-        """Whether a chat can be sent as tokens: what the server computes then is as long as for the chat."""
-        tokens = await tokenizer.chat([{"role": "user", "content": _PROMPT}])
-        if await tokenizer.spell(await tokenizer.text(_PROMPT)) != _PROMPT:
-            return False
-        plain = {"model": self._base["model"], "prompt": tokens, "max_tokens": 1}
-        answer = await self._ask("completions", plain)
-        lengths = [read_usage(_usage(each)).prompt_tokens for each in (self._first, answer)]
-        return lengths == [len(tokens)] * 2
-
-    async def gives_tokens(self) -> bool:
-        match await self._complete(return_token_ids=True):
-            case {"choices": [{"token_ids": [int(), *_]}, *_]}:
-                return True
-        return False
-
-    async def salts_cache(self, visible: bool) -> bool:
-        salt = secrets.token_hex(16)
-        cached = cached_tokens(_usage(await self._complete(cache_salt=salt)))
-        if visible and cached:
-            return False
-        return await self._refuses(cache_salt=7)
-
-    async def takes_priority(self, sign: int | None) -> bool:
-        if sign is None:
-            return False
-        await self._complete(priority=sign)
-        return await self._refuses(priority="first")
-
-
-def _usage(answer: object) -> object:
-    match answer:
-        case {"usage": usage}:
-            return usage
-    return None

@@ -4,63 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
-import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, fields, replace
-from email.utils import parsedate_to_datetime
-from weakref import WeakSet
+from collections.abc import AsyncGenerator, Sequence
 
-import aiohttp
 from yarl import URL
 
 from workers.calls import Call, Chunk, Prompt
 from workers.engine import Capabilities, Health
-from workers.engines.openai.dialect import Dialect, ServerTokenizer, probe
-from workers.engines.openai.stream import QUOTE, CompletionStream, garbage, server_message
+from workers.engines.openai.dialect import Dialect
+from workers.engines.openai.http import Transport, drain
+from workers.engines.openai.probing import probe
+from workers.engines.openai.stream import CompletionStream
+from workers.engines.openai.timeouts import Timeouts
+from workers.engines.openai.tokenizer import ServerTokenizer
 from workers.engines.prompt_tokens import PromptTokens
-from workers.errors import (
-    AccessRefused,
-    CallRejected,
-    EngineInterrupted,
-    EngineProtocolError,
-    EngineTimeout,
-    EngineUnavailable,
-    ModelUnavailable,
-    Overloaded,
-    WorkerError,
-)
+from workers.errors import EngineInterrupted, EngineUnavailable, WorkerError
 
-_BODY_LIMIT = 4 << 20  # bytes of an answer that is not a stream
-_ERROR_LIMIT = 1 << 16  # bytes of an error page
-_KEEP_ALIVE = 4.0  # seconds; uvicorn, under most of these servers, closes idle connections after 5
-_DRAIN = 0.5  # seconds to wait for the end of a response whose content is complete
 _HEALTH = 5.0  # seconds
-_LISTING = 10.0  # seconds for the list of models
-_RETRY_AFTER = 1.0  # seconds, where an overloaded server does not say
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long each phase of a call may take, in seconds.
-
-    ``first_token`` runs from sending the call, so it covers the server's queue and the prefill.
-    ``between_tokens`` runs from one event of the stream to the next; comments and parts of an event do not
-    count as progress. The time in which a slow reader does not ask for more counts for ``total`` alone.
-    """
-
-    connect: float = 5.0
-    first_token: float = 300.0
-    between_tokens: float = 60.0
-    total: float = 3600.0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            seconds = getattr(self, field.name)
-            if not (0 < seconds < math.inf):
-                raise ValueError(f"the timeout {field.name} is {seconds}: give a finite number above 0")
 
 
 class OpenAIEngine:
@@ -93,22 +53,24 @@ class OpenAIEngine:
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError(f"base_url is {base_url!r}: give something like http://127.0.0.1:8000/v1")
         path = url.path.rstrip("/") or "/v1"
-        self._base = url.with_path(path)
+        key = api_key if api_key is not None else os.environ.get(api_key_env)
+        if key and url.user is not None:
+            raise ValueError("base_url has a user in it, and there is a key: only one of them can be sent")
         self.root = url.with_path(path.removesuffix("/v1"))
         """The address beside ``/v1``."""
         self._name = name or f"{url.host}:{url.port}"
         self._model = model
-        self._key = api_key if api_key is not None else os.environ.get(api_key_env)
-        self._key_env = api_key_env
-        if self._key and url.user is not None:
-            raise ValueError("base_url has a user in it, and there is a key: only one of them can be sent")
-        self._timeouts = timeouts or Timeouts()
-        self._session: aiohttp.ClientSession | None = None
+        self._http = Transport(
+            self._name,
+            url.with_path(path),
+            self.root,
+            key=key,
+            key_env=api_key_env,
+            timeouts=timeouts or Timeouts(),
+        )
         self._dialect: Dialect | None = None
         self._tokens: PromptTokens | None = None
         self._probing: asyncio.Task[Dialect] | None = None
-        self._in_flight: WeakSet[_Patience] = WeakSet()
-        self._closed = False
 
     @property
     def name(self) -> str:
@@ -147,15 +109,16 @@ class OpenAIEngine:
         """
         dialect = self._dialect or await self._understand()
         path, body = await self._request(dialect, call)
-        patience = self._begin(self._timeouts)
-        response = await self._send("POST", self._base.joinpath(path), json.dumps(body).encode(), patience)
+        http = self._http
+        patience = http.begin(http.timeouts)
+        response = await http.send("POST", http.base.joinpath(path), json.dumps(body).encode(), patience)
         try:
             if response.status != 200:
-                raise await self._refusal(response, patience)
+                raise await http.refusal(response, patience)
             stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
             events = 0
             while not stream.done:
-                data = await self._read(response, patience)
+                data = await http.read(response, patience)
                 if not data:
                     stream.end()
                     break
@@ -168,7 +131,7 @@ class OpenAIEngine:
                     patience.progress()
             if stream.finish_reason is None:
                 raise EngineInterrupted(f"{self._name} ended the stream before the completion was finished")
-            await _drain(response)
+            await drain(response)
             yield stream.last(stream.finish_reason)
         finally:
             # Closes the connection, which aborts the call at the server, unless the response was read to
@@ -178,13 +141,13 @@ class OpenAIEngine:
     async def health(self) -> Health:
         """Ask ``/health``, or for the list of models where there is no such path."""
         try:
-            patience = self._begin(Timeouts(total=_HEALTH))
-            for url in (self.root / "health", self._base / "models"):
-                response = await self._send("GET", url, None, patience)
+            patience = self._http.begin(Timeouts(total=_HEALTH))
+            for url in (self.root / "health", self._http.base / "models"):
+                response = await self._http.send("GET", url, None, patience)
                 try:
                     if response.status < 300:
                         break
-                    refusal = await self._refusal(response, patience)
+                    refusal = await self._http.refusal(response, patience)
                 finally:
                     response.close()
                 if response.status not in (404, 405):
@@ -197,21 +160,17 @@ class OpenAIEngine:
 
     async def close(self) -> None:
         """Abort the calls in flight and close all connections; later calls are refused."""
-        self._closed = True
-        # Closing the session does not wake those who read from its connections.
-        for patience in self._in_flight:
-            patience.abandon()
+        self._http.abandon()
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.wait([self._probing])
-        if self._session is not None:
-            await self._session.close()
+        await self._http.close()
 
     async def _understand(self) -> Dialect:
         """Learn the dialect once. The probe outlives callers that leave, as others may wait for it."""
         if self._dialect is None:
             if self._probing is None or self._probing.done():
-                self._probing = asyncio.create_task(probe(self._ask, self._model, self._name))
+                self._probing = asyncio.create_task(probe(self._http.ask, self._model, self._name))
                 self._probing.add_done_callback(_mark_retrieved)
             probing = self._probing
             await asyncio.wait([probing])
@@ -230,184 +189,8 @@ class OpenAIEngine:
 
     def _tokens_of(self, dialect: Dialect) -> PromptTokens:
         if self._tokens is None:
-            self._tokens = PromptTokens(ServerTokenizer(self._ask, dialect.capabilities.model))
+            self._tokens = PromptTokens(ServerTokenizer(self._http.ask, dialect.capabilities.model))
         return self._tokens
-
-    async def _ask(self, path: str, body: Mapping[str, object] | None) -> object:
-        """One request that is not streamed; see :data:`workers.engines.openai.dialect.Ask`."""
-        timeouts = self._timeouts
-        if body is None:  # a list of models is not computed: a server that takes long for it hangs
-            timeouts = replace(timeouts, first_token=min(_LISTING, timeouts.first_token))
-        patience = self._begin(timeouts)
-        method, data = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
-        above = self.root if path.startswith("/") else self._base
-        response = await self._send(method, above.joinpath(path.removeprefix("/")), data, patience)
-        try:
-            if response.status != 200:
-                raise await self._refusal(response, patience)
-            answer = await self._body(response, _BODY_LIMIT, patience)
-        finally:
-            response.close()
-        if len(answer) > _BODY_LIMIT:
-            raise garbage(f"an answer of more than {_BODY_LIMIT} bytes", answer[:_ERROR_LIMIT])
-        try:
-            return json.loads(answer.decode())
-        except (ValueError, RecursionError) as error:
-            raise garbage("an answer that is not JSON in UTF-8", answer[:_ERROR_LIMIT]) from error
-
-    def _begin(self, timeouts: Timeouts) -> _Patience:
-        if self._closed:
-            raise EngineUnavailable(f"{self._name} was closed")
-        patience = _Patience(self._name, timeouts)
-        self._in_flight.add(patience)
-        return patience
-
-    async def _send(
-        self, method: str, url: URL, data: bytes | None, patience: _Patience
-    ) -> aiohttp.ClientResponse:
-        """Send a request and wait for the head of the response.
-
-        Servers close idle connections without a word, so a request can meet one that is gone. If a
-        connection breaks before anything came back, the request is sent once more.
-        """
-        if self._session is None:
-            self._session = self._open()
-        repeated = False
-        while True:
-            try:
-                async with patience.wait():
-                    return await self._session.request(method, url, data=data, allow_redirects=False)
-            except aiohttp.ConnectionTimeoutError as error:
-                raise EngineTimeout(
-                    f"{self._name} did not accept a connection within {self._timeouts.connect:g} s (connect)"
-                ) from error
-            except TimeoutError:
-                raise patience.expired() from None
-            except aiohttp.ClientConnectionError as error:
-                if repeated or self._closed or isinstance(error, aiohttp.ClientConnectorError):
-                    raise EngineUnavailable(f"{self._name} cannot be reached: {error}") from error
-                repeated = True
-            except aiohttp.ClientError as error:
-                raise garbage(f"{self._name} does not answer in HTTP", str(error)) from error
-
-    def _open(self) -> aiohttp.ClientSession:
-        headers = {"Content-Type": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
-        )
-
-    async def _read(self, response: aiohttp.ClientResponse, patience: _Patience) -> bytes:
-        """The next bytes of a body; none at its end."""
-        try:
-            async with patience.wait():
-                return await response.content.readany()
-        except TimeoutError:
-            raise patience.expired() from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise EngineInterrupted(f"{self._name} broke off its answer: {error}") from error
-
-    async def _body(self, response: aiohttp.ClientResponse, limit: int, patience: _Patience) -> bytes:
-        """The body, or its beginning if it is longer than ``limit`` bytes."""
-        body = bytearray()
-        while len(body) <= limit and (data := await self._read(response, patience)):
-            body += data
-        return bytes(body)
-
-    async def _refusal(self, response: aiohttp.ClientResponse, patience: _Patience) -> WorkerError:
-        """The error that a response stands for."""
-        status = response.status
-        body = await self._body(response, _ERROR_LIMIT, patience)
-        try:
-            message = server_message(json.loads(body.decode()))
-        except (ValueError, RecursionError):
-            message = None
-        said = f"{self._name} answered HTTP {status}"
-        reason = message if message is not None else repr(body.decode(errors="replace")[:QUOTE])
-        if status in (401, 403):
-            wrong = "was refused" if self._key else "is missing"
-            return AccessRefused(f"{said}: the key {wrong}; set {self._key_env}. The server says: {reason}")
-        if status in (429, 503):
-            return Overloaded(f"{said}: {reason}", retry_after=_retry_after(response))
-        if status >= 500 or status in (408, 425):
-            return EngineUnavailable(f"{said}: {reason}")
-        if status == 404 and message is not None:
-            return ModelUnavailable(f"{said}: {reason}")
-        if status >= 400 and message is not None:
-            return CallRejected(f"{said}: {reason}")
-        if 300 <= status < 400:
-            where = response.headers.get("Location", "nowhere")
-            return EngineProtocolError(f"{said} and leads to {where}: give the address of the server itself")
-        return garbage(f"{said}, which is not the protocol", body)
-
-
-class _Patience:
-    """How long to wait in the phase that a call is in."""
-
-    def __init__(self, name: str, timeouts: Timeouts) -> None:
-        self._clock = asyncio.get_running_loop().time
-        self._name = name
-        self._timeouts = timeouts
-        self._phase, self._seconds = "first token", timeouts.first_token
-        now = self._clock()
-        self._until = now + timeouts.first_token
-        self._end = now + timeouts.total
-        self._wait: asyncio.Timeout | None = None
-        self._abandoned = False
-
-    def wait(self) -> asyncio.Timeout:
-        """A context in which to wait as long as the phase allows. It raises TimeoutError."""
-        self._wait = asyncio.timeout_at(min(self._until, self._end))
-        return self._wait
-
-    def progress(self) -> None:
-        """An event came, or the reader came back for more: the time between tokens begins."""
-        self._phase, self._seconds = "between tokens", self._timeouts.between_tokens
-        self._until = self._clock() + self._seconds
-
-    def abandon(self) -> None:
-        """End the wait that goes on, and all later ones, because the engine is closed."""
-        self._abandoned = True
-        self._end = 0.0
-        if self._wait is not None:
-            with suppress(RuntimeError):  # that wait is over
-                self._wait.reschedule(0.0)
-
-    def expired(self) -> EngineTimeout | EngineUnavailable | EngineInterrupted:
-        """The error that says why a wait ended."""
-        if self._abandoned:
-            kind = EngineUnavailable if self._phase == "first token" else EngineInterrupted
-            return kind(f"{self._name} was closed")
-        if self._end < self._until:
-            self._phase, self._seconds = "total", self._timeouts.total
-        return EngineTimeout(f"{self._name} took more than {self._seconds:g} s ({self._phase})")
-
-
-async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read what is left of a response that has said all, so that its connection can be used again."""
-    if response.content.is_eof():
-        return
-    with suppress(TimeoutError, aiohttp.ClientError, OSError):
-        async with asyncio.timeout(_DRAIN):
-            while await response.content.readany():
-                pass
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float:
-    """Seconds from the header ``Retry-After``, which is a number or a date (RFC 9110, section 10.2.3)."""
-    value = response.headers.get("Retry-After", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
-            return _RETRY_AFTER
-    return max(0.0, seconds) if math.isfinite(seconds) else _RETRY_AFTER
 
 
 def _mark_retrieved(probing: asyncio.Task[Dialect]) -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 
 from workers.calls import Chunk, FinishReason, Logprob, Usage
-from workers.errors import CallRejected, EngineInterrupted, EngineProtocolError
+from workers.engines.openai.answers import (
+    QUOTE,
+    garbage,
+    read_logprob,
+    read_row,
+    read_tokens,
+    read_usage,
+    server_message,
+)
+from workers.errors import CallRejected, EngineInterrupted
 
 LINE_LIMIT = 1 << 22
 """Bytes in one line. The tokens of a long prompt take a megabyte; they come with those of the completion."""
-
-QUOTE = 200
-"""Characters that an error quotes of what it does not understand."""
 
 _SILENT = (b":", b"event:", b"id:", b"retry:")  # fields of the format that say nothing here
 _ENDS: dict[str, FinishReason] = {
@@ -20,24 +26,6 @@ _ENDS: dict[str, FinishReason] = {
     "tool_calls": "stop",
     "length": "length",
 }
-
-
-def garbage(what: str, data: bytes | str | object) -> EngineProtocolError:
-    """An error that says what is wrong, and quotes the beginning of it."""
-    text = data.decode(errors="replace") if isinstance(data, bytes) else str(data)
-    return EngineProtocolError(f"{what}: {text[:QUOTE]!r}")
-
-
-def server_message(data: object) -> str | None:
-    """What a server said about an error, in any of the forms in use; None if ``data`` is none of them."""
-    match data:
-        case {"error": {"message": str(message)}} | {"error": str(message)}:
-            return message
-        case {"message": str(message)} | {"detail": str(message)}:
-            return message
-        case {"detail": [{"msg": str(message), "loc": list(where)}, *_]}:
-            return f"{message} ({'.'.join(map(str, where))})"
-    return None
 
 
 class CompletionStream:
@@ -171,11 +159,11 @@ class CompletionStream:
             raise garbage("content that is not text", data)
         match choice.get("logprobs"):
             case {"content": list(logprobs)} if logprobs:
-                self._logprobs += [_read_logprob(entry) for entry in logprobs]
+                self._logprobs += [read_logprob(entry) for entry in logprobs]
                 tokens = len(logprobs)
             case {"tokens": list(texts), "token_logprobs": list(numbers), "top_logprobs": list(tops)}:
                 columns = zip(texts, numbers, tops, strict=False)
-                self._logprobs += [_read_row(row, self._alternatives) for row in columns]
+                self._logprobs += [read_row(row, self._alternatives) for row in columns]
                 tokens = len(texts)
         if (token_ids := choice.get("token_ids")) is not None:
             self._token_ids += (found := read_tokens(token_ids))
@@ -200,74 +188,6 @@ def _check_unicode(content: str, data: bytes) -> None:
         content.encode()
     except UnicodeEncodeError as error:
         raise garbage("content that is not Unicode", data) from error
-
-
-def read_usage(usage: object) -> Usage:
-    """The usage object of the protocol. Tokens from the cache are 0 where the server does not report them,
-    and never more than those of the prompt, whatever it reports.
-
-    Raises:
-        EngineProtocolError: it is not such an object.
-    """
-    match usage:
-        case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
-            pass
-        case {"prompt_tokens": int(prompt)}:
-            completion = 0
-        case _:
-            prompt = completion = -1
-    cached = min(cached_tokens(usage) or 0, prompt)
-    if min(prompt, cached, completion) >= 0 and max(prompt, completion) < 1 << 31:
-        return Usage(prompt, cached, completion)
-    raise garbage("usage that is not counts of tokens", usage)
-
-
-def cached_tokens(usage: object) -> int | None:
-    """The prompt tokens that came out of the cache; None where the server does not say."""
-    match usage:
-        case {"prompt_tokens_details": {"cached_tokens": int(cached)}}:
-            return cached
-    return None
-
-
-def read_tokens(tokens: object) -> list[int]:
-    """A list of tokens by their numbers.
-
-    Raises:
-        EngineProtocolError: it is not such a list.
-    """
-    if isinstance(tokens, list) and all(type(token) is int and 0 <= token < 1 << 32 for token in tokens):
-        return tokens
-    raise garbage("not a list of tokens", tokens)
-
-
-def _read_logprob(entry: object) -> Logprob:
-    match entry:
-        case {"token": str(token), "logprob": float() | int() as logprob}:
-            return Logprob(token, float(logprob), _read_alternatives(entry))
-    raise garbage("a logprob without token and number", entry)
-
-
-def _read_row(row: tuple[object, object, object], alternatives: int) -> Logprob:
-    """A log-probability as completions of plain prompts have it, where the chosen token is one of the top."""
-    match row:
-        case str(token), float() | int() as logprob, None:
-            return Logprob(token, float(logprob))
-        case str(token), float() | int() as logprob, dict(top) if all(map(_is_number, top.values())):
-            best = sorted(top, key=lambda other: -top[other])[:alternatives]
-            return Logprob(token, float(logprob), {other: float(top[other]) for other in best})
-    raise garbage("a logprob without token and number", row)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
-def _read_alternatives(entry: object) -> dict[str, float]:
-    match entry:
-        case {"top_logprobs": list(alternatives)}:
-            return {a.token: a.logprob for a in map(_read_logprob, alternatives)}
-    return {}
 
 
 def _failure(event: object, failure: object) -> CallRejected | EngineInterrupted:

@@ -1,5 +1,5 @@
 """``python -m workers.engines.simulator``: simulators behind vLLM's HTTP interface."""
 
-from workers.engines.simulator.server import main
+from workers.engines.simulator.command import main
 
 main()

@@ -22,33 +22,19 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
-from random import Random
 from typing import Literal, NoReturn
 
-from workers.calls import Call, Chunk, FinishReason, Usage
+from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities, Health
-from workers.engines.simulator.answers import Answer, Answers, sampled, sayer
+from workers.engines.simulator.answers import Answer, Answers, sampled
 from workers.engines.simulator.batch import Batch
-from workers.engines.simulator.cache import (
-    BLOCK,
-    CHARACTERS,
-    BlockCache,
-    block_hashes,
-    count_tokens,
-    extend,
-    render,
-)
+from workers.engines.simulator.cache import BLOCK, CHARACTERS, BlockCache, block_hashes, extend
 from workers.engines.simulator.cost import CostModel
+from workers.engines.simulator.counters import Counters, Tally
 from workers.engines.simulator.faults import Fault, FaultKind, Outage
-from workers.errors import (
-    CallRejected,
-    EngineInterrupted,
-    EngineProtocolError,
-    EngineUnavailable,
-    Overloaded,
-)
+from workers.engines.simulator.flight import Flight
+from workers.engines.simulator.script import Script
+from workers.errors import EngineInterrupted, EngineProtocolError, EngineUnavailable
 
 __all__ = [
     "Answer",
@@ -61,49 +47,6 @@ __all__ = [
     "Simulator",
     "sampled",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What a simulator did. ``in_flight`` and ``waiting`` are gauges, ``peak_in_flight`` the highest so far.
-
-    Every call that started ends as finished, aborted (its reader left) or failed. ``in_flight`` calls hold a
-    place in the batch; ``waiting`` calls do not yet. ``wasted_tokens`` are the completion tokens of calls
-    that did not finish. ``prompt_tokens_total`` less ``prompt_tokens_computed`` came out of the cache.
-    """
-
-    started: int = 0
-    finished: int = 0
-    aborted: int = 0
-    failed: int = 0
-    in_flight: int = 0
-    peak_in_flight: int = 0
-    waiting: int = 0
-    prompt_tokens_total: int = 0
-    prompt_tokens_computed: int = 0
-    completion_tokens: int = 0
-    wasted_tokens: int = 0
-
-
-class _Tally:
-    """The counts behind :class:`Counters` that are swapped on read."""
-
-    __slots__ = (
-        "aborted",
-        "completion_tokens",
-        "failed",
-        "finished",
-        "peak_in_flight",
-        "prompt_tokens_computed",
-        "prompt_tokens_total",
-        "started",
-        "wasted_tokens",
-    )
-
-    def __init__(self) -> None:
-        self.started = self.finished = self.aborted = self.failed = self.peak_in_flight = 0
-        self.prompt_tokens_total = self.prompt_tokens_computed = 0
-        self.completion_tokens = self.wasted_tokens = 0
 
 
 class Simulator:
@@ -146,17 +89,14 @@ class Simulator:
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}: give 1 or more, or None for no limit")
         self._name = name
-        self._say = sayer(answers)
         self._cost = cost or CostModel()
+        self._script = Script(name, answers, self._cost, faults, max_model_len, seed)
         rate = self._cost.decode_tokens_per_s
         self._instant_decode = not callable(rate) and math.isinf(rate)
         self._places = math.inf if max_concurrency is None else max_concurrency
         self._cache_blocks = cache_blocks
         self._share_in_flight = share_in_flight
-        self._faults = tuple(faults)
         self._outages = tuple(outages)
-        self._max_model_len = max_model_len
-        self._seed = seed
         self._capabilities = claims or Capabilities(
             model=model,
             max_model_len=max_model_len,
@@ -167,7 +107,7 @@ class Simulator:
             cached_token_usage=True,
         )
 
-        self._tally = _Tally()
+        self._tally = Tally()
         self._calls = 0  # ever begun, which gives each call its index
         self._batch = Batch(self._places, BlockCache(cache_blocks))
         self._dead = ""  # why the engine is not running; empty while it runs
@@ -207,11 +147,11 @@ class Simulator:
             Exception: whatever a function that gives the answers raises.
         """
         self._start()
-        flight = _Flight(call, self._calls, self._batch)
+        flight = Flight(call, self._calls, self._batch)
         self._calls += 1
         self._tally.started += 1
         try:
-            self._prepare(flight)
+            self._script.prepare(flight, self._dead)
             await self._admit(flight)
             await self._prefill(flight)
             while not flight.ended:
@@ -238,13 +178,13 @@ class Simulator:
         return Counters(
             in_flight=self._batch.running,
             waiting=self._batch.waiting,
-            **{name: getattr(self._tally, name) for name in _Tally.__slots__},
+            **{name: getattr(self._tally, name) for name in Tally.__slots__},
         )
 
     def take_counters(self) -> Counters:
         """The same, and count from 0 on. Calls in flight are not forgotten: they end in the next count."""
         taken = self.counters()
-        self._tally = _Tally()
+        self._tally = Tally()
         self._tally.peak_in_flight = self._batch.running
         return taken
 
@@ -259,67 +199,7 @@ class Simulator:
                 if outage.seconds is not None:
                     self._timers.append(loop.call_later(outage.at + outage.seconds, self.revive))
 
-    def _prepare(self, flight: _Flight) -> None:
-        """Refuse the call, or find out what will be said to it."""
-        call, sampling = flight.call, flight.call.sampling
-        fault: Fault | None
-        for number, fault in enumerate(self._faults):
-            if fault.strikes(flight.index, call, Random(f"{self._seed}/{flight.index}/{number}")):
-                break
-        else:
-            fault = None
-        match fault:
-            case Fault(kind="reject"):
-                raise CallRejected(f"{self._name} rejects call {flight.index} (injected)")
-            case Fault(kind="overload", seconds=seconds):
-                raise Overloaded(
-                    f"{self._name} has no room for call {flight.index} (injected)", retry_after=seconds
-                )
-            case Fault(kind="refuse"):
-                raise EngineUnavailable(f"{self._name} refuses call {flight.index} (injected)")
-        if self._dead:
-            raise EngineUnavailable(f"{self._name} is not running: {self._dead}")
-
-        flight.rendered = render(call.prompt)
-        flight.prompt_tokens = len(flight.rendered) // CHARACTERS
-        room = self._max_model_len
-        if room is not None and flight.prompt_tokens + sampling.max_tokens > room:
-            raise CallRejected(
-                f"the prompt has {flight.prompt_tokens} tokens and max_tokens is {sampling.max_tokens}: "
-                f"together they must not exceed {room}"
-            )
-        text = self._say(call, lambda: self._random(flight, "answer"))
-        cut = min((at for at in map(text.find, sampling.stop) if at >= 0), default=len(text))
-        text = text[:cut]
-        if count_tokens(text) > sampling.max_tokens:
-            text = text[: sampling.max_tokens * CHARACTERS]
-            flight.finish_reason = "length"
-        flight.total = flight.limit = count_tokens(text)
-        if self._cost.jitter:
-            flight.slowness = self._random(flight, "jitter").lognormvariate(0.0, self._cost.jitter)
-        match fault:
-            case Fault(kind="mangle"):
-                text = "".join(c if i % 2 == 0 else "\ufffd" for i, c in enumerate(text))
-            case Fault(kind="slow", factor=factor):
-                flight.slowness *= factor
-            case Fault(kind="reset" | "hang" | "garbage", after_tokens=after):
-                flight.broken = fault
-                flight.limit = min(flight.total, after)
-        flight.text = text
-
-    def _random(self, flight: _Flight, purpose: str) -> Random:
-        """Random numbers that depend on the prompt and the call's seed, or on its index if it has none."""
-        sampling = flight.call.sampling
-        if sampling.temperature == 0 and purpose == "answer":
-            source = "greedy"
-        elif sampling.seed is None:
-            source = f"{self._seed}/{flight.index}"
-        else:
-            source = f"seed {sampling.seed}"
-        key = f"{purpose}/{source}/{flight.rendered}".encode(errors="surrogatepass")
-        return Random(int.from_bytes(blake2b(key, digest_size=8).digest()))
-
-    async def _admit(self, flight: _Flight) -> None:
+    async def _admit(self, flight: Flight) -> None:
         """Take a place in the batch, in order of priority, and let the latency pass."""
         batch = flight.batch
         flight.running = await batch.enter(flight.call.priority, flight.index)
@@ -328,7 +208,7 @@ class Simulator:
         if self._cost.latency:
             await self._pause(flight, self._cost.latency * flight.slowness)
 
-    async def _prefill(self, flight: _Flight) -> None:
+    async def _prefill(self, flight: Flight) -> None:
         """Look the prompt up in the cache and compute the rest of it, one call after another."""
         batch = flight.batch
         hashes = block_hashes(flight.rendered, flight.call.tenant) if self._cache_blocks else []
@@ -349,7 +229,7 @@ class Simulator:
         batch.decoding += 1
         flight.due = 0.0 if self._instant_decode else asyncio.get_running_loop().time()
 
-    async def _decode(self, flight: _Flight) -> Chunk:
+    async def _decode(self, flight: Flight) -> Chunk:
         """The tokens that are due next; with the last of them the call is finished."""
         self._check_alive(flight)
         broken = flight.broken
@@ -372,7 +252,7 @@ class Simulator:
             worker=self._name,
         )
 
-    async def _due(self, flight: _Flight, most: int) -> int:
+    async def _due(self, flight: Flight, most: int) -> int:
         """Sleep until the next token is due; returns how many are due by then, which is mostly one."""
         clock = asyncio.get_running_loop().time
         step = self._cost.step_seconds(flight.batch.decoding) * flight.slowness
@@ -386,7 +266,7 @@ class Simulator:
         flight.due += late * step
         return 1 + late
 
-    async def _break(self, flight: _Flight, fault: Fault) -> NoReturn:
+    async def _break(self, flight: Flight, fault: Fault) -> NoReturn:
         where = f"call {flight.index} after {flight.sent} tokens (injected)"
         if fault.kind == "reset":
             raise EngineInterrupted(f"{self._name} reset {where}")
@@ -395,18 +275,18 @@ class Simulator:
         while True:
             await self._pause(flight, None)
 
-    async def _pause(self, flight: _Flight, seconds: float | None) -> None:
+    async def _pause(self, flight: Flight, seconds: float | None) -> None:
         await flight.batch.pause(seconds)
         self._check_alive(flight)
 
-    def _check_alive(self, flight: _Flight) -> None:
+    def _check_alive(self, flight: Flight) -> None:
         if not flight.batch.over:
             return
         if flight.sent:
             raise EngineInterrupted(f"{self._name} died in call {flight.index} after {flight.sent} tokens")
         raise EngineUnavailable(f"{self._name} died before call {flight.index} had a token")
 
-    def _end(self, flight: _Flight, outcome: Literal["finished", "aborted", "failed"]) -> None:
+    def _end(self, flight: Flight, outcome: Literal["finished", "aborted", "failed"]) -> None:
         """Settle a call once: count it, free its blocks, give its place to the next."""
         if flight.ended:
             return
@@ -430,50 +310,3 @@ class Simulator:
         batch.cache.release(flight.held)
         if flight.running:
             batch.leave()
-
-
-class _Flight:
-    """What a simulator knows about one call between its start and its end."""
-
-    __slots__ = (
-        "batch",
-        "broken",
-        "cached_tokens",
-        "call",
-        "decoding",
-        "due",
-        "ended",
-        "finish_reason",
-        "hashes",
-        "held",
-        "index",
-        "limit",
-        "prompt_tokens",
-        "rendered",
-        "running",
-        "sent",
-        "slowness",
-        "text",
-        "total",
-    )
-
-    def __init__(self, call: Call, index: int, batch: Batch) -> None:
-        self.call = call
-        self.index = index
-        self.batch = batch
-        self.rendered = ""
-        self.prompt_tokens = 0
-        self.cached_tokens = 0
-        self.hashes: list[int] = []  # the full blocks of the prompt
-        self.held: list[int] = []  # blocks pinned in the cache
-        self.text = ""
-        self.total = 0  # tokens of the text
-        self.limit = 0  # tokens that are sent before the fault in the stream, if there is one
-        self.broken: Fault | None = None  # the fault in the stream
-        self.finish_reason: FinishReason = "stop"
-        self.slowness = 1.0
-        self.due = 0.0  # when the last token sent was due, on the loop's clock
-        self.sent = 0
-        self.running = False  # holds a place in the batch
-        self.decoding = False
-        self.ended = False

@@ -11,23 +11,17 @@ Not there: token ids, logprobs, guided decoding, several choices a request.
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
-import math
-import sys
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from itertools import count
-from pathlib import Path
-from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
-from workers.calls import Call, Chunk, Prompt, Role, Sampling, Segment, Usage
-from workers.engines.simulator.engine import CostModel, Fault, Outage, Simulator
+from workers.calls import Chunk, Usage
+from workers.engines.simulator.bodies import Body
+from workers.engines.simulator.engine import Simulator
+from workers.engines.simulator.forms import Form
 from workers.errors import (
     CallRejected,
     EngineInterrupted,
@@ -39,13 +33,6 @@ from workers.errors import (
 
 _GARBAGE = b"\x00\xff this is not an event \xfe\n"
 _EVENTS = {"Content-Type": "text/event-stream"}
-_ROLES: Mapping[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "tool": "user",
-    "assistant": "assistant",
-}
 
 
 @asynccontextmanager
@@ -76,97 +63,6 @@ def application(simulator: Simulator) -> web.Application:
     return app
 
 
-class _Part(BaseModel):
-    text: str
-
-
-class _Message(BaseModel):
-    role: str
-    content: str | list[_Part]
-
-    def segment(self) -> Segment:
-        if self.role not in _ROLES:
-            raise CallRejected(f"unknown role {self.role!r}: give one of {', '.join(_ROLES)}")
-        text = self.content if isinstance(self.content, str) else "".join(p.text for p in self.content)
-        return Segment(_ROLES[self.role], text)
-
-
-class _StreamOptions(BaseModel):
-    include_usage: bool = False
-
-
-class _Body(BaseModel):
-    """A request, in the fields that mean something here; others are ignored."""
-
-    model: str = ""
-    messages: list[_Message] = []
-    prompt: str = ""
-    max_tokens: int | None = Field(default=None, ge=1)
-    temperature: float = Field(default=1.0, ge=0)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    stop: str | list[str] | None = None
-    seed: int | None = None
-    stream: bool = False
-    stream_options: _StreamOptions | None = None
-    priority: int = 0
-    cache_salt: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    continue_final_message: bool = False
-
-    def call(self, *, chat: bool) -> Call:
-        if chat:
-            segments = [message.segment() for message in self.messages]
-            if segments and segments[-1].role == "assistant" and not self.continue_final_message:
-                segments.append(Segment("user", ""))  # the message is finished, so another one begins
-        else:
-            segments = [Segment("user", self.prompt)]
-        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
-        return Call(
-            Prompt(tuple(segments)),
-            Sampling(
-                temperature=self.temperature,
-                top_p=self.top_p,
-                max_tokens=self.max_tokens or 1024,
-                stop=tuple(stop),
-                seed=self.seed,
-            ),
-            priority=-self.priority,  # vLLM runs small numbers first
-            tenant=self.cache_salt or "",
-        )
-
-
-class _Form:
-    """How the answers to one request are written."""
-
-    def __init__(self, number: int, model: str, *, chat: bool) -> None:
-        self._chat = chat
-        kind = "chat.completion" if chat else "text_completion"
-        rest = f'"created":{int(time.time())},"model":{json.dumps(model)}'
-        self._whole = f'{{"id":"{kind}-{number}","object":"{kind}",{rest}'
-        self._piece = self._whole.replace(f'"{kind}",', f'"{kind}.chunk",') if chat else self._whole
-
-    def event(self, text: str, reason: str | None) -> str:
-        return f"data: {self._piece},{self._choices('delta', text, reason)}}}\n\n"
-
-    def usage_event(self, usage: Usage) -> str:
-        return f'data: {self._piece},"choices":[],{_usage_field(usage)}}}\n\n'
-
-    def whole(self, text: str, reason: str | None, usage: Usage) -> str:
-        return f"{self._whole},{self._choices('message', text, reason)},{_usage_field(usage)}}}"
-
-    def _choices(self, field: str, text: str, reason: str | None) -> str:
-        said = json.dumps(text)
-        content = f'"{field}":{{"role":"assistant","content":{said}}}' if self._chat else f'"text":{said}'
-        return f'"choices":[{{"index":0,{content},"logprobs":null,"finish_reason":{json.dumps(reason)}}}]'
-
-
-def _usage_field(usage: Usage) -> str:
-    return (
-        f'"usage":{{"prompt_tokens":{usage.prompt_tokens},"completion_tokens":{usage.completion_tokens},'
-        f'"total_tokens":{usage.prompt_tokens + usage.completion_tokens},'
-        f'"prompt_tokens_details":{{"cached_tokens":{usage.cached_tokens}}}}}'
-    )
-
-
 class _Face:
     """The handlers."""
 
@@ -182,14 +78,14 @@ class _Face:
 
     async def _answer(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
         try:
-            body = _Body.model_validate_json(await request.read())
+            body = Body.model_validate_json(await request.read())
             call = body.call(chat=chat)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             return _refusal(CallRejected(f"{'.'.join(map(str, first['loc']))}: {first['msg']}"), request)
         except CallRejected as error:
             return _refusal(error, request)
-        form = _Form(next(self._numbers), body.model, chat=chat)
+        form = Form(next(self._numbers), body.model, chat=chat)
         with_usage = body.stream_options is not None and body.stream_options.include_usage
         async with aclosing(self._simulator.generate(call)) as stream:
             try:
@@ -248,7 +144,7 @@ class _Face:
         return web.Response(text="\n".join(lines) + "\n")
 
 
-def _written(form: _Form, chunk: Chunk, with_usage: bool) -> bytes:
+def _written(form: Form, chunk: Chunk, with_usage: bool) -> bytes:
     event = form.event(chunk.text, chunk.finish_reason)
     if chunk.finish_reason is not None:
         if with_usage and chunk.usage is not None:
@@ -257,7 +153,7 @@ def _written(form: _Form, chunk: Chunk, with_usage: bool) -> bytes:
     return event.encode()
 
 
-def _whole(form: _Form, chunks: Sequence[Chunk]) -> web.Response:
+def _whole(form: Form, chunks: Sequence[Chunk]) -> web.Response:
     last = chunks[-1]
     text = "".join(chunk.text for chunk in chunks)
     answer = form.whole(text, last.finish_reason, last.usage or Usage())
@@ -279,71 +175,3 @@ def _refusal(error: WorkerError, request: web.Request) -> web.Response:
 def _hang_up(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
-
-
-async def _serve(simulators: Sequence[Simulator], host: str, port: int) -> None:
-    async with AsyncExitStack() as stack:
-        for number, simulator in enumerate(simulators):
-            url = await stack.enter_async_context(
-                serving(simulator, host=host, port=port + number if port else 0)
-            )
-            sys.stdout.write(f"{simulator.name} at {url}\n")
-            sys.stdout.flush()
-        await asyncio.get_running_loop().create_future()
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m workers.engines.simulator", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000, help="of the first replica; 0: free ports")
-    parser.add_argument("--replicas", type=int, default=1, help="simulators on consecutive ports")
-    parser.add_argument("--model", default="simulator")
-    parser.add_argument("--answer", default="ok", help="what every call gets")
-    parser.add_argument("--answers", type=Path, help="JSON file: a list (script) or an object (by question)")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds")
-    parser.add_argument("--prefill-rate", type=float, default=math.inf, help="tokens/s")
-    parser.add_argument("--decode-rate", type=float, default=math.inf, help="tokens/s of one call")
-    parser.add_argument("--jitter", type=float, default=0.0, help="sigma of a lognormal factor")
-    parser.add_argument("--max-concurrency", type=int)
-    parser.add_argument("--max-model-len", type=int)
-    parser.add_argument("--cache-blocks", type=int, default=16_384)
-    parser.add_argument("--no-share-in-flight", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--fault", type=json.loads, action="append", default=[], help='such as \'{"kind": "reset"}\''
-    )
-    parser.add_argument(
-        "--outage", type=json.loads, action="append", default=[], help='such as \'{"at": 5, "seconds": 2}\''
-    )
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Serve until interrupted."""
-    given = _arguments(argv)
-    answers = given.answer if given.answers is None else json.loads(given.answers.read_text())
-    simulators = [
-        Simulator(
-            answers,
-            name=f"{given.model}-{number}",
-            model=given.model,
-            cost=CostModel(
-                latency=given.latency,
-                prefill_tokens_per_s=given.prefill_rate,
-                decode_tokens_per_s=given.decode_rate,
-                jitter=given.jitter,
-            ),
-            max_concurrency=given.max_concurrency,
-            max_model_len=given.max_model_len,
-            cache_blocks=given.cache_blocks,
-            share_in_flight=not given.no_share_in_flight,
-            faults=[Fault(**fault) for fault in given.fault],
-            outages=[Outage(**outage) for outage in given.outage],
-            seed=given.seed + number,
-        )
-        for number in range(given.replicas)
-    ]
-    try:
-        asyncio.run(_serve(simulators, given.host, given.port))
-    except KeyboardInterrupt:
-        sys.stdout.write("stopped\n")

@@ -11,10 +11,12 @@ import aiohttp
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Health
 from workers.engines.openai.dialect import salt_of
-from workers.engines.openai.engine import OpenAIEngine, Timeouts
-from workers.engines.vllm.kv_events import KVEndpoints, TokenBlocks, follow, token_chain, token_root
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.timeouts import Timeouts
+from workers.engines.vllm.kv_events import KVEndpoints, follow
 from workers.errors import EngineUnavailable, WorkerError
 from workers.prefix.blocks import Chain
+from workers.prefix.tokens import TokenBlocks, token_chain, token_root
 
 TOKENIZE_SECONDS = 2.0
 LOAD_SECONDS = 2.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from workers.engines.vllm.kv_events import KVEndpoints
+from workers.engines.vllm.machine import cpu_has, visible_gpus
 from workers.errors import EngineUnavailable, ModelUnavailable
 
 Option = str | int | float | bool | None | Path | Sequence[object] | Mapping[str, object]
@@ -54,15 +54,6 @@ def find_python() -> Path:
         f'no vLLM was found: pip install "anabranch[vllm]" (GPU), run scripts/setup-vllm-cpu (no GPU), '
         f"or point {PYTHON_VARIABLE} at a Python that has it"
     )
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """The GPUs that a server may use: those of CUDA_VISIBLE_DEVICES, else all that the driver shows."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))
-    nodes = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
-    return tuple(sorted(nodes, key=int))
 
 
 def default_model() -> Path:
@@ -138,7 +129,7 @@ def _own_options(
         # Only full blocks are shared, and by default they are longer here than many a question.
         options["block_size"] = 32
         # Without instructions for bfloat16 it is emulated, several times slower than float32.
-        if not _cpu_has("avx512_bf16", "amx_bf16", "bf16"):
+        if not cpu_has("avx512_bf16", "amx_bf16", "bf16"):
             options["dtype"] = "float32"
     if endpoints is not None:
         options["kv_events_config"] = {
@@ -181,31 +172,3 @@ def arguments(options: Mapping[str, Option]) -> list[str]:
 
 def _written(value: object) -> str:
     return json.dumps(value, default=str) if isinstance(value, Mapping) else str(value)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen at ``port`` now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _cpu_has(*flags: str) -> bool:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return True
-    line = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
-    return any(flag in line.split() for flag in flags)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from workers.engines.llama.server import Cells, LlamaServer
+from workers.engines.llama.cells import Cells
+from workers.engines.llama.server import LlamaServer
 from workers.errors import WorkerError
-from workers.models.catalogue import fetch
+from workers.models.files import fetch
 
 pytestmark = [
     pytest.mark.engine,

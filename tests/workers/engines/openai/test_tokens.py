@@ -26,8 +26,9 @@ from workers.engine import Capabilities
 from workers.engines.openai.dialect import Dialect
 from workers.engines.openai.engine import OpenAIEngine
 from workers.engines.vllm.engine import VLLMEngine
-from workers.engines.vllm.kv_events import KVEndpoints, TokenBlocks, token_chain, token_root
+from workers.engines.vllm.kv_events import KVEndpoints
 from workers.errors import EngineProtocolError
+from workers.prefix.tokens import TokenBlocks, token_chain, token_root
 
 HELLO = 5000
 """A token of five letters; the server's tokenizer makes a token of each letter."""

@@ -1,10 +1,8 @@
-"""KV events: what they do to the index, and a publisher that loses, restarts and replays."""
-
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -13,130 +11,15 @@ import pytest
 import zmq
 import zmq.asyncio
 
+from tests.workers.prefix.events import chain, removed, stored
 from workers.calls import Call, Prompt, Segment
 from workers.engines.simulator.engine import Simulator
 from workers.engines.simulator.server import serving
 from workers.engines.vllm.engine import VLLMEngine
-from workers.engines.vllm.kv_events import (
-    KVEndpoints,
-    TokenBlocks,
-    Translation,
-    follow,
-    token_chain,
-    token_root,
-)
+from workers.engines.vllm.kv_events import KVEndpoints, follow
 from workers.errors import EngineProtocolError, EngineUnavailable
 from workers.pool.pool import Pool
-from workers.prefix.blocks import BLOCK_CHARACTERS, Chains
-
-SIZE = 4
-TOKENS = tuple(range(100, 120))  # five blocks
-NAMES = [b"a", b"b", b"c", b"d", b"e"]
-
-
-def stored(
-    start: int = 0, end: int = 5, *, salt: str | None = None, tokens: Sequence[int] = TOKENS, **more: object
-) -> dict[str, object]:
-    return {
-        "type": "BlockStored",
-        "block_hashes": NAMES[start:end],
-        "parent_block_hash": NAMES[start - 1] if start else None,
-        "token_ids": list(tokens[start * SIZE : end * SIZE]),
-        "block_size": SIZE,
-        "lora_id": None,
-        "medium": "GPU",
-        "lora_name": None,
-        "extra_keys": [[salt] if salt and start == 0 and not index else None for index in range(end - start)],
-        **more,
-    }
-
-
-def removed(*names: bytes) -> dict[str, object]:
-    return {"type": "BlockRemoved", "block_hashes": list(names), "medium": "GPU"}
-
-
-def chain(salt: str | None = None) -> tuple[int, ...]:
-    return token_chain(TOKENS, SIZE, token_root(salt) if salt else token_root())
-
-
-def test_stored_blocks_are_found_by_their_tokens() -> None:
-    blocks = TokenBlocks()
-    blocks.apply([stored(0, 2)])
-    assert blocks.covered(chain()) == 2
-    blocks.apply([stored(2, 5)])
-    assert blocks.covered(chain()) == 5
-    assert blocks.covered(token_chain((1, *TOKENS[1:]), SIZE, token_root())) == 0
-
-
-def test_removed_blocks_are_gone() -> None:
-    blocks = TokenBlocks()
-    blocks.apply([stored(), removed(b"d", b"e", b"never seen")])
-    assert blocks.covered(chain()) == 3
-    blocks.apply([{"type": "AllBlocksCleared"}])
-    assert blocks.covered(chain()) == 0
-
-
-def test_a_salt_separates_tenants() -> None:
-    blocks = TokenBlocks()
-    blocks.apply([stored(salt="one")])
-    assert blocks.covered(chain("one")) == 5
-    assert blocks.covered(chain("other")) == blocks.covered(chain()) == 0
-
-
-def test_blocks_after_an_unknown_one_are_not_guessed() -> None:
-    blocks = TokenBlocks()
-    blocks.apply([stored(2, 5)])
-    assert len(blocks) == 0
-
-
-def test_copies_elsewhere_and_windows_say_nothing() -> None:
-    blocks = TokenBlocks()
-    blocks.apply([stored(medium="CPU"), stored(kv_cache_spec_kind="sliding_window")])
-    assert len(blocks) == 0
-
-
-def test_events_as_arrays() -> None:
-    blocks = TokenBlocks()
-    blocks.apply([["BlockStored", NAMES, None, list(TOKENS), SIZE, None, "GPU"], ["BlockRemoved", [b"e"]]])
-    assert blocks.covered(chain()) == 4
-
-
-@pytest.mark.parametrize("event", [42, {"type": "BlockStored"}, stored(block_size=0), ["Unheard", 1]])
-def test_what_is_no_event_is_refused(event: object) -> None:
-    with pytest.raises(EngineProtocolError):
-        TokenBlocks().apply([event])
-
-
-def test_the_index_is_bounded() -> None:
-    blocks = TokenBlocks(capacity=100)
-    for number in range(1000):
-        blocks.apply(
-            [
-                stored(
-                    tokens=[number * 20 + index for index in range(20)],
-                    block_hashes=[f"{number}/{i}" for i in range(5)],
-                )
-            ]
-        )
-    assert len(blocks) == 100
-    assert len(blocks._names) == 100
-
-
-def test_characters_are_translated_for_siblings() -> None:
-    chains, translation, blocks = Chains(), Translation(), TokenBlocks()
-    stem = "s" * (20 * BLOCK_CHARACTERS)
-    one = chains.of(Prompt((Segment("user", stem), Segment("user", "one" * 100))), "t")
-    other = chains.of(Prompt((Segment("user", stem), Segment("user", "two" * 100))), "t")
-    tokens = token_chain(tuple(range(400)), 16, token_root())
-    assert not translation.knows(other)
-    translation.learn(one, tokens, len(one))
-    assert translation.knows(other)
-    assert translation.covered(other, blocks) == 0
-    blocks._holdings.add(tokens)
-    assert translation.covered(one, blocks) == len(one)
-    assert translation.covered(other, blocks) == 20
-    blocks._holdings.remove(tokens[12:])
-    assert 8 <= translation.covered(other, blocks) <= 12
+from workers.prefix.tokens import TokenBlocks
 
 
 class Publisher:
@@ -290,7 +173,7 @@ async def test_a_pool_goes_on_without_the_events_of_a_replica(tmp_path: Path) ->
             await pool.capabilities()
             replica = pool._replicas[0]
             async with asyncio.timeout(60):
-                while replica.told is not None:
+                while replica.index.told is not None:
                     await publisher._socket.send_multipart([b"hello"])
                     await asyncio.sleep(0.02)
             call = Call(Prompt((Segment("user", "Say hello."),)))

@@ -23,9 +23,9 @@ from tests.real_vllm import MODEL, require_vllm
 from workers.calls import Call, Chunk, Prompt, Sampling, Segment, Usage
 from workers.engines.vllm.engine import VLLMEngine
 from workers.engines.vllm.server import VLLMServer
+from workers.pool.member import Sharing
 from workers.pool.pace import Pace
 from workers.pool.pool import Pool
-from workers.pool.replica import Sharing
 from workers.prefix.blocks import Chain
 
 pytestmark = [
@@ -254,8 +254,9 @@ async def test_a_text_is_not_always_cut_into_the_tokens_that_wrote_it(pool: Pool
 
 async def test_an_attached_server_tells_its_kind_and_its_load(pool: Pool) -> None:
     server = servers_of(pool)[0]
-    assert server._engine is not None
-    attached = VLLMEngine(str(server._engine._openai.root / "v1"))
+    engine = server._supervision.engine
+    assert engine is not None
+    attached = VLLMEngine(str(engine._openai.root / "v1"))
     try:
         assert (await attached.capabilities()).priority
         assert await attached._openai.kind() == "vllm"

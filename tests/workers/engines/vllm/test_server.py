@@ -1,9 +1,6 @@
-"""The supervision of vLLM servers, with a small program in vLLM's place."""
-
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import stat
@@ -14,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from workers.calls import Call, Prompt, Segment
-from workers.engines.vllm.engine import gauge
-from workers.engines.vllm.launch import Option, Recipe, arguments, find_python, free_port, visible_gpus
-from workers.engines.vllm.server import Starting, VLLMServer, one_each
+from workers.engines.vllm.launch import Option
+from workers.engines.vllm.machine import free_port, visible_gpus
+from workers.engines.vllm.server import VLLMServer, one_each
+from workers.engines.vllm.supervision import Starting
 from workers.errors import EngineUnavailable, ModelUnavailable
 
 STUB = """
@@ -233,93 +231,14 @@ async def test_a_server_needs_an_interpreter_that_exists(tmp_path: Path) -> None
     await one.close()
 
 
-def test_options_become_arguments() -> None:
-    line = arguments(
-        {
-            "max_model_len": 4096,
-            "enforce_eager": True,
-            "enable_prefix_caching": False,
-            "quantization": None,
-            "gpu_memory_utilization": 0.9,
-            "lora_modules": ["a=x", "b=y"],
-            "speculative_config": {"method": "ngram", "num_speculative_tokens": 4},
-        }
-    )
-    assert line[:3] == ["--max-model-len", "4096", "--enforce-eager"]
-    assert line[3:6] == ["--no-enable-prefix-caching", "--gpu-memory-utilization", "0.9"]
-    assert line[6:9] == ["--lora-modules", "a=x", "b=y"]
-    assert line[9] == "--speculative-config"
-    assert json.loads(line[10]) == {"method": "ngram", "num_speculative_tokens": 4}
-
-
-def test_options_of_odd_types_become_arguments() -> None:
-    line = arguments(
-        {
-            "lora_modules": [{"name": "a", "path": Path("/with space/it's")}, "b=y"],
-            "speculative_config": {"model": Path("/draft"), "nested": {"x": None}},
-            "download_dir": Path("/models"),
-            "seed": -1,
-            "chat-template": "{{ 'quotes' }} $HOME",
-        }
-    )
-    assert line[0] == "--lora-modules"
-    assert json.loads(line[1]) == {"name": "a", "path": "/with space/it's"}
-    assert line[2:4] == ["b=y", "--speculative-config"]
-    assert json.loads(line[4]) == {"model": "/draft", "nested": {"x": None}}
-    assert line[5:] == [
-        "--download-dir",
-        "/models",
-        "--seed",
-        "-1",
-        "--chat-template",
-        "{{ 'quotes' }} $HOME",
-    ]
-
-
 async def test_a_port_that_was_asked_for_is_where_the_server_is(python: Path) -> None:
     port = free_port()
     one = server(python, port=port)
     await started(one)
-    assert one._engine is not None
-    assert one._engine._openai.root.port == port
+    engine = one._supervision.engine
+    assert engine is not None
+    assert engine._openai.root.port == port
     await one.close()
-
-
-def test_the_key_that_the_server_will_ask_for_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VLLM_API_KEY", raising=False)
-    assert Recipe("m").api_key == ""
-    monkeypatch.setenv("VLLM_API_KEY", "ours")
-    assert Recipe("m").api_key == "ours"
-    assert Recipe("m", environment={"VLLM_API_KEY": "theirs"}).api_key == "theirs"
-    assert Recipe("m", options={"api_key": ["first", "second"]}).api_key == "first"
-
-
-def test_a_warning_is_not_taken_for_the_cause() -> None:
-    one = VLLMServer("model", kv_events=False)
-    one._lines.extend(
-        [
-            "(APIServer pid=1) WARNING 11-22 12:10:19 [x.py:1] This can cause `OSError: [Errno 24] y`",
-            "(EngineCore pid=2) ERROR 11-22 12:10:20 [x.py:2] ValueError: the weights are missing",
-            *["more"] * 20,
-        ]
-    )
-    assert "OSError" not in one.last_lines()
-    assert "ValueError: the weights are missing" in one.last_lines()
-
-
-def test_a_python_that_was_named_is_taken_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANABRANCH_VLLM_PYTHON", sys.executable)
-    assert find_python() == Path(sys.executable)
-    monkeypatch.setenv("ANABRANCH_VLLM_PYTHON", "/nowhere/python")
-    with pytest.raises(EngineUnavailable, match="cannot be executed"):
-        find_python()
-
-
-def test_without_vllm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("ANABRANCH_VLLM_PYTHON", raising=False)
-    monkeypatch.setattr("workers.engines.vllm.launch.default_directory", lambda: tmp_path)
-    with pytest.raises(EngineUnavailable, match="scripts/setup-vllm-cpu"):
-        find_python()
 
 
 async def test_without_a_model_the_error_says_how_to_get_one(
@@ -335,28 +254,15 @@ async def test_without_a_model_the_error_says_how_to_get_one(
 def test_one_server_for_each_group_of_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
     assert visible_gpus() == ("0", "1", "2", "3", "4")
-    assert [one._recipe.gpus for one in one_each("m", tensor_parallel_size=2)] == [("0", "1"), ("2", "3")]
+    assert [one._supervision.recipe.gpus for one in one_each("m", tensor_parallel_size=2)] == [
+        ("0", "1"),
+        ("2", "3"),
+    ]
     assert len(one_each("m")) == 5
     with pytest.raises(EngineUnavailable, match="8 GPUs"):
         one_each("m", tensor_parallel_size=8)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert [one._recipe.gpus for one in one_each("m")] == [()]
-
-
-def test_a_gauge_is_summed_over_its_labels() -> None:
-    text = (
-        "# HELP vllm:num_requests_running Running.\n"
-        'vllm:num_requests_running{engine="0"} 3.0\n'
-        'vllm:num_requests_running{engine="1"} 2.0\n'
-        'vllm:num_requests_running_total{engine="1"} 99\n'
-    )
-    assert gauge(text, "vllm:num_requests_running") == 5
-    assert gauge(text, "vllm:num_requests_waiting") is None
-
-
-@pytest.mark.parametrize("value", ["NaN", "+Inf", "-5", "", "many"])
-def test_a_gauge_without_a_number_tells_nothing(value: str) -> None:
-    assert gauge(f'vllm:num_requests_running{{engine="0"}} {value}\n', "vllm:num_requests_running") is None
+    assert [one._supervision.recipe.gpus for one in one_each("m")] == [()]
 
 
 async def test_a_server_that_is_closed_once_more_while_it_stops_is_killed(python: Path) -> None:

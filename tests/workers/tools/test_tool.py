@@ -2,60 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from tests.workers.tools.samples import area, wait_for
 from workers.errors import ToolError
-from workers.tools.registry import Tool, Toolbox, tool
-
-
-@tool
-def area(width: float, height: float = 1.0, unit: Literal["m", "cm"] = "m") -> str:
-    """Compute an area.
-
-    The unit is appended.
-    """
-    return f"{width * height:g} {unit}²"
-
-
-@tool(name="wait", side_effects=True, timeout=0.1)
-async def wait_for(seconds: Annotated[float, Field(description="how long", ge=0)]) -> float:
-    """Wait."""
-    await asyncio.sleep(seconds)
-    return seconds
-
-
-def test_a_function_becomes_a_tool_with_a_schema() -> None:
-    assert (area.name, area.side_effects, area.timeout) == ("area", False, 30.0)
-    assert area.description == "Compute an area.\n\nThe unit is appended."
-    assert area.parameters == ("width", "height", "unit")
-    assert area.schema == {
-        "type": "object",
-        "properties": {
-            "width": {"type": "number"},
-            "height": {"type": "number", "default": 1.0},
-            "unit": {"type": "string", "enum": ["m", "cm"], "default": "m"},
-        },
-        "required": ["width"],
-        "additionalProperties": False,
-    }
-
-
-def test_names_descriptions_and_constraints_are_kept() -> None:
-    assert (wait_for.name, wait_for.side_effects, wait_for.timeout) == ("wait", True, 0.1)
-    assert wait_for.schema["properties"] == {
-        "seconds": {"type": "number", "minimum": 0, "description": "how long"}
-    }
+from workers.tools.declaration import tool
 
 
 @pytest.mark.parametrize("arguments", [{"width": 2, "height": "3"}, [2, 3], (2.0, "3", "m")])
@@ -335,7 +294,7 @@ def test_a_stuck_tool_does_not_keep_the_process_from_ending() -> None:
     program = """
 import asyncio, threading
 from workers.errors import ToolError
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 @tool(timeout=0.05)
 def stuck() -> None:
@@ -357,126 +316,6 @@ asyncio.run(main())
     assert (done.stdout, done.stderr, done.returncode) == ("stuck took more than 0.05 s\n", "", 0)
 
 
-def test_functions_that_cannot_be_tools_are_refused() -> None:
-    def untyped(x) -> None:  # type: ignore[no-untyped-def]
-        """Do."""
-
-    def silent(x: int) -> None: ...
-
-    def starred(*x: int) -> None:
-        """Do."""
-
-    def unnamed(x: int, /) -> None:
-        """Do."""
-
-    cases: list[tuple[Callable[..., object], str]] = [
-        (untyped, "parameter x of the tool untyped needs a type"),
-        (silent, "silent needs a docstring"),
-        (starred, r"\*x"),
-        (unnamed, "must be plain and named"),
-    ]
-    for function, message in cases:
-        with pytest.raises(TypeError, match=message):
-            tool(function)
-    with pytest.raises(TypeError, match="seconds above 0"):
-        tool(timeout=0)(wait_for.function)
-
-
-# --- toolbox --------------------------------------------------------------------------------------------
-
-
-async def test_a_toolbox_finds_and_invokes_by_name() -> None:
-    box = Toolbox([area, wait_for])
-    assert list(box) == ["area", "wait"]
-    assert box["area"] is area
-    assert len(box) == 2
-    assert await box.find("area").invoke([2]) == "2 m²"
-    with pytest.raises(ToolError, match=r"there is no tool 'aera', only area, wait"):
-        await box.find("aera").invoke([2])
-    with pytest.raises(ToolError, match="only none at all"):
-        Toolbox().find("x")
-    with pytest.raises(ValueError, match="two tools are named 'area'"):
-        Toolbox([area, area])
-
-
-async def test_a_toolbox_takes_more_tools_and_the_new_one_wins() -> None:
-    @tool(name="area")
-    def other() -> str:
-        """Be another."""
-        return "other"
-
-    box = Toolbox([area])
-    more = box.with_tools(wait_for, other)
-    assert list(more) == ["area", "wait"]
-    assert await more.find("area").invoke([]) == "other"
-    assert box["area"] is area
-
-
-async def test_a_described_toolbox_stands_for_the_tools_that_a_journal_tells_of() -> None:
-    told = json.loads(json.dumps(Toolbox([area, wait_for]).describe()))
-    assert [entry["name"] for entry in told] == ["area", "wait"]
-    assert (told[1]["description"], told[1]["side_effects"]) == ("Wait.", True)
-    told[0]["description"] = "as it was then"
-    told[0]["side_effects"] = True
-    box = Toolbox([area]).as_described(told)
-    assert (box["area"].description, box["area"].side_effects) == ("as it was then", True)
-    assert await box.find("area").invoke([2]) == "2 m²"
-    assert box["wait"].schema == wait_for.schema
-    for arguments in ([1], {"seconds": 1}, {}):
-        with pytest.raises(ToolError, match="the tool wait is not installed in this process"):
-            await box.find("wait").invoke(arguments)
-
-
-def package(directory: Path, entries: str, source: str) -> None:
-    """A package that is installed, as far as Python can tell."""
-    (directory / "their_tools.py").write_text(source)
-    info = directory / "their_tools-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-tools\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[anabranch.tools]\n{entries}\n")
-
-
-def installed(monkeypatch: pytest.MonkeyPatch, directory: Path) -> Toolbox:
-    monkeypatch.syspath_prepend(directory)
-    monkeypatch.delitem(sys.modules, "their_tools", raising=False)
-    return Toolbox.installed()
-
-
-SOURCE = '''
-from workers.tools.registry import tool
-
-@tool
-def double(x: int) -> int:
-    """Double."""
-    return 2 * x
-
-plain = 7
-'''
-
-
-async def test_installed_packages_offer_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package(tmp_path, "double = their_tools:double", SOURCE)
-    box = await asyncio.to_thread(installed, monkeypatch, tmp_path)
-    assert isinstance(box["double"], Tool)
-    assert await box.find("double").invoke({"x": 21}) == 42
-
-
-@pytest.mark.parametrize(
-    ("entries", "source", "message"),
-    [
-        ("plain = their_tools:plain", SOURCE, "the entry point plain of anabranch.tools is 7"),
-        ("gone = their_tools:gone", SOURCE, "the tool gone cannot be imported: AttributeError"),
-        ("double = their_tools:double", "import no_such_module", "ModuleNotFoundError"),
-    ],
-)
-def test_what_cannot_be_loaded_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: str, source: str, message: str
-) -> None:
-    package(tmp_path, entries, source)
-    with pytest.raises(ToolError, match=message):
-        installed(monkeypatch, tmp_path)
-
-
 async def test_idempotency_key_is_not_the_models_to_give() -> None:
     @tool(side_effects=True)
     def pay(cents: int, idempotency_key: str) -> str:
@@ -491,29 +330,3 @@ async def test_idempotency_key_is_not_the_models_to_give() -> None:
         await pay.invoke({"cents": 5, "idempotency_key": "mine"}, key="k")
     with pytest.raises(ToolError, match="pay must not be invoked without an idempotency key"):
         await pay.invoke([5])
-
-
-def test_tool_that_takes_a_key_says_what_for() -> None:
-    def pay(idempotency_key: str) -> None:
-        """Pay."""
-
-    def number(idempotency_key: int) -> None:
-        """Pay."""
-
-    with pytest.raises(TypeError, match=r"the tool pay takes an idempotency key: declare @tool\("):
-        tool(pay)
-    with pytest.raises(TypeError, match="idempotency_key of the tool number must have the type str"):
-        tool(side_effects=True)(number)
-
-
-def test_description_tells_of_a_key_only_where_there_is_one() -> None:
-    """Journals that were written before there were keys compare equal."""
-
-    @tool(side_effects=True)
-    def pay(idempotency_key: str) -> None:
-        """Pay."""
-
-    described = Toolbox([area, pay]).describe()
-    assert [entry.get("takes_key") for entry in described] == [None, True]
-    assert "takes_key" not in described[0]
-    assert Toolbox().as_described(described)["pay"].takes_key

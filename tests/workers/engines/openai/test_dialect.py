@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from tests.workers.engines.openai.harness import (
+    ask,
+    connected,
+    failure,
+)
+from tests.workers.engines.raw_server import (
+    raw_server,
+)
+from workers.calls import Sampling
+from workers.engine import Capabilities
+from workers.engines.openai.dialect import Dialect
+from workers.errors import (
+    CapabilityMissing,
+)
+
+FULL = Capabilities(
+    model="m", logprobs=True, guided_json=True, priority=True, cache_salt=True, assistant_prefill=True
+)
+
+
+def test_a_plain_request_holds_nothing_that_was_not_asked_for() -> None:
+    body = Dialect(Capabilities(model="m")).request(ask(schema={"type": "object"}, priority=3.0))
+    assert body == {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What is 6 times 9?"},
+        ],
+        "temperature": 0.7,
+        "max_tokens": 1024,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_everything_that_is_asked_for_is_sent_where_the_server_can() -> None:
+    sampling = Sampling(temperature=0.2, top_p=0.9, max_tokens=5, stop=("a", "b"), seed=3, top_logprobs=2)
+    call = ask(prefill="It is", sampling=sampling, schema={"type": "object"}, priority=1.5, tenant="Ann/e@x")
+    body = Dialect(FULL, priority_sign=-1, prefill_flags=True).request(call)
+    assert (body["temperature"], body["top_p"], body["max_tokens"]) == (0.2, 0.9, 5)
+    assert (body["stop"], body["seed"]) == (["a", "b"], 3)
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 2)
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    assert body["priority"] == -1500
+    assert body["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": True},
+    }
+    salt = body["cache_salt"]
+    assert isinstance(salt, str)
+    assert salt.isalnum()
+    assert salt == Dialect(FULL).request(ask(tenant="Ann/e@x"))["cache_salt"]
+    assert salt != Dialect(FULL).request(ask(tenant="Bob"))["cache_salt"]
+
+
+def test_a_server_that_runs_large_numbers_first_gets_them() -> None:
+    assert Dialect(FULL, priority_sign=1).request(ask(priority=0.25))["priority"] == 250
+
+
+async def test_a_prefill_that_the_server_cannot_continue_is_refused_before_it_is_sent() -> None:
+    async with raw_server() as server, connected(server.url) as engine:
+        error = await failure(engine, ask(prefill="It is"))
+        assert isinstance(error, CapabilityMissing)
+        assert "user's segment" in str(error)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import structlog
+
+from tests.workers.engines.openai.harness import (
+    connected,
+)
+from tests.workers.engines.raw_server import (
+    raw_server,
+    respond,
+)
+from workers.engine import Capabilities
+from workers.engines.simulator.engine import Simulator
+from workers.engines.simulator.server import serving
+from workers.errors import (
+    EngineUnavailable,
+    ModelUnavailable,
+)
+
+
+async def test_the_probe_finds_what_the_simulator_can() -> None:
+    async with serving(Simulator(model="sim-model", max_model_len=4096)) as url, connected(url) as engine:
+        assert await engine.capabilities() == Capabilities(
+            model="sim-model",
+            max_model_len=4096,
+            priority=True,
+            cache_salt=True,
+            assistant_prefill=True,
+            cached_token_usage=True,
+        )
+
+
+async def test_a_server_that_ignores_what_it_does_not_know_has_no_capabilities_and_the_log_says_why() -> None:
+    async with raw_server() as server, connected(server.url) as engine:
+        with structlog.testing.capture_logs() as logs:
+            assert await engine.capabilities() == Capabilities(model="raw")
+    missing = {entry["capability"] for entry in logs if entry["action"] == "capability_missing"}
+    assert missing == {
+        "cached_token_usage",
+        "logprobs",
+        "guided_json",
+        "assistant_prefill",
+        "cache_salt",
+        "priority",
+        "token_ids_in",
+        "token_ids_out",
+    }
+
+
+def capable(body: Any) -> bytes:
+    """A server that can everything, continues a message without flags, counts like SGLang."""
+    prompt = 60
+    if "continue_final_message" in body:
+        return respond("400 Bad Request", {"error": {"message": "unknown field"}})
+    if body["messages"][-1]["role"] == "assistant":
+        prompt += 1
+    if isinstance(body.get("priority", 0), str) or isinstance(body.get("cache_salt", ""), int):
+        return respond("422 Unprocessable Entity", {"detail": [{"loc": ["body", "priority"], "msg": "no"}]})
+    content = '{"probe": "kiwi"}' if "response_format" in body else "1"
+    choice: dict[str, Any] = {"message": {"content": content}}
+    if body.get("logprobs"):
+        choice["logprobs"] = {"content": [{"token": "1", "logprob": -0.5, "top_logprobs": []}]}
+    cached = 0 if "cache_salt" in body else 48
+    usage = {"prompt_tokens": prompt, "prompt_tokens_details": {"cached_tokens": cached}}
+    return respond("200 OK", {"choices": [choice], "usage": usage})
+
+
+async def test_the_probe_finds_everything_where_there_is_everything() -> None:
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = capable
+        server.get = lambda _: respond("200 OK", {"data": [{"id": "m", "owned_by": "sglang"}]})
+        can = await engine.capabilities()
+        assert can == Capabilities(
+            model="m",
+            logprobs=True,
+            guided_json=True,
+            priority=True,
+            cache_salt=True,
+            assistant_prefill=True,
+            cached_token_usage=True,
+        )
+
+
+async def test_a_salt_that_does_not_keep_the_cache_apart_does_not_count() -> None:
+    def leaky(body: Any) -> bytes:
+        if isinstance(body.get("cache_salt"), str):
+            return capable({key: body[key] for key in body if key != "cache_salt"})
+        return capable(body)
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = leaky
+        assert not (await engine.capabilities()).cache_salt
+
+
+async def test_concurrent_callers_share_one_probe_and_one_that_leaves_does_not_stop_it() -> None:
+    async with raw_server() as server, connected(server.url) as engine:
+        callers = [asyncio.ensure_future(engine.capabilities()) for _ in range(5)]
+        await asyncio.sleep(0)
+        callers[0].cancel()
+        results = await asyncio.gather(*callers[1:])
+        assert {result.model for result in results} == {"raw"}
+        assert server.paths.count("/v1/models") == 1
+        await engine.capabilities()
+        assert server.paths.count("/v1/models") == 1
+
+
+async def test_a_probe_that_failed_is_made_again() -> None:
+    simulator = Simulator()
+    async with serving(simulator) as url, connected(url) as engine:
+        simulator.kill("power is off")
+        with pytest.raises(EngineUnavailable, match="power is off"):
+            await engine.capabilities()
+        simulator.revive()
+        assert (await engine.capabilities()).priority
+
+
+async def test_the_model_must_be_there() -> None:
+    async with serving(Simulator(model="this")) as url:
+        async with connected(url, model="that") as engine:
+            with pytest.raises(ModelUnavailable, match=r"no model 'that'.*'this'"):
+                await engine.capabilities()
+        async with connected(url, model="this") as engine:
+            assert (await engine.capabilities()).model == "this"
+
+
+async def test_a_server_without_a_list_of_models_is_taken_at_its_word() -> None:
+    async with raw_server() as server:
+        server.get = lambda _: respond("404 Not Found", {"error": {"message": "no such path"}})
+        async with connected(server.url, model="hidden") as engine:
+            assert (await engine.capabilities()).model == "hidden"
+        async with connected(server.url) as engine:
+            with pytest.raises(ModelUnavailable, match="no such path"):
+                await engine.capabilities()
+        server.get = lambda _: respond("200 OK", {"data": []})
+        async with connected(server.url) as engine:
+            with pytest.raises(ModelUnavailable, match="lists no model"):
+                await engine.capabilities()

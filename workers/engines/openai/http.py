@@ -1,0 +1,167 @@
+"""The HTTP under the protocol: connections, the phases of a request, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from weakref import WeakSet
+
+import aiohttp
+from yarl import URL
+
+from workers.engines.openai.answers import garbage
+from workers.engines.openai.refusals import Refusals
+from workers.engines.openai.timeouts import Patience, Timeouts
+from workers.errors import EngineInterrupted, EngineTimeout, EngineUnavailable, WorkerError
+
+_BODY_LIMIT = 4 << 20  # bytes of an answer that is not a stream
+_ERROR_LIMIT = 1 << 16  # bytes of an error page
+_KEEP_ALIVE = 4.0  # seconds; uvicorn, under most of these servers, closes idle connections after 5
+_DRAIN = 0.5  # seconds to wait for the end of a response whose content is complete
+_LISTING = 10.0  # seconds for the list of models
+
+
+class Transport:
+    """The connections to one server.
+
+    Args:
+        name: of the server, for errors.
+        base: the address that ends with ``/v1``, as a rule.
+        root: the address beside it.
+        key: the bearer token; None or empty: none is sent.
+        key_env: the variable that it should come from, for errors.
+        timeouts: for each phase of a call.
+    """
+
+    def __init__(
+        self, name: str, base: URL, root: URL, *, key: str | None, key_env: str, timeouts: Timeouts
+    ) -> None:
+        self.base = base
+        self.root = root
+        self.timeouts = timeouts
+        self._name = name
+        self._key = key
+        self._refusals = Refusals(name, key_env, bool(key))
+        self._session: aiohttp.ClientSession | None = None
+        self._in_flight: WeakSet[Patience] = WeakSet()
+        self._closed = False
+
+    def begin(self, timeouts: Timeouts) -> Patience:
+        """The patience for a request that begins now.
+
+        Raises:
+            EngineUnavailable: the transport was closed.
+        """
+        if self._closed:
+            raise EngineUnavailable(f"{self._name} was closed")
+        patience = Patience(self._name, timeouts)
+        self._in_flight.add(patience)
+        return patience
+
+    async def ask(self, path: str, body: Mapping[str, object] | None) -> object:
+        """One request that is not streamed; see :data:`~workers.engines.openai.answers.Ask`."""
+        timeouts = self.timeouts
+        if body is None:  # a list of models is not computed: a server that takes long for it hangs
+            timeouts = replace(timeouts, first_token=min(_LISTING, timeouts.first_token))
+        patience = self.begin(timeouts)
+        method, data = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
+        above = self.root if path.startswith("/") else self.base
+        response = await self.send(method, above.joinpath(path.removeprefix("/")), data, patience)
+        try:
+            if response.status != 200:
+                raise await self.refusal(response, patience)
+            answer = await self._body(response, _BODY_LIMIT, patience)
+        finally:
+            response.close()
+        if len(answer) > _BODY_LIMIT:
+            raise garbage(f"an answer of more than {_BODY_LIMIT} bytes", answer[:_ERROR_LIMIT])
+        try:
+            return json.loads(answer.decode())
+        except (ValueError, RecursionError) as error:
+            raise garbage("an answer that is not JSON in UTF-8", answer[:_ERROR_LIMIT]) from error
+
+    async def send(
+        self, method: str, url: URL, data: bytes | None, patience: Patience
+    ) -> aiohttp.ClientResponse:
+        """Send a request and wait for the head of the response.
+
+        Servers close idle connections without a word, so a request can meet one that is gone. If a
+        connection breaks before anything came back, the request is sent once more.
+        """
+        if self._session is None:
+            self._session = self._open()
+        repeated = False
+        while True:
+            try:
+                async with patience.wait():
+                    return await self._session.request(method, url, data=data, allow_redirects=False)
+            except aiohttp.ConnectionTimeoutError as error:
+                raise EngineTimeout(
+                    f"{self._name} did not accept a connection within {self.timeouts.connect:g} s (connect)"
+                ) from error
+            except TimeoutError:
+                raise patience.expired() from None
+            except aiohttp.ClientConnectionError as error:
+                if repeated or self._closed or isinstance(error, aiohttp.ClientConnectorError):
+                    raise EngineUnavailable(f"{self._name} cannot be reached: {error}") from error
+                repeated = True
+            except aiohttp.ClientError as error:
+                raise garbage(f"{self._name} does not answer in HTTP", str(error)) from error
+
+    async def read(self, response: aiohttp.ClientResponse, patience: Patience) -> bytes:
+        """The next bytes of a body; none at its end."""
+        try:
+            async with patience.wait():
+                return await response.content.readany()
+        except TimeoutError:
+            raise patience.expired() from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise EngineInterrupted(f"{self._name} broke off its answer: {error}") from error
+
+    async def refusal(self, response: aiohttp.ClientResponse, patience: Patience) -> WorkerError:
+        """The error that a response stands for."""
+        body = await self._body(response, _ERROR_LIMIT, patience)
+        return self._refusals.read(response.status, response.headers, body)
+
+    def abandon(self) -> None:
+        """Abort the requests in flight, and refuse later ones."""
+        self._closed = True
+        # Closing the session does not wake those who read from its connections.
+        for patience in self._in_flight:
+            patience.abandon()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect),
+        )
+
+    async def _body(self, response: aiohttp.ClientResponse, limit: int, patience: Patience) -> bytes:
+        """The body, or its beginning if it is longer than ``limit`` bytes."""
+        body = bytearray()
+        while len(body) <= limit and (data := await self.read(response, patience)):
+            body += data
+        return bytes(body)
+
+
+async def drain(response: aiohttp.ClientResponse) -> None:
+    """Read what is left of a response that has said all, so that its connection can be used again."""
+    if response.content.is_eof():
+        return
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_DRAIN):
+            while await response.content.readany():
+                pass

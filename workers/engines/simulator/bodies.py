@@ -1,0 +1,93 @@
+"""The bodies of requests to a simulator that is a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from workers.calls import Call, Prompt, Role, Sampling, Segment
+from workers.errors import CallRejected
+
+_ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "tool": "user",
+    "assistant": "assistant",
+}
+
+
+class Part(BaseModel):
+    """A piece of a message's content."""
+
+    text: str
+
+
+class Message(BaseModel):
+    """A message of a chat."""
+
+    role: str
+    content: str | list[Part]
+
+    def segment(self) -> Segment:
+        """The message as a piece of a prompt.
+
+        Raises:
+            CallRejected: nobody has its role.
+        """
+        if self.role not in _ROLES:
+            raise CallRejected(f"unknown role {self.role!r}: give one of {', '.join(_ROLES)}")
+        text = self.content if isinstance(self.content, str) else "".join(p.text for p in self.content)
+        return Segment(_ROLES[self.role], text)
+
+
+class StreamOptions(BaseModel):
+    """What a stream is to carry beside the text."""
+
+    include_usage: bool = False
+
+
+class Body(BaseModel):
+    """A request, in the fields that mean something here; others are ignored."""
+
+    model: str = ""
+    messages: list[Message] = []
+    prompt: str = ""
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    priority: int = 0
+    cache_salt: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    continue_final_message: bool = False
+
+    def call(self, *, chat: bool) -> Call:
+        """The call that is asked for, of a chat or of a plain prompt.
+
+        Raises:
+            CallRejected: a message is by nobody known.
+        """
+        if chat:
+            segments = [message.segment() for message in self.messages]
+            if segments and segments[-1].role == "assistant" and not self.continue_final_message:
+                segments.append(Segment("user", ""))  # the message is finished, so another one begins
+        else:
+            segments = [Segment("user", self.prompt)]
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return Call(
+            Prompt(tuple(segments)),
+            Sampling(
+                temperature=self.temperature,
+                top_p=self.top_p,
+                max_tokens=self.max_tokens or 1024,
+                stop=tuple(stop),
+                seed=self.seed,
+            ),
+            priority=-self.priority,  # vLLM runs small numbers first
+            tenant=self.cache_salt or "",
+        )

@@ -1,0 +1,55 @@
+"""The log of a server, as far as it tells why the server failed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections import deque
+from collections.abc import Iterable
+
+LOG_LINES = 400  # kept
+LAST_LINES = 20  # of them in an error
+_CAUSE = re.compile(r"^(?!.* WARNING ).*\w(Error|Exception): \S")  # warnings tell what might happen some day
+_OURS = re.compile(r'"GET /(metrics|health) HTTP/')  # what we ask all the time would push the rest out
+
+
+class ServerLog:
+    """The last lines that a server wrote."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+
+    @property
+    def latest(self) -> str:
+        """The last line; empty if there is none."""
+        return self._lines[-1] if self._lines else ""
+
+    def clear(self) -> None:
+        """Forget all lines."""
+        self._lines.clear()
+
+    def extend(self, lines: Iterable[str]) -> None:
+        """Keep further lines, but those that say nothing."""
+        self._lines.extend(line.rstrip() for line in lines if line.strip() and not _OURS.search(line))
+
+    def last_lines(self) -> str:
+        """The end of the log, after the first errors in it: vLLM names the cause there."""
+        lines = list(self._lines)
+        errors = [line for line in lines[:-LAST_LINES] if _CAUSE.search(line)]
+        return "\n".join([*dict.fromkeys(errors[:3]), *lines[-LAST_LINES:]])
+
+    async def read(self, output: int) -> None:
+        """Keep the last lines of what comes out of a pipe, until it is closed by all who write to it."""
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(output, "rb")
+        )
+        rest = ""
+        try:
+            while data := await reader.read(65_536):
+                # A progress bar rewrites its line with carriage returns; each state counts as a line.
+                *lines, rest = (rest + data.decode(errors="replace")).replace("\r", "\n").split("\n")
+                self.extend(lines)
+        finally:
+            transport.close()

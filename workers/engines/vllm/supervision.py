@@ -1,0 +1,242 @@
+"""Starts a server on this machine, watches over it, and starts it again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from workers.engines.openai.timeouts import Timeouts
+from workers.engines.vllm.engine import VLLMEngine
+from workers.engines.vllm.kv_events import KVEndpoints
+from workers.engines.vllm.launch import Recipe
+from workers.engines.vllm.log import ServerLog
+from workers.engines.vllm.machine import free_port, is_free
+from workers.engines.vllm.process import end, spawn
+from workers.errors import EngineUnavailable, WorkerError
+from workers.prefix.tokens import TokenBlocks
+
+log = structlog.get_logger(__name__)
+
+HEALTHY_SECONDS = 60.0
+"""A server that ran this long before it died is restarted at once, as if for the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """How far a start has come: seconds since the process began, and the last line that it logged."""
+
+    server: str
+    seconds: float
+    line: str
+
+
+class Supervision:
+    """Keeps one server running from :meth:`start` to :meth:`stop`.
+
+    Args:
+        name: of the server.
+        recipe: what it is started with.
+        timeouts: for the phases of calls to it.
+        publish: whether it publishes what it caches.
+        start_seconds, stop_seconds, restarts, on_progress: as for ``VLLMServer``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        recipe: Recipe,
+        *,
+        timeouts: Timeouts | None,
+        publish: bool,
+        start_seconds: float,
+        stop_seconds: float,
+        restarts: int,
+        on_progress: Callable[[Starting], None] | None,
+    ) -> None:
+        self.log = ServerLog()
+        self.blocks = TokenBlocks() if publish else None
+        self.engine: VLLMEngine | None = None
+        self.recipe = recipe
+        self._name = name
+        self._fixed_port = recipe.port
+        self._timeouts = timeouts
+        self._publish = publish
+        self._start_seconds = start_seconds
+        self._stop_seconds = stop_seconds
+        self._restarts = restarts
+        self._on_progress = on_progress
+        self._port = 0
+        self._sockets: Path | None = None
+        self._process: Process | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready: asyncio.Future[None] | None = None  # ends when the first start has worked or failed
+        self._state = "it was not started"
+        self._stopped = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was ever started."""
+        return self._ready is not None
+
+    @property
+    def pid(self) -> int | None:
+        """The process of the server; None while there is none."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start the server if it does not run, and wait until it answers.
+
+        Raises:
+            EngineUnavailable: it did not start; the message has the last lines of its log.
+        """
+        if self._stopped:
+            raise EngineUnavailable(f"{self._name} was closed")
+        if self._ready is None or (self._task is not None and self._task.done()):
+            self._ready = asyncio.get_running_loop().create_future()
+            self._task = asyncio.create_task(self._supervise(self._ready), name=f"{self._name} supervision")
+        # A caller that gives up must not stop the start for the others.
+        await asyncio.wait([self._ready])
+        self._ready.result()
+
+    async def stop(self) -> None:
+        """Abort the calls in flight, and end the server with all its processes."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        if self.engine is not None:
+            await self.engine.close()
+            self.engine = None
+        if self._sockets is not None:
+            await asyncio.to_thread(shutil.rmtree, self._sockets, ignore_errors=True)
+            self._sockets = None
+
+    def running(self) -> VLLMEngine:
+        """The server as an engine.
+
+        Raises:
+            EngineUnavailable: it does not run; the message says why.
+        """
+        if self.engine is None or self._state:
+            raise EngineUnavailable(f"{self._name} does not run: {self._state or 'it was closed'}")
+        return self.engine
+
+    def endpoints(self) -> KVEndpoints | None:
+        """Where the server publishes what it caches; None while it does not."""
+        if self._sockets is None:
+            return None
+        return KVEndpoints(f"ipc://{self._sockets}/events", f"ipc://{self._sockets}/replay")
+
+    async def _supervise(self, ready: asyncio.Future[None]) -> None:
+        """Keep a server running until cancelled, or until it cannot be started any more."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        try:
+            while True:
+                self._state = "it is starting"
+                began = loop.time()
+                try:
+                    process, output = await self._spawn()
+                    async with asyncio.TaskGroup() as group:
+                        reader = group.create_task(self.log.read(output), name=f"{self._name} log")
+                        try:
+                            await self._until_healthy(process, began)
+                            self._state = ""
+                            if not ready.done():
+                                ready.set_result(None)
+                            log.info("vllm_started", server=self._name, seconds=round(loop.time() - began, 1))
+                            began = loop.time()
+                            status = await process.wait()
+                            self._state = (
+                                f"it ended with status {status}; last lines:\n{self.log.last_lines()}"
+                            )
+                        finally:
+                            await end(process, self._name, self._stop_seconds)
+                            reader.cancel()
+                except* WorkerError as errors:
+                    self._state = "; ".join(str(error) for error in errors.exceptions)
+                    if not ready.done():
+                        ready.set_exception(errors.exceptions[0])
+                if ready.exception() is not None:
+                    return
+                failures = 0 if loop.time() - began > HEALTHY_SECONDS else failures + 1
+                log.warning("vllm_died", server=self._name, state=self._state[:500], failures=failures)
+                if failures > self._restarts:
+                    return
+                await asyncio.sleep(min(60.0, 2.0 ** (failures - 1)))
+        finally:
+            if not ready.done():
+                ready.set_exception(EngineUnavailable(f"{self._name} was closed while it started"))
+                ready.exception()  # a caller that left does not ask for it
+
+    async def _spawn(self) -> tuple[Process, int]:
+        """Start a process; returns it and the end of a pipe that it writes its log to."""
+        try:
+            port, command, variables = await asyncio.to_thread(self._prepare)
+        except OSError as error:
+            raise EngineUnavailable(f"{self._name} cannot be started: {error}") from error
+        if self.engine is None or port != self._port:
+            if self.engine is not None:
+                await self.engine.close()
+            self._port = port
+            self.engine = VLLMEngine(
+                f"http://127.0.0.1:{self._port}/v1",
+                name=self._name,
+                api_key=self.recipe.api_key,
+                timeouts=self._timeouts,
+                kv_events=self.endpoints(),
+                blocks=self.blocks,
+            )
+        if self.blocks is not None:
+            self.blocks.clear()
+        self.log.clear()
+        try:
+            self._process, output = await spawn(command, variables)
+        except OSError as error:
+            raise EngineUnavailable(f"{self._name}: {command[0]} cannot be started: {error}") from error
+        return self._process, output
+
+    def _prepare(self) -> tuple[int, list[str], dict[str, str]]:
+        """Port, command and environment of the next start. Looks at files, so it runs in a thread."""
+        port = self._fixed_port or (self._port if self._port and is_free(self._port) else free_port())
+        if self._publish and self._sockets is None:
+            self._sockets = Path(tempfile.mkdtemp(prefix="anabranch-vllm-"))
+        return port, *self.recipe.command(port, self.endpoints())
+
+    async def _until_healthy(self, process: Process, began: float) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            EngineUnavailable: it ended, or took longer than ``start_seconds``.
+        """
+        loop = asyncio.get_running_loop()
+        assert self.engine is not None
+        ended = asyncio.ensure_future(process.wait())
+        try:
+            while not (await self.engine.health()).ok:
+                seconds = loop.time() - began
+                if self._on_progress is not None:
+                    self._on_progress(Starting(self._name, seconds, self.log.latest))
+                if seconds > self._start_seconds:
+                    raise EngineUnavailable(
+                        f"{self._name} did not start within {self._start_seconds:g} s; last lines:\n"
+                        f"{self.log.last_lines()}"
+                    )
+                # The server says nowhere that it is ready: asking is the only way to find out.
+                await asyncio.wait([ended], timeout=0.1 if seconds < 2 else 1.0)
+                if ended.done():
+                    await asyncio.sleep(0.1)  # for the rest of its log
+                    raise EngineUnavailable(
+                        f"{self._name} ended with status {ended.result()} while it started; last lines:\n"
+                        f"{self.log.last_lines()}"
+                    )
+        finally:
+            ended.cancel()

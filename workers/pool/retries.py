@@ -1,0 +1,81 @@
+"""Whether a call whose attempt failed is sent again, and after which time."""
+
+from __future__ import annotations
+
+import random
+
+import structlog
+
+from workers.errors import (
+    AccessRefused,
+    CallRejected,
+    CapabilityMissing,
+    EngineProtocolError,
+    ModelUnavailable,
+    Overloaded,
+    WorkerError,
+)
+from workers.pool.flight import Flight
+from workers.pool.placement import Placement
+from workers.pool.replica import Replica
+from workers.pool.supervision import Supervisor
+from workers.pool.tally import PoolTally
+
+log = structlog.get_logger(__name__)
+
+ONLY_HERE = (AccessRefused, ModelUnavailable, CapabilityMissing, CallRejected)
+"""Refusals by one replica of what another may accept: a call that is rejected may be too long for it."""
+
+
+class Retries:
+    """The consequences of failed attempts.
+
+    Args:
+        pool: its name.
+        attempts: times that a call is sent before its last error is raised.
+        patience: seconds to wait at most before the next attempt.
+    """
+
+    def __init__(
+        self,
+        pool: str,
+        placement: Placement,
+        supervisor: Supervisor,
+        tally: PoolTally,
+        *,
+        attempts: int,
+        patience: float,
+    ) -> None:
+        self._pool = pool
+        self._placement = placement
+        self._supervisor = supervisor
+        self._tally = tally
+        self._attempts = attempts
+        self._patience = patience
+
+    def after(self, flight: Flight[Replica], error: WorkerError, *, closed: bool) -> float:
+        """Draw the consequences of a failed attempt; raises ``error`` if there is to be no other.
+
+        Returns the seconds to wait before the next. There is none in a pool that was ``closed``.
+        """
+        replica, ticket = flight.replica, flight.ticket
+        replica.failed(error)
+        self._supervisor.blame(flight, error)
+        able = self._placement.able(ticket)
+        ticket.tried.add(replica.name)
+        if isinstance(error, CallRejected):
+            ticket.tried.update(other.name for other in able if other.context <= replica.context)
+        others = any(other.accepting and other.name not in ticket.tried for other in able)
+        # An answer that is not the protocol may come from a proxy in front of a replica that died.
+        again = error.retryable or isinstance(error, EngineProtocolError)
+        if closed or not (again or (others and isinstance(error, ONLY_HERE))):
+            raise error
+        if ticket.attempts >= self._attempts:
+            error.add_note(f"{self._pool} tried {ticket.attempts} times: {', '.join(sorted(ticket.tried))}")
+            raise error
+        self._tally.restarts += 1
+        log.info("call_restarted", pool=self._pool, replica=replica.name, error=str(error))
+        if others or not isinstance(error, Overloaded):
+            return 0.0
+        # Not all at once: those who were refused together would come back together.
+        return min(error.retry_after, self._patience) * random.uniform(1.0, 1.25)
