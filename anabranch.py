@@ -26,7 +26,7 @@ from orchestrator.errors import UnknownPlanner as UnknownPlanner
 from orchestrator.planning.planner import Planner as Planner
 from orchestrator.planning.planner import planner as planner
 from orchestrator.planning.run import Run as Run
-from orchestrator.runtime.fork import Change as Change
+from orchestrator.runtime.change import Change as Change
 from orchestrator.runtime.messages import assistant as assistant
 from orchestrator.runtime.messages import system as system
 from orchestrator.runtime.messages import user as user
@@ -38,6 +38,13 @@ from orchestrator.tasks.feed import Progress as Progress
 from orchestrator.tasks.solution import Solution as Solution
 from storage.events import Event as Event
 from storage.trace import Trace as Trace
+from workers.calls import Call as Call
+from workers.calls import Chunk as Chunk
+from workers.calls import Completion as Completion
+from workers.calls import Usage as Usage
+from workers.engine import Capabilities as Capabilities
 from workers.engine import Engine as Engine
-from workers.tools.registry import Tool as Tool
-from workers.tools.registry import tool as tool
+from workers.engine import Health as Health
+from workers.errors import CallRejected as CallRejected
+from workers.tools.declaration import tool as tool
+from workers.tools.tool import Tool as Tool
