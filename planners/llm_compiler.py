@@ -22,7 +22,7 @@ from planners.plans import Plan, Reader, Step
 from planners.questions import Temperature, Tokens, asked
 
 if TYPE_CHECKING:
-    from workers.tools.registry import Tool
+    from workers.tools.tool import Tool
 
 END_OF_PLAN = "<END_OF_PLAN>"
 LONGEST_AFTERMATH = 64

@@ -9,16 +9,16 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 venv=${ANABRANCH_VENV:-$root/.venv}
 python=$venv/bin/python
 
-supported='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
+supported='import sys; sys.exit(sys.version_info < (3, 11))'
 
 find_python() {
-    for candidate in python3.13 python3.12 python3.11 python3 python; do
+    for candidate in python3.13 python3.14 python3.12 python3.11 python3 python; do
         if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c "$supported" >/dev/null 2>&1; then
             echo "$candidate"
             return
         fi
     done
-    echo "Python 3.11, 3.12 or 3.13 is needed, and none is on the PATH." >&2
+    echo "Python 3.11 or newer is needed, and none is on the PATH." >&2
     return 1
 }
 

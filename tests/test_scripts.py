@@ -132,5 +132,5 @@ def test_a_machine_without_a_python_that_will_do_is_told(tmp_path: Path) -> None
     write(tmp_path / "python3", "#!/bin/sh\nexit 1\n")  # one that is too old
     done = call("scripts/solve", "x", PATH=str(tmp_path), ANABRANCH_VENV=str(tmp_path / "none"))
     assert done.returncode != 0
-    assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
+    assert "Python 3.11 or newer is needed" in done.stderr
     assert not (tmp_path / "none").exists()

@@ -17,7 +17,8 @@ from orchestrator.runtime.record import Record
 from orchestrator.runtime.values import Answer, Budget, Question
 from storage.events import Event, EventType
 from workers.engine import Capabilities, Engine
-from workers.tools.registry import Tool, Toolbox
+from workers.tools.tool import Tool
+from workers.tools.toolbox import Toolbox
 
 GUIDED = Capabilities(model="simulator", guided_json=True, assistant_prefill=True)
 BARE = Capabilities(model="simulator")

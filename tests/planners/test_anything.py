@@ -23,7 +23,7 @@ from tests.workers.virtual_time import VirtualTimeLoop
 from workers.calls import Call
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import CostModel, Fault, FaultKind, Simulator
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 
 async def say(text: str) -> str:

@@ -15,7 +15,8 @@ from planners.skeleton import OUTLINE
 from tests.planners.conftest import play
 from workers.calls import Call
 from workers.engines.simulator.engine import Fault, Simulator
-from workers.tools.registry import Tool, tool
+from workers.tools.declaration import tool
+from workers.tools.tool import Tool
 
 
 @tool

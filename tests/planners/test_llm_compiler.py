@@ -18,7 +18,7 @@ from tests.workers.virtual_time import elapsed, virtual_time
 from workers.calls import Call, Prompt
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
 from workers.errors import ToolError
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 QUESTION = "How old are they together?"
 PLAN = '1. age("Ann")\n2. age("Bob")\n3. add($1, $2)\n4. join()\n'

@@ -21,7 +21,7 @@ from storage.events import EventType
 from tests.planners.conftest import play
 from workers.engines.llama.engine import LlamaCppEngine
 from workers.tools.calculator import calculator
-from workers.tools.registry import tool
+from workers.tools.declaration import tool
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 

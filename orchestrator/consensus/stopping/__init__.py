@@ -1,4 +1,7 @@
-"""When a vote is over: pure rules from what the branches show to continue, expand, cancel or stop."""
+"""When a vote is over: pure rules from what the branches show to continue, expand, cancel or stop.
+
+May import :mod:`orchestrator.consensus.entropy`. Who uses rules imports them from here.
+"""
 
 from orchestrator.consensus.stopping.combinators import AllOf, AnyOf, AtLeast
 from orchestrator.consensus.stopping.confidence import DeepConfOffline, DeepConfOnline
