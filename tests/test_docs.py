@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.api.openapi import document
+from orchestrator.api.handlers import openapi_document
 from orchestrator.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -116,7 +116,7 @@ def test_every_option_and_setting_is_documented() -> None:
 
 def test_every_path_is_documented() -> None:
     page = (ROOT / "docs/api.md").read_text()
-    for path, methods in document()["paths"].items():
+    for path, methods in openapi_document()["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path}`" in page
 

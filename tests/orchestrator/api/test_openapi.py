@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from orchestrator.api.openapi import document
+from orchestrator.api.handlers import openapi_document as document
 from tests.orchestrator.api.conftest import Open
 
 

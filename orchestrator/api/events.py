@@ -1,0 +1,68 @@
+"""The events of a task as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+from aiohttp import web
+
+from orchestrator.api.schemas import event_body
+from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.plain import plain
+from orchestrator.tasks.feed import Progress
+from storage.events import Event
+
+HEARTBEAT_SECONDS = 15.0
+"""Silence after which a comment keeps an event stream, and the proxies on its way, awake."""
+
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
+
+
+class Sender:
+    """Sends frames, and comments while there are none."""
+
+    def __init__(self, response: web.StreamResponse, heartbeat_seconds: float) -> None:
+        self._response = response
+        self._heartbeat_seconds = heartbeat_seconds
+        self._last = time.monotonic()
+
+    async def send(self, frame: str) -> None:
+        """Send a frame."""
+        self._last = time.monotonic()
+        await self._response.write(frame.encode())
+
+    async def beat(self) -> None:
+        """Send comments where there is silence, until cancelled."""
+        while True:
+            silence = time.monotonic() - self._last
+            if silence >= self._heartbeat_seconds:
+                await self.send(": heartbeat\n\n")
+            else:
+                await asyncio.sleep(self._heartbeat_seconds - silence)
+
+
+def frame(item: Event | Progress) -> str:
+    """What happened, as one event; only what is stored has an id."""
+    if isinstance(item, Progress):
+        return f"event: progress\ndata: {json.dumps(plain(item))}\n\n"
+    return f"id: {item.seq}\nevent: {item.type}\ndata: {event_body(item).model_dump_json()}\n\n"
+
+
+def last_event_id(request: web.Request) -> int:
+    """From where on the events are wanted; -1 is from the first one on.
+
+    Raises:
+        InvalidRequest: the header is no id.
+    """
+    given = request.headers.get("Last-Event-ID", "").strip()
+    if not given:
+        return -1
+    if not (given.isascii() and given.isdigit()) or len(given) > 9:
+        raise InvalidRequest(f"Last-Event-ID is {given[:40]!r}; it must be the id of an event, as 17")
+    return int(given)
