@@ -1,4 +1,4 @@
-"""Write docs/schema.md from the tables; with ``--check``, only say whether it is current."""
+"""Write docs/schema.md from the tables; with ``--check``, only check whether it is current."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from storage.sql.tables import events, tasks, text_uses, texts
 PAGE = Path(__file__).parents[1] / "docs" / "schema.md"
 
 _PURPOSE = {
-    "tasks": "What was asked, where it stands, who runs it, and what came out.",
+    "tasks": "What was asked, where it stands, who runs it, and what the result was.",
     "events": "The journal: what happened to each task, in order. A row is never changed.",
-    "texts": "Long strings of events (prompts above all), stored once whichever tasks use them.",
-    "text_uses": "Which tasks use a text; one that no task uses is removed by pruning.",
+    "texts": "Long strings from events (mostly prompts), each stored once however many tasks use it.",
+    "text_uses": "Which tasks use a text; pruning removes texts that no task uses.",
 }
 
 

@@ -1,4 +1,4 @@
 """What lasts: tasks, their leases and their journals, the stores that keep them, and the readers of traces.
 
-Imports no other hall.
+Imports no other top-level package.
 """

@@ -7,7 +7,7 @@ that says how many there were, so that a file cut short is noticed::
     {"seq": 0, "type": "run_started", "path": "", "at": 1767225600.0, "data": {…}}
     {"events": 1}
 
-Texts stand where they belong, with no references. Reading a file and writing it again gives the same bytes.
+Texts are written in place, without references. Reading a file and writing it again gives the same bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from storage.tasks import Task, TaskStatus
 
 FORMAT = "anabranch-trace"
 VERSION = 1
-"""Grows when a reader of the version before would misunderstand a file."""
+"""Increased when a reader of the previous version would misunderstand a file."""
 
 _LEASE = ("lease_owner", "lease_expires_at")  # an ended task has none
 _FIELDS = tuple(field.name for field in fields(Task) if field.name not in _LEASE)
@@ -41,7 +41,7 @@ async def export(store: Store, task_id: str) -> AsyncIterator[str]:
 
     Raises:
         TaskNotFound: there is no such task.
-        IllegalTransition: it has not ended, so its journal is not whole.
+        IllegalTransition: it has not ended, so its journal is not complete.
     """
     task = await store.get(task_id)
     if not task.status.terminal:
@@ -64,12 +64,12 @@ async def restore(
     tenant: str | None = None,
     check: Callable[[Task], object] | None = None,
 ) -> Task:
-    """Read a file into ``store``, under the id that it had, for ``tenant`` or for the one that it had.
+    """Read a file into ``store`` under the task's old id, for ``tenant`` or, if None, for its old tenant.
 
-    ``check`` looks at the task before anything is stored, and raises ValueError if it should not be.
+    ``check`` looks at the task before anything is stored, and raises ValueError to refuse it.
 
     Raises:
-        ArchiveError: the file is not of this format, or not whole; the message names the line.
+        ArchiveError: the file is not of this format, or is incomplete; the message names the line.
         TaskExists: the store has a task with that id or idempotency key.
         JournalConflict: the events contradict each other.
     """
@@ -90,7 +90,7 @@ async def restore(
         if "events" in members:
             if members["events"] != len(events):
                 raise ArchiveError(
-                    f"line {number}: the file had {members['events']} events, {len(events)} are left"
+                    f"line {number}: the file had {members['events']} events, but {len(events)} are left"
                 )
             if (more := next(numbered, None)) is not None:
                 raise ArchiveError(f"line {more[0]}: there is something after the last line")
@@ -119,7 +119,7 @@ def _object(number: int, line: str) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _finite(digits: str) -> float:
@@ -136,10 +136,10 @@ def _next(numbered: Iterator[tuple[int, dict[str, Any]]], what: str) -> tuple[in
 
 def _task(number: int, header: Mapping[str, Any]) -> Task:
     if header.get("format") != FORMAT:
-        raise ArchiveError(f'line {number} is no header of this format: it has no "format": "{FORMAT}"')
+        raise ArchiveError(f'line {number} is not a header of this format: it has no "format": "{FORMAT}"')
     if header.get("version") != VERSION:
         raise ArchiveError(
-            f"line {number}: the file has version {header.get('version')!r} of the format, this program "
+            f"line {number}: the file has version {header.get('version')!r} of the format, but this program "
             f"reads version {VERSION}; read it with the version of anabranch that wrote it, or a newer one"
         )
     values = header.get("task")
@@ -157,9 +157,9 @@ def _task(number: int, header: Mapping[str, Any]) -> Task:
             f"line {number}: the task is {task.status}; only tasks that have ended can be read"
         )
     for wrong, why in (
-        (task.finished_at is None, "finished_at: the task has ended, so it has one"),
-        (not 0 <= task.attempts <= task.lease_fence, "attempts: there are at most as many as lease_fence"),
-        (task.fork_at is not None and task.parent_id is None, "fork_at: a fork has a parent_id"),
+        (task.finished_at is None, "finished_at: a task that has ended must have one"),
+        (not 0 <= task.attempts <= task.lease_fence, "attempts: there cannot be more than lease_fence"),
+        (task.fork_at is not None and task.parent_id is None, "fork_at: a fork must have a parent_id"),
     ):
         if wrong:
             raise ArchiveError(f"line {number}: {why}")
@@ -177,7 +177,7 @@ def _event(number: int, members: Mapping[str, Any], expected: int) -> Event:
         } if len(members) == 5:
             pass
         case _:
-            raise ArchiveError(f"line {number} is no event: it should have seq, type, path, at and data")
+            raise ArchiveError(f"line {number} is not an event: it should have seq, type, path, at and data")
     if seq != expected:
         raise ArchiveError(f"line {number}: event {seq} comes where {expected} should")
     try:

@@ -1,8 +1,8 @@
 """Event data to and from the text of a column; long strings are addressed by their content.
 
 A string longer than ``INLINE`` characters becomes ``{"$text": hash}`` and is stored once for all events of
-all tasks. A key of the caller's that looks like the mark gets one more ``$``, so that every JSON value
-comes back as it was.
+all tasks. A caller's key that looks like that mark gets one more ``$``, so that every JSON value comes back
+as it was.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 from storage.errors import NotStorable
 
 INLINE = 64
-"""Strings up to this many characters stay where they are. A reference costs more than a string of this length
-that is used once, but instructions and questions are used by every branch."""
+"""Strings of up to this many characters stay in place. For a string of this length that is used once, a
+reference costs more; but instructions and questions are used by every branch."""
 
 Redact = Callable[[str], str]
 """Applied to every string (not to keys, and not to identifiers) before it is stored."""
@@ -35,10 +35,10 @@ EVENT_IDENTIFIERS: Places = frozenset(
         ("reused", "from"),
     }
 )
-"""What an event's data says by identifiers; a journal whose identifiers were changed means nothing."""
+"""The identifiers in an event's data; a journal whose identifiers were changed would mean nothing."""
 
 ENDING_IDENTIFIERS: Places = frozenset({("outcome",), ("limit",), ("planner",), ("trace_id",), ("code",)})
-"""Likewise of a task's solution and error."""
+"""The identifiers in a task's solution and error."""
 
 _MARK = '$text"'
 _ESCAPED = '$$text"'
@@ -51,7 +51,7 @@ _ascii = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(","
 
 
 def dumps(value: Any) -> str:
-    """JSON without blanks that every database takes: no NUL, and no half of a surrogate pair.
+    """JSON without blanks that every database accepts: no NUL, and no half of a surrogate pair.
 
     Raises:
         NotStorable: ``value`` is not JSON.
@@ -72,7 +72,7 @@ def pack(data: Any) -> tuple[str, Mapping[str, str]]:
         outline = _outline(data, texts)
     except RecursionError as error:
         raise NotStorable(
-            "a value cannot be stored as JSON: it is nested too deeply, or in itself"
+            "a value cannot be stored as JSON: it is nested too deeply, or contains itself"
         ) from error
     return dumps(outline), texts
 
@@ -83,7 +83,7 @@ def unpack(text: str, texts: Mapping[str, str]) -> Any:
 
 
 def unpacker(texts: Mapping[str, str]) -> Callable[[str], Any]:
-    """:func:`unpack` for many rows; ``texts`` has at least those of their :func:`references`."""
+    """:func:`unpack` for many rows; ``texts`` must have at least those that they refer to."""
 
     def resolve(members: dict[str, Any]) -> Any:
         return texts[members["$text"]] if "$text" in members else members
@@ -103,7 +103,7 @@ def references(text: str) -> list[str]:
 
 
 def redacted(value: Any, redact: Redact, spared: Places = frozenset(), at: tuple[str, ...] = ()) -> Any:
-    """A copy of the JSON ``value`` with every string but the ``spared`` ones passed through ``redact``."""
+    """A copy of the JSON ``value``, with every string but the ``spared`` ones passed through ``redact``."""
     if at in spared:
         return value
     if isinstance(value, str):
@@ -149,7 +149,7 @@ def _reference(text: str, texts: dict[str, str]) -> Any:
 def _address(text: str) -> str | None:
     """The content address: 144 bits of BLAKE2b in 24 characters.
 
-    None for what cannot be a row on PostgreSQL, a text with a NUL or one that is not UTF-8; as JSON it can.
+    None for a text that cannot be a row on PostgreSQL, only JSON: one with a NUL, or one that is not UTF-8.
     """
     if "\0" in text:
         return None
@@ -160,7 +160,7 @@ def _address(text: str) -> str | None:
     return base64.urlsafe_b64encode(hashlib.blake2b(encoded, digest_size=18).digest()).decode()
 
 
-_REMEMBERED = 8_000  # characters: siblings share prompts, and a short list of those need not take much memory
+_REMEMBERED = 8_000  # characters: siblings share prompts, and remembering a few of these takes little memory
 _remembered_address = lru_cache(256)(_address)
 
 

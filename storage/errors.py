@@ -56,7 +56,7 @@ class TaskExists(StorageError):
 
 
 class LeaseLost(StorageError):
-    """Another process has taken the task over; this one may write nothing more for it."""
+    """Another process has taken the task over; this one may no longer write for it."""
 
     code = "lease_lost"
     http_status = 409
@@ -70,8 +70,7 @@ class JournalConflict(StorageError):
 
 
 class JournalDamaged(StorageError):
-    """A stored journal cannot be read: an event is not JSON, refers to a text that is gone, or lacks what it
-    should say."""
+    """A stored journal cannot be read: an event is not JSON, refers to a lost text, or lacks something."""
 
     code = "journal_damaged"
 

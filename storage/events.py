@@ -8,15 +8,15 @@ from enum import StrEnum
 from typing import Any
 
 VERSION = 1
-"""Of the vocabulary; grows when a reader of the version before would misunderstand a journal."""
+"""Version of the vocabulary; increased when a reader of the previous one would misunderstand a journal."""
 
 
 class EventType(StrEnum):
-    """Each value says who causes the event.
+    """The comment on each value says where the event comes from.
 
     *Caused* events follow from the planner's code and from earlier events, so running the same planner
     over the journal produces them again. *External* events come from outside (an engine, a tool, a clock,
-    a user) and are the only thing that a replay has to be told.
+    a user) and are the only ones that a replay has to be given.
     """
 
     RUN_STARTED = "run_started"  # caused: planner, question, options, seed, versions

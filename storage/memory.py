@@ -1,7 +1,7 @@
 """The store in dictionaries: for benchmarks, for tests, and for runs that nobody wants to keep.
 
-It keeps the same promises as the database except the one to last. Events go through the same packing, so
-that what a database would refuse is refused here too.
+It keeps the same promises as the database, except durability. Events go through the same packing, so that
+what a database would refuse is refused here too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Journal:
         self._once: set[tuple[EventType, str]] = set()
 
     def append(self, task_id: str, event: Event, data: str) -> None:
-        """Add an event, if it is the next and happens for the first time where it may happen only once."""
+        """Add an event if it is the next one and does not repeat an event that may happen only once."""
         happened = (event.type, "" if event.type is EventType.RUN_FINISHED else event.path)
         if event.seq != len(self.lines) or happened in self._once:
             raise JournalConflict(f"task {task_id}: event {event.seq} contradicts the journal")
@@ -205,7 +205,7 @@ class MemoryStore(Store):
         error: Mapping[str, Any] | None = None,
     ) -> None:
         if not status.terminal:
-            raise IllegalTransition(f"task {claim.task.id} cannot finish as {status}: it is not an end")
+            raise IllegalTransition(f"task {claim.task.id} cannot finish as {status}, which is not terminal")
         solution, error = (self._json(value, codec.ENDING_IDENTIFIERS) for value in (solution, error))
         self._put(
             self._held(claim.task.id, claim.fence),
@@ -307,7 +307,7 @@ class MemoryStore(Store):
         return Pruned(tasks=len(gone), texts=0)
 
     def append(self, task_id: str, fence: int, event: Event, data: str) -> None:
-        """Store an event if the fence holds and the journal has room for it; used by the writer."""
+        """Store an event if the fence holds and the journal can take it; used by the writer."""
         self._held(task_id, fence)
         self._journals[task_id].append(task_id, event, data)
 
@@ -355,7 +355,7 @@ class MemoryStore(Store):
 
 
 class MemoryWriter(Writer):
-    """Appends at once; errors show where a database would show them."""
+    """Appends at once; errors surface where a database's would."""
 
     __slots__ = ("_error", "_fence", "_next_seq", "_store", "_task_id")
 

@@ -1,4 +1,4 @@
-"""Which store a URL names. A store is imported when it is opened, so that the one in memory needs no SQL."""
+"""Which store a URL names. A store is imported when it is opened, so the one in memory needs no SQL."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from storage.store import Store
 
 
 async def open_store(url: str | None = None, *, redact: Redact | None = None) -> Store:
-    """Open the database at ``url``; make it, or bring its schema up to date, where that is needed.
+    """Open the database at ``url``; create it or bring its schema up to date if needed.
 
     ``url`` is ``sqlite:///path``, ``postgresql://user@host/name``, or ``memory``; None is a SQLite
     file in the user's data directory. ``redact`` is applied to every string of questions, options,
-    solutions and events before it is stored, and must leave as it is what has passed through it. Planners
-    see what engines and tools bring as it is stored, so that a replay sees the same.
+    solutions and events before it is stored, and must not change what it has already been applied to.
+    Planners see the results of engines and tools as they are stored, so that a replay sees the same.
 
     Raises:
         StorageError: ``url`` is not one of these.
@@ -27,7 +27,7 @@ async def open_store(url: str | None = None, *, redact: Redact | None = None) ->
 
 
 def _opener(url: str | None) -> Callable[[Redact | None], Awaitable[Store]]:
-    """What opens the store at ``url``; importing it takes too long for an event loop to wait."""
+    """What opens the store at ``url``; importing it would block an event loop for too long."""
     if url == "memory":
         from storage.memory import MemoryStore
 

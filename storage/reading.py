@@ -1,7 +1,7 @@
-"""Whether stored events say what those who read them need.
+"""Checks that stored events say what their readers need.
 
-A database or a file may have been changed by other hands. Its events are still JSON then, but may lack what
-the vocabulary promises, and a reader that stumbles over that could not say where.
+A database or a file may have been changed by somebody else. Its events are then still JSON, but may lack
+what the vocabulary promises, and a reader that stumbles over that could not say where.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ _FAILED, _COMPLETION = TypeAdapter(_Failure), TypeAdapter(_Completion)
 
 
 class Reading:
-    """The events of one task, as they pass by in their order."""
+    """Checks the events of one task as they pass by in order."""
 
     def __init__(self, task_id: str) -> None:
         self._task_id = task_id
@@ -181,7 +181,7 @@ class Reading:
 
 
 def checked(task_id: str, events: Iterable[Event]) -> Iterator[Event]:
-    """The events, each once it has been checked. Raises as :meth:`Reading.check`."""
+    """The events, each once it has been checked. Raises like :meth:`Reading.check`."""
     reading = Reading(task_id)
     for event in events:
         reading.check(event)
@@ -193,7 +193,7 @@ async def read_journal(store: Store, task_id: str) -> list[Event]:
 
     Raises:
         TaskNotFound: there is no task with that id.
-        JournalDamaged: an event cannot be read, or not be understood.
+        JournalDamaged: an event cannot be read or understood.
     """
     reading, events = Reading(task_id), []
     async for event in store.read(task_id):
@@ -208,9 +208,9 @@ def damaged(task_id: str, event: Event, why: str) -> JournalDamaged:
     return JournalDamaged(f"task {task_id}: event {event.seq} ({event.type}{node}) is damaged: {why}")
 
 
-def explained(error: ValidationError, *, most: int = 3) -> str:
-    """The first problems of a validation in one line."""
+def explained(error: ValidationError, *, most: int | None = 3, whole: str = "data") -> str:
+    """The first problems of a validation, on one line."""
     return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'data'}: {problem['msg']}"
+        f"{'.'.join(map(str, problem['loc'])) or whole}: {problem['msg']}"
         for problem in error.errors(include_url=False, include_input=False)[:most]
     )

@@ -1,4 +1,4 @@
-"""How the stores put it when they refuse; both use the same words."""
+"""The errors with which stores refuse; both use the same words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from storage.tasks import Task
 
 
 class Held(Protocol):
-    """What a refusal tells of a task; a row of the table will do."""
+    """What a refusal says about a task; a row of the table will do."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -59,7 +59,7 @@ def key_taken(key: str, task_id: str) -> IdempotencyConflict:
 
 
 def not_ended(task: Task) -> IllegalTransition:
-    """The task cannot be stored as it is: somebody would have to run it."""
+    """The task cannot be stored as it is: it would still have to be run."""
     return IllegalTransition(f"task {task.id} is {task.status}; only a task that has ended can be restored")
 
 

@@ -17,7 +17,7 @@ from storage.trace import Trace, TraceNode
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai/1.42.0"
 _INTERNAL, _CLIENT = 1, 3  # SpanKind of OTLP
-_ERROR = 2  # StatusCode of OTLP; what did not fail leaves it unset, as the conventions want
+_ERROR = 2  # StatusCode of OTLP; spans that did not fail leave it unset, as the conventions ask
 _OPERATIONS = {"generate": "chat", "tool": "execute_tool"}
 _SAMPLING = {
     "temperature": "gen_ai.request.temperature",
@@ -151,7 +151,7 @@ def _identifier(text: str, size: int) -> str:
 
 
 def _times(start: float, end: float | None) -> dict[str, str]:
-    """Nanoseconds as decimal strings; a span that never ended is given no length."""
+    """Nanoseconds as decimal strings; a span that never ended has zero length."""
     first = int(start * 1e9)
     return {
         "startTimeUnixNano": str(first),
@@ -164,7 +164,7 @@ def _status(error: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _messages(turns: list[list[str]]) -> str:
-    """Turns of role and text in the conventions' form; neighbours of one role are one message."""
+    """Turns of role and text in the conventions' form; successive turns of one role are one message."""
     merged: list[dict[str, Any]] = []
     for role, text in turns:
         if merged and merged[-1]["role"] == role:

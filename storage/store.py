@@ -1,7 +1,8 @@
-"""What lasts, as the rest of the house sees it: tasks, their leases, and their journals.
+"""What lasts, as other packages see it: tasks, their leases, and their journals.
 
-Here is the contract alone. Two keep it: :mod:`storage.sql` on SQLite or PostgreSQL, and :mod:`storage.memory`
-in dictionaries that are lost at the end. :func:`storage.opening.open_store` opens the one that a URL names.
+This is only the contract. Two stores keep it: :mod:`storage.sql` on SQLite or PostgreSQL, and
+:mod:`storage.memory` in dictionaries that are lost at the end. :func:`storage.opening.open_store` opens the
+one that a URL names.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_ATTEMPTS = 5
 class Writer(ABC):
     """Appends to the journal of one task, on behalf of the claim whose fence it carries.
 
-    A writer that failed once fails for ever: a journal with a hole would be worse than none.
+    A writer that has failed once keeps failing: a journal with a hole would be worse than none.
     """
 
     @abstractmethod
@@ -41,7 +42,7 @@ class Writer(ABC):
 
         Raises:
             LeaseLost: another process has claimed the task.
-            StorageError: the database refused; nothing after what was flushed before is stored.
+            StorageError: the database refused; only what was flushed before is certain to be stored.
         """
 
     @abstractmethod
@@ -85,7 +86,7 @@ class Store(ABC):
         """Submit and claim in one transaction, for callers that run the task themselves.
 
         Raises:
-            IdempotencyConflict: as :meth:`submit`.
+            IdempotencyConflict: as in :meth:`submit`.
             IllegalTransition: the idempotency key belongs to a task that cannot be claimed now.
         """
 
@@ -102,15 +103,15 @@ class Store(ABC):
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[Task, ...]:
-        """Tasks from the newest to the oldest; ``before`` is the last id of the page before this one.
+        """Tasks from the newest to the oldest; ``before`` is the last id of the previous page.
 
         Raises:
-            TaskNotFound: there is no task ``before``, or it is of another tenant.
+            TaskNotFound: there is no task ``before``, or it belongs to another tenant.
         """
 
     @abstractmethod
     async def request_cancel(self, task_id: str) -> Task:
-        """Cancel a queued task; ask the owner of a running one to stop (it sees it at its next heartbeat).
+        """Cancel a queued task; ask the owner of a running one to stop (which it sees at its next heartbeat).
 
         A task that has ended stays as it is.
         """
@@ -121,7 +122,7 @@ class Store(ABC):
     async def claim(
         self, owner: str, lease_seconds: float, *, max_attempts: int = MAX_ATTEMPTS
     ) -> Claim | None:
-        """Take the oldest task that is queued, or running under a lapsed lease; None when there is none.
+        """Take the oldest task that is queued, or running under a lapsed lease; None if there is none.
 
         A lapsed task that has used up its attempts becomes dead instead, with the reason in its error.
         """
@@ -136,7 +137,7 @@ class Store(ABC):
 
     @abstractmethod
     async def heartbeat(self, claim: Claim) -> Claim:
-        """Renew the lease. The task of the new claim says whether cancelling was requested.
+        """Renew the lease. The task of the new claim says whether cancellation was requested.
 
         Raises:
             LeaseLost: another process has claimed the task, or it has ended.
@@ -144,13 +145,14 @@ class Store(ABC):
 
     @abstractmethod
     async def release(self, claim: Claim) -> Task:
-        """Hand the task back to the queue, after the events that were appended before; the attempt does not
-        count. Raises as :meth:`heartbeat`.
+        """Hand the task back to the queue, after the events appended before; the attempt does not count.
+
+        Raises like :meth:`heartbeat`.
         """
 
     @abstractmethod
     async def requeue(self, task_id: str) -> Task:
-        """Put a dead task back into the queue with its journal and all its attempts before it.
+        """Put a dead task back into the queue, with its journal and a full number of attempts.
 
         A queued task stays as it is.
 
@@ -172,7 +174,7 @@ class Store(ABC):
 
         Raises:
             IllegalTransition: ``status`` is not terminal.
-            LeaseLost: as :meth:`heartbeat`.
+            LeaseLost: as in :meth:`heartbeat`.
             NotStorable: ``solution`` or ``error`` is not JSON.
         """
 
@@ -187,7 +189,7 @@ class Store(ABC):
         """The stored events with ``seq`` larger than ``after``, in order, a page in memory at a time."""
 
     async def journals(self, task_ids: Iterable[str]) -> AsyncIterator[tuple[str, Sequence[Event]]]:
-        """The whole journals of many tasks, in the given order; faster than to :meth:`read` each.
+        """The whole journals of many tasks, in the given order; faster than calling :meth:`read` for each.
 
         Raises:
             TaskNotFound: there is no task with one of the ids.
@@ -197,7 +199,7 @@ class Store(ABC):
 
     @abstractmethod
     async def last_seq(self, task_id: str) -> int:
-        """The number of the last stored event; -1 when there is none."""
+        """The number of the last stored event; -1 if there is none."""
 
     @abstractmethod
     async def restore(self, task: Task, events: Sequence[Event]) -> Task:
@@ -216,7 +218,7 @@ class Store(ABC):
     async def size(self, task_id: str) -> int:
         """Bytes in the rows of the task and its journal, without indexes.
 
-        A text that several tasks use counts for each with an equal part, so the sizes of all tasks add up.
+        A text that several tasks use is divided equally among them, so the sizes of all tasks add up.
         """
 
     @abstractmethod
@@ -231,6 +233,6 @@ class Store(ABC):
         """Remove tasks that have ended, the oldest first, until every given bound holds.
 
         ``older_than`` is in seconds since a task ended, ``keep`` the number of ended tasks that may stay,
-        ``max_bytes`` bounds the sum of :meth:`size`; with ``tenant`` all of this is about that tenant's
-        tasks only. Queued and running tasks are never removed, nor what they are forks of.
+        ``max_bytes`` bounds the sum of :meth:`size`; with ``tenant``, all of this is about that tenant's
+        tasks only. Queued and running tasks are never removed, nor are the tasks that they are forks of.
         """

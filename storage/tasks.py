@@ -13,7 +13,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands; beside each value stands what brings a task there."""
+    """Where a task stands; the comment on each value says what brings a task there."""
 
     QUEUED = "queued"  # submit; release of a running task; or requeue of a dead one
     RUNNING = "running"  # claim, from queued or from running with a lapsed lease
@@ -36,7 +36,7 @@ class NewTask:
     """What a caller asks for. ``question`` and ``options`` are JSON.
 
     A second submission with the same ``idempotency_key`` (unique within the tenant) returns the first
-    task. ``parent_id`` and ``fork_at`` (a node's path) say of which task this one is a fork, and where.
+    task. ``parent_id`` and ``fork_at`` (a node's path) say which task this one is a fork of, and where.
     """
 
     question: Any
@@ -70,7 +70,7 @@ class Task:
     solution: Any = None
     error: Mapping[str, Any] | None = None  # {"code", "message"}
     cancel_requested: bool = False
-    attempts: int = 0  # claims so far, without those that were released
+    attempts: int = 0  # claims so far, not counting those that were released
     lease_owner: str | None = None  # the process that runs it; None unless running
     lease_fence: int = 0  # grows with each claim and never shrinks
     lease_expires_at: float | None = None
@@ -80,9 +80,9 @@ class Task:
 class Claim:
     """The right to write for a task until another process claims it.
 
-    The lease must be renewed (``heartbeat``) within ``lease_seconds``; a third of it is a good interval.
-    Until ``valid_until``, on the clock ``time.monotonic`` of this process, nobody else can have it: it counts
-    from before the database was asked, and goes on while the process is stopped.
+    The lease must be renewed (``heartbeat``) within ``lease_seconds``; a third of that is a good interval.
+    Until ``valid_until``, on this process's clock ``time.monotonic``, no other process can have it: the time
+    counts from before the database was asked, and continues while the process is stopped.
     """
 
     task: Task

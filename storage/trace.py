@@ -1,4 +1,4 @@
-"""The journal read as a tree for people: what each node was asked, gave, cost, and waited for."""
+"""The journal read as a tree for people: what each node was asked, returned, cost, and waited for."""
 
 from __future__ import annotations
 
@@ -58,9 +58,8 @@ class TraceNode:
         """From start to settlement; 0 while it has not settled or if it never started."""
         if self.settled_at is None or self.started_at is None:
             return 0.0
-        return max(
-            0.0, self.settled_at - self.started_at
-        )  # a resumed run may be on a host with another clock
+        # A resumed run may be on a host with another clock.
+        return max(0.0, self.settled_at - self.started_at)
 
     @property
     def tokens(self) -> int:
@@ -82,7 +81,7 @@ class CriticalPath:
 
     @property
     def speedup(self) -> float:
-        """How many times faster than one after the other; 1 for a run that cost nothing."""
+        """How many times faster than running the nodes one by one; 1 for a run that cost nothing."""
         return self.work / self.length if self.length else 1.0
 
 
@@ -114,7 +113,7 @@ class Trace:
 
     @classmethod
     async def gather(cls, task: Task, events: AsyncIterator[Event]) -> Trace:
-        """The trace that ``events`` tell, in one pass over them. Raises JournalDamaged as :meth:`read`."""
+        """The trace that ``events`` make, in one pass over them. Raises JournalDamaged like :meth:`read`."""
         draft = _Draft(task)
         async for event in events:
             draft.add(event)
@@ -122,7 +121,7 @@ class Trace:
 
     @classmethod
     def of(cls, task: Task, events: Iterable[Event]) -> Trace:
-        """As :meth:`gather`, for events that are already there."""
+        """Like :meth:`gather`, for events that are already in memory."""
         draft = _Draft(task)
         for event in events:
             draft.add(event)
@@ -258,15 +257,15 @@ class _Draft:
             added_at=event.at,
             request=data.get("request"),
         )
-        # A node whose inputs are there starts as it is added, and then one event tells both.
+        # A node whose inputs are there starts as it is added, and one event then records both.
         if all((source := self._nodes.get(path)) and source.settled_at is not None for path in node.inputs):
             node.started_at = event.at
         self._nodes[event.path] = node
 
     def _waited_for(self, path: str, seen: Iterable[str]) -> tuple[str, ...]:
-        """What the code of the node's scope had waited for by then, without what that in turn came after.
+        """What the code of the node's scope had waited for by then, without what those nodes came after.
 
-        The journal tells only what is new since the scope's last node.
+        The journal records only what is new since the scope's last node.
         """
         scope = path.rpartition(".")[0]
         waited = self._waited.get(scope, ())
@@ -291,7 +290,7 @@ class _Draft:
             limit=self._limit,
             outcome=self._end.get("outcome"),
             answer=self._end.get("answer"),
-            # A task may end without an end of its run, as when its processes die or its run cannot begin.
+            # A task may end without its run ending, as when its processes die or its run cannot begin.
             error=self._end.get("error") or self._task.error,
             decisions=tuple(self._decisions),
             nodes=tuple(reversed(roots)),

@@ -1,4 +1,4 @@
 """Who computes: engines, the pool in front of them, prefix placement, models and tools.
 
-Imports no other hall.
+Imports no other top-level package.
 """

@@ -13,10 +13,10 @@ FinishReason = Literal["stop", "length", "abort"]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a prompt that is stable as a whole: either all of it is shared between calls or none.
+    """A piece of a prompt that is stable as a whole: calls share either all of it or none.
 
-    ``token_ids`` are the tokens by which an engine wrote ``text``, for an assistant's text that a call
-    continues. The text is what counts: an engine sends the tokens in its place only after it made sure
+    ``token_ids`` are the tokens that an engine generated for ``text``, if that is an assistant's text which
+    a call continues. The text is what counts: an engine sends the tokens in its place only after checking
     that they spell it.
     """
 
@@ -26,9 +26,9 @@ class Segment:
 
     def __post_init__(self) -> None:
         if self.token_ids and self.role != "assistant":
-            raise ValueError(f"a {self.role}'s segment has token_ids: only an assistant's text was generated")
+            raise ValueError(f"a {self.role}'s segment has token_ids: only an assistant's text is generated")
         if self.token_ids and not (min(self.token_ids) >= 0 and max(self.token_ids) < 1 << 32):
-            raise ValueError("token_ids are the numbers of tokens: give 32 bits without a sign")
+            raise ValueError("token_ids must be unsigned 32-bit integers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Prompt:
     """A chat prompt as segments ordered from stable to volatile.
 
     Consecutive segments of one role form one message, so a shared prefix may end inside a message.
-    If the last segment is the assistant's, the engine continues that text (assistant prefill); where all of
-    it is empty, there is nothing to continue, and no such message either.
+    If the last segment is the assistant's, the engine continues that text (assistant prefill); if the whole
+    message is empty, there is nothing to continue, and it is left out.
     """
 
     segments: tuple[Segment, ...]
@@ -50,7 +50,7 @@ class Prompt:
                 merged[-1]["content"] += segment.text
             else:
                 merged.append({"role": segment.role, "content": segment.text})
-        # Templates would close the assistant's turn for an empty text.
+        # Chat templates would close the assistant's turn after an empty text.
         return merged[:-1] if merged and merged[-1] == {"role": "assistant", "content": ""} else merged
 
     @property
@@ -60,7 +60,7 @@ class Prompt:
         return "".join(reversed([segment.text for segment in own]))
 
     def split(self) -> tuple[Prompt, tuple[Segment, ...]]:
-        """The prompt before the first known tokens of its last message, and what follows from there on."""
+        """The prompt up to the first known tokens of its last message, and the segments from there on."""
         start = len(self.segments)
         known = start
         while start and self.segments[start - 1].role == "assistant":
@@ -72,7 +72,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. ``top_logprobs`` asks for so many alternatives a token (0: chosen only)."""
+    """How tokens are sampled. ``top_logprobs`` asks for that many alternatives per token (0: chosen only)."""
 
     temperature: float = 0.7
     top_p: float = 1.0
@@ -87,11 +87,11 @@ class Call:
     """One request to an engine.
 
     ``schema`` is a JSON schema that the completion must satisfy; it is a request for guided decoding, and
-    engines without it ignore it, so the caller validates. ``role`` names which model of a pool should
-    answer (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes
-    first. ``family`` is equal for calls that share a prompt prefix worth placing together, ``tenant``
-    isolates caches and fairness. ``return_token_ids`` asks for the tokens of the completion, with which
-    another call can continue it exactly.
+    engines without it ignore it, so the caller validates. ``role`` says which model of a pool should answer
+    (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes first.
+    Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
+    ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
+    with which another call can continue it exactly.
     """
 
     prompt: Prompt
@@ -106,7 +106,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more calls. ``cached_tokens`` are those of ``prompt_tokens`` not computed."""
+    """Tokens of one or more calls. ``cached_tokens`` are the ``prompt_tokens`` that came from a cache."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -122,7 +122,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Logprob:
-    """The log-probability (natural) of a chosen token, and of its most probable alternatives."""
+    """The natural log-probability of a chosen token, and of its most probable alternatives."""
 
     token: str
     logprob: float
@@ -133,12 +133,12 @@ class Logprob:
 class Chunk:
     """A piece of a completion as it streams.
 
-    The last chunk of a stream, and only it, has a ``finish_reason``; it carries ``usage``, the ``token_ids``
-    of the whole completion if the call asked for them, and the name of the worker that answered. ``tokens``
-    counts the tokens in ``text`` as well as the engine can tell.
+    Only the last chunk of a stream has a ``finish_reason``; it also carries ``usage``, the ``token_ids`` of
+    the whole completion if the call asked for them, and the name of the worker that answered. ``tokens``
+    is the number of tokens in ``text``, as far as the engine knows.
 
-    ``restarted`` voids what streamed before: the call failed half way and begins again, from this chunk on,
-    at another worker. Only a pool sends it; who collects a stream drops what it has.
+    ``restarted`` voids everything streamed so far: the call failed midway and starts again, with this chunk,
+    on another worker. Only a pool sends it; whoever collects a stream discards what it has.
     """
 
     text: str = ""
@@ -155,10 +155,10 @@ class Chunk:
 class Completion:
     """What came back for a call.
 
-    ``token_ids`` and ``logprobs`` are empty where the call did not ask for them or the engine does not give
-    them, and ``token_ids`` also where no tokens spell just this text, as when a stop string cut one in two.
-    ``confidences`` and ``entropies`` (nats) have a value for each token where the orchestrator kept these
-    scores in place of the log-probabilities.
+    ``token_ids`` and ``logprobs`` are empty if the call did not ask for them or the engine does not give
+    them, and ``token_ids`` also if no tokens spell exactly this text, as when a stop string cuts a token in
+    two. ``confidences`` and ``entropies`` (nats) have a value for each token if the orchestrator kept these
+    scores instead of the log-probabilities.
     """
 
     text: str

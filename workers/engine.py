@@ -11,11 +11,11 @@ from workers.calls import Call, Chunk
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do, found out by asking it, never assumed.
+    """What an engine can do, as found by probing it, never assumed.
 
     ``max_model_len`` is in tokens (prompt and completion together), ``max_concurrency`` the number of
-    calls that it advances at the same time; None where the engine does not tell. ``roles`` are the roles of
-    calls for which there is a model of its own; all other calls go to one and the same model.
+    calls that it advances at the same time; None if the engine does not report it. ``roles`` are the roles
+    that have a model of their own; all other calls go to the same model.
     """
 
     model: str
@@ -43,8 +43,8 @@ class Health:
 class Engine(Protocol):
     """An inference server or library.
 
-    An implementation must be safe for concurrent calls from one event loop. It is started by
-    :meth:`capabilities` at the latest and may be closed more than once.
+    An implementation must be safe for concurrent calls from one event loop. :meth:`capabilities` starts it
+    if it is not running yet, and it may be closed more than once.
     """
 
     @property
@@ -57,7 +57,7 @@ class Engine(Protocol):
 
         Raises:
             EngineUnavailable: it cannot be started or reached.
-            ModelUnavailable: its model cannot be had.
+            ModelUnavailable: its model cannot be obtained.
         """
         ...
 
@@ -65,10 +65,10 @@ class Engine(Protocol):
         """Stream the completion of ``call``; the last chunk has the finish reason and the usage.
 
         Implemented as an async generator. Closing it (``aclose``, or cancelling the task that iterates)
-        aborts the call at the engine; a call that nobody reads must not go on computing.
+        aborts the call at the engine; a call that nobody reads must not keep computing.
 
         Raises:
-            WorkerError: a subclass that names the phase which failed. Nothing else is raised.
+            WorkerError: a subclass that names the phase that failed. Nothing else is raised.
         """
         ...
 

@@ -38,14 +38,14 @@ class EngineTimeout(WorkerError):
 
 
 class EngineInterrupted(WorkerError):
-    """The engine stopped talking in the middle of a completion."""
+    """The engine broke off in the middle of a completion."""
 
     code = "engine_interrupted"
     retryable = True
 
 
 class EngineProtocolError(WorkerError):
-    """The engine answered with something that is not the protocol."""
+    """The engine answered with something outside the protocol."""
 
     code = "engine_protocol_error"
 
@@ -84,7 +84,7 @@ class CapabilityMissing(WorkerError):
 
 
 class ModelUnavailable(WorkerError):
-    """The model is unknown, cannot be fetched, or does not have the bytes that its checksum promises."""
+    """The model is unknown, cannot be fetched, or does not match its checksum."""
 
     code = "model_unavailable"
     http_status = 400

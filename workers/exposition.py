@@ -26,7 +26,7 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """Values observed."""
+        """How many values were observed."""
         return sum(self.counts)
 
     def observe(self, value: float) -> None:

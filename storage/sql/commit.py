@@ -1,7 +1,7 @@
 """One batch of the journal as one transaction.
 
 Its statements are compiled once for each dialect and handed to the driver with tuples, because composing
-them anew would cost more than running them.
+them each time would cost more than running them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from storage.tasks import Task, TaskStatus
 def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) -> None:
     """Store each portion whose fence holds, and set the ``error`` of the others.
 
-    ``again``: an earlier try may have been committed before its connection broke. The fence says that
+    ``again``: an earlier try may have been committed before its connection broke. The fence guarantees that
     whatever is stored under a portion's numbers is its own.
     """
     sql = _statements(connection.dialect)
@@ -39,7 +39,7 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
     accepted = _held(connection, sql, portions, again)
     shared = {hashed: text for _, portion in accepted for hashed, text in portion.texts.items()}
     if shared:
-        # Sorted, so that two processes that store the same texts wait for each other but never in a circle.
+        # Sorted, so that two processes that store the same texts may wait for each other but never deadlock.
         connection.exec_driver_sql(sql.texts, sorted(shared.items()))
         connection.exec_driver_sql(
             sql.text_uses, [(key, hashed) for key, portion in accepted for hashed in portion.texts]
@@ -65,7 +65,7 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
 def restore(
     connection: Connection, task: Mapping[str, Any], rows: Sequence[Row], shared: Mapping[str, str]
 ) -> bool:
-    """Store a task that has ended with its journal; False: there is one with its id or idempotency key."""
+    """Store a task that has ended and its journal; False if its id or idempotency key is taken."""
     sql = _statements(connection.dialect)
     if not connection.exec_driver_sql(sql.tasks, tuple(task[name] for name in TASK_COLUMNS)).rowcount:
         return False
@@ -79,7 +79,7 @@ def restore(
 
 
 def _add_tasks(connection: Connection, sql: _Statements, arrivals: Sequence[Portion], time: float) -> None:
-    """Insert the tasks that arrived, and find those that their idempotency keys stand for."""
+    """Insert the tasks that arrived, and find the earlier ones that their idempotency keys stand for."""
     connection.exec_driver_sql(
         sql.tasks,
         [_task_row(portion.task_id, portion.arrival, time) for portion in arrivals if portion.arrival],
@@ -118,7 +118,7 @@ def _held(
 ) -> list[tuple[int, Portion]]:
     """The portions that may be stored, with the keys of their tasks.
 
-    The tasks are locked until the commit, so nobody can claim them meanwhile.
+    The tasks are locked until the commit, so no process can claim them meanwhile.
     """
     claimed = [portion for portion in portions if portion.rows or portion.ending is not None]
     if not claimed:
@@ -176,12 +176,12 @@ def _statements(dialect: Dialect) -> _Statements:
     fences = (
         select(tasks.c.key, tasks.c.id, tasks.c.status, tasks.c.lease_fence, tasks.c.lease_owner)
         .where(by_id)
-        .order_by(tasks.c.id)  # always in one order, so that two processes cannot deadlock
+        .order_by(tasks.c.id)  # always in the same order, so that two processes cannot deadlock
         .with_for_update(key_share=True)
     )
     finish = (
         update(tasks)
-        .values(  # in the order of the table's columns, as the tuples above
+        .values(  # in the order of the table's columns, like the tuples above
             status=bindparam("status"),
             finished_at=bindparam("finished_at"),
             outcome=bindparam("outcome"),

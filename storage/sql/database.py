@@ -1,7 +1,7 @@
-"""A database as one thing that runs transactions, whichever server or file is behind it.
+"""A database as something that runs transactions, whichever server or file is behind it.
 
 A transaction is a synchronous function of an open connection, so that every statement is written once. On
-SQLite it runs in a thread of its own (one hop a transaction, not one a statement); on PostgreSQL it runs on
+SQLite it runs in a thread of its own (one hop per transaction, not per statement); on PostgreSQL it runs on
 the event loop through SQLAlchemy's bridge to asyncpg.
 """
 
@@ -43,13 +43,13 @@ BUSY_SECONDS = 30.0
 """How long a SQLite transaction waits for another process's."""
 
 RECONNECT_SECONDS = 60.0
-"""How long a PostgreSQL transaction is tried again while the server cannot be reached."""
+"""How long a PostgreSQL transaction is retried while the server cannot be reached."""
 
 CONNECT_SECONDS = 10.0
 """How long a PostgreSQL server may take to accept a connection."""
 
 SILENCE_SECONDS = 30.0
-"""After which a PostgreSQL connection that does not answer is given up: a broken network need not say so."""
+"""How long a silent PostgreSQL connection is waited for: a broken network does not always say so."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _MIGRATION_LOCK = 0x616E6162  # any number that all our processes agree on
@@ -62,18 +62,18 @@ class Database(ABC):
     async def write(self, body: Body[T]) -> T:
         """Run ``body`` in a transaction and commit it.
 
-        Where a connection can break, ``body`` may run again after a commit whose outcome nobody knows, so
-        it must have the same effect twice as once.
+        If a connection can break, ``body`` may run again after a commit whose outcome is unknown, so running
+        it twice must have the same effect as once.
 
         Raises:
-            StorageUnavailable: the database cannot be reached, or not written to.
-            NotStorable: it has no way to keep a value, as a text with a NUL on PostgreSQL.
+            StorageUnavailable: the database cannot be reached or written to.
+            NotStorable: it cannot keep a value, such as a text with a NUL on PostgreSQL.
             sqlalchemy.exc.IntegrityError: a constraint forbids it.
         """
 
     @abstractmethod
     async def read(self, body: Body[T]) -> T:
-        """Run ``body`` in a transaction that writes nothing. Raises as :meth:`write`."""
+        """Run ``body`` in a transaction that writes nothing. Raises like :meth:`write`."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -95,7 +95,7 @@ async def open_database(url: str | None) -> Database:
         backend = parsed.get_backend_name()
     except (ArgumentError, ValueError) as error:
         raise StorageError(
-            f"{url!r} is no database URL; it should look like sqlite:///path or postgresql://user@host/name"
+            f"{url!r} is not a database URL; it should look like sqlite:///path or postgresql://user@host/name"
         ) from error
     if backend == "sqlite":
         return await SqliteDatabase.open(parsed)
@@ -108,8 +108,8 @@ class SqliteDatabase(Database):
     """A SQLite file in WAL mode: one thread and connection that writes, a few that read beside it.
 
     What is committed survives the process however it ends. With ``?synchronous=full`` in the URL it survives
-    a power cut too, for one sync to disk a transaction, which is several milliseconds on many disks; without,
-    a power cut may take the last transactions, but leaves the file sound.
+    a power cut too, at the cost of a disk sync per transaction, several milliseconds on many disks; without
+    it, a power cut may lose the last transactions, but leaves the file intact.
     """
 
     READERS = 2
@@ -122,7 +122,7 @@ class SqliteDatabase(Database):
 
     @classmethod
     async def open(cls, url: URL) -> SqliteDatabase:
-        """Open or make the file, and its directory too."""
+        """Open the file, or create it with its directory."""
         if not url.database or url.database == ":memory:":
             raise StorageError(
                 "a SQLite URL must name a file (sqlite:///path); the URL 'memory' keeps nothing"
@@ -144,8 +144,8 @@ class SqliteDatabase(Database):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageUnavailable(f"the directory of {path} cannot be made: {error}") from error
-        # Rebuilding a table drops it, and with foreign keys on that would delete what points to it.
+            raise StorageUnavailable(f"the directory of {path} cannot be created: {error}") from error
+        # Rebuilding a table drops it, which would delete what points to it if foreign keys were on.
         engine = _sqlite_engine(self._writer.url, begin="BEGIN IMMEDIATE", size=1, foreign_keys=False)
         try:
             with engine.begin() as connection:
@@ -195,7 +195,7 @@ def _sqlite_engine(
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         for pragma in (
-            "auto_vacuum=INCREMENTAL",  # takes effect when the file is made
+            "auto_vacuum=INCREMENTAL",  # takes effect when the file is created
             "journal_mode=WAL",
             f"synchronous={synchronous}",
             f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
@@ -210,7 +210,7 @@ def _sqlite_engine(
 
 
 def _patiently(connection: Any, statement: str) -> None:
-    """Execute what SQLite refuses at once, without waiting, while others make the same file."""
+    """Retry a statement that SQLite refuses without waiting while other processes create the same file."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -224,7 +224,7 @@ def _patiently(connection: Any, statement: str) -> None:
 
 
 class PostgresDatabase(Database):
-    """A PostgreSQL server. While it cannot be reached, transactions wait and are tried again."""
+    """A PostgreSQL server. While it cannot be reached, transactions wait and are retried."""
 
     def __init__(self, url: URL) -> None:
         self._lost_at: float | None = None
@@ -246,7 +246,7 @@ class PostgresDatabase(Database):
 
     @classmethod
     async def open(cls, url: URL) -> PostgresDatabase:
-        """Connect once, to see that it works."""
+        """Connect once, to check that it works."""
         database = await asyncio.to_thread(cls, url)  # imports the driver
 
         def prepare(connection: Connection) -> None:
@@ -254,7 +254,7 @@ class PostgresDatabase(Database):
             migrate(connection)
 
         try:
-            await database._once(prepare, seconds=None)  # rebuilding a large table takes its time
+            await database._once(prepare, seconds=None)  # rebuilding a large table takes time
         except BaseException:
             await database.close()
             raise
@@ -295,7 +295,7 @@ class PostgresDatabase(Database):
 
     async def _once(self, body: Body[T], *, seconds: float | None) -> T:
         try:
-            # A connection whose statement is cancelled by the timeout is closed, not used again.
+            # A connection whose statement is cancelled by the timeout is closed, not reused.
             async with asyncio.timeout(seconds), self._engine.begin() as connection:
                 return await connection.run_sync(body)
         except DBAPIError as error:
@@ -319,7 +319,7 @@ _DATA_SQLSTATES = "22"  # data exceptions: a text with a NUL, a number out of ra
 
 
 def _translated(error: DBAPIError, where: str) -> SQLAlchemyError | StorageError:
-    """What the caller should see: constraint violations as they are, all else by what can be done."""
+    """What the caller should see: constraint violations as they are, the rest by what can be done."""
     sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
     passing = error.connection_invalidated or sqlstate.startswith(_PASSING_SQLSTATES)
     if passing or type(error).__name__ in ("OperationalError", "InterfaceError"):

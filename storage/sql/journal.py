@@ -1,7 +1,7 @@
 """Group commit: many producers append, one task writes everything that is queued in one transaction.
 
 The transaction checks the fence of every task in it, so a process that lost a lease stores nothing more.
-A task whose events are refused fails alone; the others of its batch are stored.
+A task whose events are refused fails alone; the others in its batch are stored.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from storage.store import Writer
 from storage.tasks import Task, TaskStatus
 
 SHARE = 0.05
-"""Of its time that the journal writes while nobody waits for it. A slow disk gets larger batches."""
+"""The share of time that the journal spends writing while nobody waits. A slow disk gets larger batches."""
 
 MIN_LINGER_SECONDS, MAX_LINGER_SECONDS = 0.005, 0.02
-"""Bounds of what an event waits for company. A flush waits for nothing but the disk."""
+"""Bounds on how long an event waits for others to join its batch. A flush waits only for the disk."""
 
 ROOM_CHARACTERS = 8_000_000
-"""Characters of queued data from which :meth:`Writer.room` waits."""
+"""Characters of queued data above which :meth:`Writer.room` waits."""
 
 _log = structlog.get_logger(__name__)
 
 Row = tuple[int, str, str, float, str]
-"""Of the table ``events``, without the task: seq, type, path, at, data."""
+"""A row of the table ``events``, without the task: seq, type, path, at, data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A new task: columns of the table ``tasks``, and who runs it at once (None: it is queued)."""
+    """A new task: columns of the table ``tasks``, and the process that runs it now (None: it is queued)."""
 
     values: Mapping[str, Any]
     owner: str | None = None
@@ -79,7 +79,7 @@ class Batch:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def portion(self, task_id: str, fence: int) -> Portion:
-        """The portion of that task and fence, made when it is new."""
+        """The portion of that task and fence, created if there is none."""
         key = task_id, fence
         portion = self.portions.get(key)
         if portion is None:
@@ -118,7 +118,7 @@ class Journal:
         return self._filling
 
     async def add(self, task_id: str, arrival: Arrival) -> Task:
-        """Store a new task; with an idempotency key it may turn out to be an old one."""
+        """Store a new task, or return the earlier one that has its idempotency key."""
         batch = self.fill(0)
         portion = batch.portion(task_id, 0)
         portion.arrival = arrival
@@ -139,13 +139,13 @@ class Journal:
             raise portion.error
 
     async def committed(self, batch: Batch) -> None:
-        """Wait until ``batch`` has been stored or has failed, and do not let it linger."""
+        """Wait until ``batch`` has been stored or has failed, without letting it linger."""
         if batch is self._filling:
             self._hurry.set()
         await batch.done.wait()
 
     async def drained(self) -> None:
-        """Wait until all that was appended by now has been stored or has failed."""
+        """Wait until all that has been appended so far has been stored or has failed."""
         if self._filling.portions:
             await self.committed(self._filling)
         else:
@@ -166,7 +166,7 @@ class Journal:
             self._task.result()
 
     async def _watched(self) -> None:
-        """Run, and if that ends in another way than by closing, let nobody wait for what was not written."""
+        """Run; if that ends other than by closing, fail what was not written, so that nobody waits for it."""
         try:
             await self._run()
         finally:
@@ -247,7 +247,7 @@ class JournalWriter(Writer):
         self._next_seq = next_seq
         self._redact = redact
         self._batch: Batch | None = None
-        self._used: set[str] = set()  # texts that are on their way or stored; they stay while the task runs
+        self._used: set[str] = set()  # texts that are queued or stored; they stay while the task runs
         self.error: StorageError | None = None
 
     @override

@@ -1,6 +1,6 @@
 """Which process runs a task: claimed under a lease that must be renewed, and taken over when it lapses.
 
-Each claim raises the task's fence. Whatever a process writes for the task names the fence of its claim, so a
+Each claim raises the task's fence. Every write for the task names the fence of its process's claim, so a
 process that was stopped, swapped out or cut off, and wakes up late, finds all its writes refused.
 """
 
@@ -21,7 +21,7 @@ from storage.tasks import Claim, Task, TaskStatus
 
 
 def claim_oldest(connection: Connection, owner: str, lease_seconds: float, max_attempts: int) -> Claim | None:
-    """See :meth:`storage.store.Store.claim`. Rows that another process is claiming are passed over."""
+    """See :meth:`storage.store.Store.claim`. Rows that another process is claiming are skipped."""
     query = (
         select(tasks)
         .where(

@@ -1,4 +1,4 @@
-"""How much is stored, and removing what is not wanted any more."""
+"""How much is stored, and removing what is no longer wanted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from storage.sql.tables import events, tasks, text_uses, texts
 from storage.tasks import Pruned
 
 CHUNK = 200
-"""Tasks that are removed in one transaction, so that writers need not wait long."""
+"""How many tasks are removed in one transaction; few enough that writers need not wait long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _surplus(connection: Connection, bounds: Bounds) -> Sequence[str]:
 
 
 def _free() -> ColumnElement[bool]:
-    """The task has ended, and no fork of it has still to read what it did."""
+    """The task has ended, and no open fork of it still has to read its journal."""
     fork = tasks.alias()
     needed = select(fork.c.parent_id).where(is_open(fork), fork.c.parent_id.is_not(None))
     return ~is_open() & tasks.c.id.not_in(needed)
@@ -108,10 +108,11 @@ def _too_large(connection: Connection, max_bytes: int, tenant: str | None) -> Se
 def _remove(connection: Connection, task_ids: Sequence[str]) -> Pruned:
     dialect = connection.dialect
     ids = {"ids": array(dialect, task_ids)}
-    going = and_(among(dialect, tasks.c.id, bindparam("ids")), _free())  # still: a dead one may be put back
+    # Checked again with _free(), as a dead task may have been put back meanwhile.
+    going = and_(among(dialect, tasks.c.id, bindparam("ids")), _free())
     used = select(text_uses.c.hash).distinct().join(tasks, tasks.c.key == text_uses.c.task_key).where(going)
     hashes = connection.execute(used, ids).scalars().all()
-    # Journals and uses go with their task. A task that was pruned by somebody else meanwhile does no harm.
+    # Journals and uses go with their task. A task that another process has pruned meanwhile does no harm.
     gone = connection.execute(delete(tasks).where(going), ids)
     orphans = delete(texts).where(
         among(dialect, texts.c.hash, bindparam("hashes")),
@@ -122,7 +123,7 @@ def _remove(connection: Connection, task_ids: Sequence[str]) -> Pruned:
 
 
 def _shrink(connection: Connection) -> None:
-    """Give free pages back to the file system; PostgreSQL's autovacuum needs no telling."""
+    """Give free pages back to the file system; on PostgreSQL, autovacuum runs by itself."""
     if connection.dialect.name == "sqlite":
         file = connection.connection.driver_connection
         assert isinstance(file, sqlite3.Connection)
@@ -130,7 +131,7 @@ def _shrink(connection: Connection) -> None:
 
 
 def _sizes(connection: Connection, only: BindParameter[Any] | None = None) -> Select[Any]:
-    """``id`` and ``size`` in bytes of each task: its rows, and of each text its part as one of its users."""
+    """``id`` and ``size`` in bytes of each task: its rows, plus its share of each text that it uses."""
 
     def octets(*columns: ColumnElement[Any]) -> ColumnElement[int]:
         if connection.dialect.name == "postgresql":

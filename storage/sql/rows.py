@@ -1,4 +1,4 @@
-"""Between rows and values, and the few places where the two databases are spoken to differently."""
+"""Converts rows to values, and has the few statements that differ between the two databases."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _BY_ID = select(tasks).where(tasks.c.id == bindparam("task_id"))
 AnyRow = Row[*tuple[Any, ...]]
 
 TASK_COLUMNS = tuple(column.name for column in tasks.c if column is not tasks.c.key)
-"""The columns that are attributes of a task."""
+"""The columns that are attributes of a :class:`Task`."""
 
 JSON_COLUMNS = ("question", "options", "solution", "error")
 """Those that hold JSON."""
@@ -50,7 +50,7 @@ def task_of(row: AnyRow) -> Task:
         if values[name] is not None:
             values[name] = json.loads(values[name])
     values["status"] = TaskStatus(values["status"])
-    values["cancel_requested"] = bool(values["cancel_requested"])  # a statement in text knows no types
+    values["cancel_requested"] = bool(values["cancel_requested"])  # a textual statement knows no types
     return Task(**values)
 
 
@@ -67,8 +67,11 @@ def get_task(connection: Connection, task_id: str) -> Task:
 
 
 def now(connection: Connection) -> float:
-    """Seconds since the epoch: by the server's clock on PostgreSQL, so that hosts with different clocks agree
-    on leases; by the host's on SQLite, whose file all processes share."""
+    """Seconds since the epoch, by a clock that all processes share.
+
+    On PostgreSQL this is the server's, so that hosts with different clocks agree on leases; on SQLite it is
+    the host's, on which all processes that share the file run.
+    """
     if connection.dialect.name == "postgresql":
         return float(
             connection.execute(
@@ -79,12 +82,12 @@ def now(connection: Connection) -> float:
 
 
 def is_open(table: FromClause = tasks) -> ColumnElement[bool]:
-    """The task has not ended. In literals, so that the partial index of open tasks serves."""
+    """The task has not ended. Uses literals, so that the partial index of open tasks applies."""
     return table.c.status.in_([literal(status.value, literal_execute=True) for status in sorted(OPEN)])
 
 
 def among(dialect: Dialect, column: ColumnElement[str], values: BindParameter[Any]) -> ColumnElement[bool]:
-    """``column IN values``, as one statement whatever the number of values; bind :func:`array` to it."""
+    """``column IN values``, as one statement for any number of values; bind :func:`array` to it."""
     if dialect.name == "postgresql":
         return column == any_(type_coerce(values, ARRAY(Text)))
     return column.in_(select(func.json_each(type_coerce(values, Text)).table_valued("value").c.value))
@@ -96,6 +99,6 @@ def array(dialect: Dialect, values: Sequence[str]) -> list[str] | str:
 
 
 def insert_new(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """INSERT that leaves alone what is there already."""
+    """An INSERT that leaves existing rows alone."""
     statement = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
     return statement.on_conflict_do_nothing()

@@ -26,10 +26,10 @@ from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
 PAGE = 500
-"""Events that a reader holds in memory at a time."""
+"""How many events a reader holds in memory at a time."""
 
 JOURNALS = 8
-"""Journals that are asked for at a time, where many are read. What of them is not in a page is read alone."""
+"""How many journals are requested at a time. Those that are not whole in a page are read one by one."""
 
 
 class SqlStore(Store):
@@ -142,7 +142,7 @@ class SqlStore(Store):
 
     @override
     async def release(self, claim: Claim) -> Task:
-        await self._journal.drained()  # once the task is released, the journal takes nothing more for it
+        await self._journal.drained()  # once the task is released, the journal accepts nothing more for it
         return await self._database.write(lambda connection: lease.release(connection, claim))
 
     @override
@@ -160,7 +160,7 @@ class SqlStore(Store):
         error: Mapping[str, Any] | None = None,
     ) -> None:
         if not status.terminal:
-            raise IllegalTransition(f"task {claim.task.id} cannot finish as {status}: it is not an end")
+            raise IllegalTransition(f"task {claim.task.id} cannot finish as {status}, which is not terminal")
         ending = Ending(
             status,
             outcome,
@@ -228,7 +228,8 @@ class SqlStore(Store):
         def body(connection: Connection) -> bool:
             nonlocal attempts
             attempts += 1
-            return restore(connection, values, rows, shared) or attempts > 1  # stored before it was cut off
+            # On a second attempt, an existing task was stored before the connection broke.
+            return restore(connection, values, rows, shared) or attempts > 1
 
         try:
             if not await self._database.write(body):
@@ -275,8 +276,8 @@ class SqlStore(Store):
         try:
             await self._commit_together(portions)
         except (IntegrityError, NotStorable):
-            # One portion spoils the transaction of all. Storing each by itself finds it; and if it was only
-            # that a shared text was pruned under our hands, the second try stores it again.
+            # One portion spoils the transaction for all. Storing each by itself finds it; and if a shared
+            # text was merely pruned in the meantime, the second try stores it again.
             for portion in portions:
                 try:
                     await self._commit_together([portion])
@@ -310,7 +311,7 @@ def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
 
 
 def _journals(connection: Connection, task_ids: Sequence[str]) -> dict[str, list[Event]]:
-    """The journals of these tasks, as many as are whole within a page."""
+    """The journals of these tasks, as many as fit whole into a page."""
     rows = connection.execute(
         _first_page(connection.dialect), {"task_ids": array(connection.dialect, task_ids)}
     ).all()
@@ -320,13 +321,13 @@ def _journals(connection: Connection, task_ids: Sequence[str]) -> dict[str, list
         for row, event in zip(rows, _unpacked(connection, [(row.id, row) for row in rows]), strict=True):
             if row.id != cut:
                 found.setdefault(row.id, []).append(event)
-    except JournalDamaged:  # whoever reads them one by one finds which
+    except JournalDamaged:  # reading them one by one shows which
         return {}
     return found
 
 
 def _unpacked(connection: Connection, rows: Sequence[tuple[str, AnyRow]]) -> list[Event]:
-    """The events in the rows, each of which comes with the id of its task."""
+    """The events in the rows, each of which is paired with the id of its task."""
     wanted = {key for _, row in rows for key in codec.references(row.data)}
     found = {}
     if wanted:
@@ -339,7 +340,7 @@ def _unpacked(connection: Connection, rows: Sequence[tuple[str, AnyRow]]) -> lis
         try:
             data = unpack(row.data)
             if not isinstance(data, dict):
-                raise TypeError("it is no JSON object")
+                raise TypeError("it is not a JSON object")
             return Event(row.seq, EventType(row.type), row.path, row.at, data)
         except KeyError as error:
             why = f"it refers to a text that is gone, {error}"

@@ -1,4 +1,4 @@
-"""The tables. Invariants are constraints here, so that no bug above can break them.
+"""The tables. Invariants are constraints here, so that no bug in the code above can break them.
 
 JSON is stored as text, because text comes back exactly as it was written on both databases. Times are
 seconds since the epoch.
@@ -58,19 +58,19 @@ tasks = Table(
     Column("options", Text, nullable=False, doc="JSON object."),
     Column("seed", BigInteger, nullable=False, doc="Root of every random choice of the run."),
     Column("idempotency_key", Text, doc="Unique within the tenant."),
-    Column("parent_id", Text, doc="The task of which this one is a fork; it may have been pruned."),
+    Column("parent_id", Text, doc="The task that this one is a fork of; it may have been pruned."),
     Column("fork_at", Text, doc="Path of the node at which the fork differs from its parent."),
     Column("created_at", Double, nullable=False, doc="When it was submitted."),
-    Column("started_at", Double, doc="When it was claimed for the first time; a requeue starts anew."),
+    Column("started_at", Double, doc="When it was first claimed; a requeue clears it."),
     Column("finished_at", Double, doc="When it reached a terminal status."),
     Column("outcome", Text, doc="How the run ended, in the orchestrator's words."),
     Column("solution", Text, doc="JSON."),
     Column("error", Text, doc='JSON: {"code", "message"}.'),
     Column("cancel_requested", Boolean, nullable=False, doc="Whether a user wants it to stop."),
-    Column("attempts", Integer, nullable=False, doc="Claims so far, without those handed back."),
+    Column("attempts", Integer, nullable=False, doc="Claims so far, not counting those handed back."),
     Column("lease_owner", Text, doc="The process that runs it."),
     Column("lease_fence", Integer, nullable=False, doc="Grows with each claim; every write must name it."),
-    Column("lease_expires_at", Double, doc="From then on another process may claim the task."),
+    Column("lease_expires_at", Double, doc="From then on, another process may claim the task."),
     CheckConstraint(_one_of("status", TaskStatus), name="status"),
     CheckConstraint("(status = 'running') = (lease_owner IS NOT NULL)", name="lease_owner"),
     CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease_expires_at"),
@@ -103,9 +103,9 @@ events = Table(
     ),
     Column("seq", Integer, primary_key=True, autoincrement=False, doc="Counts from 0 without gaps."),
     Column("type", Text, nullable=False, doc="What happened."),
-    Column("path", Text, nullable=False, doc="To which node; empty for the run itself."),
+    Column("path", Text, nullable=False, doc="The node that it happened to; empty for the run itself."),
     Column("at", Double, nullable=False, doc="When, by the clock of the process that ran the task."),
-    Column("data", Text, nullable=False, doc='JSON object; {"$text": hash} stands for a row of texts.'),
+    Column("data", Text, nullable=False, doc='JSON object; {"$text": hash} stands for a row of `texts`.'),
     CheckConstraint(_one_of("type", EventType), name="type"),
     CheckConstraint("seq >= 0", name="seq"),
 )
@@ -125,8 +125,8 @@ _at_most_one("events_run_finished_once", EventType.RUN_FINISHED, "task_key")
 texts = Table(
     "texts",
     metadata,
-    Column("hash", Text, primary_key=True, doc="Its address: 144 bits of BLAKE2b."),
-    Column("text", Text, nullable=False, doc="A long string of some events, stored once."),
+    Column("hash", Text, primary_key=True, doc="The text's address: 144 bits of BLAKE2b."),
+    Column("text", Text, nullable=False, doc="A long string from events, stored once."),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,4 @@
-"""What speaks to one model: a room for each kind of engine behind the protocol of :mod:`workers.engine`.
+"""Engines, each for one model: a package for each kind, behind the protocol of :mod:`workers.engine`.
 
-May import ``models``, ``prefix`` and the protocol. No engine knows of the pool.
+May import ``models``, ``prefix`` and the protocol. No engine knows about the pool.
 """

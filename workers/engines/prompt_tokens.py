@@ -1,8 +1,8 @@
-"""The tokens of prompts, so that a completion is continued by the very tokens that the engine wrote.
+"""The tokens of prompts, so that a completion is continued from the very tokens that the engine generated.
 
-A text need not be cut again into the tokens that it was written with: a model that wrote "Hel" and "lo" is
-asked to continue "Hello", whose computed state no cache has from there on. A prompt that ends with
-known tokens is therefore sent as tokens: those of the chat before, the known ones, and those of further text.
+A text is not always tokenised into the tokens that it was generated as: a model that wrote "Hel" and "lo" is
+asked to continue "Hello", and from there on no cache has the state. A prompt that ends with known tokens is
+therefore sent as tokens: those of the chat before, the known ones, and those of any further text.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from workers.calls import Prompt, Segment
 from workers.errors import WorkerError
 
 CAPACITY = 1 << 20
-"""Tokens that are remembered, at four bytes each."""
+"""The most tokens that are remembered, at four bytes each."""
 
 _ENTRY = 64
-"""What an entry takes beside its tokens, in tokens."""
+"""What an entry takes besides its tokens, in tokens."""
 
 _log = structlog.get_logger()
 
@@ -31,20 +31,20 @@ class Tokenizer(Protocol):
     """What a server can be asked. All methods raise what calls to the server raise."""
 
     async def chat(self, messages: Sequence[dict[str, str]]) -> Sequence[int]:
-        """A conversation, ready for the assistant's answer or for going on with it, if it comes last."""
+        """The tokens of a chat, ready for the assistant's answer, or to continue it if it comes last."""
         ...
 
     async def text(self, text: str) -> Sequence[int]:
-        """A text by itself, without the special tokens of a beginning."""
+        """The tokens of a text within a prompt, without special tokens at its start."""
         ...
 
     async def spell(self, tokens: Sequence[int]) -> str:
-        """The text of tokens, special ones included."""
+        """The text that tokens spell, special ones included."""
         ...
 
 
 class PromptTokens:
-    """Finds the tokens of prompts, and remembers them as long as there is room."""
+    """Finds the tokens of prompts, and remembers as many as there is room for."""
 
     def __init__(self, tokenizer: Tokenizer, *, capacity: int = CAPACITY) -> None:
         self._tokenizer = tokenizer
@@ -57,11 +57,11 @@ class PromptTokens:
         return await self.continued(prompt) or await self._chat(prompt)
 
     async def continued(self, prompt: Prompt) -> Sequence[int] | None:
-        """The tokens of a prompt that ends with known ones; None if it does not, or these are not its text.
+        """The tokens of a prompt that ends with known ones; None if it does not, or they are not its text.
 
-        They are not where another model wrote them, or where what they spell is not shown in a text
-        (special tokens, half a character in the middle). If the server does not even answer, nobody knows,
-        and the call itself will tell what is wrong.
+        They are not if another model generated them, or if a text does not show what they spell (special
+        tokens, half a character in the middle). None also if the server does not answer; the call itself
+        will then show what is wrong.
         """
         stem, end = prompt.split()
         if not end or not stem.segments:
@@ -69,18 +69,18 @@ class PromptTokens:
         try:
             joined = await self._remembered("joined", prompt.segments, lambda: self._joined(stem, end))
         except WorkerError as error:
-            _log.info("tokens that cannot be looked up", action="tokens_ignored", reason=str(error))
+            _log.info("tokens cannot be looked up", action="tokens_ignored", reason=str(error))
             return None
         return joined or None
 
     async def _joined(self, stem: Prompt, end: Sequence[Segment]) -> Sequence[int]:
-        """The tokens of both, one after the other; none if those of the end do not spell it."""
+        """The tokens of both, one after the other; none if those of the end do not spell its text."""
         chat = await self._chat(stem)
         own: list[int] = []
         for segment in end:
             own += segment.token_ids or await self._text(segment.text)
         if await self._tokenizer.spell(own) != "".join(segment.text for segment in end):
-            _log.info("tokens that are not those of their text", action="tokens_ignored", tokens=len(own))
+            _log.info("tokens do not spell their text", action="tokens_ignored", tokens=len(own))
             return ()
         return (*chat, *own)
 
@@ -95,7 +95,7 @@ class PromptTokens:
     async def _remembered(
         self, kind: str, what: object, ask: Callable[[], Awaitable[Sequence[int]]]
     ) -> Sequence[int]:
-        # Keyed by a strong hash in place of the text: a collision would send another prompt.
+        # Keyed by a strong hash instead of the text: a collision would send another prompt.
         key = blake2b(repr((kind, what)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if (known := self._known.get(key)) is not None:
             self._known.move_to_end(key)

@@ -1,6 +1,6 @@
-"""Models for the embedded engine: what there is, where it comes from, and what its bytes must be.
+"""Models for the embedded engine: which there are, where they come from, and what their bytes must be.
 
-A model has several sources that are tried in order (:mod:`workers.models.files`).
+A model has several sources, tried in order (:mod:`workers.models.files`).
 """
 
 from __future__ import annotations

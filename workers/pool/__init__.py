@@ -1,5 +1,5 @@
-"""Many engines as one: placement by prefix, fair waiting, retries, health, and what a pool tells of itself.
+"""Many engines as one: placement by prefix, fair queueing, retries, health, and reports of all this.
 
 May import ``prefix`` and the protocol (``calls``, ``engine``, ``errors``, ``exposition``). It knows no
-engine: what some tell beyond the protocol stands in :mod:`workers.pool.telling`.
+particular engine: what some report beyond the protocol is declared in :mod:`workers.pool.telling`.
 """

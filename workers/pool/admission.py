@@ -1,4 +1,4 @@
-"""Who is let into a pool, and who is in it."""
+"""Which calls are let into a pool, and which are in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Admission:
         pool: its name, for errors.
         max_waiting: calls that may wait. One tenant may have three quarters of that; beyond it, only calls of
             families that are already in the pool are let in, so that what has begun can end.
-        patience: seconds after which to come back, where no replica works.
+        patience: seconds after which to come back if no replica works.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Admission:
         """Let ``call`` in.
 
         Raises:
-            Overloaded: too many wait.
+            Overloaded: too many calls are waiting.
         """
         waiting = self._dispatcher.waiting
         here = self.tenants.get(call.tenant, 0)
@@ -54,7 +54,7 @@ class Admission:
         crowded = waiting >= reserved and here > reserved and not self.families.has_calls(call.family)
         if waiting >= self._max_waiting or crowded:
             raise Overloaded(
-                f"{waiting} calls wait in {self._pool}, {here} of tenant {call.tenant!r} are there; "
+                f"{waiting} calls wait in {self._pool}, which has {here} of tenant {call.tenant!r}; "
                 f"at most {self._max_waiting} may wait",
                 retry_after=self._retry_after(waiting - reserved),
             )
@@ -73,8 +73,8 @@ class Admission:
             del self.tenants[ticket.tenant]
 
     def _retry_after(self, excess: int) -> float:
-        """Seconds until so many calls have ended, as far as is known."""
-        rate = sum(  # calls that end in a second
+        """Estimated seconds until ``excess`` calls have ended."""
+        rate = sum(  # calls that end per second
             one.limit.value / max(1e-3, one.pace.service_seconds)
             for one in self._placement.replicas
             if one.accepting

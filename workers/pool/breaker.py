@@ -1,4 +1,4 @@
-"""Whether a replica is to be trusted with calls."""
+"""Whether a replica can be trusted with calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class BreakerState(StrEnum):
-    """``closed``: calls flow; ``open``: none; ``half_open``: calls try singly whether it works again."""
+    """``closed``: calls flow; ``open``: none do; ``half_open``: single calls test whether it works again."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -16,13 +16,13 @@ class BreakerState(StrEnum):
 class Breaker:
     """A circuit breaker (Nygard, *Release It!*): failures in a row open it, a success closes it.
 
-    It holds no timer: who owns it waits ``delay`` seconds after it opened, asks whether the replica is
+    It holds no timer: its owner waits ``delay`` seconds after it opened, checks whether the replica is
     healthy, and then calls :meth:`try_again`.
 
     Args:
         failures: failures in a row that open it. A replica that cannot be reached opens it at once.
-        first_delay: seconds from the first opening to the first question after its health; doubles up to
-            ``longest_delay`` each time that the replica fails again.
+        first_delay: seconds from the first opening to the first health check; doubles, up to
+            ``longest_delay``, each time that the replica fails again.
     """
 
     def __init__(self, *, failures: int = 3, first_delay: float = 0.25, longest_delay: float = 10.0) -> None:
@@ -56,10 +56,10 @@ class Breaker:
         return True
 
     def postpone(self) -> None:
-        """It is still not healthy: wait longer before the next question."""
+        """It is still not healthy: wait longer before the next health check."""
         self.delay = min(self._longest_delay, self.delay * 2)
 
     def try_again(self) -> None:
-        """It looks healthy: let a call try."""
+        """It looks healthy: let a call test it."""
         if self.state is BreakerState.OPEN:
             self.state = BreakerState.HALF_OPEN

@@ -1,4 +1,4 @@
-"""What a pool can do: what each of its replicas can."""
+"""What a pool can do: what every one of its replicas can do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workers.engine import Capabilities
 
 
 def common_capabilities(known: Sequence[Capabilities], roles: frozenset[str]) -> Capabilities:
-    """What all replicas can do. Their concurrency adds up; a call must fit the smallest of them."""
+    """What all replicas can do. Their concurrencies add up; a call must fit the smallest of them."""
     lengths = [one.max_model_len for one in known if one.max_model_len is not None]
     rooms = [one.max_concurrency for one in known]
     return Capabilities(

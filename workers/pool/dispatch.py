@@ -1,7 +1,7 @@
-"""When each call of a pool goes out: holding siblings back, fair waiting, stealing.
+"""When each call of a pool goes out: holding siblings back, fair queueing, stealing.
 
 Everything here is synchronous and does no I/O: something happened (a call came, a prompt was computed, a
-place became free, a replica went or came back), and :class:`Dispatcher` decides what goes out now.
+place became free, a replica failed or came back), and :class:`Dispatcher` decides what goes out now.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from workers.pool.replica import Replica
 from workers.prefix.holdings import Holdings
 
 STEAL_FAMILY = 256
-"""Waiting calls among which the family of a stolen call is looked for."""
+"""How many waiting calls are searched for the family of a stolen call."""
 
 SEEN_BLOCKS = 262_144
-"""Blocks for which the pool knows whether any replica ever computed them; measures the ideal only."""
+"""How many blocks are remembered as computed by any replica; serves only to measure the ideal."""
 
 
 class Dispatcher:
@@ -32,15 +32,15 @@ class Dispatcher:
     """
 
     def __init__(self, placement: Placement, clock: Callable[[], float]) -> None:
-        self.parked: dict[Ticket[Replica], None] = {}  # nothing that could answer them works now
+        self.parked: dict[Ticket[Replica], None] = {}  # no replica that could answer them works now
         self._placement = placement
         self._replicas = placement.replicas
         self._clock = clock
-        self._seen: dict[tuple[Replica, ...], Holdings] = {}  # by who shares their calls
+        self._seen: dict[tuple[Replica, ...], Holdings] = {}  # by the replicas that share their calls
 
     @property
     def waiting(self) -> int:
-        """Calls that are in the pool and not at an engine."""
+        """How many calls are in the pool but not at an engine."""
         return len(self.parked) + sum(len(replica.queue) + replica.held for replica in self._replicas)
 
     def submit(self, ticket: Ticket[Replica]) -> None:
@@ -68,7 +68,7 @@ class Dispatcher:
             replica.wait(ticket, now)
 
     def withdraw(self, ticket: Ticket[Replica]) -> None:
-        """``ticket`` does not wait any longer, wherever it did."""
+        """``ticket`` no longer waits, wherever it did."""
         self.parked.pop(ticket, None)
         if ticket.held_by is not None and ticket.replica is not None:
             ticket.replica.let_go(ticket)
@@ -82,7 +82,7 @@ class Dispatcher:
         self._release_siblings(flight)
 
     def land(self, flight: Flight[Replica]) -> None:
-        """An attempt is over; what it held up goes on, and its place is free."""
+        """An attempt is over: what it held up goes on, and its place is free."""
         replica = flight.replica
         if flight.ticket.flight is flight:
             flight.ticket.flight = None
@@ -91,13 +91,13 @@ class Dispatcher:
             self.evict(replica)
         self._release_siblings(flight)
         if len(replica.queue):
-            # Others may have become the better place for what waits here since it was placed.
+            # Another replica may have become better for what waits here since that was placed.
             idle = max(self._replicas, key=lambda other: other.room if other.accepting else 0)
             if idle is not replica and idle.room > 0:
                 self.pump(idle)
 
     def warmed(self, flight: Flight[Replica]) -> None:
-        """A prompt was computed ahead of its calls, or was given up: who waited for it may go."""
+        """A prompt was computed ahead of its calls, or was given up: the calls that waited for it may go."""
         flight.replica.warmed(flight, self._clock())
         self._release_siblings(flight)
 
@@ -139,7 +139,7 @@ class Dispatcher:
         return replica.send(shadow, self._placement.tokens_per_block, now)
 
     def fail_parked(self, ticket: Ticket[Replica], seconds: float) -> None:
-        """``ticket`` waited long enough for a replica to come back."""
+        """``ticket`` has waited long enough for a replica to come back: fail it."""
         if self.parked.pop(ticket, False) is None:
             able = self._placement.able(ticket)
             reasons = "; ".join(map(why_not, able))
@@ -172,7 +172,7 @@ class Dispatcher:
     def _steal(self, replica: Replica, now: float) -> Ticket[Replica] | None:
         """Take the call from another queue that gains most by running here, if one gains enough.
 
-        A call whose prefix was not yet begun there brings its family along.
+        A call whose prefix has not been begun there brings its family along.
         """
         best = self._placement.worth_stealing(replica, now)
         if best is None or best.replica is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 
 MOST_FAMILIES = 10_000
-"""Families that are remembered, those of which no call is in the pool any more included."""
+"""How many families are remembered, including those that no longer have a call in the pool."""
 
 
 class Family:
-    """One family: when it began, in calls, and how many of its calls are in the pool now."""
+    """One family: when it began, counted in calls, and how many of its calls are in the pool now."""
 
     __slots__ = ("age", "calls")
 
@@ -19,18 +19,18 @@ class Family:
 
 
 class Families:
-    """The families by name, that of the latest call last."""
+    """The families by name, the one with the latest call last."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Family] = OrderedDict()
 
     def __len__(self) -> int:
-        """Families that are remembered."""
+        """How many families are remembered."""
         return len(self._known)
 
     @property
     def present(self) -> int:
-        """Families with calls in the pool."""
+        """How many families have calls in the pool."""
         return sum(1 for family in self._known.values() if family.calls)
 
     def has_calls(self, name: str | None) -> bool:
@@ -39,7 +39,7 @@ class Families:
         return family is not None and family.calls > 0
 
     def join(self, name: str | None, age: int) -> int:
-        """When the family of a call began, in calls; counts the call as one of its members."""
+        """When the family of a call began, counted in calls; adds the call to its members."""
         if name is None:
             return age
         family = self._known.get(name)

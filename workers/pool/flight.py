@@ -16,7 +16,7 @@ R = TypeVar("R")
 class Ticket(Generic[R]):
     """A call on its way through the pool. It is in one place: waiting, held, parked, or in flight.
 
-    ``R`` is what its replicas are; neither a ticket nor a flight asks anything of them.
+    ``R`` is the type of its replicas; neither a ticket nor a flight uses anything of theirs.
     """
 
     __slots__ = (
@@ -58,14 +58,14 @@ class Ticket(Generic[R]):
         self.flight: Flight[R] | None = None
         self.held_by: Flight[R] | None = None
         self.waiter: asyncio.Future[None] | None = None
-        self.stranded_at: float | None = None  # since when nothing works that could answer it
+        self.stranded_at: float | None = None  # since when no replica that could answer it works
         self.tried: set[str] = set()
         self.attempts = 0
-        self.streamed = 0  # tokens that the consumer got of the present attempt
-        self.ideal_blocks = 0  # leading blocks that one cache of all replicas would have held
+        self.streamed = 0  # tokens of the current attempt that the consumer got
+        self.ideal_blocks = 0  # leading blocks that one cache shared by all replicas would have held
 
     def begins_with(self, other: Ticket[R]) -> bool:
-        """Whether all blocks of the prompt of ``other`` are the first ones of this."""
+        """Whether this prompt begins with all blocks of the prompt of ``other``."""
         return self.chain[: len(other.chain)] == other.chain
 
     def wake(self, error: Exception | None = None) -> None:
@@ -104,7 +104,7 @@ class Flight(Generic[R]):
         self.first_at: float | None = None
         self.predicted_blocks = 0
         self.uncached = 0.0  # prompt tokens that it has to compute
-        self.prefill_ahead = 0.0  # the same, and what was sent before it and not yet computed
+        self.prefill_ahead = 0.0  # the same, plus what was sent before it and is not computed yet
         self.batch_at_first = 1
         self.computing: Chain = ()
         self.held: dict[Ticket[R], None] = {}  # siblings that wait for its first token; ordered
@@ -120,7 +120,7 @@ class Flight(Generic[R]):
 
 
 def _needs(call: Call) -> tuple[str, ...]:
-    """The capabilities without which an engine refuses ``call``, or ignores a part of it."""
+    """The capabilities without which an engine refuses ``call`` or ignores a part of it."""
     asked = {
         "logprobs": call.sampling.top_logprobs is not None,
         "guided_json": call.schema is not None,
@@ -130,6 +130,6 @@ def _needs(call: Call) -> tuple[str, ...]:
 
 
 async def abort(stream: AsyncIterator[Chunk]) -> None:
-    """Leave the stream of an engine, which ends the call there."""
+    """Close the stream of an engine, which aborts the call there."""
     if isinstance(stream, AsyncGenerator):
         await stream.aclose()

@@ -1,4 +1,4 @@
-"""Follows what engines publish of their caches, and finds the blocks of prompts in it."""
+"""Follows what engines publish about their caches, and finds the blocks of prompts in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRANSLATIONS_AT_ONCE = 4
 
 
 class Following:
-    """The replicas of a pool whose engines tell which blocks they hold."""
+    """The replicas of a pool whose engines report which blocks they hold."""
 
     def __init__(self, pool: str, placement: Placement) -> None:
         self._pool = pool
@@ -30,7 +30,7 @@ class Following:
         self._translating = 0
 
     def begin(self, replica: Replica, model: str) -> bool:
-        """Index what the engine of ``replica`` publishes, if it does; returns whether that is new."""
+        """Index what the engine of ``replica`` publishes, if anything; returns whether that is new."""
         engine = replica.engine
         if not isinstance(engine, TellsBlocks) or engine.blocks is None or replica.index.told is not None:
             return False
@@ -38,16 +38,16 @@ class Following:
         return True
 
     def keep(self, replica: Replica, tasks: TaskGroup) -> None:
-        """Keep the index of ``replica`` up to date, where :meth:`begin` found that its engine publishes."""
+        """Keep the index of ``replica`` up to date if :meth:`begin` found that its engine publishes."""
         if replica.index.told is not None and isinstance(replica.engine, TellsBlocks):
             tasks.create_task(
                 self._followed(replica, replica.engine), name=f"{self._pool} events of {replica.name}"
             )
 
     def translate(self, ticket: Ticket[Replica], tasks: TaskGroup) -> None:
-        """Have a prompt of a new kind tokenised, where servers tell what they hold by tokens.
+        """Have a prompt of a new kind tokenised, if servers report what they hold by tokens.
 
-        Nobody waits for it: it serves the siblings, and the next round.
+        The call does not wait for that: its siblings benefit, and the next round.
         """
         if not self._translations or self._translating >= TRANSLATIONS_AT_ONCE:
             return
@@ -73,6 +73,6 @@ class Following:
         try:
             await engine.follow()
         except WorkerError as error:
-            # Without events the index falls back on what the pool itself sent.
+            # Without events, the index falls back on what the pool itself sent.
             log.warning("kv_events_lost", pool=self._pool, replica=replica.name, error=str(error))
         replica.index.unfollow()

@@ -1,4 +1,4 @@
-"""Sends a call that waits too long for its first token a second time, and takes the faster of the two.
+"""Sends a call again if it waits too long for its first token, and takes the faster of the two attempts.
 
 (Dean and Barroso, *The Tail at Scale*, CACM 2013, call these hedged requests.)
 """
@@ -18,7 +18,7 @@ from workers.pool.supervision import Supervisor
 from workers.pool.tally import PoolTally
 
 EVIDENCE = 20
-"""First tokens that must have been seen before one can be called late."""
+"""How many first tokens must have been seen before one can be called late."""
 
 Stream = AsyncIterator[Chunk]
 
@@ -27,7 +27,7 @@ class Hedging:
     """Two attempts at one call, until one of them has a first token.
 
     Args:
-        after: how many times the usual time to a first token may pass before the second sending.
+        after: how many times the usual time to a first token may pass before the second attempt.
         read: gives the next chunk of an attempt.
     """
 
@@ -51,7 +51,7 @@ class Hedging:
         """The first chunk of a call, with the attempt and the stream that it came from.
 
         Raises:
-            WorkerError: what the first attempt raised, if there was no second or it failed too.
+            WorkerError: what the first attempt raised, if there was no second or that failed too.
         """
         lead = asyncio.create_task(self._read(flight, stream))
         try:
@@ -117,11 +117,11 @@ async def _stop(task: asyncio.Task[Chunk]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     if not task.cancelled():
-        task.exception()  # was looked at before, or lost the race
+        task.exception()  # it was looked at before, or lost the race
     if cancelled is not None:
         raise cancelled
 
 
 def _error(task: asyncio.Task[Chunk]) -> BaseException | None:
-    """What ``task`` raised, if it is done and did."""
+    """What ``task`` raised, if it is done and raised anything."""
     return task.exception() if task.done() and not task.cancelled() else None

@@ -13,7 +13,7 @@ def check_integrity(replicas: Iterable[Replica], parked: Iterable[Ticket[Replica
 
     Args:
         replicas: all of the pool.
-        parked: the calls that nothing which works now could answer.
+        parked: the calls that no replica working now could answer.
     """
     for replica in replicas:
         held = sum(len(flight.held) for flight in replica.primes)

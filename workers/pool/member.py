@@ -11,8 +11,8 @@ from workers.engine import Engine
 class Sharing(StrEnum):
     """When a prompt becomes usable to other calls of the same engine.
 
-    ``in_flight``: as soon as it is scheduled (vLLM V1); ``computed``: once its first token was seen, so
-    siblings wait for a prime; ``never``: the engine was seen to have no prefix cache.
+    ``in_flight``: as soon as it is scheduled (vLLM V1); ``computed``: once its first token has been seen, so
+    siblings wait for a prime; ``never``: the engine turned out to have no prefix cache.
     """
 
     IN_FLIGHT = "in_flight"
@@ -24,9 +24,9 @@ class Sharing(StrEnum):
 class Member:
     """An engine and its place in a pool.
 
-    ``roles`` are the roles of calls that it answers; empty: all for which no member is named. Calls of a role
-    that nobody answers go where those of the role ``branch`` go.
-    ``sharing`` is probed at start where it is None. ``index_blocks`` bounds the prefix index.
+    ``roles`` are the roles of calls that it answers; empty: all roles for which no member is named. Calls of
+    a role that no member answers go where those of the role ``branch`` go. If ``sharing`` is None, it is
+    probed at the start. ``index_blocks`` bounds the prefix index.
     """
 
     engine: Engine

@@ -49,7 +49,7 @@ def _lines(snapshot: PoolSnapshot, tally: PoolTally) -> Iterator[str]:
     counters: tuple[tuple[str, str, Callable[[ReplicaSnapshot], float]], ...] = (
         (
             "prompt_tokens_ideal_cached_total",
-            "Prompt tokens that one cache of all replicas, which never forgets, would have held.",
+            "Prompt tokens that a single cache for all replicas, without eviction, would have held.",
             lambda replica: replica.ideal_cached_tokens,
         ),
         (
@@ -68,7 +68,7 @@ def _lines(snapshot: PoolSnapshot, tally: PoolTally) -> Iterator[str]:
     gauges: tuple[tuple[str, str, Callable[[ReplicaSnapshot], float | None]], ...] = (
         ("up", "Whether calls are sent there.", lambda replica: int(replica.state in ("up", "on trial"))),
         ("in_flight", "Calls at the engine.", lambda replica: replica.in_flight),
-        ("in_flight_limit", "Calls that it gets at once.", lambda replica: replica.limit),
+        ("in_flight_limit", "Calls that it may get at once.", lambda replica: replica.limit),
         ("queued", "Calls that wait for a place there.", lambda replica: replica.queued),
         ("held", "Calls that wait for a sibling to compute their prefix.", lambda replica: replica.held),
         (
@@ -88,7 +88,7 @@ def _lines(snapshot: PoolSnapshot, tally: PoolTally) -> Iterator[str]:
         ("families", "Families with calls in the pool.", snapshot.families),
         (
             "ideal_hit_ratio",
-            "The hit ratio of one cache of all replicas, which never forgets.",
+            "The hit ratio of a single cache for all replicas, without eviction.",
             snapshot.ideal_hit_ratio,
         ),
     )
@@ -96,9 +96,9 @@ def _lines(snapshot: PoolSnapshot, tally: PoolTally) -> Iterator[str]:
         yield from metric(f"{pool}{name}", "gauge", text, [] if number is None else [({}, number)])
     totals = (
         ("refused_total", "Calls refused because too many wait.", tally.refused),
-        ("restarts_total", "Calls begun again elsewhere after a failure.", tally.restarts),
+        ("restarts_total", "Calls started again after a failure.", tally.restarts),
         ("hedges_total", "Stragglers that were sent a second time.", tally.hedges),
-        ("hedges_won_total", "Stragglers whose second sending answered first.", tally.hedges_won),
+        ("hedges_won_total", "Stragglers whose second attempt answered first.", tally.hedges_won),
         ("warmed_total", "Prefixes computed ahead of their calls.", tally.warmed),
         ("warmed_tokens_total", "Prompt tokens computed ahead of their calls.", tally.warmed_tokens),
     )

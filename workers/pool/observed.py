@@ -1,4 +1,4 @@
-"""One engine with the books of a pool, for engines that stand alone."""
+"""One engine with the books of a pool, for engines that are used alone."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ from workers.prefix.blocks import BLOCK_CHARACTERS, Chains
 from workers.prefix.holdings import Holdings
 
 SEEN_BLOCKS = 65_536
-"""Blocks of which is known that they were computed; measures the ideal hit ratio only."""
+"""How many blocks are remembered as computed; serves only to measure the ideal hit ratio."""
 
 
 class Observed:
-    """An engine whose calls are counted. It gets them all at once and as they are; nothing else is added.
+    """An engine whose calls are counted, and otherwise passed on immediately and unchanged.
 
-    ``state`` follows what calls and questions after its health have shown: there is nobody who asks in the
-    background.
+    Its ``state`` follows from calls and requested health checks: nothing checks in the background.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -47,7 +46,7 @@ class Observed:
         return self._engine.name
 
     async def capabilities(self) -> Capabilities:
-        """As :meth:`Engine.capabilities`."""
+        """See :meth:`Engine.capabilities`."""
         try:
             found = await self._engine.capabilities()
         except WorkerError as error:
@@ -59,7 +58,7 @@ class Observed:
         return found
 
     async def generate(self, call: Call) -> AsyncIterator[Chunk]:
-        """As :meth:`Engine.generate`."""
+        """See :meth:`Engine.generate`."""
         flight = self._sent(call)
         replica, stream = self._replica, self._engine.generate(call)
         ended = False
@@ -88,7 +87,7 @@ class Observed:
             await abort(stream)
 
     async def health(self) -> Health:
-        """As :meth:`Engine.health`."""
+        """See :meth:`Engine.health`."""
         health = await self._engine.health()
         if health.ok:
             self._works()
@@ -108,7 +107,7 @@ class Observed:
         return snapshot_of_all([one], self._tally, families=len(self._families))
 
     def metrics(self) -> str:
-        """The same and more, as Prometheus text."""
+        """The snapshot and more, as Prometheus text."""
         return prometheus(self.snapshot(), self._tally)
 
     def _sent(self, call: Call) -> Flight[Replica]:
@@ -151,5 +150,5 @@ class Observed:
 
 
 def observed(engine: Engine) -> Reporting:
-    """The engine itself where it keeps books, else with books around it."""
+    """The engine itself if it keeps books, or else the engine with books around it."""
     return engine if isinstance(engine, Reporting) else Observed(engine)

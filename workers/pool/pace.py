@@ -28,8 +28,8 @@ class Pace:
         self._weight = self._x = self._y = self._xx = self._xy = 0.0
 
     def first_token(self, computed: float, seconds: float) -> None:
-        """A call saw its first token; ``computed`` tokens of prompts had to be computed before it."""
-        # Small prompts measure the latency of the network in place of the engine.
+        """A call got its first token; ``computed`` prompt tokens had to be computed before it."""
+        # Small prompts measure the latency of the network, not the engine.
         if computed < 64 or seconds <= 0:
             return
         self._prefill = _average(self._prefill, computed / seconds, 0.2)
@@ -54,12 +54,12 @@ class Pace:
 
     @property
     def measured_prefill(self) -> float | None:
-        """Prompt tokens a second, if any call has shown it."""
+        """Prompt tokens per second; None until a call has shown it."""
         return self._prefill
 
     @property
     def prefill_tokens_per_s(self) -> float:
-        """Prompt tokens a second as far as is known."""
+        """Prompt tokens per second, to the best of what is known."""
         if self._prefill is not None:
             return self._prefill
         return self._common.prefill_tokens_per_s if self._common is not None else FIRST_GUESS_PREFILL
@@ -91,7 +91,7 @@ class Pace:
         mean_x, mean_y = self._x / self._weight, self._y / self._weight
         variance = self._xx / self._weight - mean_x * mean_x
         slope = LEAST_SLOPE * mean_y
-        # Without variety in the batch there is no slope to be seen.
+        # Unless the batch size varies, no slope can be seen.
         if variance > 0.25:
             slope = max(slope, (self._xy / self._weight - mean_x * mean_y) / variance)
         return max(mean_y * 0.1, mean_y + slope * (batch - mean_x))
@@ -104,11 +104,11 @@ def _average(old: float | None, new: float, share: float) -> float:
 class InFlightLimit:
     """How many calls one replica gets at once: grows while it copes, shrinks when it says that it does not.
 
-    Additive increase, multiplicative decrease. What is sent beyond what the server batches would wait
-    there, where neither its order nor its place can be changed any more.
+    Additive increase, multiplicative decrease. Calls beyond what the server batches would wait there, where
+    they can no longer be reordered or moved.
 
     Args:
-        start: the first limit; what the engine says about its concurrency, if it does.
+        start: the first limit: what the engine says about its concurrency, if anything.
         most: never more than this.
     """
 
@@ -120,22 +120,22 @@ class InFlightLimit:
 
     @property
     def value(self) -> int:
-        """Calls in flight at most."""
+        """The most calls in flight."""
         return int(self._value)
 
     def coped(self, in_flight: int) -> None:
-        """A call ended well while ``in_flight`` were there."""
+        """A call succeeded while ``in_flight`` calls were there."""
         if in_flight >= int(self._value):
             self._value = min(self._most, self._value + 1 / self._value)
 
     def refused(self) -> None:
-        """The replica said that it has no room."""
+        """The replica said that it had no room."""
         self._value = max(1.0, self._value * 0.7)
 
     def observed(self, running: int, waiting: int) -> None:
-        """The server's own gauges.
+        """The server's own gauges show this many calls.
 
-        Some waiting calls are wanted: they fill the gap when others end, and siblings end together.
+        A few waiting calls are wanted: they fill the gap when others end, and siblings end together.
         """
         slack = max(2, running // 2)
         if waiting > slack:

@@ -1,11 +1,11 @@
 """Which replica each call of a pool is for.
 
-The cost of a replica for a call is the expected time to the call's end there: wait for a place, the prompt
-tokens that it would have to compute behind those already sent, and decoding in a fuller batch. A call stays
-with the replica that holds its prefix until another gains it more than computing the prefix again takes
-away, from the call itself and from every call that decodes at that replica meanwhile. So an idle
-replica takes part of a large family soon, and a busy one hardly ever. (Preble, arXiv 2407.00023, section 3,
-weighs the same terms over a window of three minutes.)
+The cost of a replica for a call is the expected time until the call ends there: waiting for a place, the
+prompt tokens that it would have to compute behind those already sent, and decoding in a fuller batch. A call
+stays with the replica that holds its prefix until moving to another gains it more than computing the prefix
+again costs the call itself and every call that decodes at that replica meanwhile. So an idle replica soon
+takes part of a large family, and a busy one hardly ever does. (Preble, arXiv 2407.00023, section 3, weighs
+the same terms over a window of three minutes.)
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from workers.prefix.blocks import BLOCK_CHARACTERS
 log = structlog.get_logger(__name__)
 
 BRANCH = "branch"
-"""The role that each planner's calls have unless it says otherwise."""
+"""The role of a planner's calls unless it says otherwise."""
 
 LEAST_GAIN = 0.1
-"""Part of the expected time that must be gained too: the estimates are not better than that."""
+"""The share of the expected time that a move must gain too: the estimates are no better than that."""
 
 STEAL_LOOK = 16
-"""Waiting calls of another replica that an idle one looks at."""
+"""How many waiting calls of another replica an idle one looks at."""
 
 
 class Placement:
@@ -44,7 +44,7 @@ class Placement:
         self._serving: dict[str, tuple[Replica, ...]] = {}
 
     def serving(self, role: str) -> tuple[Replica, ...]:
-        """The replicas for calls of ``role``: those named for it, else those for branches, else all."""
+        """The replicas for ``role``: those named for it, else those without roles, the branches', or all."""
         known = self._serving.get(role)
         if known is None:
             named = tuple(replica for replica in self.replicas if role in replica.roles)
@@ -57,9 +57,9 @@ class Placement:
         return known
 
     def able(self, ticket: Ticket[Replica]) -> tuple[Replica, ...]:
-        """The replicas for ``ticket``: of those that serve its role the ones that can do what it asks for.
+        """The replicas for ``ticket``: those that serve its role and can do what it asks for.
 
-        Where none of them is known to, it is for all, as they would be without others beside them.
+        If none is known to be able to, all that serve its role.
         """
         serving = self.serving(ticket.call.role)
         if not ticket.needs:
@@ -69,8 +69,8 @@ class Placement:
     def choose(self, ticket: Ticket[Replica], now: float) -> Replica | None:
         """The replica at which ``ticket`` is expected to end first, or None if none works."""
         accepting = [replica for replica in self.able(ticket) if replica.accepting]
-        # A replica that failed this call gets it again only when there is no other, one that is full if there
-        # is no other that has not failed it.
+        # A full replica gets this call only if all that are not full have failed it; one that has failed it
+        # gets it again only if there is no other.
         untried = [replica for replica in accepting if replica.name not in ticket.tried]
         candidates = [replica for replica in untried if replica.rests_until <= now] or untried or accepting
         if not candidates:
@@ -90,7 +90,7 @@ class Placement:
                 best, best_seconds = replica, seconds
         if home is best or home_covered < HOLD_BLOCKS:
             return best
-        # Where everybody queues, moving only changes who waits; an idle replica will come and steal.
+        # When every replica has a queue, moving only changes which call waits; an idle one will steal.
         if best.room <= 0:
             return home
         again = self._again_seconds(ticket, home, best, now)
@@ -98,7 +98,7 @@ class Placement:
         return best if gain > max(best.delayed(again), LEAST_GAIN * home_seconds) else home
 
     def spare(self, flight: Flight[Replica], now: float) -> Replica | None:
-        """The replica that has nothing better to do than to take the call of ``flight`` too, if one has."""
+        """A replica with nothing better to do than take the call of ``flight`` as well, if there is one."""
         ticket = flight.ticket
         spare = [
             replica
@@ -132,7 +132,7 @@ class Placement:
         return best
 
     def may_take(self, replica: Replica, ticket: Ticket[Replica], now: float) -> bool:
-        """Whether ``replica`` is for ``ticket``, has not failed it, and did not say to be full."""
+        """Whether ``replica`` is for ``ticket``, has not failed it, and has not said that it is full."""
         return (
             replica.rests_until <= now and replica.name not in ticket.tried and replica in self.able(ticket)
         )
@@ -142,12 +142,12 @@ class Placement:
         return ticket.characters / BLOCK_CHARACTERS * self.tokens_per_block
 
     def learn(self, ticket: Ticket[Replica], prompt_tokens: int) -> None:
-        """The prompt of ``ticket`` has so many tokens."""
+        """The prompt of ``ticket`` turned out to have ``prompt_tokens`` tokens."""
         if ticket.characters >= BLOCK_CHARACTERS and prompt_tokens:
             seen = prompt_tokens * BLOCK_CHARACTERS / ticket.characters
             self.tokens_per_block += 0.05 * (seen - self.tokens_per_block)
 
     def _again_seconds(self, ticket: Ticket[Replica], home: Replica, other: Replica, now: float) -> float:
-        """Time that ``other`` needs to compute what ``home`` holds of the prompt and it does not."""
+        """The time that ``other`` needs to compute what only ``home`` holds of the prompt."""
         missing = home.expected(ticket.chain, now) - other.expected(ticket.chain, now)
         return other.pace.prefill_seconds(max(0, missing) * self.tokens_per_block)

@@ -1,7 +1,7 @@
-"""Many engines as one: placement by prefix, fair waiting, retries, recovery.
+"""Many engines as one: placement by prefix, fair queueing, retries, recovery.
 
 A call goes to the replica where it is expected to end first (:mod:`workers.pool.placement`). What the pool
-adds to that is here: sending, and restarting what failed.
+adds to that is here: sending calls, and restarting those that failed.
 """
 
 from __future__ import annotations
@@ -38,22 +38,23 @@ class Pool:
     """An :class:`~workers.engine.Engine` made of several.
 
     The pool owns its engines: it starts them with :meth:`capabilities` and closes them. One that does not
-    start, or dies later, is left out and asked for its health, ever more rarely, until it is back.
+    start, or dies later, is left out, and its health is checked ever more rarely until it is back.
 
-    A call that fails in a way that may not happen again is started again, elsewhere if there is an
-    elsewhere. If the consumer already got a part of the completion, the first chunk of the new attempt has
-    ``restarted`` set, and what came before it is void.
+    A call that fails in a way that may not recur is started again, on another replica if there is one. If
+    the consumer already got part of the completion, the first chunk of the new attempt has ``restarted``
+    set, and what came before it is void.
 
     Args:
         replicas: engines, or members with roles. Names must differ.
         max_waiting: calls that may wait in the pool. One tenant may have three quarters of that; beyond it,
             only calls of families that are already in the pool are let in, so that what has begun can end.
-        attempts: times that a call is sent before its last error is raised.
-        stall_seconds: a replica that sends nothing for so long, and longer than its past allows, is asked for
-            its health; a call is taken away from it when it is not well, or stays silent six times as long.
+        attempts: how often a call is sent before its last error is raised.
+        stall_seconds: a replica that sends nothing for this long, and for longer than its past explains, has
+            its health checked. If it is unhealthy, its calls are taken away; if not, only those that stay
+            silent six times as long.
         patience: seconds that a call waits while no replica works before it fails.
-        hedge_after: send a call that has no token yet a second time, to another replica, when it took so
-            many times the average until then. None: never. The slower of the two is aborted.
+        hedge_after: send a call a second time, to another replica, once it has waited this many times the
+            average for its first token. None: never. The slower of the two is aborted.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Pool:
             raise ValueError("max_waiting and attempts must be 1 or more")
         self._name = name
         self._patience = patience
-        paces = {member.roles: Pace() for member in members}  # one for each model, as far as roles tell
+        paces = {member.roles: Pace() for member in members}  # one per model, judging by the roles
         self._replicas = [Replica(member, Breaker(), paces[member.roles]) for member in members]
         self._placement = placement = Placement(self._replicas)
         self._dispatcher = Dispatcher(placement, self._now)
@@ -104,7 +105,7 @@ class Pool:
         return self._name
 
     async def capabilities(self) -> Capabilities:
-        """Start all engines that can be started; what every one that was started up to now can do.
+        """Start all engines that can be started, and say what all those started so far can do.
 
         Raises:
             EngineUnavailable: the pool was closed.
@@ -181,21 +182,21 @@ class Pool:
         """Compute ``prompt`` ahead of the calls that will begin with it, if a replica has nothing to do.
 
         Nothing waits for it: it is aborted when its replica gets another call. Returns whether it was
-        computed; a failure is no error.
+        computed; a failure is not an error.
         """
         if not self._started or self._closed or self._dispatcher.waiting:
             return False
         return await self._warming.warm(prompt, tenant, role)
 
     async def health(self) -> Health:
-        """Ok while the calls of branches have somewhere to go; the detail tells of all that does not work."""
+        """Ok while the calls of branches have somewhere to go; the detail lists all that does not work."""
         if self._closed:
             return Health(False, f"{self._name} was closed")
         detail = "; ".join(why_not(replica) for replica in self._replicas if not replica.accepting)
         return Health(any(replica.accepting for replica in self._placement.serving(BRANCH)), detail)
 
     async def drain(self, name: str) -> None:
-        """Send nothing more to the replica ``name``; returns when what it had is done."""
+        """Send nothing more to the replica ``name``; returns when the calls that it had are done."""
         replica = self._replica(name)
         replica.draining = True
         self._dispatcher.evict(replica)
@@ -236,7 +237,7 @@ class Pool:
         )
 
     def metrics(self) -> str:
-        """The same and more, as Prometheus text."""
+        """The snapshot and more, as Prometheus text."""
         return prometheus(self.snapshot(), self._tally)
 
     def check_integrity(self) -> None:
@@ -284,7 +285,7 @@ class Pool:
     def _lose_patience(self, ticket: Ticket[Replica]) -> None:
         if ticket.flight is not None or ticket.waiter is None:
             return
-        # While it waits behind others at a replica that works, patience is not needed.
+        # While it waits behind others at a replica that works, patience does not apply.
         since = ticket.stranded_at
         left = self._patience if since is None else since + self._patience - self._now()
         if left <= 0 and ticket in self._dispatcher.parked:
@@ -296,7 +297,7 @@ class Pool:
     async def _next(self, flight: Flight[Replica], stream: AsyncIterator[Chunk]) -> Chunk:
         """The next chunk, unless supervision gives the replica up meanwhile."""
         flight.silent_since = self._now()
-        flight.interrupted = ""  # the chunk before this may have come in the moment of an interruption
+        flight.interrupted = ""  # the previous chunk may have come just as it was interrupted
         try:
             async with asyncio.timeout(None) as flight.scope:
                 chunk = await anext(stream)

@@ -19,7 +19,7 @@ from workers.pool.waiting import FairQueue
 from workers.prefix.blocks import BLOCK_CHARACTERS, Chain
 
 LONGEST_REST = 10.0
-"""Seconds for which a replica that said to be full is spared at most, whatever time it names."""
+"""The most seconds for which a replica that said it was full is spared, whatever time it names."""
 
 START_LIMIT = 64
 MOST_IN_FLIGHT = 1024
@@ -35,26 +35,26 @@ class Replica:
         self.sharing = member.sharing
         self.breaker = breaker
         self.capabilities: Capabilities | None = None
-        self.tells_health = True  # some gateways have no way to ask, and then only calls show it
+        self.tells_health = True  # some gateways cannot be asked, and then only calls show it
         self.draining = False
         self.limit = InFlightLimit(START_LIMIT, MOST_IN_FLIGHT)
-        self.rests_until = -math.inf  # it said to be full until then; calls go there only if they must
+        self.rests_until = -math.inf  # it said that it is full until then; calls go there only if they must
         self.pace = Pace(common)
         self.index = PrefixIndex(member.index_blocks)
         self.queue: FairQueue[Ticket[Replica]] = FairQueue()
         self.flights: dict[Flight[Replica], None] = {}
         self.back_at = -math.inf  # when it last came back
-        self.left_behind = 0  # flights from before that whose consumers have not noticed yet; take no place
+        self.left_behind = 0  # flights from before then whose consumers have not noticed; take no place
         self.warming: Flight[Replica] | None = None  # a prompt computed ahead of its calls; takes no place
         self.held = 0
-        # Blocks that are being computed, where they are not yet shared.
+        # Blocks that are being computed, if they are not shared yet.
         self.computing: dict[int, Flight[Replica]] = {}
         self.pending_prefill = 0.0  # prompt tokens sent and not yet computed
         self.idle = asyncio.Event()
         self.idle.set()
         self.last_progress = 0.0
-        self.latest_begun = 0.0  # when the latest call was sent that had a token since
-        self.misses = 0  # calls in a row that hit nothing where much was expected
+        self.latest_begun = 0.0  # when the latest call that has had a token was sent
+        self.misses = 0  # calls in a row that hit nothing although much was expected
         self.tally = Tally()
 
     @property
@@ -73,7 +73,7 @@ class Replica:
 
     @property
     def context(self) -> float:
-        """The longest call, in tokens; infinite where the engine does not tell."""
+        """The longest call, in tokens; infinite if the engine does not say."""
         known = self.capabilities.max_model_len if self.capabilities is not None else None
         return math.inf if known is None else known
 
@@ -93,12 +93,12 @@ class Replica:
 
     @property
     def room(self) -> int:
-        """Calls that it takes now."""
+        """How many calls it takes now."""
         return self.places - (len(self.flights) - self.left_behind)
 
     @property
     def places(self) -> int:
-        """Calls that it takes at once. On trial that is one whose prompt it has not computed yet."""
+        """How many calls it takes at once; on trial, only one whose prompt it has not computed yet."""
         if not self.on_trial:
             return self.limit.value
         begun = sum(flight.first_at is not None and not self.left_over(flight) for flight in self.flights)
@@ -106,7 +106,7 @@ class Replica:
 
     @property
     def occupied(self) -> int:
-        """Calls that are here or wait to be."""
+        """How many calls are here or wait to be."""
         return len(self.flights) - self.left_behind + self.held + len(self.queue)
 
     def started(self, capabilities: Capabilities) -> None:
@@ -118,7 +118,7 @@ class Replica:
             self.limit = InFlightLimit(min(known, MOST_IN_FLIGHT), min(known, MOST_IN_FLIGHT))
 
     def covered(self, chain: Chain, now: float) -> int:
-        """Leading blocks of ``chain`` that a call sent now would not compute, nor wait behind twice."""
+        """How many leading blocks of ``chain`` a call sent now need not compute: held or being computed."""
         held = self.index.held(chain, now)
         computing = self.computing
         if not computing:
@@ -133,12 +133,12 @@ class Replica:
         return low
 
     def expected(self, chain: Chain, now: float) -> int:
-        """The same, counting what the calls before it in the queue will have computed by then."""
+        """The same, plus what the calls before it in the queue will have computed by then."""
         covered = self.covered(chain, now)
         return max(covered, self.index.promised.covered(chain, now)) if len(self.queue) else covered
 
     def wait(self, ticket: Ticket[Replica], now: float) -> None:
-        """Let ``ticket`` wait for a place here; its siblings are to find it."""
+        """Let ``ticket`` wait for a place here, where its siblings will look for its prefix."""
         ticket.replica = self
         self.queue.push(ticket)
         seconds = self.pace.service_seconds * (1 + len(self.queue) / self.limit.value)
@@ -158,7 +158,7 @@ class Replica:
         return prime
 
     def seconds_for(self, uncached_tokens: float) -> float:
-        """Expected time of a further call from now to its end, if it has to compute so many tokens."""
+        """Expected time from now to the end of a further call that has to compute this many tokens."""
         pace, limit = self.pace, self.places
         occupied = self.occupied
         over = occupied + 1 - limit
@@ -167,7 +167,7 @@ class Replica:
         return wait + prefill + pace.output_tokens * pace.step_seconds(min(occupied + 1, limit))
 
     def delayed(self, seconds: float) -> float:
-        """What computing for ``seconds`` costs all together: the call itself, and each that is here."""
+        """What computing for ``seconds`` costs in total: for the call itself and for each that is here."""
         return seconds * (1 + len(self.flights))
 
     def send(self, ticket: Ticket[Replica], tokens_per_block: float, now: float) -> Flight[Replica]:
@@ -188,7 +188,7 @@ class Replica:
         return flight
 
     def warm(self, ticket: Ticket[Replica], tokens_per_block: float, now: float) -> Flight[Replica]:
-        """Account for a prompt that is computed ahead of its calls."""
+        """Account for a prompt that is being computed ahead of its calls."""
         flight = self.warming = self._flight(ticket, tokens_per_block, now)
         flight.prefill_ahead = flight.uncached
         flight.silent_since = now
@@ -196,7 +196,7 @@ class Replica:
         return flight
 
     def warmed(self, flight: Flight[Replica], now: float) -> None:
-        """The warming is over; if it has a ``first_at``, the prompt is there."""
+        """The warming is over; if it has a ``first_at``, the prompt was computed."""
         self.warming = None
         self._computed(flight)
         if flight.first_at is not None:
@@ -262,7 +262,7 @@ class Replica:
         self.tally.errors[error.code] = self.tally.errors.get(error.code, 0) + 1
 
     def land(self, flight: Flight[Replica]) -> None:
-        """The attempt is over, whichever way."""
+        """The attempt is over, however it ended."""
         del self.flights[flight]
         self.left_behind -= self.left_over(flight)
         if flight.first_at is None:
@@ -280,14 +280,14 @@ class Replica:
         self.held += 1
 
     def let_go(self, ticket: Ticket[Replica]) -> None:
-        """``ticket`` does not wait for its prime any longer."""
+        """``ticket`` no longer waits for its prime."""
         if ticket.held_by is not None:
             del ticket.held_by.held[ticket]
             ticket.held_by = None
             self.held -= 1
 
     def learn_hits(self, flight: Flight[Replica], cached_tokens: int, tokens_per_block: float) -> None:
-        """Correct the index by what the engine says was cached for ``flight``."""
+        """Correct the index with what the engine says was cached for ``flight``."""
         if self.capabilities is None or not self.capabilities.cached_token_usage:
             return
         predicted = flight.predicted_blocks
@@ -304,11 +304,11 @@ class Replica:
         self.index.correct(flight.ticket.chain, predicted, found)
 
     def left_over(self, flight: Flight[Replica]) -> bool:
-        """Whether ``flight`` was sent before the engine was gone, and tells nothing of how it is now."""
+        """Whether ``flight`` was sent before the engine went away, and so says nothing about it now."""
         return flight.sent_at < self.back_at
 
     def came_back(self, now: float) -> None:
-        """The engine was gone, and may have restarted: nothing of what it held or ran is there."""
+        """The engine was gone and may have restarted: count on nothing that it held or ran."""
         self.back_at = now
         self.left_behind = len(self.flights)
         self.index.clear()

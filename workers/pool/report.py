@@ -1,4 +1,4 @@
-"""What an engine tells about itself; one that is no pool is a pool of one replica."""
+"""What an engine reports about itself; one that is not a pool counts as a pool of one replica."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class ReplicaSnapshot:
     """One replica now.
 
     ``state`` is starting, up, on trial, draining or down; ``detail`` says why. ``limit`` is how many calls it
-    gets at once, None where nothing bounds them. ``queued`` calls wait for a place, ``held`` ones for a
-    sibling that computes their prefix. ``errors`` counts the failed calls by code. ``hit_ratio`` is cached
-    over all prompt tokens, None before the first call ended.
+    gets at once, None if nothing bounds them. ``queued`` calls wait for a place, ``held`` ones for a
+    sibling that is computing their prefix. ``errors`` counts the failed calls by code. ``hit_ratio`` is
+    cached over all prompt tokens, None before the first call has ended.
     """
 
     name: str
@@ -66,11 +66,11 @@ class Reporting(Engine, Protocol):
     """An engine that keeps books."""
 
     def snapshot(self) -> PoolSnapshot:
-        """Its state now; one that is no pool is a pool of one."""
+        """Its state now; one that is not a pool counts as a pool of one."""
         ...
 
     def metrics(self) -> str:
-        """The same and more, as Prometheus text."""
+        """The snapshot and more, as Prometheus text."""
         ...
 
 
@@ -86,7 +86,7 @@ def state_of(replica: Replica) -> str:
 
 
 def snapshot_of(replica: Replica) -> ReplicaSnapshot:
-    """The present state of one replica."""
+    """The current state of one replica."""
     tally = replica.tally
     return ReplicaSnapshot(
         name=replica.name,
@@ -118,7 +118,7 @@ def snapshot_of(replica: Replica) -> ReplicaSnapshot:
 def snapshot_of_all(
     replicas: Sequence[ReplicaSnapshot], tally: PoolTally, *, families: int, waiting: int = 0, parked: int = 0
 ) -> PoolSnapshot:
-    """The present state of a pool of these replicas."""
+    """The current state of a pool of these replicas."""
     prompt = sum(replica.prompt_tokens for replica in replicas)
     return PoolSnapshot(
         replicas=tuple(replicas),

@@ -1,4 +1,4 @@
-"""Whether a call whose attempt failed is sent again, and after which time."""
+"""Whether a call whose attempt failed is sent again, and after what delay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workers.pool.tally import PoolTally
 log = structlog.get_logger(__name__)
 
 ONLY_HERE = (AccessRefused, ModelUnavailable, CapabilityMissing, CallRejected)
-"""Refusals by one replica of what another may accept: a call that is rejected may be too long for it."""
+"""Refusals by one replica of what another may accept: a rejected call may just be too long for it."""
 
 
 class Retries:
@@ -32,8 +32,8 @@ class Retries:
 
     Args:
         pool: its name.
-        attempts: times that a call is sent before its last error is raised.
-        patience: seconds to wait at most before the next attempt.
+        attempts: how often a call is sent before its last error is raised.
+        patience: the most seconds to wait before the next attempt.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Retries:
         self._patience = patience
 
     def after(self, flight: Flight[Replica], error: WorkerError, *, closed: bool) -> float:
-        """Draw the consequences of a failed attempt; raises ``error`` if there is to be no other.
+        """Handle a failed attempt; raises ``error`` if there is to be no other.
 
-        Returns the seconds to wait before the next. There is none in a pool that was ``closed``.
+        Returns the seconds to wait before the next one. In a pool that was ``closed`` there is none.
         """
         replica, ticket = flight.replica, flight.ticket
         replica.failed(error)
@@ -66,7 +66,7 @@ class Retries:
         if isinstance(error, CallRejected):
             ticket.tried.update(other.name for other in able if other.context <= replica.context)
         others = any(other.accepting and other.name not in ticket.tried for other in able)
-        # An answer that is not the protocol may come from a proxy in front of a replica that died.
+        # An answer outside the protocol may come from a proxy in front of a replica that died.
         again = error.retryable or isinstance(error, EngineProtocolError)
         if closed or not (again or (others and isinstance(error, ONLY_HERE))):
             raise error
@@ -77,5 +77,5 @@ class Retries:
         log.info("call_restarted", pool=self._pool, replica=replica.name, error=str(error))
         if others or not isinstance(error, Overloaded):
             return 0.0
-        # Not all at once: those who were refused together would come back together.
+        # Not all at once: calls that were refused together would come back together.
         return min(error.retry_after, self._patience) * random.uniform(1.0, 1.25)

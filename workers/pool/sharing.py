@@ -1,4 +1,4 @@
-"""Asks an engine whether calls share a prompt that is still being computed."""
+"""Probes whether an engine's calls share a prompt that is still being computed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from workers.pool.member import Sharing
 log = structlog.get_logger(__name__)
 
 PROBE_SECONDS = 120.0
-"""An engine that takes longer for three short prompts is one of which nothing was found out."""
+"""If an engine takes longer for three short prompts, nothing is concluded about it."""
 
 
 async def probe_sharing(engine: Engine, capabilities: Capabilities) -> Sharing:
     """Send three siblings at once, about 150 tokens each, and read what they say was cached.
 
     An engine that shares in-flight prefixes computes the common part once, so two of the three hit. Any other
-    result, a failure included, means that siblings are to wait for a prime: that is right for each engine
-    with a prefix cache, and an engine without one is found out by its first calls.
+    result, including a failure, means that siblings must wait for a prime: that is right for every engine
+    with a prefix cache, and the first calls reveal an engine without one.
     """
     if not capabilities.cached_token_usage:
         return Sharing.COMPUTED
     nonce = secrets.token_hex(8)
-    # Numbers in words: about as many tokens for any tokenizer, and never in a cache before.
+    # Numbers among words: about as many tokens with any tokenizer; the nonce has never been in a cache.
     shared = f"Probe {nonce}. " + " ".join(f"Line {number} of the probe." for number in range(24))
     probes = [asyncio.create_task(_usage(engine, shared, number)) for number in range(3)]
     try:

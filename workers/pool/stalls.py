@@ -1,4 +1,4 @@
-"""Which attempts wait longer than their replica's past explains."""
+"""Which attempts have waited longer than their replica's past explains."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from workers.pool.flight import Flight
 from workers.pool.replica import Replica
 
 LOOK_SECONDS = 1.0
-"""How often replicas are looked at; calls that were sent closer together have no order."""
+"""How often replicas are looked at, in seconds; calls sent closer together than that have no order."""
 
 SLOWEST_PREFILL = 200.0
-"""Tokens/s; what a replica is granted that has not shown how fast it is."""
+"""Tokens/s; assumed of a replica that has not shown how fast it is."""
 
 
 def stalled(replica: Replica, seconds: float, times: float, now: float) -> list[Flight[Replica]]:
-    """Attempts that wait for a chunk ``times`` as long as is normal there; ``seconds`` are so anywhere."""
+    """Attempts silent for more than ``times`` what is normal there; ``seconds`` are normal anywhere."""
     pace = replica.pace
     step = pace.step_seconds(len(replica.flights))
     prefill = pace.measured_prefill / 4 if pace.measured_prefill is not None else SLOWEST_PREFILL
@@ -22,7 +22,7 @@ def stalled(replica: Replica, seconds: float, times: float, now: float) -> list[
         return 20 * step if flight.first_at is not None else flight.prefill_ahead / prefill
 
     def silent(flight: Flight[Replica]) -> float:
-        # It may wait inside the engine for those before it, as long as none of those after it began.
+        # It may wait inside the engine for earlier calls, as long as no later one has begun.
         queued = flight.first_at is None and flight.sent_at + LOOK_SECONDS >= replica.latest_begun
         return now - max(flight.silent_since, replica.last_progress if queued else 0.0)
 

@@ -29,9 +29,9 @@ log = structlog.get_logger(__name__)
 
 HEALTH_SECONDS = 3.0
 IDLE_SECONDS = 10.0  # how often a replica without calls is asked for its health
-HUNG_AFTER = 6.0  # stalls; a call that stays silent so long is lost, however well its replica says it is
-LATE_SECONDS = 10.0  # how long a pool with a replica that works waits for others to start
-FATAL = (EngineUnavailable, AccessRefused, ModelUnavailable)  # no call can succeed where one failed so
+HUNG_AFTER = 6.0  # stalls; a call that is silent for this long is lost, even if its replica says it is well
+LATE_SECONDS = 10.0  # how long a pool with a working replica waits for others to start
+FATAL = (EngineUnavailable, AccessRefused, ModelUnavailable)  # where one call failed so, none can succeed
 
 
 class Supervisor:
@@ -39,7 +39,7 @@ class Supervisor:
 
     Args:
         name: of the pool.
-        stall_seconds: silence after which a replica is asked for its health.
+        stall_seconds: silence after which a replica's health is checked.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Supervisor:
         await self._ready.wait()
 
     async def close(self) -> None:
-        """End the background tasks; one that failed by a bug is reported now."""
+        """End the background tasks; raises the error of one that failed because of a bug."""
         self._closed = True
         self._ready.set()
         if self._life is None:
@@ -103,7 +103,7 @@ class Supervisor:
             raise result
 
     def check(self) -> None:
-        """Raise if supervision itself failed: a pool that nobody looks after must not go on quietly."""
+        """Raise if supervision itself failed: an unsupervised pool must not go on quietly."""
         if self._life is not None and self._life.done():
             raise EngineUnavailable(f"the supervision of {self._name} failed") from self._life.exception()
 
@@ -116,7 +116,7 @@ class Supervisor:
         self._tasks.create_task(self._recover(replica), name=f"{self._name} recovery of {replica.name}")
 
     def blame(self, flight: Flight[Replica], error: WorkerError) -> None:
-        """Draw the consequences that a failed attempt has for its replica."""
+        """Apply the consequences of a failed attempt to its replica."""
         replica = flight.replica
         if replica.left_over(flight):
             return
@@ -126,7 +126,7 @@ class Supervisor:
             self.distrust(replica, str(error), fatal=isinstance(error, FATAL))
 
     def translate(self, ticket: Ticket[Replica]) -> None:
-        """Find the tokens of the prompt of ``ticket`` where that helps; see :meth:`Following.translate`."""
+        """Find the tokens of the prompt of ``ticket`` if that helps; see :meth:`Following.translate`."""
         if self._tasks is not None:
             self._following.translate(ticket, self._tasks)
 
@@ -159,7 +159,7 @@ class Supervisor:
             self._ready.set()
 
     async def _join(self, replica: Replica, start: asyncio.Task[WorkerError | None]) -> None:
-        """Let a replica in that takes its time to start."""
+        """Let in a replica that takes longer to start."""
         error = await start
         if error is not None:
             self.distrust(replica, str(error), fatal=True)
@@ -177,7 +177,7 @@ class Supervisor:
                 break
             replica.breaker.postpone()
         log.info("replica_back", pool=self._name, replica=replica.name)
-        # Whether it restarted is not to be seen from here, and a false hit costs more than a missed one.
+        # Whether it restarted cannot be seen from here, and a false hit costs more than a missed one.
         replica.came_back(asyncio.get_running_loop().time())
         replica.breaker.try_again()
         self._dispatcher.returned(replica)
@@ -189,7 +189,7 @@ class Supervisor:
             async with asyncio.timeout(HEALTH_SECONDS):
                 return await replica.engine.health()
         except TimeoutError:
-            return Health(False, f"{replica.name} does not say within {HEALTH_SECONDS:g} s how it is")
+            return Health(False, f"{replica.name} did not report its health within {HEALTH_SECONDS:g} s")
 
     async def _watch(self, replica: Replica) -> None:
         """Ask the engine for its load while it works, and notice when it hangs or dies."""
@@ -222,7 +222,7 @@ class Supervisor:
                     flight.interrupt(f"{replica.name} hangs: {health.detail}", now)
 
     async def _ask_idle(self, replica: Replica) -> None:
-        """Notice that a replica died while nobody called it; calls find out for themselves."""
+        """Notice if a replica died while it had no calls; calls find out for themselves."""
         if not replica.accepting or replica.on_trial:
             return
         health = await self._asked(replica)

@@ -1,4 +1,4 @@
-"""What some engines tell a pool beyond the protocol."""
+"""What some engines report to a pool beyond the protocol."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class TellsLoad(Protocol):
     """An engine that can say how many calls it runs, and how many wait inside it."""
 
     async def load(self) -> tuple[int, int] | None:
-        """Running and waiting calls; None if it does not tell. Never raises."""
+        """Running and waiting calls; None if it cannot say. Never raises."""
         ...
 
 
 @runtime_checkable
 class TellsBlocks(Protocol):
-    """An engine that publishes what it caches, and can tell the blocks of a prompt."""
+    """An engine that publishes what it caches, and can name the blocks of a prompt."""
 
     @property
     def blocks(self) -> TokenBlocks | None:
-        """What it holds; None if it does not publish that after all."""
+        """What it holds; None if it does not publish it after all."""
         ...
 
     async def follow(self) -> None:
@@ -32,5 +32,5 @@ class TellsBlocks(Protocol):
         ...
 
     async def chain(self, call: Call) -> Chain:
-        """The blocks of the prompt of ``call``; empty where they cannot be had now. Never raises."""
+        """The blocks of the prompt of ``call``; empty if they cannot be obtained now. Never raises."""
         ...

@@ -1,4 +1,4 @@
-"""From the blocks of characters that a pool knows to the blocks of tokens that servers tell of."""
+"""From the blocks of characters that a pool knows to the blocks of tokens that servers report."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from workers.prefix.tokens import TokenBlocks
 
 
 class Translation:
-    """Where blocks of characters, of prompts that were tokenised, lie among the blocks of their tokens.
+    """Maps blocks of characters to blocks of tokens, for prompts that were tokenised.
 
-    A prompt is tokenised once; its siblings then find their common beginning by its characters. Blocks end at
-    other places in tokens than in characters, so a block of characters stands for the last block of tokens
-    that ends before it, were all tokens equally long; those before the first stand for the first.
+    A prompt is tokenised once; its siblings then find their common beginning by its characters. Blocks of
+    tokens do not end where blocks of characters do, so a block of characters stands for the last block of
+    tokens that would end before it if all tokens were equally long; those before the first stand for the
+    first.
     """
 
     def __init__(self, capacity: int = 65_536) -> None:
@@ -21,7 +22,7 @@ class Translation:
         self._tokens: OrderedDict[int, int] = OrderedDict()
 
     def learn(self, chain: Chain, tokens: Chain, blocks: float) -> None:
-        """``chain``, of a prompt ``blocks`` blocks of characters long, has the token blocks ``tokens``."""
+        """A prompt of ``blocks`` blocks of characters, with ``chain``, has the token blocks ``tokens``."""
         if not tokens:
             return
         for index in reversed(range(len(chain))):

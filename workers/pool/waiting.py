@@ -9,11 +9,11 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """What a queue has to know of a call.
+    """What a queue has to know about a call.
 
     ``work`` is its expected cost in tokens. ``queued`` belongs to the queue: the number of the entry with
-    which the call waits, 0 while it does not. The entry of a call that left is found stale by its number,
-    even when the call waits in another queue by then.
+    which the call waits, 0 while it does not. By its number, the entry of a call that left is known to be
+    stale, even if the call waits in another queue by then.
     """
 
     tenant: str
@@ -25,7 +25,7 @@ class Waiting(Protocol):
 
 
 STALE = 1_000
-"""Entries of calls that left, and of tenants of whom nothing waits, that are kept beyond as many as wait."""
+"""How many entries of calls that left, or of idle tenants, are kept in excess of the waiting calls."""
 
 _entries = itertools.count(1)
 
@@ -35,13 +35,13 @@ W = TypeVar("W", bound=Waiting)
 class FairQueue(Generic[W]):
     """Start-time fair queueing across tenants (Goyal, Vin and Cheng 1996, with equal weights).
 
-    Each tenant has a virtual clock that advances by the work which it was served; the tenant whose clock
+    Each tenant has a virtual clock that advances by the work it has been served; the tenant whose clock
     is furthest behind goes next. A tenant that was away starts at the current time, so it can neither
-    save up service nor be punished for what it had when nobody else waited.
+    save up service nor be punished for what it had when no other tenant waited.
 
-    Inside a tenant the call with the highest priority goes first; among equals the calls of the family
+    Within a tenant, the call with the highest priority goes first; among equals, the calls of the family
     that began first, so that the prefix of a family is used while it is warm (depth first over the
-    prefix tree); inside a family in order of arrival. A call that leaves while it waits costs nothing: its
+    prefix tree); within a family, in order of arrival. A call that leaves while it waits costs nothing: its
     ``queued`` is cleared and it is skipped later, or dropped with many others.
     """
 
@@ -57,7 +57,7 @@ class FairQueue(Generic[W]):
         return self._size
 
     def push(self, call: W) -> None:
-        """Let ``call`` wait."""
+        """Queue ``call``."""
         calls = self._calls.get(call.tenant)
         if calls is None:
             if len(self._calls) > 2 * (STALE + self._size):
@@ -69,7 +69,7 @@ class FairQueue(Generic[W]):
         self._size += 1
 
     def pop(self) -> W | None:
-        """Take the call whose turn it is; None if nobody waits."""
+        """Take the call whose turn it is; None if no call waits."""
         while self._tenants:
             clock, _, tenant = heapq.heappop(self._tenants)
             calls = self._calls[tenant]
@@ -81,8 +81,8 @@ class FairQueue(Generic[W]):
                 call.queued = 0
                 self._size -= 1
                 self._now = clock
-                # The tenant keeps its place even when nothing of it waits: its clock must show this
-                # service to its next call. The entry goes when its turn comes and it still has nothing.
+                # The tenant keeps its place even if none of its calls waits: its clock must charge this
+                # service to its next call. The entry goes if none waits when its turn comes.
                 self._enter(tenant, clock + call.work)
                 return call
             del self._calls[tenant]
@@ -90,7 +90,7 @@ class FairQueue(Generic[W]):
         return None
 
     def remove(self, call: W) -> None:
-        """``call`` does not wait any longer; does nothing if it did not."""
+        """``call`` no longer waits; does nothing if it did not."""
         if call.queued:
             call.queued = 0
             self._size -= 1
@@ -99,7 +99,7 @@ class FairQueue(Generic[W]):
                 self._forget_stale()
 
     def some(self, most: int) -> Iterator[W]:
-        """Up to ``most`` waiting calls, those near the end of the order where that is cheap to tell."""
+        """Up to ``most`` waiting calls, as near the end of the order as is cheap to find."""
         for calls in self._calls.values():
             for _, _, _, entry, call in reversed(calls):
                 if most <= 0:
@@ -124,16 +124,16 @@ class FairQueue(Generic[W]):
         return taken
 
     def _forget_stale(self) -> None:
-        """Calls far from their turn may leave again and again, and their prompts are large."""
+        """Drop stale entries: calls far from their turn may keep leaving, and their prompts are large."""
         for calls in self._calls.values():
             calls[:] = [entry for entry in calls if entry[4].queued == entry[3]]
             heapq.heapify(calls)
         self._stale = 0
 
     def _forget_idle(self) -> None:
-        """While there is always a new tenant, virtual time stands still, and nobody's turn comes again.
+        """Drop idle tenants: while new ones keep coming, virtual time stands still and no turn comes again.
 
-        Of the tenants of whom nothing waits, the half whose clocks are least ahead goes.
+        Of the tenants without waiting calls, the half whose clocks are least ahead goes.
         """
         idle = [tenant for _, _, tenant in sorted(self._tenants) if not self._calls[tenant]]
         for tenant in idle[: (len(idle) + 1) // 2]:

@@ -1,8 +1,8 @@
 """Computes prompts ahead of the calls that will begin with them, on replicas that have nothing else to do.
 
-A warming is no call: it takes no place, waits for nothing, is counted apart, and is aborted as soon as its
-replica gets a call that does not begin with the same prompt. One that does is what it was for: it finds the
-prompt computed, or takes part in the computation, as it does with a sibling's.
+A warming is not a call: it takes no place, waits for nothing, is counted separately, and is aborted as soon
+as its replica gets a call that does not begin with the same prompt. A call that does is what it was for: that
+call finds the prompt computed, or shares the computation as it would a sibling's.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from workers.prefix.blocks import Chains
 log = structlog.get_logger(__name__)
 
 LONGEST_SECONDS = 120.0
-"""A warming that takes longer is given up; nobody looks after it as after a call."""
+"""A warming that takes longer is given up; it is not supervised as a call is."""
 
 
 class Warming:
-    """The warmings of a pool, at most one a replica."""
+    """The warmings of a pool, at most one per replica."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Warming:
     async def warm(self, prompt: Prompt, tenant: str, role: str) -> bool:
         """Compute ``prompt`` where its calls would go, if that replica is idle and there is enough to do.
 
-        Returns whether it was computed to its end. A failure is no error: nothing depends on a warm cache.
+        Returns whether it was computed in full. A failure is not an error: nothing depends on a warm cache.
         """
         call = Call(prompt, Sampling(temperature=0.0, max_tokens=1), role=role, tenant=tenant)
         clock = asyncio.get_running_loop().time
@@ -70,7 +70,7 @@ class Warming:
             log.debug("not_warmed", replica=replica.name, reason=flight.interrupted or "it took too long")
         except WorkerError as error:
             log.info("not_warmed", replica=replica.name, reason=str(error))
-            # A full replica is none the worse, nor one whose template refuses half a conversation.
+            # A full replica is not at fault, nor is one whose template refuses half a conversation.
             if error.retryable and not isinstance(error, Overloaded):
                 self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
         finally:
@@ -93,7 +93,7 @@ async def _read(flight: Flight[Replica], stream: AsyncIterator[Chunk]) -> Usage 
             async for chunk in stream:
                 usage = chunk.usage or usage
     finally:
-        flight.silent_since = math.inf  # from now on there is nothing to interrupt
+        flight.silent_since = math.inf  # there is nothing left to interrupt
     return usage
 
 

@@ -2,7 +2,7 @@
 
 A prompt is cut into blocks; the hash of a block covers everything before it, so equal hashes mean equal
 prompts up to there, and a set of hashes answers "how much of this prompt is there?" without the text.
-A block here is 64 characters, about the 16 tokens of vLLM's blocks: it only has to rank replicas. Where a
+A block here is 64 characters, about the 16 tokens of vLLM's blocks: it only has to rank replicas. If a
 server publishes what it caches, :mod:`workers.prefix.tokens` has chains of its real token blocks.
 """
 
@@ -20,7 +20,7 @@ Chain = tuple[int, ...]
 
 
 def extend_chain(parent: int, blocks: Iterable[Hashable]) -> list[int]:
-    """Hashes of ``blocks``, each over its parent, beginning after a block (or root) with hash ``parent``."""
+    """Hashes of ``blocks``, each covering its parent; the first follows a block or root hashed ``parent``."""
     chain = []
     for block in blocks:
         parent = hash((parent, block))
@@ -34,7 +34,7 @@ def root(tenant: str) -> int:
 
 
 class Chains:
-    """Cuts prompts into chained blocks, and remembers the blocks of what siblings share.
+    """Cuts prompts into chained blocks, and remembers the blocks that siblings share.
 
     All segments but the last of a prompt are usually shared by a family, so their chain is computed once;
     a sibling then costs the hashing of its own last segment. Prompts beyond ``longest`` blocks are
@@ -44,8 +44,8 @@ class Chains:
     def __init__(self, *, remembered: int = 4096, longest: int = 2048) -> None:
         self._remembered = remembered
         self._longest = longest
-        # Keyed by a hash in place of the text: a collision would misplace a call, holding the texts of
-        # thousands of long prompts would cost their memory.
+        # Keyed by a hash instead of the text: a collision would only misplace a call, while keeping the
+        # texts of thousands of long prompts would cost memory.
         self._stems: OrderedDict[int, tuple[Chain, int, str, str]] = OrderedDict()
 
     def of(self, prompt: Prompt, tenant: str) -> Chain:

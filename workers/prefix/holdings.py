@@ -12,8 +12,8 @@ from workers.prefix.blocks import Chain
 class Holdings:
     """The blocks that one replica is believed to hold, least recently used first; bounded.
 
-    A block is *known* until the replica drops it, or a *guess* that is believed until a time. Chains
-    enter and age as wholes, tail first, so a block is never here without its parents for long and the
+    A block is *known* until the replica drops it, or a *guess* that is believed until a given time. Chains
+    enter and age as a whole, tail first, so a block is never here without its parents for long, and the
     length of a held prefix can be found by bisection.
 
     Args:
@@ -34,11 +34,11 @@ class Holdings:
 
     @property
     def capacity(self) -> int:
-        """Blocks that are kept at most."""
+        """The most blocks that are kept."""
         return self._capacity
 
     def covered(self, chain: Chain, now: float) -> int:
-        """How many leading blocks of ``chain`` are here, in blocks."""
+        """How many leading blocks of ``chain`` are here."""
         until = self._until
         low, high = 0, len(chain)
         while low < high:
@@ -72,8 +72,8 @@ class Holdings:
     def correct(self, chain: Chain, predicted: int, found: int) -> None:
         """The replica had ``found`` leading blocks of ``chain`` where ``predicted`` were believed here.
 
-        Where the replica evicts earlier than this index, everything that was used less recently than
-        the missing blocks is gone too; the index forgets it, and remembers less from then on.
+        If the replica evicts earlier than this index, everything that was used less recently than the
+        missing blocks is gone too; the index forgets it, and remembers less from then on.
         """
         if found >= predicted:
             return

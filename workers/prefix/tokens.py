@@ -1,4 +1,4 @@
-"""What a server holds by its own tokens, as the KV events say that it publishes."""
+"""What a server holds in blocks of its own tokens, according to the KV events that it publishes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from workers.prefix.holdings import Holdings
 class TokenBlocks:
     """The prefix blocks that one server holds, by the tokens in them.
 
-    The server's own hashes only name blocks here: what its hash function is does not matter. Blocks that were
-    stored after one that is unknown are unknown too, until a prompt stores them again.
+    The server's own hashes only name blocks here, so its hash function does not matter. Blocks that were
+    stored after an unknown one are unknown too, until a prompt stores them again.
 
     Args:
         capacity: blocks to remember. An entry takes about 400 bytes with its two names.
@@ -37,12 +37,12 @@ class TokenBlocks:
         return self._holdings.covered(chain, 0.0)
 
     def clear(self) -> None:
-        """Nothing is known."""
+        """Forget all blocks."""
         self._holdings.clear()
         self._names.clear()
 
     def apply(self, events: Iterable[object]) -> None:
-        """Take a batch of decoded events.
+        """Apply a batch of decoded events.
 
         Raises:
             EngineProtocolError: an event does not have the form that vLLM gives it.
@@ -92,7 +92,7 @@ class TokenBlocks:
 
 
 def token_root(*keys: object) -> int:
-    """The parent of a prompt's first block; ``keys`` is what the server hashes beside the tokens (a salt)."""
+    """The parent of a prompt's first block; ``keys`` is what the server hashes besides tokens (a salt)."""
     return hash(("tokens", *keys))
 
 

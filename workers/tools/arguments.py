@@ -1,4 +1,4 @@
-"""The arguments of a tool as a model that validates them."""
+"""The arguments of a tool as a pydantic model that validates them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.tools.tool import IDEMPOTENCY_KEY
 
 
 class PlainSchema(GenerateJsonSchema):
-    """Without a title for each field, which repeats its name and costs tokens."""
+    """A schema without titles for its fields, which would repeat their names and cost tokens."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
         """None should."""
@@ -44,7 +44,7 @@ def takes_key(function: Callable[..., object], title: str) -> bool:
     """Whether a function has a parameter for the idempotency key.
 
     Raises:
-        TypeError: that parameter is no text.
+        TypeError: that parameter is not a ``str``.
     """
     if IDEMPOTENCY_KEY not in inspect.signature(function).parameters:
         return False
@@ -54,7 +54,7 @@ def takes_key(function: Callable[..., object], title: str) -> bool:
 
 
 def arguments_model(title: str, fields: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]:
-    """A model of fields with type and default. Their names are aliases, as pydantic keeps some for itself."""
+    """A model of fields with types and defaults. Names are aliases, as pydantic reserves some for itself."""
     renamed: dict[str, Any] = {
         f"argument_{number}": (kind, Field(default=default, alias=name))
         for number, (name, (kind, default)) in enumerate(fields.items())

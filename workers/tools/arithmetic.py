@@ -11,7 +11,7 @@ from workers.tools.numbers import BITS, TOO_LARGE, TRUSTED, Number, checked, dec
 
 
 def add(a: Number, b: Number) -> Number:
-    """Terms that cancel all but rounding errors give 0."""
+    """The sum; terms that cancel except for rounding errors give 0."""
     if isinstance(a, Fraction) and isinstance(b, Fraction):
         return checked(a + b)
     left, right = decimal(a), decimal(b)
@@ -22,7 +22,7 @@ def add(a: Number, b: Number) -> Number:
 
 
 def subtract(a: Number, b: Number) -> Number:
-    """See :func:`add`."""
+    """The difference; see :func:`add`."""
     return add(a, -b)
 
 
@@ -56,7 +56,7 @@ def percent(a: Number) -> Number:
 
 
 def power(base: Number, exponent: Number) -> Number:
-    """Exact for whole exponents, as far as the bounds allow, and for square roots."""
+    """The power; exact for whole exponents, as far as the bounds allow, and for square roots."""
     if not isinstance(exponent, Fraction) or exponent.denominator != 1:
         return _root(base, exponent)
     times = exponent.numerator

@@ -14,7 +14,7 @@ from workers.tools.functions import FUNCTIONS
 from workers.tools.numbers import Number, bounded, literal, shown
 
 _LENGTH = 10_000  # characters of an expression
-_DEPTH = 50  # of parentheses, functions and exponents within each other
+_DEPTH = 50  # of nested parentheses, functions and exponents
 _SNIPPET = 20  # characters of an expression that an error shows
 
 _SYNONYMS = str.maketrans(
@@ -53,11 +53,11 @@ def evaluate(expression: str) -> Number:
     """The value of an expression: a Fraction wherever rational arithmetic suffices.
 
     ``%`` is a percentage unless an operand without a sign follows. ``^`` binds tighter than a sign before
-    it (``-2^2`` is -4), and from the right. Commas group thousands, but separate arguments within a function
-    that takes several.
+    it (``-2^2`` is -4), and associates to the right. Commas group thousands, but separate arguments within a
+    function that takes several.
 
     Raises:
-        ToolError: it is not arithmetic, has no value, or the value or the way to it is too large.
+        ToolError: it is not arithmetic, has no value, or it or a number in its calculation is too large.
     """
     if len(expression) > _LENGTH:
         raise ToolError(f"the expression has {len(expression)} characters, more than {_LENGTH}")
@@ -142,7 +142,7 @@ class _Parser:
         return function.apply(*values)
 
     def _check_commas(self, commas: list[int]) -> None:
-        """Refuse arguments of which some look like one number with its thousands grouped."""
+        """Refuse arguments if some look like one number with its thousands grouped."""
         spaced = any(self._text[at + 1].isspace() for at in commas)
         for at in commas:
             digits = _GROUP_BEFORE.search(self._text[max(0, at - 4) : at])
@@ -164,7 +164,7 @@ class _Parser:
         self._grouping = outside
 
     def _match(self, pattern: re.Pattern[str]) -> str:
-        """Take what matches after blanks, if anything does."""
+        """Take what matches after any blanks, if anything does."""
         self._skip_blanks()
         found = pattern.match(self._text, self._at)
         if found is None:

@@ -1,4 +1,4 @@
-"""Makes tools of functions."""
+"""Makes tools from functions."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def tool(
     side_effects: bool = False,
     timeout: float = 30.0,
 ) -> Tool | Callable[[Callable[..., object]], Tool]:
-    """Make a tool of a typed function, sync or async. Its docstring is what the model reads.
+    """Make a tool from a typed function, sync or async. Its docstring is what the model reads.
 
     A parameter takes a description and constraints from ``Annotated[int, Field(description=…, ge=0)]``.
 
     Args:
         function: the callable, when the decorator is used without arguments.
         name: None: the function's name.
-        side_effects: see :class:`Tool`, also for the parameter ``idempotency_key``.
+        side_effects: see :class:`Tool`, also about the parameter ``idempotency_key``.
         timeout: seconds.
 
     Raises:

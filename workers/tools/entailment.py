@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workers.models.entailment import NLIModel, Relation, Texts
 
 BATCH_PAIRS = 64
-"""Pairs that are judged in one go at most."""
+"""The most pairs that are judged in one go."""
 
 LOADING_SECONDS = 1800.0
 """How long a call may take, as the first one fetches and loads the model."""
@@ -38,7 +38,7 @@ def entailment(source: str | Path) -> Tool:
     ``source`` is a directory with an ONNX export of an NLI model (``model.onnx``, ``tokenizer.json`` and
     ``config.json``), or the id of a repository on the Hugging Face hub that has one; ``id@commit`` pins its
     contents. It is fetched and loaded at the first call. Calls that wait while a batch is computed make up
-    the next batch. A model with dynamic quantisation may judge a borderline pair otherwise in other company.
+    the next batch. A dynamically quantised model may judge a borderline pair differently in another batch.
 
     Raises:
         ModelUnavailable: the extra is not installed, or the source is neither.
@@ -74,7 +74,7 @@ def _fetched(repository: str, revision: str | None) -> Path:
 
     try:
         return Path(huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=_FILES))
-    except Exception as error:  # the client raises errors of its transport as they are
+    except Exception as error:  # the client passes on the errors of its transport
         raise ModelUnavailable(
             f"{repository} cannot be fetched from the Hugging Face hub: {error}. On a connected machine "
             f"`hf download {repository} --local-dir DIRECTORY` fetches it; give that directory instead"
@@ -82,14 +82,14 @@ def _fetched(repository: str, revision: str | None) -> Path:
 
 
 class _Lazy:
-    """A model that is loaded when it is first asked; one that could not be loaded is tried again."""
+    """A model that is loaded when it is first asked; if loading fails, it is tried again next time."""
 
     def __init__(self, locate: Callable[[], Path]) -> None:
         self._locate = locate
         self._model: NLIModel | None = None
 
     def __call__(self, pairs: Sequence[Texts]) -> list[Relation]:
-        """What each premise says of its hypothesis."""
+        """What each premise says about its hypothesis."""
         from workers.models.entailment import NLIModel
 
         if self._model is None:
@@ -99,7 +99,7 @@ class _Lazy:
 
 @dataclass(slots=True, eq=False)
 class _Asked:
-    """A pair that waits for its verdict, or for the reason why there is none."""
+    """A pair that waits for its verdict, or for the error that prevented one."""
 
     texts: Texts
     relation: Relation | None = None
@@ -107,7 +107,7 @@ class _Asked:
 
 
 class _Batches:
-    """Gathers pairs: whoever holds the turn computes for all who wait, so nobody waits for a timer."""
+    """Gathers pairs: the call that has the turn computes for all that wait, so none waits for a timer."""
 
     def __init__(self, compute: Callable[[Sequence[Texts]], list[Relation]]) -> None:
         self._compute = compute
@@ -115,13 +115,13 @@ class _Batches:
         self._waiting: dict[_Asked, None] = {}  # in order
 
     async def judge(self, premise: str, hypothesis: str) -> Relation:
-        """What the premise says of the hypothesis."""
+        """What the premise says about the hypothesis."""
         asked = _Asked((premise, hypothesis))
         self._waiting[asked] = None
         try:
             async with self._turn:
                 if asked in self._waiting:
-                    await asyncio.sleep(0)  # those who ask at the same moment come along
+                    await asyncio.sleep(0)  # calls made at the same moment come along
                     await self._batch()
         finally:
             self._waiting.pop(asked, None)
@@ -131,7 +131,7 @@ class _Batches:
         return asked.relation
 
     async def _batch(self) -> None:
-        """Judge those who have waited longest. The turn goes round in order, so its holder is the first."""
+        """Judge the pairs that have waited longest. Turns go in order, so the holder's own is the first."""
         batch = list(islice(self._waiting, BATCH_PAIRS))
         try:
             relations = await in_thread(

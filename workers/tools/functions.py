@@ -18,7 +18,7 @@ def ceil(a: Number) -> Number:
 
 
 def nearest(a: Number, digits: Number = Fraction(0)) -> Number:
-    """Rounded to so many digits after the point, halves away from 0."""
+    """The number rounded to ``digits`` digits after the point, halves away from 0."""
     places = whole("round", digits)
     if abs(places) > DIGITS:
         raise ToolError(f"round takes -{DIGITS} to {DIGITS} digits, not {places}")
@@ -60,7 +60,7 @@ def factorial(a: Number) -> Number:
     """The factorial of a whole number that is not negative."""
     n = whole("factorial", a)
     if n < 0:
-        raise ToolError(f"factorial needs a number from 0 on, not {n}")
+        raise ToolError(f"factorial needs a number of at least 0, not {n}")
     if n > BITS or math.lgamma(n + 1) > BITS * math.log(2):
         raise ToolError(TOO_LARGE)
     return Fraction(math.factorial(n))

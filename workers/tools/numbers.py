@@ -22,18 +22,18 @@ Number = Fraction | Decimal
 """A Fraction is exact; a Decimal is rounded to 50 digits."""
 
 BITS = 10_000
-"""Of a numerator or a denominator. A whole number beyond is refused, a fraction is rounded."""
+"""The most bits of a numerator or denominator. A larger whole number is refused, a fraction is rounded."""
 
 DIGITS = 50
-"""Of what is not exact."""
+"""How many digits an inexact number has."""
 
 TRUSTED = Decimal("1e-40")
-"""Relative; rounding errors stay far below it."""
+"""A relative error; rounding errors stay far below it."""
 
 _LITERAL = 3_000  # digits of a number that is written out, and the size of its exponent
-_PLACES = 10  # shown after the point
+_PLACES = 10  # digits shown after the point
 _SCIENTIFIC = 21  # digits before the point from which a rounded number is shown with an exponent
-_TINY = -15  # place of the first digit below which any number is
+_TINY = -15  # place of the first digit below which any number is shown with one
 
 _CONTEXT = Context(
     prec=DIGITS,
@@ -42,7 +42,7 @@ _CONTEXT = Context(
     traps=[DivisionByZero, InvalidOperation, Overflow, Underflow],
 )
 
-TOO_LARGE = f"a number on the way has more than {BITS * 3 // 10} digits"
+TOO_LARGE = f"a number in the calculation has more than {BITS * 3 // 10} digits"
 
 
 @contextmanager
@@ -54,9 +54,9 @@ def bounded() -> Iterator[None]:
     except (ZeroDivisionError, DivisionByZero) as error:
         raise ToolError("division by zero has no value") from error
     except (Overflow, Underflow) as error:
-        raise ToolError("a number on the way is too large or too close to 0") from error
+        raise ToolError("a number in the calculation is too large or too close to 0") from error
     except InvalidOperation as error:
-        raise ToolError("an operation on the way has no value") from error
+        raise ToolError("an operation in the calculation has no value") from error
 
 
 def literal(text: str) -> Fraction:
@@ -70,8 +70,8 @@ def literal(text: str) -> Fraction:
 def shown(value: Number) -> str:
     """A number as text.
 
-    Whole numbers come in full, others with 10 places after the point, or with 10 digits if they are
-    below 1; what is very small, or large and not exact, has an exponent.
+    Whole numbers are shown in full, others with 10 places after the point, or with 10 digits if they are
+    below 1; numbers that are very small, or large and inexact, have an exponent.
     """
     if isinstance(value, Fraction) and value.denominator == 1:
         return str(value.numerator)
@@ -88,7 +88,7 @@ def shown(value: Number) -> str:
 
 
 def checked(value: Fraction) -> Number:
-    """The value itself within the bounds; beyond them whole numbers are refused and fractions rounded."""
+    """The value itself within the bounds; beyond them, whole numbers are refused and fractions rounded."""
     if max(value.numerator.bit_length(), value.denominator.bit_length()) <= BITS:
         return value
     if value.denominator == 1:
@@ -104,7 +104,7 @@ def decimal(value: Number) -> Decimal:
 
 
 def settled(value: Decimal) -> Number:
-    """A rounded value that is whole but for rounding errors, such as the square of a root, is whole."""
+    """The value, or a whole number if only rounding errors separate it from one (the square of a root)."""
     if not value:
         return Fraction(0)
     whole = value.to_integral_value()

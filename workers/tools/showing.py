@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 SHOWN = 80
-"""Characters of a wrong value in an error."""
+"""How many characters of a wrong value an error shows."""
 
 
 def show(value: object) -> str:
-    """A value, cut to where it can be recognised."""
+    """A value, cut to a length at which it can be recognised."""
     return cut(told(value, repr), SHOWN)
 
 
 def told(value: object, tell: Callable[[object], str]) -> str:
-    """A value as text; its type where it has none: a number of too many digits, or too deep a nest."""
+    """A value as text, or its type if it has none: a number with too many digits, or too deep a nesting."""
     try:
         return tell(value)
     except Exception:

@@ -1,4 +1,4 @@
-"""Blocking functions in threads that do not keep the process from ending."""
+"""Runs blocking functions in threads that do not keep the process from ending."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def in_thread(function: Callable[[], T], name: str) -> T:
         tell: Callable[[], None]
         try:
             result = context.run(function)
-        except BaseException as error:  # also SystemExit, which would end the thread without a word
+        except BaseException as error:  # also SystemExit, which would end the thread silently
             tell = partial(done.set_exception, error)
         else:
             tell = partial(done.set_result, result)

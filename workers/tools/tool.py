@@ -17,9 +17,9 @@ from workers.tools.showing import SHOWN, cut, show, told
 from workers.tools.threads import in_thread
 
 IDEMPOTENCY_KEY = "idempotency_key"
-"""A parameter of this name is not the model's to give: see :class:`Tool`."""
+"""A parameter of this name is not given by the model: see :class:`Tool`."""
 
-_TOLD = 2_000  # characters of what a tool raised
+_TOLD = 2_000  # characters that an error quotes of what a tool raised
 _FAULTS = 5  # wrong arguments that an error names
 
 
@@ -36,8 +36,8 @@ class Tool:
             such a tool again, unless it takes a key.
         timeout: seconds.
         function: the callable.
-        takes_key: whether the function has the parameter ``idempotency_key: str``, and does once what it is
-            told several times with one key. The key is no argument: planners and models do not see it.
+        takes_key: whether the function has the parameter ``idempotency_key: str``, and acts only once if
+            invoked several times with one key. The key is not an argument: planners and models do not see it.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Tool:
         return tuple(field.alias or name for name, field in self.arguments.model_fields.items())
 
     async def invoke(self, arguments: Mapping[str, object] | Sequence[object], *, key: str = "") -> JsonValue:
-        """Validate the arguments, given by name or in order, and run the tool; with ``key`` if it takes one.
+        """Validate the arguments, given by name or in order, and run the tool, with ``key`` if it takes one.
 
         A synchronous function runs in a thread of its own. A timeout leaves that thread behind, since Python
         cannot stop it; it does not keep the process from ending.
@@ -126,7 +126,7 @@ class Tool:
                 return self.function(**values)
             except ToolError:
                 raise
-            except BaseException as error:  # also SystemExit, which is not to end the event loop
+            except BaseException as error:  # also SystemExit, which must not end the event loop
                 raise self._failed(error) from error
 
         return await in_thread(call, f"tool {self.name}")

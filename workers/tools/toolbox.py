@@ -16,7 +16,7 @@ GROUP = "anabranch.tools"
 """The entry points under which installed packages offer tools."""
 
 ENTAILMENT = "entailment"
-"""The name of the tool that tells whether a text entails another, where a toolbox has one."""
+"""The name of the tool that says whether a text entails another, if a toolbox has one."""
 
 
 class Toolbox(Mapping[str, Tool]):
@@ -51,7 +51,7 @@ class Toolbox(Mapping[str, Tool]):
         """The tool of this name.
 
         Raises:
-            ToolError: there is none; the message lists those that there are.
+            ToolError: there is none; the message lists the ones that exist.
         """
         if name not in self._tools:
             known = ", ".join(self._tools) or "none at all"
@@ -59,11 +59,11 @@ class Toolbox(Mapping[str, Tool]):
         return self._tools[name]
 
     def with_tools(self, *tools: Tool) -> Toolbox:
-        """These tools as well; of equal names the new one."""
+        """This toolbox with these tools added; a new one replaces one of the same name."""
         return Toolbox({**self._tools, **{entry.name: entry for entry in tools}}.values())
 
     def describe(self) -> list[dict[str, Any]]:
-        """What planners and models can know of the tools, as JSON."""
+        """What planners and models can know about the tools, as JSON."""
         return [
             {
                 "name": entry.name,
@@ -76,7 +76,7 @@ class Toolbox(Mapping[str, Tool]):
         ]
 
     def as_described(self, descriptions: Iterable[Mapping[str, Any]]) -> Toolbox:
-        """The tools that :meth:`describe` told of, with the functions of this toolbox where it has them."""
+        """The tools in the output of :meth:`describe`, with this toolbox's functions where it has them."""
         return Toolbox(self._described(description) for description in descriptions)
 
     def _described(self, description: Mapping[str, Any]) -> Tool:
@@ -91,7 +91,7 @@ class Toolbox(Mapping[str, Tool]):
 
 
 def _absent(name: str, schema: Mapping[str, Any], *, takes_key: bool) -> Tool:
-    """Stands for a tool that a journal tells of and that this process does not have."""
+    """Stands for a tool that a journal mentions but this process does not have."""
 
     def missing(**_: object) -> None:
         raise ToolError(f"the tool {name} is not installed in this process")

@@ -129,5 +129,5 @@ def test_only_an_assistant_has_tokens() -> None:
     with pytest.raises(ValueError, match="user's segment"):
         Segment("user", "hi", (1,))
     for wrong in (-1, 1 << 32):
-        with pytest.raises(ValueError, match="32 bits"):
+        with pytest.raises(ValueError, match="unsigned 32-bit"):
             own("hi", 1, wrong)

@@ -128,9 +128,10 @@ async def test_results_that_cannot_even_be_shown_are_an_error(result: object) ->
         """Give."""
         return result
 
-    with pytest.raises(ToolError, match=r"give returned <\w+>, not JSON"):
+    shown = r"(<\w+>|\[+…)"  # Python 3.14 shows what is nested as deeply as this
+    with pytest.raises(ToolError, match=rf"give returned {shown}, not JSON"):
         await give.invoke([])
-    with pytest.raises(ToolError, match=r"argument 'value' was given <\w+>, but"):
+    with pytest.raises(ToolError, match=rf"argument 'value' was given {shown}, but"):
         await give.invoke([result])
 
 

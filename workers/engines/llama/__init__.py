@@ -1,4 +1,4 @@
 """The embedded engine: llama.cpp in a child process, with prefixes shared between its slots.
 
-May import what all engines may, and no other engine.
+May import what every engine may, but no other engine.
 """

@@ -1,4 +1,4 @@
-"""The memory for the saved states of a server's slots."""
+"""Memory for the saved states of a server's slots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cells:
 
     @property
     def inherited(self) -> Sequence[int]:
-        """File descriptors that the server's process must be given."""
+        """File descriptors that must be passed to the server's process."""
         return self._files
 
     def take(self) -> str | None:
@@ -35,7 +35,7 @@ class Cells:
         return self._free.pop() if self._free else None
 
     def free(self, name: str) -> None:
-        """Drop what is in a cell."""
+        """Discard the contents of a cell and free it."""
         if self._closed:  # the number may belong to another file by now
             return
         if self._scratch is None:
@@ -45,7 +45,7 @@ class Cells:
         self._free.append(name)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Release all cells."""
         self._closed = True
         for file in self._files:
             os.close(file)

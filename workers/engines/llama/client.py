@@ -1,4 +1,4 @@
-"""What a llama.cpp server is asked over HTTP: tokens, completions, and the state of its slots."""
+"""Requests to a llama.cpp server over HTTP: tokens, completions, and the states of its slots."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LINE_BYTES = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What a completion took, in tokens: of the prompt found in the slot, of it computed, and drawn.
+    """What a completion took: prompt tokens found in the slot, prompt tokens computed, and tokens drawn.
 
     ``reached`` is what ended it: ``eos``, ``word`` (a stop string) or ``limit``.
     """
@@ -53,17 +53,17 @@ class Piece:
 
 
 class LlamaClient:
-    """Talks to the server at ``address`` with its ``key``; one event loop.
+    """Talks to the server at ``address`` with its ``key``, from one event loop.
 
-    All methods raise a ``WorkerError`` and nothing else: CallRejected for what the server refuses,
-    EngineUnavailable, EngineInterrupted, EngineTimeout or EngineProtocolError for what goes wrong.
+    All methods raise a ``WorkerError`` and nothing else: CallRejected if the server refuses something,
+    EngineUnavailable, EngineInterrupted, EngineTimeout or EngineProtocolError if something goes wrong.
     """
 
     def __init__(self, address: str, key: str) -> None:
         self._session = aiohttp.ClientSession(
             address,
             headers={"Authorization": f"Bearer {key}"},
-            # The server closes a connection after a stream; using one again would race with that.
+            # The server closes a connection after a stream; reusing one would race with that.
             connector=aiohttp.TCPConnector(limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
@@ -73,7 +73,7 @@ class LlamaClient:
         )
 
     async def close(self) -> None:
-        """Close the connections; completions in flight break off."""
+        """Close the connections; completions in flight are interrupted."""
         await self._session.close()
 
     async def slot_context(self) -> int:
@@ -95,11 +95,11 @@ class LlamaClient:
         return await self._tokens(content=templated["prompt"], add_special=True, parse_special=True)
 
     async def text(self, text: str) -> list[int]:
-        """The tokens of a text that is not the beginning of anything."""
+        """The tokens of a text within a prompt, without special tokens at its start."""
         return await self._tokens(content=text, add_special=False, parse_special=False)
 
     async def spell(self, tokens: Sequence[int]) -> str:
-        """The text of tokens."""
+        """The text that tokens spell."""
         return str((await self._ask("POST", "/detokenize", tokens=list(tokens)))["content"])
 
     async def _tokens(self, **body: object) -> list[int]:
@@ -121,9 +121,8 @@ class LlamaClient:
     ) -> AsyncGenerator[Piece]:
         """Continue a prompt on a slot; the last piece has the timing. Closing the generator aborts the work.
 
-        With ``max_tokens`` 0 the prompt is computed and nothing else. The server finds out that nobody
-        listens when it writes. It does so after each token, and, because it has to report progress, after
-        each batch of the prompt.
+        With ``max_tokens`` 0, only the prompt is computed. The server notices that nobody is listening when
+        it writes: after each token and, because it has to report progress, after each batch of the prompt.
         """
         body = {
             **options,
@@ -170,13 +169,13 @@ def _typed_errors() -> Iterator[None]:
     except WorkerError:
         raise
     except TimeoutError as error:
-        raise EngineTimeout(f"llama.cpp said nothing for {SILENCE_SECONDS:.0f} s") from error
+        raise EngineTimeout(f"llama.cpp sent nothing for {SILENCE_SECONDS:.0f} s") from error
     except aiohttp.ClientConnectorError as error:
         raise EngineUnavailable(f"llama.cpp cannot be reached: {error}") from error
     except (aiohttp.ClientError, OSError, RuntimeError) as error:  # RuntimeError: the session is closed
         raise EngineInterrupted(f"llama.cpp broke off: {str(error) or type(error).__name__}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise EngineProtocolError(f"llama.cpp answered something else than expected: {error!r}") from error
+        raise EngineProtocolError(f"llama.cpp gave an unexpected answer: {error!r}") from error
 
 
 async def _raise_for_status(response: aiohttp.ClientResponse) -> None:

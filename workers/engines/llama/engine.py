@@ -27,23 +27,23 @@ from workers.models.files import Progress, fetch
 log = structlog.get_logger(__name__)
 
 WORTHWHILE = 32
-"""Tokens from which a shared prefix is computed apart: they take longer than saving and restoring it."""
+"""Tokens from which a shared prefix is computed separately: that takes longer than saving and restoring."""
 
 BATCH = 64
-"""Tokens of a prompt that are computed in one go. Then others decode, and an abort is noticed."""
+"""Prompt tokens computed in one go. Between batches, other calls decode and an abort is noticed."""
 
 CELLS = 64
-"""Prefixes that can be kept."""
+"""The number of prefixes that can be kept."""
 
 
 class LlamaCppEngine:
     """An ``Engine`` that loads a GGUF model into a llama.cpp server of its own.
 
     ``model`` is a catalogue name or the path of a GGUF file; it is fetched, into ``directory`` if given, when
-    the engine starts, and ``on_progress`` is told how far that has come. The engine works on ``slots`` calls
-    at the same time, each with ``context`` tokens for prompt and completion together. ``threads`` None leaves
-    the number of threads to llama.cpp. ``prefix_bytes`` bounds the memory for saved prefixes. ``debug`` lets
-    llama.cpp write its log to standard error.
+    the engine starts, and ``on_progress`` is called with how much has arrived. The engine works on ``slots``
+    calls at the same time, each with ``context`` tokens for prompt and completion together. With ``threads``
+    None, llama.cpp chooses the number of threads. ``prefix_bytes`` bounds the memory for saved prefixes.
+    ``debug`` lets llama.cpp write its log to standard error.
 
     Top-k and min-p, which ``Sampling`` does not have, stay at llama.cpp's defaults (40 and 0.05).
     """
@@ -76,15 +76,15 @@ class LlamaCppEngine:
 
     @property
     def name(self) -> str:
-        """The name in traces; ``Chunk.worker`` has it."""
+        """The name in traces and in ``Chunk.worker``."""
         return self._name
 
     async def capabilities(self) -> Capabilities:
-        """Fetch and load the model if need be (1 to 4 s, and the download), and say what it can do.
+        """Fetch and load the model if need be (1 to 4 s, plus the download), and say what it can do.
 
         Raises:
             EngineUnavailable: the extra is not installed, or llama.cpp cannot load the model.
-            ModelUnavailable: the model cannot be had.
+            ModelUnavailable: the model cannot be obtained.
         """
         return (await self._run()).capabilities
 
@@ -115,10 +115,10 @@ class LlamaCppEngine:
         """Stream the completion of ``call``, as ``Engine`` describes.
 
         Raises:
-            CallRejected: the prompt does not fit into a slot; the message has both numbers.
-            ModelUnavailable: the model cannot be had.
+            CallRejected: the prompt does not fit into a slot; the message gives both sizes.
+            ModelUnavailable: the model cannot be obtained.
             EngineUnavailable: the engine cannot be started, or was closed.
-            WorkerError: the engine broke off.
+            WorkerError: the engine failed midway.
         """
         sampling = call.sampling
         if sampling.max_tokens < 1:
@@ -134,9 +134,8 @@ class LlamaCppEngine:
     def _chunk(self, piece: Piece, turn: Turn, call: Call) -> Chunk:
         if piece.timing is None:
             logprobs = piece.logprobs
-            if (
-                call.sampling.top_logprobs == 0
-            ):  # without the one alternative that had to be asked for to get any
+            # Drop the one alternative that had to be requested to get any log-probabilities.
+            if call.sampling.top_logprobs == 0:
                 logprobs = tuple(replace(each, top={}) for each in logprobs)
             return Chunk(piece.text, len(piece.tokens), logprobs=logprobs, worker=self._name)
         prompt = len(turn.tokens)
@@ -149,7 +148,7 @@ class LlamaCppEngine:
         )
 
     async def _run(self) -> _Running:
-        """The running server; started if there is none or it died. Concurrent callers share one start."""
+        """The running server, started if there is none or it has died. Concurrent callers share one start."""
         task, dead = self._starting, None
         if task is not None and task.done():
             if task.cancelled() or task.exception() is not None:
@@ -192,7 +191,7 @@ class LlamaCppEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A server, the calls on it, and what was found out about it."""
+    """A server, the calls on it, and its capabilities."""
 
     server: LlamaServer
     queue: SlotQueue

@@ -41,7 +41,7 @@ def main() -> None:
         params.slot_save_path = config["directory"]
         server = xllamacpp.Server(params)
         answer = {"address": server.listening_address}
-    except Exception as error:  # whatever it is, the parent has to hear of it
+    except Exception as error:  # whatever it is, the parent has to be told
         answer = {"error": f"{type(error).__name__}: {error}"}
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

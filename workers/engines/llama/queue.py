@@ -1,4 +1,4 @@
-"""Calls on a llama.cpp server: they wait for a slot, get what it should hold into it, and complete there."""
+"""Calls on a llama.cpp server: they wait for a slot, load the prefix it should hold, and complete there."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class Turn:
 
     @property
     def held(self) -> bytes | None:
-        """The packed tokens that the slot holds for certain; None while that has not changed."""
+        """The packed tokens that the slot certainly holds; None while they have not changed."""
         if not self._drawn:
             return self._prefix
         return self.assignment.request.tokens + pack(self._drawn[:-1])  # the last is drawn but not computed
 
     def written(self, reached: str) -> tuple[int, ...]:
-        """The tokens that spell the completion, which ended for ``reached``; none if they are not known."""
+        """The tokens that spell the completion, which ``reached`` ended; none if they are not known."""
         if reached == "word":  # a stop string, which is not in the text
             return ()
         return tuple(self._drawn[:-1] if reached == "eos" else self._drawn)
 
     async def restore(self, saved: Saved) -> None:
-        """Let the slot hold a saved prefix."""
+        """Restore a saved prefix into the slot."""
         self._prefix = b""
         await self.client.restore(self.assignment.slot, saved.place)
         self._prefix = saved.tokens
@@ -62,7 +62,7 @@ class Turn:
     async def _pieces(
         self, tokens: list[int], max_tokens: int, options: Mapping[str, object]
     ) -> AsyncGenerator[Piece]:
-        """What the server sends for a prompt, but for its progress with the prompt, which is noted."""
+        """What the server sends for a prompt, except its progress reports, which are recorded here."""
         async with aclosing(
             self.client.complete(self.assignment.slot, tokens, max_tokens, options)
         ) as pieces:
@@ -75,7 +75,7 @@ class Turn:
                 if piece.timing is not None:
                     self.computed += piece.timing.computed
                     if max_tokens and piece.timing.drawn != len(self._drawn):
-                        # Of a character that took several tokens the server told only the last.
+                        # The server sent only the last token of a character that takes several.
                         self._drawn.clear()
                         self._prefix = self.assignment.request.tokens
                 yield piece
@@ -83,7 +83,7 @@ class Turn:
 
 @dataclass(slots=True, eq=False)
 class _Gathering:
-    """Calls that arrived in one tick of the event loop. They queue together, once all are tokenised."""
+    """Calls that arrived in one tick of the event loop. They are queued together once all are tokenised."""
 
     joined: int = 0
     expected: int = 0
@@ -102,11 +102,11 @@ class SlotQueue:
 
     @asynccontextmanager
     async def turn(self, call: Call) -> AsyncIterator[Turn]:
-        """Wait for a slot, let it hold what the call can start from, and give it to the next at the end.
+        """Wait for a slot, load the prefix that the call starts from, and pass the slot on at the end.
 
         Raises:
             CallRejected: the prompt does not fit into a slot.
-            WorkerError: the server broke off, or was closed.
+            WorkerError: the server failed midway, or was closed.
         """
         tokens, request = await self._join(call)
         turn = Turn(self._server.client, await self._slot(request), tokens)
@@ -118,13 +118,13 @@ class SlotQueue:
             self._dispatch()
 
     def close(self) -> None:
-        """Fail the calls that wait."""
+        """Fail the waiting calls."""
         for future in self._granted.values():
             if not future.done():
                 future.set_exception(EngineUnavailable("the embedded engine was closed"))
 
     async def _join(self, call: Call) -> tuple[list[int], Request]:
-        """Tokenise the prompt, then let the call wait together with those that came in the same tick."""
+        """Tokenise the prompt, then queue the call together with those that came in the same tick."""
         gathering = self._gathering
         number = gathering.joined
         gathering.joined += 1
@@ -136,7 +136,7 @@ class SlotQueue:
             tokens = list(await self._tokens.of(call.prompt))
             if len(tokens) >= self._server.context:
                 raise CallRejected(
-                    f"the prompt has {len(tokens)} tokens, and there is room for {self._server.context}, "
+                    f"the prompt has {len(tokens)} tokens, but there is room for {self._server.context}, "
                     "prompt and completion together"
                 )
             request = Request(pack(tokens), call.priority, call.family)
@@ -165,7 +165,7 @@ class SlotQueue:
             self._dispatch()
 
     async def _prepare(self, turn: Turn) -> None:
-        """Restore the prefix that a call starts from; compute and save those that others wait for."""
+        """Restore the prefix that a call starts from; compute and save those that other calls wait for."""
         assignment = turn.assignment
         if assignment.restore is not None:
             try:
@@ -179,7 +179,7 @@ class SlotQueue:
             await self._save(assignment.slot, assignment.request.tokens[: depth * WIDTH])
 
     async def _save(self, slot: int, tokens: bytes) -> None:
-        """Save the prefix that a slot holds, if that can be, and let those start that waited for it."""
+        """Save the prefix that a slot holds, if possible, and let the calls that waited for it start."""
         unused: list[str] = []
         cell = self._server.cells.take()
         try:

@@ -21,7 +21,7 @@ STOP_SECONDS = 5.0
 
 # llama.cpp's threads meet hundreds of times a token, and spin until the last one is there. When other
 # processes want the cores too, that makes decoding ten to forty times slower. So they spin for microseconds,
-# which is as good on an idle machine, and then sleep; with more threads than cores, libgomp does the same.
+# which is as fast on an idle machine, and then sleep; with more threads than cores, libgomp does the same.
 ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
 
 
@@ -50,7 +50,7 @@ class LlamaServer:
         """Load ``model`` in a process of its own, with ``slots`` slots of ``context`` tokens.
 
         The server computes prompts ``batch`` tokens at a time, and has ``cells`` places for slot states.
-        ``verbosity`` is llama.cpp's; from 0 on its log goes to standard error.
+        ``verbosity`` is llama.cpp's; at 0 or above, its log goes to standard error.
 
         Raises:
             EngineUnavailable: the library is missing, or the server does not start; the message says why.
@@ -96,12 +96,12 @@ class LlamaServer:
         return not self._closed and self._process.returncode is None
 
     async def close(self) -> None:
-        """Stop the process; completions in flight break off."""
+        """Stop the process; completions in flight are interrupted."""
         if not self._closed:
             self._closed = True
             await _stop(self._process)
-            # Who still reads learns it from the end of the connection, which a closed session would withhold.
-            # It came with the end of the process; the loop takes a turn to read it and one to pass it on.
+            # Readers learn of it when their connection ends, which a closed session would hide from them.
+            # The connection ended with the process; the loop takes a turn to read that and one to pass it on.
             for _ in range(3):
                 await asyncio.sleep(0)
             await self.client.close()
@@ -133,7 +133,7 @@ async def _address(process: asyncio.subprocess.Process, config: Mapping[str, obj
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """End a process by closing its standard input, and by force if that does not do."""
+    """End a process by closing its standard input, or kill it if that is not enough."""
     if process.stdin is not None:
         process.stdin.close()
     try:

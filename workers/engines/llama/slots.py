@@ -5,8 +5,8 @@ tokens begin like its own computes only the rest. The state of a slot can also b
 any slot. So a prefix that several calls share is worth computing once, on the slot of the first of them
 (*priming*), and saving; the others wait for it and start from the copy.
 
-Everything here is bookkeeping without input or output. The prompts of the calls that wait are the evidence
-for what is shared; nothing is guessed from time.
+Everything here is bookkeeping without I/O. The prompts of the waiting calls are the evidence for what is
+shared; nothing is guessed from timing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 WIDTH = 4  # bytes for a token in a packed prompt
-FAMILIES = 1024  # that are remembered to have begun
+FAMILIES = 1024  # how many are remembered as begun
 AFTER = b"\xff"  # sorts behind every continuation: token ids stay below 2**31
 
 
@@ -65,9 +65,9 @@ class Saved:
 class Assignment:
     """What to do for a request.
 
-    Restore ``restore`` into ``slot`` where given, compute the prefixes of the lengths in ``primes`` (in
-    tokens, ascending) and save each, then send the whole prompt. ``reused`` tokens are there before the
-    first of these.
+    Restore ``restore`` into ``slot`` if given, compute the prefixes of the lengths in ``primes`` (in
+    tokens, ascending) and save each, then send the whole prompt. ``reused`` is how many tokens of the
+    prompt the slot holds before anything is computed.
     """
 
     request: Request
@@ -90,8 +90,8 @@ class SlotTable:
     """The slots, the calls that wait for one, and the saved prefixes.
 
     ``worthwhile`` is the number of tokens from which a shared prefix is primed, ``budget`` the bytes that
-    saved prefixes may take, and ``places`` how many of them there may be, with one for each slot in
-    reserve.
+    saved prefixes may take, and ``places`` how many of them there may be, including one in reserve for each
+    slot.
     """
 
     count: int
@@ -113,19 +113,19 @@ class SlotTable:
         return self._clock
 
     def add(self, requests: Iterable[Request]) -> None:
-        """Let requests wait. Those that came together are added together, so that they see each other."""
+        """Queue requests. Those that came together are added together, so that they see each other."""
         for request in requests:
             self._waiting[request] = self._tick()
 
     def withdraw(self, request: Request) -> None:
-        """Forget a request that waits; nothing happens if it does not."""
+        """Forget a waiting request; does nothing if it is not waiting."""
         self._waiting.pop(request, None)
 
     def assign(self) -> list[Assignment]:
         """Hand free slots to waiting requests, as many as can start now.
 
-        Higher priorities go first; within one, the members of a family follow the one that waits longest. A
-        request for which a prefix is being computed waits for it, and a free slot is kept for it.
+        Higher priorities go first; at equal priority, the members of a family follow the one that has waited
+        longest. A request waits while its prefix is being computed, and a free slot is kept for it.
         """
         assignments: list[Assignment] = []
         free = [slot for slot in self._slots if slot.assignment is None]
@@ -156,7 +156,7 @@ class SlotTable:
         return assignments
 
     def keep(self, saved: Saved) -> list[Saved]:
-        """Note that a primed prefix is saved; returns those that had to go for it, for the caller to free."""
+        """Record that a primed prefix is saved; returns those dropped for it, for the caller to free."""
         self._making.discard(saved.tokens)
         dropped = [old] if (old := self._saved.pop(saved.tokens, None)) else []
         self._saved[saved.tokens] = saved
@@ -172,7 +172,7 @@ class SlotTable:
         return dropped
 
     def give_up(self, prefix: bytes) -> None:
-        """Note that a primed prefix could not be saved, so that nobody waits for it."""
+        """Record that a primed prefix could not be saved, so that no call waits for it."""
         self._making.discard(prefix)
 
     def forget(self, saved: Saved) -> bool:
@@ -185,7 +185,7 @@ class SlotTable:
     def release(self, assignment: Assignment, held: bytes | None) -> None:
         """Free the slot of an assignment; ``held`` are the packed tokens that it now holds (None: as before).
 
-        Prefixes that the assignment was to prime and did not are no longer waited for.
+        No call waits any longer for prefixes that the assignment was to prime but did not.
         """
         slot = self._slots[assignment.slot]
         slot.assignment, slot.used = None, self._tick()
@@ -208,7 +208,7 @@ class SlotTable:
     def _source(
         self, request: Request, free: list[_Slot], prompts: list[bytes]
     ) -> tuple[_Slot, int, Saved | None]:
-        """The slot to use, the tokens that need not be computed there, and what to restore for that."""
+        """The slot to use, how many tokens need not be computed there, and what to restore for that."""
         copy = max(self._saved.values(), key=lambda saved: common(saved.tokens, request.tokens), default=None)
         from_copy = common(copy.tokens, request.tokens) if copy else 0
 
@@ -222,13 +222,13 @@ class SlotTable:
         return slot, min(max(kept, from_copy), request.reusable), restore
 
     def _wanted(self, held: bytes, request: Request, prompts: list[bytes]) -> int:
-        """The most tokens that another waiting prompt could reuse of what a slot holds."""
+        """The largest number of tokens in a slot that another waiting prompt could reuse."""
         at = bisect_left(prompts, held)
         near = [prompt for prompt in prompts[max(at - 1, 0) : at + 2] if prompt != request.tokens]
         return max((common(held, prompt) for prompt in near), default=0)
 
     def _primes(self, request: Request, reused: int, prompts: list[bytes]) -> tuple[int, ...]:
-        """The lengths at which other prompts leave that of the request, where priming them pays."""
+        """The lengths at which other prompts diverge from the request's, where priming them pays off."""
         depths = {
             common(slot.assignment.request.tokens, request.tokens) for slot in self._slots if slot.assignment
         }

@@ -1,4 +1,4 @@
 """Any server that speaks the OpenAI protocol: the engine, its dialects and its streams.
 
-May import what all engines may, and no other engine.
+May import what every engine may, but no other engine.
 """

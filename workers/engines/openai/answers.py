@@ -1,4 +1,4 @@
-"""How a server is asked, and how what it answers is read; what is not the protocol is an error."""
+"""How a server is asked, and how its answers are read; anything outside the protocol is an error."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from workers.errors import EngineProtocolError
 Ask = Callable[[str, Mapping[str, object] | None], Awaitable[object]]
 """Send a body (None: GET) to a path below the base URL, and return the JSON that comes back.
 
-A path that begins with a slash is below the root of the server, beside ``/v1``.
+A path that begins with a slash is relative to the root of the server, without ``/v1``.
 
 Raises a :class:`WorkerError` for anything but success.
 """
 
 
 QUOTE = 200
-"""Characters that an error quotes of what it does not understand."""
+"""How many characters an error quotes of something that was not understood."""
 
 
 def garbage(what: str, data: bytes | str | object) -> EngineProtocolError:
-    """An error that says what is wrong, and quotes the beginning of it."""
+    """An error that says what is wrong, and quotes the beginning of ``data``."""
     text = data.decode(errors="replace") if isinstance(data, bytes) else str(data)
     return EngineProtocolError(f"{what}: {text[:QUOTE]!r}")
 
 
 def server_message(data: object) -> str | None:
-    """What a server said about an error, in any of the forms in use; None if ``data`` is none of them."""
+    """What a server said about an error, in any of the usual forms; None if ``data`` has none of them."""
     match data:
         case {"error": {"message": str(message)}} | {"error": str(message)}:
             return message
@@ -39,8 +39,10 @@ def server_message(data: object) -> str | None:
 
 
 def read_usage(usage: object) -> Usage:
-    """The usage object of the protocol. Tokens from the cache are 0 where the server does not report them,
-    and never more than those of the prompt, whatever it reports.
+    """The usage object of the protocol.
+
+    Cached tokens are 0 if the server does not report them, and never more than the prompt's, whatever it
+    reports.
 
     Raises:
         EngineProtocolError: it is not such an object.
@@ -55,11 +57,11 @@ def read_usage(usage: object) -> Usage:
     cached = min(cached_tokens(usage) or 0, prompt)
     if min(prompt, cached, completion) >= 0 and max(prompt, completion) < 1 << 31:
         return Usage(prompt, cached, completion)
-    raise garbage("usage that is not counts of tokens", usage)
+    raise garbage("usage that is not token counts", usage)
 
 
 def cached_tokens(usage: object) -> int | None:
-    """The prompt tokens that came out of the cache; None where the server does not say."""
+    """The number of prompt tokens that came from the cache; None if the server does not report it."""
     match usage:
         case {"prompt_tokens_details": {"cached_tokens": int(cached)}}:
             return cached
@@ -67,7 +69,7 @@ def cached_tokens(usage: object) -> int | None:
 
 
 def read_tokens(tokens: object) -> list[int]:
-    """A list of tokens by their numbers.
+    """A list of token ids.
 
     Raises:
         EngineProtocolError: it is not such a list.
@@ -78,10 +80,10 @@ def read_tokens(tokens: object) -> list[int]:
 
 
 def read_logprob(entry: object) -> Logprob:
-    """A log-probability as completions of chats have it.
+    """A log-probability in the form of chat completions.
 
     Raises:
-        EngineProtocolError: it is none.
+        EngineProtocolError: it is not one.
     """
     match entry:
         case {"token": str(token), "logprob": float() | int() as logprob}:
@@ -90,10 +92,10 @@ def read_logprob(entry: object) -> Logprob:
 
 
 def read_row(row: tuple[object, object, object], alternatives: int) -> Logprob:
-    """A log-probability as completions of plain prompts have it, where the chosen token is one of the top.
+    """A log-probability in the form of plain completions, where the chosen token is one of the top.
 
     Raises:
-        EngineProtocolError: it is none.
+        EngineProtocolError: it is not one.
     """
     match row:
         case str(token), float() | int() as logprob, None:

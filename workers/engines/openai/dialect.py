@@ -1,4 +1,4 @@
-"""What one OpenAI-compatible server understands beyond the common protocol, and calls written for it."""
+"""What one OpenAI-compatible server understands beyond the common protocol, and requests written for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.engine import Capabilities
 from workers.errors import CapabilityMissing
 
 PREFILL_FLAGS: dict[str, object] = {"continue_final_message": True, "add_generation_prompt": False}
-"""What vLLM wants to be told before it continues the assistant's last message."""
+"""What vLLM needs in a request to continue the assistant's last message."""
 
 _PRIORITY_STEPS = 1000
 """Servers take whole numbers, and priorities here are often seconds: keep milliseconds."""
@@ -21,9 +21,9 @@ _PRIORITY_STEPS = 1000
 class Dialect:
     """How to talk to a server: its capabilities, and what they take on the wire.
 
-    ``priority_sign`` is 1 where larger numbers go first, -1 where smaller do. ``prefill_flags`` tells that
-    a prefill takes vLLM's flags; without them the server continues an assistant's last message anyway.
-    ``owner`` is whom the server names as the owner of the model, as a rule the name of its own kind.
+    ``priority_sign`` is 1 if larger numbers go first, -1 if smaller ones do. ``prefill_flags`` says whether
+    a prefill needs vLLM's flags, or whether the server continues an assistant's last message without them.
+    ``owner`` is the owner of the model according to the server, usually the name of its own software.
     """
 
     capabilities: Capabilities
@@ -32,10 +32,10 @@ class Dialect:
     owner: str = ""
 
     def request(self, call: Call) -> dict[str, object]:
-        """The body that asks for the completion of ``call`` as a stream of a chat.
+        """The request body for ``call`` as a streamed chat completion.
 
         Raises:
-            CapabilityMissing: the call needs a prefill that the server would take for a finished message.
+            CapabilityMissing: the call needs a prefill, which the server would take for a finished message.
         """
         can, top = self.capabilities, call.sampling.top_logprobs
         body = self._common(call) | {"messages": call.prompt.messages()}
@@ -44,14 +44,14 @@ class Dialect:
         if call.prompt.prefill:
             if not can.assistant_prefill:
                 raise CapabilityMissing(
-                    f"{can.model} cannot continue an assistant's text here: let a user's segment be last"
+                    f"{can.model} cannot continue an assistant's text here: end with a user's segment"
                 )
             if self.prefill_flags:
                 body |= PREFILL_FLAGS
         return body
 
     def plain_request(self, call: Call, tokens: Sequence[int]) -> dict[str, object]:
-        """The body that asks for it as a stream of a plain completion, with the prompt as ``tokens``."""
+        """The request body for ``call`` as a streamed plain completion, with the prompt as ``tokens``."""
         top = call.sampling.top_logprobs
         body = self._common(call) | {"prompt": list(tokens)}
         return body if top is None or not self.capabilities.logprobs else body | {"logprobs": top}
@@ -83,12 +83,12 @@ class Dialect:
 
 
 def logprobs(top: int) -> dict[str, object]:
-    """The fields that ask for log-probabilities, with so many alternatives a token."""
+    """The fields that ask for log-probabilities, with ``top`` alternatives per token."""
     return {"logprobs": True, "top_logprobs": top}
 
 
 def response_format(schema: object) -> dict[str, object]:
-    """The fields that ask for JSON of this schema."""
+    """The fields that ask for JSON that satisfies this schema."""
     return {
         "response_format": {
             "type": "json_schema",
@@ -98,5 +98,5 @@ def response_format(schema: object) -> dict[str, object]:
 
 
 def salt_of(tenant: str) -> str:
-    """Servers restrict the characters and the length of a salt, and need not learn the tenant's name."""
+    """A tenant's salt: servers restrict its characters and length, and need not learn the tenant's name."""
     return blake2b(tenant.encode(), digest_size=16).hexdigest()

@@ -26,9 +26,9 @@ _HEALTH = 5.0  # seconds
 class OpenAIEngine:
     """One OpenAI-compatible server as an engine.
 
-    Prompts go to ``/chat/completions`` as streams. One that ends with an assistant's text whose tokens are
-    known goes to ``/completions`` as tokens, where the server can. What the server can do beyond the common
-    protocol is probed once, with about fifteen tiny requests, when it is first needed.
+    Prompts go to ``/chat/completions`` and are streamed. One that ends with an assistant's text whose tokens
+    are known goes to ``/completions`` as tokens, if the server can take them. What the server can do beyond
+    the common protocol is probed once, with about fifteen tiny requests, when it is first needed.
 
     Args:
         base_url: such as ``http://host:8000/v1``; without a path, ``/v1`` is assumed.
@@ -55,9 +55,9 @@ class OpenAIEngine:
         path = url.path.rstrip("/") or "/v1"
         key = api_key if api_key is not None else os.environ.get(api_key_env)
         if key and url.user is not None:
-            raise ValueError("base_url has a user in it, and there is a key: only one of them can be sent")
+            raise ValueError("base_url contains a user, and there is a key too: only one of them can be sent")
         self.root = url.with_path(path.removesuffix("/v1"))
-        """The address beside ``/v1``."""
+        """The address without ``/v1``."""
         self._name = name or f"{url.host}:{url.port}"
         self._model = model
         self._http = Transport(
@@ -78,32 +78,32 @@ class OpenAIEngine:
         return self._name
 
     async def capabilities(self) -> Capabilities:
-        """Probe the server at the first use. Concurrent callers share one probe; a failure is not kept."""
+        """Probe the server on first use. Concurrent callers share one probe; a failure is not remembered."""
         return (await self._understand()).capabilities
 
     async def kind(self) -> str:
-        """What the server calls itself, as ``vllm``; empty if it does not say. Probes it as above."""
+        """What the server calls itself, such as ``vllm``; empty if it does not say. Probed on first use."""
         return (await self._understand()).owner
 
     async def tokens(self, prompt: Prompt) -> Sequence[int]:
-        """The tokens that the server computes for ``prompt``. Servers other than vLLM may not tell.
+        """The tokens that the server computes for ``prompt``. Servers other than vLLM may not report them.
 
         Raises:
-            WorkerError: they cannot be had.
+            WorkerError: they cannot be obtained.
         """
         return await self._tokens_of(await self._understand()).of(prompt)
 
     async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        """Stream a completion. All text that arrived at once comes as one chunk.
+        """Stream a completion. Text that arrived at once comes as one chunk.
 
         Raises:
             EngineUnavailable: the server refuses connections, cannot be found, or fails (5xx).
             EngineTimeout: a phase took too long; the message names the phase and the seconds.
             EngineInterrupted: the stream ended before the completion did.
-            EngineProtocolError: the server sent something else than the protocol.
+            EngineProtocolError: the server sent something outside the protocol.
             CallRejected: the server refused the call.
             AccessRefused: it refused the key, or asks for one.
-            ModelUnavailable: it does not have the model, or no completions at this address (404).
+            ModelUnavailable: it does not have the model, or offers no completions at this address (404).
             Overloaded: the server has no room (429, 503).
             CapabilityMissing: the prompt ends with an assistant's text, and the server cannot continue that.
         """
@@ -135,11 +135,11 @@ class OpenAIEngine:
             yield stream.last(stream.finish_reason)
         finally:
             # Closes the connection, which aborts the call at the server, unless the response was read to
-            # its end: then the connection went back to the pool already.
+            # its end: then the connection has already gone back to the pool.
             response.close()
 
     async def health(self) -> Health:
-        """Ask ``/health``, or for the list of models where there is no such path."""
+        """Ask ``/health``, or for the list of models if there is no such path."""
         try:
             patience = self._http.begin(Timeouts(total=_HEALTH))
             for url in (self.root / "health", self._http.base / "models"):
@@ -167,7 +167,7 @@ class OpenAIEngine:
         await self._http.close()
 
     async def _understand(self) -> Dialect:
-        """Learn the dialect once. The probe outlives callers that leave, as others may wait for it."""
+        """Learn the dialect once. The probe outlives callers that leave, as others may be waiting for it."""
         if self._dialect is None:
             if self._probing is None or self._probing.done():
                 self._probing = asyncio.create_task(probe(self._http.ask, self._model, self._name))
@@ -194,6 +194,6 @@ class OpenAIEngine:
 
 
 def _mark_retrieved(probing: asyncio.Task[Dialect]) -> None:
-    """Keep the loop from reporting the failure of a probe whose callers all left."""
+    """Keep the loop from reporting the failure of a probe whose callers have all left."""
     if not probing.cancelled():
         probing.exception()

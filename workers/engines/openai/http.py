@@ -1,4 +1,4 @@
-"""The HTTP under the protocol: connections, the phases of a request, refusals."""
+"""The HTTP beneath the protocol: connections, the phases of a request, refusals."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Transport:
 
     Args:
         name: of the server, for errors.
-        base: the address that ends with ``/v1``, as a rule.
-        root: the address beside it.
+        base: the address, which usually ends with ``/v1``.
+        root: the address without ``/v1``.
         key: the bearer token; None or empty: none is sent.
         key_env: the variable that it should come from, for errors.
         timeouts: for each phase of a call.
@@ -64,7 +64,7 @@ class Transport:
     async def ask(self, path: str, body: Mapping[str, object] | None) -> object:
         """One request that is not streamed; see :data:`~workers.engines.openai.answers.Ask`."""
         timeouts = self.timeouts
-        if body is None:  # a list of models is not computed: a server that takes long for it hangs
+        if body is None:  # a list of models is not computed: a server that is slow to send it hangs
             timeouts = replace(timeouts, first_token=min(_LISTING, timeouts.first_token))
         patience = self.begin(timeouts)
         method, data = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
@@ -88,7 +88,7 @@ class Transport:
     ) -> aiohttp.ClientResponse:
         """Send a request and wait for the head of the response.
 
-        Servers close idle connections without a word, so a request can meet one that is gone. If a
+        Servers close idle connections without notice, so a request may use one that is gone. If a
         connection breaks before anything came back, the request is sent once more.
         """
         if self._session is None:
@@ -109,7 +109,7 @@ class Transport:
                     raise EngineUnavailable(f"{self._name} cannot be reached: {error}") from error
                 repeated = True
             except aiohttp.ClientError as error:
-                raise garbage(f"{self._name} does not answer in HTTP", str(error)) from error
+                raise garbage(f"{self._name} does not speak HTTP", str(error)) from error
 
     async def read(self, response: aiohttp.ClientResponse, patience: Patience) -> bytes:
         """The next bytes of a body; none at its end."""
@@ -158,7 +158,7 @@ class Transport:
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:
-    """Read what is left of a response that has said all, so that its connection can be used again."""
+    """Read the rest of a response whose content is complete, so that its connection can be reused."""
     if response.content.is_eof():
         return
     with suppress(TimeoutError, aiohttp.ClientError, OSError):

@@ -20,11 +20,11 @@ from workers.errors import CallRejected, ModelUnavailable, WorkerError
 _log = structlog.get_logger()
 
 _PRIORITY_SIGN = {"vllm": -1, "sglang": 1}
-"""Which way a server counts, by the owner that it gives its models: vLLM runs small numbers first,
+"""Which priorities a server runs first, by the owner that it names for its models: vLLM small numbers,
 SGLang large ones. Others are not sent a priority, as it might mean the opposite."""
 
 _PROMPT = "Repeat these numbers: " + " ".join(map(str, range(100, 164)))
-"""Longer than a few cache blocks of any server, so that its second time can be seen in the usage."""
+"""Longer than a few cache blocks of any server, so that sending it again shows in the usage."""
 
 _GUIDED = {
     "type": "object",
@@ -32,21 +32,20 @@ _GUIDED = {
     "required": ["probe"],
     "additionalProperties": False,
 }
-"""A form that no model would choose for an answer to the prompt by itself."""
+"""A form that no model would choose by itself for its answer to the prompt."""
 
 
 async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
     """Find out what a server can do, with about fifteen requests of one or a few tokens.
 
-    Whether a field is understood shows in what the server does with it, not in its being accepted, as many
-    servers ignore what they do not know: a schema must shape the answer, a salt must keep a prompt from being
-    found in the cache, and a field whose effect cannot be seen must at least be refused when it has the
-    wrong type.
+    A field counts as understood if it has an effect, not if it is merely accepted, as many servers ignore
+    what they do not know: a schema must shape the answer, a salt must keep a prompt from being found in the
+    cache, and a field whose effect cannot be seen must at least be refused when it has the wrong type.
 
     Args:
         ask: sends one request.
         model: the model to use; None for the first that the server lists.
-        engine: name for the log.
+        engine: its name, for the log.
 
     Raises:
         ModelUnavailable: the server does not have the model, or lists none.
@@ -131,7 +130,7 @@ async def _listed(ask: Ask, model: str | None) -> _Listed:
 
 
 class _Prober:
-    """The single questions. Each returns whether the server can, or raises what went wrong."""
+    """The individual questions. Each returns whether the server can, or raises what went wrong."""
 
     def __init__(self, ask: Ask, engine: str, base: dict[str, object], first: object) -> None:
         self._ask = ask
@@ -140,7 +139,7 @@ class _Prober:
         self._first = first  # the answer to the base request
 
     async def check(self, capability: str, question: Callable[[], Awaitable[bool]]) -> bool:
-        """The answer to a question, where a failure counts as no and is logged."""
+        """The answer to a question; a failure counts as no and is logged."""
         try:
             found, reason = await question(), "the answer does not show it"
         except WorkerError as error:
@@ -191,8 +190,8 @@ class _Prober:
     async def continues(self, flags: dict[str, object]) -> bool:
         """Whether a last message of the assistant stays open.
 
-        Such a prompt is longer than the plain one by the token of the text; if the message is taken for a
-        finished one, its end and the header of the next follow, which takes more.
+        If it does, the prompt is longer than the plain one by the token of the text; if the message is taken
+        as finished, its end and the header of the next message add more.
         """
         messages = [{"role": "user", "content": _PROMPT}, {"role": "assistant", "content": "1"}]
         answer = await self._complete(messages=messages, **flags)
@@ -200,7 +199,7 @@ class _Prober:
         return longer <= 2
 
     async def takes_tokens(self, tokenizer: ServerTokenizer) -> bool:
-        """Whether a chat can be sent as tokens: what the server computes then is as long as for the chat."""
+        """Whether a chat can be sent as tokens: the server must then compute as many as for the chat."""
         tokens = await tokenizer.chat([{"role": "user", "content": _PROMPT}])
         if await tokenizer.spell(await tokenizer.text(_PROMPT)) != _PROMPT:
             return False

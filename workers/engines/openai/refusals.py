@@ -27,7 +27,7 @@ _RETRY_AFTER = 1.0  # seconds, where an overloaded server does not say
 class Refusals:
     """Reads the refusals of one server.
 
-    ``key_env`` is the variable that holds the key; ``has_key`` tells whether one was sent.
+    ``key_env`` is the variable that holds the key; ``has_key`` says whether one was sent.
     """
 
     server: str

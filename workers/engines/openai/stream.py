@@ -1,4 +1,4 @@
-"""Server-sent events of completions, of chats and of plain prompts, read into chunks."""
+"""Server-sent events of chat completions and plain completions, read into chunks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from workers.engines.openai.answers import (
 from workers.errors import CallRejected, EngineInterrupted
 
 LINE_LIMIT = 1 << 22
-"""Bytes in one line. The tokens of a long prompt take a megabyte; they come with those of the completion."""
+"""The most bytes in a line. A long prompt's tokens, sent along with the completion's, take a megabyte."""
 
-_SILENT = (b":", b"event:", b"id:", b"retry:")  # fields of the format that say nothing here
+_SILENT = (b":", b"event:", b"id:", b"retry:")  # fields of the format that mean nothing here
 _ENDS: dict[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",
@@ -29,10 +29,10 @@ _ENDS: dict[str, FinishReason] = {
 
 
 class CompletionStream:
-    """Takes the bytes of a streamed completion as they come, and gives chunks.
+    """Turns the bytes of a streamed completion into chunks as they come.
 
-    All that arrived in one read becomes one chunk, so that the cost of a token falls as the rate rises.
-    ``alternatives`` is how many were asked for each token; a completion of a plain prompt may bring more.
+    All that arrived in one read becomes one chunk, so that the cost per token falls as the rate rises.
+    ``alternatives`` is how many were requested for each token; a plain completion may bring more.
     """
 
     def __init__(self, worker: str, alternatives: int = 0) -> None:
@@ -46,7 +46,7 @@ class CompletionStream:
         self._total = 0  # tokens so far, for servers that do not report usage
         self._token_ids: list[int] = []
         self._spelled = 0  # how many of them had come with the last text
-        self._cut = False  # a stop string took away a part of the text that they spell
+        self._cut = False  # a stop string removed a part of the text that they spell
         self.events = 0
         """Events so far. Comments do not count, as they carry nothing that was computed."""
         self.finish_reason: FinishReason | None = None
@@ -72,12 +72,12 @@ class CompletionStream:
             raise garbage(f"a line of more than {LINE_LIMIT} bytes", bytes(self._line[: QUOTE * 4]))
 
     def end(self) -> None:
-        """There are no more bytes. Raises what :meth:`feed` raises, about a line that has no end."""
+        """Note that no bytes follow. Raises what :meth:`feed` raises, for a last line without an end."""
         self._read_line(bytes(self._line))
         self._line.clear()
 
     def take(self) -> Chunk | None:
-        """What was fed since the last time; None if that has no text."""
+        """What was fed since the last time; None if that holds neither text nor tokens."""
         if not self._tokens and not self._text:
             return None
         return self._chunk(None, None)
@@ -88,7 +88,7 @@ class CompletionStream:
         return self._chunk(finish_reason, usage, self._own_tokens(finish_reason))
 
     def _own_tokens(self, finish_reason: FinishReason) -> tuple[int, ...]:
-        """The tokens that spell the text: without the one that ended it, and without half a character."""
+        """The tokens that spell the text, without the one that ended it and without half a character."""
         if self._cut or finish_reason == "abort":
             return ()
         end = len(self._token_ids) - (finish_reason == "stop")
@@ -183,7 +183,7 @@ class CompletionStream:
 
 
 def _check_unicode(content: str, data: bytes) -> None:
-    """JSON can escape half of a surrogate pair, which is no character and which nothing can store."""
+    """Refuse half a surrogate pair: JSON can escape it, but it is not a character and cannot be stored."""
     try:
         content.encode()
     except UnicodeEncodeError as error:

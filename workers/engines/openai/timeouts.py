@@ -16,7 +16,7 @@ class Timeouts:
 
     ``first_token`` runs from sending the call, so it covers the server's queue and the prefill.
     ``between_tokens`` runs from one event of the stream to the next; comments and parts of an event do not
-    count as progress. The time in which a slow reader does not ask for more counts for ``total`` alone.
+    count as progress. Time in which a slow reader does not ask for more counts only towards ``total``.
     """
 
     connect: float = 5.0
@@ -46,7 +46,7 @@ class Patience:
         self._abandoned = False
 
     def wait(self) -> asyncio.Timeout:
-        """A context in which to wait as long as the phase allows. It raises TimeoutError."""
+        """A context in which to wait for as long as the phase allows. It raises TimeoutError."""
         self._wait = asyncio.timeout_at(min(self._until, self._end))
         return self._wait
 
@@ -56,7 +56,7 @@ class Patience:
         self._until = self._clock() + self._seconds
 
     def abandon(self) -> None:
-        """End the wait that goes on, and all later ones, because the engine is closed."""
+        """End the current wait, and all later ones, because the engine is closed."""
         self._abandoned = True
         self._end = 0.0
         if self._wait is not None:

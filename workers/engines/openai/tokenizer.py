@@ -23,11 +23,11 @@ class ServerTokenizer:
         )
 
     async def text(self, text: str) -> list[int]:
-        """The tokens of a text that is not the beginning of anything."""
+        """The tokens of a text within a prompt, without special tokens at its start."""
         return await self._tokens(prompt=text, add_special_tokens=False)
 
     async def spell(self, tokens: Sequence[int]) -> str:
-        """The text of tokens."""
+        """The text that tokens spell."""
         match await self._ask("/detokenize", {"model": self._model, "tokens": list(tokens)}):
             case {"prompt": str(text)}:
                 return text

@@ -1,4 +1,4 @@
 """An engine that computes nothing, for timing, faults and scale; also as a server with vLLM's HTTP interface.
 
-May import what all engines may, and no other engine.
+May import what every engine may, but no other engine.
 """

@@ -1,4 +1,4 @@
-"""What a simulator says: answers in many forms, brought into one."""
+"""What a simulator says: answers in several forms, reduced to one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from workers.calls import Call
 from workers.errors import CallRejected
 
 Answer = Callable[[Call, Random], str]
-"""Computes the answer to a call; random numbers only from the generator given, which the seed governs."""
+"""Computes the answer to a call; random numbers may come only from the given generator, which is seeded."""
 
 Answers = str | Sequence[str] | Mapping[str, str | Mapping[str, float]] | Answer
 """What a simulator says.
 
-- a string: always this;
+- a string: always this one;
 - a sequence: the first call gets the first, and so on in the order in which calls arrive (a refused call
   takes none); a call beyond the end is rejected;
-- a mapping: the longest key that occurs in the user's last message chooses; its value is the answer, or
-  answers with their weights. Where no key occurs the call is rejected;
+- a mapping: the longest key that occurs in the user's last message decides; its value is the answer, or
+  answers with their weights. If no key occurs, the call is rejected;
 - a function.
 """
 
@@ -38,7 +38,7 @@ def sampled(weights: Mapping[str, float]) -> Answer:
 
 
 Sayer = Callable[[Call, Callable[[], Random]], str]
-"""An answer that makes its random generator only where it needs one: seeding costs microseconds."""
+"""An answer that makes its random generator only if it needs one: seeding costs microseconds."""
 
 
 def sayer(answers: Answers) -> Sayer:
@@ -63,7 +63,7 @@ def _look_up(answers: Mapping[str, Sayer]) -> Sayer:
                 return answers[key](call, rng)
         known = ", ".join(map(repr, keys))
         raise CallRejected(
-            f"no answer for {content[:200]!r}: the user's last message must hold one of {known}"
+            f"no answer for {content[:200]!r}: the user's last message must contain one of {known}"
         )
 
     return say
@@ -75,6 +75,6 @@ def _read_out(script: Sequence[str]) -> Sayer:
     def say(_call: Call, _rng: Callable[[], Random]) -> str:
         for line in lines:
             return line
-        raise CallRejected(f"the script of {len(script)} answers is at its end")
+        raise CallRejected(f"the script of {len(script)} answers is exhausted")
 
     return say

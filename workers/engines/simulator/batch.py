@@ -23,7 +23,7 @@ class Batch:
         self.running = 0
         """Calls that hold a place."""
         self.decoding = 0
-        """Of these, the calls whose prompt is computed."""
+        """Those of them whose prompt has been computed."""
         self.waiting = 0
         """Calls that wait for a place."""
         self.over = False
@@ -33,7 +33,7 @@ class Batch:
         self._pauses: set[asyncio.Future[None]] = set()
 
     async def enter(self, priority: float, index: int) -> bool:
-        """Take a place, in order of priority, then of index. False: there is none, as the engine died."""
+        """Take a place, in order of priority, then of index. Returns False if the engine died instead."""
         if self.running < self._places:
             self.running += 1
             return True
@@ -44,13 +44,13 @@ class Batch:
             return await admitted
         except asyncio.CancelledError:
             if admitted.done() and not admitted.cancelled() and admitted.result():
-                self.leave()  # the place came in the moment in which the call left
+                self.leave()  # the place came at the very moment the call left
             raise
         finally:
             self.waiting -= 1
 
     def leave(self) -> None:
-        """Give the place to the next who waits."""
+        """Give the place to the next waiting call."""
         self.running -= 1
         while self._queue and self.running < self._places:
             _, _, admitted = heapq.heappop(self._queue)
@@ -72,7 +72,7 @@ class Batch:
                 timer.cancel()
 
     def end(self) -> None:
-        """Let the engine die: wake all, so that each call finds out."""
+        """Let the engine die: wake all calls, so that each finds out."""
         self.over = True
         for pause in self._pauses:
             _wake(pause)

@@ -35,7 +35,7 @@ class Message(BaseModel):
         """The message as a piece of a prompt.
 
         Raises:
-            CallRejected: nobody has its role.
+            CallRejected: its role is unknown.
         """
         if self.role not in _ROLES:
             raise CallRejected(f"unknown role {self.role!r}: give one of {', '.join(_ROLES)}")
@@ -44,13 +44,13 @@ class Message(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream is to carry beside the text."""
+    """What a stream is to carry besides the text."""
 
     include_usage: bool = False
 
 
 class Body(BaseModel):
-    """A request, in the fields that mean something here; others are ignored."""
+    """The fields of a request that mean something here; others are ignored."""
 
     model: str = ""
     messages: list[Message] = []
@@ -67,10 +67,10 @@ class Body(BaseModel):
     continue_final_message: bool = False
 
     def call(self, *, chat: bool) -> Call:
-        """The call that is asked for, of a chat or of a plain prompt.
+        """The call that is asked for, a chat or a plain completion.
 
         Raises:
-            CallRejected: a message is by nobody known.
+            CallRejected: a message has an unknown role.
         """
         if chat:
             segments = [message.segment() for message in self.messages]

@@ -1,4 +1,4 @@
-"""The simulator's tokenizer and its prefix cache, which keeps vLLM's rules."""
+"""The simulator's tokenizer and its prefix cache, which follows vLLM's rules."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def count_tokens(text: str) -> int:
 def render(prompt: Prompt) -> str:
     """The chat template: one token before and one after each message, and the assistant's header last.
 
-    The result is padded so that each token is a whole ``CHARACTERS`` characters: message contents are
-    tokenised each by itself. So a generated answer that comes back as an assistant message has the
-    same tokens as when it was generated. A prefill that ends inside a token does not: it drifts once
-    the answer is appended to it, as it does with real tokenizers.
+    The result is padded so that each token has exactly ``CHARACTERS`` characters: the content of each
+    message is tokenised by itself. So a generated answer that comes back as an assistant message has the
+    same tokens as when it was generated. A prefill that ends inside a token does not: its tokens change
+    once the answer is appended to it, as with real tokenizers.
     """
     parts: list[str] = []
     messages = prompt.messages()
@@ -69,10 +69,10 @@ def block_hashes(rendered: str, salt: str, known: Sequence[int] = ()) -> list[in
 
 
 class BlockCache:
-    """Full blocks by chained hash; blocks in use are pinned, the others leave least recently used first.
+    """Full blocks by chained hash; blocks in use are pinned, others are evicted least recently used first.
 
-    A finished call frees its blocks tail first, so that shared beginnings live longest. Where pinned
-    blocks fill the cache, further blocks are not kept; unlike vLLM, no call waits or is preempted for it.
+    A finished call frees its blocks tail first, so that shared beginnings live longest. When pinned
+    blocks fill the cache, further blocks are not kept; unlike in vLLM, no call waits or is preempted.
     """
 
     def __init__(self, blocks: int) -> None:
@@ -89,8 +89,8 @@ class BlockCache:
     def match(self, hashes: list[int], tokens: int) -> int:
         """How many leading blocks of a prompt of ``tokens`` tokens are here.
 
-        The last token is always computed, because the engine needs its logits: a prompt that is here
-        whole counts one block less.
+        The last token is always computed, because the engine needs its logits: a prompt that is entirely
+        here counts one block fewer.
         """
         found = 0
         for block in hashes[: max(0, tokens - 1) // BLOCK]:

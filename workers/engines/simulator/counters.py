@@ -11,7 +11,7 @@ class Counters:
 
     Every call that started ends as finished, aborted (its reader left) or failed. ``in_flight`` calls hold a
     place in the batch; ``waiting`` calls do not yet. ``wasted_tokens`` are the completion tokens of calls
-    that did not finish. ``prompt_tokens_total`` less ``prompt_tokens_computed`` came out of the cache.
+    that did not finish. ``prompt_tokens_total`` minus ``prompt_tokens_computed`` came from the cache.
     """
 
     started: int = 0
@@ -28,7 +28,7 @@ class Counters:
 
 
 class Tally:
-    """The counts behind :class:`Counters` that are swapped on read."""
+    """The counts behind :class:`Counters`, swapped when they are taken."""
 
     __slots__ = (
         "aborted",

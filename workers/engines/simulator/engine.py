@@ -1,19 +1,18 @@
 """An engine that computes nothing: scripted answers, a cost model, a prefix cache and injected faults.
 
-It serves tests, and measurements of scale beyond the machine at hand. What it models:
+It serves tests, and measurements at scales beyond the machine at hand. What it models:
 
 - answers: scripted, looked up, sampled or computed by a function, repeatable by seed;
-- time: latency, a prefill that the calls of the engine take turns at, decoding whose rate depends on the
-  batch, stragglers;
-- continuous batching: so many calls at once, the others wait in order of priority;
+- time: latency, prefill for one call at a time, decoding at a rate that depends on the batch, stragglers;
+- continuous batching: a limited number of calls at once, while the others wait in order of priority;
 - the prefix cache of vLLM, so that ``usage.cached_tokens`` is what vLLM would report for these tokens;
 - refusals, resets, hangs, garbage, slow calls, and the death of the whole engine.
 
-What it does not model: a language model (the answers do not depend on sampling but for ``seed``,
+What it does not model: a language model (the answers do not depend on sampling except for ``seed``,
 ``temperature`` 0, ``max_tokens`` and ``stop``; there are no logprobs, and a schema is ignored); a real
 tokenizer (a token is four characters); chunked prefill (a prompt is computed in one piece, and does not slow
-down those that decode); pressure on memory (a full cache evicts, but no call is preempted). Decoding keeps
-its own clock, so a slow reader finds all tokens that were due meanwhile in one chunk; but the call
+down those that decode); memory pressure (a full cache evicts, but no call is preempted). Decoding keeps
+its own clock, so a slow reader finds all tokens that fell due meanwhile in one chunk; but the call
 holds its place in the batch until its last chunk is read.
 """
 
@@ -50,24 +49,24 @@ __all__ = [
 
 
 class Simulator:
-    """An :class:`~workers.engine.Engine` after a cost model; see the module for what it models.
+    """An :class:`~workers.engine.Engine` driven by a cost model; see the module for what it models.
 
     A simulator belongs to the event loop that it is first used in.
 
     Args:
         answers: what it says, see :data:`Answers`.
-        cost: how long it takes; by default no time at all, and then a call is one chunk and costs some ten
-            microseconds, and one for each 100 characters of its prompt unless there is no cache.
+        cost: how long it takes; by default no time at all: a call is then one chunk and costs about ten
+            microseconds, plus one for every 100 characters of its prompt if there is a cache.
         max_concurrency: calls that advance at the same time; the others wait, larger ``priority`` first,
             in order of arrival among equals. None: no limit.
         cache_blocks: size of the prefix cache in blocks of 16 tokens; 0: none.
-        share_in_flight: whether a prompt that is being computed is already shared, as in vLLM V1. If not, it
-            is shared from its first token on.
-        faults: what goes wrong; the first that strikes a call is taken.
+        share_in_flight: whether a prompt is already shared while it is being computed, as in vLLM V1. If not,
+            it is shared once its first token is generated.
+        faults: what goes wrong; only the first that strikes a call applies.
         outages: when the whole engine is dead, on a clock that starts with the first use.
         max_model_len: longer calls (prompt and ``max_tokens``) are rejected. None: no limit.
         seed: governs the answers to calls without a seed, faults and jitter.
-        claims: capabilities to report in place of the true ones, to exercise callers.
+        claims: capabilities to report instead of the true ones, to exercise callers.
     """
 
     def __init__(
@@ -174,7 +173,7 @@ class Simulator:
         self._dead = ""
 
     def counters(self) -> Counters:
-        """What happened since the construction, or since the counts were last taken."""
+        """What happened since construction, or since the counts were last taken."""
         return Counters(
             in_flight=self._batch.running,
             waiting=self._batch.waiting,
@@ -182,7 +181,7 @@ class Simulator:
         )
 
     def take_counters(self) -> Counters:
-        """The same, and count from 0 on. Calls in flight are not forgotten: they end in the next count."""
+        """The same, and start again from 0. Calls in flight are not lost: the next count has their end."""
         taken = self.counters()
         self._tally = Tally()
         self._tally.peak_in_flight = self._batch.running
@@ -253,7 +252,7 @@ class Simulator:
         )
 
     async def _due(self, flight: Flight, most: int) -> int:
-        """Sleep until the next token is due; returns how many are due by then, which is mostly one."""
+        """Sleep until the next token is due; returns how many are due by then, usually one."""
         clock = asyncio.get_running_loop().time
         step = self._cost.step_seconds(flight.batch.decoding) * flight.slowness
         flight.due += step

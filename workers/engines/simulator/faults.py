@@ -27,11 +27,11 @@ class Fault:
     - ``mangle``: the call succeeds, with every second character of its text destroyed (U+FFFD).
     - ``slow``: the call succeeds, with its latency and decoding ``factor`` times as long.
 
-    An answer shorter than ``after_tokens`` meets its fault where its last chunk would have come.
+    If an answer is shorter than ``after_tokens``, its fault strikes where its last chunk would have come.
 
     The fault strikes a call when all of these hold: its index (0 for the first call that the simulator
-    got) is in ``calls``, ``when(call)`` is true, and a draw falls below ``probability``. What is not
-    given holds. The draw depends on the simulator's seed and the index, so a retry draws again.
+    got) is in ``calls``, ``when(call)`` is true, and a draw falls below ``probability``. A condition that is
+    not given holds. The draw depends on the simulator's seed and the index, so a retry draws again.
     """
 
     kind: FaultKind

@@ -1,4 +1,4 @@
-"""How a simulator that is a server writes its answers: in JSON, in the forms that vLLM gives them."""
+"""How a simulator that is a server writes its answers: as JSON, in the same forms as vLLM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a call before any time passes: its refusal, or the text and the fault that await it."""
+"""What is settled about a call before any time passes: its refusal, or its text and its fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.errors import CallRejected, EngineUnavailable, Overloaded
 
 
 class Script:
-    """Decides at the start of each call of a simulator what will be said to it, and what goes wrong.
+    """Decides at the start of each call to a simulator what the answer is, and what goes wrong.
 
     Args:
         name, answers, cost, faults, max_model_len, seed: as for the simulator.
@@ -38,11 +38,11 @@ class Script:
         self._seed = seed
 
     def prepare(self, flight: Flight, dead: str) -> None:
-        """Refuse the call, or find out what will be said to it.
+        """Refuse the call, or settle its answer.
 
         Args:
             flight: the call.
-            dead: why the engine does not run; empty while it does.
+            dead: why the engine is not running; empty while it is.
 
         Raises:
             WorkerError: the call is refused.

@@ -1,12 +1,12 @@
 """A simulator behind vLLM's HTTP interface, for benchmarks, for tests over real sockets, and for scale.
 
-``python -m workers.engines.simulator --port 8000 --replicas 4 --decode-rate 50`` serves four, one a port;
-:func:`serving` serves one inside a test. There are chat completions and completions (streamed or whole),
+``python -m workers.engines.simulator --port 8000 --replicas 4 --decode-rate 50`` serves four, one per port;
+:func:`serving` serves one inside a test. It offers chat completions and completions (streamed or whole),
 the list of models, health, and metrics under vLLM's names. A client that hangs up aborts its call. Injected
-faults take the form that they have on the wire: refusals are HTTP errors, a reset closes the connection
-in the middle, garbage is bytes that are not the protocol.
+faults look as they do on the wire: refusals are HTTP errors, a reset closes the connection midway, garbage
+is bytes outside the protocol.
 
-Not there: token ids, logprobs, guided decoding, several choices a request.
+Not offered: token ids, logprobs, guided decoding, several choices per request.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _EVENTS = {"Content-Type": "text/event-stream"}
 
 @asynccontextmanager
 async def serving(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve until the block ends; gives the base URL, which ends with ``/v1``. Port 0: a free one."""
-    # Without the cancellation of handlers a call would go on after its client hung up.
+    """Serve until the block ends; yields the base URL, which ends with ``/v1``. Port 0: a free one."""
+    # Without the cancellation of handlers, a call would go on after its client hung up.
     runner = web.AppRunner(
         application(simulator), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
     )
@@ -52,7 +52,7 @@ async def serving(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 
 
 
 def application(simulator: Simulator) -> web.Application:
-    """The HTTP application. Run it with ``handler_cancellation=True``, else no call is ever aborted."""
+    """The HTTP application. Run it with ``handler_cancellation=True``, or no call is ever aborted."""
     face = _Face(simulator)
     app = web.Application(client_max_size=64 << 20)
     app.router.add_post("/v1/chat/completions", face.chat)
@@ -161,7 +161,7 @@ def _whole(form: Form, chunks: Sequence[Chunk]) -> web.Response:
 
 
 def _refusal(error: WorkerError, request: web.Request) -> web.Response:
-    """An error before anything was sent, as vLLM answers it."""
+    """The response to an error before anything was sent, as vLLM gives it."""
     if isinstance(error, EngineProtocolError):
         return web.Response(body=_GARBAGE, headers=_EVENTS)
     if isinstance(error, EngineInterrupted):

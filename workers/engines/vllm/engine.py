@@ -1,4 +1,4 @@
-"""A server as an engine: the OpenAI protocol, and what vLLM tells beyond it."""
+"""A server as an engine: the OpenAI protocol, and what vLLM reports beyond it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ LOAD_SECONDS = 2.0
 
 
 class VLLMEngine:
-    """A server that somebody else runs, and more than its completions if it says that it is a vLLM.
+    """A server that somebody else runs, used for more than completions if it says that it is vLLM.
 
-    It then tells a pool its load, and, if it publishes KV events, which prompts it holds.
+    The engine then also reports the server's load to a pool and, if it publishes KV events, which prompts it
+    holds.
 
     Args:
         base_url: such as ``http://host:8000/v1``.
@@ -75,7 +76,7 @@ class VLLMEngine:
         return await self._openai.health()
 
     async def close(self) -> None:
-        """Abort the calls in flight and close all connections; the server goes on."""
+        """Abort the calls in flight and close all connections; the server keeps running."""
         self._closed = True
         await self._openai.close()
         if self._session is not None:
@@ -83,7 +84,7 @@ class VLLMEngine:
             self._session = None
 
     async def load(self) -> tuple[int, int] | None:
-        """Running and waiting calls, from the server's gauges; None if it does not tell."""
+        """Running and waiting calls, from the server's gauges; None if it does not report them."""
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 if await self._openai.kind() != "vllm":
@@ -103,7 +104,7 @@ class VLLMEngine:
     async def chain(self, call: Call) -> Chain:
         """The token blocks of the prompt of ``call``, as ``blocks`` names them.
 
-        Empty where they cannot be had: no events yet, or a server that does not tokenise quickly.
+        Empty if they cannot be obtained: no events yet, or a server that does not tokenise quickly.
         """
         if self.blocks is None or self.blocks.block_size is None:
             return ()
@@ -125,7 +126,7 @@ class VLLMEngine:
 
 
 def gauge(text: str, name: str) -> float | None:
-    """The sum of a metric's samples over all its labels in Prometheus text; None if it is no number."""
+    """The sum of a metric's samples over all labels in Prometheus text; None if not finite and at least 0."""
     values = []
     for line in text.splitlines():
         if line.startswith(name) and line[len(name) : len(name) + 1] in ("{", " "):
@@ -133,5 +134,5 @@ def gauge(text: str, name: str) -> float | None:
                 values.append(float(line.rsplit(None, 1)[1]))
             except (ValueError, IndexError):
                 return None
-    # Prometheus writes NaN and infinities, too.
+    # Prometheus also writes NaN and infinities.
     return sum(values) if values and 0 <= sum(values) < math.inf else None

@@ -1,7 +1,7 @@
 """Follows what a vLLM server caches, from the KV events that it publishes over ZeroMQ.
 
 The server sends batches of *stored*, *removed* and *cleared* (``--kv-events-config``), numbered from 0, and
-keeps the last ones for those who missed some (its replay socket). Needs the packages pyzmq and msgspec,
+keeps the latest for subscribers that missed some (its replay socket). Needs the packages pyzmq and msgspec,
 which the extras ``vllm`` and ``vllm-events`` bring.
 """
 
@@ -33,20 +33,19 @@ class KVEndpoints:
 
 
 def events_supported() -> bool:
-    """Whether the packages that following needs are installed."""
+    """Whether the packages that :func:`follow` needs are installed."""
     return find_spec("zmq") is not None and find_spec("msgspec") is not None
 
 
 async def follow(endpoints: KVEndpoints, blocks: TokenBlocks) -> None:
     """Keep ``blocks`` equal to what the server says, until cancelled.
 
-    A number that was skipped is asked for again; if the server does not have it any more, everything is
-    forgotten, because what was missed may have been a removal. A server that restarted counts from 0
-    again, and holds nothing.
+    Skipped batches are requested again; if the server no longer has them, everything is forgotten, because
+    what was missed may have been a removal. A server that restarted counts from 0 again, and holds nothing.
 
     Raises:
         EngineUnavailable: pyzmq or msgspec is not installed, or an endpoint is not an address.
-        EngineProtocolError: what came are not vLLM's events.
+        EngineProtocolError: what came is not vLLM's events.
     """
     if not events_supported():
         raise EngineUnavailable('KV events need pyzmq and msgspec: pip install "anabranch[vllm-events]"')
@@ -74,7 +73,7 @@ async def follow(endpoints: KVEndpoints, blocks: TokenBlocks) -> None:
 
 
 async def _replayed(context: object, endpoints: KVEndpoints, start: int) -> list[list[bytes]]:
-    """The batches from number ``start`` on that the server still has; none if it does not answer."""
+    """The batches that the server still has, from number ``start``; none if it does not answer."""
     import zmq
     import zmq.asyncio
 
@@ -103,7 +102,7 @@ class _Batch(NamedTuple):
 
 
 class _Follower:
-    """The numbers of the batches, and what they mean for the blocks."""
+    """Keeps count of the batches, and applies them to the blocks."""
 
     def __init__(self, blocks: TokenBlocks) -> None:
         import msgspec
@@ -118,7 +117,7 @@ class _Follower:
         """The batch in the frames of a message.
 
         Raises:
-            EngineProtocolError: it is none of vLLM's.
+            EngineProtocolError: it is not one of vLLM's.
         """
         try:
             number, payload = frames[-2:]
@@ -137,12 +136,12 @@ class _Follower:
         return batch.number > self.next
 
     def take_all(self, replayed: Iterable[Sequence[bytes]]) -> None:
-        """Take replayed batches."""
+        """Apply replayed batches."""
         for frames in replayed:
             self.take(self.read(frames))
 
     def take(self, batch: _Batch) -> None:
-        """Take one batch; one that was taken before does nothing."""
+        """Apply one batch; one that was applied before is ignored."""
         if batch.number < self.next:
             return
         if batch.number > self.next:

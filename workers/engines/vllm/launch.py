@@ -16,11 +16,11 @@ from workers.engines.vllm.machine import cpu_has, visible_gpus
 from workers.errors import EngineUnavailable, ModelUnavailable
 
 Option = str | int | float | bool | None | Path | Sequence[object] | Mapping[str, object]
-"""The value of a vLLM option: True and False are flags, None leaves it out, the items of a sequence follow
-each other, and a mapping is written as JSON, also as such an item."""
+"""The value of a vLLM option: True and False are flags, None omits the option, the items of a sequence follow
+each other, and a mapping is written as JSON, even inside a sequence."""
 
 PYTHON_VARIABLE = "ANABRANCH_VLLM_PYTHON"
-# The kernel ends the server when this process dies in whichever way: an orphan would keep the GPU.
+# The kernel ends the server when this process dies, however it dies: an orphan would keep the GPU.
 _LAUNCH = (
     "import ctypes, runpy, signal, sys; "
     "ctypes.CDLL(None).prctl(1, signal.SIGTERM) if sys.platform == 'linux' else None; "
@@ -35,7 +35,7 @@ def default_directory() -> Path:
 
 
 def find_python() -> Path:
-    """The Python that has vLLM: from ANABRANCH_VLLM_PYTHON, this one, or the one of the CPU environment.
+    """The Python that has vLLM: the one named in ANABRANCH_VLLM_PYTHON, this one, or the CPU environment's.
 
     Raises:
         EngineUnavailable: there is none; the message says how to get one.
@@ -126,9 +126,9 @@ def _own_options(
         options["tensor_parallel_size"] = len(gpus)
     if not gpus:
         options["enforce_eager"] = True
-        # Only full blocks are shared, and by default they are longer here than many a question.
+        # Only full blocks are shared, and the default ones are longer here than many questions.
         options["block_size"] = 32
-        # Without instructions for bfloat16 it is emulated, several times slower than float32.
+        # Without bfloat16 instructions, bfloat16 is emulated, several times slower than float32.
         if not cpu_has("avx512_bf16", "amx_bf16", "bf16"):
             options["dtype"] = "float32"
     if endpoints is not None:

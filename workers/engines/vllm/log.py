@@ -1,4 +1,4 @@
-"""The log of a server, as far as it tells why the server failed."""
+"""The log of a server: its last lines, and the errors that say why it failed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import re
 from collections import deque
 from collections.abc import Iterable
 
-LOG_LINES = 400  # kept
-LAST_LINES = 20  # of them in an error
-_CAUSE = re.compile(r"^(?!.* WARNING ).*\w(Error|Exception): \S")  # warnings tell what might happen some day
-_OURS = re.compile(r'"GET /(metrics|health) HTTP/')  # what we ask all the time would push the rest out
+LOG_LINES = 400  # that are kept
+LAST_LINES = 20  # that an error shows
+_CAUSE = re.compile(r"^(?!.* WARNING ).*\w(Error|Exception): \S")  # warnings say what might happen some day
+_OURS = re.compile(r'"GET /(metrics|health) HTTP/')  # our frequent requests would push the rest out
 
 
 class ServerLog:
@@ -30,7 +30,7 @@ class ServerLog:
         self._lines.clear()
 
     def extend(self, lines: Iterable[str]) -> None:
-        """Keep further lines, but those that say nothing."""
+        """Keep further lines, except those that say nothing."""
         self._lines.extend(line.rstrip() for line in lines if line.strip() and not _OURS.search(line))
 
     def last_lines(self) -> str:
@@ -40,7 +40,7 @@ class ServerLog:
         return "\n".join([*dict.fromkeys(errors[:3]), *lines[-LAST_LINES:]])
 
     async def read(self, output: int) -> None:
-        """Keep the last lines of what comes out of a pipe, until it is closed by all who write to it."""
+        """Keep the last lines that come out of a pipe, until all its writers have closed it."""
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(output, "rb")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """The GPUs that a server may use: those of CUDA_VISIBLE_DEVICES, else all that the driver shows."""
+    """The GPUs that a server may use: those in CUDA_VISIBLE_DEVICES, or all that the driver shows."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))
@@ -17,7 +17,7 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def cpu_has(*flags: str) -> bool:
-    """Whether the CPU has one of these instruction sets; True where that is not to be seen."""
+    """Whether the CPU has one of these instruction sets; True if that cannot be seen."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -27,7 +27,7 @@ def cpu_has(*flags: str) -> bool:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens at now."""
+    """A port of this machine that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen at ``port`` now."""
+    """Whether a server could listen on ``port`` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

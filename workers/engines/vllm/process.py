@@ -1,4 +1,4 @@
-"""The process of a server: how it is started, and how nothing of it is left."""
+"""The process of a server: how it is started, and how it is ended so that nothing of it is left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 async def spawn(command: Sequence[str], variables: Mapping[str, str]) -> tuple[Process, int]:
-    """Start a process; returns it and the end of a pipe that it writes its log to.
+    """Start a process; returns it and the read end of a pipe that it writes its log to.
 
     Raises:
         OSError: it cannot be started.
@@ -44,7 +44,7 @@ async def end(process: Process, server: str, seconds: float) -> None:
                 await process.wait()
     except TimeoutError:
         log.warning("vllm_killed", server=server, seconds=seconds)
-    finally:  # also when it is closed once more meanwhile
+    finally:  # even if it is closed once more meanwhile
         # The group outlives its leader when the leader was killed: the engine core is a child of it.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -27,7 +27,7 @@ def one_each(
     python: Path | None = None,
     on_progress: Callable[[Starting], None] | None = None,
 ) -> tuple[VLLMServer, ...]:
-    """A server for each GPU, or for each group of ``tensor_parallel_size`` GPUs; one on the CPU without GPUs.
+    """A server for each group of ``tensor_parallel_size`` GPUs, or one on the CPU if there are no GPUs.
 
     Raises:
         EngineUnavailable: there are fewer GPUs than a group needs.
@@ -35,7 +35,7 @@ def one_each(
     gpus = visible_gpus()
     size = tensor_parallel_size
     if gpus and len(gpus) < size:
-        raise EngineUnavailable(f"a group of {size} GPUs was asked for; there are {len(gpus)}")
+        raise EngineUnavailable(f"a group of {size} GPUs was asked for, but there are {len(gpus)}")
     groups = [gpus[start : start + size] for start in range(0, len(gpus) - size + 1, size)] or [()]
     return tuple(
         VLLMServer(
@@ -54,24 +54,24 @@ class VLLMServer:
     """A vLLM server that this object starts, restarts and stops; an :class:`~workers.engine.Engine`.
 
     It starts with :meth:`capabilities`. When the process dies afterwards, calls fail with
-    :class:`EngineUnavailable` until it was restarted, after 1 s at first and later after up to a minute.
+    :class:`EngineUnavailable` until it is restarted: after 1 s at first, later after up to a minute.
 
     Args:
         model: a directory of safetensors, or a name on the Hugging Face hub; None: the model that
             scripts/setup-vllm-cpu made.
         gpus: devices for ``CUDA_VISIBLE_DEVICES``; several make one tensor-parallel group. Empty: the CPU;
-            None: the first GPU, or the CPU where there is none.
+            None: the first GPU, or the CPU if there is none.
         options: vLLM's own options with underscores for dashes, such as ``{"max_model_len": 4096,
-            "speculative_config": {"method": "ngram", "num_speculative_tokens": 4}}``. They go before
-            what this class sets by itself; a ``port`` or an ``api_key`` is what it talks to the server with.
+            "speculative_config": {"method": "ngram", "num_speculative_tokens": 4}}``. They override what
+            this class sets by itself; it also uses a ``port`` or ``api_key`` to talk to the server.
         environment: further environment variables.
         python: the interpreter that has vLLM; None: see :func:`~workers.engines.vllm.launch.find_python`.
-        kv_events: whether the server publishes what it caches; None: if pyzmq and msgspec are here.
+        kv_events: whether the server publishes what it caches; None: if pyzmq and msgspec are installed.
         start_seconds: how long a start may take, loading the model included.
         stop_seconds: how long :meth:`drain` waits at most, and how long the server may take to end before
             it is killed.
-        restarts: starts that may fail in a row after the server ran once, before it is given up.
-        on_progress: told once a second how the start goes.
+        restarts: how many starts may fail in a row, once the server has run, before it is given up.
+        on_progress: called about once a second, at first more often, with how far the start has come.
     """
 
     def __init__(
@@ -121,12 +121,12 @@ class VLLMServer:
 
     @property
     def pid(self) -> int | None:
-        """The process of the server; None while there is none."""
+        """The process id of the server; None while there is none."""
         return self._supervision.pid
 
     @property
     def blocks(self) -> TokenBlocks | None:
-        """What the server holds, as far as it published it."""
+        """What the server holds, as far as it has published it."""
         return self._supervision.blocks
 
     def last_lines(self) -> str:
@@ -134,7 +134,7 @@ class VLLMServer:
         return self._supervision.log.last_lines()
 
     async def capabilities(self) -> Capabilities:
-        """Start the server if it does not run, and wait until it answers.
+        """Start the server if it is not running, and wait until it answers.
 
         Raises:
             EngineUnavailable: it did not start; the message has the last lines of its log.
@@ -161,7 +161,7 @@ class VLLMServer:
             await stream.aclose()
 
     async def health(self) -> Health:
-        """Whether the server answers; while it does not run, why."""
+        """Whether the server answers, and if it is not running, why."""
         try:
             return await self._supervision.running().health()
         except EngineUnavailable as error:
@@ -179,7 +179,7 @@ class VLLMServer:
         await self._supervision.stop()
 
     async def load(self) -> tuple[int, int] | None:
-        """Running and waiting calls; None while the server does not tell."""
+        """Running and waiting calls; None while the server does not report them."""
         engine = self._supervision.engine
         return await engine.load() if engine is not None else None
 

@@ -25,7 +25,7 @@ from workers.prefix.tokens import TokenBlocks
 log = structlog.get_logger(__name__)
 
 HEALTHY_SECONDS = 60.0
-"""A server that ran this long before it died is restarted at once, as if for the first time."""
+"""A server that ran this long before it died is restarted as if it had never failed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Supervision:
         self._sockets: Path | None = None
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
-        self._ready: asyncio.Future[None] | None = None  # ends when the first start has worked or failed
+        self._ready: asyncio.Future[None] | None = None  # done when the first start has worked or failed
         self._state = "it was not started"
         self._stopped = False
 
@@ -87,11 +87,11 @@ class Supervision:
 
     @property
     def pid(self) -> int | None:
-        """The process of the server; None while there is none."""
+        """The process id of the server; None while there is none."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def start(self) -> None:
-        """Start the server if it does not run, and wait until it answers.
+        """Start the server if it is not running, and wait until it answers.
 
         Raises:
             EngineUnavailable: it did not start; the message has the last lines of its log.
@@ -123,7 +123,7 @@ class Supervision:
         """The server as an engine.
 
         Raises:
-            EngineUnavailable: it does not run; the message says why.
+            EngineUnavailable: it is not running; the message says why.
         """
         if self.engine is None or self._state:
             raise EngineUnavailable(f"{self._name} does not run: {self._state or 'it was closed'}")
@@ -136,7 +136,7 @@ class Supervision:
         return KVEndpoints(f"ipc://{self._sockets}/events", f"ipc://{self._sockets}/replay")
 
     async def _supervise(self, ready: asyncio.Future[None]) -> None:
-        """Keep a server running until cancelled, or until it cannot be started any more."""
+        """Keep a server running until cancelled, or until it can no longer be started."""
         loop = asyncio.get_running_loop()
         failures = 0
         try:
@@ -175,10 +175,10 @@ class Supervision:
         finally:
             if not ready.done():
                 ready.set_exception(EngineUnavailable(f"{self._name} was closed while it started"))
-                ready.exception()  # a caller that left does not ask for it
+                ready.exception()  # counts as retrieved: a caller that left will not ask
 
     async def _spawn(self) -> tuple[Process, int]:
-        """Start a process; returns it and the end of a pipe that it writes its log to."""
+        """Start a process; returns it and the read end of a pipe that it writes its log to."""
         try:
             port, command, variables = await asyncio.to_thread(self._prepare)
         except OSError as error:

@@ -253,7 +253,7 @@ async def test_a_cancelled_prime_is_taken_over(llama: LlamaCppEngine) -> None:
 
 
 async def test_a_prompt_that_does_not_fit_is_refused(llama: LlamaCppEngine) -> None:
-    with pytest.raises(CallRejected, match=r"the prompt has \d{4} tokens, and there is room for 1024"):
+    with pytest.raises(CallRejected, match=r"the prompt has \d{4} tokens, but there is room for 1024"):
         await ask(llama, Call(prompt(passage(150)), GREEDY))
     with pytest.raises(CallRejected, match=r"the prompt has \d{6} tokens"):
         await ask(llama, Call(prompt("tea " * 250_000), GREEDY))
