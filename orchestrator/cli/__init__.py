@@ -1,4 +1,4 @@
-"""The command line: a thin door onto :mod:`orchestrator.tasks`, and how runs look in a terminal.
+"""The command line: a thin layer over :mod:`orchestrator.tasks`, and how runs look in a terminal.
 
 May import every other room of the orchestrator; nothing imports it.
 """

@@ -1,4 +1,4 @@
-"""``python -m orchestrator.cli``: the command line, where no ``anabranch`` is on the PATH."""
+"""``python -m orchestrator.cli``: the command line, for when ``anabranch`` is not on the PATH."""
 
 from orchestrator.cli.app import main
 

@@ -34,9 +34,9 @@ def calibrate_questions(
     Questions that were answered before, by the same model in the same way, are not answered again.
 
     Raises:
-        InvalidRequest: a label or an option is wrong, or there are too few answers of either kind.
+        InvalidRequest: a label or an option is wrong, or too few answers are right or wrong.
         Unavailable: the engine or the database cannot be used.
-        HandedBack: a SIGTERM came; the questions are in the queue, and the same command goes on from there.
+        HandedBack: a SIGTERM came; the questions are in the queue, and the same command continues from there.
     """
     questions = read_labels(file, LabelledQuestion)
     requests = [inputs.asking(each.model_dump(exclude={"answer"})) for each in questions]
@@ -54,7 +54,7 @@ def calibrate_questions(
     try:
         _report(asyncio.run(run()), wanted.out, as_json=as_json)
     except KeyboardInterrupt:
-        typer.echo("interrupted; the same command goes on from here", err=True)
+        typer.echo("interrupted; run the same command again to continue", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -62,8 +62,8 @@ def calibrate_traces(file: Path, settings: Settings, wanted: Wanted, *, as_json:
     """Fit a calibration to stored runs with labels, write it, and print the report.
 
     Raises:
-        InvalidRequest: a label is wrong, a run has not ended, the runs are of different kinds, or there are
-            too few answers of either kind.
+        InvalidRequest: a label is wrong, a run has not ended, the runs are of different kinds, or too few
+            answers are right or wrong.
         TaskNotFound: a trace is not stored.
     """
     traces = read_labels(file, LabelledTrace)

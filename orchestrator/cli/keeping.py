@@ -33,7 +33,7 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
 
     Raises:
         TaskNotFound: there is no such trace.
-        Unavailable: the task has not ended, so its journal is not whole.
+        Unavailable: the task has not ended, so its journal is not complete.
     """
 
     async def run() -> None:
@@ -59,11 +59,11 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
 
 
 def import_files(files: Sequence[Path], settings: Settings, *, tenant: str | None) -> None:
-    """Read traces that ``export`` has written, or recorded branches of others, and print their ids.
+    """Read traces that ``export`` has written, or branches that others have recorded, and print their ids.
 
     Raises:
         InvalidRequest: a file cannot be read.
-        Unavailable: a file is of neither format, is cut short, or holds a trace that is stored already.
+        Unavailable: a file is in neither format, is cut short, or holds a trace that is already stored.
     """
 
     contents = [_contents(file) for file in files]
@@ -95,13 +95,15 @@ async def _import(store: Store, content: str | list[RecordedProblem], tenant: st
 def prune_traces(
     settings: Settings, *, older_than: str | None, keep: int | None, max_bytes: int | None, tenant: str | None
 ) -> None:
-    """Remove ended tasks, the oldest first, until the bounds hold; say how much went.
+    """Remove ended tasks, the oldest first, until the bounds hold; print how much was removed.
 
     Raises:
         InvalidRequest: no bound is given, or one cannot be understood.
     """
     if older_than is None and keep is None and max_bytes is None:
-        raise InvalidRequest("give --older-than, --keep or --max-bytes; without a bound everything stays")
+        raise InvalidRequest(
+            "give --older-than, --keep or --max-bytes; without a bound nothing would be removed"
+        )
     seconds = None if older_than is None else read_span(older_than)
 
     async def run() -> str:
@@ -125,16 +127,18 @@ def requeue_task(task_id: str, settings: Settings) -> None:
             await store.requeue(task_id)
 
     asyncio.run(run())
-    typer.echo(f"{task_id} waits in the queue; anabranch serve takes it", err=True)
+    typer.echo(f"{task_id} is back in the queue; anabranch serve will run it", err=True)
 
 
 def read_span(text: str) -> float:
     """``90m``, ``36h`` or ``30d`` in seconds.
 
     Raises:
-        InvalidRequest: it is none of these.
+        InvalidRequest: it is not a span of time.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
     if found is None:
-        raise InvalidRequest(f"{text!r} is no span of time; write a number with s, m, h, d or w, as 30d")
+        raise InvalidRequest(
+            f"{text!r} is not a span of time; write a number with s, m, h, d or w, such as 30d"
+        )
     return float(found[1]) * UNITS[found[2]]

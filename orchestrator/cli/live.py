@@ -1,4 +1,4 @@
-"""The live view of a run: its events folded into rows, drawn while it goes on."""
+"""The live view of a run: its events folded into rows, drawn while it runs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass
 class Vote:
-    """How a vote stands, as its last decision told."""
+    """The state of a vote, as of its last decision."""
 
     counts: list[int] = field(default_factory=list)
     claims: dict[int, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Vote:
 
 
 class RunView:
-    """What is known of a run so far; :meth:`take` its events in order."""
+    """What is known of a run so far; pass its events to :meth:`take` in order."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
@@ -73,7 +73,7 @@ class RunView:
         self.outcome = ""
 
     def take(self, item: Event | Progress) -> None:
-        """Fold in what happened."""
+        """Fold in an event or the progress of a call."""
         if isinstance(item, Progress):
             if row := self.rows.get(item.path):
                 row.tokens = item.tokens
@@ -133,7 +133,7 @@ class RunView:
 
 
 class Display:
-    """Draws a :class:`RunView` on a terminal, and before that how the engine gets ready."""
+    """Draws a :class:`RunView` on a terminal, and before that the start of the engine."""
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.time) -> None:
         self.view = RunView()
@@ -143,12 +143,12 @@ class Display:
         self._spinner = Spinner("dots")
 
     def preparing(self, progress: Download | Starting) -> None:
-        """Told how far the download of a model or the start of a server has come."""
+        """Take note of the progress of a model's download or a server's start."""
         self._progress = progress
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
-        """Draw while the block runs; what was drawn last stays on the screen."""
+        """Draw while the block runs; the last drawing stays on the screen."""
         with Live(self, console=self._console, auto_refresh=False, redirect_stdout=False) as live:
 
             async def draw() -> None:
@@ -252,7 +252,7 @@ def _agreement(vote: Vote) -> RenderableType:
 
 
 def _fitting(rows: list[Row], room: int) -> tuple[list[Row], list[Row]]:
-    """The rows that there is room for, in order: first those that run, then the latest."""
+    """The rows that fit, in order, and the rest; running rows take precedence, then the latest."""
     if len(rows) <= room:
         return rows, []
     ranked = sorted(range(len(rows)), key=lambda i: (rows[i].state != "running", -i))
@@ -266,6 +266,6 @@ def letter(cluster: int) -> str:
 
 
 def first_line(text: str, width: int = 80) -> str:
-    """The text on one line, cut where it is long."""
+    """The text on one line, cut if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 1]}…"

@@ -49,13 +49,13 @@ def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
 def list_traces(
     settings: Settings, *, status: str | None, tenant: str | None, limit: int, as_json: bool
 ) -> None:
-    """Print the stored tasks from the newest on.
+    """Print the stored tasks, newest first.
 
     Raises:
         InvalidRequest: there is no such status.
     """
     if status is not None and status not in set(TaskStatus):
-        raise InvalidRequest(f"no status is called {status!r}; there are {', '.join(TaskStatus)}")
+        raise InvalidRequest(f"no status is called {status!r}; use one of {', '.join(TaskStatus)}")
 
     async def read() -> tuple[Task, ...]:
         async with opened_store(settings) as store:
@@ -70,17 +70,17 @@ def list_traces(
     elif status is None and tenant is None:
         typer.echo("no traces yet; anabranch solve makes the first", err=True)
     else:
-        typer.echo("no traces of that status or tenant", err=True)
+        typer.echo("no traces with that status or tenant", err=True)
 
 
 def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_json: bool) -> None:
-    """Replay a run, and print its answer and what was compared.
+    """Replay a run, and print its answer and how much was compared.
 
-    With a ``pace`` it takes the recorded time, divided by that, and a terminal shows the run as it went.
+    With a ``pace`` it takes the recorded time divided by the pace, and a terminal shows the run as it went.
 
     Raises:
-        Divergence: it went another way than recorded.
-        Conflict: there is no whole run.
+        Divergence: it did not go as recorded.
+        Conflict: there is no complete run.
         TaskNotFound: there is no such trace.
     """
 
@@ -106,7 +106,7 @@ def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_js
 
 
 def list_models(*, as_json: bool) -> None:
-    """Print the catalogue, and what of it is on disk."""
+    """Print the catalogue, and which of its models are on disk."""
     directory = default_directory()
     models = [
         {

@@ -10,23 +10,24 @@ import typer
 
 Database = Annotated[
     str | None,
-    typer.Option(help="sqlite:///path, postgresql://…, or memory. By default a file of this user."),
+    typer.Option(help="sqlite:///path, postgresql://…, or memory. By default this user's own file."),
 ]
 Engine = Annotated[
     str | None,
     typer.Option(
         help="embedded, vllm, or URLs of OpenAI-compatible servers, separated by commas; "
-        r"\[role=]\[model@] may stand before each."
+        r"each may be prefixed with \[role=]\[model@]."
     ),
 ]
 Options = Annotated[
-    list[str] | None, typer.Option("--option", "-o", help="An option of the planner, as n=16; JSON values.")
+    list[str] | None,
+    typer.Option("--option", "-o", help="An option of the planner, such as n=16; values are JSON."),
 ]
 Tools = Annotated[list[str] | None, typer.Option(help="A tool for planners to call, as module:attribute.")]
-Temperature = Annotated[float | None, typer.Option(help="Of the calls to the engine; 0 to 2.")]
-TopP = Annotated[float | None, typer.Option(help="Likewise; above 0, at most 1.")]
+Temperature = Annotated[float | None, typer.Option(help="Sampling temperature of the calls; 0 to 2.")]
+TopP = Annotated[float | None, typer.Option(help="Nucleus sampling of the calls; above 0, at most 1.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Completion tokens of one call.")]
-Seed = Annotated[int | None, typer.Option(help="Decides the seeds of all samples.")]
+Seed = Annotated[int | None, typer.Option(help="All sampling seeds are derived from it.")]
 Model = Annotated[
     str | None, typer.Option(help="A catalogue name, a GGUF file, or the model that a server should use.")
 ]
@@ -42,4 +43,4 @@ def in_utf8(as_json: bool) -> bool:
 AsJson = Annotated[
     bool, typer.Option("--json", callback=in_utf8, help="Print one JSON value and nothing else.")
 ]
-TraceId = Annotated[str, typer.Argument(metavar="ID", help="The trace id that solve has printed.")]
+TraceId = Annotated[str, typer.Argument(metavar="ID", help="The trace id, as solve prints it.")]

@@ -71,7 +71,7 @@ def _entries(node: TraceNode) -> Iterator[str]:
 
 
 def _places(graph: nx.DiGraph[str]) -> dict[str, tuple[int, int]]:
-    """Column and row of each node; a node stands near the middle of what it comes from."""
+    """Column and row of each node; each column is centred."""
     places: dict[str, tuple[int, int]] = {}
     tallest = max((len(layer) for layer in nx.topological_generations(graph)), default=0)
     for column, layer in enumerate(nx.topological_generations(graph)):

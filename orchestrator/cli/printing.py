@@ -33,7 +33,7 @@ def print_solution(console: Console, solution: Solution) -> None:
     if solution.entropy is not None:
         facts.append(f"entropy {solution.entropy:.3f} nats")
     if calibrated := solution.calibrated:
-        right = f"right with about {calibrated.probability:.0%}"
+        right = f"about {calibrated.probability:.0%} likely to be right"
         within = "within" if calibrated.within_risk else "beyond"
         sureness = [
             f"{right}, by calibration on {calibrated.questions} questions",
@@ -47,7 +47,7 @@ def print_solution(console: Console, solution: Solution) -> None:
     tokens = [
         f"{usage.calls} calls",
         f"{usage.prompt:,} prompt tokens ({usage.cached:,} cached)",
-        f"{usage.completion:,} completion tokens ({usage.cancelled:,} of cancelled branches)",
+        f"{usage.completion:,} completion tokens ({usage.cancelled:,} from cancelled branches)",
     ]
     for line in (facts, sureness, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
         if line:
@@ -67,17 +67,17 @@ def print_evidence(console: Console, evidence: Evidence) -> None:
         f"calibration error {fitted.calibration_error:.3f}"
     )
     beside = ", ".join(f"{other} {area:.3f}" for other, area in evidence.beside.items() if other != signal)
-    console.print(f"AUROC of others on the same questions: {beside or 'none'}\n")
+    console.print(f"AUROC of the other signals on the same questions: {beside or 'none'}\n")
     curve = ((f"{bin.predicted:.1%}", f"{bin.observed:.1%}", f"{bin.count}") for bin in fitted.reliability)
-    console.print(table(("said to be right", "were right", "questions"), curve))
+    console.print(table(("predicted right", "were right", "questions"), curve))
     console.print()
     risks = (
         (f"{risk.score:.3f}", f"{risk.coverage:.1%}", f"{risk.risk:.1%}", f"{risk.upper:.1%}")
         for risk in _apart(fitted.risks)
     )
-    console.print(table((f"from {signal}", "of all", "wrong", "at most"), risks))
+    console.print(table((f"from {signal}", "accepted", "wrong", "at most"), risks))
     if evidence.threshold is None:
-        told = f"no {signal} is known to keep the wrong ones below {evidence.risk:.1%}"
+        told = f"no {signal} is known to keep wrong answers below {evidence.risk:.1%}"
     else:
         bound = "at least" if fitted.rising else "at most"
         told = f"for at most {evidence.risk:.1%} wrong, {signal} must be {bound} {evidence.threshold:.3f}"
@@ -85,7 +85,7 @@ def print_evidence(console: Console, evidence: Evidence) -> None:
 
 
 def _apart(risks: Sequence[Risk]) -> Iterator[Risk]:
-    """Those that accept a twentieth more than the one before, and the last."""
+    """Those that accept at least 5 % more than the one shown before, and the last."""
     shown = 0.0
     for risk in risks:
         if risk.coverage >= shown + 0.05 or risk is risks[-1]:
@@ -115,7 +115,7 @@ def trace_tree(trace: Trace) -> Tree:
     if trace.answer is not None:
         tree.add(f"[bold]answer[/] {escape(_short(trace.answer))}")
     if longest.length:
-        tree.add(f"[dim]critical path {longest.length:.2f} s; one after the other {longest.work:.2f} s[/]")
+        tree.add(f"[dim]critical path {longest.length:.2f} s; one after another {longest.work:.2f} s[/]")
     return tree
 
 
@@ -174,14 +174,14 @@ def _node_line(node: TraceNode, begun: float, critical: bool) -> str:
 
 
 def _short(value: object, width: int = 80) -> str:
-    """A value on one line: the text that it carries where it has one, else JSON."""
+    """A value on one line: the text that it carries if it has one, otherwise JSON."""
     if isinstance(value, dict):
         value = value.get("claim") or value.get("text") or value
     return first_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), width)
 
 
 def tasks_table(tasks: Iterable[Task]) -> Table:
-    """Stored tasks, one a line."""
+    """Stored tasks, one per line."""
     rows = (
         (
             task.id,
@@ -200,7 +200,7 @@ def tasks_table(tasks: Iterable[Task]) -> Table:
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """A table without lines. Where the terminal is narrow, the last column is wrapped."""
+    """A table without lines. In a narrow terminal the last column is wrapped."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     *firsts, last = columns
     for name in firsts:
@@ -212,7 +212,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
 
 
 def output() -> Console:
-    """Standard output: as wide as the terminal, and without bounds where it is a file or a pipe."""
+    """Standard output: as wide as the terminal, and of unlimited width in a file or a pipe."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 100_000

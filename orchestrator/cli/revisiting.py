@@ -1,4 +1,4 @@
-"""The commands that look at stored runs in another way: ``fork``, ``diff`` and ``verify``."""
+"""The commands that revisit stored runs: ``fork``, ``diff`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def read_change(given: Sequence[str]) -> Change:
     """The change that ``key=value`` texts describe.
 
     Raises:
-        InvalidRequest: one is no ``key=value``, or a node has no such thing.
+        InvalidRequest: one is not ``key=value``, or nodes have nothing of that name.
     """
     return parse_change(dict(named_value(text) for text in given))
 
 
 def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, *, as_json: bool) -> None:
-    """Run a task again with a change at a node; print the answer and what became different.
+    """Run a task again with a change at a node; print the answer and what differs.
 
     Raises:
-        InvalidRequest: there is no such node, or it cannot be changed so.
+        InvalidRequest: there is no such node, or it cannot be changed that way.
         TaskFailed, Unavailable, TaskNotFound: there is no answer.
     """
     change, toolbox = read_change(given), build_toolbox(settings)
@@ -61,8 +61,8 @@ def ask_what_if(trace_id: str, at: str, given: Sequence[str], settings: Settings
     """Say how a run would have gone with a change at a node, from its trace alone.
 
     Raises:
-        Unknown: that needs tokens which were never generated.
-        InvalidRequest, Conflict, TaskNotFound: as the counterfactual.
+        Unknown: that needs tokens that were never generated.
+        InvalidRequest, Conflict, TaskNotFound: as for the counterfactual.
     """
     change = read_change(given)
 
@@ -124,8 +124,8 @@ def verify_traces(trace_ids: Sequence[str], settings: Settings, *, as_json: bool
     else:
         for task_id, reason in found.differing.items():
             typer.echo(f"{task_id}: {reason}")
-        others = f"; {len(found.without_run)} ended without a whole run" if found.without_run else ""
-        typer.echo(f"{found.identical} identical, {len(found.differing)} not{others}")
+        others = f"; {len(found.without_run)} ended without a complete run" if found.without_run else ""
+        typer.echo(f"{found.identical} identical, {len(found.differing)} different{others}")
     if found.differing:
         raise typer.Exit(1)
 

@@ -37,9 +37,9 @@ from workers.tools.toolbox import Toolbox
 
 INTERRUPTED = 130
 ANNOUNCED_SECONDS = 10.0
-"""How often a start that takes long is told of, where no terminal shows it."""
+"""How often a slow start is reported when there is no terminal to show it."""
 CLOSING_SECONDS = 5.0
-"""How long an engine may take to stop; one that is starting is then given up."""
+"""How long an engine may take to stop; one that is still starting is then abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class Inputs:
     tools: tuple[str, ...] = ()
 
     def read(self) -> TaskRequest:
-        """The request, with what stands in files and on standard input.
+        """The request, with the contents of files and of standard input.
 
         Raises:
-            InvalidRequest: a file cannot be read, an option is no ``key=value``, or the request is wrong.
+            InvalidRequest: a file cannot be read, an option is not ``key=value``, or the request is wrong.
         """
         data = dict(self.request)
         if data["query"] == "-":
@@ -67,7 +67,7 @@ class Inputs:
         """The request for a question, given as the fields of a request that differ between questions.
 
         Raises:
-            InvalidRequest: an option is no ``key=value``, or the request is wrong.
+            InvalidRequest: an option is not ``key=value``, or the request is wrong.
         """
         given = dict(named_value(text) for text in self.options)
         request = parse({**self.request, **question, "options": given})
@@ -77,7 +77,7 @@ class Inputs:
         """The tools of the settings and those that were named.
 
         Raises:
-            InvalidRequest, Unavailable: one cannot be had.
+            InvalidRequest, Unavailable: one of them cannot be loaded.
         """
         return build_toolbox(settings, [load_tool(name) for name in self.tools])
 
@@ -106,7 +106,7 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
 
 @contextmanager
 def failures_shown(*, as_json: bool) -> Iterator[None]:
-    """Print a failure as a JSON object, too, if that is wanted."""
+    """With ``as_json``, print a failure as a JSON object too."""
     try:
         yield
     except AnabranchError as error:
@@ -134,13 +134,13 @@ async def _solve(
                         if display is not None:
                             display.view.take(item)
             except asyncio.CancelledError:
-                typer.echo(f"cancelled; what was done is in trace {claim.task.id}", err=True)
+                typer.echo(f"cancelled; the work so far is in trace {claim.task.id}", err=True)
                 raise
     raise AssertionError("a run ends with a solution or an error")
 
 
 def serve_here(settings: Settings, host: str, port: int) -> None:
-    """Serve the API until a signal comes, and drain.
+    """Serve the API until a signal comes, then drain.
 
     Raises:
         InvalidRequest: there is no such host.
@@ -176,7 +176,7 @@ def opened(
 
 @asynccontextmanager
 async def handing_back(service: Service) -> AsyncIterator[None]:
-    """Let a SIGTERM put the tasks that run here back into the queue, where else their leases must lapse."""
+    """On SIGTERM, put the tasks that run here back into the queue, instead of letting their leases lapse."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, service.hand_back)
     try:
@@ -186,14 +186,14 @@ async def handing_back(service: Service) -> AsyncIterator[None]:
 
 
 class Announcer:
-    """Tells how the engine gets ready, where no terminal shows it: a line now and then."""
+    """Reports the start of the engine when there is no terminal to show it: a line now and then."""
 
     def __init__(self) -> None:
         self._next = 0
         self._told: dict[str, float] = {}
 
     def __call__(self, progress: Download | Starting) -> None:
-        """Told how far the download of a model or the start of a server has come."""
+        """Report the progress of a model's download or a server's start."""
         if isinstance(progress, Starting):
             self._starting(progress)
             return
@@ -207,7 +207,9 @@ class Announcer:
 
     def _starting(self, progress: Starting) -> None:
         told = self._told.get(progress.server)
-        if told is None or not told <= progress.seconds < told + ANNOUNCED_SECONDS:  # it began, or again
+        if (
+            told is None or not told <= progress.seconds < told + ANNOUNCED_SECONDS
+        ):  # it began, or began again
             self._told[progress.server] = progress.seconds
             line = f"starting {progress.server}: {progress.seconds:.0f} s  {progress.line}"
             typer.echo(line.rstrip(), err=True)
@@ -223,7 +225,7 @@ def load_tool(name: str) -> Tool:
     """
     module, _, attribute = name.partition(":")
     if not module or not attribute:
-        raise InvalidRequest(f"tool {name!r}: write module:attribute, as mytools:weather")
+        raise InvalidRequest(f"tool {name!r}: write module:attribute, such as mytools:weather")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
@@ -243,7 +245,7 @@ def named_value(text: str) -> tuple[str, Any]:
     """``n=16`` as a name and a JSON value; what is not JSON is a string."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise InvalidRequest(f"option {text!r}: write key=value, as n=16")
+        raise InvalidRequest(f"option {text!r}: write key=value, such as n=16")
     try:
         return name, json.loads(value)
     except ValueError:
@@ -251,7 +253,7 @@ def named_value(text: str) -> tuple[str, Any]:
 
 
 def _own_sampling(request: TaskRequest) -> dict[str, Any]:
-    """What was given of the sampling, as far as the planner has options of those names, which would win."""
+    """The given sampling parameters that the planner has options for, which would otherwise win."""
     own = find_planner(request.planner).options_model.model_fields
     return {
         name: value for name, value in request.sampling.model_dump(exclude_unset=True).items() if name in own

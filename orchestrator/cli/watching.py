@@ -1,4 +1,4 @@
-"""The command ``workers``: the engine of a running service, as the service tells of it."""
+"""The command ``workers``: the engine of a running service, as the service reports it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PATIENCE_SECONDS = 10.0
 
 
 def show_workers(address: str, *, watch: bool, every: float, as_json: bool) -> None:
-    """Print the workers of the service at ``address``; with ``watch`` anew each ``every`` seconds.
+    """Print the workers of the service at ``address``; with ``watch`` again every ``every`` seconds.
 
     Raises:
-        InvalidRequest: the address is none.
+        InvalidRequest: the address is not a URL.
         Unavailable: no service answers there.
     """
     url = _base(address) / "v1/workers"
@@ -38,11 +38,11 @@ def show_workers(address: str, *, watch: bool, every: float, as_json: bool) -> N
 
 
 def _base(address: str) -> URL:
-    with suppress(ValueError):  # a port that is none
+    with suppress(ValueError):  # an invalid port
         url = URL(address)
         if url.scheme in ("http", "https") and url.host:
             return url
-    raise InvalidRequest(f"--url {address!r}: write it as http://127.0.0.1:8080")
+    raise InvalidRequest(f"--url {address!r}: write it like http://127.0.0.1:8080")
 
 
 async def _show(url: URL, every: float | None, *, as_json: bool) -> None:
@@ -60,7 +60,7 @@ async def _show(url: URL, every: float | None, *, as_json: bool) -> None:
 
 
 async def _looks(url: URL, every: float | None) -> AsyncGenerator[tuple[WorkersBody, str], None]:
-    """The workers, again and again, each time with what is wrong: a service that went away may come back."""
+    """The workers, repeatedly, each time with what is wrong, if anything: a lost service may come back."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS)) as session:
         workers, wrong = await _ask(session, url), ""
         while True:
@@ -82,14 +82,14 @@ async def _ask(session: aiohttp.ClientSession, url: URL) -> WorkersBody:
                 return WorkersBody.model_validate_json(body)
             wrong = f"status {response.status}"
     except ValidationError:
-        wrong = "another kind of answer"
+        wrong = "an unexpected answer"
     except (aiohttp.ClientError, TimeoutError) as error:
-        reason = str(error) or f"nothing within {PATIENCE_SECONDS:g} s"
+        reason = str(error) or f"no answer within {PATIENCE_SECONDS:g} s"
         raise _gone(
             f"no service answers at {url.origin()} ({reason}); "
             "start one with `anabranch serve`, or say with --url where it is"
         ) from None
-    raise _gone(f"what answers at {url.origin()} is no service of this version: {wrong} to {url.path}")
+    raise _gone(f"the server at {url.origin()} is not a service of this version: {wrong} from {url.path}")
 
 
 def _gone(message: str) -> Unavailable:

@@ -1,0 +1,133 @@
+"""The commands that answer questions: ``solve`` and ``calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from orchestrator.cli.given import given_of, settings
+from orchestrator.cli.parameters import (
+    AsJson,
+    Database,
+    Engine,
+    MaxTokens,
+    Model,
+    Options,
+    Seed,
+    Temperature,
+    Tools,
+    TopP,
+)
+
+commands = typer.Typer()
+
+
+@commands.command()
+def solve(
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="The question; - reads it from standard input.")
+    ],
+    planner: Annotated[
+        str | None, typer.Option("--planner", "-p", help="The reasoning method; see planners.")
+    ] = None,
+    option: Options = None,
+    context: Annotated[str | None, typer.Option(help="Material to answer from: a text, or @file.")] = None,
+    choice: Annotated[
+        list[str] | None, typer.Option(help="A choice of a multiple-choice question; repeat it for each.")
+    ] = None,
+    tool: Tools = None,
+    engine: Engine = None,
+    model: Model = None,
+    database: Database = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    max_tokens: MaxTokens = None,
+    seed: Seed = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of all calls; then the best answer so far.")
+    ] = None,
+    budget_calls: Annotated[int | None, typer.Option(help="Most calls of the run.")] = None,
+    budget_depth: Annotated[int | None, typer.Option(help="Deepest nesting of scopes.")] = None,
+    budget_width: Annotated[int | None, typer.Option(help="Most calls and tools in flight.")] = None,
+    budget_seconds: Annotated[float | None, typer.Option(help="Longest wall time of the run.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="The tenant of the task.")] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
+) -> None:
+    """Answer a question, and show its branches as they run."""
+    from orchestrator.cli.solving import Inputs, failures_shown, solve_here
+
+    request = {
+        "query": query,
+        "context": context,
+        "choices": choice or None,
+        "planner": planner,
+        "seed": seed,
+        "tenant": tenant,
+        "sampling": given_of(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
+        "budget": given_of(
+            tokens=budget_tokens,
+            calls=budget_calls,
+            depth=budget_depth,
+            width=budget_width,
+            seconds=budget_seconds,
+        ),
+    }
+    inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))
+    with failures_shown(as_json=as_json):
+        made = settings(engine=engine, model=model, database=database)
+        solve_here(inputs, made, as_json=as_json, quiet=quiet)
+
+
+@commands.command()
+def calibrate(
+    file: Annotated[Path, typer.Argument(help="JSON Lines: query and answer, optional context and choices.")],
+    traces: Annotated[
+        bool, typer.Option("--traces", help="The lines name stored runs: trace_id, and answer or right.")
+    ] = False,
+    signal: Annotated[
+        Literal["confidence", "entropy", "length"], typer.Option(help="What the probability is derived from.")
+    ] = "confidence",
+    risk: Annotated[
+        float, typer.Option(min=0.001, max=0.999, help="The share of accepted answers that may be wrong.")
+    ] = 0.1,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write it; by default where solve looks for it.")
+    ] = None,
+    planner: Annotated[
+        str | None, typer.Option("--planner", "-p", help="The reasoning method; see planners.")
+    ] = None,
+    option: Options = None,
+    tool: Tools = None,
+    engine: Engine = None,
+    model: Model = None,
+    database: Database = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    max_tokens: MaxTokens = None,
+    seed: Seed = None,
+    at_once: Annotated[int, typer.Option(min=1, help="How many questions to answer at the same time.")] = 4,
+    tenant: Annotated[str, typer.Option(help="The tenant of the questions' tasks.")] = "calibration",
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Learn from labelled questions how likely an answer is right, and how sure it must be to be accepted."""
+    from orchestrator.cli.calibrating import calibrate_questions, calibrate_traces
+    from orchestrator.cli.solving import Inputs
+    from orchestrator.errors import InvalidRequest
+    from orchestrator.tasks.calibrating import Wanted
+
+    made, wanted = settings(engine=engine, model=model, database=database), Wanted(signal, risk, out)
+    sampling = given_of(temperature=temperature, top_p=top_p, max_tokens=max_tokens)
+    asking = given_of(planner=planner, seed=seed, sampling=sampling)
+    if not traces:
+        inputs = Inputs(asking | {"tenant": tenant}, tuple(option or ()), tuple(tool or ()))
+        calibrate_questions(file, inputs, made, wanted, at_once=at_once, as_json=as_json, quiet=quiet)
+    elif asking or option or tool:
+        raise InvalidRequest(
+            "--traces answers no questions: leave out planner, option, tool, seed and sampling"
+        )
+    else:
+        calibrate_traces(file, made, wanted, as_json=as_json)

@@ -1,0 +1,23 @@
+"""The settings of one command, and what was given for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.settings import Settings
+
+
+def settings(**given: str | None) -> Settings:
+    """The settings from the environment, overridden by the command line; sets up logging accordingly."""
+    from orchestrator import logs
+    from orchestrator.settings import Settings
+
+    made = Settings.read(**given_of(**given))
+    logs.configure(made)
+    return made
+
+
+def given_of(**values: Any) -> dict[str, Any]:
+    """The values that were given."""
+    return {name: value for name, value in values.items() if value is not None and value != {}}
