@@ -1,6 +1,6 @@
 """Anabranch: parallel LLM reasoning that stops when its branches agree.
 
-The front door: everything that a program needs is imported from here.
+The front door: everything that a program needs can be imported from here.
 
     from anabranch import solve
 

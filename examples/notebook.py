@@ -1,7 +1,7 @@
 """Anabranch in a notebook, cell by cell; it runs as a script, too.
 
 Editors that know ``# %%`` (VS Code, PyCharm, Spyder, Jupytext) show each part as a cell. ``solve`` and its
-siblings may be called from a cell although a notebook has an event loop that runs: the client has its own.
+siblings may be called from a cell although a notebook already runs an event loop: the client has its own.
 
 Prints an answer with its clusters, the tree of its trace, and the events of a second run as they happen.
 """
@@ -35,9 +35,9 @@ for decision in trace.decisions:
     print(f"{decision.by}: {decision.verdict}")
 
 
-# %% Events as they happen, and last the solution
+# %% Events as they happen, and finally the solution
 async def watch() -> None:
-    """Ask again, and print what goes on."""
+    """Ask again, and print what happens."""
     async for item in client.stream(question, planner="direct", sampling={"max_tokens": 400}):
         match item:
             case Event():
@@ -48,7 +48,7 @@ async def watch() -> None:
                 print(f"answer: {item.answer}")
 
 
-# %% In a notebook `await watch()` is all; a script has no loop that runs, and starts one
+# %% In a notebook `await watch()` is enough; a script has no running loop, and starts one
 try:
     watching = asyncio.get_running_loop().create_task(watch())
 except RuntimeError:

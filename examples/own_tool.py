@@ -19,8 +19,8 @@ sent: dict[str, str] = {}
 """The warnings by their keys; stands for a service that sends a message once for each key."""
 
 
-# The types become a schema, which the model is shown and its arguments are checked against. The docstring is
-# what it reads. The tool may be async; one that is not runs in a thread.
+# The types become a schema, which is shown to the model and checked against its arguments. The docstring is
+# what the model reads. The tool may be async; one that is not runs in a thread.
 @tool(timeout=10.0)
 async def water_level(place: Place) -> float:
     """The water level of the Rhine at a place, in metres."""
@@ -28,10 +28,10 @@ async def water_level(place: Place) -> float:
     return GAUGES[place]
 
 
-# ``side_effects`` says that calling it twice is not the same as once. If the process dies while it is called,
-# nobody can tell whether it has acted; so a run that resumes does not call it again, and its node fails with
+# ``side_effects`` says that calling it twice is not the same as once. If the process dies during a call,
+# nobody can tell whether it has acted; so a resumed run does not call it again, and its node fails with
 # ``tool_interrupted``. With the parameter ``idempotency_key`` it is called again, with the same key, and must
-# then do nothing but say what it said before. The run makes the key; models and planners do not see it.
+# then only return what it returned before. The run makes the key; models and planners do not see it.
 @tool(side_effects=True)
 def warn(place: Place, metres: float, idempotency_key: str) -> str:
     """Warn the people who live at a place."""
@@ -43,7 +43,8 @@ async def flood_watch(run: Run, question: Question, *, above: float = 8.0) -> An
     """Read all gauges at the same time, and warn where the water is higher than ``above`` metres."""
     levels = [run.tool("water_level", {"place": place}) for place in PLACES]
     metres = dict(zip(PLACES, await run.join(levels), strict=True))
-    # ``warn`` is no tool of the client, so that no model is offered it. Planner code may bring its own.
+    # ``warn`` is not one of the client's tools, so that no model is offered it. Planner code may bring its
+    # own.
     warnings = [run.tool(warn, {"place": place, "metres": m}) for place, m in metres.items() if m > above]
     return Answer("\n".join(await run.join(warnings)) or "nobody is warned")
 

@@ -1,8 +1,8 @@
 """What can be done with a run afterwards: replay it, ask what another rule would have done, fork it.
 
 Every run keeps a journal. A replay goes through it without an engine and compares every event. A
-counterfactual changes the stop rule and tells from the journal what that would have saved. A fork changes one
-node, reuses all results that do not depend on it, and runs the rest.
+counterfactual changes the stop rule and works out from the journal what that would have saved. A fork changes
+one node, reuses all results that do not depend on it, and runs the rest.
 
 Prints each of these, and where the fork differs from its parent.
 """
@@ -18,7 +18,7 @@ QUESTION = (
 def main() -> None:
     """Solve once, and look at that run in four ways."""
     with Client() as client:
-        # All of four branches are waited for. Node 0 is the vote, 0.0 to 0.3 are its branches.
+        # All four branches are waited for. Node 0 is the vote, 0.0 to 0.3 are its branches.
         solution = client.solve(QUESTION, planner="vote", options={"n": 4, "rule": "fixed"}, seed=7)
         print(f"solved: {solution.answer}, {solution.usage.calls} calls")
 
@@ -27,11 +27,11 @@ def main() -> None:
             f"replayed: {replayed.result.answer and replayed.result.answer.claim}, {replayed.events} events"
         )
 
-        # Would a rule have been enough that stops when the leader will very probably stay ahead?
+        # Would a rule that stops once the leader is very likely to stay ahead have been enough?
         thrifty = client.counterfactual(solution.trace_id, at="0", change=Change(rule="beta:0.9"))
         print(f"with beta:0.9: {thrifty.tokens} of {thrifty.recorded_tokens} completion tokens")
 
-        # What would need tokens that nobody has generated is not guessed.
+        # What would need tokens that were never generated is not guessed.
         try:
             client.counterfactual(solution.trace_id, at="0.1", change=Change(temperature=1.5))
         except Unknown as error:

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class SolveOptions(TypedDict, total=False):
-    """What may be given beside the query; see :class:`~orchestrator.tasks.requests.TaskRequest`."""
+    """What may be given besides the query; see :class:`~orchestrator.tasks.requests.TaskRequest`."""
 
     context: str
     choices: Sequence[str]
@@ -55,7 +55,7 @@ class Client:
 
     Works the same from sync code, from inside a running event loop (a notebook) and from async code, because
     it has an event loop in a thread of its own. The engine starts at the first question and stays warm until
-    the client is closed, which the end of the program does, too.
+    the client is closed, which happens at the end of the program at the latest.
 
     Args:
         engine: an engine, or its name (``embedded``, ``vllm``, URLs); by default what the settings say.
@@ -80,7 +80,7 @@ class Client:
     ) -> None:
         given = {"engine": engine if isinstance(engine, str) else None, "model": model, "database": database}
         base = settings or Settings.read()
-        if not structlog.is_configured():  # by itself it would print every line to standard output
+        if not structlog.is_configured():  # unconfigured, it would print every line to standard output
             logs.configure(base)
         self._settings = base.model_copy(
             update={key: value for key, value in given.items() if value is not None}
@@ -113,7 +113,7 @@ class Client:
     async def stream(
         self, query: str, **options: Unpack[SolveOptions]
     ) -> AsyncGenerator[Event | Progress | Solution, None]:
-        """The events of a solve as they happen, and last its solution. Leaving early cancels the task."""
+        """The events of a solve as they happen, and finally its solution. Leaving early cancels the task."""
         items = self._stream(query, options)
         try:
             while (item := await asyncio.wrap_future(self._submit(_next(items)))) is not None:
@@ -125,36 +125,36 @@ class Client:
         """Repeat a stored run with no engine at all, and compare every event.
 
         Raises:
-            Divergence: the run did something else than was recorded.
+            Divergence: the run did something other than what was recorded.
             TaskNotFound: there is no such trace.
         """
         return self._submit(self._replay(trace_id)).result()
 
     def fork(self, trace_id: str, *, at: str, change: Change | Mapping[str, Any]) -> Solution:
-        """Run a stored task again with ``change`` at node ``at``; what does not depend on it is reused.
+        """Run a stored task again with ``change`` at node ``at``, reusing what does not depend on it.
 
         The fork is a task of its own, with its own trace. ``change`` is a :class:`Change`, or its fields:
         ``fork(trace_id, at="0.1", change={"temperature": 1.5})``.
 
         Raises:
-            InvalidRequest: there is no such node, or it cannot be changed so.
+            InvalidRequest: there is no such node, or it cannot be changed that way.
             TaskNotFound: there is no such trace.
-            TaskFailed, Unavailable: as :meth:`solve`.
+            TaskFailed, Unavailable: as for :meth:`solve`.
         """
         return self._submit(self._fork(trace_id, at, parse_change(change))).result()
 
     def counterfactual(self, trace_id: str, *, at: str, change: Change | Mapping[str, Any]) -> Counterfactual:
-        """How the run would have gone with ``change``, from its trace alone, as with another stop rule.
+        """How the run would have gone with ``change``, such as another stop rule, from its trace alone.
 
         Raises:
-            Unknown: that would need tokens which were never generated.
-            InvalidRequest, TaskNotFound: as :meth:`fork`.
-            Conflict: the task has no whole run.
+            Unknown: that would need tokens that were never generated.
+            InvalidRequest, TaskNotFound: as for :meth:`fork`.
+            Conflict: the task has no complete run.
         """
         return self._submit(self._counterfactual(trace_id, at, parse_change(change))).result()
 
     def difference(self, before: str, after: str) -> TraceDifference:
-        """How two stored runs differ, as a fork and its parent: answers, tokens, nodes.
+        """How two stored runs differ, such as a fork and its parent: answers, tokens, nodes.
 
         Raises:
             TaskNotFound: there is no such trace.
@@ -172,7 +172,7 @@ class Client:
     # -- opening and closing ----------------------------------------------------------------------
 
     def close(self) -> None:
-        """Stop the engine if this client started it, close the database, end the thread."""
+        """Stop the engine if this client started it, close the database and end the thread."""
         with self._starting:
             loop, self._loop = self._loop, None
             _running.discard(self)
@@ -277,20 +277,21 @@ def _start_loop() -> asyncio.AbstractEventLoop:
 
 
 _running: set[Client] = set()
-"""Clients of this process that are to be closed."""
+"""Clients of this process that are still to be closed."""
 
 
 @cache
 def _close_at_exit() -> None:
-    """Close the clients before the interpreter stops its pools of threads, without which nothing closes.
+    """Close the clients before the interpreter stops its thread pools, which closing needs.
 
-    What :mod:`atexit` runs comes after that. What is registered last runs first, so the pools have to be.
+    :mod:`atexit` would run too late. What is registered last runs first, so the pools must be registered
+    already.
     """
     import concurrent.futures.thread  # noqa: F401 (registers the end of the pools)
 
     getattr(threading, "_register_atexit", atexit.register)(_close_running)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_running.clear)  # their threads are the parent's
+        os.register_at_fork(after_in_child=_running.clear)  # their threads exist only in the parent
 
 
 def _close_running() -> None:

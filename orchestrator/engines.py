@@ -22,21 +22,22 @@ from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
 
 OnProgress = Callable[[Progress | Starting], None]
-"""Told how far the download of a model has come, and how the start of a server goes."""
+"""Called with the progress of a model's download or of a server's start."""
 
 _PART = re.compile(r"(?:(?P<roles>\w+(?:\+\w+)*)=)?(?:(?P<model>(?:(?!://)[^@])+)@)?(?P<engine>.+)")
-"""``[role+role=][model@]engine``; a URL may have both signs in it."""
+"""``[role+role=][model@]engine``; a URL may itself contain both signs."""
 
 
 def build_engine(settings: Settings, *, on_progress: OnProgress | None = None) -> Engine:
     """The engine that the settings name. Nothing is started or fetched until its first use.
 
-    It is a pool unless it is the embedded one alone: even a single server needs fairness, bounds and retries.
-    Before an engine, ``role=`` gives it the calls of that role and ``model@`` says which model it has.
-    The URL of a vLLM that publishes KV events may say at which ports: ``?kv_events=5557&kv_replay=5558``.
+    It is a pool unless it is the embedded engine alone: even a single server needs fairness, bounds and
+    retries. Before an engine, ``role=`` gives it the calls of that role and ``model@`` says which model it
+    has. The URL of a vLLM server that publishes KV events may name the ports:
+    ``?kv_events=5557&kv_replay=5558``.
 
     Raises:
-        InvalidRequest: no engine is called so.
+        InvalidRequest: an engine is unknown, or its URL is wrong or given twice.
     """
     try:
         members = [
@@ -44,28 +45,28 @@ def build_engine(settings: Settings, *, on_progress: OnProgress | None = None) -
         ]
         alone = members[0].engine
         return alone if len(members) == 1 and isinstance(alone, LlamaCppEngine) else Pool(members)
-    except ValueError as error:  # a URL that is none, the same twice
+    except ValueError as error:  # an invalid URL, or the same one twice
         raise InvalidRequest(f"engine {settings.engine!r}: {error}") from None
 
 
 def _members(part: str, settings: Settings, on_progress: OnProgress | None) -> Sequence[Member]:
     found = _PART.fullmatch(part.strip())
     if found is None:
-        raise InvalidRequest(f"engine {settings.engine!r} has nothing between two of its commas")
+        raise InvalidRequest(f"engine {settings.engine!r} has an empty entry between commas")
     kind, model = found["engine"], found["model"]
     roles = frozenset(found["roles"].split("+") if found["roles"] else ())
     wanted = model or settings.model
     if kind == "embedded":
         named = f"llama_cpp:{model}" if model else "llama_cpp"
         llama = LlamaCppEngine(wanted or DEFAULT_MODEL, name=named, on_progress=on_progress)
-        return [Member(llama, roles, Sharing.IN_FLIGHT)]  # it has calls wait for their prefix by itself
+        return [Member(llama, roles, Sharing.IN_FLIGHT)]  # it makes calls wait for their prefix by itself
     if kind == "vllm":
         servers = one_each(wanted or default_model(), on_progress=on_progress)
         return [Member(server, roles) for server in servers]
     if kind.startswith(("http://", "https://")):
         url = URL(kind)
         named = f"{url.host}:{url.port}"
-        # If the server turns out to be no vLLM, this is the plain engine for its protocol.
+        # If the server turns out not to be vLLM, this is the plain engine for its protocol.
         server = VLLMEngine(
             kind,
             model=wanted,

@@ -1,4 +1,4 @@
-"""One tree of errors: everything that Anabranch raises at its callers.
+"""One tree of errors: everything that Anabranch raises to its callers.
 
 Each error has a stable ``code`` for programs, the ``http_status`` under which the API reports it, and says
 whether the same request may succeed later (``retryable``). Errors of workers and storage reach callers as
@@ -26,7 +26,7 @@ class Failure:
 
 
 class AnabranchError(Exception):
-    """Root of the tree. ``retry_after`` is in seconds, None where nothing is known of it."""
+    """Root of the tree. ``retry_after`` is in seconds, None if it is unknown."""
 
     code: str = "internal"
     http_status: int = 500
@@ -42,7 +42,7 @@ class InvalidRequest(AnabranchError):
 
 
 class UnknownPlanner(InvalidRequest):
-    """No planner of that name is installed, or not the one that made a trace."""
+    """No planner of that name is installed, or it is not the one that made a trace."""
 
     code = "unknown_planner"
 
@@ -55,7 +55,7 @@ class TaskNotFound(AnabranchError):
 
 
 class Conflict(AnabranchError):
-    """The task is not in a state in which this can be done."""
+    """This cannot be done in the state that the task is in."""
 
     code = "conflict"
     http_status = 409
@@ -105,7 +105,7 @@ class CycleError(GraphError):
 
 
 class NodeFailed(AnabranchError):
-    """Raised into a planner that awaits a node which failed."""
+    """Raised in a planner that awaits a node that failed."""
 
     code = "node_failed"
     http_status = 502
@@ -117,7 +117,7 @@ class NodeFailed(AnabranchError):
 
 
 class NodeCancelled(AnabranchError):
-    """Raised into a planner that awaits a node which was cancelled."""
+    """Raised in a planner that awaits a node that was cancelled."""
 
     code = "node_cancelled"
     http_status = 409
@@ -129,7 +129,7 @@ class NodeCancelled(AnabranchError):
 
 
 class PlannerError(AnabranchError):
-    """A planner broke the contract: it awaited something that is not of its run, or returned no answer."""
+    """A planner broke the contract: it awaited something outside its run, or returned no answer."""
 
     code = "planner_error"
 
@@ -147,7 +147,7 @@ class TaskFailed(AnabranchError):
 
 
 class Divergence(AnabranchError):
-    """A run over a journal did something else than the journal says. Names the node and what differs."""
+    """A run over a journal did not do what the journal says. Names the node and what differs."""
 
     code = "divergence"
     http_status = 409
@@ -159,7 +159,7 @@ class Divergence(AnabranchError):
 
 
 class UnsupportedTrace(AnabranchError):
-    """The journal is of a version that this program cannot read; the message names the one that can."""
+    """The journal has a version that this program cannot read; the message names the one that can."""
 
     code = "unsupported_trace"
     http_status = 422

@@ -12,7 +12,7 @@ from orchestrator.settings import Settings
 
 
 def configure(settings: Settings) -> None:
-    """Set up logging for a process that Anabranch owns (command line, server); a library leaves it alone."""
+    """Set up logging for the command line and the server, and for an SDK client if nobody else has."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -27,7 +27,7 @@ def configure(settings: Settings) -> None:
         rendering = [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
-                exception_formatter=structlog.dev.plain_traceback,  # others print the values of variables
+                exception_formatter=structlog.dev.plain_traceback,  # the others print the values of variables
             )
         ]
     structlog.configure(

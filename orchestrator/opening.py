@@ -1,4 +1,4 @@
-"""A service over the engine and the database that settings name: what each of the three doors opens first."""
+"""A service over the engine and database that the settings name: what all front doors open first."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ async def opened_service(
     on_progress: OnProgress | None = None,
     closing_seconds: float | None = None,
 ) -> AsyncIterator[Service]:
-    """A service that is closed with the block.
+    """A service that is closed at the end of the block.
 
     Args:
-        engine: what to run on; it stays the caller's to close. None: the engine of the settings.
+        engine: what to run on; the caller closes it. None: the engine of the settings.
         planners: planners that no installed package provides.
-        on_progress: told how the engine of the settings gets ready.
+        on_progress: called with the progress of the settings' engine while it gets ready.
         closing_seconds: how long that engine may take to stop; None: as long as it takes.
 
     Raises:
@@ -63,11 +63,11 @@ async def opened_service(
 
 @asynccontextmanager
 async def opened_store(settings: Settings) -> AsyncIterator[Store]:
-    """The database of the settings, closed with the block.
+    """The database of the settings, closed at the end of the block.
 
     Raises:
         Unavailable: it cannot be used.
-        TaskNotFound: what the block asks it for is not there.
+        TaskNotFound: a task that the block asks for does not exist.
     """
     with translated():
         async with await open_store(settings.database) as store:

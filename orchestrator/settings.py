@@ -13,13 +13,13 @@ from orchestrator.validation import explain
 
 
 class Settings(BaseSettings):
-    """How a process of Anabranch is set up."""
+    """How an Anabranch process is set up."""
 
     model_config = SettingsConfigDict(env_prefix="ANABRANCH_", env_file=".env", extra="ignore")
 
     @classmethod
     def read(cls, **given: Any) -> Self:
-        """The settings of the environment, overridden by what is given.
+        """The settings from the environment, overridden by what is given.
 
         Raises:
             InvalidRequest: names each setting that is wrong, and what would be right.
@@ -46,19 +46,22 @@ class Settings(BaseSettings):
     )
     api_key: str | None = Field(None, description="Bearer token for OpenAI-compatible servers.")
     database: str | None = Field(
-        None, description="`sqlite:///path`, `postgresql://…` or `memory`; by default a file of this user."
+        None,
+        description="`sqlite:///path`, `postgresql://…` or `memory`; by default this user's own file.",
     )
     calibration: Path | None = Field(
         None,
-        description="A file that `anabranch calibrate` has written, or a directory of them; by default the "
-        "directory of this user.",
+        description="A file written by `anabranch calibrate`, or a directory of such files; by default this "
+        "user's directory.",
     )
     concurrency: PositiveInt = Field(64, description="Tasks that one process runs at the same time.")
     lease_seconds: PositiveFloat = Field(
-        30.0, allow_inf_nan=False, description="After that long without a sign of life a task is free."
+        30.0,
+        allow_inf_nan=False,
+        description="How long a process may be silent before another may take over its tasks.",
     )
     max_attempts: PositiveInt = Field(
-        5, description="Processes that may die over a task; then it is dead, with the reason."
+        5, description="How many processes may die running a task before it is declared dead."
     )
     grace_seconds: PositiveFloat = Field(30.0, description="How long a drain lets running tasks go on.")
     call_seconds: PositiveFloat = Field(600.0, description="How long one call to an engine may take.")

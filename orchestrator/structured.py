@@ -1,4 +1,4 @@
-"""Structured concurrency whose errors read like errors."""
+"""Structured concurrency that raises plain errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A :class:`asyncio.TaskGroup` that raises its first error as it is, not wrapped in a group."""
+    """An :class:`asyncio.TaskGroup` that raises its first error as it is, not wrapped in a group."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group

@@ -1,4 +1,4 @@
-"""The tools of a process, as its settings and its caller give them."""
+"""The tools of a process, from its settings and its caller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def build_toolbox(settings: Settings, tools: Iterable[Tool] = ()) -> Toolbox:
     """The installed tools, the entailment model that the settings name, and ``tools``. Reads files.
 
     Raises:
-        Unavailable: an installed tool cannot be imported, or there is no such model.
+        Unavailable: an installed tool cannot be imported, or the entailment model does not exist.
     """
     with translated():
         toolbox = Toolbox.installed()

@@ -1,4 +1,4 @@
-"""What the models of requests, files and settings share: texts that are not empty, and problems in words."""
+"""What the models of requests, files and settings share: non-empty texts, and problems put into words."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import Annotated
 
 from pydantic import StringConstraints, ValidationError
 
+from storage.reading import explained
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def explain(error: ValidationError) -> str:
     """The problems of a validation in one line."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or 'request'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False)
-    )
+    return explained(error, most=None, whole="request")

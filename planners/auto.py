@@ -1,4 +1,4 @@
-"""The choice of a method: by what the question shows, and by a model's word where that is not enough."""
+"""Choosing a method: by what the question shows, or by asking a model where that is not enough."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUTER = (
 )
 WITH_TOOLS = "D: by first using these tools: {names}.\n"
 REPLY = "Reply with one letter."
-# Small models lean towards the first letter, so that is the method that costs least.
+# Small models lean towards the first letter, so A is the cheapest method.
 MEANING = {
     "A": ("direct", "its answer is written as a whole"),
     "B": ("vote", "its answer is short and right or wrong"),
@@ -31,7 +31,7 @@ MEANING = {
 }
 
 ARITHMETIC = frozenset({"calculator"})
-"""Tools that do not speak for a plan: chains of thought that vote compute well enough."""
+"""Tools that are no reason to plan: voting chains of thought compute well enough."""
 
 _LIST = re.compile(
     r"\b(?:tips|ways to|pros and cons|(?:dis)?advantages|benefits|reasons (?:for|why)|ideas for|suggestions"
@@ -61,14 +61,14 @@ async def auto(run: Run, question: Question) -> Answer:
 
 
 def seen(run: Run, question: Question) -> tuple[str, str] | None:
-    """The method that the question itself shows, and by what; None if it does not."""
+    """The method that the question itself calls for, and why; None if it does not show."""
     if question.choices:
         return "vote", "it offers choices"
     named = [name for name in run.tools if re.search(rf"\b{re.escape(name)}\b", question.text)]
     if named:
         return "llm_compiler", f"it names the tool {named[0]}"
     if run.tools.keys() - ARITHMETIC:
-        return None  # whether the tools are needed, words do not tell
+        return None  # words do not show whether the tools are needed
     if sign := computation_in(question):
         return "vote", f"it asks for a computation: {sign!r}"
     if sign := writing_in(question):
@@ -79,7 +79,7 @@ def seen(run: Run, question: Question) -> tuple[str, str] | None:
 
 
 async def said(run: Run, question: Question) -> tuple[str, str]:
-    """The method that a model chooses; plain asking where it does not make itself clear."""
+    """The method that a model chooses, and why; plain asking if its reply is unclear."""
     tools = ", ".join(name for name in run.tools if name not in ARITHMETIC)
     options = f"{ROUTER}{WITH_TOOLS.format(names=tools)}{REPLY}" if tools else f"{ROUTER}{REPLY}"
     letter = await chosen(run, [system(options), user(*asked(question))], "ABCD" if tools else "ABC")

@@ -1,7 +1,7 @@
 """A cascade steered by entropy: another round, then a larger model, only where the branches disagree.
 
-Rounds and their stop rules follow SEAT (arXiv 2507.06829). That the disagreement of a small model's samples
-tells when a large one is worth its price is from arXiv 2310.03094.
+Rounds and their stop rules follow SEAT (arXiv 2507.06829). The idea that disagreement among a small model's
+samples shows when a large one is worth its price is from arXiv 2310.03094.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ async def cascade(
     temperature: Temperature = 0.7,
     max_tokens: Tokens = 1024,
 ) -> Answer:
-    """Vote; if the answers disagree vote again, knowing them; if they still do, ask the large model.
+    """Vote; if the answers disagree, vote again with them in view; if they still do, ask the large model.
 
-    ``n`` and ``rule`` are those of each vote. ``between`` decides after each round by its entropy whether
-    another one is worth it, and which round answers. ``large`` is the number of branches of the large
-    model, 0: none. Where no model has the role ``large``, or it fails, the best round answers.
+    ``n`` and ``rule`` apply to each vote. ``between`` decides after each round, by its entropy, whether
+    another one is worth it, and which round answers. ``large`` is the number of branches of the large model,
+    0 for none. If no model has the role ``large``, or that model fails, the best round answers.
 
     Raises:
         NodeFailed: no branch gave a completion.
@@ -104,7 +104,7 @@ async def cascade(
 
 
 def _round(answer: Answer, winners: Clusters) -> Round:
-    """What a vote has shown. Winners of different rounds are the same where their claims are."""
+    """What a vote has shown. Winners of different rounds are the same if their claims are."""
     votes = [cluster.count for cluster in answer.clusters]
     winner = None if answer.claim is None else winners.add(None, Claim(answer.claim, "whole"))
     return Round(answer.entropy, winner, max(votes, default=0) / max(1, sum(votes)))

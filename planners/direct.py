@@ -1,4 +1,4 @@
-"""One call: the plain way to ask, and where other methods fall back to."""
+"""One call: the plain way to ask, and what other methods fall back on."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ from orchestrator.runtime.plain import canonical
 from planners.plans import Plan, Step, filled, is_reference, mapped, references
 
 LONGEST_SHOWN = 4_000
-"""Characters of one result that a model is shown; from step to step results go as they are."""
+"""Characters of one result that a model is shown; between steps, results are passed on uncut."""
 
 
 class Fetcher:
-    """Starts the steps of one plan after the other. Equal calls of a tool are one node.
+    """Starts the steps of one plan after another. Equal calls of a tool are one node.
 
-    ``steps`` are those of the plans that were accepted.
+    ``steps`` are the steps of the plans that were accepted.
     """
 
     def __init__(self, run: Run) -> None:
@@ -45,7 +45,7 @@ class Fetcher:
         self.abandon(but=self._nodes)
 
     def refuse(self, plan: Plan) -> None:
-        """The plan is invalid: forget its steps. Their calls go on, for the next plan may want the same."""
+        """The plan is invalid: forget its steps. Their calls go on, as the next plan may want the same."""
         self._waiting.clear()
         for number in plan.steps:
             self._nodes.pop(number, None)
@@ -58,7 +58,7 @@ class Fetcher:
                 node.cancel("no plan wants it")
 
     async def observations(self) -> list[Part]:
-        """All steps with their results, one a line, once they have settled; failures are results, too."""
+        """All steps with their results, one per line, once they have settled; failures are results too."""
         await self._run.outcomes(self._nodes.values())
         parts: list[Part] = []
         for number, step in self.steps.items():
@@ -90,7 +90,7 @@ class Fetcher:
         tool = self._run.tools[step.tool]
 
         def named(text: str) -> str:
-            """References by the paths of nodes, so that equal calls look equal in different plans."""
+            """The text with references as node paths, so that equal calls look equal in different plans."""
             numbers = references(text, plan.last)
             return filled(text, {number: f"${{{self._nodes[number].path}}}" for number in numbers})
 
@@ -114,7 +114,7 @@ class Fetcher:
         self._nodes[step.id] = node
 
     def _as_text(self, value: Any) -> Any:
-        """A number or a result where a tool takes text."""
+        """A number or a result as text, for a tool that takes text."""
         if isinstance(value, Node):
             return self._run.merge(text_of, value, label="text")
         return text_of(value) if isinstance(value, int | float) else value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.consensus.embedded import json_objects
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, Part, system, text_of, user
 from orchestrator.runtime.nodes import Failed, Node, Outcome, Succeeded
@@ -27,12 +27,12 @@ OR_REPLAN = (
     '{"thought": "The weather of Rome is not there.", "replan": "the weather of Rome"}\n'
 )
 RESAMPLED = 0.7
-"""The least temperature of the readings that second another one, which at 0 would only repeat it."""
+"""The lowest temperature for a second opinion on a reading, which at 0 would only repeat it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The joiner's word that the results do not suffice, and what would."""
+    """The joiner says that the results do not suffice, and what is missing."""
 
     what: str
 
@@ -48,7 +48,7 @@ Verdict = Answer | Missing | Unanswered
 
 
 def join_prompt(question: Question, results: Sequence[Part] = (), *, may_replan: bool) -> list[Message]:
-    """The prompt of the joiner; without the results, what it begins with."""
+    """The prompt of the joiner; without the results, the beginning of it."""
     return [
         system(JOINER + OR_REPLAN if may_replan else JOINER),
         user(*asked(question), "\n\nThe results:\n", *results),
@@ -65,10 +65,10 @@ async def join(
     temperature: float,
     max_tokens: int,
 ) -> Verdict:
-    """Have the results read: an answer, or what is missing.
+    """Have the results read: an answer, what is missing, or why there is neither.
 
-    That something is missing is not believed on one reading's word. The evidence is that steps are
-    ``lacking`` a result, or else that one of two more readings, which are sampled, finds the same.
+    One reading is not enough to believe that something is missing. The evidence is that steps are
+    ``lacking`` a result or, failing that, that one of two more readings, which are sampled, finds the same.
     """
 
     def read(temperature: float) -> Node[Completion]:
@@ -99,7 +99,7 @@ async def join(
 
 
 def _second_opinion(first: Missing, readings: Sequence[Verdict]) -> Verdict:
-    """What to believe where nothing but readings says that something is missing."""
+    """What to believe if only readings say that something is missing."""
     if any(isinstance(reading, Missing) for reading in readings):
         return first
     nothing = Unanswered("one reading of the results finds something missing, the others find nothing at all")
@@ -126,7 +126,7 @@ def verdict_schema(*, may_replan: bool) -> dict[str, Any]:
 
 
 def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Verdict:
-    """What the joiner has decided. Plain prose is taken for the answer."""
+    """What the joiner has decided. Plain prose is taken as the answer."""
     verdict = _object_in(said.text)
     if verdict is None:
         if said.finish_reason == "stop" and said.text.strip() and "{" not in said.text:
@@ -143,14 +143,5 @@ def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> V
 
 def _object_in(text: str) -> Mapping[str, Any] | None:
     """The first JSON object in a text that is a verdict."""
-    decoder = json.JSONDecoder()
-    at = text.find("{")
-    while at >= 0:
-        try:
-            value, _ = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict) and value.keys() & {"answer", "replan"}:
-            return value
-        at = text.find("{", at + 1)
-    return None
+    verdicts = (each for each in json_objects(text, nested=True) if each.keys() & {"answer", "replan"})
+    return next(verdicts, None)

@@ -66,14 +66,14 @@ async def llm_compiler(
 ) -> Answer:
     """Plan calls of the run's tools, make them side by side, and answer from their results.
 
-    A step starts when it is written and what it refers to is there; only tools with side effects wait until
+    A step starts once it is written and what it refers to is ready; only tools with side effects wait until
     the plan is whole and valid. A step that failed is a result for the joiner to judge. An invalid plan is
     sent back once with its errors; if that does not help, the question is asked plainly, with the reason in
     the trace. ``max_replans`` is how often the joiner may ask for more, for which it needs evidence;
     ``max_tasks`` bounds one plan.
 
     Raises:
-        NodeFailed: the engine failed, also when asked plainly.
+        NodeFailed: the engine failed even when asked plainly.
     """
     work = _Work(run, question, Fetcher(run), max_tasks, temperature, max_tokens)
     trouble = "" if run.tools else "there are no tools"
@@ -114,7 +114,7 @@ class _Work:
     max_tokens: int
 
     async def plan(self, missing: str) -> str:
-        """Have a plan written, starting its steps meanwhile; returns why there is no valid one."""
+        """Have a plan written while its steps start; returns why there is no valid one, empty if there is."""
         prompt = await self._planning(missing)
         errors: list[str] = []
         for label in ("plan", "repaired plan"):
@@ -183,7 +183,7 @@ class _Work:
 
 
 def described(tool: Tool) -> str:
-    """A tool as the planner reads about it: ``name(argument: type, …): what it does``."""
+    """A tool as it is described to the model that plans: ``name(argument: type, …): what it does``."""
     properties = tool.schema.get("properties", {})
     required = tool.schema.get("required", ())
     arguments = (

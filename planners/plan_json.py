@@ -1,4 +1,4 @@
-"""Plans as JSON, for engines with guided decoding: their schema, and a reader that needs no end."""
+"""Plans as JSON, for engines with guided decoding: their schema, and a reader that need not see the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from planners.plans import JOIN, Step
 class JsonReader:
     """Reads ``{"steps": [{"id": 1, "tool": "search", "arguments": {…}}, …, {"id": 3, "tool": "join"}]}``.
 
-    The end of the list is a join, too: small models forget the step, but close the list.
+    The end of the list is a join too: small models forget that step, but close the list.
     """
 
     _START = re.compile(r'"steps"\s*:\s*\[')
@@ -26,7 +26,7 @@ class JsonReader:
         self._decoder = json.JSONDecoder()
 
     def feed(self, text: str) -> list[Step]:
-        """The steps whose objects are complete; what is no step is passed over."""
+        """The steps whose objects are complete; what is not a step is skipped."""
         self._text += text
         if self._at is None:
             start = self._START.search(self._text)
@@ -38,7 +38,7 @@ class JsonReader:
         return steps
 
     def finish(self) -> list[Step]:
-        """None: half an object is no step."""
+        """No steps: half an object is not a step."""
         return []
 
     def _objects(self) -> Iterator[object]:
@@ -88,7 +88,7 @@ def record(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _opened(schema: Any, tool: str, *, is_value: bool = True) -> Any:
-    """A schema in which a reference may stand for any value that is not a text anyway."""
+    """A schema in which a reference may stand for any value but a text, which can hold references anyway."""
     if not isinstance(schema, Mapping):
         return schema
     inner = dict(schema)

@@ -13,7 +13,7 @@ from planners.plans import REFERENCE, Step, reference_id
 
 
 class TextReader:
-    """Reads lines such as ``3. search("the mayor of $1")``, whose arguments may go over several lines.
+    """Reads lines such as ``3. search("the mayor of $1")``, whose arguments may span several lines.
 
     ``parameters`` are the names of the arguments of each tool, in order.
     """
@@ -39,7 +39,7 @@ class TextReader:
             following = self._HEAD.search(self._text, head.end())
             limit = following.start() if following else len(self._text)
             source, end = _scan(self._text, head.end())
-            if end is None or end > limit:  # a quote that is none, as in "what's": up to the last parenthesis
+            if end is None or end > limit:  # a stray quote, as in "what's": up to the last parenthesis
                 if following is None and not ended:
                     return
                 end = self._text.rfind(")", head.end(), limit)
@@ -61,7 +61,7 @@ _TOKEN = re.compile(
 def _scan(text: str, at: int) -> tuple[str, int | None]:
     """Arguments as Python source, and where their closing parenthesis is; None if it has not come yet.
 
-    Only here are references outside of strings told from the rest: they become names.
+    References outside strings become names: only here can they be told apart from those inside.
     """
     source: list[str] = []
     depth = 0
@@ -85,7 +85,7 @@ def _scan(text: str, at: int) -> tuple[str, int | None]:
 
 
 def _arguments(source: str, raw: str, names: Sequence[str]) -> dict[str, Any]:
-    """Arguments by name. What is no Python is one text, as is what a tool of one argument gets too much."""
+    """Arguments by name. What is not Python is one text, as are several arguments to a one-argument tool."""
     whole = {names[0]: raw.strip().strip("\"'")} if names and raw.strip() else {}
     try:
         with warnings.catch_warnings(action="ignore"):  # a model's escapes are not the user's concern
@@ -106,7 +106,7 @@ def _arguments(source: str, raw: str, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
-    """A literal as JSON; any other expression as the text that it is."""
+    """A literal as JSON; any other expression as its text."""
     match node:
         case ast.Constant(value=None | bool() | int() | float() | str() as value):
             return value

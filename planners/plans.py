@@ -17,7 +17,7 @@ from orchestrator.runtime.messages import text_of
 
 JOIN = "join"
 DEEPEST = 32
-"""Lists and objects within each other that an argument may consist of."""
+"""How deep lists and objects may be nested in the arguments of a step."""
 
 REFERENCE = re.compile(r"\$(?:\{(?P<braced>[0-9]{1,9})\}|(?P<bare>[0-9]{1,9})(?!\.?[0-9]))")
 
@@ -39,7 +39,7 @@ def reference_id(match: re.Match[str]) -> int:
 def references(value: object, last: int) -> set[int]:
     """The ids that an argument refers to.
 
-    A bare ``$20`` inside a longer text is money where no plan can have a step 20: beyond ``last``.
+    A bare ``$20`` inside a longer text is money if no step can have the id 20, because it is beyond ``last``.
     """
     if isinstance(value, str):
         whole = REFERENCE.fullmatch(value.strip()) is not None
@@ -69,7 +69,7 @@ def is_reference(text: str) -> bool:
 
 
 def filled(text: str, values: Mapping[int, object]) -> str:
-    """A text with the values of steps in the places of references to them; other references stay."""
+    """A text with the values of steps in place of references to them; other references stay."""
 
     def replace(match: re.Match[str]) -> str:
         return text_of(values[reference_id(match)]) if reference_id(match) in values else match.group()
@@ -92,8 +92,8 @@ class Reader(Protocol):
 class Plan:
     """A plan while it is being written: which steps may start, and what is wrong.
 
-    ``tools`` are the names of the tools, ``known`` the ids of earlier plans, ``limit`` is the most steps.
-    Ids go from ``first`` to ``last``.
+    ``tools`` are the names of the tools, ``known`` the ids of steps in earlier plans; ``limit`` is the
+    maximum number of steps. Ids go from ``first`` to ``last``.
     """
 
     def __init__(self, tools: Collection[str], known: Collection[int], limit: int) -> None:
@@ -108,7 +108,7 @@ class Plan:
         self._errors: list[str] = []
 
     def admit(self, step: Step) -> bool:
-        """Take the next step, and say whether it may start. The plan ends at its first join."""
+        """Take the next step, and return whether it may start. The plan ends at its first join."""
         if self.joined:
             return False
         if step.tool == JOIN:
@@ -119,7 +119,7 @@ class Plan:
             return False
         self.steps[step.id] = step
         if not references(step.arguments, self.last) <= self._sound:
-            return False  # what it refers to is refused, or comes later; the end of the plan will tell
+            return False  # what it refers to was refused, or comes later; the end of the plan will show
         self._sound.add(step.id)
         return True
 

@@ -46,7 +46,7 @@ def asked(question: Question) -> tuple[str, ...]:
 def answer_of(completion: Completion, question: Question) -> Answer:
     """The completion as an answer, with the claim that it makes.
 
-    The last number of a long text is not taken for its claim: in an essay it may be any year.
+    The last number of a long text is not taken as its claim: in an essay, it may be just a year.
     """
     truncated = completion.finish_reason != "stop"
     claim = extract_claim(completion.text, choices=labels(question.choices), truncated=truncated)

@@ -55,9 +55,9 @@ async def skeleton(
 ) -> Answer:
     """Outline the answer, then write all points of the outline at the same time.
 
-    ``route`` "ask" lets a router say that the question does not suit this; it is then asked plainly, as it
-    is when the outline has fewer than two points. ``points`` is the most to write, ``max_tokens`` the length
-    of each. A point that fails stays in the answer as the outline has it.
+    ``route`` "ask" lets a router say that the question does not suit this method; it is then asked plainly,
+    as it is when the outline has fewer than two points. At most ``points`` points are written, with at most
+    ``max_tokens`` tokens each. A point that fails stays in the answer as it is in the outline.
 
     Raises:
         NodeFailed: no point could be written.
@@ -97,7 +97,7 @@ async def skeleton(
 async def unsuitable(run: Run, question: Question) -> str:
     """Why the answer should not be written in parallel; empty if it should.
 
-    What speaks against it is looked for in the words of the question first; the model is asked only then.
+    The words of the question are searched for a reason first; the model is asked only if they give none.
     """
     if question.choices:
         return "it offers choices"
@@ -112,7 +112,7 @@ async def unsuitable(run: Run, question: Question) -> str:
 
 
 def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
-    """The points of a numbered list by their numbers, in the order given; of equal numbers the first.
+    """The points of a numbered list by number, in the order given; of equal numbers, the first counts.
 
     ``cut_off`` says that the last line may be unfinished; it is left out.
     """
@@ -125,7 +125,7 @@ def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
 
 
 def outline_prompt(question: Question, *, prefill: bool) -> list[Message]:
-    """The prompt for the skeleton; with ``prefill`` its completion goes on after ``1.``"""
+    """The prompt for the skeleton; with ``prefill``, its completion goes on after ``1.``"""
     prompt = [system(OUTLINE), user(*asked(question), "\n\nSkeleton:")]
     return [*prompt, assistant("1.")] if prefill else prompt
 
@@ -138,7 +138,7 @@ def expansion(shared: Sequence[str], index: int, text: str, *, prefill: bool) ->
 
 
 def assembled(listed: Mapping[int, str], written: Mapping[int, Completion]) -> Answer:
-    """The points in the order of the outline; what is not written stays as the outline has it."""
+    """The points in the order of the outline; those not written stay as they are in the outline."""
 
     def point(index: int, text: str) -> str:
         if index not in written:
@@ -151,7 +151,7 @@ def assembled(listed: Mapping[int, str], written: Mapping[int, Completion]) -> A
 
 
 async def _collected(run: Run, listed: Mapping[int, str], written: Mapping[int, Node[Completion]]) -> Answer:
-    """All points; if the run ends early, its answer has those that there are."""
+    """All points; if the run ends early, its answer has those that are finished."""
 
     def finished() -> dict[int, Node[Completion]]:
         return {index: node for index, node in written.items() if isinstance(node.outcome, Succeeded)}
@@ -159,7 +159,7 @@ async def _collected(run: Run, listed: Mapping[int, str], written: Mapping[int, 
     run.propose(lambda: assembled(listed, {index: node.value for index, node in finished().items()}))
     await run.outcomes(written.values())
     if not finished():
-        await run.join(written.values())  # raises what became of the first
+        await run.join(written.values())  # raises the failure of the first
     return await run.merge(assembled, listed, finished())
 
 

@@ -33,7 +33,7 @@ def solving(question: Question) -> list[Message]:
 
 
 WIDEST = 1024
-"""The most branches that a vote may be asked to start."""
+"""The maximum number of branches that a vote may be asked to start."""
 
 
 def _known_rule(spec: str) -> str:
@@ -63,13 +63,13 @@ async def vote(
 ) -> Answer:
     """Sample chains of thought, judge their answers as they arrive, and stop early when they agree.
 
-    ``n`` is the most branches to start, unless ``rule`` sets a width of its own, as ``"beta:0.99,width=16"``.
+    At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
     ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
     :meth:`Run.vote`.
 
     Raises:
         NodeFailed: no branch gave a completion.
-        InvalidRequest: the rule or the merge needs what is not given, or what the engine cannot do.
+        InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
     return await run.vote(
         solving(question),

@@ -1,7 +1,7 @@
-"""The contract that no modules import each other in a circle; ``lint-imports`` runs it with the others.
+"""The contract that forbids import cycles; ``lint-imports`` runs it with the others.
 
-It sees what the contract about siblings does not: a module that imports the package around it, where that
-imports the module.
+It sees what the contract about siblings does not: a module that imports the package around it while that
+package imports the module.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from importlinter import Contract, ContractCheck, output
 
 
 class NoCircles(Contract):
-    """Imports for the type checker count, as those do that run."""
+    """Imports for the type checker count like those that run."""
 
     type_name = "circles"
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
-        """Find a circle in each tangle of modules."""
+        """Find a cycle in each strongly connected group of modules."""
         imports: nx.DiGraph[str] = nx.DiGraph()
         for module in sorted(graph.modules):
             for imported in sorted(graph.find_modules_directly_imported_by(module)):
@@ -29,7 +29,7 @@ class NoCircles(Contract):
         return ContractCheck(kept=not circles, metadata={"circles": circles})
 
     def render_broken_contract(self, check: ContractCheck) -> None:
-        """Print each circle."""
+        """Print each cycle."""
         circles: Any = check.metadata["circles"]
         for circle in circles:
             output.print_error(" -> ".join([*circle, circle[0]]))

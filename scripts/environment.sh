@@ -1,5 +1,5 @@
 # Sourced by the scripts beside it: `environment EXTRAS` makes the virtual environment and installs the
-# project with these extras, unless both have been done for this pyproject.toml. Sets $python.
+# project with these extras, unless both have already been done for this pyproject.toml. Sets $python.
 #
 # The environment is .venv, or what ANABRANCH_VENV names.
 
@@ -18,14 +18,14 @@ find_python() {
             return
         fi
     done
-    echo "Python 3.11 or newer is needed, and none is on the PATH." >&2
+    echo "Python 3.11 or newer is needed, but there is none on the PATH." >&2
     return 1
 }
 
 make_environment() {
     base=$(find_python)
     echo "making a virtual environment in $venv with $("$base" --version)" >&2
-    # Debian has venv without ensurepip; then the pip of the base fills the environment.
+    # On Debian venv may lack ensurepip; then the base interpreter's pip installs into the environment.
     "$base" -m venv "$venv" >/dev/null 2>&1 || {
         "$base" -m venv --clear --without-pip "$venv"
         "$base" -m pip --python "$python" install -qq --disable-pip-version-check pip

@@ -267,7 +267,7 @@ def test_a_task_that_never_ran_has_nothing_to_replay() -> None:
     with Client(engine=engine, database="memory") as client:
         with pytest.raises(TaskFailed) as failed:
             client.solve("x", planner="direct")
-        with pytest.raises(Conflict, match="no whole run"):
+        with pytest.raises(Conflict, match="no complete run"):
             client.replay(failed.value.task_id)
 
 

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from orchestrator.api.handlers import openapi_document
+from orchestrator.cli.app import app
 from orchestrator.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -93,8 +95,7 @@ def test_the_examples_of_the_api(environment: dict[str, str]) -> None:
 @pytest.mark.timeout(600)
 def test_every_option_and_setting_is_documented() -> None:
     page = (ROOT / "docs/cli.md").read_text()
-    commands = "solve trace traces replay models planners serve calibrate workers"
-    for command in commands.split():
+    for command in get_command(app).commands:  # type: ignore[attr-defined]
         done = subprocess.run(
             [sys.executable, "-m", "orchestrator.cli", command, "--help"],
             env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
@@ -106,10 +107,8 @@ def test_every_option_and_setting_is_documented() -> None:
         for option in set(re.findall(r"--[a-z][a-z-]+", done.stdout)) - {"--help"}:
             assert option in page, f"{command} {option}"
     for option in re.findall(r"`(--[a-z-]+)`", page):
-        assert (
-            option in (ROOT / "orchestrator/cli/app.py").read_text()
-            or option[2:].replace("-", "_") in (ROOT / "orchestrator/cli/app.py").read_text()
-        )
+        source = "".join(path.read_text() for path in (ROOT / "orchestrator/cli").glob("*.py"))
+        assert option in source or option[2:].replace("-", "_") in source
     for name in Settings.model_fields:
         assert f"ANABRANCH_{name.upper()}" in page
 
@@ -134,7 +133,7 @@ def test_the_example_of_the_readme_on_the_real_model() -> None:
 
 
 def test_every_link_of_the_documentation_leads_somewhere() -> None:
-    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
     for page in pages:
         for target in re.findall(r"\]\((?!https?://)([^)#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

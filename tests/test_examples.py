@@ -57,7 +57,7 @@ CASES: Mapping[str, Sequence[Case]] = {
             r"391\n"
             r"  [3-7] say 391\n"
             r"(  [1-3] say 392\n)?"
-            r"[3-8] calls, \d+ tokens, \d+ of cancelled branches\n",
+            r"[3-8] calls, \d+ tokens, \d+ from cancelled branches\n",
             {},
         )
     ],

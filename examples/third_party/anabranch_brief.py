@@ -1,4 +1,4 @@
-"""Answers of at most so many words: a planner, and the tool by which it counts them."""
+"""Answers with a word limit: a planner, and the tool with which it counts words."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ async def brief(
     prompt = [asked]
     for number in range(drafts):
         draft = run.generate(prompt, label=f"draft {number}")
-        # The tool is given the handle: it starts when the draft is there, and gets its text.
+        # The tool is given the handle: it starts once the draft is ready, and gets its text.
         if await run.tool("word_count", {"text": draft}) <= words:
             return Answer((await draft).text.strip())
         prompt = [asked, assistant(draft), user(f"That is too long. Say it in at most {words} words.")]

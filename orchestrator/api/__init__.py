@@ -1,4 +1,4 @@
-"""The service over HTTP: tasks, their events and traces as JSON; a thin door onto :mod:`orchestrator.tasks`.
+"""The service over HTTP: tasks, their events and traces as JSON; a thin layer over :mod:`orchestrator.tasks`.
 
 May import the rooms from ``tasks`` down. Only the command line imports it.
 """

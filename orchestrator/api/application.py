@@ -13,7 +13,7 @@ from orchestrator.api.routes import bound
 from orchestrator.tasks.service import Service
 
 MAX_BODY = 4 << 20
-"""Bytes of a request; the service itself bounds the characters of the query."""
+"""The largest request body, in bytes; the service itself limits the characters of the query."""
 
 
 def create_application(
@@ -25,7 +25,7 @@ def create_application(
 ) -> web.Application:
     """The application. It runs no tasks itself: keep ``service.working()`` open beside it.
 
-    Once ``draining`` is set, new tasks are refused; everything else goes on. Serve the application with
+    Once ``draining`` is set, new tasks are refused; everything else still works. Serve the application with
     ``handler_cancellation=True``, so that a client that hangs up ends its request.
     """
     application = web.Application(middlewares=[problems], client_max_size=max_body)

@@ -15,7 +15,7 @@ from orchestrator.tasks.feed import Progress
 from storage.events import Event
 
 HEARTBEAT_SECONDS = 15.0
-"""Silence after which a comment keeps an event stream, and the proxies on its way, awake."""
+"""Silence after which a comment is sent, so that proxies keep the event stream open."""
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -25,7 +25,7 @@ HEADERS = {
 
 
 class Sender:
-    """Sends frames, and comments while there are none."""
+    """Sends frames, and comments in periods of silence."""
 
     def __init__(self, response: web.StreamResponse, heartbeat_seconds: float) -> None:
         self._response = response
@@ -38,7 +38,7 @@ class Sender:
         await self._response.write(frame.encode())
 
     async def beat(self) -> None:
-        """Send comments where there is silence, until cancelled."""
+        """Send a comment after each period of silence, until cancelled."""
         while True:
             silence = time.monotonic() - self._last
             if silence >= self._heartbeat_seconds:
@@ -48,21 +48,21 @@ class Sender:
 
 
 def frame(item: Event | Progress) -> str:
-    """What happened, as one event; only what is stored has an id."""
+    """The item as one server-sent event; only stored events have an id."""
     if isinstance(item, Progress):
         return f"event: progress\ndata: {json.dumps(plain(item))}\n\n"
     return f"id: {item.seq}\nevent: {item.type}\ndata: {event_body(item).model_dump_json()}\n\n"
 
 
 def last_event_id(request: web.Request) -> int:
-    """From where on the events are wanted; -1 is from the first one on.
+    """The number of the last event that the client has; -1 if it has none.
 
     Raises:
-        InvalidRequest: the header is no id.
+        InvalidRequest: the header is not an event id.
     """
     given = request.headers.get("Last-Event-ID", "").strip()
     if not given:
         return -1
     if not (given.isascii() and given.isdigit()) or len(given) > 9:
-        raise InvalidRequest(f"Last-Event-ID is {given[:40]!r}; it must be the id of an event, as 17")
+        raise InvalidRequest(f"Last-Event-ID is {given[:40]!r}; it must be the id of an event, such as 17")
     return int(given)

@@ -1,4 +1,4 @@
-"""Reading what a request says, and writing what is answered."""
+"""Reads what a request says, and writes the response."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge(f"the body is too large: {error.text}") from None
     except web.RequestPayloadError:
-        raise InvalidRequest("the body is cut short, or not in the encoding that its headers name") from None
+        raise InvalidRequest("the body is cut short, or not in the encoding that its headers give") from None
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
@@ -36,10 +36,10 @@ async def json_object(request: web.Request) -> dict[str, Any]:
 
 
 def merge(body: dict[str, Any], name: str, request: web.Request, header: str) -> None:
-    """Let a header give a field of the body.
+    """Let a header set a field of the body.
 
     Raises:
-        InvalidRequest: the body says something else.
+        InvalidRequest: the body sets it to something else.
     """
     given = request.headers.get(header)
     if given is None:

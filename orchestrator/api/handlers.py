@@ -46,9 +46,9 @@ DATABASE_SECONDS = 5.0
 """How long the health check waits for the database."""
 
 ENGINE_RETRY_SECONDS = 5.0
-"""When to try again what was refused because no engine works."""
+"""When to retry a request that was refused because no engine works."""
 
-TENANT = header("X-Tenant", "Whose task it is. With it, the tasks of other tenants are not found.")
+TENANT = header("X-Tenant", "The tenant of the task. If it is given, tasks of other tenants are not found.")
 ONE = ({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}, TENANT)
 """The parameters of a route that is about one task."""
 
@@ -66,10 +66,10 @@ class Handlers:
     @route(
         "POST",
         "/v1/tasks",
-        (202, "Accepted; it is stored and will run.", TaskBody),
-        (200, "It has ended already, or within the time that was waited.", TaskBody),
+        (202, "Accepted; the task is stored and will run.", TaskBody),
+        (200, "The task has ended, before the request or within the waiting time.", TaskBody),
         parameters=(
-            header("Idempotency-Key", "A second request with the same key returns the first one's task."),
+            header("Idempotency-Key", "A second request with the same key returns the task of the first."),
             TENANT,
             *queries(SubmitQuery),
         ),
@@ -91,7 +91,7 @@ class Handlers:
         return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
 
     async def _check_engine(self) -> None:
-        """Refuse tasks while nothing could solve them: they would wait for it, and then fail."""
+        """Refuse tasks while no engine could solve them: they would only wait and then fail."""
         replicas = self._service.engine.snapshot().replicas
         suspect = any(replica.state in ("starting", "down") and replica.detail for replica in replicas)
         if not suspect or (health := await self._service.engine.health()).ok:
@@ -119,11 +119,11 @@ class Handlers:
         parameters=(TENANT, *queries(ListQuery)),
     )
     async def tasks(self, request: web.Request) -> web.Response:
-        """List tasks from the newest on."""
+        """List tasks, newest first."""
         query = ListQuery.model_validate(dict(request.query))
         own = request.headers.get("X-Tenant")
         if own is not None and query.tenant not in (None, own):
-            raise InvalidRequest(f"tenant {query.tenant!r} is asked for, but X-Tenant says {own!r}")
+            raise InvalidRequest(f"the query asks for tenant {query.tenant!r}, but X-Tenant says {own!r}")
         found = await self._service.store.list(
             tenant=query.tenant if own is None else own,
             status=query.status,
@@ -145,7 +145,7 @@ class Handlers:
         parameters=ONE,
     )
     async def cancel(self, request: web.Request) -> web.Response:
-        """Stop a task; one that has ended stays as it is."""
+        """Cancel a task; one that has ended stays as it is."""
         found = await self._find(request)
         return respond(task_body(await self._service.cancel(found.id)))
 
@@ -156,7 +156,7 @@ class Handlers:
         parameters=ONE,
     )
     async def requeue(self, request: web.Request) -> web.Response:
-        """Put a dead task back into the queue; it goes on where its journal ends."""
+        """Put a dead task back into the queue; it continues where its journal ends."""
         found = await self._find(request)
         return respond(task_body(await self._service.requeue(found.id)))
 
@@ -168,7 +168,7 @@ class Handlers:
             "Events as they happen, until the task ends.",
             {"text/event-stream": {"schema": reference(EventBody)}},
         ),
-        parameters=(*ONE, header("Last-Event-ID", "Leaves out this event and those before it.")),
+        parameters=(*ONE, header("Last-Event-ID", "Skips this event and those before it.")),
         sends=(EventBody,),
         head=False,
     )
@@ -193,7 +193,7 @@ class Handlers:
                     await sender.send(frame(item))
             ended = task_body(await self._service.task(task_id))
             await sender.send(f"event: task_ended\ndata: {ended.model_dump_json()}\n\n")
-        except AnabranchError as error:  # the status is sent already; the stream ends, to be resumed
+        except AnabranchError as error:  # the status has been sent; the stream ends and can be resumed
             log.warning("an event stream broke off", task=task_id, code=error.code, error=str(error))
             await sender.send(f"event: error\ndata: {problem_of(error).model_dump_json()}\n\n")
 
@@ -211,7 +211,7 @@ class Handlers:
     @route(
         "POST",
         "/v1/tasks/{id}/replay",
-        (200, "It went as recorded.", ReplayBody),
+        (200, "The run went as recorded.", ReplayBody),
         parameters=ONE,
     )
     async def replay(self, request: web.Request) -> web.Response:
@@ -225,8 +225,8 @@ class Handlers:
         (200, "The pool.", WorkersBody),
     )
     async def workers(self, request: web.Request) -> web.Response:
-        """Get the replicas of the engine of this process, with their load and their caches."""
-        await self._service.engine.health()  # one that stands alone only knows its state when it is asked
+        """Get the replicas of this process's engine, with their load and their caches."""
+        await self._service.engine.health()  # a single engine knows its state only when asked
         return respond(WorkersBody.model_validate(self._service.engine.snapshot()))
 
     @route(
@@ -243,11 +243,11 @@ class Handlers:
     @route(
         "GET",
         "/healthz",
-        (200, "They can.", HealthBody),
+        (200, "Tasks can be taken and solved.", HealthBody),
         (503, "They cannot; the body says why.", HealthBody),
     )
     async def health(self, request: web.Request) -> web.Response:
-        """Ask whether tasks can be taken and solved."""
+        """Check whether tasks can be taken and solved."""
         engine = await self._service.engine.health()
         body = HealthBody(
             status="ok",
@@ -271,13 +271,13 @@ class Handlers:
             return Check(ok=False, detail=f"no answer within {DATABASE_SECONDS:g} s")
         return Check(ok=True)
 
-    @route("GET", "/openapi.json", (200, "It.", ANYTHING))
+    @route("GET", "/openapi.json", (200, "This document.", ANYTHING))
     async def openapi(self, request: web.Request) -> web.Response:
         """Get this document."""
         return web.json_response(openapi_document())
 
     async def _find(self, request: web.Request) -> Task:
-        """The task that the path names; for a request of a tenant only if it is that tenant's."""
+        """The task that the path names; if the request names a tenant, only a task of that tenant."""
         task_id = request.match_info["id"]
         task = await self._service.task(task_id)
         if request.headers.get("X-Tenant", task.tenant) != task.tenant:

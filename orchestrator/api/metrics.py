@@ -1,4 +1,4 @@
-"""The metrics of a service, and of the engine that it works with, for Prometheus."""
+"""The metrics of a service and of its engine, for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ def metrics(service: Service) -> str:
     """All metrics of this process; those of several processes on one database add up."""
     ended = (({"status": str(status)}, service.ended[status]) for status in ENDINGS)
     own = (
-        *metric("anabranch_tasks_running", "gauge", "Tasks that this process runs.", [({}, service.running)]),
+        *metric(
+            "anabranch_tasks_running", "gauge", "Tasks that this process is running.", [({}, service.running)]
+        ),
         *metric("anabranch_tasks_ended_total", "counter", "Tasks that this process has run.", ended),
     )
     return exposition(own) + service.engine.metrics()

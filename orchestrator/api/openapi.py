@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of the table of routes."""
+"""The OpenAPI document, made from the table of routes."""
 
 from __future__ import annotations
 

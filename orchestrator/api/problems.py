@@ -1,4 +1,4 @@
-"""Errors over HTTP: one shape for all of them, and nothing of the inside for the unexpected ones."""
+"""Errors over HTTP: one shape for all of them, and no internals for unexpected ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TooLarge(InvalidRequest):
 
 
 class UnsupportedMediaType(InvalidRequest):
-    """The body is not JSON by its content type."""
+    """The content type of the body is not JSON."""
 
     code = "unsupported_media_type"
     http_status = 415
@@ -61,11 +61,11 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
-    except ConnectionError:  # the client has gone, and nobody is left to be told
+    except ConnectionError:  # the client has gone, and nobody is left to tell
         raise
     except Exception:
         log.exception("request failed", method=request.method, path=request.path)
-        return problem(500, "internal", "the server made a mistake; its log has the details")
+        return problem(500, "internal", "the server hit an unexpected error; its log has the details")
 
 
 def problem_of(error: AnabranchError) -> ErrorBody:
@@ -74,7 +74,7 @@ def problem_of(error: AnabranchError) -> ErrorBody:
 
 
 def problem(status: int, code: str, message: str) -> web.Response:
-    """A response that reports what is no error of ours: bad parameters, unknown paths, mistakes."""
+    """A response for what is not one of our own errors: bad parameters, unknown paths, bugs."""
     return _response(ErrorBody(error=Problem(code=code, message=message, retryable=False)), status)
 
 

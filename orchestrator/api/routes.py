@@ -1,6 +1,6 @@
-"""The table of routes: what each takes and sends, written where its handler is.
+"""The table of routes: what each takes and sends, declared next to its handler.
 
-The application is made of this table, and so is the OpenAPI document; no route exists beside it.
+Both the application and the OpenAPI document are made from this table; there are no other routes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Parameter = Mapping[str, Any]
 """A parameter as OpenAPI describes it."""
 
 Content = type[BaseModel] | Mapping[str, Any]
-"""A JSON body by its model; anything else by its media type, as OpenAPI describes it."""
+"""A model for a JSON body; for anything else a media type, as OpenAPI describes it."""
 
 Answer = tuple[int, str, Content]
 """A status, what it means, and the body that comes with it."""
@@ -30,7 +30,8 @@ H = TypeVar("H", bound=Handler)
 class Route:
     """One operation: where it is, what it is for, what it takes and what it answers.
 
-    ``sends`` are models within a content that is no JSON body. ``head`` says that ``HEAD`` is answered, too.
+    ``sends`` are models within content that is not a JSON body. ``head`` says whether ``HEAD`` is answered
+    too.
     """
 
     method: str
@@ -81,7 +82,7 @@ def route(
 
 
 def routes_of(handlers: type) -> dict[str, Route]:
-    """The table of a class of handlers, by the name of the method, in the order of the class."""
+    """The routes of a class of handlers, by method name, in the order of the class."""
     return {
         name: member.route
         for name, member in vars(handlers).items()
@@ -105,7 +106,7 @@ def header(name: str, description: str) -> Parameter:
 
 
 def queries(model: type[BaseModel]) -> list[Parameter]:
-    """The fields of a model as parameters of the query."""
+    """The fields of a model as query parameters."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     return [
         {"name": name, "in": "query", "schema": parameter} for name, parameter in schema["properties"].items()

@@ -25,7 +25,7 @@ class Problem(BaseModel):
     """What went wrong."""
 
     code: str = Field(description="Stable, for programs.")
-    message: str = Field(description="For people: what was wrong, and where it helps what would be right.")
+    message: str = Field(description="For people: what was wrong and, where it helps, what would be right.")
     retryable: bool = Field(description="Whether the same request may succeed later.")
 
 
@@ -49,7 +49,7 @@ class TaskBody(BaseModel):
     status: TaskStatus
     tenant: str
     planner: str
-    question: dict[str, Any] = Field(description="`query`, `context` and `choices` as they were submitted.")
+    question: dict[str, Any] = Field(description="`query`, `context` and `choices` as submitted.")
     options: dict[str, Any] = Field(description="`options`, `sampling` and `budget` of the request.")
     seed: int
     created_at: float
@@ -62,14 +62,14 @@ class TaskBody(BaseModel):
 
 
 class TaskPage(BaseModel):
-    """Tasks from the newest to the oldest."""
+    """A page of tasks, newest first."""
 
     tasks: tuple[TaskBody, ...]
-    next: str | None = Field(description="Give it as `before` to get the next page; null on the last one.")
+    next: str | None = Field(description="Pass it as `before` to get the next page; null on the last one.")
 
 
 class EventBody(BaseModel):
-    """A line of the journal; see the server-sent events of a task."""
+    """An event of the journal; see the server-sent events of a task."""
 
     seq: int
     type: EventType
@@ -85,7 +85,7 @@ class ReplayBody(BaseModel):
     outcome: RunOutcome
     answer: str | None
     events: int = Field(description="Events that were compared.")
-    calls: Literal[0] = Field(0, description="Calls to engines; a replay has none to call.")
+    calls: Literal[0] = Field(0, description="Calls to engines; a replay makes none.")
     seconds: float
 
 
@@ -106,34 +106,36 @@ class HealthBody(BaseModel):
 
 
 class WorkerBody(BaseModel):
-    """A replica of an engine. Counts are since it was started; tokens are those of finished calls."""
+    """A replica of an engine. Counts are since its start; tokens are those of finished calls."""
 
     model_config = ConfigDict(from_attributes=True)
 
     name: str
     model: str = Field(description="Empty until it has started.")
-    roles: tuple[str, ...] = Field(description="The roles that it is named for; none: all others.")
+    roles: tuple[str, ...] = Field(
+        description="The roles assigned to it; empty: all that no replica is assigned."
+    )
     state: Literal["starting", "up", "on trial", "draining", "down"]
     detail: str = Field(description="Why it is not up.")
     breaker: BreakerState
     in_flight: int = Field(description="Calls at the engine.")
-    limit: int | None = Field(description="Calls that it gets at once; null where nothing bounds them.")
+    limit: int | None = Field(description="The most calls that it gets at once; null if unlimited.")
     queued: int = Field(description="Calls that wait for a place there.")
-    held: int = Field(description="Calls that wait for a sibling to compute the prefix that they share.")
+    held: int = Field(description="Calls that wait for a sibling to compute their shared prefix.")
     prefill_tokens_per_s: float | None
     indexed_blocks: int = Field(description="Prompt blocks that it is believed to hold.")
     sharing: Literal["unknown", "in_flight", "computed", "never"] = Field(
-        description="When a prompt can be used by other calls there."
+        description="From when on other calls there can use a prompt."
     )
     finished: int
     aborted: int
     failed: int
-    errors: dict[str, int] = Field(description="The failed calls by the code of their error.")
+    errors: dict[str, int] = Field(description="Failed calls by error code.")
     prompt_tokens: int
-    cached_tokens: int = Field(description="Those of `prompt_tokens` that were not computed.")
+    cached_tokens: int = Field(description="The part of `prompt_tokens` that was not computed.")
     completion_tokens: int
     wasted_tokens: int = Field(description="Completion tokens of calls that did not finish.")
-    hit_ratio: float | None = Field(description="Cached over all prompt tokens.")
+    hit_ratio: float | None = Field(description="Cached tokens over all prompt tokens.")
 
 
 class WorkersBody(BaseModel):
@@ -144,12 +146,12 @@ class WorkersBody(BaseModel):
     replicas: tuple[WorkerBody, ...]
     families: int = Field(description="Groups of calls with a common prefix that are in the pool.")
     waiting: int = Field(description="Calls in the pool that are not at an engine.")
-    parked: int = Field(description="Those of them that no replica could take now.")
-    refused: int = Field(description="Calls refused because too many waited.")
-    restarts: int = Field(description="Calls begun again elsewhere after a failure.")
+    parked: int = Field(description="The part of `waiting` that no replica could take now.")
+    refused: int = Field(description="Calls refused because too many were waiting.")
+    restarts: int = Field(description="Calls restarted after a failure.")
     hit_ratio: float | None
     ideal_hit_ratio: float | None = Field(
-        description="What one cache of all replicas, which never forgets, would have reached."
+        description="What a single cache for all replicas that never forgets would have reached."
     )
 
 
@@ -159,7 +161,7 @@ class SubmitQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     wait: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = Field(
-        0.0, description="Seconds to wait for the end of the task before the response is sent."
+        0.0, description="Seconds to wait for the task to end before the response is sent."
     )
 
 
@@ -171,7 +173,7 @@ class ListQuery(BaseModel):
     status: TaskStatus | None = None
     tenant: str | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
-    before: str | None = Field(None, description="`next` of the page before this one.")
+    before: str | None = Field(None, description="`next` of the previous page.")
 
 
 def task_body(task: Task) -> TaskBody:

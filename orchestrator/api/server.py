@@ -23,7 +23,7 @@ CLOSING_SECONDS = 2.0
 
 @asynccontextmanager
 async def listening(application: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve until the block ends; gives the base URL. Port 0 is a free one.
+    """Serve until the block ends; yields the base URL. Port 0 means any free port.
 
     Raises:
         OSError: the address cannot be bound.
@@ -45,9 +45,9 @@ async def serve(
 ) -> None:
     """Serve and work until SIGTERM or SIGINT; then drain while the API still answers.
 
-    A drain refuses new tasks, lets those that run go on for the grace time and hands the rest back to the
-    queue. A second signal hands them back at once. The engine is started first, unless it cannot be
-    reached yet: then the API reports itself as unavailable until it can.
+    A drain refuses new tasks, lets running ones go on for the grace period and hands the rest back to the
+    queue. A second signal hands them back at once. The engine is started first; if it cannot be reached yet,
+    the API reports itself as unavailable until it can.
 
     Raises:
         WorkerError: the engine cannot be started, and trying again would not help.
@@ -60,7 +60,7 @@ async def serve(
     except WorkerError as error:
         if not error.retryable:
             raise
-        log.warning("the engine is not there yet", code=error.code, error=str(error))
+        log.warning("the engine is not available yet", code=error.code, error=str(error))
     draining = asyncio.Event()
     application = create_application(service, draining=draining)
     async with listening(application, host, port) as url, _signals(draining), service.working():

@@ -12,9 +12,9 @@ from statistics import fmean
 Z95 = 1.959963984540054
 
 NEEDED = 20
-"""Examples with a score that a calibration takes at the least."""
+"""The minimum number of examples with a score that a calibration takes."""
 NEEDED_EACH = 5
-"""Right ones among them at the least, and wrong ones: what never fails says nothing about failing."""
+"""The minimum number of right, and of wrong, examples: what never fails says nothing about failing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """Accepting what is at least as sure as ``score``: how many, and how many of those are wrong.
+    """Accepting all that is at least as sure as ``score``: how many that is, and how many of them are wrong.
 
     ``coverage`` and ``risk`` are shares; ``upper`` is the upper end of the risk's 95 % interval (Wilson).
     """
@@ -43,9 +43,9 @@ class Risk:
 class Calibration:
     """A fitted calibration.
 
-    ``rising`` says whether a larger score is surer. ``knots`` are scores from the least sure on (negated
-    where they are not rising), each with the probability of being right from there on (isotonic regression,
-    so it never falls with sureness). ``risks`` go from the surest score to the least sure one.
+    ``rising`` says whether a larger score is surer. ``knots`` are scores, starting with the least sure
+    (negated if not ``rising``), each with the probability of being right from there on (isotonic regression,
+    so it never falls as sureness grows). ``risks`` go from the surest score to the least sure one.
     """
 
     rising: bool
@@ -70,9 +70,9 @@ class Calibration:
     def threshold(self, risk: float) -> float | None:
         """The least sure score to accept so that at most the share ``risk`` of what is accepted is wrong.
 
-        Judged by the upper end of the interval of each score. The best of many scores is taken, but their
-        examples are nested, so that this seldom flatters: in simulations with up to 800 different scores at
-        most 3 % of the thresholds accepted more than the risk. None where no score will do.
+        Each score is judged by the upper end of its interval. The best of many scores is taken, but their
+        examples are nested, so this seldom flatters: in simulations with up to 800 different scores, at most
+        3 % of the thresholds accepted more than the risk. None if no score will do.
         """
         accepted = [each for each in self.risks if each.upper <= risk]
         return accepted[-1].score if accepted else None
@@ -112,7 +112,7 @@ def calibrate(
             f"{NEEDED_EACH} wrong; there are {len(labels)}, {hits} right and {len(labels) - hits} wrong"
         )
     area, interval = auroc(sure, labels), auroc_interval(sure, labels, seed=seed)
-    assert area is not None  # both kinds of labels are there
+    assert area is not None  # both kinds of labels are present
     assert interval is not None
     predicted = _cross_fitted(pairs, seed)
     curve = reliability(predicted, labels, bins=max(2, min(10, len(labels) // 15)))
@@ -134,7 +134,7 @@ def calibrate(
 def isotonic(sure: Sequence[float], labels: Sequence[bool]) -> tuple[tuple[float, float], ...]:
     """The non-falling step function nearest to the labels (pool adjacent violators), as (score, share).
 
-    Shares are drawn towards a half by one example each way, so that no finite evidence gives certainty.
+    Shares are drawn towards a half by one extra example each way, so that no finite evidence gives certainty.
     """
     blocks: list[tuple[float, float, int]] = []  # first score, right, all
     for score, label in sorted(zip(sure, labels, strict=True)):
@@ -222,7 +222,7 @@ def _at(knots: Sequence[tuple[float, float]], sure: float) -> float:
 
 
 def _risks(pairs: Sequence[tuple[float, bool]], rising: bool) -> list[Risk]:
-    """One line for each distinct score, from the surest."""
+    """One line for each distinct score, the surest first."""
     ranked = sorted(pairs, reverse=True)
     lines: list[Risk] = []
     wrong = 0

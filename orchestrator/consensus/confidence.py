@@ -18,8 +18,8 @@ Score = Literal["lowest", "bottom", "tail", "mean"]
 def token_confidence(top: Sequence[float], *, k: int = TOP) -> float | None:
     """Minus the mean of the ``k`` largest log-probabilities at one position: larger is peakier, so surer.
 
-    None where there are none or one is no number; a server that adds the sampled token as one more
-    entry is cut to ``k``.
+    None if there are none or one is not a log-probability; if a server adds the sampled token as one more
+    entry, the entries are cut to ``k``.
     """
     largest = sorted(top, reverse=True)[:k]
     if not largest or not all(LEAST_LOGPROB <= each <= 0 for each in largest):
@@ -30,7 +30,7 @@ def token_confidence(top: Sequence[float], *, k: int = TOP) -> float | None:
 def token_entropy(top: Sequence[float]) -> float | None:
     """The entropy in nats of the alternatives at one position, scaled to sum to 1.
 
-    None as above, and where all of them are impossible.
+    None as above, and if all of them are impossible.
     """
     if not top or not all(LEAST_LOGPROB <= each <= 0 for each in top):
         return None
@@ -41,7 +41,7 @@ def token_entropy(top: Sequence[float]) -> float | None:
 
 
 def token_scores(tops: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
-    """The confidence and the entropy at each position, to four digits; both empty if one is unknown."""
+    """The confidence and the entropy at each position, to four digits; both empty if any is unknown."""
     confidences = [token_confidence(top) for top in tops]
     entropies = [token_entropy(top) for top in tops]
     known = [round(each, 4) for each in confidences if each is not None]
@@ -50,18 +50,18 @@ def token_scores(tops: Sequence[Sequence[float]]) -> tuple[list[float], list[flo
 
 
 def inverse_entropy(entropies: Sequence[float]) -> float:
-    """The weight of a branch by inverse mean token entropy (arXiv 2511.02309); 0 where there are none."""
+    """The weight of a branch by inverse mean token entropy (arXiv 2511.02309); 0 if there are none."""
     return 1 / max(fmean(entropies), 1e-6) if entropies else 0.0
 
 
 def branch_confidence(
     tokens: Sequence[float], score: Score = "lowest", *, window: int = WINDOW
 ) -> float | None:
-    """The score of a whole branch out of its token confidences.
+    """The score of a whole branch, computed from its token confidences.
 
     ``lowest``: the least sure window; ``bottom``: the mean of the least sure tenth of the windows;
     ``tail``: the last window; ``mean``: all tokens. A branch shorter than a window is one window. None for
-    an empty branch or a confidence that is no number.
+    an empty branch or a confidence that is not a finite number.
     """
     if not tokens or not all(math.isfinite(each) for each in tokens):
         return None
@@ -85,7 +85,7 @@ def _groups(tokens: Sequence[float], window: int) -> list[float]:
 
 
 class LowestGroup:
-    """The lowest window so far of a branch that is still generating.
+    """The lowest window confidence so far of a branch that is still generating.
 
     No window is complete before ``window`` tokens have come, and ``value`` is None until then.
     """

@@ -11,7 +11,7 @@ _BRACE = re.compile(r"\{")
 _DECODER = json.JSONDecoder()
 
 READINGS = 64
-"""How many times over a text is read at most, so that braces inside braces do not take for ever."""
+"""Bounds the work: at most so many times the length of the text is read, however deeply braces are nested."""
 
 
 def json_objects(
@@ -19,8 +19,8 @@ def json_objects(
 ) -> Iterator[dict[str, Any]]:
     """The JSON objects in ``text``, in the order in which they begin.
 
-    ``start`` matches where an object may begin. Objects inside an object follow it if ``nested``. Nothing is
-    found beyond what is nested too deeply to be read.
+    ``start`` matches where an object may begin. Objects inside an object follow it if ``nested``. The search
+    ends at what is nested too deeply to be read.
     """
     left = READINGS * len(text)
     match = start.search(text)
@@ -28,8 +28,8 @@ def json_objects(
         at, end = match.span()
         try:
             value, stop = _DECODER.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            left -= error.pos - at
+        except ValueError as error:  # that of a number with too many digits has no position
+            left -= (error.pos if isinstance(error, json.JSONDecodeError) else len(text)) - at
         except RecursionError:
             return
         else:

@@ -1,6 +1,6 @@
 """How much the branches disagree: semantic entropy over clusters, in nats.
 
-An entropy is evidence of agreement only if the branches could have disagreed. What is undefined or doubtful
+An entropy is evidence of agreement only if the branches could have disagreed. An undefined or doubtful one
 has ``nats`` None, which no comparison mistakes for 0.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 TELLING_LENGTH = 80
-"""Characters from which byte-identical completions can only come from a cache or from greedy decoding."""
+"""From this many characters, byte-identical completions can only come from a cache or greedy decoding."""
 
 LEAST_LOGPROB = -1e200
-"""What is less is no log-probability; a sum of such numbers may be none at all."""
+"""Anything less is not a log-probability; a sum of such values may not even be a finite number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Entropy:
 
     @property
     def normalised(self) -> float | None:
-        """The entropy over ln N; None where it is undefined or N < 2, when nothing can be compared."""
+        """The entropy over ln N; None if it is undefined or N < 2, when nothing can be compared."""
         n = sum(self.counts)
         return None if self.nats is None or n < 2 else min(1.0, self.nats / math.log(n))
 
@@ -47,7 +47,7 @@ class Sample:
 
     @property
     def mean_logprob(self) -> float | None:
-        """The length-normalised log-likelihood; None where it is unknown or not a log-probability."""
+        """The length-normalised log-likelihood; None if it is unknown or not a log-probability."""
         if not self.logprobs or not all(LEAST_LOGPROB <= each <= 0 for each in self.logprobs):
             return None
         return math.fsum(self.logprobs) / len(self.logprobs)
@@ -56,8 +56,8 @@ class Sample:
 def discrete(counts: Sequence[int], *, abstained: int = 0) -> Entropy:
     """The plug-in entropy of the cluster shares: SE = -sum p ln p with p = n_c / N (Farquhar et al. 2024).
 
-    ``abstained`` counts branches without an answer (empty, truncated, refused): they are no cluster, and
-    when they are more than half the entropy is undefined.
+    ``abstained`` counts branches without an answer (empty, truncated, refused): they form no cluster, and
+    if they are more than half, the entropy is undefined.
 
     Raises:
         ValueError: a count is negative.
@@ -73,7 +73,7 @@ def discrete(counts: Sequence[int], *, abstained: int = 0) -> Entropy:
 
 
 def guarded(samples: Sequence[Sample], *, temperature: float) -> Entropy:
-    """The discrete entropy of ``samples``, undefined where their agreement would say nothing.
+    """The discrete entropy of ``samples``, undefined if their agreement would say nothing.
 
     Fewer than two answers, greedy decoding, and long completions that are all byte-identical (a response
     cache, or a seed used twice) agree whatever the model believes.
@@ -94,7 +94,7 @@ def guarded(samples: Sequence[Sample], *, temperature: float) -> Entropy:
 def rao_blackwell(samples: Sequence[Sample]) -> Entropy:
     """Entropy of the clusters by likelihood: p(C) = sum of e^l in C / sum of e^l (Farquhar et al. 2024).
 
-    l is the mean token log-probability of a sample. Undefined where one is missing or no number.
+    l is the mean token log-probability of a sample. Undefined if one is missing or not a number.
     """
     shares = _likelihood_shares(samples)
     counts, abstained = _counts(samples), sum(sample.cluster is None for sample in samples)
@@ -106,8 +106,8 @@ def rao_blackwell(samples: Sequence[Sample]) -> Entropy:
 def monte_carlo(samples: Sequence[Sample]) -> Entropy:
     """The Monte-Carlo form: -(1/K) sum over the K clusters of ln p(C) (Kuhn et al., arXiv 2302.09664).
 
-    p(C) as in :func:`rao_blackwell`. It is not bounded by ln N, and undefined where a p(C) is too small to
-    tell from 0.
+    p(C) is as in :func:`rao_blackwell`. The entropy is not bounded by ln N, and is undefined if a p(C) is too
+    small to tell from 0.
     """
     shares = _likelihood_shares(samples)
     counts, abstained = _counts(samples), sum(sample.cluster is None for sample in samples)
@@ -134,7 +134,7 @@ def miller_madow(counts: Sequence[int]) -> float | None:
 
 
 def chao1(counts: Sequence[int]) -> float:
-    """A lower bound on the number of distinct answers that there are, seen or not (Chao 1984)."""
+    """A lower bound on the number of distinct answers, seen or not (Chao 1984)."""
     seen = sum(count > 0 for count in counts)
     once = sum(count == 1 for count in counts)
     twice = sum(count == 2 for count in counts)
@@ -144,8 +144,8 @@ def chao1(counts: Sequence[int]) -> float:
 def coverage(counts: Sequence[int]) -> float | None:
     """The estimated probability that a further branch gives an answer already seen (Chao & Lee 1992; Chao1).
 
-    With f1 answers seen once and f2 seen twice: 1 - f1/N * (N-1) f1 / ((N-1) f1 + 2 f2). Where every answer
-    was seen once nothing is covered.
+    With f1 answers seen once and f2 seen twice: 1 - f1/N * (N-1) f1 / ((N-1) f1 + 2 f2). If every answer was
+    seen exactly once, nothing is covered.
     """
     total = sum(counts)
     if total == 0:
@@ -160,7 +160,7 @@ def coverage(counts: Sequence[int]) -> float | None:
 
 
 def chao_shen(counts: Sequence[int]) -> float | None:
-    """The entropy corrected for answers not seen yet (Chao & Shen 2003); None where nothing is covered."""
+    """The entropy corrected for answers not seen yet (Chao & Shen 2003); None if nothing is covered."""
     covered = coverage(counts)
     total = sum(counts)
     if not covered:
@@ -190,7 +190,7 @@ def _likelihood_shares(samples: Sequence[Sample]) -> list[float] | None:
     if not means or len(means) < len(answered):
         return None
     mass: dict[int, float] = {}
-    highest = max(means)  # the largest term is e^0, so that nothing underflows to an empty sum
+    highest = max(means)  # the largest term is e^0, so the sum cannot underflow to 0
     for (cluster, _), mean in zip(answered, means, strict=True):
         mass[cluster] = mass.get(cluster, 0.0) + math.exp(mean - highest)
     total = math.fsum(mass.values())

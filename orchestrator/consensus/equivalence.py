@@ -46,7 +46,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a method said about two claims; ``open``: none was asked or could tell, so they differ."""
+    """What a method said about two claims.
+
+    ``open`` means that no method was asked or could tell, so the claims count as different.
+    """
 
     left: str
     right: str
@@ -56,9 +59,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A claim read once, so that each comparison after that is a comparison of small values.
+    """A claim read once, so that every later comparison is one of small values.
 
-    A program is read by its ``outputs`` alone.
+    A program is compared by its ``outputs`` alone.
     """
 
     text: str
@@ -71,7 +74,7 @@ class Form:
 
 @dataclass(slots=True)
 class Cluster:
-    """Claims that mean the same. ``forms`` are its distinct wordings, the first is the representative."""
+    """Claims that mean the same. ``forms`` are their distinct wordings; the first is the representative."""
 
     index: int
     forms: list[Form]
@@ -115,7 +118,7 @@ def read_form(text: str) -> Form:
         normal = re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_ ", normal.strip()))
     else:
         normal = re.sub(r"\s+", " ", normal).strip().rstrip(".!").casefold()
-        if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # of x' the mark is a part
+        if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # the mark in x' is part of it
             normal = normal[1:-1].strip().rstrip(".!")
         normal = _LISTED.sub(",", _ARTICLE.sub("", normal))
     return Form(text, normal, parse_quantity(text), _structure(text), mathematical)
@@ -149,7 +152,7 @@ def _structure(text: str) -> str | None:
 
 
 def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] | None:
-    """What the cheap methods say, or None where they cannot tell.
+    """What the cheap methods say, or None if they cannot tell.
 
     With ``choices`` the claims are labels of a multiple-choice question, and nothing but the label counts.
     """
@@ -159,7 +162,7 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
         return "outputs", a.outputs == b.outputs
     if choices:
         return "choice", a.normal.casefold() == b.normal.casefold()
-    if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW are not 5 MW
+    if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW is not 5 MW
         return "numeric", same_quantity(a.quantity, b.quantity)
     if a.normal == b.normal:
         return "normalised", True
@@ -173,7 +176,7 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
 
 
 def _preference(cluster: Cluster) -> tuple[int, int]:
-    """Which of several clusters takes a claim: that with most branches, then the oldest."""
+    """Which of several clusters takes a claim: the one with the most branches, then the oldest."""
     return -len(cluster.branches), cluster.index
 
 
@@ -181,12 +184,12 @@ class Clusters:
     """The equivalence classes of the claims so far.
 
     A new claim is compared with every cluster, not only until the first match, because equivalence as it is
-    judged is not transitive; of several matches the cluster with most branches takes it, then the oldest.
-    Clusters never merge, so an index once given stays valid.
+    judged is not transitive; of several matches, the cluster with the most branches takes it, then the
+    oldest. Clusters never merge, so an index once given stays valid.
 
     Costly methods do not run here. The caller asks :meth:`open_pairs` what they would have to judge, has it
-    judged, and hands the verdicts to :meth:`add`. ``costly`` names the methods that the caller can have
-    run; a pair left open counts as different. Every verdict is kept in ``verdicts``.
+    judged, and hands the verdicts to :meth:`add`. ``costly`` names the methods that the caller can run; a
+    pair left open counts as different. Every verdict is kept in ``verdicts``.
     """
 
     def __init__(self, *, choices: Sequence[str] = (), costly: Sequence[Costly] = ()) -> None:
@@ -208,8 +211,8 @@ class Clusters:
     def open_pairs(self, claim: Claim) -> tuple[Pair, ...]:
         """The pairs that decide where ``claim`` belongs and that only a costly method can judge.
 
-        Empty when a cheap method already finds it a cluster, and for pairs judged before. The cluster that
-        would take it first comes first: once one is the same, those after it decide nothing.
+        There are none if a cheap method already finds the claim a cluster; pairs judged before are left out.
+        The cluster that would take the claim first comes first: once one matches, the rest decide nothing.
         """
         if claim.text in self._by_text:
             return ()
@@ -228,7 +231,7 @@ class Clusters:
     def add(self, branch: int | None, claim: Claim, verdicts: Mapping[Pair, bool] | None = None) -> int:
         """Put the claim of ``branch`` into a cluster and return the cluster's index.
 
-        ``branch`` None is a claim that is no vote, such as what an unfinished branch was made to answer.
+        If ``branch`` is None, the claim does not vote, as when an unfinished branch was made to give it.
         """
         cluster = self._find(claim, verdicts or {})
         if branch is not None:
@@ -260,10 +263,10 @@ class Clusters:
         return form
 
     def _cheaply(self, form: Form, cluster: Cluster) -> tuple[Method, bool] | None:
-        """The first wording of the cluster that is the same; else what was said about the representative.
+        """What the cheap methods say: of the first wording that is the same, otherwise of the representative.
 
-        A quantity is not the same as a wording while another one has its own unit or value: by way of "5",
-        "5 km" would be "5 miles".
+        A quantity does not match a wording if another wording of the cluster contradicts its unit or value:
+        otherwise "5 km" would be "5 miles" by way of "5".
         """
         first = compare(form, cluster.forms[0], choices=self._choices)
         found = first if first is not None and first[1] else None

@@ -11,15 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.consensus.embedded import json_objects
 from orchestrator.consensus.quantities import LATEX_TEXT, is_unit
 
 How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
 
 LONGEST_WHOLE = 160
-"""Characters up to which a text without any marker is itself taken for the answer."""
+"""Length in characters up to which a text without any marker is itself taken as the answer."""
 
 WORDS_OF_A_SENTENCE = 3
-"""Words from which a claim is a sentence, though it may look like mathematics somewhere ("in 10 s")."""
+"""Number of words from which a claim is a sentence, even if a part looks like mathematics ("in 10 s")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ _SENTENCE_END = re.compile(
 _MONTH = r"(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
 _FIGURES = r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+)(?:[.,]\d+)*"
 _NUMBER = re.compile(
-    # With all that is written together with it: of "10:30", "2024-01-02", "3 1/2", "10^5" and "1,5" the last
-    # figures alone would be the same as those of many other answers.
+    # With all that is written together with it: the last figures alone of "10:30", "2024-01-02", "3 1/2",
+    # "10^5" and "1,5" would be the same as those of many other answers.
     rf"\b{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?\b"
     rf"|\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s{_MONTH}(?:,?\s\d{{4}})?\b"
     rf"|(?<![\w.^])[-+−]?(?:[$€£¥]\s?)?(?:\d+\s(?=\d+/\d))?{_FIGURES}(?:\s?/\s?\d+)?(?:e[-+]?\d+)?"
@@ -93,12 +94,12 @@ _NOTHING = frozenset({"", "none", "null", "n/a", "na", "err", "error", "unknown"
 
 
 def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = False) -> Claim | None:
-    """The claim of ``text``, or None where it makes none: empty, cut off, or a refusal.
+    """The claim of ``text``, or None if it makes none: it is empty, cut off, or a refusal.
 
     Looked for in this order, the last occurrence of each: ``\\boxed{}``, a JSON object with ``answer``,
     ``#### x``, "the answer is x" or "Answer: x", one of ``choices`` (labels such as "A"), the whole text
-    where it is no sentence, a number with all that is written together with it or the formula in LaTeX around
-    it, and last the whole text where it is short. Of a yes or no with its reasons the word is the claim.
+    if it is not a sentence, a number with all that is written together with it or the LaTeX formula around
+    it, and finally the whole text if it is short. If a yes or no comes with reasons, the word is the claim.
     ``truncated`` says that the engine stopped for length: the last words of such a text are not its
     conclusion, so it claims nothing.
     """
@@ -119,7 +120,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
 def extract_code(text: str, *, truncated: bool = False) -> Claim | None:
     """The program that ``text`` ends with: its last fenced block.
 
-    None where there is none, or where that block is empty or not closed; ``truncated`` as above.
+    None if there is none, or if that block is empty or not closed; ``truncated`` as above.
     """
     body = _conclusion(text, truncated)
     blocks = list(_FENCE.finditer(body)) if body is not None else []
@@ -130,7 +131,7 @@ def extract_code(text: str, *, truncated: bool = False) -> Claim | None:
 
 
 def _conclusion(text: str, truncated: bool) -> str | None:
-    """What was said after thinking; None where that was not reached."""
+    """What was said after thinking; None if the text did not get that far."""
     if truncated or ("<think>" in text and _THOUGHT_END not in text):
         return None
     return text.rpartition(_THOUGHT_END)[2].strip()
@@ -141,7 +142,7 @@ def _candidates(body: str, choices: Sequence[str]) -> Iterator[tuple[How, str]]:
     if boxed is not None:
         yield "boxed", boxed
     elif _BOXED.search(body):
-        return  # a box that never closes is a text that was cut off
+        return  # a box that never closes means that the text was cut off
     if (value := _json_answer(body)) is not None:
         yield "json", value
     if hashes := _HASHES.findall(body):
@@ -153,7 +154,7 @@ def _candidates(body: str, choices: Sequence[str]) -> Iterator[tuple[How, str]]:
     if choices:
         if (letter := _last_choice(body, choices)) is not None:
             yield "choice", letter
-        return  # a number or a sentence is no answer to a multiple-choice question
+        return  # a number or a sentence does not answer a multiple-choice question
     if len(body) <= LONGEST_WHOLE and _YES_NO.match(body):
         yield "whole", body
     elif _terse(body):
@@ -165,7 +166,7 @@ def _candidates(body: str, choices: Sequence[str]) -> Iterator[tuple[How, str]]:
 
 
 def _terse(body: str) -> bool:
-    """Whether the text is an answer and no sentence, as "10:30 am", "x > 5" or "5 km"; a number is none."""
+    """Whether the text is an answer, not a sentence, like "10:30 am", "x > 5" or "5 km"; no bare numbers."""
     return (
         len(body) <= LONGEST_WHOLE
         and "\n" not in body
@@ -186,9 +187,9 @@ def _last_figures(body: str) -> str | None:
         begin = body.rfind(opening, 0, max(0, end))
         if 0 <= begin < number.start() and number.end() <= end:
             formula = body[begin + len(opening) : end]
-            if opening != "$" or _COMMAND.search(formula):  # else it is money
+            if opening != "$" or _COMMAND.search(formula):  # otherwise it is money
                 return _right_side(formula)
-    line = body.rfind("\n", 0, number.start()) + 1  # a list or an equation does not go over lines
+    line = body.rfind("\n", 0, number.start()) + 1  # a list or an equation does not span lines
     for whole in (*_BRACKETS.finditer(body, line), *_EQUATIONS.finditer(body, line)):
         listed = whole.re is _EQUATIONS or ("," in whole[0] and not _WORD.search(whole[0]))
         inside = whole.start() <= number.start() and number.end() <= whole.end()
@@ -198,7 +199,7 @@ def _last_figures(body: str) -> str | None:
 
 
 def _with_units(body: str, number: re.Match[str]) -> str:
-    """The number and its unit, if it is one that is known, behind those of larger units: 3 hours 20 min."""
+    """The number with its unit, if that is known, and with larger units before it: 3 hours 20 min."""
     begin, end = number.span()
     ahead = _UNIT_AHEAD.match(body, end)
     if ahead is None or not is_unit(ahead[1]) or (ahead[1] == "in" and body[ahead.end() :].strip(".)*")):
@@ -210,7 +211,7 @@ def _with_units(body: str, number: re.Match[str]) -> str:
 
 
 def _last_marked(body: str) -> str | None:
-    """What follows the last marker that stands in no answer itself, as in "5, since the answer is odd"."""
+    """What follows the last marker; those inside answers, as in "5, since the answer is odd", are skipped."""
     answer, at = None, 0
     while match := _MARKER.search(body, at):
         begin = match.start("answer")
@@ -224,14 +225,14 @@ def _last_marked(body: str) -> str | None:
 
 
 def _right_side(text: str) -> str:
-    """What an equation ends with; the whole text where there is no equation, or there are several."""
+    """What an equation ends with; the whole text if there is no equation or there are several."""
     left, equals, right = text.rpartition("=")
     unequal = left[-1:] in ("<", ">", "!", ":", "")
     return text if not equals or unequal or "," in text or _WORD.search(left) else right
 
 
 def _last_boxed(body: str) -> str | None:
-    """What the last box holds that is closed; in one pass, as a model may repeat itself without end."""
+    """What the last closed box holds; found in one pass, as a model may repeat itself endlessly."""
     boxes = {match.end() for match in _BOXED.finditer(body)}
     opened: list[int] = []
     last: tuple[int, int] | None = None
@@ -246,21 +247,11 @@ def _last_boxed(body: str) -> str | None:
 def _json_answer(body: str) -> str | None:
     if '"answer"' not in body:
         return None
-    decoder = json.JSONDecoder()
     answer: str | None = None
-    start = _OBJECT.search(body)
-    while start is not None:
-        try:
-            value, end = decoder.raw_decode(body, start.start())
-        except RecursionError:
-            return answer  # nobody answers so deep inside
-        except ValueError:
-            end = start.end()
-        else:
-            if isinstance(value, dict) and "answer" in value:
-                found = value["answer"]
-                answer = found if isinstance(found, str) else json.dumps(found, sort_keys=True)
-        start = _OBJECT.search(body, end)
+    for value in json_objects(body, _OBJECT):
+        if "answer" in value:
+            found = value["answer"]
+            answer = found if isinstance(found, str) else json.dumps(found, sort_keys=True)
     return answer
 
 
@@ -273,7 +264,7 @@ def _last_choice(body: str, choices: Sequence[str]) -> str | None:
 
 
 def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
-    """The label that ``answer`` begins with, as in "(B) the second one"; None where it names several."""
+    """The label that ``answer`` begins with, as in "(B) the second one"; None if it names several."""
     if not choices:
         return None
     labels = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from workers.calls import Prompt, Segment
 
 NEUTRAL_PAIR = ("a blue bicycle", "the month of March")
-"""Two answers that are surely different: what a judge says of them is its bias."""
+"""Two answers that are certainly different: what a judge says about them is its bias."""
 
 MARGIN = 3.5
 """Nats by which a judge's log-odds must exceed both evens and its bias."""
@@ -38,8 +38,8 @@ EXAMPLES = (
 def judge_prompt(question: str, left: str, right: str) -> Prompt:
     """What to ask a judge about one direction.
 
-    The instruction and the examples come first, then the question, so that an engine computes the one for all
-    votes once, and the other for all pairs of a vote.
+    The instruction and the examples come first, then the question, so that an engine computes the former once
+    for all votes, and the latter once for all pairs of a vote.
     """
     segments = [Segment("system", INSTRUCTION)]
     for asked, first, second, reply in EXAMPLES:
@@ -58,15 +58,15 @@ def log_odds(top: Mapping[str, float]) -> float | None:
     """ln P(Yes) - ln P(No) from the log-probabilities of the alternatives for the first token of a reply.
 
     All spellings of a word count together. A word that is not among the alternatives is taken to be as
-    probable as the least probable one, which it cannot exceed. None where neither word is there or a
-    log-probability is no number.
+    probable as the least probable one, which it cannot exceed. None if neither word is there or a
+    log-probability is not a number.
     """
     if not top or not all(math.isfinite(each) and each <= 0 for each in top.values()):
         return None
     yes, no = _mass(top, "yes"), _mass(top, "no")
     if yes == no == 0.0:
         return None
-    least = min(top.values())  # servers write -9999 for what is impossible, and e^-9999 has no logarithm
+    least = min(top.values())  # servers write -9999 for what is impossible, and e^-9999 underflows to 0
     return (math.log(yes) if yes else least) - (math.log(no) if no else least)
 
 
@@ -77,7 +77,7 @@ def _mass(top: Mapping[str, float], word: str) -> float:
 def affirms(odds: float | None, neutral: float | None, *, margin: float = MARGIN) -> bool:
     """Whether a judge's log-odds in one direction say that the answers mean the same.
 
-    ``neutral`` are its log-odds on :data:`NEUTRAL_PAIR`: a judge that says Yes to everything says it there
-    too. Anything unknown is no agreement.
+    ``neutral`` is its log-odds on :data:`NEUTRAL_PAIR`: a judge that says Yes to everything says it there
+    too. Anything unknown is not agreement.
     """
     return odds is not None and neutral is not None and odds >= max(neutral, 0.0) + margin

@@ -14,13 +14,13 @@ SWEEPS = 60
 def kernel_entropy(similarity: Sequence[Sequence[float]], *, t: float = 0.3) -> float | None:
     """The von Neumann entropy of the heat kernel on the graph of similarities, in nats.
 
-    ``similarity`` is square, with weights of at least 0; of the two directions the mean counts. The kernel
-    e^(-tL), L the graph's Laplacian, is scaled to K_ij / sqrt(K_ii K_jj) / n, so that for separate blocks and
-    large ``t`` it is the discrete entropy of the blocks. None for no samples or a weight that is not finite.
-    It costs O(n^3): milliseconds at n = 10, not for every arrival.
+    ``similarity`` is square, with weights of at least 0; the mean of the two directions counts. The kernel
+    e^(-tL), where L is the graph's Laplacian, is scaled to K_ij / sqrt(K_ii K_jj) / n, so that for separate
+    blocks and large ``t`` the result is the discrete entropy of the blocks. None if there are no samples or a
+    weight is not finite. It costs O(n^3), milliseconds at n = 10: do not compute it for every arrival.
 
     Raises:
-        ValueError: the matrix is not square, or a weight or ``t`` is negative or, of ``t``, no number.
+        ValueError: the matrix is not square, a weight is negative, or ``t`` is negative or not finite.
     """
     n = len(similarity)
     if not 0 <= t < math.inf:

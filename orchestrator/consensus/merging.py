@@ -1,4 +1,4 @@
-"""One answer out of many. Every merge says which it was and what it saw."""
+"""One answer from many. Every merge says which it was and what it saw."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Merged:
 
 
 def majority(view: View, texts: Sequence[str], *, winner: int | None = None) -> Merged:
-    """The largest cluster's answer; of equal ones the cluster that arrived first.
+    """The largest cluster's answer; of equal clusters, the one that arrived first.
 
-    ``texts`` are the representatives' texts by cluster index. ``winner`` is what a stop rule decided, where
-    it decided otherwise.
+    ``texts`` are the representatives' texts by cluster index. ``winner`` is what a stop rule decided, if it
+    decided otherwise.
     """
     return _elect("majority", view.tally(), texts, winner)
 
@@ -39,8 +39,8 @@ def majority(view: View, texts: Sequence[str], *, winner: int | None = None) -> 
 def weighted(view: View, texts: Sequence[str], weights: Mapping[int, float], *, method: str) -> Merged:
     """A vote in which each branch has a weight: its confidence, inverse entropy, or certainty.
 
-    ``weights`` is by branch index; one that is missing, negative or no number counts as 0. Where no weight
-    is left it is the majority, and says so. ``method`` names the weights in the trace.
+    ``weights`` is by branch index; one that is missing, negative or not a number counts as 0. If no weight is
+    left, this is the majority, and says so. ``method`` names the weights in the trace.
     """
     given = [_weight(weights.get(branch.index)) for branch in view.finished]
     if not any(
@@ -51,7 +51,7 @@ def weighted(view: View, texts: Sequence[str], weights: Mapping[int, float], *, 
 
 
 def verified(view: View, texts: Sequence[str]) -> Merged:
-    """The first answer that a verifier accepted; if none, the majority of those it did not refuse."""
+    """The first answer that a verifier accepted; if there is none, the majority of those not refused."""
     accepted = [branch for branch in view.finished if branch.verified and branch.cluster is not None]
     left = [branch for branch in view.finished if branch.verified is not False]
     winner = accepted[0].cluster if accepted else None
@@ -59,7 +59,7 @@ def verified(view: View, texts: Sequence[str]) -> Merged:
 
 
 def medoid(similarity: Sequence[Sequence[float]]) -> int:
-    """The index of the answer most similar to all others; the first of equals.
+    """The index of the answer most similar to all others; of equals, the first.
 
     Raises:
         ValueError: the matrix is empty or not square.
@@ -84,7 +84,7 @@ def overlaps(texts: Sequence[str]) -> list[list[float]]:
 
 
 def _words(text: str, numbers: dict[tuple[str, int], int]) -> set[int]:
-    """The words, each repetition another one, as numbers: sets of these are compared the fastest."""
+    """The words as numbers, each repetition as another one: sets of numbers are compared fastest."""
     counts = Counter(text.casefold().split())
     return {
         numbers.setdefault((word, at), len(numbers)) for word, times in counts.items() for at in range(times)

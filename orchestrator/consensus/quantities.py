@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import partial
 
 LARGEST_EXPONENT = 200
-"""Beyond this power of ten a number is text: an exact fraction of it would be a way to exhaust memory."""
+"""Beyond this power of ten a number is text: as an exact fraction, it could exhaust memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ _WRITTEN = re.compile(
 
 
 def parse_quantity(text: str) -> Quantity | None:
-    """The quantity that ``text`` is, or None where it is anything else.
+    """The quantity that ``text`` is, or None if it is anything else.
 
     An unknown word after the number ("72 clips") is what is counted: it becomes the unit as it stands.
     Three words or more after a number are a sentence, not a unit.
@@ -176,14 +176,14 @@ def parse_quantity(text: str) -> Quantity | None:
 
 
 def is_unit(word: str) -> bool:
-    """Whether ``word`` is a unit whose size is known, as "km" or "hours"."""
+    """Whether ``word`` is a unit whose size is known, such as "km" or "hours"."""
     return _known(word) is not None
 
 
 def spelt_out(text: str) -> str:
-    """Characters that are raised, lowered or fractions as they are written without them: x² as x^2, ½ as 1/2.
+    """The text with raised, lowered and fraction characters written plainly: x² as x^2, ½ as 1/2.
 
-    NFKC would make 22 of 2², and 11/2 of 1½. Behind a letter a lowered figure is left to it: H₂O is H2O.
+    NFKC would turn 2² into 22, and 1½ into 11/2. A lowered figure after a letter is left to it: H₂O is H2O.
     """
     if text.isascii():
         return text
@@ -279,7 +279,7 @@ def _from_words(text: str) -> Quantity | None:
 
 
 def _unit(text: str) -> tuple[str, Fraction] | None:
-    """The dimension and scale of a unit; a word that is none stands for itself; None for more than a unit."""
+    """The dimension and scale of a unit; an unknown word is its own dimension; None for more than a unit."""
     text = text.strip(" .")
     if not text:
         return "", Fraction(1)
@@ -301,7 +301,7 @@ def _is_word(text: str) -> bool:
 def _known(text: str) -> tuple[str, Fraction] | None:
     """The dimension and scale of a unit in the table, or of the square or the cube of a length in it."""
     unit = _UNITS.get(text)
-    if unit is None and (len(text) > 1 or text == "L"):  # 5 M is no length, and 5 G no mass
+    if unit is None and (len(text) > 1 or text == "L"):  # 5 M is not a length, nor 5 G a mass
         unit = _UNITS.get(text.casefold())
     if unit is not None or (match := _RAISED_UNIT.fullmatch(text)) is None:
         return unit
@@ -319,11 +319,11 @@ def _singular(word: str) -> str:
 
 
 def same_quantity(a: Quantity, b: Quantity) -> bool:
-    """Whether two quantities are one answer.
+    """Whether two quantities are the same answer.
 
     Equal amounts are equal in any unit of one dimension. A number without a unit equals the same number
-    with one ("72" and "72 clips"), and percent equals its share ("50%" and "0.5"). A decimal fraction with
-    at least three digits equals the exact value that it rounds.
+    with one ("72" and "72 clips"), and a percentage equals its share ("50%" and "0.5"). A decimal fraction
+    with at least three digits equals the exact value that it rounds.
     """
     if a.unit == b.unit:
         return abs(a.size - b.size) <= 0.01 * abs(a.size) and _close(a, a.amount, b, b.amount)
@@ -335,7 +335,7 @@ def same_quantity(a: Quantity, b: Quantity) -> bool:
 
 
 def contrary(a: Quantity | None, b: Quantity | None) -> bool:
-    """Whether no quantity can be both, however it is written: another unit, or another value in the same."""
+    """Whether no quantity can be both, however it is written: the units differ, or the values in one unit."""
     if a is None or b is None or bool(a.unit) != bool(b.unit):
         return False
     if a.unit != b.unit:

@@ -11,12 +11,12 @@ from orchestrator.errors import PlannerError, UnknownPlanner
 from orchestrator.planning.planner import Planner
 
 FindPlanner = Callable[[str], Planner]
-"""Gives the planner of a name, or raises :class:`UnknownPlanner`."""
+"""Returns the planner of that name, or raises :class:`UnknownPlanner`."""
 
 GROUP = "anabranch.planners"
 
 INSTALLED = {point.name: point for point in entry_points(group=GROUP)}
-"""Looked up once: it reads the metadata of every installed package, 15 ms that block the event loop."""
+"""Looked up once: it reads the metadata of every installed package, blocking the event loop for 15 ms."""
 
 
 @cache
@@ -25,7 +25,7 @@ def _release(package: Distribution) -> Mapping[str, str]:
 
 
 PACKAGES = {name: _release(point.dist) for name, point in INSTALLED.items() if point.dist is not None}
-"""By the name of a planner, the package that provides it and its version; read here for the same reason."""
+"""The package that provides each planner and its version, by planner name; read here for the same reason."""
 
 
 def installed_planners() -> list[str]:
@@ -35,10 +35,11 @@ def installed_planners() -> list[str]:
 
 @cache
 def find_planner(name: str) -> Planner:
-    """The installed planner of that name; loaded at its first use.
+    """The installed planner of that name; loaded when it is first used.
 
     Raises:
-        UnknownPlanner: there is none; the message lists those that there are.
+        UnknownPlanner: there is none; the message lists the installed ones.
+        PlannerError: its module cannot be imported, or the entry point is not a planner.
     """
     if point := INSTALLED.get(name):
         try:

@@ -57,7 +57,7 @@ class Planner:
         return self._validated(options).model_dump(mode="json", exclude_unset=True)
 
     def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The given options as the function takes them. Raises as :meth:`validate`."""
+        """The given options as the function takes them. Raises what :meth:`validate` raises."""
         model = self._validated(options)
         return {name: getattr(model, name) for name in model.model_fields_set}
 

@@ -17,9 +17,9 @@ from workers.tools.tool import Tool
 
 
 class Run(Verbs):
-    """One scope of a run, handed to planner code, with all the verbs that there are.
+    """One scope of a run, handed to planner code, with all its verbs.
 
-    What is said of :class:`~orchestrator.runtime.verbs.Verbs` holds here.
+    What is said of :class:`~orchestrator.runtime.verbs.Verbs` holds here too.
     """
 
     def vote(
@@ -40,17 +40,17 @@ class Run(Verbs):
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
 
-        ``rule`` is a stop rule or its spec (``"beta:0.99"``), ``width`` the most branches to start;
+        ``rule`` is a stop rule or its spec (``"beta:0.99"``); ``width`` is the most branches to start;
         ``choices`` are the labels of a multiple-choice question. ``judge`` says who compares claims in free
-        text, and ``question`` is what it is told that they answer. ``outputs`` is a tool that runs the
-        programs which the branches write: equal are those whose outputs are. ``merge`` says how one answer is
-        made of all. ``verifier`` is a tool that takes ``question`` and ``answer`` and returns whether the
-        answer is right. A rule that looks at branches as they run has them generated in segments of
-        ``segment`` tokens.
+        text, and ``question`` is the question that the judge is told they answer. ``outputs`` is a tool that
+        runs the programs that the branches write: programs are equal if their outputs are. ``merge`` says how
+        one answer is made from all of them. ``verifier`` is a tool that takes ``question`` and ``answer`` and
+        returns whether the answer is right. If the rule looks at branches as they run, they are generated in
+        segments of ``segment`` tokens.
 
         Raises:
             RuleError: the spec names no rule.
-            InvalidRequest: the rule or the merge needs what is not given, or what the engine cannot do.
+            InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
         """
         rule = self.changed_rule or rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule

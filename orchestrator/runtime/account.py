@@ -13,8 +13,8 @@ from workers.calls import Usage
 class Account:
     """Counts calls and tokens. ``limit`` names the bound that has ended the run, once one has.
 
-    The drivers watch the bounds on tokens and on time, where tokens and time pass: reaching one is an
-    event, so that a repeated run ends at the same place.
+    The bounds on tokens and on time are watched by the drivers, which see tokens and time pass: reaching
+    one is an event, so that a repeated run ends at the same place.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -30,7 +30,7 @@ class Account:
         return Spent(self._usage, self._cancelled_tokens, self._calls)
 
     def begin(self, node: Node[Any], in_flight: int) -> bool:
-        """Count ``node``, one of ``in_flight`` calls and tools, if it may begin; returns whether it may."""
+        """Count ``node`` if it may begin, as one of ``in_flight`` calls and tools; returns whether it may."""
         calls = self._calls + (node.kind is NodeKind.GENERATE)
         if self._budget.calls is not None and calls > self._budget.calls:
             self.limit = self.limit or "calls"
@@ -42,14 +42,14 @@ class Account:
         return True
 
     def descend(self, depth: int) -> bool:
-        """Whether a scope may be opened inside one of that depth."""
+        """Whether a scope may be opened inside a scope of that depth."""
         if self._budget.depth is not None and depth >= self._budget.depth:
             self.limit = self.limit or "depth"
             return False
         return True
 
     def settle(self, node: Node[Any], event: Event) -> None:
-        """Take in what the event of a settled node says of its cost; what was reused costs nothing."""
+        """Count the cost that the event of a settled node reports; a reused result costs nothing."""
         if "reused" in event.data and node.kind is NodeKind.GENERATE:
             self._calls -= 1
         if usage := event.data.get("usage"):

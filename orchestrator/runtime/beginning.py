@@ -1,4 +1,4 @@
-"""How nodes begin: put into the graph, and started when their inputs are there."""
+"""How nodes begin: they are added to the graph, and started when their inputs are ready."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from storage.events import EventType
 
 
 class Beginning:
-    """Takes new nodes, and begins the work of each as soon as nothing is missing for it."""
+    """Takes new nodes, and begins the work of each as soon as its inputs are ready."""
 
     def __init__(
         self,
@@ -42,10 +42,10 @@ class Beginning:
         self._works: dict[str, Work] = {}
 
     def add(self, scope: Scope, node: Node[Any], work: Work) -> bool:
-        """Put a new node of ``scope`` into the graph, and start it if it can; whether it waits for inputs.
+        """Add a node of ``scope`` to the graph and start it if possible; returns whether it waits for inputs.
 
         Raises:
-            PlannerError: the scope has ended, is not the code that is running, or an input is of another run.
+            PlannerError: the scope has ended or is not the one running, or an input belongs to another run.
         """
         if scope.closed:
             raise PlannerError(f"scope {scope.name} has ended; it can add no {node.kind}")
@@ -73,9 +73,9 @@ class Beginning:
         return lost is None
 
     def start(self, node: Node[Any], added: dict[str, Any] | None = None) -> None:
-        """Begin the work of a node whose inputs are there.
+        """Begin the work of a node whose inputs are ready.
 
-        ``added`` is the event of a node that starts as soon as it is added; it tells both in one.
+        ``added`` is the event of a node that starts as soon as it is added; one event then records both.
         """
         if node.outcome is not None:
             return
@@ -108,7 +108,7 @@ class Beginning:
         return inputs
 
     def _enter(self, node: Node[Any], work: Work, inputs: Mapping[str, Node[Any]]) -> bool:
-        """Put a node into the graph; whether it is ready."""
+        """Put a node into the graph; returns whether it is ready."""
         settled = [path for path, source in inputs.items() if source.outcome is not None]
         cost = float(work.sampling.max_tokens) if isinstance(work, Generation) else 1.0
         ready = self._graph.add(node.path, inputs, settled=settled, cost=cost)
@@ -117,7 +117,7 @@ class Beginning:
         return ready
 
     def _changed(self, path: str) -> Work:
-        """The work of a node, as the fork has it."""
+        """The work of a node, with what a fork changes there."""
         work = self._works[path]
         change = self._environment.changes.get(path)
         if change is None:
@@ -139,9 +139,9 @@ class Beginning:
             self._scopes.open(node, depth + 1, work.body)
 
     def _send(self, node: Node[Any], work: Generation | ToolUse, key: str, begun_before: bool) -> None:
-        """Send a call or tool on its way, within the budget.
+        """Start a call or tool, within the budget.
 
-        What an earlier process began is held until it is known that the record does not have its result.
+        What an earlier process began is held until it is known that the record has no result for it.
         """
         self._underway.in_flight.add(node.path)
         if not self._account.begin(node, len(self._underway.in_flight)):

@@ -18,10 +18,10 @@ from workers.calls import Role
 
 
 class Change(BaseModel):
-    """What is different at one node of a fork; what is not given stays as it was.
+    """What a fork changes at one node; what is not given stays as it was.
 
-    A generation may get another prompt, sampling or model role; a tool other arguments; either may be given
-    the result itself (``value``). A vote may get another stop rule.
+    A generation may get another prompt, other sampling or another model role; a tool may get other
+    arguments; either may be given the result itself (``value``). A vote may get another stop rule.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,13 +33,13 @@ class Change(BaseModel):
     top_p: float | None = Field(None, gt=0.0, le=1.0)
     max_tokens: int | None = Field(None, ge=1)
     seed: int | None = Field(None, ge=0, lt=2**53)
-    role: Text | None = Field(None, description="Which model of a pool answers.")
+    role: Text | None = Field(None, description="Which model of the pool answers.")
     arguments: dict[str, Any] | None = Field(None, description="Named arguments of a tool.")
     value: Any = Field(None, description="The result: the text of a completion, or what a tool returned.")
-    rule: Text | None = Field(None, description="The stop rule of a vote, as in `beta:0.99`.")
+    rule: Text | None = Field(None, description="The stop rule of a vote, such as `beta:0.99`.")
 
     def check(self, path: str, kind: NodeKind) -> None:
-        """Refuse what a node of that kind does not have.
+        """Refuse a change that a node of that kind cannot take.
 
         Raises:
             InvalidRequest: names what was given and what the node can be given.
@@ -52,15 +52,15 @@ class Change(BaseModel):
         given = {name for name, value in self if value is not None} | (self.model_fields_set & {"value"})
         if not possible:
             raise InvalidRequest(
-                f"node {path} is a {kind}; only generate, tool and vote nodes can be changed"
+                f"node {path} is a {kind} node; only generate, tool and vote nodes can be changed"
             )
         if not given or given - possible:
             raise InvalidRequest(
-                f"node {path} is a {kind}; a fork can change its {', '.join(sorted(possible))}, "
+                f"node {path} is a {kind} node; a fork can change its {', '.join(sorted(possible))}, "
                 f"but was given {', '.join(sorted(given)) or 'nothing'}"
             )
         if kind is NodeKind.GENERATE and "value" in given and not isinstance(self.value, str):
-            raise InvalidRequest(f"node {path} is a generate; its value must be text")
+            raise InvalidRequest(f"node {path} is a generate node; its value must be text")
         if self.rule is not None:
             try:
                 parse_rule(self.rule)
@@ -68,16 +68,16 @@ class Change(BaseModel):
                 raise InvalidRequest(str(error)) from None
 
     def then(self, later: Change) -> Change:
-        """This change, and on top of it what a fork of the fork changes at the same node.
+        """This change, with what a fork of the fork changes at the same node on top of it.
 
-        A given result stays only as long as nothing else is asked there.
+        A result that this change gives is dropped: the later one asks for something else, or gives its own.
         """
         kept = self.model_dump(exclude_unset=True)
         kept.pop("value", None)
         return Change.model_validate(kept | later.model_dump(exclude_unset=True))
 
     def generation(self, work: Generation) -> Generation:
-        """The generation as changed."""
+        """The generation with this change applied."""
         sampling = self.model_dump(include={"temperature", "top_p", "max_tokens", "seed"}, exclude_none=True)
         messages = work.messages if self.prompt is None else tuple(Message(r, (t,)) for r, t in self.prompt)
         return replace(
@@ -85,7 +85,7 @@ class Change(BaseModel):
         )
 
     def tool_use(self, work: ToolUse) -> ToolUse:
-        """The tool call as changed."""
+        """The tool call with this change applied."""
         return work if self.arguments is None else replace(work, arguments=self.arguments)
 
     @property
@@ -95,10 +95,10 @@ class Change(BaseModel):
 
 
 def parse_change(given: Change | Mapping[str, Any]) -> Change:
-    """The change whose fields are given.
+    """The change that the given fields describe.
 
     Raises:
-        InvalidRequest: a field is wrong, or no node has such a thing.
+        InvalidRequest: a field has a wrong value, or there is no such field.
     """
     if isinstance(given, Change):
         return given
@@ -106,4 +106,4 @@ def parse_change(given: Change | Mapping[str, Any]) -> Change:
         return Change.model_validate(given)
     except ValidationError as error:
         known = ", ".join(Change.model_fields)
-        raise InvalidRequest(f"change: {explain(error)} (a change can give {known})") from None
+        raise InvalidRequest(f"change: {explain(error)} (the fields of a change: {known})") from None

@@ -1,8 +1,8 @@
-"""Planner code is sent on by the executor, not by asyncio: meanwhile asyncio knows of no current task.
+"""Planner code is advanced by the executor, not by asyncio: while it runs, asyncio has no current task.
 
-Its time-outs and task groups would cancel the executor's own task, so they must refuse to work in planner
-code. The two functions for that are what asyncio offers to other implementations of tasks (its documentation,
-chapter "Extending", "Task lifetime support"). No other module depends on them.
+The timeouts and task groups of asyncio would cancel the executor's own task, so they must refuse to work in
+planner code. The two functions used for that are the ones that asyncio offers to other task implementations
+(see "Task lifetime support" in the chapter "Extending" of its documentation). No other module uses them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 
 def send(coroutine: Coroutine[Any, Any, Any]) -> object:
-    """Run ``coroutine`` until it waits for something, and return that.
+    """Run ``coroutine`` until it waits for something, and return what it waits for.
 
     Raises:
-        StopIteration: it has ended, with this value.
-        BaseException: what it raised.
+        StopIteration: the coroutine has ended; holds the value that it returned.
+        BaseException: whatever the coroutine raised.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None

@@ -27,7 +27,7 @@ from workers.errors import EngineProtocolError, EngineTimeout, Overloaded, ToolE
 class Arrival:
     """An external event on its way to the executor.
 
-    ``durable`` asks that it is stored before the planner learns of it.
+    ``durable`` means that it must be stored before the planner learns of it.
     """
 
     type: EventType
@@ -37,7 +37,7 @@ class Arrival:
 
 
 class Drivers:
-    """Runs calls and tools, and tells the executor what came of them."""
+    """Runs calls and tools, and reports their results to the executor."""
 
     def __init__(
         self, environment: Environment, recorder: Recorder, on_progress: Callable[[str, int], None] | None
@@ -54,7 +54,7 @@ class Drivers:
 
     @asynccontextmanager
     async def running(self, seconds: float | None) -> AsyncIterator[None]:
-        """Own everything in flight until the run ends; ``seconds`` are left until the deadline."""
+        """Own everything in flight until the run ends; ``seconds`` is the time left until the deadline."""
         loop = asyncio.get_running_loop()
         timer = None if seconds is None else loop.call_later(seconds, self.limit, "seconds")
         async with task_group() as self._group:
@@ -82,7 +82,7 @@ class Drivers:
     def abort(self, path: str) -> int:
         """Abort a call or tool if it is in flight; returns the completion tokens that it had streamed.
 
-        A call that has ended, but whose end has not been told, loses its say; its tokens still count.
+        The result of a call that has ended but has not been delivered is dropped; its tokens still count.
         """
         if task := self._tasks.pop(path, None):
             task.cancel()
@@ -95,7 +95,7 @@ class Drivers:
         self._launch(node.path, self._generate(node, work, priority))
 
     def use_tool(self, node: Node[Any], work: ToolUse, *, interrupted: bool) -> None:
-        """Invoke a tool. ``interrupted``: an earlier process has started it, and its result is not known."""
+        """Invoke a tool. ``interrupted`` means that an earlier process started it; its result is unknown."""
         self._launch(node.path, self._use_tool(node, work, interrupted))
 
     def _launch(self, path: str, driver: Coroutine[Any, Any, None]) -> None:
@@ -128,10 +128,10 @@ class Drivers:
             self.spend(usage["prompt_tokens"])
 
     async def _read(self, node: Node[Any], call: Call, received: Received, until: float | None) -> bool:
-        """Take in what the engine streams; False if the call is to be sent again.
+        """Take in what the engine streams; returns False if the call must be sent again.
 
-        That is where the stream began again after the planner had read a part, and where the engine is full
-        and says when to come back: what a running task asks for is not refused but waits, as long as it may.
+        That is so if the stream restarted after the planner had read part of it, or if the engine is full and
+        says when to come back: the calls of a running task are not refused, but wait within their timeout.
         """
         try:
             return await self._streamed_whole(node, call, received)
@@ -211,7 +211,7 @@ class Drivers:
 
 
 class StreamInterrupted(WorkerError):
-    """A stream was cut off after the planner had read a part of it, and the engine cannot continue it."""
+    """A stream was cut off after the planner had read part of it, and the engine cannot continue it."""
 
     code = "stream_interrupted"
     retryable = True
@@ -225,7 +225,7 @@ class ToolInterrupted(WorkerError):
 
 @asynccontextmanager
 async def _closing(chunks: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[Chunk]]:
-    """Close what an engine streams when it is left, which aborts the call."""
+    """Close an engine's stream when the block is left, which aborts the call."""
     try:
         yield chunks
     finally:

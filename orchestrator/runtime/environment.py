@@ -1,4 +1,4 @@
-"""What a run is executed with, and what becomes of it."""
+"""What a run is executed with, and how it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Recorder(Protocol):
     """Where caused and external events are appended, in order."""
 
     def append(self, event: Event) -> None:
-        """Take the event; cheap, never blocks. Raises if an earlier one could not be stored."""
+        """Take the event. Cheap, and never blocks. Raises if an earlier event could not be stored."""
         ...
 
     async def flush(self) -> None:
@@ -33,7 +33,7 @@ class Recorder(Protocol):
         ...
 
     async def leased(self) -> None:
-        """Wait while it is not known that this process may run the task; asked before each call and tool."""
+        """Wait until this process is known to hold the task's lease; called before each call and tool."""
         ...
 
 
@@ -50,10 +50,10 @@ class RunOutcome(StrEnum):
 class Environment:
     """What a run is executed with.
 
-    ``engine`` is None for a strict replay, where nothing may go live. ``symbolic`` says that claims can be
-    compared as mathematics. ``seed`` decides the seeds of all samples. ``call_seconds`` bounds one call to
-    an engine from sending to its last token. ``changes`` say what is different at which path of a fork.
-    ``redact`` is applied to what engines and tools bring, before anybody sees it.
+    ``engine`` is None for a replay and a counterfactual, where nothing may go live. ``symbolic`` says that
+    claims can be compared as mathematics. ``seed`` determines the seeds of all samples. ``call_seconds`` bounds one engine
+    call, from sending it to its last token. ``changes`` holds what a fork changes, by path. ``redact`` is
+    applied to what engines and tools return, before anyone sees it.
     """
 
     engine: Engine | None
@@ -70,13 +70,13 @@ class Environment:
     redact: Redact | None = None
 
     def idempotency_key(self, path: str) -> str:
-        """What a tool is told, so that it knows when another process invokes it again for node ``path``."""
+        """The key by which a tool recognises that another process invokes it again for node ``path``."""
         return f"{self.task_id}:{path}"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a run. ``limit`` names the bound that ended it; ``failure`` is set when it failed."""
+    """The result of a run. ``limit`` names the bound that ended it; ``failure`` is set if it failed."""
 
     outcome: RunOutcome
     answer: Answer | None

@@ -1,9 +1,9 @@
 """Event-driven execution of one run.
 
-The executor sends planner code on until every scope waits for something, then takes the next external
-event (from the record while there is one, else from the engines and tools in flight), delivers it, and sends
-on whoever waited for it. Events are delivered one at a time, so the order of the journal is the order that
-planners saw, and a repeated run takes the same decisions.
+The executor advances planner code until every scope waits for something, then takes the next external event
+(from the record while it lasts, otherwise from the engines and tools in flight), delivers it, and advances
+the code that waited for it. Events are delivered one at a time, so planners see them in the order of the
+journal, and a repeated run makes the same decisions.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ Handle = TypeVar("Handle")
 class Executor(Generic[Handle]):
     """Executes one run. Single use.
 
-    With a ``record`` the run is first repeated over it; then it goes live from where the record ends
+    With a ``record`` the run is first repeated over it; then it either goes live from where the record ends
     (resume), with events numbered from ``next_seq``, or must end there too (replay, if there is no engine).
     The deadline counts from the run's first event, or from ``since`` if that is later.
 
     Args:
-        handle: makes what the code of a scope is handed; as a rule the class
+        handle: makes what the code of a scope is handed; normally the class
             :class:`~orchestrator.planning.run.Run`.
         memo: the results of another run, for a fork of it.
-        on_progress: told of each call how many tokens it has generated.
+        on_progress: called with the path of a call and the number of tokens that it has generated so far.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Executor(Generic[Handle]):
         """Run ``body`` to its end. ``header`` describes the run in the journal's first event.
 
         Raises:
-            Divergence: the run did something else than its record, or would have to go live in a replay.
+            Divergence: the run did not do what its record says, or would have to go live in a replay.
         """
         started = self._journal.emit(EventType.RUN_STARTED, "", dict(header))
         self.now = started.at
@@ -124,7 +124,7 @@ class Executor(Generic[Handle]):
         return None if seconds is None else max(0.0, started_at + seconds - time.time())
 
     def _advance(self) -> None:
-        """Start what is ready and send on every scope that can go on."""
+        """Start what is ready, and advance every scope that can go on."""
         startable, runnable = self._settling.startable, self._scopes.runnable
         while (startable or runnable) and self._account.limit is None:
             if startable:
@@ -148,7 +148,7 @@ class Executor(Generic[Handle]):
         while True:
             arrival = await self._drivers.next_arrival()
             if self._settling.nodes[arrival.path].outcome is not None:
-                continue  # a call that ended while it was being cancelled has lost its say
+                continue  # the call ended while it was being cancelled: its result is dropped
             event = self._told(arrival.type, arrival.path, arrival.data)
             if arrival.durable:
                 await self._journal.stored()
@@ -156,13 +156,13 @@ class Executor(Generic[Handle]):
             return event
 
     def _told(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
-        """Write down what came from outside, as it may be stored."""
+        """Write an external event into the journal, redacted where that is asked for."""
         if self.environment.redact is not None:
             data = redacted(self._settling.nodes[path].kind, data, self.environment.redact)
         return self._journal.emit(kind, path, data)
 
     def _deliver(self, event: Event) -> None:
-        """Take in what came from outside."""
+        """Deliver an external event to the run."""
         self.now = event.at
         if event.type is EventType.LIMIT_REACHED:
             self._account.limit = str(event.data["limit"])
@@ -209,7 +209,7 @@ class Executor(Generic[Handle]):
         return Result(RunOutcome.LIMITED, best, self.spent, without, limit)
 
     def _best_so_far(self) -> Answer | None:
-        """What the scope nearest to the root has offered, the latest of several."""
+        """The offer of the scope nearest to the root; of several such offers, the latest."""
         offers = list(self._offers.items())
         path, offer = min(
             reversed(offers), key=lambda item: self._scopes.at(item[0]).depth, default=("", None)
@@ -221,7 +221,7 @@ class Executor(Generic[Handle]):
             return None
 
     def _resumed(self) -> None:
-        """The run goes live where its record ends: count what it had spent before."""
+        """Count what the run had spent before, now that it goes live where its record ends."""
         usage = self.spent.usage
         self._drivers.spend(usage.prompt_tokens + usage.completion_tokens)
 
@@ -233,10 +233,10 @@ class Executor(Generic[Handle]):
         return self._account.spent
 
     def add(self, scope: Scope, node: Node[Any], work: Work) -> None:
-        """Put a new node of ``scope`` into the graph, and start it if its inputs are there.
+        """Add a new node of ``scope`` to the graph, and start it if its inputs are ready.
 
         Raises:
-            PlannerError: the scope has ended, is not the code that is running, or an input is of another run.
+            PlannerError: the scope has ended or is not the one running, or an input belongs to another run.
         """
         waits = self._beginning.add(scope, node, work)
         if isinstance(work, Generation):
@@ -252,13 +252,13 @@ class Executor(Generic[Handle]):
     def cancel(self, node: Node[Any], reason: str) -> None:
         """Cancel ``node``, what needs it, and what only it needed.
 
-        Code that is being dropped has no say any more, and what it left open is cancelled anyway.
+        Code that is being dropped can cancel nothing; what it left open is cancelled anyway.
         """
         if self._scopes.current is not None:
             self._settling.caused(node, Cancelled(reason))
 
     def decide(self, scope: Scope, by: str, verdict: str, saw: Mapping[str, Any]) -> None:
-        """Write down a decision.
+        """Write a decision into the journal.
 
         Raises:
             PlannerError: the scope has ended.
@@ -274,7 +274,7 @@ class Executor(Generic[Handle]):
             self._expect(scope.next_call, messages, role)
 
     def _expect(self, name: str, messages: Sequence[Message], role: str) -> None:
-        """Let the engine know what a call will begin with; a run that only repeats makes none."""
+        """Let the engine know what a call will begin with; a run that only repeats makes no calls."""
         if not self._journal.repeating and self._memo is None:
             self._drivers.prefetch.expect(name, messages, role)
 

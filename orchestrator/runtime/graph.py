@@ -1,4 +1,4 @@
-"""The growing DAG of a run: who needs whom, what is ready, and how far each node is from the end."""
+"""The growing DAG of a run: which node needs which, what is ready, and how far each is from the end."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from orchestrator.errors import CycleError, GraphError, UnknownReference
 
 
 class Graph:
-    """Nodes named by path; an edge says that the target needs what the source gives.
+    """Nodes named by path; an edge says that its target needs the result of its source.
 
-    A node is added after its inputs, so a run cannot build a cycle by adding; :func:`check_references`
+    A node is added after its inputs, so a run cannot build a cycle by adding nodes; :func:`check_references`
     is for plans that name their edges up front.
     """
 
@@ -31,9 +31,9 @@ class Graph:
     def add(
         self, path: str, inputs: Collection[str] = (), *, settled: Collection[str] = (), cost: float = 1.0
     ) -> bool:
-        """Add a node and say whether it is ready: none of its inputs is missing.
+        """Add a node, and return whether it is ready: none of its inputs is missing.
 
-        ``settled`` are the inputs that have their result already; ``cost`` is the expected work of the node
+        ``settled`` are the inputs that already have their results; ``cost`` is the expected work of the node,
         in any unit that is the same for all nodes.
 
         Raises:
@@ -51,12 +51,12 @@ class Graph:
         self._edges.add_edges_from((source, path) for source in inputs)
         self._missing[path] = len(set(inputs).difference(settled))
         self._cost[path] = cost
-        if self._missing[path]:  # else nobody's rank is asked for again: all that it needs has run
+        if self._missing[path]:  # otherwise its inputs have all run, and their ranks are not asked for again
             self._rank.clear()
         return self._missing[path] == 0
 
     def settle(self, path: str) -> list[str]:
-        """Record that ``path`` has its result; returns what became ready, in the order of adding."""
+        """Record that ``path`` has its result; returns the nodes that became ready, in the order added."""
         ready = []
         for target in self._edges.successors(path):
             self._missing[target] -= 1
@@ -88,7 +88,7 @@ class Graph:
 
 
 def check_references(needs: Mapping[str, Iterable[str]]) -> None:
-    """Refuse a plan whose steps name steps that do not exist, or that wait for each other in a circle.
+    """Refuse a plan whose steps refer to steps that do not exist, or wait for each other in a circle.
 
     ``needs`` maps the id of each step to the ids of the steps whose results it uses.
 

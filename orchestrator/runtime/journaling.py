@@ -14,12 +14,12 @@ from storage.events import Event, EventType
 
 
 class Journaling:
-    """Writes down what a run does, or compares it with what was written down before.
+    """Writes down what a run does, or compares it with what its record says.
 
     Args:
         record: what the run did before; it must do the same again.
-        live: whether the run may go on where its record ends. A strict replay may not.
-        next_seq: the number of the next event that is appended.
+        live: whether the run may go on after its record ends. A strict replay may not.
+        next_seq: the number of the next event to be appended.
         on_resumed: called when a run that has a record goes live.
     """
 
@@ -46,14 +46,14 @@ class Journaling:
         return self._record.pending
 
     def check(self) -> None:
-        """Raise the error that has ended the journal, if one has: planner code may have caught it."""
+        """Raise the error that ended the journal, if there was one: planner code may have caught it."""
         if self._broken is not None:
             raise self._broken
 
     def emit(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:
         """Confirm the event against the record, or append it to the journal.
 
-        After a first error every further event meets the same one.
+        After the first error, every further event raises the same one.
 
         Raises:
             Divergence: the record says something else, or has ended where nothing may follow.

@@ -37,10 +37,10 @@ def user(*parts: Part) -> Message:
 
 
 def assistant(*parts: Part) -> Message:
-    """An assistant message; as the last of a prompt, text that the completion continues.
+    """An assistant message; as the last one of a prompt, text that the completion continues.
 
-    A completion that was asked for with ``return_token_ids`` is continued by the very tokens that the engine
-    wrote, where the engine can; anywhere else it stands for its text.
+    A completion that was asked for with ``return_token_ids`` is continued from the very tokens that the
+    engine wrote, if the engine can do that; everywhere else it stands for its text.
     """
     return Message("assistant", parts)
 
@@ -49,7 +49,7 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
     """The messages of a prompt; a plain string is one user message.
 
     Raises:
-        PlannerError: it is made of something else than messages of texts and nodes.
+        PlannerError: the prompt holds something other than messages of texts and nodes.
     """
     if isinstance(draft, str):
         return (user(draft),)
@@ -69,7 +69,7 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
 
 
 def render(messages: Sequence[Message]) -> Prompt:
-    """The prompt with the results of settled nodes in the places of their handles."""
+    """The prompt with the results of settled nodes in place of their handles."""
     return Prompt(tuple(_segment(message.role, part) for message in messages for part in message.parts))
 
 
@@ -110,7 +110,7 @@ def nodes_in(value: object) -> Iterator[Node[Any]]:
 
 
 def bind(value: Any) -> Any:
-    """The same argument with the values of settled nodes in the places of their handles."""
+    """The same argument with the values of settled nodes in place of their handles."""
     if isinstance(value, Node):
         return value.value
     if isinstance(value, Mapping):

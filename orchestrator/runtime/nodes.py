@@ -1,7 +1,7 @@
-"""What a planner holds: handles of nodes, and the other things of a run that can be waited for.
+"""What a planner holds: handles of nodes, and everything else in a run that it can wait for.
 
-A planner is not driven by the event loop but by the executor, which sends it on when what it waits for is
-there. Everything here that can be awaited therefore yields itself to the executor. Awaiting anything else
+A planner is driven not by the event loop but by the executor, which advances it when what it waits for is
+ready. Everything here that can be awaited therefore yields itself to the executor. Awaiting anything else
 inside a planner is an error: it would not come back the same way when the run is repeated over its journal.
 """
 
@@ -58,7 +58,7 @@ class Owner(Protocol):
     """What nodes need of the run that they belong to."""
 
     def observed(self, node: Node[Any]) -> None:
-        """The code that is running has seen what became of ``node``."""
+        """Note that the code that is running has seen the outcome of ``node``."""
         ...
 
     def cancel(self, node: Node[Any], reason: str) -> None:
@@ -71,11 +71,11 @@ class Waiter(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether the code has ended, and waits no more."""
+        """Whether the code has ended, and no longer waits."""
         ...
 
     def wake(self) -> None:
-        """Send the code on: what it waits for may be there."""
+        """Let the code go on: what it waits for may be ready."""
         ...
 
 
@@ -91,7 +91,7 @@ class Waitable:
         raise NotImplementedError
 
     def wake(self) -> None:
-        """Send on whoever waits for this."""
+        """Wake all code that waits for this."""
         for waiter in self.waiters:
             waiter.wake()
         self.waiters.clear()
@@ -136,7 +136,7 @@ class Node(Waitable, Generic[T]):
         return self.value
 
     async def settled(self) -> Outcome[T]:
-        """What became of the node, once it has settled; does not raise."""
+        """The outcome of the node, once it has settled; does not raise."""
         await _Suspension(self)
         self.owner.observed(self)
         assert self.outcome is not None
@@ -167,7 +167,7 @@ class Node(Waitable, Generic[T]):
 
 
 class Stream(Node[Completion]):
-    """A generation to be read while it is written: ``async for text in stream``; awaiting gives the whole."""
+    """A generation that is read as it is written (``async for text in stream``), or awaited as a whole."""
 
     def __init__(self, owner: Owner, path: str, kind: NodeKind, label: str) -> None:
         super().__init__(owner, path, kind, label)
@@ -186,7 +186,7 @@ class Stream(Node[Completion]):
             return text
         self.owner.observed(self)
         if not isinstance(self.outcome, Succeeded):
-            _ = self.value  # raises what became of the node
+            _ = self.value  # raises, because the node failed or was cancelled
         raise StopAsyncIteration
 
     def unread(self) -> bool:
@@ -206,8 +206,8 @@ class _ChunkArrival(Waitable):
 class Arrivals(Waitable, Generic[T]):
     """Nodes in the order in which they settle: ``async for node in arrivals``.
 
-    Nodes may be added while iterating. The iteration ends when all that were added have settled. Cancelled
-    nodes are left out.
+    Nodes may be added while iterating. The iteration ends when all nodes that were added have settled.
+    Cancelled nodes are left out.
     """
 
     def __init__(self, owner: Owner, nodes: Iterable[Node[T]] = ()) -> None:
@@ -238,7 +238,7 @@ class Arrivals(Waitable, Generic[T]):
             self._settled.append(node)
 
     def ready(self) -> bool:
-        """Whether a node has arrived, or none can any more."""
+        """Whether a node has arrived, or no more can arrive."""
         return bool(self._settled) or self._open == 0
 
     def __aiter__(self) -> Arrivals[T]:

@@ -1,4 +1,4 @@
-"""What becomes of a node, as a value and as its event in the journal tells it."""
+"""The outcome of a node, as a value and as its event in the journal records it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
-    """The outcome that the event of a settled node tells."""
+    """The outcome that the event of a settled node records."""
     match data["outcome"]:
         case "succeeded" if kind is NodeKind.GENERATE:
             value = data["value"]
@@ -45,13 +45,13 @@ def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
 
 
 def _logprob(data: Mapping[str, Any]) -> Logprob:
-    """JSON has no infinite numbers; the journal has their names."""
+    """JSON has no infinite numbers, so the journal holds their names."""
     top = {token: float(logprob) for token, logprob in data["top"].items()}
     return Logprob(data["token"], float(data["logprob"]), top)
 
 
 def encode(outcome: Outcome[Any]) -> dict[str, Any]:
-    """What the event of a node tells that has settled because of what the run itself did."""
+    """The event data of a node that has settled because of what the run itself did."""
     match outcome:
         case Succeeded(value):
             return {"outcome": "succeeded", "value": plain(value)}
@@ -62,24 +62,24 @@ def encode(outcome: Outcome[Any]) -> dict[str, Any]:
 
 
 def redacted(kind: NodeKind, data: Mapping[str, Any], redact: Redact) -> Mapping[str, Any]:
-    """What came for a node from outside, as it will be stored, so that a repeated run is told the same."""
+    """External event data of a node as it will be stored, so that a repeated run is given the same."""
     kept: dict[str, Any] = codec.redacted(data, redact, codec.EVENT_IDENTIFIERS)
     if kind is NodeKind.GENERATE and "value" in data:
         value = kept["value"]
-        if value["text"] != data["value"]["text"]:  # its tokens still spell what it said
+        if value["text"] != data["value"]["text"]:  # its tokens still spell the unredacted text
             kept["value"] = {name: value[name] for name in value if name not in ("token_ids", "logprobs")}
     return kept
 
 
 def inherited(source: Node[Any]) -> Outcome[Any]:
-    """What becomes of a node whose input has no value."""
+    """The outcome of a node whose input has no value."""
     if isinstance(source.outcome, Failed):
         return source.outcome
     return Cancelled(f"its input {source.path} was cancelled")
 
 
 def failed(failure: Failure) -> dict[str, Any]:
-    """A failure as the event of a settled node has it."""
+    """The event data of a node that has failed."""
     return {"outcome": "failed", "error": plain(failure)}
 
 
@@ -96,9 +96,9 @@ def failure_of_code(error: BaseException, path: str) -> Failure:
 
 
 def failure_of_call(error: BaseException, path: str, who: str, breach: type[WorkerError]) -> Failure:
-    """Why a call or tool failed, as a value; ``breach`` is what it is if the contract knows no such error.
+    """Why a call or tool failed, as a value; ``breach`` is the error if the contract does not allow it.
 
-    A driver that was told to stop stops.
+    A driver that is itself being cancelled stops: the cancellation is raised again.
     """
     match error:
         case WorkerError():

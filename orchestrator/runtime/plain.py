@@ -1,4 +1,4 @@
-"""Values as JSON knows them, each with one spelling, and the digests that are taken of that."""
+"""Values in JSON form, each with one spelling, and the digests taken of that spelling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 
 def plain(value: object) -> Any:
-    """A value as JSON knows it, for the journal and for tools; what has no such form becomes its type."""
+    """A value in JSON form, for the journal and for tools; one without such a form becomes its type name."""
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, float):

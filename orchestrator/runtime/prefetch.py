@@ -1,8 +1,8 @@
-"""Has the beginnings of prompts computed whose calls cannot be made yet, as while a tool runs.
+"""Has the beginnings of prompts computed before their calls can be made, for example while a tool runs.
 
-What a prompt begins with, up to the first result that is not there, is known long before its call. The engine
-is asked to compute that part; whether it has nothing better to do is for the engine to judge. Nothing of this
-is an event: it changes when tokens are computed, and never what comes of a run.
+The beginning of a prompt, up to the first missing result, is known long before its call. The engine is asked
+to compute that part; whether it has nothing better to do is for the engine to judge. None of this is an
+event: it changes when tokens are computed, but never the result of a run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from workers.engine import Engine
 log = structlog.get_logger()
 
 MOST = 8
-"""Prompts that are kept in mind. An engine that is busy refuses them again and again, which is not free."""
+"""The most prompts to remember. A busy engine refuses them again and again, which is not free."""
 
 
 @runtime_checkable
@@ -31,9 +31,10 @@ class Warms(Engine, Protocol):
     """An engine that computes prompts ahead of the calls that will begin with them."""
 
     async def warm(self, prompt: Prompt, *, tenant: str, role: str) -> bool:
-        """Whether ``prompt`` was computed; not if the engine is busy, has it already, or it is short.
+        """Compute ``prompt`` ahead of its call, and return whether that was done.
 
-        Must hold up no call. Raises nothing.
+        Nothing is done if the engine is busy or already has the prompt, or if the prompt is short. Must not
+        hold up any call. Raises nothing.
         """
         ...
 
@@ -41,8 +42,7 @@ class Warms(Engine, Protocol):
 class Prefetch:
     """The expected prompts of one run. They are computed one after another.
 
-    Prompts are known by the path of their node, or by any other name that is taken for the next call of a
-    scope.
+    A prompt is known by the path of its node, or by another name that stands for the next call of a scope.
     """
 
     def __init__(self, engine: Engine | None, tenant: str) -> None:
@@ -58,13 +58,13 @@ class Prefetch:
         self._group = group
 
     def close(self) -> None:
-        """Expect nothing any more."""
+        """Stop, and expect no more calls."""
         self._expected.clear()
         if self._task is not None:
             self._task.cancel()
 
     def expect(self, name: str, messages: Sequence[Message], role: str) -> None:
-        """A call with these messages will be made when the results in them are there."""
+        """Expect a call with these messages once the results in them are ready."""
         if self._engine is None or len(self._expected) >= MOST:
             return
         prompt = known(messages)
@@ -73,11 +73,11 @@ class Prefetch:
             self.look()
 
     def begun(self, name: str) -> None:
-        """The call is made now. A warming that is under way goes on: the engine lets the call join in."""
+        """The call is being made. A prefetch that is under way goes on: the engine lets the call join it."""
         self._expected.pop(name, None)
 
     def dropped(self, name: str) -> None:
-        """There will be no such call."""
+        """The call will not be made."""
         self._expected.pop(name, None)
         if self._task is not None and name == self._current:
             self._task.cancel()
@@ -101,7 +101,7 @@ class Prefetch:
 
 
 def known(messages: Sequence[Message]) -> Prompt:
-    """The beginning of a prompt, up to the first result that is not there."""
+    """The beginning of a prompt, up to the first missing result."""
     begun: list[Message] = []
     for message in messages:
         begun.append(replace(message, parts=tuple(takewhile(_there, message.parts))))

@@ -1,4 +1,4 @@
-"""A completion while it arrives, and as the journal has it once it is whole."""
+"""A completion as it arrives, and as the journal holds it once it is complete."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from workers.errors import EngineInterrupted
 
 
 class Received:
-    """What has come of a completion so far.
+    """What has arrived of a completion so far.
 
-    ``text`` is what the planner has read of it where its stream was cut off; the next call continues that.
+    ``text`` is what the planner had read of it when its stream was cut off; the next call continues that.
     """
 
     def __init__(self, node: Node[Any], work: Generation) -> None:
@@ -47,7 +47,7 @@ class Received:
         self._worker = chunk.worker or self._worker
 
     def restart(self) -> bool:
-        """What came is void, but for what the planner has read; returns whether that is nothing new."""
+        """Discard what arrived, except what the planner has read; returns whether it has read nothing new."""
         unread = self._handed == len(self.text)
         self.text = "".join(self._parts)[: self._handed]
         self._parts = [self.text]
@@ -56,7 +56,7 @@ class Received:
         return unread
 
     def piece(self) -> str:
-        """For a stream: the text up to the last break, if it has not been handed on."""
+        """For a stream: the text up to the last break that has not been handed over yet."""
         if self._breaks is None:
             return ""
         text = "".join(self._parts)
@@ -67,15 +67,15 @@ class Received:
         return piece
 
     def outcome(self) -> dict[str, Any]:
-        """The completion as the event of its node tells it.
+        """The completion as the event of its node records it.
 
         Raises:
-            EngineInterrupted: it has not ended.
+            EngineInterrupted: the completion has not ended.
         """
         if self._finish is None:
             raise EngineInterrupted("the completion ended without a finish reason")
         value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
-        if self._token_ids and not self.text:  # they spell what came, not what a cut-off stream had brought
+        if self._token_ids and not self.text:  # they spell only what came after the stream was cut off
             value["token_ids"] = self._token_ids
         if self._scored:
             tops = [tuple(each.top.values()) for each in self._logprobs]
@@ -85,7 +85,7 @@ class Received:
         return {"outcome": "succeeded", "value": value}
 
     def measurements(self) -> dict[str, Any]:
-        """Tokens, seconds and the worker, likewise; known of a call that failed, too."""
+        """Tokens, seconds and the worker, as the event records them; a failed call has them too."""
         usage = self._usage or Usage(completion_tokens=self._tokens)
         timing = {"total": round(time.monotonic() - self._started, 6)}
         if self._first is not None:

@@ -1,6 +1,6 @@
-"""A journal read again: what a run over it must do, and what it is told from outside.
+"""A journal read back: what a run over it must do, and which external events it is given.
 
-Resume, replay and fork rest on one property: a planner is deterministic but for what the executor tells it.
+Resume, replay and fork rest on one property: a planner is deterministic, given what the executor tells it.
 Repeating it over its journal produces the caused events again, each compared with the recorded one, and
 takes the external events from the record in their recorded order.
 """
@@ -25,13 +25,13 @@ CONTEXT = 50
 """Characters that a message shows before the place where two long texts differ."""
 
 YIELD_EVENTS = 64
-"""After so many recorded events other runs get their turn, so that a long record does not hold them up."""
+"""After this many recorded events, other runs get a turn, so that a long record does not hold them up."""
 
 MARKERS = frozenset({EventType.RUN_RESUMED})
 
 
 def is_external(event: Event) -> bool:
-    """Whether a replay must be told of the event, because the planner cannot cause it."""
+    """Whether a replay must be given the event, because the planner cannot cause it."""
     match event.type:
         case EventType.NODE_CHUNK | EventType.LIMIT_REACHED:
             return True
@@ -81,7 +81,7 @@ class Record:
         return self._take()
 
     async def due(self, event: Event) -> None:
-        """Wait until an external event may be told."""
+        """Wait until an external event may be delivered."""
         if event.seq % YIELD_EVENTS == 0:
             await asyncio.sleep(0)
 
@@ -97,7 +97,7 @@ class Record:
 
 
 class Playback(Record):
-    """A record that is told as it once came, ``pace`` times as fast; ``watch`` sees every event of it."""
+    """A record whose events come at their original pace times ``pace``; ``watch`` sees every one of them."""
 
     def __init__(self, events: Iterable[Event], pace: float, watch: Callable[[Event], None]) -> None:
         super().__init__(events)
@@ -107,7 +107,7 @@ class Playback(Record):
         self._first_at = self._peek().at if self.pending else 0.0
 
     def clock(self) -> float:
-        """The time that it is in the record, in seconds since the epoch."""
+        """The current time within the record, in seconds since the epoch."""
         return self._first_at + self._pace * (monotonic() - self._began)
 
     @override
@@ -123,7 +123,7 @@ class Playback(Record):
 
 
 def _difference(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> str:
-    """What differs between two event payloads, for people; empty if nothing that counts does."""
+    """What differs between two event payloads, for people; empty if nothing relevant does."""
     differing = [
         key
         for key in dict.fromkeys([*expected, *actual])

@@ -12,13 +12,13 @@ from orchestrator.runtime.nodes import NodeKind
 from storage.events import Event, EventType
 
 Piece = tuple[int, str]
-"""Text that a stream is given, and the number of the event that once told of it."""
+"""The number of the event that once delivered a piece of a stream, and the text of that piece."""
 
 
 class Memo:
-    """Results of another run, looked up by path and content key, else by content key alone.
+    """Results of another run, looked up by path and content key, or failing that by content key alone.
 
-    Each is given out once, so that samples of one prompt stay different samples.
+    Each is given out once, so that different samples of one prompt stay different.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
@@ -38,7 +38,7 @@ class Memo:
     def take(self, path: str, key: str, *, seed: int | None = None) -> Event | None:
         """The settlement of the same request in the other run, if it has one to give.
 
-        ``seed``: only a sample that was drawn with it will do. The content key does not tell.
+        With ``seed``, only a sample that was drawn with it will do; the content key does not cover the seed.
         """
         for other in chain((path,), self._by_key[key]):
             if other in self._settled:
@@ -48,7 +48,7 @@ class Memo:
         return None
 
     def pieces(self, event: Event) -> Sequence[Piece]:
-        """What a stream was given before ``event`` settled it; the whole text, if nobody read it as one."""
+        """What a stream was given before ``event`` settled it; the whole text if it was not streamed."""
         told = [(chunk.seq, chunk.data["text"]) for chunk in self._chunks[event.path]]
         if event.data["outcome"] == "succeeded":
             text = event.data["value"]["text"]
@@ -57,7 +57,7 @@ class Memo:
 
 
 class Known:
-    """Results that are there already, delivered in the order in which they once came."""
+    """Results that are already known, delivered in the order in which they originally came."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, str, EventType, Mapping[str, Any]]] = []
@@ -68,14 +68,14 @@ class Known:
     def reuse(self, path: str, event: Event, pieces: Sequence[Piece] = (), already: int = 0) -> None:
         """Give node ``path`` the result of another run. It costs nothing, so its usage does not count.
 
-        A stream is given ``pieces`` before, but for the characters that it has had ``already``.
+        A stream is given ``pieces`` first, without the first ``already`` characters, which it has had.
         """
         data = {key: value for key, value in event.data.items() if key not in ("usage", "timing")}
         reused = {"from": event.path, "usage": event.data.get("usage")}
         self._push(event.seq, path, {**data, "reused": reused}, pieces, already)
 
     def give(self, path: str, kind: NodeKind, value: Any, already: int | None = None) -> None:
-        """Give node ``path`` a value out of a change; ``already`` as in :meth:`reuse`, None for no stream."""
+        """Give node ``path`` the value of a change; ``already`` as in :meth:`reuse`, None if not a stream."""
         result = {"text": value, "finish_reason": "stop"} if kind is NodeKind.GENERATE else value
         data = {"external": True, "outcome": "succeeded", "value": result, "reused": {"from": "change"}}
         self._push(-1, path, data, () if already is None else [(-1, value)], already or 0)
@@ -90,7 +90,7 @@ class Known:
         heapq.heappush(self._heap, (seq, 1, path, EventType.NODE_SETTLED, data))
 
     def drop(self, path: str) -> bool:
-        """Take back what was given to node ``path``, which is cancelled; whether there was something."""
+        """Take back what was given to the cancelled node ``path``; returns whether there was anything."""
         kept = [entry for entry in self._heap if entry[2] != path]
         dropped = len(kept) < len(self._heap)
         if dropped:
@@ -99,6 +99,6 @@ class Known:
         return dropped
 
     def pop(self) -> tuple[EventType, str, Mapping[str, Any]]:
-        """The next of them."""
+        """The next event: its type, its path and its data."""
         _, _, path, kind, data = heapq.heappop(self._heap)
         return kind, path, data

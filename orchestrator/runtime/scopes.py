@@ -38,7 +38,7 @@ class Scope:
 
     @property
     def next_call(self) -> str:
-        """What the next call of the scope is known by, before it has a path."""
+        """The name of the scope's next call, before it has a path."""
         return f"next of {self.name}"
 
     def child_path(self) -> str:
@@ -51,7 +51,7 @@ class Scope:
         return list(dict.fromkeys(seen))
 
     def wake(self) -> None:
-        """What its code waits for may be there: it is to be sent on."""
+        """Queue the code to go on: what it waits for may be ready."""
         self._scopes.runnable.append(self)
 
 
@@ -78,20 +78,20 @@ class Scopes:
         return self._scopes[path]
 
     def find(self, path: str) -> Scope | None:
-        """The scope of the node at ``path``; None if that node is no code, or has not begun."""
+        """The scope of the node at ``path``; None if that node does not run code, or has not begun."""
         return self._scopes.get(path)
 
     def newest_open(self) -> Scope:
-        """The scope that was opened last of those that have not ended."""
+        """The most recently opened scope that has not ended."""
         return next(scope for scope in reversed(self._scopes.values()) if not scope.closed)
 
     def send(self, scope: Scope) -> object:
-        """Run the code of ``scope`` until it waits for something, and return that.
+        """Run the code of ``scope`` until it waits for something, and return what it waits for.
 
         Raises:
-            StopIteration: the code has ended, with this value.
-            PlannerError: it is not an async function.
-            BaseException: what the code raised.
+            StopIteration: the code has ended; holds the value that it returned.
+            PlannerError: the code is not an async function.
+            BaseException: whatever the code raised.
         """
         self.current = scope
         try:

@@ -1,4 +1,4 @@
-"""How nodes settle: each exactly once, and with it all that follows for others."""
+"""How nodes settle: each exactly once, along with all that follows for other nodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Consequence = tuple[Node[Any], Outcome[Any]]
 
 
 class Settling:
-    """The nodes of a run, and what becomes of them. ``startable`` are those whose inputs are all there."""
+    """The nodes of a run, and their outcomes. ``startable`` are those whose inputs are all ready."""
 
     def __init__(
         self, journal: Journaling, graph: Graph, scopes: Scopes, underway: Underway, account: Account
@@ -33,7 +33,7 @@ class Settling:
         self._account = account
 
     def told(self, node: Node[Any], event: Event) -> None:
-        """Settle a node as an event from outside tells."""
+        """Settle a node as an external event says."""
         self._account.settle(node, event)
         for consequence in self._settle(node, decode(node.kind, event.data)):
             self.caused(*consequence)
@@ -52,7 +52,7 @@ class Settling:
             pending.extend(self._settle(node, outcome))
 
     def _settle(self, node: Node[Any], outcome: Outcome[Any]) -> Iterable[Consequence]:
-        """Give the node its outcome, and tell whoever awaits it; returns what follows for others."""
+        """Give the node its outcome, and wake the code that awaits it; returns what follows for others."""
         node.outcome = outcome
         self._underway.settled(node.path)
         node.wake()
@@ -75,7 +75,7 @@ class Settling:
         return lost
 
     def _orphans(self, node: Node[Any]) -> list[Node[Any]]:
-        """The inputs of a cancelled node that nobody else needs or waits for."""
+        """The inputs of a cancelled node that nothing else needs or waits for."""
         sources = [self.nodes[path] for path in self._graph.inputs(node.path)]
         return [
             source

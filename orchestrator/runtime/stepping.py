@@ -1,4 +1,4 @@
-"""Planner code sent on, from one thing that it waits for to the next, and how it ends."""
+"""Advancing planner code from one thing that it waits for to the next, and ending it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.errors import StorageError
 
 
 class Stepping:
-    """Sends on the code of scopes, one at a time. What the code awaits must belong to ``owner``."""
+    """Advances the code of scopes, one at a time. What the code awaits must belong to ``owner``."""
 
     def __init__(self, scopes: Scopes, settling: Settling, owner: Owner) -> None:
         self._scopes = scopes
@@ -23,7 +23,7 @@ class Stepping:
         self._owner = owner
 
     def step(self, scope: Scope) -> None:
-        """Send planner code on until it waits for something or ends.
+        """Advance planner code until it waits for something or ends.
 
         Raises:
             Divergence, StorageError: the run cannot go on.
@@ -36,13 +36,13 @@ class Stepping:
             self._end(scope, _returned(scope, end.value))
         except (Divergence, StorageError):
             raise
-        except (Exception, asyncio.CancelledError) as failure:  # nobody but its own code cancels a planner
+        except (Exception, asyncio.CancelledError) as failure:  # only its own code cancels a planner
             self._end(scope, Failed(failure_of_code(failure, scope.node.path)))
         else:
             self._suspend(scope, waited)
 
     def break_circle(self) -> None:
-        """Fail the newest scope, when all wait and nothing is under way that could send one on."""
+        """Fail the newest scope when all scopes wait and nothing is in flight that could wake one."""
         scope = self._scopes.newest_open()
         self._fail(scope, f"scope {scope.name} waits, directly or through others, for itself")
 
@@ -76,7 +76,7 @@ class Stepping:
 
 
 def _returned(scope: Scope, value: object) -> Outcome[Any]:
-    """What planner code that has ended makes of its scope; a root must give an answer."""
+    """The outcome of a scope whose code has returned ``value``; a root must return an answer."""
     if scope.node.path or isinstance(value, Answer):
         return Succeeded(value)
     message = f"the planner returned {type(value).__name__}; it must return an Answer"

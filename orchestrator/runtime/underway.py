@@ -14,14 +14,14 @@ from orchestrator.runtime.work import Generation, ToolUse
 from storage.events import Event, EventType
 
 Live = Generation | ToolUse
-"""Work that is done outside of the run."""
+"""Work that is done outside the run."""
 
 Told = tuple[EventType, str, Mapping[str, Any]]
-"""An event that is not numbered yet: its type, its node, and what it tells."""
+"""An event that has no number yet: its type, its path and its data."""
 
 
 class Underway:
-    """What is in flight, and how each of it gets its result."""
+    """What is in flight, and how each call or tool gets its result."""
 
     def __init__(self, environment: Environment, drivers: Drivers, graph: Graph, memo: Memo | None) -> None:
         self.in_flight: set[str] = set()
@@ -38,9 +38,9 @@ class Underway:
         return ", ".join(sorted(self.in_flight))
 
     def reserve(self, node: Node[Any], key: str) -> None:
-        """Keep for a node what another run got where it asked for the same; ``key`` is what it asks for.
+        """Keep for a node what another run got for the same request; ``key`` is its content key.
 
-        Also while the record lasts: a result that a node was given before a crash is not for another one.
+        This also happens within the record: a result that one node got before a crash must not go to another.
         """
         change = self._environment.changes.get(node.path)
         if self._memo is None or (change is not None and change.gives_value):
@@ -51,7 +51,7 @@ class Underway:
             self._reusable[node.path] = event
 
     def hold(self, node: Node[Any], work: Live) -> None:
-        """An earlier process began the node: wait until it is known that the record has no result of it."""
+        """Hold a node that an earlier process began, until the record is known to have no result for it."""
         self._held[node.path] = node, work
 
     @property
@@ -66,7 +66,7 @@ class Underway:
         self._held.clear()
 
     def go_live(self, node: Node[Any], work: Live) -> None:
-        """Get the result of a node from where it is to be had."""
+        """Get the result of a node from wherever it can be had."""
         change = self._environment.changes.get(node.path)
         already = len(node.received) if isinstance(node, Stream) else None
         if change is not None and change.gives_value:
@@ -83,11 +83,11 @@ class Underway:
             self._drivers.use_tool(node, work, interrupted=node.path in self._held)
 
     def known(self) -> Told | None:
-        """The next result that is there already; None if there is none."""
+        """The next result that is already known, or None."""
         return self._known.pop() if self._known else None
 
     def abort(self, path: str) -> dict[str, Any]:
-        """Stop what is under way for a node that is cancelled; returns what its event tells of that."""
+        """Stop what is under way for a node that is cancelled; returns what its event records of that."""
         told: dict[str, Any] = {}
         if self._known and self._known.drop(path):
             told["reused"] = {}
@@ -96,7 +96,7 @@ class Underway:
         return told
 
     def settled(self, path: str) -> None:
-        """Nothing more is to come for the node."""
+        """Forget a node for which nothing more is to come."""
         self.in_flight.discard(path)
         self._held.pop(path, None)
         self._reusable.pop(path, None)

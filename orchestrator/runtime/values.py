@@ -28,8 +28,8 @@ class Cluster:
 class Answer:
     """What a planner returns.
 
-    ``claim`` is the short answer that was extracted from ``text``. ``confidence`` is in [0, 1], ``entropy``
-    is the discrete semantic entropy over the clusters in nats; both are None where no branches were compared.
+    ``claim`` is the short answer that was extracted from ``text``. ``confidence`` is in [0, 1]; ``entropy``
+    is the discrete semantic entropy over the clusters, in nats; both are None if no branches were compared.
     """
 
     text: str
@@ -47,7 +47,7 @@ class Budget:
     """Bounds of a run; None means unbounded. Reaching one ends the run with the best answer so far.
 
     ``tokens`` counts prompt and completion tokens of all calls, ``calls`` the calls started, ``depth`` the
-    nesting of scopes, ``width`` the generations and tools in flight at one time, ``seconds`` wall time.
+    nesting of scopes, ``width`` the generations and tools in flight at any one time, ``seconds`` wall time.
     """
 
     tokens: int | None = None

@@ -1,4 +1,4 @@
-"""The verbs that need nothing but nodes; a planner gets them with those that stand on them, in its run."""
+"""The verbs that need nothing but nodes; a planner's run has them, and those that are built on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ N = TypeVar("N", bound=Node[Any])
 
 
 class SamplingOptions(TypedDict, total=False):
-    """What a call may set of its :class:`~workers.calls.Sampling`."""
+    """The fields of its :class:`~workers.calls.Sampling` that a call may set."""
 
     temperature: float
     top_p: float
@@ -37,14 +37,14 @@ class SamplingOptions(TypedDict, total=False):
 
 
 class Verbs:
-    """One scope of a run, as far as its verbs are made of nothing but nodes.
+    """One scope of a run, with the verbs that need nothing but nodes.
 
     Every verb that adds a node returns its handle at once; awaiting the handle gives the value. A handle
     passed to a verb, at any depth of its arguments, is an input: the new node starts when all its inputs
-    have succeeded, with their values in the handles' places.
+    have succeeded, with their values in place of the handles.
 
-    A planner does no I/O, reads no clock and draws no random number but through its run, so that repeating
-    it over a journal repeats its decisions.
+    A planner does no I/O, reads no clock and draws no random number except through its run, so that
+    repeating it over a journal repeats its decisions.
     """
 
     def __init__(self, executor: Executor[Self], scope: Scope) -> None:
@@ -69,10 +69,10 @@ class Verbs:
 
         Sampling that is not given comes from the run; a seed that is not given is derived from the seed of
         the run and the path of the node, so that branches with one prompt differ and runs can be repeated.
-        ``schema`` (JSON schema) is enforced by engines with guided decoding; validate all the same.
+        ``schema`` (JSON schema) is enforced by engines with guided decoding; validate the text all the same.
         ``scored`` asks for the confidence and the entropy of each token (``Completion.confidences``), which
-        are kept in place of the log-probabilities that they are made of. ``return_token_ids`` keeps the
-        tokens, for a completion that another call continues: ``assistant(completion)`` ends its prompt.
+        are kept in place of the log-probabilities that they are computed from. ``return_token_ids`` keeps the
+        tokens of a completion that another call continues: its prompt ends with ``assistant(completion)``.
         """
         node: Node[Completion] = self._node(Node, NodeKind.GENERATE, label)
         if scored:
@@ -111,7 +111,7 @@ class Verbs:
     ) -> Node[Any]:
         """Call a tool with named or positional arguments; the value is JSON.
 
-        The tool is named and found in the run's toolbox, or given by planner code that brings its own.
+        The tool is either the name of one in the run's toolbox, or one that the planner code brings itself.
         """
         name = tool if isinstance(tool, str) else tool.name
         own = None if isinstance(tool, str) else tool
@@ -170,20 +170,20 @@ class Verbs:
         """The values of all nodes, in the given order.
 
         Raises:
-            NodeFailed: the first of them, in that order, that failed.
-            NodeCancelled: likewise for one that was cancelled.
+            NodeFailed: the first node without a value, in that order, failed.
+            NodeCancelled: the first node without a value, in that order, was cancelled.
         """
         return [await node for node in nodes]
 
     async def outcomes(self, nodes: Iterable[Node[T]]) -> list[Outcome[T]]:
-        """What became of all nodes, in the given order: values, failures and cancellations alike."""
+        """The outcomes of all nodes, in the given order: values, failures and cancellations alike."""
         return [await node.settled() for node in nodes]
 
     def expect(self, prompt: Draft, *, role: str = "branch") -> None:
-        """Say what a later call will begin with, where it can only be made once something else has settled.
+        """Say what a later call will begin with, if it can be made only once something else has settled.
 
-        An engine with nothing to do computes it meanwhile. It is no event and changes no result. Calls that
-        are made at once, with the handles of what they wait for in their prompts, need no such word.
+        An idle engine computes that beginning in the meantime. This is not an event and changes no result.
+        Calls that are made at once, with handles of what they wait for in their prompts, need no such notice.
         """
         self._executor.expect(self._scope, messages_of(prompt), role)
 
@@ -194,7 +194,7 @@ class Verbs:
         self._executor.decide(self._scope, by, verdict, saw)
 
     def propose(self, answer: Callable[[], Answer]) -> None:
-        """Offer the best answer so far; it is asked for if a budget ends the run."""
+        """Offer the best answer so far; ``answer`` is called if a limit or a user ends the run."""
         self._executor.propose(self._scope, answer)
 
     # -- what a planner may know ------------------------------------------------------------------
@@ -208,7 +208,7 @@ class Verbs:
 
     @property
     def changed_rule(self) -> str | None:
-        """The stop rule that a fork gives to the vote which would be added next."""
+        """The stop rule that a fork gives to the vote that would be added next."""
         change = self._executor.environment.changes.get(self._scope.child_path())
         return None if change is None else change.rule
 
@@ -227,12 +227,12 @@ class Verbs:
 
     @property
     def now(self) -> float:
-        """When the last event happened that this run was told of, in seconds since the epoch."""
+        """The time of the last event that was delivered to this run, in seconds since the epoch."""
         return self._executor.now
 
     @property
     def sampling(self) -> Sampling:
-        """The sampling of every call that leaves it open."""
+        """The sampling of every call that does not set its own."""
         return self._executor.environment.sampling
 
     @property

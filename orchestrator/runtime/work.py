@@ -1,4 +1,4 @@
-"""What a node does once its inputs are there."""
+"""What a node does once its inputs are ready."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Generation:
     scored: bool = False
     """Keep how sure the model was of each token in place of the log-probabilities, which are large."""
     return_token_ids: bool = False
-    """Keep the tokens. It does not change what is asked, so it is no part of the content key."""
+    """Keep the tokens. This does not change what is asked, so it is not part of the content key."""
 
     def inputs(self) -> Iterable[Node[Any]]:
         """The nodes whose text the prompt contains."""
         return inputs_of(self.messages)
 
     def request(self) -> dict[str, Any]:
-        """What is asked, for the journal, with its content key, to which the seed does not belong."""
+        """What is asked, for the journal, with its content key, which does not cover the seed."""
         given = self.sampling
         asked: dict[str, Any] = {
             "prompt": [[segment.role, segment.text] for segment in self.prompt().segments],
@@ -68,7 +68,7 @@ class ToolUse:
     name: str
     arguments: Mapping[str, Any] | Sequence[Any]
     own: Tool | None = None
-    """Set where planner code brings the tool itself."""
+    """Set if planner code brings the tool itself."""
 
     def inputs(self) -> Iterator[Node[Any]]:
         """The nodes whose values the arguments contain."""
@@ -80,7 +80,7 @@ class ToolUse:
         return {"key": digest(asked), **asked}
 
     def takes_key(self, toolbox: Toolbox) -> bool:
-        """Whether the tool wants to know when it is invoked again."""
+        """Whether the tool takes an idempotency key, to know when it is invoked again."""
         tool = self.own or toolbox.get(self.name)
         return tool is not None and tool.takes_key
 

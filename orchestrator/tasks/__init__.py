@@ -1,4 +1,4 @@
-"""The life of a task, from the request to the solution and to what can be asked of its trace afterwards.
+"""The life of a task, from request to solution, and what can be asked of its trace afterwards.
 
-May import ``planning`` and all that is beneath it. The three doors stand on this room.
+May import ``planning`` and everything beneath it. The three front doors are built on it.
 """

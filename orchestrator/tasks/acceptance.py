@@ -1,4 +1,4 @@
-"""From a request to a task that is stored, and to a claim on it where the caller waits for its end."""
+"""From a request to a stored task, and to a claim on it if the caller waits for its end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
 
 POLL_SECONDS = 0.5
-"""How often a task is looked at that has the same idempotency key and runs elsewhere."""
+"""How often to check on a task that has the same idempotency key and runs elsewhere."""
 
 
 class Acceptance:
-    """Checks requests, stores them as tasks, and claims those that are to be run here and now."""
+    """Checks requests, stores them as tasks, and claims those that are to run here and now."""
 
     def __init__(
         self, store: Store, owner: str, turns: Turns, find_planner: FindPlanner, settings: Settings
@@ -32,7 +32,7 @@ class Acceptance:
         self._settings = settings
 
     def check(self, request: TaskRequest) -> NewTask:
-        """The request as a task to be stored.
+        """The request as a task that can be stored.
 
         Raises:
             InvalidRequest: the query is too long, or the planner or one of its options is unknown or wrong.
@@ -57,17 +57,17 @@ class Acceptance:
         )
 
     async def claimed(self, new: NewTask, *, keep: bool = False) -> Claim | Task:
-        """The task as this process may run it; or the first with its idempotency key, once that has ended."""
+        """A claim on the task; or the first task with its idempotency key, once that has ended."""
         while True:
             try:
                 return await self.started(new, keep=keep)
-            except IllegalTransition:  # there was one before, which has ended or is being run
+            except IllegalTransition:  # there was an earlier one, which has ended or is running
                 if (first := await self._store.submit(new)).status.terminal:
                     return first
             await asyncio.sleep(POLL_SECONDS)
 
     async def started(self, new: NewTask, *, keep: bool = False) -> Claim:
-        """The task, stored and claimed; a caller who leaves meanwhile leaves it as :meth:`leave` does."""
+        """The task, stored and claimed; if the caller is cancelled meanwhile, :meth:`leave` deals with it."""
         starting = asyncio.create_task(self._store.start(new, self._owner, self._settings.lease_seconds))
         try:
             return await asyncio.shield(starting)
@@ -77,9 +77,9 @@ class Acceptance:
             raise
 
     async def leave(self, claim: Claim, *, keep: bool) -> None:
-        """End a task whose caller has left, or with ``keep`` put it into the queue.
+        """Cancel a task whose caller has left, or with ``keep`` put it back into the queue.
 
-        It stays as it is if it has ended by itself, or was taken over.
+        A task that has already ended, or was taken over, stays as it is.
         """
         with suppress(StorageError):
             if keep:

@@ -32,7 +32,7 @@ from storage.tasks import Task, TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What kind of calibration: read off which signal, for which risk; ``out`` is where it is written."""
+    """Which calibration: derived from which signal, for which risk; ``out`` is where it is written."""
 
     signal: Signal
     risk: float
@@ -41,28 +41,28 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An answer, how it was come to, and whether it is right."""
+    """An answer, how it was obtained, and whether it is right."""
 
     solution: Solution
     purpose: Purpose
     right: bool
 
     def signal(self, signal: Signal) -> float | None:
-        """What the answer shows of it."""
+        """The value of that signal for the answer."""
         return signal_of(self.solution, self.solution.usage.completion, signal)
 
 
 Labelled = tuple[Task, str | bool]
-"""A task, and its right answer or whether its answer is right."""
+"""A task, with the right answer or with whether its own answer is right."""
 
 
 async def solve_all(
     service: Service, requests: Sequence[TaskRequest], at_once: int, on_done: Callable[[], None]
 ) -> list[Task]:
-    """The ended tasks of the requests, in their order; those that were run before are not run again.
+    """The ended tasks of the requests, in order; requests that were run before are not run again.
 
     Raises:
-        InvalidRequest: a request is wrong; nothing was run then.
+        InvalidRequest: a request is wrong; nothing has been run.
         Unavailable: the engine or the database cannot be used.
     """
     for request in requests:
@@ -83,10 +83,10 @@ async def solve_all(
 
 
 async def _ended(service: Service, request: TaskRequest, model: str) -> Task:
-    """The task of a request: one that succeeded before, or else one that is run to its end now.
+    """The task of a request: one that succeeded before, or a new one, run to its end now.
 
-    It is found again by its idempotency key, which tells everything that decides the answer. A failed task
-    keeps its key; the next one to try has another.
+    It is found again by its idempotency key, which covers everything that determines the answer. A failed
+    task keeps its key; the next attempt gets another.
     """
     asked = request.model_dump(mode="json", exclude={"tenant", "idempotency_key"})
     digest = hashlib.sha256(json.dumps([asked, model], sort_keys=True).encode()).hexdigest()[:32]
@@ -99,17 +99,17 @@ async def _ended(service: Service, request: TaskRequest, model: str) -> Task:
 
 
 async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wanted) -> Evidence:
-    """The calibration that labelled tasks support; ``name`` is that of the labels.
+    """The calibration that labelled tasks support; ``name`` is the name of the file with the labels.
 
     Raises:
-        InvalidRequest: a task has not ended, they were run in different ways, or too few of them are right,
-            or wrong; says how many are needed.
+        InvalidRequest: a task has not ended, the tasks were run in different ways, or too few answers are
+            right or wrong; says how many are needed.
     """
     left_out: Counter[str] = Counter()
     examples = []
     for task, verdict in labelled:
         if not task.status.terminal:
-            raise InvalidRequest(f"trace {task.id} is {task.status}; label runs that have ended")
+            raise InvalidRequest(f"trace {task.id} is {task.status}; label only runs that have ended")
         if task.outcome != RunOutcome.ANSWERED:
             left_out[task.outcome or str(task.status)] += 1
             continue
@@ -160,7 +160,7 @@ def _one_purpose(examples: Sequence[Example]) -> Purpose:
     for other in examples[1:]:
         if differences := first.purpose.differences(other.purpose):
             raise InvalidRequest(
-                f"the runs were made in different ways, and each needs a calibration of its own: "
+                f"the runs were made in different ways, and each way needs its own calibration: "
                 f"{first.solution.trace_id} has {', '.join(differences)} as {other.solution.trace_id} has"
             )
     return first.purpose
@@ -171,7 +171,7 @@ async def _example(store: Store, task: Task, verdict: str | bool) -> Example:
     first, *_ = [event async for event in store.read(task.id)]
     header = first.data
     if header.get("changes"):
-        raise InvalidRequest(f"trace {task.id} is a fork with a change; label runs without one")
+        raise InvalidRequest(f"trace {task.id} is a fork with a change; label only runs without one")
     planner, model = find_planner(header["planner"]), header["capabilities"]["model"]
     try:
         purpose = Purpose.of(planner, header["options"], header["sampling"], model)

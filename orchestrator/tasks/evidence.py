@@ -1,4 +1,4 @@
-"""Calibrations as they are kept: what each was fitted for and on what, and what they say of an answer."""
+"""Stored calibrations: what each was fitted for, on what evidence, and what it says about an answer."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ log = structlog.get_logger()
 
 Signal = Literal["confidence", "entropy", "length"]
 RISING: Mapping[Signal, bool] = {"confidence": True, "entropy": False, "length": False}
-"""What a calibration may start from, and whether more of it is surer. The length is that of all branches, in
-tokens: hard questions make models talk. It is the baseline that the others must beat."""
+"""The signals that a calibration may use, and whether a higher value means surer. The length is that of all
+branches, in tokens: hard questions make models talk. It is the baseline that the others must beat."""
 
 
 class Purpose(BaseModel):
-    """What a calibration speaks of: the answers of one model, asked by one planner in one way."""
+    """What a calibration applies to: the answers of one model, asked by one planner in one way."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     planner: str
     options: dict[str, Any] = Field(description="All options of the planner, defaults included.")
-    sampling: dict[str, Any] = Field(description="Sampling, as far as the planner leaves it open.")
+    sampling: dict[str, Any] = Field(description="Sampling parameters that the planner leaves open.")
     model: str
 
     @classmethod
     def of(
         cls, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any], model: str
     ) -> Self:
-        """The purpose of a run: ``options`` and ``sampling`` as its journal has them.
+        """The purpose of a run, from ``options`` and ``sampling`` as its journal has them.
 
         Raises:
-            ValidationError: the planner does not have such options any more.
+            ValidationError: the planner no longer has these options.
         """
         filled = planner.options_model.model_validate(dict(options)).model_dump(mode="json")
         left_open = ("temperature", "top_p", "max_tokens")
@@ -63,14 +63,14 @@ class Purpose(BaseModel):
         )
 
     def distance(self, run: Purpose) -> tuple[bool, int]:
-        """How far a run is from what this speaks of; the planner counts most."""
+        """How far a run is from this purpose; the planner counts most."""
         return self.planner != run.planner, len(self.differences(run))
 
     def differences(self, run: Purpose) -> list[str]:
-        """How a run differs from what this speaks of; empty where it does not."""
+        """How a run differs from this purpose; empty if it does not."""
         ours: dict[str, Any] = {"planner": self.planner, "model": self.model}
         theirs: dict[str, Any] = {"planner": run.planner, "model": run.model}
-        if self.planner == run.planner:  # else their options have nothing to do with each other
+        if self.planner == run.planner:  # otherwise their options are unrelated
             ours |= self.options | self.sampling
             theirs |= run.options | run.sampling
         return [
@@ -81,25 +81,27 @@ class Purpose(BaseModel):
 
 
 class Evidence(BaseModel):
-    """A calibration with what it rests on; the contents of a file that ``anabranch calibrate`` writes."""
+    """A calibration and its evidence; the contents of a file that ``anabranch calibrate`` writes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["anabranch calibration 1"] = "anabranch calibration 1"
     name: str = Field(description="The name of the file with the labels.")
     purpose: Purpose
-    signal: Signal = Field(description="What the probability is read off.")
+    signal: Signal = Field(description="What the probability is derived from.")
     calibration: Calibration
-    beside: dict[Signal, float] = Field(description="AUROC of each signal, where the same answers have it.")
-    risk: float = Field(gt=0, lt=1, description="The share of wrong answers that may be accepted.")
-    threshold: float | None = Field(description="From where on that holds; null: not from any signal on.")
-    questions: int = Field(description="Labelled questions, those that were left out included.")
-    left_out: dict[str, int] = Field(description="How many tell nothing, by the reason.")
+    beside: dict[Signal, float] = Field(description="AUROC of each signal that all these answers have.")
+    risk: float = Field(gt=0, lt=1, description="The share of accepted answers that may be wrong.")
+    threshold: float | None = Field(
+        description="The least sure signal that keeps within `risk`; null if none does."
+    )
+    questions: int = Field(description="Labelled questions, including those left out.")
+    left_out: dict[str, int] = Field(description="How many could not be used, by reason.")
     fitted_at: AwareDatetime
     versions: dict[str, str | int]
 
     def apply(self, answer: Answer, tokens: int) -> Calibrated | None:
-        """How likely the answer is right that took so many tokens; None where it has no signal."""
+        """How likely an answer that took ``tokens`` tokens is to be right; None if it lacks the signal."""
         score = signal_of(answer, tokens, self.signal)
         if score is None:
             return None
@@ -114,7 +116,7 @@ class Evidence(BaseModel):
 
     @property
     def file_name(self) -> str:
-        """A file name that is the same for the same purpose, so that a new fit takes the place of the old."""
+        """A file name that is the same for the same purpose, so that a new fit replaces the old one."""
         purpose = self.purpose
         digest = hashlib.sha256(json.dumps(purpose.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
         return re.sub(r"[^\w.-]+", "-", f"{purpose.planner}-{purpose.model}-{digest}.json")
@@ -138,38 +140,38 @@ class Evidence(BaseModel):
         """Read what :meth:`save` has written.
 
         Raises:
-            InvalidRequest: it cannot be read or is something else.
+            InvalidRequest: it cannot be read, or is not a calibration.
         """
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
             raise InvalidRequest(f"the calibration {path} cannot be read: {error.strerror}") from None
         except ValidationError as error:
-            raise InvalidRequest(f"{path} is no calibration: {explain(error)[:500]}") from None
+            raise InvalidRequest(f"{path} is not a calibration: {explain(error)[:500]}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrations:
-    """What a process knows of how sure its answers are; the newest fit comes first."""
+    """The calibrations that a process knows, the newest fit first."""
 
     kept: tuple[Evidence, ...] = ()
 
     @classmethod
     async def read(cls, path: Path | None) -> Self:
-        """Those in a file or a directory; None is the directory of this user, which need not be there.
+        """The calibrations in a file or a directory; None means this user's directory, which need not exist.
 
-        What nobody has named, such as a file of another version in the user's directory, is passed over.
+        In this user's directory a file that cannot be used, such as one of another version, is skipped.
 
         Raises:
-            InvalidRequest: a file that was named, or is in such a directory, cannot be read or is another.
+            InvalidRequest: the named file, or one in the named directory, is not a readable calibration.
         """
         kept = await asyncio.to_thread(_load_user if path is None else _load_named, path or user_directory())
         return cls(tuple(sorted(kept, key=lambda each: each.fitted_at, reverse=True)))
 
     def apply(self, setup: Setup, result: Result) -> Calibrated | str:
-        """How likely the answer of a run is right; in words why that is not known."""
+        """How likely the answer of a run is to be right, or in words why that is not known."""
         if not self.kept:
-            return "there is no calibration"
+            return "no calibration is available"
         if result.answer is None or result.outcome is not RunOutcome.ANSWERED:
             return "the run was cut short"
         if setup.environment.changes:
@@ -198,9 +200,9 @@ def _load_user(directory: Path) -> list[Evidence]:
 
 
 def signal_of(answer: Answer | Solution, tokens: int, signal: Signal) -> float | None:
-    """What an answer that took so many completion tokens shows of it; None where no branches were compared.
+    """The signal of an answer that took ``tokens`` completion tokens; None if no branches were compared.
 
-    One vote, or a few where most branches came to no answer, would else look like full agreement.
+    Otherwise one vote, or a few while most branches gave no answer, would look like full agreement.
     """
     if signal == "length":
         return float(tokens)
@@ -210,5 +212,5 @@ def signal_of(answer: Answer | Solution, tokens: int, signal: Signal) -> float |
 
 
 def user_directory() -> Path:
-    """Where calibrations of this user are, beside the database."""
+    """Where this user's calibrations are kept, next to the database."""
     return Path(platformdirs.user_data_dir("anabranch"), "calibrations")

@@ -15,14 +15,14 @@ from storage.store import Store, Writer
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A call that is generating, and the tokens that it has generated; not stored."""
+    """A call that is generating, and how many tokens it has generated so far; not stored."""
 
     path: str
     tokens: int
 
 
 class _Listener:
-    """What one listener has not heard yet. Of the progress of a call only the latest counts."""
+    """What one listener has not received yet. Only the latest progress of each call is kept."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Event | str | None] = asyncio.Queue()
@@ -44,7 +44,7 @@ class _Listener:
 class Feed:
     """A recorder that stores the events of a task that this process holds, and passes them on.
 
-    There is one from the claim on; it stores nothing before it has been opened.
+    It exists from the claim on, but stores nothing until it has been opened.
     """
 
     def __init__(self, hold: Hold) -> None:
@@ -53,11 +53,11 @@ class Feed:
         self._listeners: set[_Listener] = set()
 
     def open(self, writer: Writer) -> None:
-        """From now on events can be appended."""
+        """Let events be appended from now on."""
         self._writer = writer
 
     def append(self, event: Event) -> None:
-        """Store the event and tell the listeners."""
+        """Store the event and pass it to the listeners."""
         assert self._writer is not None
         self._writer.append(event)
         for listener in self._listeners:
@@ -74,25 +74,25 @@ class Feed:
             await self._writer.room()
 
     async def leased(self) -> None:
-        """Wait while it is not known that this process has the task."""
+        """Wait until this process is known to hold the task."""
         await self.hold.leased()
 
     def progress(self, path: str, tokens: int) -> None:
-        """Tell the listeners how far a call has come."""
+        """Tell the listeners how far a call has got."""
         for listener in self._listeners:
             listener.put_progress(path, tokens)
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """Tell the listeners that nothing more will come."""
         for listener in self._listeners:
             listener.put(None)
 
     async def listen(self, store: Store, task_id: str, after: int) -> AsyncGenerator[Event | Progress, None]:
-        """All events after ``after``: first what is stored, then what comes, and progress in between."""
+        """All events after ``after``: first the stored ones, then new ones, with progress in between."""
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            with suppress(StorageError):  # the run meets it too, and ends here
+            with suppress(StorageError):  # the run meets the same error, and ends
                 await self.flush()
             async for event in store.read(task_id, after=after):
                 after = event.seq
@@ -100,7 +100,7 @@ class Feed:
             while (item := await listener.get()) is not None:
                 if isinstance(item, Progress):
                     yield item
-                elif item.seq == after + 1:  # one that comes after others which could not be stored is none
+                elif item.seq == after + 1:  # one after a gap is void: what came before was not stored
                     after = item.seq
                     yield item
         finally:

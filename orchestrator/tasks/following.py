@@ -1,4 +1,4 @@
-"""The events of a task as they happen, whether it runs here, elsewhere, or has ended."""
+"""The events of a task as they happen, whether it runs here or elsewhere, or has already ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.5
 async def followed(
     store: Store, runner: Runner, turns: Turns, task_id: str, after: int
 ) -> AsyncGenerator[Event | Progress, None]:
-    """The events of a task from ``after`` on, as they happen, until its last one.
+    """The events of a task after number ``after``, as they happen, up to its last one.
 
     Raises:
         StorageError: there is no such task, or the database cannot be read.
@@ -30,7 +30,7 @@ async def followed(
                 async for item in live:
                     after = item.seq if isinstance(item, Event) else after
                     yield item
-        # It has ended, waits in the queue, or runs in another process, maybe after it has run here.
+        # It has ended, waits in the queue, or runs in another process, perhaps after running here.
         turn = turns.next_of(task_id)
         ended = (await store.get(task_id)).status.terminal
         async for event in store.read(task_id, after=after):

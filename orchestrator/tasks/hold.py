@@ -1,4 +1,4 @@
-"""A task that this process runs: the lease that it keeps alive, and the wish to stop that it hears of."""
+"""A task that this process runs: it keeps the lease alive, and learns of requests to cancel the task."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ T = TypeVar("T")
 
 
 class Hold:
-    """One claim, from the moment when it was made to the end of the run.
+    """One claim, from the moment it was made to the end of the run.
 
-    Calls and tools start only while the lease is known to hold. A process that was stopped or cut off beyond
-    its lease renews it first, and if another process has taken the task over, pays for nothing more.
+    Calls and tools start only while the lease is known to be valid. A process that was stopped or cut off for
+    longer than its lease renews it first; if another process has taken the task over, it pays for nothing
+    more.
     """
 
     def __init__(self, store: Store, claim: Claim) -> None:
@@ -32,30 +33,30 @@ class Hold:
         self._on_cancel: Callable[[], None] | None = None
 
     def cancel(self) -> None:
-        """A user wants the task to end."""
+        """Cancel the task at a user's request."""
         if not self.cancelled:
             self.cancelled = True
             if self._on_cancel is not None:
                 self._on_cancel()
 
     def hand_back(self) -> None:
-        """Let another process run the task; what is under way in :meth:`kept` ends with HandedBack."""
+        """Let another process run the task; the block under :meth:`kept` ends with HandedBack."""
         self._leaving.set()
 
     async def leased(self) -> None:
-        """Wait while it is not known that this process has the task."""
+        """Wait until this process is known to hold the task."""
         while monotonic() >= self.claim.valid_until:
             self._renewed.clear()
             await self._renewed.wait()
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Renew the lease, and hear of cancellations from elsewhere, while the block runs.
+        """Renew the lease, and watch for cancellations from elsewhere, while the block runs.
 
         Raises:
             LeaseLost: another process has taken the task over; the block was cancelled.
-            StorageUnavailable: the lease cannot be renewed; likewise.
-            HandedBack: :meth:`hand_back` was called; likewise.
+            StorageUnavailable: the lease cannot be renewed; the block was cancelled.
+            HandedBack: :meth:`hand_back` was called; the block was cancelled.
         """
         async with task_group() as group:
             beating = group.create_task(self._beat(), name=f"heartbeat {self.claim.task.id}")
@@ -77,7 +78,7 @@ class Hold:
 
     @contextmanager
     def cancelling(self, act: Callable[[], None]) -> Iterator[None]:
-        """Have ``act`` called when a user wants the task to end; at once, if that was before."""
+        """Call ``act`` when a user cancels the task, or at once if that has already happened."""
         self._on_cancel = act
         if self.cancelled:
             act()
@@ -87,7 +88,7 @@ class Hold:
             self._on_cancel = None
 
     async def unless_cancelled(self, work: Awaitable[T]) -> T | None:
-        """The result of ``work``; None if a user wants the task to end before it is there."""
+        """The result of ``work``; None if a user cancels the task first."""
         try:
             async with asyncio.timeout(None) as patience:
                 with self.cancelling(lambda: patience.reschedule(0.0)):

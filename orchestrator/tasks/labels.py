@@ -1,4 +1,4 @@
-"""What is known to be right: questions with their answers, stored runs with a verdict, and who agrees."""
+"""Labels: questions with their right answers, stored runs with verdicts, and which answers agree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Line(BaseModel):
 
 
 class LabelledQuestion(_Line):
-    """A question and its right answer; of a multiple-choice question a choice or its letter."""
+    """A question and its right answer; for a multiple-choice question, a choice or its letter."""
 
     query: Text
     answer: Text
@@ -32,12 +32,12 @@ class LabelledQuestion(_Line):
     @model_validator(mode="after")
     def _offered(self) -> Self:
         if self.choices and letter_of(self.answer, self.choices) is None:
-            raise ValueError(f"the answer {self.answer!r} is none of the choices, nor the letter of one")
+            raise ValueError(f"the answer {self.answer!r} is neither a choice nor the letter of one")
         return self
 
 
 class LabelledTrace(_Line):
-    """A stored run, and its right answer or whether its answer is right."""
+    """A stored run, with the right answer or with whether its own answer is right."""
 
     trace_id: Text
     answer: Text | None = None
@@ -54,13 +54,13 @@ Label = TypeVar("Label", LabelledQuestion, LabelledTrace)
 
 
 def read_labels(path: Path, kind: type[Label]) -> list[Label]:
-    """The lines of a file of JSON Lines; empty ones are passed over.
+    """The lines of a JSON Lines file; empty ones are skipped.
 
     Raises:
-        InvalidRequest: it cannot be read, has no lines, or one is wrong or there twice; names the line.
+        InvalidRequest: it cannot be read or has no lines, or a line is wrong or repeated; names the line.
     """
     try:
-        lines = path.read_text("utf-8-sig").split("\n")  # JSON strings may hold other ends of lines
+        lines = path.read_text("utf-8-sig").split("\n")  # JSON strings may contain other line separators
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} cannot be read: {error}") from None
     found: dict[tuple[object, ...], int] = {}
@@ -74,10 +74,10 @@ def read_labels(path: Path, kind: type[Label]) -> list[Label]:
             raise InvalidRequest(f"{path}, line {number}: {explain(error)}") from None
         first = found.setdefault(_asked(label), number)
         if first != number:
-            raise InvalidRequest(f"{path}, line {number}: the same as line {first}; each may count once")
+            raise InvalidRequest(f"{path}, line {number}: the same as line {first}; each counts only once")
         read.append(label)
     if not read:
-        raise InvalidRequest(f"{path} has no lines; each is a JSON object, as {_EXAMPLES[kind]}")
+        raise InvalidRequest(f"{path} has no lines; each must be a JSON object such as {_EXAMPLES[kind]}")
     return read
 
 
@@ -94,9 +94,9 @@ def _asked(label: LabelledQuestion | LabelledTrace) -> tuple[object, ...]:
 
 
 async def agrees(answer: str, right: str, choices: Sequence[str] = ()) -> bool:
-    """Whether an answer means the same as the right one, as votes are compared, mathematics included.
+    """Whether an answer means the same as the right one, compared as votes are, mathematics included.
 
-    What only a model could compare, such as a paraphrase, does not agree.
+    Answers that only a model could compare, such as paraphrases, do not agree.
     """
     costly: tuple[Costly, ...] = ("symbolic",) if symbolic.AVAILABLE else ()
     clusters = Clusters(choices=labels(choices), costly=costly)
@@ -108,13 +108,13 @@ async def agrees(answer: str, right: str, choices: Sequence[str] = ()) -> bool:
         try:
             said = await symbolic.MATH_EQUAL.invoke({"left": pair.left, "right": pair.right})
         except ToolError:
-            continue  # neither side says that they are equal
+            continue  # nothing says that they are equal
         verdicts[pair] = said is True
     return clusters.add(1, claim, verdicts) == 0
 
 
 def letter_of(answer: str, choices: Sequence[str]) -> str | None:
-    """The letter under which the answer is offered, whether it is given as that or as the choice's text."""
+    """The letter of the choice that the answer names, whether by its letter or by its text."""
     for letter, choice in zip(labels(choices), choices, strict=True):
         if read_form(answer).normal == read_form(choice).normal:
             return letter

@@ -1,4 +1,4 @@
-"""Works on the tasks that wait in the store, as many at a time as there is room for."""
+"""Runs the tasks that wait in the store, as many at a time as there is room for."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from workers.errors import WorkerError
 log = structlog.get_logger()
 
 IDLE_SECONDS = 1.0
-"""How often the queue is looked at for tasks that other processes have submitted or left behind."""
+"""How often the queue is checked for tasks that other processes have submitted or left behind."""
 
 LONGEST_START_DELAY = 30.0
-"""Seconds at most between two attempts to start an engine."""
+"""The most seconds between two attempts to start an engine."""
 
 
 class Queue:
-    """Claims tasks and has them run, until it is told to stop."""
+    """Claims tasks and runs them until it is told to stop."""
 
     def __init__(self, store: Store, engine: Engine, owner: str, runner: Runner, settings: Settings) -> None:
         self._store = store
@@ -38,14 +38,14 @@ class Queue:
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
-        """Something has changed: look at once whether there is a task."""
+        """Check at once whether there is a task, because something has changed."""
         self._awake.set()
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Run tasks until ``stop``; then give those that run the grace time, and hand the rest back."""
+        """Run tasks until ``stop`` is set; then give running ones the grace period and hand back the rest."""
         await self._start_engine(stop)
         running: set[asyncio.Task[None]] = set()
-        idle = min(IDLE_SECONDS, self._settings.lease_seconds / 4)  # a lapsed lease is found soon
+        idle = min(IDLE_SECONDS, self._settings.lease_seconds / 4)  # so that a lapsed lease is found soon
 
         def ended(task: asyncio.Task[None]) -> None:
             running.discard(task)
@@ -69,14 +69,14 @@ class Queue:
                 task.cancel()
 
     async def _start_engine(self, stop: asyncio.Event) -> None:
-        """Return when the engine has started, or at ``stop``; before, any task that is taken would fail."""
+        """Return once the engine has started or ``stop`` is set; a task taken earlier would fail."""
 
         async def start() -> None:
             for attempt in itertools.count():
                 try:
                     await self._engine.capabilities()
                 except WorkerError as error:
-                    log.warning("the engine is not there yet", code=error.code, error=str(error))
+                    log.warning("the engine is not available yet", code=error.code, error=str(error))
                 else:
                     return
                 await asyncio.sleep(min(LONGEST_START_DELAY, 2.0**attempt))
@@ -100,11 +100,13 @@ class Queue:
         try:
             await self._runner.run(self._runner.take(claim))
         except asyncio.CancelledError:
-            with suppress(StorageError):  # then it is free when its lease lapses
+            with suppress(StorageError):  # if so, it is free when its lease lapses
                 await self._store.release(claim)
             raise
         except HandedBack:
             log.info("handed back", task=claim.task.id)
         except StorageError as error:
-            # Its lease lapses, and whoever takes it over goes on from what was stored.
-            log.warning("a task is left to be taken over", task=claim.task.id, error=str(error))
+            # Its lease will lapse, and whoever takes it over continues from what was stored.
+            log.warning(
+                "a task is left for another process to take over", task=claim.task.id, error=str(error)
+            )

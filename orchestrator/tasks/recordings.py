@@ -1,9 +1,9 @@
-"""Recorded branches of others as traces, so that stop rules can be tried on them.
+"""Branches that others have recorded, as traces, so that stop rules can be tried on them.
 
 The format is that of Parallel-Probe (github.com/zhengkid/Parallel-Probe): a JSON list of problems, each with
 ``question`` and ``each_branch``, a list of ``[probe answers, tokens, final answer]``. Importing runs the
-planner ``vote`` over the recorded answers, each arriving in the order of its length, as if all branches ran
-at the same speed. What comes of it is an ordinary trace: it replays, and counterfactuals can be asked of it.
+planner ``vote`` over the recorded answers, which arrive in order of length, as if all branches ran at the
+same speed. The result is an ordinary trace: it can be replayed, and asked for counterfactuals.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ def read_recordings(path: Path) -> list[RecordedProblem]:
     """The problems in a file.
 
     Raises:
-        InvalidRequest: it cannot be read or has another format; says where.
+        InvalidRequest: it cannot be read, or is in another format; says where.
     """
     try:
         return TypeAdapter(list[RecordedProblem]).validate_json(path.read_bytes())
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        raise InvalidRequest(f"{path} is no list of recorded problems: {explain(error)[:500]}") from None
+        raise InvalidRequest(f"{path} is not a list of recorded problems: {explain(error)[:500]}") from None
 
 
 class RecordedEngine:
-    """An engine that says what branches once said, in the order in which they would have ended."""
+    """An engine that repeats what branches once said, in the order in which they would have ended."""
 
     name = "recording"
 
@@ -93,13 +93,13 @@ class RecordedEngine:
         return Health(ok=True)
 
     async def close(self) -> None:
-        """It holds nothing."""
+        """There is nothing to release."""
 
 
 async def import_recordings(
     store: Store, problems: Sequence[RecordedProblem], *, tenant: str | None = None
 ) -> list[Solution]:
-    """Store a trace for each problem; what the tenant has imported before is not imported again."""
+    """Store a trace for each problem; a problem that the tenant has imported before is not imported again."""
     solutions = []
     for problem in problems:
         content = json.dumps(problem.model_dump(), sort_keys=True).encode()

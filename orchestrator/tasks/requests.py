@@ -14,7 +14,7 @@ from workers.calls import Sampling
 
 
 class SamplingRequest(BaseModel):
-    """Sampling that holds for every call which a planner leaves open."""
+    """Sampling parameters for calls, where the planner leaves them open."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,10 +28,10 @@ class BudgetRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tokens: int | None = Field(None, ge=1, description="Prompt and completion tokens of all calls.")
+    tokens: int | None = Field(None, ge=1, description="Prompt and completion tokens, over all calls.")
     calls: int | None = Field(10_000, ge=1)
-    depth: int | None = Field(16, ge=1, description="Nesting of scopes.")
-    width: int | None = Field(1_024, ge=1, description="Calls and tools in flight at one time.")
+    depth: int | None = Field(16, ge=1, description="Nesting depth of scopes.")
+    width: int | None = Field(1_024, ge=1, description="Calls and tools in flight at the same time.")
     seconds: float | None = Field(3_600.0, gt=0, allow_inf_nan=False)
 
 
@@ -47,7 +47,7 @@ class TaskRequest(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the planner.")
     sampling: SamplingRequest = SamplingRequest()
     budget: BudgetRequest = BudgetRequest()
-    seed: int = Field(0, ge=0, lt=2**53, description="Decides the seeds of all samples.")
+    seed: int = Field(0, ge=0, lt=2**53, description="All sampling seeds are derived from it.")
     tenant: Text = "default"
     idempotency_key: Text | None = Field(None, description="A second request with it returns the first task.")
 
@@ -70,7 +70,7 @@ def parse(data: object) -> TaskRequest:
 
 
 def request_of(task: Task) -> TaskRequest:
-    """The request that a stored task was made of.
+    """The request that a stored task was made from.
 
     Raises:
         InvalidRequest: this version of the program would not accept it, or redaction left nothing of it.

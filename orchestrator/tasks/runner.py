@@ -1,4 +1,4 @@
-"""Runs the tasks that this process has claimed, each from where its journal ends to its own end."""
+"""Runs the tasks that this process has claimed, each from where its journal stops to its end."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ class Runner:
 
     @property
     def running(self) -> int:
-        """Tasks that run now."""
+        """How many tasks are running."""
         return len(self._feeds)
 
     @property
     def ended(self) -> Mapping[TaskStatus, int]:
-        """Tasks that were run to their end, by what became of them."""
+        """How many tasks were run to their end, by final status."""
         return self._ended
 
     def feed_of(self, task_id: str) -> Feed | None:
@@ -84,13 +84,13 @@ class Runner:
         return self._feeds.get(task_id)
 
     def hand_back(self) -> None:
-        """Put the tasks that run here, now and later, back into the queue."""
+        """Put the tasks that run here, now or later, back into the queue."""
         self._leaving = True
         for feed in self._feeds.values():
             feed.hold.hand_back()
 
     def take(self, claim: Claim) -> Feed:
-        """The feed of a claimed task, which can be listened to before :meth:`run` runs it."""
+        """The feed of a claimed task, which can be listened to before :meth:`run` starts it."""
         feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim))
         self._turns.turn(claim.task.id)
         if self._leaving:
@@ -98,10 +98,10 @@ class Runner:
         return feed
 
     async def run(self, feed: Feed) -> None:
-        """Run the task of ``feed`` to its end, from where its journal ends.
+        """Run the task of ``feed`` to its end, starting where its journal stops.
 
         Raises:
-            LeaseLost: another process has taken it over.
+            LeaseLost: another process has taken the task over.
             HandedBack: :meth:`hand_back` was called.
             StorageError: the journal cannot be written.
         """
@@ -110,11 +110,11 @@ class Runner:
             with structlog.contextvars.bound_contextvars(task=claim.task.id):
                 await self._run_to_its_end(feed)
         except HandedBack:
-            with suppress(StorageError):  # then it is free when its lease lapses
+            with suppress(StorageError):  # if so, it is free when its lease lapses
                 await self._store.release(claim)
             raise
         finally:
-            if self._feeds.get(claim.task.id) is feed:  # it may have been claimed anew, by this process too
+            if self._feeds.get(claim.task.id) is feed:  # it may have been claimed again, even by this process
                 del self._feeds[claim.task.id]
             feed.end()
             self._turns.turn(claim.task.id)
@@ -140,15 +140,15 @@ class Runner:
         log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
 
     async def _result(self, feed: Feed) -> tuple[Result, Calibrated | str]:
-        """What became of the run, and how sure its answer is or why that is not known."""
+        """The result of the run, and how sure its answer is, or why that is not known."""
         try:
             return await self._execute(feed)
         except (WorkerError, AnabranchError, JournalDamaged) as error:
             failure = Failure(error.code, str(error), retryable=error.retryable)
         except StorageError:
             raise
-        except Exception as error:  # a mistake of ours must not take the other tasks of the process down
-            log.exception("the run broke", action="run_broke")
+        except Exception as error:  # a bug of ours must not take down the other tasks of the process
+            log.exception("the run failed unexpectedly", action="run_broke")
             failure = Failure("internal", f"{type(error).__name__}: {error}")
         return Result(RunOutcome.FAILED, None, Spent(), failure), "the run failed"
 
@@ -166,7 +166,7 @@ class Runner:
             feed,
             record=Record(events),
             next_seq=next_seq,
-            since=(task.started_at or 0.0) if events else 0.0,  # a task that was put back has its time again
+            since=(task.started_at or 0.0) if events else 0.0,  # a requeued task has all its time again
             memo=Memo(origin) if task.parent_id else None,
             on_progress=feed.progress,
         )
@@ -175,9 +175,9 @@ class Runner:
         return result, self._calibrations.apply(setup, result)
 
     async def _setup(self, hold: Hold, events: list[Event], origin: list[Event]) -> Setup | None:
-        """What decides the run: the request, or what a journal says, its own or that of a fork's parent.
+        """The setup of the run: from the request, from its own journal, or from that of a fork's parent.
 
-        None if the task is cancelled before the engine that a request asks for has started.
+        None if a new task is cancelled before the engine has started.
         """
         task = hold.claim.task
         planner = self._find_planner(task.planner)
@@ -210,5 +210,5 @@ class Runner:
         )
         if events:
             return setup
-        # A fork's calls are its own tenant's; the parent may have been imported from another one.
+        # A fork's calls belong to its own tenant; the parent may have been imported from another one.
         return replace(setup, environment=replace(setup.environment, tenant=task.tenant))

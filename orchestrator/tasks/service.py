@@ -1,4 +1,4 @@
-"""Tasks as the three doors know them: submit, solve, follow, cancel, resume, replay, fork."""
+"""Tasks as the three front doors use them: submit, solve, follow, cancel, resume, replay, fork."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from workers.tools.toolbox import Toolbox
 
 
 class Service:
-    """Runs tasks on an engine and keeps them in a store; both stay the caller's to close.
+    """Runs tasks on an engine and keeps them in a store; the caller closes both.
 
-    Many services, in one process or many, may share a store: a task is run by whoever holds its lease.
-    ``planners`` are known by name in addition to those that packages install.
+    Any number of services, in one process or several, may share a store: a task is run by whoever holds its
+    lease. ``planners`` are available by name in addition to those that packages install.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Service:
     # -- requests ---------------------------------------------------------------------------------
 
     def find_planner(self, name: str) -> Planner:
-        """The planner of that name.
+        """The planner with that name.
 
         Raises:
             UnknownPlanner: there is none.
@@ -84,7 +84,7 @@ class Service:
         return self.planners.get(name) or find_planner(name)
 
     def check(self, request: TaskRequest) -> NewTask:
-        """The request as a task to be stored.
+        """The request as a task that can be stored.
 
         Raises:
             InvalidRequest: the query is too long, or the planner or one of its options is unknown or wrong.
@@ -95,8 +95,8 @@ class Service:
         """Accept a task; it is durable when this returns, and runs as soon as a service has room.
 
         Raises:
-            InvalidRequest: as :meth:`check`.
-            Unavailable: the database does not take it.
+            InvalidRequest: as for :meth:`check`.
+            Unavailable: the database cannot store it.
         """
         with translated():
             task = await self.store.submit(self.check(request))
@@ -106,21 +106,21 @@ class Service:
     async def solve(self, request: TaskRequest) -> Solution:
         """Accept a task and run it here and now.
 
-        With an idempotency key that was used before, this is the first task: its solution, when it has ended.
+        With an idempotency key that was used before, gives the solution of the first task once it has ended.
 
         Raises:
-            InvalidRequest: as :meth:`check`.
-            TaskFailed: it ended without an answer.
-            Unavailable: the database does not take it.
+            InvalidRequest: as for :meth:`check`.
+            TaskFailed: the task ended without an answer.
+            Unavailable: the database cannot store it.
         """
         task, _ = await self.run_new(self.check(request))
         return solution_of_task(task)
 
     async def run_new(self, new: NewTask, *, keep: bool = False) -> tuple[Task, bool]:
-        """Run a new task here and now; the task when it has ended, and whether it is this one.
+        """Run a new task here and now; returns the ended task, and whether it is the new one.
 
-        With an idempotency key that was used before, it is the first task, which is waited for. A caller who
-        leaves ends the task, or with ``keep`` puts it into the queue.
+        With an idempotency key that was used before, it is the first task, which is waited for. If the caller
+        is cancelled, so is the task; with ``keep`` it goes back to the queue instead.
 
         Raises:
             HandedBack: :meth:`hand_back` was called.
@@ -138,10 +138,10 @@ class Service:
             return await self.store.get(claim.task.id), True
 
     async def stream(self, request: TaskRequest) -> AsyncGenerator[Event | Progress | Solution, None]:
-        """Accept a task, run it here, and give its events as they happen and last its solution.
+        """Accept a task and run it here; yields its events as they happen, and finally its solution.
 
-        Leaving early cancels the task. With an idempotency key that was used before, this is the first task,
-        told once it has ended. Raises as :meth:`solve`.
+        Leaving early cancels the task. With an idempotency key that was used before, these are the events and
+        the solution of the first task. Raises the same errors as :meth:`solve`.
         """
         with translated():
             claim = await self._acceptance.claimed(self.check(request))
@@ -151,7 +151,7 @@ class Service:
                 yield item
 
     async def _told(self, task_id: str) -> AsyncGenerator[Event | Progress | Solution, None]:
-        """The events of a task that another call runs or has run, and last its solution."""
+        """The events of a task that another call runs or has run, and finally its solution."""
         async for event in self.events(task_id):
             yield event
         yield await self.solution(task_id)
@@ -160,14 +160,14 @@ class Service:
         """Accept a task that this process will run; :meth:`follow` runs it.
 
         Raises:
-            InvalidRequest: as :meth:`check`.
-            Unavailable: the database does not take it.
+            InvalidRequest: as for :meth:`check`.
+            Unavailable: the database cannot store it.
         """
         with translated():
             return await self._acceptance.started(self.check(request))
 
     async def follow(self, claim: Claim) -> AsyncGenerator[Event | Progress | Solution, None]:
-        """Run a claimed task, and give its events as they happen and last its solution, as :meth:`stream`."""
+        """Run a claimed task; yields its events and finally its solution, like :meth:`stream`."""
         with translated():
             feed = self._runner.take(claim)
             running = asyncio.create_task(self._runner.run(feed), name=f"task {claim.task.id}")
@@ -179,14 +179,14 @@ class Service:
                 yield await self.solution(claim.task.id)
             finally:
                 feed.hold.cancel()
-                with suppress(HandedBack, StorageError):  # who has not left has met it above
+                with suppress(HandedBack, StorageError):  # a caller who is still here has seen it above
                     await running
 
     async def task(self, task_id: str) -> Task:
         """The task as it stands.
 
         Raises:
-            TaskNotFound: there is none with that id.
+            TaskNotFound: there is no task with that id.
         """
         with translated():
             return await self.store.get(task_id)
@@ -195,16 +195,16 @@ class Service:
         """The solution of a task that has ended.
 
         Raises:
-            TaskFailed: it has none.
+            TaskFailed: it ended without one.
             Conflict: it has not ended.
         """
         return solution_of_task(await self.task(task_id))
 
     async def events(self, task_id: str, *, after: int = -1) -> AsyncGenerator[Event | Progress, None]:
-        """The events of a task from ``after`` on, as they happen, until its last one.
+        """The events of a task after number ``after``, as they happen, up to its last one.
 
         Raises:
-            TaskNotFound: there is none with that id.
+            TaskNotFound: there is no task with that id.
         """
         with translated():
             stream = followed(self.store, self._runner, self._turns, task_id, after)
@@ -213,10 +213,11 @@ class Service:
                     yield item
 
     async def cancel(self, task_id: str) -> Task:
-        """Stop a task. A queued one ends at once, a running one as soon as its process has heard of it.
+        """Cancel a task. A queued one ends at once, a running one as soon as its process learns of the
+        request.
 
         Raises:
-            TaskNotFound: there is none with that id.
+            TaskNotFound: there is no task with that id.
         """
         with translated():
             task = await self.store.request_cancel(task_id)
@@ -226,11 +227,11 @@ class Service:
         return task
 
     async def requeue(self, task_id: str) -> Task:
-        """Put a dead task back into the queue; it goes on from its journal, with all its attempts before it.
+        """Put a dead task back into the queue; it continues from its journal, with all its attempts restored.
 
         Raises:
             Unavailable: it is not dead (``illegal_transition``), or the database cannot be used.
-            TaskNotFound: there is none with that id.
+            TaskNotFound: there is no task with that id.
         """
         with translated():
             task = await self.store.requeue(task_id)
@@ -238,9 +239,9 @@ class Service:
         return task
 
     def hand_back(self) -> None:
-        """Put the tasks that run here, now and later, back into the queue: this process is about to end.
+        """Put the tasks that run here, now or later, back into the queue: this process is about to end.
 
-        Their calls are aborted; whoever waits for one of them gets HandedBack.
+        Their calls are aborted; whoever waits for one of these tasks gets HandedBack.
         """
         self._runner.hand_back()
 
@@ -248,22 +249,22 @@ class Service:
         """Repeat a run over its journal, with no engine, and compare every event.
 
         Raises:
-            Divergence: the run did something else than was recorded.
-            Conflict: the task has no whole run.
+            Divergence: the run did something other than what was recorded.
+            Conflict: the task has no complete run.
             UnknownPlanner, UnsupportedTrace: the run cannot be repeated by this version of the program.
-            TaskNotFound: there is none with that id.
+            TaskNotFound: there is no task with that id.
         """
         return await replay(task_id, await self._journal(task_id), self.find_planner)
 
     async def fork(self, task_id: str, *, at: str, change: Change) -> Solution:
-        """Run a task again with ``change`` at node ``at``; all that does not depend on it is reused.
+        """Run a task again with ``change`` at node ``at``; what does not depend on the change is reused.
 
         The fork is a task of its own, with its own trace.
 
         Raises:
-            InvalidRequest: there is no such node, or it cannot be changed so.
+            InvalidRequest: there is no such node, or it cannot be changed that way.
             TaskNotFound: there is no task with that id.
-            TaskFailed, Unavailable: as :meth:`solve`.
+            TaskFailed, Unavailable: as for :meth:`solve`.
         """
         parent = await self.task(task_id)
         check_change(await self._journal(task_id), at, change)
@@ -283,19 +284,19 @@ class Service:
         """How the run would have gone with ``change`` at node ``at``, from its trace alone.
 
         Raises:
-            Unknown: that would need tokens which were never generated.
-            InvalidRequest: there is no such node, or it cannot be changed so.
-            Conflict: the task has no whole run.
-            TaskNotFound: there is none with that id.
+            Unknown: that would need tokens that were never generated.
+            InvalidRequest: there is no such node, or it cannot be changed that way.
+            Conflict: the task has no complete run.
+            TaskNotFound: there is no task with that id.
         """
         events = await self._journal(task_id)
         return await counterfactual(task_id, events, self.find_planner, at=at, change=change)
 
     async def difference(self, before: str, after: str) -> TraceDifference:
-        """How the runs of two tasks differ, as of a fork and its parent.
+        """How the runs of two tasks differ, such as those of a fork and its parent.
 
         Raises:
-            TaskNotFound: there is no task with one of the ids.
+            TaskNotFound: one of the tasks does not exist.
         """
         return difference(await self._journal(before), await self._journal(after))
 
@@ -307,7 +308,7 @@ class Service:
         """The stored steps of a task, as a tree.
 
         Raises:
-            TaskNotFound: there is none with that id.
+            TaskNotFound: there is no task with that id.
         """
         with translated():
             return await Trace.read(self.store, task_id)
@@ -316,19 +317,19 @@ class Service:
 
     @property
     def running(self) -> int:
-        """Tasks that this process runs now."""
+        """How many tasks this process is running."""
         return self._runner.running
 
     @property
     def ended(self) -> Mapping[TaskStatus, int]:
-        """Tasks that this process has run to their end, by what became of them."""
+        """How many tasks this process has run to their end, by final status."""
         return self._runner.ended
 
     async def run(self, claim: Claim) -> None:
-        """Run a claimed task to its end, from where its journal ends.
+        """Run a claimed task to its end, starting where its journal stops.
 
         Raises:
-            LeaseLost: another process has taken it over.
+            LeaseLost: another process has taken the task over.
             HandedBack: :meth:`hand_back` was called.
             StorageError: the journal cannot be written.
         """
@@ -338,7 +339,7 @@ class Service:
     async def working(self) -> AsyncIterator[Self]:
         """Take tasks from the queue while the context is open; then drain.
 
-        A drain takes no more tasks, lets those that run go on for the grace time, and hands the rest back.
+        A drain takes no more tasks, lets running ones go on for the grace period, and hands the rest back.
         """
         stop = asyncio.Event()
         work = asyncio.create_task(self._queue.work(stop), name="queue")

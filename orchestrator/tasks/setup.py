@@ -1,4 +1,4 @@
-"""What a run is set up with, whether it is new or repeats a journal, whose first event tells the setup."""
+"""The setup of a run: from the request if it is new, from the journal's first event if it is repeated."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _HEADER = TypeAdapter(_Header)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """All that decides what a run does, apart from what it is told from outside."""
+    """Everything that determines what a run does, apart from external events."""
 
     planner: Planner
     question: Question
@@ -85,7 +85,7 @@ class Setup:
         memo: Memo | None = None,
         on_progress: Callable[[str, int], None] | None = None,
     ) -> Executor[Run]:
-        """An executor for the run, over what its journal says already."""
+        """An executor for the run, over what its journal already holds."""
         return Executor(
             Run,
             self.environment,
@@ -101,8 +101,8 @@ class Setup:
         """Run the planner to its end.
 
         Raises:
-            Divergence: the run did something else than its record.
-            InvalidRequest: the planner does not take these options any more.
+            Divergence: the run did something other than what was recorded.
+            InvalidRequest: the planner no longer takes these options.
         """
         arguments = self.planner.arguments(self.options)
         return await executor.execute(
@@ -110,7 +110,7 @@ class Setup:
         )
 
     def header(self) -> dict[str, Any]:
-        """The setup as the first event of the journal tells it."""
+        """The setup as the first event of the journal records it."""
         environment = self.environment
         return {
             "planner": self.planner.name,
@@ -169,11 +169,11 @@ def recorded_setup(
 ) -> Setup:
     """The setup that a journal was written under; ``engine`` is None for a strict replay.
 
-    ``changes`` come on top of those that the journal's run had already, if it was a fork itself. Tools
-    keep the descriptions that were recorded, since planners put them into prompts.
+    ``changes`` come on top of those that the recorded run already had, if it was a fork itself. Tools keep
+    their recorded descriptions, since planners put them into prompts.
 
     Raises:
-        UnsupportedTrace: a newer version of the program has written the journal.
+        UnsupportedTrace: a newer version of the program wrote the journal.
         JournalDamaged: its first event is not what it should be.
     """
     _check_version(header, task_id)
@@ -205,9 +205,9 @@ def _check_version(header: Mapping[str, Any], task_id: str) -> None:
     found = versions.get("journal", 1) if isinstance(versions, Mapping) else 1
     if isinstance(found, int) and found > JOURNAL_VERSION:
         raise UnsupportedTrace(
-            f"the journal of task {task_id} has version {found} of the format and was written by anabranch "
+            f"the journal of task {task_id} is in format version {found}, written by anabranch "
             f"{header['versions'].get('anabranch', '?')}; this is {VERSIONS['anabranch']}, which reads "
-            f"versions up to {JOURNAL_VERSION}"
+            f"format versions up to {JOURNAL_VERSION}"
         )
 
 
@@ -220,7 +220,7 @@ def _on_top(earlier: Mapping[str, Change], later: Mapping[str, Change]) -> dict[
 
 
 def _capabilities_as_json(capabilities: Capabilities) -> dict[str, Any]:
-    """Journals that are older than roles do not tell of them, and neither does this where there are none."""
+    """Roles are left out if there are none, as in journals from before roles were introduced."""
     told = {name: value for name, value in plain(capabilities).items() if name != "roles"}
     return {**told, "roles": sorted(capabilities.roles)} if capabilities.roles else told
 

@@ -31,7 +31,7 @@ class TokenUsage(BaseModel):
 
 
 class Timings(BaseModel):
-    """Seconds."""
+    """Durations, in seconds."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,13 +40,15 @@ class Timings(BaseModel):
 
 
 class Calibrated(BaseModel):
-    """How likely an answer is right, as labelled answers of the same kind were."""
+    """How likely an answer is to be right, judging by labelled answers of the same kind."""
 
     model_config = ConfigDict(frozen=True)
 
-    probability: float = Field(description="That the answer is right.")
-    risk: float = Field(description="The share of wrong answers that may be accepted, as calibrated for.")
-    within_risk: bool = Field(description="Whether accepting answers as sure as this one keeps to `risk`.")
+    probability: float = Field(description="Probability that the answer is right.")
+    risk: float = Field(description="The share of accepted answers that may be wrong.")
+    within_risk: bool = Field(
+        description="Whether accepting answers as sure as this one keeps within `risk`."
+    )
     questions: int = Field(description="Labelled questions behind the probability.")
     evidence: str = Field(description="Name of the file with the labels.")
 
@@ -56,21 +58,21 @@ class Solution(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    answer: str = Field(description="The short answer where one could be extracted, else the whole text.")
+    answer: str = Field(description="The short answer if one could be extracted, otherwise the whole text.")
     text: str = Field(description="The whole text of the answer.")
     outcome: RunOutcome = Field(description="`answered`, or `limited` when a budget ended the run first.")
     limit: str | None = Field(None, description="The bound that ended the run.")
     confidence: float | None = Field(None, description="The winner's share of the votes; not calibrated.")
     entropy: float | None = Field(None, description="Discrete semantic entropy of the votes, in nats.")
     calibrated: Calibrated | None = Field(
-        None, description="By a calibration for this planner, its options, sampling and model; null if none."
+        None, description="From a calibration for this planner, options, sampling and model; null if none."
     )
     uncalibrated: str | None = Field(None, description="Why `calibrated` is null.")
     clusters: tuple[ClusterCount, ...] = ()
     planner: str
     usage: TokenUsage
     timings: Timings
-    trace_id: str = Field(description="Under which the trace is stored; replays and forks start from it.")
+    trace_id: str = Field(description="The id of the stored trace; replays and forks start from it.")
 
     def __str__(self) -> str:
         return self.answer
@@ -79,9 +81,9 @@ class Solution(BaseModel):
 def solution_of(
     result: Result, *, planner: str, trace_id: str, timings: Timings, sureness: Calibrated | str
 ) -> Solution | None:
-    """The solution that a run came to; None where it has no answer.
+    """The solution of a run; None if it has no answer.
 
-    ``sureness`` is how likely the answer is right, or in words why that is not known.
+    ``sureness`` is how likely the answer is to be right, or in words why that is not known.
     """
     answer = result.answer
     if answer is None:
@@ -114,7 +116,7 @@ def solution_of_task(task: Task) -> Solution:
     """The solution of a task that has ended.
 
     Raises:
-        TaskFailed: it has none.
+        TaskFailed: it ended without one.
         Conflict: it has not ended.
     """
     if not task.status.terminal:

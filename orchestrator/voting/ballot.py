@@ -15,10 +15,10 @@ from workers.engine import Capabilities
 from workers.tools.tool import Tool
 
 Merge = Literal["majority", "confidence", "inverse_entropy", "verifier", "medoid", "synthesis"]
-"""How the branches become one answer: the rule's winner, by most rules the largest cluster; the winner of a
+"""How the branches become one answer: the rule's winner, for most rules the largest cluster; the winner of a
 vote weighted by the mean confidence, or by the inverse entropy, of a branch's tokens; the first answer that
-the verifier accepted; the completion that shares most words with the others; or an answer that a model
-writes out of all of them."""
+the verifier accepted; the completion that shares the most words with the others; or an answer that a model
+writes from all of them."""
 
 MERGES: tuple[Merge, ...] = get_args(Merge)
 
@@ -26,14 +26,14 @@ WATCHING: frozenset[Signal] = frozenset({"probes", "tokens"})
 """The signals that branches give before they have finished."""
 
 SEGMENT = 512
-"""Tokens after which a branch that is watched can be looked at."""
+"""Tokens after which a rule can look at a watched branch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """What a vote is about; the fields are the arguments of :meth:`Run.vote`.
 
-    ``sampling`` holds keyword arguments of :meth:`Run.generate`, temperature and max_tokens among them.
+    ``sampling`` holds keyword arguments of :meth:`Run.generate`, including temperature and max_tokens.
     """
 
     prompt: Draft
@@ -50,7 +50,7 @@ class Ballot:
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens of a branch."""
+        """The maximum number of tokens of a branch."""
         return int(self.sampling["max_tokens"])
 
     @property
@@ -60,17 +60,17 @@ class Ballot:
 
     @property
     def scored(self) -> bool:
-        """Whether the confidence of the branches is wanted."""
+        """Whether the confidence of the branches is needed."""
         return "confidence" in self.rule.needs or self.merge in ("confidence", "inverse_entropy")
 
     def claim(self, text: str, *, truncated: bool) -> Claim | None:
-        """What a completion claims; ``truncated`` if it was cut off."""
+        """What a completion claims; ``truncated`` says that it was cut off."""
         if self.outputs is not None:
             return extract_code(text, truncated=truncated)
         return extract_claim(text, choices=self.choices, truncated=truncated)
 
     def check(self, can: Capabilities) -> None:
-        """See that the vote can be held on an engine that can do this.
+        """Check that the vote can be held on an engine with these capabilities.
 
         Raises:
             InvalidRequest: says what is wrong or missing.

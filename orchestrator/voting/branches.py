@@ -1,9 +1,9 @@
 """The branches of a vote as they run: whole, or in segments between which a rule can look at them.
 
-What a rule may know of a branch that has not finished must be in the journal, or a replay would not decide
-the same. So a branch that is watched is a chain of generations, each of which continues the text of the one
-before: between two of them its progress, its confidence and the answer that it would give now are results of
-nodes like any other. The engine finds the text so far in its prefix cache.
+What a rule may know about an unfinished branch must be in the journal, or a replay would not decide the same.
+A watched branch is therefore a chain of generations, each of which continues the text of the one before:
+between two of them, its progress, its confidence and the answer that it would give now are results of nodes
+like any other. The engine finds the text so far in its prefix cache.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ FORCED_TOKENS = 24
 
 
 class LiveBranch:
-    """One branch, and what it has come to.
+    """One branch, and how far it has come.
 
-    ``node`` generates it, or the segment that it is at. ``cluster`` is that of its answer once it has
-    ``ended``, ``probes`` those of the answers that it was made to give before. ``verified`` is a verifier's
-    verdict on its answer.
+    ``node`` generates the branch, or its current segment. ``cluster`` is the cluster of its answer once it
+    has ``ended``; ``probes`` are the clusters of the answers that it was made to give before that.
+    ``verified`` is a verifier's verdict on its answer.
     """
 
     def __init__(self, run: Verbs, ballot: Ballot, index: int) -> None:
@@ -53,7 +53,7 @@ class LiveBranch:
 
     @property
     def node(self) -> Node[Completion]:
-        """The generation that it is at, or that was its last."""
+        """The branch's current generation, or its last one."""
         return self._segments[-1]
 
     def go_on(self) -> None:
@@ -80,7 +80,7 @@ class LiveBranch:
         )
 
     def probe(self) -> Node[Completion]:
-        """Have the branch state its answer so far, beside its going on."""
+        """Have the branch state its answer so far, while it goes on."""
         return self._run.generate(
             [*messages_of(self._ballot.prompt), assistant(*self._segments, FORCE)],
             label=f"branch {self.index}, probe {len(self.probes)}",
@@ -91,7 +91,7 @@ class LiveBranch:
         )
 
     def take(self, completion: Completion) -> None:
-        """Take in what its node has generated; unless that was a segment, the branch has ended."""
+        """Take in what its node has generated; unless another segment follows, the branch has ended."""
         self.text += completion.text
         self.tokens += completion.usage.completion_tokens
         self._scored = self._scored and bool(completion.confidences)
@@ -103,25 +103,25 @@ class LiveBranch:
         self.ended = not (self._ballot.watched and cut and self.tokens < self._ballot.max_tokens)
 
     def claim(self) -> Claim | None:
-        """What it claims at its end."""
+        """What the branch claims at its end."""
         return self._ballot.claim(self.text, truncated=self.node.value.finish_reason != "stop")
 
     def forced_claim(self, probe: Completion) -> Claim | None:
-        """What it claimed when it was made to."""
+        """What the branch claimed when it was made to answer."""
         return self._ballot.claim(f"{FORCE}{probe.text}{'' if '}' in probe.text else '}'}", truncated=False)
 
     def cancel(self, reason: str) -> None:
-        """Abort what it generates."""
+        """Abort the branch's current generation."""
         self.node.cancel(reason)
 
     @property
     def lost(self) -> bool:
-        """Whether it has failed or was cancelled."""
+        """Whether the branch failed or was cancelled."""
         return not self.ended and isinstance(self.node.outcome, (Failed, Cancelled))
 
     @property
     def lowest_confidence(self) -> float | None:
-        """Its lowest group confidence (DeepConf), a group being a segment long; None where it is unknown."""
+        """Its lowest group confidence (DeepConf), with groups as long as a segment; None if it is unknown."""
         if not self._scored:
             return None
         if self.ended:
@@ -130,7 +130,7 @@ class LiveBranch:
 
     @property
     def mean_confidence(self) -> float:
-        """The mean over its tokens, but for a constant its self-certainty (arXiv 2502.18581); or 0."""
+        """The mean over its tokens: up to a constant, its self-certainty (arXiv 2502.18581); 0 if unknown."""
         return fmean(self._confidences) if self._confidences and self._scored else 0.0
 
     @property
@@ -139,7 +139,7 @@ class LiveBranch:
         return inverse_entropy(self._entropies) if self._scored else 0.0
 
     def view(self) -> Branch:
-        """What a rule may know of it. The tokens of a branch that is lost were paid for, too."""
+        """What a rule may know about it. The tokens of a lost branch count too: they were paid for."""
         lost = self.lost
         if not (self.ended or lost or self._ballot.watched):
             return self._unseen

@@ -1,7 +1,7 @@
 """Judging claims with methods that cost a call: mathematics, entailment, a model as judge, running programs.
 
-The calls are nodes of the vote, so verdicts are recorded and a replay makes none. What the answers of a judge
-mean is decided in :mod:`orchestrator.consensus.judgement`.
+The calls are nodes of the vote, so their verdicts are recorded and a replay makes no calls. What a judge's
+replies mean is decided in :mod:`orchestrator.consensus.judgement`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ log-odds of yes, which needs an engine with log-probabilities, or an entailment 
 
 
 def check_judges(run: Verbs, judge: Judge, outputs: str | Tool | None = None) -> None:
-    """See that a vote can have its claims judged so.
+    """Check that a vote can have its claims judged in this way.
 
     ``outputs`` is a tool whose first argument is a program and whose result, in JSON, is what the program
-    puts out for inputs of the tool's choice. It runs what a model has written; to isolate that is its task.
+    outputs for inputs of the tool's choice. It runs what a model has written; isolating that is up to it.
 
     Raises:
         InvalidRequest: says what is missing.
@@ -50,7 +50,7 @@ def check_judges(run: Verbs, judge: Judge, outputs: str | Tool | None = None) ->
 
 
 def methods(run: Verbs, judge: Judge) -> tuple[Costly, ...]:
-    """The costly methods that a vote can have run."""
+    """The costly methods that a vote can use."""
     symbolic: tuple[Costly, ...] = ("symbolic",) if run.symbolic else ()
     return symbolic if judge == "none" else (*symbolic, "semantic")
 
@@ -65,10 +65,10 @@ class Judging:
         self._bias: float | None = None
 
     async def verdicts(self, pairs: Sequence[Pair]) -> Mapping[Pair, bool]:
-        """Whether pairs mean the same. What cannot be judged does not: a wrong yes makes a majority.
+        """Whether pairs mean the same. Those that cannot be judged do not: a wrong yes makes a majority.
 
-        ``pairs`` are of one claim, the most welcome first. They are judged in batches of 1, 2, 4, … until one
-        is the same; those after it are left out. So most claims cost two calls, and none many rounds.
+        ``pairs`` belong to one claim, the preferred one first. They are judged in batches of 1, 2, 4, … until
+        a pair means the same; the rest are left out. So most claims cost two calls, and none many rounds.
         """
         said: dict[Pair, bool] = {}
         while len(said) < len(pairs) and not any(said.values()):
@@ -104,7 +104,7 @@ class Judging:
         )
 
     def _affirmed(self, pair: Pair, outcome: Outcome[Any]) -> bool:
-        """Whether the pair means the same as far as one direction tells; mathematics has only one."""
+        """Whether the pair means the same, judged in one direction; mathematics has only one."""
         if pair.method == "semantic" and self._judge == "model":
             return affirms(_log_odds(outcome), self._bias)
         if not isinstance(outcome, Succeeded):
@@ -113,9 +113,9 @@ class Judging:
 
 
 def executed(claim: Claim, outcome: Outcome[Any]) -> Claim | None:
-    """The program of ``claim`` with what running it put out; None where it failed.
+    """The program of ``claim`` with the output of running it; None if it failed.
 
-    A tool says that a program failed by an error, or by null. Two failures are no agreement, so a program
+    A tool reports a failed program by an error, or by null. Two failures are not an agreement, so a program
     that failed claims nothing.
     """
     if not isinstance(outcome, Succeeded) or outcome.value is None:
@@ -124,7 +124,7 @@ def executed(claim: Claim, outcome: Outcome[Any]) -> Claim | None:
 
 
 def _log_odds(outcome: Outcome[Completion]) -> float | None:
-    """Of yes against no in the first token that a judge says; None if it failed or does not tell."""
+    """The log-odds of yes against no in the first token of a reply; None if it failed or says neither."""
     if not isinstance(outcome, Succeeded) or not outcome.value.logprobs:
         return None
     first = outcome.value.logprobs[0]

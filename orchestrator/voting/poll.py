@@ -1,4 +1,4 @@
-"""A vote as it stands: who has finished where, and the one answer that comes of it."""
+"""A vote as it stands: which branches have finished in which cluster, and the one answer that results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SYNTHESIS = (
 
 
 class Poll:
-    """The branches of a vote, in the order of starting and (``finished``) of arrival, and their clusters."""
+    """The branches of a vote, in starting order and (``finished``) in arrival order, and their clusters."""
 
     def __init__(self, run: Verbs, ballot: Ballot) -> None:
         self.branches: list[LiveBranch] = []
@@ -38,7 +38,7 @@ class Poll:
         self._samples: list[Sample] = []
 
     def count(self, branch: LiveBranch) -> None:
-        """Take in a branch of which nothing more is to be expected."""
+        """Count a branch from which nothing more is expected."""
         self.finished.append(branch)
         self._counted.append(branch.view())
         self._samples.append(Sample(branch.cluster, branch.text))
@@ -55,7 +55,7 @@ class Poll:
         room, calls = self._ballot.rule.limit - len(self.branches), self._run.budget.calls
         return View(
             finished=tuple(self._counted),
-            # A branch that has arrived, but whose turn comes next, runs as far as the rule knows.
+            # To the rule, a branch that has arrived but has yet to be counted is still running.
             running=tuple(running),
             lost=tuple(lost),
             room=max(0, room if calls is None else min(room, calls)),
@@ -63,22 +63,22 @@ class Poll:
         )
 
     def entropy(self) -> Entropy:
-        """How much the branches disagree; undefined where their agreement says nothing."""
+        """How much the branches disagree; undefined if their agreement says nothing."""
         return guarded(self._samples, temperature=self._ballot.sampling["temperature"])
 
     def answer(self) -> Answer:
-        """The answer by plain counting, as it stands."""
+        """The answer by plain counting, as the vote stands."""
         return self._elected(majority(self.view(), self._texts()))
 
     async def merge(self, winner: int | None) -> Answer:
         """The answer by the merge that the ballot asks for; ``winner`` is what the stop rule decided.
 
-        The trace is told which merge ran and what it went by. A merge that cannot run gives way to the
+        The trace records which merge ran and what it was based on. A merge that cannot run gives way to the
         majority.
 
         Raises:
-            NodeFailed: no branch gave a completion.
-            PlannerError: no branch even failed to.
+            NodeFailed: no branch gave a completion, and at least one failed.
+            PlannerError: no branch gave a completion, and none failed.
         """
         answer = None
         if self._ballot.merge == "medoid":
@@ -115,7 +115,7 @@ class Poll:
         return self._described(Answer(text, merged.text, merged.confidence))
 
     def _medoid(self) -> Answer | None:
-        """The completion that has most in common with all others."""
+        """The completion that has the most in common with all others."""
         texts = [branch.text for branch in self.finished]
         if not texts:
             return None
@@ -124,7 +124,7 @@ class Poll:
         return self._with_share(texts[at], self.finished[at].cluster)
 
     async def _synthesis(self) -> Answer | None:
-        """An answer that a model writes out of the distinct ones; None where there is nothing to choose."""
+        """An answer that a model writes from the distinct ones; None if there are too few or it fails."""
         given = {cluster.text: len(cluster.branches) for cluster in self.clusters.members if cluster.branches}
         for branch in self.finished:
             if branch.cluster is None and (text := branch.text.strip()):
@@ -151,14 +151,14 @@ class Poll:
         return [cluster.text for cluster in self.clusters.members]
 
     def _with_share(self, text: str, cluster: int | None) -> Answer:
-        """An answer that was not elected: its confidence is the share of branches that came to it, too."""
+        """An answer that was not elected: its confidence is the share of branches that reached it too."""
         if cluster is None:
             return self._described(Answer(text))
         counts = self.clusters.counts()
         return self._described(Answer(text, self._texts()[cluster], counts[cluster] / max(1, sum(counts))))
 
     def _described(self, answer: Answer) -> Answer:
-        """The answer with what it rests on. Agreement that says nothing is no confidence."""
+        """The answer with what it rests on. Agreement that says nothing gives no confidence."""
         entropy = self.entropy().nats
         given = [cluster for cluster in self.clusters.members if cluster.branches]
         ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
@@ -170,14 +170,14 @@ class Poll:
         )
 
     def _forced_text(self, cluster: int) -> str:
-        """What the branch has said that came furthest of those which were made to give this answer."""
+        """The text of the branch that came furthest of those that were made to give this answer."""
         gave = [branch for branch in self.branches if branch.probes and branch.probes[-1] == cluster]
         furthest = max(gave, key=lambda branch: branch.tokens, default=None)
         said = "" if furthest is None else furthest.text
         return f"{said}{FORCE}{self._texts()[cluster]}}}"
 
     def _without_claim(self) -> str:
-        """Any completion at all, where no branch came to a short answer."""
+        """The longest completion, for a vote in which no branch came to a short answer."""
         texts = [branch.text for branch in self.branches if branch.ended or branch.text]
         if texts:
             return max(texts, key=len)

@@ -1,7 +1,7 @@
 """Comparing claims as mathematics, with math-verify (extra ``math``).
 
 It runs in processes of its own. A model may write ``9^{9^{9^9}}``, and arithmetic on such a number holds the
-interpreter's lock: in this process nothing could end it, and nothing else would run.
+interpreter's lock: in this process, nothing could stop it, and nothing else would run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AVAILABLE = find_spec("math_verify") is not None
 """Whether the extra ``math`` is installed."""
 
 PROCESSES = 2
-"""How many pairs are compared at one time; a process that waits for the next pair takes about 100 MB."""
+"""How many pairs are compared at a time; a process that waits for the next pair takes about 100 MB."""
 
 _PROGRAM = Path(__file__).with_name("symbolic_process.py")
 _idle: list[subprocess.Popen[str]] = []
@@ -42,7 +42,7 @@ def math_equal(left: str, right: str) -> bool:
 
 
 MATH_EQUAL = tool(timeout=60.0)(math_equal)
-"""A tool, because it may take long: it runs off the event loop, and its verdict is recorded."""
+"""A tool, because it may take a while: it runs off the event loop, and its verdict is recorded."""
 
 
 def _waiting() -> subprocess.Popen[str] | None:
@@ -55,7 +55,7 @@ def _waiting() -> subprocess.Popen[str] | None:
 
 
 def _started() -> subprocess.Popen[str]:
-    # Without -P the modules beside the program would stand before installed ones of the same name.
+    # Without -P, the modules beside the program would shadow installed ones of the same name.
     return subprocess.Popen(  # noqa: S603 our own program
         [sys.executable, "-P", str(_PROGRAM)],
         stdin=subprocess.PIPE,
@@ -66,7 +66,7 @@ def _started() -> subprocess.Popen[str]:
 
 
 def _exchange(process: subprocess.Popen[str], line: str) -> bool | None:
-    """What the process says of a pair; None if it ended over it."""
+    """What the process says about a pair; None if the process ended instead."""
     assert process.stdin is not None
     assert process.stdout is not None
     with suppress(OSError):

@@ -1,7 +1,8 @@
 """The program that compares formulas for :mod:`orchestrator.voting.symbolic`, in a process of its own.
 
 Each line that it reads is a pair of expressions in JSON, and each line that it writes is a verdict. It ends
-with its input, and where a comparison takes more than :data:`SECONDS` or than :data:`MEMORY`.
+when its input ends, or when a comparison takes more than :data:`SECONDS`. One that needs more than
+:data:`MEMORY` shows no equality.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from contextlib import suppress
 import math_verify
 
 SECONDS = 3
-"""For one comparison; most take some milliseconds."""
+"""For one comparison; most take a few milliseconds."""
 
 MEMORY = 2 << 30
-"""Bytes of address space, where the platform can limit it."""
+"""Bytes of address space, if the platform can limit it."""
 
 
 def compare(left: str, right: str) -> bool:
-    """Whether both are read as mathematics and have one value.
+    """Whether both can be read as mathematics and have the same value.
 
-    Both are read as LaTeX alone: by its other way of reading math-verify takes a number out of what it does
-    not understand, and "> 5" would be 5.
+    Both are read only as LaTeX: otherwise, math-verify would pick a number out of what it does not
+    understand, and "> 5" would be 5.
     """
     latex = [math_verify.LatexExtractionConfig()]
-    # Its own time-outs are signals, which do not interrupt arithmetic.
+    # Its own timeouts are signals, which do not interrupt arithmetic.
     first, second = (math_verify.parse(f"${side}$", latex, parsing_timeout=None) for side in (left, right))
     return bool(math_verify.verify(first, second, timeout_seconds=None))
 
@@ -43,11 +44,11 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     replies, sys.stdout = sys.stdout, sys.stderr  # the parser may print
     for line in sys.stdin:
-        # A thread without the interpreter's lock ends the process, also in the midst of arithmetic.
+        # A thread without the interpreter's lock ends the process, even in the middle of arithmetic.
         faulthandler.dump_traceback_later(SECONDS, exit=True)
         try:
             same = compare(*json.loads(line))
-        except Exception:  # whatever a parser does with what a model wrote, it does not show equality
+        except Exception:  # whatever a parser raises on what a model wrote does not show equality
             same = False
         faulthandler.cancel_dump_traceback_later()
         print(json.dumps(same), file=replies, flush=True)

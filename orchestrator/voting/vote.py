@@ -30,7 +30,7 @@ async def hold_vote(run: Verbs, ballot: Ballot) -> Answer:
 
     Raises:
         NodeFailed: no branch gave a completion.
-        PlannerError: the rule ended the vote before a branch gave or failed to give one.
+        PlannerError: the rule ended the vote before any branch gave a completion or failed.
     """
     vote = _Vote(run, ballot)
     vote.start(ballot.rule.initial)
@@ -50,7 +50,7 @@ async def hold_vote(run: Verbs, ballot: Ballot) -> Answer:
 
 
 class _Vote:
-    """What goes on in a vote: what is waited for, and what is made of it."""
+    """A vote in progress: what it waits for, and what it does with what arrives."""
 
     def __init__(self, run: Verbs, ballot: Ballot) -> None:
         self.poll = Poll(run, ballot)
@@ -62,14 +62,14 @@ class _Vote:
         self._alarm: Node[Any] | None = None
 
     def start(self, count: int) -> None:
-        """Start so many more branches."""
+        """Start ``count`` more branches."""
         for _ in range(count):
             branch = LiveBranch(self._run, self._ballot, len(self.poll.branches))
             self.poll.branches.append(branch)
             self._await(branch.node, "branch", branch)
 
     def wake_in(self, seconds: float | None) -> None:
-        """Ask the rule again after so many seconds, unless a branch arrives before."""
+        """Ask the rule again after ``seconds``, unless a branch arrives first."""
         if self._alarm is not None:
             self._alarm.cancel("a branch arrived before")
         self._alarm = None if seconds is None else self._run.tool(alarm, {"seconds": seconds})
@@ -126,14 +126,14 @@ class _Vote:
             self._await(self._run.tool(self._ballot.verifier, arguments), "verdict", branch)
 
     async def _place(self, index: int | None, claim: Claim | None) -> int | None:
-        """The cluster of a claim; None where there is none."""
+        """The cluster of a claim, or None if there is no claim."""
         if claim is None:
             return None
         verdicts = await self._judging.verdicts(self.poll.clusters.open_pairs(claim))
         return self.poll.clusters.add(index, claim, verdicts)
 
     def not_counted_yet(self, branch: LiveBranch) -> bool:
-        """Whether a branch has ended, but a tool has still to run or to verify what it came to."""
+        """Whether a branch has ended but a tool still has to run or verify its answer."""
         return branch.ended and branch not in self.poll.finished
 
     # -- what the rule decides --------------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_the_embedded_engine_alone_is_no_pool() -> None:
     ("engine", "says"),
     [
         ("magic", "no engine is called 'magic'; use embedded, vllm, or URLs"),
-        ("http://a,", "nothing between two of its commas"),
+        ("http://a,", "an empty entry between commas"),
         ("http://a,http://a", "a name of its own"),
         ("large=", "no engine is called 'large='"),
         ("http://", "http://127.0.0.1:8000/v1"),

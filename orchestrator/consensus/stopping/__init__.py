@@ -1,6 +1,6 @@
-"""When a vote is over: pure rules from what the branches show to continue, expand, cancel or stop.
+"""When a vote is over: pure rules that turn what the branches show into continue, expand, cancel or stop.
 
-May import :mod:`orchestrator.consensus.entropy`. Who uses rules imports them from here.
+May import :mod:`orchestrator.consensus.entropy`. Code that uses rules imports them from here.
 """
 
 from orchestrator.consensus.stopping.combinators import AllOf, AnyOf, AtLeast

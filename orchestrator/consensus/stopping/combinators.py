@@ -96,7 +96,7 @@ class AllOf(_Combined):
 
 @dataclass(frozen=True, slots=True)
 class AtLeast:
-    """Let ``rule`` stop only after so many branches have finished."""
+    """Let ``rule`` stop only once ``finished`` branches have finished."""
 
     finished: int
     rule: StopRule
@@ -126,7 +126,7 @@ class AtLeast:
         return f"at_least({self.finished}; {self.rule.spec})"
 
     def decide(self, view: View) -> Decision:
-        """The rule's decision, or wait for the missing ones."""
+        """The rule's decision, or to wait for the branches that are missing."""
         decision = self.rule.decide(view)
         missing = self.finished - len(view.finished)
         if not isinstance(decision, Stop) or missing <= 0:

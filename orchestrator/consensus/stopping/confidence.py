@@ -12,7 +12,7 @@ from orchestrator.consensus.stopping.view import Branch, Cancel, Decision, Expan
 
 
 def _confidence(branch: Branch) -> float:
-    """A branch whose confidence is unknown or no number counts as the least confident."""
+    """A branch whose confidence is unknown or not a number counts as the least confident."""
     value = branch.confidence
     return value if value is not None and math.isfinite(value) and value > 0 else 0.0
 
@@ -20,7 +20,7 @@ def _confidence(branch: Branch) -> float:
 def confident_tally(finished: Sequence[Branch], keep: float) -> Tally:
     """The votes of the ``keep`` most confident share of the answers, each weighted by its confidence.
 
-    Without any confidence at all it is the plain vote.
+    If no confidence is known at all, it is the plain vote.
     """
     answered = [branch for branch in finished if branch.cluster is not None]
     if not any(_confidence(branch) for branch in answered):
@@ -54,9 +54,9 @@ class DeepConfOnline(Rule):
     """Abort branches that fall below the confidence of the first ones (section 3.3).
 
     The first ``warmup`` branches run to their end. The bar is the lowest group confidence that the ``keep``
-    most confident share of them reached; the others are started then, and a branch is cancelled as soon
+    most confident share of them reached; then the others are started, and a branch is cancelled as soon
     as its lowest group confidence so far lies below the bar. Branches below the bar do not vote. The vote
-    stops when one answer holds ``consensus`` of the weight. A warm-up that is larger than the width is all.
+    stops when one answer holds ``consensus`` of the weight. The warm-up is at most as large as the width.
     """
 
     name: ClassVar[str] = "deepconf"

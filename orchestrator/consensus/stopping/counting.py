@@ -53,7 +53,7 @@ class Beta(Rule):
         Rule.__post_init__(self)
 
     def decide(self, view: View) -> Decision:
-        """Stop when the posterior has reached the threshold, or a lead cannot be caught any more."""
+        """Stop when the posterior has reached the threshold, or the leader can no longer be caught."""
         tally = view.tally()
         posterior = majority_posterior(tally.first, tally.second)
         seen = {"posterior": round(posterior, 6), "first": tally.first, "second": tally.second}
@@ -82,7 +82,7 @@ class AdaptiveConsistency(Rule):
         return 1
 
     def decide(self, view: View) -> Decision:
-        """Stop on the posterior, else start the next branch."""
+        """Stop on the posterior, otherwise start the next branch."""
         tally = view.tally()
         posterior = majority_posterior(tally.first, tally.second)
         seen = {"posterior": round(posterior, 6), "first": tally.first, "second": tally.second}
@@ -97,7 +97,7 @@ class AdaptiveConsistency(Rule):
 class EarlyStopping(Rule):
     """Windows in a row; the first unanimous window decides (ESC, arXiv 2401.10480, section 3.1).
 
-    A window that is larger than the width is as large as the width.
+    A window is at most as large as the width.
     """
 
     name: ClassVar[str] = "esc"

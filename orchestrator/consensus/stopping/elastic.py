@@ -18,20 +18,20 @@ class Elastic(Rule):
     """Elastic width.
 
     *Start* ``width ** (1 - patience / 2)`` branches: all of them at patience 0 (fastest), the square root
-    at 1 (thriftiest). The more branches run side by side, the sooner the third of them finishes, and the
-    tokens of the others are the price.
+    at 1 (thriftiest). The more branches run side by side, the sooner the third one finishes, at the price of
+    the others' tokens.
 
-    *Stop* when the posterior of the leader reaches what is asked. Where branches arrive in the order of their
-    length, that is ``threshold`` as long as only a unanimous vote could reach it, and falls in a straight
-    line to a half at ``quorum`` votes, where the plurality wins: those that are still missing would be the
-    longest and dearest branches, and those are right less often. Where the order of arrival has nothing to
-    do with length (the delay was the server's, or the answers are equally long), later votes are worth
+    *Stop* when the posterior of the leader reaches what is asked. If branches arrive in the order of their
+    length, that is ``threshold`` as long as only a unanimous vote could reach it, and then falls in a
+    straight line to a half at ``quorum`` votes, where the plurality wins: the branches still missing would be
+    the longest and most expensive ones, and those are right less often. If the order of arrival has nothing
+    to do with length (the delay was the server's, or the answers are equally long), later votes are worth
     as much as early ones and cost no more; then ``independent`` is asked throughout, without a quorum. If a
-    quorum of branches gave no answer at all, those that still run are waited for, and no more are started.
+    quorum of branches gave no answer at all, those still running are waited for, and no more are started.
 
-    *Expand* when fewer branches run than votes are missing: to the quorum where the answers differ, to a
-    unanimous decision where they do not; without a quorum, so that as many run. Failed and empty branches
-    are replaced in the same way.
+    *Expand* when fewer branches run than votes are missing: to the quorum if the answers differ (or, where
+    none applies, until that many branches run), to a unanimous decision if they do not. Failed and empty
+    branches are replaced in the same way.
     """
 
     name: ClassVar[str] = "elastic"
@@ -56,7 +56,7 @@ class Elastic(Rule):
         )
 
     def asked(self, votes: int) -> float:
-        """The posterior that stops the vote after so many, where they arrive in the order of length."""
+        """The posterior that stops the vote after so many votes, if they arrive in the order of length."""
         if votes >= self.quorum:
             return 0.5
         least = unanimous(self.threshold)
@@ -64,7 +64,7 @@ class Elastic(Rule):
         return self.threshold - (self.threshold - 0.5) * fallen
 
     def decide(self, view: View) -> Decision:
-        """Stop on the posterior that is asked by now, expand where votes are missing, else wait."""
+        """Stop on the posterior that is asked by now, expand if votes are missing, otherwise wait."""
         tally = view.tally()
         votes = len(view.finished)
         running = len(view.running)
@@ -102,9 +102,9 @@ def unanimous(threshold: float) -> int:
 
 
 def in_order_of_length(arrived: Sequence[int]) -> bool:
-    """Whether answers that were begun together arrived by their lengths (tokens, in order of arrival).
+    """Whether answers that were begun together arrived in order of length (tokens, in order of arrival).
 
-    They did if Kendall's tau of both orders is at least 1/2; a single one did.
+    They did if Kendall's tau of the two orders is at least 1/2; a single answer always did.
     """
     shorter: list[int] = []
     concordant = discordant = 0

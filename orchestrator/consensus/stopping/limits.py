@@ -1,4 +1,4 @@
-"""Rules that end a vote for a reason outside of the votes. Combine them with one that counts."""
+"""Rules that end a vote for a reason outside the votes. Combine them with one that counts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Deadline(Rule):
 
 @dataclass(frozen=True, slots=True)
 class TokenBudget(Rule):
-    """Stop with the leader when all branches together have generated so many tokens."""
+    """Stop with the leader when all branches together have generated this many ``tokens``."""
 
     name: ClassVar[str] = "token_budget"
     needs: ClassVar[frozenset[Signal]] = frozenset({"tokens"})

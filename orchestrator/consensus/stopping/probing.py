@@ -13,12 +13,12 @@ from orchestrator.consensus.stopping.view import Branch, Cancel, Continue, Decis
 
 @dataclass(frozen=True, slots=True)
 class ParallelProbe(Rule):
-    """Stop when the majority of forced answers is stable, prune who disagrees (arXiv 2602.03845).
+    """Stop when the majority of forced answers is stable, and prune dissenters (arXiv 2602.03845).
 
     All branches are probed together. The vote stops when the same answer led ``stable`` probes in a row
     after the first; a branch that disagreed with the leader in ``patience`` probes in a row, none of them
-    among the first ``warmup``, is cancelled and does not vote any more. A branch that has finished votes with
-    its answer. No answer counts as an answer of its own, as in the authors' code.
+    among the first ``warmup``, is cancelled and no longer votes. A branch that has finished votes with its
+    answer. No answer counts as an answer of its own, as in the authors' code.
     """
 
     name: ClassVar[str] = "parallel_probe"

@@ -1,7 +1,7 @@
 """When to stop asking another round of parallel answers (SEAT, arXiv 2507.06829).
 
-The paper's body was not at hand: thresholds, number of rounds and the guard are settings, and these rules
-follow its idea without claiming to reproduce its numbers.
+The body of the paper was not available: the thresholds, the number of rounds and the guard are settings, and
+these rules follow its idea without claiming to reproduce its numbers.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RoundRule(Protocol):
 
     @property
     def limit(self) -> int:
-        """The most rounds."""
+        """The maximum number of rounds."""
         ...
 
     @property
@@ -78,7 +78,7 @@ def collapsed(rounds: Sequence[Round], *, copied: float) -> bool:
 
 
 def most_certain(rounds: Sequence[Round]) -> int:
-    """The most certain round, the earliest of equals; the last one where no entropy is defined."""
+    """The most certain round, the earliest of equals; the last one if no entropy is defined."""
     defined = [at for at, each in enumerate(rounds) if each.entropy is not None]
     return min(defined, key=lambda at: rounds[at].entropy or 0.0, default=len(rounds) - 1)
 
@@ -94,7 +94,7 @@ class _Seat(Settings):
 
     @property
     def limit(self) -> int:
-        """The most rounds."""
+        """The maximum number of rounds."""
         return self.rounds
 
     def _bar(self, rounds: Sequence[Round]) -> float | None:
@@ -118,7 +118,7 @@ class _Seat(Settings):
 
 @dataclass(frozen=True, slots=True)
 class SeatThreshold(_Seat):
-    """Stop at the first round whose entropy is at most ``nats``, found on questions sampled before."""
+    """Stop at the first round whose entropy is at most ``nats``, a value found on earlier questions."""
 
     name: ClassVar[str] = "seat"
     nats: float = 0.3
@@ -135,10 +135,10 @@ class SeatThreshold(_Seat):
 
 @dataclass(frozen=True, slots=True)
 class SeatSecretary(_Seat):
-    """No threshold: watch the first rounds / e, then stop at the first that is more certain than they.
+    """No threshold: watch the first rounds / e, then stop at the first that is more certain than those.
 
     The secretary problem knows no recall and no trend; here all rounds are kept, so the most certain one
-    answers when none stops the search. An entropy of 0 among the watched needs only to be equalled.
+    answers if none stops the search. An entropy of 0 among the watched rounds need only be equalled.
     """
 
     name: ClassVar[str] = "seat_secretary"

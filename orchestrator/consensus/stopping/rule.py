@@ -28,14 +28,14 @@ class Settings:
 
 
 class Rule(Settings):
-    """Base of the stop rules. Every subclass has ``width``, the most branches that it starts."""
+    """Base of the stop rules. Every subclass has ``width``, the maximum number of branches to start."""
 
     __slots__ = ()
     needs: ClassVar[frozenset[Signal]] = frozenset()
     width: int
 
     def __post_init__(self) -> None:
-        # A subclass calls this by name: super() without arguments fails in a class that slots recreate.
+        # A subclass calls this by name: super() without arguments fails in a class that slots=True recreates.
         if self.width < 1:
             raise ValueError(f"width must be at least 1, got {self.width}")
 
@@ -46,7 +46,7 @@ class Rule(Settings):
 
     @property
     def limit(self) -> int:
-        """The most branches that it will ever have started."""
+        """The maximum number of branches that it will ever have started."""
         return self.width
 
     def decide(self, view: View) -> Decision:
@@ -55,14 +55,14 @@ class Rule(Settings):
 
 
 def wait_or_end(view: View, tally: Tally, seen: Mapping[str, Json] | None = None) -> Decision:
-    """Continue while anything runs; else stop with the leader."""
+    """Continue while anything runs; otherwise stop with the leader."""
     if view.running:
         return Continue(seen or {})
     return Stop("exhausted", tally.winner, seen or {})
 
 
 def between(name: str, value: float, low: float, high: float) -> None:
-    """Refuse a setting outside of [low, high].
+    """Refuse a setting outside [low, high].
 
     Raises:
         ValueError: it lies outside, or is not a number.

@@ -48,7 +48,7 @@ ROUND_RULES: Mapping[str, type[SeatThreshold | SeatSecretary]] = {
 """The rules between rounds that a spec can name."""
 
 DEFAULT_RULE = "elastic"
-"""The rule of a vote for which nothing else is asked."""
+"""The rule of a vote that does not ask for another."""
 
 COMBINATIONS = ("any", "all", "at_least")
 
@@ -56,7 +56,7 @@ Named = TypeVar("Named", bound=Settings)
 
 
 class RuleError(ValueError):
-    """A spec names no rule, or gives a rule what it does not take."""
+    """A spec names no rule, or gives a rule a setting that it does not take."""
 
 
 def parse_rule(spec: str | Mapping[str, Json], *, width: int | None = None) -> StopRule:
@@ -149,7 +149,7 @@ def _named(spec: str | Mapping[str, Json], known: Mapping[str, type[Named]], wid
 
 
 def _read(spec: str) -> tuple[str, dict[str, Json]]:
-    """The name and the settings of a spec; a first setting without a name has the empty one."""
+    """The name and the settings of a spec; a first setting without a name gets an empty name."""
     name, _, given = spec.strip().partition(":")
     settings: dict[str, Json] = {}
     for part in filter(None, (part.strip() for part in given.split(","))):

@@ -8,19 +8,19 @@ from typing import Literal, Protocol, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 Signal = Literal["confidence", "probes", "tokens", "verdicts"]
-"""Something that costs the caller to provide: token confidences, forced answers of running branches, the
-progress of running branches, and a verifier's verdicts."""
+"""Something that is costly for the caller to provide: token confidences, forced answers of running branches,
+the progress of running branches, and a verifier's verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
     """One branch, numbered from 0 in the order of starting.
 
-    ``cluster`` is the cluster of its answer, None while it runs and when it finished without an answer.
+    ``cluster`` is the cluster of its answer, None while it runs or if it finished without an answer.
     ``tokens`` is what it has generated so far. ``probes`` are the clusters of the answers that it was made
-    to give on its way, one a probe, None where it had none. ``confidence`` is the branch's score (larger
-    is surer) as :mod:`orchestrator.consensus.confidence` computes it; of a running branch the one so far.
-    ``verified`` is a verifier's verdict on a finished answer, None where nobody judged it.
+    to give on its way, one per probe, None for a probe without an answer. ``confidence`` is the branch's
+    score (larger is surer) as :mod:`orchestrator.consensus.confidence` computes it; for a running branch, the
+    score so far. ``verified`` is a verifier's verdict on a finished answer, None if it was not judged.
     """
 
     index: int
@@ -63,7 +63,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Votes by cluster; ``leaders`` by falling weight, of equals whichever cluster arrived first."""
+    """Votes by cluster; ``leaders`` are in order of falling weight, and equals in order of arrival."""
 
     weights: Mapping[int, float]
     leaders: tuple[int, ...]
@@ -105,7 +105,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Wait for the next arrival, or for ``wake`` seconds if nothing arrives before.
+    """Wait for the next arrival, or for ``wake`` seconds if nothing arrives first.
 
     ``seen`` holds the numbers that led here, for the trace.
     """
@@ -132,10 +132,10 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Cancel whatever runs and answer ``winner``; None when there is no answer.
+    """Cancel whatever runs and answer with ``winner``, which is None if there is no answer.
 
-    ``exhausted`` as the reason says that nothing runs and nothing more may start: the branches ended the
-    vote, not the rule. ``given_up``: more votes would cost more than they can be expected to change.
+    The reason ``exhausted`` says that nothing runs and nothing more may start: the branches ended the vote,
+    not the rule. ``given_up`` says that more votes would cost more than they can be expected to change.
     """
 
     reason: Literal["agreed", "exhausted", "given_up", "deadline", "budget", "verified"]
@@ -149,10 +149,10 @@ Decision = Continue | Expand | Cancel | Stop
 class StopRule(Protocol):
     """Decides when a vote is over: a pure function of the view, so that a replay decides the same.
 
-    The caller starts ``initial`` branches, asks :meth:`decide` on each arrival (and, where ``needs`` asks
-    for a signal, when that changes), carries the decision out, and asks again until the rule says Continue
-    or Stop. A rule must say Stop when nothing runs and it does not expand. It never expands beyond the
-    view's room, and cancels only what runs.
+    The caller starts ``initial`` branches, calls :meth:`decide` on each arrival (and, if ``needs`` asks for a
+    signal, when that changes), carries out the decision, and asks again until the rule says Continue or Stop.
+    A rule must say Stop when nothing runs and it does not expand. It never expands beyond the view's room,
+    and cancels only what runs.
     """
 
     @property
@@ -162,7 +162,7 @@ class StopRule(Protocol):
 
     @property
     def limit(self) -> int:
-        """The most branches that it will ever have started."""
+        """The maximum number of branches that it will ever have started."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What stored runs can be asked afterwards: replay, verification, counterfactuals, and how two differ.
+"""What stored runs can be asked afterwards: replay, verification, counterfactuals and differences.
 
-May import ``setup`` of the room around it, and all that is beneath that room.
+May import ``setup`` from the room around it, and everything beneath that room.
 """

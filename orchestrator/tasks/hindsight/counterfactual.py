@@ -21,8 +21,8 @@ from storage.events import Event, EventType
 class Counterfactual:
     """How a run would have gone with one thing changed, as far as its trace can tell.
 
-    ``tokens`` are the completion tokens of the results that it used, ``recorded_tokens`` those of the run as
-    it was, cancelled branches included.
+    ``tokens`` are the completion tokens of the results that it used, ``recorded_tokens`` those of the
+    original run, cancelled branches included.
     """
 
     result: Result
@@ -38,8 +38,8 @@ async def counterfactual(
 
     Raises:
         Unknown: the change needs tokens that were never generated; names the nodes.
-        InvalidRequest: there is no such node, or it cannot be changed so.
-        Conflict: the journal does not hold a whole run.
+        InvalidRequest: there is no such node, or it cannot be changed that way.
+        Conflict: the journal does not hold a complete run.
     """
     check_change(events, at, change)
     setup = setup_of(task_id, events, find, {at: change})
@@ -54,7 +54,7 @@ def check_change(events: Iterable[Event], at: str, change: Change) -> None:
     """Refuse a change that cannot be made.
 
     Raises:
-        InvalidRequest: the trace has no node ``at``, or a node of its kind cannot be changed so.
+        InvalidRequest: the trace has no node ``at``, or a node of its kind cannot be changed that way.
     """
     added = {event.path: event for event in events if event.type is EventType.NODE_ADDED}
     if at not in added:
@@ -62,5 +62,5 @@ def check_change(events: Iterable[Event], at: str, change: Change) -> None:
         raise InvalidRequest(f"the trace has no node {at!r}; it has {known}{' …' if len(added) > 20 else ''}")
     kind = added[at].data["kind"]
     if kind not in set(NodeKind):
-        raise InvalidRequest(f"node {at} is a {kind}, of which this version knows nothing")
+        raise InvalidRequest(f"node {at} is of the kind {kind}, which this version does not know")
     change.check(at, NodeKind(kind))

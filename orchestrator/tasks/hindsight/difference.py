@@ -1,4 +1,4 @@
-"""How two runs differ: their answers, what they cost, and the nodes that are not the same."""
+"""How two runs differ: their answers, what they cost, and the nodes that differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.events import Event, EventType
 
 @dataclass(frozen=True, slots=True)
 class NodeDifference:
-    """A node that two runs do not share: what each of them has there (None: no such node)."""
+    """A node that differs between two runs: what each of them has there (None: no such node)."""
 
     path: str
     before: str | None
@@ -21,7 +21,7 @@ class NodeDifference:
 
 @dataclass(frozen=True, slots=True)
 class TraceDifference:
-    """How two runs differ: their answers, new completion tokens, and the nodes that are not the same."""
+    """How two runs differ: their answers, new completion tokens, and the nodes that differ."""
 
     answers: tuple[str | None, str | None]
     tokens: tuple[int, int]
@@ -30,7 +30,7 @@ class TraceDifference:
 
 
 def difference(before: Sequence[Event], after: Sequence[Event]) -> TraceDifference:
-    """Compare two runs node by node, by path; a node is the same if it asked for and got the same."""
+    """Compare two runs node by node, by path; a node is the same if both its request and its result are."""
     first, second = _nodes(before), _nodes(after)
     differing = tuple(
         NodeDifference(path, first.get(path), second.get(path))

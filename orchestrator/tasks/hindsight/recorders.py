@@ -1,4 +1,4 @@
-"""Recorders for runs that nobody stores."""
+"""Recorders for runs that are not stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from storage.events import Event
 
 
 class Memory:
-    """A recorder that only remembers."""
+    """A recorder that keeps events in memory only."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -17,13 +17,13 @@ class Memory:
         self.events.append(event)
 
     async def flush(self) -> None:
-        """Nothing is ever queued."""
+        """Return at once: nothing is ever queued."""
 
     async def room(self) -> None:
-        """There always is."""
+        """Return at once: there is always room."""
 
     async def leased(self) -> None:
-        """Nobody else wants it."""
+        """Return at once: there is no lease to lose."""
 
 
 class Nothing(Memory):
@@ -31,4 +31,4 @@ class Nothing(Memory):
 
     def append(self, event: Event) -> None:
         """Refuse the event."""
-        raise Divergence(event.path, f"the record has ended, the run goes on with {event.type}")
+        raise Divergence(event.path, f"the record has ended, but the run goes on with {event.type}")

@@ -1,4 +1,4 @@
-"""Runs repeated over their journals, with no engine at all, and compared event by event."""
+"""Repeats runs over their journals, with no engine at all, and compares them event by event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workers.tools.toolbox import Toolbox
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A strict replay that ended as recorded. ``seconds`` is what it took, ``events`` what was compared."""
+    """A strict replay that ended as recorded, with the ``events`` compared and the ``seconds`` it took."""
 
     result: Result
     events: int
@@ -32,15 +32,16 @@ async def replay(
 ) -> Replayed:
     """Repeat a run over its journal with no engine at all.
 
-    As fast as it goes, unless ``record`` is a :class:`~orchestrator.runtime.record.Playback` of the events.
+    It runs as fast as it can, unless ``record`` is a :class:`~orchestrator.runtime.record.Playback` of the
+    events.
 
     Raises:
-        Divergence: the run did something else than was recorded; names the node and what differs, and the
-            versions of the program and its planners if they do.
-        Conflict: the journal does not hold a whole run.
+        Divergence: the run did something other than what was recorded; names the node and what differs, and
+            the versions of the program and its planners if those differ.
+        Conflict: the journal does not hold a complete run.
         UnknownPlanner: the planner of the trace is not installed.
-        UnsupportedTrace: a newer version of the program has written the journal.
-        InvalidRequest: the planner does not take the options of the trace any more.
+        UnsupportedTrace: a newer version of the program wrote the journal.
+        InvalidRequest: the planner no longer takes the options of the trace.
     """
     started = time.perf_counter()
     setup = setup_of(task_id, events, find)
@@ -57,15 +58,15 @@ async def replay(
 def setup_of(
     task_id: str, events: Sequence[Event], find: FindPlanner, changes: Mapping[str, Change] | None = None
 ) -> Setup:
-    """The setup under which a whole run can be repeated, with ``changes`` on top.
+    """The setup under which a complete run can be repeated, with ``changes`` on top.
 
     Raises:
-        Conflict: the journal does not hold a whole run.
+        Conflict: the journal does not hold a complete run.
         UnknownPlanner: the planner of the trace is not installed.
-        UnsupportedTrace: a newer version of the program has written the journal.
+        UnsupportedTrace: a newer version of the program wrote the journal.
     """
     if not events or events[-1].type is not EventType.RUN_FINISHED:
-        raise Conflict(f"task {task_id} has no whole run; its journal has {len(events)} events")
+        raise Conflict(f"task {task_id} has no complete run; its journal has {len(events)} events")
     if events[0].type is not EventType.RUN_STARTED or events[-1].seq != len(events) - 1:
         raise Conflict(f"the journal of task {task_id} has lost events; {len(events)} are left")
     header = events[0].data
@@ -75,7 +76,7 @@ def setup_of(
         versions = header.get("versions", {})
         told = [f"{name} {version}" for name, version in versions.items() if name not in VERSIONS]
         raise UnknownPlanner(
-            f"{error} (the trace was made with {', '.join(told) or 'one that no package provides'})"
+            f"{error} (the trace was made with {', '.join(told) or 'a planner that no package provides'})"
         ) from None
     return recorded_setup(
         header, planner, task_id, engine=None, toolbox=Toolbox(), call_seconds=0.0, changes=changes
@@ -83,10 +84,10 @@ def setup_of(
 
 
 def _other_versions(recorded: Mapping[str, Any], setup: Setup) -> str:
-    """Which versions are not those that a trace was made with; empty if all are."""
+    """Which versions differ from those that a trace was made with; empty if none do."""
     now = setup.header()["versions"]
     changed = [
-        f"{name} {recorded[name]}, which is {now.get(name, 'gone')} now"
+        f"{name} {recorded[name]} (now {now.get(name, 'gone')})"
         for name in recorded
         if recorded[name] != now.get(name)
     ]

@@ -1,4 +1,4 @@
-"""Many stored runs replayed, to see that all of them still go as they went."""
+"""Replays many stored runs, to see whether all of them still go as recorded."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from storage.store import Store
 from storage.tasks import Task, TaskStatus
 
 PAGE = 100
-"""Tasks that are listed at a time."""
+"""How many tasks are listed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
     """Strict replays of many runs: how many were identical, and why the others were not, by task id.
 
-    ``without_run`` are tasks that failed or were cancelled before their run came to its end.
+    ``without_run`` are tasks that failed or were cancelled before their run ended.
     """
 
     identical: int = 0
@@ -31,7 +31,7 @@ class Verification:
 
 
 async def verify(runs: AsyncIterable[tuple[str, Sequence[Event]]], find: FindPlanner) -> Verification:
-    """Replay every run, and go on when one differs or is damaged."""
+    """Replay every run, going on when one differs or is damaged."""
     identical = 0
     differing: dict[str, str] = {}
     async for task_id, events in runs:
@@ -45,7 +45,7 @@ async def verify(runs: AsyncIterable[tuple[str, Sequence[Event]]], find: FindPla
 
 
 async def verify_stored(store: Store, task_ids: Sequence[str], find: FindPlanner) -> Verification:
-    """Replay the runs of these tasks; without any, of all tasks that have ended and have a whole run."""
+    """Replay the runs of these tasks, or if none are given, of all ended tasks that have a complete run."""
     unreadable: dict[str, str] = {}
     without: list[str] = []
     whole = dict.fromkeys(task_ids, True) or {
@@ -64,7 +64,7 @@ async def verify_stored(store: Store, task_ids: Sequence[str], find: FindPlanner
 
 
 async def _ended(store: Store) -> AsyncIterator[Task]:
-    """All tasks that have ended and may have a run, from the newest on."""
+    """All tasks that have ended and may have a run, newest first."""
     before: str | None = None
     while page := await store.list(limit=PAGE, before=before):
         before = page[-1].id
@@ -76,7 +76,7 @@ async def _ended(store: Store) -> AsyncIterator[Task]:
 async def _journals(
     store: Store, task_ids: list[str], unreadable: dict[str, str]
 ) -> AsyncIterator[tuple[str, Sequence[Event]]]:
-    """The journals in the given order, and why others cannot be read."""
+    """The journals in the given order; ``unreadable`` gets the reasons why others cannot be read."""
     done = 0
     while done < len(task_ids):
         try:

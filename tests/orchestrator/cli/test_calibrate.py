@@ -103,7 +103,7 @@ def test_stored_runs_are_calibrated(options: tuple[str, ...], tmp_path: Path, an
 @pytest.mark.parametrize(
     ("how", "code", "says"),
     [
-        (signal.SIGINT, 130, "interrupted; the same command goes on from here\n"),
+        (signal.SIGINT, 130, "interrupted; run the same command again to continue\n"),
         (signal.SIGTERM, 143, "error [handed_back]: "),
     ],
 )

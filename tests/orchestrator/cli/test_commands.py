@@ -225,10 +225,12 @@ def test_traces_lists_them(solved: dict[str, Any], database: str, anabranch: Any
     assert solved["trace_id"] in [task["id"] for task in listed]
     assert anabranch("traces", "--database", database, "--status", "failed", "--json").json == []
     assert anabranch("traces", "--database", database, "--tenant", "nobody", "--json").json == []
-    assert "of that status or tenant" in anabranch("traces", "--database", database, "--tenant", "nobody").err
+    assert (
+        "with that status or tenant" in anabranch("traces", "--database", database, "--tenant", "nobody").err
+    )
     wrong = anabranch("traces", "--database", database, "--status", "asleep")
     assert wrong.code == 2
-    assert "there are queued, running" in wrong.err
+    assert "use one of queued, running" in wrong.err
     none = anabranch("traces", "--database", "memory")
     assert (none.code, none.out) == (0, "")
 
@@ -403,7 +405,7 @@ def test_ctrl_c_cancels_the_task_and_says_so(server: str, database: str, anabran
         out, err = process.communicate(timeout=60)  # by itself it would take four minutes
     assert process.returncode == 130
     assert out == ""
-    said = re.fullmatch(r"cancelled; what was done is in trace (\w+)\n", err)
+    said = re.fullmatch(r"cancelled; the work so far is in trace (\w+)\n", err)
     assert said is not None, err
     (task,) = [
         task for task in shell("traces", "--database", database, "--json").json if task["id"] == said.group(1)
@@ -427,7 +429,7 @@ def test_a_solve_that_is_told_to_end_puts_its_task_back(server: str, database: s
     assert said.group(1) in [task["id"] for task in told]
     put_back = anabranch("requeue", running[0]["id"], "--database", database)
     assert put_back.code == 0  # it is there already
-    assert "waits in the queue" in put_back.err
+    assert "is back in the queue" in put_back.err
 
 
 def test_serve_works_and_drains(server: str, database: str, anabranch: Any) -> None:

@@ -161,7 +161,7 @@ def test_verify_goes_on_after_damage_and_leaves_out_what_never_ran(
     assert "event 1 is missing" in told["differing"][ids[1]]
     done = anabranch("verify", ids[2], "nothing", ids[3], *where)
     assert done.code == 1
-    assert "1 identical, 2 not" in done.out
+    assert "1 identical, 2 different" in done.out
 
 
 def test_a_trace_that_was_changed_by_hand_does_not_verify(
@@ -200,7 +200,7 @@ def test_recorded_branches_are_imported(anabranch: Command, tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (("prune",), "give --older-than, --keep or --max-bytes"),
-        (("prune", "--older-than", "soon"), "'soon' is no span of time"),
+        (("prune", "--older-than", "soon"), "'soon' is not a span of time"),
         (("import", "/does/not/exist"), "cannot be read"),
     ],
 )

@@ -103,8 +103,8 @@ def test_without_a_service_it_is_said_what_to_do(server: str, anabranch: Any) ->
     assert "--url" in done.err
     done = anabranch("workers", "--url", server)
     assert done.code == 1
-    assert "is no service of this version: status 404" in done.err
+    assert "is not a service of this version: status 404" in done.err
     for url in ("localhost:8080", "http://", "https:/x", "http://127.0.0.1:99999"):
         done = anabranch("workers", "--url", url)
         assert done.code == 2
-        assert "write it as http://127.0.0.1:8080" in done.err
+        assert "write it like http://127.0.0.1:8080" in done.err

@@ -108,7 +108,7 @@ async def test_what_was_fitted_for_something_else_is_not_applied(
 
 async def test_answers_that_tell_nothing_are_not_calibrated(store: Store) -> None:
     plain = await Service(store, Simulator(said)).solve(asking(2))
-    assert (plain.calibrated, plain.uncalibrated) == (None, "there is no calibration")
+    assert (plain.calibrated, plain.uncalibrated) == (None, "no calibration is available")
     evidence = await fit(store, await solved(store), "boxes.jsonl", WANTED)
     service = Service(store, Simulator(said), calibrations=Calibrations((evidence,)))
     fork = await service.fork(plain.trace_id, at="0", change=Change(rule="fixed:3"))
@@ -199,7 +199,7 @@ async def test_runs_of_different_kinds_are_not_mixed(store: Store) -> None:
 async def test_runs_that_have_not_ended_and_forks_are_refused(store: Store) -> None:
     service = Service(store, Simulator(said))
     waiting = await service.submit(asking(1))
-    with pytest.raises(InvalidRequest, match="is queued; label runs that have ended"):
+    with pytest.raises(InvalidRequest, match="is queued; label only runs that have ended"):
         await fit(store, [(waiting, "1")], "boxes.jsonl", WANTED)
     solution = await service.solve(asking(2))
     fork = await service.fork(solution.trace_id, at="0", change=Change(rule="fixed:3"))
@@ -259,7 +259,7 @@ async def test_files_that_are_no_calibrations_are_told(
         await Calibrations.read(tmp_path / "nothing.json")
     wrong = tmp_path / "wrong.json"
     wrong.write_text(json.dumps({"format": "anabranch calibration 9"}))
-    with pytest.raises(InvalidRequest, match=r"wrong.json is no calibration: .*anabranch calibration 1"):
+    with pytest.raises(InvalidRequest, match=r"wrong.json is not a calibration: .*anabranch calibration 1"):
         await Calibrations.read(tmp_path)
     monkeypatch.setattr("orchestrator.tasks.evidence.user_directory", lambda: tmp_path)
     assert (await Calibrations.read(None)).kept == ()  # it must not stop every command of this user

@@ -155,7 +155,7 @@ async def test_a_task_whose_journal_is_damaged_fails_and_harms_no_other(tmp_path
         assert ended.error["code"] == "journal_damaged"
         with closing(sqlite3.connect(file, isolation_level=None)) as database:
             database.execute("UPDATE events SET data = '[1]' WHERE type = 'node_added'")
-        with pytest.raises(Unavailable, match=f"task {whole.id}: event 1 .node_added.* no JSON object"):
+        with pytest.raises(Unavailable, match=f"task {whole.id}: event 1 .node_added.* not a JSON object"):
             await service.replay(whole.id)
         with pytest.raises(JournalDamaged, match=whole.id):
             await Trace.read(store, whole.id)

@@ -194,11 +194,11 @@ async def test_a_counterfactual_makes_no_call(service: Service, simulator: Simul
     ("at", "change", "message"),
     [
         ("9", Change(value="x"), "has no node '9'; it has 0, 1, 2, 3, 4, 3.0"),
-        ("4", Change(value="x"), "node 4 is a merge; only generate, tool and vote nodes can be changed"),
+        ("4", Change(value="x"), "node 4 is a merge node; only generate, tool and vote nodes can be changed"),
         (
             "3",
             Change(temperature=1.0),
-            "node 3 is a vote; a fork can change its rule, but was given temperature",
+            "node 3 is a vote node; a fork can change its rule, but was given temperature",
         ),
         ("1", Change(), "was given nothing"),
         ("1", Change(temperature=None), "was given nothing"),
@@ -299,7 +299,7 @@ async def test_there_must_be_a_whole_run(service: Service) -> None:
     with pytest.raises(TaskNotFound):
         await service.fork("nothing", at="0", change=Change(value="x"))
     queued = await service.submit(parse({"query": "Basel", "planner": "rivers"}))
-    with pytest.raises(Conflict, match="no whole run"):
+    with pytest.raises(Conflict, match="no complete run"):
         await service.replay(queued.id)
     with pytest.raises(InvalidRequest, match="no node '0'; it has none"):
         await service.fork(queued.id, at="0", change=Change(value="x"))

@@ -70,8 +70,8 @@ def test_a_line_ends_where_json_lines_end_and_a_mark_of_the_encoding_is_no_json(
         (['{"query": "x", "answer": "1"}', "x"], "line 2: request: Invalid JSON"),
         (['{"query": "x", "answer": "1", "weight": 2}'], "line 1: weight: Extra inputs"),
         (['{"query": "x", "answer": "1"}'] * 2, "line 2: the same as line 1"),
-        (['{"query": "x", "answer": "C", "choices": ["a", "b"]}'], "none of the choices"),
-        ([], "has no lines; each is a JSON object, as"),
+        (['{"query": "x", "answer": "C", "choices": ["a", "b"]}'], "neither a choice nor the letter of one"),
+        ([], "has no lines; each must be a JSON object such as"),
     ],
 )
 def test_wrong_questions_are_told_by_line(tmp_path: Path, lines: list[str], says: str) -> None:

@@ -79,9 +79,7 @@ async def test_a_recorded_run_replays_for_ever(keepsake: tuple[Task, Sequence[Ev
 async def test_a_journal_from_the_future_is_refused(keepsake: tuple[Task, Sequence[Event]]) -> None:
     task, events = keepsake
     newer = of_another_version(events, journal=99, anabranch="9.1.0")
-    with pytest.raises(
-        UnsupportedTrace, match=r"version 99 of the format and was written by anabranch 9\.1\.0"
-    ):
+    with pytest.raises(UnsupportedTrace, match=r"in format version 99, written by anabranch 9\.1\.0"):
         await replay(task.id, newer, find)
     assert "(unsupported_trace)" in await reason(task, newer, find)
 
@@ -101,7 +99,7 @@ async def changed(run: Run, question: Question) -> Answer:
 async def test_a_divergence_tells_of_other_versions(keepsake: tuple[Task, Sequence[Event]]) -> None:
     task, events = keepsake
     old = of_another_version(events, anabranch="0.0.1", rivers="1.9")
-    with pytest.raises(Divergence, match=r"anabranch 0\.0\.1, which is .* now, rivers 1\.9, which is gone"):
+    with pytest.raises(Divergence, match=r"anabranch 0\.0\.1 \(now .*\), rivers 1\.9 \(now gone\)"):
         await replay(task.id, old, lambda name: changed)
     with pytest.raises(Divergence) as diverged:
         await replay(task.id, of_another_version(events), lambda name: changed)

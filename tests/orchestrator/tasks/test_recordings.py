@@ -55,7 +55,7 @@ async def test_recorded_branches_arrive_by_length_and_can_be_judged_by_another_r
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is no list of recorded problems"),
+        ("{", "is not a list of recorded problems"),
         ([{"question": "?"}], "each_branch: Field required"),
         ([{"question": " ", "each_branch": BRANCHES}], "question"),
         ([{"question": "?", "each_branch": []}], "at least 1"),
