@@ -51,8 +51,8 @@ class Environment:
     """What a run is executed with.
 
     ``engine`` is None for a replay and a counterfactual, where nothing may go live. ``symbolic`` says that
-    claims can be compared as mathematics. ``seed`` determines the seeds of all samples. ``call_seconds`` bounds
-    one engine call, from sending it to its last token. ``changes`` holds what a fork changes, by path.
+    claims can be compared as mathematics. ``seed`` determines the seeds of all samples. ``call_seconds``
+    bounds one engine call, from sending it to its last token. ``changes`` holds what a fork changes, by path.
     ``redact`` is applied to what engines and tools return, before anyone sees it.
     """
 
