@@ -37,7 +37,6 @@ def nothing_blocks() -> Iterator[None]:
             function.can_block_in("coverage/collector.py", "lock_data")  # that the tests are measured
             # Once in the life of a database, before any work.
             function.can_block_in("storage/sql/migrations/__init__.py", "migrate")
-            function.can_block_in("orchestrator/planning/planner.py", "find_planner")  # likewise of a process
             function.can_block_in("orchestrator/voting/symbolic.py", "math_equal")
         yield
 

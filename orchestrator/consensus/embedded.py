@@ -10,8 +10,9 @@ from typing import Any
 _BRACE = re.compile(r"\{")
 _DECODER = json.JSONDecoder()
 
-READINGS = 64
-"""Bounds the work: at most so many times the length of the text is read, however deeply braces are nested."""
+READINGS, CHARACTERS = 64, 8_000_000
+"""Bounds on the work, however deeply braces are nested: a text is read at most so many times over, or so
+many characters of it if that is more."""
 
 
 def json_objects(
@@ -19,10 +20,10 @@ def json_objects(
 ) -> Iterator[dict[str, Any]]:
     """The JSON objects in ``text``, in the order in which they begin.
 
-    ``start`` matches where an object may begin. Objects inside an object follow it if ``nested``. The search
-    ends at what is nested too deeply to be read.
+    ``start`` matches where an object may begin. If ``nested``, the objects inside an object follow it, and
+    what is nested too deeply to be read is passed over; otherwise the search ends there.
     """
-    left = READINGS * len(text)
+    left = max(CHARACTERS, READINGS * len(text))
     match = start.search(text)
     while match is not None and left >= 0:
         at, end = match.span()
@@ -31,7 +32,9 @@ def json_objects(
         except ValueError as error:  # that of a number with too many digits has no position
             left -= (error.pos if isinstance(error, json.JSONDecodeError) else len(text)) - at
         except RecursionError:
-            return
+            if not nested:
+                return
+            left -= len(text) - at
         else:
             left -= stop - at
             yield value

@@ -20,6 +20,16 @@ def test_an_object_that_was_cut_off_may_hold_whole_ones() -> None:
     assert list(json_objects('{"a": [{"b": 1}, {"c": 2}, {"d')) == [{"b": 1}, {"c": 2}]
 
 
+@pytest.mark.parametrize("depth", [1, 128, 500])
+def test_an_object_inside_many_that_were_cut_off_is_found(depth: int) -> None:
+    assert list(json_objects('{"a": ' * depth + '{"b": 1}')) == [{"b": 1}]
+
+
+def test_what_is_too_deep_is_passed_over_if_objects_may_be_nested() -> None:
+    text = '[{"x": ' + "[" * 100_000 + ' {"b": 1}'
+    assert list(json_objects(text, nested=True)) == [{"b": 1}]
+
+
 def test_where_an_object_may_begin_can_be_said() -> None:
     assert list(json_objects('{"a": 1} {"name": 2}', NAMED)) == [{"name": 2}]
 

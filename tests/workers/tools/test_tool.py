@@ -128,7 +128,10 @@ async def test_results_that_cannot_even_be_shown_are_an_error(result: object) ->
         """Give."""
         return result
 
-    shown = r"(<\w+>|\[+…)"  # Python 3.14 shows what is nested as deeply as this
+    deep = isinstance(result, list) and isinstance(result[0], list)
+    shown = (
+        r"\[+…" if deep and sys.version_info >= (3, 14) else r"<\w+>"
+    )  # 3.14 shows what is nested so deeply
     with pytest.raises(ToolError, match=rf"give returned {shown}, not JSON"):
         await give.invoke([])
     with pytest.raises(ToolError, match=rf"argument 'value' was given {shown}, but"):
