@@ -35,6 +35,9 @@ from workers.tools.tool import Tool
 
 T = TypeVar("T")
 
+LEAVING_SECONDS = 1.0
+"""How long callers in other threads may take to learn what became of their calls when a client is closed."""
+
 
 class SolveOptions(TypedDict, total=False):
     """What may be given besides the query; see :class:`~orchestrator.tasks.requests.TaskRequest`."""
@@ -228,7 +231,7 @@ class Client:
     def _request(self, service: Service, query: str, options: SolveOptions) -> dict[str, Any]:
         request: dict[str, Any] = {"query": query, **options}
         if isinstance(planner := request.get("planner"), Planner):
-            service.planners[planner.name] = planner
+            service.add_planner(planner)
             request["planner"] = planner.name
         return request
 
@@ -246,6 +249,8 @@ class Client:
     async def _shut(self) -> None:
         self._service = None
         await self._closing.aclose()
+        if callers := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(callers, timeout=LEAVING_SECONDS)
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._starting:
@@ -269,6 +274,10 @@ def _start_loop() -> asyncio.AbstractEventLoop:
         try:
             loop.run_forever()
         finally:
+            left = asyncio.all_tasks(loop)
+            for task in left:  # whoever waits for one of them would wait for ever
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 

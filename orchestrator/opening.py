@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 
 from orchestrator.engines import OnProgress, build_engine
 from orchestrator.errors import translated
@@ -16,6 +16,9 @@ from storage.opening import open_store
 from storage.store import Store
 from workers.engine import Engine
 from workers.tools.toolbox import Toolbox
+
+ENDING_SECONDS = 5.0
+"""How long tasks whose engine was stopped may take to end."""
 
 
 @asynccontextmanager
@@ -38,27 +41,34 @@ async def opened_service(
 
     Raises:
         InvalidRequest: a setting is wrong.
-        Unavailable: the database cannot be used.
+        Unavailable: the database, the engine or its model cannot be used.
     """
     calibrations = await Calibrations.read(settings.calibration)
-    running = build_engine(settings, on_progress=on_progress) if engine is None else engine
-    try:
+    async with AsyncExitStack() as closing:
         with translated():
-            store = await open_store(settings.database)
-        async with store:
-            yield Service(
-                store,
-                running,
-                toolbox=toolbox,
-                planners=planners,
-                settings=settings,
-                calibrations=calibrations,
-            )
-    finally:
+            store = await closing.enter_async_context(await open_store(settings.database))
+            running = engine or await asyncio.to_thread(build_engine, settings, on_progress=on_progress)
+        service = Service(
+            store,
+            running,
+            toolbox=toolbox,
+            planners=planners,
+            settings=settings,
+            calibrations=calibrations,
+        )
         if engine is None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(closing_seconds):
-                    await running.close()
+            closing.push_async_callback(_close, service, closing_seconds)
+        yield service
+
+
+async def _close(service: Service, seconds: float | None) -> None:
+    """Stop the engine of a service, and let the tasks that lose it end while there is a store."""
+    with suppress(TimeoutError) if seconds is not None else nullcontext():
+        async with asyncio.timeout(seconds):
+            await service.engine.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ENDING_SECONDS):
+            await service.idle()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,7 +34,10 @@ from anabranch import (
     planner,
     tool,
 )
+from storage.opening import open_store
+from storage.tasks import TaskStatus
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
+from workers.engines.simulator.server import serving
 
 CLIPS: dict[str, str | dict[str, float]] = {
     "clips": {"It is \\boxed{72}": 3, "It is \\boxed{96}": 1},
@@ -249,6 +253,42 @@ def test_errors_are_typed(tmp_path: Path, client: Client) -> None:
         with pytest.raises(Unavailable) as unavailable:
             broken.solve("x", planner="direct")
         assert unavailable.value.code == "storage_unavailable"
+
+
+def test_an_engine_that_cannot_be_built_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.engines.vllm.launch.default_directory", lambda: tmp_path)
+    with Client(engine="vllm", database="memory") as client, pytest.raises(Unavailable) as unavailable:
+        client.solve("x", planner="direct")
+    assert unavailable.value.code == "model_unavailable"
+
+
+async def test_what_runs_when_a_client_is_closed_fails_and_is_stored(tmp_path: Path) -> None:
+    """Its caller learns of it, and no other process takes the task over."""
+    database = f"sqlite:///{tmp_path / 'closed.db'}"
+    slow = Simulator("word " * 4_000, cost=CostModel(decode_tokens_per_s=50))
+    async with serving(slow) as url:
+        client = await asyncio.to_thread(Client, engine=url, database=database)
+        solving = asyncio.create_task(asyncio.to_thread(client.solve, "x", planner="direct"))
+        await asyncio.to_thread(_wait_until, lambda: slow.counters().in_flight == 1)
+        await asyncio.to_thread(client.close)
+        with pytest.raises((TaskFailed, Unavailable)):
+            await asyncio.wait_for(solving, 60)
+    async with await open_store(database) as store:
+        (task,) = await store.list()
+    assert task.status is TaskStatus.FAILED
+    assert (task.error or {})["code"] in (
+        "engine_interrupted",
+        "engine_unavailable",
+    )  # after a token, or before
+
+
+def _wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_a_failed_task_raises_the_code_of_its_cause() -> None:

@@ -231,17 +231,6 @@ class Handlers:
 
     @route(
         "GET",
-        "/metrics",
-        (200, "Prometheus text.", {"text/plain": {"schema": {"type": "string"}}}),
-    )
-    async def metrics(self, request: web.Request) -> web.Response:
-        """Get the metrics of this process."""
-        return web.Response(
-            text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
-        )
-
-    @route(
-        "GET",
         "/healthz",
         (200, "Tasks can be taken and solved.", HealthBody),
         (503, "They cannot; the body says why.", HealthBody),
@@ -270,6 +259,17 @@ class Handlers:
         except TimeoutError:
             return Check(ok=False, detail=f"no answer within {DATABASE_SECONDS:g} s")
         return Check(ok=True)
+
+    @route(
+        "GET",
+        "/metrics",
+        (200, "Prometheus text.", {"text/plain": {"schema": {"type": "string"}}}),
+    )
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Get the metrics of this process."""
+        return web.Response(
+            text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+        )
 
     @route("GET", "/openapi.json", (200, "This document.", ANYTHING))
     async def openapi(self, request: web.Request) -> web.Response:

@@ -83,11 +83,9 @@ def route(
 
 def routes_of(handlers: type) -> dict[str, Route]:
     """The routes of a class of handlers, by method name, in the order of the class."""
-    return {
-        name: member.route
-        for name, member in vars(handlers).items()
-        if isinstance(getattr(member, "route", None), Route)
-    }
+    members = {name: member for each in reversed(handlers.__mro__) for name, member in vars(each).items()}
+    found = {name: getattr(member, "route", None) for name, member in members.items()}
+    return {name: each for name, each in found.items() if isinstance(each, Route)}
 
 
 def bound(handlers: object) -> Iterator[web.RouteDef]:

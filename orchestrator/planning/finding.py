@@ -33,6 +33,17 @@ def installed_planners() -> list[str]:
     return sorted(INSTALLED)
 
 
+class Planners:
+    """Planners by name: those that are ``given``, and those that installed packages provide."""
+
+    def __init__(self, given: Mapping[str, Planner]) -> None:
+        self.given = dict(given)
+
+    def find(self, name: str) -> Planner:
+        """The planner of that name. Raises as :func:`find_planner`."""
+        return self.given.get(name) or find_planner(name)
+
+
 @cache
 def find_planner(name: str) -> Planner:
     """The installed planner of that name; loaded when it is first used.

@@ -52,9 +52,12 @@ class Run(Verbs):
             RuleError: the spec names no rule.
             InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
         """
-        rule = self.changed_rule or rule
+        environment = self._executor.environment
+        change = environment.changes.get(self._scope.child_path())
+        if change is not None and change.rule is not None:
+            rule = change.rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule
-        usual = self.sampling
+        usual = environment.sampling
         ballot = Ballot(
             prompt,
             parsed,

@@ -8,21 +8,22 @@ planner code. The two functions used for that are the ones that asyncio offers t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def send(coroutine: Coroutine[Any, Any, Any]) -> object:
-    """Run ``coroutine`` until it waits for something, and return what it waits for.
+def call(function: Callable[[], T]) -> T:
+    """Call ``function`` with no current task.
 
     Raises:
-        StopIteration: the coroutine has ended; holds the value that it returned.
-        BaseException: whatever the coroutine raised.
+        BaseException: whatever the function raises.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     asyncio._leave_task(loop, task)
     try:
-        return coroutine.send(None)
+        return function()
     finally:
         asyncio._enter_task(loop, task)

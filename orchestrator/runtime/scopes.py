@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
@@ -95,9 +96,7 @@ class Scopes:
         """
         self.current = scope
         try:
-            if scope.coroutine is None:
-                scope.coroutine = self._begun(scope)
-            return detached.send(scope.coroutine)
+            return detached.call(partial(self._send, scope))
         finally:
             self.current = None
 
@@ -118,6 +117,11 @@ class Scopes:
         """Drop the code of every scope: the run is over."""
         for scope in self._scopes.values():
             self.shut(scope)
+
+    def _send(self, scope: Scope) -> object:
+        if scope.coroutine is None:
+            scope.coroutine = self._begun(scope)
+        return scope.coroutine.send(None)
 
     def _begun(self, scope: Scope) -> Coroutine[Any, Any, Any]:
         coroutine = scope.body(self._hand_out(scope))

@@ -207,12 +207,6 @@ class Verbs:
         return self._random
 
     @property
-    def changed_rule(self) -> str | None:
-        """The stop rule that a fork gives to the vote that would be added next."""
-        change = self._executor.environment.changes.get(self._scope.child_path())
-        return None if change is None else change.rule
-
-    @property
     def budget(self) -> Budget:
         """What is left to spend. ``seconds`` is the whole span, since a planner reads no clock."""
         budget, spent = self._executor.environment.budget, self._executor.spent
@@ -229,11 +223,6 @@ class Verbs:
     def now(self) -> float:
         """The time of the last event that was delivered to this run, in seconds since the epoch."""
         return self._executor.now
-
-    @property
-    def sampling(self) -> Sampling:
-        """The sampling of every call that does not set its own."""
-        return self._executor.environment.sampling
 
     @property
     def symbolic(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 from orchestrator.errors import InvalidRequest
@@ -64,7 +65,8 @@ class Acceptance:
             except IllegalTransition:  # there was an earlier one, which has ended or is running
                 if (first := await self._store.submit(new)).status.terminal:
                     return first
-            await asyncio.sleep(POLL_SECONDS)
+            lapses = (first.lease_expires_at or 0.0) - time.time() if keep else 0.0
+            await asyncio.sleep(max(POLL_SECONDS, lapses))
 
     async def started(self, new: NewTask, *, keep: bool = False) -> Claim:
         """The task, stored and claimed; if the caller is cancelled meanwhile, :meth:`leave` deals with it."""

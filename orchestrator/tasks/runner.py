@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -66,6 +67,8 @@ class Runner:
         self._settings = settings
         self._calibrations = calibrations
         self._feeds: dict[str, Feed] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._leaving = False
         self._ended: Counter[TaskStatus] = Counter()
 
@@ -83,6 +86,10 @@ class Runner:
         """The feed of a task that runs here; None for any other."""
         return self._feeds.get(task_id)
 
+    async def idle(self) -> None:
+        """Return when no task is running."""
+        await self._idle.wait()
+
     def hand_back(self) -> None:
         """Put the tasks that run here, now or later, back into the queue."""
         self._leaving = True
@@ -92,6 +99,7 @@ class Runner:
     def take(self, claim: Claim) -> Feed:
         """The feed of a claimed task, which can be listened to before :meth:`run` starts it."""
         feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim))
+        self._idle.clear()
         self._turns.turn(claim.task.id)
         if self._leaving:
             feed.hold.hand_back()
@@ -116,6 +124,8 @@ class Runner:
         finally:
             if self._feeds.get(claim.task.id) is feed:  # it may have been claimed again, even by this process
                 del self._feeds[claim.task.id]
+                if not self._feeds:
+                    self._idle.set()
             feed.end()
             self._turns.turn(claim.task.id)
 

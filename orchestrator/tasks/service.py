@@ -11,7 +11,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self
 
 from orchestrator.errors import HandedBack, translated
-from orchestrator.planning.finding import find_planner
+from orchestrator.planning.finding import Planners
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change
 from orchestrator.settings import Settings
@@ -57,16 +57,16 @@ class Service:
     ) -> None:
         self.store = store
         self.engine = observed(engine)
-        self.planners = dict(planners or {})
+        self._planners = Planners(planners or {})
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         made = settings or Settings.model_construct()
         self._turns = Turns()
-        self._acceptance = Acceptance(store, self.owner, self._turns, self.find_planner, made)
+        self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made)
         self._runner = Runner(
             store,
             self.engine,
             self._turns,
-            self.find_planner,
+            self._planners.find,
             toolbox=toolbox or Toolbox(),
             settings=made,
             calibrations=calibrations or Calibrations(),
@@ -81,7 +81,11 @@ class Service:
         Raises:
             UnknownPlanner: there is none.
         """
-        return self.planners.get(name) or find_planner(name)
+        return self._planners.find(name)
+
+    def add_planner(self, planner: Planner) -> None:
+        """Know a planner by its name from now on."""
+        self._planners.given[planner.name] = planner
 
     def check(self, request: TaskRequest) -> NewTask:
         """The request as a task that can be stored.
@@ -254,7 +258,7 @@ class Service:
             UnknownPlanner, UnsupportedTrace: the run cannot be repeated by this version of the program.
             TaskNotFound: there is no task with that id.
         """
-        return await replay(task_id, await self._journal(task_id), self.find_planner)
+        return await replay(task_id, await self._journal(task_id), self._planners.find)
 
     async def fork(self, task_id: str, *, at: str, change: Change) -> Solution:
         """Run a task again with ``change`` at node ``at``; what does not depend on the change is reused.
@@ -290,7 +294,7 @@ class Service:
             TaskNotFound: there is no task with that id.
         """
         events = await self._journal(task_id)
-        return await counterfactual(task_id, events, self.find_planner, at=at, change=change)
+        return await counterfactual(task_id, events, self._planners.find, at=at, change=change)
 
     async def difference(self, before: str, after: str) -> TraceDifference:
         """How the runs of two tasks differ, such as those of a fork and its parent.
@@ -324,6 +328,10 @@ class Service:
     def ended(self) -> Mapping[TaskStatus, int]:
         """How many tasks this process has run to their end, by final status."""
         return self._runner.ended
+
+    async def idle(self) -> None:
+        """Return when this process runs no task."""
+        await self._runner.idle()
 
     async def run(self, claim: Claim) -> None:
         """Run a claimed task to its end, starting where its journal stops.

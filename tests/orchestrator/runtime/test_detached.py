@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
+from functools import partial
+from typing import Any
 
 import pytest
 
+from orchestrator.planning.run import Run
 from orchestrator.runtime import detached
+from orchestrator.runtime.values import Answer
+from tests.orchestrator.runtime.harness import play
 
 HERE = (
     f"asyncio of Python {sys.version.split()[0]} does not let other code be sent on as detached.py needs it; "
@@ -36,10 +41,10 @@ async def test_code_that_is_sent_on_has_no_task_and_its_sender_has() -> None:
         return "done"
 
     task, coroutine = asyncio.current_task(), code()
-    assert detached.send(coroutine) == "paused"
+    assert detached.call(partial(coroutine.send, None)) == "paused"
     assert asyncio.current_task() is task, HERE
     with pytest.raises(StopIteration, match="done"):
-        detached.send(coroutine)
+        detached.call(partial(coroutine.send, None))
     assert asyncio.current_task() is task, HERE
     assert seen == [None, None], HERE
     await asyncio.sleep(0)  # the loop goes on as if nothing had been
@@ -56,7 +61,7 @@ async def test_what_would_cancel_the_sender_refuses_to_work() -> None:
 
     for code in (timed, grouped):
         with pytest.raises(RuntimeError, match="task"):
-            detached.send(code())
+            detached.call(partial(code().send, None))
     assert asyncio.current_task() is not None, HERE
 
 
@@ -66,5 +71,23 @@ async def test_an_error_of_the_code_leaves_the_sender_as_it_was() -> None:
 
     task = asyncio.current_task()
     with pytest.raises(ValueError, match="wrong"):
-        detached.send(failing())
+        detached.call(partial(failing().send, None))
     assert asyncio.current_task() is task, HERE
+
+
+async def test_planner_code_has_no_task_from_its_first_line_on() -> None:
+    """Also where a plain function makes the coroutine, as a decorator does."""
+    seen: list[object] = []
+
+    def wrapped(run: Run) -> Coroutine[Any, Any, Answer]:
+        seen.append(asyncio.current_task())
+
+        async def code() -> Answer:
+            seen.append(asyncio.current_task())
+            await run.generate("?")
+            return Answer("done")
+
+        return code()
+
+    assert (await play(wrapped, repeat=False)).answer == "done"
+    assert seen == [None, None], HERE

@@ -162,7 +162,7 @@ async def test_a_resumed_run_that_goes_another_way_fails_and_harms_no_other(stor
         return Answer((await run.generate(f"{question.text} Please.")).text)
 
     later = service_of(store, Simulator("42"))
-    later.planners["asking"] = changed
+    later.add_planner(changed)
     async with later.working():
         _ = [event async for event in later.events(task.id)]
         failed = await store.get(task.id)
