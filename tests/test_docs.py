@@ -15,6 +15,8 @@ from typer.main import get_command
 
 from orchestrator.api.handlers import openapi_document
 from orchestrator.cli.app import app
+from orchestrator.consensus.stopping.spec import ROUND_RULES, RULES
+from orchestrator.planning.finding import PACKAGES, installed_planners
 from orchestrator.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -118,6 +120,13 @@ def test_every_path_is_documented() -> None:
     for path, methods in openapi_document()["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path}`" in page
+
+
+def test_every_planner_has_a_page_and_every_rule_its_row() -> None:
+    ours = [name for name in installed_planners() if "anabranch" in PACKAGES[name]]
+    assert [name for name in ours if not (ROOT / f"docs/planners/{name}.md").exists()] == []
+    page = (ROOT / "docs/consensus.md").read_text()
+    assert [name for name in (*RULES, *ROUND_RULES) if f"`{name}" not in page] == []
 
 
 @pytest.mark.engine

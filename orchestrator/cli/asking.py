@@ -1,4 +1,4 @@
-"""The commands that answer questions: ``solve`` and ``calibrate``."""
+"""Declares the commands that answer questions: ``solve`` and ``calibrate``."""
 
 from __future__ import annotations
 

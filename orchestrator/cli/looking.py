@@ -14,10 +14,9 @@ from rich.markup import escape
 from orchestrator.api.schemas import replay_body, task_body, trace_body
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, table, tasks_table, trace_tree
-from orchestrator.errors import InvalidRequest, PlannerError
+from orchestrator.errors import InvalidRequest
 from orchestrator.opening import opened_store
-from orchestrator.planning.finding import find_planner, installed_planners
-from orchestrator.planning.planner import Planner
+from orchestrator.planning.finding import described, find_planner, installed_planners
 from orchestrator.runtime.record import Playback
 from orchestrator.settings import Settings
 from orchestrator.tasks.hindsight.replaying import replay
@@ -138,7 +137,7 @@ def list_models(*, as_json: bool) -> None:
 
 def list_planners(*, as_json: bool) -> None:
     """Print the installed planners with their summaries and options."""
-    found = [_described(name) for name in installed_planners()]
+    found = [described(name) for name in installed_planners()]
     if as_json:
         _print_json(found)
         return
@@ -148,16 +147,6 @@ def list_planners(*, as_json: bool) -> None:
         for name, option in planner["options"].items():
             default = f" = {json.dumps(option['default'])}" if "default" in option else ""
             console.print(f"    {name}{escape(default)}", style="dim", soft_wrap=True)
-
-
-def _described(name: str) -> dict[str, Any]:
-    """A planner as JSON; one that cannot be loaded says why."""
-    try:
-        planner: Planner = find_planner(name)
-        options = planner.options_model.model_json_schema().get("properties", {})
-    except (ImportError, PlannerError) as error:
-        return {"name": name, "summary": f"cannot be loaded: {error}", "options": {}}
-    return {"name": name, "summary": planner.summary, "options": options}
 
 
 def _print_json(value: object) -> None:

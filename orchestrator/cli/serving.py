@@ -1,4 +1,4 @@
-"""The commands about what is there to answer: ``models``, ``planners``, ``serve`` and ``workers``."""
+"""Declares the commands about what can answer: ``models``, ``planners``, ``serve`` and ``workers``."""
 
 from __future__ import annotations
 

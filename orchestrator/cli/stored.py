@@ -1,4 +1,4 @@
-"""The commands about stored runs, from ``trace`` to ``requeue``."""
+"""Declares the commands about stored runs, from ``trace`` to ``requeue``."""
 
 from __future__ import annotations
 

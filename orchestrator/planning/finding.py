@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import Distribution, entry_points
+from typing import Any
 
 from orchestrator.errors import PlannerError, UnknownPlanner
 from orchestrator.planning.planner import Planner
@@ -66,3 +67,16 @@ def find_planner(name: str) -> Planner:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
     raise UnknownPlanner(f"no planner is called {name!r}{hint} Installed: {', '.join(known) or 'none'}")
+
+
+def described(name: str) -> dict[str, Any]:
+    """A planner as JSON: its name, its summary and the JSON schemas of its options.
+
+    If it cannot be loaded, the summary says why.
+    """
+    try:
+        planner = find_planner(name)
+        options = planner.options_model.model_json_schema().get("properties", {})
+    except (ImportError, PlannerError) as error:
+        return {"name": name, "summary": f"cannot be loaded: {error}", "options": {}}
+    return {"name": name, "summary": planner.summary, "options": options}

@@ -31,8 +31,8 @@ class Planner:
 
     @property
     def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+        """The first line of the function's docstring, without its backquotes."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0].replace("``", "")
 
     @cached_property
     def options_model(self) -> type[BaseModel]:
