@@ -47,7 +47,9 @@ async def opened_service(
     async with AsyncExitStack() as closing:
         with translated():
             store = await closing.enter_async_context(await open_store(settings.database))
-            running = engine or await asyncio.to_thread(build_engine, settings, on_progress=on_progress)
+            running = engine
+            if running is None:
+                running = await asyncio.to_thread(build_engine, settings, on_progress=on_progress)
         service = Service(
             store,
             running,

@@ -60,7 +60,7 @@ with anabranch.Client(engine=Simulator("ok"), database="sqlite:///{tmp_path / "o
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(tmp_path / "there" / "anabranch" / "__init__.py"), "ok"]
-    command = [tmp_path / "there" / "bin" / "anabranch", "planners"]
+    command = [str(tmp_path / "there" / "bin" / "anabranch"), "planners"]
     listed = subprocess.run(
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
