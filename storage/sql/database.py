@@ -171,10 +171,9 @@ class SqliteDatabase(Database):
 
     @override
     async def close(self) -> None:
-        loop = asyncio.get_running_loop()
         for engine, threads in ((self._reader, self._read_threads), (self._writer, self._write_thread)):
-            await loop.run_in_executor(threads, engine.dispose)
-            threads.shutdown(wait=False)
+            await asyncio.to_thread(threads.shutdown)  # a connection that is in use would stay open
+            await asyncio.to_thread(engine.dispose)
 
 
 def _transaction(engine: Engine, body: Body[T]) -> T:
