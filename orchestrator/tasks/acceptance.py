@@ -58,7 +58,11 @@ class Acceptance:
         )
 
     async def claimed(self, new: NewTask, *, keep: bool = False) -> Claim | Task:
-        """A claim on the task; or the first task with its idempotency key, once that has ended."""
+        """A claim on the task; or the first task with its idempotency key, once that has ended.
+
+        ``keep`` is as for :meth:`leave`; a caller who keeps tasks is in no hurry, and looks at one that runs
+        elsewhere only when its lease may have lapsed.
+        """
         while True:
             try:
                 return await self.started(new, keep=keep)
