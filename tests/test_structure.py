@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HALLS = ("orchestrator", "planners", "workers", "storage")
+HALLS = ("anabranch", "orchestrator", "planners", "workers", "storage")
 LONGEST = 400
 
 
@@ -52,6 +52,7 @@ TYPE_ONLY = "\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
     [
         ("workers/calls.py", "import storage.tasks", "the arrows between the halls"),
         ("storage/tasks.py", "import orchestrator.errors", "the arrows between the halls"),
+        ("planners/direct.py", "import anabranch", "the arrows between the halls"),
         (
             "orchestrator/runtime/values.py",
             "import orchestrator.planning.run",
