@@ -7,14 +7,20 @@ one that a URL names.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from storage.codec import Redact
+from storage.errors import StorageError
 from storage.events import Event
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus
+
+CANCEL_POLL_SECONDS = 0.5
+"""How often a store that is not told of cancellations looks for them."""
 
 MAX_ATTEMPTS = 5
 """Claims after which a task whose process died each time is given up as dead."""
@@ -71,6 +77,10 @@ class Store(ABC):
     ) -> None:
         await self.close()
 
+    def failed(self) -> str | None:
+        """Why this store can take nothing more until it is opened again, for people; None if it can."""
+        return None
+
     # Tasks
 
     @abstractmethod
@@ -115,6 +125,19 @@ class Store(ABC):
 
         A task that has ended stays as it is.
         """
+
+    async def cancellations(self, held: Callable[[], Collection[str]]) -> AsyncIterator[str]:
+        """The ids of those among the ``held`` tasks that somebody wants cancelled, each soon after that.
+
+        Never ends. ``held`` is asked again and again, since it changes; an id may come more than once. While
+        the database cannot be reached, nothing comes, and nothing is raised.
+        """
+        while True:
+            await asyncio.sleep(CANCEL_POLL_SECONDS)
+            for task_id in tuple(held()):
+                with suppress(StorageError):
+                    if (await self.get(task_id)).cancel_requested:
+                        yield task_id
 
     # Leases
 

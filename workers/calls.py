@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Literal
@@ -91,7 +91,8 @@ class Call:
     (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes first.
     Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
     ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
-    with which another call can continue it exactly.
+    with which another call can continue it exactly. ``permit`` is awaited before the call is sent a further
+    time, and raises if it no longer may be.
     """
 
     prompt: Prompt
@@ -102,6 +103,7 @@ class Call:
     family: str | None = None
     tenant: str = "default"
     return_token_ids: bool = False
+    permit: Callable[[], Awaitable[None]] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

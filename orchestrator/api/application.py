@@ -20,13 +20,15 @@ def create_application(
     service: Service,
     *,
     draining: asyncio.Event | None = None,
+    closing: asyncio.Event | None = None,
     max_body: int = MAX_BODY,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> web.Application:
     """The application. It runs no tasks itself: keep ``service.working()`` open beside it.
 
-    Once ``draining`` is set, new tasks are refused; everything else still works. Serve the application with
-    ``handler_cancellation=True``, so that a client that hangs up ends its request.
+    Once ``draining`` is set, new tasks are refused; everything else still works. Once ``closing`` is set,
+    event streams and waiting requests end, each with what its client needs in order to go on elsewhere. Serve
+    the application with ``handler_cancellation=True``, so that a client that hangs up ends its request.
     """
     application = web.Application(middlewares=[problems], client_max_size=max_body)
     application.add_routes(bound(Handlers(service, draining or asyncio.Event(), heartbeat_seconds)))

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from orchestrator.errors import Failure
 from orchestrator.runtime.change import Change
-from orchestrator.runtime.values import Answer, Budget, Spent
+from orchestrator.runtime.values import Answer, Bounds, Budget, Spent
 from storage.codec import Redact
 from storage.events import Event
 from workers.calls import Sampling
@@ -61,6 +61,7 @@ class Environment:
     toolbox: Toolbox
     symbolic: bool = False
     budget: Budget = field(default_factory=Budget)
+    bounds: Bounds = field(default_factory=Bounds)
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     tenant: str = "default"

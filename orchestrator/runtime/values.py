@@ -58,6 +58,20 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large single things may be that a run stores, in characters of their JSON; None means unbounded.
+
+    ``tool_result`` bounds what one tool returns, ``answer`` the text and the claim of an answer, ``value``
+    what a note, a merge or a scope returns, and ``label`` the label of a node.
+    """
+
+    tool_result: int | None = None
+    answer: int | None = None
+    value: int | None = None
+    label: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
     """What a run has used. ``cancelled_tokens`` are completion tokens of calls that were cancelled."""
 
