@@ -10,6 +10,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.planning.finding import FindPlanner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.settings import Settings
+from orchestrator.tasks.containment import sheltered
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.turns import Turns
 from storage.errors import IllegalTransition, StorageError
@@ -74,7 +75,8 @@ class Acceptance:
 
     async def started(self, new: NewTask, *, keep: bool = False) -> Claim:
         """The task, stored and claimed; if the caller is cancelled meanwhile, :meth:`leave` deals with it."""
-        starting = asyncio.create_task(self._store.start(new, self._owner, self._settings.lease_seconds))
+        start = self._store.start(new, self._owner, self._settings.lease_seconds)
+        starting = asyncio.create_task(sheltered(start))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from orchestrator.errors import HandedBack
 from orchestrator.structured import task_group
+from orchestrator.tasks.containment import sheltered
 from storage.store import Store
 from storage.tasks import Claim
 
@@ -70,7 +71,7 @@ class Hold:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), self.claim.lease_seconds / 3)
                 break
-            self.claim = await self._store.heartbeat(self.claim)
+            self.claim = await sheltered(self._store.heartbeat(self.claim))
             self._renewed.set()
             if self.claim.task.cancel_requested:
                 self.cancel()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
 
 import structlog
 
 from orchestrator.errors import HandedBack
 from orchestrator.settings import Settings
+from orchestrator.tasks.containment import apart, is_ending, report, words
 from orchestrator.tasks.runner import Runner
-from storage.errors import StorageError
 from storage.store import Store
 from storage.tasks import Claim
 from workers.engine import Engine
@@ -22,12 +24,21 @@ log = structlog.get_logger()
 IDLE_SECONDS = 1.0
 """How often the queue is checked for tasks that other processes have submitted or left behind."""
 
+LONGEST_PAUSE = 5.0
+"""The most seconds between two looks at a queue that cannot be read."""
+
 LONGEST_START_DELAY = 30.0
 """The most seconds between two attempts to start an engine."""
 
+LEAVING_SECONDS = 5.0
+"""How long a task may take to end once it is cancelled; it is then left to another process as it is."""
+
 
 class Queue:
-    """Claims tasks and runs them until it is told to stop."""
+    """Claims tasks and runs them until it is told to stop.
+
+    Nothing that goes wrong with one task, or with one look at the store, ends it.
+    """
 
     def __init__(self, store: Store, engine: Engine, owner: str, runner: Runner, settings: Settings) -> None:
         self._store = store
@@ -36,37 +47,122 @@ class Queue:
         self._runner = runner
         self._settings = settings
         self._awake = asyncio.Event()
+        self._running: dict[asyncio.Task[None], Claim] = {}
+        self._looked_at: float | None = None
+        self._ended: str | None = None
 
     def wake(self) -> None:
         """Check at once whether there is a task, because something has changed."""
         self._awake.set()
 
-    async def work(self, stop: asyncio.Event) -> None:
-        """Run tasks until ``stop`` is set; then give running ones the grace period and hand back the rest."""
-        await self._start_engine(stop)
-        running: set[asyncio.Task[None]] = set()
+    def failed(self) -> str | None:
+        """Why no more tasks are taken although nobody has told the queue to stop; None if all is well."""
+        return self._ended
+
+    def silent_seconds(self) -> float | None:
+        """How long ago the queue last looked for a task or had no room for one; None if it does not work."""
+        return None if self._looked_at is None else monotonic() - self._looked_at
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Run tasks during the block; then give running ones the grace period and hand back the rest."""
+        stop = asyncio.Event()
+        work = asyncio.create_task(self._work(stop), name="queue")
+        try:
+            yield
+        finally:
+            stop.set()
+            self.wake()
+            try:
+                await self._end(work)
+            finally:
+                self._looked_at = None
+
+    async def _end(self, work: asyncio.Task[None]) -> None:
+        """Wait until ``work`` has drained, but not for ever: its last look at the store may take long."""
+        handing_back = asyncio.create_task(self._runner.leaving.wait())
+        patience = self._settings.grace_seconds + 2 * LEAVING_SECONDS
+        try:
+            await asyncio.wait([work, handing_back], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work], timeout=LEAVING_SECONDS)
+        finally:
+            handing_back.cancel()
+            work.cancel()
+            await asyncio.wait([work], timeout=2 * LEAVING_SECONDS)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        grace = 0.0
+        self._looked_at = monotonic()
+        try:
+            await self._start_engine(stop)
+            await self._take_tasks(stop)
+            grace = self._settings.grace_seconds
+        except BaseException as error:
+            if not is_ending(error) or not stop.is_set():
+                self._ended = f"the queue has ended: {type(error).__name__}: {words(error)}"
+                report("the queue has ended", error)
+            if is_ending(error):
+                raise
+        finally:
+            await self._drain(grace)
+
+    async def _take_tasks(self, stop: asyncio.Event) -> None:
         idle = min(IDLE_SECONDS, self._settings.lease_seconds / 4)  # so that a lapsed lease is found soon
+        failures = 0
+        while not stop.is_set():
+            self._awake.clear()
+            claim = None
+            try:
+                if len(self._running) < self._settings.concurrency:
+                    claim = await self._store.claim(
+                        self._owner, self._settings.lease_seconds, max_attempts=self._settings.max_attempts
+                    )
+            except BaseException as error:
+                if is_ending(error):
+                    raise
+                report("the queue cannot be read", error)
+                failures += 1
+            else:
+                failures = 0
+                self._looked_at = monotonic()
+            if claim is not None:
+                self._take(claim)
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), min(LONGEST_PAUSE, idle * 2 ** min(failures, 8)))
 
-        def ended(task: asyncio.Task[None]) -> None:
-            running.discard(task)
-            self._awake.set()
+    def _take(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._work_on(claim), name=f"task {claim.task.id}")
+        self._running[task] = claim
+        task.add_done_callback(self._has_ended)
 
-        async with asyncio.TaskGroup() as group:
-            while not stop.is_set():
-                self._awake.clear()
-                claim = await self._claim() if len(running) < self._settings.concurrency else None
-                if claim is None:
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._awake.wait(), idle)
-                    continue
-                task = group.create_task(self._work_on(claim), name=f"task {claim.task.id}")
-                running.add(task)
-                task.add_done_callback(ended)
+    def _has_ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self.wake()
+
+    async def _drain(self, grace: float) -> None:
+        """Let tasks go on for ``grace`` seconds, or until they are handed back; then hand back the rest."""
+        running = tuple(self._running)
+        try:
             if running:
-                log.info("draining", tasks=len(running), grace_seconds=self._settings.grace_seconds)
-                await asyncio.wait(running, timeout=self._settings.grace_seconds)
+                with apart("logging a drain"):
+                    log.info("draining", tasks=len(running), grace_seconds=grace)
+                await asyncio.wait(running, timeout=grace)
+        finally:
             for task in running:
                 task.cancel()
+            if self._running:
+                await asyncio.wait(tuple(self._running), timeout=LEAVING_SECONDS)
+            for task in tuple(self._running):
+                await self._abandon(task)
+
+    async def _abandon(self, task: asyncio.Task[None]) -> None:
+        """Put a task back into the queue although the code that runs it does not end."""
+        claim = self._running.pop(task)
+        with apart("putting a task back into the queue"):
+            log.error("a task does not end, and is left to other processes", task=claim.task.id)
+            async with asyncio.timeout(LEAVING_SECONDS):
+                await self._store.release(claim)
 
     async def _start_engine(self, stop: asyncio.Event) -> None:
         """Return once the engine has started or ``stop`` is set; a task taken earlier would fail."""
@@ -77,36 +173,33 @@ class Queue:
                     await self._engine.capabilities()
                 except WorkerError as error:
                     log.warning("the engine is not available yet", code=error.code, error=str(error))
+                except BaseException as error:
+                    if is_ending(error):
+                        raise
+                    report("the engine cannot be started", error)
                 else:
                     return
                 await asyncio.sleep(min(LONGEST_START_DELAY, 2.0**attempt))
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(start()), group.create_task(stop.wait())]
+        tasks = [asyncio.create_task(start()), asyncio.create_task(stop.wait())]
+        try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
             for task in tasks:
                 task.cancel()
-
-    async def _claim(self) -> Claim | None:
-        try:
-            return await self._store.claim(
-                self._owner, self._settings.lease_seconds, max_attempts=self._settings.max_attempts
-            )
-        except StorageError as error:
-            log.warning("the queue cannot be read", error=str(error))
-            return None
+            await asyncio.wait(tasks, timeout=LEAVING_SECONDS)
 
     async def _work_on(self, claim: Claim) -> None:
+        """Run a claimed task; whatever happens to it, the queue learns only that it has ended."""
         try:
             await self._runner.run(self._runner.take(claim))
-        except asyncio.CancelledError:
-            with suppress(StorageError):  # if so, it is free when its lease lapses
-                await self._store.release(claim)
-            raise
-        except HandedBack:
-            log.info("handed back", task=claim.task.id)
-        except StorageError as error:
-            # Its lease will lapse, and whoever takes it over continues from what was stored.
-            log.warning(
-                "a task is left for another process to take over", task=claim.task.id, error=str(error)
-            )
+        except BaseException as error:
+            if is_ending(error):
+                with apart("putting a task back into the queue"):  # if so, it is free when its lease lapses
+                    await self._store.release(claim)
+                raise
+            if isinstance(error, HandedBack):
+                with apart("logging"):
+                    log.info("handed back", task=claim.task.id)
+            else:  # its lease will lapse, and whoever takes it over continues from what was stored
+                report("a task is left for another process to take over", error, task=claim.task.id)

@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.change import Change, parse_change
 from orchestrator.runtime.values import Budget, Question
 from orchestrator.validation import Text, explain
+from storage.errors import JournalDamaged
 from storage.tasks import Task
 from workers.calls import Sampling
 
@@ -73,17 +75,32 @@ def request_of(task: Task) -> TaskRequest:
     """The request that a stored task was made from.
 
     Raises:
-        InvalidRequest: this version of the program would not accept it, or redaction left nothing of it.
+        JournalDamaged: it is not one that was ever accepted, or redaction left nothing of it.
     """
-    return parse(
-        {
-            **task.question,
-            **task.options,
-            "planner": task.planner,
-            "seed": task.seed,
-            "tenant": task.tenant,
-        }
-    )
+    try:
+        return parse(
+            {
+                **task.question,
+                **task.options,
+                "planner": task.planner,
+                "seed": task.seed,
+                "tenant": task.tenant,
+            }
+        )
+    except (InvalidRequest, TypeError) as error:
+        raise JournalDamaged(f"task {task.id}: its stored request is damaged: {error}") from None
+
+
+def change_of(task: Task) -> Change:
+    """What a stored fork changes at its node.
+
+    Raises:
+        JournalDamaged: it is not a change that was ever accepted.
+    """
+    try:
+        return parse_change(task.options["change"])
+    except (InvalidRequest, TypeError, KeyError) as error:
+        raise JournalDamaged(f"task {task.id}: its stored change is damaged: {error}") from None
 
 
 def sampling_of(request: SamplingRequest) -> Sampling:

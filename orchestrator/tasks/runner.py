@@ -6,47 +6,52 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import structlog
 
-from orchestrator.errors import AnabranchError, Failure, HandedBack, translated
+from orchestrator.errors import HandedBack
 from orchestrator.planning.finding import FindPlanner
-from orchestrator.runtime.change import parse_change
 from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.record import Record
 from orchestrator.runtime.reuse import Memo
 from orchestrator.runtime.values import Spent
 from orchestrator.settings import Settings
+from orchestrator.tasks.cancelling import Cancelling
+from orchestrator.tasks.containment import (
+    apart,
+    failure_of,
+    is_ending,
+    is_for_others,
+    report,
+    sheltered,
+    words,
+)
+from orchestrator.tasks.ending import Ending, ending_of, failed
 from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Feed
 from orchestrator.tasks.hold import Hold
-from orchestrator.tasks.requests import request_of
+from orchestrator.tasks.requests import change_of, request_of
 from orchestrator.tasks.setup import Setup, first_setup, recorded_setup
-from orchestrator.tasks.solution import Calibrated, Timings, solution_of
+from orchestrator.tasks.solution import Calibrated, Timings
 from orchestrator.tasks.turns import Turns
-from storage.errors import JournalDamaged, StorageError
+from storage.errors import StorageError
 from storage.events import Event
 from storage.reading import read_journal
 from storage.store import Store
 from storage.tasks import Claim, TaskStatus
 from workers.engine import Engine
-from workers.errors import WorkerError
 from workers.tools.toolbox import Toolbox
 
 log = structlog.get_logger()
 
-STATUS = {
-    RunOutcome.ANSWERED: TaskStatus.SUCCEEDED,
-    RunOutcome.LIMITED: TaskStatus.SUCCEEDED,
-    RunOutcome.FAILED: TaskStatus.FAILED,
-    RunOutcome.CANCELLED: TaskStatus.CANCELLED,
-}
-
 
 class Runner:
-    """Runs claimed tasks on an engine, and keeps the feed of each while it runs here."""
+    """Runs claimed tasks on an engine, and keeps the feed of each while it runs here.
+
+    Whatever goes wrong with a task is that task's end, or leaves it to another process.
+    """
 
     def __init__(
         self,
@@ -69,8 +74,9 @@ class Runner:
         self._feeds: dict[str, Feed] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._leaving = False
+        self.leaving = asyncio.Event()
         self._ended: Counter[TaskStatus] = Counter()
+        self._cancelling = Cancelling(store, self._uncancelled, self.cancel)
 
     @property
     def running(self) -> int:
@@ -86,13 +92,25 @@ class Runner:
         """The feed of a task that runs here; None for any other."""
         return self._feeds.get(task_id)
 
+    def cancel(self, task_id: str) -> None:
+        """Cancel a task at a user's request, if it runs here."""
+        if (feed := self._feeds.get(task_id)) is not None:
+            feed.hold.cancel()
+
+    def _uncancelled(self) -> list[str]:
+        return [task_id for task_id, feed in self._feeds.items() if not feed.hold.cancelled]
+
+    def attentive(self) -> AbstractAsyncContextManager[None]:
+        """Follow requests from elsewhere to cancel tasks for the whole block, not only while a task runs."""
+        return self._cancelling.followed()
+
     async def idle(self) -> None:
         """Return when no task is running."""
         await self._idle.wait()
 
     def hand_back(self) -> None:
         """Put the tasks that run here, now or later, back into the queue."""
-        self._leaving = True
+        self.leaving.set()
         for feed in self._feeds.values():
             feed.hold.hand_back()
 
@@ -101,7 +119,7 @@ class Runner:
         feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim))
         self._idle.clear()
         self._turns.turn(claim.task.id)
-        if self._leaving:
+        if self.leaving.is_set():
             feed.hold.hand_back()
         return feed
 
@@ -115,10 +133,11 @@ class Runner:
         """
         claim = feed.hold.claim
         try:
-            with structlog.contextvars.bound_contextvars(task=claim.task.id):
-                await self._run_to_its_end(feed)
+            async with self.attentive():
+                with structlog.contextvars.bound_contextvars(task=claim.task.id):
+                    await self._run_to_its_end(feed)
         except HandedBack:
-            with suppress(StorageError):  # if so, it is free when its lease lapses
+            with apart("putting a task back into the queue"):  # it is free when its lease lapses
                 await self._store.release(claim)
             raise
         finally:
@@ -126,48 +145,64 @@ class Runner:
                 del self._feeds[claim.task.id]
                 if not self._feeds:
                     self._idle.set()
-            feed.end()
-            self._turns.turn(claim.task.id)
+            with apart("telling who follows a task that it ended"):
+                feed.end()
+            with apart("waking who waits for the end of a task"):
+                self._turns.turn(claim.task.id)
 
     async def _run_to_its_end(self, feed: Feed) -> None:
-        task = feed.hold.claim.task
         started, clock = time.time(), time.monotonic()
-        async with feed.hold.kept():
-            result, sureness = await self._result(feed)
-        timings = Timings(queued=max(0.0, started - task.created_at), run=time.monotonic() - clock)
-        solution = solution_of(
-            result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness
-        )
-        failure = result.failure
-        await self._store.finish(
-            feed.hold.claim,
-            STATUS[result.outcome],
-            outcome=result.outcome.value,
-            solution=None if solution is None else solution.model_dump(mode="json"),
-            error=None if failure is None else {"code": failure.code, "message": failure.message},
-        )
-        self._ended[STATUS[result.outcome]] += 1
-        log.info("task ended", outcome=result.outcome.value, seconds=round(timings.run, 3))
-
-    async def _result(self, feed: Feed) -> tuple[Result, Calibrated | str]:
-        """The result of the run, and how sure its answer is, or why that is not known."""
+        task = feed.hold.claim.task
         try:
-            return await self._execute(feed)
-        except (WorkerError, AnabranchError, JournalDamaged) as error:
-            failure = Failure(error.code, str(error), retryable=error.retryable)
-        except StorageError:
-            raise
-        except Exception as error:  # a bug of ours must not take down the other tasks of the process
-            log.exception("the run failed unexpectedly", action="run_broke")
-            failure = Failure("internal", f"{type(error).__name__}: {error}")
-        return Result(RunOutcome.FAILED, None, Spent(), failure), "the run failed"
+            async with feed.hold.kept():
+                result, sureness = await self._execute(feed)
+            timings = Timings(queued=max(0.0, started - task.created_at), run=time.monotonic() - clock)
+            ending = ending_of(result, task, timings=timings, sureness=sureness)
+        except BaseException as error:
+            if is_for_others(error):
+                raise
+            ending = failed(failure_of(error))
+            report("a run failed", error)
+        ending = await self._store_end(feed.hold.claim, ending)
+        self._ended[ending.status] += 1
+        with apart("logging the end of a task"):
+            log.info("task ended", outcome=ending.outcome.value, seconds=round(time.monotonic() - clock, 3))
+
+    async def _store_end(self, claim: Claim, ending: Ending) -> Ending:
+        """Store how a task ended; what the database refuses for its content is a failure instead."""
+        try:
+            await self._finish(claim, ending)
+        except BaseException as error:
+            if is_for_others(error):
+                raise
+            report("the end of a task cannot be stored", error)
+            ending = failed(failure_of(error))
+            try:
+                await self._finish(claim, ending)
+            except StorageError:
+                raise
+            except Exception as again:
+                raise StorageError(
+                    f"the end of task {claim.task.id} cannot be stored: {words(again)}"
+                ) from error
+        return ending
+
+    async def _finish(self, claim: Claim, ending: Ending) -> None:
+        await sheltered(
+            self._store.finish(
+                claim,
+                ending.status,
+                outcome=ending.outcome.value,
+                solution=ending.solution,
+                error=ending.error,
+            )
+        )
 
     async def _execute(self, feed: Feed) -> tuple[Result, Calibrated | str]:
         hold, claim, task = feed.hold, feed.hold.claim, feed.hold.claim.task
         events = await read_journal(self._store, task.id) if claim.fence > 1 else []
         next_seq = events[-1].seq + 1 if events else 0
-        with translated():
-            origin = await read_journal(self._store, task.parent_id) if task.parent_id else []
+        origin = await read_journal(self._store, task.parent_id) if task.parent_id else []
         setup = await self._setup(hold, events, origin)
         if setup is None:
             return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
@@ -182,7 +217,17 @@ class Runner:
         )
         with hold.cancelling(lambda: executor.interrupt("cancelled")):
             result = await setup.execute(executor)
-        return result, self._calibrations.apply(setup, result)
+        return result, self._sureness(setup, result)
+
+    def _sureness(self, setup: Setup, result: Result) -> Calibrated | str:
+        """How likely the answer is to be right, or why that is not known: it is never worth the answer."""
+        try:
+            return self._calibrations.apply(setup, result)
+        except BaseException as error:
+            if is_ending(error):
+                raise
+            report("a calibration cannot be applied", error)
+            return f"the calibration cannot be applied: {words(error)}"
 
     async def _setup(self, hold: Hold, events: list[Event], origin: list[Event]) -> Setup | None:
         """The setup of the run: from the request, from its own journal, or from that of a fork's parent.
@@ -207,7 +252,7 @@ class Runner:
             )
         changes = {}
         if not events and task.fork_at is not None:
-            changes[task.fork_at] = parse_change(task.options["change"])
+            changes[task.fork_at] = change_of(task)
         setup = recorded_setup(
             (events or origin)[0].data,
             planner,

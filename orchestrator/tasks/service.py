@@ -16,6 +16,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change
 from orchestrator.settings import Settings
 from orchestrator.tasks.acceptance import Acceptance
+from orchestrator.tasks.containment import sheltered
 from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.following import followed
@@ -118,7 +119,7 @@ class Service:
             Unavailable: the database cannot store it.
         """
         task, _ = await self.run_new(self.check(request))
-        return solution_of_task(task)
+        return _solution(task)
 
     async def run_new(self, new: NewTask, *, keep: bool = False) -> tuple[Task, bool]:
         """Run a new task here and now; returns the ended task, and whether it is the new one.
@@ -174,7 +175,7 @@ class Service:
         """Run a claimed task; yields its events and finally its solution, like :meth:`stream`."""
         with translated():
             feed = self._runner.take(claim)
-            running = asyncio.create_task(self._runner.run(feed), name=f"task {claim.task.id}")
+            running = asyncio.create_task(sheltered(self._runner.run(feed)), name=f"task {claim.task.id}")
             try:
                 async with aclosing(feed.listen(self.store, claim.task.id, -1)) as events:
                     async for item in events:
@@ -202,7 +203,7 @@ class Service:
             TaskFailed: it ended without one.
             Conflict: it has not ended.
         """
-        return solution_of_task(await self.task(task_id))
+        return _solution(await self.task(task_id))
 
     async def events(self, task_id: str, *, after: int = -1) -> AsyncGenerator[Event | Progress, None]:
         """The events of a task after number ``after``, as they happen, up to its last one.
@@ -225,8 +226,7 @@ class Service:
         """
         with translated():
             task = await self.store.request_cancel(task_id)
-        if feed := self._runner.feed_of(task_id):
-            feed.hold.cancel()
+        self._runner.cancel(task_id)
         self._turns.turn(task_id)
         return task
 
@@ -282,7 +282,7 @@ class Service:
             fork_at=at,
         )
         task, _ = await self.run_new(new)
-        return solution_of_task(task)
+        return _solution(task)
 
     async def counterfactual(self, task_id: str, *, at: str, change: Change) -> Counterfactual:
         """How the run would have gone with ``change`` at node ``at``, from its trace alone.
@@ -347,13 +347,17 @@ class Service:
     async def working(self) -> AsyncIterator[Self]:
         """Take tasks from the queue while the context is open; then drain.
 
-        A drain takes no more tasks, lets running ones go on for the grace period, and hands the rest back.
+        A drain takes no more tasks, lets running ones go on for the grace period or until :meth:`hand_back`
+        is called, and hands the rest back.
         """
-        stop = asyncio.Event()
-        work = asyncio.create_task(self._queue.work(stop), name="queue")
-        try:
+        async with self._runner.attentive(), self._queue.working():
             yield self
-        finally:
-            stop.set()
-            self._queue.wake()
-            await work
+
+    def failed(self) -> str | None:
+        """Why this service can work on nothing more until it is opened again, for people; None if it can."""
+        return self.store.failed() or self._queue.failed()
+
+
+def _solution(task: Task) -> Solution:
+    with translated():
+        return solution_of_task(task)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import Conflict, TaskFailed
 from orchestrator.runtime.environment import Result, RunOutcome
+from orchestrator.validation import explain
+from storage.errors import JournalDamaged
 from storage.tasks import Task
 
 
@@ -118,10 +122,15 @@ def solution_of_task(task: Task) -> Solution:
     Raises:
         TaskFailed: it ended without one.
         Conflict: it has not ended.
+        JournalDamaged: what is stored of its solution is not one.
     """
     if not task.status.terminal:
         raise Conflict(f"task {task.id} is {task.status}; it has no solution yet")
     if task.solution is None:
-        error = task.error or {"code": task.status.value, "message": f"the task was {task.status}"}
+        told = task.error if isinstance(task.error, Mapping) else {}
+        error = {"code": task.status.value, "message": f"the task was {task.status}", **told}
         raise TaskFailed(str(error["message"]), code=str(error["code"]), task_id=task.id)
-    return Solution.model_validate(task.solution)
+    try:
+        return Solution.model_validate(task.solution)
+    except ValidationError as error:
+        raise JournalDamaged(f"task {task.id}: its stored solution is damaged: {explain(error)}") from None

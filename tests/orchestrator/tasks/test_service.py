@@ -180,7 +180,7 @@ def replace_query(request: TaskRequest, query: str) -> TaskRequest:
 
 @pytest.mark.usefixtures("nobody_polls")
 async def test_a_task_that_cannot_be_set_up_fails_and_harms_no_other(tmp_path: Path) -> None:
-    """Redaction has left nothing of one question; another one breaks the program itself."""
+    """Redaction has left nothing of one question; the answer to another one cannot be calibrated."""
 
     class Broken(Calibrations):
         def apply(self, setup: Setup, result: Result) -> Calibrated | str:
@@ -198,8 +198,9 @@ async def test_a_task_that_cannot_be_set_up_fails_and_harms_no_other(tmp_path: P
             for task in tasks:
                 _ = [event async for event in service.events(task.id)]
         ended = [await service.task(task.id) for task in tasks]
-    assert [task.status for task in ended] == [TaskStatus.FAILED, TaskStatus.FAILED, TaskStatus.SUCCEEDED]
-    assert [task.error and task.error["code"] for task in ended] == ["invalid_request", "internal", None]
+    assert [task.status.value for task in ended] == ["failed", "succeeded", "succeeded"]
+    assert [task.error and task.error["code"] for task in ended] == ["journal_damaged", None, None]
+    assert ended[1].solution["uncalibrated"] == "the calibration cannot be applied: a mistake"
 
 
 async def test_following_many_queued_tasks_wakes_only_who_is_concerned(store: Store) -> None:

@@ -1,0 +1,52 @@
+"""How a task ends, from the result of its run or from what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import Failure
+from orchestrator.runtime.environment import Result, RunOutcome
+from orchestrator.tasks.solution import Calibrated, Timings, solution_of
+from storage.tasks import Task, TaskStatus
+
+_STATUS = {
+    RunOutcome.ANSWERED: TaskStatus.SUCCEEDED,
+    RunOutcome.LIMITED: TaskStatus.SUCCEEDED,
+    RunOutcome.FAILED: TaskStatus.FAILED,
+    RunOutcome.CANCELLED: TaskStatus.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is stored at the end of a task; ``solution`` and ``error`` are JSON."""
+
+    status: TaskStatus
+    outcome: RunOutcome
+    solution: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+
+
+def ending_of(result: Result, task: Task, *, timings: Timings, sureness: Calibrated | str) -> Ending:
+    """How a task ends whose run has ended; one that reached a bound without an answer has failed.
+
+    Raises:
+        ValidationError: the answer is not made as an answer must be.
+    """
+    solution = solution_of(result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness)
+    return Ending(
+        TaskStatus.FAILED if result.failure is not None else _STATUS[result.outcome],
+        result.outcome,
+        None if solution is None else solution.model_dump(mode="json"),
+        None if result.failure is None else _error(result.failure),
+    )
+
+
+def failed(failure: Failure) -> Ending:
+    """The end of a task without a result."""
+    return Ending(TaskStatus.FAILED, RunOutcome.FAILED, error=_error(failure))
+
+
+def _error(failure: Failure) -> dict[str, str]:
+    return {"code": failure.code, "message": failure.message}
