@@ -118,7 +118,7 @@ class Runner:
         """The feed of a claimed task, which can be listened to before :meth:`run` starts it."""
         feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim))
         self._idle.clear()
-        self._turns.turn(claim.task.id)
+        self._wake(claim.task.id)
         if self.leaving.is_set():
             feed.hold.hand_back()
         return feed
@@ -145,10 +145,13 @@ class Runner:
                 del self._feeds[claim.task.id]
                 if not self._feeds:
                     self._idle.set()
-            with apart("telling who follows a task that it ended"):
+            with apart("telling who follows a task that it has ended"):
                 feed.end()
-            with apart("waking who waits for the end of a task"):
-                self._turns.turn(claim.task.id)
+            self._wake(claim.task.id)
+
+    def _wake(self, task_id: str) -> None:
+        with apart("waking who waits for a task"):
+            self._turns.turn(task_id)
 
     async def _run_to_its_end(self, feed: Feed) -> None:
         started, clock = time.time(), time.monotonic()
