@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.errors import InvalidRequest
@@ -64,6 +64,14 @@ class Settings(BaseSettings):
         5, description="How many processes may die running a task before it is declared dead."
     )
     grace_seconds: PositiveFloat = Field(30.0, description="How long a drain lets running tasks go on.")
+    stuck_seconds: PositiveFloat = Field(
+        10.0,
+        allow_inf_nan=False,
+        description="How long the event loop of `serve` may be blocked before who blocks it is interrupted.",
+    )
+    min_free_bytes: NonNegativeInt = Field(
+        100_000_000, description="With less room on the disk of the database, `serve` is not ready."
+    )
     call_seconds: PositiveFloat = Field(600.0, description="How long one call to an engine may take.")
     max_query_chars: PositiveInt = Field(200_000, description="Longer questions are refused.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")

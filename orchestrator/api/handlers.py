@@ -12,15 +12,13 @@ from aiohttp import web
 
 from orchestrator.api.events import HEADERS, Sender, frame, last_event_id
 from orchestrator.api.exchange import json_object, merge, respond
+from orchestrator.api.health import HealthHandlers
 from orchestrator.api.metrics import metrics
 from orchestrator.api.openapi import document, reference
 from orchestrator.api.problems import Draining, problem_of
 from orchestrator.api.routes import header, queries, route, routes_of
 from orchestrator.api.schemas import (
-    VERSION,
-    Check,
     EventBody,
-    HealthBody,
     ListQuery,
     ReplayBody,
     SubmitQuery,
@@ -35,15 +33,11 @@ from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound, Un
 from orchestrator.structured import task_group
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
-from storage.errors import StorageError
 from storage.tasks import Task
 from workers.errors import EngineUnavailable
 from workers.exposition import CONTENT_TYPE
 
 log = structlog.get_logger()
-
-DATABASE_SECONDS = 5.0
-"""How long the health check waits for the database."""
 
 ENGINE_RETRY_SECONDS = 5.0
 """When to retry a request that was refused because no engine works."""
@@ -55,12 +49,11 @@ ONE = ({"name": "id", "in": "path", "required": True, "schema": {"type": "string
 ANYTHING = {"application/json": {"schema": {"type": "object"}}}
 
 
-class Handlers:
+class Handlers(HealthHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(self, service: Service, draining: asyncio.Event, heartbeat_seconds: float) -> None:
-        self._service = service
-        self._draining = draining
+        super().__init__(service, draining)
         self._heartbeat_seconds = heartbeat_seconds
 
     @route(
@@ -228,37 +221,6 @@ class Handlers:
         """Get the replicas of this process's engine, with their load and their caches."""
         await self._service.engine.health()  # a single engine knows its state only when asked
         return respond(WorkersBody.model_validate(self._service.engine.snapshot()))
-
-    @route(
-        "GET",
-        "/healthz",
-        (200, "Tasks can be taken and solved.", HealthBody),
-        (503, "They cannot; the body says why.", HealthBody),
-    )
-    async def health(self, request: web.Request) -> web.Response:
-        """Check whether tasks can be taken and solved."""
-        engine = await self._service.engine.health()
-        body = HealthBody(
-            status="ok",
-            version=VERSION,
-            engine=Check(ok=engine.ok, detail=engine.detail),
-            database=await self._database(),
-        )
-        if self._draining.is_set():
-            body.status = "draining"
-        elif not (body.engine.ok and body.database.ok):
-            body.status = "unavailable"
-        return respond(body, 200 if body.status == "ok" else 503)
-
-    async def _database(self) -> Check:
-        try:
-            async with asyncio.timeout(DATABASE_SECONDS):
-                await self._service.store.list(limit=1)
-        except StorageError as error:
-            return Check(ok=False, detail=error.code)
-        except TimeoutError:
-            return Check(ok=False, detail=f"no answer within {DATABASE_SECONDS:g} s")
-        return Check(ok=True)
 
     @route(
         "GET",

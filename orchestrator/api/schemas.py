@@ -97,12 +97,22 @@ class Check(BaseModel):
 
 
 class HealthBody(BaseModel):
-    """Whether this process can take tasks and solve them."""
+    """Whether this process can take tasks and solve them: all that this needs, part by part."""
 
     status: Literal["ok", "unavailable", "draining"]
     version: str
-    engine: Check
-    database: Check
+    engine: Check = Field(description="Whether calls of branches have somewhere to go.")
+    database: Check = Field(description="Whether a task can be stored: something is written, once a second.")
+    disk: Check = Field(description="Whether the disk of the database has room.")
+    queue: Check = Field(description="Whether this process looks for tasks and takes them.")
+    loop: Check = Field(description="Whether the event loop turns, and has done so for a while.")
+
+
+class LifeBody(BaseModel):
+    """Whether this process can go on, or must be started again."""
+
+    ok: bool
+    detail: str = Field("", description="What has ended without which it cannot go on.")
 
 
 class WorkerBody(BaseModel):

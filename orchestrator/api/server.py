@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiohttp import web
 
 from orchestrator.api.application import create_application
+from orchestrator.api.signals import Signals
+from orchestrator.errors import Unavailable
+from orchestrator.tasks.health import Health
 from orchestrator.tasks.service import Service
 from workers.errors import WorkerError
 
@@ -19,6 +21,9 @@ log = structlog.get_logger()
 
 CLOSING_SECONDS = 2.0
 """How long requests may go on after the drain."""
+
+LOOK_SECONDS = 0.25
+"""How often to look whether something has ended that must not."""
 
 
 @asynccontextmanager
@@ -41,9 +46,14 @@ async def listening(application: web.Application, host: str, port: int) -> Async
 
 
 async def serve(
-    service: Service, host: str, port: int, *, on_listening: Callable[[str], None] = lambda url: None
+    service: Service,
+    host: str,
+    port: int,
+    signals: Signals,
+    *,
+    on_listening: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve and work until SIGTERM or SIGINT; then drain while the API still answers.
+    """Serve and work until a signal comes; then drain while the API still answers.
 
     A drain refuses new tasks, lets running ones go on for the grace period and hands the rest back to the
     queue. A second signal hands them back at once. The engine is started first; if it cannot be reached yet,
@@ -52,6 +62,8 @@ async def serve(
     Raises:
         WorkerError: the engine cannot be started, and trying again would not help.
         OSError: the address cannot be bound.
+        Unavailable: something has ended without which this process can work on nothing; its tasks were
+            handed back.
     """
     gc.collect()
     gc.freeze()  # what is loaded by now stays; scanning it again would hold up the event loop
@@ -61,35 +73,36 @@ async def serve(
         if not error.retryable:
             raise
         log.warning("the engine is not available yet", code=error.code, error=str(error))
-    draining = asyncio.Event()
-    application = create_application(service, draining=draining)
-    async with listening(application, host, port) as url, _signals(draining), service.working():
-        on_listening(url)
-        await draining.wait()
-        log.info("draining")
+    closing = asyncio.Event()
+    application = create_application(service, draining=signals.draining, closing=closing)
+    with service.health.watched():
+        async with listening(application, host, port) as url:
+            try:
+                async with service.working():
+                    signals.serving(service.hand_back)
+                    on_listening(url)
+                    why = await _end(service.health, signals.draining)
+                    if why is not None:
+                        service.hand_back()
+                        signals.draining.set()
+                    log.info("draining")
+            finally:
+                closing.set()
+    if why is not None:
+        raise Unavailable(
+            f"this process must be started again: {why}",
+            code=Unavailable.code,
+            http_status=Unavailable.http_status,
+            retryable=True,
+        )
 
 
-@asynccontextmanager
-async def _signals(draining: asyncio.Event) -> AsyncIterator[None]:
-    """The first signal sets ``draining``; the next one cancels the block."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    hurried = False
-
-    def received() -> None:
-        nonlocal hurried
-        if draining.is_set():
-            hurried = True
-            task.cancel()
-        draining.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not hurried:
-            raise
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+async def _end(health: Health, draining: asyncio.Event) -> str | None:
+    """Wait until ``draining`` is set, or until something has ended that must not; says what that is."""
+    while not draining.is_set():
+        if (why := health.failed()) is not None:
+            log.critical("this process can work on nothing more: it hands back its tasks and ends", why=why)
+            return why
+        with suppress(TimeoutError):
+            await asyncio.wait_for(draining.wait(), LOOK_SECONDS)
+    return None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.api.server import serve
+from orchestrator.api.signals import obeyed
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, print_solution
 from orchestrator.engines import OnProgress
@@ -40,6 +43,10 @@ ANNOUNCED_SECONDS = 10.0
 """How often a slow start is reported when there is no terminal to show it."""
 CLOSING_SECONDS = 5.0
 """How long an engine may take to stop; one that is still starting is then abandoned."""
+GIVEN_UP_SECONDS = CLOSING_SECONDS + 3.0
+"""How long a process may take to end that is told to while it starts."""
+ENDED_SECONDS = 2 * CLOSING_SECONDS + 5.0
+"""How long a process may take to end after it has handed back its tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,27 +151,51 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
 
     Raises:
         InvalidRequest: there is no such host.
-        Unavailable: the database or the engine cannot be used.
+        Unavailable: the database or the engine cannot be used, or the service cannot go on.
         OSError: the address cannot be bound.
     """
     toolbox = build_toolbox(settings)
 
-    async def run() -> None:
-        with translated():
-            async with opened(settings, toolbox, Announcer()) as service:
-                await serve(
-                    service,
-                    host,
-                    port,
-                    on_listening=lambda url: typer.echo(f"listening on {url}", err=True),
-                )
+    async def run() -> int:
+        async with obeyed(on_given_up=lambda number: _end_within(GIVEN_UP_SECONDS, 128 + number)) as signals:
+            try:
+                with translated():
+                    async with opened(settings, toolbox, Announcer()) as service:
+                        try:
+                            await serve(
+                                service,
+                                host,
+                                port,
+                                signals,
+                                on_listening=lambda url: typer.echo(f"listening on {url}", err=True),
+                            )
+                        finally:
+                            if signals.draining.is_set():
+                                _end_within(ENDED_SECONDS, 0 if signals.first else 1)
+            except asyncio.CancelledError:
+                if signals.first is None:
+                    raise
+                return 128 + signals.first
+        return 0
 
     try:
-        asyncio.run(run())
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        code = asyncio.run(run())
     except socket.gaierror as error:
         raise InvalidRequest(f"--host {host!r}: {error.strerror}; 127.0.0.1 is this machine only") from None
+    if code:
+        raise typer.Exit(code)
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """End the process even if something in it does not: a thread that waits for a lock, or a tool."""
+
+    def end() -> None:
+        os.write(2, b"the process does not end by itself and is ended\n")
+        os._exit(code)
+
+    ending = threading.Timer(seconds, end)
+    ending.daemon = True
+    ending.start()
 
 
 def opened(

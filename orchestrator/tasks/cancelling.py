@@ -34,6 +34,11 @@ class Cancelling:
         self._blocks = 0
         self._following: asyncio.Task[None] | None = None
 
+    def failed(self) -> str | None:
+        """Why nobody follows the requests although somebody should; None if all is well."""
+        dead = self._blocks and self._following is not None and self._following.done()
+        return "nobody follows requests to cancel tasks any more" if dead else None
+
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
         """Cancel tasks at the request of others while the block runs."""

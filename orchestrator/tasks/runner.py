@@ -104,6 +104,10 @@ class Runner:
         """Follow requests from elsewhere to cancel tasks for the whole block, not only while a task runs."""
         return self._cancelling.followed()
 
+    def failed(self) -> str | None:
+        """Why requests from elsewhere to cancel tasks are not obeyed at once; None if all is well."""
+        return self._cancelling.failed()
+
     async def idle(self) -> None:
         """Return when no task is running."""
         await self._idle.wait()

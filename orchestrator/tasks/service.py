@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self
 
-from orchestrator.errors import HandedBack, translated
+from orchestrator.errors import HandedBack, Unavailable, translated
 from orchestrator.planning.finding import Planners
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change
@@ -20,6 +20,7 @@ from orchestrator.tasks.containment import sheltered
 from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.following import followed
+from orchestrator.tasks.health import Health
 from orchestrator.tasks.hindsight.counterfactual import Counterfactual, check_change, counterfactual
 from orchestrator.tasks.hindsight.difference import TraceDifference, difference
 from orchestrator.tasks.hindsight.replaying import Replayed, replay
@@ -37,6 +38,9 @@ from storage.trace import Trace
 from workers.engine import Engine
 from workers.pool.observed import observed
 from workers.tools.toolbox import Toolbox
+
+RESTART_SECONDS = 5.0
+"""When to ask again a process that has failed, and is probably being started again."""
 
 
 class Service:
@@ -73,6 +77,7 @@ class Service:
             calibrations=calibrations or Calibrations(),
         )
         self._queue = Queue(store, self.engine, self.owner, self._runner, made)
+        self.health = Health(store, self.engine, self._runner, self._queue, made)
 
     # -- requests ---------------------------------------------------------------------------------
 
@@ -101,8 +106,16 @@ class Service:
 
         Raises:
             InvalidRequest: as for :meth:`check`.
-            Unavailable: the database cannot store it.
+            Unavailable: the database cannot store it, or this process can work on nothing more.
         """
+        if (why := self.health.failed()) is not None:
+            raise Unavailable(
+                f"this process can take no more tasks: {why}",
+                code=Unavailable.code,
+                http_status=Unavailable.http_status,
+                retryable=True,
+                retry_after=RESTART_SECONDS,
+            )
         with translated():
             task = await self.store.submit(self.check(request))
         self._queue.wake()
@@ -352,10 +365,6 @@ class Service:
         """
         async with self._runner.attentive(), self._queue.working():
             yield self
-
-    def failed(self) -> str | None:
-        """Why this service can work on nothing more until it is opened again, for people; None if it can."""
-        return self.store.failed() or self._queue.failed()
 
 
 def _solution(task: Task) -> Solution:

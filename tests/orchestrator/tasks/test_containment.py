@@ -78,7 +78,7 @@ async def ended(service: Service, task: Task) -> Task:
 
 async def works(service: Service) -> None:
     """The service still takes tasks and solves them."""
-    assert service.failed() is None
+    assert service.health.failed() is None
     good = await ended(service, await service.submit(REQUEST))
     assert good.status is TaskStatus.SUCCEEDED, good
 
@@ -318,13 +318,13 @@ async def test_a_queue_that_ends_says_so(store: Store, monkeypatch: pytest.Monke
         raise LookupError("on purpose")
 
     async with service.working():
-        assert service.failed() is None
+        assert service.health.failed() is None
         monkeypatch.setattr(queue.Queue, "_take", broken)
         await service.submit(REQUEST)
         async with asyncio.timeout(60):
-            while service.failed() is None:  # noqa: ASYNC110
+            while service.health.failed() is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert service.failed() == "the queue has ended: LookupError: on purpose"
+        assert service.health.failed() == "the queue has ended: LookupError: on purpose"
         (everybody,) = [task for task in asyncio.all_tasks() if task.get_name() == "queue"] or [None]
         assert everybody is None
 

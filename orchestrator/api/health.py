@@ -1,0 +1,48 @@
+"""The routes by which a supervisor sees whether this process lives, and whether it can take tasks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from orchestrator.api.exchange import respond
+from orchestrator.api.routes import route
+from orchestrator.api.schemas import VERSION, Check, HealthBody, LifeBody
+from orchestrator.tasks.service import Service
+
+
+class HealthHandlers:
+    """The part of the handlers that tells of the health of a service."""
+
+    def __init__(self, service: Service, draining: asyncio.Event) -> None:
+        self._service = service
+        self._draining = draining
+
+    @route(
+        "GET",
+        "/healthz",
+        (200, "Tasks can be taken and solved.", HealthBody),
+        (503, "They cannot; the body says why.", HealthBody),
+    )
+    async def health(self, request: web.Request) -> web.Response:
+        """Check whether tasks can be taken and solved."""
+        found = await self._service.health.checks()
+        checks = {name: Check(ok=check.ok, detail=check.detail) for name, check in found.items()}
+        body = HealthBody(status="ok", version=VERSION, **checks)
+        if self._draining.is_set():
+            body.status = "draining"
+        elif not all(check.ok for check in checks.values()):
+            body.status = "unavailable"
+        return respond(body, 200 if body.status == "ok" else 503)
+
+    @route(
+        "GET",
+        "/livez",
+        (200, "This process works, or will once what it needs is there.", LifeBody),
+        (503, "It must be started again; the body says why.", LifeBody),
+    )
+    async def life(self, request: web.Request) -> web.Response:
+        """Check whether this process must be started again."""
+        why = self._service.health.failed()
+        return respond(LifeBody(ok=why is None, detail=why or ""), 200 if why is None else 503)
