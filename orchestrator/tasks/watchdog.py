@@ -110,7 +110,7 @@ class Watchdog:
             planner = interruption.running(loop_thread)
         culprit = planner or (f"{stack[-1].filename}:{stack[-1].lineno}" if stack else "unknown code")
         self._calm = 0
-        self._reason = f"the event loop was blocked for {seconds:.0f} s or more by {culprit}"
+        self._reason = f"the event loop was blocked for {seconds:.1f} s or more by {culprit}"
         if seconds >= self._hopeless:
             self._give_up(seconds, culprit)
         if self._silent == every:

@@ -136,14 +136,14 @@ async def test_a_database_that_is_gone_is_unavailable(
 
     async with open_api(work=False) as api:
         monkeypatch.setattr(api.service.store, "submit", gone)
-        monkeypatch.setattr(api.service.store, "list", gone)
+        monkeypatch.setattr(api.service.store, "probe", gone)
         reply = await api.submit()
         health = await api.get("/healthz")
     assert (reply.status, reply.error) == (503, "storage_unavailable")
     assert reply.body["error"]["retryable"]
     assert health.status == 503
     assert health.body["status"] == "unavailable"
-    assert health.body["database"] == {"ok": False, "detail": "storage_unavailable"}
+    assert health.body["database"] == {"ok": False, "detail": "storage_unavailable: the disk is full"}
 
 
 async def test_health_tells_of_engine_and_database(open_api: Open) -> None:

@@ -178,7 +178,7 @@ def test_a_block_that_ends_is_told_by_the_health_for_a_while(database: str) -> N
         task = service.submit("using", tool="block", seconds=2.5)
         health = wait_until(lambda: (found := curl(f"{service.url}/healthz"))["status"] != "ok" and found)
         assert not health["loop"]["ok"]
-        assert re.search(r"blocked for \d+ s or more by .*odd_service.py:\d+", health["loop"]["detail"])
+        assert re.search(r"blocked for [\d.]+ s or more by .*odd_service.py:\d+", health["loop"]["detail"])
         assert curl(f"{service.url}/livez") == {"ok": True, "detail": ""}
         wait_until(lambda: curl(f"{service.url}/healthz")["status"] == "ok")
         assert service.until(task, "succeeded", "failed") == "succeeded"
