@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, ExitStack, aclosing
+from contextlib import AsyncExitStack, ExitStack, aclosing, suppress
 from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -16,6 +16,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 import structlog
 
 from orchestrator import logs
+from orchestrator.errors import Unavailable
 from orchestrator.opening import opened_service
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change, parse_change
@@ -94,6 +95,8 @@ class Client:
         self._service: Service | None = None
         self._opening: asyncio.Lock | None = None
         self._closing = AsyncExitStack()
+        self._callers: set[asyncio.Task[Any]] = set()
+        self._streams: set[_Items] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
 
@@ -117,12 +120,14 @@ class Client:
         self, query: str, **options: Unpack[SolveOptions]
     ) -> AsyncGenerator[Event | Progress | Solution, None]:
         """The events of a solve as they happen, and finally its solution. Leaving early cancels the task."""
-        items = self._stream(query, options)
+        items = _Items(self._stream(query, options))
+        loop = self._running_loop()
         try:
-            while (item := await asyncio.wrap_future(self._submit(_next(items)))) is not None:
+            while (item := await asyncio.wrap_future(self._submit(self._next(items), loop))) is not None:
                 yield item
         finally:
-            await asyncio.wrap_future(self._submit(items.aclose()))
+            if loop is self._loop:  # closing the client has closed the items
+                await asyncio.wrap_future(self._submit(self._leave(items), loop))
 
     def replay(self, trace_id: str) -> Replayed:
         """Repeat a stored run with no engine at all, and compare every event.
@@ -247,23 +252,80 @@ class Client:
             return self._service
 
     async def _shut(self) -> None:
-        self._service = None
+        service, self._service = self._service, None
+        if service is not None and self._engine is not None:  # our own engine ends its calls as it is closed
+            service.cancel_all()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(service.idle(), LEAVING_SECONDS)
+            await self._callers_left()
         await self._closing.aclose()
-        if callers := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(callers, timeout=LEAVING_SECONDS)
+        await self._callers_left()
+        for items in tuple(self._streams):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leave(items), LEAVING_SECONDS)
 
-    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+    async def _callers_left(self) -> None:
+        """Give those who wait for an answer time to get it, or an error."""
+        if self._callers:
+            await asyncio.wait(tuple(self._callers), timeout=LEAVING_SECONDS)
+
+    async def _next(self, items: _Items) -> Event | Progress | Solution | None:
+        self._streams.add(items)
+        return await items.next()
+
+    async def _leave(self, items: _Items) -> None:
+        self._streams.discard(items)
+        await items.close()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._loop is None:
                 self._loop = _start_loop()
                 self._opening = asyncio.Lock()
                 _close_at_exit()
                 _running.add(self)
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
+            return self._loop
+
+    def _submit(
+        self, work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None = None
+    ) -> Future[T]:
+        """Do ``work`` in the client's loop; in ``loop``, if what it goes on with began there.
+
+        Raises:
+            Unavailable: the client was closed since then.
+        """
+        now = self._running_loop() if loop is None else self._loop
+        if now is None or loop not in (None, now):
+            work.close()
+            raise Unavailable("the client was closed", code="client_closed", http_status=503, retryable=False)
+        return asyncio.run_coroutine_threadsafe(self._called(work), now)
+
+    async def _called(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._callers.add(task)
+        try:
+            return await work
+        finally:
+            self._callers.discard(task)
 
 
-async def _next(items: AsyncGenerator[T, None]) -> T | None:
-    return await anext(items, None)
+class _Items:
+    """What a stream yields, in the client's loop: asked for and closed one after the other."""
+
+    def __init__(self, items: AsyncGenerator[Event | Progress | Solution, None]) -> None:
+        self._items = items
+        self._turn = asyncio.Lock()
+
+    async def next(self) -> Event | Progress | Solution | None:
+        """The next item; None after the last."""
+        async with self._turn:
+            return await anext(self._items, None)
+
+    async def close(self) -> None:
+        """Leave the stream, which cancels its task."""
+        async with self._turn:
+            await self._items.aclose()
 
 
 def _start_loop() -> asyncio.AbstractEventLoop:

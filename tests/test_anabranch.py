@@ -284,6 +284,50 @@ async def test_what_runs_when_a_client_is_closed_fails_and_is_stored(tmp_path: P
     )  # after a token, or before
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_client_with_an_engine_of_the_caller_cancels_what_runs_when_it_is_closed(
+    tmp_path: Path, slow_engine: Simulator, streaming: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = f"sqlite:///{tmp_path / 'closed.db'}"
+    client = await asyncio.to_thread(Client, engine=slow_engine, database=database)
+
+    async def ask() -> None:
+        if streaming:
+            async for _ in client.stream("x", planner="vote"):
+                pass
+        else:
+            await client.asolve("x", planner="vote")
+
+    asking = asyncio.create_task(ask())
+    await _until(lambda: slow_engine.counters().in_flight > 0)
+    await asyncio.to_thread(client.close)
+    with pytest.raises((TaskFailed, Unavailable)):
+        await asyncio.wait_for(asking, 60)
+    async with await open_store(database) as store:
+        (task,) = await store.list()
+    assert task.status is TaskStatus.CANCELLED
+    assert slow_engine.counters().in_flight == 0
+    assert caplog.records == []
+
+
+async def test_a_stream_that_nobody_reads_ends_with_its_client(
+    tmp_path: Path, slow_engine: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = f"sqlite:///{tmp_path / 'closed.db'}"
+    client = await asyncio.to_thread(Client, engine=slow_engine, database=database)
+    items = client.stream("x", planner="vote")
+    await anext(items)
+    before = _threads()
+    await asyncio.to_thread(client.close)
+    with pytest.raises(Unavailable, match="the client was closed") as closed:
+        await anext(items)
+    assert closed.value.code == "client_closed"
+    for thread in before:
+        await asyncio.to_thread(thread.join, 60)
+    assert slow_engine.counters().in_flight == 0
+    assert caplog.records == []
+
+
 def _wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not holds():

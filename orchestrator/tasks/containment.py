@@ -89,5 +89,7 @@ def apart(doing: str) -> Iterator[None]:
 def report(event: str, error: BaseException, **told: object) -> None:
     """Log an error, an unexpected one with its traceback; that no log can be written harms nobody."""
     with suppress(BaseException):
-        known = isinstance(error, EXPECTED)
-        log.error(event, error=words(error), exc_info=None if known else error, **told)
+        if isinstance(error, EXPECTED):
+            log.warning(event, code=error.code, error=words(error), **told)
+        else:
+            log.error(event, error=words(error), exc_info=error, **told)

@@ -20,6 +20,7 @@ from orchestrator.runtime.values import Spent
 from orchestrator.settings import Settings
 from orchestrator.tasks.cancelling import Cancelling
 from orchestrator.tasks.containment import (
+    EXPECTED,
     apart,
     failure_of,
     is_ending,
@@ -97,6 +98,11 @@ class Runner:
         if (feed := self._feeds.get(task_id)) is not None:
             feed.hold.cancel()
 
+    def cancel_all(self) -> None:
+        """Cancel all tasks that run here."""
+        for feed in self._feeds.values():
+            feed.hold.cancel()
+
     def _uncancelled(self) -> list[str]:
         return [task_id for task_id, feed in self._feeds.items() if not feed.hold.cancelled]
 
@@ -169,7 +175,8 @@ class Runner:
             if is_for_others(error):
                 raise
             ending = failed(failure_of(error))
-            report("a run failed", error)
+            if not isinstance(error, EXPECTED):
+                report("a run failed", error)
         ending = await self._store_end(feed.hold.claim, ending)
         self._ended[ending.status] += 1
         with apart("logging the end of a task"):

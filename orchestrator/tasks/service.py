@@ -255,6 +255,10 @@ class Service:
         self._queue.wake()
         return task
 
+    def cancel_all(self) -> None:
+        """Cancel the tasks that run here: whoever asked for them is about to leave."""
+        self._runner.cancel_all()
+
     def hand_back(self) -> None:
         """Put the tasks that run here, now or later, back into the queue: this process is about to end.
 

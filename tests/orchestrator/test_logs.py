@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import sys
+
 import pytest
 import structlog
 
@@ -27,3 +31,21 @@ def test_a_traceback_does_not_tell_the_values_of_variables(
     assert "Traceback" in told
     assert "LookupError" in told
     assert "private matters" not in told
+
+
+@pytest.mark.parametrize("failing", ["write", "flush"])
+def test_a_log_that_cannot_be_written_harms_nobody(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        """Standard error on a full disk."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    setattr(Full, failing, full)
+    monkeypatch.setattr(sys, "stderr", Full())
+    before = structlog.get_config()
+    try:
+        logs.configure(Settings.read())
+        structlog.get_logger().error("request failed")
+    finally:
+        structlog.configure(**before)

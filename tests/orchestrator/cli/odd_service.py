@@ -84,7 +84,7 @@ elif BREAK == "store":
     since = time.monotonic()
     SqlStore.failed = lambda self: "on purpose" if time.monotonic() > since + 2 else None  # type: ignore[method-assign]
 elif BREAK == "cancelling":
-    cancelling.Cancelling._follow = at_once  # type: ignore[method-assign]
+    cancelling.Cancelling._follow = at_once  # type: ignore[method-assign,assignment]
 elif BREAK == "watchdog":
     watchdog.Watchdog._watch = lambda *_: time.sleep(1)  # type: ignore[method-assign]
 solving.opened = opened

@@ -19,7 +19,7 @@ from orchestrator.tasks import following, queue
 from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Feed, Progress
 from orchestrator.tasks.hold import Hold
-from orchestrator.tasks.requests import TaskRequest
+from orchestrator.tasks.requests import BudgetRequest, TaskRequest
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.setup import Setup
 from orchestrator.tasks.solution import Calibrated, Solution
@@ -201,6 +201,21 @@ async def test_a_task_that_cannot_be_set_up_fails_and_harms_no_other(tmp_path: P
     assert [task.status.value for task in ended] == ["failed", "succeeded", "succeeded"]
     assert [task.error and task.error["code"] for task in ended] == ["journal_damaged", None, None]
     assert ended[1].solution["uncalibrated"] == "the calibration cannot be applied: a mistake"
+
+
+async def test_a_run_that_reaches_a_bound_without_an_answer_has_failed(store: Store) -> None:
+    service = service_of(store, Simulator("word " * 500, cost=ENDLESS))
+    request = REQUEST.model_copy(update={"budget": BudgetRequest(seconds=0.1)})
+    async with service.working():
+        task = await service.submit(request)
+        _ = [event async for event in service.events(task.id)]
+    ended = await service.task(task.id)
+    assert (ended.status, ended.outcome) == (TaskStatus.FAILED, "limited")
+    assert (ended.error or {})["code"] == "budget_exhausted"
+    assert service.ended == {TaskStatus.FAILED: 1}
+    with pytest.raises(TaskFailed) as failed:
+        await service.solve(request)
+    assert failed.value.code == "budget_exhausted"
 
 
 async def test_following_many_queued_tasks_wakes_only_who_is_concerned(store: Store) -> None:
