@@ -121,11 +121,11 @@ def test_two_signals_at_once_do_not_wait_for_the_grace_time(database: str) -> No
 
 
 def test_a_tool_that_hangs_holds_up_neither_heartbeats_nor_the_end(database: str) -> None:
-    lease = {"ANABRANCH_LEASE_SECONDS": "1.5", "ANABRANCH_GRACE_SECONDS": "0.5"}
+    lease = {"ANABRANCH_LEASE_SECONDS": "3", "ANABRANCH_GRACE_SECONDS": "0.5"}
     with serving(database, **lease) as service:
         task = service.submit("using", tool="sleep")
         service.until(task, "running")
-        time.sleep(3)  # twice the lease: it would be taken over
+        time.sleep(5)  # longer than the lease: it would be taken over
         assert service.status(task) == "running"
         with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
             assert connection.execute("SELECT attempts, lease_fence FROM tasks").fetchall() == [(1, 1)]
@@ -185,10 +185,10 @@ def test_a_block_that_ends_is_told_by_the_health_for_a_while(database: str) -> N
 
 
 def test_a_process_that_was_stopped_is_not_taken_for_blocked(database: str) -> None:
-    quick = {"ANABRANCH_STUCK_SECONDS": "0.5", "ANABRANCH_LEASE_SECONDS": "1"}
+    quick = {"ANABRANCH_STUCK_SECONDS": "2", "ANABRANCH_LEASE_SECONDS": "1"}
     with serving(database, **quick) as service:
         service.signal(signal.SIGSTOP)
-        time.sleep(3)
+        time.sleep(6)
         service.signal(signal.SIGCONT)
         health = curl(f"{service.url}/healthz")
         assert health["loop"] == {"ok": True, "detail": ""}

@@ -63,7 +63,7 @@ async def test_planner_code_is_named_and_interrupted(monkeypatch: pytest.MonkeyP
 
 async def test_a_loop_that_stays_blocked_ends_the_process() -> None:
     ended: list[int] = []
-    with watchdog(0.1, lease=0.3, ended=ended).watching():
+    with watchdog(0.1, lease=1.5, ended=ended).watching():
         block(0.3)
         assert not ended
         await asyncio.sleep(0.2)
@@ -74,7 +74,7 @@ async def test_a_loop_that_stays_blocked_ends_the_process() -> None:
 
 
 async def test_a_loop_that_is_only_busy_is_not_taken_for_blocked() -> None:
-    watching = watchdog(0.5)
+    watching = watchdog(1.0)
     until = time.monotonic() + 1.5
     with watching.watching():
         while time.monotonic() < until:
