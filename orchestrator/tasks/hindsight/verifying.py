@@ -22,9 +22,6 @@ log = structlog.get_logger()
 PAGE = 100
 """How many tasks are listed at a time."""
 
-LARGEST = 1_000_000_000
-"""The most bytes of a journal that are read to verify its run; it is in memory as a whole, as objects."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verification:
