@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from io import StringIO
+from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from orchestrator.settings import Settings
+from orchestrator.visible import one_line, visible
 
 
 def configure(settings: Settings) -> None:
@@ -25,10 +28,8 @@ def configure(settings: Settings) -> None:
         ]
     else:
         rendering = [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                exception_formatter=structlog.dev.plain_traceback,  # the others print the values of variables
-            )
+            _shown,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback),
         ]
     structlog.configure(
         processors=[*shared, *rendering],
@@ -38,3 +39,20 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _shown(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What is logged on one line: text from elsewhere can neither steer a terminal nor look like a line."""
+    return {
+        one_line(str(key)): value
+        if key == "exc_info" or value is None or isinstance(value, bool | int | float)
+        else one_line(value if isinstance(value, str) else repr(value))
+        for key, value in event.items()
+    }
+
+
+def _traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    """A traceback without the values of variables, indented, so that no line of it looks like a log line."""
+    written = StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    out.write("\n".join(f"    {visible(line)}" for line in written.getvalue().splitlines()))

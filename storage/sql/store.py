@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from time import monotonic
@@ -219,7 +219,7 @@ class SqlStore(Store):
             if values[name] is not None:
                 spared = codec.ENDING_IDENTIFIERS if name in ("solution", "error") else frozenset()
                 values[name] = self._json(values[name], spared)
-        rows, shared = await asyncio.to_thread(self._rows, events)
+        rows, shared = await asyncio.to_thread(_rows, events, self._redacted)
         attempts = 0
 
         def body(connection: Connection) -> bool:
@@ -234,16 +234,6 @@ class SqlStore(Store):
         except IntegrityError as error:
             raise JournalConflict(f"task {task.id}: {error.orig}") from error
         return await self.get(task.id)
-
-    def _rows(self, events: Iterable[Event]) -> tuple[list[Row], dict[str, str]]:
-        """The rows of a journal, and the texts that they refer to, by hash."""
-        rows: list[Row] = []
-        shared: dict[str, str] = {}
-        for event in events:
-            data, texts = codec.pack(self._redacted(event.data, codec.EVENT_IDENTIFIERS))
-            rows.append((event.seq, event.type.value, event.path, event.at, data))
-            shared.update(texts)
-        return rows, shared
 
     @override
     async def size(self, task_id: str) -> int:
@@ -302,6 +292,19 @@ class SqlStore(Store):
             commit(connection, portions, again=attempts > 1)
 
         await self._database.write(body)
+
+
+def _rows(
+    events: Iterable[Event], redacted: Callable[[Any, codec.Places], Any]
+) -> tuple[list[Row], dict[str, str]]:
+    """The rows of a journal, and the texts that they refer to, by hash."""
+    rows: list[Row] = []
+    shared: dict[str, str] = {}
+    for event in events:
+        data, texts = codec.pack(redacted(event.data, codec.EVENT_IDENTIFIERS))
+        rows.append((event.seq, event.type.value, event.path, event.at, data))
+        shared.update(texts)
+    return rows, shared
 
 
 _OF_TASK = (
