@@ -179,7 +179,7 @@ class TraceTooLarge(AnabranchError):
 
     def __init__(self, task_id: str, size: str) -> None:
         super().__init__(
-            f"the trace of task {task_id} has {size}, too much for one response; "
+            f"the trace of task {task_id} is too large to be given at once: it has {size}; "
             f"`anabranch export {task_id}` writes it to a file"
         )
 
