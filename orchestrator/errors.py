@@ -135,7 +135,7 @@ class PlannerError(AnabranchError):
 
 
 class PlannerStuck(PlannerError):
-    """Planner code ran on and on without waiting for anything, and was ended."""
+    """Planner code neither ended nor waited for anything, and was interrupted."""
 
     code = "planner_stuck"
 
