@@ -93,9 +93,12 @@ class Aside:
         Raises:
             PlannerStuck: always.
         """
-        code = run.interrupt()
+        code = run.code()
         log.warning("planner code was stuck in a replay", node=code, seconds=self._stuck_seconds)
-        await asyncio.wait([work], timeout=ENDING_SECONDS)
+        until = monotonic() + ENDING_SECONDS
+        while not work.done() and monotonic() < until:
+            run.interrupt()  # again and again: the code may catch it
+            await asyncio.wait([work], timeout=0.1)
         if work.done() and not work.cancelled():
             work.exception()  # whatever it is follows from the interruption
         raise PlannerStuck(
@@ -201,14 +204,15 @@ class _Run:
         """For how long its event loop has not had a turn; 0 before it has begun."""
         return 0.0 if self._beat_at is None else monotonic() - self._beat_at
 
-    def interrupt(self) -> str | None:
-        """End the planner code that runs; returns what it was."""
+    def code(self) -> str | None:
+        """The planner code that runs, for people."""
+        return None if self._thread is None else interruption.running(self._thread)
+
+    def interrupt(self) -> None:
+        """End the planner code that runs, and what waits for it."""
         self.cancel()
-        if self._thread is None:
-            return None
-        code = interruption.running(self._thread)
-        interruption.interrupt(self._thread)
-        return code
+        if self._thread is not None:
+            interruption.interrupt(self._thread)
 
     def cancel(self) -> None:
         """Cancel it as soon as its event loop has a turn."""

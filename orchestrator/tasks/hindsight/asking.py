@@ -8,7 +8,7 @@ from typing import TypeVar
 from orchestrator.errors import TraceTooLarge, translated
 from orchestrator.planning.finding import FindPlanner
 from orchestrator.runtime.change import Change
-from orchestrator.tasks.hindsight.aside import Aside
+from orchestrator.tasks.hindsight.aside import STUCK_SECONDS, Aside
 from orchestrator.tasks.hindsight.counterfactual import Counterfactual, check_change, counterfactual
 from orchestrator.tasks.hindsight.difference import TraceDifference, difference
 from orchestrator.tasks.hindsight.replaying import Replayed, replay
@@ -29,10 +29,10 @@ class Hindsight:
     Journals are checked beside the event loop, too: a long one would hold it up.
     """
 
-    def __init__(self, store: Store, find: FindPlanner) -> None:
+    def __init__(self, store: Store, find: FindPlanner, *, stuck_seconds: float = STUCK_SECONDS) -> None:
         self._store = store
         self._find = find
-        self._aside = Aside()
+        self._aside = Aside(stuck_seconds=stuck_seconds)
 
     async def trace(self, task_id: str, show: Callable[[Trace], T]) -> T:
         """What ``show`` makes of the stored steps of a task."""
