@@ -224,6 +224,7 @@ class _Run:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         self._stop = partial(loop.call_soon_threadsafe, task.cancel)
+        self._beat_at = monotonic()  # the work may never give the other task a turn
         beating = asyncio.create_task(self._beat(), name="beat")
         try:
             return await work
