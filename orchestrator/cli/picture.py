@@ -113,7 +113,7 @@ def _box(node: TraceNode, place: tuple[int, int]) -> str:
     x, y = _corner(place)
     fill, stroke = COLOURS[node.state]
     dash = ' stroke-dasharray="4 3"' if node.state == "cancelled" else ""
-    facts = [node.kind if node.state == "succeeded" else node.state]
+    facts = [node.kind[:40] if node.state == "succeeded" else node.state]
     if node.tokens:
         facts.append(f"{node.tokens} tokens")
     facts.append(f"{node.seconds:.1f} s")
@@ -122,5 +122,5 @@ def _box(node: TraceNode, place: tuple[int, int]) -> str:
     return (
         f'<g><rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill}" '
         f'stroke="{stroke}"{dash}/><text x="{x + 9}" y="{y + 18}">{escape(title)}</text>'
-        f'<text class="small" x="{x + 9}" y="{y + 34}">{escape(" · ".join(facts))}</text></g>'
+        f'<text class="small" x="{x + 9}" y="{y + 34}">{escape(one_line(" · ".join(facts)))}</text></g>'
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import structlog
 
@@ -27,3 +29,39 @@ def test_a_traceback_does_not_tell_the_values_of_variables(
     assert "Traceback" in told
     assert "LookupError" in told
     assert "private matters" not in told
+
+
+FORGED = "gone\n2026-01-01 [info     ] all is well\x1b[2J\u202e"
+
+
+def logged(form: str, capsys: pytest.CaptureFixture[str]) -> str:
+    before = structlog.get_config()
+    try:
+        logs.configure(Settings.read(log_format=form))
+        log = structlog.get_logger()
+        log.warning(FORGED, task=FORGED, **{FORGED: [FORGED], "error": ValueError(FORGED), "number": 3})
+        try:
+            raise LookupError(FORGED)
+        except LookupError:
+            log.exception("request failed")
+    finally:
+        structlog.configure(**before)
+    return capsys.readouterr().err
+
+
+def test_no_text_looks_like_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    told = logged("console", capsys)
+    assert all(character not in told for character in "\x1b\u202e")
+    lines = told.splitlines()
+    assert [line for line in lines if "all is well" in line] == [
+        line for line in lines if line.startswith(("    ", lines[0][:4])) and "all is well" in line
+    ]
+    assert sum(not line.startswith("    ") for line in lines) == 2
+    assert r"gone\n2026-01-01" in lines[0]
+    assert "number=3" in lines[0]
+
+
+def test_json_logs_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = map(json.loads, logged("json", capsys).splitlines())
+    assert (first["event"], first["task"], first[FORGED]) == (FORGED, FORGED, [FORGED])
+    assert FORGED in second["exception"]
