@@ -6,7 +6,6 @@ what a database would refuse is refused here too.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -242,10 +241,12 @@ class MemoryStore(Store):
     async def restore(self, task: Task, events: Iterable[Event]) -> Task:
         if not task.status.terminal:
             raise not_ended(task)
-        journal = await asyncio.to_thread(self._restored, task.id, events)
         key = (task.tenant, task.idempotency_key or "")
         if task.id in self._tasks or key in self._keys:
             raise exists(task)
+        journal = _Journal()
+        for event in events:
+            journal.append(task.id, event, self.packed(event.data))
         self._journals[task.id] = journal
         self._tasks[task.id] = replace(
             task,
@@ -259,12 +260,6 @@ class MemoryStore(Store):
         if task.idempotency_key is not None:
             self._keys[key] = task.id
         return self._tasks[task.id]
-
-    def _restored(self, task_id: str, events: Iterable[Event]) -> _Journal:
-        journal = _Journal()
-        for event in events:
-            journal.append(task_id, event, self.packed(event.data))
-        return journal
 
     @override
     async def size(self, task_id: str) -> int:

@@ -103,6 +103,7 @@ async def test_limits_are_named(limits: Limits, message: str, tmp_path: Path) ->
     async with await open_store("memory") as store:
         await store.restore(TASK, events)
         file.write_text("".join([line async for line in export(store, TASK.id)]))
+    async with await open_store(f"sqlite:///{tmp_path / 'into.db'}") as store:
         with pytest.raises(ArchiveError, match=message):
             await restore(store, read_lines(file, limits), limits=limits)
 
@@ -137,7 +138,7 @@ def test_what_is_no_file_is_not_waited_for(make: Callable[[Path], None], tmp_pat
 async def test_what_is_not_text_is_told(content: bytes, message: str, tmp_path: Path) -> None:
     file = tmp_path / "trace.jsonl"
     file.write_bytes(content)
-    async with await open_store("memory") as store:
+    async with await open_store(f"sqlite:///{tmp_path / 'into.db'}") as store:
         with pytest.raises(ArchiveError, match=message):
             await restore(store, read_lines(file))
 

@@ -72,13 +72,13 @@ def test_scopes_nested_thousands_deep_are_written() -> None:
 @pytest.mark.parametrize("value", ["half a pair \ud800", float("nan"), {"\x1b": "\x9b"}])
 def test_whatever_a_row_holds_is_written_as_json(value: Any) -> None:
     events = chain(1)
-    events[2].data["value"]["extra"] = value  # type: ignore[index]
+    events[2].data["value"]["extra"] = value
     try:
         "".join(trace_json(Trace.of(TASK, events))).encode()
         [node] = json.loads("".join(trace_json(Trace.of(TASK, events))))["nodes"]
         assert node["value"]["extra"] in (value, "nan")
     finally:
-        del events[2].data["value"]["extra"]  # type: ignore[attr-defined]
+        del events[2].data["value"]["extra"]
 
 
 async def test_a_journal_that_is_too_large_is_refused_before_it_is_read(

@@ -51,7 +51,7 @@ def hostile() -> list[Event]:
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('hostile') / 'hostile.db'}"
     named = replace(TASK, planner=HOSTILE, tenant=HOSTILE, question={"query": HOSTILE})
-    task = replace(named, outcome="answered", created_at=1e18)
+    task = replace(named, outcome="answered", created_at=1e18, started_at=1.0)
 
     async def make() -> None:
         async with await open_store(url) as store:
@@ -98,7 +98,7 @@ def on_terminal(*arguments: str) -> tuple[int, str]:
 )
 def test_nothing_in_a_database_steers_a_terminal(database: str, arguments: tuple[str, ...]) -> None:
     code, written = on_terminal(*arguments, "--database", database)
-    assert code == (arguments[0] in ("replay", "verify"))
+    assert (code != 0) == (arguments[0] in ("replay", "verify"))
     assert STEERING.search(written) is None
     assert not re.search(r"^error \[forged\]", written, re.MULTILINE)
     assert "Traceback" not in written

@@ -166,7 +166,7 @@ async def test_code_that_cannot_be_ended_is_left_behind(
 
 async def test_code_that_waits_is_not_stuck() -> None:
     async def waits(_: None) -> int:
-        for _ in range(5):
+        for _turn in range(5):
             await asyncio.sleep(0.1)
         return 7
 
