@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _UNSAFE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff"
-"""Controls but for tab and newline, what separates lines or turns their direction, and what is no character."""
+"""Controls but for tab and newline, what separates or turns lines, and what is no character."""
 
 _STEERING = re.compile(f"[{_UNSAFE}]")
 _LINE = re.compile(f"[\t\n{_UNSAFE}]")
