@@ -134,6 +134,12 @@ class PlannerError(AnabranchError):
     code = "planner_error"
 
 
+class PlannerStuck(PlannerError):
+    """Planner code neither ended nor waited for anything, and was interrupted."""
+
+    code = "planner_stuck"
+
+
 class TaskFailed(AnabranchError):
     """The task ended without an answer; ``code`` is that of the failure that ended it."""
 
@@ -163,6 +169,19 @@ class UnsupportedTrace(AnabranchError):
 
     code = "unsupported_trace"
     http_status = 422
+
+
+class TraceTooLarge(AnabranchError):
+    """A trace is too large to be given at once; the message says how to get it."""
+
+    code = "trace_too_large"
+    http_status = 422
+
+    def __init__(self, task_id: str, size: str) -> None:
+        super().__init__(
+            f"the trace of task {task_id} is too large to be given at once: it has {size}; "
+            f"`anabranch export {task_id}` writes it to a file"
+        )
 
 
 class Unknown(AnabranchError):

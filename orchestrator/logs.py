@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from orchestrator.settings import Settings
+from orchestrator.visible import one_line, visible
 
 
 def configure(settings: Settings) -> None:
@@ -28,10 +29,8 @@ def configure(settings: Settings) -> None:
         ]
     else:
         rendering = [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                exception_formatter=structlog.dev.plain_traceback,  # the others print the values of variables
-            )
+            _shown,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback),
         ]
     structlog.configure(
         processors=[*shared, *rendering],
@@ -59,3 +58,20 @@ class _Lossy(io.TextIOBase):
         """Hand over what was written, if that is possible."""
         with suppress(OSError, ValueError):
             self._file.flush()
+
+
+def _shown(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What is logged on one line: text from elsewhere can neither steer a terminal nor look like a line."""
+    return {
+        one_line(str(key)): value
+        if key == "exc_info" or value is None or isinstance(value, bool | int | float)
+        else one_line(value if isinstance(value, str) else repr(value))
+        for key, value in event.items()
+    }
+
+
+def _traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    """A traceback without the values of variables, indented, so that no line of it looks like a log line."""
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    out.write("\n".join(f"    {visible(line)}" for line in written.getvalue().splitlines()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -238,7 +238,7 @@ class MemoryStore(Store):
         return len(self._journals[task_id].lines) - 1
 
     @override
-    async def restore(self, task: Task, events: Sequence[Event]) -> Task:
+    async def restore(self, task: Task, events: Iterable[Event]) -> Task:
         if not task.status.terminal:
             raise not_ended(task)
         key = (task.tenant, task.idempotency_key or "")

@@ -6,8 +6,10 @@ what the vocabulary promises, and a reader that stumbles over that could not say
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from time import monotonic
 from typing import Any, Literal, NotRequired
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
@@ -17,7 +19,15 @@ from storage.errors import JournalDamaged
 from storage.events import Event, EventType
 from storage.store import Store
 
-_PATH = re.compile(r"(\d+(\.\d+)*)?", re.ASCII)
+PATH = re.compile(r"\d++(?:\.\d++)*+", re.ASCII)
+"""The path of a node: the numbers of the scopes that it is in, from the outermost, and its own."""
+
+LATEST = 1e11
+"""Times are seconds since 1970, and before this one, some three thousand years later."""
+
+TURN_SECONDS = 0.005
+"""How long a journal is checked before the other tasks of the event loop get a turn."""
+
 _OF_NODES = frozenset({EventType.NODE_STARTED, EventType.NODE_CHUNK, EventType.NODE_SETTLED})
 _EXACT = ConfigDict(extra="forbid", strict=True)
 
@@ -148,12 +158,15 @@ class Reading:
         if event.seq != self._count:
             raise damaged(self._task_id, event, f"event {self._count} is missing before it")
         self._count += 1
+        at: object = event.at
+        if not (isinstance(at, int | float) and 0 <= at < LATEST):
+            raise damaged(self._task_id, event, "at: it should be a time, in seconds since 1970")
         try:
             _SAYS[event.type].validate_python(event.data)
-            if _PATH.fullmatch(event.path) is None:
+            if event.path and event.path not in self._kinds and PATH.fullmatch(event.path) is None:
                 raise damaged(self._task_id, event, "no node has such a path")
             if event.type is EventType.NODE_ADDED:
-                if unknown := set(event.data.get("inputs", ())) - self._kinds.keys():
+                if unknown := [path for path in event.data.get("inputs", ()) if path not in self._kinds]:
                     raise damaged(self._task_id, event, f"its input {min(unknown)} was never added")
                 self._kinds[event.path] = event.data["kind"]
             elif event.type in _OF_NODES:
@@ -196,9 +209,13 @@ async def read_journal(store: Store, task_id: str) -> list[Event]:
         JournalDamaged: an event cannot be read or understood.
     """
     reading, events = Reading(task_id), []
+    turn = monotonic()
     async for event in store.read(task_id):
         reading.check(event)
         events.append(event)
+        if monotonic() - turn > TURN_SECONDS:
+            await asyncio.sleep(0)
+            turn = monotonic()
     return events
 
 

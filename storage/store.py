@@ -236,8 +236,11 @@ class Store(ABC):
         """The number of the last stored event; -1 if there is none."""
 
     @abstractmethod
-    async def restore(self, task: Task, events: Sequence[Event]) -> Task:
+    async def restore(self, task: Task, events: Iterable[Event]) -> Task:
         """Store a task that has ended and its journal as they are, in one transaction.
+
+        The events are taken one by one, perhaps in another thread, before anything is stored; what taking
+        them raises is raised again.
 
         Raises:
             IllegalTransition: the task has not ended.

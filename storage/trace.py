@@ -11,6 +11,9 @@ from storage.reading import Reading
 from storage.store import Store
 from storage.tasks import Task
 
+AFTER = 64
+"""How many nodes :attr:`TraceNode.after` names at most: those that were waited for last."""
+
 State = Literal["waiting", "running", "succeeded", "failed", "cancelled"]
 
 
@@ -31,7 +34,8 @@ class TraceNode:
     """One node. Times are in seconds since the epoch.
 
     ``inputs`` are the nodes whose values it was given, ``after`` those that the planner had waited for when
-    it added this one. ``reused`` says where a fork took the result from instead of computing it.
+    it added this one, at most ``AFTER`` of them, and ``seen`` all that it had waited for since it added the
+    scope's node before. ``reused`` says where a fork took the result from instead of computing it.
     """
 
     path: str
@@ -40,6 +44,7 @@ class TraceNode:
     state: State
     inputs: tuple[str, ...]
     after: tuple[str, ...]
+    seen: tuple[str, ...]
     added_at: float
     started_at: float | None
     settled_at: float | None
@@ -164,6 +169,7 @@ class _DraftNode:
     label: str
     inputs: tuple[str, ...]
     after: tuple[str, ...]
+    seen: tuple[str, ...]
     added_at: float
     request: Mapping[str, Any] | None
     started_at: float | None = None
@@ -182,6 +188,7 @@ class _DraftNode:
             state=state,
             inputs=self.inputs,
             after=self.after,
+            seen=self.seen,
             added_at=self.added_at,
             started_at=self.started_at,
             settled_at=self.settled_at,
@@ -248,12 +255,14 @@ class _Draft:
 
     def _add_node(self, event: Event) -> None:
         data = event.data
+        seen = tuple(path for path in data.get("after", ()) if path in self._nodes)
         node = _DraftNode(
             path=event.path,
             kind=data["kind"],
             label=data.get("label", ""),
             inputs=tuple(data.get("inputs", ())),
-            after=self._waited_for(event.path, data.get("after", ())),
+            after=self._waited_for(event.path, seen),
+            seen=seen,
             added_at=event.at,
             request=data.get("request"),
         )
@@ -262,18 +271,17 @@ class _Draft:
             node.started_at = event.at
         self._nodes[event.path] = node
 
-    def _waited_for(self, path: str, seen: Iterable[str]) -> tuple[str, ...]:
+    def _waited_for(self, path: str, seen: tuple[str, ...]) -> tuple[str, ...]:
         """What the code of the node's scope had waited for by then, without what those nodes came after.
 
         The journal records only what is new since the scope's last node.
         """
         scope = path.rpartition(".")[0]
         waited = self._waited.get(scope, ())
-        new = [each for each in seen if each in self._nodes]
-        if new:
-            passed = {earlier for after in {self._nodes[each].after for each in new} for earlier in after}
-            waited = tuple(each for each in dict.fromkeys((*waited, *new)) if each not in passed)
-            self._waited[scope] = waited
+        if seen:
+            passed = {earlier for after in {self._nodes[each].after for each in seen} for earlier in after}
+            kept = [each for each in dict.fromkeys((*waited, *seen)) if each not in passed]
+            waited = self._waited[scope] = tuple(kept[-AFTER:])
         return waited
 
     def trace(self) -> Trace:
@@ -297,32 +305,67 @@ class _Draft:
         )
 
 
+Waited = tuple[float, str | None]
+"""The length of the longest chain that something waited for, and the node at its end."""
+
+
+class _Starts:
+    """When each node could begin, as far as the ``length`` of the chains that end before it is known."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.length: dict[str, float] = {}
+        self._scopes = {child.path: node for node in trace.walk() for child in node.children}
+        self._places = {
+            node.path: place
+            for siblings in (trace.nodes, *(node.children for node in trace.walk()))
+            for place, node in enumerate(siblings)
+        }
+        self._roots = trace.nodes
+        self._begin: dict[str, Waited] = {}
+        self._code: dict[str, list[Waited]] = {}
+
+    def start(self, node: TraceNode) -> Waited:
+        """After what the node and the code that added it had waited for, within a scope that had begun."""
+        pending: list[TraceNode] = []
+        scope: TraceNode | None = node
+        while scope is not None and scope.path not in self._begin:
+            pending.append(scope)
+            scope = self._scopes.get(scope.path)
+        begun: Waited = (0.0, None) if scope is None else self._begin[scope.path]
+        for each in reversed(pending):
+            waited = self.after(each.inputs, self._waited_by_code(each))
+            begun = self._begin[each.path] = max(waited, begun, key=lambda pair: pair[0])
+        return begun
+
+    def after(self, paths: Iterable[str], other: Waited = (0.0, None)) -> Waited:
+        """The longest of the chains that end at ``paths``, or ``other`` if that is longer."""
+        for path in paths:
+            if path in self.length and self.length[path] >= other[0]:
+                other = self.length[path], path
+        return other
+
+    def _waited_by_code(self, node: TraceNode) -> Waited:
+        """What the code of its scope had waited for when it added the node."""
+        scope = self._scopes.get(node.path)
+        siblings = self._roots if scope is None else scope.children
+        known = self._code.setdefault("" if scope is None else scope.path, [])
+        for sibling in siblings[len(known) : self._places[node.path] + 1]:
+            known.append(self.after(sibling.seen, known[-1] if known else (0.0, None)))
+        return known[self._places[node.path]]
+
+
 def _longest(trace: Trace, cost: Callable[[TraceNode], float]) -> CriticalPath:
     nodes = {node.path: node for node in trace.walk()}
     ended = [node for node in nodes.values() if node.settled_at is not None and node.state != "cancelled"]
     ended.sort(key=lambda node: node.settled_seq or 0)  # what a node waited for settled before it
-    begin: dict[str, tuple[float, str | None]] = {}
-    length: dict[str, float] = {}
+    starts = _Starts(trace)
+    length = starts.length
     before: dict[str, str | None] = {}
-
-    def waited(paths: Iterable[str]) -> tuple[float, str | None]:
-        return max(((length[path], path) for path in paths if path in length), default=(0.0, None))
-
-    def start(path: str) -> tuple[float, str | None]:
-        """When a scope or a node could begin: after what it waited for, within a scope that had begun."""
-        if path not in begin:
-            node = nodes[path]
-            parent = path.rpartition(".")[0]
-            inherited = start(parent) if parent in nodes else (0.0, None)
-            begin[path] = max(waited((*node.inputs, *node.after)), inherited, key=lambda pair: pair[0])
-        return begin[path]
-
     for node in ended:
-        begun, source = start(node.path)
+        begun, source = starts.start(node)
         if node.children:
-            begun, source = max(
-                waited(child.path for child in node.children), (begun, source), key=lambda pair: pair[0]
-            )
+            last, child = starts.after(each.path for each in node.children)
+            begun, source = (last, child) if child is not None and last >= begun else (begun, source)
             length[node.path] = begun
         else:
             length[node.path] = begun + cost(node)

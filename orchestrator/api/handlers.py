@@ -27,8 +27,8 @@ from orchestrator.api.schemas import (
     WorkersBody,
     replay_body,
     task_body,
-    trace_body,
 )
+from orchestrator.api.traces import trace_bytes
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound, Unavailable
 from orchestrator.structured import task_group
 from orchestrator.tasks.requests import TaskRequest, parse
@@ -199,7 +199,7 @@ class Handlers(HealthHandlers):
     async def trace(self, request: web.Request) -> web.Response:
         """Get the steps of a task as a tree."""
         found = await self._find(request)
-        return web.json_response(trace_body(await self._service.trace(found.id)))
+        return web.json_response(body=await self._service.shown_trace(found.id, trace_bytes))
 
     @route(
         "POST",

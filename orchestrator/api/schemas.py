@@ -8,12 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.runtime.environment import RunOutcome
-from orchestrator.runtime.plain import plain
 from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.solution import Solution
 from storage.events import Event, EventType
 from storage.tasks import Task, TaskStatus
-from storage.trace import Trace
 from workers.pool.breaker import BreakerState
 
 VERSION = version("anabranch")
@@ -212,15 +210,3 @@ def replay_body(task_id: str, replayed: Replayed) -> ReplayBody:
         events=replayed.events,
         seconds=replayed.seconds,
     )
-
-
-def trace_body(trace: Trace) -> dict[str, Any]:
-    """The trace as the API and the command line show it: the tree of nodes, with totals."""
-    told = plain(trace)
-    longest = trace.critical_path()
-    return {
-        **told,
-        "task": task_body(trace.task).model_dump(mode="json"),
-        "usage": trace.usage(),
-        "critical_path": {**plain(longest), "speedup": longest.speedup},
-    }

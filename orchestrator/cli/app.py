@@ -63,6 +63,7 @@ def main() -> None:
 
 def report(error: Exception) -> int:
     """Print what went wrong, with its error code; returns the exit code."""
+    from orchestrator.cli.saying import tell
     from orchestrator.errors import AnabranchError, HandedBack, InvalidRequest, TaskFailed
     from storage.errors import StorageError
     from workers.errors import WorkerError
@@ -76,7 +77,7 @@ def report(error: Exception) -> int:
             line = f"[os]: {error}"
         case _:
             line = f"[internal]: {type(error).__name__}: {error} (anabranch --debug … shows where)"
-    typer.echo(f"error {line}", err=True)
+    tell(f"error {line}")
     if isinstance(error, HandedBack):
         return TERMINATED
     return MISUSED if isinstance(error, InvalidRequest) else FAILED

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from orchestrator.cli.printing import output, print_evidence
+from orchestrator.cli.saying import dump, say, tell
 from orchestrator.cli.solving import INTERRUPTED, Announcer, Inputs, handing_back, opened
+from orchestrator.cli.terminal import Terminal
 from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
 from orchestrator.tasks.calibrating import Labelled, Wanted, fit, solve_all
@@ -41,7 +41,7 @@ def calibrate_questions(
     questions = read_labels(file, LabelledQuestion)
     requests = [inputs.asking(each.model_dump(exclude={"answer"})) for each in questions]
     toolbox = inputs.toolbox(settings)
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
 
     async def run() -> Evidence:
         with Progress(console=console, disable=quiet or not console.is_terminal) as progress:
@@ -54,7 +54,7 @@ def calibrate_questions(
     try:
         _report(asyncio.run(run()), wanted.out, as_json=as_json)
     except KeyboardInterrupt:
-        typer.echo("interrupted; run the same command again to continue", err=True)
+        tell("interrupted; run the same command again to continue")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -85,7 +85,7 @@ def _report(evidence: Evidence, out: Path | None, *, as_json: bool) -> None:
     path = out or user_directory() / evidence.file_name
     evidence.save(path)
     if as_json:
-        typer.echo(json.dumps({"path": str(path), **evidence.model_dump(mode="json")}, ensure_ascii=False))
+        dump({"path": str(path), **evidence.model_dump(mode="json")})
     else:
         print_evidence(output(), evidence)
-        typer.echo(f"written to {path}")
+        say(f"written to {path}")

@@ -9,22 +9,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
-import typer
-
 from orchestrator.api.schemas import task_body
 from orchestrator.cli.picture import picture
+from orchestrator.cli.saying import say, tell
 from orchestrator.errors import InvalidRequest
 from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
-from orchestrator.tasks.recordings import RecordedProblem, import_recordings, read_recordings
-from storage.archive import export, restore
+from orchestrator.tasks.recordings import import_recordings, read_recordings
+from orchestrator.visible import json_spelled
+from storage.archive import Limits, export, opened, read_lines, restore
+from storage.errors import ArchiveError
 from storage.spans import spans
-from storage.store import Store
 from storage.trace import Trace
 
 Format = Literal["jsonl", "otel", "svg"]
 LINES = 1000
 """How many lines are written at a time."""
+BEGINNING = 1000
+"""How many bytes tell what a file holds."""
+LARGEST_LIST = 256_000_000
+"""The most bytes of a file of recorded branches, which is read as a whole."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -40,7 +44,7 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
         async with opened_store(settings) as store:
             lines: list[str] = []
             async for line in export(store, trace_id):
-                lines.append(line)
+                lines.append(json_spelled(line) if shown else line)
                 if len(lines) == LINES:
                     await asyncio.to_thread(to.writelines, lines)
                     lines.clear()
@@ -50,6 +54,7 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
         async with opened_store(settings) as store:
             return await Trace.read(store, trace_id)
 
+    shown = to.isatty()  # a file gets the very bytes that were stored
     if form == "jsonl":
         asyncio.run(run())
     elif form == "svg":
@@ -58,38 +63,45 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
         to.write(f"{json.dumps(spans(asyncio.run(read()), content=content))}\n")
 
 
-def import_files(files: Sequence[Path], settings: Settings, *, tenant: str | None) -> None:
+def import_files(files: Sequence[Path], settings: Settings, *, tenant: str | None, limits: Limits) -> None:
     """Read traces that ``export`` has written, or branches that others have recorded, and print their ids.
 
     Raises:
         InvalidRequest: a file cannot be read.
-        Unavailable: a file is in neither format, is cut short, or holds a trace that is already stored.
+        Unavailable: a file is in neither format, is cut short, exceeds the limits, or holds a trace that is
+            already stored; names the file.
     """
-
-    contents = [_contents(file) for file in files]
+    recordings = {file: read_recordings(file) for file in files if _is_list(file, limits)}
 
     async def run() -> None:
         async with opened_store(settings) as store:
-            for content in contents:
-                for task_id in await _import(store, content, tenant):
-                    typer.echo(task_id)
+            for file in files:
+                if (problems := recordings.get(file)) is not None:
+                    for solution in await import_recordings(store, problems, tenant=tenant):
+                        say(solution.trace_id)
+                    continue
+                try:
+                    lines = read_lines(file, limits)
+                    task = await restore(store, lines, tenant=tenant, check=task_body, limits=limits)
+                except ArchiveError as error:
+                    raise ArchiveError(f"{file}: {error}") from None
+                say(task.id)
 
     asyncio.run(run())
 
 
-def _contents(file: Path) -> str | list[RecordedProblem]:
+def _is_list(file: Path, limits: Limits) -> bool:
+    """Whether a file holds recorded branches, a JSON list. Raises like :func:`import_files`."""
     try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with opened(file, limits) as content:
+            found = content.read(BEGINNING).lstrip().startswith(b"[")
+    except ArchiveError as error:
         raise InvalidRequest(f"{file} cannot be read: {error}") from None
-    return read_recordings(file) if text.lstrip().startswith("[") else text
-
-
-async def _import(store: Store, content: str | list[RecordedProblem], tenant: str | None) -> list[str]:
-    if isinstance(content, str):
-        lines = content.split("\n")  # splitlines() would also split at line separators within texts
-        return [(await restore(store, lines, tenant=tenant, check=task_body)).id]
-    return [solution.trace_id for solution in await import_recordings(store, content, tenant=tenant)]
+    except OSError as error:
+        raise InvalidRequest(f"{file} cannot be read: {error.strerror}") from None
+    if found and (size := file.stat().st_size) > LARGEST_LIST:
+        raise InvalidRequest(f"{file} has {size:,} bytes; a list of recordings may have {LARGEST_LIST:,}")
+    return found
 
 
 def prune_traces(
@@ -111,7 +123,7 @@ def prune_traces(
             gone = await store.prune(older_than=seconds, keep=keep, max_bytes=max_bytes, tenant=tenant)
             return f"removed {gone.tasks} tasks, and {gone.texts} texts that no other task uses"
 
-    typer.echo(asyncio.run(run()))
+    say(asyncio.run(run()))
 
 
 def requeue_task(task_id: str, settings: Settings) -> None:
@@ -127,7 +139,7 @@ def requeue_task(task_id: str, settings: Settings) -> None:
             await store.requeue(task_id)
 
     asyncio.run(run())
-    typer.echo(f"{task_id} is back in the queue; anabranch serve will run it", err=True)
+    tell(f"{task_id} is back in the queue; anabranch serve will run it")
 
 
 def read_span(text: str) -> float:

@@ -7,24 +7,26 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.terminal import cell
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.structured import task_group
 from orchestrator.tasks.feed import Progress
+from orchestrator.visible import one_line
 from storage.events import Event, EventType
 from workers.engines.vllm.supervision import Starting
 from workers.models.files import Progress as Download
 
 REFRESH_SECONDS = 0.125
+DEEPEST = 8
+"""Levels of scopes that are indented."""
 SYMBOLS = {
     "succeeded": "[green]✓[/]",
     "failed": "[red]✗[/]",
@@ -66,6 +68,7 @@ class RunView:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self._branches: dict[tuple[str, str], Row] = {}  # by scope and label
         self.votes: dict[str, Vote] = {}
         self.planner = ""
         self.started_at: float | None = None
@@ -84,6 +87,7 @@ class RunView:
                 self.planner, self.started_at = str(data.get("planner", "")), item.at
             case EventType.NODE_ADDED:
                 row = self.rows[item.path] = Row(item.path, str(data["kind"]), str(data.get("label", "")))
+                self._branches.setdefault((item.path.rpartition(".")[0], row.label), row)
                 if "request" in data or (row.kind in SCOPES and not data.get("inputs")):
                     row.state, row.started_at = "running", item.at
             case EventType.NODE_STARTED:
@@ -111,20 +115,13 @@ class RunView:
         if not isinstance(saw.get("counts"), list):
             return
         vote.counts, vote.entropy = saw["counts"], saw.get("entropy")
-        row = self._branch(event.path, saw.get("branch"))
+        row = self._branches.get((event.path, f"branch {saw.get('branch')}"))
         if isinstance(cluster := saw.get("cluster"), int):
             vote.claims.setdefault(cluster, str(saw.get("claim", "")))
             if row is not None:
                 row.cluster, row.claim = cluster, vote.claims[cluster]
         elif row is not None:
             row.claim = "no answer"
-
-    def _branch(self, scope: str, number: Any) -> Row | None:
-        prefix = f"{scope}." if scope else ""
-        wanted = f"branch {number}"
-        return next(
-            (row for row in self.rows.values() if row.label == wanted and row.path.startswith(prefix)), None
-        )
 
     @property
     def tokens(self) -> int:
@@ -182,7 +179,7 @@ class Display:
                 return line
             case Starting(server, seconds, said):
                 text = Text(f"starting {server} · {seconds:.0f} s  ", no_wrap=True, overflow="ellipsis")
-                self._spinner.update(text=text.append(said, style="dim"))
+                self._spinner.update(text=text.append(one_line(said), style="dim"))
             case _:
                 self._spinner.update(text="starting the engine …")
         return self._spinner
@@ -219,28 +216,28 @@ class Display:
             yield Text(self._spinner.render(self._clock()).plain[:1], style="cyan")  # type: ignore[union-attr]
         else:
             yield SYMBOLS.get(row.state, " ")
-        yield f"{'  ' * row.path.count('.')}{escape(row.label or row.kind)}"
+        yield f"{'  ' * min(row.path.count('.'), DEEPEST)}{cell(first_line(row.label or row.kind))}"
         yield f"{row.tokens:,} tok" if row.tokens else ""
         end = row.settled_at or (self._clock() if row.state == "running" else None)
         timed = row.started_at is not None and end is not None and row.kind in WORK
         yield f"{end - row.started_at:.1f} s" if timed else ""  # type: ignore[operator]
         if row.cluster is not None:
-            yield f"[bold]{letter(row.cluster)}[/] {escape(first_line(row.claim))}"
+            yield f"[bold]{letter(row.cluster)}[/] {cell(first_line(row.claim))}"
         else:
-            yield f"[dim]{escape(first_line(row.claim or row.remark))}[/]"
+            yield f"[dim]{cell(first_line(row.claim or row.remark))}[/]"
 
     def _votes(self) -> Iterator[RenderableType]:
         for vote in self.view.votes.values():
             if vote.counts:
                 yield _agreement(vote)
-            yield Text(vote.verdict, style="dim", overflow="ellipsis", no_wrap=True)
+            yield Text(first_line(vote.verdict), style="dim", overflow="ellipsis", no_wrap=True)
 
 
 def _agreement(vote: Vote) -> RenderableType:
     """Who agreed: the clusters with their counts, and the entropy so far."""
     ranked = sorted(enumerate(vote.counts), key=lambda pair: -pair[1])
     parts = [
-        f"[bold]{letter(cluster)}[/] {escape(first_line(vote.claims.get(cluster, ''), 24))} "
+        f"[bold]{letter(cluster)}[/] {cell(first_line(vote.claims.get(cluster, ''), 24))} "
         f"[green]{'█' * min(count, 24)}[/] {count}"
         for cluster, count in ranked[:4]
     ]
@@ -248,7 +245,7 @@ def _agreement(vote: Vote) -> RenderableType:
         parts.append(f"[dim]and {len(ranked) - 4} more[/]")
     if vote.entropy is not None:
         parts.append(f"entropy {vote.entropy:.2f} nats")
-    return Text.from_markup("   ".join(parts), overflow="ellipsis")
+    return Text.from_markup("   ".join(parts), overflow="ellipsis", emoji=False)
 
 
 def _fitting(rows: list[Row], room: int) -> tuple[list[Row], list[Row]]:
@@ -267,5 +264,5 @@ def letter(cluster: int) -> str:
 
 def first_line(text: str, width: int = 80) -> str:
     """The text on one line, cut if it is long."""
-    line = " ".join(text.split())
+    line = one_line(" ".join(text[: 20 * width].split()))
     return line if len(line) <= width else f"{line[: width - 1]}…"

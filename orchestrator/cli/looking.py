@@ -7,18 +7,18 @@ import json
 from contextlib import nullcontext
 from typing import Any
 
-import typer
-from rich.console import Console
-from rich.markup import escape
-
-from orchestrator.api.schemas import replay_body, task_body, trace_body
+from orchestrator.api.schemas import replay_body, task_body
+from orchestrator.api.traces import trace_json
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, table, tasks_table, trace_tree
+from orchestrator.cli.saying import dump, say, say_json, tell
+from orchestrator.cli.terminal import Terminal, cell
 from orchestrator.errors import InvalidRequest
 from orchestrator.opening import opened_store
 from orchestrator.planning.finding import described, find_planner, installed_planners
 from orchestrator.runtime.record import Playback
 from orchestrator.settings import Settings
+from orchestrator.tasks.hindsight.aside import Aside
 from orchestrator.tasks.hindsight.replaying import replay
 from storage.reading import read_journal
 from storage.tasks import Task, TaskStatus
@@ -40,7 +40,7 @@ def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
 
     trace = asyncio.run(read())
     if as_json:
-        _print_json(trace_body(trace))
+        say_json(trace_json(trace))
     else:
         output().print(trace_tree(trace))
 
@@ -63,13 +63,13 @@ def list_traces(
 
     tasks = asyncio.run(read())
     if as_json:
-        _print_json([task_body(task).model_dump(mode="json") for task in tasks])
+        dump([task_body(task).model_dump(mode="json") for task in tasks])
     elif tasks:
         output().print(tasks_table(tasks))
     elif status is None and tenant is None:
-        typer.echo("no traces yet; anabranch solve makes the first", err=True)
+        tell("no traces yet; anabranch solve makes the first")
     else:
-        typer.echo("no traces with that status or tenant", err=True)
+        tell("no traces with that status or tenant")
 
 
 def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_json: bool) -> None:
@@ -85,10 +85,13 @@ def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_js
 
     async def run() -> Any:
         async with opened_store(settings) as store:
+            if pace is None:  # in a thread, so that a planner that never ends is noticed
+                return await Aside().run(
+                    lambda: read_journal(store, trace_id),
+                    lambda events: replay(trace_id, events, find_planner),
+                )
             events = await read_journal(store, trace_id)
-        if pace is None:
-            return await replay(trace_id, events, find_planner)
-        console = Console(stderr=True)
+        console = Terminal(stderr=True)
         display = Display(console, clock=lambda: record.clock())
         record = Playback(events, pace, display.view.take)
         async with display.shown() if console.is_terminal else nullcontext():
@@ -96,12 +99,10 @@ def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_js
 
     body = replay_body(trace_id, asyncio.run(run()))
     if as_json:
-        typer.echo(body.model_dump_json())
+        say_json(body.model_dump_json())
         return
-    typer.echo(body.answer or f"no answer: the run was {body.outcome}")
-    typer.echo(
-        f"\nidentical: {body.events} events compared, {body.calls} calls, {body.seconds * 1000:.1f} ms"
-    )
+    say(body.answer or f"no answer: the run was {body.outcome}")
+    say(f"\nidentical: {body.events} events compared, {body.calls} calls, {body.seconds * 1000:.1f} ms")
 
 
 def list_models(*, as_json: bool) -> None:
@@ -119,7 +120,7 @@ def list_models(*, as_json: bool) -> None:
         for model in CATALOGUE.values()
     ]
     if as_json:
-        _print_json(models)
+        dump(models)
         return
     rows = (
         (
@@ -132,22 +133,18 @@ def list_models(*, as_json: bool) -> None:
         for model in models
     )
     output().print(table(("model", "size", "on disk", "licence", "description"), rows))
-    typer.echo(f"\nkept in {directory}")
+    say(f"\nkept in {directory}")
 
 
 def list_planners(*, as_json: bool) -> None:
     """Print the installed planners with their summaries and options."""
     found = [described(name) for name in installed_planners()]
     if as_json:
-        _print_json(found)
+        dump(found)
         return
     console = output()
     for planner in found:
-        console.print(f"[bold]{planner['name']}[/]  {escape(str(planner['summary']))}")
+        console.print(f"[bold]{cell(planner['name'])}[/]  {cell(planner['summary'])}")
         for name, option in planner["options"].items():
             default = f" = {json.dumps(option['default'])}" if "default" in option else ""
-            console.print(f"    {name}{escape(default)}", style="dim", soft_wrap=True)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False))
+            console.print(f"    {cell(name)}{cell(default)}", style="dim", soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -13,20 +13,30 @@ from rich.text import Text
 from rich.tree import Tree
 
 from orchestrator.cli.live import SYMBOLS, first_line
+from orchestrator.cli.terminal import Terminal, cell
 from orchestrator.consensus.calibration import Risk
 from orchestrator.tasks.evidence import Evidence
 from orchestrator.tasks.solution import Solution
+from orchestrator.visible import visible
 from storage.tasks import Task
 from storage.trace import Decision, Trace, TraceNode
+
+DEEPEST = 24
+"""Levels of a tree that are indented."""
+
+SOURCES = 8
+"""How many inputs of a node are named."""
 
 
 def print_solution(console: Console, solution: Solution) -> None:
     """The answer, then what it rests on."""
-    console.print(escape(solution.answer), style="bold" if len(solution.answer) < 200 else "", soft_wrap=True)
+    console.print(
+        escape(visible(solution.answer)), style="bold" if len(solution.answer) < 200 else "", soft_wrap=True
+    )
     console.print()
     for cluster in solution.clusters:
         bar = "█" * min(cluster.count, 40)
-        console.print(f"  [green]{bar}[/] {cluster.count}  {escape(first_line(cluster.claim))}")
+        console.print(f"  [green]{bar}[/] {cluster.count}  {cell(first_line(cluster.claim))}")
     facts = [f"outcome {solution.outcome}" + (f" ({solution.limit})" if solution.limit else "")]
     if solution.confidence is not None:
         facts.append(f"confidence {solution.confidence:.2f}")
@@ -51,7 +61,7 @@ def print_solution(console: Console, solution: Solution) -> None:
     ]
     for line in (facts, sureness, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
         if line:
-            console.print(" · ".join(line), soft_wrap=True)
+            console.print(cell(" · ".join(line)), soft_wrap=True)
     console.print(f"trace {solution.trace_id}")
 
 
@@ -60,8 +70,8 @@ def print_evidence(console: Console, evidence: Evidence) -> None:
     fitted, signal = evidence.calibration, evidence.signal
     low, high = fitted.auroc_interval
     left_out = ", ".join(f"{number} {reason}" for reason, number in evidence.left_out.items()) or "none"
-    console.print(escape(f"{evidence.purpose.planner} on {evidence.purpose.model}"), style="bold")
-    console.print(f"{fitted.examples} questions, {fitted.accuracy:.1%} right; left out: {left_out}")
+    console.print(cell(f"{evidence.purpose.planner} on {evidence.purpose.model}"), style="bold")
+    console.print(f"{fitted.examples} questions, {fitted.accuracy:.1%} right; left out: {cell(left_out)}")
     console.print(
         f"AUROC of {signal} {fitted.auroc:.3f} ({low:.3f} to {high:.3f}), Brier score {fitted.brier:.3f}, "
         f"calibration error {fitted.calibration_error:.3f}"
@@ -98,54 +108,61 @@ def trace_tree(trace: Trace) -> Tree:
     task, usage, longest = trace.task, trace.usage(), trace.critical_path()
     begun = trace.started_at or task.created_at
     seconds = (trace.finished_at or begun) - begun
-    query = task.question["query"] if isinstance(task.question, dict) else str(task.question)
+    query = _member(task.question, "query")
     tree = Tree(
-        f"[bold]{escape(first_line(query, 200))}[/]\n"
-        f"[dim]{task.id} · {escape(task.planner)} · {trace.outcome or task.status} · {seconds:.2f} s · "
+        f"[bold]{cell(first_line(query, 200))}[/]\n"
+        f"[dim]{cell(task.id)} · {cell(task.planner)} · {cell(trace.outcome or task.status)} · "
+        f"{seconds:.2f} s · "
         f"{usage['prompt_tokens']:,} prompt tokens ({usage['cached_tokens']:,} cached), "
         f"{usage['completion_tokens']:,} completion tokens ({usage['wasted_tokens']:,} cancelled)[/]"
     )
     decisions: dict[str, list[Decision]] = {}
     for decision in trace.decisions:
         decisions.setdefault(decision.path, []).append(decision)
-    critical = frozenset(longest.paths)
-    _grow(tree, trace.nodes, decisions, "", begun, critical)
+    _grow(tree, trace, decisions, begun, frozenset(longest.paths))
     if trace.error is not None:
-        tree.add(f"[red]{escape(str(trace.error.get('code')))}: {escape(str(trace.error.get('message')))}[/]")
+        tree.add(f"[red]{cell(trace.error.get('code'))}: {cell(trace.error.get('message'))}[/]")
     if trace.answer is not None:
-        tree.add(f"[bold]answer[/] {escape(_short(trace.answer))}")
+        tree.add(f"[bold]answer[/] {cell(_short(trace.answer))}")
     if longest.length:
         tree.add(f"[dim]critical path {longest.length:.2f} s; one after another {longest.work:.2f} s[/]")
     return tree
 
 
 def _grow(
-    tree: Tree,
-    nodes: Iterable[TraceNode],
-    decisions: dict[str, list[Decision]],
-    scope: str,
-    begun: float,
-    critical: frozenset[str],
+    tree: Tree, trace: Trace, decisions: Mapping[str, list[Decision]], begun: float, critical: frozenset[str]
 ) -> None:
-    """Add the nodes and decisions of a scope, in the order in which they came."""
-    items: list[tuple[float, int, TraceNode | Decision]] = [
-        *((node.added_at, 0, node) for node in nodes),
-        *((decision.at, 1, decision) for decision in decisions.get(scope, ())),
-    ]
-    for _, _, item in sorted(items, key=lambda entry: entry[:2]):
-        if isinstance(item, TraceNode):
-            branch = tree.add(_line(_node_line(item, begun, item.path in critical)))
-            _grow(branch, item.children, decisions, item.path, begun, critical)
+    """Add the nodes and decisions of all scopes, in the order in which they came.
+
+    What is nested deeper than ``DEEPEST`` is not indented further.
+    """
+    levels = [(tree, iter(_in_order(trace.nodes, decisions.get("", ()))))]
+    while levels:
+        into, items = levels[-1]
+        item = next(items, None)
+        if item is None:
+            levels.pop()
+        elif isinstance(item, TraceNode):
+            branch = into.add(_line(_node_line(item, begun, item.path in critical)))
+            below = branch if len(levels) < DEEPEST else into
+            levels.append((below, iter(_in_order(item.children, decisions.get(item.path, ())))))
         else:
             seen = ", ".join(f"{key} {_short(value, 40)}" for key, value in item.saw.items())
-            tree.add(
-                _line(f"[yellow]◆[/] {escape(item.by)}: {escape(str(item.verdict))} [dim]{escape(seen)}[/]")
-            )
+            said = f"{cell(item.by)}: {cell(item.verdict)} [dim]{cell(seen)}[/]"
+            into.add(_line(f"[yellow]◆[/] {said}"))
+
+
+def _in_order(nodes: Sequence[TraceNode], decisions: Sequence[Decision]) -> list[TraceNode | Decision]:
+    items: list[tuple[float, int, TraceNode | Decision]] = [
+        *((node.added_at, 0, node) for node in nodes),
+        *((decision.at, 1, decision) for decision in decisions),
+    ]
+    return [item for _, _, item in sorted(items, key=lambda entry: entry[:2])]
 
 
 def _line(markup: str) -> Text:
     """Markup that is cut where the terminal ends, instead of being wrapped."""
-    text = Text.from_markup(markup, overflow="ellipsis")
+    text = Text.from_markup(markup, overflow="ellipsis", emoji=False)
     text.no_wrap = True
     return text
 
@@ -153,23 +170,23 @@ def _line(markup: str) -> Text:
 def _node_line(node: TraceNode, begun: float, critical: bool) -> str:
     parts = [
         SYMBOLS.get(node.state, "[cyan]…[/]"),
-        f"[dim]{node.path}[/]{'[bold]*[/]' if critical else ''}",
-        f"[bold]{node.kind}[/]",
-        escape(node.label),
+        f"[dim]{cell(_shortened(node.path))}[/]{'[bold]*[/]' if critical else ''}",
+        f"[bold]{cell(node.kind)}[/]",
+        cell(first_line(node.label, 200)),
     ]
     if node.inputs:
-        parts.append(f"[dim]from {', '.join(node.inputs)}[/]")
+        named = ", ".join(map(_shortened, node.inputs[:SOURCES]))
+        more = len(node.inputs) - SOURCES
+        parts.append(f"[dim]from {named}{f' and {more} more' if more > 0 else ''}[/]")
     if node.started_at is not None and node.kind in ("generate", "tool", "vote", "spawn"):
         parts.append(f"[cyan]+{max(0.0, node.started_at - begun):.2f} s, took {node.seconds:.2f} s[/]")
     if node.usage:
         asked, cached = node.usage.get("prompt_tokens", 0), node.usage.get("cached_tokens", 0)
         parts.append(f"[dim]{asked:,} ({cached:,} cached) → {node.tokens:,} tok[/]")
     if node.state == "failed" and node.error is not None:
-        parts.append(
-            f"[red]{escape(str(node.error.get('code')))}: {escape(str(node.error.get('message')))}[/]"
-        )
+        parts.append(f"[red]{cell(node.error.get('code'))}: {cell(node.error.get('message'))}[/]")
     elif node.value not in (None, {}) and not node.children:
-        parts.append(escape(_short(node.value)))
+        parts.append(cell(_short(node.value)))
     return " ".join(part for part in parts if part)
 
 
@@ -180,6 +197,22 @@ def _short(value: object, width: int = 80) -> str:
     return first_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), width)
 
 
+def _shortened(path: str) -> str:
+    """A path; one of many levels without those in the middle."""
+    return path if len(path) <= 60 else f"{path[:30]}…{path[-29:]}"
+
+
+def _member(value: object, name: str) -> str:
+    return str(value.get(name, "")) if isinstance(value, Mapping) else str(value or "")
+
+
+def _when(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().strftime("%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):  # an old row may hold anything
+        return "?"
+
+
 def tasks_table(tasks: Iterable[Task]) -> Table:
     """Stored tasks, one per line."""
     rows = (
@@ -187,12 +220,12 @@ def tasks_table(tasks: Iterable[Task]) -> Table:
             task.id,
             str(task.status),
             task.planner,
-            datetime.fromtimestamp(task.created_at).astimezone().strftime("%m-%d %H:%M"),
+            _when(task.created_at),
             f"{(task.finished_at or 0) - task.started_at:.1f} s"
             if task.finished_at and task.started_at
             else "",
-            first_line(str(((task.solution or task.error) or {}).get("answer", "")), 16),
-            first_line(str(task.question.get("query", "")), 60),
+            first_line(_member(task.solution, "answer"), 16),
+            first_line(_member(task.question, "query"), 60),
         )
         for task in tasks
     )
@@ -207,13 +240,13 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
         made.add_column(name, no_wrap=True, overflow="ellipsis")
     made.add_column(last, min_width=20)
     for row in rows:
-        made.add_row(*(escape(cell) for cell in row))
+        made.add_row(*map(cell, row))
     return made
 
 
 def output() -> Console:
     """Standard output: as wide as the terminal, and of unlimited width in a file or a pipe."""
-    console = Console(highlight=False)
+    console = Terminal()
     if not console.is_terminal:
         console.width = 100_000
     return console

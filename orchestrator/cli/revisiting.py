@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import typer
 
 from orchestrator.cli.printing import output, print_solution, table
+from orchestrator.cli.saying import dump, say
 from orchestrator.cli.solving import Announcer, handing_back, named_value, opened
 from orchestrator.opening import opened_store
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
+from orchestrator.tasks.hindsight.aside import Aside
 from orchestrator.tasks.hindsight.counterfactual import Counterfactual, counterfactual
 from orchestrator.tasks.hindsight.difference import TraceDifference, difference
 from orchestrator.tasks.hindsight.verifying import Verification, verify_stored
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
+from orchestrator.visible import one_line
 from storage.reading import read_journal
 
 
@@ -50,7 +52,7 @@ def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, 
     solution, differences = asyncio.run(run())
     if as_json:
         body = {"solution": solution.model_dump(mode="json"), "difference": asdict(differences)}
-        typer.echo(json.dumps(body, ensure_ascii=False))
+        dump(body)
         return
     print_solution(output(), solution)
     output().print()
@@ -68,18 +70,20 @@ def ask_what_if(trace_id: str, at: str, given: Sequence[str], settings: Settings
 
     async def run() -> Counterfactual:
         async with opened_store(settings) as store:
-            events = await read_journal(store, trace_id)
-            return await counterfactual(trace_id, events, find_planner, at=at, change=change)
+            return await Aside().run(
+                lambda: read_journal(store, trace_id),
+                lambda events: counterfactual(trace_id, events, find_planner, at=at, change=change),
+            )
 
     found = asyncio.run(run())
     answer = found.result.answer
     told = None if answer is None else answer.claim or answer.text
     if as_json:
         body = {"answer": told, "tokens": found.tokens, "recorded_tokens": found.recorded_tokens}
-        typer.echo(json.dumps(body, ensure_ascii=False))
+        dump(body)
         return
-    typer.echo(told or f"no answer: the run would have been {found.result.outcome}")
-    typer.echo(f"\n{found.tokens:,} of {found.recorded_tokens:,} completion tokens would have been used")
+    say(told or f"no answer: the run would have been {found.result.outcome}")
+    say(f"\n{found.tokens:,} of {found.recorded_tokens:,} completion tokens would have been used")
 
 
 def show_difference(before: str, after: str, settings: Settings, *, as_json: bool) -> None:
@@ -95,7 +99,7 @@ def show_difference(before: str, after: str, settings: Settings, *, as_json: boo
 
     differences = asyncio.run(run())
     if as_json:
-        typer.echo(json.dumps(asdict(differences), ensure_ascii=False))
+        dump(asdict(differences))
     else:
         print_difference(differences)
 
@@ -120,12 +124,12 @@ def verify_traces(trace_ids: Sequence[str], settings: Settings, *, as_json: bool
 
     found = asyncio.run(run())
     if as_json:
-        typer.echo(json.dumps(asdict(found)))
+        dump(asdict(found))
     else:
         for task_id, reason in found.differing.items():
-            typer.echo(f"{task_id}: {reason}")
+            say(f"{one_line(task_id)}: {one_line(reason)}")
         others = f"; {len(found.without_run)} ended without a complete run" if found.without_run else ""
-        typer.echo(f"{found.identical} identical, {len(found.differing)} different{others}")
+        say(f"{found.identical} identical, {len(found.differing)} different{others}")
     if found.differing:
         raise typer.Exit(1)
 

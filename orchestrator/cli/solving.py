@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from orchestrator.api.server import serve
 from orchestrator.api.signals import obeyed
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, print_solution
+from orchestrator.cli.saying import dump, say_json, tell
+from orchestrator.cli.terminal import Terminal
 from orchestrator.engines import OnProgress
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
 from orchestrator.opening import opened_service
@@ -96,7 +97,7 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
         InvalidRequest: something that was given is wrong.
         TaskFailed, Unavailable: there is no answer.
     """
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     display = Display(console) if console.is_terminal and not quiet else None
     try:
         request, toolbox = inputs.read(), inputs.toolbox(settings)
@@ -104,7 +105,7 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        typer.echo(solution.model_dump_json())
+        say_json(solution.model_dump_json())
     else:
         if display is not None:
             console.print()
@@ -120,7 +121,7 @@ def failures_shown(*, as_json: bool) -> Iterator[None]:
         if as_json:
             problem = {"code": error.code, "message": str(error), "retryable": error.retryable}
             trace = {"trace_id": error.task_id} if isinstance(error, TaskFailed) else {}
-            typer.echo(json.dumps({"error": problem, **trace}))
+            dump({"error": problem, **trace})
         raise
 
 
@@ -141,7 +142,7 @@ async def _solve(
                         if display is not None:
                             display.view.take(item)
             except asyncio.CancelledError:
-                typer.echo(f"cancelled; the work so far is in trace {claim.task.id}", err=True)
+                tell(f"cancelled; the work so far is in trace {claim.task.id}")
                 raise
     raise AssertionError("a run ends with a solution or an error")
 
@@ -167,7 +168,7 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
                                 host,
                                 port,
                                 signals,
-                                on_listening=lambda url: typer.echo(f"listening on {url}", err=True),
+                                on_listening=lambda url: tell(f"listening on {url}"),
                             )
                         finally:
                             if signals.draining.is_set():
@@ -231,9 +232,8 @@ class Announcer:
         tenth = 10 * progress.done // progress.total
         if tenth >= self._next:
             self._next = tenth + 1
-            typer.echo(
-                f"fetching the model from {progress.source}: {tenth * 10} % of {progress.total / 1e6:.0f} MB",
-                err=True,
+            tell(
+                f"fetching the model from {progress.source}: {tenth * 10} % of {progress.total / 1e6:.0f} MB"
             )
 
     def _starting(self, progress: Starting) -> None:
@@ -243,7 +243,7 @@ class Announcer:
         ):  # it began, or began again
             self._told[progress.server] = progress.seconds
             line = f"starting {progress.server}: {progress.seconds:.0f} s  {progress.line}"
-            typer.echo(line.rstrip(), err=True)
+            tell(line.rstrip())
 
 
 def load_tool(name: str) -> Tool:

@@ -124,12 +124,18 @@ def import_(
         list[Path], typer.Argument(help="Exported traces, or branches that others have recorded.")
     ],
     tenant: Annotated[str | None, typer.Option(help="The tenant to import them for.")] = None,
+    max_bytes: Annotated[int, typer.Option(min=1, help="The most bytes of a file.")] = 1_000_000_000,
+    max_line: Annotated[int, typer.Option(min=1, help="The most bytes of a line.")] = 16_000_000,
+    max_events: Annotated[int, typer.Option(min=1, help="The most events of a trace.")] = 1_000_000,
+    max_seconds: Annotated[float, typer.Option(min=0.1, help="The longest time to read a file.")] = 600.0,
     database: Database = None,
 ) -> None:
     """Store traces from files, and print their ids."""
     from orchestrator.cli.keeping import import_files
+    from storage.archive import Limits
 
-    import_files(files, settings(database=database), tenant=tenant)
+    limits = Limits(file_bytes=max_bytes, line_bytes=max_line, events=max_events, seconds=max_seconds)
+    import_files(files, settings(database=database), tenant=tenant, limits=limits)
 
 
 @commands.command()

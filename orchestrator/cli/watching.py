@@ -9,13 +9,15 @@ from contextlib import aclosing, suppress
 import aiohttp
 import typer
 from pydantic import ValidationError
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 from yarl import URL
 
 from orchestrator.api.schemas import WorkerBody, WorkersBody
 from orchestrator.cli.printing import output, table
+from orchestrator.cli.saying import say_json, tell
+from orchestrator.cli.terminal import Terminal
 from orchestrator.errors import InvalidRequest, Unavailable
 
 INTERRUPTED = 130
@@ -49,12 +51,15 @@ async def _show(url: URL, every: float | None, *, as_json: bool) -> None:
     async with aclosing(_looks(url, every)) as looks:
         if as_json:
             async for workers, wrong in looks:
-                typer.echo(wrong or workers.model_dump_json(), err=bool(wrong))
+                if wrong:
+                    tell(wrong)
+                else:
+                    say_json(workers.model_dump_json())
         elif every is None:
             async for workers, _ in looks:
                 output().print(_drawn(workers))
         else:
-            with Live(console=Console(highlight=False), auto_refresh=False) as live:
+            with Live(console=Terminal(), auto_refresh=False) as live:
                 async for workers, wrong in looks:
                     live.update(Group(_drawn(workers), Text(wrong, style="red")), refresh=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -40,7 +40,10 @@ class Memo:
 
         With ``seed``, only a sample that was drawn with it will do; the content key does not cover the seed.
         """
-        for other in chain((path,), self._by_key[key]):
+        queue = self._by_key[key]
+        while queue and queue[0] not in self._settled:  # given out already
+            queue.popleft()
+        for other in chain((path,), queue):
             if other in self._settled:
                 request = self._requests[other]
                 if request["key"] == key and seed in (None, request.get("seed")):
@@ -61,9 +64,10 @@ class Known:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, str, EventType, Mapping[str, Any]]] = []
+        self._left: Counter[str] = Counter()  # entries of each path; others in the heap were taken back
 
     def __bool__(self) -> bool:
-        return bool(self._heap)
+        return bool(self._left)
 
     def reuse(self, path: str, event: Event, pieces: Sequence[Piece] = (), already: int = 0) -> None:
         """Give node ``path`` the result of another run. It costs nothing, so its usage does not count.
@@ -85,20 +89,23 @@ class Known:
     ) -> None:
         for at, text in pieces:
             if rest := text[already:]:
+                self._left[path] += 1
                 heapq.heappush(self._heap, (at, 0, path, EventType.NODE_CHUNK, {"text": rest}))
             already = max(0, already - len(text))
+        self._left[path] += 1
         heapq.heappush(self._heap, (seq, 1, path, EventType.NODE_SETTLED, data))
 
     def drop(self, path: str) -> bool:
         """Take back what was given to the cancelled node ``path``; returns whether there was anything."""
-        kept = [entry for entry in self._heap if entry[2] != path]
-        dropped = len(kept) < len(self._heap)
-        if dropped:
-            heapq.heapify(kept)
-            self._heap = kept
-        return dropped
+        return bool(self._left.pop(path, 0))
 
     def pop(self) -> tuple[EventType, str, Mapping[str, Any]]:
         """The next event: its type, its path and its data."""
-        _, _, path, kind, data = heapq.heappop(self._heap)
+        while True:
+            _, _, path, kind, data = heapq.heappop(self._heap)
+            if path in self._left:
+                break
+        self._left[path] -= 1
+        if not self._left[path]:
+            del self._left[path]
         return kind, path, data

@@ -6,9 +6,9 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Self
+from typing import Self, TypeVar
 
 from orchestrator.errors import HandedBack, Unavailable, translated
 from orchestrator.planning.finding import Planners
@@ -21,9 +21,10 @@ from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.following import followed
 from orchestrator.tasks.health import Health
-from orchestrator.tasks.hindsight.counterfactual import Counterfactual, check_change, counterfactual
-from orchestrator.tasks.hindsight.difference import TraceDifference, difference
-from orchestrator.tasks.hindsight.replaying import Replayed, replay
+from orchestrator.tasks.hindsight.asking import Hindsight
+from orchestrator.tasks.hindsight.counterfactual import Counterfactual
+from orchestrator.tasks.hindsight.difference import TraceDifference
+from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.queue import Queue
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import Runner
@@ -31,7 +32,6 @@ from orchestrator.tasks.solution import Solution, solution_of_task
 from orchestrator.tasks.turns import Turns
 from storage.errors import StorageError
 from storage.events import Event
-from storage.reading import read_journal
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
 from storage.trace import Trace
@@ -41,6 +41,7 @@ from workers.tools.toolbox import Toolbox
 
 RESTART_SECONDS = 5.0
 """When to ask again a process that has failed, and is probably being started again."""
+T = TypeVar("T")
 
 
 class Service:
@@ -65,6 +66,7 @@ class Service:
         self._planners = Planners(planners or {})
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         made = settings or Settings.model_construct()
+        self._hindsight = Hindsight(store, self._planners.find, stuck_seconds=made.stuck_seconds)
         self._turns = Turns()
         self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made)
         self._runner = Runner(
@@ -273,9 +275,11 @@ class Service:
             Divergence: the run did something other than what was recorded.
             Conflict: the task has no complete run.
             UnknownPlanner, UnsupportedTrace: the run cannot be repeated by this version of the program.
+            PlannerStuck: its planner went on and on without waiting for anything.
+            TraceTooLarge: the journal is too large.
             TaskNotFound: there is no task with that id.
         """
-        return await replay(task_id, await self._journal(task_id), self._planners.find)
+        return await self._hindsight.replay(task_id)
 
     async def fork(self, task_id: str, *, at: str, change: Change) -> Solution:
         """Run a task again with ``change`` at node ``at``; what does not depend on the change is reused.
@@ -288,7 +292,7 @@ class Service:
             TaskFailed, Unavailable: as for :meth:`solve`.
         """
         parent = await self.task(task_id)
-        check_change(await self._journal(task_id), at, change)
+        await self._hindsight.check_change(task_id, at, change)
         new = NewTask(
             question=parent.question,
             planner=parent.planner,
@@ -308,31 +312,31 @@ class Service:
             Unknown: that would need tokens that were never generated.
             InvalidRequest: there is no such node, or it cannot be changed that way.
             Conflict: the task has no complete run.
-            TaskNotFound: there is no task with that id.
+            PlannerStuck, TraceTooLarge, TaskNotFound: as for :meth:`replay`.
         """
-        events = await self._journal(task_id)
-        return await counterfactual(task_id, events, self._planners.find, at=at, change=change)
+        return await self._hindsight.counterfactual(task_id, at, change)
 
     async def difference(self, before: str, after: str) -> TraceDifference:
         """How the runs of two tasks differ, such as those of a fork and its parent.
 
         Raises:
             TaskNotFound: one of the tasks does not exist.
+            TraceTooLarge: one of the journals is too large.
         """
-        return difference(await self._journal(before), await self._journal(after))
-
-    async def _journal(self, task_id: str) -> list[Event]:
-        with translated():
-            return await read_journal(self.store, task_id)
+        return await self._hindsight.difference(before, after)
 
     async def trace(self, task_id: str) -> Trace:
         """The stored steps of a task, as a tree.
 
         Raises:
             TaskNotFound: there is no task with that id.
+            TraceTooLarge: the journal is too large.
         """
-        with translated():
-            return await Trace.read(self.store, task_id)
+        return await self.shown_trace(task_id, lambda trace: trace)
+
+    async def shown_trace(self, task_id: str, show: Callable[[Trace], T]) -> T:
+        """What ``show`` makes of the trace of a task, beside the event loop. Raises like :meth:`trace`."""
+        return await self._hindsight.trace(task_id, show)
 
     # -- running ----------------------------------------------------------------------------------
 

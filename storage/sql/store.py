@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from time import monotonic
@@ -19,7 +20,7 @@ from storage.refusals import exists, not_ended, not_found
 from storage.sql import lease, retention
 from storage.sql.commit import commit, restore
 from storage.sql.database import Database, open_database
-from storage.sql.journal import Arrival, Ending, Journal, Portion
+from storage.sql.journal import Arrival, Ending, Journal, Portion, Row
 from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, AnyRow, among, array, get_task, is_open, now, task_of
 from storage.sql.tables import events, tasks, texts
 from storage.store import MAX_ATTEMPTS, Store, Writer
@@ -209,7 +210,7 @@ class SqlStore(Store):
         return await self._database.read(body)
 
     @override
-    async def restore(self, task: Task, events: Sequence[Event]) -> Task:
+    async def restore(self, task: Task, events: Iterable[Event]) -> Task:
         if not task.status.terminal:
             raise not_ended(task)
         values = {name: getattr(task, name) for name in TASK_COLUMNS}
@@ -218,11 +219,7 @@ class SqlStore(Store):
             if values[name] is not None:
                 spared = codec.ENDING_IDENTIFIERS if name in ("solution", "error") else frozenset()
                 values[name] = self._json(values[name], spared)
-        packed = [
-            (event, *codec.pack(self._redacted(event.data, codec.EVENT_IDENTIFIERS))) for event in events
-        ]
-        shared = {hashed: text for _, _, texts in packed for hashed, text in texts.items()}
-        rows = [(event.seq, event.type.value, event.path, event.at, data) for event, data, _ in packed]
+        rows, shared = await asyncio.to_thread(_rows, events, self._redacted)
         attempts = 0
 
         def body(connection: Connection) -> bool:
@@ -295,6 +292,19 @@ class SqlStore(Store):
             commit(connection, portions, again=attempts > 1)
 
         await self._database.write(body)
+
+
+def _rows(
+    events: Iterable[Event], redacted: Callable[[Any, codec.Places], Any]
+) -> tuple[list[Row], dict[str, str]]:
+    """The rows of a journal, and the texts that they refer to, by hash."""
+    rows: list[Row] = []
+    shared: dict[str, str] = {}
+    for event in events:
+        data, texts = codec.pack(redacted(event.data, codec.EVENT_IDENTIFIERS))
+        rows.append((event.seq, event.type.value, event.path, event.at, data))
+        shared.update(texts)
+    return rows, shared
 
 
 _OF_TASK = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import sys
 
 import pytest
@@ -49,3 +50,39 @@ def test_a_log_that_cannot_be_written_harms_nobody(failing: str, monkeypatch: py
         structlog.get_logger().error("request failed")
     finally:
         structlog.configure(**before)
+
+
+FORGED = "gone\n2026-01-01 [info     ] all is well\x1b[2J\u202e"
+
+
+def logged(form: str, capsys: pytest.CaptureFixture[str]) -> str:
+    before = structlog.get_config()
+    try:
+        logs.configure(Settings.read(log_format=form))
+        log = structlog.get_logger()
+        log.warning(FORGED, task=FORGED, **{FORGED: [FORGED], "error": ValueError(FORGED), "number": 3})
+        try:
+            raise LookupError(FORGED)
+        except LookupError:
+            log.exception("request failed")
+    finally:
+        structlog.configure(**before)
+    return capsys.readouterr().err
+
+
+def test_no_text_looks_like_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    told = logged("console", capsys)
+    assert all(character not in told for character in "\x1b\u202e")
+    lines = told.splitlines()
+    assert [line for line in lines if "all is well" in line] == [
+        line for line in lines if line.startswith(("    ", lines[0][:4])) and "all is well" in line
+    ]
+    assert sum(not line.startswith("    ") for line in lines) == 2
+    assert r"gone\n2026-01-01" in lines[0]
+    assert "number=3" in lines[0]
+
+
+def test_json_logs_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = map(json.loads, logged("json", capsys).splitlines())
+    assert (first["event"], first["task"], first[FORGED]) == (FORGED, FORGED, [FORGED])
+    assert FORGED in second["exception"]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from storage.errors import JournalDamaged
 from storage.events import Event, EventType
+from storage.spans import spans
 from storage.store import Store
 from storage.tasks import NewTask, Task, TaskStatus
-from storage.trace import Trace
+from storage.trace import AFTER, Trace
+from tests.storage.journals import arrivals, chain, growth, nested
 
 TASK = Task(
     id="t",
@@ -164,3 +166,39 @@ async def test_trace_of_a_stored_task(store: Store) -> None:
     trace = await Trace.read(store, claim.task.id)
     assert trace.task.status is TaskStatus.SUCCEEDED
     assert trace.nodes[0].request == {"prompt": [["user", "p" * 1000]]}
+
+
+@pytest.mark.parametrize("make", [chain, arrivals])
+def test_four_times_as_many_nodes_take_four_times_as_long(make: Callable[[int], list[Event]]) -> None:
+    def read(events: list[Event]) -> None:
+        trace = Trace.of(TASK, events)
+        trace.critical_path()
+        spans(trace)
+
+    assert growth(make, read, 500) < 9
+
+
+def test_a_trace_grows_with_its_journal_alone() -> None:
+    """A node that comes after thousands of others names a few of them, and all that are new."""
+    trace = Trace.of(TASK, arrivals(4000))
+    last = trace.nodes[-1]
+    assert last.seen == ("1999",)
+    assert last.after == tuple(str(number) for number in range(2000 - AFTER, 2000))
+    assert sum(len(node.seen) for node in trace.walk()) == 2000
+
+
+def test_critical_path_counts_what_is_no_longer_named() -> None:
+    """The longest of many nodes that a later one waited for bounds it, however long ago it was waited for."""
+    lines = [added(0.0, str(number)) for number in range(200)]
+    lines += [settled(90.0 if number == 0 else 1.0, str(number)) for number in range(200)]
+    lines += [added(90.0, str(200 + number), after=[str(number)]) for number in range(200)]
+    lines += [settled(91.0, "399")]
+    path = Trace.of(TASK, journal(*lines)).critical_path()
+    assert (path.paths, path.length) == (("0", "399"), 91.0)
+
+
+def test_scopes_nested_thousands_deep_need_no_recursion() -> None:
+    trace = Trace.of(TASK, nested(5000))
+    assert sum(1 for _ in trace.walk()) == 5000
+    assert len(trace.critical_path().paths) == 1
+    assert len(spans(trace)["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 5001

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from orchestrator.errors import AnabranchError
 from orchestrator.planning.finding import FindPlanner
-from orchestrator.tasks.hindsight.replaying import replay
+from orchestrator.tasks.hindsight.aside import Aside
+from orchestrator.tasks.hindsight.replaying import Replayed, replay
 from storage.errors import JournalDamaged, StorageError, TaskNotFound
 from storage.events import Event, EventType
 from storage.reading import checked
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
+
+log = structlog.get_logger()
 
 PAGE = 100
 """How many tasks are listed at a time."""
@@ -30,18 +35,31 @@ class Verification:
     without_run: tuple[str, ...] = ()
 
 
-async def verify(runs: AsyncIterable[tuple[str, Sequence[Event]]], find: FindPlanner) -> Verification:
-    """Replay every run, going on when one differs or is damaged."""
+async def verify(
+    runs: AsyncIterable[tuple[str, Sequence[Event]]], find: FindPlanner, *, aside: Aside | None = None
+) -> Verification:
+    """Replay every run, going on when one differs, is damaged, or has a planner that does not end."""
+    aside = aside or Aside()
     identical = 0
     differing: dict[str, str] = {}
     async for task_id, events in runs:
         try:
-            await replay(task_id, list(checked(task_id, events)), find)
+            await _replayed(aside, task_id, events, find)
         except (AnabranchError, StorageError) as error:
             differing[task_id] = f"{error} ({error.code})"
+        except Exception as error:
+            log.exception("a replay failed", task=task_id)
+            differing[task_id] = f"{type(error).__name__}: {error} ({AnabranchError.code})"
         else:
             identical += 1
     return Verification(identical, differing)
+
+
+async def _replayed(aside: Aside, task_id: str, events: Sequence[Event], find: FindPlanner) -> Replayed:
+    async def given() -> Sequence[Event]:
+        return events
+
+    return await aside.run(given, lambda events: replay(task_id, list(checked(task_id, events)), find))
 
 
 async def verify_stored(store: Store, task_ids: Sequence[str], find: FindPlanner) -> Verification:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -210,3 +212,42 @@ def test_bad_usage_is_told(
     done = anabranch(*arguments, "--database", f"sqlite:///{tmp_path / 'x.db'}")
     assert done.code == 2
     assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("directory", "it is not a regular file but a directory"),
+        ("pipe", "it is not a regular file but a pipe"),
+        ("device", "it is not a regular file but a device"),
+        ("gzip", "line 1 is not UTF-8: invalid start byte; it is compressed, gunzip it first"),
+        ("mark", "line 1 begins with a byte order mark"),
+        ("long", "line 1 is longer than 500 bytes"),
+        ("large", "and may have at most 2,000"),
+    ],
+)
+def test_what_is_no_trace_is_refused_with_its_name(
+    anabranch: Command, database: str, tmp_path: Path, kind: str, told: str
+) -> None:
+    file = tmp_path / "given"
+    match kind:
+        case "directory":
+            file.mkdir()
+        case "pipe":
+            os.mkfifo(file)
+        case "device":
+            file.symlink_to("/dev/zero")
+        case "gzip":
+            file.write_bytes(gzip.compress(b"{}"))
+        case "mark":
+            file.write_text("{}", "utf-8-sig")
+        case "long":
+            file.write_text("x" * 1000)
+        case "large":
+            file.write_text("x\n" * 1001)
+    limits = ("--max-line", "500", "--max-bytes", "2000")
+    done = anabranch("import", str(file), *limits, "--database", database)
+    assert done.code != 0
+    assert f"{file}" in done.err
+    assert told in done.err
+    assert done.err.count("\n") == 1

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.api.schemas import trace_body
+from orchestrator.api.traces import trace_json
 from orchestrator.cli.live import RunView
 from orchestrator.cli.picture import picture
 from orchestrator.cli.printing import trace_tree
@@ -59,7 +59,8 @@ def looked_at(task: Task, events: Sequence[Event]) -> None:
     """Whatever shows a trace."""
     trace = Trace.of(task, events)
     Console(file=StringIO(), width=200).print(trace_tree(trace))
-    json.dumps([trace_body(trace), spans(trace, content=True)])
+    json.loads("".join(trace_json(trace)))
+    json.dumps(spans(trace, content=True))
     picture(trace)
 
 

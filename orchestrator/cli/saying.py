@@ -1,0 +1,33 @@
+"""What commands write by themselves: lines, errors and JSON, none of which can steer the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+
+from orchestrator.visible import json_spelled, visible
+
+
+def say(text: str) -> None:
+    """Write a result, which may have several lines, to standard output."""
+    typer.echo(visible(text))
+
+
+def tell(line: str) -> None:
+    """Write a line for people to standard error; further lines, if it has any, cannot look like ours."""
+    typer.echo(visible(line).replace("\n", "\n  "), err=True)
+
+
+def say_json(text: str | Iterable[str]) -> None:
+    """Write one JSON value, given as a text or as its pieces, to standard output."""
+    for piece in [text] if isinstance(text, str) else text:
+        typer.echo(json_spelled(piece), nl=False)
+    typer.echo()
+
+
+def dump(value: Any) -> None:
+    """Write a value as JSON to standard output."""
+    say_json(json.dumps(value, ensure_ascii=False))
