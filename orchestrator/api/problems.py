@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import re
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import ValidationError
 
+from orchestrator.api.rendering import dumped
 from orchestrator.api.schemas import ErrorBody, Problem
 from orchestrator.errors import AnabranchError, InvalidRequest, translated
-from orchestrator.validation import explain
 
 log = structlog.get_logger()
+
+LONGEST_MESSAGE = 4_000
+"""The most characters of a message; a body with a thousand mistakes is not told all of them."""
 
 
 class TooLarge(InvalidRequest):
@@ -30,6 +34,14 @@ class UnsupportedMediaType(InvalidRequest):
     http_status = 415
 
 
+class RequestTimeout(AnabranchError):
+    """The client took too long to send the request."""
+
+    code = "request_timeout"
+    http_status = 408
+    retryable = True
+
+
 class Draining(AnabranchError):
     """The process is about to end and takes no more tasks; another one will."""
 
@@ -38,46 +50,82 @@ class Draining(AnabranchError):
     retryable = True
 
 
-_CODES = {404: "not_found", 405: "method_not_allowed"}
+class Overloaded(AnabranchError):
+    """The process has no room for the request now."""
+
+    code = "overloaded"
+    http_status = 503
+    retryable = True
+
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
+_SECRETS = re.compile(
+    r"(?P<userinfo>(?<=://)[^\s/@]+(?=@))"
+    r"|(?P<header>(?<=bearer )\S+|(?<=basic )\S+)"
+    r"|(?P<key>\bsk-[\w-]{8,})",
+    re.IGNORECASE,
+)
 
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Report every error as an :class:`ErrorBody`."""
+    """Report every error as an :class:`ErrorBody`; whatever is raised ends this request alone."""
     try:
         with translated():
             return await handler(request)
     except AnabranchError as error:
-        return _response(problem_of(error), error.http_status, error.retry_after)
-    except ValidationError as error:
-        return problem(400, InvalidRequest.code, explain(error))
+        return refusal(error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        message = f"{request.method} {request.path}: {error.reason}"
-        if isinstance(error, web.HTTPMethodNotAllowed):
-            message += f"; allowed: {', '.join(sorted(error.allowed_methods))}"
-        response = problem(error.status, _CODES.get(error.status, "http_error"), message)
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
-        return response
+        return http_problem(request, error)
     except ConnectionError:  # the client has gone, and nobody is left to tell
         raise
-    except Exception:
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise  # the client has gone, or the server ends
         log.exception("request failed", method=request.method, path=request.path)
-        return problem(500, "internal", "the server hit an unexpected error; its log has the details")
+        return unexpected()
+
+
+def refusal(error: AnabranchError) -> web.Response:
+    """The response to a request that met one of our own errors."""
+    return _response(problem_of(error), error.http_status, error.retry_after)
 
 
 def problem_of(error: AnabranchError) -> ErrorBody:
     """The error as the API shows it."""
-    return ErrorBody(error=Problem(code=error.code, message=str(error), retryable=error.retryable))
+    message = hidden(str(error)[: 2 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
+    return ErrorBody(error=Problem(code=error.code, message=message, retryable=error.retryable))
+
+
+def http_problem(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
+    """The response to what the HTTP server itself refuses."""
+    message = f"{request.method} {request.path}: {error.reason}"
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        message += f"; allowed: {', '.join(sorted(error.allowed_methods))}"
+    response = problem(error.status, _CODES.get(error.status, "http_error"), message)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def unexpected() -> web.Response:
+    """The response to a request that met a bug."""
+    return problem(500, "internal", "the server hit an unexpected error; its log has the details")
 
 
 def problem(status: int, code: str, message: str) -> web.Response:
-    """A response for what is not one of our own errors: bad parameters, unknown paths, bugs."""
+    """A response for what is not one of our own errors: malformed requests, unknown paths, bugs."""
     return _response(ErrorBody(error=Problem(code=code, message=message, retryable=False)), status)
+
+
+def hidden(message: str) -> str:
+    """The message without what may be a secret: passwords in URLs, tokens of headers, keys of APIs."""
+    return _SECRETS.sub("***", message)
 
 
 def _response(body: ErrorBody, status: int, retry_after: float | None = None) -> web.Response:
     headers = {"Retry-After": str(math.ceil(retry_after or 1.0))} if body.error.retryable else None
-    return web.json_response(text=body.model_dump_json(), status=status, headers=headers)
+    return web.json_response(text=dumped(body), status=status, headers=headers)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.plain import plain
 from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.solution import Solution
+from storage.errors import JournalDamaged
 from storage.events import Event, EventType
+from storage.reading import explained
 from storage.tasks import Task, TaskStatus
 from storage.trace import Trace
 from workers.pool.breaker import BreakerState
@@ -177,19 +179,59 @@ class ListQuery(BaseModel):
 
 
 def task_body(task: Task) -> TaskBody:
-    """The task as the API shows it."""
-    shown = {key: value for key, value in task.options.items() if key != "idempotency_key"}
-    return TaskBody.model_validate(
-        {
-            **{name: getattr(task, name) for name in TaskBody.model_fields if name != "options"},
-            "options": shown,
-        }
-    )
+    """The task as the API shows it.
+
+    Raises:
+        JournalDamaged: its row holds something else than a task.
+    """
+    try:
+        shown = {key: value for key, value in task.options.items() if key != "idempotency_key"}
+        return TaskBody.model_validate(
+            {
+                **{name: getattr(task, name) for name in TaskBody.model_fields if name != "options"},
+                "options": shown,
+            }
+        )
+    except (ValidationError, AttributeError) as error:
+        why = (
+            explained(error, whole="task") if isinstance(error, ValidationError) else "options: not an object"
+        )
+        raise JournalDamaged(f"task {task.id}: its row is damaged: {why}") from None
+
+
+def listed(task: Task) -> TaskBody:
+    """The task as a list shows it: one that is damaged says so, and does not spoil the list."""
+    try:
+        return task_body(task)
+    except JournalDamaged as error:
+        return TaskBody(
+            id=task.id,
+            status=task.status,
+            tenant=task.tenant,
+            planner=str(task.planner),
+            question={},
+            options={},
+            seed=0,
+            created_at=task.created_at,
+            started_at=None,
+            finished_at=None,
+            cancel_requested=task.cancel_requested,
+            outcome=None,
+            solution=None,
+            error=TaskError(code=error.code, message=str(error)),
+        )
 
 
 def event_body(event: Event) -> EventBody:
-    """The event as the API shows it."""
-    return EventBody(seq=event.seq, type=event.type, path=event.path, at=event.at, data=dict(event.data))
+    """The event as the API shows it.
+
+    Raises:
+        JournalDamaged: its row holds something else than an event.
+    """
+    try:
+        return EventBody(seq=event.seq, type=event.type, path=event.path, at=event.at, data=dict(event.data))
+    except ValidationError as error:
+        raise JournalDamaged(f"event {event.seq}: its row is damaged: {explained(error)}") from None
 
 
 def replay_body(task_id: str, replayed: Replayed) -> ReplayBody:

@@ -5,39 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
-from aiohttp import web
 
 from orchestrator.api.application import create_application
+from orchestrator.api.listening import listening
 from orchestrator.tasks.service import Service
 from workers.errors import WorkerError
 
 log = structlog.get_logger()
 
-CLOSING_SECONDS = 2.0
-"""How long requests may go on after the drain."""
-
-
-@asynccontextmanager
-async def listening(application: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the base URL. Port 0 means any free port.
-
-    Raises:
-        OSError: the address cannot be bound.
-    """
-    runner = web.AppRunner(
-        application, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSING_SECONDS
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        bound = runner.addresses[0][1]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
-    finally:
-        await runner.cleanup()
+SWITCH_SECONDS = 0.001
+"""How long the threads of the database may keep the event loop from running Python."""
 
 
 async def serve(
@@ -55,6 +37,7 @@ async def serve(
     """
     gc.collect()
     gc.freeze()  # what is loaded by now stays; scanning it again would hold up the event loop
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         await service.engine.capabilities()
     except WorkerError as error:
@@ -63,7 +46,12 @@ async def serve(
         log.warning("the engine is not available yet", code=error.code, error=str(error))
     draining = asyncio.Event()
     application = create_application(service, draining=draining)
-    async with listening(application, host, port) as url, _signals(draining), service.working():
+    patience = service.settings.client_seconds
+    async with (
+        listening(application, host, port, patience=patience) as url,
+        _signals(draining),
+        service.working(),
+    ):
         on_listening(url)
         await draining.wait()
         log.info("draining")

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from orchestrator.api.application import create_application
-from orchestrator.api.server import listening
+from orchestrator.api.listening import listening
 from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
 from orchestrator.tasks import following, queue
