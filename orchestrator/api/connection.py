@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.typedefs import Handler
 from typing_extensions import override
 
-from orchestrator.api.problems import Overloaded, http_problem, problem, unexpected
+from orchestrator.api.problems import Overloaded, Unexpected, http_problem, problem, refusal
 
 log = structlog.get_logger()
 
@@ -25,8 +25,9 @@ LONGEST_LINE, LONGEST_HEADER = 8190, 8192
 IDLE_SECONDS = 75.0
 """How long a connection may have no request: longer than the proxies in front keep theirs."""
 
-PARTING_SECONDS = 0.5
-"""How long a refused client may go on sending; closing at once could cost it the response."""
+PARTING_SECONDS, LINGERING_SECONDS = 0.5, 2.0
+"""How long a client may go on sending a refused request, or the rest of a refused body; closing at once could
+cost it the response."""
 
 
 class Connection(web.RequestHandler):
@@ -49,6 +50,7 @@ class Connection(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]
             keepalive_timeout=IDLE_SECONDS,
+            lingering_time=min(LINGERING_SECONDS, patience),
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_HEADER,
         )
@@ -140,7 +142,7 @@ class Connection(web.RequestHandler):
             self._refused = True
         else:
             log.error("request failed", exc_info=exc)
-            response = unexpected()
+            response = refusal(Unexpected())
         response.force_close()
         return response
 

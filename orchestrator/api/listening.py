@@ -58,16 +58,21 @@ class Door:
         self._most = most
         self._reserve = max(4, most // 8)
         self._patience = patience
-        self._open: set[Connection] = set()
+        self._connections: set[Connection] = set()
         self._entering: set[asyncio.Task[None]] = set()
         self._left = asyncio.Event()
         self._none_spare_at = -math.inf
         self._refusal = ""
 
     @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._connections) + len(self._entering)
+
+    @property
     def trouble(self) -> str:
         """Why no further client can be served now, for people; empty if it can."""
-        full = f"all {self._most} connections are in use" if self._count() >= self._most else ""
+        full = f"all {self._most} connections are in use" if self.open >= self._most else ""
         return self._refusal or full
 
     async def accept(self, listener: socket.socket, server: web.Server) -> None:
@@ -81,7 +86,7 @@ class Door:
                 continue
             except OSError as error:
                 self._refusal = f"no connection can be accepted: {error.strerror}"
-                log.error(self._refusal, action="accept_failed", open=len(self._open))
+                log.error(self._refusal, action="accept_failed", open=self.open)  # noqa: TRY400
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._refusal = ""
@@ -91,20 +96,17 @@ class Door:
             if taken % AT_A_TIME == 0:
                 await asyncio.sleep(0)
 
-    def _count(self) -> int:
-        return len(self._open) + len(self._entering)
-
     async def _room(self) -> None:
         """Wait while even the connections that are only told to come back later are too many."""
-        while self._count() >= self._most + self._reserve and not self._spare():
+        while self.open >= self._most + self._reserve and not self._spare():
             self._left.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._left.wait(), RETRY_SECONDS)
 
     async def _enter(self, connection: socket.socket, server: web.Server) -> None:
-        extra = len(self._open) >= self._most and not self._spare()
+        extra = len(self._connections) >= self._most and not self._spare()
         made = Connection(server, patience=self._patience, extra=extra, on_lost=self._leave)
-        self._open.add(made)
+        self._connections.add(made)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: made, connection)
         except OSError as error:
@@ -112,15 +114,15 @@ class Door:
             self._leave(made)
 
     def _leave(self, connection: Connection) -> None:
-        self._open.discard(connection)
+        self._connections.discard(connection)
         self._left.set()
 
     def _spare(self) -> bool:
-        """Close the connection that has had no request for longest, if that was long; whether there was one."""
+        """Close the connection that has had no request for longest, if that was long; else return False."""
         now = asyncio.get_running_loop().time()
         if now < self._none_spare_at + LOOK_SECONDS:
             return False
-        longest = max(self._open, key=lambda each: each.idle_seconds)
+        longest = max(self._connections, key=lambda each: each.idle_seconds)
         if longest.idle_seconds < SPARE_SECONDS:
             self._none_spare_at = now
             return False

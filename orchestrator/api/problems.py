@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from aiohttp import web
@@ -58,6 +60,13 @@ class Overloaded(AnabranchError):
     retryable = True
 
 
+class Unexpected(AnabranchError):
+    """A bug, or something that a planner did; strangers learn no more about it."""
+
+    def __init__(self) -> None:
+        super().__init__("the server hit an unexpected error; its log has the details")
+
+
 _CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
 _SECRETS = re.compile(
     r"(?P<userinfo>(?<=://)[^\s/@]+(?=@))"
@@ -79,14 +88,37 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if error.status < 400:
             raise
         return http_problem(request, error)
-    except ConnectionError:  # the client has gone, and nobody is left to tell
+    except BaseException as error:
+        gone = isinstance(error, ConnectionError | asyncio.CancelledError) and _left(request)
+        if gone:
+            raise
+        log.exception("request failed", method=request.method, path=request.path)
+        return refusal(Unexpected())
+
+
+def _left(request: web.Request) -> bool:
+    """Whether nobody waits for the response any more: the client has gone, or the server ends."""
+    task = asyncio.current_task()
+    return request.transport is None or request.transport.is_closing() or bool(task and task.cancelling())
+
+
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Let nothing but our own errors, and those of a connection, out of a task of the event loop.
+
+    An error like ``SystemExit`` would end the process.
+
+    Raises:
+        Unexpected: something else was raised, and was logged.
+    """
+    try:
+        with translated():
+            yield
+    except (AnabranchError, ConnectionError, asyncio.CancelledError):
         raise
     except BaseException as error:
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-            raise  # the client has gone, or the server ends
-        log.exception("request failed", method=request.method, path=request.path)
-        return unexpected()
+        log.exception(what)
+        raise Unexpected from error
 
 
 def refusal(error: AnabranchError) -> web.Response:
@@ -109,11 +141,6 @@ def http_problem(request: web.BaseRequest, error: web.HTTPException) -> web.Resp
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
-
-
-def unexpected() -> web.Response:
-    """The response to a request that met a bug."""
-    return problem(500, "internal", "the server hit an unexpected error; its log has the details")
 
 
 def problem(status: int, code: str, message: str) -> web.Response:

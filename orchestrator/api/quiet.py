@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from aiohttp import web
 from typing_extensions import override
 
 SECONDS = 1.0
@@ -24,6 +25,8 @@ class OnceASecond(logging.Filter):
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], web.RequestPayloadError):
+            return False  # a body that its client has spoilt, of which the client was told
         place = record.pathname, record.lineno, str(record.msg).partition("\n")[0]
         now = time.monotonic()
         if now < self._passed.get(place, 0.0) + SECONDS:

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from orchestrator.api.events import closing_frame, ended_frame, error_frame, frame
 from orchestrator.api.places import Places
-from orchestrator.errors import AnabranchError, InvalidRequest, translated
+from orchestrator.api.problems import contained
+from orchestrator.errors import AnabranchError, InvalidRequest
 from orchestrator.structured import task_group
 from orchestrator.tasks.service import Service
 from storage.tasks import Task
@@ -62,9 +63,10 @@ class Streams:
         return task
 
     async def _ended(self, task_id: str) -> None:
-        async with aclosing(self._service.events(task_id)) as events:
-            async for _ in events:
-                pass
+        with contained("a task could not be waited for"):
+            async with aclosing(self._service.events(task_id)) as events:
+                async for _ in events:
+                    pass
 
     async def send(self, request: web.Request, task: Task, after: int) -> web.StreamResponse:
         """Answer with the events after number ``after``, as they happen.
@@ -91,7 +93,7 @@ class Streams:
     async def _events(self, sender: Sender, task_id: str, after: int) -> None:
         """Send all there is; the status has been sent, so an error ends the stream, which can be resumed."""
         try:
-            with translated():
+            with contained("the events of a task could not be sent"):
                 async with aclosing(self._service.events(task_id, after=after)) as events:
                     async for item in events:
                         await sender.send(frame(item))
@@ -99,11 +101,6 @@ class Streams:
         except AnabranchError as error:
             log.warning("an event stream broke off", task=task_id, code=error.code, error=str(error))
             last = error_frame(error)
-        except (ConnectionError, asyncio.CancelledError):
-            raise
-        except BaseException:
-            log.exception("an event stream broke off", task=task_id)
-            last = error_frame(AnabranchError("the server hit an unexpected error; its log has the details"))
         await sender.send(last)
 
 

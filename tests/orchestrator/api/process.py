@@ -27,7 +27,6 @@ from workers.engines.simulator.engine import CostModel, Simulator
 
 ROOT = Path(__file__).parents[3]
 READY_SECONDS = 60.0
-RUN = os.environ.get("RUNNER", "-m "+__name__)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def serving(directory: Path, *, descriptors: int | None = None, **settings: obje
     """
     log = directory / "serve.log"
     limit = f"ulimit -n {descriptors} && " if descriptors else ""
-    command = f"{limit}exec {sys.executable} {RUN} sqlite:///{directory / 'served.db'}"
+    command = f"{limit}exec {sys.executable} -m {__name__} sqlite:///{directory / 'served.db'}"
     environment = {f"ANABRANCH_{name.upper()}": str(value) for name, value in settings.items()}
     with log.open("w") as stderr:
         process = subprocess.Popen(
