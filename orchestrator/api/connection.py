@@ -25,6 +25,9 @@ LONGEST_LINE, LONGEST_HEADER = 8190, 8192
 IDLE_SECONDS = 75.0
 """How long a connection may have no request: longer than the proxies in front keep theirs."""
 
+WATCHED = ("/healthz", "/livez", "/metrics")
+"""What tells how the process is, and must be answered when nothing else can be."""
+
 PARTING_SECONDS, LINGERING_SECONDS = 0.5, 2.0
 """How long a client may go on sending a refused request, or the rest of a refused body; closing at once could
 cost it the response."""
@@ -176,6 +179,7 @@ def malformed(error: HttpProcessingError) -> web.Response:
 @web.middleware
 async def room(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes over extra connections, but for the question how the process is."""
-    if isinstance(request.protocol, Connection) and request.protocol.extra and request.path != "/healthz":
+    extra = isinstance(request.protocol, Connection) and request.protocol.extra
+    if extra and request.path not in WATCHED:
         raise Overloaded("the server has too many connections; close some, or try again later")
     return await handler(request)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.api.rendering import hidden
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.plain import plain
 from orchestrator.tasks.hindsight.replaying import Replayed
@@ -22,12 +23,15 @@ VERSION = version("anabranch")
 MAX_PAGE = 200
 MAX_WAIT_SECONDS = 600.0
 
+Told = Annotated[str, AfterValidator(hidden)]
+"""A text for strangers, which may come from an engine or a database."""
+
 
 class Problem(BaseModel):
     """What went wrong."""
 
     code: str = Field(description="Stable, for programs.")
-    message: str = Field(description="For people: what was wrong and, where it helps, what would be right.")
+    message: Told = Field(description="For people: what was wrong and, where it helps, what would be right.")
     retryable: bool = Field(description="Whether the same request may succeed later.")
 
 
@@ -41,7 +45,7 @@ class TaskError(BaseModel):
     """Why a task has no solution."""
 
     code: str
-    message: str
+    message: Told
 
 
 class TaskBody(BaseModel):
@@ -95,7 +99,7 @@ class Check(BaseModel):
     """Whether a part of the service works, and if not, why."""
 
     ok: bool
-    detail: str = ""
+    detail: Told = ""
 
 
 class HealthBody(BaseModel):
@@ -118,7 +122,7 @@ class WorkerBody(BaseModel):
         description="The roles assigned to it; empty: all that no replica is assigned."
     )
     state: Literal["starting", "up", "on trial", "draining", "down"]
-    detail: str = Field(description="Why it is not up.")
+    detail: Told = Field(description="Why it is not up.")
     breaker: BreakerState
     in_flight: int = Field(description="Calls at the engine.")
     limit: int | None = Field(description="The most calls that it gets at once; null if unlimited.")

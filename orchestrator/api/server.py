@@ -44,17 +44,17 @@ async def serve(
         if not error.retryable:
             raise
         log.warning("the engine is not available yet", code=error.code, error=str(error))
-    draining = asyncio.Event()
-    application = create_application(service, draining=draining)
+    draining, closing = asyncio.Event(), asyncio.Event()
+    application = create_application(service, draining=draining, closing=closing)
     patience = service.settings.client_seconds
-    async with (
-        listening(application, host, port, patience=patience) as url,
-        _signals(draining),
-        service.working(),
-    ):
-        on_listening(url)
-        await draining.wait()
-        log.info("draining")
+    async with listening(application, host, port, patience=patience) as url, _signals(draining):
+        try:
+            async with service.working():
+                on_listening(url)
+                await draining.wait()
+                log.info("draining")
+        finally:
+            closing.set()
 
 
 @asynccontextmanager
