@@ -134,6 +134,12 @@ DOOR: web.AppKey[Door] = web.AppKey("door", Door)
 """Where an application that is being served keeps its door."""
 
 
+def trouble(request: web.Request) -> str:
+    """Why this process can serve no further client now, for people; empty if it can."""
+    door = request.app.get(DOOR)
+    return "" if door is None else door.trouble
+
+
 @asynccontextmanager
 async def listening(
     application: web.Application, host: str, port: int, *, patience: float = PATIENCE_SECONDS

@@ -97,6 +97,7 @@ class Streams:
                 async with aclosing(self._service.events(task_id, after=after)) as events:
                     async for item in events:
                         await sender.send(frame(item))
+                        await asyncio.sleep(0)  # other requests have their turn
                 last = ended_frame(await self._service.task(task_id))
         except AnabranchError as error:
             log.warning("an event stream broke off", task=task_id, code=error.code, error=str(error))

@@ -48,7 +48,7 @@ NAMES: list[Any] = ["", " ", "x" * 256, "a\x00b", "a\nb", "\ud83d"]
 @pytest.mark.parametrize("field", ["tenant", "idempotency_key"])
 async def test_what_is_no_name_is_refused(open_api: Open, field: str, name: str) -> None:
     async with open_api(work=False) as api:
-        reply = await api.submit(**{field: name})
+        reply = await api.call("POST", "/v1/tasks", json={"query": "x", "planner": "direct", field: name})
     assert (reply.status, reply.error) == (400, "invalid_request")
     assert field in reply.message
 
@@ -71,6 +71,7 @@ async def test_query_parameters_are_given_once(open_api: Open, query: str) -> No
 
 async def test_a_message_is_no_longer_than_people_read(open_api: Open) -> None:
     async with open_api(work=False) as api:
-        reply = await api.submit(**{f"unknown_{number}": 1 for number in range(4_000)})
+        body = {f"unknown_{number}": 1 for number in range(4_000)}
+        reply = await api.call("POST", "/v1/tasks", json=body)
     assert (reply.status, reply.error) == (400, "invalid_request")
     assert len(reply.message) <= 4_000
