@@ -26,7 +26,7 @@ log = structlog.get_logger()
 CLOSING_SECONDS = 2.0
 """How long requests may go on after the drain."""
 
-MOST_CONNECTIONS = 4096
+MOST_CONNECTIONS = 8192
 """The most connections, where the limit of file descriptors allows twice as many."""
 
 MOST_DESCRIPTORS = 65_536
@@ -44,7 +44,7 @@ LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 30.0
 """How long a client may take to send a request, or leave unread what it is sent."""
 
-AT_A_TIME = 64
+AT_A_TIME = 128
 """Connections taken before those that are there have their turn."""
 
 BACKLOG = 4096

@@ -92,9 +92,13 @@ def _read(path: Path) -> str:
 
 
 async def submit(server: Server, wait: int = 0) -> dict[str, Any]:
-    async with server.client.post(f"/v1/tasks?wait={wait}", json=TASK) as reply:
-        assert reply.status in (200, 202)
-        return dict(await reply.json())
+    """A task that was accepted, if need be after others have gone."""
+    while True:
+        async with server.client.post(f"/v1/tasks?wait={wait}", json=TASK) as reply:
+            if reply.status != 503:
+                assert reply.status in (200, 202)
+                return dict(await reply.json())
+        await asyncio.sleep(0.1)
 
 
 async def running(server: Server) -> int:

@@ -103,7 +103,7 @@ async def test_a_list_of_long_tasks_goes_on_in_its_next_page(
     async with open_api(work=False) as api:
         ids = [await ended(api, "x" * 1_000) for _ in range(5)]
         found: list[str] = []
-        before = ""
+        before: str | None = ""
         while before is not None:
             page = (await api.get(f"/v1/tasks?limit=200{before and f'&before={before}'}")).body
             assert len(page["tasks"]) < 5
