@@ -25,7 +25,7 @@ from rich.console import Console
 
 from benchmarks.overhead import SEED, Check, at_least, at_most
 from orchestrator.api.application import create_application
-from orchestrator.api.server import listening
+from orchestrator.api.listening import listening
 from orchestrator.api.traces import trace_json
 from orchestrator.cli.printing import trace_tree
 from orchestrator.tasks.hindsight.difference import difference

@@ -74,5 +74,13 @@ class Settings(BaseSettings):
     )
     call_seconds: PositiveFloat = Field(600.0, description="How long one call to an engine may take.")
     max_query_chars: PositiveInt = Field(200_000, description="Longer questions are refused.")
+    streams: PositiveInt = Field(
+        1_000, description="The most event streams and waiting requests of one process at the same time."
+    )
+    tenant_streams: PositiveInt = Field(200, description="The most of those for one tenant.")
+    client_seconds: PositiveFloat = Field(
+        30.0,
+        description="How long a client may take to send a request, or leave unread what it is sent.",
+    )
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged.")

@@ -6,10 +6,11 @@ import asyncio
 
 from aiohttp import web
 
-from orchestrator.api.events import HEARTBEAT_SECONDS
+from orchestrator.api.connection import room
 from orchestrator.api.handlers import Handlers
 from orchestrator.api.problems import problems
 from orchestrator.api.routes import bound
+from orchestrator.api.streams import HEARTBEAT_SECONDS, Streams
 from orchestrator.tasks.service import Service
 
 MAX_BODY = 4 << 20
@@ -28,8 +29,11 @@ def create_application(
 
     Once ``draining`` is set, new tasks are refused; everything else still works. Once ``closing`` is set,
     event streams and waiting requests end, each with what its client needs in order to go on elsewhere. Serve
-    the application with ``handler_cancellation=True``, so that a client that hangs up ends its request.
+    the application with :func:`orchestrator.api.listening.listening`, or at least with
+    ``handler_cancellation=True``, so that a client that hangs up ends its request.
     """
-    application = web.Application(middlewares=[problems], client_max_size=max_body)
-    application.add_routes(bound(Handlers(service, draining or asyncio.Event(), heartbeat_seconds)))
+    streams = Streams(service, closing or asyncio.Event(), heartbeat_seconds)
+    handlers = Handlers(service, streams, draining or asyncio.Event())
+    application = web.Application(middlewares=[problems, room], client_max_size=max_body)
+    application.add_routes(bound(handlers))
     return application

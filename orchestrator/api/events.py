@@ -1,68 +1,48 @@
-"""The events of a task as server-sent events."""
+"""The frames of an event stream: each event of a task as a server-sent event, and how the stream ends."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import time
-
-from aiohttp import web
-
-from orchestrator.api.schemas import event_body
-from orchestrator.errors import InvalidRequest
+from orchestrator.api.problems import problem_of
+from orchestrator.api.rendering import dumped, dumped_json
+from orchestrator.api.schemas import event_body, task_body
+from orchestrator.errors import AnabranchError
 from orchestrator.runtime.plain import plain
 from orchestrator.tasks.feed import Progress
 from storage.events import Event
+from storage.tasks import Task
 
-HEARTBEAT_SECONDS = 15.0
-"""Silence after which a comment is sent, so that proxies keep the event stream open."""
-
-HEADERS = {
-    "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-}
+RETRY_MILLISECONDS = 1_000
+"""When a client should come back whose stream ended because the process does."""
 
 
-class Sender:
-    """Sends frames, and comments in periods of silence."""
+class Closing(AnabranchError):
+    """The process is about to end; the stream goes on from another one, or from the next."""
 
-    def __init__(self, response: web.StreamResponse, heartbeat_seconds: float) -> None:
-        self._response = response
-        self._heartbeat_seconds = heartbeat_seconds
-        self._last = time.monotonic()
-
-    async def send(self, frame: str) -> None:
-        """Send a frame."""
-        self._last = time.monotonic()
-        await self._response.write(frame.encode())
-
-    async def beat(self) -> None:
-        """Send a comment after each period of silence, until cancelled."""
-        while True:
-            silence = time.monotonic() - self._last
-            if silence >= self._heartbeat_seconds:
-                await self.send(": heartbeat\n\n")
-            else:
-                await asyncio.sleep(self._heartbeat_seconds - silence)
+    code = "closing"
+    http_status = 503
+    retryable = True
 
 
 def frame(item: Event | Progress) -> str:
     """The item as one server-sent event; only stored events have an id."""
     if isinstance(item, Progress):
-        return f"event: progress\ndata: {json.dumps(plain(item))}\n\n"
-    return f"id: {item.seq}\nevent: {item.type}\ndata: {event_body(item).model_dump_json()}\n\n"
+        return f"event: progress\ndata: {dumped_json(plain(item))}\n\n"
+    return f"id: {item.seq}\nevent: {item.type}\ndata: {dumped(event_body(item))}\n\n"
 
 
-def last_event_id(request: web.Request) -> int:
-    """The number of the last event that the client has; -1 if it has none.
+def ended_frame(task: Task) -> str:
+    """The last frame for a task that has ended."""
+    return f"event: task_ended\ndata: {dumped(task_body(task))}\n\n"
 
-    Raises:
-        InvalidRequest: the header is not an event id.
-    """
-    given = request.headers.get("Last-Event-ID", "").strip()
-    if not given:
-        return -1
-    if not (given.isascii() and given.isdigit()) or len(given) > 9:
-        raise InvalidRequest(f"Last-Event-ID is {given[:40]!r}; it must be the id of an event, such as 17")
-    return int(given)
+
+def error_frame(error: AnabranchError) -> str:
+    """The last frame of a stream that broke off."""
+    return f"event: error\ndata: {dumped(problem_of(error))}\n\n"
+
+
+def closing_frame() -> str:
+    """The last frame of a stream whose process ends before the task does."""
+    body = problem_of(
+        Closing("this process shuts down; follow the task again with the last id as Last-Event-ID")
+    )
+    return f"retry: {RETRY_MILLISECONDS}\nevent: closing\ndata: {dumped(body)}\n\n"

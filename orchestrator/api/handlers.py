@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from functools import cache
 from typing import Any
 
 import structlog
 from aiohttp import web
 
-from orchestrator.api.events import HEADERS, Sender, frame, last_event_id
-from orchestrator.api.exchange import json_object, merge, respond
+from orchestrator.api.exchange import (
+    LONGEST_NAME,
+    body_text,
+    header_of,
+    is_name,
+    json_object,
+    merge,
+    query_of,
+    respond,
+)
 from orchestrator.api.health import HealthHandlers
 from orchestrator.api.metrics import metrics
 from orchestrator.api.openapi import document, reference
-from orchestrator.api.problems import Draining, problem_of
+from orchestrator.api.problems import Draining, Overloaded
+from orchestrator.api.rendering import dumped, dumped_json
 from orchestrator.api.routes import header, queries, route, routes_of
 from orchestrator.api.schemas import (
     EventBody,
@@ -25,12 +35,13 @@ from orchestrator.api.schemas import (
     TaskBody,
     TaskPage,
     WorkersBody,
+    listed,
     replay_body,
     task_body,
 )
+from orchestrator.api.streams import Streams, last_event_id
 from orchestrator.api.traces import trace_bytes
-from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound, Unavailable
-from orchestrator.structured import task_group
+from orchestrator.errors import InvalidRequest, TaskNotFound, Unavailable
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from storage.tasks import Task
@@ -42,6 +53,15 @@ log = structlog.get_logger()
 ENGINE_RETRY_SECONDS = 5.0
 """When to retry a request that was refused because no engine works."""
 
+SUBMISSIONS = 32
+"""The most submissions that are worked on at the same time; the others wait for their turn."""
+
+TURN_SECONDS = 10.0
+"""How long a submission waits for its turn."""
+
+PAGE_CHARACTERS = 4_000_000
+"""A list that has so many characters goes on in its next page."""
+
 TENANT = header("X-Tenant", "The tenant of the task. If it is given, tasks of other tenants are not found.")
 ONE = ({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}, TENANT)
 """The parameters of a route that is about one task."""
@@ -52,9 +72,10 @@ ANYTHING = {"application/json": {"schema": {"type": "object"}}}
 class Handlers(HealthHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
-    def __init__(self, service: Service, draining: asyncio.Event, heartbeat_seconds: float) -> None:
+    def __init__(self, service: Service, streams: Streams, draining: asyncio.Event) -> None:
         super().__init__(service, draining)
-        self._heartbeat_seconds = heartbeat_seconds
+        self._streams = streams
+        self._submitting = asyncio.Semaphore(SUBMISSIONS)
 
     @route(
         "POST",
@@ -72,16 +93,35 @@ class Handlers(HealthHandlers):
         """Submit a question."""
         if self._draining.is_set():
             raise Draining("this process is shutting down; try again")
-        await self._check_engine()
-        query = SubmitQuery.model_validate(dict(request.query))
-        body = await json_object(request)
-        merge(body, "idempotency_key", request, "Idempotency-Key")
-        merge(body, "tenant", request, "X-Tenant")
-        task = await self._service.submit(parse(body))
-        if query.wait and not task.status.terminal:
-            task = await self._wait(task.id, query.wait)
+        with ExitStack() as held:
+            text = await body_text(request, self._service.settings.client_seconds)
+            async with self._turn():
+                await self._check_engine()
+                query = query_of(SubmitQuery, request)
+                body = json_object(text)
+                merge(body, "idempotency_key", request, "Idempotency-Key")
+                merge(body, "tenant", request, "X-Tenant")
+                asked = parse(body)
+                if query.wait:
+                    held.enter_context(self._streams.place(asked.tenant))
+                task = await self._service.submit(asked)
+            if query.wait and not task.status.terminal:
+                task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
         return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Let only so many submissions be worked on, so that other requests wait for few of them."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._submitting.acquire()
+        except TimeoutError:
+            raise Overloaded(f"{SUBMISSIONS} tasks are being stored, and others wait; try again") from None
+        try:
+            yield
+        finally:
+            self._submitting.release()
 
     async def _check_engine(self) -> None:
         """Refuse tasks while no engine could solve them: they would only wait and then fail."""
@@ -97,13 +137,6 @@ class Handlers(HealthHandlers):
             retry_after=ENGINE_RETRY_SECONDS,
         )
 
-    async def _wait(self, task_id: str, seconds: float) -> Task:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds), aclosing(self._service.events(task_id)) as events:
-                async for _ in events:
-                    pass
-        return await self._service.task(task_id)
-
     @route(
         "GET",
         "/v1/tasks",
@@ -113,8 +146,8 @@ class Handlers(HealthHandlers):
     )
     async def tasks(self, request: web.Request) -> web.Response:
         """List tasks, newest first."""
-        query = ListQuery.model_validate(dict(request.query))
-        own = request.headers.get("X-Tenant")
+        query = query_of(ListQuery, request)
+        own = header_of(request, "X-Tenant")
         if own is not None and query.tenant not in (None, own):
             raise InvalidRequest(f"the query asks for tenant {query.tenant!r}, but X-Tenant says {own!r}")
         found = await self._service.store.list(
@@ -123,8 +156,14 @@ class Handlers(HealthHandlers):
             limit=query.limit,
             before=query.before,
         )
-        more = found[-1].id if len(found) == query.limit else None
-        return respond(TaskPage(tasks=tuple(task_body(task) for task in found), next=more))
+        shown: list[str] = []
+        for task in found:
+            shown.append(dumped(listed(task)))
+            if sum(map(len, shown)) > PAGE_CHARACTERS:
+                break
+            await asyncio.sleep(0)  # other requests have their turn
+        more = found[len(shown) - 1].id if len(shown) < len(found) or len(found) == query.limit else None
+        return web.json_response(text=f'{{"tasks":[{",".join(shown)}],"next":{dumped_json(more)}}}')
 
     @route("GET", "/v1/tasks/{id}", (200, "The task.", TaskBody), name="get", parameters=ONE)
     async def task(self, request: web.Request) -> web.Response:
@@ -168,27 +207,7 @@ class Handlers(HealthHandlers):
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Follow a task: its journal as server-sent events, then `task_ended`."""
         found = await self._find(request)
-        after = last_event_id(request)
-        response = web.StreamResponse(headers=HEADERS)
-        await response.prepare(request)
-        sender = Sender(response, self._heartbeat_seconds)
-        with suppress(ConnectionError):  # the client has gone
-            async with task_group() as group:
-                beating = group.create_task(sender.beat(), name=f"heartbeat of the events of {found.id}")
-                await self._send_events(sender, found.id, after)
-                beating.cancel()
-        return response
-
-    async def _send_events(self, sender: Sender, task_id: str, after: int) -> None:
-        try:
-            async with aclosing(self._service.events(task_id, after=after)) as events:
-                async for item in events:
-                    await sender.send(frame(item))
-            ended = task_body(await self._service.task(task_id))
-            await sender.send(f"event: task_ended\ndata: {ended.model_dump_json()}\n\n")
-        except AnabranchError as error:  # the status has been sent; the stream ends and can be resumed
-            log.warning("an event stream broke off", task=task_id, code=error.code, error=str(error))
-            await sender.send(f"event: error\ndata: {problem_of(error).model_dump_json()}\n\n")
+        return await self._streams.send(request, found, last_event_id(request))
 
     @route(
         "GET",
@@ -240,11 +259,12 @@ class Handlers(HealthHandlers):
 
     async def _find(self, request: web.Request) -> Task:
         """The task that the path names; if the request names a tenant, only a task of that tenant."""
-        task_id = request.match_info["id"]
-        task = await self._service.task(task_id)
-        if request.headers.get("X-Tenant", task.tenant) != task.tenant:
-            raise TaskNotFound(f"there is no task {task_id}")
-        return task
+        task_id, tenant = request.match_info["id"], header_of(request, "X-Tenant")
+        if is_name(task_id):  # a database may refuse to look for anything else
+            task = await self._service.task(task_id)
+            if tenant in (None, task.tenant):
+                return task
+        raise TaskNotFound(f"there is no task {task_id[:LONGEST_NAME]!r}")
 
 
 @cache

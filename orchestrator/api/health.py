@@ -7,6 +7,7 @@ import asyncio
 from aiohttp import web
 
 from orchestrator.api.exchange import respond
+from orchestrator.api.listening import trouble
 from orchestrator.api.routes import route
 from orchestrator.api.schemas import VERSION, Check, HealthBody, LifeBody
 from orchestrator.tasks.service import Service
@@ -29,6 +30,8 @@ class HealthHandlers:
         """Check whether tasks can be taken and solved."""
         found = await self._service.health.checks()
         checks = {name: Check(ok=check.ok, detail=check.detail) for name, check in found.items()}
+        refusing = trouble(request)
+        checks["connections"] = Check(ok=not refusing, detail=refusing)
         body = HealthBody(status="ok", version=VERSION, **checks)
         if self._draining.is_set():
             body.status = "draining"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import ValidationError
 
+from orchestrator.api.rendering import dumped
 from orchestrator.api.schemas import ErrorBody, Problem
 from orchestrator.errors import AnabranchError, InvalidRequest, translated
-from orchestrator.validation import explain
 
 log = structlog.get_logger()
+
+LONGEST_MESSAGE = 4_000
+"""The most characters of a message; a body with a thousand mistakes is not told all of them."""
 
 
 class TooLarge(InvalidRequest):
@@ -30,6 +35,14 @@ class UnsupportedMediaType(InvalidRequest):
     http_status = 415
 
 
+class RequestTimeout(AnabranchError):
+    """The client took too long to send the request."""
+
+    code = "request_timeout"
+    http_status = 408
+    retryable = True
+
+
 class Draining(AnabranchError):
     """The process is about to end and takes no more tasks; another one will."""
 
@@ -38,46 +51,96 @@ class Draining(AnabranchError):
     retryable = True
 
 
-_CODES = {404: "not_found", 405: "method_not_allowed"}
+class Overloaded(AnabranchError):
+    """The process has no room for the request now."""
+
+    code = "overloaded"
+    http_status = 503
+    retryable = True
+
+
+class Unexpected(AnabranchError):
+    """A bug, or something that a planner did; strangers learn no more about it."""
+
+    def __init__(self) -> None:
+        super().__init__("the server hit an unexpected error; its log has the details")
+
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
 
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Report every error as an :class:`ErrorBody`."""
+    """Report every error as an :class:`ErrorBody`; whatever is raised ends this request alone."""
     try:
         with translated():
             return await handler(request)
     except AnabranchError as error:
-        return _response(problem_of(error), error.http_status, error.retry_after)
-    except ValidationError as error:
-        return problem(400, InvalidRequest.code, explain(error))
+        return refusal(error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        message = f"{request.method} {request.path}: {error.reason}"
-        if isinstance(error, web.HTTPMethodNotAllowed):
-            message += f"; allowed: {', '.join(sorted(error.allowed_methods))}"
-        response = problem(error.status, _CODES.get(error.status, "http_error"), message)
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
-        return response
-    except ConnectionError:  # the client has gone, and nobody is left to tell
-        raise
-    except Exception:
+        return http_problem(request, error)
+    except BaseException as error:
+        gone = isinstance(error, ConnectionError | asyncio.CancelledError) and _left(request)
+        if gone:
+            raise
         log.exception("request failed", method=request.method, path=request.path)
-        return problem(500, "internal", "the server hit an unexpected error; its log has the details")
+        return refusal(Unexpected())
+
+
+def _left(request: web.Request) -> bool:
+    """Whether nobody waits for the response any more: the client has gone, or the server ends."""
+    task = asyncio.current_task()
+    return request.transport is None or request.transport.is_closing() or bool(task and task.cancelling())
+
+
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Let nothing but our own errors, and those of a connection, out of a task of the event loop.
+
+    An error like ``SystemExit`` would end the process.
+
+    Raises:
+        Unexpected: something else was raised, and was logged.
+    """
+    try:
+        with translated():
+            yield
+    except (AnabranchError, ConnectionError, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        log.exception(what)
+        raise Unexpected from error
+
+
+def refusal(error: AnabranchError) -> web.Response:
+    """The response to a request that met one of our own errors."""
+    return _response(problem_of(error), error.http_status, error.retry_after)
 
 
 def problem_of(error: AnabranchError) -> ErrorBody:
     """The error as the API shows it."""
-    return ErrorBody(error=Problem(code=error.code, message=str(error), retryable=error.retryable))
+    message = str(error)[:LONGEST_MESSAGE]
+    return ErrorBody(error=Problem(code=error.code, message=message, retryable=error.retryable))
+
+
+def http_problem(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
+    """The response to what the HTTP server itself refuses."""
+    message = f"{request.method} {request.path}: {error.reason}"
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        message += f"; allowed: {', '.join(sorted(error.allowed_methods))}"
+    response = problem(error.status, _CODES.get(error.status, "http_error"), message)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
 
 
 def problem(status: int, code: str, message: str) -> web.Response:
-    """A response for what is not one of our own errors: bad parameters, unknown paths, bugs."""
+    """A response for what is not one of our own errors: malformed requests, unknown paths, bugs."""
     return _response(ErrorBody(error=Problem(code=code, message=message, retryable=False)), status)
 
 
 def _response(body: ErrorBody, status: int, retry_after: float | None = None) -> web.Response:
     headers = {"Retry-After": str(math.ceil(retry_after or 1.0))} if body.error.retryable else None
-    return web.json_response(text=body.model_dump_json(), status=status, headers=headers)
+    return web.json_response(text=dumped(body), status=status, headers=headers)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.api.rendering import hidden
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.solution import Solution
+from storage.errors import JournalDamaged
 from storage.events import Event, EventType
+from storage.reading import explained
 from storage.tasks import Task, TaskStatus
 from workers.pool.breaker import BreakerState
 
@@ -18,12 +21,15 @@ VERSION = version("anabranch")
 MAX_PAGE = 200
 MAX_WAIT_SECONDS = 600.0
 
+Told = Annotated[str, AfterValidator(hidden)]
+"""A text for strangers, which may come from an engine or a database."""
+
 
 class Problem(BaseModel):
     """What went wrong."""
 
     code: str = Field(description="Stable, for programs.")
-    message: str = Field(description="For people: what was wrong and, where it helps, what would be right.")
+    message: Told = Field(description="For people: what was wrong and, where it helps, what would be right.")
     retryable: bool = Field(description="Whether the same request may succeed later.")
 
 
@@ -37,7 +43,7 @@ class TaskError(BaseModel):
     """Why a task has no solution."""
 
     code: str
-    message: str
+    message: Told
 
 
 class TaskBody(BaseModel):
@@ -91,7 +97,7 @@ class Check(BaseModel):
     """Whether a part of the service works, and if not, why."""
 
     ok: bool
-    detail: str = ""
+    detail: Told = ""
 
 
 class HealthBody(BaseModel):
@@ -104,13 +110,14 @@ class HealthBody(BaseModel):
     disk: Check = Field(description="Whether the disk of the database has room.")
     queue: Check = Field(description="Whether this process looks for tasks and takes them.")
     loop: Check = Field(description="Whether the event loop turns, and has done so for a while.")
+    connections: Check = Field(description="Whether further clients can connect.")
 
 
 class LifeBody(BaseModel):
     """Whether this process can go on, or must be started again."""
 
     ok: bool
-    detail: str = Field("", description="What has ended without which it cannot go on.")
+    detail: Told = Field("", description="What has ended without which it cannot go on.")
 
 
 class WorkerBody(BaseModel):
@@ -124,7 +131,7 @@ class WorkerBody(BaseModel):
         description="The roles assigned to it; empty: all that no replica is assigned."
     )
     state: Literal["starting", "up", "on trial", "draining", "down"]
-    detail: str = Field(description="Why it is not up.")
+    detail: Told = Field(description="Why it is not up.")
     breaker: BreakerState
     in_flight: int = Field(description="Calls at the engine.")
     limit: int | None = Field(description="The most calls that it gets at once; null if unlimited.")
@@ -185,19 +192,59 @@ class ListQuery(BaseModel):
 
 
 def task_body(task: Task) -> TaskBody:
-    """The task as the API shows it."""
-    shown = {key: value for key, value in task.options.items() if key != "idempotency_key"}
-    return TaskBody.model_validate(
-        {
-            **{name: getattr(task, name) for name in TaskBody.model_fields if name != "options"},
-            "options": shown,
-        }
-    )
+    """The task as the API shows it.
+
+    Raises:
+        JournalDamaged: its row holds something else than a task.
+    """
+    try:
+        shown = {key: value for key, value in task.options.items() if key != "idempotency_key"}
+        return TaskBody.model_validate(
+            {
+                **{name: getattr(task, name) for name in TaskBody.model_fields if name != "options"},
+                "options": shown,
+            }
+        )
+    except (ValidationError, AttributeError) as error:
+        why = (
+            explained(error, whole="task") if isinstance(error, ValidationError) else "options: not an object"
+        )
+        raise JournalDamaged(f"task {task.id}: its row is damaged: {why}") from None
+
+
+def listed(task: Task) -> TaskBody:
+    """The task as a list shows it: one that is damaged says so, and does not spoil the list."""
+    try:
+        return task_body(task)
+    except JournalDamaged as error:
+        return TaskBody(
+            id=task.id,
+            status=task.status,
+            tenant=task.tenant,
+            planner=str(task.planner),
+            question={},
+            options={},
+            seed=0,
+            created_at=task.created_at,
+            started_at=None,
+            finished_at=None,
+            cancel_requested=task.cancel_requested,
+            outcome=None,
+            solution=None,
+            error=TaskError(code=error.code, message=str(error)),
+        )
 
 
 def event_body(event: Event) -> EventBody:
-    """The event as the API shows it."""
-    return EventBody(seq=event.seq, type=event.type, path=event.path, at=event.at, data=dict(event.data))
+    """The event as the API shows it.
+
+    Raises:
+        JournalDamaged: its row holds something else than an event.
+    """
+    try:
+        return EventBody(seq=event.seq, type=event.type, path=event.path, at=event.at, data=dict(event.data))
+    except ValidationError as error:
+        raise JournalDamaged(f"event {event.seq}: its row is damaged: {explained(error)}") from None
 
 
 def replay_body(task_id: str, replayed: Replayed) -> ReplayBody:

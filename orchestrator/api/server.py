@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
-from aiohttp import web
 
 from orchestrator.api.application import create_application
+from orchestrator.api.listening import listening
 from orchestrator.api.signals import Signals
 from orchestrator.errors import Unavailable
 from orchestrator.tasks.health import Health
@@ -19,30 +20,11 @@ from workers.errors import WorkerError
 
 log = structlog.get_logger()
 
-CLOSING_SECONDS = 2.0
-"""How long requests may go on after the drain."""
+SWITCH_SECONDS = 0.001
+"""How long the threads of the database may keep the event loop from running Python."""
 
 LOOK_SECONDS = 0.25
 """How often to look whether something has ended that must not."""
-
-
-@asynccontextmanager
-async def listening(application: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the base URL. Port 0 means any free port.
-
-    Raises:
-        OSError: the address cannot be bound.
-    """
-    runner = web.AppRunner(
-        application, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSING_SECONDS
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        bound = runner.addresses[0][1]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
-    finally:
-        await runner.cleanup()
 
 
 async def serve(
@@ -67,6 +49,7 @@ async def serve(
     """
     gc.collect()
     gc.freeze()  # what is loaded by now stays; scanning it again would hold up the event loop
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         await service.engine.capabilities()
     except WorkerError as error:
@@ -76,7 +59,8 @@ async def serve(
     closing = asyncio.Event()
     application = create_application(service, draining=signals.draining, closing=closing)
     with service.health.watched():
-        async with listening(application, host, port) as url:
+        patience = service.settings.client_seconds
+        async with listening(application, host, port, patience=patience) as url:
             try:
                 async with service.working():
                     signals.serving(service.hand_back)

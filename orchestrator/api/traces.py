@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from orchestrator.api.rendering import encodable
 from orchestrator.api.schemas import task_body
 from orchestrator.errors import TraceTooLarge
 from orchestrator.runtime.plain import plain
@@ -48,7 +49,7 @@ def trace_bytes(trace: Trace) -> bytes:
     """
     written = bytearray()
     for piece in trace_json(trace):
-        written += piece.encode()
+        written += encodable(piece).encode()
         if len(written) > LARGEST:
             raise TraceTooLarge(trace.task.id, f"more than {LARGEST / 1e6:,.0f} MB of JSON")
     return bytes(written)

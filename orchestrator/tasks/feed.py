@@ -21,20 +21,32 @@ class Progress:
     tokens: int
 
 
+MOST_WAITING = 1_000
+"""How many events may wait for a listener; one that is slower reads the rest from the store."""
+
+
 class _Listener:
     """What one listener has not received yet. Only the latest progress of each call is kept."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Event | str | None] = asyncio.Queue()
         self._tokens: dict[str, int] = {}
+        self.overflowed = False
 
-    def put(self, event: Event | None) -> None:
-        self._queue.put_nowait(event)
+    def put(self, item: Event | str | None) -> None:
+        if self.overflowed:
+            return
+        if self._queue.qsize() >= MOST_WAITING:
+            self.overflowed, item = True, None
+            while not self._queue.empty():
+                self._queue.get_nowait()
+        self._queue.put_nowait(item)
 
     def put_progress(self, path: str, tokens: int) -> None:
         if path not in self._tokens:
-            self._queue.put_nowait(path)
-        self._tokens[path] = tokens
+            self.put(path)
+        if not self.overflowed:
+            self._tokens[path] = tokens
 
     async def get(self) -> Event | Progress | None:
         item = await self._queue.get()
@@ -51,6 +63,7 @@ class Feed:
         self.hold = hold
         self._writer: Writer | None = None
         self._listeners: set[_Listener] = set()
+        self._ended = False
 
     def open(self, writer: Writer) -> None:
         """Let events be appended from now on."""
@@ -84,24 +97,30 @@ class Feed:
 
     def end(self) -> None:
         """Tell the listeners that nothing more will come."""
+        self._ended = True
         for listener in self._listeners:
             listener.put(None)
 
     async def listen(self, store: Store, task_id: str, after: int) -> AsyncGenerator[Event | Progress, None]:
         """All events after ``after``: first the stored ones, then new ones, with progress in between."""
-        listener = _Listener()
-        self._listeners.add(listener)
-        try:
-            with suppress(StorageError):  # the run meets the same error, and ends
-                await self.flush()
-            async for event in store.read(task_id, after=after):
-                after = event.seq
-                yield event
-            while (item := await listener.get()) is not None:
-                if isinstance(item, Progress):
-                    yield item
-                elif item.seq == after + 1:  # one after a gap is void: what came before was not stored
-                    after = item.seq
-                    yield item
-        finally:
-            self._listeners.discard(listener)
+        overflowed = True
+        while overflowed:
+            listener = _Listener()
+            self._listeners.add(listener)
+            if self._ended:
+                listener.put(None)
+            try:
+                with suppress(StorageError):  # the run meets the same error, and ends
+                    await self.flush()
+                async for event in store.read(task_id, after=after):
+                    after = event.seq
+                    yield event
+                while (item := await listener.get()) is not None:
+                    if isinstance(item, Progress):
+                        yield item
+                    elif item.seq == after + 1:  # one after a gap is void: what came before was not stored
+                        after = item.seq
+                        yield item
+            finally:
+                self._listeners.discard(listener)
+            overflowed = listener.overflowed

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.turns import Turns
 from storage.events import Event
 from storage.store import Store
+from storage.tasks import TaskStatus
 
 POLL_SECONDS = 0.5
-"""How often the journal of a task that runs in another process is read again."""
+"""How often the journal of a task that runs in another process is read again, while few are followed."""
 
 
 async def followed(
@@ -24,6 +24,7 @@ async def followed(
     Raises:
         StorageError: there is no such task, or the database cannot be read.
     """
+    read = None
     while True:
         if (feed := runner.feed_of(task_id)) is not None:
             async with aclosing(feed.listen(store, task_id, after)) as live:
@@ -32,11 +33,13 @@ async def followed(
                     yield item
         # It has ended, waits in the queue, or runs in another process, perhaps after running here.
         turn = turns.next_of(task_id)
-        ended = (await store.get(task_id)).status.terminal
-        async for event in store.read(task_id, after=after):
-            after = event.seq
-            yield event
-        if ended:
+        task = await store.get(task_id)
+        stands = task.status, task.lease_fence
+        if task.status is TaskStatus.RUNNING or stands != read:
+            async for event in store.read(task_id, after=after):
+                after = event.seq
+                yield event
+        read = stands
+        if task.status.terminal:
             return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(turn.wait(), POLL_SECONDS)
+        await turns.wait(turn, POLL_SECONDS)

@@ -65,7 +65,7 @@ class Service:
         self.engine = observed(engine)
         self._planners = Planners(planners or {})
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-        made = settings or Settings.model_construct()
+        self.settings = made = settings or Settings.model_construct()
         self._hindsight = Hindsight(store, self._planners.find, stuck_seconds=made.stuck_seconds)
         self._turns = Turns()
         self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made)

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from orchestrator.api.application import create_application
-from orchestrator.api.server import listening
+from orchestrator.api.listening import DOOR, Door, listening
 from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
 from orchestrator.tasks import following, queue
@@ -73,10 +73,13 @@ class Frame:
 class Api:
     """A client for the tests."""
 
-    def __init__(self, service: Service, session: aiohttp.ClientSession, draining: asyncio.Event) -> None:
+    def __init__(
+        self, service: Service, session: aiohttp.ClientSession, draining: asyncio.Event, door: Door
+    ) -> None:
         self.service = service
         self.session = session
         self.draining = draining
+        self.door = door
 
     async def call(self, method: str, path: str, **options: Any) -> Reply:
         async with self.session.request(method, path, **options) as response:
@@ -90,6 +93,21 @@ class Api:
         body = {"query": query, "planner": "direct", **request}
         return await self.call("POST", f"/v1/tasks?wait={wait}", json=body, headers=headers)
 
+    @property
+    def port(self) -> int:
+        assert self.session._base_url is not None
+        assert self.session._base_url.port is not None
+        return self.session._base_url.port
+
+    async def raw(self, data: bytes) -> bytes:
+        """All that comes back for the bytes, until the server closes the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            return await asyncio.wait_for(reader.read(), 60)
+        finally:
+            writer.close()
+
     async def frames(self, path: str, **options: Any) -> AsyncIterator[Frame]:
         async with self.session.get(path, **options) as response:
             assert response.status == 200
@@ -102,6 +120,13 @@ class Api:
                     yield _frame(lines)
                     lines = []
             assert lines == []
+
+
+def reply_of(raw: bytes) -> Reply:
+    """A response with JSON, as it was sent."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    status, *headers = head.decode().split("\r\n")
+    return Reply(int(status.split()[1]), json.loads(body), dict(line.split(": ", 1) for line in headers))
 
 
 def _frame(lines: list[str]) -> Frame:
@@ -139,23 +164,25 @@ def open_api(tmp_path: Path, empty_database: Path) -> Open:
     ) -> AsyncIterator[Api]:
         draining = asyncio.Event()
         async with await open_store(f"sqlite:///{database}") as store:
+            made = settings or Settings(grace_seconds=0.2, lease_seconds=3600.0)
             service = Service(
                 store,
                 engine or Simulator("Six sevens are 42.\nAnswer: 42"),
                 toolbox=Toolbox(),
                 planners=PLANNERS,
-                settings=settings or Settings(grace_seconds=0.2, lease_seconds=3600.0),
+                settings=made,
             )
             application = create_application(service, draining=draining, **options)
             async with (
-                listening(application, "127.0.0.1", 0) as url,
+                listening(application, "127.0.0.1", 0, patience=made.client_seconds) as url,
                 aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(100)) as session,
             ):
+                opened_api = Api(service, session, draining, application[DOOR])
                 if not work:
-                    yield Api(service, session, draining)
+                    yield opened_api
                     return
                 async with service.working():
-                    yield Api(service, session, draining)
+                    yield opened_api
 
     return opened
 

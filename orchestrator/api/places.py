@@ -1,0 +1,52 @@
+"""Places for what lasts: event streams and waiting requests, so many in all and so many for each tenant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrator.errors import AnabranchError
+
+RETRY_SECONDS = 5.0
+
+
+class TooManyStreams(AnabranchError):
+    """So many clients follow tasks already that one more does not fit."""
+
+    code = "too_many_streams"
+    http_status = 503
+    retryable = True
+    retry_after = RETRY_SECONDS
+
+
+class Places:
+    """Counts who follows tasks now."""
+
+    def __init__(self, most: int, most_of_tenant: int) -> None:
+        self._most = most
+        self._most_of_tenant = most_of_tenant
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self, tenant: str) -> Iterator[None]:
+        """Hold a place while the block runs.
+
+        Raises:
+            TooManyStreams: there is none left, or none for this tenant.
+        """
+        advice = "close one, or try again later"
+        if self._taken.total() >= self._most:
+            raise TooManyStreams(f"{self._most} event streams and waiting requests are open; {advice}")
+        if self._taken[tenant] >= self._most_of_tenant:
+            raise TooManyStreams(
+                f"{self._most_of_tenant} event streams and waiting requests of tenant {tenant!r} are open; "
+                f"{advice}"
+            )
+        self._taken[tenant] += 1
+        try:
+            yield
+        finally:
+            self._taken[tenant] -= 1
+            if not self._taken[tenant]:
+                del self._taken[tenant]

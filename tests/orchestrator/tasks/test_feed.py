@@ -1,0 +1,94 @@
+"""Listeners of a running task that are slow, or come late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from orchestrator.tasks import feed as feeds
+from orchestrator.tasks.feed import Feed, Progress
+from orchestrator.tasks.hold import Hold
+from storage.events import Event, EventType
+from storage.memory import MemoryStore
+from storage.tasks import NewTask
+
+MOST = 10
+
+
+@pytest.fixture
+async def feed(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Feed]:
+    monkeypatch.setattr(feeds, "MOST_WAITING", MOST)
+    async with MemoryStore() as store:
+        claim = await store.start(NewTask(question={"query": "x"}, planner="direct"), "somebody", 60.0)
+        made = Feed(Hold(store, claim))
+        made.open(store.writer(claim.task.id, claim.fence))
+        made.store = store  # type: ignore[attr-defined]
+        yield made
+
+
+def listen(feed: Feed, after: int = -1) -> AsyncGenerator[Event | Progress, None]:
+    return feed.listen(feed.store, feed.hold.claim.task.id, after)  # type: ignore[attr-defined]
+
+
+def event(seq: int) -> Event:
+    return Event(seq, EventType.DECISION, "", 1.0, {"by": str(seq)})
+
+
+def waiting(feed: Feed) -> list[int]:
+    return [listener._queue.qsize() for listener in feed._listeners]
+
+
+async def test_a_slow_listener_takes_bounded_memory_and_misses_nothing(feed: Feed) -> None:
+    feed.append(event(0))
+    async with aclosing(listen(feed)) as items:
+        seen = [await anext(items)]
+        for seq in range(1, 500):
+            feed.append(event(seq))
+            feed.progress(str(seq), 1)
+        assert max(waiting(feed)) <= MOST
+        feed.end()
+        seen += [item async for item in items]
+    assert [item.seq for item in seen if isinstance(item, Event)] == list(range(500))
+
+
+async def test_one_that_overflows_again_and_again_still_comes_to_the_end(feed: Feed) -> None:
+    total = 300
+    feed.append(event(0))
+
+    async def produce() -> None:
+        for seq in range(1, total):
+            feed.append(event(seq))
+            if seq % 7 == 0:
+                await asyncio.sleep(0)
+        feed.end()
+
+    seen: list[int] = []
+    async with aclosing(listen(feed)) as items, asyncio.TaskGroup() as group:
+        group.create_task(produce())
+        async for item in items:
+            assert isinstance(item, Event)
+            seen.append(item.seq)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+    assert seen == list(range(total))
+
+
+async def test_who_comes_after_the_end_reads_what_is_stored(feed: Feed) -> None:
+    feed.append(event(0))
+    feed.end()
+    async with asyncio.timeout(30):
+        assert [item async for item in listen(feed)] == [event(0)]
+
+
+async def test_only_the_latest_progress_waits(feed: Feed) -> None:
+    async with aclosing(listen(feed)) as items:
+        first = asyncio.create_task(anext(items))
+        await asyncio.sleep(0.01)
+        for tokens in range(100):
+            feed.progress("0", tokens)
+        feed.end()
+        assert await first == Progress("0", 99)
+        assert [item async for item in items] == []
