@@ -14,7 +14,7 @@ from storage.store import Store
 from tests.orchestrator.api.conftest import Api, Open, Reply
 from workers.engines.simulator.engine import Simulator
 
-PARTS = {"engine", "database", "disk", "queue", "loop"}
+PARTS = {"engine", "database", "disk", "queue", "loop", "connections"}
 
 
 async def until(api: Api, part: str, *, ok: bool) -> Reply:
