@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from workers.errors import ToolError
+from workers.showing import show
 from workers.tools.arguments import arguments_model
-from workers.tools.showing import show
 from workers.tools.tool import Tool
 
 GROUP = "anabranch.tools"
