@@ -14,7 +14,8 @@ from workers.calls import Call, Chunk, FinishReason, Logprob, Usage
 from workers.contained import Escaped, Overdue, contained
 from workers.engine import Capabilities, Engine, Health
 from workers.errors import EngineProtocolError, EngineTimeout, WorkerError
-from workers.showing import SAID, cut, raised, said, show, whole_characters
+from workers.redaction import redacted
+from workers.showing import SAID, SHOWN, cut, raised, said, show, told, whole_characters
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,11 @@ class EngineGaveUp(EngineProtocolError):
     retryable = True
 
 
+def name_of(engine: Engine | None) -> str:
+    """The name of an engine, for logs and errors, even if it cannot say it."""
+    return cut(told(engine, lambda named: str(getattr(named, "name", "no engine"))), SHOWN)
+
+
 def most_tokens(call: Call) -> int:
     """How many tokens a completion may have before it is cut off: engines do not all count alike."""
     return 2 * call.sampling.max_tokens + TURN
@@ -64,7 +70,7 @@ async def stream(engine: Engine, call: Call) -> AsyncGenerator[Chunk, None]:
         EngineProtocolError: the engine raised or sent something outside the contract.
         WorkerError: what the engine raised.
     """
-    keeper = _Keeper(engine.name, call)
+    keeper = _Keeper(name_of(engine), call)
     chunks = keeper.begun(engine)
     try:
         while (chunk := await keeper.next(chunks)) is not None:
@@ -188,16 +194,17 @@ class _Keeper:
         return 0 if self._task is None else self._task.cancelling()
 
 
-def typed(error: BaseException, who: str) -> WorkerError:
-    """An error as callers of an engine may get it: of the tree of workers, and short."""
+def typed(error: BaseException, who: str, breach: type[WorkerError] = EngineProtocolError) -> WorkerError:
+    """An error as others may get it: of the tree of workers, or else a ``breach`` by ``who``, and short."""
     if isinstance(error, WorkerError) and type(error).__str__ is Exception.__str__:
-        if len(str(error)) > SAID:
-            error.args = (said(error),)
+        message = str(error)
+        if (shown := redacted(said(error))) != message:
+            error.args = (shown,)
         if error.retry_after is not None and not _is_time(error.retry_after):
             error.retry_after = _RETRY_SECONDS
         return error
     log.warning("contract broken", by=who, exc_info=error)
-    return EngineProtocolError(f"{who} raised {raised(error)}")
+    return breach(redacted(f"{who} raised {raised(error)}"))
 
 
 async def capabilities(engine: Engine) -> Capabilities:
@@ -206,7 +213,7 @@ async def capabilities(engine: Engine) -> Capabilities:
     Raises:
         WorkerError: it did not start, or its answer is no :class:`~workers.engine.Capabilities`.
     """
-    name = engine.name
+    name = name_of(engine)
     try:
         can = await contained(engine.capabilities, f"the start of {name}")
         _check_capabilities(can)
@@ -219,7 +226,7 @@ async def capabilities(engine: Engine) -> Capabilities:
 
 async def health(engine: Engine) -> Health:
     """How the engine is. One that raises, hangs or answers anything else is not well."""
-    name = engine.name
+    name = name_of(engine)
     try:
         told = await contained(engine.health, f"the health check of {name}", seconds=HEALTH_SECONDS)
     except Overdue as overdue:
@@ -230,12 +237,12 @@ async def health(engine: Engine) -> Health:
         return Health(False, f"its health check raised {raised(error)}")
     if not isinstance(told, Health):
         return Health(False, f"its health check gave {show(told)}")
-    return told if len(told.detail) <= SAID else Health(told.ok, cut(told.detail, SAID))
+    return Health(bool(told.ok), redacted(cut(str(told.detail), SAID)))
 
 
 async def close(engine: Engine) -> None:
     """Close the engine, as far as it lets itself be closed."""
-    await optional(engine.close, f"closing {engine.name}", seconds=CLOSE_SECONDS, otherwise=None)
+    await optional(engine.close, f"closing {name_of(engine)}", seconds=CLOSE_SECONDS, otherwise=None)
 
 
 async def optional(work: Callable[[], Awaitable[T]], who: str, *, seconds: float, otherwise: T) -> T:
