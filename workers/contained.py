@@ -73,6 +73,7 @@ async def contained(
         return early.result()
     if not done:
         raise Overdue(who, f"took more than {seconds:g} s")
+    result: T
     result, error = task.result()
     if error is not None:
         raise error if isinstance(error, Exception) else Escaped(error)

@@ -99,7 +99,7 @@ class _Keeper:
 
     def begun(self, engine: Engine) -> AsyncIterator[Chunk]:
         try:
-            chunks = engine.generate(self._call)
+            chunks: object = engine.generate(self._call)
         except BaseException as error:
             raise typed(error, self._name) from error
         if isinstance(chunks, AsyncIterator):
@@ -197,13 +197,14 @@ class _Keeper:
 def typed(error: BaseException, who: str, breach: type[WorkerError] = EngineProtocolError) -> WorkerError:
     """An error as others may get it: of the tree of workers, or else a ``breach`` by ``who``, and short."""
     if isinstance(error, WorkerError) and type(error).__str__ is Exception.__str__:
-        message = str(error)
-        if (shown := redacted(said(error))) != message:
+        shown = redacted(said(error))
+        if error.args != (shown,):
             error.args = (shown,)
         if error.retry_after is not None and not _is_time(error.retry_after):
             error.retry_after = _RETRY_SECONDS
         return error
-    log.warning("contract broken", by=who, exc_info=error)
+    told_in_full = len(told(error, str)) <= SAID
+    log.warning("contract broken", by=who, error=raised(error), exc_info=error if told_in_full else None)
     return breach(redacted(f"{who} raised {raised(error)}"))
 
 
@@ -228,7 +229,7 @@ async def health(engine: Engine) -> Health:
     """How the engine is. One that raises, hangs or answers anything else is not well."""
     name = name_of(engine)
     try:
-        told = await contained(engine.health, f"the health check of {name}", seconds=HEALTH_SECONDS)
+        told: object = await contained(engine.health, f"the health check of {name}", seconds=HEALTH_SECONDS)
     except Overdue as overdue:
         return Health(False, str(overdue))
     except Escaped as escaped:

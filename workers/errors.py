@@ -109,4 +109,4 @@ class ProcessExhausted(WorkerError):
     code = "process_exhausted"
     http_status = 503
     retryable = True
-    retry_after = 1.0
+    retry_after: float = 1.0

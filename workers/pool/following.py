@@ -15,12 +15,13 @@ from workers.pool.placement import Placement
 from workers.pool.replica import Replica
 from workers.pool.telling import TellsBlocks
 from workers.pool.translation import Translation
-from workers.prefix.blocks import BLOCK_CHARACTERS
+from workers.prefix.blocks import BLOCK_CHARACTERS, Chain
 from workers.showing import raised
 
 log = structlog.get_logger(__name__)
 
 TRANSLATIONS_AT_ONCE = 4
+NOTHING: Chain = ()
 CHAIN_SECONDS = 10.0  # how long an engine may take to name the blocks of a prompt
 
 
@@ -72,7 +73,7 @@ class Following:
                     partial(replica.engine.chain, ticket.call),
                     f"the blocks of {replica.name}",
                     seconds=CHAIN_SECONDS,
-                    otherwise=(),
+                    otherwise=NOTHING,
                 )
                 translation.learn(ticket.chain, tokens, ticket.characters / BLOCK_CHARACTERS)
         except Exception:

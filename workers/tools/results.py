@@ -7,6 +7,7 @@ import math
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from itertools import chain
+from typing import Any
 
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
@@ -17,7 +18,7 @@ from workers.showing import show, whole_characters
 MOST_ITEMS = 1_000_000
 """How many items are taken from an iterator, which may have no end, if nothing else bounds it."""
 
-_SEQUENCES = (list, tuple, set, frozenset)
+_SEQUENCES: tuple[Any, ...] = (list, tuple, set, frozenset)
 
 _written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
