@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
 from structlog.typing import Processor
 
 from orchestrator.settings import Settings
+from workers.redaction import redacted
 
 
 def configure(settings: Settings) -> None:
@@ -30,8 +32,12 @@ def configure(settings: Settings) -> None:
                 exception_formatter=structlog.dev.plain_traceback,  # the others print the values of variables
             )
         ]
+    def discreet(logger: object, name: str, line: Any) -> str:
+        """Log lines quote errors, with all that led to them, and those may quote keys."""
+        return redacted(line, settings.api_key)
+
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=[*shared, *rendering, discreet],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.log_level.upper()]
         ),

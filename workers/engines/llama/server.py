@@ -124,9 +124,12 @@ async def _address(process: asyncio.subprocess.Process, config: Mapping[str, obj
         raise EngineUnavailable(
             f"llama.cpp did not load {config['model']} within {START_SECONDS:.0f} s"
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError for a line without an end
         raise EngineUnavailable(f"llama.cpp did not start: {error}") from error
-    answer = json.loads(line)
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        answer = {"error": f"it says {line[:200]!r}"}
     if "address" not in answer:
         raise EngineUnavailable(f"llama.cpp cannot load {config['model']}: {answer.get('error')}")
     return str(answer["address"])
