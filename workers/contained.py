@@ -85,11 +85,11 @@ def still_running(count: int) -> str:
     return f"was not begun: {count} earlier times, it did not end when it was given up, and still runs"
 
 
-async def end(task: asyncio.Task[Any], who: str, seconds: float = GRACE_SECONDS) -> None:
-    """Cancel a task, and wait until it has ended, or leave it behind after ``seconds``."""
+async def end(task: asyncio.Task[Any], who: str, seconds: float | None = None) -> None:
+    """Cancel a task, and wait until it has ended, or leave it behind after ``seconds`` (None: the usual)."""
     task.cancel()
     try:
-        await asyncio.wait([task], timeout=seconds)
+        await asyncio.wait([task], timeout=GRACE_SECONDS if seconds is None else seconds)
     finally:
         if not task.done():
             _leave(task, who)
