@@ -154,7 +154,9 @@ class _Keeper:
             raise ValueError(f"the finish reason must be one of {', '.join(sorted(_REASONS))}")
         if chunk.usage is not None:
             _check_usage(chunk.usage)
-        if chunk.token_ids and not all(map(_is_token, chunk.token_ids)):
+        if not isinstance(chunk.token_ids, tuple | list):
+            raise TypeError("token_ids must be a tuple")
+        if not all(map(_is_token, chunk.token_ids)):
             raise ValueError("token_ids must be unsigned 32-bit integers")
         for logprob in chunk.logprobs:
             _check_logprob(logprob)

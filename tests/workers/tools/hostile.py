@@ -173,6 +173,7 @@ class Hanging:
         self._free = threading.Event()
         self._let_go = asyncio.Event()
         self.begun = 0
+        self.has_begun = threading.Event()
         self.tools = (
             tool(name="hang", timeout=timeout)(self._hang),
             tool(name="deaf", timeout=timeout)(self._deaf),
@@ -186,11 +187,13 @@ class Hanging:
     def _hang(self) -> None:
         """Hang in a thread."""
         self.begun += 1
+        self.has_begun.set()
         self._free.wait(100)
 
     async def _deaf(self) -> None:
         """Hang, and do not listen."""
         self.begun += 1
+        self.has_begun.set()
         while not self._let_go.is_set():
             try:
                 await self._let_go.wait()

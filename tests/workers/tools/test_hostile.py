@@ -115,8 +115,7 @@ async def test_a_run_that_is_cancelled_does_not_wait_for_its_tool(which: int) ->
     task = asyncio.create_task(hanging.tools[which].invoke({}))
     try:
         async with turning(within=30):
-            while not hanging.begun:
-                await asyncio.sleep(0.001)
+            await asyncio.to_thread(hanging.has_begun.wait)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
