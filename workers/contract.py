@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar, get_args
 
@@ -76,6 +77,7 @@ async def stream(engine: Engine, call: Call) -> AsyncGenerator[Chunk, None]:
         while (chunk := await keeper.next(chunks)) is not None:
             yield chunk
             if chunk.finish_reason is not None:
+                await keeper.finish(chunks)
                 return
     finally:
         if isinstance(chunks, AsyncGenerator):
@@ -131,6 +133,12 @@ class _Keeper:
             return self._measured(self._checked(chunk))
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise EngineProtocolError(f"{self._name} sent {show(chunk)}: {said(error)}") from error
+
+    async def finish(self, chunks: AsyncIterator[Chunk]) -> None:
+        """Let an engine do what it does after its last chunk; whether it can no longer matters."""
+        with suppress(WorkerError):  # it was logged
+            if await self.next(chunks) is not None:
+                log.warning("contract broken", by=self._name, error="it goes on after its last chunk")
 
     async def close(self, chunks: AsyncGenerator[Chunk, None]) -> None:
         """Close the stream, which aborts the call; nothing depends on how that goes."""
