@@ -77,7 +77,8 @@ async def stream(engine: Engine, call: Call) -> AsyncGenerator[Chunk, None]:
         while (chunk := await keeper.next(chunks)) is not None:
             yield chunk
             if chunk.finish_reason is not None:
-                await keeper.finish(chunks)
+                if not keeper.cut:
+                    await keeper.finish(chunks)
                 return
     finally:
         if isinstance(chunks, AsyncGenerator):
@@ -90,6 +91,7 @@ class _Keeper:
     def __init__(self, name: str, call: Call) -> None:
         self._name = name
         self._call = call
+        self.cut = False
         self._most = most_tokens(call)
         self._tokens = 0
         self._room = self._most * TOKEN_CHARACTERS
@@ -197,6 +199,7 @@ class _Keeper:
         log.warning(
             "contract broken", by=self._name, error=f"it does not stop at max_tokens ({self._most} came)"
         )
+        self.cut = True
         usage = chunk.usage or Usage(completion_tokens=self._tokens)
         return replace(chunk, finish_reason="length", usage=usage)
 
