@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import structlog
 
@@ -27,3 +29,23 @@ def test_a_traceback_does_not_tell_the_values_of_variables(
     assert "Traceback" in told
     assert "LookupError" in told
     assert "private matters" not in told
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_no_line_shows_the_key(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
+    key = "the-key-of-this-service"
+    try:
+        logs.configure(Settings.read(log_format=form, api_key=key))
+        try:
+            raise LookupError(f"Authorization: Bearer {key}")
+        except LookupError:
+            structlog.get_logger().exception("request failed", url="http://me:secret@host", key=key)
+    finally:
+        structlog.configure(**before)
+    told = capsys.readouterr().err
+    assert "LookupError" in told
+    assert key not in told
+    assert "secret" not in told
+    if form == "json":
+        assert json.loads(told)["url"] == "http://***@host"
