@@ -20,6 +20,7 @@ from workers.models.catalogue import DEFAULT_MODEL
 from workers.models.files import Progress
 from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
+from workers.redaction import redacted
 
 OnProgress = Callable[[Progress | Starting], None]
 """Called with the progress of a model's download or of a server's start."""
@@ -46,13 +47,13 @@ def build_engine(settings: Settings, *, on_progress: OnProgress | None = None) -
         alone = members[0].engine
         return alone if len(members) == 1 and isinstance(alone, LlamaCppEngine) else Pool(members)
     except ValueError as error:  # an invalid URL, or the same one twice
-        raise InvalidRequest(f"engine {settings.engine!r}: {error}") from None
+        raise InvalidRequest(f"engine {redacted(settings.engine)!r}: {error}") from None
 
 
 def _members(part: str, settings: Settings, on_progress: OnProgress | None) -> Sequence[Member]:
     found = _PART.fullmatch(part.strip())
     if found is None:
-        raise InvalidRequest(f"engine {settings.engine!r} has an empty entry between commas")
+        raise InvalidRequest(f"engine {redacted(settings.engine)!r} has an empty entry between commas")
     kind, model = found["engine"], found["model"]
     roles = frozenset(found["roles"].split("+") if found["roles"] else ())
     wanted = model or settings.model

@@ -6,13 +6,14 @@ import io
 import logging
 import sys
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from orchestrator.settings import Settings
 from orchestrator.visible import one_line, visible
+from workers.redaction import redacted
 
 
 def configure(settings: Settings) -> None:
@@ -32,8 +33,13 @@ def configure(settings: Settings) -> None:
             _shown,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback),
         ]
+
+    def discreet(logger: object, name: str, line: Any) -> str:
+        """Log lines quote errors, with all that led to them, and those may quote keys."""
+        return redacted(line, settings.api_key)
+
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=[*shared, *rendering, discreet],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.log_level.upper()]
         ),

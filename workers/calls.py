@@ -92,7 +92,7 @@ class Call:
     Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
     ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
     with which another call can continue it exactly. ``permit`` is awaited before the call is sent a further
-    time, and raises if it no longer may be.
+    time, or after it has waited: it returns when that may be, and raises if it no longer may.
     """
 
     prompt: Prompt
@@ -104,6 +104,11 @@ class Call:
     tenant: str = "default"
     return_token_ids: bool = False
     permit: Callable[[], Awaitable[None]] | None = field(default=None, compare=False, repr=False)
+
+    async def permitted(self) -> None:
+        """Wait until the call may be sent; raises what its ``permit`` raises."""
+        if self.permit is not None:
+            await self.permit()
 
 
 @dataclass(frozen=True, slots=True)

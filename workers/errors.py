@@ -95,3 +95,18 @@ class ToolError(WorkerError):
 
     code = "tool_error"
     http_status = 422
+
+
+class ToolResultTooLarge(ToolError):
+    """A tool returned more than a run keeps; the message says how much, and how much is kept."""
+
+    code = "tool_result_too_large"
+
+
+class ProcessExhausted(WorkerError):
+    """This process has no file descriptor or memory left with which to send a call. No engine is at fault."""
+
+    code = "process_exhausted"
+    http_status = 503
+    retryable = True
+    retry_after: float = 1.0

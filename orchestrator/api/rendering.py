@@ -1,21 +1,13 @@
-"""Bodies as JSON that every client can read, whatever is in them, and messages that tell no secrets."""
+"""Bodies as JSON that every client can read, whatever is in them."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
-
-_SECRETS = re.compile(r"(?<=://)[^\s/@]+(?=@)|(?<=bearer )\S+|(?<=basic )\S+|\bsk-[\w-]{8,}", re.IGNORECASE)
-
-
-def hidden(message: str) -> str:
-    """The message without what may be a secret: users in URLs, tokens of headers, keys of APIs."""
-    return _SECRETS.sub("***", message)
 
 
 def dumped(body: BaseModel) -> str:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from orchestrator.api.rendering import hidden
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.solution import Solution
@@ -16,12 +15,13 @@ from storage.events import Event, EventType
 from storage.reading import explained
 from storage.tasks import Task, TaskStatus
 from workers.pool.breaker import BreakerState
+from workers.redaction import redacted
 
 VERSION = version("anabranch")
 MAX_PAGE = 200
 MAX_WAIT_SECONDS = 600.0
 
-Told = Annotated[str, AfterValidator(hidden)]
+Told = Annotated[str, AfterValidator(redacted)]
 """A text for strangers, which may come from an engine or a database."""
 
 

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from orchestrator.errors import Failure
 from orchestrator.runtime.environment import Environment, Recorder
 from orchestrator.runtime.messages import assistant, bind
 from orchestrator.runtime.nodes import Node
-from orchestrator.runtime.outcomes import failed, failure_of_call
+from orchestrator.runtime.outcomes import failed
 from orchestrator.runtime.plain import digest, plain
 from orchestrator.runtime.prefetch import Prefetch
 from orchestrator.runtime.received import Received
 from orchestrator.runtime.work import Generation, ToolUse
 from orchestrator.structured import task_group
 from storage.events import EventType
-from workers.calls import Call, Chunk
+from workers.calls import Call
+from workers.contained import Overdue, contained
+from workers.contract import name_of, stream, typed
 from workers.errors import EngineProtocolError, EngineTimeout, Overloaded, ToolError, WorkerError
 
 
@@ -50,7 +54,7 @@ class Drivers:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._streamed: dict[str, int] = {}
         self._tokens = 0
-        self.prefetch = Prefetch(environment.engine, environment.tenant)
+        self.prefetch = Prefetch(environment.engine, environment.tenant, recorder.leased)
 
     @asynccontextmanager
     async def running(self, seconds: float | None) -> AsyncIterator[None]:
@@ -111,40 +115,62 @@ class Drivers:
         environment = self._environment
         received = Received(node, work)
         try:
-            call = self._call(work, priority, already=received.text)
             await self._recorder.leased()
-            async with asyncio.timeout(environment.call_seconds) as clock:
-                while not await self._read(node, call, received, clock.when()):
-                    await self._recorder.leased()
-                    call = self._call(work, priority, already=received.text)
+            whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            await contained(
+                partial(self._receive, node, work, received, priority, whole),
+                f"a call to {name_of(environment.engine)}",
+                seconds=environment.call_seconds,
+                early=whole,
+            )
             outcome = received.outcome()
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, TimeoutError) and clock.expired():
-                error = EngineTimeout(f"the call did not end within {environment.call_seconds:g} s")
-            outcome = failed(failure_of_call(error, node.path, "the engine", EngineProtocolError))
+        except Overdue as overdue:
+            outcome = _failed(EngineTimeout(f"the call {overdue.why}"), node, EngineTimeout)
+        except Exception as error:
+            outcome = _failed(error, node, EngineProtocolError)
         data = outcome | received.measurements()
         self._settle(node.path, data)
         if (usage := data.get("usage")) is not None:
             self.spend(usage["prompt_tokens"])
 
-    async def _read(self, node: Node[Any], call: Call, received: Received, until: float | None) -> bool:
+    async def _receive(
+        self,
+        node: Node[Any],
+        work: Generation,
+        received: Received,
+        priority: float,
+        whole: asyncio.Future[None],
+    ) -> None:
+        """Send a call, and take in what comes of it; ``whole`` is done once that is all."""
+        until = asyncio.get_running_loop().time() + self._environment.call_seconds
+        call = self._call(work, priority, already=received.text)
+        while not await self._read(node, call, received, whole, until):
+            await asyncio.sleep(0)
+            await self._recorder.leased()
+            call = self._call(work, priority, already=received.text)
+
+    async def _read(
+        self, node: Node[Any], call: Call, received: Received, whole: asyncio.Future[None], until: float
+    ) -> bool:
         """Take in what the engine streams; returns False if the call must be sent again.
 
         That is so if the stream restarted after the planner had read part of it, or if the engine is full and
         says when to come back: the calls of a running task are not refused, but wait within their timeout.
         """
         try:
-            return await self._streamed_whole(node, call, received)
+            return await self._streamed_whole(node, call, received, whole)
         except Overloaded as error:
-            if until is not None and asyncio.get_running_loop().time() + error.retry_after >= until:
+            if asyncio.get_running_loop().time() + error.retry_after >= until:
                 raise
             received.restart()
             await asyncio.sleep(error.retry_after)
             return False
 
-    async def _streamed_whole(self, node: Node[Any], call: Call, received: Received) -> bool:
+    async def _streamed_whole(
+        self, node: Node[Any], call: Call, received: Received, whole: asyncio.Future[None]
+    ) -> bool:
         assert self._environment.engine is not None
-        async with _closing(self._environment.engine.generate(call)) as chunks:
+        async with aclosing(stream(self._environment.engine, call)) as chunks:
             async for chunk in chunks:
                 if chunk.restarted and not received.restart():
                     return False
@@ -152,6 +178,8 @@ class Drivers:
                 self._count(node.path, chunk.tokens)
                 if piece := received.piece():
                     self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
+                if chunk.finish_reason is not None:
+                    whole.set_result(None)
         return True
 
     def _call(self, work: Generation, priority: float, already: str) -> Call:
@@ -171,6 +199,7 @@ class Drivers:
             family=family,
             tenant=self._environment.tenant,
             return_token_ids=work.return_token_ids,
+            permit=self._recorder.leased,
         )
 
     def _count(self, path: str, tokens: int) -> None:
@@ -202,10 +231,11 @@ class Drivers:
                 await self._recorder.flush()
             await self._recorder.leased()
             key = self._environment.idempotency_key(node.path)
-            value = await tool.invoke(plain(bind(work.arguments)), key=key)
-            data: dict[str, Any] = {"outcome": "succeeded", "value": plain(value)}
-        except (Exception, asyncio.CancelledError) as error:
-            data = failed(failure_of_call(error, node.path, f"the tool {work.name}", ToolError))
+            most = self._environment.bounds.tool_result
+            value = await tool.invoke(plain(bind(work.arguments)), key=key, most=most)
+            data: dict[str, Any] = {"outcome": "succeeded", "value": value}
+        except Exception as error:
+            data = _failed(error, node, ToolError)
         data["timing"] = {"total": round(time.monotonic() - started, 6)}
         self._settle(node.path, data, durable=durable)
 
@@ -223,11 +253,7 @@ class ToolInterrupted(WorkerError):
     code = "tool_interrupted"
 
 
-@asynccontextmanager
-async def _closing(chunks: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[Chunk]]:
-    """Close an engine's stream when the block is left, which aborts the call."""
-    try:
-        yield chunks
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
+def _failed(error: Exception, node: Node[Any], breach: type[WorkerError]) -> dict[str, Any]:
+    """Why a call or tool failed, as its event; ``breach`` is the error if the contract does not allow it."""
+    known = typed(error, f"node {node.path}", breach)
+    return failed(Failure(known.code, str(known), node.path, known.retryable))

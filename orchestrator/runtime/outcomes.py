@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,6 @@ from orchestrator.runtime.plain import plain
 from storage import codec
 from storage.codec import Redact
 from workers.calls import Completion, Logprob, Usage
-from workers.errors import WorkerError
 
 log = structlog.get_logger()
 
@@ -93,21 +91,3 @@ def failure_of_code(error: BaseException, path: str) -> Failure:
         case _:
             log.error("planner code raised", node=path, exc_info=error)
             return Failure(PlannerError.code, f"planner code raised {type(error).__name__}: {error}", path)
-
-
-def failure_of_call(error: BaseException, path: str, who: str, breach: type[WorkerError]) -> Failure:
-    """Why a call or tool failed, as a value; ``breach`` is the error if the contract does not allow it.
-
-    A driver that is itself being cancelled stops: the cancellation is raised again.
-    """
-    match error:
-        case WorkerError():
-            return Failure(error.code, str(error), path, error.retryable)
-        case asyncio.CancelledError():
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise error
-            return Failure(breach.code, f"{who} gave up by itself", path, retryable=True)
-        case _:
-            log.error("contract broken", node=path, by=who, exc_info=error)
-            return Failure(breach.code, f"{who} raised {type(error).__name__}: {error}", path)

@@ -8,8 +8,9 @@ event: it changes when tokens are computed, but never the result of a run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 from typing import Protocol, runtime_checkable
 
@@ -18,7 +19,9 @@ import structlog
 from orchestrator.runtime.messages import Message, Part, render
 from orchestrator.runtime.nodes import Node, Succeeded
 from workers.calls import Prompt
+from workers.contained import contained
 from workers.engine import Engine
+from workers.showing import raised
 
 log = structlog.get_logger()
 
@@ -43,11 +46,13 @@ class Prefetch:
     """The expected prompts of one run. They are computed one after another.
 
     A prompt is known by the path of its node, or by another name that stands for the next call of a scope.
+    ``leased`` is awaited before the engine is asked, which may cost as much as a call.
     """
 
-    def __init__(self, engine: Engine | None, tenant: str) -> None:
+    def __init__(self, engine: Engine | None, tenant: str, leased: Callable[[], Awaitable[None]]) -> None:
         self._engine: Warms | None = engine if isinstance(engine, Warms) else None
         self._tenant = tenant
+        self._leased = leased
         self._group: asyncio.TaskGroup | None = None
         self._expected: dict[str, tuple[Prompt, str]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -92,11 +97,13 @@ class Prefetch:
             if self._engine is None or name not in self._expected:
                 continue
             self._current = name
+            await self._leased()
+            warm = partial(self._engine.warm, prompt, tenant=self._tenant, role=role)
             try:
-                if await self._engine.warm(prompt, tenant=self._tenant, role=role):
+                if await contained(warm, "warming a prompt"):
                     self._expected.pop(name, None)
             except Exception as error:
-                log.exception("contract broken", by="warm of the engine", error=str(error))
+                log.exception("contract broken", by="warm of the engine", error=raised(error))
                 self._engine = None
 
 

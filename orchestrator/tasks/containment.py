@@ -12,7 +12,7 @@ import structlog
 from orchestrator.errors import AnabranchError, Failure, HandedBack
 from storage.errors import LeaseLost, StorageError
 from workers.errors import WorkerError
-from workers.tools.showing import cut
+from workers.showing import cut
 
 T = TypeVar("T")
 

@@ -101,3 +101,9 @@ def test_the_embedded_engine_alone_is_no_pool() -> None:
 def test_what_is_no_engine_is_told(engine: str, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
         build_engine(Settings(engine=engine))
+
+
+def test_an_error_about_an_engine_hides_its_password() -> None:
+    with pytest.raises(InvalidRequest, match="http://\\*\\*\\*@host") as caught:
+        build_engine(Settings.read(engine="http://me:secret@host,http://me:secret@host"))
+    assert "secret" not in str(caught.value)

@@ -86,3 +86,23 @@ def test_json_logs_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = map(json.loads, logged("json", capsys).splitlines())
     assert (first["event"], first["task"], first[FORGED]) == (FORGED, FORGED, [FORGED])
     assert FORGED in second["exception"]
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_no_line_shows_the_key(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
+    key = "the-key-of-this-service"
+    try:
+        logs.configure(Settings.read(log_format=form, api_key=key))
+        try:
+            raise LookupError(f"Authorization: Bearer {key}")
+        except LookupError:
+            structlog.get_logger().exception("request failed", url="http://me:secret@host", key=key)
+    finally:
+        structlog.configure(**before)
+    told = capsys.readouterr().err
+    assert "LookupError" in told
+    assert key not in told
+    assert "secret" not in told
+    if form == "json":
+        assert json.loads(told)["url"] == "http://***@host"

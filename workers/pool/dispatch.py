@@ -104,7 +104,7 @@ class Dispatcher:
     def evict(self, replica: Replica) -> None:
         """``replica`` takes no calls now: what waits for it goes elsewhere."""
         if replica.warming is not None:
-            replica.warming.interrupt(f"{replica.name} takes no calls", self._clock())
+            replica.warming.interrupt(f"{replica.name} takes no calls")
         waiting = replica.queue.drain()
         for flight in replica.primes:
             waiting.extend(flight.held)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Generic, TypeVar
 
-from workers.calls import Call, Chunk
+from workers.calls import Call
+from workers.errors import EngineTimeout
+from workers.pool.listening import Listening
 from workers.prefix.blocks import Chain
 
 R = TypeVar("R")
@@ -89,10 +90,11 @@ class Flight(Generic[R]):
         "interrupted",
         "predicted_blocks",
         "prefill_ahead",
+        "quiet_since",
         "replica",
-        "scope",
         "sent_at",
         "silent_since",
+        "stream",
         "ticket",
         "uncached",
     )
@@ -109,14 +111,15 @@ class Flight(Generic[R]):
         self.computing: Chain = ()
         self.held: dict[Ticket[R], None] = {}  # siblings that wait for its first token; ordered
         self.silent_since = math.inf  # since when it waits for the engine's next chunk
-        self.scope: asyncio.Timeout | None = None
+        self.quiet_since = math.inf  # since when nothing but empty chunks have come
+        self.stream: Listening | None = None
         self.interrupted = ""
 
-    def interrupt(self, reason: str, now: float) -> None:
-        """Give the attempt up; the task that reads it gets a :class:`TimeoutError`."""
-        if self.scope is not None and self.silent_since < math.inf and not self.interrupted:
+    def interrupt(self, reason: str) -> None:
+        """Give the attempt up; whoever reads it gets an EngineTimeout."""
+        if self.stream is not None and self.silent_since < math.inf and not self.interrupted:
             self.interrupted = reason
-            self.scope.reschedule(now)
+            self.stream.interrupt(EngineTimeout(reason))
 
 
 def _needs(call: Call) -> tuple[str, ...]:
@@ -127,9 +130,3 @@ def _needs(call: Call) -> tuple[str, ...]:
         "assistant_prefill": bool(call.prompt.prefill),
     }
     return tuple(name for name, needed in asked.items() if needed)
-
-
-async def abort(stream: AsyncIterator[Chunk]) -> None:
-    """Close the stream of an engine, which aborts the call there."""
-    if isinstance(stream, AsyncGenerator):
-        await stream.aclose()

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from asyncio import TaskGroup
+from functools import partial
 
 import structlog
 
-from workers.errors import WorkerError
+from workers import contract
+from workers.contained import contained
 from workers.pool.flight import Ticket
 from workers.pool.index import HOLD_BLOCKS
 from workers.pool.placement import Placement
 from workers.pool.replica import Replica
 from workers.pool.telling import TellsBlocks
 from workers.pool.translation import Translation
-from workers.prefix.blocks import BLOCK_CHARACTERS
+from workers.prefix.blocks import BLOCK_CHARACTERS, Chain
+from workers.showing import raised
 
 log = structlog.get_logger(__name__)
 
 TRANSLATIONS_AT_ONCE = 4
+NOTHING: Chain = ()
+CHAIN_SECONDS = 10.0  # how long an engine may take to name the blocks of a prompt
 
 
 class Following:
@@ -64,15 +69,22 @@ class Following:
     async def _tokenize(self, ticket: Ticket[Replica], replica: Replica, translation: Translation) -> None:
         try:
             if isinstance(replica.engine, TellsBlocks):
-                tokens = await replica.engine.chain(ticket.call)
+                tokens = await contract.optional(
+                    partial(replica.engine.chain, ticket.call),
+                    f"the blocks of {replica.name}",
+                    seconds=CHAIN_SECONDS,
+                    otherwise=NOTHING,
+                )
                 translation.learn(ticket.chain, tokens, ticket.characters / BLOCK_CHARACTERS)
+        except Exception:
+            log.exception("kv_events_not_translated", pool=self._pool, replica=replica.name)
         finally:
             self._translating -= 1
 
     async def _followed(self, replica: Replica, engine: TellsBlocks) -> None:
         try:
-            await engine.follow()
-        except WorkerError as error:
+            await contained(engine.follow, f"the events of {replica.name}")
+        except Exception as error:
             # Without events, the index falls back on what the pool itself sent.
-            log.warning("kv_events_lost", pool=self._pool, replica=replica.name, error=str(error))
+            log.warning("kv_events_lost", pool=self._pool, replica=replica.name, error=raised(error))
         replica.index.unfollow()

@@ -6,21 +6,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from workers.calls import Chunk
 from workers.errors import WorkerError
 from workers.pool.dispatch import Dispatcher
-from workers.pool.flight import Flight, abort
+from workers.pool.flight import Flight
+from workers.pool.listening import Listening
 from workers.pool.replica import Replica
 from workers.pool.supervision import Supervisor
 from workers.pool.tally import PoolTally
 
 EVIDENCE = 20
 """How many first tokens must have been seen before one can be called late."""
-
-Stream = AsyncIterator[Chunk]
 
 
 class Hedging:
@@ -37,7 +36,7 @@ class Hedging:
         dispatcher: Dispatcher,
         supervisor: Supervisor,
         tally: PoolTally,
-        read: Callable[[Flight[Replica], Stream], Coroutine[Any, Any, Chunk]],
+        read: Callable[[Flight[Replica], Listening], Coroutine[Any, Any, Chunk]],
     ) -> None:
         self._after = after
         self._dispatcher = dispatcher
@@ -46,8 +45,8 @@ class Hedging:
         self._read = read
 
     async def first_chunk(
-        self, flight: Flight[Replica], stream: Stream
-    ) -> tuple[Flight[Replica], Stream, Chunk]:
+        self, flight: Flight[Replica], stream: Listening
+    ) -> tuple[Flight[Replica], Listening, Chunk]:
         """The first chunk of a call, with the attempt and the stream that it came from.
 
         Raises:
@@ -59,6 +58,8 @@ class Hedging:
             if seen.count >= EVIDENCE:
                 prefill = flight.replica.pace.prefill_seconds(flight.prefill_ahead)
                 await asyncio.wait([lead], timeout=self._after * max(seen.total / seen.count, prefill))
+                if not lead.done():
+                    await flight.ticket.call.permitted()
                 if not lead.done() and (rival := self._dispatcher.second(flight)) is not None:
                     self._tally.hedges += 1
                     return await self._raced(flight, stream, lead, rival)
@@ -67,11 +68,11 @@ class Hedging:
             await _stop(lead)
 
     async def _raced(
-        self, flight: Flight[Replica], stream: Stream, lead: asyncio.Task[Chunk], rival: Flight[Replica]
-    ) -> tuple[Flight[Replica], Stream, Chunk]:
+        self, flight: Flight[Replica], stream: Listening, lead: asyncio.Task[Chunk], rival: Flight[Replica]
+    ) -> tuple[Flight[Replica], Listening, Chunk]:
         """The attempt whose first chunk comes first; the other is aborted. A failure only loses the race."""
         ticket = flight.ticket
-        other = rival.replica.engine.generate(ticket.call)
+        other = rival.stream = Listening(rival.replica.engine, ticket.call)
         second = asyncio.create_task(self._read(rival, other))
         won = False
         try:
@@ -82,13 +83,13 @@ class Hedging:
                 await asyncio.wait([second])
             if second.done() and _error(second) is None and not (lead.done() and _error(lead) is None):
                 await _stop(lead)
-                await abort(stream)
+                await stream.aclose()
                 won = True
         finally:
             if not won:
                 try:
                     await _stop(second)
-                    await abort(other)
+                    await other.aclose()
                 finally:
                     rival.replica.tally.aborted += 1
                     self._dispatcher.land(rival)

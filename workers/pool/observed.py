@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 
+import structlog
+
+from workers import contract
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Engine, Health
 from workers.errors import EngineUnavailable, WorkerError
 from workers.pool.breaker import Breaker
-from workers.pool.flight import Flight, Ticket, abort
+from workers.pool.flight import Flight, Ticket
 from workers.pool.member import Member
 from workers.pool.metrics import prometheus
 from workers.pool.pace import Pace
+from workers.pool.pool import Pool
 from workers.pool.replica import Replica
 from workers.pool.report import PoolSnapshot, Reporting, snapshot_of, snapshot_of_all
 from workers.pool.tally import PoolTally
 from workers.prefix.blocks import BLOCK_CHARACTERS, Chains
 from workers.prefix.holdings import Holdings
+from workers.showing import raised
+
+log = structlog.get_logger(__name__)
 
 SEEN_BLOCKS = 65_536
 """How many blocks are remembered as computed; serves only to measure the ideal hit ratio."""
@@ -48,7 +56,7 @@ class Observed:
     async def capabilities(self) -> Capabilities:
         """See :meth:`Engine.capabilities`."""
         try:
-            found = await self._engine.capabilities()
+            found = await contract.capabilities(self._engine)
         except WorkerError as error:
             self._went_wrong(error)
             raise
@@ -57,22 +65,23 @@ class Observed:
         self._works()
         return found
 
-    async def generate(self, call: Call) -> AsyncIterator[Chunk]:
+    async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """See :meth:`Engine.generate`."""
         flight = self._sent(call)
-        replica, stream = self._replica, self._engine.generate(call)
+        replica = self._replica
         ended = False
         try:
-            async for chunk in stream:
-                now = self._now()
-                if flight.first_at is None:
-                    self._tally.first_token.observe(now - flight.sent_at)
-                    replica.first_token(flight, now)
-                flight.ticket.streamed += chunk.tokens
-                if chunk.finish_reason is not None:
-                    ended = True
-                    self._finished(flight, chunk, now)
-                yield chunk
+            async with aclosing(contract.stream(self._engine, call)) as chunks:
+                async for chunk in chunks:
+                    now = self._now()
+                    if flight.first_at is None:
+                        self._tally.first_token.observe(now - flight.sent_at)
+                        replica.first_token(flight, now)
+                    flight.ticket.streamed += chunk.tokens
+                    if chunk.finish_reason is not None:
+                        ended = True
+                        self._finished(flight, chunk, now)
+                    yield chunk
         except WorkerError as error:
             ended = True
             replica.failed(error)
@@ -84,11 +93,10 @@ class Observed:
                 replica.tally.aborted += 1
                 replica.tally.wasted_tokens += flight.ticket.streamed
             self._landed(flight)
-            await abort(stream)
 
     async def health(self) -> Health:
         """See :meth:`Engine.health`."""
-        health = await self._engine.health()
+        health = await contract.health(self._engine)
         if health.ok:
             self._works()
         else:
@@ -97,7 +105,7 @@ class Observed:
 
     async def close(self) -> None:
         """Close the engine."""
-        await self._engine.close()
+        await contract.close(self._engine)
 
     def snapshot(self) -> PoolSnapshot:
         """The engine as a pool of one."""
@@ -149,6 +157,40 @@ class Observed:
         return asyncio.get_running_loop().time()
 
 
+class Reported(Observed):
+    """An engine with books of its own, which are shown unless they cannot be read."""
+
+    def __init__(self, engine: Reporting) -> None:
+        super().__init__(engine)
+        self._reporting = engine
+        if (warm := getattr(engine, "warm", None)) is not None:
+            self.warm = warm
+
+    def snapshot(self) -> PoolSnapshot:
+        """The snapshot of the engine, or the engine as a pool of one."""
+        try:
+            told = self._reporting.snapshot()
+        except BaseException as error:
+            log.warning("contract broken", by=f"snapshot of {self.name}", error=raised(error))
+        else:
+            if isinstance(told, PoolSnapshot):
+                return told
+        return super().snapshot()
+
+    def metrics(self) -> str:
+        """The metrics of the engine, or those of a pool of one."""
+        try:
+            told = self._reporting.metrics()
+        except BaseException as error:
+            log.warning("contract broken", by=f"metrics of {self.name}", error=raised(error))
+        else:
+            if isinstance(told, str):
+                return told
+        return super().metrics()
+
+
 def observed(engine: Engine) -> Reporting:
-    """The engine itself if it keeps books, or else the engine with books around it."""
-    return engine if isinstance(engine, Reporting) else Observed(engine)
+    """The engine itself if it keeps books as ours do, or else the engine with books around it."""
+    if isinstance(engine, Pool | Observed):
+        return engine
+    return Reported(engine) if isinstance(engine, Reporting) else Observed(engine)

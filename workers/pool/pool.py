@@ -11,16 +11,18 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
+from workers import contract
 from workers.calls import Call, Chunk, Prompt, Segment
 from workers.engine import Capabilities, Engine, Health
-from workers.errors import EngineInterrupted, EngineTimeout, EngineUnavailable, Overloaded, WorkerError
+from workers.errors import EngineInterrupted, EngineUnavailable, Overloaded, WorkerError
 from workers.pool.admission import Admission
 from workers.pool.breaker import Breaker
 from workers.pool.capabilities import common_capabilities
 from workers.pool.dispatch import Dispatcher, why_not
-from workers.pool.flight import Flight, Ticket, abort
+from workers.pool.flight import Flight, Ticket
 from workers.pool.hedging import Hedging
 from workers.pool.integrity import check_integrity
+from workers.pool.listening import Listening
 from workers.pool.member import Member, Sharing
 from workers.pool.metrics import prometheus
 from workers.pool.pace import Pace
@@ -137,10 +139,13 @@ class Pool:
             self._supervisor.translate(ticket)
             while True:
                 flight = await self._placed(ticket)
-                stream = flight.replica.engine.generate(call)
+                stream: Listening | None = None
                 first: Chunk | None = None
                 pause = 0.0
                 try:
+                    await call.permitted()
+                    flight.sent_at = self._now()
+                    stream = flight.stream = Listening(flight.replica.engine, call)
                     if self._hedging is not None:
                         flight, stream, first = await self._hedging.first_chunk(flight, stream)
                     while True:
@@ -167,7 +172,8 @@ class Pool:
                     raise
                 finally:
                     try:
-                        await abort(stream)
+                        if stream is not None:
+                            await stream.aclose()
                     finally:
                         if ticket.flight is flight:
                             flight.replica.tally.wasted_tokens += ticket.streamed
@@ -192,7 +198,10 @@ class Pool:
         """Ok while the calls of branches have somewhere to go; the detail lists all that does not work."""
         if self._closed:
             return Health(False, f"{self._name} was closed")
-        detail = "; ".join(why_not(replica) for replica in self._replicas if not replica.accepting)
+        if self._supervisor.broken:
+            return Health(False, self._supervisor.broken)
+        reasons = [why_not(replica) for replica in self._replicas if not replica.accepting]
+        detail = "; ".join(reasons + self._supervisor.troubles)
         return Health(any(replica.accepting for replica in self._placement.serving(BRANCH)), detail)
 
     async def drain(self, name: str) -> None:
@@ -224,7 +233,7 @@ class Pool:
         try:
             await self._supervisor.close()
         finally:
-            await asyncio.gather(*(replica.engine.close() for replica in self._replicas))
+            await asyncio.gather(*(contract.close(replica.engine) for replica in self._replicas))
 
     def snapshot(self) -> PoolSnapshot:
         """The state of the pool now."""
@@ -294,19 +303,20 @@ class Pool:
             seconds = left if left > 0 else self._patience
             asyncio.get_running_loop().call_later(seconds, self._lose_patience, ticket)
 
-    async def _next(self, flight: Flight[Replica], stream: AsyncIterator[Chunk]) -> Chunk:
+    async def _next(self, flight: Flight[Replica], stream: Listening) -> Chunk:
         """The next chunk, unless supervision gives the replica up meanwhile."""
-        flight.silent_since = self._now()
+        flight.silent_since = min(self._now(), flight.quiet_since)
         flight.interrupted = ""  # the previous chunk may have come just as it was interrupted
         try:
-            async with asyncio.timeout(None) as flight.scope:
-                chunk = await anext(stream)
+            chunk = await anext(stream)
         except StopAsyncIteration:
             raise EngineInterrupted(f"{flight.replica.name} ended a completion without a reason") from None
-        except TimeoutError:
-            raise EngineTimeout(flight.interrupted or f"{flight.replica.name} timed out") from None
         finally:
-            flight.silent_since = math.inf
+            silent, flight.silent_since = flight.silent_since, math.inf
+        if not (chunk.text or chunk.tokens or chunk.finish_reason):
+            flight.quiet_since = silent
+            return chunk
+        flight.quiet_since = math.inf
         now = self._now()
         flight.replica.last_progress = now
         if flight.first_at is None:

@@ -173,7 +173,7 @@ class Replica:
     def send(self, ticket: Ticket[Replica], tokens_per_block: float, now: float) -> Flight[Replica]:
         """Account for a call that goes out to the engine now."""
         if self.warming is not None and not ticket.begins_with(self.warming.ticket):
-            self.warming.interrupt(f"{self.name} got a call", now)
+            self.warming.interrupt(f"{self.name} got a call")
         flight = self._flight(ticket, tokens_per_block, now)
         self.pending_prefill += flight.uncached
         flight.prefill_ahead = self.pending_prefill

@@ -13,6 +13,7 @@ from workers.errors import (
     EngineProtocolError,
     ModelUnavailable,
     Overloaded,
+    ProcessExhausted,
     WorkerError,
 )
 from workers.pool.flight import Flight
@@ -62,7 +63,8 @@ class Retries:
         replica.failed(error)
         self._supervisor.blame(flight, error)
         able = self._placement.able(ticket)
-        ticket.tried.add(replica.name)
+        if not isinstance(error, ProcessExhausted):
+            ticket.tried.add(replica.name)
         if isinstance(error, CallRejected):
             ticket.tried.update(other.name for other in able if other.context <= replica.context)
         others = any(other.accepting and other.name not in ticket.tried for other in able)
@@ -71,10 +73,13 @@ class Retries:
         if closed or not (again or (others and isinstance(error, ONLY_HERE))):
             raise error
         if ticket.attempts >= self._attempts:
-            error.add_note(f"{self._pool} tried {ticket.attempts} times: {', '.join(sorted(ticket.tried))}")
+            tried = ", ".join(sorted({*ticket.tried, replica.name}))
+            error.add_note(f"{self._pool} tried {ticket.attempts} times: {tried}")
             raise error
         self._tally.restarts += 1
         log.info("call_restarted", pool=self._pool, replica=replica.name, error=str(error))
+        if isinstance(error, ProcessExhausted):
+            return ticket.attempts * error.retry_after * random.uniform(0.5, 1.5)
         if others or not isinstance(error, Overloaded):
             return 0.0
         # Not all at once: calls that were refused together would come back together.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import aclosing
 
 import structlog
 
 from workers.calls import Call, Prompt, Sampling, Segment, Usage
 from workers.engine import Capabilities, Engine
 from workers.errors import WorkerError
+from workers.pool.listening import Listening
 from workers.pool.member import Sharing
 
 log = structlog.get_logger(__name__)
@@ -50,6 +52,7 @@ async def _usage(engine: Engine, shared: str, number: int) -> Usage:
     prompt = Prompt((Segment("user", shared), Segment("user", f" Sibling {number}: say a word.")))
     call = Call(prompt, Sampling(temperature=0.0, max_tokens=1), family="probe", tenant="probe")
     usage = Usage()
-    async for chunk in engine.generate(call):
-        usage = chunk.usage or usage
+    async with aclosing(Listening(engine, call)) as chunks:
+        async for chunk in chunks:
+            usage = chunk.usage or usage
     return usage

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 
+from workers import contract
 from workers.engine import Health
 from workers.errors import (
     AccessRefused,
@@ -14,6 +16,7 @@ from workers.errors import (
     EngineUnavailable,
     ModelUnavailable,
     Overloaded,
+    ProcessExhausted,
     WorkerError,
 )
 from workers.pool.dispatch import Dispatcher
@@ -24,12 +27,14 @@ from workers.pool.replica import Replica
 from workers.pool.sharing import probe_sharing
 from workers.pool.stalls import LOOK_SECONDS, stalled
 from workers.pool.telling import TellsLoad
+from workers.showing import raised
 
 log = structlog.get_logger(__name__)
 
-HEALTH_SECONDS = 3.0
 IDLE_SECONDS = 10.0  # how often a replica without calls is asked for its health
 HUNG_AFTER = 6.0  # stalls; a call that is silent for this long is lost, even if its replica says it is well
+LOAD_SECONDS = 5.0  # how long an engine may take to say how many calls it has
+AGAIN_SECONDS = 1.0  # after which a background task that failed is begun again
 LATE_SECONDS = 10.0  # how long a pool with a working replica waits for others to start
 FATAL = (EngineUnavailable, AccessRefused, ModelUnavailable)  # where one call failed so, none can succeed
 
@@ -51,6 +56,7 @@ class Supervisor:
         self._stall_seconds = stall_seconds
         self._following = Following(name, placement)
         self._starts: dict[asyncio.Task[WorkerError | None], Replica] = {}
+        self._troubles: dict[str, str] = {}
         self._ready = asyncio.Event()
         self._closed = False
         self._life: asyncio.Task[None] | None = None
@@ -104,8 +110,21 @@ class Supervisor:
 
     def check(self) -> None:
         """Raise if supervision itself failed: an unsupervised pool must not go on quietly."""
-        if self._life is not None and self._life.done():
-            raise EngineUnavailable(f"the supervision of {self._name} failed") from self._life.exception()
+        if self.broken:
+            raise EngineUnavailable(self.broken)
+
+    @property
+    def broken(self) -> str:
+        """Why the pool is not supervised any more; empty if it is, or was not started."""
+        if self._life is None or not self._life.done():
+            return ""
+        error = None if self._life.cancelled() else self._life.exception()
+        return f"the supervision of {self._name} ended" + (f": {raised(error)}" if error else "")
+
+    @property
+    def troubles(self) -> list[str]:
+        """What went wrong with supervision itself, although it goes on."""
+        return [*self._troubles.values()]
 
     def distrust(self, replica: Replica, reason: str, *, fatal: bool = False) -> None:
         """A replica failed; if it failed too often, leave it out until it is healthy."""
@@ -113,12 +132,14 @@ class Supervisor:
             return
         log.warning("replica_down", pool=self._name, replica=replica.name, reason=reason)
         self._dispatcher.evict(replica)
-        self._tasks.create_task(self._recover(replica), name=f"{self._name} recovery of {replica.name}")
+        self._begin(f"recovery of {replica.name}", partial(self._recover, replica), self._tasks)
 
     def blame(self, flight: Flight[Replica], error: WorkerError) -> None:
         """Apply the consequences of a failed attempt to its replica."""
         replica = flight.replica
         if replica.left_over(flight):
+            return
+        if isinstance(error, ProcessExhausted):
             return
         if isinstance(error, Overloaded):
             replica.refused(error.retry_after, asyncio.get_running_loop().time())
@@ -130,10 +151,26 @@ class Supervisor:
         if self._tasks is not None:
             self._following.translate(ticket, self._tasks)
 
+    def _begin(self, what: str, work: Callable[[], Awaitable[None]], tasks: asyncio.TaskGroup) -> None:
+        tasks.create_task(self._kept_up(what, work), name=f"{self._name} {what}")
+
+    async def _kept_up(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something in the background, and do it again if a bug ends it: the calls depend on it."""
+        while True:
+            try:
+                await work()
+            except Exception as error:
+                log.exception("supervision_failed", pool=self._name, what=what)
+                self._troubles[what] = f"the {what} failed and was begun again: {raised(error)}"
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                self._troubles.pop(what, None)
+                return
+
     async def _start(self, replica: Replica) -> WorkerError | None:
         engine = replica.engine
         try:
-            capabilities = await engine.capabilities()
+            capabilities = await contract.capabilities(engine)
             if replica.sharing is None:
                 replica.sharing = await probe_sharing(engine, capabilities)
         except WorkerError as error:
@@ -149,11 +186,11 @@ class Supervisor:
     async def _live(self, starts: Mapping[asyncio.Task[WorkerError | None], Replica]) -> None:
         async with asyncio.TaskGroup() as self._tasks:
             for start, replica in starts.items():
-                self._tasks.create_task(self._watch(replica), name=f"{self._name} watch on {replica.name}")
+                self._begin(f"watch on {replica.name}", partial(self._watch, replica), self._tasks)
                 self._following.keep(replica, self._tasks)
                 if not start.done():
                     log.info("replica_late", pool=self._name, replica=replica.name)
-                    self._tasks.create_task(self._join(replica, start), name=f"start of {replica.name}")
+                    self._begin(f"start of {replica.name}", partial(self._join, replica, start), self._tasks)
                 elif (error := start.result()) is not None:
                     self.distrust(replica, str(error), fatal=True)
             self._ready.set()
@@ -183,13 +220,7 @@ class Supervisor:
         self._dispatcher.returned(replica)
 
     async def _asked(self, replica: Replica) -> Health:
-        if not replica.tells_health:
-            return Health(True)
-        try:
-            async with asyncio.timeout(HEALTH_SECONDS):
-                return await replica.engine.health()
-        except TimeoutError:
-            return Health(False, f"{replica.name} did not report its health within {HEALTH_SECONDS:g} s")
+        return await contract.health(replica.engine) if replica.tells_health else Health(True)
 
     async def _watch(self, replica: Replica) -> None:
         """Ask the engine for its load while it works, and notice when it hangs or dies."""
@@ -204,7 +235,7 @@ class Supervisor:
                     asked = clock()
                 continue
             asked = clock()
-            if isinstance(replica.engine, TellsLoad) and (load := await replica.engine.load()) is not None:
+            if isinstance(replica.engine, TellsLoad) and (load := await _load(replica.engine)) is not None:
                 replica.limit.observed(*load)
                 self._dispatcher.pump(replica)
             if not stalled(replica, self._stall_seconds, 1.0, clock()):
@@ -213,13 +244,11 @@ class Supervisor:
             now = clock()
             if health.ok:
                 for flight in stalled(replica, self._stall_seconds, HUNG_AFTER, now):
-                    flight.interrupt(
-                        f"{replica.name} sent nothing for {now - flight.silent_since:.1f} s", now
-                    )
+                    flight.interrupt(f"{replica.name} sent nothing for {now - flight.silent_since:.1f} s")
             else:
                 self.distrust(replica, health.detail or "not healthy", fatal=True)
                 for flight in [*replica.flights]:
-                    flight.interrupt(f"{replica.name} hangs: {health.detail}", now)
+                    flight.interrupt(f"{replica.name} hangs: {health.detail}")
 
     async def _ask_idle(self, replica: Replica) -> None:
         """Notice if a replica died while it had no calls; calls find out for themselves."""
@@ -228,6 +257,14 @@ class Supervisor:
         health = await self._asked(replica)
         if not health.ok and not replica.flights:
             self.distrust(replica, health.detail or "not healthy", fatal=True)
+
+
+async def _load(engine: TellsLoad) -> tuple[int, int] | None:
+    """What an engine says about its calls; None if that is of no use."""
+    match await contract.optional(engine.load, "the load of an engine", seconds=LOAD_SECONDS, otherwise=None):
+        case (int(running), int(waiting)) if min(running, waiting) >= 0:
+            return running, waiting
+    return None
 
 
 def _worked(start: asyncio.Task[WorkerError | None]) -> bool:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 
 import structlog
 
-from workers.calls import Call, Chunk, Prompt, Sampling, Usage
+from workers.calls import Call, Prompt, Sampling, Usage
 from workers.errors import EngineUnavailable, Overloaded, WorkerError
 from workers.pool.dispatch import Dispatcher
-from workers.pool.flight import Flight, Ticket, abort
+from workers.pool.flight import Flight, Ticket
 from workers.pool.index import HOLD_BLOCKS
+from workers.pool.listening import Listening
 from workers.pool.member import Sharing
 from workers.pool.placement import Placement
 from workers.pool.replica import Replica
@@ -61,21 +61,21 @@ class Warming:
         if replica is None or not _worthwhile(replica, ticket, now):
             return False
         flight = replica.warm(ticket, self._placement.tokens_per_block, now)
-        stream = replica.engine.generate(call)
+        stream = flight.stream = Listening(replica.engine, call)
         usage = None
         try:
             usage = await _read(flight, stream)
             flight.first_at = clock()
         except TimeoutError:
-            log.debug("not_warmed", replica=replica.name, reason=flight.interrupted or "it took too long")
+            log.debug("not_warmed", replica=replica.name, reason="it took too long")
         except WorkerError as error:
             log.info("not_warmed", replica=replica.name, reason=str(error))
             # A full replica is not at fault, nor is one whose template refuses half a conversation.
-            if error.retryable and not isinstance(error, Overloaded):
+            if error.retryable and not flight.interrupted and not isinstance(error, Overloaded):
                 self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
         finally:
             try:
-                await abort(stream)
+                await stream.aclose()
             finally:
                 self._dispatcher.warmed(flight)
         if flight.first_at is None:
@@ -86,10 +86,10 @@ class Warming:
         return True
 
 
-async def _read(flight: Flight[Replica], stream: AsyncIterator[Chunk]) -> Usage | None:
+async def _read(flight: Flight[Replica], stream: Listening) -> Usage | None:
     usage: Usage | None = None
     try:
-        async with asyncio.timeout(LONGEST_SECONDS) as flight.scope:
+        async with asyncio.timeout(LONGEST_SECONDS):
             async for chunk in stream:
                 usage = chunk.usage or usage
     finally:

@@ -7,10 +7,18 @@ import contextvars
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import structlog
+
+from workers.contained import GRACE_SECONDS, MOST_LEFT, Escaped, Overdue, still_running
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+_left: list[threading.Thread] = []
+"""Threads that nobody waits for any more; some have ended since."""
 
 
 async def in_thread(function: Callable[[], T], name: str) -> T:
@@ -18,25 +26,58 @@ async def in_thread(function: Callable[[], T], name: str) -> T:
 
     A pool's threads would hold up the end of the process. A caller that is cancelled leaves the thread
     behind, since Python cannot stop it.
+
+    Raises:
+        Overdue: ``MOST_LEFT`` threads of this name were left behind and still run.
+        RuntimeError: the process can start no more threads.
+        Escaped: the function raised what is not an Exception.
+        Exception: what else it raised.
     """
+    if _running(name) >= MOST_LEFT:
+        raise Overdue(name, still_running(MOST_LEFT))
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
+    done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
     context = contextvars.copy_context()
 
-    def settle(tell: Callable[[], None]) -> None:
+    def settle(outcome: tuple[Any, BaseException | None]) -> None:
         if not done.done():
-            tell()
+            done.set_result(outcome)
 
     def run() -> None:
-        tell: Callable[[], None]
         try:
-            result = context.run(function)
+            outcome: tuple[Any, BaseException | None] = context.run(function), None
         except BaseException as error:  # also SystemExit, which would end the thread silently
-            tell = partial(done.set_exception, error)
-        else:
-            tell = partial(done.set_result, result)
+            outcome = None, error
         with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(settle, tell)
+            loop.call_soon_threadsafe(settle, outcome)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
-    return await done
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    try:
+        result: T
+        result, error = await done
+    except asyncio.CancelledError:
+        _left.append(thread)
+        loop.call_later(GRACE_SECONDS, _tell, thread)
+        raise
+    if error is not None:
+        if isinstance(error, Exception) and not isinstance(
+            error, StopIteration
+        ):  # no coroutine can raise that
+            raise error
+        raise Escaped(error)
+    return result
+
+
+def _running(name: str) -> int:
+    """How many threads of this name were left behind and have not ended."""
+    if len(_left) >= MOST_LEFT:
+        _left[:] = [thread for thread in _left if thread.is_alive()]
+    return sum(thread.name == name for thread in _left)
+
+
+def _tell(thread: threading.Thread) -> None:
+    if thread.is_alive():
+        log.warning(
+            "left_behind", who=thread.name, reason="a thread cannot be stopped", left=_running(thread.name)
+        )

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, JsonValue, ValidationError
-from pydantic_core import ErrorDetails, PydanticSerializationError, to_jsonable_python
+from pydantic_core import ErrorDetails
 
+from workers.contained import Escaped, Overdue, contained
 from workers.errors import ToolError
-from workers.tools.showing import SHOWN, cut, show, told
+from workers.showing import SAID, SHOWN, cut, raised, show
+from workers.tools.results import as_json
 from workers.tools.threads import in_thread
 
 IDEMPOTENCY_KEY = "idempotency_key"
 """A parameter of this name is not given by the model: see :class:`Tool`."""
 
-_TOLD = 2_000  # characters that an error quotes of what a tool raised
+_SHORT = 10_000  # characters of a text that is looked at at once, not in a thread
 _FAULTS = 5  # wrong arguments that an error names
 
 
@@ -54,39 +55,48 @@ class Tool:
         """The names of the arguments, in the order in which they may be given without names."""
         return tuple(field.alias or name for name, field in self.arguments.model_fields.items())
 
-    async def invoke(self, arguments: Mapping[str, object] | Sequence[object], *, key: str = "") -> JsonValue:
+    async def invoke(
+        self, arguments: Mapping[str, object] | Sequence[object], *, key: str = "", most: int | None = None
+    ) -> JsonValue:
         """Validate the arguments, given by name or in order, and run the tool, with ``key`` if it takes one.
 
         A synchronous function runs in a thread of its own. A timeout leaves that thread behind, since Python
-        cannot stop it; it does not keep the process from ending.
+        cannot stop it; it does not keep the process from ending. An asynchronous one that does not end when
+        it is cancelled is left behind, too. ``most`` bounds the result, in characters of its JSON.
 
         Raises:
+            ToolResultTooLarge: its result has more than ``most`` characters.
             ToolError: the arguments do not fit, the tool raised or took too long, its result is not JSON, or
                 it takes a key and was given none.
         """
+        try:
+            return await contained(
+                partial(self._result, arguments, key, most), f"the tool {self.name}", seconds=self.timeout
+            )
+        except Overdue as overdue:
+            raise ToolError(f"{self.name} {overdue.why}") from None
+        except Escaped as escaped:
+            raise self._failed(escaped.error) from escaped.error
+        except ToolError:
+            raise
+        except Exception as error:
+            raise self._failed(error) from error
+
+    async def _result(
+        self, arguments: Mapping[str, object] | Sequence[object], key: str, most: int | None
+    ) -> JsonValue:
         values = self._validated(self._named(arguments))
         if self.takes_key:
             if not key:
                 raise ToolError(f"{self.name} must not be invoked without an idempotency key")
             values[IDEMPOTENCY_KEY] = key
-        run = self.function if inspect.iscoroutinefunction(self.function) else self._in_thread
-        try:
-            async with asyncio.timeout(self.timeout) as limit:
-                result = await run(**values)
-        except ToolError:
-            raise
-        except TimeoutError as error:
-            if limit.expired():
-                raise ToolError(f"{self.name} took more than {self.timeout:g} s") from None
-            raise self._failed(error) from error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise self._failed(error) from error  # it gave up by itself
-        except (Exception, SystemExit) as error:
-            raise self._failed(error) from error
-        return self._jsonable(result)
+        thread = f"tool {self.name}"
+        if not inspect.iscoroutinefunction(self.function):
+            return await in_thread(lambda: as_json(self.function(**values), self.name, most), thread)
+        result = await self.function(**values)
+        if _is_small(result):
+            return as_json(result, self.name, most)
+        return await in_thread(lambda: as_json(result, self.name, most), thread)
 
     def _named(self, arguments: Mapping[str, object] | Sequence[object]) -> dict[str, object]:
         if isinstance(arguments, Mapping):
@@ -117,29 +127,15 @@ class Tool:
             return f"argument {where!r} is missing"
         if detail["type"] == "extra_forbidden":
             return f"there is no argument {where!r}, only {', '.join(self.parameters) or 'none'}"
-        message = cut(detail["msg"][:1].lower() + detail["msg"][1:], _TOLD)
+        message = cut(detail["msg"][:1].lower() + detail["msg"][1:], SAID)
         return f"argument {where!r} was given {show(detail['input'])}, but {message}"
 
-    async def _in_thread(self, **values: object) -> object:
-        def call() -> object:
-            try:
-                return self.function(**values)
-            except ToolError:
-                raise
-            except BaseException as error:  # also SystemExit, which must not end the event loop
-                raise self._failed(error) from error
-
-        return await in_thread(call, f"tool {self.name}")
-
     def _failed(self, error: BaseException) -> ToolError:
-        return ToolError(f"{self.name} raised {type(error).__name__}: {cut(told(error, str), _TOLD)}")
+        return ToolError(f"{self.name} raised {raised(error)}")
 
-    def _jsonable(self, result: object) -> JsonValue:
-        try:
-            plain: JsonValue = to_jsonable_python(result)
-            json.dumps(plain, allow_nan=False)
-        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-            raise ToolError(
-                f"{self.name} returned {show(result)}, not JSON: return text, numbers, lists or dicts"
-            ) from error
-        return plain
+
+def _is_small(result: object) -> bool:
+    """Whether it takes no time to look at."""
+    return (
+        result is None or type(result) in (bool, int, float) or (type(result) is str and len(result) < _SHORT)
+    )

@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from workers.errors import ToolError
+from workers.showing import raised, show
 from workers.tools.arguments import arguments_model
-from workers.tools.showing import show
 from workers.tools.tool import Tool
 
 GROUP = "anabranch.tools"
@@ -103,8 +103,10 @@ def _absent(name: str, schema: Mapping[str, Any], *, takes_key: bool) -> Tool:
 def _load(name: str, load: Callable[[], object]) -> Tool:
     try:
         loaded = load()
-    except Exception as error:
-        raise ToolError(f"the tool {name} cannot be imported: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also an exit
+        raise ToolError(f"the tool {name} cannot be imported: {raised(error)}") from error
     if not isinstance(loaded, Tool):
         raise ToolError(f"the entry point {name} of {GROUP} is {show(loaded)}: decorate it with @tool")
     return loaded

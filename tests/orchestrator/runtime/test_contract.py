@@ -480,7 +480,7 @@ async def test_an_engine_that_raises_anything_fails_the_call() -> None:
 
     assert (
         await play(one_call, Speaker(speak))
-    ).failure == "engine_protocol_error: the engine raised KeyError: 'oops'"
+    ).failure == "engine_protocol_error: speaker raised KeyError: 'oops'"
 
 
 async def test_an_engine_that_cancels_itself_fails_the_call() -> None:
@@ -513,7 +513,7 @@ async def test_an_engine_that_hangs_is_given_up() -> None:
         await asyncio.sleep(1e6)
 
     played = await play(one_call, Speaker(speak), call_seconds=2.0)
-    assert played.failure == "engine_timeout: the call did not end within 2 s"
+    assert played.failure == "engine_timeout: the call took more than 2 s"
     assert played.settled("0")["usage"]["completion_tokens"] == 1
 
 

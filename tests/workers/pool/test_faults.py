@@ -346,7 +346,7 @@ async def test_a_call_that_was_given_up_as_its_chunk_came_can_be_given_up_again(
         await asyncio.sleep(1)
         (flight,) = pool._replicas[0].flights
         engine.go.set()
-        flight.interrupt("too late", asyncio.get_running_loop().time())
+        flight.interrupt("too late")
         assert (await reading).text == "four"
         async with asyncio.timeout(100):
             with pytest.raises(EngineTimeout, match="sent nothing for"):
@@ -363,7 +363,7 @@ async def test_text_of_no_tokens_is_void_too_when_its_call_starts_again() -> Non
         engine.go.set()
         await asyncio.sleep(1)
         (flight,) = pool._replicas[0].flights
-        flight.interrupt("too slow", asyncio.get_running_loop().time())
+        flight.interrupt("too slow")
         await asyncio.sleep(1)
         engine.go.set()
         await asyncio.sleep(1)

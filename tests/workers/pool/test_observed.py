@@ -9,7 +9,6 @@ from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Prompt, Sampling, Segment
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
 from workers.errors import CallRejected, EngineUnavailable
-from workers.pool.flight import abort
 from workers.pool.observed import Observed, observed
 from workers.pool.pool import Pool
 
@@ -78,7 +77,7 @@ async def test_aborts_and_failures_are_told_apart() -> None:
     stream = engine.generate(call(0))
     for _ in range(2):
         await anext(stream)
-    await abort(stream)
+    await stream.aclose()
     (one,) = engine.snapshot().replicas
     assert (one.finished, one.failed, one.aborted) == (0, 2, 1)
     assert one.errors == {"call_rejected": 1, "engine_interrupted": 1}

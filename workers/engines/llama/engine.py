@@ -128,6 +128,7 @@ class LlamaCppEngine:
             running.queue.turn(call) as turn,
             aclosing(turn.complete(sampling.max_tokens, _options(call))) as pieces,
         ):
+            await call.permitted()  # it may have waited long for its slot
             async for piece in pieces:
                 yield self._chunk(piece, turn, call)
 

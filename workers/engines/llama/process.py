@@ -15,6 +15,9 @@ import sys
 def main() -> None:
     """Serve the model that standard input describes until standard input ends."""
     config = json.loads(sys.stdin.readline())
+    # Nobody reads what the library writes to standard output: once the pipe was full, it would hang.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
         import xllamacpp
 
@@ -43,8 +46,8 @@ def main() -> None:
         answer = {"address": server.listening_address}
     except Exception as error:  # whatever it is, the parent has to be told
         answer = {"error": f"{type(error).__name__}: {error}"}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    answers.write(json.dumps(answer) + "\n")
+    answers.close()
     with contextlib.suppress(OSError):
         sys.stdin.read()
     os._exit(0)  # the threads of the server are not worth waiting for

@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,9 +125,12 @@ async def _address(process: asyncio.subprocess.Process, config: Mapping[str, obj
         raise EngineUnavailable(
             f"llama.cpp did not load {config['model']} within {START_SECONDS:.0f} s"
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError for a line without an end
         raise EngineUnavailable(f"llama.cpp did not start: {error}") from error
-    answer = json.loads(line)
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        answer = {"error": f"it says {line[:200]!r}"}
     if "address" not in answer:
         raise EngineUnavailable(f"llama.cpp cannot load {config['model']}: {answer.get('error')}")
     return str(answer["address"])
@@ -140,5 +144,10 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(STOP_SECONDS):
             await process.wait()
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        pass
+    finally:  # even if the caller is cancelled meanwhile
+        if process.returncode is None:
+            process.kill()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()

@@ -11,16 +11,19 @@ from yarl import URL
 
 from workers.calls import Call, Chunk, Prompt
 from workers.engine import Capabilities, Health
+from workers.engines.openai.answers import garbage
 from workers.engines.openai.dialect import Dialect
 from workers.engines.openai.http import Transport, drain
 from workers.engines.openai.probing import probe
-from workers.engines.openai.stream import CompletionStream
+from workers.engines.openai.stream import LINE_LIMIT, CompletionStream
 from workers.engines.openai.timeouts import Timeouts
 from workers.engines.openai.tokenizer import ServerTokenizer
 from workers.engines.prompt_tokens import PromptTokens
-from workers.errors import EngineInterrupted, EngineUnavailable, WorkerError
+from workers.errors import EngineInterrupted, EngineUnavailable, ProcessExhausted, WorkerError
+from workers.redaction import redacted
 
 _HEALTH = 5.0  # seconds
+_TOKEN_BYTES = 1 << 14  # of a stream for each token, with all its alternatives; beyond that, it is a flood
 
 
 class OpenAIEngine:
@@ -51,7 +54,9 @@ class OpenAIEngine:
     ) -> None:
         url = URL(base_url)
         if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError(f"base_url is {base_url!r}: give something like http://127.0.0.1:8000/v1")
+            raise ValueError(
+                f"base_url is {redacted(base_url)!r}: give something like http://127.0.0.1:8000/v1"
+            )
         path = url.path.rstrip("/") or "/v1"
         key = api_key if api_key is not None else os.environ.get(api_key_env)
         if key and url.user is not None:
@@ -107,56 +112,67 @@ class OpenAIEngine:
             Overloaded: the server has no room (429, 503).
             CapabilityMissing: the prompt ends with an assistant's text, and the server cannot continue that.
         """
-        dialect = self._dialect or await self._understand()
-        path, body = await self._request(dialect, call)
-        http = self._http
-        patience = http.begin(http.timeouts)
-        response = await http.send("POST", http.base.joinpath(path), json.dumps(body).encode(), patience)
-        try:
-            if response.status != 200:
-                raise await http.refusal(response, patience)
-            stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
-            events = 0
-            while not stream.done:
-                data = await http.read(response, patience)
-                if not data:
-                    stream.end()
-                    break
-                stream.feed(data)
-                if stream.events > events:
-                    events = stream.events
-                    patience.progress()
-                if stream.finish_reason is None and (chunk := stream.take()) is not None:
-                    yield chunk
-                    patience.progress()
-            if stream.finish_reason is None:
-                raise EngineInterrupted(f"{self._name} ended the stream before the completion was finished")
-            await drain(response)
-            yield stream.last(stream.finish_reason)
-        finally:
-            # Closes the connection, which aborts the call at the server, unless the response was read to
-            # its end: then the connection has already gone back to the pool.
-            response.close()
+        with self._http.discreet():
+            dialect = self._dialect or await self._understand()
+            path, body = await self._request(dialect, call)
+            http = self._http
+            await call.permitted()
+            patience = http.begin(http.timeouts)
+            response = await http.send(
+                "POST", http.base.joinpath(path), json.dumps(body).encode(), patience, call.permit
+            )
+            try:
+                if response.status != 200:
+                    raise await http.refusal(response, patience)
+                stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
+                events, room = 0, LINE_LIMIT + call.sampling.max_tokens * _TOKEN_BYTES
+                while not stream.done:
+                    data = await http.read(response, patience)
+                    if not data:
+                        stream.end()
+                        break
+                    room -= len(data)
+                    if room < 0:
+                        raise garbage(f"far too much for {call.sampling.max_tokens} tokens", data)
+                    stream.feed(data)
+                    if stream.events > events:
+                        events = stream.events
+                        patience.progress()
+                    if stream.finish_reason is None and (chunk := stream.take()) is not None:
+                        yield chunk
+                        patience.progress()
+                if stream.finish_reason is None:
+                    raise EngineInterrupted(
+                        f"{self._name} ended the stream before the completion was finished"
+                    )
+                await drain(response)
+                yield stream.last(stream.finish_reason)
+            finally:
+                # Closes the connection, which aborts the call at the server, unless the response was read to
+                # its end: then the connection has already gone back to the pool.
+                response.close()
 
     async def health(self) -> Health:
-        """Ask ``/health``, or for the list of models if there is no such path."""
+        """Ask ``/health``, or for the list of models if there is no such path.
+
+        A server that this process has no means to ask counts as healthy; the detail says that.
+        """
         try:
-            patience = self._http.begin(Timeouts(total=_HEALTH))
-            for url in (self.root / "health", self._http.base / "models"):
-                response = await self._http.send("GET", url, None, patience)
-                try:
-                    if response.status < 300:
-                        break
-                    refusal = await self._http.refusal(response, patience)
-                finally:
-                    response.close()
-                if response.status not in (404, 405):
-                    raise refusal
-            else:
-                raise refusal
+            with self._http.discreet():
+                await self._check()
+        except ProcessExhausted as error:
+            return Health(ok=True, detail=f"not asked: {error}")
         except WorkerError as error:
             return Health(ok=False, detail=str(error))
         return Health(ok=True)
+
+    async def text(self, path: str) -> str:
+        """What the server has at ``path``, which begins with a slash if it is not below ``/v1``.
+
+        Raises:
+            WorkerError: it cannot be had, or is longer than any answer should be.
+        """
+        return await self._http.text(path)
 
     async def close(self) -> None:
         """Abort the calls in flight and close all connections; later calls are refused."""
@@ -165,6 +181,21 @@ class OpenAIEngine:
             self._probing.cancel()
             await asyncio.wait([self._probing])
         await self._http.close()
+
+    async def _check(self) -> None:
+        """Return if the server is healthy; raises a WorkerError if not."""
+        patience = self._http.begin(Timeouts(total=_HEALTH))
+        for url in (self.root / "health", self._http.base / "models"):
+            response = await self._http.send("GET", url, None, patience)
+            try:
+                if response.status < 300:
+                    return
+                refusal = await self._http.refusal(response, patience)
+            finally:
+                response.close()
+            if response.status not in (404, 405):
+                break
+        raise refusal
 
     async def _understand(self) -> Dialect:
         """Learn the dialect once. The probe outlives callers that leave, as others may be waiting for it."""

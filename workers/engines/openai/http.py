@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from weakref import WeakSet
 
@@ -15,13 +16,24 @@ from yarl import URL
 from workers.engines.openai.answers import garbage
 from workers.engines.openai.refusals import Refusals
 from workers.engines.openai.timeouts import Patience, Timeouts
-from workers.errors import EngineInterrupted, EngineTimeout, EngineUnavailable, WorkerError
+from workers.errors import (
+    EngineInterrupted,
+    EngineProtocolError,
+    EngineTimeout,
+    EngineUnavailable,
+    ProcessExhausted,
+    WorkerError,
+)
+from workers.redaction import redacted
+from workers.showing import SHOWN, cut
 
 _BODY_LIMIT = 4 << 20  # bytes of an answer that is not a stream
 _ERROR_LIMIT = 1 << 16  # bytes of an error page
 _KEEP_ALIVE = 4.0  # seconds; uvicorn, under most of these servers, closes idle connections after 5
 _DRAIN = 0.5  # seconds to wait for the end of a response whose content is complete
 _LISTING = 10.0  # seconds for the list of models
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+"""Reasons why no connection can be opened that have nothing to do with the server."""
 
 
 class Transport:
@@ -61,8 +73,30 @@ class Transport:
         self._in_flight.add(patience)
         return patience
 
+    @contextmanager
+    def discreet(self) -> Iterator[None]:
+        """Take the key out of the errors that are raised here: servers and proxies may quote it."""
+        try:
+            yield
+        except WorkerError as error:
+            error.args = (redacted(str(error), self._key, self.base.password),)
+            raise
+
     async def ask(self, path: str, body: Mapping[str, object] | None) -> object:
         """One request that is not streamed; see :data:`~workers.engines.openai.answers.Ask`."""
+        with self.discreet():
+            answer = await self._asked(path, body)
+            try:
+                return json.loads(answer.decode())
+            except (ValueError, RecursionError) as error:
+                raise garbage("an answer that is not JSON in UTF-8", answer[:_ERROR_LIMIT]) from error
+
+    async def text(self, path: str) -> str:
+        """What is at a path, as text; raises what :meth:`ask` raises."""
+        with self.discreet():
+            return (await self._asked(path, None)).decode(errors="replace")
+
+    async def _asked(self, path: str, body: Mapping[str, object] | None) -> bytes:
         timeouts = self.timeouts
         if body is None:  # a list of models is not computed: a server that is slow to send it hangs
             timeouts = replace(timeouts, first_token=min(_LISTING, timeouts.first_token))
@@ -78,18 +112,21 @@ class Transport:
             response.close()
         if len(answer) > _BODY_LIMIT:
             raise garbage(f"an answer of more than {_BODY_LIMIT} bytes", answer[:_ERROR_LIMIT])
-        try:
-            return json.loads(answer.decode())
-        except (ValueError, RecursionError) as error:
-            raise garbage("an answer that is not JSON in UTF-8", answer[:_ERROR_LIMIT]) from error
+        return answer
 
     async def send(
-        self, method: str, url: URL, data: bytes | None, patience: Patience
+        self,
+        method: str,
+        url: URL,
+        data: bytes | None,
+        patience: Patience,
+        permitted: Callable[[], Awaitable[None]] | None = None,
     ) -> aiohttp.ClientResponse:
         """Send a request and wait for the head of the response.
 
         Servers close idle connections without notice, so a request may use one that is gone. If a
-        connection breaks before anything came back, the request is sent once more.
+        connection breaks before anything came back, the request is sent once more, after ``permitted`` has
+        been awaited.
         """
         if self._session is None:
             self._session = self._open()
@@ -97,7 +134,8 @@ class Transport:
         while True:
             try:
                 async with patience.wait():
-                    return await self._session.request(method, url, data=data, allow_redirects=False)
+                    response = await self._session.request(method, url, data=data, allow_redirects=False)
+                return self._plain(response)
             except aiohttp.ConnectionTimeoutError as error:
                 raise EngineTimeout(
                     f"{self._name} did not accept a connection within {self.timeouts.connect:g} s (connect)"
@@ -105,11 +143,25 @@ class Transport:
             except TimeoutError:
                 raise patience.expired() from None
             except aiohttp.ClientConnectionError as error:
+                if isinstance(error, aiohttp.ClientOSError) and error.errno in _OURS:
+                    raise ProcessExhausted(f"no connection to {self._name} can be opened: {error}") from error
                 if repeated or self._closed or isinstance(error, aiohttp.ClientConnectorError):
                     raise EngineUnavailable(f"{self._name} cannot be reached: {error}") from error
                 repeated = True
+                if permitted is not None:
+                    await permitted()
             except aiohttp.ClientError as error:
                 raise garbage(f"{self._name} does not speak HTTP", str(error)) from error
+
+    def _plain(self, response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
+        """The response, unless its body would have to be unpacked: a few bytes may stand for gigabytes."""
+        coding = response.headers.get("Content-Encoding", "identity")
+        if coding.lower() == "identity":
+            return response
+        response.close()
+        raise EngineProtocolError(
+            f"{self._name} packed its answer ({cut(coding, SHOWN)!r}) although it was asked not to"
+        )
 
     async def read(self, response: aiohttp.ClientResponse, patience: Patience) -> bytes:
         """The next bytes of a body; none at its end."""
@@ -139,12 +191,13 @@ class Transport:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect),
         )

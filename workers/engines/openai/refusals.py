@@ -19,6 +19,7 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
+from workers.showing import SAID, cut
 
 _RETRY_AFTER = 1.0  # seconds, where an overloaded server does not say
 
@@ -43,8 +44,10 @@ class Refusals:
         said = f"{self.server} answered HTTP {status}"
         reason = message if message is not None else repr(body.decode(errors="replace")[:QUOTE])
         if status in (401, 403):
-            wrong = "was refused" if self.has_key else "is missing"
-            return AccessRefused(f"{said}: the key {wrong}; set {self.key_env}. The server says: {reason}")
+            # What the server says is not passed on: it may quote the key.
+            wrong = "was refused, or may not use this model" if self.has_key else "is missing"
+            return AccessRefused(f"{said}: the key {wrong}; set {self.key_env}")
+        reason = cut(reason, SAID)
         if status in (429, 503):
             return Overloaded(f"{said}: {reason}", retry_after=_retry_after(headers))
         if status >= 500 or status in (408, 425):

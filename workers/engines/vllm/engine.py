@@ -6,15 +6,13 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 
-import aiohttp
-
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Health
 from workers.engines.openai.dialect import salt_of
 from workers.engines.openai.engine import OpenAIEngine
 from workers.engines.openai.timeouts import Timeouts
 from workers.engines.vllm.kv_events import KVEndpoints, follow
-from workers.errors import EngineUnavailable, WorkerError
+from workers.errors import WorkerError
 from workers.prefix.blocks import Chain
 from workers.prefix.tokens import TokenBlocks, token_chain, token_root
 
@@ -47,10 +45,7 @@ class VLLMEngine:
         blocks: TokenBlocks | None = None,
     ) -> None:
         self._openai = OpenAIEngine(base_url, model=model, name=name, api_key=api_key, timeouts=timeouts)
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._kv_events = kv_events
-        self._session: aiohttp.ClientSession | None = None
-        self._closed = False
         self.blocks = (TokenBlocks() if blocks is None else blocks) if kv_events is not None else None
 
     @property
@@ -77,11 +72,7 @@ class VLLMEngine:
 
     async def close(self) -> None:
         """Abort the calls in flight and close all connections; the server keeps running."""
-        self._closed = True
         await self._openai.close()
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
 
     async def load(self) -> tuple[int, int] | None:
         """Running and waiting calls, from the server's gauges; None if it does not report them."""
@@ -89,9 +80,8 @@ class VLLMEngine:
             async with asyncio.timeout(LOAD_SECONDS):
                 if await self._openai.kind() != "vllm":
                     return None
-                async with self._http().get(self._openai.root / "metrics") as response:
-                    text = await response.text()
-        except (WorkerError, aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
+                text = await self._openai.text("/metrics")
+        except (WorkerError, TimeoutError):
             return None
         running, waiting = gauge(text, "vllm:num_requests_running"), gauge(text, "vllm:num_requests_waiting")
         return None if running is None or waiting is None else (int(running), int(waiting))
@@ -116,13 +106,6 @@ class VLLMEngine:
             return ()
         root = token_root(salt_of(call.tenant)) if salted else token_root()
         return token_chain(tokens, self.blocks.block_size, root)
-
-    def _http(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise EngineUnavailable(f"{self.name} was closed")
-        if self._session is None:
-            self._session = aiohttp.ClientSession(headers=self._headers)
-        return self._session
 
 
 def gauge(text: str, name: str) -> float | None:

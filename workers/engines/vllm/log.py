@@ -8,8 +8,11 @@ import re
 from collections import deque
 from collections.abc import Iterable
 
+from workers.redaction import redacted
+
 LOG_LINES = 400  # that are kept
 LAST_LINES = 20  # that an error shows
+LINE_CHARACTERS = 2_000  # of a line that are kept
 _CAUSE = re.compile(r"^(?!.* WARNING ).*\w(Error|Exception): \S")  # warnings say what might happen some day
 _OURS = re.compile(r'"GET /(metrics|health) HTTP/')  # our frequent requests would push the rest out
 
@@ -17,8 +20,9 @@ _OURS = re.compile(r'"GET /(metrics|health) HTTP/')  # our frequent requests wou
 class ServerLog:
     """The last lines that a server wrote."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: str = "") -> None:
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._key = key  # vLLM writes its options into its log
 
     @property
     def latest(self) -> str:
@@ -31,7 +35,10 @@ class ServerLog:
 
     def extend(self, lines: Iterable[str]) -> None:
         """Keep further lines, except those that say nothing."""
-        self._lines.extend(line.rstrip() for line in lines if line.strip() and not _OURS.search(line))
+        short = (line[:LINE_CHARACTERS] for line in lines)
+        self._lines.extend(
+            redacted(line.rstrip(), self._key) for line in short if line.strip() and not _OURS.search(line)
+        )
 
     def last_lines(self) -> str:
         """The end of the log, after the first errors in it: vLLM names the cause there."""
@@ -51,5 +58,6 @@ class ServerLog:
                 # A progress bar rewrites its line with carriage returns; each state counts as a line.
                 *lines, rest = (rest + data.decode(errors="replace")).replace("\r", "\n").split("\n")
                 self.extend(lines)
+                rest = rest[:LINE_CHARACTERS]
         finally:
             transport.close()

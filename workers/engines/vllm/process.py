@@ -35,8 +35,15 @@ async def spawn(command: Sequence[str], variables: Mapping[str, str]) -> tuple[P
     return process, output
 
 
+KILL_SECONDS = 10.0
+"""How long a process that was killed may take to end; one that waits for a device may take longer."""
+
+
 async def end(process: Process, server: str, seconds: float) -> None:
-    """Ask ``server`` to stop, and kill what is left of its process group, after ``seconds`` at the latest."""
+    """Ask ``server`` to stop, and kill what is left of its process group, after ``seconds`` at the latest.
+
+    Returns, or raises the cancellation, when the process has ended, and its transport with it.
+    """
     try:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -48,4 +55,8 @@ async def end(process: Process, server: str, seconds: float) -> None:
         # The group outlives its leader when the leader was killed: the engine core is a child of it.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+        try:
+            async with asyncio.timeout(KILL_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            log.warning("vllm_not_killed", server=server, pid=process.pid)

@@ -21,6 +21,7 @@ from workers.engines.vllm.machine import free_port, is_free
 from workers.engines.vllm.process import end, spawn
 from workers.errors import EngineUnavailable, WorkerError
 from workers.prefix.tokens import TokenBlocks
+from workers.showing import raised
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class Supervision:
         restarts: int,
         on_progress: Callable[[Starting], None] | None,
     ) -> None:
-        self.log = ServerLog()
+        self.log = ServerLog(recipe.api_key)
         self.blocks = TokenBlocks() if publish else None
         self.engine: VLLMEngine | None = None
         self.recipe = recipe
@@ -165,6 +166,11 @@ class Supervision:
                     self._state = "; ".join(str(error) for error in errors.exceptions)
                     if not ready.done():
                         ready.set_exception(errors.exceptions[0])
+                except* Exception as errors:  # what comes of a bug, or of who wants to know how it is going
+                    log.exception("vllm_supervision_failed", server=self._name)
+                    self._state = f"its supervision failed: {raised(errors.exceptions[0])}"
+                    if not ready.done():
+                        ready.set_exception(EngineUnavailable(f"{self._name} was not started: {self._state}"))
                 if ready.exception() is not None:
                     return
                 failures = 0 if loop.time() - began > HEALTHY_SECONDS else failures + 1
@@ -221,7 +227,7 @@ class Supervision:
         assert self.engine is not None
         ended = asyncio.ensure_future(process.wait())
         try:
-            while not (await self.engine.health()).ok:
+            while not await _answers(self.engine):
                 seconds = loop.time() - began
                 if self._on_progress is not None:
                     self._on_progress(Starting(self._name, seconds, self.log.latest))
@@ -240,3 +246,9 @@ class Supervision:
                     )
         finally:
             ended.cancel()
+
+
+async def _answers(engine: VLLMEngine) -> bool:
+    """Whether the server was asked for its health, and is well."""
+    health = await engine.health()
+    return health.ok and not health.detail

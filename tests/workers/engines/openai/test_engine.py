@@ -93,7 +93,7 @@ async def test_health_where_there_is_no_such_path() -> None:
         )
         health = await engine.health()
         assert not health.ok
-        assert "who are you" in health.detail
+        assert "HTTP 401" in health.detail
 
 
 async def test_health_of_a_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

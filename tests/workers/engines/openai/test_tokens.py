@@ -279,4 +279,3 @@ async def test_a_server_that_is_closed_tells_no_load_and_keeps_no_connection() -
             await engine.load()
             await asyncio.sleep(0)
         assert await engine.load() is None
-        assert engine._session is None

@@ -162,6 +162,18 @@ async def test_a_start_that_takes_too_long_is_given_up(python: Path) -> None:
     await one.close()
 
 
+async def test_whoever_follows_a_start_may_fail(python: Path) -> None:
+    def break_down(starting: Starting) -> None:
+        raise ZeroDivisionError("a bug")
+
+    one = server(python, "never", on_progress=break_down)
+    with pytest.raises(EngineUnavailable, match="its supervision failed: ZeroDivisionError: a bug"):
+        await one.capabilities()
+    assert one.pid is None
+    assert not (await one.health()).ok
+    await one.close()
+
+
 async def test_a_server_that_was_killed_comes_back(python: Path) -> None:
     one = server(python)
     await started(one)
@@ -270,10 +282,13 @@ async def test_a_server_that_is_closed_once_more_while_it_stops_is_killed(python
     await started(one)
     pid, child = one.pid, child_of(one)
     assert pid is not None
+    process = one._supervision._process
+    assert process is not None
     first = asyncio.create_task(one.close())
     await asyncio.sleep(0.1)
     async with asyncio.timeout(90):
         await asyncio.gather(first, one.close())
+    assert process.returncode is not None, "its transport would be closed by whatever test comes next"
     assert await gone(pid)
     assert await gone(child)
 
