@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from orchestrator.api.rendering import encodable
+from orchestrator.api.rendering import dumped_json
 from orchestrator.api.schemas import task_body
 from orchestrator.errors import TraceTooLarge
 from orchestrator.runtime.plain import plain
@@ -49,7 +50,7 @@ def trace_bytes(trace: Trace) -> bytes:
     """
     written = bytearray()
     for piece in trace_json(trace):
-        written += encodable(piece).encode()
+        written += piece.encode()
         if len(written) > LARGEST:
             raise TraceTooLarge(trace.task.id, f"more than {LARGEST / 1e6:,.0f} MB of JSON")
     return bytes(written)
@@ -74,12 +75,17 @@ def _nodes(trace: Trace) -> Iterator[str]:
 
 def _dumped(trace: Trace, value: Any) -> str:
     try:
-        return codec.dumps(value)
+        return _sound(codec.dumps(value))
     except NotStorable:
         pass
     try:
-        return codec.dumps(plain(value))  # an old row may hold NaN
+        return _sound(codec.dumps(plain(value)))  # an old row may hold NaN
     except (NotStorable, RecursionError):
         raise JournalDamaged(
             f"task {trace.task.id}: a value of its journal cannot be written as JSON"
         ) from None
+
+
+def _sound(text: str) -> str:
+    """The JSON with U+FFFD for each half of a surrogate pair, which not every client can read."""
+    return dumped_json(json.loads(text)) if r"\ud" in text else text

@@ -137,4 +137,4 @@ async def test_an_engine_that_breaks_its_promise_is_not_ready(open_api: Open) ->
     async with open_api(Odd("42"), work=False) as api:
         reply = await api.get("/healthz")
     assert reply.status == 503
-    assert reply.body["engine"] == {"ok": False, "detail": "internal: SystemExit: on purpose"}
+    assert reply.body["engine"] == {"ok": False, "detail": "its health check raised SystemExit: on purpose"}
