@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 import tempfile
 import time
@@ -18,11 +19,11 @@ from benchmarks.hostile import audit
 from benchmarks.hostile.items import ITEMS, Item, chosen
 from benchmarks.hostile.processes import Crew, Ports, engine_server
 from benchmarks.hostile.report import Check, Outcome, checks, table
-from benchmarks.hostile.traffic import Clients, Schedule, Sent, until
+from benchmarks.hostile.traffic import Schedule, Traffic
 from benchmarks.hostile.watching import Ends, Watch
 from storage.sql.database import Database, open_database
 
-MOST_SHOWN = 12
+MOST_SHOWN = 20
 """Lines about a failed check."""
 
 
@@ -74,56 +75,35 @@ async def _run(
     own_logs = logs / name
     own_logs.mkdir(parents=True)
     crew = Crew(url, ports, form.processes, own_logs)
-    good: list[Sent] = []
-    hostile: list[Sent] = []
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as session,
         crew.running(),
     ):
         await crew.ready()
-        clients = Clients(session, database, crew.slots, name, form.seed)
-        ends = Ends(database)
-        watch = Watch(session, ends, crew.slots)
-        over = asyncio.Event()
-        watching = asyncio.create_task(ends.watch())
-        looking = asyncio.create_task(watch.look(over))
         start = time.time()
+        ends = Ends(database)
+        watch = Watch(session, ends, crew.slots, start)
+        traffic = Traffic(
+            name, start, session=session, database=database, crew=crew, ends=ends, seed=form.seed
+        )
+        over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            sending: list[asyncio.Task[None]] = []
-
-            async def kill(at: float, slot: int) -> None:
-                await until(start, at)
-                await crew.kill(slot)
-
-            async def submit(at: float, sent: Sent, into: list[Sent]) -> None:
-                into.append(sent)
-                await until(start, at)
-                await (clients.ask if into is good else clients.throw)(sent)
-                if sent.task_id is not None:
-                    await ends.wait(sent.task_id, start + form.span + form.patience)
-
-            for at, number in schedule.good:
-                sending.append(group.create_task(submit(at, Sent(number, start + at), good)))
-            for at, item in schedule.hostile:
-                sending.append(group.create_task(submit(at, Sent(item, start + at), hostile)))
-            killing = [group.create_task(kill(at, slot)) for at, slot in schedule.kills]
-            await asyncio.wait(sending, timeout=form.span + form.patience)
+            watching = group.create_task(ends.watch())
+            looking = group.create_task(watch.look(over))
+            await traffic.flow(schedule, form.span + form.patience)
             over.set()
-            for task in (*sending, *killing):
-                task.cancel()
-        await looking
+            await looking
+            watching.cancel()
         seconds = time.time() - start
         listed = await audit.listed(session, crew.slots)
-        watching.cancel()
-    sent = good
     return Outcome(
         name=name,
         seconds=seconds,
-        good=good,
-        hostile=hostile,
+        good=traffic.good,
+        hostile=traffic.hostile,
         rows=await audit.rows(database),
         listed=listed,
-        histories=await audit.histories(url, sent),
+        histories=await audit.histories(url, traffic.good),
         seen=watch.seen,
         slots=crew.slots,
         kills=crew.kills,
@@ -159,7 +139,7 @@ def told(found: Comparison, form: Form) -> list[str]:
         ends = ", ".join(f"{count} with {code}" for code, count in sorted(run.exits.items())) or "none"
         lines.append(
             f"{run.name}: {form.tasks} good tasks, {len(run.hostile)} hostile items, {run.kills} kills, "
-            f"other ends of processes: {ends}; {len(run.seen.samples)} probes, {run.seen.lists} lists, "
+            f"other ends of processes: {ends}; {len(run.seen.samples)} probes, {len(run.seen.pages)} lists, "
             f"p95 {run.p95():.2f} s, {run.seconds:.1f} s, seed {form.seed}"
         )
     for check in found.checks:
@@ -167,10 +147,21 @@ def told(found: Comparison, form: Form) -> list[str]:
         lines.append(f"{verdict} {check.name}: {check.value:g} (at most {check.bound:g})")
     for check in found.checks:
         if not check.passed:
-            lines += [f"-- {check.name}", *(f"   {line}" for line in check.seen[:MOST_SHOWN])]
-            if len(check.seen) > MOST_SHOWN:
-                lines.append(f"   … and {len(check.seen) - MOST_SHOWN} more")
+            lines += [f"-- {check.name}", *_summed_up(check.seen)]
     return lines
+
+
+def _summed_up(seen: Sequence[str]) -> list[str]:
+    """The first lines of those that differ in more than numbers, each with how many are like it."""
+    alike: dict[str, list[str]] = {}
+    for line in seen:
+        alike.setdefault(re.sub(r"\d+", "#", line.partition(": ")[2]), []).append(line)
+    lines = [
+        f"   {group[0]}" + (f" (and {len(group) - 1} like it)" if group[1:] else "")
+        for group in alike.values()
+    ]
+    more = [f"   … and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
+    return lines[:MOST_SHOWN] + more
 
 
 def _plain(check: Check) -> dict[str, object]:

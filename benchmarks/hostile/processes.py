@@ -45,8 +45,9 @@ class Ports:
 
 @dataclass
 class Life:
-    """One process from its start to its end; times are on the clock of ``time.time``."""
+    """One process from its start to its end, by ``time.time``; ``name`` is that of its log file."""
 
+    name: str
     pid: int
     started: float
     answered: float | None = None
@@ -70,6 +71,10 @@ class Slot:
         """The life of the process that answers now; None if there is none."""
         last = self.lives[-1] if self.lives else None
         return last if last is not None and last.answered is not None and last.ended is None else None
+
+    def name_at(self, at: float) -> str:
+        """The name of the process that ran here at that time."""
+        return next((life.name for life in reversed(self.lives) if life.started <= at), self.url)
 
     def was_up(self, start: float, end: float) -> bool:
         """Whether one process answered requests during all of that time."""
@@ -133,8 +138,9 @@ class Crew:
 
     async def _keep(self, slot: Slot) -> None:
         while True:
-            process = slot.process = await self._start(slot)
-            life = Life(process.pid, time.time())
+            name = f"serve-{slot.number}-{len(slot.lives)}"
+            process = slot.process = await self._start(slot, self._logs / f"{name}.log")
+            life = Life(name, process.pid, time.time())
             slot.lives.append(life)
             listening = asyncio.create_task(self._listening(slot, life))
             code = await process.wait()
@@ -146,8 +152,7 @@ class Crew:
                 self.exits[code] += 1
             await asyncio.sleep(0.1)
 
-    async def _start(self, slot: Slot) -> asyncio.subprocess.Process:
-        path = self._logs / f"serve-{slot.number}-{len(slot.lives)}.log"
+    async def _start(self, slot: Slot, path: Path) -> asyncio.subprocess.Process:
         arguments = ("serve", "--port", str(slot.port), "--database", self._database)
         with path.open("wb") as log:
             process = await asyncio.create_subprocess_exec(

@@ -14,6 +14,7 @@ from benchmarks.hostile.items import Item
 from benchmarks.hostile.processes import Life, Slot
 from benchmarks.hostile.traffic import GOOD, Sent
 from benchmarks.hostile.watching import PROBES, Seen
+from storage.errors import JournalDamaged
 
 MOST_MEGABYTES = 600
 MOST_GROWTH = 100
@@ -89,10 +90,12 @@ def checks(calm: Outcome, hostile: Outcome, quoting: Sequence[str]) -> list[Chec
     doubled = _doubled(both)
     differing = [f"{i}: {why}" for each in both for i, why in each.histories.differing.items()]
     untrue = [f"{each.name}: {what}" for each in both for what in each.seen.disagreements(each.solved())]
-    unserved = [f"{each.name}: {what}" for each in both for what in each.seen.unserved]
+    unserved = [f"{each.name}: {what}" for each in both for what in each.seen.unserved()]
     endings = [(ended(hostile, sent), sent) for sent in hostile.hostile]
     thrown = [(each, sent) for each, sent in endings if _item(sent).request is not None]
     damaged = [(each, sent) for each, sent in endings if _item(sent).request is None]
+    if isinstance(hostile.listed, str):
+        unserved.append(f"the whole list, at the end: {hostile.listed[:200]}")
     ratio = hostile.p95() / calm.p95() if hostile.p95() < math.inf and calm.p95() > 0 else math.inf
     slow = f"calm {calm.p95():.2f} s, hostile {hostile.p95():.2f} s"
     return [
@@ -155,7 +158,10 @@ def _doubled(runs: Sequence[Outcome]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How something hostile ended. ``shown`` is its status in the list, ``seconds`` from its submission."""
+    """How something hostile ended.
+
+    ``shown`` is its status, that of a damaged row as it is listed; ``seconds`` are from its submission.
+    """
 
     status: str
     code: str
@@ -168,7 +174,8 @@ class Ending:
 
     def line(self, sent: Sent) -> str:
         """In one line, for whoever looks for the cause."""
-        told = f"{_item(sent).full_name} ({sent.task_id}): {self.status} {self.code}, listed as {self.shown}"
+        stored = "" if self.shown == self.status else f" (stored as {self.status})"
+        told = f"{_item(sent).full_name} {sent.task_id}: {self.shown}{stored} {self.code}"
         return f"{told}: {self.message[:160]}" if self.message else told
 
 
@@ -179,36 +186,30 @@ def ended(run: Outcome, sent: Sent) -> Ending:
     if row is None:
         status = "refused" if sent.refused else "never accepted"
         over = bool(sent.refused)
-        return Ending(status, sent.refused, "", "", 0, math.inf, over, over and sent.refused != "internal")
-    shown, listed_code = "nothing", ""
-    if not isinstance(run.listed, str) and (task := run.listed.get(row.id)) is not None:
-        shown, listed_code = task["status"], (task.get("error") or {}).get("code", "")
-    code = row.code if item.request is not None else listed_code
+        return Ending(
+            status, sent.refused, "", status, 0, math.inf, over, over and sent.refused != "internal"
+        )
     over = row.finished_at is not None
-    fine = over and shown not in ("queued", "running", "nothing")
-    if row.status == "failed" or item.request is None:
-        fine = fine and code not in ("", "internal")
-    if row.status == "dead" and item.request is not None:
-        fine = fine and item.deadly
     seconds = math.inf if row.finished_at is None else max(0.0, row.finished_at - sent.due)
-    if item.request is None and row.status not in ("dead", "failed", "succeeded"):
-        fine = False
-    return Ending(row.status, code, row.message, shown, row.attempts, seconds, over, fine)
+    if item.request is None:
+        task = {} if isinstance(run.listed, str) else run.listed.get(row.id, {})
+        shown, code = task.get("status", "not listed"), (task.get("error") or {}).get("code", "")
+        fine = shown in ("dead", "failed") and code not in ("", "internal")
+        return Ending(row.status, code, row.message, shown, row.attempts, seconds, over, fine)
+    failed = row.status == "failed" and row.code not in ("", "internal", JournalDamaged.code)
+    fine = row.status in ("succeeded", "cancelled") or failed or (row.status == "dead" and item.deadly)
+    return Ending(row.status, row.code, row.message, row.status, row.attempts, seconds, over, fine)
 
 
 def table(run: Outcome) -> list[str]:
-    """Every hostile item with how it ended, the time that it took, and how many processes tried."""
-    lines = [f"     {'item':34} {'status':10} {'code':22} {'seconds':>8} {'attempts':>8}"]
-    order = {sent.task_id or str(_item(sent)): index for index, sent in enumerate(run.hostile)}
-    for sent in sorted(
-        run.hostile, key=lambda each: (_item(each).kind, order[each.task_id or str(each.what)])
-    ):
+    """Every hostile item: when it came, how it ended, how long it took, and how many processes tried."""
+    lines = [f"     {'item':34} {'at':>6} {'status':10} {'code':22} {'seconds':>8} {'attempts':>8}"]
+    for sent in sorted(run.hostile, key=lambda each: (_item(each).kind, each.due)):
         end = ended(run, sent)
-        seconds = f"{end.seconds:8.1f}" if end.seconds < math.inf else f"{'-':>8}"
-        status = end.shown if _item(sent).request is None and end.over else end.status
+        seconds = f"{end.seconds:.1f}" if end.seconds < math.inf else "-"
         lines.append(
-            f"{'ok  ' if end.fine else 'FAIL'} {_item(sent).full_name:34} {status:10} "
-            f"{end.code or '-':22} {seconds} {end.attempts:8}"
+            f"{'ok  ' if end.fine else 'FAIL'} {_item(sent).full_name:34} {sent.due - run.seen.start:6.1f} "
+            f"{end.shown:10} {end.code or '-':22} {seconds:>8} {end.attempts:8}"
         )
     return lines
 
@@ -221,19 +222,20 @@ def _megabytes(size: float) -> int:
 
 
 def _most_memory(run: Outcome) -> tuple[int, int, list[str]]:
-    most = max((size, life.pid) for life in run.lives for _, size in life.memory or [(0.0, 0)])
-    typical = statistics.median(size for life in run.lives for _, size in life.memory or [(0.0, 0)])
-    seen = [f"process {most[1]}; half of all samples are below {_megabytes(typical)} MB"]
-    return _megabytes(most[0]), MOST_MEGABYTES, seen
+    samples = [(size, life.name, at) for life in run.lives for at, size in life.memory]
+    most, name, at = max(samples)
+    typical = statistics.median(size for size, *_ in samples)
+    seen = f"{name} at {at - run.seen.start:.1f} s; half of all samples are below {_megabytes(typical)} MB"
+    return _megabytes(most), MOST_MEGABYTES, [seen]
 
 
 def _growth(run: Outcome) -> tuple[int, int, list[str]]:
     """How much the least memory of a process rose from the middle of its life to the end of it."""
-    most, pid = 0.0, 0
+    most, name = 0.0, "no process"
     for life in run.lives:
         sizes = [size for at, size in life.memory if at > (life.answered or math.inf) + WARM_SECONDS]
         if life.memory and life.memory[-1][0] - life.memory[0][0] > LONG_ENOUGH:
             third = len(sizes) // 3
             grown = min(sizes[-third:]) - min(sizes[third : 2 * third])
-            most, pid = max((most, pid), (float(grown), life.pid))
-    return _megabytes(most), MOST_GROWTH, [f"process {pid}"]
+            most, name = max((most, name), (float(grown), life.name))
+    return _megabytes(most), MOST_GROWTH, [name]

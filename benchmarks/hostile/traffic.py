@@ -13,7 +13,8 @@ import aiohttp
 
 from benchmarks.hostile import good, rows
 from benchmarks.hostile.items import Item
-from benchmarks.hostile.processes import Slot
+from benchmarks.hostile.processes import Crew
+from benchmarks.hostile.watching import Ends
 from storage.errors import StorageError
 from storage.sql.database import Database
 
@@ -61,40 +62,76 @@ class Schedule:
         )
 
 
-class Clients:
-    """Whoever submits: to any of the processes, and to the next one if that does not answer."""
+class Traffic:
+    """Lets a schedule happen, beginning at ``start``; ``run`` is the name of the run, ``ends`` is watched."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, database: Database, slots: Sequence[Slot], run: str, seed: int
+        self,
+        run: str,
+        start: float,
+        *,
+        session: aiohttp.ClientSession,
+        database: Database,
+        crew: Crew,
+        ends: Ends,
+        seed: int,
     ) -> None:
+        self.good: list[Sent] = []
+        self.hostile: list[Sent] = []
+        self._run = run
+        self._start = start
         self._session = session
         self._database = database
-        self._slots = slots
-        self._run = run
+        self._crew = crew
+        self._ends = ends
         self._rng = random.Random(f"clients {seed}")
 
-    async def ask(self, sent: Sent) -> None:
-        """Submit a good task."""
-        assert isinstance(sent.what, int)
-        body = {"query": good.question(sent.what), "planner": good.good.name, "seed": sent.what}
-        await self._submit(sent, {**body, "tenant": GOOD}, f"{self._run} {sent.what}")
+    async def flow(self, schedule: Schedule, seconds: float) -> None:
+        """Return when all that was submitted has ended, or after so many seconds."""
+        async with asyncio.TaskGroup() as group:
+            until = self._start + seconds
+            submitting: list[asyncio.Task[None]] = []
+            for at, number in schedule.good:
+                self.good.append(Sent(number, self._start + at))
+                submitting.append(group.create_task(self._ask(self.good[-1], number, until)))
+            for at, item in schedule.hostile:
+                self.hostile.append(Sent(item, self._start + at))
+                submitting.append(group.create_task(self._throw(self.hostile[-1], item, until)))
+            killing = [group.create_task(self._kill(at, slot)) for at, slot in schedule.kills]
+            await asyncio.wait(submitting, timeout=seconds)
+            for task in (*submitting, *killing):
+                task.cancel()
 
-    async def throw(self, sent: Sent) -> None:
-        """Submit something hostile, or write it into the database."""
-        assert isinstance(sent.what, Item)
-        if sent.what.request is not None:
-            await self._submit(sent, sent.what.request, f"{self._run} {sent.what.full_name}")
-            return
-        while sent.task_id is None:
+    async def _kill(self, at: float, slot: int) -> None:
+        await _sleep_until(self._start + at)
+        await self._crew.kill(slot)
+
+    async def _ask(self, sent: Sent, number: int, until: float) -> None:
+        await _sleep_until(sent.due)
+        body = {"query": good.question(number), "planner": good.good.name, "seed": number, "tenant": GOOD}
+        await self._submit(sent, body, f"{self._run} {number}")
+        await self._end(sent, until)
+
+    async def _throw(self, sent: Sent, item: Item, until: float) -> None:
+        await _sleep_until(sent.due)
+        if item.request is not None:
+            await self._submit(sent, item.request, f"{self._run} {item.full_name}")
+        while item.request is None and sent.task_id is None:
             try:
-                sent.task_id = await rows.throw(self._database, sent.what.name)
+                sent.task_id = await rows.throw(self._database, item.name)
             except StorageError:  # such as a file that is locked by a process that is stuck
                 await asyncio.sleep(PAUSE)
+        await self._end(sent, until)
+
+    async def _end(self, sent: Sent, until: float) -> None:
+        if sent.task_id is not None:
+            await self._ends.wait(sent.task_id, until)
 
     async def _submit(self, sent: Sent, body: Mapping[str, Any], key: str) -> None:
-        number = self._rng.randrange(len(self._slots))
+        slots = self._crew.slots
+        number = self._rng.randrange(len(slots))
         while sent.task_id is None and not sent.refused:
-            slot = self._slots[number % len(self._slots)]
+            slot = slots[number % len(slots)]
             number += 1
             try:
                 async with self._session.post(
@@ -111,6 +148,5 @@ class Clients:
                 await asyncio.sleep(PAUSE)
 
 
-async def until(start: float, at: float) -> None:
-    """Sleep until ``at`` seconds after ``start``."""
-    await asyncio.sleep(max(0.0, start + at - time.time()))
+async def _sleep_until(at: float) -> None:
+    await asyncio.sleep(max(0.0, at - time.time()))

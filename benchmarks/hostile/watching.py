@@ -77,20 +77,24 @@ class Sample:
     """One look at one process, and what it said of its health ``before`` and ``after`` the probe.
 
     ``task_id`` is that of the probe, if it was accepted; otherwise ``answer`` says what came instead.
-    ``holder`` is the process that still held it when it should have ended. A look ``counts`` if the process
-    was there all the time.
+    ``holder`` is the process that still held it when it should have ended.
     """
 
     slot: Slot
     pid: int
     at: float
+    until: float = 0.0
     before: str = ""
     after: str = ""
     task_id: str | None = None
     answer: str = ""
     ended: bool = False
     holder: str = ""
-    counts: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether the process was there all the time."""
+        return self.slot.was_up(self.at, self.until)
 
     def disagreement(self, solved: Mapping[str, str]) -> str:
         """What of this look contradicts itself, in words; empty if nothing does.
@@ -110,18 +114,36 @@ class Sample:
         return ""
 
 
+@dataclass(frozen=True)
+class Page:
+    """One request for the list of tasks; ``failure`` is why it was not served."""
+
+    slot: Slot
+    at: float
+    until: float
+    failure: str
+
+
 @dataclass
 class Seen:
-    """What was seen of all processes."""
+    """What was seen of all processes since ``start``, by ``time.time``."""
 
+    start: float
     samples: list[Sample] = field(default_factory=list)
-    lists: int = 0
-    unserved: list[str] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+
+    def unserved(self) -> list[str]:
+        """The lists that were not served, though the process was there all the time."""
+        return [
+            self._told(page.slot, page.at, page.failure)
+            for page in self.pages
+            if page.failure and page.slot.was_up(page.at, page.until)
+        ]
 
     def disagreements(self, solved: Mapping[str, str]) -> list[str]:
         """The moments at which health was not true."""
         found = [
-            f"{sample.slot.url} at {sample.at:.1f}: {what}"
+            self._told(sample.slot, sample.at, what)
             for sample in self.samples
             if sample.counts and (what := sample.disagreement(solved))
         ]
@@ -133,19 +155,24 @@ class Seen:
                 elsewhere = well and solved.get(sample.task_id or "") != str(pid)
                 idle = idle + 1 if elsewhere else 0
                 if idle == IDLE:
-                    url = sample.slot.url
-                    found.append(f"{url} at {sample.at:.1f}: says that it is well, but takes no tasks")
+                    what = "health says ok, but others do all the work"
+                    found.append(self._told(sample.slot, sample.at, what))
         return found
+
+    def _told(self, slot: Slot, at: float, what: str) -> str:
+        return f"{slot.name_at(at)} at {at - self.start:.1f} s: {what}"
 
 
 class Watch:
     """Looks at all processes."""
 
-    def __init__(self, session: aiohttp.ClientSession, ends: Ends, slots: Sequence[Slot]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, ends: Ends, slots: Sequence[Slot], start: float
+    ) -> None:
         self._session = session
         self._ends = ends
         self._slots = slots
-        self.seen = Seen()
+        self.seen = Seen(start)
 
     async def look(self, over: asyncio.Event) -> None:
         """Look at every process again and again until it is over; returns when the last look has ended."""
@@ -164,7 +191,7 @@ class Watch:
         await self._probe(sample)
         sample.before = await health
         sample.after = await self._health(slot)
-        sample.counts = slot.was_up(sample.at, time.time())
+        sample.until = time.time()
 
     async def _probe(self, sample: Sample) -> None:
         body = {"query": "?", "planner": probe.name, "tenant": PROBES}
@@ -205,10 +232,7 @@ class Watch:
             failure = "" if response.status == 200 else f"{response.status} {body[:200]}"
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = type(error).__name__
-        if slot.was_up(start, time.time()):
-            self.seen.lists += 1
-            if failure:
-                self.seen.unserved.append(f"{slot.url} at {start:.1f}: {failure}")
+        self.seen.pages.append(Page(slot, start, time.time(), failure))
 
 
 def _unwell(part: object) -> bool:
