@@ -147,10 +147,15 @@ def _wrong(run: Outcome) -> list[str]:
 
 
 def _doubled(runs: Sequence[Outcome]) -> list[str]:
-    """Tasks whose run finished twice, and tasks that are stored beside the one that was acknowledged."""
-    known = {sent.task_id for run in runs for sent in run.good}
-    stored = [row.id for row in runs[-1].rows.values() if row.tenant == GOOD and row.id not in known]
-    return [task_id for run in runs for task_id in run.histories.finished_twice] + stored
+    """Tasks whose run finished twice, and more stored tasks than were submitted, acknowledged or not."""
+    sent = [each for run in runs for each in run.good]
+    known = {each.task_id for each in sent}
+    unknown = [row.id for row in runs[-1].rows.values() if row.tenant == GOOD and row.id not in known]
+    unacknowledged = sum(each.task_id is None for each in sent)
+    finished = [task_id for run in runs for task_id in run.histories.finished_twice]
+    return [f"finished twice: {each}" for each in finished] + [
+        f"stored as well: {each}" for each in unknown[unacknowledged:]
+    ]
 
 
 # -- how hostile items ended --------------------------------------------------------------------------

@@ -140,9 +140,9 @@ class Traffic:
                     answer = await response.json()
                     if response.status in (200, 202):
                         sent.task_id = answer["id"]
-                    elif response.status < 500:
+                    elif not answer["error"]["retryable"]:
                         sent.refused = answer["error"]["code"]
-            except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError):
                 pass
             if sent.task_id is None:
                 await asyncio.sleep(PAUSE)
