@@ -17,7 +17,7 @@ import aiohttp
 
 from benchmarks.hostile import audit
 from benchmarks.hostile.items import ITEMS, Item, chosen
-from benchmarks.hostile.processes import Crew, Ports, engine_server
+from benchmarks.hostile.processes import Crew, engine_server
 from benchmarks.hostile.report import Check, Outcome, checks, table
 from benchmarks.hostile.traffic import Schedule, Traffic
 from benchmarks.hostile.watching import Ends, Watch
@@ -58,23 +58,23 @@ async def compared(url: str, form: Form, logs: Path) -> Comparison:
     """Run both on the database at ``url``; what the processes write goes to the directory ``logs``."""
     database = await open_database(url)
     try:
-        async with engine_server(logs) as ports:
-            calm = await _run("calm", url, database, ports, form, (), logs)
-            hostile = await _run("hostile", url, database, ports, form, form.items, logs)
+        async with engine_server(logs) as engine:
+            calm = await _run("calm", url, database, engine, form, (), logs)
+            hostile = await _run("hostile", url, database, engine, form, form.items, logs)
         return Comparison(calm, hostile, checks(calm, hostile, await audit.quoting(database, logs)))
     finally:
         await database.close()
 
 
 async def _run(
-    name: str, url: str, database: Database, ports: Ports, form: Form, items: Sequence[Item], logs: Path
+    name: str, url: str, database: Database, engine: str, form: Form, items: Sequence[Item], logs: Path
 ) -> Outcome:
     schedule = Schedule.drawn(
         form.seed, form.span, tasks=form.tasks, kills=form.kills, processes=form.processes, items=items
     )
     own_logs = logs / name
     own_logs.mkdir(parents=True)
-    crew = Crew(url, ports, form.processes, own_logs)
+    crew = Crew(url, engine, form.processes, own_logs)
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as session,
         crew.running(),

@@ -1,8 +1,8 @@
 """A simulated engine server that misbehaves when a prompt says so, as a process.
 
 A prompt with ``<<marker>>`` gets the misbehaviour of that name; all others, and what a pool asks to find out
-what the server can do, get a proper answer. It listens on two ports: good calls and those misbehaviours that
-are no failure of the server go to the first, the rest to the second.
+what the server can do, get a proper answer. It listens on many ports: good calls go to the first, as do those
+misbehaviours that are no failure of the server; each of the others has one of its own, like another server.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ class Wire:
 
 Misbehaviour = Callable[[Wire], Awaitable[web.StreamResponse | None]]
 BY_NAME: dict[str, Misbehaviour] = {}
-FAILURES: set[str] = set()
-"""Those that look like a failing server, which a pool rightly leaves alone for a while."""
+FAILURES: list[str] = []
+"""Those that look like a failing server, which a pool rightly leaves alone for a while. Each is the role of a
+server of its own, so that they do not hide each other."""
 
 
 def misbehaviour(*, failure: bool) -> Callable[[Misbehaviour], Misbehaviour]:
@@ -82,7 +83,7 @@ def misbehaviour(*, failure: bool) -> Callable[[Misbehaviour], Misbehaviour]:
         name: str = getattr(function, "__name__", "")
         BY_NAME[name] = function
         if failure:
-            FAILURES.add(name)
+            FAILURES.append(name)
         return function
 
     return declare
@@ -277,9 +278,9 @@ def unheard() -> socket.socket:
 
 
 async def main() -> None:
-    """Serve until killed; prints the two ports, and one on which nobody listens."""
+    """Serve until killed; prints the ports: for good calls, for each failure, and one that refuses."""
     runners = []
-    for _ in range(2):
+    for _ in ("good", *FAILURES):
         served = application(Simulator(_answer, max_model_len=MODEL_LENGTH))
         served.middlewares.append(marked)
         runner = web.AppRunner(served, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.hostile import engines, planners, rows, tools
+from benchmarks.hostile.processes import CALL_SECONDS
 
 TENANT = "hostile"
 SECONDS = 10.0
 """The time budget of a hostile task."""
+
+ENGINE_SECONDS = 1.5 * CALL_SECONDS
+"""That of one whose engine is hostile: a call that hangs is to fail as a call, not as a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +36,19 @@ class Item:
         return f"{self.kind}.{self.name}"
 
 
-def _request(planner: str, **options: str) -> Mapping[str, Any]:
+def _request(planner: str, *, seconds: float = SECONDS, **options: str) -> Mapping[str, Any]:
     return {
         "query": "?",
         "planner": planner,
         "options": options,
-        "budget": {"seconds": SECONDS},
+        "budget": {"seconds": seconds},
         "tenant": TENANT,
     }
 
 
 def _role(marker: str) -> str:
-    """Failures go to a server that good tasks do not use; what is no failure of the server goes to theirs."""
-    return "wild" if marker in engines.FAILURES else "branch"
+    """A failure has a server of its own; what is no failure of the server goes to that of good tasks."""
+    return marker if marker in (*engines.FAILURES, engines.REFUSED) else "branch"
 
 
 ITEMS = (
@@ -57,10 +61,9 @@ ITEMS = (
         for each in tools.HOSTILE
     ),
     *(
-        Item("engine", marker, _request("asks", marker=marker, role=_role(marker)))
-        for marker in engines.BY_NAME
+        Item("engine", marker, _request("asks", seconds=ENGINE_SECONDS, marker=marker, role=_role(marker)))
+        for marker in (*engines.BY_NAME, engines.REFUSED)
     ),
-    Item("engine", engines.REFUSED, _request("asks", marker="none", role=engines.REFUSED)),
     *(Item("row", name) for name in rows.BY_NAME),
 )
 

@@ -168,7 +168,7 @@ async def swallows_errors(run: Run, question: Question) -> Any:
     """Tries again for ever, whatever is raised."""
     while True:
         try:
-            await run.generate("<<error_500>>", role="wild")
+            await run.generate("<<error_500>>", role="error_500")
         except Exception:  # noqa: S112 -- that is the point
             continue
 
@@ -178,7 +178,7 @@ async def swallows_everything(run: Run, question: Question) -> Any:
     """The same, and goes on when it is told to end."""
     while True:
         try:
-            await run.generate("<<error_500>>", role="wild")
+            await run.generate("<<error_500>>", role="error_500")
         except BaseException:  # noqa: S112 -- that is the point
             continue
 
@@ -190,7 +190,7 @@ async def ignores_its_end(run: Run, question: Question) -> Any:
     async def child(run: Run) -> None:
         while True:
             try:
-                await run.generate("<<never_ends>>", role="wild")
+                await run.generate("<<never_ends>>")
             except BaseException:  # noqa: BLE001, RUF100 -- that is the point
                 await run.generate("once more")
 

@@ -22,25 +22,10 @@ from benchmarks.hostile.good import good, probe
 ROOT = Path(__file__).parents[2]
 SECRET = "sk-hostile-0123456789abcdef"  # noqa: S105 -- of a server that asks for none
 LEASE_SECONDS = 5.0
-CALL_SECONDS = 8.0
+CALL_SECONDS = 20.0
 STUCK_SECONDS = 2.0
 MOST_MEMORY = 4 << 30
 """Bytes of address space of one process, so that one without bounds does not take the machine down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the engine server listens, and where nobody does."""
-
-    good: int
-    wild: int
-    nobody: int
-
-    @property
-    def engine(self) -> str:
-        """As the setting ``engine`` has it."""
-        good, wild, nobody = (f"http://127.0.0.1:{port}/v1" for port in (self.good, self.wild, self.nobody))
-        return f"{good},wild={wild},{engines.REFUSED}={nobody}"
 
 
 @dataclass
@@ -90,14 +75,14 @@ class Crew:
     """Processes that serve, each started again as soon as it ends.
 
     Args:
-        database, ports: what they work on.
+        database, engine: what they work on, as settings have it.
         count: how many.
         logs: a directory for what they write, and for the entry points of planners and tools.
     """
 
-    def __init__(self, database: str, ports: Ports, count: int, logs: Path) -> None:
+    def __init__(self, database: str, engine: str, count: int, logs: Path) -> None:
         self._database = database
-        self._ports = ports
+        self._engine = engine
         self._logs = logs
         self._entry_points = installed(logs / "entry-points")
         self.slots = [Slot(number, port) for number, port in enumerate(free_ports(count))]
@@ -170,7 +155,7 @@ class Crew:
     def _environment(self) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith("ANABRANCH_")}
         settings = {
-            "ENGINE": self._ports.engine,
+            "ENGINE": self._engine,
             "API_KEY": SECRET,
             "LEASE_SECONDS": LEASE_SECONDS,
             "CALL_SECONDS": CALL_SECONDS,
@@ -210,8 +195,8 @@ class Crew:
 
 
 @asynccontextmanager
-async def engine_server(logs: Path) -> AsyncIterator[Ports]:
-    """The simulated engine server, in a process of its own."""
+async def engine_server(logs: Path) -> AsyncIterator[str]:
+    """The simulated engine server, in a process of its own; yields the setting ``engine`` for it."""
     with (logs / "engines.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.hostile.engines"),
@@ -221,8 +206,9 @@ async def engine_server(logs: Path) -> AsyncIterator[Ports]:
         )
     try:
         assert process.stdout is not None
-        good_port, wild, nobody = map(int, (await process.stdout.readline()).split())
-        yield Ports(good_port, wild, nobody)
+        ports = (await process.stdout.readline()).decode().split()
+        roles = ("", *(f"{role}=" for role in (*engines.FAILURES, engines.REFUSED)))
+        yield ",".join(f"{role}http://127.0.0.1:{port}/v1" for role, port in zip(roles, ports, strict=True))
     finally:
         with suppress(ProcessLookupError):
             process.kill()
