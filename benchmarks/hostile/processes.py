@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import resource
 import signal
@@ -26,6 +27,9 @@ CALL_SECONDS = 20.0
 STUCK_SECONDS = 2.0
 MOST_MEMORY = 4 << 30
 """Bytes of address space of one process, so that one without bounds does not take the machine down."""
+
+_libc = ctypes.CDLL(None)
+_ON_DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 @dataclass
@@ -140,17 +144,14 @@ class Crew:
     async def _start(self, slot: Slot, path: Path) -> asyncio.subprocess.Process:
         arguments = ("serve", "--port", str(slot.port), "--database", self._database)
         with path.open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "orchestrator.cli", *arguments),
                 cwd=self._logs,
                 env=self._environment(),
                 stdout=log,
                 stderr=log,
+                preexec_fn=_bound,
             )
-        with suppress(ProcessLookupError):
-            resource.prlimit(process.pid, resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-            resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
-        return process
 
     def _environment(self) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith("ANABRANCH_")}
@@ -203,6 +204,7 @@ async def engine_server(logs: Path) -> AsyncIterator[str]:
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
+            preexec_fn=_bound,
         )
     try:
         assert process.stdout is not None
@@ -236,6 +238,13 @@ def free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
+
+
+def _bound() -> None:
+    """Bound the memory of a new process, and let it end with this one, however that ends."""
+    _libc.prctl(_ON_DEATH_OF_PARENT, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def memory_of(pid: int) -> int:

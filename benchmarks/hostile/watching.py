@@ -220,7 +220,7 @@ class Watch:
         if response.status == 200:
             return "ok"
         parts = [f"{part}: {answer[part]['detail']}" for part in answer if _unwell(answer[part])]
-        return f"{answer['status']} ({'; '.join(parts)})"
+        return f"{response.status} {answer.get('status', answer)} ({'; '.join(parts)})"
 
     async def _list(self, slot: Slot) -> None:
         start = time.time()
