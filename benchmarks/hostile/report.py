@@ -199,7 +199,8 @@ def ended(run: Outcome, sent: Sent) -> Ending:
     if item.request is None:
         task = {} if isinstance(run.listed, str) else run.listed.get(row.id, {})
         shown, code = task.get("status", "not listed"), (task.get("error") or {}).get("code", "")
-        fine = shown in ("dead", "failed") and code not in ("", "internal")
+        fine = code == JournalDamaged.code or (shown in ("dead", "failed") and code not in ("", "internal"))
+        fine = fine and shown not in ("queued", "running", "not listed")
         return Ending(row.status, code, row.message, shown, row.attempts, seconds, over, fine)
     failed = row.status == "failed" and row.code not in ("", "internal", JournalDamaged.code)
     fine = row.status in ("succeeded", "cancelled") or failed or (row.status == "dead" and item.deadly)
