@@ -7,6 +7,7 @@ the process says of itself before and after must agree with whether that task is
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,13 +18,16 @@ import aiohttp
 from sqlalchemy import Connection, text
 
 from benchmarks.hostile.good import probe
-from benchmarks.hostile.processes import Slot
+from benchmarks.hostile.processes import STUCK_SECONDS, Slot
 from storage.errors import StorageError
 from storage.sql.database import Database
 
 EVERY = 0.5
 BOUND = 10.0
 """Seconds within which a process that is well answers, and a probe ends: a lease may have to lapse first."""
+
+RECOVERY = STUCK_SECONDS + 1.0
+"""For how long a process that was stuck may still say so when it works again."""
 
 IDLE = 20
 """After so many probes in a row that others solved, a process that says it is well is taken to do nothing."""
@@ -76,14 +80,15 @@ def _ended(connection: Connection) -> dict[str, float]:
 class Sample:
     """One look at one process, and what it said of its health ``before`` and ``after`` the probe.
 
-    ``task_id`` is that of the probe, if it was accepted; otherwise ``answer`` says what came instead.
-    ``holder`` is the process that still held it when it should have ended.
+    It said the former at ``said``. ``task_id`` is that of the probe, if it was accepted; otherwise
+    ``answer`` says what came instead. ``holder`` is the process that still held it when it should have ended.
     """
 
     slot: Slot
     pid: int
     at: float
     until: float = 0.0
+    said: float = 0.0
     before: str = ""
     after: str = ""
     task_id: str | None = None
@@ -96,22 +101,29 @@ class Sample:
         """Whether the process was there all the time."""
         return self.slot.was_up(self.at, self.until)
 
-    def disagreement(self, solved: Mapping[str, str]) -> str:
-        """What of this look contradicts itself, in words; empty if nothing does.
+    def boasts(self, solved: Mapping[str, str]) -> str:
+        """In words, what it did not do although it said that it was well; empty if it did it.
 
         ``solved`` are the ids of the processes that solved probes, by task, or why they failed.
         """
-        by = solved.get(self.task_id or "", "") if self.ended else ""
-        said = f"{self.before}, then {self.after}"
-        if self.before == self.after == "ok":
-            if self.task_id is None:
-                return f"health says {said}; a submission: {self.answer}"
-            if not self.ended and self.holder in ("", str(self.pid)):
-                return f"health says {said}; a task did not end, held by {self.holder or 'nobody'}"
-            return "" if not self.ended or by.isdigit() else f"health says {said}; a task failed: {by}"
-        if "ok" not in (self.before, self.after) and by == str(self.pid):
-            return f"health says {said}; but it solved a task"
-        return ""
+        if not self.before == self.after == "ok":
+            return ""
+        if self.task_id is None:
+            return f"health says ok; a submission: {self.answer}"
+        if not self.ended:
+            held_here = self.holder in ("", str(self.pid))
+            return (
+                f"health says ok; a task did not end, held by {self.holder or 'nobody'}" if held_here else ""
+            )
+        by = solved.get(self.task_id, "")
+        return "" if by.isdigit() else f"health says ok; a task failed: {by}"
+
+    def belittles(self, solved: Mapping[str, str]) -> str:
+        """In words, what it did although it said that it was not well; empty if it did nothing."""
+        here = self.ended and solved.get(self.task_id or "") == str(self.pid)
+        if "ok" in (self.before, self.after) or not here:
+            return ""
+        return f"health says {self.before}, then {self.after}; but it solved a task"
 
 
 @dataclass(frozen=True)
@@ -141,21 +153,25 @@ class Seen:
         ]
 
     def disagreements(self, solved: Mapping[str, str]) -> list[str]:
-        """The moments at which health was not true."""
-        found = [
-            self._told(sample.slot, sample.at, what)
-            for sample in self.samples
-            if sample.counts and (what := sample.disagreement(solved))
-        ]
-        samples = sorted(self.samples, key=lambda each: (each.pid, each.at))
+        """The moments at which health was not true. ``solved`` is as for a sample."""
+        found = []
+        samples = sorted(
+            (each for each in self.samples if each.counts), key=lambda each: (each.pid, each.said)
+        )
         for pid, own in groupby(samples, key=lambda each: each.pid):
-            idle = 0
+            idle, modest_since = 0, math.inf
             for sample in own:
-                well = sample.counts and sample.ended and sample.before == sample.after == "ok"
-                elsewhere = well and solved.get(sample.task_id or "") != str(pid)
-                idle = idle + 1 if elsewhere else 0
+                what = sample.boasts(solved)
+                if belittled := sample.belittles(solved):
+                    modest_since = min(modest_since, sample.said)
+                    what = belittled if sample.said - modest_since > RECOVERY else ""
+                else:
+                    modest_since = math.inf
+                elsewhere = sample.before == "ok" and solved.get(sample.task_id or "") != str(pid)
+                idle = idle + 1 if elsewhere and not what else 0
                 if idle == IDLE:
                     what = "health says ok, but others do all the work"
+                if what:
                     found.append(self._told(sample.slot, sample.at, what))
         return found
 
@@ -187,11 +203,15 @@ class Watch:
     async def _sample(self, slot: Slot, pid: int) -> None:
         sample = Sample(slot, pid, time.time())
         self.seen.samples.append(sample)
-        health = asyncio.create_task(self._health(slot))
-        await self._probe(sample)
-        sample.before = await health
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ask(sample))
+            group.create_task(self._probe(sample))
         sample.after = await self._health(slot)
         sample.until = time.time()
+
+    async def _ask(self, sample: Sample) -> None:
+        sample.before = await self._health(sample.slot)
+        sample.said = time.time()
 
     async def _probe(self, sample: Sample) -> None:
         body = {"query": "?", "planner": probe.name, "tenant": PROBES}
