@@ -48,17 +48,22 @@ class Schedule:
     def drawn(
         cls, seed: int, span: float, *, tasks: int, kills: int, processes: int, items: Sequence[Item]
     ) -> Schedule:
-        """Good tasks and kills depend on the seed alone. What is deadly comes early, as it takes longest."""
+        """Good tasks and kills depend on the seed alone. What is deadly comes early, as it takes longest.
+
+        The processes are killed in turns and not in close succession, so that what is seen is what a kill
+        does, and not how long a process takes to start.
+        """
         rng = random.Random(f"good {seed}")
         good_times = sorted(rng.uniform(0.0, span) for _ in range(tasks))
-        kill_times = sorted(rng.uniform(0.05, 0.95) * span for _ in range(kills))
-        victims = [rng.randrange(processes) for _ in range(kills)]
+        killing = [
+            ((number + rng.uniform(0.25, 0.75)) * span / kills, number % processes) for number in range(kills)
+        ]
         hostile = random.Random(f"hostile {seed}")
-        thrown = [(hostile.uniform(0.0, 0.3 if item.deadly else 0.9) * span, item) for item in items]
+        thrown = [(hostile.uniform(0.0, 0.5 if item.deadly else 0.9) * span, item) for item in items]
         return cls(
             [(at, number) for number, at in enumerate(good_times)],
             sorted(thrown, key=lambda each: each[0]),
-            list(zip(kill_times, victims, strict=True)),
+            killing,
         )
 
 
