@@ -7,6 +7,12 @@ crashes and is cut off at random, for up to 30 s, while the clocks of the worker
 ``--boundaries`` kills a worker right before and right after each event of a run instead. Every seed of a call
 is unique to its node, and every answer has the number of its call, so it shows what is asked for again after
 an answer that was kept.
+
+``--hostile`` runs ``anabranch serve`` in ``--processes`` processes, submits ``--tasks`` good tasks (200) over
+HTTP and kills the processes ``--kills`` times in all, first calmly, and then among hostile planners, tools,
+engines and damaged rows, each thrown in once; ``--only planner.loops,row`` throws in these alone. The good
+tasks must not notice, and what the processes say of their health must be true at every moment. A table says
+how each hostile item ended; all that the processes write goes to ``--logs``, a new directory by default.
 """
 
 from __future__ import annotations
@@ -477,7 +483,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
     parser.add_argument("--database", help="URL of an empty database; by default a temporary SQLite file")
-    parser.add_argument("--tasks", type=int, default=100)
+    parser.add_argument("--tasks", type=int, help="100; 200 with --hostile")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
     parser.add_argument("--seed", type=int, default=1)
@@ -486,6 +492,11 @@ def main() -> None:
     parser.add_argument("--outages", type=float, metavar="SECONDS", help="crash and cut off PostgreSQL")
     parser.add_argument("--skew", type=float, help="seconds; 120 with --outages, else 0")
     parser.add_argument("--boundaries", action="store_true")
+    parser.add_argument("--hostile", action="store_true")
+    parser.add_argument("--kills", type=int, default=10, help="in all; with --hostile")
+    parser.add_argument("--processes", type=int, default=2, help="with --hostile")
+    parser.add_argument("--only", metavar="ITEMS", help="with --hostile, such as planner.loops,row")
+    parser.add_argument("--logs", metavar="DIRECTORY", help="with --hostile")
     parser.add_argument("--json", action="store_true")
     for hidden in ("--worker", "--after"):
         parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
@@ -495,6 +506,12 @@ def main() -> None:
     logs.configure(Settings.model_construct())  # to standard error; a worker's output says that it is ready
     if given.worker:
         asyncio.run(work(given))
+        return
+    given.tasks = given.tasks or (200 if given.hostile else 100)
+    if given.hostile:
+        from benchmarks.hostile.command import main as among_hostility
+
+        among_hostility(given)
         return
     with tempfile.TemporaryDirectory() as directory:
         database = given.database or f"sqlite:///{Path(directory) / 'chaos.db'}"
