@@ -81,6 +81,17 @@ class Store(ABC):
         """Why this store can take nothing more until it is opened again, for people; None if it can."""
         return None
 
+    async def probe(self) -> None:  # noqa: B027 — a store that can always be written to has nothing to try
+        """Write something small that changes nothing anybody sees, as storing a task would.
+
+        Raises:
+            StorageError: a task could not be stored now; the message says why, and what to do.
+        """
+
+    def free_bytes(self) -> int | None:
+        """Bytes left for other files on the disk of the database; None where that is not known."""
+        return None
+
     # Tasks
 
     @abstractmethod
