@@ -6,8 +6,9 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -15,12 +16,24 @@ from urllib.parse import quote
 
 from storage.errors import DatabaseMissing, StorageDamaged, StorageError
 from storage.sql.failures import of_sqlite, recovery
+from storage.sql.tables import metadata
 
 PAGES = 10_000
 """Pages that are copied without looking for Ctrl-C."""
 
 STEPS = 10_000
 """Steps of SQLite between two looks at the clock."""
+
+RESCUE_SECONDS = 10.0
+"""How long a copy of a lost file is searched for missing pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """What was saved, as a database; if pages were lost, it has only some rows, and ``pages`` the rest."""
+
+    path: Path
+    pages: Path | None = None
 
 
 def connected(path: Path) -> sqlite3.Connection:
@@ -84,10 +97,10 @@ def _snapshot(path: Path, to: Path) -> tuple[str, ...] | None:
         return copy(source, to)
 
 
-def rescue(connection: sqlite3.Connection, path: Path) -> tuple[Path, tuple[str, ...] | None]:
+def rescue(connection: sqlite3.Connection, path: Path, make_empty: Callable[[Path], None]) -> Rescued:
     """Save what a connection still holds of a file that is gone, beside its path.
 
-    Returns where, and what is damaged in it (None: that would have taken too long to find out).
+    If pages are lost, the rows that can be read go into a new database that ``make_empty`` makes.
 
     Raises:
         OSError, sqlite3.Error: it cannot be read or written.
@@ -99,7 +112,41 @@ def rescue(connection: sqlite3.Connection, path: Path) -> tuple[Path, tuple[str,
         saved = _free_name(directory, name)
     except OSError:
         saved = _free_name(Path(tempfile.gettempdir()), name)
-    return saved, copy(connection, saved, seconds=10.0)
+    if not copy(connection, saved, seconds=RESCUE_SECONDS):
+        return Rescued(saved)
+    pages = saved.rename(saved.with_name(f"{saved.name}.damaged"))
+    make_empty(saved)
+    _copy_rows(connection, saved)
+    return Rescued(saved, pages)
+
+
+def _copy_rows(source: sqlite3.Connection, to: Path) -> None:
+    source.text_factory = _text_or_bytes
+    with closing(connected(to)) as target:
+        target.execute("BEGIN")
+        for table in metadata.sorted_tables:
+            keys = [column.name for column in table.primary_key]
+            for order in ("ASC", "DESC"):  # from both ends, up to where pages are missing
+                columns = ", ".join(column.name for column in table.columns)
+                places = ", ".join("?" for _ in table.columns)
+                ordered = ", ".join(f"{key} {order}" for key in keys)
+                try:
+                    rows = source.execute(f"SELECT {columns} FROM {table.name} ORDER BY {ordered}")  # noqa: S608
+                    target.executemany(
+                        f"INSERT OR IGNORE INTO {table.name} ({columns}) VALUES ({places})",  # noqa: S608
+                        rows,
+                    )
+                    break
+                except sqlite3.DatabaseError:
+                    continue
+        target.execute("COMMIT")
+
+
+def _text_or_bytes(found: bytes) -> str | bytes:
+    try:
+        return found.decode()
+    except UnicodeDecodeError:
+        return found
 
 
 def copy(source: sqlite3.Connection, to: Path, *, seconds: float | None = None) -> tuple[str, ...] | None:

@@ -169,10 +169,8 @@ class Journal:
         try:
             await self._run()
         except BaseException as error:
-            self.failure = (
-                f"nothing more is stored, since the task that writes the journal has ended: {error!r}"
-            )
-            _log.exception("the journal has ended", action="journal_ended")
+            self.failure = f"nothing more is stored, since the journal was stopped by {error!r}; start again"
+            _log.exception("the journal has stopped", action="journal_stopped")
             if not isinstance(error, Exception):
                 raise
         finally:

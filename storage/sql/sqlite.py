@@ -85,13 +85,7 @@ class SqliteDatabase(Database):
             raise NotWritable(f"the directory of {self._path} cannot be created: {error}") from error
         if check and self._path.exists():
             self._check()
-        # Rebuilding a table drops it, which would delete what points to it if foreign keys were on.
-        engine = _engine(self._writer.url, begin="BEGIN IMMEDIATE", size=1, foreign_keys=False)
-        try:
-            with engine.begin() as connection:
-                migrate(connection)
-        finally:
-            engine.dispose()
+        _migrate(self._writer.url)
         # From now on the files are open, and no other process that ends removes the log as their last user.
         for each in (self._writer, self._reader):
             with each.begin() as connection:
@@ -229,7 +223,7 @@ class SqliteDatabase(Database):
             try:
                 file = connection.driver_connection
                 assert isinstance(file, sqlite3.Connection)
-                saved, found = rescue(file, self._path)
+                saved = rescue(file, self._path, _make_empty)
             finally:
                 connection.close()
         except Exception as failure:
@@ -237,20 +231,22 @@ class SqliteDatabase(Database):
             _log.exception("the database file is gone", action="database_not_rescued", reason=why)
             return
         log, index = companions(self._path)
-        if found:
-            held = f"what could still be read, which is damaged ({'; '.join(found)}): {recovery(saved)}"
+        if saved.pages is not None:
+            held = (
+                f"the rows that could still be read; {saved.pages} has its other pages, for sqlite3 .recover"
+            )
         else:
             held = "what was left after the cut" if error.cut else "all that was stored"
         self._failure = (
-            f"{why}; nothing more is written. {saved} has {held}. Stop whatever uses the database; put that "
-            f"file at {self._path} and remove {log.name} and {index.name}; then start again"
+            f"{why}; nothing more is written. {saved.path} has {held}. Stop whatever uses the database; put "
+            f"that file at {self._path} and remove {log.name} and {index.name}; then start again"
         )
         _log.error(
             "the database file is gone, and what it held is saved",
             action="database_rescued",
             reason=why,
-            saved=str(saved),
-            complete=not found and not error.cut,
+            saved=str(saved.path),
+            complete=saved.pages is None and not error.cut,
         )
 
     @override
@@ -269,6 +265,20 @@ def file_of(url: URL) -> Path:
     if not url.database or url.database == ":memory:":
         raise StorageError("a SQLite URL must name a file (sqlite:///path); the URL 'memory' keeps nothing")
     return Path(url.database).expanduser().absolute()
+
+
+def _migrate(url: URL) -> None:
+    # Rebuilding a table drops it, which would delete what points to it if foreign keys were on.
+    engine = _engine(url, begin="BEGIN IMMEDIATE", size=1, foreign_keys=False)
+    try:
+        with engine.begin() as connection:
+            migrate(connection)
+    finally:
+        engine.dispose()
+
+
+def _make_empty(path: Path) -> None:
+    _migrate(URL.create("sqlite", database=str(path)))
 
 
 def _transaction(engine: Engine, body: Body[T]) -> T:

@@ -133,11 +133,12 @@ class SqlStore(Store):
                 older = older.where(tuple_(tasks.c.created_at, tasks.c.id) < tuple_(last.created_at, last.id))
             found: list[Task] = []
             seen = 0
-            while len(found) < limit:
-                rows = connection.execute(older.offset(seen).limit(limit - len(found))).all()
+            while (wanted := limit - len(found)) > 0:
+                rows = connection.execute(older.offset(seen).limit(wanted)).all()
+                # A row that lost its id is left out: nothing could be asked about it.
                 found += [task_of(row) for row in rows if columns.is_text(row.id)]
                 seen += len(rows)
-                if len(found) == seen:  # nothing was left out: a row without an id is of no use to anybody
+                if len(rows) < wanted:
                     break
             return tuple(found)
 
