@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 from storage.codec import Redact
+from storage.errors import DatabaseMissing, StorageError
 from storage.store import Store
 
 
@@ -29,6 +31,60 @@ async def open_store(
         SchemaMismatch: a newer version of the code has written the database.
     """
     return await (await asyncio.to_thread(_opener, url, check, patience))(redact)
+
+
+async def check_exists(url: str | None) -> None:
+    """Refuse a URL that names a SQLite file which is not there, and which opening it would create.
+
+    Raises:
+        StorageError: ``url`` is not one of a database.
+        DatabaseMissing: there is no such file.
+    """
+    if url != "memory":
+        await asyncio.to_thread(_existing_file, url)
+
+
+async def back_up(url: str | None, to: Path, *, overwrite: bool = False) -> int:
+    """Copy the SQLite file that ``url`` names to ``to``, as it is at one moment while it is in use.
+
+    ``to`` is there only once the copy is complete and sound. Returns its bytes.
+
+    Raises:
+        StorageError: ``url`` names no file, ``to`` is there already, or it cannot be written.
+        DatabaseMissing: there is no such file.
+        StorageDamaged: it is damaged, so ``to`` was not written.
+    """
+    if url == "memory":
+        raise StorageError("a store in memory has no file; it is gone when its process ends")
+
+    def act() -> int:
+        from storage.sql.copying import back_up
+
+        file = _existing_file(url)
+        if file is None:
+            from storage.sql.database import parse
+            from storage.sql.failures import dump_command
+
+            raise StorageError(
+                f"PostgreSQL has its own backups: {dump_command(parse(url), to)} (it asks for the "
+                "password, or takes it from PGPASSWORD or ~/.pgpass)"
+            )
+        return back_up(file, to, overwrite=overwrite)
+
+    return await asyncio.to_thread(act)
+
+
+def _existing_file(url: str | None) -> Path | None:
+    from storage.sql.database import is_sqlite, parse
+    from storage.sql.sqlite import file_of
+
+    parsed = parse(url)
+    if not is_sqlite(parsed):
+        return None
+    file = file_of(parsed)
+    if not file.is_file():
+        raise DatabaseMissing(f"there is no file {file}")
+    return file
 
 
 def _opener(url: str | None, check: bool, patience: float) -> Callable[[Redact | None], Awaitable[Store]]:

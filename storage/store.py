@@ -92,6 +92,13 @@ class Store(ABC):
         """Bytes left for other files on the disk of the database; None where that is not known."""
         return None
 
+    async def check(self) -> Sequence[str]:
+        """Search the whole database for damage; what is wrong with it, for people. Takes as long as it takes.
+
+        Tasks and journals are not read: :meth:`list` and :meth:`read` say which of them are damaged.
+        """
+        return ()
+
     # Tasks
 
     @abstractmethod

@@ -151,7 +151,7 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
 
     async def run() -> None:
         with translated():
-            async with opened(settings, toolbox, Announcer()) as service:
+            async with opened(settings, toolbox, Announcer(), staying=True) as service:
                 await serve(
                     service,
                     host,
@@ -168,10 +168,12 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
 
 
 def opened(
-    settings: Settings, toolbox: Toolbox, on_progress: OnProgress
+    settings: Settings, toolbox: Toolbox, on_progress: OnProgress, *, staying: bool = False
 ) -> AbstractAsyncContextManager[Service]:
     """A service for one command, which does not wait long for its engine to stop."""
-    return opened_service(settings, toolbox, on_progress=on_progress, closing_seconds=CLOSING_SECONDS)
+    return opened_service(
+        settings, toolbox, on_progress=on_progress, closing_seconds=CLOSING_SECONDS, staying=staying
+    )
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from storage.errors import DatabaseMissing, StorageDamaged, StorageError
+from storage.errors import StorageDamaged, StorageError
 from storage.sql.failures import of_sqlite, recovery
 from storage.sql.tables import metadata
 
@@ -65,12 +65,9 @@ def back_up(path: Path, to: Path, *, overwrite: bool) -> int:
     """Copy a file that may be in use to ``to``, which is there only once it is complete; returns its bytes.
 
     Raises:
-        DatabaseMissing: there is no file at ``path``.
         StorageError: there is something at ``to``, or it cannot be written.
         StorageDamaged: the copy would be damaged.
     """
-    if not path.is_file():
-        raise DatabaseMissing(f"there is no file {path}")
     if to.exists() and (not overwrite or to.is_dir() or to.samefile(path)):
         raise StorageError(
             f"there is already something at {to}; name another file, or overwrite it by --force"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def shown(url: URL) -> str:
     """The URL without its secrets."""
     secret = {name: "***" for name in url.query if name in _SECRETS}
     return url.update_query_dict(secret).render_as_string()
+
+
+def dump_command(url: URL, to: Path) -> str:
+    """How PostgreSQL's own program writes a backup to ``to``; without the password."""
+    known = {name: value for name, value in url.query.items() if name in ("host", "port")}
+    plain = URL.create(
+        "postgresql", url.username, None, url.host, url.port, url.database, query=known
+    ).render_as_string()
+    return shlex.join(["pg_dump", "--format=custom", f"--file={to}", plain])
 
 
 def shown_text(url: str) -> str:

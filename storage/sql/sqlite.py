@@ -106,7 +106,10 @@ class SqliteDatabase(Database):
         except sqlite3.Error as error:
             raise of_sqlite(error, self._path, None) from error
         if found:
-            raise StorageDamaged(f"{self._path} is damaged ({'; '.join(found)}): {recovery(self._path)}")
+            raise StorageDamaged(
+                f"{self._path} is damaged ({'; '.join(found)}): {recovery(self._path)}; "
+                "`anabranch serve --skip-check` starts all the same"
+            )
         seconds = round(time.monotonic() - began, 3)
         if found is None:
             _log.warning(

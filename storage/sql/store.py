@@ -24,7 +24,7 @@ from storage.errors import (
 )
 from storage.events import Event
 from storage.refusals import exists, not_ended, not_found
-from storage.sql import columns, lease, retention
+from storage.sql import checking, columns, lease, retention
 from storage.sql.commit import commit, restore
 from storage.sql.database import open_database
 from storage.sql.events import PAGE, last_seq_of, page, short_journals
@@ -81,6 +81,10 @@ class SqlStore(Store):
         if (failure := self.failed()) is not None:
             raise StorageUnavailable(failure)
         await self._database.probe()
+
+    @override
+    async def check(self) -> Sequence[str]:
+        return await self._database.read(checking.problems)
 
     @override
     def free_bytes(self) -> int | None:
