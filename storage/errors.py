@@ -21,6 +21,12 @@ class StorageUnavailable(StorageError):
     retryable = True
 
 
+class StorageClosed(StorageUnavailable):
+    """This process has closed the database."""
+
+    retryable = False
+
+
 class StorageFull(StorageUnavailable):
     """There is no room left on the disk of the database. Once there is, everything goes on."""
 

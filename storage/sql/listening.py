@@ -36,11 +36,12 @@ class Listener:
         self._engine = engine
         self._heard = asyncio.Event()
         self._again = False
+        self._closed = False
         self._listening: asyncio.Task[None] | None = None
 
     async def wait(self) -> None:
         """Return soon after a notification, or after some seconds without one."""
-        if self._listening is None or self._listening.done():
+        if not self._closed and (self._listening is None or self._listening.done()):
             self._listening = asyncio.create_task(self._listen(), name="notifications")
         # A second look: the task may have been claimed while the notification was on its way.
         seconds = CANCEL_POLL_SECONDS if self._again else POLL_SECONDS
@@ -55,6 +56,7 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening."""
+        self._closed = True
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from typing_extensions import override
 
-from storage.errors import StorageError, StorageUnavailable
+from storage.errors import StorageClosed, StorageError, StorageUnavailable
 from storage.sql.failures import of_postgres, shown
 from storage.sql.listening import Listener
 from storage.sql.migrations import migrate
@@ -42,6 +42,7 @@ class PostgresDatabase(Database):
     def __init__(self, url: URL) -> None:
         self._url = url
         self._lost_at: float | None = None
+        self._closed = False
         try:
             self._engine = self._new_engine()
             self._listener = Listener(self._new_engine(poolclass=NullPool))
@@ -143,6 +144,8 @@ class PostgresDatabase(Database):
             _log.warning("database available again", action="database_available", seconds=seconds)
 
     async def _once(self, body: Body[T], *, seconds: float | None) -> T:
+        if self._closed:
+            raise StorageClosed("the store is closed")
         try:
             # A connection whose statement is cancelled by the timeout is closed, not reused.
             async with asyncio.timeout(seconds), self._engine.begin() as connection:
@@ -162,5 +165,6 @@ class PostgresDatabase(Database):
 
     @override
     async def close(self) -> None:
+        self._closed = True
         await self._listener.close()
         await self._engine.dispose()

@@ -18,7 +18,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from typing_extensions import override
 
-from storage.errors import NotStorable, NotWritable, StorageDamaged, StorageError, StorageUnavailable
+from storage.errors import (
+    NotStorable,
+    NotWritable,
+    StorageClosed,
+    StorageDamaged,
+    StorageError,
+    StorageUnavailable,
+)
 from storage.sql.copying import connected, problems, rescue
 from storage.sql.failures import of_sqlite, recovery
 from storage.sql.migrations import migrate
@@ -172,7 +179,7 @@ class SqliteDatabase(Database):
 
     async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         if self._closed:
-            raise StorageUnavailable("the store is closed")
+            raise StorageClosed("the store is closed")
         return await asyncio.get_running_loop().run_in_executor(threads, self._translated, work)
 
     def _translated(self, work: Callable[[], T]) -> T:
