@@ -109,6 +109,8 @@ def of_postgres(error: Exception, url: URL) -> Exception | None:
     sqlstate = str(getattr(orig, "sqlstate", None) or "")
     if isinstance(error, IntegrityError):
         return error
+    if isinstance(error, UnicodeDecodeError):  # a server whose encoding is SQL_ASCII keeps any bytes
+        return StorageDamaged(f"{where}: a text is not UTF-8: {error}; the database needs ENCODING 'UTF8'")
     if isinstance(error, OSError):  # a timeout too
         return StorageUnavailable(f"{where}: {str(error) or 'no answer'}")
     if sqlstate.startswith(("28", "42501")):

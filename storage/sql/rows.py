@@ -74,16 +74,15 @@ JSON_COLUMNS = ("question", "options", "solution", "error")
 
 def task_of(row: AnyRow) -> Task:
     """The task in a row of the table ``tasks``, with its ``damage`` if it has any."""
-    values: dict[str, Any] = {}
-    wrong = []
+    stored, values, wrong = row._mapping, dict[str, Any](), list[str]()
     for name, (read, placeholder) in _COLUMNS.items():
         try:
-            values[name] = read(row._mapping[name])
+            values[name] = read(stored[name])
         except (TypeError, ValueError) as error:
             wrong.append(f"{name} {error}")
             values[name] = placeholder
     if wrong:
-        values["id"] = values["id"] or columns.printable(row._mapping["id"])
+        values["id"] = values["id"] or columns.printable(stored["id"])
         values["damage"] = cannot_be_read(values["id"], wrong)
         values["error"] = set_aside(values["damage"])
     return Task(**values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -47,8 +48,22 @@ def change(tmp_path: Path) -> Change:
     return act
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema, which takes longer to make than to copy."""
+    path = tmp_path_factory.mktemp("empty") / "empty.db"
+
+    async def make() -> None:
+        async with await open_store(f"sqlite:///{path}"):
+            pass
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(empty: Path, tmp_path: Path) -> str:
+    shutil.copy(empty, tmp_path / "test.db")
     return f"sqlite:///{tmp_path / 'test.db'}"
 
 
