@@ -17,6 +17,9 @@ from storage.store import Store
 from workers.engine import Engine
 from workers.tools.toolbox import Toolbox
 
+PATIENCE_SECONDS = 60.0
+"""How long a server waits for a PostgreSQL that starts at the same time, as when a host boots."""
+
 ENDING_SECONDS = 5.0
 """How long tasks whose engine was stopped may take to end."""
 
@@ -30,6 +33,7 @@ async def opened_service(
     planners: Mapping[str, Planner] | None = None,
     on_progress: OnProgress | None = None,
     closing_seconds: float | None = None,
+    staying: bool = False,
 ) -> AsyncIterator[Service]:
     """A service that is closed at the end of the block.
 
@@ -38,6 +42,7 @@ async def opened_service(
         planners: planners that no installed package provides.
         on_progress: called with the progress of the settings' engine while it gets ready.
         closing_seconds: how long that engine may take to stop; None: as long as it takes.
+        staying: the process is a server: it waits for a database that is still starting, and checks it.
 
     Raises:
         InvalidRequest: a setting is wrong.
@@ -46,7 +51,12 @@ async def opened_service(
     calibrations = await Calibrations.read(settings.calibration)
     async with AsyncExitStack() as closing:
         with translated():
-            store = await closing.enter_async_context(await open_store(settings.database))
+            opened = await open_store(
+                settings.database,
+                check=staying and settings.check,
+                patience=PATIENCE_SECONDS if staying else 0.0,
+            )
+            store = await closing.enter_async_context(opened)
             running = engine
             if running is None:
                 running = await asyncio.to_thread(build_engine, settings, on_progress=on_progress)

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
         None,
         description="`sqlite:///path`, `postgresql://…` or `memory`; by default this user's own file.",
     )
+    check: bool = Field(True, description="Whether `serve` looks for damage in a SQLite file when it starts.")
     calibration: Path | None = Field(
         None,
         description="A file written by `anabranch calibrate`, or a directory of such files; by default this "

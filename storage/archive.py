@@ -38,8 +38,8 @@ FORMAT = "anabranch-trace"
 VERSION = 1
 """Increased when a reader of the previous version would misunderstand a file."""
 
-_LEASE = ("lease_owner", "lease_expires_at")  # an ended task has none
-_FIELDS = tuple(field.name for field in fields(Task) if field.name not in _LEASE)
+_UNTOLD = ("lease_owner", "lease_expires_at", "damage")  # an ended task that can be exported has none
+_FIELDS = tuple(field.name for field in fields(Task) if field.name not in _UNTOLD)
 _TASK = TypeAdapter(Task)
 _TIMES = ("created_at", "started_at", "finished_at")
 _NUMBERS = {"seed": 2**63, "attempts": 2**31, "lease_fence": 2**31}
@@ -67,8 +67,11 @@ async def export(store: Store, task_id: str) -> AsyncIterator[str]:
     Raises:
         TaskNotFound: there is no such task.
         IllegalTransition: it has not ended, so its journal is not complete.
+        JournalDamaged: its row or its journal cannot be read.
     """
     task = await store.get(task_id)
+    if task.damage is not None:
+        raise JournalDamaged(task.damage)
     if not task.status.terminal:
         raise IllegalTransition(f"task {task_id} is {task.status}; it can be exported when it has ended")
     values = {name: getattr(task, name) for name in _FIELDS}

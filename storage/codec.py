@@ -40,6 +40,17 @@ EVENT_IDENTIFIERS: Places = frozenset(
 ENDING_IDENTIFIERS: Places = frozenset({("outcome",), ("limit",), ("planner",), ("trace_id",), ("code",)})
 """The identifiers in a task's solution and error."""
 
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"has the number {name}, which JSON does not know")
+
+
+def _decoder(object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Callable[[str], Any]:
+    return json.JSONDecoder(object_hook=object_hook, parse_constant=_no_number).decode
+
+
+_plain = _decoder()
+
 _MARK = '$text"'
 _ESCAPED = '$$text"'
 _REFERENCE = re.compile(r'"\$text":"([\w-]{24})"')
@@ -93,8 +104,8 @@ def unpacker(texts: Mapping[str, str]) -> Callable[[str], Any]:
             return texts[members["$text"]]
         return {(key[1:] if _is_mark(key) else key): value for key, value in members.items()}
 
-    decoders = (json.JSONDecoder(object_hook=resolve).decode, json.JSONDecoder(object_hook=restore).decode)
-    return lambda text: decoders[_ESCAPED in text](text) if _MARK in text else json.loads(text)
+    with_references = (_decoder(resolve), _decoder(restore))
+    return lambda text: with_references[_ESCAPED in text](text) if _MARK in text else _plain(text)
 
 
 def references(text: str) -> list[str]:

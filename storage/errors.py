@@ -14,11 +14,50 @@ class StorageError(Exception):
 
 
 class StorageUnavailable(StorageError):
-    """The database cannot be reached or opened."""
+    """The database cannot be reached, opened or written to."""
 
     code = "storage_unavailable"
     http_status = 503
     retryable = True
+
+
+class StorageClosed(StorageUnavailable):
+    """This process has closed the database."""
+
+    retryable = False
+
+
+class StorageFull(StorageUnavailable):
+    """There is no room left on the disk of the database. Once there is, everything goes on."""
+
+    code = "storage_full"
+
+
+class NotWritable(StorageUnavailable):
+    """The file, its directory or its disk may not be written to; somebody has to change that first."""
+
+    code = "storage_not_writable"
+    retryable = False
+
+
+class StorageAuth(StorageUnavailable):
+    """The server refuses the role or its password, or the role may not do what is needed."""
+
+    code = "storage_auth"
+    retryable = False
+
+
+class DatabaseMissing(StorageUnavailable):
+    """There is no database of that name."""
+
+    code = "storage_missing"
+    retryable = False
+
+
+class StorageDamaged(StorageError):
+    """The database is not what was written: a file that is no database, or one with damaged pages."""
+
+    code = "storage_damaged"
 
 
 class SchemaMismatch(StorageError):
@@ -70,7 +109,7 @@ class JournalConflict(StorageError):
 
 
 class JournalDamaged(StorageError):
-    """A stored journal cannot be read: an event is not JSON, refers to a lost text, or lacks something."""
+    """A stored task or its journal cannot be read: something is not JSON, lost, or of another kind."""
 
     code = "journal_damaged"
 

@@ -21,7 +21,17 @@ from storage.errors import (
     StorageError,
 )
 from storage.events import Event, EventType
-from storage.refusals import exhausted, exists, key_taken, lost, not_claimable, not_dead, not_ended, not_found
+from storage.refusals import (
+    REQUEST,
+    exhausted,
+    exists,
+    key_taken,
+    lost,
+    not_claimable,
+    not_dead,
+    not_ended,
+    not_found,
+)
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
@@ -69,9 +79,9 @@ class MemoryStore(Store):
         if new.idempotency_key is not None:
             first = self._keys.get((new.tenant, new.idempotency_key))
             if first is not None:
-                task = self._tasks[first]
-                if (task.question, task.planner, task.options) != (question, new.planner, options):
-                    raise key_taken(new.idempotency_key, first)
+                task, asked = self._tasks[first], replace(new, question=question, options=options)
+                if differing := [name for name in REQUEST if getattr(task, name) != getattr(asked, name)]:
+                    raise key_taken(new.idempotency_key, first, differing)
                 return task
         task = Task(
             id=new_task_id(),

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
-from storage.errors import IdempotencyConflict, IllegalTransition, LeaseLost, TaskExists, TaskNotFound
+from storage.errors import (
+    IdempotencyConflict,
+    IllegalTransition,
+    JournalDamaged,
+    LeaseLost,
+    TaskExists,
+    TaskNotFound,
+)
 from storage.tasks import Task
 
 
@@ -50,12 +58,26 @@ def not_dead(task: Task) -> IllegalTransition:
     )
 
 
-def key_taken(key: str, task_id: str) -> IdempotencyConflict:
-    """The idempotency key was used for another question."""
+REQUEST = ("question", "planner", "options", "seed", "parent_id", "fork_at")
+"""The members of a task that two requests with one idempotency key must have in common."""
+
+
+def key_taken(key: str, task_id: str, differing: Iterable[str]) -> IdempotencyConflict:
+    """The idempotency key was used for another request."""
     return IdempotencyConflict(
-        f"idempotency key {key!r} belongs to task {task_id}, which asked for something else; "
-        "use another key for another question"
+        f"idempotency key {key!r} belongs to task {task_id}, which asked for something else "
+        f"({', '.join(differing)}); use another key for another request"
     )
+
+
+def cannot_be_read(task_id: str, why: Iterable[str]) -> str:
+    """The damage of a task, of which ``why`` names each column and what is wrong with it."""
+    return f"task {task_id} cannot be read: {'; '.join(why)}"
+
+
+def set_aside(damage: str) -> dict[str, str]:
+    """The error of a task that cannot be read."""
+    return {"code": JournalDamaged.code, "message": damage}
 
 
 def not_ended(task: Task) -> IllegalTransition:

@@ -92,6 +92,13 @@ class Store(ABC):
         """Bytes left for other files on the disk of the database; None where that is not known."""
         return None
 
+    async def check(self) -> Sequence[str]:
+        """Search the whole database for damage; what is wrong with it, for people. Takes as long as it takes.
+
+        Tasks and journals are not read: :meth:`list` and :meth:`read` say which of them are damaged.
+        """
+        return ()
+
     # Tasks
 
     @abstractmethod
@@ -99,7 +106,7 @@ class Store(ABC):
         """Queue a task, or return the one that has the same idempotency key.
 
         Raises:
-            IdempotencyConflict: the key belongs to a task with another question, planner or options.
+            IdempotencyConflict: the key belongs to a task that asked for something else; names the members.
         """
 
     @abstractmethod
@@ -158,7 +165,8 @@ class Store(ABC):
     ) -> Claim | None:
         """Take the oldest task that is queued, or running under a lapsed lease; None if there is none.
 
-        A lapsed task that has used up its attempts becomes dead instead, with the reason in its error.
+        A lapsed task that has used up its attempts becomes dead instead, with the reason in its error; so
+        does a task whose row cannot be read.
         """
 
     @abstractmethod
@@ -166,6 +174,7 @@ class Store(ABC):
         """Take this task.
 
         Raises:
+            JournalDamaged: its row cannot be read.
             IllegalTransition: it has ended, or is running under a lease that has not lapsed.
         """
 

@@ -20,7 +20,7 @@ class TaskStatus(StrEnum):
     SUCCEEDED = "succeeded"  # finish, from running
     FAILED = "failed"  # finish, from running
     CANCELLED = "cancelled"  # finish, from running; or request_cancel, from queued
-    DEAD = "dead"  # claim, when a lease lapsed and no attempt is left
+    DEAD = "dead"  # claim, when a lease lapsed and no attempt is left, or when its row cannot be read
 
     @property
     def terminal(self) -> bool:
@@ -51,7 +51,11 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task as stored. Times are in seconds since the epoch."""
+    """A task as stored. Times are in seconds since the epoch.
+
+    If its row cannot be read, ``damage`` says why, ``error`` says so too, and the members that cannot be read
+    are empty.
+    """
 
     id: str
     tenant: str
@@ -74,6 +78,7 @@ class Task:
     lease_owner: str | None = None  # the process that runs it; None unless running
     lease_fence: int = 0  # grows with each claim and never shrinks
     lease_expires_at: float | None = None
+    damage: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from orchestrator.tasks.hindsight.verifying import verify
 from storage.errors import StorageError
 from storage.events import Event, EventType
 from storage.opening import open_store
-from storage.sql.database import Database
+from storage.sql.transactions import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from benchmarks.hostile.processes import Crew, engine_server
 from benchmarks.hostile.report import Check, Outcome, checks, table
 from benchmarks.hostile.traffic import Schedule, Traffic
 from benchmarks.hostile.watching import Ends, Watch
-from storage.sql.database import Database, open_database
+from storage.sql.database import open_database
+from storage.sql.transactions import Database
 
 MOST_SHOWN = 20
 """Lines about a failed check."""

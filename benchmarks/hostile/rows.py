@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from storage.sql.database import Database
+from storage.sql.transactions import Database
 from storage.tasks import new_task_id
 
 TENANT = "damaged"

@@ -16,7 +16,7 @@ from benchmarks.hostile.items import Item
 from benchmarks.hostile.processes import Crew
 from benchmarks.hostile.watching import Ends
 from storage.errors import StorageError
-from storage.sql.database import Database
+from storage.sql.transactions import Database
 
 PATIENCE = aiohttp.ClientTimeout(total=5.0)
 PAUSE = 0.2

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 from benchmarks.hostile.good import probe
 from benchmarks.hostile.processes import STUCK_SECONDS, Slot
 from storage.errors import StorageError
-from storage.sql.database import Database
+from storage.sql.transactions import Database
 
 EVERY = 0.5
 BOUND = 10.0

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from orchestrator.settings import Settings
 
 
-def settings(**given: str | None) -> Settings:
+def settings(**given: str | bool | None) -> Settings:
     """The settings from the environment, overridden by the command line; sets up logging accordingly."""
     from orchestrator import logs
     from orchestrator.settings import Settings

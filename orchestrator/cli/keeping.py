@@ -1,25 +1,31 @@
-"""The commands that keep, move and drop traces: ``export``, ``import``, ``prune`` and ``requeue``."""
+"""The commands that keep, move and drop traces, from ``export`` to ``requeue``; ``check`` and ``backup``."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
+
+import typer
 
 from orchestrator.api.schemas import task_body
 from orchestrator.cli.picture import picture
-from orchestrator.cli.saying import say, tell
-from orchestrator.errors import InvalidRequest
+from orchestrator.cli.saying import dump, say, tell
+from orchestrator.errors import InvalidRequest, translated
 from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
 from orchestrator.tasks.recordings import import_recordings, read_recordings
 from orchestrator.visible import json_spelled
 from storage.archive import Limits, export, opened, read_lines, restore
-from storage.errors import ArchiveError
+from storage.errors import ArchiveError, JournalDamaged, StorageDamaged
+from storage.opening import back_up, check_exists, open_store
+from storage.reading import read_journal
 from storage.spans import spans
+from storage.store import Store
+from storage.tasks import Task
 from storage.trace import Trace
 
 Format = Literal["jsonl", "otel", "svg"]
@@ -29,6 +35,9 @@ BEGINNING = 1000
 """How many bytes tell what a file holds."""
 LARGEST_LIST = 256_000_000
 """The most bytes of a file of recorded branches, which is read as a whole."""
+TASKS = 500
+"""How many tasks are held in memory at a time."""
+DAMAGED = 1
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -140,6 +149,68 @@ def requeue_task(task_id: str, settings: Settings) -> None:
 
     asyncio.run(run())
     tell(f"{task_id} is back in the queue; anabranch serve will run it")
+
+
+def check_database(settings: Settings, *, as_json: bool) -> None:
+    """Search the database for damage, and for tasks and journals that cannot be read.
+
+    Exits with 1 if there is any.
+
+    Raises:
+        Unavailable: there is no such database, or it cannot even be opened.
+    """
+
+    async def run() -> dict[str, Any]:
+        found: dict[str, Any] = {"database": [], "tasks": [], "journals": [], "checked": 0}
+        await check_exists(settings.database)
+        async with await open_store(settings.database) as store:
+            found["database"] += await store.check()
+            try:
+                async for task in _all_tasks(store):
+                    found["checked"] += 1
+                    if task.damage is not None:
+                        found["tasks"].append(task.damage)
+                    try:
+                        await read_journal(store, task.id)
+                    except JournalDamaged as error:
+                        found["journals"].append(str(error))
+            except StorageDamaged as error:
+                found["database"].append(str(error))
+        return found
+
+    with translated():
+        found = asyncio.run(run())
+    if as_json:
+        dump(found)
+    else:
+        for what in ("database", "tasks", "journals"):
+            for line in found[what]:
+                say(line)
+        say(
+            f"{found['checked']} tasks checked; problems of the database: {len(found['database'])}, "
+            f"unreadable tasks: {len(found['tasks'])}, unreadable journals: {len(found['journals'])}"
+        )
+    if any(found[what] for what in ("database", "tasks", "journals")):
+        raise typer.Exit(DAMAGED)
+
+
+async def _all_tasks(store: Store) -> AsyncIterator[Task]:
+    last = None
+    while page := await store.list(limit=TASKS, before=last):
+        for task in page:
+            yield task
+        last = page[-1].id
+
+
+def back_up_database(to: Path, settings: Settings, *, overwrite: bool) -> None:
+    """Copy the SQLite file to ``to`` while it is in use, and say how large the copy is.
+
+    Raises:
+        Unavailable: it cannot be copied; for PostgreSQL, the message names ``pg_dump``.
+    """
+    with translated():
+        size = asyncio.run(back_up(settings.database, to.absolute(), overwrite=overwrite))
+    tell(f"{to}: {size / 1e6:,.1f} MB")
 
 
 def read_span(text: str) -> float:

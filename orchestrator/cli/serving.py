@@ -35,11 +35,15 @@ def serve(
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
+    skip_check: Annotated[
+        bool, typer.Option("--skip-check", help="Start even if the SQLite file is damaged.")
+    ] = False,
 ) -> None:
     """Serve the HTTP API and work on its tasks; SIGTERM drains."""
     from orchestrator.cli.solving import serve_here
 
-    serve_here(settings(engine=engine, model=model, database=database), host, port)
+    check = False if skip_check else None
+    serve_here(settings(engine=engine, model=model, database=database, check=check), host, port)
 
 
 @commands.command()

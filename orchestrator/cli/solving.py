@@ -161,7 +161,7 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
         async with obeyed(on_given_up=lambda number: _end_within(GIVEN_UP_SECONDS, 128 + number)) as signals:
             try:
                 with translated():
-                    async with opened(settings, toolbox, Announcer()) as service:
+                    async with opened(settings, toolbox, Announcer(), staying=True) as service:
                         try:
                             await serve(
                                 service,
@@ -200,10 +200,12 @@ def _end_within(seconds: float, code: int) -> None:
 
 
 def opened(
-    settings: Settings, toolbox: Toolbox, on_progress: OnProgress
+    settings: Settings, toolbox: Toolbox, on_progress: OnProgress, *, staying: bool = False
 ) -> AbstractAsyncContextManager[Service]:
     """A service for one command, which does not wait long for its engine to stop."""
-    return opened_service(settings, toolbox, on_progress=on_progress, closing_seconds=CLOSING_SECONDS)
+    return opened_service(
+        settings, toolbox, on_progress=on_progress, closing_seconds=CLOSING_SECONDS, staying=staying
+    )
 
 
 @asynccontextmanager

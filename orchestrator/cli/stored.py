@@ -1,4 +1,4 @@
-"""Declares the commands about stored runs, from ``trace`` to ``requeue``."""
+"""Declares the commands about stored runs, from ``trace`` to ``backup``."""
 
 from __future__ import annotations
 
@@ -164,3 +164,23 @@ def requeue(trace_id: TraceId, database: Database = None) -> None:
     from orchestrator.cli.keeping import requeue_task
 
     requeue_task(trace_id, settings(database=database))
+
+
+@commands.command()
+def check(database: Database = None, as_json: AsJson = False) -> None:
+    """Search the database for damage, and for tasks and journals that cannot be read; exit with 1 if any."""
+    from orchestrator.cli.keeping import check_database
+
+    check_database(settings(database=database), as_json=as_json)
+
+
+@commands.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where the copy is written.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+    database: Database = None,
+) -> None:
+    """Copy a SQLite database while it is in use."""
+    from orchestrator.cli.keeping import back_up_database
+
+    back_up_database(file, settings(database=database), overwrite=force)

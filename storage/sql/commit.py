@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, func, insert, null, select, update
+from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, insert, null, select, update
 
-from storage.errors import IdempotencyConflict, StorageUnavailable
-from storage.refusals import key_taken, lost, not_found
+from storage.errors import JournalDamaged, StorageError, StorageUnavailable
+from storage.refusals import REQUEST, key_taken, lost, not_found
+from storage.sql.events import last_seq
 from storage.sql.journal import Arrival, Portion, Row
-from storage.sql.rows import TASK_COLUMNS, among, array, insert_new, now, task_of
+from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, insert_new, now, sound, task_of
 from storage.sql.tables import events, tasks, text_uses, texts
 from storage.tasks import Task, TaskStatus
 
@@ -45,6 +46,7 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
             sql.text_uses, [(key, hashed) for key, portion in accepted for hashed in portion.texts]
         )
     stored = _last_seqs(connection, accepted) if again else {}
+    accepted = [(key, portion) for key, portion in accepted if portion.error is None]
     rows = [
         (key, *row)
         for key, portion in accepted
@@ -91,26 +93,25 @@ def _add_tasks(connection: Connection, sql: _Statements, arrivals: Sequence[Port
         if portion.task is None and portion.arrival is not None:
             try:
                 portion.task = _first_task(connection, portion.arrival)
-            except (IdempotencyConflict, StorageUnavailable) as error:
+            except StorageError as error:
                 portion.error = error
 
 
 def _first_task(connection: Connection, arrival: Arrival) -> Task:
+    asked = arrival.values
     row = connection.execute(
         select(tasks).where(
-            tasks.c.tenant == arrival.values["tenant"],
-            tasks.c.idempotency_key == arrival.values["idempotency_key"],
+            tasks.c.tenant == asked["tenant"], tasks.c.idempotency_key == asked["idempotency_key"]
         )
     ).first()
     if row is None:
         raise StorageUnavailable("the first task with this idempotency key was pruned just now; try again")
-    asked = arrival.values
-    if row.planner != asked["planner"] or any(
-        getattr(row, name) != asked[name] and json.loads(getattr(row, name)) != json.loads(asked[name])
-        for name in ("question", "options")  # the members of an object have no order
-    ):
-        raise key_taken(row.idempotency_key, row.id)
-    return task_of(row)
+    first = sound(task_of(row))
+    # Parsed, since the members of an object have no order.
+    wanted = {name: json.loads(asked[name]) if name in JSON_COLUMNS else asked[name] for name in REQUEST}
+    if differing := [name for name in REQUEST if getattr(first, name) != wanted[name]]:
+        raise key_taken(asked["idempotency_key"], first.id, differing)
+    return first
 
 
 def _held(
@@ -138,9 +139,13 @@ def _held(
 
 
 def _last_seqs(connection: Connection, accepted: Sequence[tuple[int, Portion]]) -> Mapping[str, int]:
-    last = select(func.max(events.c.seq)).where(events.c.task_key == bindparam("key"))
-    found = {portion.task_id: connection.execute(last, {"key": key}).scalar() for key, portion in accepted}
-    return {task_id: seq for task_id, seq in found.items() if seq is not None}
+    found = {}
+    for key, portion in accepted:
+        try:
+            found[portion.task_id] = last_seq(connection, key, portion.task_id)
+        except JournalDamaged as error:
+            portion.error = error
+    return found
 
 
 def _task_row(task_id: str, arrival: Arrival, time: float) -> tuple[Any, ...]:

@@ -103,6 +103,7 @@ class Journal:
         self._filled = asyncio.Event()
         self._hurry = asyncio.Event()
         self._closed = False
+        self.failure: str | None = None  # why it has ended without having been closed
         self._task = asyncio.create_task(self._watched(), name="journal")
 
     def writer(self, task_id: str, fence: int, next_seq: int) -> JournalWriter:
@@ -112,7 +113,7 @@ class Journal:
     def fill(self, size: int) -> Batch:
         """The batch to which something of ``size`` characters is about to be added."""
         if self._closed:
-            raise StorageUnavailable("the store is closed")
+            raise StorageUnavailable(self.failure or "the store is closed")
         self._filling.characters += size
         self._filled.set()
         return self._filling
@@ -162,18 +163,21 @@ class Journal:
         self._hurry.set()
         self._filled.set()
         await asyncio.wait([self._task])
-        if not self._task.cancelled():
-            self._task.result()
 
     async def _watched(self) -> None:
         """Run; if that ends other than by closing, fail what was not written, so that nobody waits for it."""
         try:
             await self._run()
+        except BaseException as error:
+            self.failure = f"nothing more is stored, since the journal was stopped by {error!r}; start again"
+            _log.exception("the journal has stopped", action="journal_stopped")
+            if not isinstance(error, Exception):
+                raise
         finally:
             self._closed = True
             for batch in (self._writing, self._filling):
                 if not batch.done.is_set():
-                    _fail(batch.portions.values(), StorageUnavailable("the journal was stopped"))
+                    _fail(batch.portions.values(), StorageUnavailable(self.failure or "the store is closed"))
                     batch.done.set()
 
     async def _run(self) -> None:

@@ -6,37 +6,58 @@ process that was stopped, swapped out or cut off, and wakes up late, finds all i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select, update
 
 from storage import codec
-from storage.refusals import exhausted, lost, not_claimable, not_dead, not_found
-from storage.sql.rows import get_task, is_open, now, task_of
+from storage.refusals import exhausted, lost, not_claimable, not_dead, not_found, set_aside
+from storage.sql.rows import get_task, is_open, now, sound, task_of
 from storage.sql.tables import tasks
 from storage.tasks import Claim, Task, TaskStatus
 
+GIVEN_UP = 100
+"""How many tasks one transaction gives up before it lets others write."""
 
-def claim_oldest(connection: Connection, owner: str, lease_seconds: float, max_attempts: int) -> Claim | None:
+
+class Found(NamedTuple):
+    """A claim, if there was something to claim, and the damage of the tasks that were set aside meanwhile."""
+
+    claim: Claim | None
+    damaged: tuple[str, ...]
+    more: bool  # what is behind the tasks that were given up has not been looked at
+
+
+def claim_oldest(connection: Connection, owner: str, lease_seconds: float, max_attempts: int) -> Found:
     """See :meth:`storage.store.Store.claim`. Rows that another process is claiming are skipped."""
+    time = now(connection)
+    # What is no number is larger than every number, so such a lease counts as lapsed.
+    leased = func.coalesce(tasks.c.lease_expires_at, 0.0).between(time, sys.float_info.max)
     query = (
         select(tasks)
-        .where(
-            is_open(),
-            or_(tasks.c.status == TaskStatus.QUEUED.value, tasks.c.lease_expires_at < now(connection)),
-        )
+        .where(is_open(), or_(tasks.c.status == TaskStatus.QUEUED.value, ~leased))
         .order_by(tasks.c.created_at, tasks.c.id)
         .limit(1)
         .with_for_update(skip_locked=True, key_share=True)
     )
-    while (row := connection.execute(query).first()) is not None:
-        if row.status == TaskStatus.QUEUED or row.attempts < max_attempts:
-            return _take(connection, row.id, owner, lease_seconds)
-        _bury(connection, task_of(row))
-    return None
+    damaged: list[str] = []
+    for _ in range(GIVEN_UP):
+        row = connection.execute(query).first()
+        if row is None:
+            return Found(None, tuple(damaged), more=False)
+        task = task_of(row)
+        if task.damage is not None:
+            damaged.append(task.damage)
+            _bury(connection, row.key, set_aside(task.damage))
+        elif task.status is TaskStatus.QUEUED or task.attempts < max_attempts:
+            return Found(_take(connection, row.key, owner, lease_seconds), tuple(damaged), more=False)
+        else:
+            _bury(connection, row.key, exhausted(task))
+    return Found(None, tuple(damaged), more=True)
 
 
 def claim_task(connection: Connection, task_id: str, owner: str, lease_seconds: float) -> Claim:
@@ -46,11 +67,11 @@ def claim_task(connection: Connection, task_id: str, owner: str, lease_seconds: 
     ).first()
     if row is None:
         raise not_found(task_id)
-    task = task_of(row)
+    task = sound(task_of(row))
     lapsed = task.lease_expires_at is not None and task.lease_expires_at < now(connection)
     if not lapsed and task.status is not TaskStatus.QUEUED:
         raise not_claimable(task)
-    return _take(connection, task_id, owner, lease_seconds)
+    return _take(connection, row.key, owner, lease_seconds)
 
 
 def renew(connection: Connection, claim: Claim) -> Claim:
@@ -90,19 +111,19 @@ def requeue(connection: Connection, task_id: str) -> Task:
         .returning(*tasks.c)
     ).first()
     if row is not None:
-        return task_of(row)
-    task = get_task(connection, task_id)
+        return sound(task_of(row))
+    task = sound(get_task(connection, task_id))
     if task.status is not TaskStatus.QUEUED:
         raise not_dead(task)
     return task
 
 
-def _take(connection: Connection, task_id: str, owner: str, lease_seconds: float) -> Claim:
+def _take(connection: Connection, key: int, owner: str, lease_seconds: float) -> Claim:
     valid_until = monotonic() + lease_seconds
     time = now(connection)
     row = connection.execute(
         update(tasks)
-        .where(tasks.c.id == task_id)
+        .where(tasks.c.key == key)
         .values(
             status=TaskStatus.RUNNING.value,
             started_at=func.coalesce(tasks.c.started_at, time),
@@ -122,14 +143,14 @@ def _take(connection: Connection, task_id: str, owner: str, lease_seconds: float
     )
 
 
-def _bury(connection: Connection, task: Task) -> None:
+def _bury(connection: Connection, key: int, error: Mapping[str, str]) -> None:
     connection.execute(
         update(tasks)
-        .where(tasks.c.id == task.id)
+        .where(tasks.c.key == key)
         .values(
             status=TaskStatus.DEAD.value,
             finished_at=now(connection),
-            error=codec.dumps(exhausted(task)),
+            error=codec.dumps(error),
             lease_owner=None,
             lease_expires_at=None,
         )

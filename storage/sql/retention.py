@@ -23,9 +23,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from storage.sql.database import Database
+from storage.sql import columns
 from storage.sql.rows import among, array, get_task, is_open, now
 from storage.sql.tables import events, tasks, text_uses, texts
+from storage.sql.transactions import Database
 from storage.tasks import Pruned
 
 CHUNK = 200
@@ -54,15 +55,15 @@ async def prune(database: Database, bounds: Bounds) -> Pruned:
     """See :meth:`storage.store.Store.prune`."""
     total = Pruned(tasks=0, texts=0)
     while chosen := await database.read(lambda connection: _surplus(connection, bounds)):
-        removed = await database.write(lambda connection, ids=chosen: _remove(connection, ids))  # type: ignore[misc]
+        removed = await database.write(lambda connection, keys=chosen: _remove(connection, keys))  # type: ignore[misc]
         total = Pruned(tasks=total.tasks + removed.tasks, texts=total.texts + removed.texts)
     await database.write(_shrink)
     return total
 
 
-def _surplus(connection: Connection, bounds: Bounds) -> Sequence[str]:
-    """The oldest tasks that have to go, at most ``CHUNK`` of them."""
-    ended = select(tasks.c.id).where(_free())
+def _surplus(connection: Connection, bounds: Bounds) -> Sequence[int]:
+    """The keys of the oldest tasks that have to go, at most ``CHUNK`` of them."""
+    ended = select(tasks.c.key).where(_free())
     if bounds.tenant is not None:
         ended = ended.where(tasks.c.tenant == bounds.tenant)
     if bounds.older_than is not None:
@@ -84,36 +85,36 @@ def _free() -> ColumnElement[bool]:
     return ~is_open() & tasks.c.id.not_in(needed)
 
 
-def _too_large(connection: Connection, max_bytes: int, tenant: str | None) -> Sequence[str]:
+def _too_large(connection: Connection, max_bytes: int, tenant: str | None) -> Sequence[int]:
     sizes = _sizes(connection).subquery()
     query = (
-        select(tasks.c.id, _free().label("free"), sizes.c.size)
-        .join(sizes, sizes.c.id == tasks.c.id)
+        select(tasks.c.key, _free().label("free"), sizes.c.size)
+        .join(sizes, sizes.c.key == tasks.c.key)
         .order_by(tasks.c.created_at, tasks.c.id)
     )
     if tenant is not None:
         query = query.where(tasks.c.tenant == tenant)
     rows = connection.execute(query).all()
     excess = sum(row.size for row in rows) - max_bytes
-    chosen: list[str] = []
+    chosen: list[int] = []
     for row in rows:
         if excess <= 0 or len(chosen) == CHUNK:
             break
         if row.free:
-            chosen.append(row.id)
+            chosen.append(row.key)
             excess -= row.size
     return chosen
 
 
-def _remove(connection: Connection, task_ids: Sequence[str]) -> Pruned:
+def _remove(connection: Connection, task_keys: Sequence[int]) -> Pruned:
     dialect = connection.dialect
-    ids = {"ids": array(dialect, task_ids)}
+    keys = {"keys": array(dialect, task_keys)}
     # Checked again with _free(), as a dead task may have been put back meanwhile.
-    going = and_(among(dialect, tasks.c.id, bindparam("ids")), _free())
+    going = and_(among(dialect, tasks.c.key, bindparam("keys")), _free())
     used = select(text_uses.c.hash).distinct().join(tasks, tasks.c.key == text_uses.c.task_key).where(going)
-    hashes = connection.execute(used, ids).scalars().all()
+    hashes = [found for found in connection.execute(used, keys).scalars() if columns.is_text(found)]
     # Journals and uses go with their task. A task that another process has pruned meanwhile does no harm.
-    gone = connection.execute(delete(tasks).where(going), ids)
+    gone = connection.execute(delete(tasks).where(going), keys)
     orphans = delete(texts).where(
         among(dialect, texts.c.hash, bindparam("hashes")),
         ~select(text_uses.c.hash).where(text_uses.c.hash == texts.c.hash).exists(),
@@ -131,7 +132,7 @@ def _shrink(connection: Connection) -> None:
 
 
 def _sizes(connection: Connection, only: BindParameter[Any] | None = None) -> Select[Any]:
-    """``id`` and ``size`` in bytes of each task: its rows, plus its share of each text that it uses."""
+    """``key`` and ``size`` in bytes of each task: its rows, plus its share of each text that it uses."""
 
     def octets(*columns: ColumnElement[Any]) -> ColumnElement[int]:
         if connection.dialect.name == "postgresql":
@@ -169,7 +170,7 @@ def _sizes(connection: Connection, only: BindParameter[Any] | None = None) -> Se
     numbers = 8 * (len(tasks.c) - len(written))
     size = octets(*written) + numbers + func.coalesce(by_event.c.size, 0) + func.coalesce(by_text.c.size, 0)
     query = (
-        select(tasks.c.id, type_coerce(cast(size, Double), Double).label("size"))
+        select(tasks.c.key, type_coerce(cast(size, Double), Double).label("size"))
         .outerjoin(by_event, by_event.c.task_key == tasks.c.key)
         .outerjoin(by_text, by_text.c.task_key == tasks.c.key)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -28,7 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.refusals import not_found
+from storage.errors import JournalDamaged
+from storage.refusals import cannot_be_read, not_found, set_aside
+from storage.sql import columns
 from storage.sql.tables import tasks
 from storage.tasks import OPEN, Task, TaskStatus
 
@@ -36,7 +38,34 @@ _BY_ID = select(tasks).where(tasks.c.id == bindparam("task_id"))
 
 AnyRow = Row[*tuple[Any, ...]]
 
-TASK_COLUMNS = tuple(column.name for column in tasks.c if column is not tasks.c.key)
+_TEXT, _MAYBE_TEXT = (columns.text, ""), (columns.optional(columns.text), None)
+_MAYBE_TIME = (columns.optional(columns.time), None)
+_COLUMNS: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
+    "id": _TEXT,
+    "tenant": _TEXT,
+    "status": (columns.status, TaskStatus.DEAD),
+    "question": (columns.json_value, {}),
+    "planner": _TEXT,
+    "options": (columns.json_object, {}),
+    "seed": (columns.integer, 0),
+    "idempotency_key": _MAYBE_TEXT,
+    "parent_id": _MAYBE_TEXT,
+    "fork_at": _MAYBE_TEXT,
+    "created_at": (columns.time, 0.0),
+    "started_at": _MAYBE_TIME,
+    "finished_at": _MAYBE_TIME,
+    "outcome": _MAYBE_TEXT,
+    "solution": (columns.optional(columns.json_value), None),
+    "error": (columns.optional(columns.json_object), None),
+    "cancel_requested": (columns.flag, False),
+    "attempts": (columns.count, 0),
+    "lease_owner": _MAYBE_TEXT,
+    "lease_fence": (columns.count, 0),
+    "lease_expires_at": _MAYBE_TIME,
+}
+"""How each column of a task is read, and what stands for one that cannot be read."""
+
+TASK_COLUMNS = tuple(_COLUMNS)
 """The columns that are attributes of a :class:`Task`."""
 
 JSON_COLUMNS = ("question", "options", "solution", "error")
@@ -44,14 +73,30 @@ JSON_COLUMNS = ("question", "options", "solution", "error")
 
 
 def task_of(row: AnyRow) -> Task:
-    """The task in a row of the table ``tasks``."""
-    values = {name: row._mapping[name] for name in TASK_COLUMNS}
-    for name in JSON_COLUMNS:
-        if values[name] is not None:
-            values[name] = json.loads(values[name])
-    values["status"] = TaskStatus(values["status"])
-    values["cancel_requested"] = bool(values["cancel_requested"])  # a textual statement knows no types
+    """The task in a row of the table ``tasks``, with its ``damage`` if it has any."""
+    stored, values, wrong = row._mapping, dict[str, Any](), list[str]()
+    for name, (read, placeholder) in _COLUMNS.items():
+        try:
+            values[name] = read(stored[name])
+        except (TypeError, ValueError) as error:
+            wrong.append(f"{name} {error}")
+            values[name] = placeholder
+    if wrong:
+        values["id"] = values["id"] or columns.printable(stored["id"])
+        values["damage"] = cannot_be_read(values["id"], wrong)
+        values["error"] = set_aside(values["damage"])
     return Task(**values)
+
+
+def sound(task: Task) -> Task:
+    """The task.
+
+    Raises:
+        JournalDamaged: its row cannot be read.
+    """
+    if task.damage is not None:
+        raise JournalDamaged(task.damage)
+    return task
 
 
 def get_task(connection: Connection, task_id: str) -> Task:
@@ -86,16 +131,16 @@ def is_open(table: FromClause = tasks) -> ColumnElement[bool]:
     return table.c.status.in_([literal(status.value, literal_execute=True) for status in sorted(OPEN)])
 
 
-def among(dialect: Dialect, column: ColumnElement[str], values: BindParameter[Any]) -> ColumnElement[bool]:
+def among(dialect: Dialect, column: ColumnElement[Any], values: BindParameter[Any]) -> ColumnElement[bool]:
     """``column IN values``, as one statement for any number of values; bind :func:`array` to it."""
     if dialect.name == "postgresql":
-        return column == any_(type_coerce(values, ARRAY(Text)))
+        return column == any_(type_coerce(values, ARRAY(column.type)))
     return column.in_(select(func.json_each(type_coerce(values, Text)).table_valued("value").c.value))
 
 
-def array(dialect: Dialect, values: Sequence[str]) -> list[str] | str:
+def array(dialect: Dialect, values: Sequence[str] | Sequence[int]) -> list[str] | list[int] | str:
     """The values as :func:`among` takes them."""
-    return list(values) if dialect.name == "postgresql" else json.dumps(list(values))
+    return json.dumps(list(values)) if dialect.name != "postgresql" else list(values)  # type: ignore[return-value]
 
 
 def insert_new(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Insert:

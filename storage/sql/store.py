@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, bindparam, case, func, select, tuple_, update
+import structlog
+from sqlalchemy import Connection, bindparam, case, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import override
 
 from storage import codec
-from storage.errors import IllegalTransition, JournalConflict, JournalDamaged, NotStorable, StorageError
-from storage.events import Event, EventType
+from storage.errors import (
+    IllegalTransition,
+    JournalConflict,
+    JournalDamaged,
+    NotStorable,
+    StorageError,
+    StorageUnavailable,
+)
+from storage.events import Event
 from storage.refusals import exists, not_ended, not_found
-from storage.sql import lease, retention
+from storage.sql import checking, columns, lease, retention
 from storage.sql.commit import commit, restore
-from storage.sql.database import Database, open_database
+from storage.sql.database import open_database
+from storage.sql.events import PAGE, last_seq_of, page, short_journals
 from storage.sql.journal import Arrival, Ending, Journal, Portion, Row
-from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, AnyRow, among, array, get_task, is_open, now, task_of
-from storage.sql.tables import events, tasks, texts
+from storage.sql.listening import notify
+from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, get_task, is_open, now, task_of
+from storage.sql.tables import tasks
+from storage.sql.transactions import Body, Database, T
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
-PAGE = 500
-"""How many events a reader holds in memory at a time."""
+_log = structlog.get_logger(__name__)
 
 JOURNALS = 8
 """How many journals are requested at a time. Those that are not whole in a page are read one by one."""
@@ -43,9 +53,16 @@ class SqlStore(Store):
         self._closed = False
 
     @classmethod
-    async def connect(cls, url: str | None, redact: codec.Redact | None = None) -> SqlStore:
+    async def connect(
+        cls,
+        url: str | None,
+        redact: codec.Redact | None = None,
+        *,
+        check: bool = False,
+        patience: float = 0.0,
+    ) -> SqlStore:
         """See :func:`storage.opening.open_store`."""
-        return cls(await open_database(url), redact)
+        return cls(await open_database(url, check=check, patience=patience), redact)
 
     @override
     async def close(self) -> None:
@@ -55,6 +72,24 @@ class SqlStore(Store):
                 await self._journal.close()
             finally:
                 await self._database.close()
+
+    @override
+    def failed(self) -> str | None:
+        return self._database.failed() or self._journal.failure
+
+    @override
+    async def probe(self) -> None:
+        if (failure := self.failed()) is not None:
+            raise StorageUnavailable(failure)
+        await self._database.probe()
+
+    @override
+    async def check(self) -> Sequence[str]:
+        return await self._database.read(checking.problems)
+
+    @override
+    def free_bytes(self) -> int | None:
+        return self._database.free_bytes()
 
     @override
     async def submit(self, new: NewTask) -> Task:
@@ -95,13 +130,22 @@ class SqlStore(Store):
             query = query.where(tasks.c.status == status.value)
 
         def body(connection: Connection) -> tuple[Task, ...]:
-            page = query
+            older = query
             if before is not None:
-                last = get_task(connection, before)
-                if tenant not in (None, last.tenant):
+                last = connection.execute(select(tasks).where(tasks.c.id == before)).first()
+                if last is None or tenant not in (None, last.tenant):
                     raise not_found(before)
-                page = page.where(tuple_(tasks.c.created_at, tasks.c.id) < tuple_(last.created_at, last.id))
-            return tuple(task_of(row) for row in connection.execute(page))
+                older = older.where(tuple_(tasks.c.created_at, tasks.c.id) < tuple_(last.created_at, last.id))
+            found: list[Task] = []
+            seen = 0
+            while (wanted := limit - len(found)) > 0:
+                rows = connection.execute(older.offset(seen).limit(wanted)).all()
+                # A row that lost its id is left out: nothing could be asked about it.
+                found += [task_of(row) for row in rows if columns.is_text(row.id)]
+                seen += len(rows)
+                if len(rows) < wanted:
+                    break
+            return tuple(found)
 
         return await self._database.read(body)
 
@@ -110,7 +154,7 @@ class SqlStore(Store):
         queued = tasks.c.status == TaskStatus.QUEUED.value
 
         def body(connection: Connection) -> Task:
-            connection.execute(
+            changed = connection.execute(
                 update(tasks)
                 .where(tasks.c.id == task_id, is_open())
                 .values(
@@ -119,36 +163,54 @@ class SqlStore(Store):
                     finished_at=case((queued, now(connection)), else_=tasks.c.finished_at),
                 )
             )
+            if changed.rowcount:
+                notify(connection, task_id)
             return get_task(connection, task_id)
 
-        return await self._database.write(body)
+        return await self._change(task_id, body)
+
+    @override
+    async def cancellations(self, held: Callable[[], Collection[str]]) -> AsyncIterator[str]:
+        while True:
+            await self._database.news()
+            if ids := tuple(held()):
+                with suppress(StorageError):
+                    for task_id in await self._database.read(
+                        lambda connection, ids=ids: _cancelled(connection, ids)  # type: ignore[misc]
+                    ):
+                        yield task_id
 
     @override
     async def claim(
         self, owner: str, lease_seconds: float, *, max_attempts: int = MAX_ATTEMPTS
     ) -> Claim | None:
-        return await self._database.write(
-            lambda connection: lease.claim_oldest(connection, owner, lease_seconds, max_attempts)
-        )
+        while True:
+            found = await self._database.write(
+                lambda connection: lease.claim_oldest(connection, owner, lease_seconds, max_attempts)
+            )
+            for damage in found.damaged:
+                _log.error("a task was set aside", action="task_set_aside", error=damage)
+            if not found.more:
+                return found.claim
 
     @override
     async def claim_task(self, task_id: str, owner: str, lease_seconds: float) -> Claim:
-        return await self._database.write(
-            lambda connection: lease.claim_task(connection, task_id, owner, lease_seconds)
+        return await self._change(
+            task_id, lambda connection: lease.claim_task(connection, task_id, owner, lease_seconds)
         )
 
     @override
     async def heartbeat(self, claim: Claim) -> Claim:
-        return await self._database.write(lambda connection: lease.renew(connection, claim))
+        return await self._change(claim.task.id, lambda connection: lease.renew(connection, claim))
 
     @override
     async def release(self, claim: Claim) -> Task:
         await self._journal.drained()  # once the task is released, the journal accepts nothing more for it
-        return await self._database.write(lambda connection: lease.release(connection, claim))
+        return await self._change(claim.task.id, lambda connection: lease.release(connection, claim))
 
     @override
     async def requeue(self, task_id: str) -> Task:
-        return await self._database.write(lambda connection: lease.requeue(connection, task_id))
+        return await self._change(task_id, lambda connection: lease.requeue(connection, task_id))
 
     @override
     async def finish(
@@ -177,37 +239,28 @@ class SqlStore(Store):
     @override
     async def read(self, task_id: str, *, after: int = -1) -> AsyncIterator[Event]:
         while True:
-            page = await self._database.read(
-                lambda connection, after=after: _page(connection, task_id, after)  # type: ignore[misc]
+            found = await self._database.read(
+                lambda connection, after=after: page(connection, task_id, after)  # type: ignore[misc]
             )
-            for event in page:
+            for event in found:
                 yield event
-            if len(page) < PAGE:
+            if len(found) < PAGE:
                 return
-            after = page[-1].seq
+            after = found[-1].seq
 
     @override
     async def journals(self, task_ids: Iterable[str]) -> AsyncIterator[tuple[str, Sequence[Event]]]:
         remaining = iter(task_ids)
         while batch := list(islice(remaining, JOURNALS)):
             short = await self._database.read(
-                lambda connection, batch=batch: _journals(connection, batch)  # type: ignore[misc]
+                lambda connection, batch=batch: short_journals(connection, batch)  # type: ignore[misc]
             )
             for task_id in batch:
                 yield task_id, short.get(task_id) or [event async for event in self.read(task_id)]
 
     @override
     async def last_seq(self, task_id: str) -> int:
-        def body(connection: Connection) -> int:
-            last = connection.execute(
-                _OF_TASK.with_only_columns(func.max(events.c.seq)), {"task_id": task_id}
-            ).scalar()
-            if last is None:
-                get_task(connection, task_id)
-                return -1
-            return int(last)
-
-        return await self._database.read(body)
+        return await self._database.read(lambda connection: last_seq_of(connection, task_id))
 
     @override
     async def restore(self, task: Task, events: Iterable[Event]) -> Task:
@@ -250,6 +303,15 @@ class SqlStore(Store):
     ) -> Pruned:
         bounds = retention.Bounds(older_than, keep, max_bytes, tenant)
         return await retention.prune(self._database, bounds)
+
+    async def _change(self, task_id: str, body: Body[T]) -> T:
+        """A transaction about one task, whose row may break a constraint if somebody has changed it."""
+        try:
+            return await self._database.write(body)
+        except IntegrityError as error:
+            raise JournalDamaged(
+                f"task {task_id} cannot be changed, since its row is damaged: {error.orig}"
+            ) from error
 
     def _json(self, value: Any, spared: codec.Places = frozenset()) -> str:
         return codec.dumps(self._redacted(value, spared))
@@ -307,71 +369,9 @@ def _rows(
     return rows, shared
 
 
-_OF_TASK = (
-    select(events).join(tasks, tasks.c.key == events.c.task_key).where(tasks.c.id == bindparam("task_id"))
-)
-_PAGE = _OF_TASK.where(events.c.seq > bindparam("after")).order_by(events.c.seq).limit(PAGE)
-
-
-def _page(connection: Connection, task_id: str, after: int) -> list[Event]:
-    rows = connection.execute(_PAGE, {"task_id": task_id, "after": after}).all()
-    if not rows and after < 0:
-        get_task(connection, task_id)
-    return _unpacked(connection, [(task_id, row) for row in rows])
-
-
-def _journals(connection: Connection, task_ids: Sequence[str]) -> dict[str, list[Event]]:
-    """The journals of these tasks, as many as fit whole into a page."""
-    rows = connection.execute(
-        _first_page(connection.dialect), {"task_ids": array(connection.dialect, task_ids)}
-    ).all()
-    cut = rows[-1].id if len(rows) == PAGE else None
-    found: dict[str, list[Event]] = {}
-    try:
-        for row, event in zip(rows, _unpacked(connection, [(row.id, row) for row in rows]), strict=True):
-            if row.id != cut:
-                found.setdefault(row.id, []).append(event)
-    except JournalDamaged:  # reading them one by one shows which
-        return {}
-    return found
-
-
-def _unpacked(connection: Connection, rows: Sequence[tuple[str, AnyRow]]) -> list[Event]:
-    """The events in the rows, each of which is paired with the id of its task."""
-    wanted = {key for _, row in rows for key in codec.references(row.data)}
-    found = {}
-    if wanted:
-        hashes = array(connection.dialect, sorted(wanted))
-        query = connection.execute(_texts(connection.dialect), {"hashes": hashes})
-        found = {row.hash: row.text for row in query}
-    unpack = codec.unpacker(found)
-
-    def read(task_id: str, row: AnyRow) -> Event:
-        try:
-            data = unpack(row.data)
-            if not isinstance(data, dict):
-                raise TypeError("it is not a JSON object")
-            return Event(row.seq, EventType(row.type), row.path, row.at, data)
-        except KeyError as error:
-            why = f"it refers to a text that is gone, {error}"
-        except (TypeError, ValueError, RecursionError) as error:
-            why = str(error)
-        raise JournalDamaged(f"task {task_id}: event {row.seq} ({row.type}) cannot be read: {why}")
-
-    return [read(task_id, row) for task_id, row in rows]
-
-
-@lru_cache(maxsize=8)
-def _first_page(dialect: Dialect) -> Select[Any]:
-    return (
-        select(events, tasks.c.id)
-        .join(tasks, tasks.c.key == events.c.task_key)
-        .where(among(dialect, tasks.c.id, bindparam("task_ids")))
-        .order_by(events.c.task_key, events.c.seq)
-        .limit(PAGE)
+def _cancelled(connection: Connection, task_ids: Sequence[str]) -> Sequence[str]:
+    """Those of the tasks that somebody wants cancelled."""
+    query = select(tasks.c.id).where(
+        among(connection.dialect, tasks.c.id, bindparam("ids")), tasks.c.cancel_requested == true()
     )
-
-
-@lru_cache(maxsize=8)
-def _texts(dialect: Dialect) -> Select[Any]:
-    return select(texts).where(among(dialect, texts.c.hash, bindparam("hashes")))
+    return connection.execute(query, {"ids": array(connection.dialect, task_ids)}).scalars().all()

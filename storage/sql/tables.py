@@ -7,6 +7,7 @@ seconds since the epoch.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -35,6 +36,15 @@ metadata = MetaData(
         "uq": "%(table_name)s_%(column_0_name)s_key",
     }
 )
+
+
+class Flag(Boolean):
+    """A truth value that is not converted when it is read, since that fails if it is none."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Any, coltype: Any) -> None:
+        """Leave it as it is."""
 
 
 _KEY = BigInteger().with_variant(Integer, "sqlite")
@@ -66,7 +76,7 @@ tasks = Table(
     Column("outcome", Text, doc="How the run ended, in the orchestrator's words."),
     Column("solution", Text, doc="JSON."),
     Column("error", Text, doc='JSON: {"code", "message"}.'),
-    Column("cancel_requested", Boolean, nullable=False, doc="Whether a user wants it to stop."),
+    Column("cancel_requested", Flag, nullable=False, doc="Whether a user wants it to stop."),
     Column("attempts", Integer, nullable=False, doc="Claims so far, not counting those handed back."),
     Column("lease_owner", Text, doc="The process that runs it."),
     Column("lease_fence", Integer, nullable=False, doc="Grows with each claim; every write must name it."),

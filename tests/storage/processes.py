@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from storage.errors import LeaseLost
+import structlog
+
+from storage.errors import LeaseLost, StorageUnavailable
 from storage.events import Event, EventType
 from storage.opening import open_store
 from storage.store import Store
-from storage.tasks import Claim, TaskStatus
+from storage.tasks import Claim, NewTask, TaskStatus
 
 
 def say(*words: object) -> None:
@@ -55,6 +57,33 @@ async def write_for_ever(url: str, owner: str) -> None:
             say(seq - 1)
 
 
+async def submit_for_ever(url: str, owner: str) -> None:
+    """Submit tasks, say the id of each that was accepted, and go on after a refusal until told to end."""
+    async with await open_store(url) as store:
+        ending = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+        refused = False
+        while not ending.done():
+            try:
+                task = await store.submit(NewTask(question={"query": owner}, planner="vote"))
+            except StorageUnavailable as error:
+                if not refused:
+                    say("refused", error)
+                refused = True
+                await asyncio.sleep(0.01)
+            else:
+                say("accepted", task.id)
+        say("failed", store.failed())
+
+
+async def be_idle(url: str, owner: str) -> None:
+    """Submit a task, and then only wait until the store reports that it has failed."""
+    async with await open_store(url) as store:
+        say("accepted", (await store.submit(NewTask(question={"query": owner}, planner="vote"))).id)
+        while "rescued" not in (store.failed() or ""):  # noqa: ASYNC110 — a store tells only who asks
+            await asyncio.sleep(0.05)
+        say("failed", store.failed())
+
+
 async def sleep_through_the_lease(url: str, owner: str) -> None:
     """Claim a task, say so, and when told to go on, try everything that an owner may do."""
     async with await open_store(url) as store:
@@ -81,9 +110,12 @@ async def sleep_through_the_lease(url: str, owner: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     action = {
         "claim_all": claim_all,
         "write_for_ever": write_for_ever,
+        "submit_for_ever": submit_for_ever,
+        "be_idle": be_idle,
         "sleep_through_the_lease": sleep_through_the_lease,
     }[sys.argv[1]]
     asyncio.run(action(sys.argv[2], sys.argv[3]))

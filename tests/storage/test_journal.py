@@ -311,6 +311,7 @@ async def test_room_waits_while_too_much_is_queued(
 async def test_nobody_waits_for_a_journal_that_was_stopped(database_url: str) -> None:
     async with await open_store(database_url) as store:
         assert isinstance(store, SqlStore)
+        assert store.failed() is None
         claim = await started(store)
         writer = store.writer(claim.task.id, claim.fence)
         writer.append(note(0))
@@ -321,5 +322,8 @@ async def test_nobody_waits_for_a_journal_that_was_stopped(database_url: str) ->
             await flushed
         with pytest.raises(StorageUnavailable):
             writer.append(note(1))
-        with pytest.raises(StorageUnavailable, match="closed"):
+        with pytest.raises(StorageUnavailable, match="stopped"):
             await store.finish(claim, TaskStatus.SUCCEEDED)
+        with pytest.raises(StorageUnavailable, match="stopped"):
+            await store.probe()
+        assert "stopped by CancelledError" in (store.failed() or "")

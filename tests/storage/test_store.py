@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,37 @@ async def test_idempotency_key_returns_the_first_task_of_its_tenant(store: Store
     assert other.id != first.id
     with pytest.raises(IdempotencyConflict, match=first.id):
         await store.submit(NewTask(question="another", planner="vote", idempotency_key="k"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"question": "another"}, "question"),
+        ({"planner": "direct"}, "planner"),
+        ({"options": {"n": 2}}, "options"),
+        ({"seed": 2}, "seed"),
+        ({"parent_id": "other"}, "parent_id"),
+        ({"fork_at": "1"}, "fork_at"),
+        ({"seed": 2, "fork_at": "1"}, "seed, fork_at"),
+    ],
+)
+async def test_idempotency_key_stands_for_the_whole_request(
+    store: Store, changes: dict[str, Any], named: str
+) -> None:
+    new = NewTask(
+        question=QUESTION,
+        planner="vote",
+        options={"n": 1},
+        seed=1,
+        parent_id="parent",
+        fork_at="0",
+        idempotency_key="k",
+    )
+    first = await store.submit(new)
+    assert await store.submit(new) == first
+    with pytest.raises(IdempotencyConflict, match=rf"{first.id}, which .* \({named}\)"):
+        await store.submit(replace(new, **changes))
+    assert await store.list() == (first,)
 
 
 async def test_a_page_goes_on_after_a_task_of_its_own_tenant(store: Store) -> None:

@@ -61,7 +61,9 @@ async def asking(run: Run, question: Question) -> Answer:
 PLANNERS = {each.name: each for each in (using, spinning, asking)}
 
 
-def opened(settings: Settings, toolbox: Toolbox, on_progress: Any) -> AbstractAsyncContextManager[Service]:
+def opened(
+    settings: Settings, toolbox: Toolbox, on_progress: Any, *, staying: bool = False
+) -> AbstractAsyncContextManager[Service]:
     """A service with the planners and tools of this module."""
     engine = Simulator({"slow": "word " * 5_000, "": "42"}, cost=CostModel(decode_tokens_per_s=50))
     return opened_service(settings, Toolbox([sleep, block]), engine=engine, planners=PLANNERS)

@@ -332,7 +332,7 @@ def test_a_database_that_is_not_there_is_an_error_in_a_line(tmp_path: Path, anab
     (tmp_path / "file").touch()
     done = anabranch("traces", "--database", f"sqlite:///{tmp_path / 'file' / 'x.db'}")
     assert done.code == 1
-    assert done.err.startswith("error [storage_unavailable]: ")
+    assert done.err.startswith("error [storage_not_writable]: ")
     done = anabranch("traces", "--database", "magic://x")
     assert done.code == 1
     assert done.err.startswith("error [")

@@ -39,8 +39,9 @@ from storage.events import Event, EventType
 from storage.memory import MemoryStore
 from storage.sql import lease
 from storage.sql import store as sql
-from storage.sql.database import Body, Database, open_database
+from storage.sql.database import open_database
 from storage.sql.store import SqlStore
+from storage.sql.transactions import Body, Database
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 from tests.orchestrator.runtime import harness

@@ -11,7 +11,7 @@ from benchmarks.postgres import Network, PostgresServer, Proxy
 from storage.errors import StorageUnavailable
 from storage.events import Event, EventType
 from storage.opening import open_store
-from storage.sql import database
+from storage.sql import database, postgres
 from storage.tasks import NewTask, TaskStatus
 
 pytestmark = pytest.mark.postgres
@@ -64,7 +64,7 @@ async def test_cut_loses_nothing_and_stores_nothing_twice(
         proxy.listening(),
         await open_store(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}") as store,
     ):
-        monkeypatch.setattr(database, "SILENCE_SECONDS", 1.0)
+        monkeypatch.setattr(postgres, "SILENCE_SECONDS", 1.0)
         claim = await store.start(NewTask(question="q", planner="vote"), "me", 60)
         writer = store.writer(claim.task.id, claim.fence)
         writer.append(event(0))
@@ -95,7 +95,7 @@ async def test_cut_loses_nothing_and_stores_nothing_twice(
 async def test_outage_without_end_is_told(
     proxied: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "RECONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(postgres, "RECONNECT_SECONDS", 0.5)
     proxy, name = proxied
     async with (
         proxy.listening(),
@@ -119,7 +119,7 @@ async def test_server_gives_up_a_transaction_whose_process_has_stopped(new_datab
     asked = "SHOW idle_in_transaction_session_timeout"
     told = await opened.read(lambda connection: connection.exec_driver_sql(asked).scalar_one())
     await opened.close()
-    assert told == f"{database.SILENCE_SECONDS:.0f}s"
+    assert told == f"{postgres.SILENCE_SECONDS:.0f}s"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from storage.events import Event, EventType
 from storage.opening import open_store
 from storage.sql import retention
 from storage.sql.store import SqlStore
-from storage.sql.tables import texts
+from storage.sql.tables import tasks, texts
 from storage.store import Store
 from storage.tasks import NewTask, Pruned, TaskStatus
 
@@ -116,8 +116,11 @@ async def test_prune_keeps_what_a_fork_has_still_to_read(store: Store) -> None:
 async def test_a_dead_task_that_is_put_back_just_before_it_is_pruned_stays(database_url: str) -> None:
     async with await open_store(database_url) as store:
         assert isinstance(store, SqlStore)
-        task = await store.submit(NewTask(question="was dead", planner="vote"))
-        pruned = await store._database.write(lambda connection: retention._remove(connection, [task.id]))
+        await store.submit(NewTask(question="was dead", planner="vote"))
+        keys = await store._database.read(
+            lambda connection: connection.execute(select(tasks.c.key)).scalars().all()
+        )
+        pruned = await store._database.write(lambda connection: retention._remove(connection, keys))
         assert pruned == Pruned(tasks=0, texts=0)
         assert await left(store) == ["was dead"]
 
