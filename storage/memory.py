@@ -147,9 +147,16 @@ class MemoryStore(Store):
 
     @override
     async def claim(
-        self, owner: str, lease_seconds: float, *, max_attempts: int = MAX_ATTEMPTS
+        self,
+        owner: str,
+        lease_seconds: float,
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+        below: int | None = None,
     ) -> Claim | None:
         for task in list(self._tasks.values()):
+            if below is not None and below <= task.attempts < max_attempts:
+                continue
             if task.status is TaskStatus.QUEUED or (_lapsed(task) and task.attempts < max_attempts):
                 return self._take(task, owner, lease_seconds)
             if _lapsed(task):

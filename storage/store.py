@@ -161,12 +161,18 @@ class Store(ABC):
 
     @abstractmethod
     async def claim(
-        self, owner: str, lease_seconds: float, *, max_attempts: int = MAX_ATTEMPTS
+        self,
+        owner: str,
+        lease_seconds: float,
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+        below: int | None = None,
     ) -> Claim | None:
         """Take the oldest task that is queued, or running under a lapsed lease; None if there is none.
 
         A lapsed task that has used up its attempts becomes dead instead, with the reason in its error; so
-        does a task whose row cannot be read.
+        does a task whose row cannot be read. With ``below``, tasks that have had so many attempts are left to
+        wait.
         """
 
     @abstractmethod

@@ -115,7 +115,10 @@ class Queue:
             try:
                 if len(self._running) < self._settings.concurrency:
                     claim = await self._store.claim(
-                        self._owner, self._settings.lease_seconds, max_attempts=self._settings.max_attempts
+                        self._owner,
+                        self._settings.lease_seconds,
+                        max_attempts=self._settings.max_attempts,
+                        below=self._suspected(),
                     )
             except BaseException as error:
                 if is_ending(error):
@@ -130,6 +133,19 @@ class Queue:
                 continue
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), min(LONGEST_PAUSE, idle * 2 ** min(failures, 8)))
+
+    def _suspected(self) -> int | None:
+        """After how many attempts tasks must wait, because enough of that kind run; None if none need wait.
+
+        The more processes have died running a task, the fewer of its kind run side by side, down to one: the
+        one that takes its process down must not use up the attempts of the others.
+        """
+        attempts = [claim.task.attempts for claim in self._running.values()]
+        for deaths in range(2, self._settings.max_attempts):
+            room = max(1, self._settings.concurrency // 4 ** (deaths - 1))
+            if sum(one > deaths for one in attempts) >= room:
+                return deaths
+        return None
 
     def _take(self, claim: Claim) -> None:
         task = asyncio.create_task(self._work_on(claim), name=f"task {claim.task.id}")

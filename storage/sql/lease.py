@@ -32,7 +32,9 @@ class Found(NamedTuple):
     more: bool  # what is behind the tasks that were given up has not been looked at
 
 
-def claim_oldest(connection: Connection, owner: str, lease_seconds: float, max_attempts: int) -> Found:
+def claim_oldest(
+    connection: Connection, owner: str, lease_seconds: float, max_attempts: int, below: int | None = None
+) -> Found:
     """See :meth:`storage.store.Store.claim`. Rows that another process is claiming are skipped."""
     time = now(connection)
     # What is no number is larger than every number, so such a lease counts as lapsed.
@@ -44,6 +46,8 @@ def claim_oldest(connection: Connection, owner: str, lease_seconds: float, max_a
         .limit(1)
         .with_for_update(skip_locked=True, key_share=True)
     )
+    if below is not None:
+        query = query.where(or_(tasks.c.attempts < below, tasks.c.attempts >= max_attempts))
     damaged: list[str] = []
     for _ in range(GIVEN_UP):
         row = connection.execute(query).first()

@@ -182,11 +182,16 @@ class SqlStore(Store):
 
     @override
     async def claim(
-        self, owner: str, lease_seconds: float, *, max_attempts: int = MAX_ATTEMPTS
+        self,
+        owner: str,
+        lease_seconds: float,
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+        below: int | None = None,
     ) -> Claim | None:
         while True:
             found = await self._database.write(
-                lambda connection: lease.claim_oldest(connection, owner, lease_seconds, max_attempts)
+                lambda connection: lease.claim_oldest(connection, owner, lease_seconds, max_attempts, below)
             )
             for damage in found.damaged:
                 _log.error("a task was set aside", action="task_set_aside", error=damage)

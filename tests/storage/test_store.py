@@ -201,6 +201,20 @@ async def test_task_whose_process_always_dies_becomes_dead_with_the_reason(store
     assert "crashing" in dead.error["message"]
 
 
+async def test_tasks_with_many_attempts_can_be_left_to_wait(store: Store) -> None:
+    suspect = await store.submit(NewTask(question=1, planner="vote"))
+    for _ in range(2):
+        assert await store.claim("crashing", 0.01) is not None
+        await asyncio.sleep(0.03)
+    fresh = await store.submit(NewTask(question=2, planner="vote"))
+    first = await store.claim("next", 30, below=2)
+    assert first is not None
+    assert first.task.id == fresh.id
+    assert await store.claim("next", 30, below=2) is None
+    assert await store.claim("next", 30, below=2, max_attempts=2) is None  # it is given up all the same
+    assert (await store.get(suspect.id)).status is TaskStatus.DEAD
+
+
 async def test_dead_task_is_put_back_with_its_journal_and_all_attempts(store: Store) -> None:
     claim = await store.start(NewTask(question=1, planner="vote"), "crashing", 0.01)
     writer = store.writer(claim.task.id, claim.fence)

@@ -27,11 +27,14 @@ from orchestrator.tasks.setup import Setup
 from orchestrator.tasks.solution import Calibrated
 from orchestrator.tasks.turns import Turns
 from storage.errors import NotStorable, StorageUnavailable
+from storage.memory import MemoryStore
 from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
+from workers.tools.declaration import tool
+from workers.tools.toolbox import Toolbox
 
 REQUEST = TaskRequest(query="Anything.", planner="asking")
 BAD = REQUEST.model_copy(update={"query": "Bad."})
@@ -141,6 +144,46 @@ async def test_a_task_whose_end_can_never_be_stored_is_left_to_others(
     with pytest.raises(Unavailable, match="cannot be stored") as told:
         await service.solve(BAD)
     assert told.value.code == "storage_error"
+
+
+async def test_tasks_whose_processes_died_again_and_again_run_apart() -> None:
+    """Whatever took the processes down must not use up the attempts of those that ran beside it."""
+    seen: list[tuple[int, int]] = []
+    together = asyncio.Event()
+
+    @planner("waiting")
+    async def waiting(run: Run, question: Question) -> Answer:
+        await run.tool("wait")
+        return Answer("done")
+
+    async def wait() -> str:
+        """Wait for the others."""
+        running = [claim.task.attempts for claim in service._queue._running.values()]
+        seen.append((sum(attempts > 4 for attempts in running), sum(attempts <= 4 for attempts in running)))
+        await asyncio.wait_for(together.wait(), 10)
+        return ""
+
+    store = MemoryStore()
+    service = Service(
+        store,
+        Simulator(),
+        planners={"waiting": waiting},
+        toolbox=Toolbox([tool(wait)]),
+        settings=Settings.model_construct(concurrency=64),
+    )
+    request = TaskRequest(query="q", planner="waiting")
+    tasks = [await service.submit(request) for _ in range(6)]
+    for task in tasks[:3]:
+        store._put(await store.get(task.id), attempts=4)
+    async with service.working():
+        while len(seen) < 4:  # noqa: ASYNC110 -- nobody tells of it
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert seen[-1] == (1, 3)
+        together.set()
+        for task in tasks:
+            assert (await ended(service, task)).status is TaskStatus.SUCCEEDED
+    assert max(suspects for suspects, _ in seen) == 1
 
 
 @pytest.mark.parametrize("raised", RAISED)
