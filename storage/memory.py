@@ -14,24 +14,13 @@ from typing import Any
 
 from typing_extensions import override
 
-from storage import codec
+from storage import codec, refusals
 from storage.errors import (
     IllegalTransition,
     JournalConflict,
     StorageError,
 )
 from storage.events import Event, EventType
-from storage.refusals import (
-    REQUEST,
-    exhausted,
-    exists,
-    key_taken,
-    lost,
-    not_claimable,
-    not_dead,
-    not_ended,
-    not_found,
-)
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
@@ -80,8 +69,10 @@ class MemoryStore(Store):
             first = self._keys.get((new.tenant, new.idempotency_key))
             if first is not None:
                 task, asked = self._tasks[first], replace(new, question=question, options=options)
-                if differing := [name for name in REQUEST if getattr(task, name) != getattr(asked, name)]:
-                    raise key_taken(new.idempotency_key, first, differing)
+                if differing := [
+                    name for name in refusals.REQUEST if getattr(task, name) != getattr(asked, name)
+                ]:
+                    raise refusals.key_taken(new.idempotency_key, first, differing)
                 return task
         task = Task(
             id=new_task_id(),
@@ -124,7 +115,7 @@ class MemoryStore(Store):
         if before is not None:
             last = self._get(before)
             if tenant not in (None, last.tenant):
-                raise not_found(before)
+                raise refusals.not_found(before)
             end = (last.created_at, before)
         found = [
             task
@@ -164,7 +155,7 @@ class MemoryStore(Store):
                     task,
                     status=TaskStatus.DEAD,
                     finished_at=time.time(),
-                    error=exhausted(task),
+                    error=refusals.exhausted(task),
                     lease_owner=None,
                     lease_expires_at=None,
                 )
@@ -175,7 +166,7 @@ class MemoryStore(Store):
         task = self._get(task_id)
         if task.status is TaskStatus.QUEUED or _lapsed(task):
             return self._take(task, owner, lease_seconds)
-        raise not_claimable(task)
+        raise refusals.not_claimable(task)
 
     @override
     async def heartbeat(self, claim: Claim) -> Claim:
@@ -200,7 +191,7 @@ class MemoryStore(Store):
         if task.status is TaskStatus.QUEUED:
             return task
         if task.status is not TaskStatus.DEAD:
-            raise not_dead(task)
+            raise refusals.not_dead(task)
         return self._put(
             task,
             status=TaskStatus.QUEUED,
@@ -257,10 +248,10 @@ class MemoryStore(Store):
     @override
     async def restore(self, task: Task, events: Iterable[Event]) -> Task:
         if not task.status.terminal:
-            raise not_ended(task)
+            raise refusals.not_ended(task)
         key = (task.tenant, task.idempotency_key or "")
         if task.id in self._tasks or key in self._keys:
-            raise exists(task)
+            raise refusals.exists(task)
         journal = _Journal()
         for event in events:
             journal.append(task.id, event, self.packed(event.data))
@@ -338,7 +329,7 @@ class MemoryStore(Store):
     def _get(self, task_id: str) -> Task:
         task = self._tasks.get(task_id)
         if task is None:
-            raise not_found(task_id)
+            raise refusals.not_found(task_id)
         return task
 
     def _put(self, task: Task, **changes: Any) -> Task:
@@ -367,7 +358,7 @@ class MemoryStore(Store):
     def _held(self, task_id: str, fence: int) -> Task:
         task = self._get(task_id)
         if task.status is not TaskStatus.RUNNING or task.lease_fence != fence:
-            raise lost(task, fence)
+            raise refusals.lost(task, fence)
         return task
 
 

@@ -252,7 +252,7 @@ def test_errors_are_typed(tmp_path: Path, client: Client) -> None:
     with Client(engine=Simulator(), database=f"sqlite:///{tmp_path / 'file' / 'a.db'}") as broken:
         with pytest.raises(Unavailable) as unavailable:
             broken.solve("x", planner="direct")
-        assert unavailable.value.code == "storage_unavailable"
+        assert unavailable.value.code == "storage_not_writable"
 
 
 def test_an_engine_that_cannot_be_built_is_unavailable(
