@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from orchestrator.errors import AnabranchError, Failure, HandedBack
-from storage.errors import LeaseLost, StorageError
+from storage.errors import LeaseLost, StorageError, StorageUnavailable
 from workers.errors import WorkerError
 from workers.showing import cut
 
@@ -39,7 +39,7 @@ def is_ending(error: BaseException) -> bool:
 def is_for_others(error: BaseException) -> bool:
     """Whether the error leaves a task to another process, or to this one later, instead of ending it."""
     if isinstance(error, StorageError):
-        return error.retryable or isinstance(error, LeaseLost)
+        return isinstance(error, StorageUnavailable | LeaseLost)
     return isinstance(error, HandedBack) or is_ending(error)
 
 
