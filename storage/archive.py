@@ -138,8 +138,8 @@ async def restore(
 ) -> Task:
     """Read a file into ``store`` under the task's old id, for ``tenant`` or, if None, for its old tenant.
 
-    ``check`` looks at the task before anything is stored, and raises ValueError to refuse it. The lines may
-    be read in another thread.
+    ``check`` looks at the task before anything is stored, and raises ValueError or JournalDamaged to refuse
+    it. The lines may be read in another thread.
 
     Raises:
         ArchiveError: the file is not of this format, is incomplete, or exceeds the limits; names the line.
@@ -157,7 +157,7 @@ async def restore(
             check(task)
         except ValidationError as error:
             raise _wrong(f"line 1: {explained(error, most=5)}") from None
-        except ValueError as error:
+        except (JournalDamaged, ValueError) as error:
             raise _wrong(f"line 1: {error}") from error
     events = _Events(numbered, task.id, limits)
     try:

@@ -151,14 +151,8 @@ class MemoryStore(Store):
             if task.status is TaskStatus.QUEUED or (_lapsed(task) and task.attempts < max_attempts):
                 return self._take(task, owner, lease_seconds)
             if _lapsed(task):
-                self._put(
-                    task,
-                    status=TaskStatus.DEAD,
-                    finished_at=time.time(),
-                    error=refusals.exhausted(task),
-                    lease_owner=None,
-                    lease_expires_at=None,
-                )
+                given_up = {"status": TaskStatus.DEAD, "finished_at": time.time(), "error": exhausted(task)}
+                self._put(task, **given_up, lease_owner=None, lease_expires_at=None)
         return None
 
     @override

@@ -209,7 +209,7 @@ def task_body(task: Task) -> TaskBody:
         why = (
             explained(error, whole="task") if isinstance(error, ValidationError) else "options: not an object"
         )
-        raise JournalDamaged(f"task {task.id}: its row is damaged: {why}") from None
+        raise JournalDamaged(f"task {task.id} is damaged: {why}") from None
 
 
 def listed(task: Task) -> TaskBody:

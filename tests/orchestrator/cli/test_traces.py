@@ -106,10 +106,10 @@ def test_a_trace_moves_to_another_database_and_is_verified_there(
 @pytest.mark.parametrize(
     ("member", "value", "told"),
     [
-        ("question", "How many?", "line 1: question: "),
-        ("outcome", "splendid", "line 1: outcome: "),
-        ("solution", {"answer": 72}, "line 1: solution."),
-        ("error", {"code": "x"}, "line 1: error.message: "),
+        ("question", "How many?", " is damaged: question: "),
+        ("outcome", "splendid", " is damaged: outcome: "),
+        ("solution", {"answer": 72}, " is damaged: solution."),
+        ("error", {"code": "x"}, " is damaged: error.message: "),
     ],
 )
 def test_a_task_that_no_listing_could_show_is_not_imported(
@@ -123,6 +123,7 @@ def test_a_task_that_no_listing_could_show_is_not_imported(
     file.write_text("\n".join([json.dumps(changed), *lines]))
     done = anabranch("import", str(file), "--database", other)
     assert (done.code, asked(anabranch("traces", "--database", other, "--json"))) == (1, [])
+    assert "line 1: task " in done.err
     assert told in done.err
 
 
