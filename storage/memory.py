@@ -151,8 +151,13 @@ class MemoryStore(Store):
             if task.status is TaskStatus.QUEUED or (_lapsed(task) and task.attempts < max_attempts):
                 return self._take(task, owner, lease_seconds)
             if _lapsed(task):
-                given_up = {"status": TaskStatus.DEAD, "finished_at": time.time(), "error": exhausted(task)}
-                self._put(task, **given_up, lease_owner=None, lease_expires_at=None)
+                self._put(
+                    task,
+                    **_FREE,
+                    status=TaskStatus.DEAD,
+                    finished_at=time.time(),
+                    error=refusals.exhausted(task),
+                )
         return None
 
     @override
@@ -175,8 +180,7 @@ class MemoryStore(Store):
             task,
             status=TaskStatus.QUEUED,
             attempts=task.attempts - 1,
-            lease_owner=None,
-            lease_expires_at=None,
+            **_FREE,
         )
 
     @override
@@ -216,8 +220,7 @@ class MemoryStore(Store):
             outcome=outcome,
             solution=solution,
             error=error,
-            lease_owner=None,
-            lease_expires_at=None,
+            **_FREE,
         )
 
     @override
@@ -256,8 +259,7 @@ class MemoryStore(Store):
             options=self._json(task.options),
             solution=self._json(task.solution, codec.ENDING_IDENTIFIERS),
             error=self._json(task.error, codec.ENDING_IDENTIFIERS),
-            lease_owner=None,
-            lease_expires_at=None,
+            **_FREE,
         )
         if task.idempotency_key is not None:
             self._keys[key] = task.id
@@ -393,6 +395,7 @@ class MemoryWriter(Writer):
         """There is always room."""
 
 
+_FREE: Mapping[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 _ONCE = frozenset({EventType.NODE_ADDED, EventType.NODE_SETTLED, EventType.RUN_FINISHED})
 
 
