@@ -15,11 +15,7 @@ from typing import Any
 from typing_extensions import override
 
 from storage import codec, refusals
-from storage.errors import (
-    IllegalTransition,
-    JournalConflict,
-    StorageError,
-)
+from storage.errors import IllegalTransition, JournalConflict, StorageError
 from storage.events import Event, EventType
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
@@ -151,13 +147,8 @@ class MemoryStore(Store):
             if task.status is TaskStatus.QUEUED or (_lapsed(task) and task.attempts < max_attempts):
                 return self._take(task, owner, lease_seconds)
             if _lapsed(task):
-                self._put(
-                    task,
-                    **_FREE,
-                    status=TaskStatus.DEAD,
-                    finished_at=time.time(),
-                    error=refusals.exhausted(task),
-                )
+                error = refusals.exhausted(task)
+                self._put(task, **_FREE, status=TaskStatus.DEAD, finished_at=time.time(), error=error)
         return None
 
     @override
