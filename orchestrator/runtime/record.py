@@ -80,6 +80,16 @@ class Record:
             raise Divergence(event.path, f"the run waits here, the record goes on with {event.type}")
         return self._take()
 
+    def expects(self, kind: EventType, path: str) -> bool:
+        """Whether such an event comes next."""
+        return self._next is not None and (self._next.type, self._next.path) == (kind, path)
+
+    def cut_short(self) -> Event | None:
+        """Take the next event if it ended the run in the middle of planner code, not while that waited."""
+        if self._next is None or self._next.type is not EventType.LIMIT_REACHED:
+            return None
+        return self._take() if "error" in self._next.data else None
+
     async def due(self, event: Event) -> None:
         """Wait until an external event may be delivered."""
         if event.seq % YIELD_EVENTS == 0:
@@ -114,6 +124,13 @@ class Playback(Record):
     async def due(self, event: Event) -> None:
         await asyncio.sleep(max(0.0, event.at - self.clock()) / self._pace)
         self._watch(event)
+
+    @override
+    def cut_short(self) -> Event | None:
+        event = super().cut_short()
+        if event is not None:
+            self._watch(event)
+        return event
 
     @override
     def confirm(self, kind: EventType, path: str, data: Mapping[str, Any]) -> Event:

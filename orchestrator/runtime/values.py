@@ -47,7 +47,8 @@ class Budget:
     """Bounds of a run; None means unbounded. Reaching one ends the run with the best answer so far.
 
     ``tokens`` counts prompt and completion tokens of all calls, ``calls`` the calls started, ``depth`` the
-    nesting of scopes, ``width`` the generations and tools in flight at any one time, ``seconds`` wall time.
+    nesting of scopes, ``width`` the generations and tools in flight at any one time, ``seconds`` wall time,
+    ``nodes`` the nodes of all kinds, with notes and decisions.
     """
 
     tokens: int | None = None
@@ -55,6 +56,7 @@ class Budget:
     depth: int | None = 16
     width: int | None = 1_024
     seconds: float | None = 3_600.0
+    nodes: int | None = 100_000
 
 
 @dataclass(frozen=True, slots=True)
