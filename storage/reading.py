@@ -103,6 +103,7 @@ class _Decision(TypedDict):
 
 class _LimitReached(TypedDict):
     limit: str
+    error: NotRequired[_Failure]
 
 
 class _Answer(TypedDict):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.errors import Failure, PlannerError
 from orchestrator.runtime.account import Account
@@ -23,8 +21,7 @@ from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
 from storage.events import EventType
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """Work with its inputs, and for a call or tool what is asked, or why that cannot be said."""
 
     work: Work
@@ -111,7 +108,7 @@ class Beginning:
         if not isinstance(work, Generation | ToolUse):
             return _Prepared(work)
         try:
-            return self._border.call(node.path, partial(self._asking, node, work))
+            return self._border.call(node.path, self._asking, node, work)
         except RunEnded:
             raise
         except Exception as error:
@@ -176,7 +173,7 @@ class Beginning:
     def _merged(self, node: Node[Any], work: Merging) -> Settled:
         """What a merge gives; its function is planner code."""
         try:
-            return self._border.call(node.path, partial(self._applied, node, work))
+            return self._border.call(node.path, self._applied, node, work)
         except RunEnded:
             raise
         except Exception as error:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from threading import get_ident
 from types import TracebackType
-from typing import NoReturn, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 from orchestrator.errors import AnabranchError, Divergence, Failure, PlannerError, PlannerStuck
 from orchestrator.runtime import detached, interruption
@@ -23,6 +24,7 @@ from orchestrator.runtime.plain import plain, said
 from storage.errors import StorageError
 from storage.events import EventType
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE = 100
@@ -40,8 +42,16 @@ class Border:
         self._journal = journal
         self._account = account
         self._task_id = task_id
+        self._code = interruption.Code(0)
+        self._whose = ""
         self._closing = False
         self._refusals = 0
+
+    def open(self, planner: str) -> None:
+        """Let the code of that planner run in this thread from now on."""
+        self.planner = planner
+        self._whose = f"planner {planner!r} of task {self._task_id}"
+        self._code = interruption.here()
 
     @property
     def over(self) -> bool:
@@ -50,7 +60,7 @@ class Border:
 
     # -- into planner code ------------------------------------------------------------------------
 
-    def call(self, path: str, function: Callable[[], T]) -> T:
+    def call(self, path: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run planner code of the node at ``path``.
 
         Raises:
@@ -60,7 +70,7 @@ class Border:
         """
         if self._overtaken():
             raise RunEnded
-        return self._call(path, function)
+        return self._call(path, partial(function, *args, **kwargs))
 
     def close(self, path: str, function: Callable[[], None]) -> None:
         """Run code at its end, even if the run is over; its verbs are refused."""
@@ -73,10 +83,11 @@ class Border:
             self._closing = closing
 
     def _call(self, path: str, function: Callable[[], T]) -> T:
-        code = interruption.here()
-        what = (f"planner {self.planner!r} of task {self._task_id}, node", path)
+        code = self._code
         try:
-            return detached.call(partial(code.run, what, function))
+            if code.begun:
+                return code.run(self._whose, path, function)
+            return detached.call(partial(code.run, self._whose, path, function))
         except RunEnded:
             if code.interrupted:
                 self._stuck(path, code.seconds)
@@ -86,6 +97,8 @@ class Border:
 
     def _overtaken(self) -> bool:
         """Whether the record says that the code was interrupted where the run is now."""
+        if not self._journal.repeating:
+            return False
         event = self._journal.cut_short()
         if event is not None:
             self._account.end(event.data)
@@ -109,8 +122,8 @@ class Border:
     # -- out of planner code ----------------------------------------------------------------------
 
     def __enter__(self) -> None:
-        code = interruption.here()
-        if not code.inside:
+        code = self._code
+        if not code.inside or code.thread != get_ident():
             raise PlannerError("a run was used outside of its code, in another thread or task")
         if self._closing or self._journal.broken or code.ended:
             self.refuse()
@@ -119,18 +132,15 @@ class Border:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        over = self._ended_by(error)
-        interruption.here().resume()
+        over = self._overtaken() if error is None else self._broken_by(error)
+        self._code.resume()
         if over:
             raise RunEnded from None
 
-    def _ended_by(self, error: BaseException | None) -> bool:
-        if error is None:
-            return self._overtaken()
+    def _broken_by(self, error: BaseException) -> bool:
         if not isinstance(error, AnabranchError | RunEnded):  # a stack that was too deep, for example
-            self._journal.fail(
-                PlannerError(f"a verb of the run broke: {type(error).__name__}: {said(error)}")
-            )
+            told = f"{type(error).__name__}: {said(error)}"
+            self._journal.fail(PlannerError(f"a verb of the run broke: {told}"))
         return self._journal.broken
 
     def admit(self, kind: EventType, path: str) -> None:
@@ -164,5 +174,5 @@ class Border:
         """
         self._refusals += 1
         if self._refusals > PATIENCE:
-            interruption.here().cut_off()
+            self._code.cut_off()
         raise RunEnded

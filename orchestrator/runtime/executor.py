@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import count
 from typing import Any, Generic, TypeVar
 
@@ -117,7 +116,7 @@ class Executor(Generic[Handle]):
             Divergence: the run did not do what its record says, or would have to go live in a replay.
             PlannerStuck: its code had to be interrupted where the record says that it went on.
         """
-        self._border.planner = str(header.get("planner", ""))
+        self._border.open(str(header.get("planner", "")))
         started = self._journal.emit(EventType.RUN_STARTED, "", dict(header))
         self.now = started.at
         root: Node[Answer] = Node(self, "", NodeKind.SPAWN, "root")
@@ -244,7 +243,7 @@ class Executor(Generic[Handle]):
             if self._account.failure is not None:
                 break
             try:
-                return self._border.call(path, partial(self._offered, offer))
+                return self._border.call(path, self._offered, offer)
             except RunEnded:
                 continue
             except BaseException as error:

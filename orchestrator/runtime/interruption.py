@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -48,8 +48,9 @@ class Code:
     def __init__(self, thread: int) -> None:
         self.inside = False
         self.interrupted = False
-        self._thread = thread
-        self._what: tuple[str, str] | None = None
+        self.thread = thread
+        self._whose: str | None = None
+        self._path = ""
         self._began = 0.0
         self._stint = 0
         self._cut = False
@@ -66,14 +67,19 @@ class Code:
         """Whether the code was told to end, which it may have ignored."""
         return self.interrupted or self._cut
 
-    def run(self, what: tuple[str, str], function: Callable[[], T]) -> T:
-        """Call a function that is planner code; ``what`` describes it. May be called from a verb, too.
+    @property
+    def begun(self) -> bool:
+        """Whether such code has begun and not ended, though a verb that it called may have taken over."""
+        return self._whose is not None
+
+    def run(self, whose: str, path: str, function: Callable[[], T]) -> T:
+        """Call a function that is planner code, of the node at ``path``. May be called from a verb, too.
 
         Raises:
             RunEnded: the code was told to end, whatever it did then.
             BaseException: whatever the function raises.
         """
-        outer, inside = self._what, self.inside
+        outer, inside = self._whose, self.inside
         if outer is None:
             self.interrupted = self._cut = self._asked = False
             self._began = monotonic()
@@ -81,8 +87,10 @@ class Code:
         try:
             try:
                 self.inside = True
-                self._what = what
-                self._answer()
+                self._path = path
+                self._whose = whose
+                if self._asked:
+                    self._answer()
                 value = function()
             finally:
                 self._leave(outer, inside)
@@ -94,23 +102,24 @@ class Code:
             if self.ended:
                 raise RunEnded from None
             raise
-        if self.ended:
+        if self.interrupted or self._cut:
             raise RunEnded
         return value
 
     def pause(self) -> None:
         """A verb takes over: nothing is raised here until :meth:`resume`."""
-        self._leave(self._what, inside=False)
+        self._leave(self._whose, inside=False)
 
     def resume(self) -> None:
         """The verb has ended. Raises RunEnded if somebody has asked for that in the meantime."""
         self.inside = True
-        self._answer()
+        if self._asked:
+            self._answer()
 
     def interrupt(self) -> bool:
         """Raise RunEnded in the code; returns whether there is any."""
         with _lock:
-            if self._what is None:
+            if self._whose is None:
                 return False
             self.interrupted = True
             self._strike()
@@ -128,30 +137,29 @@ class Code:
 
     def where(self) -> str | None:
         """The code and the line that it has come to, for people."""
-        what, frame = self._what, sys._current_frames().get(self._thread)
-        if what is None or frame is None:
+        whose, frame = self._whose, sys._current_frames().get(self.thread)
+        if whose is None or frame is None:
             return None
         while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
             frame = frame.f_back
-        return f"{what[0]} {what[1] or 'root'}, at {frame.f_code.co_filename}:{frame.f_lineno}"
+        return f"{whose}, node {self._path or 'root'}, at {frame.f_code.co_filename}:{frame.f_lineno}"
 
-    def _answer(self) -> None:
-        if self._asked:
-            self._asked = False
-            raise RunEnded
+    def _answer(self) -> NoReturn:
+        self._asked = False
+        raise RunEnded
 
-    def _leave(self, what: tuple[str, str] | None, inside: bool) -> None:
+    def _leave(self, whose: str | None, inside: bool) -> None:
         with _lock:
-            self._what = what
+            self._whose = whose
             self.inside = inside
             if self._sent and not inside:
-                _withdraw(self._thread, None)
+                _withdraw(self.thread, None)
                 self._sent = False
 
     def _strike(self) -> None:
         if self.inside:
             self._sent = True
-            _set_async_exc(self._thread, RunEnded)
+            _set_async_exc(self.thread, RunEnded)
         else:
             self._asked = True
 
@@ -159,7 +167,7 @@ class Code:
         while True:
             sleep(INSISTENCE)
             with _lock:
-                if self._what is None or self._stint != stint:
+                if self._whose is None or self._stint != stint:
                     return
                 self._strike()
 

@@ -61,7 +61,7 @@ class Journaling:
 
     def cut_short(self) -> Event | None:
         """The event, if it comes next in the record, that ended the run in the middle of planner code."""
-        return self._record.cut_short() if self._record.pending else None
+        return self._record.cut_short()
 
     def fail(self, error: AnabranchError) -> None:
         """End the run with ``error``, as it cannot be written down."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from traceback import format_exception
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -53,8 +52,7 @@ def _logprob(data: Mapping[str, Any]) -> Logprob:
     return Logprob(data["token"], float(data["logprob"]), top)
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The outcome of a node that ran planner code, and what its event records of a value."""
 
     outcome: Outcome[Any]

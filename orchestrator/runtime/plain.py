@@ -60,7 +60,7 @@ def cut(value: str, most: int | None) -> str:
 
 def label(value: object, most: int | None) -> str:
     """Any value as a short text."""
-    form = plain(value)
+    form = text(value) if type(value) is str else plain(value)
     return cut(form if isinstance(form, str) else canonical(form), most)
 
 
@@ -89,7 +89,7 @@ class _Form:
         self._around: set[int] = set()
 
     def of(self, value: Any) -> Any:
-        match kind := _form(type(value)):
+        match kind := _form_of(value):
             case "text":
                 return self._text(value)
             case "itself":
@@ -117,7 +117,7 @@ class _Form:
             case "list":
                 return self._list(value)
             case "fields":
-                return self._object([(name, getattr(value, name)) for name in _field_names(type(value))])
+                return self._object([(name, getattr(value, name)) for name in _field_names(value.__class__)])
             case "completion":
                 return self.of(value.text)
             case "model":
@@ -172,8 +172,16 @@ _LIKE: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
+def _form_of(value: object) -> str:
+    kind: type[object] = type(value)
+    try:
+        return _form(kind)  # type: ignore[arg-type] # mypy takes a type for its instances
+    except Exception:
+        return "name"
+
+
 @lru_cache(1_000)
-def _form(kind: Any) -> str:
+def _form(kind: type[object]) -> str:
     """What values of a type become."""
     if kind in _EXACT:
         return _EXACT[kind]
@@ -195,7 +203,10 @@ def _field_names(kind: Any) -> tuple[str, ...]:
 
 
 def _type_name(value: object) -> str:
-    return text(f"<{type(value).__name__}>")
+    try:
+        return text(f"<{type(value).__name__}>")
+    except Exception:  # a class can have a class of its own, and that can do anything
+        return "<object>"
 
 
 def canonical(value: object) -> str:

@@ -103,7 +103,7 @@ class Scopes:
         """
         self.current = scope
         try:
-            return self._border.call(scope.node.path, partial(advance, scope))
+            return self._border.call(scope.node.path, advance, scope)
         finally:
             self.current = None
 

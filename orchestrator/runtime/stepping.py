@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.errors import Failure, PlannerError
 from orchestrator.runtime.answers import answer_of
@@ -15,8 +15,7 @@ from orchestrator.runtime.settling import Settling
 from orchestrator.runtime.values import Bounds
 
 
-@dataclass(frozen=True, slots=True)
-class _Waits:
+class _Waits(NamedTuple):
     """The code waits for something."""
 
     waitable: Waitable

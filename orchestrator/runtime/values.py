@@ -63,8 +63,9 @@ class Budget:
 class Bounds:
     """How large single things may be that a run stores, in characters of their JSON; None means unbounded.
 
-    ``tool_result`` bounds what one tool returns, ``answer`` the text and the claim of an answer, ``value``
-    what a note, a merge or a scope returns, and ``label`` the label of a node.
+    ``tool_result`` bounds what one tool returns, and ``answer`` all texts of an answer: larger ones are
+    failures. ``value`` bounds what is kept of what a note, a merge, a scope or an error says, and ``label``
+    what is kept of the label of a node: of larger ones the rest is left out, with a mark in its place.
     """
 
     tool_result: int | None = None

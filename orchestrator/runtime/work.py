@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -34,12 +34,14 @@ class Generation:
     return_token_ids: bool = False
     """Keep the tokens. This does not change what is asked, so it is not part of the content key."""
 
-    def inputs(self) -> Iterable[Node[Any]]:
+    def inputs(self) -> Sequence[Node[Any]]:
         """The nodes whose text the prompt contains."""
         return inputs_of(self.messages)
 
     def bound(self) -> Generation:
         """The same with the results of its inputs in their places."""
+        if not self.inputs():
+            return self
         messages = tuple(Message(segment.role, (segment,)) for segment in self.prompt().segments)
         return replace(self, messages=messages)
 

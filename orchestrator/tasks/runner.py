@@ -23,7 +23,7 @@ from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Feed
 from orchestrator.tasks.hold import Hold
 from orchestrator.tasks.requests import request_of
-from orchestrator.tasks.setup import Setup, first_setup, recorded_setup
+from orchestrator.tasks.setup import Setup, bounds_of, first_setup, recorded_setup
 from orchestrator.tasks.solution import Calibrated, Timings, solution_of
 from orchestrator.tasks.turns import Turns
 from storage.errors import JournalDamaged, StorageError
@@ -203,6 +203,7 @@ class Runner:
                 capabilities=capabilities,
                 toolbox=self._toolbox,
                 call_seconds=self._settings.call_seconds,
+                bounds=bounds_of(self._settings),
                 redact=self._store.redact,
             )
         changes = {}
