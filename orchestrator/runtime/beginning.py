@@ -64,7 +64,7 @@ class Beginning:
             RunEnded: the run is over.
         """
         if scope.closed:
-            self._border.late(f"scope {scope.name} has ended; it can add no {node.kind}")
+            self._border.refuse(PlannerError(f"scope {scope.name} has ended; it can add no {node.kind}"))
         if scope is not self._scopes.current:
             raise PlannerError(
                 f"the run of scope {scope.name} was used outside of its code; what is spawned gets its own"

@@ -27,9 +27,6 @@ from storage.events import EventType
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE = 100
-"""How often code may go on after it was told to end, before it is cut off."""
-
 
 class Border:
     """Lets planner code run, and its verbs in (``with border: …``).
@@ -45,7 +42,6 @@ class Border:
         self._code = interruption.Code(0)
         self._whose = ""
         self._closing = False
-        self._refusals = 0
 
     def open(self, planner: str) -> None:
         """Let the code of that planner run in this thread from now on."""
@@ -106,7 +102,7 @@ class Border:
 
     def _stuck(self, path: str, seconds: float) -> None:
         """The run fails, because its code had to be interrupted."""
-        if self.over:
+        if self._journal.broken or self._account.failure is not None:
             return
         message = f"planner code did not yield for {seconds:.0f} s"
         if not self._journal.appending:  # the record says that it did yield, so this is not the run's failure
@@ -149,30 +145,16 @@ class Border:
         if self._account.limit is not None and not self._journal.expects(kind, path):
             self.refuse()  # earlier versions went on until the code waited, which their records show
 
-    def late(self, message: str) -> NoReturn:
-        """Refuse what the code of a scope that has ended asks for.
+    def refuse(self, error: PlannerError | None = None) -> NoReturn:
+        """Refuse what code asks for.
 
         Raises:
-            PlannerError: with the message.
-            RunEnded: the code does not take that for an answer.
+            PlannerError: the ``error``, if one is given.
+            RunEnded: none is given, or the code has not taken it for an answer.
         """
-        if self._refusals >= PATIENCE:
-            self.refuse()
-        self._refusals += 1
-        raise PlannerError(message)
+        self._code.refuse(error)
 
     def waits(self) -> None:
         """Planner code is about to wait. Raises RunEnded if it must not, since nothing will wake it."""
         if self._closing or self._journal.broken:
             self.refuse()
-
-    def refuse(self) -> NoReturn:
-        """Tell planner code to end.
-
-        Raises:
-            RunEnded: always.
-        """
-        self._refusals += 1
-        if self._refusals > PATIENCE:
-            self._code.cut_off()
-        raise RunEnded

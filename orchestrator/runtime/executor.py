@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from orchestrator.errors import Divergence, Failure, Unknown
+from orchestrator.errors import Divergence, Failure, PlannerError, Unknown
 from orchestrator.runtime.account import Account
 from orchestrator.runtime.answers import answer_of
 from orchestrator.runtime.beginning import Beginning
@@ -316,7 +316,7 @@ class Executor(Generic[Handle]):
         """
         with self._border:
             if scope.closed:
-                self._border.late(f"scope {scope.name} has ended; it can decide nothing")
+                self._border.refuse(PlannerError(f"scope {scope.name} has ended; it can decide nothing"))
             self._border.admit(EventType.DECISION, scope.node.path)
             self._journal.emit(EventType.DECISION, scope.node.path, data)
 
