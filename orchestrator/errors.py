@@ -129,7 +129,7 @@ class NodeCancelled(AnabranchError):
 
 
 class PlannerError(AnabranchError):
-    """A planner broke the contract: it awaited something outside its run, or returned no answer."""
+    """A planner broke the contract: it raised, awaited something outside its run, or returned no answer."""
 
     code = "planner_error"
 
@@ -138,6 +138,12 @@ class PlannerStuck(PlannerError):
     """Planner code neither ended nor waited for anything, and was interrupted."""
 
     code = "planner_stuck"
+
+
+class TooLarge(PlannerError):
+    """A planner returned more than the settings let a run store."""
+
+    code = "too_large"
 
 
 class TaskFailed(AnabranchError):

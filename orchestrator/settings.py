@@ -83,5 +83,15 @@ class Settings(BaseSettings):
         30.0,
         description="How long a client may take to send a request, or leave unread what it is sent.",
     )
+    max_tool_result_chars: PositiveInt = Field(
+        1_000_000, description="Of the JSON of what one tool returns; larger results fail their calls."
+    )
+    max_answer_chars: PositiveInt = Field(
+        1_000_000, description="Of all the texts of an answer; a run fails that has a longer one."
+    )
+    max_value_chars: PositiveInt = Field(
+        1_000_000, description="Of what a trace keeps of one value of a planner; the rest is left out."
+    )
+    max_label_chars: PositiveInt = Field(1_000, description="Of the label of a node; the rest is left out.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged.")

@@ -113,6 +113,7 @@ class _Decision(TypedDict):
 
 class _LimitReached(TypedDict):
     limit: str
+    error: NotRequired[_Failure]
 
 
 class _Answer(TypedDict):

@@ -52,6 +52,7 @@ def solve(
     budget_depth: Annotated[int | None, typer.Option(help="Deepest nesting of scopes.")] = None,
     budget_width: Annotated[int | None, typer.Option(help="Most calls and tools in flight.")] = None,
     budget_seconds: Annotated[float | None, typer.Option(help="Longest wall time of the run.")] = None,
+    budget_nodes: Annotated[int | None, typer.Option(help="Most nodes of the run, with notes.")] = None,
     tenant: Annotated[str | None, typer.Option(help="The tenant of the task.")] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
@@ -73,6 +74,7 @@ def solve(
             depth=budget_depth,
             width=budget_width,
             seconds=budget_seconds,
+            nodes=budget_nodes,
         ),
     }
     inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))

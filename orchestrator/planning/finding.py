@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.errors import PlannerError, UnknownPlanner
 from orchestrator.planning.planner import Planner
+from orchestrator.runtime.plain import said
 
 FindPlanner = Callable[[str], Planner]
 """Returns the planner of that name, or raises :class:`UnknownPlanner`."""
@@ -56,9 +57,9 @@ def find_planner(name: str) -> Planner:
     if point := INSTALLED.get(name):
         try:
             loaded = point.load()
-        except Exception as error:  # whatever a package does while it is imported
+        except BaseException as error:  # whatever a package does while it is imported, even if it exits
             raise PlannerError(
-                f"planner {name!r} ({point.value}) cannot be imported: {type(error).__name__}: {error}"
+                f"planner {name!r} ({point.value}) cannot be imported: {type(error).__name__}: {said(error)}"
             ) from error
         if isinstance(loaded, Planner):
             return loaded
@@ -76,7 +77,6 @@ def described(name: str) -> dict[str, Any]:
     """
     try:
         planner = find_planner(name)
-        options = planner.options_model.model_json_schema().get("properties", {})
+        return {"name": name, "summary": planner.summary, "options": planner.schemas()}
     except (ImportError, PlannerError) as error:
         return {"name": name, "summary": f"cannot be loaded: {error}", "options": {}}
-    return {"name": name, "summary": planner.summary, "options": options}

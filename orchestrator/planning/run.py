@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from orchestrator.consensus.stopping import DEFAULT_RULE, StopRule, parse_rule
+from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft
 from orchestrator.runtime.nodes import Node, NodeKind
 from orchestrator.runtime.values import Answer
-from orchestrator.runtime.verbs import SamplingOptions, Verbs
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import SEGMENT, Ballot, Merge
 from orchestrator.voting.judging import Judge, check_judges
 from orchestrator.voting.vote import hold_vote

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.errors import Failure
 from orchestrator.runtime.nodes import Node, NodeKind
 from orchestrator.runtime.values import Budget, Spent
 from storage.events import Event
@@ -11,7 +13,8 @@ from workers.calls import Usage
 
 
 class Account:
-    """Counts calls and tokens. ``limit`` names the bound that has ended the run, once one has.
+    """Counts calls, nodes and tokens. ``limit`` names the bound that has ended the run, once one has.
+    ``failure`` says why the run has failed, if its code had to be interrupted.
 
     The bounds on tokens and on time are watched by the drivers, which see tokens and time pass: reaching
     one is an event, so that a repeated run ends at the same place.
@@ -23,11 +26,30 @@ class Account:
         self._usage = Usage()
         self._cancelled_tokens = 0
         self._calls = 0
+        self._nodes = 0
+        self.failure: Failure | None = None
 
     @property
     def spent(self) -> Spent:
         """What the run has used so far."""
         return Spent(self._usage, self._cancelled_tokens, self._calls)
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes the run has added, and decisions it has written down."""
+        return self._nodes
+
+    def end(self, data: Mapping[str, Any]) -> None:
+        """End the run as its event LIMIT_REACHED says."""
+        self.limit = str(data["limit"])
+        if "error" in data:
+            self.failure = Failure(**data["error"])
+
+    def grow(self) -> None:
+        """Count one more node or decision."""
+        self._nodes += 1
+        if self._budget.nodes is not None and self._nodes > self._budget.nodes:
+            self.limit = self.limit or "nodes"
 
     def begin(self, node: Node[Any], in_flight: int) -> bool:
         """Count ``node`` if it may begin, as one of ``in_flight`` calls and tools; returns whether it may."""

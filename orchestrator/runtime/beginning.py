@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from orchestrator.errors import PlannerError
+from orchestrator.errors import Failure, PlannerError
 from orchestrator.runtime.account import Account
+from orchestrator.runtime.border import Border
 from orchestrator.runtime.environment import Environment
 from orchestrator.runtime.graph import Graph
+from orchestrator.runtime.interruption import RunEnded
 from orchestrator.runtime.journaling import Journaling
-from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
-from orchestrator.runtime.outcomes import failure_of_code, inherited
+from orchestrator.runtime.nodes import Cancelled, Failed, Node
+from orchestrator.runtime.outcomes import Settled, failure_of_code, inherited, settled
 from orchestrator.runtime.scopes import Scope, Scopes
 from orchestrator.runtime.settling import Settling
 from orchestrator.runtime.underway import Underway
 from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
 from storage.events import EventType
+
+
+class _Prepared(NamedTuple):
+    """Work with its inputs, and for a call or tool what is asked, or why that cannot be said."""
+
+    work: Work
+    request: dict[str, Any] | None = None
+    impossible: Failure | None = None
 
 
 class Beginning:
@@ -31,6 +41,7 @@ class Beginning:
         underway: Underway,
         settling: Settling,
         account: Account,
+        border: Border,
     ) -> None:
         self._environment = environment
         self._journal = journal
@@ -39,67 +50,89 @@ class Beginning:
         self._underway = underway
         self._settling = settling
         self._account = account
+        self._border = border
+        self._most = environment.bounds.value
         self._works: dict[str, Work] = {}
 
-    def add(self, scope: Scope, node: Node[Any], work: Work) -> bool:
+    def add(self, scope: Scope, node: Node[Any], work: Work, sources: Iterable[Node[Any]]) -> bool:
         """Add a node of ``scope`` to the graph and start it if possible; returns whether it waits for inputs.
+
+        ``sources`` are the inputs of its work.
 
         Raises:
             PlannerError: the scope has ended or is not the one running, or an input belongs to another run.
+            RunEnded: the run is over.
         """
         if scope.closed:
-            raise PlannerError(f"scope {scope.name} has ended; it can add no {node.kind}")
+            self._border.refuse(PlannerError(f"scope {scope.name} has ended; it can add no {node.kind}"))
         if scope is not self._scopes.current:
             raise PlannerError(
                 f"the run of scope {scope.name} was used outside of its code; what is spawned gets its own"
             )
-        inputs = self._inputs(node, work)
-        ready = self._enter(node, work, inputs)
+        inputs = self._inputs(node, sources)
+        self._border.admit(EventType.NODE_ADDED, node.path)
+        lost = next(
+            (source for source in inputs.values() if isinstance(source.outcome, Failed | Cancelled)), None
+        )
+        ready = lost is None and all(source.outcome is not None for source in inputs.values())
+        # Its request is made by planner code, which may not yield; nothing of the node may be there by then.
+        prepared = self._prepared(node, work) if ready else None
+        self._enter(node, work, inputs)
         scope.children.append(node)
         data: dict[str, Any] = {"kind": node.kind.value, "label": node.label}
         if inputs:
             data["inputs"] = list(inputs)
         if seen := scope.newly_seen():
             data["after"] = seen
-        lost = next(
-            (source for source in inputs.values() if isinstance(source.outcome, Failed | Cancelled)), None
-        )
-        if ready and lost is None:
-            self.start(node, data)
+        if prepared is not None:
+            self._begin(node, prepared, EventType.NODE_ADDED, data)
             return False
         self._journal.emit(EventType.NODE_ADDED, node.path, data)
         if lost is not None:
             self._settling.caused(node, inherited(lost))
         return lost is None
 
-    def start(self, node: Node[Any], added: dict[str, Any] | None = None) -> None:
-        """Begin the work of a node whose inputs are ready.
+    def start(self, node: Node[Any]) -> None:
+        """Begin the work of a node whose inputs have become ready.
 
-        ``added`` is the event of a node that starts as soon as it is added; one event then records both.
+        Raises:
+            RunEnded: the run is over.
         """
-        if node.outcome is not None:
-            return
-        work = self._works[node.path] = self._changed(node.path)
-        kind, data = (EventType.NODE_STARTED, {}) if added is None else (EventType.NODE_ADDED, added)
-        impossible: Failed | None = None
-        if isinstance(work, Generation | ToolUse):
-            try:
-                data["request"] = self._request(node, work)
-            except Exception as error:
-                impossible = Failed(failure_of_code(error, node.path))
+        if node.outcome is None:
+            prepared = self._prepared(node, self._works[node.path])
+            self._begin(node, prepared, EventType.NODE_STARTED, {})
+
+    def _prepared(self, node: Node[Any], work: Work) -> _Prepared:
+        """The work as a fork changes it, with its inputs, and what is asked, for the journal."""
+        work = self._changed(node.path, work)
+        if not isinstance(work, Generation | ToolUse):
+            return _Prepared(work)
+        try:
+            return self._border.call(node.path, self._asking, node, work)
+        except RunEnded:
+            raise
+        except Exception as error:
+            return _Prepared(work, impossible=failure_of_code(error, node.path, self._most))
+
+    def _begin(self, node: Node[Any], prepared: _Prepared, kind: EventType, data: dict[str, Any]) -> None:
+        """Begin the work of a node, and record that as ``kind``: that it is added, if it begins at once."""
+        work = prepared.work
+        if prepared.request is not None:
+            data["request"] = prepared.request
         begun_before = self._journal.repeating
         self._journal.emit(kind, node.path, data)
-        if impossible is not None:
-            self._settling.caused(node, impossible)
+        if prepared.impossible is not None:
+            self._settling.caused(node, Failed(prepared.impossible))
         elif isinstance(work, Merging):
-            self._settling.caused(node, _merged(work, node.path))
+            end = self._merged(node, work)
+            self._settling.caused(node, end.outcome, end.data)
         elif isinstance(work, Child):
             self._open_scope(node, work)
-        else:
-            self._send(node, work, data["request"]["key"], begun_before)
+        elif prepared.request is not None:
+            self._send(node, work, prepared.request["key"], begun_before)
 
-    def _inputs(self, node: Node[Any], work: Work) -> dict[str, Node[Any]]:
-        inputs = {source.path: source for source in work.inputs()}
+    def _inputs(self, node: Node[Any], sources: Iterable[Node[Any]]) -> dict[str, Node[Any]]:
+        inputs = {source.path: source for source in sources}
         for source in inputs.values():
             if self._settling.nodes.get(source.path) is not source:
                 raise PlannerError(
@@ -107,18 +140,16 @@ class Beginning:
                 )
         return inputs
 
-    def _enter(self, node: Node[Any], work: Work, inputs: Mapping[str, Node[Any]]) -> bool:
-        """Put a node into the graph; returns whether it is ready."""
+    def _enter(self, node: Node[Any], work: Work, inputs: Mapping[str, Node[Any]]) -> None:
+        """Put a node into the graph."""
         settled = [path for path, source in inputs.items() if source.outcome is not None]
         cost = float(work.sampling.max_tokens) if isinstance(work, Generation) else 1.0
-        ready = self._graph.add(node.path, inputs, settled=settled, cost=cost)
+        self._graph.add(node.path, inputs, settled=settled, cost=cost)
         self._settling.nodes[node.path] = node
         self._works[node.path] = work
-        return ready
 
-    def _changed(self, path: str) -> Work:
+    def _changed(self, path: str, work: Work) -> Work:
         """The work of a node, with what a fork changes there."""
-        work = self._works[path]
         change = self._environment.changes.get(path)
         if change is None:
             return work
@@ -126,12 +157,35 @@ class Beginning:
             return change.generation(work)
         return change.tool_use(work) if isinstance(work, ToolUse) else work
 
-    def _request(self, node: Node[Any], work: Generation | ToolUse) -> dict[str, Any]:
-        """What is asked, for the journal."""
-        request = work.request()
-        if isinstance(work, ToolUse) and work.takes_key(self._environment.toolbox):
-            request["idempotency_key"] = self._environment.idempotency_key(node.path)
-        return request
+    def _asking(self, node: Node[Any], work: Generation | ToolUse) -> _Prepared:
+        """What is asked, with the inputs. This is planner code: it looks into values that such code made."""
+        try:
+            work = work.bound()
+            request = work.request()
+            if isinstance(work, ToolUse) and work.takes_key(self._environment.toolbox):
+                request["idempotency_key"] = self._environment.idempotency_key(node.path)
+            return _Prepared(work, request)
+        except RunEnded:
+            raise
+        except BaseException as error:
+            return _Prepared(work, impossible=failure_of_code(error, node.path, self._most))
+
+    def _merged(self, node: Node[Any], work: Merging) -> Settled:
+        """What a merge gives; its function is planner code."""
+        try:
+            return self._border.call(node.path, self._applied, node, work)
+        except RunEnded:
+            raise
+        except Exception as error:
+            return Settled(Failed(failure_of_code(error, node.path, self._most)))
+
+    def _applied(self, node: Node[Any], work: Merging) -> Settled:
+        try:
+            return settled(work.apply(), self._most)
+        except RunEnded:
+            raise
+        except BaseException as error:
+            return Settled(Failed(failure_of_code(error, node.path, self._most)))
 
     def _open_scope(self, node: Node[Any], work: Child) -> None:
         depth = self._scopes.at(node.path.rpartition(".")[0]).depth
@@ -151,10 +205,3 @@ class Beginning:
             self._underway.hold(node, work)
         else:
             self._underway.go_live(node, work)
-
-
-def _merged(work: Merging, path: str) -> Outcome[Any]:
-    try:
-        return Succeeded(work.apply())
-    except Exception as error:
-        return Failed(failure_of_code(error, path))

@@ -15,13 +15,14 @@ T = TypeVar("T")
 
 
 def call(function: Callable[[], T]) -> T:
-    """Call ``function`` with no current task.
+    """Call ``function`` with no current task, also if there is none already.
 
     Raises:
         BaseException: whatever the function raises.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
+    if task is None:
+        return function()
     asyncio._leave_task(loop, task)
     try:
         return function()

@@ -8,23 +8,29 @@ journal, and a repeated run makes the same decisions.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 import structlog
 
 from orchestrator.errors import Divergence, Failure, PlannerError, Unknown
 from orchestrator.runtime.account import Account
+from orchestrator.runtime.answers import answer_of
 from orchestrator.runtime.beginning import Beginning
+from orchestrator.runtime.border import Border
 from orchestrator.runtime.drivers import Drivers
 from orchestrator.runtime.environment import Environment, Recorder, Result, RunOutcome
 from orchestrator.runtime.graph import Graph
+from orchestrator.runtime.interruption import RunEnded
 from orchestrator.runtime.journaling import Journaling
 from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded
 from orchestrator.runtime.outcomes import redacted
-from orchestrator.runtime.plain import plain
+from orchestrator.runtime.plain import label, plain, said
 from orchestrator.runtime.record import Record
 from orchestrator.runtime.reuse import Memo
 from orchestrator.runtime.scopes import Scope, Scopes
@@ -34,6 +40,9 @@ from orchestrator.runtime.underway import Underway
 from orchestrator.runtime.values import Answer, Spent
 from orchestrator.runtime.work import Generation, Work
 from storage.events import Event, EventType
+
+TURNS = 64
+"""After so many steps without waiting for anything from outside, the other runs of the process get a turn."""
 
 log = structlog.get_logger()
 
@@ -79,14 +88,22 @@ class Executor(Generic[Handle]):
         self._journal = Journaling(
             self._record, recorder, live=self._live, next_seq=next_seq, on_resumed=self._resumed
         )
-        self._scopes = Scopes(lambda scope: handle(self, scope))
+        self._border = Border(self._journal, self._account, environment.task_id)
+        self._scopes = Scopes(lambda scope: handle(self, scope), self._border)
         graph = Graph()
         self._underway = Underway(environment, self._drivers, graph, memo)
         self._settling = Settling(self._journal, graph, self._scopes, self._underway, self._account)
         self._beginning = Beginning(
-            environment, self._journal, graph, self._scopes, self._underway, self._settling, self._account
+            environment,
+            self._journal,
+            graph,
+            self._scopes,
+            self._underway,
+            self._settling,
+            self._account,
+            self._border,
         )
-        self._stepping = Stepping(self._scopes, self._settling, self)
+        self._stepping = Stepping(self._scopes, self._settling, self._border, environment.bounds, self)
 
     # -- the run, from start to end ---------------------------------------------------------------
 
@@ -97,7 +114,9 @@ class Executor(Generic[Handle]):
 
         Raises:
             Divergence: the run did not do what its record says, or would have to go live in a replay.
+            PlannerStuck: its code had to be interrupted where the record says that it went on.
         """
+        self._border.open(str(header.get("planner", "")))
         started = self._journal.emit(EventType.RUN_STARTED, "", dict(header))
         self.now = started.at
         root: Node[Answer] = Node(self, "", NodeKind.SPAWN, "root")
@@ -105,13 +124,13 @@ class Executor(Generic[Handle]):
         self._scopes.open(root, 0, body)
         try:
             async with self._drivers.running(self._deadline(max(started.at, self._since))):
-                self._advance()
+                await self._advance()
                 while root.outcome is None and self._account.limit is None:
                     if self._underway.in_flight:
                         self._deliver(await self._next_event())
                     else:
                         self._stepping.break_circle()
-                    self._advance()
+                    await self._advance()
                 result = self._close(root)
         finally:
             self._scopes.shut_all()
@@ -123,15 +142,21 @@ class Executor(Generic[Handle]):
         seconds = self.environment.budget.seconds
         return None if seconds is None else max(0.0, started_at + seconds - time.time())
 
-    def _advance(self) -> None:
-        """Start what is ready, and advance every scope that can go on."""
+    async def _advance(self) -> None:
+        """Start what is ready, and advance every scope that can go on, giving others a turn now and then."""
         startable, runnable = self._settling.startable, self._scopes.runnable
-        while (startable or runnable) and self._account.limit is None:
+        for turn in count(1):
+            if not (startable or runnable) or self._account.limit is not None:
+                return
             if startable:
-                self._beginning.start(startable.popleft())
+                with suppress(RunEnded):
+                    self._beginning.start(startable.popleft())
             else:
                 self._stepping.step(runnable.popleft())
             self._journal.check()
+            if turn % TURNS == 0:
+                await self._journal.room()
+                await asyncio.sleep(0)
 
     async def _next_event(self) -> Event:
         if self._journal.repeating:
@@ -165,7 +190,7 @@ class Executor(Generic[Handle]):
         """Deliver an external event to the run."""
         self.now = event.at
         if event.type is EventType.LIMIT_REACHED:
-            self._account.limit = str(event.data["limit"])
+            self._account.end(event.data)
             return
         if event.path not in self._underway.in_flight:
             raise Divergence(event.path, f"the record has {event.type} for a node that is not in flight")
@@ -188,7 +213,7 @@ class Executor(Generic[Handle]):
         data = {
             "outcome": result.outcome.value,
             "answer": plain(result.answer),
-            "limit": limit,
+            "limit": result.limit,
             "error": plain(result.failure),
         }
         told = {key: value for key, value in data.items() if value is not None}
@@ -196,12 +221,14 @@ class Executor(Generic[Handle]):
         return result
 
     def _result(self, outcome: Outcome[Answer] | None, limit: str | None) -> Result:
+        best = self._best_so_far() if outcome is None else None
+        if self._account.failure is not None:
+            return Result(RunOutcome.FAILED, None, self.spent, self._account.failure)
         match outcome:
             case Succeeded(Answer() as answer):
                 return Result(RunOutcome.ANSWERED, answer, self.spent)
             case Failed(failure):
                 return Result(RunOutcome.FAILED, None, self.spent, failure)
-        best = self._best_so_far()
         if limit == "cancelled":
             return Result(RunOutcome.CANCELLED, best, self.spent, limit=limit)
         message = f"the run reached its limit of {limit} without an answer"
@@ -210,15 +237,21 @@ class Executor(Generic[Handle]):
 
     def _best_so_far(self) -> Answer | None:
         """The offer of the scope nearest to the root; of several such offers, the latest."""
-        offers = list(self._offers.items())
-        path, offer = min(
-            reversed(offers), key=lambda item: self._scopes.at(item[0]).depth, default=("", None)
-        )
-        try:
-            return None if offer is None else offer()
-        except Exception as error:
-            log.exception("planner code raised", node=path, error=str(error))
-            return None
+        offers = list(reversed(self._offers.items()))
+        offers.sort(key=lambda item: self._scopes.at(item[0]).depth)
+        for path, offer in offers:
+            if self._account.failure is not None:
+                break
+            try:
+                return self._border.call(path, self._offered, offer)
+            except RunEnded:
+                continue
+            except BaseException as error:
+                log.warning("planner code made a wrong offer", node=path, error=said(error))
+        return None
+
+    def _offered(self, offer: Callable[[], Answer]) -> Answer:
+        return answer_of(offer(), self._border.planner, self.environment.bounds.answer)
 
     def _resumed(self) -> None:
         """Count what the run had spent before, now that it goes live where its record ends."""
@@ -232,41 +265,60 @@ class Executor(Generic[Handle]):
         """What the run has used so far."""
         return self._account.spent
 
+    @property
+    def nodes(self) -> int:
+        """How many nodes the run has added, and decisions it has written down."""
+        return self._account.nodes
+
     def add(self, scope: Scope, node: Node[Any], work: Work) -> None:
         """Add a new node of ``scope`` to the graph, and start it if its inputs are ready.
 
         Raises:
             PlannerError: the scope has ended or is not the one running, or an input belongs to another run.
+            RunEnded: the run is over.
         """
-        waits = self._beginning.add(scope, node, work)
-        if isinstance(work, Generation):
-            self._drivers.prefetch.begun(scope.next_call)
-            if waits:
-                self._expect(node.path, work.messages, work.role)
+        sources = list(work.inputs())
+        with self._border:
+            waits = self._beginning.add(scope, node, work, sources)
+            if isinstance(work, Generation):
+                self._drivers.prefetch.begun(scope.next_call)
+                if waits:
+                    self._expect(node.path, work.messages, work.role)
 
     def observed(self, node: Node[Any]) -> None:
         """Note that the current scope has seen the result of ``node``: what it adds next comes after it."""
         if self._scopes.current is not None:
-            self._scopes.current.seen.append(node.path)
+            self._scopes.current.seen[node.path] = None
+
+    def waits(self) -> None:
+        """Planner code is about to wait. Raises RunEnded if nothing will wake it any more."""
+        self._border.waits()
 
     def cancel(self, node: Node[Any], reason: str) -> None:
         """Cancel ``node``, what needs it, and what only it needed.
 
         Code that is being dropped can cancel nothing; what it left open is cancelled anyway.
+
+        Raises:
+            RunEnded: the run is over.
         """
         if self._scopes.current is not None:
-            self._settling.caused(node, Cancelled(reason))
+            gone = Cancelled(label(reason, self.environment.bounds.label))
+            with self._border:
+                self._settling.caused(node, gone)
 
-    def decide(self, scope: Scope, by: str, verdict: str, saw: Mapping[str, Any]) -> None:
-        """Write a decision into the journal.
+    def decide(self, scope: Scope, data: Mapping[str, Any]) -> None:
+        """Write a decision into the journal: who decided, what, and what was seen.
 
         Raises:
             PlannerError: the scope has ended.
+            RunEnded: the run is over.
         """
-        if scope.closed:
-            raise PlannerError(f"scope {scope.name} has ended; it can decide nothing")
-        data = {"by": by, "verdict": verdict, "saw": plain(saw)}
-        self._journal.emit(EventType.DECISION, scope.node.path, data)
+        with self._border:
+            if scope.closed:
+                self._border.refuse(PlannerError(f"scope {scope.name} has ended; it can decide nothing"))
+            self._border.admit(EventType.DECISION, scope.node.path)
+            self._journal.emit(EventType.DECISION, scope.node.path, data)
 
     def expect(self, scope: Scope, messages: Sequence[Message], role: str) -> None:
         """Note what the next call of a scope will begin with."""
@@ -276,7 +328,8 @@ class Executor(Generic[Handle]):
     def _expect(self, name: str, messages: Sequence[Message], role: str) -> None:
         """Let the engine know what a call will begin with; a run that only repeats makes no calls."""
         if not self._journal.repeating and self._memo is None:
-            self._drivers.prefetch.expect(name, messages, role)
+            with suppress(Exception):  # a value that cannot be shown fails the call, if that is made
+                self._drivers.prefetch.expect(name, messages, role)
 
     def propose(self, scope: Scope, answer: Callable[[], Answer]) -> None:
         """Keep the best answer that a scope has so far."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.errors import Divergence
+from orchestrator.errors import AnabranchError, Divergence
 from orchestrator.runtime.environment import Recorder
 from orchestrator.runtime.record import Record
 from storage.errors import StorageError
@@ -38,12 +38,34 @@ class Journaling:
         self._seq = next_seq
         self._on_resumed = on_resumed
         self._resuming = record.pending
-        self._broken: Divergence | StorageError | None = None
+        self._broken: AnabranchError | StorageError | None = None
 
     @property
     def repeating(self) -> bool:
         """Whether the run is still within its record."""
         return self._record.pending
+
+    @property
+    def appending(self) -> bool:
+        """Whether the next event goes to the journal, and is not one that the record has."""
+        return self._live and not self._record.pending
+
+    @property
+    def broken(self) -> bool:
+        """Whether an error has ended the journal, and with it the run."""
+        return self._broken is not None
+
+    def expects(self, kind: EventType, path: str) -> bool:
+        """Whether the record goes on with such an event."""
+        return self._record.expects(kind, path)
+
+    def cut_short(self) -> Event | None:
+        """The event, if it comes next in the record, that ended the run in the middle of planner code."""
+        return self._record.cut_short()
+
+    def fail(self, error: AnabranchError) -> None:
+        """End the run with ``error``, as it cannot be written down."""
+        self._broken = self._broken or error
 
     def check(self) -> None:
         """Raise the error that ended the journal, if there was one: planner code may have caught it."""

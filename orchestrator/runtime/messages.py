@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.errors import PlannerError
 from orchestrator.runtime.nodes import Node
-from orchestrator.runtime.plain import canonical, plain
+from orchestrator.runtime.plain import DEPTH, canonical, plain, text
 from workers.calls import Completion, Prompt, Role, Segment
 
 Part = str | Segment | Completion | Node[Any]
@@ -54,17 +54,20 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
     if isinstance(draft, str):
         return (user(draft),)
     if isinstance(draft, Prompt):
-        return tuple(
+        messages = tuple(
             Message(segment.role, (segment if segment.token_ids else segment.text,))
             for segment in draft.segments
         )
-    messages = tuple(draft)
+    else:
+        messages = tuple(draft)
     for message in messages:
         parts = getattr(message, "parts", [message])
         odd = [part for part in parts if not isinstance(part, _PARTS)]
         if odd or not isinstance(message, Message):
             wrong = type(odd[0] if odd else message).__name__
             raise PlannerError(f"a prompt is a text, or messages of texts and nodes; it cannot hold {wrong}")
+        if not isinstance(message.role, str):
+            raise PlannerError(f"the role of a message is a str, not {type(message.role).__name__}")
     return messages
 
 
@@ -76,18 +79,14 @@ def render(messages: Sequence[Message]) -> Prompt:
 def _segment(role: Role, part: Part) -> Segment:
     value = part.value if isinstance(part, Node) else part
     if role == "assistant" and isinstance(value, Completion | Segment):
-        return Segment(role, value.text, value.token_ids)
+        return Segment(role, text_of(value), value.token_ids)
     return Segment(role, text_of(value))
 
 
 def text_of(value: object) -> str:
     """How a result reads inside a prompt: text as it is, anything else as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Completion):
-        return value.text
-    text = getattr(value, "text", None)
-    return text if isinstance(text, str) else canonical(plain(value))
+    own = value if isinstance(value, str) else getattr(value, "text", None)
+    return text(str.__str__(own)) if isinstance(own, str) else canonical(plain(value))
 
 
 def inputs_of(messages: Sequence[Message]) -> list[Node[Any]]:
@@ -95,18 +94,24 @@ def inputs_of(messages: Sequence[Message]) -> list[Node[Any]]:
     return [part for message in messages for part in message.parts if isinstance(part, Node)]
 
 
-def nodes_in(value: object) -> Iterator[Node[Any]]:
-    """The handles anywhere inside an argument, in order."""
+def nodes_in(value: object, depth: int = 0) -> Iterator[Node[Any]]:
+    """The handles anywhere inside an argument, in order.
+
+    Raises:
+        PlannerError: the argument is nested too deeply.
+    """
+    if depth > DEPTH:
+        raise PlannerError(f"an argument is nested more than {DEPTH} deep, or contains itself")
     if isinstance(value, Node):
         yield value
     elif isinstance(value, Message):
         yield from inputs_of([value])
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from nodes_in(item)
+            yield from nodes_in(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from nodes_in(item)
+            yield from nodes_in(item, depth + 1)
 
 
 def bind(value: Any) -> Any:

@@ -61,6 +61,10 @@ class Owner(Protocol):
         """Note that the code that is running has seen the outcome of ``node``."""
         ...
 
+    def waits(self) -> None:
+        """Planner code is about to wait. Raises RunEnded if nothing will wake it any more."""
+        ...
+
     def cancel(self, node: Node[Any], reason: str) -> None:
         """Cancel ``node``, what needs it, and what only it needed."""
         ...
@@ -99,6 +103,7 @@ class Waitable:
     def suspend(self) -> Generator[Waitable, None, None]:
         """Hand this to the executor unless it is ready."""
         while not self.ready():
+            self.owner.waits()
             yield self
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from traceback import format_exception
+from typing import Any, NamedTuple
 
 import structlog
 
 from orchestrator.errors import AnabranchError, Failure, NodeFailed, PlannerError
+from orchestrator.runtime.interruption import RunEnded, paused
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Succeeded
-from orchestrator.runtime.plain import plain
+from orchestrator.runtime.plain import label, plain, said, text
 from storage import codec
 from storage.codec import Redact
 from workers.calls import Completion, Logprob, Usage
@@ -48,11 +50,27 @@ def _logprob(data: Mapping[str, Any]) -> Logprob:
     return Logprob(data["token"], float(data["logprob"]), top)
 
 
-def encode(outcome: Outcome[Any]) -> dict[str, Any]:
-    """The event data of a node that has settled because of what the run itself did."""
+class Settled(NamedTuple):
+    """The outcome of a node that ran planner code, and what its event records of a value."""
+
+    outcome: Outcome[Any]
+    data: Mapping[str, Any] | None = None
+
+
+def settled(value: object, most: int | None) -> Settled:
+    """The outcome of planner code that returned ``value``; looking into it is planner code, too."""
+    outcome: Outcome[Any] = Succeeded(value)
+    return Settled(outcome, encode(outcome, most))
+
+
+def encode(outcome: Outcome[Any], most: int | None = None) -> dict[str, Any]:
+    """The event data of a node that has settled because of what the run itself did.
+
+    Of a large value, ``most`` characters are kept.
+    """
     match outcome:
         case Succeeded(value):
-            return {"outcome": "succeeded", "value": plain(value)}
+            return {"outcome": "succeeded", "value": plain(value, most)}
         case Failed(failure):
             return failed(failure)
         case Cancelled(reason):
@@ -81,13 +99,46 @@ def failed(failure: Failure) -> dict[str, Any]:
     return {"outcome": "failed", "error": plain(failure)}
 
 
-def failure_of_code(error: BaseException, path: str) -> Failure:
-    """Why planner code failed, as a value."""
+def failure_of_code(error: BaseException, path: str, most: int | None = None) -> Failure:
+    """Why planner code failed, as a value; of what the error says, ``most`` characters are kept.
+
+    Looking at the error is planner code, too.
+
+    Raises:
+        RunEnded: it did not yield.
+    """
+    try:
+        return _failure_of_code(error, path, most)
+    except RunEnded:
+        raise
+    except BaseException:
+        return Failure(PlannerError.code, f"planner code raised {type(error).__name__}", path)
+
+
+def _failure_of_code(error: BaseException, path: str, most: int | None) -> Failure:
+    told = said(error, most)
     match error:
-        case NodeFailed():
-            return error.failure
+        case NodeFailed(failure=Failure() as failure) if _sound(failure):
+            return failure
         case AnabranchError():
-            return Failure(error.code, str(error), path, error.retryable)
-        case _:
-            log.error("planner code raised", node=path, exc_info=error)
-            return Failure(PlannerError.code, f"planner code raised {type(error).__name__}: {error}", path)
+            return Failure(label(error.code, most), told, path, bool(error.retryable))
+    stack = _stack(error)
+    with paused():
+        log.error("planner code raised", node=path, stack=stack)
+    return Failure(PlannerError.code, text(f"planner code raised {type(error).__name__}: {told}"), path)
+
+
+def _stack(error: BaseException) -> str:
+    """Where an error was raised, as text, since showing an error may run code of its class."""
+    try:
+        return "".join(format_exception(error))
+    except RunEnded:
+        raise
+    except BaseException:
+        return f"(the traceback of {type(error).__name__} cannot be read)"
+
+
+def _sound(failure: Failure) -> bool:
+    """Whether a failure that planner code raises is one that a run may have had."""
+    fields: tuple[Any, ...] = (failure.code, failure.message, failure.path, failure.retryable)
+    return list(map(type, fields)) == [str, str, str, bool] and all(text(each) == each for each in fields[:3])

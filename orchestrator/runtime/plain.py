@@ -5,47 +5,208 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import Any
 
 from pydantic import BaseModel
 
+from orchestrator.runtime.interruption import RunEnded
 from workers.calls import Completion
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+DEPTH = 100
+"""The deepest nesting that is kept."""
+
+ITEMS = 1_000_000
+"""The most members that are kept, whatever their size: a value may contain another one many times over."""
+
+BITS = 14_000
+"""The longest integer that is kept: Python writes, and reads, no more than 4,300 digits."""
+
+LEFT_OUT = "… (the rest is left out)"
+TOO_DEEP = "maximum recursion depth exceeded"
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
-def plain(value: object) -> Any:
-    """A value in JSON form, for the journal and for tools; one without such a form becomes its type name."""
-    if value is None or isinstance(value, (str, int)):
+def plain(value: object, most: int | None = None) -> Any:
+    """A value in JSON form, for the journal and for tools; one without such a form becomes its type name.
+
+    So does what is nested more than :data:`DEPTH` deep, contains itself, or raises when it is looked at.
+    Beyond ``most`` characters the rest is left out, with a mark in its place.
+
+    Raises:
+        RunEnded: the code of the value did not yield.
+    """
+    return _Form(most).of(value)
+
+
+def text(value: str) -> str:
+    """The same text as every database and client takes it: halves of surrogate pairs are replaced."""
+    if value.isascii():
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Completion):
-        return value.text
-    if isinstance(value, BaseModel):
-        return plain(value.model_dump(mode="json", fallback=_type_name))
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, name)) for name in _field_names(type(value))}
-    return _type_name(value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
-@cache
-def _field_names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+def cut(value: str, most: int | None) -> str:
+    """The first ``most`` characters of a text; a mark in their last place says that there are more."""
+    return value if most is None or len(value) <= most else f"{value[: most - 1]}…"
+
+
+def label(value: object, most: int | None) -> str:
+    """Any value as a short text."""
+    form = text(value) if type(value) is str else plain(value)
+    return cut(form if isinstance(form, str) else canonical(form), most)
+
+
+def said(error: BaseException, most: int | None = None) -> str:
+    """What an error says, whatever its class does when it is asked.
+
+    Raises:
+        RunEnded: it did not yield.
+    """
+    try:
+        told = cut(text(str(error)), most)
+    except RunEnded:
+        raise
+    except BaseException:
+        return "(what it says cannot be read)"
+    # The rest of this message names what the interpreter was doing, which depends on who called the code.
+    return TOO_DEEP if isinstance(error, RecursionError) and told.startswith(TOO_DEEP) else told
+
+
+class _Form:
+    """One conversion: what is left of its bounds, and the containers around the current place."""
+
+    def __init__(self, most: int | None) -> None:
+        self._room: float = math.inf if most is None else most
+        self._items = ITEMS
+        self._around: set[int] = set()
+
+    def of(self, value: Any) -> Any:
+        match kind := _form_of(value):
+            case "text":
+                return self._text(value)
+            case "itself":
+                return value
+            case "integer":
+                return value if value.bit_length() <= BITS else _type_name(value)
+            case "number":
+                return value if math.isfinite(value) else str(value)
+        if id(value) in self._around or len(self._around) >= DEPTH:
+            return _type_name(value)
+        self._around.add(id(value))
+        try:
+            return self._look_into(value, kind)
+        except RunEnded:
+            raise
+        except BaseException:
+            return _type_name(value)
+        finally:
+            self._around.discard(id(value))
+
+    def _look_into(self, value: Any, kind: str) -> Any:
+        match kind:
+            case "object":
+                return self._object(value.items())
+            case "list":
+                return self._list(value)
+            case "fields":
+                return self._object([(name, getattr(value, name)) for name in _field_names(value.__class__)])
+            case "completion":
+                return self.of(value.text)
+            case "model":
+                return self.of(value.model_dump(mode="json", fallback=_type_name))
+            case "like a text":
+                return self._text(str.__str__(value))
+            case "like an integer":
+                return self.of(int.__add__(value, 0))
+            case "like a number":
+                return self.of(float.__pos__(value))
+            case _:
+                return _type_name(value)
+
+    def _list(self, items: Iterable[object]) -> list[Any]:
+        form = []
+        for item in items:
+            if self._full():
+                form.append(LEFT_OUT)
+                break
+            form.append(self.of(item))
+        return form
+
+    def _object(self, members: Iterable[tuple[object, object]]) -> dict[str, Any]:
+        form = {}
+        for key, item in members:
+            if self._full():
+                form[LEFT_OUT] = LEFT_OUT
+                break
+            form[self._text(key if type(key) is str else _key(key))] = self.of(item)
+        return form
+
+    def _text(self, value: str) -> str:
+        value, room = text(value), self._room
+        self._room -= len(value)
+        return value if self._room >= 0 else f"{value[: max(0, int(room))]}{LEFT_OUT}"
+
+    def _full(self) -> bool:
+        self._items -= 1
+        self._room -= 1
+        return self._items < 0 or self._room < 0
+
+
+_EXACT = {str: "text", type(None): "itself", bool: "itself", int: "integer", float: "number"}
+_LIKE: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "like a text"),
+    (int, "like an integer"),
+    (float, "like a number"),
+    ((list, tuple), "list"),
+    (Mapping, "object"),
+    (Completion, "completion"),
+    (BaseModel, "model"),
+)
+
+
+def _form_of(value: object) -> str:
+    kind: type[object] = type(value)
+    try:
+        return _form(kind)  # type: ignore[arg-type] # mypy takes a type for its instances
+    except Exception:
+        return "name"
+
+
+@lru_cache(1_000)
+def _form(kind: type[object]) -> str:
+    """What values of a type become."""
+    if kind in _EXACT:
+        return _EXACT[kind]
+    like = next((form for base, form in _LIKE if issubclass(kind, base)), "")
+    return like or ("fields" if is_dataclass(kind) else "name")
+
+
+def _key(key: object) -> str:
+    """The text of a key; one that would only name the address of an object names its type."""
+    kind = type(key)
+    return (
+        _type_name(key) if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__ else str(key)
+    )
+
+
+@lru_cache(1_000)
+def _field_names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
 def _type_name(value: object) -> str:
-    return f"<{type(value).__name__}>"
+    try:
+        return text(f"<{type(value).__name__}>")
+    except Exception:  # a class can have a class of its own, and that can do anything
+        return "<object>"
 
 
 def canonical(value: object) -> str:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from orchestrator.errors import PlannerError
-from orchestrator.runtime import detached
+from orchestrator.runtime import interruption
+from orchestrator.runtime.border import Border
 from orchestrator.runtime.nodes import Node
+from orchestrator.runtime.plain import said
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
+
+MOST_ENDS = 100
+"""How often code is told to end that goes on each time."""
 
 Body = Callable[[Any], Coroutine[Any, Any, Any]]
 """Planner code that is ready to be handed its run."""
@@ -28,7 +35,7 @@ class Scope:
         self.body = body
         self.coroutine: Coroutine[Any, Any, Any] | None = None
         self.children: list[Node[Any]] = []
-        self.seen: list[str] = []
+        self.seen: dict[str, None] = {}
         self.closed = False
         self._scopes = scopes
 
@@ -48,8 +55,8 @@ class Scope:
 
     def newly_seen(self) -> list[str]:
         """The nodes whose results the code has seen since it added its last node."""
-        seen, self.seen = self.seen, []
-        return list(dict.fromkeys(seen))
+        seen, self.seen = self.seen, {}
+        return list(seen)
 
     def wake(self) -> None:
         """Queue the code to go on: what it waits for may be ready."""
@@ -63,10 +70,11 @@ class Scopes:
         hand_out: makes what the code of a scope is handed.
     """
 
-    def __init__(self, hand_out: Callable[[Scope], Any]) -> None:
+    def __init__(self, hand_out: Callable[[Scope], Any], border: Border) -> None:
         self.runnable: deque[Scope] = deque()
         self.current: Scope | None = None
         self._hand_out = hand_out
+        self._border = border
         self._scopes: dict[str, Scope] = {}
 
     def open(self, node: Node[Any], depth: int, body: Body) -> None:
@@ -86,31 +94,29 @@ class Scopes:
         """The most recently opened scope that has not ended."""
         return next(scope for scope in reversed(self._scopes.values()) if not scope.closed)
 
-    def send(self, scope: Scope) -> object:
-        """Run the code of ``scope`` until it waits for something, and return what it waits for.
+    def send(self, scope: Scope, advance: Callable[[Scope], T]) -> T:
+        """Let the code of ``scope`` run: ``advance`` sends it on, as planner code.
 
         Raises:
-            StopIteration: the code has ended; holds the value that it returned.
-            PlannerError: the code is not an async function.
-            BaseException: whatever the code raised.
+            RunEnded: the run is over.
+            BaseException: whatever ``advance`` raises.
         """
         self.current = scope
         try:
-            return detached.call(partial(self._send, scope))
+            return self._border.call(scope.node.path, advance, scope)
         finally:
             self.current = None
 
     def shut(self, scope: Scope) -> list[Node[Any]]:
         """Take no more nodes from ``scope``, drop its code, and return the nodes that it left open."""
         scope.closed = True
-        current, self.current = self.current, None
-        try:
-            if scope.coroutine is not None and scope is not current:
-                scope.coroutine.close()
-        except Exception as error:
-            log.warning("planner code resisted its end", node=scope.name, error=repr(error))
-        finally:
-            self.current = current
+        if scope.coroutine is not None and scope is not self.current:
+            coroutine, scope.coroutine = scope.coroutine, None
+            current, self.current = self.current, None
+            try:
+                self._border.close(scope.node.path, partial(_close, coroutine, scope.name))
+            finally:
+                self.current = current
         return [child for child in scope.children if child.outcome is None]
 
     def shut_all(self) -> None:
@@ -118,15 +124,32 @@ class Scopes:
         for scope in self._scopes.values():
             self.shut(scope)
 
-    def _send(self, scope: Scope) -> object:
-        if scope.coroutine is None:
-            scope.coroutine = self._begun(scope)
-        return scope.coroutine.send(None)
+    def begin(self, scope: Scope) -> Coroutine[Any, Any, Any]:
+        """Make the coroutine of ``scope``. This is planner code.
 
-    def _begun(self, scope: Scope) -> Coroutine[Any, Any, Any]:
+        Raises:
+            PlannerError: it is not an async function.
+            BaseException: whatever its function raises.
+        """
         coroutine = scope.body(self._hand_out(scope))
         if not isinstance(coroutine, Coroutine):
             raise PlannerError(
                 f"planner code must be an async function; this one returned {type(coroutine).__name__}"
             )
         return coroutine
+
+
+def _close(coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+    """End planner code that waits. An error that it raises instead of ending takes it further to its end."""
+    resisted = ""
+    for _ in range(MOST_ENDS):
+        try:
+            coroutine.close()
+            break
+        except interruption.RunEnded:
+            raise
+        except BaseException as error:
+            resisted = f"{type(error).__name__}: {said(error)}"
+    if resisted:
+        with interruption.paused():
+            log.warning("planner code resisted its end", node=name, error=resisted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.runtime.account import Account
@@ -15,7 +15,8 @@ from orchestrator.runtime.scopes import Scopes
 from orchestrator.runtime.underway import Underway
 from storage.events import Event, EventType
 
-Consequence = tuple[Node[Any], Outcome[Any]]
+Consequence = tuple[Node[Any], Outcome[Any], Mapping[str, Any] | None]
+"""A node, its outcome, and the data of its event if that is known already."""
 
 
 class Settling:
@@ -38,14 +39,17 @@ class Settling:
         for consequence in self._settle(node, decode(node.kind, event.data)):
             self.caused(*consequence)
 
-    def caused(self, node: Node[Any], outcome: Outcome[Any]) -> None:
-        """Settle a node, and all that follows from it, because of what the run itself did."""
-        pending: deque[Consequence] = deque([(node, outcome)])
+    def caused(self, node: Node[Any], outcome: Outcome[Any], data: Mapping[str, Any] | None = None) -> None:
+        """Settle a node, and all that follows from it, because of what the run itself did.
+
+        ``data`` is what the event records, for an outcome with a value.
+        """
+        pending: deque[Consequence] = deque([(node, outcome, data)])
         while pending:
-            node, outcome = pending.popleft()
+            node, outcome, given = pending.popleft()
             if node.outcome is not None:
                 continue
-            data = encode(outcome)
+            data = dict(given or encode(outcome))
             if isinstance(outcome, Cancelled):
                 data |= self._underway.abort(node.path)
             self._account.settle(node, self._journal.emit(EventType.NODE_SETTLED, node.path, data))
@@ -67,11 +71,13 @@ class Settling:
             self.startable.extend(ready)
             return ()
         needy = [self.nodes[path] for path in self._graph.dependents(node.path)]
-        lost: list[Consequence] = [(dependent, inherited(node)) for dependent in needy]
+        lost: list[Consequence] = [(dependent, inherited(node), None) for dependent in needy]
         if isinstance(outcome, Cancelled):
             if (scope := self._scopes.find(node.path)) is not None:
-                lost += [(child, Cancelled("its scope was cancelled")) for child in self._scopes.shut(scope)]
-            lost += [(source, Cancelled(f"only {node.path} needed it")) for source in self._orphans(node)]
+                gone = Cancelled("its scope was cancelled")
+                lost += [(child, gone, None) for child in self._scopes.shut(scope)]
+            idle = Cancelled(f"only {node.path} needed it")
+            lost += [(source, idle, None) for source in self._orphans(node)]
         return lost
 
     def _orphans(self, node: Node[Any]) -> list[Node[Any]]:

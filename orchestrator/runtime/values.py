@@ -47,7 +47,8 @@ class Budget:
     """Bounds of a run; None means unbounded. Reaching one ends the run with the best answer so far.
 
     ``tokens`` counts prompt and completion tokens of all calls, ``calls`` the calls started, ``depth`` the
-    nesting of scopes, ``width`` the generations and tools in flight at any one time, ``seconds`` wall time.
+    nesting of scopes, ``width`` the generations and tools in flight at any one time, ``seconds`` wall time,
+    ``nodes`` the nodes of all kinds, with notes and decisions.
     """
 
     tokens: int | None = None
@@ -55,14 +56,16 @@ class Budget:
     depth: int | None = 16
     width: int | None = 1_024
     seconds: float | None = 3_600.0
+    nodes: int | None = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How large single things may be that a run stores, in characters of their JSON; None means unbounded.
 
-    ``tool_result`` bounds what one tool returns, ``answer`` the text and the claim of an answer, ``value``
-    what a note, a merge or a scope returns, and ``label`` the label of a node.
+    ``tool_result`` bounds what one tool returns, and ``answer`` all texts of an answer: larger ones are
+    failures. ``value`` bounds what is kept of what a note, a merge, a scope or an error says, and ``label``
+    what is kept of the label of a node: of larger ones the rest is left out, with a mark in its place.
     """
 
     tool_result: int | None = None

@@ -6,12 +6,16 @@ import random
 import zlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Concatenate, ParamSpec, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from orchestrator.consensus.confidence import TOP
+from orchestrator.errors import PlannerError
 from orchestrator.runtime.executor import Executor
+from orchestrator.runtime.given import SamplingOptions, name_of, sampling_of
 from orchestrator.runtime.messages import Draft, messages_of, text_of
 from orchestrator.runtime.nodes import Arrivals, Node, NodeKind, Outcome, Stream
+from orchestrator.runtime.plain import label as label_of
+from orchestrator.runtime.plain import plain
 from orchestrator.runtime.scopes import Scope
 from orchestrator.runtime.values import Answer, Budget
 from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
@@ -23,17 +27,6 @@ from workers.tools.toolbox import ENTAILMENT
 P = ParamSpec("P")
 T = TypeVar("T")
 N = TypeVar("N", bound=Node[Any])
-
-
-class SamplingOptions(TypedDict, total=False):
-    """The fields of its :class:`~workers.calls.Sampling` that a call may set."""
-
-    temperature: float
-    top_p: float
-    max_tokens: int
-    stop: tuple[str, ...]
-    seed: int | None
-    top_logprobs: int | None
 
 
 class Verbs:
@@ -80,8 +73,8 @@ class Verbs:
         work = Generation(
             messages_of(prompt),
             self._sampling(node, sampling),
-            schema,
-            role,
+            None if schema is None else plain(schema),
+            name_of(role, "the role of a call"),
             scored=scored,
             return_token_ids=return_token_ids,
         )
@@ -102,9 +95,14 @@ class Verbs:
         Text is handed over after each of the characters in ``breaks``, and at the end.
         """
         node = self._node(Stream, NodeKind.GENERATE, label)
-        return self._add(
-            node, Generation(messages_of(prompt), self._sampling(node, sampling), schema, role, breaks)
+        work = Generation(
+            messages_of(prompt),
+            self._sampling(node, sampling),
+            None if schema is None else plain(schema),
+            name_of(role, "the role of a call"),
+            name_of(breaks, "what breaks a stream"),
         )
+        return self._add(node, work)
 
     def tool(
         self, tool: str | Tool, arguments: Mapping[str, Any] | Sequence[Any] = (), *, label: str = ""
@@ -113,7 +111,7 @@ class Verbs:
 
         The tool is either the name of one in the run's toolbox, or one that the planner code brings itself.
         """
-        name = tool if isinstance(tool, str) else tool.name
+        name = name_of(tool if isinstance(tool, str) else tool.name, "the name of a tool")
         own = None if isinstance(tool, str) else tool
         return self._add(self._node(Node, NodeKind.TOOL, label or name), ToolUse(name, arguments, own))
 
@@ -185,13 +183,20 @@ class Verbs:
         An idle engine computes that beginning in the meantime. This is not an event and changes no result.
         Calls that are made at once, with handles of what they wait for in their prompts, need no such notice.
         """
-        self._executor.expect(self._scope, messages_of(prompt), role)
+        self._executor.expect(self._scope, messages_of(prompt), name_of(role, "the role of a call"))
 
     # -- decisions --------------------------------------------------------------------------------
 
     def decide(self, by: str, verdict: str, saw: Mapping[str, Any]) -> None:
         """Write a decision into the trace: who decided, what, and what was seen (JSON)."""
-        self._executor.decide(self._scope, by, verdict, saw)
+        bounds = self._executor.environment.bounds
+        seen = plain(saw, bounds.value)
+        data = {
+            "by": label_of(by, bounds.label),
+            "verdict": label_of(verdict, bounds.label),
+            "saw": seen if isinstance(seen, dict) else {"value": seen},
+        }
+        self._executor.decide(self._scope, data)
 
     def propose(self, answer: Callable[[], Answer]) -> None:
         """Offer the best answer so far; ``answer`` is called if a limit or a user ends the run."""
@@ -217,6 +222,7 @@ class Verbs:
             depth=None if budget.depth is None else max(0, budget.depth - self._scope.depth),
             width=budget.width,
             seconds=budget.seconds,
+            nodes=None if budget.nodes is None else max(0, budget.nodes - self._executor.nodes),
         )
 
     @property
@@ -248,6 +254,9 @@ class Verbs:
     # -- internals --------------------------------------------------------------------------------
 
     def _node(self, kind_of_node: type[N], kind: NodeKind, label: str) -> N:
+        if not isinstance(kind, NodeKind):
+            raise PlannerError(f"the kind of a node is a NodeKind, not {type(kind).__name__}")
+        label = label_of(label, self._executor.environment.bounds.label)
         return kind_of_node(self._executor, self._scope.child_path(), kind, label)
 
     def _add(self, node: N, work: Work) -> N:
@@ -256,6 +265,7 @@ class Verbs:
 
     def _sampling(self, node: Node[Completion], given: SamplingOptions) -> Sampling:
         environment = self._executor.environment
+        given = sampling_of(given)
         if given.get("seed", environment.sampling.seed) is None:
             derived = zlib.crc32(f"{environment.seed}:{node.path}".encode()) & 0x7FFFFFFF
             given = {**given, "seed": derived}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator.errors import PlannerError
@@ -34,9 +34,16 @@ class Generation:
     return_token_ids: bool = False
     """Keep the tokens. This does not change what is asked, so it is not part of the content key."""
 
-    def inputs(self) -> Iterable[Node[Any]]:
+    def inputs(self) -> Sequence[Node[Any]]:
         """The nodes whose text the prompt contains."""
         return inputs_of(self.messages)
+
+    def bound(self) -> Generation:
+        """The same with the results of its inputs in their places."""
+        if not self.inputs():
+            return self
+        messages = tuple(Message(segment.role, (segment,)) for segment in self.prompt().segments)
+        return replace(self, messages=messages)
 
     def request(self) -> dict[str, Any]:
         """What is asked, for the journal, with its content key, which does not cover the seed."""
@@ -74,9 +81,13 @@ class ToolUse:
         """The nodes whose values the arguments contain."""
         return nodes_in(self.arguments)
 
+    def bound(self) -> ToolUse:
+        """The same with arguments in JSON form, and the results of its inputs in their places."""
+        return replace(self, arguments=plain(bind(self.arguments)))
+
     def request(self) -> dict[str, Any]:
-        """What is asked, for the journal, with its content key."""
-        asked = {"tool": self.name, "arguments": plain(bind(self.arguments))}
+        """What is asked, for the journal, with its content key; only once it is :meth:`bound`."""
+        asked = {"tool": self.name, "arguments": self.arguments}
         return {"key": digest(asked), **asked}
 
     def takes_key(self, toolbox: Toolbox) -> bool:

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from orchestrator.consensus.calibration import auroc, calibrate
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.planning.finding import find_planner
@@ -25,7 +23,6 @@ from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.setup import VERSIONS
 from orchestrator.tasks.solution import Solution
-from orchestrator.validation import explain
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 
@@ -175,8 +172,8 @@ async def _example(store: Store, task: Task, verdict: str | bool) -> Example:
     planner, model = find_planner(header["planner"]), header["capabilities"]["model"]
     try:
         purpose = Purpose.of(planner, header["options"], header["sampling"], model)
-    except ValidationError as error:
-        raise InvalidRequest(f"trace {task.id}: options of {planner.name}: {explain(error)}") from None
+    except InvalidRequest as error:
+        raise InvalidRequest(f"trace {task.id}: {error}") from None
     if isinstance(verdict, str):
         verdict = await agrees(solution.answer, verdict, task.question["choices"])
     return Example(solution, purpose, verdict)

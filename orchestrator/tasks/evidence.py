@@ -51,9 +51,10 @@ class Purpose(BaseModel):
         """The purpose of a run, from ``options`` and ``sampling`` as its journal has them.
 
         Raises:
-            ValidationError: the planner no longer has these options.
+            InvalidRequest: the planner no longer has these options.
+            PlannerError: they cannot be checked.
         """
-        filled = planner.options_model.model_validate(dict(options)).model_dump(mode="json")
+        filled = planner.filled(options)
         left_open = ("temperature", "top_p", "max_tokens")
         return cls(
             planner=planner.name,

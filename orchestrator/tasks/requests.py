@@ -35,6 +35,7 @@ class BudgetRequest(BaseModel):
     depth: int | None = Field(16, ge=1, description="Nesting depth of scopes.")
     width: int | None = Field(1_024, ge=1, description="Calls and tools in flight at the same time.")
     seconds: float | None = Field(3_600.0, gt=0, allow_inf_nan=False)
+    nodes: int | None = Field(100_000, ge=1, description="Nodes of all kinds, with notes and decisions.")
 
 
 class TaskRequest(BaseModel):

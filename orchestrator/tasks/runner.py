@@ -34,7 +34,7 @@ from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Feed
 from orchestrator.tasks.hold import Hold
 from orchestrator.tasks.requests import change_of, request_of
-from orchestrator.tasks.setup import Setup, first_setup, recorded_setup
+from orchestrator.tasks.setup import Setup, bounds_of, first_setup, recorded_setup
 from orchestrator.tasks.solution import Calibrated, Timings
 from orchestrator.tasks.turns import Turns
 from storage.errors import StorageError
@@ -262,6 +262,7 @@ class Runner:
                 capabilities=capabilities,
                 toolbox=self._toolbox,
                 call_seconds=self._settings.call_seconds,
+                bounds=bounds_of(self._settings),
                 redact=self._store.redact,
             )
         changes = {}

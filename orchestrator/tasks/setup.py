@@ -21,7 +21,8 @@ from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.plain import plain
 from orchestrator.runtime.record import Record
 from orchestrator.runtime.reuse import Memo
-from orchestrator.runtime.values import Budget, Question
+from orchestrator.runtime.values import Bounds, Budget, Question
+from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest, budget_of, sampling_of
 from orchestrator.validation import explain
 from orchestrator.voting import symbolic
@@ -60,6 +61,7 @@ class _Header(TypedDict):
     symbolic: bool
     tools: list[_Tool]
     versions: dict[str, Any]
+    bounds: NotRequired[Bounds]
     changes: NotRequired[dict[str, Change]]
 
 
@@ -124,8 +126,19 @@ class Setup:
             "symbolic": environment.symbolic,
             "tools": environment.toolbox.describe(),
             "versions": {**VERSIONS, **PACKAGES.get(self.planner.name, {})},
+            **({"bounds": plain(bounds)} if (bounds := environment.bounds) != Bounds() else {}),
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """How large single things may be that a new run stores."""
+    return Bounds(
+        tool_result=settings.max_tool_result_chars,
+        answer=settings.max_answer_chars,
+        value=settings.max_value_chars,
+        label=settings.max_label_chars,
+    )
 
 
 def first_setup(
@@ -137,15 +150,17 @@ def first_setup(
     capabilities: Capabilities,
     toolbox: Toolbox,
     call_seconds: float,
+    bounds: Bounds | None = None,
     redact: Redact | None = None,
 ) -> Setup:
-    """The setup of a task that has not run yet."""
+    """The setup of a task that has not run yet; without ``bounds``, what it stores may be of any size."""
     environment = Environment(
         engine=engine,
         capabilities=capabilities,
         toolbox=toolbox,
         symbolic=symbolic.AVAILABLE,
         budget=budget_of(request.budget),
+        bounds=bounds or Bounds(),
         sampling=sampling_of(request.sampling),
         seed=request.seed,
         tenant=request.tenant,
@@ -178,7 +193,7 @@ def recorded_setup(
     """
     _check_version(header, task_id)
     try:
-        told = _HEADER.validate_python(header)
+        told = _HEADER.validate_python(_with_nodes(header))
         tools = toolbox.as_described(told["tools"])
     except (TypeError, ValueError) as error:
         why = explain(error) if isinstance(error, ValidationError) else f"tools: {error}"
@@ -189,6 +204,7 @@ def recorded_setup(
         toolbox=tools,
         symbolic=told["symbolic"],
         budget=told["budget"],
+        bounds=told.get("bounds", Bounds()),
         sampling=told["sampling"],
         seed=told["seed"],
         tenant=told["tenant"],
@@ -198,6 +214,12 @@ def recorded_setup(
         redact=redact,
     )
     return Setup(planner, told["question"], told["options"], environment)
+
+
+def _with_nodes(header: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A header from before nodes were bounded: its run was not."""
+    budget = header.get("budget")
+    return {**header, "budget": {"nodes": None, **budget}} if isinstance(budget, Mapping) else header
 
 
 def _check_version(header: Mapping[str, Any], task_id: str) -> None:

@@ -1,0 +1,82 @@
+"""What a planner may give as an answer, checked where it gives it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from orchestrator.errors import PlannerError, TooLarge
+from orchestrator.runtime.plain import text
+from orchestrator.runtime.values import Answer, Cluster
+
+_ROUNDING = 1e-9
+"""By so much may a number that is computed lie outside of its range."""
+
+
+def answer_of(value: object, planner: str, most: int | None) -> Answer:
+    """The answer that a planner returned, as well-formed text and numbers.
+
+    ``most`` bounds the characters of all its texts. This looks into objects of the planner, so it is planner
+    code.
+
+    Raises:
+        PlannerError: it is not an answer, or something in it is of the wrong type; names both.
+        TooLarge: it has more than ``most`` characters.
+    """
+    if not isinstance(value, Answer):
+        raise PlannerError(f"the planner returned {type(value).__name__}; it must return an Answer")
+    who = f"planner {planner!r} returned an Answer whose"
+    if not isinstance(value.clusters, tuple | list):
+        raise PlannerError(f"{who} clusters are {_a(value.clusters)}; they must be a tuple of Clusters")
+    answer = Answer(
+        _text(value.text, f"{who} text"),
+        None if value.claim is None else _text(value.claim, f"{who} claim", "a str or None"),
+        _number(value.confidence, f"{who} confidence", "a number from 0 to 1, or None", highest=1.0),
+        _number(value.entropy, f"{who} entropy", "a finite number that is not negative, or None"),
+        tuple(_cluster(each, f"{who} clusters[{index}]") for index, each in enumerate(value.clusters)),
+    )
+    size = sum(map(len, (answer.text, answer.claim or "", *(each.claim for each in answer.clusters))))
+    if most is not None and size + len(answer.clusters) > most:
+        raise TooLarge(
+            f"{who} texts have {size:,} characters in all; there is room for {most:,} "
+            "(ANABRANCH_MAX_ANSWER_CHARS)"
+        )
+    return answer
+
+
+def _cluster(value: object, what: str) -> Cluster:
+    if not isinstance(value, Cluster):
+        raise PlannerError(f"{what} is {_a(value)}; it must be a Cluster")
+    count: Any = value.count
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise PlannerError(f"{what}.count is {_a(count)}; it must be an int")
+    if not 0 <= count < 1 << 53:
+        raise PlannerError(f"{what}.count is {'negative' if count < 0 else 'too large'}")
+    return Cluster(_text(value.claim, f"{what}.claim"), int(count))
+
+
+def _text(value: Any, what: str, right: str = "a str") -> str:
+    if not isinstance(value, str):
+        raise PlannerError(f"{what} is {_a(value)}; it must be {right}")
+    return text(str.__str__(value))
+
+
+def _number(value: Any, what: str, right: str, highest: float = math.inf) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise PlannerError(f"{what} is {_a(value)}; it must be {right}")
+    largest = 1 << 53 if isinstance(value, int) else sys.float_info.max
+    if not -_ROUNDING <= value <= min(highest + _ROUNDING, largest):
+        told = f"{value:g}" if isinstance(value, float) else "an int out of range"
+        raise PlannerError(f"{what} is {told}; it must be {right}")
+    return float.__pos__(value) if isinstance(value, float) else int.__add__(value, 0)
+
+
+def _a(value: object) -> str:
+    """The type of a value with its article."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"an {name}" if name[:1].lower() in ("a", "e", "i", "o", "u") else f"a {name}"

@@ -1,0 +1,60 @@
+"""What planner code gives to the verbs, checked where it gives it: sampling and names."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from orchestrator.errors import PlannerError
+from orchestrator.runtime.plain import text
+
+LARGEST = 1 << 63
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The fields of its :class:`~workers.calls.Sampling` that a call may set."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    stop: tuple[str, ...]
+    seed: int | None
+    top_logprobs: int | None
+
+
+_INTEGERS = frozenset({"max_tokens", "seed", "top_logprobs"})
+_NUMBERS = frozenset({"temperature", "top_p"})
+_OPTIONAL = frozenset({"seed", "top_logprobs"})
+
+
+def sampling_of(given: SamplingOptions) -> SamplingOptions:
+    """Sampling of the right types; what the values may be is for the engine to say.
+
+    Raises:
+        PlannerError: names the option, the type of its value and what would be right.
+    """
+    for option, value in given.items():
+        if option in _INTEGERS:
+            right, fits = "an int", isinstance(value, int) and -LARGEST <= value < LARGEST
+        elif option in _NUMBERS:
+            right, fits = "a finite number", isinstance(value, int | float) and abs(value) < LARGEST
+        elif option == "stop":
+            right = "a tuple of texts"
+            fits = isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
+        else:
+            continue  # Python refuses it
+        if not fits and not (value is None and option in _OPTIONAL):
+            raise PlannerError(
+                f"{option} of a call must be {right}, not a value of type {type(value).__name__}"
+            )
+    return {**given, "stop": tuple(map(text, given["stop"]))} if "stop" in given else given
+
+
+def name_of(value: object, what: str) -> str:
+    """A name as well-formed text.
+
+    Raises:
+        PlannerError: it is no text.
+    """
+    if not isinstance(value, str):
+        raise PlannerError(f"{what} must be a str, not {type(value).__name__}")
+    return text(str.__str__(value))
