@@ -11,8 +11,8 @@ an answer that was kept.
 ``--hostile`` runs ``anabranch serve`` in ``--processes`` processes, submits ``--tasks`` good tasks (200) over
 HTTP and kills the processes ``--kills`` times in all, first calmly, and then among hostile planners, tools,
 engines and damaged rows, each thrown in once; ``--only planner.loops,row`` throws in these alone. The good
-tasks must not notice, and what the processes say of their health must be true at every moment. A table says
-how each hostile item ended; all that the processes write goes to ``--logs``, a new directory by default.
+tasks must not notice, and what the processes say of their health must be true at every moment. With
+``--deadly``, there are also planners that end their process, which costs the others time. A table says how each hostile item ended; all that the processes write goes to ``--logs``, a new directory by default.
 """
 
 from __future__ import annotations
@@ -493,6 +493,7 @@ def main() -> None:
     parser.add_argument("--skew", type=float, help="seconds; 120 with --outages, else 0")
     parser.add_argument("--boundaries", action="store_true")
     parser.add_argument("--hostile", action="store_true")
+    parser.add_argument("--deadly", action="store_true", help="with --hostile: also what ends its process")
     parser.add_argument("--kills", type=int, default=10, help="in all; with --hostile")
     parser.add_argument("--processes", type=int, default=2, help="with --hostile")
     parser.add_argument("--only", metavar="ITEMS", help="with --hostile, such as planner.loops,row")

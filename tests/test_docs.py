@@ -146,3 +146,15 @@ def test_every_link_of_the_documentation_leads_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\((?!https?://)([^)#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_fault_names_a_test_that_exists() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    table = page[page.index("## Faults") : page.index("## Size and retention")]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)` \|$", table, re.MULTILINE)
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "| test |" not in line]
+    assert len(named) == len(rows) > 50
+    missing = [
+        (file, name) for file, name in named if not re.search(rf"def {name}\(", (ROOT / file).read_text())
+    ]
+    assert not missing

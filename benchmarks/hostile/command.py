@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.hostile import audit
-from benchmarks.hostile.items import ITEMS, Item, chosen
+from benchmarks.hostile.items import ITEMS, USUAL, Item, chosen
 from benchmarks.hostile.processes import Crew, engine_server
 from benchmarks.hostile.report import Check, Outcome, checks, table
 from benchmarks.hostile.traffic import Schedule, Traffic
@@ -36,7 +36,7 @@ class Form:
     kills: int = 10
     processes: int = 2
     seed: int = 1
-    items: Sequence[Item] = ITEMS
+    items: Sequence[Item] = USUAL
     patience: float = 60.0
     """Seconds that hostile tasks have left once all has been submitted."""
 
@@ -119,7 +119,7 @@ def main(given: argparse.Namespace) -> None:
         kills=given.kills,
         processes=given.processes,
         seed=given.seed,
-        items=chosen(given.only.split(",")) if given.only else ITEMS,
+        items=chosen(given.only.split(",")) if given.only else ITEMS if given.deadly else USUAL,
     )
     logs = Path(given.logs or tempfile.mkdtemp(prefix="hostile-")).absolute()
     logs.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,8 @@ ENGINE_SECONDS = 1.5 * CALL_SECONDS
 class Item:
     """Something hostile.
 
-    ``request`` is the body of its submission; None for a damaged row. ``deadly``: it may end as dead, having
-    taken its processes down, since nothing within a process can end it.
+    ``request`` is the body of its submission; None for a damaged row. ``deadly``: it takes its process
+    down until it is dead, since nothing within the process can prevent that.
     """
 
     kind: str
@@ -56,16 +56,17 @@ ITEMS = (
         Item("planner", each.name, _request(each.name), deadly=each.name in planners.DEADLY)
         for each in planners.HOSTILE
     ),
-    *(
-        Item("tool", each.name, _request("uses", tool=each.name), deadly=each is tools.blocks_the_loop)
-        for each in tools.HOSTILE
-    ),
+    *(Item("tool", each.name, _request("uses", tool=each.name)) for each in tools.HOSTILE),
     *(
         Item("engine", marker, _request("asks", seconds=ENGINE_SECONDS, marker=marker, role=_role(marker)))
         for marker in (*engines.BY_NAME, engines.REFUSED)
     ),
     *(Item("row", name) for name in rows.BY_NAME),
 )
+
+
+USUAL = tuple(item for item in ITEMS if not item.deadly)
+"""What a service must not notice."""
 
 
 def chosen(names: Iterable[str]) -> tuple[Item, ...]:

@@ -323,10 +323,8 @@ async def asks(run: Run, question: Question, *, marker: str, role: str = "branch
     return Answer((await run.generate(f"<<{marker}>> Say something.", role=role, max_tokens=64)).text)
 
 
-DEADLY = frozenset(
-    {"exits", "segfaults", "sleeps", "loops_stubbornly", "swallows_everything", "ignores_its_end"}
-)
-"""Those that may take their process down until they are dead, as nothing within it can end them."""
+DEADLY = frozenset({"exits", "segfaults"})
+"""Those that take their process down until they are dead, which nothing within it can prevent."""
 
 CARRIERS = (uses, asks)
 HOSTILE = tuple(

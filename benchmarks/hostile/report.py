@@ -97,13 +97,15 @@ def checks(calm: Outcome, hostile: Outcome, quoting: Sequence[str]) -> list[Chec
     if isinstance(hostile.listed, str):
         unserved.append(f"the whole list, at the end: {hostile.listed[:200]}")
     ratio = hostile.p95() / calm.p95() if hostile.p95() < math.inf and calm.p95() > 0 else math.inf
+    deadly = any(_item(sent).deadly for sent in hostile.hostile)  # every death costs the others a lease
+    slowest = math.inf if deadly else SLOWER
     slow = f"calm {calm.p95():.2f} s, hostile {hostile.p95():.2f} s"
     return [
         _none("good tasks lost", lost),
         _none("good tasks with a wrong answer", wrong),
         _none("good tasks finished twice or stored twice", doubled),
         _none("replays of good tasks that differ", differing),
-        Check("p95 of good tasks, in that of the calm run", round(ratio, 2), SLOWER, [slow]),
+        Check("p95 of good tasks, in that of the calm run", round(ratio, 2), slowest, [slow]),
         _none("moments at which health was not true", untrue),
         _none("lists of tasks not served", unserved),
         _none("hostile tasks that did not end", [e.line(s) for e, s in thrown if not e.over]),

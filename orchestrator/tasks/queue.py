@@ -142,7 +142,7 @@ class Queue:
         """
         attempts = [claim.task.attempts for claim in self._running.values()]
         for deaths in range(2, self._settings.max_attempts):
-            room = max(1, self._settings.concurrency // 4 ** (deaths - 1))
+            room = max(1, self._settings.concurrency // 8 ** (deaths - 1))
             if sum(one > deaths for one in attempts) >= room:
                 return deaths
         return None
