@@ -12,7 +12,8 @@ an answer that was kept.
 HTTP and kills the processes ``--kills`` times in all, first calmly, and then among hostile planners, tools,
 engines and damaged rows, each thrown in once; ``--only planner.loops,row`` throws in these alone. The good
 tasks must not notice, and what the processes say of their health must be true at every moment. With
-``--deadly``, there are also planners that end their process, which costs the others time. A table says how each hostile item ended; all that the processes write goes to ``--logs``, a new directory by default.
+``--deadly`` there are also planners that end their process, which costs the others time. A table says how
+each hostile item ended; all that the processes write goes to ``--logs``, a new directory by default.
 """
 
 from __future__ import annotations
