@@ -1,13 +1,17 @@
-"""What planner code gives to the verbs, checked where it gives it: sampling and names."""
+"""What planner code gives to the verbs, checked where it gives it: sampling, names, and room on the stack."""
 
 from __future__ import annotations
 
+import sys
 from typing import TypedDict
 
 from orchestrator.errors import PlannerError
-from orchestrator.runtime.plain import text
+from orchestrator.runtime.plain import TOO_DEEP, text
 
 LARGEST = 1 << 63
+
+STACK = 300
+"""Calls in each other that a verb may need to come to its end."""
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -47,6 +51,19 @@ def sampling_of(given: SamplingOptions) -> SamplingOptions:
                 f"{option} of a call must be {right}, not a value of type {type(value).__name__}"
             )
     return {**given, "stop": tuple(map(text, given["stop"]))} if "stop" in given else given
+
+
+def check_stack() -> None:
+    """Refuse a verb where it might not come to its end.
+
+    Raises:
+        RecursionError: the code that calls it has too many calls in each other.
+    """
+    try:
+        sys._getframe(sys.getrecursionlimit() - STACK)
+    except ValueError:  # there are not so many
+        return
+    raise RecursionError(TOO_DEEP)
 
 
 def name_of(value: object, what: str) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ PATIENCE = 100
 
 _OURS = str(Path(__file__).parents[1])
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
-_set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object, ctypes.py_object)  # it has two, and ignores more
 _lock = threading.Lock()
 _threads: dict[int, Code] = {}
 
@@ -37,11 +39,11 @@ class RunEnded(BaseException):
 
 
 class _Insisting(RunEnded):
-    """Raised once more at one of the next lines of the code, as that has caught RunEnded before."""
+    """Comes back when a handler has caught it and lets go of it, until no handler is left."""
 
     def __init__(self) -> None:
         super().__init__()
-        here().trace()
+        here().follow(self)
 
 
 class Code:
@@ -60,9 +62,7 @@ class Code:
         self._refusals = 0
         self._sent = False
         self._asked = False
-        self._tries = 0
-        self._lines = 0
-        self._tracer: Any = None
+        self._followed: weakref.ref[RunEnded] | None = None
 
     @property
     def seconds(self) -> float:
@@ -92,7 +92,6 @@ class Code:
         if outer is None:
             self.interrupted = self._asked = False
             self._began = monotonic()
-            self._tries = 0
         self._refusals = 0
         try:
             try:
@@ -132,8 +131,12 @@ class Code:
         with _lock:
             if self._place is None:
                 return False
-            self._strike(_Insisting if self.interrupted else RunEnded)
             self.interrupted = True
+            if self.inside:
+                self._sent = True
+                _set_async_exc(self.thread, _Insisting, None)
+            else:
+                self._asked = True
             return True
 
     def refuse(self, error: Exception | None = None) -> NoReturn:
@@ -146,21 +149,13 @@ class Code:
             raise _Insisting
         raise error or RunEnded
 
-    def trace(self) -> None:
-        """Raise RunEnded at one of the next lines of the code: each time at a later one.
+    def follow(self, error: RunEnded) -> None:
+        """Raise the error again when it is gone, as then a handler has caught it, and the code has left that.
 
-        So one of them is where no handler of the code catches it, however many there are in each other.
+        What is called then must not be written in Python, or the new error would be raised in it.
         """
-        if not self._tries:
-            self._tracer = sys.gettrace()
-        self._tries += 1
-        self._lines = self._tries
-        frame = sys._getframe(2)
-        while frame.f_back is not None and frame.f_code is not Code.run.__code__:
-            if not _is_ours(frame):
-                frame.f_trace = self._at_line
-            frame = frame.f_back
-        sys.settrace(self._at_call)
+        self._sent = True
+        self._followed = weakref.ref(error, partial(_set_async_exc, self.thread, _Insisting))
 
     def where(self) -> str | None:
         """The code and the line that it has come to, for people."""
@@ -175,16 +170,15 @@ class Code:
 
     def _answer(self) -> NoReturn:
         self._asked = False
-        raise RunEnded
+        raise _Insisting
 
     def _leave(self, place: tuple[str, str | None] | None, inside: bool) -> None:
         with _lock:
             if self._sent and not inside:
+                self._followed = None
                 self._receive()
             self._place = place
             self.inside = inside
-        if self._tries and not inside:
-            sys.settrace(self._tracer)
 
     def _receive(self) -> None:
         """Take in an error that was sent but may not have arrived.
@@ -192,26 +186,10 @@ class Code:
         It could be withdrawn, too, but that would leave the interpreter (3.11) looking for it for ever.
         """
         with suppress(RunEnded):
-            _set_async_exc(self.thread, RunEnded)  # in its place
+            _set_async_exc(self.thread, RunEnded, None)  # in its place
             while True:
                 pass
         self._sent = False
-
-    def _strike(self, error: type[RunEnded]) -> None:
-        if self.inside:
-            self._sent = True
-            _set_async_exc(self.thread, error)
-        else:
-            self._asked = True
-
-    def _at_call(self, frame: FrameType, event: str, argument: object) -> Any:
-        return None if _is_ours(frame) else self._at_line
-
-    def _at_line(self, frame: FrameType, event: str, argument: object) -> Any:
-        self._lines -= event == "line"
-        if self._lines <= 0:
-            raise RunEnded
-        return self._at_line
 
 
 def _is_ours(frame: FrameType) -> bool:

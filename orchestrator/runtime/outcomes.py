@@ -131,7 +131,7 @@ def _failure_of_code(error: BaseException, path: str, most: int | None) -> Failu
 def _stack(error: BaseException) -> str:
     """Where an error was raised, as text, since showing an error may run code of its class."""
     try:
-        return "".join(format_exception(error))
+        return text("".join(format_exception(error)))
     except RunEnded:
         raise
     except BaseException:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from orchestrator.runtime.interruption import RunEnded
 from workers.calls import Completion
 
-DEPTH = 100
+DEPTH = 64
 """The deepest nesting that is kept."""
 
 ITEMS = 1_000_000

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 from orchestrator.consensus.confidence import TOP
 from orchestrator.errors import PlannerError
 from orchestrator.runtime.executor import Executor
-from orchestrator.runtime.given import SamplingOptions, name_of, sampling_of
+from orchestrator.runtime.given import SamplingOptions, check_stack, name_of, sampling_of
 from orchestrator.runtime.messages import Draft, messages_of, text_of
 from orchestrator.runtime.nodes import Arrivals, Node, NodeKind, Outcome, Stream
 from orchestrator.runtime.plain import label as label_of
@@ -189,6 +189,7 @@ class Verbs:
 
     def decide(self, by: str, verdict: str, saw: Mapping[str, Any]) -> None:
         """Write a decision into the trace: who decided, what, and what was seen (JSON)."""
+        check_stack()
         bounds = self._executor.environment.bounds
         seen = plain(saw, bounds.value)
         data = {
@@ -254,6 +255,7 @@ class Verbs:
     # -- internals --------------------------------------------------------------------------------
 
     def _node(self, kind_of_node: type[N], kind: NodeKind, label: str) -> N:
+        check_stack()
         if not isinstance(kind, NodeKind):
             raise PlannerError(f"the kind of a node is a NodeKind, not {type(kind).__name__}")
         label = label_of(label, self._executor.environment.bounds.label)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from importlib.metadata import EntryPoint
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import AfterValidator
 
-from orchestrator.errors import InvalidRequest, PlannerError, UnknownPlanner
+from orchestrator.errors import InvalidRequest, PlannerError, PlannerStuck, UnknownPlanner
 from orchestrator.planning import finding
-from orchestrator.planning.finding import find_planner
+from orchestrator.planning.finding import described, find_planner
 from orchestrator.planning.planner import Planner, planner
 from orchestrator.planning.run import Run
+from orchestrator.runtime.interruption import interrupt
 from orchestrator.runtime.values import Answer, Question
 from tests.orchestrator.runtime.harness import play
 
@@ -87,3 +91,83 @@ def test_a_package_with_a_broken_planner_is_named(
     monkeypatch.setitem(finding.INSTALLED, "broken", EntryPoint("broken", value, finding.GROUP))
     with pytest.raises(PlannerError, match=message):
         find_planner("broken")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import sys; sys.exit(3)", "cannot be imported: SystemExit: 3"),
+        ("class Panic(BaseException): pass\nraise Panic('oops')", "cannot be imported: Panic: oops"),
+        ("raise KeyboardInterrupt", "cannot be imported: KeyboardInterrupt"),
+        (
+            "class Mute(Exception):\n  def __str__(self): 1 / 0\nraise Mute",
+            "cannot be imported: Mute: .*cannot be read",
+        ),
+    ],
+)
+def test_a_package_that_ends_the_process_when_it_is_imported_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str, message: str
+) -> None:
+    (tmp_path / "hostile_module.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(
+        finding.INSTALLED, "hostile", EntryPoint("hostile", "hostile_module:planner", finding.GROUP)
+    )
+    with pytest.raises(PlannerError, match=message):
+        find_planner("hostile")
+    assert "cannot be loaded" in described("hostile")["summary"]
+
+
+class Panic(BaseException):
+    pass
+
+
+def panicking(value: int) -> int:
+    raise Panic(f"not {value}")
+
+
+def spinning(value: int) -> int:
+    while True:
+        pass
+
+
+@planner("panicking")
+async def checks_with_panic(
+    run: Run, question: Question, *, size: Annotated[int, AfterValidator(panicking)] = 1
+) -> Answer:
+    return Answer("never")
+
+
+@planner("spinning")
+async def checks_for_ever(
+    run: Run, question: Question, *, size: Annotated[int, AfterValidator(spinning)] = 1
+) -> Answer:
+    return Answer("never")
+
+
+async def hinted(run: Run, question: Question, *, size: Nowhere = 1) -> Answer:  # type: ignore[name-defined] # noqa: F821
+    return Answer("never")
+
+
+@pytest.mark.parametrize("check", ["validate", "arguments", "filled"])
+def test_options_that_cannot_be_checked_are_an_error_of_the_planner(check: str) -> None:
+    given = {"size": 2}
+    with pytest.raises(PlannerError, match="options of planner panicking cannot be checked: Panic: not 2"):
+        getattr(checks_with_panic, check)(given)
+    with pytest.raises(PlannerError, match="options of planner hinted cannot be checked: NameError"):
+        getattr(Planner("hinted", hinted), check)(given)
+    thread = threading.get_ident()
+    timer = threading.Timer(0.05, lambda: interrupt(thread))
+    timer.start()
+    with pytest.raises(PlannerStuck, match="options of planner spinning took too long"):
+        getattr(checks_for_ever, check)(given)
+    timer.join()
+
+
+def test_options_are_stored_as_json() -> None:
+    @planner("odd")
+    async def odd(run: Run, question: Question, *, size: float = 1.0, name: str = "") -> Answer:
+        return Answer("never")
+
+    assert odd.validate({"size": float("nan"), "name": "a\0"}) == {"size": "nan", "name": "a\0"}
+    assert odd.filled({}) == {"size": 1.0, "name": ""}

@@ -274,7 +274,8 @@ async def threading_verbs(run: Run) -> Answer:
     said: list[str] = []
 
     def elsewhere() -> None:
-        for use in (lambda: run.note("hello"), lambda: run.decide("me", "go", {})):
+        uses: list[Callable[[], object]] = [lambda: run.note("a"), lambda: run.decide("me", "go", {})]
+        for use in uses:
             try:
                 use()
             except Exception as error:
