@@ -3,11 +3,15 @@
 Python can raise an exception in another thread, between any two steps of its interpreter. Here that happens
 only while the thread is in planner code: whoever runs such code says when it begins and ends, and the verbs
 of a run say when they take over. An error that has not arrived when the code ends is taken in there.
+
+A call that waits outside of Python, such as ``time.sleep``, takes no notice of that, but of signals: it lets
+the main thread run their handlers, and in a handler the exception arrives.
 """
 
 from __future__ import annotations
 
 import ctypes
+import signal
 import sys
 import threading
 import weakref
@@ -24,11 +28,15 @@ T = TypeVar("T")
 PATIENCE = 100
 """How often code may go on after it was refused something, before it is made to end."""
 
+WAKING = signal.SIGURG
+"""The signal that ends waiting; it is ignored where nobody handles it."""
+
 _OURS = str(Path(__file__).parents[1])
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object, ctypes.py_object)  # it has two, and ignores more
 _lock = threading.Lock()
 _threads: dict[int, Code] = {}
+_reachable: set[int] = set()
 
 
 class RunEnded(BaseException):
@@ -216,6 +224,21 @@ def paused() -> Iterator[None]:
             code.resume()
 
 
+@contextmanager
+def reachable() -> Iterator[None]:
+    """During the block, let :func:`interrupt` end waiting calls, too, if this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(WAKING, lambda number, frame: None)
+    _reachable.add(threading.get_ident())
+    try:
+        yield
+    finally:
+        _reachable.clear()
+        signal.signal(WAKING, before)
+
+
 def running(thread_id: int) -> str | None:
     """The planner code that the thread runs at this moment, for people; None if it runs none."""
     code = _threads.get(thread_id)
@@ -226,7 +249,12 @@ def interrupt(thread_id: int) -> bool:
     """Raise an error in the planner code that the thread runs; returns whether it was running any.
 
     The run of that code ends, even if the code catches the error. Code that goes on all the same may be
-    interrupted again. A blocking call outside of Python has to return first.
+    interrupted again. A call that waits outside of Python has to return first, unless the thread is
+    :func:`reachable`.
     """
     code = _threads.get(thread_id)
-    return code is not None and code.interrupt()
+    if code is None or not code.interrupt():
+        return False
+    if thread_id in _reachable:
+        signal.pthread_kill(thread_id, WAKING)
+    return True

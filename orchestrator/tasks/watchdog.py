@@ -68,7 +68,8 @@ class Watchdog:
         )
         self._thread.start()
         try:
-            yield
+            with interruption.reachable():
+                yield
         finally:
             self._stopping.set()
 

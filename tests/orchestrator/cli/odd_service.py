@@ -52,13 +52,20 @@ async def spinning(run: Run, question: Question, *, seconds: float = 600.0) -> A
     return Answer("done")
 
 
+@planner("sleeping")
+async def sleeping(run: Run, question: Question) -> Answer:
+    """Wait outside of Python."""
+    time.sleep(600)  # noqa: ASYNC251 -- on purpose
+    return Answer("done")
+
+
 @planner("asking")
 async def asking(run: Run, question: Question) -> Answer:
     """Ask once."""
     return Answer((await run.generate(question.text)).text)
 
 
-PLANNERS = {each.name: each for each in (using, spinning, asking)}
+PLANNERS = {each.name: each for each in (using, spinning, sleeping, asking)}
 
 
 def opened(

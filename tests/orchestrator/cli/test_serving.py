@@ -171,16 +171,17 @@ def test_a_planner_that_never_yields_is_named_and_its_process_ends(database: str
     assert stored(database, task) == "running"  # until its lease is found to have lapsed
 
 
-def test_a_planner_that_does_not_yield_is_ended_and_the_next_task_runs(database: str) -> None:
+@pytest.mark.parametrize("name", ["spinning", "sleeping"])
+def test_a_planner_that_does_not_yield_is_ended_and_the_next_task_runs(database: str, name: str) -> None:
     with serving(database, ANABRANCH_STUCK_SECONDS="0.5", ANABRANCH_LEASE_SECONDS="20") as service:
-        task = service.submit("spinning")
+        task = service.submit(name)
         assert service.until(task, "succeeded", "failed", "dead") == "failed"
         assert curl(f"{service.url}/v1/tasks/{task}")["error"]["code"] == "planner_stuck"
         following = service.submit("asking")
         assert service.until(following, "succeeded", "failed") == "succeeded"
     told = [json.loads(line) for line in service.lines if line.startswith("{")]
     (blocked,) = [line for line in told if line["event"] == "the event loop is blocked"]
-    assert "spinning" in blocked["by"]
+    assert name in blocked["by"]
 
 
 def test_a_block_that_ends_is_told_by_the_health_for_a_while(database: str) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime import interruption
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.executor import Executor
-from orchestrator.runtime.interruption import RunEnded, here, interrupt, running
+from orchestrator.runtime.interruption import RunEnded, here, interrupt, reachable, running
 from orchestrator.runtime.values import Answer
 from storage.events import EventType
 from tests.orchestrator.runtime.harness import DONE, Journal, check, environment, play, replay, resume
@@ -72,6 +73,16 @@ def test_code_is_ended_however_it_resists(code: Callable[[], None]) -> None:
     with interrupting(0.05), pytest.raises(RunEnded):
         here().run(*WHOSE, code)
     assert running(threading.get_ident()) is None
+
+
+@pytest.mark.parametrize("wait", [partial(time.sleep, 600), threading.Lock().acquire, threading.Event().wait])
+def test_code_that_waits_outside_of_python_is_ended_in_the_main_thread(wait: Callable[[], object]) -> None:
+    def waiting() -> None:
+        wait()
+        wait()  # a lock is free the first time
+
+    with reachable(), interrupting(0.05), pytest.raises(RunEnded):
+        here().run(*WHOSE, waiting)
 
 
 def test_code_that_swallows_the_error_and_returns_has_been_interrupted_all_the_same() -> None:
