@@ -107,6 +107,8 @@ class Beginning:
         work = self._changed(node.path, work)
         if not isinstance(work, Generation | ToolUse):
             return _Prepared(work)
+        if isinstance(work, Generation) and not work.inputs():
+            return self._asking(node, work)  # there are only texts in it
         try:
             return self._border.call(node.path, self._asking, node, work)
         except RunEnded:

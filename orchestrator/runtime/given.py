@@ -36,6 +36,8 @@ def sampling_of(given: SamplingOptions) -> SamplingOptions:
     Raises:
         PlannerError: names the option, the type of its value and what would be right.
     """
+    if not given:
+        return given
     for option, value in given.items():
         if option in _INTEGERS:
             right, fits = "an int", isinstance(value, int) and -LARGEST <= value < LARGEST

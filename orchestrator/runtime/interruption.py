@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -30,6 +30,10 @@ PATIENCE = 100
 
 WAKING = signal.SIGURG
 """The signal that ends waiting; it is ignored where nobody handles it."""
+
+
+OFTEN = 100
+"""How often code may catch an error that comes back, before more is done about it."""
 
 _OURS = str(Path(__file__).parents[1])
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
@@ -70,6 +74,9 @@ class Code:
         self._refusals = 0
         self._sent = False
         self._asked = False
+        self._times = 0
+        self._traced = False
+        self._tracer: Any = None
         self._followed: weakref.ref[RunEnded] | None = None
 
     @property
@@ -100,6 +107,7 @@ class Code:
         if outer is None:
             self.interrupted = self._asked = False
             self._began = monotonic()
+            self._times = 0
         self._refusals = 0
         try:
             try:
@@ -164,6 +172,28 @@ class Code:
         """
         self._sent = True
         self._followed = weakref.ref(error, partial(_set_async_exc, self.thread, _Insisting))
+        self._times += 1
+        if self._times % OFTEN == 0:
+            self._trace()
+
+    def _trace(self) -> None:
+        """Raise the error at the next line as well, which is in the handler that has caught it.
+
+        Python 3.12 takes what is raised when a loop begins again for raised at the loop's end. If that is in
+        the handler's ``try``, the error comes back to the same handler for ever.
+        """
+        frame = sys._getframe(3)
+        while frame.f_back is not None and frame.f_code is not Code.run.__code__:
+            frame.f_trace = self._at_line
+            frame = frame.f_back
+        if not self._traced:
+            self._traced, self._tracer = True, sys.gettrace()
+        sys.settrace(self._at_line)
+
+    def _at_line(self, frame: FrameType, event: str, argument: object) -> Any:
+        if event == "line" and not _is_ours(frame):
+            raise _Insisting
+        return self._at_line
 
     def where(self) -> str | None:
         """The code and the line that it has come to, for people."""
@@ -184,6 +214,9 @@ class Code:
         with _lock:
             if self._sent and not inside:
                 self._followed = None
+                if self._traced:
+                    self._traced = False
+                    sys.settrace(self._tracer)
                 self._receive()
             self._place = place
             self.inside = inside

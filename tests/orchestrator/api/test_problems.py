@@ -191,7 +191,7 @@ async def test_a_request_with_everything_is_kept_as_given(api: Api) -> None:
         "context": "Six is half a dozen.",
         "choices": ["42", "48"],
         "sampling": {"temperature": 0.5, "top_p": 0.9, "max_tokens": 100},
-        "budget": {"tokens": 5000, "calls": 10, "depth": 3, "width": 4, "seconds": 60},
+        "budget": {"tokens": 5000, "calls": 10, "depth": 3, "width": 4, "seconds": 60, "nodes": 500},
         "seed": 7,
         "tenant": "t",
     }

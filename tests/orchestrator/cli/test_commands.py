@@ -244,6 +244,7 @@ def test_everything_that_can_be_given_arrives(
         *("--choice", "17", "--choice", "context", "--temperature", "0.3", "--top-p", "0.9"),
         *("--max-tokens", "50", "--seed", "5", "--tenant", "me", "--budget-tokens", "9000"),
         *("--budget-calls", "9", "--budget-depth", "3", "--budget-width", "7", "--budget-seconds", "60"),
+        *("--budget-nodes", "500"),
         *("--engine", server, "--database", database, "--option", "temperature=0.1", "--json"),
     )
     assert done.code == 0, done.err
@@ -255,7 +256,14 @@ def test_everything_that_can_be_given_arrives(
     }
     assert told["options"]["options"] == {"temperature": 0.1, "max_tokens": 50}
     assert told["options"]["sampling"] == {"temperature": 0.3, "top_p": 0.9, "max_tokens": 50}
-    assert told["options"]["budget"] == {"tokens": 9000, "calls": 9, "depth": 3, "width": 7, "seconds": 60.0}
+    assert told["options"]["budget"] == {
+        "tokens": 9000,
+        "calls": 9,
+        "depth": 3,
+        "width": 7,
+        "seconds": 60.0,
+        "nodes": 500,
+    }
     assert (told["seed"], told["tenant"]) == (5, "me")
 
 
