@@ -6,24 +6,29 @@ import re
 
 HIDDEN = "***"
 
+_START = r"(?:\b|(?<=\\[nrt]))"  # of a word, also after a line end that JSON has spelled
 _LETTERS = r"[\w.~+/=*-]"  # of a token (RFC 6750), and the stars with which servers shorten one
+_VALUE = r"""[^&\s"',;)\]}\\]"""
 _SECRETS = re.compile(
     rf"""
     (?P<url>://)[^/\s@"']+(?=@)
-    | (?P<bearer>\b[Bb]earer\s+)(?=\S*[\d*]){_LETTERS}{{6,}}
-    | (?P<prefix>\bsk-){_LETTERS}{{4,}}
-    | (?P<field>\b(?:api[-_]?key|access[-_]?token|token|key|password)=)[^&\s"',;)\]}}\\]+
+    | (?P<bearer>{_START}bearer\s+)(?=\S{{0,99}}[\d*]){_LETTERS}{{6,}}
+    | (?P<prefix>{_START}sk-)(?=\S{{0,99}}[\d*]){_LETTERS}{{4,}}
+    | (?P<field>{_START}(?:api[-_]?key|access[-_]?token|password)=){_VALUE}+
+    | (?P<short>{_START}(?:token|key)=)(?={_VALUE}{{0,99}}[\d*]){_VALUE}{{8,}}
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_SHORTEST = 6  # a key that is shorter hides nothing, and may be an ordinary word
+_SHORTEST, _SHORTEST_WORD = 6, 8  # a key that is shorter hides nothing, such as the "ollama" for Ollama
 _BEGINNING = 8  # characters by which a key is known where the rest of it is left out
 
 
 def redacted(text: str, *keys: str | None) -> str:
     """The text without these keys, and without what looks like a key or like the password in a URL."""
     for key in keys:
-        if key is not None and len(key) >= _SHORTEST and key[:_BEGINNING] in text:
+        if key is None or len(key) < (_SHORTEST_WORD if key.isalpha() else _SHORTEST):
+            continue
+        if key[:_BEGINNING] in text:
             text = re.sub(rf"{re.escape(key[:_BEGINNING])}{_LETTERS}*", HIDDEN, text.replace(key, HIDDEN))
     return _SECRETS.sub(_hidden, text)
 

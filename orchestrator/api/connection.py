@@ -7,7 +7,11 @@ those with an unknown ``Expect``. Here they get the body that every other error 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from aiohttp import web
@@ -27,6 +31,9 @@ IDLE_SECONDS = 75.0
 
 WATCHED = ("/healthz", "/livez", "/metrics")
 """What tells how the process is, and must be answered when nothing else can be."""
+
+LOOKS = 10
+"""How often, while a client reads nothing, to look whether it still does."""
 
 PARTING_SECONDS, LINGERING_SECONDS = 0.5, 2.0
 """How long a client may go on sending a refused request, or the rest of a refused body; closing at once could
@@ -103,16 +110,32 @@ class Connection(web.RequestHandler):
         super().resume_writing()
         self._stop_timers(writing=True)
 
-    def _watch(self, before: int | None = None) -> None:
-        """Drop the client once it has read nothing for some time."""
+    def _watch(self, before: int | None = None, idle: int = 0) -> None:
+        """Drop the client once it has read nothing for some time.
+
+        ``before`` is what it had to read at the last look, and ``idle`` how many looks before found no less.
+        """
         if self.transport is None:
             return
-        now = self.transport.get_write_buffer_size()
-        if before is not None and now >= before:
+        now = self._bytes_unread()
+        idle = idle + 1 if before is not None and now >= before else 0
+        if idle >= LOOKS:
             log.info("a client that does not read was dropped", bytes=now)
             self.transport.abort()
         else:
-            self._unread = self._loop.call_later(self._patience, self._watch, now)
+            self._unread = self._loop.call_later(self._patience / LOOKS, self._watch, now, idle)
+
+    def _bytes_unread(self) -> int:
+        """What the client has still to read, with what the kernel keeps for it.
+
+        The kernel takes more only when much of that, often a megabyte, was read.
+        """
+        assert self.transport is not None
+        unread = self.transport.get_write_buffer_size()
+        with suppress(OSError, AttributeError):  # not every system tells, and a closed socket does not
+            kept = fcntl.ioctl(self.transport.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
+            unread += struct.unpack("i", kept)[0]
+        return unread
 
     def _stop_timers(self, *, reading: bool = False, writing: bool = False) -> None:
         if reading and self._arriving is not None:

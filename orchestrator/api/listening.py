@@ -122,8 +122,8 @@ class Door:
         now = asyncio.get_running_loop().time()
         if now < self._none_spare_at + LOOK_SECONDS:
             return False
-        longest = max(self._connections, key=lambda each: each.idle_seconds)
-        if longest.idle_seconds < SPARE_SECONDS:
+        longest = max(self._connections, key=lambda each: each.idle_seconds, default=None)
+        if longest is None or longest.idle_seconds < SPARE_SECONDS:
             self._none_spare_at = now
             return False
         longest.force_close()

@@ -88,6 +88,17 @@ async def test_a_file_that_went_through_another_system_is_read() -> None:
         assert (await restore(store, [f"{line}\r\n" for line in (HEADER, long, END)])).id == "0" * 16
 
 
+async def test_names_that_a_service_takes_are_read() -> None:
+    names = {
+        "tenant": "\u7530\u4e2d\u3000\u592a\u90ce",
+        "idempotency_key": "\u0645\u200c\u06cc",
+        "planner": "a\xa0b",
+    }
+    async with await open_store("memory") as store:
+        task = await restore(store, [header(**names), EVENT, END])
+    assert {name: getattr(task, name) for name in names} == names
+
+
 @pytest.mark.parametrize(
     ("limits", "message"),
     [

@@ -58,9 +58,8 @@ class Hedging:
             if seen.count >= EVIDENCE:
                 prefill = flight.replica.pace.prefill_seconds(flight.prefill_ahead)
                 await asyncio.wait([lead], timeout=self._after * max(seen.total / seen.count, prefill))
-                if not lead.done():
-                    await flight.ticket.call.permitted()
-                if not lead.done() and (rival := self._dispatcher.second(flight)) is not None:
+                permitted = not lead.done() and await _permitted(flight, lead)
+                if permitted and not lead.done() and (rival := self._dispatcher.second(flight)) is not None:
                     self._tally.hedges += 1
                     return await self._raced(flight, stream, lead, rival)
             return flight, stream, await lead
@@ -106,6 +105,18 @@ class Hedging:
     def _blame(self, flight: Flight[Replica], error: BaseException) -> None:
         if isinstance(error, WorkerError):
             self._supervisor.blame(flight, error)
+
+
+async def _permitted(flight: Flight[Replica], lead: asyncio.Task[Chunk]) -> bool:
+    """Whether the call may be sent a second time; False if its first chunk comes before that is known."""
+    asking = asyncio.ensure_future(flight.ticket.call.permitted())
+    try:
+        await asyncio.wait([asking, lead], return_when=asyncio.FIRST_COMPLETED)
+        if asking.done():
+            asking.result()
+        return asking.done()
+    finally:
+        asking.cancel()
 
 
 async def _stop(task: asyncio.Task[Chunk]) -> None:

@@ -189,6 +189,7 @@ class _Run:
         self._thread: int | None = None
         self._beat_at: float | None = None
         self._stop: Callable[[], object] | None = None
+        self._cancelled = False
 
     def in_own_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Run it. What would end the process becomes a PlannerError: planner code may raise anything."""
@@ -215,7 +216,8 @@ class _Run:
             interruption.interrupt(self._thread)
 
     def cancel(self) -> None:
-        """Cancel it as soon as its event loop has a turn."""
+        """Cancel it as soon as its event loop has a turn, or when it begins."""
+        self._cancelled = True
         if self._stop is not None:
             with suppress(RuntimeError):  # it has ended
                 self._stop()
@@ -224,6 +226,8 @@ class _Run:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         self._stop = partial(loop.call_soon_threadsafe, task.cancel)
+        if self._cancelled:
+            self._stop()
         self._beat_at = monotonic()  # the work may never give the other task a turn
         beating = asyncio.create_task(self._beat(), name="beat")
         try:

@@ -7,8 +7,10 @@ import logging
 import socket
 
 import pytest
+from aiohttp import web
 
 from orchestrator.api import connection
+from orchestrator.api.listening import DOOR, listening
 from orchestrator.settings import Settings
 from tests.orchestrator.api.conftest import Open, reply_of
 
@@ -144,3 +146,22 @@ async def test_a_client_that_does_not_read_is_dropped(open_api: Open) -> None:
         while api.door.open > 1:  # noqa: ASYNC110 - 30 MB do not fit into the buffers of the kernel
             await asyncio.sleep(0.05)
         client.close()
+
+
+async def test_a_client_that_reads_slowly_is_not_dropped() -> None:
+    async def long(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(30_000_000))
+
+    application = web.Application()
+    application.router.add_get("/", long)
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.setblocking(False)
+        async with listening(application, "127.0.0.1", 0, patience=0.5) as url:
+            await loop.sock_connect(client, ("127.0.0.1", int(url.rpartition(":")[2])))
+            await loop.sock_sendall(client, b"GET /" + HOST + b"\r\n")
+            for _ in range(30):  # the kernel keeps megabytes for it, and takes more when those are read
+                assert await loop.sock_recv(client, 20_000)
+                await asyncio.sleep(0.05)
+            assert application[DOOR].open == 1

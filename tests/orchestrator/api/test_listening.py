@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -71,6 +72,18 @@ async def test_more_connections_than_that_wait_until_one_ends(
             await asyncio.sleep(0.1)
             assert not waiting.done()
         assert (await waiting).status == 200
+
+
+async def test_a_crowd_that_comes_at_once_is_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 2)
+    async with listening(web.Application(), "127.0.0.1", 0) as url:
+        address = "127.0.0.1", int(url.rpartition(":")[2])
+        crowd = [socket.create_connection(address) for _ in range(20)]  # before the event loop has a turn
+        await asyncio.sleep(0.1)
+        for each in crowd:
+            each.close()
+        async with aiohttp.ClientSession() as session:
+            assert (await session.get(url)).status == 404
 
 
 async def test_several_addresses_may_be_bound() -> None:

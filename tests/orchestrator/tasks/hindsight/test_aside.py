@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -71,6 +71,22 @@ async def test_what_would_end_the_process_is_an_error_of_the_planner(error: Base
     for _ in range(2 * RUNS):  # none of them keeps its place
         with pytest.raises(PlannerError, match=f"planner code raised {type(error).__name__}"):
             await aside.run(nothing, ends)
+
+
+async def test_a_caller_who_leaves_before_the_run_has_begun_ends_it(release: threading.Event) -> None:
+    aside = Aside()
+
+    def checked_for_long(_: None) -> Coroutine[Any, Any, None]:
+        release.wait(60)
+        return asyncio.sleep(3600)
+
+    leaving = [asyncio.create_task(aside.run(nothing, checked_for_long)) for _ in range(RUNS)]
+    await started(RUNS)
+    for each in leaving:
+        each.cancel()
+    await asyncio.wait(leaving)
+    release.set()
+    assert await asyncio.wait_for(aside.run(nothing, lambda _: asyncio.sleep(0, "done")), 60) == "done"
 
 
 async def test_many_callers_share_a_few_threads(release: threading.Event) -> None:
