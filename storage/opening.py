@@ -44,10 +44,11 @@ async def check_exists(url: str | None) -> None:
         await asyncio.to_thread(_existing_file, url)
 
 
-async def back_up(url: str | None, to: Path, *, overwrite: bool = False) -> int:
+async def back_up(url: str | None, to: Path, *, overwrite: bool = False, salvage: bool = False) -> int:
     """Copy the SQLite file that ``url`` names to ``to``, as it is at one moment while it is in use.
 
-    ``to`` is there only once the copy is complete and sound. Returns its bytes.
+    ``to`` is there only once the copy is complete and sound. Returns its bytes. With ``salvage``, the copy
+    is a new database with the rows that can be read of a damaged one.
 
     Raises:
         StorageError: ``url`` names no file, ``to`` is there already, or it cannot be written.
@@ -59,6 +60,7 @@ async def back_up(url: str | None, to: Path, *, overwrite: bool = False) -> int:
 
     def act() -> int:
         from storage.sql.copying import back_up
+        from storage.sql.sqlite import make_empty
 
         file = _existing_file(url)
         if file is None:
@@ -69,7 +71,7 @@ async def back_up(url: str | None, to: Path, *, overwrite: bool = False) -> int:
                 f"PostgreSQL has its own backups: {dump_command(parse(url), to)} (it asks for the "
                 "password, or takes it from PGPASSWORD or ~/.pgpass)"
             )
-        return back_up(file, to, overwrite=overwrite)
+        return back_up(file, to, overwrite=overwrite, make_empty=make_empty if salvage else None)
 
     return await asyncio.to_thread(act)
 

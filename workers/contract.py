@@ -38,6 +38,9 @@ MOST_RESTARTS = 100
 TOKEN_CHARACTERS = 256
 """Longer than any token: runs of blanks are the longest."""
 
+LETTERS = 5
+"""How many single characters count as a token."""
+
 _REASONS = frozenset(get_args(FinishReason))
 _COUNT = 1 << 53  # whole numbers that JSON readers keep exact
 _RETRY_SECONDS = 1.0  # where an engine names no time after which to try again
@@ -93,7 +96,7 @@ class _Keeper:
         self._call = call
         self.cut = False
         self._most = most_tokens(call)
-        self._tokens = 0
+        self._tokens = 0.0
         self._room = self._most * TOKEN_CHARACTERS
         self._empty = 0
         self._restarts = 0
@@ -187,7 +190,8 @@ class _Keeper:
         self._empty = 0 if said_something or chunk.finish_reason else self._empty + 1
         if self._empty > MOST_EMPTY:
             raise EngineTimeout(f"{self._name} sent {MOST_EMPTY} chunks in a row with nothing in them")
-        self._tokens += max(chunk.tokens, bool(chunk.text))
+        # Servers that do not count may send a token as single characters.
+        self._tokens += max(chunk.tokens, bool(chunk.text)) / (LETTERS if len(chunk.text) == 1 else 1)
         self._room -= len(chunk.text)
         if self._room < 0:
             raise EngineProtocolError(
@@ -200,7 +204,7 @@ class _Keeper:
             "contract broken", by=self._name, error=f"it does not stop at max_tokens ({self._most} came)"
         )
         self.cut = True
-        usage = chunk.usage or Usage(completion_tokens=self._tokens)
+        usage = chunk.usage or Usage(completion_tokens=round(self._tokens))
         return replace(chunk, finish_reason="length", usage=usage)
 
     def _cancellations(self) -> int:

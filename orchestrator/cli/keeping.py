@@ -157,25 +157,25 @@ def check_database(settings: Settings, *, as_json: bool) -> None:
     Exits with 1 if there is any.
 
     Raises:
-        Unavailable: there is no such database, or it cannot even be opened.
+        Unavailable: there is no such database, or it cannot be reached.
     """
 
     async def run() -> dict[str, Any]:
         found: dict[str, Any] = {"database": [], "tasks": [], "journals": [], "checked": 0}
         await check_exists(settings.database)
-        async with await open_store(settings.database) as store:
-            found["database"] += await store.check()
-            try:
+        try:
+            async with await open_store(settings.database) as store:
+                found["database"] += await store.check()
                 async for task in _all_tasks(store):
                     found["checked"] += 1
-                    if task.damage is not None:
-                        found["tasks"].append(task.damage)
+                    if (damage := _damage(task)) is not None:
+                        found["tasks"].append(damage)
                     try:
                         await read_journal(store, task.id)
                     except JournalDamaged as error:
                         found["journals"].append(str(error))
-            except StorageDamaged as error:
-                found["database"].append(str(error))
+        except StorageDamaged as error:  # nothing behind this can be read
+            found["database"].append(str(error))
         return found
 
     with translated():
@@ -194,6 +194,15 @@ def check_database(settings: Settings, *, as_json: bool) -> None:
         raise typer.Exit(DAMAGED)
 
 
+def _damage(task: Task) -> str | None:
+    """What makes a task one that nobody could be shown; None if nothing does."""
+    try:
+        task_body(task)
+    except JournalDamaged as error:
+        return task.damage or str(error)
+    return task.damage
+
+
 async def _all_tasks(store: Store) -> AsyncIterator[Task]:
     last = None
     while page := await store.list(limit=TASKS, before=last):
@@ -202,14 +211,16 @@ async def _all_tasks(store: Store) -> AsyncIterator[Task]:
         last = page[-1].id
 
 
-def back_up_database(to: Path, settings: Settings, *, overwrite: bool) -> None:
+def back_up_database(to: Path, settings: Settings, *, overwrite: bool, salvage: bool) -> None:
     """Copy the SQLite file to ``to`` while it is in use, and say how large the copy is.
+
+    With ``salvage``, copy the rows that can be read of a damaged one.
 
     Raises:
         Unavailable: it cannot be copied; for PostgreSQL, the message names ``pg_dump``.
     """
     with translated():
-        size = asyncio.run(back_up(settings.database, to.absolute(), overwrite=overwrite))
+        size = asyncio.run(back_up(settings.database, to.absolute(), overwrite=overwrite, salvage=salvage))
     tell(f"{to}: {size / 1e6:,.1f} MB")
 
 

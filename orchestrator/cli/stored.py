@@ -178,9 +178,12 @@ def check(database: Database = None, as_json: AsJson = False) -> None:
 def backup(
     file: Annotated[Path, typer.Argument(help="Where the copy is written.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Copy only the rows that can be read of a damaged database.")
+    ] = False,
     database: Database = None,
 ) -> None:
     """Copy a SQLite database while it is in use."""
     from orchestrator.cli.keeping import back_up_database
 
-    back_up_database(file, settings(database=database), overwrite=force)
+    back_up_database(file, settings(database=database), overwrite=force, salvage=salvage)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from glob import escape
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote
@@ -41,6 +42,17 @@ def connected(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=30, isolation_level=None)
 
 
+def companions(path: Path) -> tuple[Path, Path]:
+    """The write-ahead log of a SQLite file, and the index of the log."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def rescued_of(path: Path) -> list[Path]:
+    """What was saved of a file when it was lost, and has not been put in its place since."""
+    found = path.parent.glob(f"{escape(path.name)}.rescued-*")
+    return sorted(each for each in found if not each.name.endswith((".damaged", "-wal", "-shm")))
+
+
 def problems(connection: sqlite3.Connection, seconds: float | None = None) -> tuple[str, ...] | None:
     """What ``PRAGMA quick_check`` finds, the first few; None if it had to stop after ``seconds``."""
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -61,21 +73,27 @@ def problems(connection: sqlite3.Connection, seconds: float | None = None) -> tu
     return tuple(line for (text,) in found for line in str(text).splitlines() if line != "ok")
 
 
-def back_up(path: Path, to: Path, *, overwrite: bool) -> int:
+def back_up(
+    path: Path, to: Path, *, overwrite: bool, make_empty: Callable[[Path], None] | None = None
+) -> int:
     """Copy a file that may be in use to ``to``, which is there only once it is complete; returns its bytes.
+
+    With ``make_empty``, which makes an empty database, only the rows that can be read are copied, into one.
 
     Raises:
         StorageError: there is something at ``to``, or it cannot be written.
         StorageDamaged: the copy would be damaged.
     """
-    if to.exists() and (not overwrite or to.is_dir() or to.samefile(path)):
-        raise StorageError(
-            f"there is already something at {to}; name another file, or overwrite it by --force"
-        )
+    if (to.exists() and not to.is_file()) or to.resolve() in {
+        each.resolve() for each in (path, *companions(path))
+    }:
+        raise StorageError(f"{to} is not a file that a backup can replace; name another one")
+    if to.exists() and not overwrite:
+        raise StorageError(f"there is already a file {to}; name another one, or overwrite it by --force")
     partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
     try:
         with _new_file(partial):
-            found = _snapshot(path, partial)
+            found = _snapshot(path, partial) if make_empty is None else _salvage(path, partial, make_empty)
             if found:
                 raise StorageDamaged(f"{path} is damaged ({'; '.join(found)}): {recovery(path)}")
             os.replace(partial, to)
@@ -92,6 +110,15 @@ def _snapshot(path: Path, to: Path) -> tuple[str, ...] | None:
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_schema").close()
         return copy(source, to)
+
+
+def _salvage(path: Path, to: Path, make_empty: Callable[[Path], None]) -> tuple[str, ...] | None:
+    """Copy the rows that can be read into a new database; returns its :func:`problems`."""
+    make_empty(to)
+    with closing(connected(path)) as source:
+        _copy_rows(source, to)
+    with closing(connected(to)) as copied:
+        return problems(copied)
 
 
 def rescue(connection: sqlite3.Connection, path: Path, make_empty: Callable[[Path], None]) -> Rescued:

@@ -60,7 +60,8 @@ def recovery(path: Path) -> str:
     """What to do about a damaged SQLite file."""
     return (
         f"stop what uses it; `anabranch check --database sqlite:///{path}` lists what is damaged; put a "
-        f"backup in its place, or save what can be read: sqlite3 {path} .recover | sqlite3 {path}.recovered"
+        f"backup in its place, or save what can be read by `anabranch backup {path}.salvaged --salvage "
+        f"--database sqlite:///{path}`"
     )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from typing_extensions import override
 
 from storage.errors import (
+    DatabaseMissing,
     NotStorable,
     NotWritable,
     StorageClosed,
@@ -26,11 +27,11 @@ from storage.errors import (
     StorageError,
     StorageUnavailable,
 )
-from storage.sql.copying import connected, problems, rescue
+from storage.sql.copying import companions, connected, problems, rescue, rescued_of
 from storage.sql.failures import of_sqlite, recovery
 from storage.sql.migrations import migrate
 from storage.sql.transactions import Body, Database, T
-from storage.sql.watching import LOOK_SECONDS, FileChanged, WatchedFile, companions
+from storage.sql.watching import LOOK_SECONDS, FileChanged, WatchedFile
 
 _log = structlog.get_logger(__name__)
 
@@ -90,6 +91,11 @@ class SqliteDatabase(Database):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise NotWritable(f"the directory of {self._path} cannot be created: {error}") from error
+        if not self._path.exists() and (rescued := rescued_of(self._path)):
+            raise DatabaseMissing(
+                f"there is no file {self._path}, but {', '.join(map(str, rescued))}, saved when it was lost: "
+                f"put the right one at {self._path}, or move it elsewhere to begin with an empty database"
+            )
         if check and self._path.exists():
             self._check()
         _migrate(self._writer.url)
@@ -233,7 +239,7 @@ class SqliteDatabase(Database):
             try:
                 file = connection.driver_connection
                 assert isinstance(file, sqlite3.Connection)
-                saved = rescue(file, self._path, _make_empty)
+                saved = rescue(file, self._path, make_empty)
             finally:
                 connection.close()
         except Exception as failure:
@@ -242,14 +248,12 @@ class SqliteDatabase(Database):
             return
         log, index = companions(self._path)
         if saved.pages is not None:
-            held = (
-                f"the rows that could still be read; {saved.pages} has its other pages, for sqlite3 .recover"
-            )
+            held = f"the rows that could still be read (its damaged pages are in {saved.pages})"
         else:
             held = "what was left after the cut" if error.cut else "all that was stored"
         self._failure = (
             f"{why}; nothing more is written. {saved.path} has {held}. Stop whatever uses the database; put "
-            f"that file at {self._path} and remove {log.name} and {index.name}; then start again"
+            f"{saved.path.name} at {self._path} and remove {log.name} and {index.name}; then start again"
         )
         _log.error(
             "the database file is gone, and what it held is saved",
@@ -287,7 +291,8 @@ def _migrate(url: URL) -> None:
         engine.dispose()
 
 
-def _make_empty(path: Path) -> None:
+def make_empty(path: Path) -> None:
+    """Make an empty database of the current schema."""
     _migrate(URL.create("sqlite", database=str(path)))
 
 

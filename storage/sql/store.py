@@ -20,6 +20,7 @@ from storage.errors import (
     JournalConflict,
     JournalDamaged,
     NotStorable,
+    StorageDamaged,
     StorageError,
     StorageUnavailable,
 )
@@ -51,6 +52,7 @@ class SqlStore(Store):
         self.redact = redact
         self._journal = Journal(self._commit, redact=redact)
         self._closed = False
+        self._damaged: StorageDamaged | None = None
 
     @classmethod
     async def connect(
@@ -81,6 +83,8 @@ class SqlStore(Store):
     async def probe(self) -> None:
         if (failure := self.failed()) is not None:
             raise StorageUnavailable(failure)
+        if self._damaged is not None:
+            raise self._damaged
         await self._database.probe()
 
     @override
@@ -339,6 +343,9 @@ class SqlStore(Store):
     async def _commit(self, portions: Sequence[Portion]) -> None:
         try:
             await self._commit_together(portions)
+        except StorageDamaged as error:
+            self._damaged = error
+            raise
         except (IntegrityError, NotStorable):
             # One portion spoils the transaction for all. Storing each by itself finds it; and if a shared
             # text was merely pruned in the meantime, the second try stores it again.
@@ -359,6 +366,7 @@ class SqlStore(Store):
             commit(connection, portions, again=attempts > 1)
 
         await self._database.write(body)
+        self._damaged = None
 
 
 def _rows(

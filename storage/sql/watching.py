@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from storage.errors import StorageUnavailable
-from storage.sql.copying import connected, problems
+from storage.sql.copying import companions, connected, problems
 
 LOOK_SECONDS = 1.0
 """How often an idle file is looked at. Each transaction looks before its commit."""
@@ -81,8 +81,3 @@ class WatchedFile:
                 sqlite3.SQLITE_CORRUPT,
                 sqlite3.SQLITE_NOTADB,
             )
-
-
-def companions(path: Path) -> tuple[Path, Path]:
-    """The write-ahead log of a SQLite file, and the index of the log."""
-    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")

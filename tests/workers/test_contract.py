@@ -58,6 +58,21 @@ async def test_a_completion_beyond_its_bound_is_cut_off_and_aborted() -> None:
     assert "it does not stop at max_tokens" in logs[0]["error"]
 
 
+async def test_a_completion_that_comes_in_single_characters_is_not_cut_off() -> None:
+    asked = call()
+    assert asked.sampling.max_tokens is not None
+    text = "word " * asked.sampling.max_tokens
+
+    async def speak(engine: Hostile, asked: Call) -> AsyncGenerator[Chunk, None]:
+        for letter in text:
+            yield Chunk(letter, 1)
+        yield Chunk("", finish_reason="stop")
+
+    received = await read(Hostile(speak), asked)
+    assert "".join(chunk.text for chunk in received) == text
+    assert received[-1].finish_reason == "stop"
+
+
 async def test_a_long_last_chunk_is_not_cut_off() -> None:
     whole = Chunk("long", 1_000, finish_reason="stop")
 

@@ -91,6 +91,26 @@ def test_damaged_pages_are_found(anabranch: Any, path: Path) -> None:
     assert done.json["database"]
 
 
+def test_what_no_list_could_show_is_found(anabranch: Any, path: Path) -> None:
+    change(path, "UPDATE tasks SET error = '{}' WHERE key = 3")
+    done = anabranch("check", "--database", f"sqlite:///{path}")
+    assert done.code == 1, done
+    assert "error.code: Field required" in done.out
+
+
+def test_rows_that_can_be_read_are_saved_from_a_damaged_database(
+    anabranch: Any, path: Path, tmp_path: Path
+) -> None:
+    spoil(path)
+    saved = tmp_path / "saved.db"
+    done = anabranch("backup", str(saved), "--salvage", "--database", f"sqlite:///{path}")
+    assert done.code == 0, done
+    with closing(sqlite3.connect(saved)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        (count,) = file.execute("SELECT count(*) FROM tasks").fetchone()
+    assert 0 < count <= 30
+
+
 def test_what_is_not_there_is_neither_checked_nor_copied_nor_made(anabranch: Any, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'none.db'}"
     for asked in (("check",), ("backup", str(tmp_path / "copy.db"))):
@@ -101,8 +121,9 @@ def test_what_is_not_there_is_neither_checked_nor_copied_nor_made(anabranch: Any
     other = tmp_path / "letter.txt"
     other.write_text("dear reader " * 1000)
     done = anabranch("check", "--database", f"sqlite:///{other}")
-    assert "[storage_damaged]" in done.err
-    assert "not a database" in done.err
+    assert done.code == 1
+    assert "not a database" in done.out
+    assert "problems of the database: 1" in done.out
 
 
 def test_backup_of_a_database_in_use_is_whole(anabranch: Any, path: Path, tmp_path: Path) -> None:
@@ -128,8 +149,10 @@ def test_backup_replaces_nothing_unless_told(anabranch: Any, path: Path, tmp_pat
     assert copy.read_text() == "precious"
     assert anabranch("backup", str(copy), "--force", "--database", f"sqlite:///{path}").code == 0
     assert copy.read_bytes()[:6] == b"SQLite"
-    itself = anabranch("backup", str(path), "--force", "--database", f"sqlite:///{path}")
-    assert itself.code == 1
+    for own in (path, path.with_name(f"{path.name}-wal"), Path("/dev/null")):
+        refused = anabranch("backup", str(own), "--force", "--database", f"sqlite:///{path}")
+        assert refused.code == 1
+        assert "is not a file that a backup can replace" in refused.err
     nowhere = anabranch("backup", str(tmp_path / "no" / "copy.db"), "--database", f"sqlite:///{path}")
     assert "cannot be written" in nowhere.err
 
@@ -141,7 +164,7 @@ def test_damaged_database_does_not_replace_a_good_backup(anabranch: Any, path: P
     done = anabranch("backup", str(copy), "--force", "--database", f"sqlite:///{path}")
     assert done.code == 1
     assert "[storage_damaged]" in done.err
-    assert ".recover" in done.err
+    assert "--salvage" in done.err
     assert copy.read_text() == "good"
 
 
@@ -159,7 +182,7 @@ def test_serve_names_damage_and_starts_all_the_same_when_told(path: Path) -> Non
     where = ("--engine", "http://127.0.0.1:9/v1", "--database", f"sqlite:///{path}", "--port", "0")
     done = shell("serve", *where, ANABRANCH_LOG_LEVEL="error")
     assert done.code == 1, done
-    for said in ("[storage_damaged]", str(path), "anabranch check", ".recover", "backup", "--skip-check"):
+    for said in ("[storage_damaged]", str(path), "anabranch check", "--salvage", "backup", "--skip-check"):
         assert said in done.err, said
 
 

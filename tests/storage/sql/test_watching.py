@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from storage.errors import StorageUnavailable
+from storage.errors import DatabaseMissing, StorageUnavailable
 from storage.opening import open_store
 from storage.sql.sqlite import SqliteDatabase
 from storage.sql.store import SqlStore
@@ -106,6 +106,9 @@ async def test_file_that_is_taken_away_is_noticed_and_saved(path: Path, act: Cal
         assert str(saved) in said
         assert "remove test.db-wal and test.db-shm" in said
     assert set(accepted) == ids(saved)
+    if not path.exists() and path.parent.exists():
+        with pytest.raises(DatabaseMissing, match="saved when it was lost"):  # not an empty one in its place
+            await open_store(f"sqlite:///{path}")
     async with await open_store(f"sqlite:///{saved}") as store:  # it is a database to go on with
         assert (await store.claim("me", 30)) is not None
     if act is replace:
