@@ -25,7 +25,7 @@ from orchestrator.runtime.border import Border
 from orchestrator.runtime.drivers import Drivers
 from orchestrator.runtime.environment import Environment, Recorder, Result, RunOutcome
 from orchestrator.runtime.graph import Graph
-from orchestrator.runtime.interruption import RunEnded
+from orchestrator.runtime.interruption import RunEnded, paused
 from orchestrator.runtime.journaling import Journaling
 from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Stream, Succeeded
@@ -242,16 +242,21 @@ class Executor(Generic[Handle]):
         for path, offer in offers:
             if self._account.failure is not None:
                 break
-            try:
-                return self._border.call(path, self._offered, offer)
-            except RunEnded:
-                continue
-            except BaseException as error:
-                log.warning("planner code made a wrong offer", node=path, error=said(error))
+            with suppress(RunEnded, PlannerError):
+                offered = self._border.call(path, self._offered, offer)
+                if isinstance(offered, Answer):
+                    return offered
+                log.warning("planner code made a wrong offer", node=path, error=offered)
         return None
 
-    def _offered(self, offer: Callable[[], Answer]) -> Answer:
-        return answer_of(offer(), self._border.planner, self.environment.bounds.answer)
+    def _offered(self, offer: Callable[[], Answer]) -> Answer | str:
+        """The answer that is offered, or what is wrong with it. This is planner code."""
+        try:
+            return answer_of(offer(), self._border.planner, self.environment.bounds.answer)
+        except RunEnded:
+            raise
+        except BaseException as error:
+            return f"{type(error).__name__}: {said(error, self.environment.bounds.value)}"
 
     def _resumed(self) -> None:
         """Count what the run had spent before, now that it goes live where its record ends."""
@@ -323,7 +328,8 @@ class Executor(Generic[Handle]):
     def expect(self, scope: Scope, messages: Sequence[Message], role: str) -> None:
         """Note what the next call of a scope will begin with."""
         if not scope.closed:
-            self._expect(scope.next_call, messages, role)
+            with paused():
+                self._expect(scope.next_call, messages, role)
 
     def _expect(self, name: str, messages: Sequence[Message], role: str) -> None:
         """Let the engine know what a call will begin with; a run that only repeats makes no calls."""

@@ -1,0 +1,48 @@
+"""What determines a run is in the first event of its journal, whatever the settings are later."""
+
+from __future__ import annotations
+
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.values import Answer, Bounds, Budget, Question
+from orchestrator.settings import Settings
+from orchestrator.tasks.requests import TaskRequest
+from orchestrator.tasks.service import Service
+from orchestrator.tasks.setup import recorded_setup
+from storage.opening import open_store
+from workers.engines.simulator.engine import Simulator
+from workers.tools.toolbox import Toolbox
+
+
+@planner("talkative")
+async def talkative(run: Run, question: Question) -> Answer:
+    """Says a lot."""
+    for _ in range(5):
+        run.note("a note " * 100)
+    return Answer((await run.generate(question.text)).text)
+
+
+async def test_bounds_are_those_under_which_a_run_began() -> None:
+    request = TaskRequest.model_validate({"query": "?", "planner": "talkative", "budget": {"nodes": 6}})
+    async with await open_store("memory") as store:
+        planners = {"talkative": talkative}
+        service = Service(store, Simulator("ok"), planners=planners, settings=Settings(max_label_chars=10))
+        solution = await service.solve(request)
+        events = [event async for event in store.read(solution.trace_id)]
+        other = Service(store, Simulator("ok"), planners=planners, settings=Settings(max_label_chars=500))
+        assert (await other.replay(solution.trace_id)).result.answer == Answer("ok")
+    header = events[0].data
+    assert events[1].data["label"] == "a note a …"
+    assert header["bounds"]["label"] == 10
+    assert header["budget"]["nodes"] == 6
+
+    def recorded(data: object) -> tuple[Budget, Bounds]:
+        assert isinstance(data, dict)
+        setup = recorded_setup(data, talkative, "1", engine=None, toolbox=Toolbox(), call_seconds=1.0)
+        assert setup.header()["budget"]["nodes"] == data["budget"].get("nodes")
+        return setup.environment.budget, setup.environment.bounds
+
+    assert recorded(header) == (Budget(nodes=6), Bounds(1_000_000, 1_000_000, 1_000_000, 10))
+    old = {key: value for key, value in header.items() if key != "bounds"}
+    old["budget"] = {key: value for key, value in header["budget"].items() if key != "nodes"}
+    assert recorded(old) == (Budget(nodes=None), Bounds())
