@@ -83,15 +83,15 @@ class Border:
         try:
             run = partial(code.run, self._whose, path, function)
             value = run() if code.begun else detached.call(run)
-            if self._account.failure is not None:
-                raise RunEnded  # the record says that the code was interrupted here, whatever it did now
-            return value
         except RunEnded:
             if code.interrupted:
                 self._stuck(path, code.seconds)
             if self.over:
                 raise
             raise PlannerError("planner code went on after it had been told to end") from None
+        if self._account.failure is not None:
+            raise RunEnded  # the record says that the code was interrupted here, whatever it did now
+        return value
 
     def _overtaken(self) -> bool:
         """Whether the record says that the code was interrupted where the run is now."""
