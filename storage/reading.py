@@ -114,6 +114,7 @@ class _Decision(TypedDict):
 class _LimitReached(TypedDict):
     limit: str
     error: NotRequired[_Failure]
+    turn: NotRequired[int]
 
 
 class _Answer(TypedDict):

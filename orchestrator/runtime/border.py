@@ -81,15 +81,17 @@ class Border:
     def _call(self, path: str, function: Callable[[], T]) -> T:
         code = self._code
         try:
-            if code.begun:
-                return code.run(self._whose, path, function)
-            return detached.call(partial(code.run, self._whose, path, function))
+            run = partial(code.run, self._whose, path, function)
+            value = run() if code.begun else detached.call(run)
         except RunEnded:
             if code.interrupted:
                 self._stuck(path, code.seconds)
             if self.over:
                 raise
             raise PlannerError("planner code went on after it had been told to end") from None
+        if self._account.failure is not None:
+            raise RunEnded  # the record says that the code was interrupted here, whatever it did now
+        return value
 
     def _overtaken(self) -> bool:
         """Whether the record says that the code was interrupted where the run is now."""

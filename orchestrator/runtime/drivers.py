@@ -41,7 +41,10 @@ class Arrival:
 
 
 class Drivers:
-    """Runs calls and tools, and reports their results to the executor."""
+    """Runs calls and tools, and reports their results to the executor.
+
+    ``reached`` names the bound that has been reached, which the executor is told when it waits.
+    """
 
     def __init__(
         self, environment: Environment, recorder: Recorder, on_progress: Callable[[str, int], None] | None
@@ -54,6 +57,7 @@ class Drivers:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._streamed: dict[str, int] = {}
         self._tokens = 0
+        self.reached: str | None = None
         self.prefetch = Prefetch(environment.engine, environment.tenant, recorder.leased)
 
     @asynccontextmanager
@@ -81,6 +85,7 @@ class Drivers:
 
     def limit(self, name: str) -> None:
         """End the run because the bound ``name`` has been reached."""
+        self.reached = self.reached or name
         self._inbox.put_nowait(Arrival(EventType.LIMIT_REACHED, "", {"limit": name}))
 
     def abort(self, path: str) -> int:

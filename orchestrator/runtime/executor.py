@@ -80,6 +80,7 @@ class Executor(Generic[Handle]):
         self.now = 0.0
         self._record = record or Record()
         self._since = since
+        self._turn = 0
         self._memo = memo
         self._live = environment.engine is not None or memo is not None
         self._offers: dict[str, Callable[[], Answer]] = {}
@@ -157,6 +158,17 @@ class Executor(Generic[Handle]):
             if turn % TURNS == 0:
                 await self._journal.room()
                 await asyncio.sleep(0)
+                self._turn += TURNS
+                self._end_early()
+
+    def _end_early(self) -> None:
+        """End a run that has reached a bound from outside, though it never waits to be told so."""
+        if self._journal.repeating:
+            if (event := self._journal.cut_short(self._turn)) is not None:
+                self._account.end(event.data)
+        elif self._journal.appending and self._drivers.reached is not None:
+            data = {"limit": self._drivers.reached, "turn": self._turn}
+            self._account.end(self._journal.emit(EventType.LIMIT_REACHED, "", data).data)
 
     async def _next_event(self) -> Event:
         if self._journal.repeating:

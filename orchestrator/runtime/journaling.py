@@ -59,9 +59,11 @@ class Journaling:
         """Whether the record goes on with such an event."""
         return self._record.expects(kind, path)
 
-    def cut_short(self) -> Event | None:
-        """The event, if it comes next in the record, that ended the run in the middle of planner code."""
-        return self._record.cut_short()
+    def cut_short(self, turn: int | None = None) -> Event | None:
+        """The event, if it comes next in the record, that ended the run after that ``turn``; without one, in
+        the middle of planner code.
+        """
+        return self._record.cut_short(turn)
 
     def fail(self, error: AnabranchError) -> None:
         """End the run with ``error``, as it cannot be written down."""

@@ -84,11 +84,14 @@ class Record:
         """Whether such an event comes next."""
         return self._next is not None and (self._next.type, self._next.path) == (kind, path)
 
-    def cut_short(self) -> Event | None:
-        """Take the next event if it ended the run in the middle of planner code, not while that waited."""
+    def cut_short(self, turn: int | None = None) -> Event | None:
+        """Take the next event if it ended the run before that waited: after its ``turn``, if one is given,
+        otherwise in the middle of planner code.
+        """
         if self._next is None or self._next.type is not EventType.LIMIT_REACHED:
             return None
-        return self._take() if "error" in self._next.data else None
+        ended = "error" in self._next.data if turn is None else self._next.data.get("turn") == turn
+        return self._take() if ended else None
 
     async def due(self, event: Event) -> None:
         """Wait until an external event may be delivered."""
@@ -126,8 +129,8 @@ class Playback(Record):
         self._watch(event)
 
     @override
-    def cut_short(self) -> Event | None:
-        event = super().cut_short()
+    def cut_short(self, turn: int | None = None) -> Event | None:
+        event = super().cut_short(turn)
         if event is not None:
             self._watch(event)
         return event

@@ -11,7 +11,7 @@ from orchestrator.planning.finding import FindPlanner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.settings import Settings
 from orchestrator.tasks.containment import sheltered
-from orchestrator.tasks.requests import TaskRequest
+from orchestrator.tasks.requests import BudgetRequest, TaskRequest
 from orchestrator.tasks.turns import Turns
 from storage.errors import IllegalTransition, StorageError
 from storage.store import Store
@@ -49,6 +49,8 @@ class Acceptance:
         stored = request.model_dump(
             mode="json", exclude={"query", "context", "choices", "planner", "seed", "tenant"}
         )
+        if request.budget.nodes == BudgetRequest().nodes:
+            del stored["budget"]["nodes"]  # as before nodes were bounded, so that a key still finds its task
         return NewTask(
             question={"query": request.query, "context": request.context, "choices": list(request.choices)},
             planner=request.planner,

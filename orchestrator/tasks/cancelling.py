@@ -52,7 +52,7 @@ class Cancelling:
         finally:
             self._blocks -= 1
             if not self._blocks:
-                following = self._following
+                following, self._following = self._following, None  # whoever comes meanwhile needs another
                 following.cancel()
                 await asyncio.wait([following], timeout=LEAVING_SECONDS)
 

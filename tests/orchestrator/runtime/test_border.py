@@ -19,7 +19,7 @@ from orchestrator.runtime.plain import ITEMS, canonical, plain, text
 from orchestrator.runtime.values import Answer, Bounds, Budget, Cluster
 from storage.errors import StorageUnavailable
 from storage.events import Event, EventType
-from tests.orchestrator.runtime.harness import DONE, Journal, Played, check, environment, play, replay
+from tests.orchestrator.runtime.harness import DONE, Journal, Played, check, environment, play, replay, resume
 from tests.orchestrator.runtime.hostile_planners import circular, doubling, nested, retrying
 from tests.orchestrator.runtime.test_contract import Full
 from workers.engines.simulator.engine import CostModel, Simulator
@@ -140,6 +140,24 @@ async def test_others_get_their_turn_while_code_waits_only_for_itself() -> None:
     played = await play(body, repeat=False)
     turning.cancel()
     assert len(set(played.answer.split())) > 3
+
+
+async def test_code_that_waits_only_for_itself_ends_at_bounds_from_outside() -> None:
+    async def child(run: Run) -> int:
+        return 1
+
+    async def body(run: Run) -> Answer:
+        while True:
+            await run.spawn(child)
+
+    world = environment(Simulator("ok"), budget=Budget(nodes=None, seconds=0.05))
+    async with asyncio.timeout(60):
+        played = await play(body, budget=world.budget, repeat=False)
+    assert played.result.limit == "seconds"
+    assert await replay(body, played.events, world) == played.result
+    at = next(event.seq for event in played.events if event.type is EventType.LIMIT_REACHED)
+    for length in (at + 1, len(played.events)):
+        assert (await resume(body, played.events[:length], world)).result == played.result
 
 
 # What code says

@@ -191,6 +191,24 @@ async def test_the_next_process_does_not_wait_again(body: Any) -> None:
         assert resumed.result.failure == result.failure
 
 
+async def test_code_that_takes_its_interruption_for_an_error_and_returns_ends_the_same_again() -> None:
+    slow = True
+
+    async def body(run: Run) -> Answer:
+        with suppress(BaseException):
+            run.generate("left open")
+            if slow:
+                spin()
+        return DONE
+
+    journal, world = Journal(), environment(Simulator("ok"))
+    with interrupting(0.05):
+        result = await Executor(Run, world, journal).execute(body, {"planner": "test"})
+    assert result.failure is not None
+    slow = False
+    assert await replay(body, journal.events, world) == result
+
+
 async def test_a_process_that_died_while_waiting_for_it_leaves_it_to_the_next_one() -> None:
     journal, world = Journal(), environment(Simulator("ok"))
     with interrupting(0.05):

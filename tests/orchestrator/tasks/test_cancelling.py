@@ -108,3 +108,32 @@ async def test_nobody_follows_requests_when_nothing_runs() -> None:
         await service.solve(REQUEST)
         left: list[Any] = [task for task in asyncio.all_tasks() if task.get_name() == "cancellations"]
         assert left == []
+
+
+async def test_a_task_that_begins_while_the_last_one_leaves_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leaving = asyncio.Event()
+
+    async def slow_to_leave(_: Callable[[], Collection[str]]) -> AsyncIterator[str]:
+        try:
+            await asyncio.sleep(3600)
+            yield ""
+        finally:  # a connection is given back
+            leaving.set()
+            await asyncio.sleep(0.01)
+
+    async with await open_store("memory") as store:
+        monkeypatch.setattr(store, "cancellations", slow_to_leave)
+        follower = cancelling.Cancelling(store, list, lambda task_id: None)
+
+        async def briefly() -> None:
+            async with follower.followed():
+                await asyncio.sleep(0)
+
+        first = asyncio.create_task(briefly())
+        await leaving.wait()
+        async with follower.followed():
+            await first
+            await asyncio.sleep(0)
+            assert follower.failed() is None

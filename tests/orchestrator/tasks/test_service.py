@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -100,6 +101,15 @@ async def test_solving_twice_under_one_key_pays_once(store: Store) -> None:
     later = await service.solve(request)
     assert {solution.trace_id for solution in together} == {later.trace_id}
     assert engine.counters().started == 1
+
+
+async def test_a_key_from_before_nodes_were_bounded_finds_its_task(store: Store) -> None:
+    service = service_of(store, Simulator("42"))
+    request = REQUEST.model_copy(update={"idempotency_key": "order-18"})
+    budget = {"tokens": None, "calls": 10_000, "depth": 16, "width": 1_024, "seconds": 3_600.0}
+    new = service.check(request)
+    earlier = await store.submit(replace(new, options={**new.options, "budget": budget}))
+    assert (await service.submit(request)).id == earlier.id
 
 
 async def test_a_clock_that_is_set_back_makes_no_run_shorter(
