@@ -180,7 +180,7 @@ async def test_another_seed_is_another_sample(service: Service, simulator: Simul
 async def test_a_counterfactual_makes_no_call(service: Service, simulator: Simulator) -> None:
     trace = await solved(service)
     calls = simulator.counters().started
-    stopped = await service.counterfactual(trace, at="3", change=Change(rule="beta:0.8"))
+    stopped = await service.counterfactual(trace, at="3", change=Change(rule="fixed:2"))
     assert stopped.result.answer is not None
     assert stopped.tokens < stopped.recorded_tokens
     with pytest.raises(Unknown, match=r"3\.6, 3\.7"):
