@@ -25,10 +25,6 @@ from workers.engines.simulator.engine import Simulator
 
 BUDGET = Budget(calls=50, nodes=500, depth=8)
 BOUNDS = Bounds(tool_result=1_000, answer=1_000, value=1_000, label=100)
-<<<<<<< HEAD
-=======
-PATIENCE = 1.0
->>>>>>> rev1
 
 WORLD = replace(environment(Simulator("ok"), budget=BUDGET), bounds=BOUNDS)
 
