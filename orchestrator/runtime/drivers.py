@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.errors import Failure
 from orchestrator.runtime.environment import Environment, Recorder
-from orchestrator.runtime.messages import assistant, bind
+from orchestrator.runtime.messages import assistant, bind, render
 from orchestrator.runtime.nodes import Node
 from orchestrator.runtime.outcomes import failed
 from orchestrator.runtime.plain import digest, plain
@@ -21,7 +21,7 @@ from orchestrator.runtime.received import Received
 from orchestrator.runtime.work import Generation, ToolUse
 from orchestrator.structured import task_group
 from storage.events import EventType
-from workers.calls import Call
+from workers.calls import Call, Prompt, Segment
 from workers.contained import Overdue, Unattended, end_all
 from workers.contract import name_of, stream, typed
 from workers.errors import EngineProtocolError, EngineTimeout, Overloaded, ToolError, WorkerError
@@ -59,6 +59,7 @@ class Drivers:
         self._aborted: set[asyncio.Task[None]] = set()
         self._tools: dict[str, asyncio.Task[None]] = {}
         self._streamed: dict[str, int] = {}
+        self._family: tuple[list[tuple[str, str]], str] | None = None
         self._tokens = 0
         self.reached: str | None = None
         self.prefetch = Prefetch(environment.engine, environment.tenant, recorder.leased)
@@ -196,12 +197,11 @@ class Drivers:
 
     def _call(self, work: Generation, priority: float, already: str) -> Call:
         prompt = work.prompt()
-        shared = [[segment.role, segment.text] for segment in prompt.segments[:-1]]
-        family = digest([self._environment.task_id, shared])
+        family = self._family_of(prompt.segments[:-1])
         if already:
             if not self._environment.capabilities.assistant_prefill:
                 raise StreamInterrupted("the stream was cut off, and the engine cannot continue it")
-            prompt = Generation((*work.messages, assistant(already)), work.sampling).prompt()
+            prompt = Prompt(prompt.segments + render([assistant(already)]).segments)
         return Call(
             prompt=prompt,
             sampling=work.sampling,
@@ -213,6 +213,13 @@ class Drivers:
             return_token_ids=work.return_token_ids,
             permit=self._recorder.leased,
         )
+
+    def _family_of(self, shared: Sequence[Segment]) -> str:
+        """The name of the calls with that prefix; mostly, one call after the other has the same."""
+        texts = [(str.__str__(segment.role), segment.text) for segment in shared]
+        if self._family is None or self._family[0] != texts:
+            self._family = texts, digest([self._environment.task_id, texts])
+        return self._family[1]
 
     def _count(self, path: str, tokens: int) -> None:
         self._streamed[path] = self._streamed.get(path, 0) + tokens
