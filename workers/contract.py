@@ -42,6 +42,7 @@ LETTERS = 5
 """How many single characters count as a token."""
 
 _REASONS = frozenset(get_args(FinishReason))
+_SEQUENCES = (tuple, list)
 _COUNT = 1 << 53  # whole numbers that JSON readers keep exact
 _RETRY_SECONDS = 1.0  # where an engine names no time after which to try again
 
@@ -74,8 +75,8 @@ async def stream(engine: Engine, call: Call) -> AsyncGenerator[Chunk, None]:
         EngineProtocolError: the engine raised or sent something outside the contract.
         WorkerError: what the engine raised.
     """
-    keeper = _Keeper(name_of(engine), call)
-    chunks = keeper.begun(engine)
+    keeper = _Keeper(engine, call)
+    chunks = keeper.begun()
     try:
         while (chunk := await keeper.next(chunks)) is not None:
             yield chunk
@@ -91,8 +92,8 @@ async def stream(engine: Engine, call: Call) -> AsyncGenerator[Chunk, None]:
 class _Keeper:
     """What is known of one stream, and what is wrong with it."""
 
-    def __init__(self, name: str, call: Call) -> None:
-        self._name = name
+    def __init__(self, engine: Engine, call: Call) -> None:
+        self._engine = engine
         self._call = call
         self.cut = False
         self._most = most_tokens(call)
@@ -102,11 +103,15 @@ class _Keeper:
         self._restarts = 0
         self._chunks = 0
         self._task = asyncio.current_task()
-        self._cancelling = self._cancellations()
+        self._cancelling = 0 if self._task is None else self._task.cancelling()
 
-    def begun(self, engine: Engine) -> AsyncIterator[Chunk]:
+    @property
+    def _name(self) -> str:
+        return name_of(self._engine)
+
+    def begun(self) -> AsyncIterator[Chunk]:
         try:
-            chunks: object = engine.generate(self._call)
+            chunks: object = self._engine.generate(self._call)
         except BaseException as error:
             raise typed(error, self._name) from error
         if isinstance(chunks, AsyncIterator):
@@ -124,12 +129,12 @@ class _Keeper:
         except StopAsyncIteration:
             return None
         except asyncio.CancelledError as error:
-            if self._cancellations() > self._cancelling:
+            if self._cancelled():
                 raise
             raise EngineGaveUp(f"{self._name} gave up by itself") from error
         except BaseException as error:
             raise typed(error, self._name) from error
-        if self._cancellations() > self._cancelling:
+        if self._cancelled():
             raise asyncio.CancelledError  # the engine ignored it
         self._chunks += 1
         if self._chunks % TURN == 0:
@@ -150,7 +155,7 @@ class _Keeper:
         try:
             await chunks.aclose()
         except asyncio.CancelledError:
-            if self._cancellations() > self._cancelling:
+            if self._cancelled():
                 raise
         except BaseException as error:
             log.warning("contract broken", by=f"closing a stream of {self._name}", error=raised(error))
@@ -167,9 +172,9 @@ class _Keeper:
             raise ValueError(f"the finish reason must be one of {', '.join(sorted(_REASONS))}")
         if chunk.usage is not None:
             _check_usage(chunk.usage)
-        if not isinstance(chunk.token_ids, tuple | list):
+        if not isinstance(chunk.token_ids, _SEQUENCES):
             raise TypeError("token_ids must be a tuple")
-        if not all(map(_is_token, chunk.token_ids)):
+        if chunk.token_ids and not all(map(_is_token, chunk.token_ids)):
             raise ValueError("token_ids must be unsigned 32-bit integers")
         for logprob in chunk.logprobs:
             _check_logprob(logprob)
@@ -207,8 +212,9 @@ class _Keeper:
         usage = chunk.usage or Usage(completion_tokens=round(self._tokens))
         return replace(chunk, finish_reason="length", usage=usage)
 
-    def _cancellations(self) -> int:
-        return 0 if self._task is None else self._task.cancelling()
+    def _cancelled(self) -> bool:
+        """Whether somebody has cancelled the task since the stream began."""
+        return self._task is not None and self._task.cancelling() > self._cancelling
 
 
 def typed(error: BaseException, who: str, breach: type[WorkerError] = EngineProtocolError) -> WorkerError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.errors import Failure
 from orchestrator.runtime.environment import Environment, Recorder
-from orchestrator.runtime.messages import assistant, bind
+from orchestrator.runtime.messages import assistant, bind, render
 from orchestrator.runtime.nodes import Node
 from orchestrator.runtime.outcomes import failed
 from orchestrator.runtime.plain import digest, plain
@@ -21,8 +21,8 @@ from orchestrator.runtime.received import Received
 from orchestrator.runtime.work import Generation, ToolUse
 from orchestrator.structured import task_group
 from storage.events import EventType
-from workers.calls import Call
-from workers.contained import Overdue, contained
+from workers.calls import Call, Prompt, Segment
+from workers.contained import Overdue, Unattended, end_all
 from workers.contract import name_of, stream, typed
 from workers.errors import EngineProtocolError, EngineTimeout, Overloaded, ToolError, WorkerError
 
@@ -54,8 +54,12 @@ class Drivers:
         self._on_progress = on_progress
         self._inbox: asyncio.Queue[Arrival] = asyncio.Queue()
         self._group: asyncio.TaskGroup | None = None
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._calls_to = f"a call to {name_of(environment.engine)}"
+        self._calls: dict[str, Unattended] = {}
+        self._aborted: set[asyncio.Task[None]] = set()
+        self._tools: dict[str, asyncio.Task[None]] = {}
         self._streamed: dict[str, int] = {}
+        self._family: tuple[list[tuple[str, str]], str] | None = None
         self._tokens = 0
         self.reached: str | None = None
         self.prefetch = Prefetch(environment.engine, environment.tenant, recorder.leased)
@@ -73,8 +77,11 @@ class Drivers:
                 if timer is not None:
                     timer.cancel()
                 self.prefetch.close()
-                for task in self._tasks.values():
+                for task in self._tools.values():
                     task.cancel()
+                for call in self._calls.values():
+                    self._abort(call)
+                await end_all(self._aborted)
 
     async def next_arrival(self) -> Arrival:
         """The next external event, as soon as there is one."""
@@ -93,69 +100,70 @@ class Drivers:
 
         The result of a call that has ended but has not been delivered is dropped; its tokens still count.
         """
-        if task := self._tasks.pop(path, None):
-            task.cancel()
+        if call := self._calls.pop(path, None):
+            self._abort(call)
+        elif tool := self._tools.pop(path, None):
+            tool.cancel()
         self.prefetch.dropped(path)
         return self._streamed.pop(path, 0)
 
     def generate(self, node: Node[Any], work: Generation, *, priority: float) -> None:
         """Send a call to the engine."""
         self.prefetch.begun(node.path)
-        self._launch(node.path, self._generate(node, work, priority))
+        received = Received(node, work)
+        ended = partial(self._generated, node, received)
+        try:
+            self._calls[node.path] = Unattended(
+                partial(self._receive, node, work, received, priority), self._calls_to, ended
+            )
+        except Overdue as overdue:
+            ended(overdue)
 
     def use_tool(self, node: Node[Any], work: ToolUse, *, interrupted: bool) -> None:
         """Invoke a tool. ``interrupted`` means that an earlier process started it; its result is unknown."""
-        self._launch(node.path, self._use_tool(node, work, interrupted))
-
-    def _launch(self, path: str, driver: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None
-        self._tasks[path] = self._group.create_task(driver)
+        self._tools[node.path] = self._group.create_task(self._use_tool(node, work, interrupted))
+
+    def _abort(self, call: Unattended) -> None:
+        call.cancel()
+        self._aborted.add(call.task)
+        call.task.add_done_callback(self._aborted.discard)
 
     def _settle(self, path: str, data: dict[str, Any], *, durable: bool = False) -> None:
-        self._tasks.pop(path, None)
+        self._calls.pop(path, None)
+        self._tools.pop(path, None)
         self.prefetch.look()
         self._inbox.put_nowait(Arrival(EventType.NODE_SETTLED, path, {"external": True, **data}, durable))
 
-    async def _generate(self, node: Node[Any], work: Generation, priority: float) -> None:
-        environment = self._environment
-        received = Received(node, work)
+    def _generated(self, node: Node[Any], received: Received, error: Exception | None) -> None:
+        """A call has ended, with an error or with what was received."""
         try:
-            await self._recorder.leased()
-            whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            await contained(
-                partial(self._receive, node, work, received, priority, whole),
-                f"a call to {name_of(environment.engine)}",
-                seconds=environment.call_seconds,
-                early=whole,
-            )
+            if error is not None:
+                raise error
             outcome = received.outcome()
         except Overdue as overdue:
             outcome = _failed(EngineTimeout(f"the call {overdue.why}"), node, EngineTimeout)
-        except Exception as error:
-            outcome = _failed(error, node, EngineProtocolError)
+        except Exception as failure:
+            outcome = _failed(failure, node, EngineProtocolError)
         data = outcome | received.measurements()
         self._settle(node.path, data)
         if (usage := data.get("usage")) is not None:
             self.spend(usage["prompt_tokens"])
 
-    async def _receive(
-        self,
-        node: Node[Any],
-        work: Generation,
-        received: Received,
-        priority: float,
-        whole: asyncio.Future[None],
-    ) -> None:
-        """Send a call, and take in what comes of it; ``whole`` is done once that is all."""
+    async def _receive(self, node: Node[Any], work: Generation, received: Received, priority: float) -> None:
+        """Send a call, and take in what comes of it."""
+        await self._recorder.leased()
+        this = self._calls[node.path]
+        this.limit(self._environment.call_seconds)
         until = asyncio.get_running_loop().time() + self._environment.call_seconds
         call = self._call(work, priority, already=received.text)
-        while not await self._read(node, call, received, whole, until):
+        while not await self._read(node, call, received, this, until):
             await asyncio.sleep(0)
             await self._recorder.leased()
             call = self._call(work, priority, already=received.text)
 
     async def _read(
-        self, node: Node[Any], call: Call, received: Received, whole: asyncio.Future[None], until: float
+        self, node: Node[Any], call: Call, received: Received, this: Unattended, until: float
     ) -> bool:
         """Take in what the engine streams; returns False if the call must be sent again.
 
@@ -163,7 +171,7 @@ class Drivers:
         says when to come back: the calls of a running task are not refused, but wait within their timeout.
         """
         try:
-            return await self._streamed_whole(node, call, received, whole)
+            return await self._streamed_whole(node, call, received, this)
         except Overloaded as error:
             if asyncio.get_running_loop().time() + error.retry_after >= until:
                 raise
@@ -172,7 +180,7 @@ class Drivers:
             return False
 
     async def _streamed_whole(
-        self, node: Node[Any], call: Call, received: Received, whole: asyncio.Future[None]
+        self, node: Node[Any], call: Call, received: Received, this: Unattended
     ) -> bool:
         assert self._environment.engine is not None
         async with aclosing(stream(self._environment.engine, call)) as chunks:
@@ -184,17 +192,16 @@ class Drivers:
                 if piece := received.piece():
                     self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
                 if chunk.finish_reason is not None:
-                    whole.set_result(None)
+                    this.complete()
         return True
 
     def _call(self, work: Generation, priority: float, already: str) -> Call:
         prompt = work.prompt()
-        shared = [[segment.role, segment.text] for segment in prompt.segments[:-1]]
-        family = digest([self._environment.task_id, shared])
+        family = self._family_of(prompt.segments[:-1])
         if already:
             if not self._environment.capabilities.assistant_prefill:
                 raise StreamInterrupted("the stream was cut off, and the engine cannot continue it")
-            prompt = Generation((*work.messages, assistant(already)), work.sampling).prompt()
+            prompt = Prompt(prompt.segments + render([assistant(already)]).segments)
         return Call(
             prompt=prompt,
             sampling=work.sampling,
@@ -206,6 +213,13 @@ class Drivers:
             return_token_ids=work.return_token_ids,
             permit=self._recorder.leased,
         )
+
+    def _family_of(self, shared: Sequence[Segment]) -> str:
+        """The name of the calls with that prefix; mostly, one call after the other has the same."""
+        texts = [(str.__str__(segment.role), segment.text) for segment in shared]
+        if self._family is None or self._family[0] != texts:
+            self._family = texts, digest([self._environment.task_id, texts])
+        return self._family[1]
 
     def _count(self, path: str, tokens: int) -> None:
         self._streamed[path] = self._streamed.get(path, 0) + tokens

@@ -73,10 +73,12 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
 
 def render(messages: Sequence[Message]) -> Prompt:
     """The prompt with the results of settled nodes in place of their handles."""
-    return Prompt(tuple(_segment(message.role, part) for message in messages for part in message.parts))
+    return Prompt(tuple([_segment(message.role, part) for message in messages for part in message.parts]))
 
 
 def _segment(role: Role, part: Part) -> Segment:
+    if type(part) is str:
+        return Segment(role, text(part))
     value = part.value if isinstance(part, Node) else part
     if role == "assistant" and isinstance(value, Completion | Segment):
         return Segment(role, text_of(value), value.token_ids)

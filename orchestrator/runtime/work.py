@@ -33,17 +33,25 @@ class Generation:
     """Keep how sure the model was of each token in place of the log-probabilities, which are large."""
     return_token_ids: bool = False
     """Keep the tokens. This does not change what is asked, so it is not part of the content key."""
+    rendered: Prompt | None = None
+    """The prompt, once it is :meth:`bound`."""
 
     def inputs(self) -> Sequence[Node[Any]]:
         """The nodes whose text the prompt contains."""
         return inputs_of(self.messages)
 
     def bound(self) -> Generation:
-        """The same with the results of its inputs in their places."""
-        if not self.inputs():
-            return self
-        messages = tuple(Message(segment.role, (segment,)) for segment in self.prompt().segments)
-        return replace(self, messages=messages)
+        """The same with its prompt, in which the results of its inputs are in their places."""
+        return Generation(
+            self.messages,
+            self.sampling,
+            self.schema,
+            self.role,
+            self.breaks,
+            self.scored,
+            self.return_token_ids,
+            self.prompt(),
+        )
 
     def request(self) -> dict[str, Any]:
         """What is asked, for the journal, with its content key, which does not cover the seed."""
@@ -65,7 +73,7 @@ class Generation:
 
     def prompt(self) -> Prompt:
         """The prompt, with the results of its inputs."""
-        return render(self.messages)
+        return render(self.messages) if self.rendered is None else self.rendered
 
 
 @dataclass(frozen=True, slots=True)

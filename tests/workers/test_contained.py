@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from tests.workers.virtual_time import elapsed, virtual_time
-from workers.contained import GRACE_SECONDS, MOST_LEFT, Escaped, Overdue, contained
+from workers.contained import GRACE_SECONDS, MOST_LEFT, Escaped, Overdue, Unattended, contained, end_all
 
 
 class Deaf:
@@ -81,15 +81,43 @@ async def test_work_is_not_begun_again_and_again_if_it_never_ends() -> None:
 
 @virtual_time
 async def test_an_early_result_does_not_depend_on_how_the_work_ends() -> None:
-    early: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    deaf = Deaf()
+    deaf, reported = Deaf(), asyncio.Queue[Exception | None]()
 
-    async def work() -> str:
-        early.set_result("early")
+    async def work() -> None:
+        unattended.limit(60.0)
+        unattended.complete()
         await deaf()
-        return "late"
+        raise ValueError("late")
 
-    assert await contained(work, "it", seconds=60.0, early=early) == "early"
+    unattended = Unattended(work, "it", reported.put_nowait)
+    assert await reported.get() is None
     assert asyncio.get_running_loop().time() < 60
     deaf.free.set()
+    await asyncio.sleep(60)
+    assert reported.empty()
+
+
+@virtual_time
+async def test_what_nothing_awaits_reports_how_it_went_once() -> None:
+    deaf, reported = Deaf(), asyncio.Queue[Exception | None]()
+
+    async def late() -> None:
+        unattended.limit(2.0)
+        await deaf()
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    unattended = Unattended(late, "it", reported.put_nowait)
+    assert str(await reported.get()) == "it took more than 2 s"
+    assert asyncio.get_running_loop().time() == pytest.approx(2.0 + GRACE_SECONDS)
+    Unattended(leave, "it", reported.put_nowait)
+    assert isinstance(await reported.get(), Escaped)
+    cancelled = Unattended(deaf, "it", reported.put_nowait)
     await asyncio.sleep(1)
+    cancelled.cancel()
+    assert await elapsed(end_all({cancelled.task})) == pytest.approx(GRACE_SECONDS)
+    assert len(asyncio.all_tasks()) == 1, "the end of the loop would wait for it"
+    deaf.free.set()
+    await asyncio.sleep(60)
+    assert reported.empty()
