@@ -25,6 +25,7 @@ SECRET = "sk-hostile-0123456789abcdef"  # noqa: S105 -- of a server that asks fo
 LEASE_SECONDS = 5.0
 CALL_SECONDS = 20.0
 STUCK_SECONDS = 2.0
+MAX_ATTEMPTS = 10  # processes are killed far more often here than where five deaths make a task suspect
 MOST_MEMORY = 4 << 30
 """Bytes of address space of one process, so that one without bounds does not take the machine down."""
 
@@ -161,6 +162,7 @@ class Crew:
             "LEASE_SECONDS": LEASE_SECONDS,
             "CALL_SECONDS": CALL_SECONDS,
             "STUCK_SECONDS": STUCK_SECONDS,
+            "MAX_ATTEMPTS": MAX_ATTEMPTS,
             "GRACE_SECONDS": 2.0,
             "LOG_LEVEL": "info",
         }
