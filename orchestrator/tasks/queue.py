@@ -137,13 +137,13 @@ class Queue:
     def _suspected(self) -> int | None:
         """After how many attempts tasks must wait, because enough of that kind run; None if none need wait.
 
-        The more processes have died running a task, the fewer of its kind run side by side, down to one: the
-        one that takes its process down must not use up the attempts of the others.
+        Tasks that have few attempts left run with few of their kind beside them, and on the last one with
+        none: the one that takes its process down must not use up the attempts of the others.
         """
         attempts = [claim.task.attempts for claim in self._running.values()]
-        for deaths in range(2, self._settings.max_attempts):
-            room = max(1, self._settings.concurrency // 8 ** (deaths - 1))
-            if sum(one > deaths for one in attempts) >= room:
+        for left, room in ((2, max(1, self._settings.concurrency // 8)), (1, 1)):
+            deaths = self._settings.max_attempts - left
+            if deaths > 1 and sum(one > deaths for one in attempts) >= room:
                 return deaths
         return None
 
