@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -86,11 +85,12 @@ class Unattended:
         self._timer: asyncio.TimerHandle | None = None
         self._overdue: Overdue | None = None
         self._complete = False
-        self.task = asyncio.get_running_loop().create_task(self._run(work), name=who)
+        self._loop = asyncio.get_running_loop()
+        self.task = self._loop.create_task(self._run(work), name=who)
 
-    def limit(self, seconds: float) -> None:
-        """Give the work so many seconds from now on."""
-        self._time(seconds, partial(self._too_late, seconds))
+    def limit(self, seconds: float) -> float:
+        """Give the work so many seconds from now on; returns when they end, as the event loop counts."""
+        return self._time(seconds, self._too_late, seconds)
 
     def complete(self) -> None:
         """All that matters of the work is there: it may end, but how that goes does not matter."""
@@ -113,10 +113,12 @@ class Unattended:
             self._timer.cancel()
         self._tell(error if error is None or isinstance(error, Exception) else Escaped(error))
 
-    def _time(self, seconds: float, then: Callable[[], None]) -> None:
+    def _time(self, seconds: float, then: Callable[..., None], *of: object) -> float:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, then)
+        until = self._loop.time() + seconds
+        self._timer = self._loop.call_at(until, then, *of)
+        return until
 
     def _too_late(self, seconds: float) -> None:
         self._overdue = Overdue(self._who, f"took more than {seconds:g} s")

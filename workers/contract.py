@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from types import AsyncGeneratorType
 from typing import TypeVar, get_args
 
 import structlog
@@ -85,7 +86,7 @@ async def stream(engine: Engine, call: Call) -> AsyncGenerator[Chunk, None]:
                     await keeper.finish(chunks)
                 return
     finally:
-        if isinstance(chunks, AsyncGenerator):
+        if type(chunks) is AsyncGeneratorType or isinstance(chunks, AsyncGenerator):
             await keeper.close(chunks)
 
 
@@ -114,7 +115,7 @@ class _Keeper:
             chunks: object = self._engine.generate(self._call)
         except BaseException as error:
             raise typed(error, self._name) from error
-        if isinstance(chunks, AsyncIterator):
+        if type(chunks) is AsyncGeneratorType or isinstance(chunks, AsyncIterator):
             return chunks
         if isinstance(chunks, Coroutine):
             chunks.close()

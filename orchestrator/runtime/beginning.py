@@ -12,13 +12,14 @@ from orchestrator.runtime.environment import Environment
 from orchestrator.runtime.graph import Graph
 from orchestrator.runtime.interruption import RunEnded
 from orchestrator.runtime.journaling import Journaling
-from orchestrator.runtime.nodes import Cancelled, Failed, Node
+from orchestrator.runtime.nodes import Cancelled, Failed, Node, Succeeded
 from orchestrator.runtime.outcomes import Settled, failure_of_code, inherited, settled
 from orchestrator.runtime.scopes import Scope, Scopes
 from orchestrator.runtime.settling import Settling
 from orchestrator.runtime.underway import Underway
 from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
 from storage.events import EventType
+from workers.calls import Completion
 
 
 class _Prepared(NamedTuple):
@@ -107,7 +108,7 @@ class Beginning:
         work = self._changed(node.path, work)
         if not isinstance(work, Generation | ToolUse):
             return _Prepared(work)
-        if isinstance(work, Generation) and not work.inputs():
+        if isinstance(work, Generation) and all(map(_is_completed, work.inputs())):
             return self._asking(node, work)  # there are only texts in it
         try:
             return self._border.call(node.path, self._asking, node, work)
@@ -207,3 +208,11 @@ class Beginning:
             self._underway.hold(node, work)
         else:
             self._underway.go_live(node, work)
+
+
+def _is_completed(source: Node[Any]) -> bool:
+    """Whether the value of a node is what an engine wrote, and no object of planner code."""
+    outcome = source.outcome
+    return (
+        type(outcome) is Succeeded and type(outcome.value) is Completion and type(outcome.value.text) is str
+    )

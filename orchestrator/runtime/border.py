@@ -66,7 +66,7 @@ class Border:
         """
         if self._overtaken():
             raise RunEnded
-        return self._call(path, partial(function, *args, **kwargs))
+        return self._call(path, partial(function, *args, **kwargs) if args or kwargs else function)
 
     def close(self, path: str, function: Callable[[], None]) -> None:
         """Run code at its end, even if the run is over; its verbs are refused."""
@@ -81,8 +81,10 @@ class Border:
     def _call(self, path: str, function: Callable[[], T]) -> T:
         code = self._code
         try:
-            run = partial(code.run, self._whose, path, function)
-            value = run() if code.begun else detached.call(run)
+            if code.begun:
+                value = code.run(self._whose, path, function)
+            else:
+                value = detached.call(partial(code.run, self._whose, path, function))
         except RunEnded:
             if code.interrupted:
                 self._stuck(path, code.seconds)

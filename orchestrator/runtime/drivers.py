@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -154,8 +154,7 @@ class Drivers:
         """Send a call, and take in what comes of it."""
         await self._recorder.leased()
         this = self._calls[node.path]
-        this.limit(self._environment.call_seconds)
-        until = asyncio.get_running_loop().time() + self._environment.call_seconds
+        until = this.limit(self._environment.call_seconds)
         call = self._call(work, priority, already=received.text)
         while not await self._read(node, call, received, this, until):
             await asyncio.sleep(0)
@@ -183,7 +182,8 @@ class Drivers:
         self, node: Node[Any], call: Call, received: Received, this: Unattended
     ) -> bool:
         assert self._environment.engine is not None
-        async with aclosing(stream(self._environment.engine, call)) as chunks:
+        chunks = stream(self._environment.engine, call)
+        try:
             async for chunk in chunks:
                 if chunk.restarted and not received.restart():
                     return False
@@ -193,6 +193,8 @@ class Drivers:
                     self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
                 if chunk.finish_reason is not None:
                     this.complete()
+        finally:
+            await chunks.aclose()
         return True
 
     def _call(self, work: Generation, priority: float, already: str) -> Call:

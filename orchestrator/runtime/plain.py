@@ -89,20 +89,20 @@ class _Form:
         self._around: set[int] = set()
 
     def of(self, value: Any) -> Any:
-        match kind := _form_of(value):
-            case "text":
-                return self._text(value)
-            case "itself":
-                return value
-            case "integer":
-                return value if value.bit_length() <= BITS else _type_name(value)
-            case "number":
-                return value if math.isfinite(value) else str(value)
+        kind = type(value)  # most values are of the exact types of JSON, which do nothing when looked at
+        if kind is str:
+            return self._text(value)
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            return value if value.bit_length() <= BITS else _type_name(value)
+        if kind is float:
+            return value if math.isfinite(value) else str(value)
         if id(value) in self._around or len(self._around) >= DEPTH:
             return _type_name(value)
         self._around.add(id(value))
         try:
-            return self._look_into(value, kind)
+            return self._look_into(value, _form_of(value))
         except RunEnded:
             raise
         except BaseException:
@@ -150,8 +150,10 @@ class _Form:
         return form
 
     def _text(self, value: str) -> str:
-        value, room = text(value), self._room
-        self._room -= len(value)
+        if not value.isascii():
+            value = text(value)
+        room = self._room
+        self._room = room - len(value)
         return value if self._room >= 0 else f"{value[: max(0, int(room))]}{LEFT_OUT}"
 
     def _full(self) -> bool:
@@ -160,7 +162,6 @@ class _Form:
         return self._items < 0 or self._room < 0
 
 
-_EXACT = {str: "text", type(None): "itself", bool: "itself", int: "integer", float: "number"}
 _LIKE: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (str, "like a text"),
     (int, "like an integer"),
@@ -183,8 +184,8 @@ def _form_of(value: object) -> str:
 @lru_cache(1_000)
 def _form(kind: type[object]) -> str:
     """What values of a type become."""
-    if kind in _EXACT:
-        return _EXACT[kind]
+    if kind is dict:
+        return "object"
     like = next((form for base, form in _LIKE if issubclass(kind, base)), "")
     return like or ("fields" if is_dataclass(kind) else "name")
 
