@@ -142,11 +142,12 @@ class _Form:
 
     def _object(self, members: Iterable[tuple[object, object]]) -> dict[str, Any]:
         form = {}
+        of, text_of = self.of, self._text
         for key, item in members:
             if self._full():
                 form[LEFT_OUT] = LEFT_OUT
                 break
-            form[self._text(key if type(key) is str else _key(key))] = self.of(item)
+            form[text_of(key if type(key) is str else _key(key))] = of(item)
         return form
 
     def _text(self, value: str) -> str:
