@@ -14,7 +14,6 @@ from orchestrator.api import traces
 from orchestrator.api.traces import trace_json
 from orchestrator.planning.planner import Planner, planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime import interruption
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.tasks.hindsight import asking
 from orchestrator.tasks.hindsight.aside import Aside
@@ -23,13 +22,6 @@ from tests.orchestrator.api.conftest import Api
 from tests.storage.journals import TASK, arrivals, chain, nested
 
 PATH = f"/v1/tasks/{TASK.id}"
-
-
-def interruptible() -> bool:
-    try:
-        return not interruption.interrupt(0)
-    except NotImplementedError:
-        return False
 
 
 async def test_a_trace_is_the_tree_of_its_nodes(api: Api) -> None:
@@ -158,7 +150,6 @@ async def ends_the_process(run: Run, question: Question) -> Answer:
     raise SystemExit(3)
 
 
-@pytest.mark.skipif(not interruptible(), reason="planner code cannot be interrupted yet")
 @pytest.mark.parametrize("hostile", [endless, stubborn])
 async def test_a_replay_of_endless_code_ends(api: Api, hostile: Planner) -> None:
     task = (await api.submit(wait=60)).body

@@ -10,7 +10,6 @@ import pytest
 
 from orchestrator.planning.planner import Planner, planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime import interruption
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.tasks.hindsight.aside import Aside
 from orchestrator.tasks.hindsight.verifying import Verification, verify
@@ -72,7 +71,7 @@ async def verified(hostile: Planner, events: Sequence[Event]) -> Verification:
         yield "first", events
         yield "second", events
 
-    return await verify(runs(), lambda _: next(planners), aside=Aside(stuck_seconds=0.3))
+    return await verify(runs(), lambda _: next(planners), aside=Aside(stuck_seconds=2.0))
 
 
 @pytest.mark.parametrize("hostile", [interrupts, exits, recurses])
@@ -82,10 +81,6 @@ async def test_the_next_run_is_verified_all_the_same(hostile: Planner) -> None:
 
 
 async def test_a_planner_that_never_ends_does_not_hold_up_the_next_run() -> None:
-    try:
-        interruption.interrupt(0)
-    except NotImplementedError:
-        pytest.skip("planner code cannot be interrupted yet")
     found = await asyncio.wait_for(verified(loops, await recorded()), 60)
     assert found.identical == 1
     assert found.differing["first"].endswith("(planner_stuck)")
