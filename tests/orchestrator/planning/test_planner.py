@@ -156,12 +156,18 @@ def test_options_that_cannot_be_checked_are_an_error_of_the_planner(check: str) 
         getattr(checks_with_panic, check)(given)
     with pytest.raises(PlannerError, match="options of planner hinted cannot be checked: NameError"):
         getattr(Planner("hinted", hinted), check)(given)
-    thread = threading.get_ident()
-    timer = threading.Timer(0.05, lambda: interrupt(thread))
-    timer.start()
+    thread, over = threading.get_ident(), threading.Event()
+
+    def insist() -> None:
+        while not over.wait(0.05):
+            interrupt(thread)
+
+    other = threading.Thread(target=insist)
+    other.start()
     with pytest.raises(PlannerStuck, match="options of planner spinning took too long"):
         getattr(checks_for_ever, check)(given)
-    timer.join()
+    over.set()
+    other.join()
 
 
 def test_options_are_stored_as_json() -> None:
