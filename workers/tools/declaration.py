@@ -14,7 +14,7 @@ from workers.tools.tool import Tool
 def tool(function: Callable[..., object], /) -> Tool: ...
 @overload
 def tool(
-    *, name: str | None = None, side_effects: bool = False, timeout: float = 30.0
+    *, name: str | None = None, side_effects: bool = False, timeout: float = 30.0, cuts: bool = False
 ) -> Callable[[Callable[..., object]], Tool]: ...
 
 
@@ -25,6 +25,7 @@ def tool(
     name: str | None = None,
     side_effects: bool = False,
     timeout: float = 30.0,
+    cuts: bool = False,
 ) -> Tool | Callable[[Callable[..., object]], Tool]:
     """Make a tool from a typed function, sync or async. Its docstring is what the model reads.
 
@@ -35,6 +36,7 @@ def tool(
         name: None: the function's name.
         side_effects: see :class:`Tool`, also about the parameter ``idempotency_key``.
         timeout: seconds.
+        cuts: a text that is larger than a run lets a result be is cut, with a mark, and does not fail.
 
     Raises:
         TypeError: a parameter has no type or cannot be named, the docstring is missing, or a tool that takes
@@ -54,6 +56,6 @@ def tool(
         arguments = arguments_of(function, title)
         schema = arguments.model_json_schema(schema_generator=PlainSchema)
         schema.pop("title", None)
-        return Tool(title, description, arguments, schema, side_effects, timeout, function, keyed)
+        return Tool(title, description, arguments, schema, side_effects, timeout, function, keyed, cuts)
 
     return make if function is None else make(function)

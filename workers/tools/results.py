@@ -23,12 +23,17 @@ _SEQUENCES: tuple[Any, ...] = (list, tuple, set, frozenset)
 _written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def as_json(result: object, tool: str, most: int | None) -> JsonValue:
+MARK = " … (cut)"
+"""What stands at the end of a text that was cut."""
+
+
+def as_json(result: object, tool: str, most: int | None, *, cuts: bool = False) -> JsonValue:
     """A result in JSON form, with halves of surrogate pairs replaced.
 
     Args:
         tool: its name, for errors.
         most: characters of its JSON, without blanks; None: unbounded.
+        cuts: whether a text that is larger is cut, instead of being refused.
 
     Raises:
         ToolResultTooLarge: it is larger. What is far larger is not looked at to its end.
@@ -38,6 +43,8 @@ def as_json(result: object, tool: str, most: int | None) -> JsonValue:
         result.close()
     elif type(result) is str and most is None:
         return whole_characters(result)
+    elif type(result) is str and cuts and most is not None:
+        return _cut(result, most)
     size = _Size(tool, most)
     try:
         if isinstance(result, Iterator):
@@ -56,6 +63,17 @@ def as_json(result: object, tool: str, most: int | None) -> JsonValue:
         raise _too_large(tool, f"{len(text)}", most)
     whole = whole_characters(text)
     return plain if whole == text else json.loads(whole)
+
+
+def _cut(text: str, most: int) -> str:
+    """As much of a text as has at most ``most`` characters of JSON, with a mark if that is not all."""
+    kept = whole_characters(text[:most])
+    room, end = most, "" if len(text) <= most else MARK
+    while (length := len(_written(kept[:room] + end))) > most:
+        room, end = min(room - 1, room * most // length) - len(MARK), MARK  # characters may be escaped
+        if room <= 0:
+            return ""
+    return kept[:room] + end
 
 
 class _Size:

@@ -39,6 +39,7 @@ class Tool:
         function: the callable.
         takes_key: whether the function has the parameter ``idempotency_key: str``, and acts only once if
             invoked several times with one key. The key is not an argument: planners and models do not see it.
+        cuts: whether a text that is larger than a result may be is cut, instead of being an error.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Tool:
     timeout: float
     function: Callable[..., object]
     takes_key: bool = False
+    cuts: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -92,11 +94,14 @@ class Tool:
             values[IDEMPOTENCY_KEY] = key
         thread = f"tool {self.name}"
         if not inspect.iscoroutinefunction(self.function):
-            return await in_thread(lambda: as_json(self.function(**values), self.name, most), thread)
+            return await in_thread(lambda: self._as_json(self.function(**values), most), thread)
         result = await self.function(**values)
         if _is_small(result):
-            return as_json(result, self.name, most)
-        return await in_thread(lambda: as_json(result, self.name, most), thread)
+            return self._as_json(result, most)
+        return await in_thread(lambda: self._as_json(result, most), thread)
+
+    def _as_json(self, result: object, most: int | None) -> JsonValue:
+        return as_json(result, self.name, most, cuts=self.cuts)
 
     def _named(self, arguments: Mapping[str, object] | Sequence[object]) -> dict[str, object]:
         if isinstance(arguments, Mapping):
