@@ -38,7 +38,7 @@ OFTEN = 100
 _OURS = str(Path(__file__).parents[1])
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object, ctypes.py_object)  # it has two, and ignores more
-_lock = threading.Lock()
+_lock = threading.RLock()
 _threads: dict[int, Code] = {}
 _reachable: set[int] = set()
 
@@ -211,7 +211,8 @@ class Code:
         raise _Insisting
 
     def _leave(self, place: tuple[str, str | None] | None, inside: bool) -> None:
-        with _lock:
+        try:  # an error may arrive right behind the lock, where `with` would leave it locked (3.14)
+            _lock.acquire()
             if self._sent and not inside:
                 self._followed = None
                 if self._traced:
@@ -220,6 +221,9 @@ class Code:
                 self._receive()
             self._place = place
             self.inside = inside
+        finally:
+            while _lock._is_owned():  # type: ignore[attr-defined]
+                _lock.release()
 
     def _receive(self) -> None:
         """Take in an error that was sent but may not have arrived.
