@@ -132,7 +132,7 @@ class Executor(Generic[Handle]):
                     else:
                         self._stepping.break_circle()
                     await self._advance()
-                result = self._close(root)
+                result = await self._close(root)
         finally:
             self._scopes.shut_all()
         if self._record.pending:
@@ -156,10 +156,14 @@ class Executor(Generic[Handle]):
                 self._stepping.step(runnable.popleft())
             self._journal.check()
             if turn % TURNS == 0:
-                await self._journal.room()
-                await asyncio.sleep(0)
+                await self._pause()
                 self._turn += TURNS
                 self._end_early()
+
+    async def _pause(self) -> None:
+        """Give others a turn, and the journal time to write."""
+        await self._journal.room()
+        await asyncio.sleep(0)
 
     def _end_early(self) -> None:
         """End a run that has reached a bound from outside, though it never waits to be told so."""
@@ -215,12 +219,14 @@ class Executor(Generic[Handle]):
         else:
             raise Divergence(event.path, "the record has it as a stream, the run generates it whole")
 
-    def _close(self, root: Node[Answer]) -> Result:
+    async def _close(self, root: Node[Answer]) -> Result:
         """Cancel what is left, and write the last event."""
         outcome = root.outcome
         limit = self._account.limit if outcome is None else None
-        for child in self._scopes.shut(self._scopes.at("")):
+        for turn, child in enumerate(self._scopes.shut(self._scopes.at("")), 1):
             self._settling.caused(child, Cancelled(f"the run reached its limit: {limit}"))
+            if turn % TURNS == 0:
+                await self._pause()
         result = self._result(outcome, limit)
         data = {
             "outcome": result.outcome.value,

@@ -99,6 +99,29 @@ async def test_at_a_limit_verbs_end_the_code_at_once(verb: str) -> None:
     assert len(played.paths(kind)) == 20
 
 
+async def test_others_get_turns_while_a_run_with_thousands_of_open_nodes_is_closed() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def nothing(run: Run) -> None:
+        pass
+
+    async def body(run: Run) -> Answer:
+        while True:
+            run.spawn(nothing)
+
+    going = asyncio.create_task(others())
+    played = await play(body, budget=Budget(nodes=6_400))
+    going.cancel()
+    assert played.result.limit == "nodes"
+    assert turns > 80  # of 100 in closing alone
+
+
 async def test_a_run_that_earlier_versions_let_go_on_after_its_limit_replays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
