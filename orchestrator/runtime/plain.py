@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from orchestrator.runtime.interruption import RunEnded
+from workers import showing
 from workers.calls import Completion
 
 DEPTH = 64
@@ -55,7 +56,7 @@ def text(value: str) -> str:
 
 def cut(value: str, most: int | None) -> str:
     """The first ``most`` characters of a text; a mark in their last place says that there are more."""
-    return value if most is None or len(value) <= most else f"{value[: most - 1]}…"
+    return value if most is None else showing.cut(value, most)
 
 
 def label(value: object, most: int | None) -> str:
