@@ -35,7 +35,8 @@ def unlink_all(path: Path) -> None:
 
 
 def unlink_directory(path: Path) -> None:
-    shutil.rmtree(path.parent)
+    path.parent.rename(gone := path.parent.with_name("gone"))  # first, since its files are still being written
+    shutil.rmtree(gone)
 
 
 def move(path: Path) -> None:
