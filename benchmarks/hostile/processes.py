@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 SECRET = "sk-hostile-0123456789abcdef"  # noqa: S105 -- of a server that asks for none
 LEASE_SECONDS = 5.0
 CALL_SECONDS = 20.0
-STUCK_SECONDS = 2.0
+STUCK_SECONDS = LEASE_SECONDS / 3  # as by default
 MAX_ATTEMPTS = 10  # processes are killed far more often here than where five deaths make a task suspect
 MOST_MEMORY = 4 << 30
 """Bytes of address space of one process, so that one without bounds does not take the machine down."""

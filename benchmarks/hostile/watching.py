@@ -26,8 +26,8 @@ EVERY = 0.5
 BOUND = 10.0
 """Seconds within which a process that is well answers, and a probe ends: a lease may have to lapse first."""
 
-RECOVERY = STUCK_SECONDS + 1.0
-"""For how long a process that was stuck may still say so when it works again."""
+RECOVERY = 2 * STUCK_SECONDS
+"""For how long a process that was stuck may still say so when it works again: it counts turns of its loop."""
 
 IDLE = 20
 """After so many probes in a row that others solved, a process that says it is well is taken to do nothing."""

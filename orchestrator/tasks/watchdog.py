@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 import structlog
 
@@ -23,6 +24,9 @@ EX_SOFTWARE = 70
 
 LOGGING_SECONDS = 1.0
 """How long the last words may take: whoever should read them may be what blocks the loop."""
+
+DEEPEST = 50
+"""How many calls of a stack are shown, from the innermost."""
 
 
 class Watchdog:
@@ -42,6 +46,7 @@ class Watchdog:
         self._stuck = settings.stuck_seconds
         self._hopeless = max(settings.lease_seconds, 2 * settings.stuck_seconds)
         self._tick = min(0.5, settings.stuck_seconds / 10)
+        self._every = round(self._stuck / self._tick)
         self._end = end
         self._turned = False
         self._silent = 0
@@ -91,34 +96,31 @@ class Watchdog:
         loop.call_soon_threadsafe(turned)
 
     def _count_turn(self) -> None:
+        """A busy loop may miss some ticks, as long as they are too few to be stuck."""
+        calm = self._silent < self._every
+        self._calm = self._calm + 1 + self._silent if calm else 0
         self._silent = 0
-        if self._reason is not None:
-            self._calm += 1
-            if self._calm * self._tick >= self._stuck:
-                self._reason = None
+        if self._calm * self._tick >= self._stuck:
+            self._reason = None
 
     def _count_silence(self, loop_thread: int) -> None:
         self._silent += 1
-        every = round(self._stuck / self._tick)
-        if self._silent % every:
+        if self._silent % self._every:
             return
         seconds = self._silent * self._tick
-        frame = sys._current_frames().get(loop_thread)
-        stack = traceback.StackSummary.extract(traceback.walk_stack(frame), limit=50)
-        stack.reverse()
+        stack = _stack(loop_thread)
         planner: str | None = None
         with apart("asking which planner runs"):
             planner = interruption.running(loop_thread)
         culprit = planner or (f"{stack[-1].filename}:{stack[-1].lineno}" if stack else "unknown code")
-        self._calm = 0
         self._reason = f"the event loop was blocked for {seconds:.1f} s or more by {culprit}"
         if seconds >= self._hopeless:
             self._give_up(seconds, culprit)
-        if self._silent == every:
-            told = {"seconds": seconds, "by": culprit, "stack": "".join(stack.format())}
-            _say(lambda: log.error("the event loop is blocked", **told))
         if planner is not None:
             interruption.interrupt(loop_thread)
+        if self._silent == self._every:  # only now: to read the sources takes time while a thread is busy
+            told = {"seconds": seconds, "by": culprit, "stack": "".join(stack.format())}
+            _say(lambda: log.error("the event loop is blocked", **told))
 
     def _give_up(self, seconds: float, culprit: str) -> None:
         _say(
@@ -130,6 +132,16 @@ class Watchdog:
             )
         )
         self._end(EX_SOFTWARE)
+
+
+def _stack(thread: int) -> traceback.StackSummary:
+    """Where the thread is, innermost call last; its sources are not read yet."""
+    calls = islice(traceback.walk_stack(sys._current_frames().get(thread)), DEEPEST)
+    frames = [
+        traceback.FrameSummary(frame.f_code.co_filename, line, frame.f_code.co_name, lookup_line=False)
+        for frame, line in calls
+    ]
+    return traceback.StackSummary.from_list(reversed(frames))
 
 
 def _say(words: Callable[[], object]) -> None:

@@ -58,6 +58,9 @@ async def test_planner_code_is_named_and_interrupted(monkeypatch: pytest.MonkeyP
     with capture_logs() as logs, watching.watching():
         interrupted.wait(timeout=60)
         assert "planner 'vote' of task 1" in (watching.blocked() or "")
+        async with asyncio.timeout(60):
+            while not logs:  # noqa: ASYNC110 -- they come after the interruption
+                await asyncio.sleep(0.02)
     assert [line["by"] for line in logs if "by" in line] == ["planner 'vote' of task 1"]
 
 

@@ -35,7 +35,7 @@ def unlink_all(path: Path) -> None:
 
 
 def unlink_directory(path: Path) -> None:
-    path.parent.rename(gone := path.parent.with_name("gone"))  # first, since its files are still being written
+    path.parent.rename(gone := path.parent.with_name("gone"))  # its files are still written
     shutil.rmtree(gone)
 
 
