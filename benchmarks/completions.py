@@ -13,6 +13,7 @@ that are the same characters.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -119,7 +120,8 @@ def by_math_verify(a: str, b: str) -> bool:
     """Whether math-verify alone finds one value in both completions."""
     import math_verify
 
-    # Its time-outs are alarms of the process, which belong to whoever runs this.
+    # Its time-outs are alarms of the process, which belong to whoever runs this. It warns of doing without.
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
     left, right = (math_verify.parse(text, parsing_timeout=None) for text in (a, b))
     return bool(math_verify.verify(left, right, timeout_seconds=None))
 
