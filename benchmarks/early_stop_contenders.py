@@ -141,9 +141,11 @@ class Process:
 
 @asynccontextmanager
 async def running(python: Path, *arguments: str) -> AsyncIterator[Process]:
-    """A program, until the block ends."""
+    """A program, until the block ends. What ends a whole group of processes does not end it before."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(python, *arguments, stdin=pipe, stdout=pipe, limit=1 << 24)
+    process = await asyncio.create_subprocess_exec(
+        python, *arguments, stdin=pipe, stdout=pipe, limit=1 << 24, start_new_session=True
+    )
     try:
         yield Process(process)
     finally:

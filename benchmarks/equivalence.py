@@ -1,6 +1,6 @@
 """How well, and how fast, each method tells whether two answers are the same.
 
-    python -m benchmarks.equivalence [--judge MODEL …] [--nli SOURCE …] [--json]
+    python -m benchmarks.equivalence [--judge MODEL …] [--nli SOURCE …] [--completions FILE …] [--json]
 
 The labelled pairs in ``benchmarks/data/equivalence_pairs.tsv`` are our own. Those without a question are
 short answers: formats, numbers in words, units, mathematics, near misses. Those with a question are
@@ -10,6 +10,9 @@ wrong join makes a false majority. Each method adds to the one before.
 
 Sentences are left to a judge: a model of the embedded engine, or an entailment model. A judge is measured on
 every other pair of a kind; its prompt was chosen on the rest, which ``--tuning`` shows.
+
+Pairs of whole completions show extraction and equivalence together, beside math-verify alone
+(:mod:`benchmarks.completions`); ``--document`` writes that table into docs/consensus.md.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from pathlib import Path
 from statistics import median
 from time import thread_time
 
+from benchmarks import completions
 from orchestrator.consensus.equivalence import Clusters, Form, compare, read_form
 from orchestrator.consensus.extraction import Claim
 from orchestrator.voting.symbolic import math_equal
@@ -194,7 +198,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--nli", action="append", default=[], metavar="SOURCE", help="directory or hub id")
     parser.add_argument("--tuning", action="store_true", help="the pairs on which the prompt was chosen")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument(
+        "--completions", action="append", type=Path, metavar="FILE", help="labelled pairs in place of ours"
+    )
+    parser.add_argument("--document", action="store_true", help="write the completions into the page")
     given = parser.parse_args(arguments)
+    if given.document and given.completions:
+        parser.error("--document writes what holds of our own files: leave --completions out")
     pairs = load()
     short, sentences = ([pair for pair in pairs if bool(pair.question) is asked] for asked in (False, True))
     mathematics = find_spec("math_verify") is not None
@@ -204,16 +214,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tuning, reported = halves(sentences)
     by_judges = judged(tuning if given.tuning else reported, given.judge, given.nli)
     results = checks(on_short, [*on_short, *on_sentences])
+    files = {path.stem: path for path in given.completions} if given.completions else completions.FILES
+    outcomes = completions.measured(files)
+    results += completions.checks(outcomes)
+    if given.document:
+        completions.document(outcomes)
     if given.json:
         rows = {"short": on_short, "sentences": on_sentences, "judges": by_judges}
         shown = {name: [asdict(row) for row in group] for name, group in rows.items()}
-        json.dump({"pairs": len(pairs), "rows": shown, "checks": results}, sys.stdout, indent=1)
+        report = {
+            "pairs": len(pairs),
+            "rows": shown,
+            "completions": completions.report(outcomes),
+            "checks": results,
+        }
+        json.dump(report, sys.stdout, indent=1)
         print()
     else:
         show(f"{len(short)} pairs of short answers, {sum(pair.same for pair in short)} the same", on_short)
         if by_judges:
             half = tuning if given.tuning else reported
             show(f"{len(half)} pairs of sentences, {sum(pair.same for pair in half)} the same", by_judges)
+        print(f"pairs of whole completions\n\n{completions.summary(outcomes)}\n")
+        print(f"{completions.by_kind(outcomes)}\n\n{completions.mistakes(outcomes)}\n")
         if not mathematics:
             print("symbolic equivalence needs the extra 'math': pip install 'anabranch[math]'")
         for check in results:

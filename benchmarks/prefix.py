@@ -3,11 +3,14 @@
     python -m benchmarks.prefix [--simulated] [--json] [--quick] [--router PATH]
 
 Families of 8 branches over a shared prefix arrive at random times (Poisson, seeded) at three fifths of what
-the replicas can decode; the branches of a family at the same moment, but for one scenario. Each replica is a
-simulator behind vLLM's HTTP interface, a process of its own; in one scenario one of them is killed half way.
-Three clients send the same calls to such servers: the pool, and vllm-router (from PyPI, in an environment of
-its own) with its policies cache_aware and round_robin. Without ``--simulated`` the pool also works in front
-of one real vLLM server on the CPU.
+the replicas can decode; the branches of a family at the same moment, but for one scenario. In another one
+the families have 2 to 24 branches. Each replica is a simulator behind vLLM's HTTP interface, a process of
+its own; in one scenario one of them is killed half way. The same calls are sent to such servers through the
+pool, and through vllm-router (from PyPI, in an environment of its own) with four of its policies.
+cache_aware, round_robin and power_of_two know no families; for sticky_least_loaded, a header names the
+family as the session. Each row of ours is held against the policy that is best in it: the fewest tokens and
+the lowest p95 may be those of two policies. Without ``--simulated`` the pool also works in front of one real
+vLLM server on the CPU.
 
 *Computed over ideal* is prompt tokens that the servers computed over those that one cache which never
 forgets would compute: each shared prefix once, and every branch's own tokens. The servers count them; a
@@ -27,7 +30,6 @@ import logging
 import os
 import random
 import signal
-import socket
 import statistics
 import sys
 import time
@@ -35,14 +37,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import structlog
 
-from benchmarks.peers import environment
-from workers.calls import Call, Prompt, Sampling, Segment, Usage
+from benchmarks.prefix_router import POLICIES, find_router, free_port, the_router, until_healthy
+from workers.calls import Call, Chunk, Prompt, Sampling, Segment, Usage
 from workers.engine import Engine
-from workers.engines.openai.engine import OpenAIEngine
 from workers.engines.simulator.cache import BLOCK, CHARACTERS, BlockCache, block_hashes, render
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.engines.vllm.engine import VLLMEngine, gauge
@@ -52,8 +54,8 @@ from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
 from workers.prefix.holdings import Holdings
 
-ROUTER = "vllm-router==0.1.17"
 BRANCHES = 8
+MIXED = (2, 4, 8, 16, 24)  # branches of a family where they differ
 SHARED_CHARACTERS = 6_000  # 1,500 of the simulator's tokens
 OWN_CHARACTERS = 160  # 40
 ANSWER_TOKENS = 16
@@ -90,7 +92,9 @@ class Check:
     passed: bool
 
 
-def family_calls(families: int, seed: int, *, shared: int = SHARED_CHARACTERS) -> list[list[Call]]:
+def family_calls(
+    families: int, seed: int, *, shared: int = SHARED_CHARACTERS, widths: Sequence[int] = (BRANCHES,)
+) -> list[list[Call]]:
     """The calls of each family. Texts differ from their first words on, so families share nothing."""
     rng = random.Random(seed)
     result = []
@@ -108,7 +112,7 @@ def family_calls(families: int, seed: int, *, shared: int = SHARED_CHARACTERS) -
                     Sampling(temperature=0.0, max_tokens=ANSWER_TOKENS),
                     family=f"{seed}/{number}",
                 )
-                for branch in range(BRANCHES)
+                for branch in range(rng.choice(widths))
             ]
         )
     return result
@@ -130,7 +134,7 @@ class Servers:
     """Simulators behind HTTP, one process each."""
 
     def __init__(self, count: int) -> None:
-        self.ports = [_free_port() for _ in range(count)]
+        self.ports = [free_port() for _ in range(count)]
         self._processes: list[asyncio.subprocess.Process] = []
         self._before: dict[int, float] = {}
         self._last: dict[int, float] = {}  # of those that were killed
@@ -146,7 +150,7 @@ class Servers:
                     sys.executable, *command, stdout=asyncio.subprocess.DEVNULL
                 )
             )
-        await asyncio.gather(*(_until_healthy(f"http://127.0.0.1:{port}/health") for port in self.ports))
+        await asyncio.gather(*(until_healthy(f"http://127.0.0.1:{port}/health") for port in self.ports))
 
     async def computed(self, port: int) -> float:
         async with (
@@ -191,32 +195,14 @@ async def the_pool(ports: Sequence[int]) -> AsyncGenerator[Engine, None]:
         await pool.close()
 
 
-@asynccontextmanager
-async def the_router(executable: Path, policy: str, ports: Sequence[int]) -> AsyncGenerator[Engine, None]:
-    port, metrics = _free_port(), _free_port()
-    command = ["--host", "127.0.0.1", "--port", str(port), "--policy", policy]
-    command += ["--prometheus-port", str(metrics), "--log-level", "error", "--worker-urls"]
-    command += [f"http://127.0.0.1:{worker}" for worker in ports]
-    nothing = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(str(executable), *command, stdout=nothing, stderr=nothing)
-    engine = OpenAIEngine(f"http://127.0.0.1:{port}/v1", name=policy)
-    try:
-        await _until_healthy(f"http://127.0.0.1:{port}/health")
-        await engine.capabilities()
-        yield engine
-    finally:
-        await engine.close()
-        process.terminate()
-        try:
-            async with asyncio.timeout(10):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+class Answering(Protocol):
+    """What sends a call to the servers."""
+
+    def generate(self, call: Call) -> AsyncIterator[Chunk]: ...
 
 
 async def send(
-    engine: Engine, families: Sequence[Sequence[Call]], gap: float, spread: float, seed: int
+    engine: Answering, families: Sequence[Sequence[Call]], gap: float, spread: float, seed: int
 ) -> tuple[list[float], list[float], int]:
     """Latencies to the end and to the first token in seconds, and how many calls failed."""
     clock = asyncio.get_running_loop().time
@@ -249,16 +235,18 @@ async def send(
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How many replicas, whether one is killed half way, and over how many seconds a family arrives."""
+    """How many replicas; whether one is killed half way; over how many seconds a family arrives; widths."""
 
     replicas: int
     dies: bool = False
     spread: float = 0.0
+    widths: tuple[int, ...] = (BRANCHES,)
 
     def __str__(self) -> str:
         parts = [f"{self.replicas} replica{'s' if self.replicas > 1 else ''}"]
         parts += ["one dies"] if self.dies else []
         parts += [f"families over {self.spread:g} s"] if self.spread else []
+        parts += [f"{min(self.widths)} to {max(self.widths)} branches"] if len(self.widths) > 1 else []
         return ", ".join(parts)
 
 
@@ -266,9 +254,9 @@ async def simulated(scenario: Scenario, *, policy: str, router: Path, seed: int)
     """Run one scenario under one policy, on fresh servers."""
     replicas = scenario.replicas
     families = max(24, 12 * replicas)
-    calls = family_calls(families, seed)
+    calls = family_calls(families, seed, widths=scenario.widths)
     service = ANSWER_TOKENS / DECODE_RATE
-    gap = BRANCHES * service / (PLACES * replicas * UTILISATION)
+    gap = statistics.fmean(scenario.widths) * service / (PLACES * replicas * UTILISATION)
     servers = Servers(replicas)
     client = the_pool(servers.ports) if policy == "anabranch" else the_router(router, policy, servers.ports)
     try:
@@ -416,34 +404,8 @@ def _row(
     )  # fmt: skip
 
 
-async def _until_healthy(url: str) -> None:
-    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def find_router(given: Path | None) -> Path:
-    """vllm-router in an environment of its own, which is made at the first use."""
-    if given is not None:
-        return given
-    return environment("vllm-router", ROUTER) / "vllm-router"
-
-
 def checks_of(rows: Sequence[Row]) -> list[Check]:
-    """Ratio and p95 of the pool, against the bounds and against the peer's better policy."""
+    """Ratio and p95 of the pool, against the bounds and against the peer's best policy."""
     checks = []
     for row in (row for row in rows if row.policy == "anabranch"):
         bound = 1.10 if "vLLM" in row.scenario else 1.05
@@ -470,13 +432,32 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def best(rows: Sequence[Row]) -> str:
+    """Ours beside the peer's best policy in each scenario, measure by measure, as Markdown."""
+    lines = [
+        "| servers | computed | fewest of the peer | p95 s | lowest of the peer |",
+        "|---|---|---|---|---|",
+    ]
+    for row in (row for row in rows if row.policy == "anabranch"):
+        peers = [peer for peer in rows if peer.scenario == row.scenario and peer.policy != "anabranch"]
+        if not peers:
+            continue
+        fewest = min(peers, key=lambda peer: (peer.failed > 0, peer.computed))
+        fastest = min(peers, key=lambda peer: (peer.failed > 0, peer.p95))
+        lines.append(
+            f"| {row.scenario} | {row.computed:,} | {fewest.computed:,} `{fewest.policy}` "
+            f"| {row.p95:.3f} | {fastest.p95:.3f} `{fastest.policy}` |"
+        )
+    return "\n".join(lines)
+
+
 async def run(arguments: argparse.Namespace) -> AsyncIterator[Row]:
     """All scenarios, one row after the other."""
     router = await asyncio.to_thread(find_router, arguments.router)
     scenarios = [Scenario(replicas) for replicas in (1, 2, 4, 8)]
-    scenarios += [Scenario(4, spread=1.0), Scenario(8, dies=True)]
+    scenarios += [Scenario(4, spread=1.0), Scenario(4, widths=MIXED), Scenario(8, dies=True)]
     for scenario in [Scenario(2)] if arguments.quick else scenarios:
-        for policy in ("anabranch", "cache_aware", "round_robin"):
+        for policy in ("anabranch", *POLICIES):
             yield await simulated(scenario, policy=policy, router=router, seed=arguments.seed)
     if not arguments.simulated:
         yield await real(arguments.seed)
@@ -500,8 +481,7 @@ async def _main(arguments: argparse.Namespace) -> int:
             json.dumps({"rows": [asdict(row) for row in rows], "checks": [asdict(check) for check in checks]})
         )
     else:
-        print(table(rows))
-        print()
+        print(f"{table(rows)}\n\n{best(rows)}\n")
         for check in checks:
             verdict = "ok  " if check.passed else "FAIL"
             print(f"{verdict} {check.name}: {check.value:.3f} (at most {check.bound:.3f})")

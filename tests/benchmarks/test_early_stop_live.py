@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
+import os
+import signal
 import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
@@ -85,6 +92,55 @@ def test_an_environment_that_is_installed_is_not_made_again(
     for requirement in ("peer==1", "peer==1", "peer==2"):
         assert peers.environment("peer", requirement) == tmp_path / "peers" / "peer" / "bin"
     assert len(made) == 2
+
+
+@dataclass
+class Hangs:
+    """A contender that answers so many blocks of questions and then never again."""
+
+    name: str
+    url: str
+    blocks: int
+    ends: bool
+
+    async def answer(self, questions: Sequence[str], width: int) -> list[tuple[str, float]]:
+        self.blocks -= 1
+        if self.blocks < 0:
+            if self.ends:
+                os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        return [("It is 0.", 0.01 * (number + 1)) for number in range(len(questions))]
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["by --seconds", "by SIGTERM"])
+def test_what_there_is_when_the_time_ends_is_printed(
+    ends: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @asynccontextmanager
+    async def contending(*_: object) -> AsyncIterator[tuple[str, list[Hangs]]]:
+        # A cell begins with a block that opens connections: two cells are answered, and 2 of 3 of the next.
+        blocks = 2 * (1 + 3) + 1 + 2
+        yield "1.2", [Hangs(DEFAULT, "a", blocks, ends), Hangs(RIVAL, "b", blocks, ends)]
+
+    calls = itertools.count(1)
+
+    async def counted(_url: str) -> Counted:
+        return Counted(number := next(calls), number, 5 * number)
+
+    monkeypatch.setattr(early_stop_live, "contending", contending)
+    monkeypatch.setattr(early_stop_live, "find_peer", lambda _given: None)
+    monkeypatch.setattr(early_stop_live, "count", counted)
+    monkeypatch.setattr(early_stop_live, "BLOCK", 2)
+    handlers = signal.getsignal(signal.SIGTERM)
+    limit = [] if ends else ["--seconds", "2"]
+    arguments = ["--questions", "6", "--widths", "8", "16", "--json", *limit]
+    early_stop_live.main([*arguments, "--mixes", "90 %", SPLIT])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["cut_off"] == f"the time ended after 2 of 4 cells; {SPLIT}, n = 8: 4 of 6"
+    assert [(row["mix"], row["width"]) for row in report["rows"][::2]] == [
+        ("90 %", 8), ("90 %", 16), (SPLIT, 8)
+    ]  # fmt: skip
+    assert signal.getsignal(signal.SIGTERM) == handlers
 
 
 @pytest.mark.slow
