@@ -141,7 +141,7 @@ class PlannerStuck(PlannerError):
 
 
 class TooLarge(PlannerError):
-    """A planner returned more than the settings let a run store."""
+    """A planner returned, or asked for, more than the settings let a run store."""
 
     code = "too_large"
 

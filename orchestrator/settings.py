@@ -83,6 +83,9 @@ class Settings(BaseSettings):
         30.0,
         description="How long a client may take to send a request, or leave unread what it is sent.",
     )
+    max_request_chars: PositiveInt = Field(
+        4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."
+    )
     max_tool_result_chars: PositiveInt = Field(
         1_000_000, description="Of the JSON of what one tool returns; larger results fail their calls."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from orchestrator.errors import Failure, PlannerError
+from orchestrator.errors import Failure, PlannerError, TooLarge
 from orchestrator.runtime.account import Account
 from orchestrator.runtime.border import Border
 from orchestrator.runtime.environment import Environment
@@ -53,6 +53,7 @@ class Beginning:
         self._account = account
         self._border = border
         self._most = environment.bounds.value
+        self._largest = environment.bounds.request
         self._works: dict[str, Work] = {}
 
     def add(self, scope: Scope, node: Node[Any], work: Work, sources: Iterable[Node[Any]]) -> bool:
@@ -164,6 +165,10 @@ class Beginning:
         """What is asked, with the inputs. This is planner code: it looks into values that such code made."""
         try:
             work = work.bound()
+            if self._largest is not None and (size := work.size()) > self._largest:
+                what = "a prompt" if isinstance(work, Generation) else "the JSON of a tool's arguments"
+                room = f"there is room for {self._largest:,} (ANABRANCH_MAX_REQUEST_CHARS)"
+                raise TooLarge(f"{what} has {size:,} characters; {room}")
             request = work.request()
             if isinstance(work, ToolUse) and work.takes_key(self._environment.toolbox):
                 request["idempotency_key"] = self._environment.idempotency_key(node.path)

@@ -63,15 +63,17 @@ class Budget:
 class Bounds:
     """How large single things may be that a run stores, in characters of their JSON; None means unbounded.
 
-    ``tool_result`` bounds what one tool returns, and ``answer`` all texts of an answer: larger ones are
-    failures. ``value`` bounds what is kept of what a note, a merge, a scope or an error says, and ``label``
-    what is kept of the label of a node: of larger ones the rest is left out, with a mark in its place.
+    ``request`` bounds the prompt of one call or the arguments of one tool, ``tool_result`` what one tool
+    returns, and ``answer`` all texts of an answer: larger ones are failures. ``value`` bounds what is
+    kept of what a note, a merge, a scope or an error says, and ``label`` what is kept of the label of a
+    node: of larger ones the rest is left out, with a mark in its place.
     """
 
     tool_result: int | None = None
     answer: int | None = None
     value: int | None = None
     label: int | None = None
+    request: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

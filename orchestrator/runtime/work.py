@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.errors import PlannerError
 from orchestrator.runtime.messages import Message, bind, inputs_of, nodes_in, render
 from orchestrator.runtime.nodes import Node
-from orchestrator.runtime.plain import digest, plain
+from orchestrator.runtime.plain import canonical, digest, plain
 from workers.calls import Prompt, Sampling
 from workers.tools.tool import Tool
 from workers.tools.toolbox import Toolbox
@@ -53,6 +53,10 @@ class Generation:
             self.prompt(),
         )
 
+    def size(self) -> int:
+        """The length of the prompt in characters."""
+        return sum(len(segment.text) for segment in self.prompt().segments)
+
     def request(self) -> dict[str, Any]:
         """What is asked, for the journal, with its content key, which does not cover the seed."""
         given = self.sampling
@@ -92,6 +96,10 @@ class ToolUse:
     def bound(self) -> ToolUse:
         """The same with arguments in JSON form, and the results of its inputs in their places."""
         return replace(self, arguments=plain(bind(self.arguments)))
+
+    def size(self) -> int:
+        """The length of the arguments' JSON in characters; only once they are :meth:`bound`."""
+        return len(canonical(self.arguments)) if self.arguments else 2
 
     def request(self) -> dict[str, Any]:
         """What is asked, for the journal, with its content key; only once it is :meth:`bound`."""

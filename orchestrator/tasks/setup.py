@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, NotRequired
 
@@ -126,14 +126,19 @@ class Setup:
             "symbolic": environment.symbolic,
             "tools": environment.toolbox.describe(),
             "versions": {**VERSIONS, **PACKAGES.get(self.planner.name, {})},
-            **({"bounds": plain(bounds)} if (bounds := environment.bounds) != Bounds() else {}),
+            **({"bounds": bounds} if (bounds := _bounds_as_json(environment.bounds)) else {}),
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
+
+
+def _bounds_as_json(bounds: Bounds) -> dict[str, int]:
+    return {name: most for name, most in asdict(bounds).items() if most is not None}
 
 
 def bounds_of(settings: Settings) -> Bounds:
     """How large single things may be that a new run stores."""
     return Bounds(
+        request=settings.max_request_chars,
         tool_result=settings.max_tool_result_chars,
         answer=settings.max_answer_chars,
         value=settings.max_value_chars,

@@ -277,6 +277,19 @@ async def bounded(body: Callable[[Run], Any], **bounds: int) -> Played:
     return Played(result, journal.events)
 
 
+async def test_what_is_too_large_to_be_sent_fails_and_is_not_stored() -> None:
+    async def body(run: Run) -> Answer:
+        with pytest.raises(NodeFailed, match="a prompt has 1,001 characters; there is room for 1,000 "):
+            await run.generate("x" * 1_001)
+        with pytest.raises(NodeFailed, match="the JSON of a tool's arguments has 1,013 characters"):
+            await run.tool("calculator", {"text": "x" * 1_002})
+        return Answer(str(await run.generate("x" * 1_000)))
+
+    played = await bounded(body, request=1_000)
+    assert played.result.outcome is RunOutcome.ANSWERED
+    assert len(canonical([event.data for event in played.events])) < 4_000
+
+
 async def test_large_things_are_cut_with_a_mark_and_large_answers_fail() -> None:
     async def body(run: Run) -> Answer:
         run.note("long " * 100, much=["x" * 30] * 99, more="x" * 5_000)

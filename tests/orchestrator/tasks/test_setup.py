@@ -42,7 +42,7 @@ async def test_bounds_are_those_under_which_a_run_began() -> None:
         assert setup.header()["budget"]["nodes"] == data["budget"].get("nodes")
         return setup.environment.budget, setup.environment.bounds
 
-    assert recorded(header) == (Budget(nodes=6), Bounds(1_000_000, 1_000_000, 1_000_000, 10))
+    assert recorded(header) == (Budget(nodes=6), Bounds(1_000_000, 1_000_000, 1_000_000, 10, 4_000_000))
     old = {key: value for key, value in header.items() if key != "bounds"}
     old["budget"] = {key: value for key, value in header["budget"].items() if key != "nodes"}
     assert recorded(old) == (Budget(nodes=None), Bounds())
