@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+LONGEST_GROWTH = 32.0
+"""How many times its first guess a wait may become."""
+
 
 class Fault(StrEnum):
     """Whose fault it is that a call failed. Only an engine's own faults say anything about its health.
@@ -84,7 +87,10 @@ class CallRejected(WorkerError):
 
 
 class Overloaded(WorkerError):
-    """No room for another call now, or too many calls lately."""
+    """No room for another call now, or too many calls lately.
+
+    ``told`` says whether ``retry_after`` is what the engine asks for, or only a first guess.
+    """
 
     code = "overloaded"
     http_status = 429
@@ -92,9 +98,14 @@ class Overloaded(WorkerError):
     fault = Fault.NOBODY
     retry_after: float
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
+    def __init__(self, message: str, *, retry_after: float, told: bool = True) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.told = told
+
+    def pause(self, times: int) -> float:
+        """Seconds to wait before a call is sent again that has had no room ``times`` times; a guess grows."""
+        return self.retry_after * (1.0 if self.told else min(LONGEST_GROWTH, 2.0 ** (times - 1)))
 
 
 class AccessRefused(WorkerError):

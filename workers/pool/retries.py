@@ -1,11 +1,11 @@
 """Whether a call whose attempt failed is sent again, and after what delay.
 
-Each error says whose fault it is. The request's and the account's are not tried again, except by a replica that
-might do otherwise: one that takes longer calls, or has another account. A rate limit is a wait. The replica's
-are tried again, elsewhere if possible.
+Each error says whose fault it is. The request's and the account's are not tried again, except by a replica
+that might do otherwise: one that takes longer calls, or has another account. A rate limit is a wait. What is
+the replica's is tried again, elsewhere if possible.
 
-An error of a replica's own (HTTP 5xx) may be either's, and what else happens there decides: if the same request
-fails on two replicas, or three times on the only one, while no other request does, it is the request's.
+An error of a replica's own (HTTP 5xx) may be either's, and what else happens there decides: if the same
+request fails on two replicas, or three times on the only one, while no other does, it is the request's.
 """
 
 from __future__ import annotations
@@ -108,8 +108,7 @@ class Retries:
         if isinstance(error, Overloaded):
             if error.retry_after > self._patience:
                 raise error
-            pause = min(self._patience, error.retry_after * 2 ** (ticket.attempts - 1))
-            return pause * random.uniform(1.0, 1.25)
+            return min(self._patience, error.pause(ticket.attempts)) * random.uniform(1.0, 1.25)
         if isinstance(error, EngineFailed):
             return FIRST_PAUSE * 2.0 ** (ticket.attempts - 1) * random.uniform(1.0, 1.25)
         return 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
 from itertools import count
@@ -207,7 +208,7 @@ class Supervisor:
         engine = replica.engine
         clock = asyncio.get_running_loop().time
         until = clock() + START_SECONDS
-        for attempt in count():
+        for times in count(1):
             try:
                 capabilities = await contract.capabilities(engine)
                 if replica.sharing is None:
@@ -215,8 +216,8 @@ class Supervisor:
                 break
             except WorkerError as error:
                 replica.breaker.reason = str(error)
-                pause = max(LEAST_PAUSE, error.retry_after or 0.0) * 2**attempt
-                if not isinstance(error, Overloaded) or clock() + pause >= until:
+                pause = max(LEAST_PAUSE, error.pause(times)) if isinstance(error, Overloaded) else math.inf
+                if clock() + pause >= until:
                     return error
                 await asyncio.sleep(pause)
         replica.started(capabilities)

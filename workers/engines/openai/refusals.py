@@ -175,7 +175,7 @@ def _error(said: _Said, access: Callable[[_Said], str]) -> WorkerError:
     if kind is not Overloaded:
         return kind(text)
     if wait is None:
-        return Overloaded(text, retry_after=_RETRY_AFTER)
+        return Overloaded(text, retry_after=_RETRY_AFTER, told=False)
     return Overloaded(f"{text} (it asks to wait {seconds_in_words(wait)})", retry_after=wait)
 
 

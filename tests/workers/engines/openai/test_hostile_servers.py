@@ -26,6 +26,8 @@ from workers.engines.openai.timeouts import Timeouts
 from workers.engines.vllm.engine import VLLMEngine
 from workers.errors import (
     AccessRefused,
+    CallRejected,
+    EngineFailed,
     EngineInterrupted,
     EngineProtocolError,
     EngineTimeout,
@@ -100,8 +102,8 @@ async def leads_elsewhere(exchange: Exchange) -> None:
         (flooding(b"HTTP/1.1 200 OK\r\nX: ", MEGABYTE), EngineProtocolError),
         (flooding(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 100_000), EngineProtocolError),
         (flooding(MEGABYTE, MEGABYTE), EngineProtocolError),
-        (flooding(b"HTTP/1.1 500 X\r\n\r\n", MEGABYTE), EngineUnavailable),
-        (flooding(b"HTTP/1.1 400 X\r\n\r\n", b"[" * 100_000), EngineProtocolError),
+        (flooding(b"HTTP/1.1 500 X\r\n\r\n", MEGABYTE), EngineFailed),
+        (flooding(b"HTTP/1.1 400 X\r\n\r\n", b"[" * 100_000), CallRejected),
         (packs, EngineProtocolError),
         (leads_elsewhere, EngineProtocolError),
         (answers_never, EngineTimeout),
@@ -202,7 +204,7 @@ async def test_neither_snapshots_nor_metrics_show_a_key_or_a_password() -> None:
             (OpenAIEngine(named), "me:secret"),
         ):
             pool = Pool([Member(engine, sharing=Sharing.NEVER)])
-            with pytest.raises(EngineUnavailable) as caught:
+            with pytest.raises(EngineFailed) as caught:
                 await pool.capabilities()
             told = f"{caught.value} {pool.snapshot()} {pool.metrics()} {(await pool.health()).detail}"
             assert "HTTP 500" in told
