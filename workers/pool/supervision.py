@@ -33,6 +33,7 @@ LATE_SECONDS = 10.0  # how long a pool with a working replica waits for others t
 REFUSED_SECONDS = 5.0  # how long a replica that refuses our account is sent nothing
 START_SECONDS = 30.0  # how long a start waits for a server that has no room, or still loads its model
 LEAST_PAUSE = 0.1  # seconds before it is asked again
+START_FAILURES = 3  # how often a server may fail at a start with an error of its own
 
 
 class Supervisor:
@@ -216,7 +217,7 @@ class Supervisor:
                 break
             except WorkerError as error:
                 replica.breaker.reason = str(error)
-                pause = max(LEAST_PAUSE, error.pause(times)) if isinstance(error, Overloaded) else math.inf
+                pause = _start_pause(error, times)
                 if clock() + pause >= until:
                     return error
                 await asyncio.sleep(pause)
@@ -310,6 +311,13 @@ async def _load(engine: TellsLoad) -> tuple[int, int] | None:
         case (int(running), int(waiting)) if min(running, waiting) >= 0:
             return running, waiting
     return None
+
+
+def _start_pause(error: WorkerError, times: int) -> float:
+    """Seconds before a start that has failed ``times`` times is tried again; infinite if it should not be."""
+    if isinstance(error, Overloaded):
+        return max(LEAST_PAUSE, error.pause(times))
+    return LEAST_PAUSE * 2.0**times if isinstance(error, EngineFailed) and times < START_FAILURES else math.inf
 
 
 def _worked(start: asyncio.Task[WorkerError | None]) -> bool:
