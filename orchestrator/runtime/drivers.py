@@ -19,7 +19,7 @@ from orchestrator.runtime.outcomes import failed
 from orchestrator.runtime.plain import digest, plain
 from orchestrator.runtime.prefetch import Prefetch
 from orchestrator.runtime.received import Received
-from orchestrator.runtime.refused import Refused, pause_before
+from orchestrator.runtime.refused import Refused
 from orchestrator.runtime.work import Generation, ToolUse
 from orchestrator.structured import task_group
 from storage.events import EventType
@@ -171,7 +171,7 @@ class Drivers:
                 pause = 0.0
             except Overloaded as error:  # the calls of a running task wait within their time
                 full += 1
-                pause = pause_before(error, full, until - asyncio.get_running_loop().time())
+                pause = self._refused.pause(call, error, full, until)
                 received.restart()
             except WorkerError as error:
                 self._refused.note(call, error)
@@ -218,6 +218,7 @@ class Drivers:
             priority=priority,
             family=family,
             tenant=self._environment.tenant,
+            task=self._environment.task_id,
             return_token_ids=work.return_token_ids,
             permit=self._recorder.leased,
         )

@@ -9,50 +9,56 @@ from dataclasses import replace
 from workers.calls import Call
 from workers.errors import Fault, Overloaded, WorkerError
 
-ACCOUNT_SECONDS = 30.0
-"""For how long an account that was refused is taken to be so still."""
+REFUSED_SECONDS = 30.0
+"""For how long an account that was refused, or that has to wait, is taken to be so still."""
 
 
 class Refused:
     """The refusals of one run.
 
-    Siblings of a call that is at fault itself, which differ from it only in their seed, are not sent; nor is
-    any call of a role whose engine refuses the account.
+    What was rejected is not sent again, nor are its siblings, which differ from it only in their seed. Where
+    an engine refuses the account, or asks for more time than there is, no call of that role is sent.
     """
 
     def __init__(self) -> None:
         self._calls: dict[Hashable, WorkerError] = {}
-        self._accounts: dict[str, tuple[WorkerError, float]] = {}  # by role, with the time
+        self._roles: dict[str, tuple[WorkerError, float]] = {}  # with the time until which it holds
 
     def check(self, call: Call) -> None:
         """Raise what such a call was refused with."""
-        if (known := self._accounts.get(call.role)) is not None:
-            error, at = known
-            if asyncio.get_running_loop().time() - at < ACCOUNT_SECONDS:
+        if (known := self._roles.get(call.role)) is not None:
+            error, until = known
+            if _now() < until:
                 raise error
-            del self._accounts[call.role]
+            del self._roles[call.role]
         if self._calls and (refusal := self._calls.get(_alike(call))) is not None:
             raise refusal
 
     def note(self, call: Call, error: WorkerError) -> None:
         """A call has failed for good."""
         if error.fault is Fault.ACCOUNT:
-            self._accounts[call.role] = error, asyncio.get_running_loop().time()
+            self._roles[call.role] = error, _now() + REFUSED_SECONDS
         elif error.fault is Fault.REQUEST:
             self._calls[_alike(call)] = error
 
+    def pause(self, call: Call, error: Overloaded, times: int, until: float) -> float:
+        """Seconds to wait before a call is sent again that has had no room ``times`` times.
 
-def pause_before(error: Overloaded, times: int, left: float) -> float:
-    """Seconds to wait before a call is sent again that had no room ``times`` times.
+        Raises:
+            Overloaded: the wait goes beyond ``until``, the end of the call's time on the event loop's clock.
+        """
+        left = max(0.0, until - _now())
+        asked = error.retry_after
+        if asked >= left:
+            told = f"{error}: a wait of {asked:.0f} s is longer than the {left:.0f} s that are left"
+            longer = Overloaded(told, retry_after=asked)
+            self._roles[call.role] = longer, _now() + min(asked, REFUSED_SECONDS)
+            raise longer from error
+        return min(error.pause(times), max(asked, left / 2))
 
-    Raises:
-        Overloaded: what the engine asks for is longer than the ``left`` seconds, and the message says so.
-    """
-    asked = error.retry_after
-    if asked >= left:
-        told = f"{error}: a wait of {asked:.0f} s is longer than the {max(0.0, left):.0f} s that are left"
-        raise Overloaded(told, retry_after=asked) from error
-    return min(error.pause(times), max(asked, left / 2))
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _alike(call: Call) -> Hashable:

@@ -78,8 +78,8 @@ class Ticket(Generic[R]):
 
     @property
     def request(self) -> Hashable:
-        """What makes a call the same as another: siblings that only draw other samples fail alike."""
-        return self.tenant, self.call.prompt
+        """What may be at fault if an engine fails at this call: its task, or just what it asks."""
+        return self.call.task or (self.tenant, self.call.prompt)
 
     def wake(self, error: Exception | None = None) -> None:
         """Let the task that waits for a place go on, or fail."""

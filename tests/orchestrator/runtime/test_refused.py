@@ -7,11 +7,11 @@ import pytest
 
 from orchestrator.errors import NodeFailed
 from orchestrator.planning.run import Run
-from orchestrator.runtime.refused import pause_before
+from orchestrator.runtime.refused import Refused
 from orchestrator.runtime.values import Answer, Budget
 from tests.orchestrator.runtime.harness import Speaker, play, said, whole
 from tests.workers.virtual_time import virtual_time
-from workers.calls import Call, Chunk
+from workers.calls import Call, Chunk, Prompt
 from workers.errors import AccessRefused, CallRejected, Overloaded, QuotaExhausted, WorkerError
 from workers.tools.declaration import tool
 
@@ -107,8 +107,20 @@ async def test_a_wait_that_is_longer_than_the_task_has_time_ends_at_once() -> No
         assert asyncio.get_running_loop().time() - began < 1
 
 
-def test_a_guess_grows_and_a_wait_that_was_told_does_not() -> None:
+async def test_calls_for_which_there_is_no_time_are_not_sent() -> None:
+    engine = Refusing(Overloaded("HTTP 429", retry_after=3_600.0))
+
+    async def body(run: Run) -> Answer:
+        return Answer(" ".join([await failed(run, f"question {number}") for number in range(5)]))
+
+    assert (await play(body, engine)).answer == " ".join(["overloaded"] * 5)
+    assert len(engine.asked) == 1
+
+
+@virtual_time
+async def test_a_guess_grows_and_a_wait_that_was_told_does_not() -> None:
     told, guess = Overloaded("full", retry_after=1.0), Overloaded("full", retry_after=1.0, told=False)
-    assert [pause_before(told, times, 1_000.0) for times in (1, 2, 3, 9)] == [1.0, 1.0, 1.0, 1.0]
-    assert [pause_before(guess, times, 1_000.0) for times in (1, 2, 3, 9)] == [1.0, 2.0, 4.0, 32.0]
-    assert pause_before(guess, 9, 10.0) == 5.0
+    call, refused, end = Call(Prompt(())), Refused(), 1_000.0
+    assert [refused.pause(call, told, times, end) for times in (1, 2, 3, 9)] == [1.0, 1.0, 1.0, 1.0]
+    assert [refused.pause(call, guess, times, end) for times in (1, 2, 3, 9)] == [1.0, 2.0, 4.0, 32.0]
+    assert refused.pause(call, guess, 9, 10.0) == 5.0

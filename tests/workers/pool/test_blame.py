@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,18 @@ async def test_branches_of_one_question_count_as_one_request() -> None:
         assert all(isinstance(result, CallRejected) for result in results)
         assert states(pool) == ["up"]
         assert text_of(await chunks(pool, sibling("next", 0))) == ANSWER
+
+
+@virtual_time
+async def test_calls_of_one_task_count_as_one_request() -> None:
+    """The question is in the prompts of all of them."""
+    engine = Failing(fails=lambda call: broken() if call.task == "bad" else None)
+    async with pool_of(alone(engine)) as pool:
+        calls = [chunks(pool, replace(sibling(f"{n}", 0), task="bad")) for n in range(8)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(result, CallRejected) for result in results)
+        assert states(pool) == ["up"]
+        assert text_of(await chunks(pool, replace(sibling("next", 0), task="good"))) == ANSWER
 
 
 @virtual_time
