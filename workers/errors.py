@@ -63,7 +63,7 @@ class EngineInterrupted(WorkerError):
 
 
 class EngineFailed(WorkerError):
-    """The engine answered this call with an error of its own (HTTP 5xx).
+    """The engine answered this call with an error of its own (HTTP 5xx), or closed the connection.
 
     The fault may be the call's all the same: many servers fail at what they should refuse. A pool finds out.
     """

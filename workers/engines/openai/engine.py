@@ -103,7 +103,7 @@ class OpenAIEngine:
 
         Raises:
             EngineUnavailable: the server refuses connections, or cannot be found.
-            EngineFailed: it answered with an error of its own (5xx).
+            EngineFailed: it answered with an error of its own (5xx), or not at all.
             EngineTimeout: a phase took too long; the message names the phase and the seconds.
             EngineInterrupted: the stream ended before the completion did.
             EngineProtocolError: the server sent something outside the protocol.

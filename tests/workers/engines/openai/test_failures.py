@@ -33,7 +33,6 @@ from workers.errors import (
     EngineFailed,
     EngineInterrupted,
     EngineProtocolError,
-    EngineUnavailable,
     ModelUnavailable,
     Overloaded,
     WorkerError,
@@ -85,8 +84,8 @@ async def reject_mid_stream(exchange: Exchange) -> None:
 @pytest.mark.parametrize(
     ("script", "error", "message"),
     [
-        (reset_before_the_head, EngineUnavailable, "cannot be reached"),
-        (close_before_the_head, EngineUnavailable, "cannot be reached"),
+        (reset_before_the_head, EngineFailed, "broke the connection off"),
+        (close_before_the_head, EngineFailed, "broke the connection off"),
         (reset_mid_stream, EngineInterrupted, "broke off"),
         (end_without_finish, EngineInterrupted, "before the completion was finished"),
         (done_without_finish, EngineInterrupted, "before the completion was finished"),
@@ -172,7 +171,7 @@ async def test_failures_are_typed_and_say_what_came(
         (Fault(kind="refuse", when=asked), EngineFailed, 0),
         (Fault(kind="reject", when=asked), CallRejected, 0),
         (Fault(kind="overload", seconds=3, when=asked), Overloaded, 0),
-        (Fault(kind="reset", when=asked), EngineUnavailable, 0),
+        (Fault(kind="reset", when=asked), EngineFailed, 0),
         (Fault(kind="reset", after_tokens=3, when=asked), EngineInterrupted, 3),
         (Fault(kind="garbage", when=asked), EngineProtocolError, 0),
         (Fault(kind="garbage", after_tokens=3, when=asked), EngineProtocolError, 3),

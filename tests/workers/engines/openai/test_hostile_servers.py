@@ -31,7 +31,6 @@ from workers.errors import (
     EngineInterrupted,
     EngineProtocolError,
     EngineTimeout,
-    EngineUnavailable,
     ProcessExhausted,
     WorkerError,
 )
@@ -109,8 +108,8 @@ async def leads_elsewhere(exchange: Exchange) -> None:
         (answers_never, EngineTimeout),
         (continues_for_ever, EngineTimeout),
         (comments_for_ever, EngineTimeout),
-        (closes_at_once, EngineUnavailable),
-        (resets_at_once, EngineUnavailable),
+        (closes_at_once, EngineFailed),
+        (resets_at_once, EngineFailed),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
