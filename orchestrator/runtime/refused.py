@@ -52,7 +52,8 @@ class Refused:
         if asked >= left:
             told = f"{error}: a wait of {asked:.0f} s is longer than the {left:.0f} s that are left"
             longer = Overloaded(told, retry_after=asked)
-            self._roles[call.role] = longer, _now() + min(asked, REFUSED_SECONDS)
+            if times == 1:  # a call that has waited before has less time than others
+                self._roles[call.role] = longer, _now() + min(asked, REFUSED_SECONDS)
             raise longer from error
         return min(error.pause(times), max(asked, left / 2))
 

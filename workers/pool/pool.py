@@ -42,10 +42,9 @@ class Pool:
     The pool owns its engines: it starts them with :meth:`capabilities` and closes them. One that does not
     start, or dies later, is left out, and its health is checked ever more rarely until it is back.
 
-    A call that fails in a way that may not recur is started again, on another replica if there is one
-    (:mod:`workers.pool.retries` says what counts as whose fault). If
-    the consumer already got part of the completion, the first chunk of the new attempt has ``restarted``
-    set, and what came before it is void.
+    A call that fails in a way that may not recur is started again, on another replica if there is one; whose
+    fault it is decides (:mod:`workers.pool.retries`). If the consumer already got part of the completion, the
+    first chunk of the new attempt has ``restarted`` set, and what came before it is void.
 
     Args:
         replicas: engines, or members with roles. Names must differ.

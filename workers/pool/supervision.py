@@ -317,9 +317,9 @@ def _start_pause(error: WorkerError, times: int) -> float:
     """Seconds before a start that has failed ``times`` times is tried again; infinite if it should not be."""
     if isinstance(error, Overloaded):
         return max(LEAST_PAUSE, error.pause(times))
-    return (
-        LEAST_PAUSE * 2.0**times if isinstance(error, EngineFailed) and times < START_FAILURES else math.inf
-    )
+    if isinstance(error, EngineFailed) and times < START_FAILURES:
+        return LEAST_PAUSE * 2.0**times
+    return math.inf
 
 
 def _worked(start: asyncio.Task[WorkerError | None]) -> bool:

@@ -118,6 +118,14 @@ async def test_calls_for_which_there_is_no_time_are_not_sent() -> None:
 
 
 @virtual_time
+async def test_a_call_that_has_little_time_left_does_not_speak_for_others() -> None:
+    refused, call = Refused(), Call(Prompt(()))
+    with pytest.raises(Overloaded):
+        refused.pause(call, Overloaded("full", retry_after=20.0), 9, 10.0)
+    refused.check(call)
+
+
+@virtual_time
 async def test_a_guess_grows_and_a_wait_that_was_told_does_not() -> None:
     told, guess = Overloaded("full", retry_after=1.0), Overloaded("full", retry_after=1.0, told=False)
     call, refused, end = Call(Prompt(())), Refused(), 1_000.0

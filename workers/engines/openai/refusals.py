@@ -187,6 +187,7 @@ def _meaning(said: _Said, wait: float | None) -> type[WorkerError]:
         return not kind.codes.isdisjoint(marks) or kind.words.search(said.words[:SAID]) is not None
 
     flagged = status == 403 and any(name == "reasons" for name, _ in fields_of(said.told))
+    # What refuses with a page (403) is in front of the server, knows no accounts, and may dislike one prompt.
     # Words about a quota also stand in rate limits: those name a time after which to come back.
     empty = status in (400, 403, 429) and wait is None and fits(_USED_UP_IN_WORDS)
     lines: tuple[tuple[bool, type[WorkerError]], ...] = (
@@ -194,7 +195,7 @@ def _meaning(said: _Said, wait: float | None) -> type[WorkerError]:
         (flagged or fits(_FILTERED) or (status != 401 and fits(_TOO_LONG)), CallRejected),
         (empty, QuotaExhausted),
         (status in (400, 403, 500) and fits(_UNKNOWN_MODEL), ModelUnavailable),
-        (status in (401, 403), AccessRefused),
+        (status == 401 or (status == 403 and server_message(said.told) is not None), AccessRefused),
         (status in _BUSY or fits(_NO_ROOM), Overloaded),
         (status == 404, ModelUnavailable),
         (status in _FAILED or (status >= 500 and status != 501 and not fits(_WRONG)), EngineFailed),

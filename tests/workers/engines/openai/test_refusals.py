@@ -54,6 +54,7 @@ THE_REQUESTS: list[tuple[int, object]] = [
     (400, error("filtered", None, "content_filter", innererror={"code": "ResponsibleAIPolicyViolation"})),
     (400, {"code": "data_inspection_failed", "message": "Output data may contain inappropriate content."}),
     (403, error("Your input was flagged", code=403, metadata={"reasons": ["violence"]})),
+    (403, b"<html>Sorry, you have been blocked</html>"),
     (405, b"Method Not Allowed"),
     (413, b"<html>Request Entity Too Large</html>"),
     (413, error("Request too large for model `m`: Limit 6000, Requested 8000", "tokens")),
