@@ -57,7 +57,7 @@ class Transport:
         self.timeouts = timeouts
         self._name = name
         self._key = key
-        self._refusals = Refusals(name, key_env, key)
+        self._refusals = Refusals(name, key_env, bool(key), (key, base.password))
         self._session: aiohttp.ClientSession | None = None
         self._in_flight: WeakSet[Patience] = WeakSet()
         self._closed = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.engines.openai.answers import QUOTE, garbage, server_message
@@ -108,12 +108,14 @@ _WRONG = _kind(
 class Refusals:
     """Reads the refusals of one server.
 
-    ``key_env`` is the variable that holds the key; ``key`` is what was sent, None or empty if nothing was.
+    ``key_env`` is the variable that holds the key; ``has_key`` says whether one was sent. Of the ``secrets``
+    that were sent, no error about them shows a piece.
     """
 
     server: str
     key_env: str
-    key: str | None
+    has_key: bool
+    secrets: Sequence[str | None] = ()
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> WorkerError:
         """The error that a response stands for."""
@@ -134,11 +136,13 @@ class Refusals:
 
     def _access(self, said: _Said) -> str:
         """Why access is refused: in our own words, and in the server's unless they may quote the key."""
-        key = self.key or ""
-        wrong = "was refused, or may not use this model" if key else "is missing"
+        wrong = "was refused, or may not use this model" if self.has_key else "is missing"
         ours = f"the key {wrong}; set {self.key_env}"
         words = cut(said.words, QUOTE)
-        pieces = {key[at : at + _PIECE] for at in range(len(key) - _PIECE + 1)} or {key} - {""}
+        sent = [secret for secret in self.secrets if secret]
+        pieces = (
+            secret[at : at + _PIECE] for secret in sent for at in range(max(1, len(secret) - _PIECE + 1))
+        )
         quoted = "*" in words or redacted(words) != words or any(piece in words for piece in pieces)
         return ours if quoted or server_message(said.told) is None else f"{ours} (it says: {words})"
 

@@ -32,7 +32,7 @@ from workers.errors import (
 def read(status: int, body: object, **headers: str) -> WorkerError:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Refusals("server", "ACME_KEY", "zq7-w9x8-v5u4").read(status, named, sent)
+    return Refusals("server", "ACME_KEY", True, ["zq7-w9x8-v5u4"]).read(status, named, sent)
 
 
 def error(message: str, kind: str | None = None, code: object = None, **more: Any) -> dict[str, object]:
