@@ -187,13 +187,14 @@ def _meaning(said: _Said, wait: float | None) -> type[WorkerError]:
     """The kind of error, by the first line of this table that fits."""
     status, marks = said.status, {*_marks(said.told)}
 
-    def fits(kind: _Kind) -> bool:
-        return not kind.codes.isdisjoint(marks) or kind.words.search(said.words[:SAID]) is not None
+    def fits(kind: _Kind, length: int = SAID) -> bool:
+        return not kind.codes.isdisjoint(marks) or kind.words.search(said.words[:length]) is not None
 
     flagged = status == 403 and any(name == "reasons" for name, _ in fields_of(said.told))
     # What refuses with a page (403) is in front of the server, knows no accounts, and may dislike one prompt.
-    # Words about a quota also stand in rate limits: those name a time after which to come back.
-    empty = status in (400, 403, 429) and wait is None and fits(_USED_UP_IN_WORDS)
+    # Words about a quota also stand in rate limits, which name a time after which to come back, and may be
+    # quoted from the request, but hardly where a message begins.
+    empty = status in (400, 403, 429) and wait is None and fits(_USED_UP_IN_WORDS, QUOTE)
     lines: tuple[tuple[bool, type[WorkerError]], ...] = (
         (status == 402 or fits(_USED_UP), QuotaExhausted),
         (flagged or fits(_FILTERED) or (status != 401 and fits(_TOO_LONG)), CallRejected),

@@ -21,6 +21,7 @@ _ASKED = re.compile(
 _RESET = re.compile(r"(?=.*rate-?limit)(?:.*-)?reset(?:-.*)?", re.IGNORECASE)
 _WINDOW = re.compile(r"\b(r|remaining|t|reset)\s*=\s*(\d+)", re.IGNORECASE)
 _FIELDS = ("retry_after", "retryafter", "retrydelay", "estimated_time")
+_QUOTING = frozenset({"input", "body", "request", "ctx"})
 _ITEMS = 8  # of a list in an error's body that are looked at
 _EPOCH = 1e9  # a number from there on is a time since 1970, in seconds
 _EPOCH_MS = 1e12  # and from there on in milliseconds
@@ -81,11 +82,14 @@ def seconds_in_words(seconds: float) -> str:
 
 
 def fields_of(told: object, depth: int = 4) -> Iterator[tuple[str, object]]:
-    """The fields of an object that a server sent, and of the objects in it; names in small letters."""
+    """The fields of an object that a server sent, and of the objects in it; names in small letters.
+
+    Where it quotes the request, it is not looked into: anything may stand there.
+    """
     if isinstance(told, dict):
         for name, value in told.items():
             yield str(name).lower(), value
-            if depth:
+            if depth and name not in _QUOTING:
                 yield from fields_of(value, depth - 1)
     elif isinstance(told, list) and depth:
         for value in told[:_ITEMS]:

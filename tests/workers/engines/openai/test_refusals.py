@@ -60,6 +60,8 @@ THE_REQUESTS: list[tuple[int, object]] = [
     (413, error("Request too large for model `m`: Limit 6000, Requested 8000", "tokens")),
     (414, b""),
     (422, {"detail": [{"loc": ["body", "seed"], "msg": "extra fields not permitted", "type": "extra"}]}),
+    (422, {"detail": [{"loc": ["body"], "msg": "no", "input": {"code": "insufficient_quota"}}]}),
+    (400, error("the schema is wrong: " + "x" * 200 + "insufficient balance")),
     (422, {"error": "Input validation error: `inputs` must have less than 4096 tokens", "error_type": "v"}),
     (429, error("Request too large for m on tokens per min (TPM): Limit 30000, Requested 36055.", "tokens")),
     (500, error("the request exceeds the available context size", "exceed_context_size_error", 500)),
