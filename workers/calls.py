@@ -92,7 +92,8 @@ class Call:
     Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
     ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
     with which another call can continue it exactly. ``permit`` is awaited before the call is sent a further
-    time, or after it has waited: it returns when that may be, and raises if it no longer may.
+    time, or after it has waited: it returns when that may be, and raises if it no longer may. ``task`` names
+    what the call is made for: an engine that fails at calls of one task and at no others is not blamed.
     """
 
     prompt: Prompt
@@ -102,6 +103,7 @@ class Call:
     priority: float = 0.0
     family: str | None = None
     tenant: str = "default"
+    task: str = field(default="", compare=False)
     return_token_ids: bool = False
     permit: Callable[[], Awaitable[None]] | None = field(default=None, compare=False, repr=False)
 

@@ -1,8 +1,25 @@
-"""What can go wrong while computing. Every error says whether trying again may help."""
+"""What can go wrong while computing. Every error says whose fault it is, and whether to try again."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
+
+LONGEST_GROWTH = 32.0
+"""How many times its first guess a wait may become."""
+
+
+class Fault(StrEnum):
+    """Whose fault it is that a call failed. Only an engine's own faults say anything about its health.
+
+    ``REQUEST``: the same call fails wherever it is sent. ``ACCOUNT``: what the engine knows of whoever sends
+    (key, quota, model) lets no call succeed there for now. ``NOBODY``: there was no room; the call may wait.
+    """
+
+    REQUEST = "request"
+    ACCOUNT = "account"
+    ENGINE = "engine"
+    NOBODY = "nobody"
 
 
 class WorkerError(Exception):
@@ -14,6 +31,7 @@ class WorkerError(Exception):
     code: ClassVar[str] = "worker_error"
     http_status: ClassVar[int] = 502
     retryable: ClassVar[bool] = False
+    fault: ClassVar[Fault] = Fault.ENGINE
     retry_after: float | None = None
 
 
@@ -44,6 +62,16 @@ class EngineInterrupted(WorkerError):
     retryable = True
 
 
+class EngineFailed(WorkerError):
+    """The engine answered this call with an error of its own (HTTP 5xx), or closed the connection.
+
+    The fault may be the call's all the same: many servers fail at what they should refuse. A pool finds out.
+    """
+
+    code = "engine_failed"
+    retryable = True
+
+
 class EngineProtocolError(WorkerError):
     """The engine answered with something outside the protocol."""
 
@@ -51,29 +79,48 @@ class EngineProtocolError(WorkerError):
 
 
 class CallRejected(WorkerError):
-    """The engine understood the call and refused it: too long, unknown model, bad parameter."""
+    """The engine refused this call, or fails at it alone: too long, bad parameter, content filter."""
 
     code = "call_rejected"
     http_status = 400
+    fault = Fault.REQUEST
 
 
 class Overloaded(WorkerError):
-    """No room for another call now."""
+    """No room for another call now, or too many calls lately.
+
+    ``told`` says whether ``retry_after`` is what the engine asks for, or only a first guess.
+    """
 
     code = "overloaded"
     http_status = 429
     retryable = True
+    fault = Fault.NOBODY
     retry_after: float
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
+    def __init__(self, message: str, *, retry_after: float, told: bool = True) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.told = told
+
+    def pause(self, times: int) -> float:
+        """Seconds to wait before a call is sent again that has had no room ``times`` times; a guess grows."""
+        return self.retry_after * (1.0 if self.told else min(LONGEST_GROWTH, 2.0 ** (times - 1)))
 
 
 class AccessRefused(WorkerError):
     """The server refuses our key, or asks for one: no call can succeed there."""
 
     code = "access_refused"
+    fault = Fault.ACCOUNT
+
+
+class QuotaExhausted(WorkerError):
+    """The account has no credit or quota left: no call can succeed there until somebody adds some."""
+
+    code = "quota_exhausted"
+    http_status = 402
+    fault = Fault.ACCOUNT
 
 
 class CapabilityMissing(WorkerError):
@@ -81,6 +128,7 @@ class CapabilityMissing(WorkerError):
 
     code = "capability_missing"
     http_status = 400
+    fault = Fault.REQUEST
 
 
 class ModelUnavailable(WorkerError):
@@ -88,6 +136,7 @@ class ModelUnavailable(WorkerError):
 
     code = "model_unavailable"
     http_status = 400
+    fault = Fault.ACCOUNT
 
 
 class ToolError(WorkerError):
@@ -109,4 +158,5 @@ class ProcessExhausted(WorkerError):
     code = "process_exhausted"
     http_status = 503
     retryable = True
+    fault = Fault.NOBODY
     retry_after: float = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from orchestrator.runtime.outcomes import failed
 from orchestrator.runtime.plain import digest, plain
 from orchestrator.runtime.prefetch import Prefetch
 from orchestrator.runtime.received import Received
+from orchestrator.runtime.refused import Refused
 from orchestrator.runtime.work import Generation, ToolUse
 from orchestrator.structured import task_group
 from storage.events import EventType
@@ -61,6 +63,8 @@ class Drivers:
         self._streamed: dict[str, int] = {}
         self._family: tuple[list[tuple[str, str]], str] | None = None
         self._tokens = 0
+        self._deadline = math.inf  # as the event loop counts
+        self._refused = Refused()
         self.reached: str | None = None
         self.prefetch = Prefetch(environment.engine, environment.tenant, recorder.leased)
 
@@ -69,6 +73,8 @@ class Drivers:
         """Own everything in flight until the run ends; ``seconds`` is the time left until the deadline."""
         loop = asyncio.get_running_loop()
         timer = None if seconds is None else loop.call_later(seconds, self.limit, "seconds")
+        if timer is not None:
+            self._deadline = timer.when()
         async with task_group() as self._group:
             self.prefetch.open(self._group)
             try:
@@ -154,33 +160,33 @@ class Drivers:
         """Send a call, and take in what comes of it."""
         await self._recorder.leased()
         this = self._calls[node.path]
-        until = this.limit(self._environment.call_seconds)
+        until = min(this.limit(self._environment.call_seconds), self._deadline)
         call = self._call(work, priority, already=received.text)
-        while not await self._read(node, call, received, this, until):
-            await asyncio.sleep(0)
+        full = 0
+        while True:
+            self._refused.check(call)
+            try:
+                if await self._streamed_whole(node, call, received, this):
+                    return
+                pause = 0.0
+            except Overloaded as error:  # the calls of a running task wait within their time
+                full += 1
+                pause = self._refused.pause(call, error, full, until)
+                received.restart()
+            except WorkerError as error:
+                self._refused.note(call, error)
+                raise
+            await asyncio.sleep(pause)
             await self._recorder.leased()
             call = self._call(work, priority, already=received.text)
-
-    async def _read(
-        self, node: Node[Any], call: Call, received: Received, this: Unattended, until: float
-    ) -> bool:
-        """Take in what the engine streams; returns False if the call must be sent again.
-
-        That is so if the stream restarted after the planner had read part of it, or if the engine is full and
-        says when to come back: the calls of a running task are not refused, but wait within their timeout.
-        """
-        try:
-            return await self._streamed_whole(node, call, received, this)
-        except Overloaded as error:
-            if asyncio.get_running_loop().time() + error.retry_after >= until:
-                raise
-            received.restart()
-            await asyncio.sleep(error.retry_after)
-            return False
 
     async def _streamed_whole(
         self, node: Node[Any], call: Call, received: Received, this: Unattended
     ) -> bool:
+        """Take in what the engine streams; returns False if the call must be sent again.
+
+        That is so if the stream restarted after the planner had read part of it.
+        """
         assert self._environment.engine is not None
         chunks = stream(self._environment.engine, call)
         try:
@@ -212,6 +218,7 @@ class Drivers:
             priority=priority,
             family=family,
             tenant=self._environment.tenant,
+            task=self._environment.task_id,
             return_token_ids=work.return_token_ids,
             permit=self._recorder.leased,
         )

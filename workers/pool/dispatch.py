@@ -52,6 +52,11 @@ class Dispatcher:
             seen.add(ticket.chain)
         replica = self._placement.choose(ticket, now)
         if replica is None:
+            refusals = [one.refusal for one in self._placement.able(ticket) if one.refusal is not None]
+            if refusals:  # waiting does not help
+                ticket.refusal = refusals[0]
+                ticket.wake(refusals[0])
+                return
             self.parked[ticket] = None
             if ticket.stranded_at is None:
                 ticket.stranded_at = now
@@ -190,5 +195,6 @@ class Dispatcher:
 
 def why_not(replica: Replica) -> str:
     """Why a replica takes no calls, with its name."""
-    reason = replica.breaker.reason or ("drained" if replica.draining else "not started")
+    reason = str(replica.refusal or "") or replica.breaker.reason
+    reason = reason or ("drained" if replica.draining else "not started")
     return reason if reason.startswith(replica.name) else f"{replica.name}: {reason}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from workers.calls import Call
-from workers.errors import EngineTimeout
+from workers.errors import EngineTimeout, WorkerError
 from workers.pool.listening import Listening
 from workers.prefix.blocks import Chain
 
@@ -27,6 +28,7 @@ class Ticket(Generic[R]):
         "call",
         "chain",
         "characters",
+        "failed",
         "family_age",
         "flight",
         "held_by",
@@ -34,6 +36,7 @@ class Ticket(Generic[R]):
         "needs",
         "priority",
         "queued",
+        "refusal",
         "replica",
         "stranded_at",
         "streamed",
@@ -61,6 +64,10 @@ class Ticket(Generic[R]):
         self.waiter: asyncio.Future[None] | None = None
         self.stranded_at: float | None = None  # since when no replica that could answer it works
         self.tried: set[str] = set()
+        self.failed: dict[R, str] = {}  # replicas with an error of their own at this call, and what they said
+        self.refusal: WorkerError | None = (
+            None  # why no replica takes it; for the task that waits for a place
+        )
         self.attempts = 0
         self.streamed = 0  # tokens of the current attempt that the consumer got
         self.ideal_blocks = 0  # leading blocks that one cache shared by all replicas would have held
@@ -68,6 +75,11 @@ class Ticket(Generic[R]):
     def begins_with(self, other: Ticket[R]) -> bool:
         """Whether this prompt begins with all blocks of the prompt of ``other``."""
         return self.chain[: len(other.chain)] == other.chain
+
+    @property
+    def request(self) -> Hashable:
+        """What may be at fault if an engine fails at this call: its task, or just what it asks."""
+        return self.call.task or (self.tenant, self.call.prompt)
 
     def wake(self, error: Exception | None = None) -> None:
         """Let the task that waits for a place go on, or fail."""

@@ -42,9 +42,9 @@ class Pool:
     The pool owns its engines: it starts them with :meth:`capabilities` and closes them. One that does not
     start, or dies later, is left out, and its health is checked ever more rarely until it is back.
 
-    A call that fails in a way that may not recur is started again, on another replica if there is one. If
-    the consumer already got part of the completion, the first chunk of the new attempt has ``restarted``
-    set, and what came before it is void.
+    A call that fails in a way that may not recur is started again, on another replica if there is one; whose
+    fault it is decides (:mod:`workers.pool.retries`). If the consumer already got part of the completion, the
+    first chunk of the new attempt has ``restarted`` set, and what came before it is void.
 
     Args:
         replicas: engines, or members with roles. Names must differ.
@@ -127,6 +127,7 @@ class Pool:
 
         Raises:
             Overloaded: too many calls wait, or every replica says that it has no room.
+            CallRejected: the call is at fault: a replica refuses it, or fails at it and at no other.
             EngineUnavailable: no replica worked for ``patience`` seconds.
             WorkerError: what the last attempt raised.
         """
@@ -166,7 +167,7 @@ class Pool:
                         return
                 except WorkerError as error:
                     restarted = restarted or ticket.streamed > 0 or bool(text)
-                    pause = self._retries.after(flight, error, closed=self._closed)
+                    pause = self._retries.after(flight, error, self._now(), closed=self._closed)
                 except (asyncio.CancelledError, GeneratorExit):
                     flight.replica.tally.aborted += ticket.flight is flight
                     raise
@@ -195,14 +196,18 @@ class Pool:
         return await self._warming.warm(prompt, tenant, role)
 
     async def health(self) -> Health:
-        """Ok while the calls of branches have somewhere to go; the detail lists all that does not work."""
+        """Ok while the calls of branches have somewhere to go; the detail lists all that does not work.
+
+        A replica that refuses our account is well: calls end there at once with what it says.
+        """
         if self._closed:
             return Health(False, f"{self._name} was closed")
         if self._supervisor.broken:
             return Health(False, self._supervisor.broken)
         reasons = [why_not(replica) for replica in self._replicas if not replica.accepting]
         detail = "; ".join(reasons + self._supervisor.troubles)
-        return Health(any(replica.accepting for replica in self._placement.serving(BRANCH)), detail)
+        serving = self._placement.serving(BRANCH)
+        return Health(any(one.accepting or one.refusal is not None for one in serving), detail)
 
     async def drain(self, name: str) -> None:
         """Send nothing more to the replica ``name``; returns when the calls that it had are done."""
@@ -276,6 +281,8 @@ class Pool:
         if self._closed:
             raise EngineUnavailable(f"{self._name} was closed")
         self._dispatcher.submit(ticket)
+        if ticket.refusal is not None:
+            raise ticket.refusal
         if ticket.flight is None:
             loop = asyncio.get_running_loop()
             ticket.waiter = loop.create_future()
@@ -330,6 +337,7 @@ class Pool:
         if usage is not None:
             placement.learn(ticket, usage.prompt_tokens)
         replica.finished(flight, usage, placement.tokens_per_block, now)
+        self._supervisor.answered(ticket)
         if usage is None:
             return
         replica.learn_hits(flight, usage.cached_tokens, placement.tokens_per_block)

@@ -38,6 +38,8 @@ class Replica:
         self.tells_health = True  # some gateways cannot be asked, and then only calls show it
         self.draining = False
         self.limit = InFlightLimit(START_LIMIT, MOST_IN_FLIGHT)
+        self.refusal: WorkerError | None = None  # it refused our account lately, whatever is sent
+        self.answered_at = -math.inf  # when a call was last answered
         self.rests_until = -math.inf  # it said that it is full until then; calls go there only if they must
         self.pace = Pace(common)
         self.index = PrefixIndex(member.index_blocks)
@@ -63,6 +65,7 @@ class Replica:
         return (
             self.capabilities is not None
             and not self.draining
+            and self.refusal is None
             and (self.breaker.state is BreakerState.CLOSED or self.on_trial)
         )
 
@@ -236,6 +239,7 @@ class Replica:
     ) -> None:
         """The engine sent the last chunk of ``flight``."""
         self.breaker.succeeded()
+        self.answered_at = now
         self.limit.coped(len(self.flights))
         tally, ticket = self.tally, flight.ticket
         tally.finished += 1

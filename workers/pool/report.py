@@ -78,6 +78,8 @@ def state_of(replica: Replica) -> str:
     """One word for a replica's state."""
     if replica.draining:
         return "draining"
+    if replica.refusal is not None:
+        return "down"
     if replica.capabilities is None:
         return "down" if replica.breaker.state is BreakerState.OPEN else "starting"
     return {BreakerState.CLOSED: "up", BreakerState.OPEN: "down", BreakerState.HALF_OPEN: "on trial"}[
@@ -93,7 +95,7 @@ def snapshot_of(replica: Replica) -> ReplicaSnapshot:
         model=replica.capabilities.model if replica.capabilities else "",
         roles=tuple(sorted(replica.roles)),
         state=state_of(replica),
-        detail=replica.breaker.reason,
+        detail=str(replica.refusal) if replica.refusal is not None else replica.breaker.reason,
         breaker=replica.breaker.state,
         in_flight=len(replica.flights),
         limit=replica.limit.value,

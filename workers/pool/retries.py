@@ -1,4 +1,12 @@
-"""Whether a call whose attempt failed is sent again, and after what delay."""
+"""Whether a call whose attempt failed is sent again, and after what delay.
+
+Each error says whose fault it is. The request's and the account's are not tried again, except by a replica
+that might do otherwise: one that takes longer calls, or has another account. A rate limit is a wait. What is
+the replica's is tried again, elsewhere if possible.
+
+An error of a replica's own (HTTP 5xx) may be either's, and what else happens there decides: if the same
+request fails on two replicas, or three times on the only one, while no other does, it is the request's.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +15,15 @@ import random
 import structlog
 
 from workers.errors import (
-    AccessRefused,
     CallRejected,
-    CapabilityMissing,
+    EngineFailed,
     EngineProtocolError,
-    ModelUnavailable,
+    Fault,
     Overloaded,
     ProcessExhausted,
     WorkerError,
 )
-from workers.pool.flight import Flight
+from workers.pool.flight import Flight, Ticket
 from workers.pool.placement import Placement
 from workers.pool.replica import Replica
 from workers.pool.supervision import Supervisor
@@ -24,8 +31,14 @@ from workers.pool.tally import PoolTally
 
 log = structlog.get_logger(__name__)
 
-ONLY_HERE = (AccessRefused, ModelUnavailable, CapabilityMissing, CallRejected)
-"""Refusals by one replica of what another may accept: a rejected call may just be too long for it."""
+FAILURES = 3
+"""How often a replica fails at a request that no other replica can take, before it is the request's fault."""
+
+FIRST_PAUSE = 0.2
+"""Seconds before such a request is sent there again; doubles."""
+
+EVIDENCE_SECONDS = 60.0
+"""A replica that has answered nothing for longer may fail at everything by now."""
 
 
 class Retries:
@@ -54,8 +67,8 @@ class Retries:
         self._attempts = attempts
         self._patience = patience
 
-    def after(self, flight: Flight[Replica], error: WorkerError, *, closed: bool) -> float:
-        """Handle a failed attempt; raises ``error`` if there is to be no other.
+    def after(self, flight: Flight[Replica], error: WorkerError, now: float, *, closed: bool) -> float:
+        """Handle a failed attempt; raises ``error``, or one that says more, if there is to be no other.
 
         Returns the seconds to wait before the next one. In a pool that was ``closed`` there is none.
         """
@@ -65,22 +78,52 @@ class Retries:
         able = self._placement.able(ticket)
         if not isinstance(error, ProcessExhausted):
             ticket.tried.add(replica.name)
+        if isinstance(error, EngineFailed):
+            ticket.failed[replica] = str(error)
         if isinstance(error, CallRejected):
             ticket.tried.update(other.name for other in able if other.context <= replica.context)
         others = any(other.accepting and other.name not in ticket.tried for other in able)
         # An answer outside the protocol may come from a proxy in front of a replica that died.
         again = error.retryable or isinstance(error, EngineProtocolError)
-        if closed or not (again or (others and isinstance(error, ONLY_HERE))):
+        if closed or not (again or (others and error.fault in (Fault.REQUEST, Fault.ACCOUNT))):
             raise error
+        if isinstance(error, EngineFailed) and _at_fault(ticket, others, now):
+            raise CallRejected(_verdict(ticket, error)) from error
         if ticket.attempts >= self._attempts:
             tried = ", ".join(sorted({*ticket.tried, replica.name}))
             error.add_note(f"{self._pool} tried {ticket.attempts} times: {tried}")
             raise error
+        pause = self._pause(ticket, error, others)
         self._tally.restarts += 1
         log.info("call_restarted", pool=self._pool, replica=replica.name, error=str(error))
+        return pause
+
+    def _pause(self, ticket: Ticket[Replica], error: WorkerError, others: bool) -> float:
+        """Seconds before the next attempt. Raises ``error`` if its caller has to know how long it will be."""
         if isinstance(error, ProcessExhausted):
             return ticket.attempts * error.retry_after * random.uniform(0.5, 1.5)
-        if others or not isinstance(error, Overloaded):
+        if others:
             return 0.0
         # Not all at once: calls that were refused together would come back together.
-        return min(error.retry_after, self._patience) * random.uniform(1.0, 1.25)
+        if isinstance(error, Overloaded):
+            if error.retry_after > self._patience:
+                raise error
+            return min(self._patience, error.pause(ticket.attempts)) * random.uniform(1.0, 1.25)
+        if isinstance(error, EngineFailed):
+            return FIRST_PAUSE * 2.0 ** (ticket.attempts - 1) * random.uniform(1.0, 1.25)
+        return 0.0
+
+
+def _at_fault(ticket: Ticket[Replica], others: bool, now: float) -> bool:
+    """Whether a request, not the replicas that failed at it, is at fault."""
+    if len(ticket.failed) < 2 and (others or ticket.attempts < FAILURES):
+        return False
+    return all(
+        replica.breaker.only(ticket.request) and now - replica.answered_at <= EVIDENCE_SECONDS
+        for replica in ticket.failed
+    )
+
+
+def _verdict(ticket: Ticket[Replica], error: EngineFailed) -> str:
+    where = " and ".join(sorted(replica.name for replica in ticket.failed))
+    return f"{error} (at this request alone, {ticket.attempts} times: {where} answers others)"

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import math
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
+from itertools import count
 
 import structlog
 
 from workers import contract
 from workers.engine import Health
-from workers.errors import (
-    AccessRefused,
-    EngineProtocolError,
-    EngineUnavailable,
-    ModelUnavailable,
-    Overloaded,
-    ProcessExhausted,
-    WorkerError,
-)
+from workers.errors import EngineFailed, EngineUnavailable, Fault, Overloaded, WorkerError
 from workers.pool.dispatch import Dispatcher
 from workers.pool.flight import Flight, Ticket
 from workers.pool.following import Following
@@ -36,7 +30,10 @@ HUNG_AFTER = 6.0  # stalls; a call that is silent for this long is lost, even if
 LOAD_SECONDS = 5.0  # how long an engine may take to say how many calls it has
 AGAIN_SECONDS = 1.0  # after which a background task that failed is begun again
 LATE_SECONDS = 10.0  # how long a pool with a working replica waits for others to start
-FATAL = (EngineUnavailable, AccessRefused, ModelUnavailable)  # where one call failed so, none can succeed
+REFUSED_SECONDS = 5.0  # how long a replica that refuses our account is sent nothing
+START_SECONDS = 30.0  # how long a start waits for a server that has no room, or still loads its model
+LEAST_PAUSE = 0.1  # seconds before it is asked again
+START_FAILURES = 3  # how often a server may fail at a start with an error of its own
 
 
 class Supervisor:
@@ -55,6 +52,7 @@ class Supervisor:
         self._dispatcher = dispatcher
         self._stall_seconds = stall_seconds
         self._following = Following(name, placement)
+        self._asking: set[Replica] = set()  # replicas whose health is asked for because a call failed
         self._starts: dict[asyncio.Task[WorkerError | None], Replica] = {}
         self._troubles: dict[str, str] = {}
         self._ready = asyncio.Event()
@@ -126,25 +124,37 @@ class Supervisor:
         """What went wrong with supervision itself, although it goes on."""
         return [*self._troubles.values()]
 
-    def distrust(self, replica: Replica, reason: str, *, fatal: bool = False) -> None:
-        """A replica failed; if it failed too often, leave it out until it is healthy."""
-        if self._tasks is None or not replica.breaker.failed(reason, fatal=fatal):
+    def distrust(self, replica: Replica, reason: str, *, by: Hashable = None, fatal: bool = False) -> None:
+        """A replica failed; if too many calls failed there, leave it out until it is healthy.
+
+        ``by`` and ``fatal`` are those of :meth:`~workers.pool.breaker.Breaker.failed`.
+        """
+        if self._tasks is None or not replica.breaker.failed(reason, by=by, fatal=fatal):
             return
         log.warning("replica_down", pool=self._name, replica=replica.name, reason=reason)
         self._dispatcher.evict(replica)
         self._begin(f"recovery of {replica.name}", partial(self._recover, replica), self._tasks)
 
     def blame(self, flight: Flight[Replica], error: WorkerError) -> None:
-        """Apply the consequences of a failed attempt to its replica."""
-        replica = flight.replica
+        """Apply the consequences of a failed attempt to its replica: only its own faults count against it."""
+        replica, ticket = flight.replica, flight.ticket
         if replica.left_over(flight):
-            return
-        if isinstance(error, ProcessExhausted):
             return
         if isinstance(error, Overloaded):
             replica.refused(error.retry_after, asyncio.get_running_loop().time())
-        elif error.retryable or isinstance(error, (EngineProtocolError, *FATAL)):
-            self.distrust(replica, str(error), fatal=isinstance(error, FATAL))
+        elif error.fault is Fault.ACCOUNT:
+            self._spare(replica, error)
+        elif isinstance(error, EngineFailed):
+            self.distrust(replica, str(error), by=ticket.request)
+            self._ask_soon(replica)
+        elif error.fault is Fault.ENGINE:
+            self.distrust(replica, str(error), by=ticket, fatal=isinstance(error, EngineUnavailable))
+
+    def answered(self, ticket: Ticket[Replica]) -> None:
+        """A call got its answer: what failed at it before was not the call's fault."""
+        for replica, reason in ticket.failed.items():
+            if replica is not ticket.replica:
+                self.distrust(replica, reason, by=ticket)
 
     def translate(self, ticket: Ticket[Replica]) -> None:
         """Find the tokens of the prompt of ``ticket`` if that helps; see :meth:`Following.translate`."""
@@ -167,16 +177,52 @@ class Supervisor:
                 self._troubles.pop(what, None)
                 return
 
+    def _spare(self, replica: Replica, error: WorkerError) -> None:
+        """Send nothing for a while to a replica that refuses our account whatever it is sent."""
+        if self._tasks is None or replica.refusal is not None:
+            return
+        log.warning("account_refused", pool=self._name, replica=replica.name, reason=str(error))
+        replica.refusal = error
+        self._dispatcher.evict(replica)
+        self._begin(f"sparing of {replica.name}", partial(self._spared, replica), self._tasks)
+
+    async def _spared(self, replica: Replica) -> None:
+        await asyncio.sleep(REFUSED_SECONDS)
+        replica.refusal = None
+        self._dispatcher.returned(replica)
+
+    def _ask_soon(self, replica: Replica) -> None:
+        """Ask a replica that failed at a call for its health, unless that is being done."""
+        if self._tasks is not None and replica not in self._asking:
+            self._asking.add(replica)
+            self._begin(f"question to {replica.name}", partial(self._ask_failed, replica), self._tasks)
+
+    async def _ask_failed(self, replica: Replica) -> None:
+        try:
+            health = await self._asked(replica)
+        finally:
+            self._asking.discard(replica)
+        if not health.ok:
+            self.distrust(replica, health.detail or "not healthy", fatal=True)
+
     async def _start(self, replica: Replica) -> WorkerError | None:
         engine = replica.engine
-        try:
-            capabilities = await contract.capabilities(engine)
-            if replica.sharing is None:
-                replica.sharing = await probe_sharing(engine, capabilities)
-        except WorkerError as error:
-            replica.breaker.reason = str(error)
-            return error
+        clock = asyncio.get_running_loop().time
+        until = clock() + START_SECONDS
+        for times in count(1):
+            try:
+                capabilities = await contract.capabilities(engine)
+                if replica.sharing is None:
+                    replica.sharing = await probe_sharing(engine, capabilities)
+                break
+            except WorkerError as error:
+                replica.breaker.reason = str(error)
+                pause = _start_pause(error, times)
+                if clock() + pause >= until:
+                    return error
+                await asyncio.sleep(pause)
         replica.started(capabilities)
+        replica.answered_at = clock()
         replica.tells_health = True
         replica.tells_health = (await self._asked(replica)).ok
         if self._following.begin(replica, capabilities.model) and self._tasks is not None:
@@ -265,6 +311,15 @@ async def _load(engine: TellsLoad) -> tuple[int, int] | None:
         case (int(running), int(waiting)) if min(running, waiting) >= 0:
             return running, waiting
     return None
+
+
+def _start_pause(error: WorkerError, times: int) -> float:
+    """Seconds before a start that has failed ``times`` times is tried again; infinite if it should not be."""
+    if isinstance(error, Overloaded):
+        return max(LEAST_PAUSE, error.pause(times))
+    if isinstance(error, EngineFailed) and times < START_FAILURES:
+        return LEAST_PAUSE * 2.0**times
+    return math.inf
 
 
 def _worked(start: asyncio.Task[WorkerError | None]) -> bool:

@@ -13,7 +13,7 @@ import math
 import structlog
 
 from workers.calls import Call, Prompt, Sampling, Usage
-from workers.errors import EngineUnavailable, Overloaded, WorkerError
+from workers.errors import Overloaded, WorkerError
 from workers.pool.dispatch import Dispatcher
 from workers.pool.flight import Flight, Ticket
 from workers.pool.index import HOLD_BLOCKS
@@ -70,9 +70,8 @@ class Warming:
             log.debug("not_warmed", replica=replica.name, reason="it took too long")
         except WorkerError as error:
             log.info("not_warmed", replica=replica.name, reason=str(error))
-            # A full replica is not at fault, nor is one whose template refuses half a conversation.
-            if error.retryable and not flight.interrupted and not isinstance(error, Overloaded):
-                self._supervisor.distrust(replica, str(error), fatal=isinstance(error, EngineUnavailable))
+            if not flight.interrupted and not isinstance(error, Overloaded):
+                self._supervisor.blame(flight, error)
         finally:
             try:
                 await stream.aclose()

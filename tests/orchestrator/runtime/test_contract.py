@@ -540,7 +540,7 @@ async def test_an_engine_that_is_full_for_longer_than_a_call_may_take_refuses_it
         yield whole("room")
 
     played = await play(one_call, Speaker(speak), call_seconds=12.0)
-    assert played.failure == "overloaded: full"
+    assert played.failure == "overloaded: full: a wait of 5 s is longer than the 2 s that are left"
 
 
 @virtual_time

@@ -19,7 +19,7 @@ from workers.engines.openai.stream import LINE_LIMIT, CompletionStream
 from workers.engines.openai.timeouts import Timeouts
 from workers.engines.openai.tokenizer import ServerTokenizer
 from workers.engines.prompt_tokens import PromptTokens
-from workers.errors import EngineInterrupted, EngineUnavailable, ProcessExhausted, WorkerError
+from workers.errors import EngineInterrupted, EngineUnavailable, Fault, ProcessExhausted, WorkerError
 from workers.redaction import redacted
 
 _HEALTH = 5.0  # seconds
@@ -102,12 +102,14 @@ class OpenAIEngine:
         """Stream a completion. Text that arrived at once comes as one chunk.
 
         Raises:
-            EngineUnavailable: the server refuses connections, cannot be found, or fails (5xx).
+            EngineUnavailable: the server refuses connections, or cannot be found.
+            EngineFailed: it answered with an error of its own (5xx), or not at all.
             EngineTimeout: a phase took too long; the message names the phase and the seconds.
             EngineInterrupted: the stream ended before the completion did.
             EngineProtocolError: the server sent something outside the protocol.
             CallRejected: the server refused the call.
             AccessRefused: it refused the key, or asks for one.
+            QuotaExhausted: the account has nothing left.
             ModelUnavailable: it does not have the model, or offers no completions at this address (404).
             Overloaded: the server has no room (429, 503).
             CapabilityMissing: the prompt ends with an assistant's text, and the server cannot continue that.
@@ -155,7 +157,8 @@ class OpenAIEngine:
     async def health(self) -> Health:
         """Ask ``/health``, or for the list of models if there is no such path.
 
-        A server that this process has no means to ask counts as healthy; the detail says that.
+        A server that this process has no means to ask counts as healthy, and so does one that refuses our
+        account; the detail says that.
         """
         try:
             with self._http.discreet():
@@ -163,7 +166,7 @@ class OpenAIEngine:
         except ProcessExhausted as error:
             return Health(ok=True, detail=f"not asked: {error}")
         except WorkerError as error:
-            return Health(ok=False, detail=str(error))
+            return Health(ok=error.fault is Fault.ACCOUNT, detail=str(error))
         return Health(ok=True)
 
     async def text(self, path: str) -> str:

@@ -17,6 +17,7 @@ from workers.engines.openai.answers import garbage
 from workers.engines.openai.refusals import Refusals
 from workers.engines.openai.timeouts import Patience, Timeouts
 from workers.errors import (
+    EngineFailed,
     EngineInterrupted,
     EngineProtocolError,
     EngineTimeout,
@@ -56,7 +57,7 @@ class Transport:
         self.timeouts = timeouts
         self._name = name
         self._key = key
-        self._refusals = Refusals(name, key_env, bool(key))
+        self._refusals = Refusals(name, key_env, bool(key), (key, base.password))
         self._session: aiohttp.ClientSession | None = None
         self._in_flight: WeakSet[Patience] = WeakSet()
         self._closed = False
@@ -145,8 +146,10 @@ class Transport:
             except aiohttp.ClientConnectionError as error:
                 if isinstance(error, aiohttp.ClientOSError) and error.errno in _OURS:
                     raise ProcessExhausted(f"no connection to {self._name} can be opened: {error}") from error
-                if repeated or self._closed or isinstance(error, aiohttp.ClientConnectorError):
+                if self._closed or isinstance(error, aiohttp.ClientConnectorError):
                     raise EngineUnavailable(f"{self._name} cannot be reached: {error}") from error
+                if repeated:
+                    raise EngineFailed(f"{self._name} broke the connection off: {error}") from error
                 repeated = True
                 if permitted is not None:
                     await permitted()

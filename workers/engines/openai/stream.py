@@ -12,9 +12,9 @@ from workers.engines.openai.answers import (
     read_row,
     read_tokens,
     read_usage,
-    server_message,
 )
-from workers.errors import CallRejected, EngineInterrupted
+from workers.engines.openai.refusals import error_told
+from workers.errors import EngineInterrupted
 
 LINE_LIMIT = 1 << 22
 """The most bytes in a line. A long prompt's tokens, sent along with the completion's, take a megabyte."""
@@ -59,8 +59,7 @@ class CompletionStream:
 
         Raises:
             EngineProtocolError: they are not server-sent events of the protocol.
-            EngineInterrupted: the server reports that it failed in the middle.
-            CallRejected: the server reports that the call is at fault.
+            WorkerError: what the server reports in the middle of it.
         """
         self._line += data
         if b"\n" in data:
@@ -133,7 +132,7 @@ class CompletionStream:
         self.events += 1
         match event:
             case {"error": failure} if failure:
-                raise _failure(event, failure)
+                raise error_told(self._worker, event)
             case {"choices": []}:
                 pass
             case {"choices": [{"delta": dict(delta)} as choice, *_]}:
@@ -188,11 +187,3 @@ def _check_unicode(content: str, data: bytes) -> None:
         content.encode()
     except UnicodeEncodeError as error:
         raise garbage("content that is not Unicode", data) from error
-
-
-def _failure(event: object, failure: object) -> CallRejected | EngineInterrupted:
-    message = server_message(event) or str(failure)[:QUOTE]
-    match failure:
-        case {"code": int(code)} if 400 <= code < 500:
-            return CallRejected(message)
-    return EngineInterrupted(f"the server failed in the middle of the completion: {message}")

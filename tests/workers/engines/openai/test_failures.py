@@ -30,9 +30,9 @@ from workers.engines.openai.stream import LINE_LIMIT
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
 from workers.errors import (
     CallRejected,
+    EngineFailed,
     EngineInterrupted,
     EngineProtocolError,
-    EngineUnavailable,
     ModelUnavailable,
     Overloaded,
     WorkerError,
@@ -84,20 +84,20 @@ async def reject_mid_stream(exchange: Exchange) -> None:
 @pytest.mark.parametrize(
     ("script", "error", "message"),
     [
-        (reset_before_the_head, EngineUnavailable, "cannot be reached"),
-        (close_before_the_head, EngineUnavailable, "cannot be reached"),
+        (reset_before_the_head, EngineFailed, "broke the connection off"),
+        (close_before_the_head, EngineFailed, "broke the connection off"),
         (reset_mid_stream, EngineInterrupted, "broke off"),
         (end_without_finish, EngineInterrupted, "before the completion was finished"),
         (done_without_finish, EngineInterrupted, "before the completion was finished"),
         (sending(CHUNKED + b"so many bytes\r\n"), EngineProtocolError, "HTTP"),
         (cut_a_chunk_short, EngineInterrupted, "broke off"),
-        (fail_mid_stream, EngineInterrupted, "EngineCore died"),
+        (fail_mid_stream, EngineFailed, "EngineCore died"),
         (finish_with_error, EngineInterrupted, "internal error"),
         (reject_mid_stream, CallRejected, "schema is too deep"),
         (sending(b"\x00\x01\x02 not HTTP at all\r\n\r\n"), EngineProtocolError, "HTTP"),
         (sending(respond("200 OK", "<html>Welcome</html>")), EngineProtocolError, "<html>Welcome</html>"),
         (sending(respond("200 OK", {"choices": []})), EngineProtocolError, "server-sent event"),
-        (sending(respond("404 Not Found", "<html>nginx</html>")), EngineProtocolError, "<html>nginx</html>"),
+        (sending(respond("404 Not Found", "<html>nginx</html>")), ModelUnavailable, "<html>nginx</html>"),
         (sending(respond("204 No Content", "")), EngineProtocolError, "204"),
         (sending(respond("301 Moved", "", Location="https://x/")), EngineProtocolError, "https://x/"),
         (sending(HEAD + b"garbage\n"), EngineProtocolError, "'garbage'"),
@@ -151,8 +151,8 @@ async def reject_mid_stream(exchange: Exchange) -> None:
         ),
         (sending(respond("429 Slow", {"error": {"message": "later"}}, Retry_After="7")), Overloaded, "later"),
         (sending(respond("503 X", {"error": {"message": "Loading model"}})), Overloaded, "Loading model"),
-        (sending(respond("500 X", {"error": {"message": "CUDA"}})), EngineUnavailable, "CUDA"),
-        (sending(respond("502 Bad Gateway", "<html>bad gateway</html>")), EngineUnavailable, "bad gateway"),
+        (sending(respond("500 X", {"error": {"message": "CUDA"}})), EngineFailed, "CUDA"),
+        (sending(respond("502 Bad Gateway", "<html>bad gateway</html>")), EngineFailed, "bad gateway"),
     ],
 )
 async def test_failures_are_typed_and_say_what_came(
@@ -168,10 +168,10 @@ async def test_failures_are_typed_and_say_what_came(
 @pytest.mark.parametrize(
     ("fault", "error", "tokens"),
     [
-        (Fault(kind="refuse", when=asked), EngineUnavailable, 0),
+        (Fault(kind="refuse", when=asked), EngineFailed, 0),
         (Fault(kind="reject", when=asked), CallRejected, 0),
         (Fault(kind="overload", seconds=3, when=asked), Overloaded, 0),
-        (Fault(kind="reset", when=asked), EngineUnavailable, 0),
+        (Fault(kind="reset", when=asked), EngineFailed, 0),
         (Fault(kind="reset", after_tokens=3, when=asked), EngineInterrupted, 3),
         (Fault(kind="garbage", when=asked), EngineProtocolError, 0),
         (Fault(kind="garbage", after_tokens=3, when=asked), EngineProtocolError, 3),

@@ -26,10 +26,11 @@ from workers.engines.openai.timeouts import Timeouts
 from workers.engines.vllm.engine import VLLMEngine
 from workers.errors import (
     AccessRefused,
+    CallRejected,
+    EngineFailed,
     EngineInterrupted,
     EngineProtocolError,
     EngineTimeout,
-    EngineUnavailable,
     ProcessExhausted,
     WorkerError,
 )
@@ -100,15 +101,15 @@ async def leads_elsewhere(exchange: Exchange) -> None:
         (flooding(b"HTTP/1.1 200 OK\r\nX: ", MEGABYTE), EngineProtocolError),
         (flooding(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 100_000), EngineProtocolError),
         (flooding(MEGABYTE, MEGABYTE), EngineProtocolError),
-        (flooding(b"HTTP/1.1 500 X\r\n\r\n", MEGABYTE), EngineUnavailable),
-        (flooding(b"HTTP/1.1 400 X\r\n\r\n", b"[" * 100_000), EngineProtocolError),
+        (flooding(b"HTTP/1.1 500 X\r\n\r\n", MEGABYTE), EngineFailed),
+        (flooding(b"HTTP/1.1 400 X\r\n\r\n", b"[" * 100_000), CallRejected),
         (packs, EngineProtocolError),
         (leads_elsewhere, EngineProtocolError),
         (answers_never, EngineTimeout),
         (continues_for_ever, EngineTimeout),
         (comments_for_ever, EngineTimeout),
-        (closes_at_once, EngineUnavailable),
-        (resets_at_once, EngineUnavailable),
+        (closes_at_once, EngineFailed),
+        (resets_at_once, EngineFailed),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -202,7 +203,7 @@ async def test_neither_snapshots_nor_metrics_show_a_key_or_a_password() -> None:
             (OpenAIEngine(named), "me:secret"),
         ):
             pool = Pool([Member(engine, sharing=Sharing.NEVER)])
-            with pytest.raises(EngineUnavailable) as caught:
+            with pytest.raises(EngineFailed) as caught:
                 await pool.capabilities()
             told = f"{caught.value} {pool.snapshot()} {pool.metrics()} {(await pool.health()).detail}"
             assert "HTTP 500" in told

@@ -17,7 +17,7 @@ from workers.engine import Capabilities
 from workers.engines.simulator.engine import Simulator
 from workers.engines.simulator.server import serving
 from workers.errors import (
-    EngineUnavailable,
+    EngineFailed,
     ModelUnavailable,
 )
 
@@ -112,7 +112,7 @@ async def test_a_probe_that_failed_is_made_again() -> None:
     simulator = Simulator()
     async with serving(simulator) as url, connected(url) as engine:
         simulator.kill("power is off")
-        with pytest.raises(EngineUnavailable, match="power is off"):
+        with pytest.raises(EngineFailed, match="power is off"):
             await engine.capabilities()
         simulator.revive()
         assert (await engine.capabilities()).priority
