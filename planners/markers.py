@@ -87,8 +87,8 @@ _NUMBER = rf"(?:[0-9]{{1,9}}|\d{{1,9}}|[{_CHINESE}十]{{1,3}})"
 _WORD_NUMBER = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _CIRCLED = "①-⑳⓪㉑-㉟㊱-㊿⑴-⒇⒈-⒛❶-❿⓫-⓴➀-➓㈠-㈩㊀-㊉"
 _DASH = r"[ \t]{1,2}[-–—](?=[ \t])(?![ \t]*\d)"
-_ASIDE = rf"(?:\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ ][:：](?=\s)|、|，|。|[/|](?=\s)|[º°](?=\s)|{_DASH})"
-_LEAD = re.compile(r"(?:[ \t\r\u3000\u00a0\ufeff\u200b]|>(?=[ \t>*\d-]))*")
+_ASIDE = rf"(?:\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ ][:：](?=\s)|、|，|。|/(?=\s)|[ \t]?\|(?=\s)|[º°](?=\s)|{_DASH})"
+_LEAD = re.compile(r"(?:[ \t\r\u3000\u00a0\ufeff\u200b]|>(?=[ \t>*\d-])|\|(?=[ \t]*\d{1,3}[. \t]*\|))*")
 _HEADING = re.compile(rf"{_D}(?P<signs>#{{1,6}})[ \t]+")
 _BULLET = re.compile(
     r"(?P<sign>[-+]|\*|[–—―‐‑−~])[ \t\u00a0]+|(?P<dash>[-–])(?=[^\W\d_])|(?P<item>\\item)\b[ \t]*"
@@ -178,7 +178,7 @@ _KINDS: Final[tuple[_Kind, ...]] = tuple(
         (rf"(?P<word>[^\W\d_]{{1,20}}[.:]?[ \t]?)#?(?P<n>{_NUMBER}|(?i:{_WORD_NUMBER})\b)[ ]?{_D}"
          rf"(?:{_ASIDE}|$){_D}", _worded),
         (rf"(?P<n>[{_CIRCLED}])[.、:：)）]?{_D}", _single),
-        (rf"(?P<n>(?:\d\ufe0f?\u20e3)+|🔟){_D}[.:：)]?{_D}", _keycap),
+        (rf"(?P<n>(?:\d\ufe0f?\u20e3){{1,3}}|🔟){_D}[.:：)]?{_D}", _keycap),
         (rf"(?P<open>[(（\[]?)(?P<n>{_LETTER}){_D}(?P<close>[)）\]]|\.(?=[ \t*_])|[:：](?=[ \t*_])|、){_D}", _lettered),
     )
 )  # fmt: skip
