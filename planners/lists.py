@@ -3,6 +3,8 @@
 Only the top level counts: what is nested, an introduction and what comes after are left out.
 """
 
+# ruff: noqa: RUF001 (models write these characters)
+
 from __future__ import annotations
 
 import ast
@@ -228,7 +230,7 @@ class _Lines:
         return Outline(chosen.style, _by_number(chosen)) if chosen else Outline("", {})
 
     def _is_nested(self, listed: _List) -> bool:
-        """Whether it belongs to an entry of another list, and does not just come after one or under a title."""
+        """Whether it belongs to an entry of another list, rather than coming after one or under a title."""
         siblings = self._places[id(listed.above), listed.style]
         for above in listed.ancestors():
             directly = above is listed.above

@@ -1,5 +1,7 @@
 """What the line of a list begins with: a number, a letter, a bullet or a heading, as models write them."""
 
+# ruff: noqa: RUF001 (models write these characters)
+
 from __future__ import annotations
 
 import re
@@ -235,7 +237,7 @@ def _after_symbols(line: str, at: int) -> int:
 
 
 def inline(text: str) -> Iterator[tuple[int, int, Reading]]:
-    """The numbers inside a running text: where each begins, where the text after it begins, and its reading."""
+    """The numbers inside a running text: where each begins and ends, and its reading."""
     for at in range(len(text)):
         if at and text[at - 1].isascii() and text[at - 1] not in " \t\n:;,|*(":
             continue

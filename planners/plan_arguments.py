@@ -1,4 +1,6 @@
-"""The arguments of a call in a plan that a model wrote, which need not be Python: strings keep what was written."""
+"""The arguments of a call in a plan, which need not be Python: strings keep what was written."""
+
+# ruff: noqa: RUF001 (models write these characters)
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _VALUE_BEGINS = "([{（,，=:：+%"
-_NAME = re.compile(r"\s*(?:(?P<bare>[^\W\d]\w*)|[\"'“‘`](?P<quoted>[^\W\d]\w*)[\"'”’`])\s*(?P<sign>[=:：])(?!=)")
+_NAME = re.compile(
+    r"\s*(?:(?P<bare>[^\W\d]\w*)|[\"'“‘`](?P<quoted>[^\W\d]\w*)[\"'”’`])\s*(?P<sign>[=:：])(?!=)"
+)
 _DRIVE = re.compile(r"[A-Za-z]:\\(?!\\)|\\\\(?=[^\\])|\.{1,2}\\(?!\\)")
 _ESCAPE = re.compile(
     r"\\(?:(?P<self>[\"'\\/`])|(?P<control>[nrt])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
@@ -158,7 +162,9 @@ def unescaped(written: str) -> str:
     if literal:
         return re.sub(r"\\([\"'])", r"\1", written)
     text = _ESCAPE.sub(_meant, written)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes may be one character
+    return text.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )  # two escapes may be one character
 
 
 def _meant(match: re.Match[str]) -> str:

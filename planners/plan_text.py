@@ -1,5 +1,7 @@
 """Plans in the text grammar of LLMCompiler (arXiv 2312.04511), for engines without guided decoding."""
 
+# ruff: noqa: RUF001 (models write these characters)
+
 from __future__ import annotations
 
 import re
@@ -20,9 +22,11 @@ LONGEST_LEAD: Final = 300
 
 _PIECE = re.compile(r"[^)\]）\n]*[)\]）\n]|[^)\]）\n]+")
 _CALL = re.compile(r"(?<![\w$.])(?P<tool>[^\W\d]\w*)[*`]{0,3}(?P<gap>[ \t]*)[(（\[]")
+_WORTH_READING = re.compile(rf"[(（\[]|{JOIN}", re.IGNORECASE)
 _AROUND = " \t*_`\"'“”‘’«»„[<{(→➜:：=~>|-"
 _LABEL = re.compile(
-    r"(?:action|(?:tool|function)(?: ?call)?|api|call|execute|run|use|invoke|plan|step)[ \t]*\d*", re.IGNORECASE
+    r"(?:action|(?:tool|function)(?: ?call)?|api|call|execute|run|use|invoke|plan|step)[ \t]*\d*",
+    re.IGNORECASE,
 )
 _ASSIGNED = re.compile(r"[ \t]*\$\{?(?P<id>[0-9]{1,9})\}?[ \t]*=")
 _ASIDE = re.compile(
@@ -171,9 +175,15 @@ class TextReader:
     def _head_in_line(self, at: int, *, ended: bool) -> _Head | None:
         line, is_complete = self._line(at)
         is_complete = is_complete or ended
+        if not _WORTH_READING.search(line):
+            return None
         found = marker(line, weak=True)
         begins = found.end if found else 0
-        if _ASIDE.match(line) or _ASIDE.match(line, begins) or (found and not found.numbers and "#" in found.bullet):
+        if (
+            _ASIDE.match(line)
+            or _ASIDE.match(line, begins)
+            or (found and not found.numbers and "#" in found.bullet)
+        ):
             return None
         number = _number_of(line) if found is None else _ordinal(found.numbers)
         if is_complete and line[begins:].strip(_AROUND + ".;\r").casefold() == JOIN:
