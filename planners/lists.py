@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from orchestrator.consensus.thinking import split_thinking
@@ -97,7 +98,7 @@ def read_outline(text: str) -> Outline:
 def _has_gap(outline: Outline) -> bool:
     """Whether numbers are missing: they may be inside the text of the points."""
     numbers = list(outline.points)
-    return any(after > before + 1 for before, after in zip(numbers, numbers[1:], strict=False))
+    return any(after > before + 1 for before, after in pairwise(numbers))
 
 
 class _Lines:
@@ -129,7 +130,7 @@ class _Lines:
         found = marker(shown, weak=self._weak)
         if found is None and self._is_bold(line):
             found = Marker(_BOLD, "**", (), 0)
-        entry = self._placed(found, shown[found.end :].strip()) if found else None
+        entry = self._placed(found, shown) if found else None
         if entry is not None:
             self._entry = entry
         elif self._entry is not None and (not self._entry.text or _wrapped(self._before, shown)):
@@ -141,12 +142,11 @@ class _Lines:
     def _is_bold(self, line: str) -> bool:
         return _BOLD_LINE.match(line) is not None
 
-    def _placed(self, found: Marker, text: str) -> _Entry | None:
+    def _placed(self, found: Marker, line: str) -> _Entry | None:
         """The entry that a line begins, in the list that it goes on or begins; None if it begins none."""
-        if not text and not found.numbers:
-            return None
         readings = tuple(each for each in found.numbers if each.ordinal <= LARGEST)
-        if not readings and not found.bullet:
+        text = line[found.end if readings else found.bullet_end :].strip()
+        if not readings and not (found.bullet and text):
             return None
         where = self._going_on(found, readings) or self._begun(found, readings)
         if where is None:

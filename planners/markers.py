@@ -36,13 +36,15 @@ class Reading:
 class Marker:
     """The marker of a line: where it stands, what it may mean, and where the text after it begins.
 
-    ``bullet`` is the bullet or the heading's signs; an entry that has no number has no ``numbers``.
+    ``bullet`` is the bullet or the heading's signs, which ends at ``bullet_end``; an entry that has no number
+    has no ``numbers``.
     """
 
     indent: int
     bullet: str
     numbers: tuple[Reading, ...]
     end: int
+    bullet_end: int = 0
 
     @property
     def ordinal(self) -> int | None:
@@ -89,7 +91,11 @@ _NUMBER = rf"(?:[0-9]{{1,9}}|\d{{1,9}}|[{_CHINESE}十]{{1,3}})"
 _WORD_NUMBER = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _CIRCLED = "①-⑳⓪㉑-㉟㊱-㊿⑴-⒇⒈-⒛❶-❿⓫-⓴➀-➓㈠-㈩㊀-㊉"
 _DASH = r"[ \t]{1,2}[-–—](?=[ \t])(?![ \t]*\d)"
-_ASIDE = rf"(?:\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ ][:：](?=\s)|、|，|。|/(?=\s)|[ \t]?\|(?=\s)|[º°](?=\s)|{_DASH})"
+_AFTER = (
+    r"(?:\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ ][:：](?=\s)|、|，|。|/(?=\s)|[ \t]?\|(?=\s)"
+    rf"|[º°](?=\s)|{_DASH})"
+)
+"""What makes a number at the beginning of a line the number of a point."""
 _LEAD = re.compile(r"(?:[ \t\r\u3000\u00a0\ufeff\u200b]|>(?=[ \t>*\d-])|\|(?=[ \t]*\d{1,3}[. \t]*\|))*")
 _HEADING = re.compile(rf"{_D}(?P<signs>#{{1,6}})[ \t]+")
 _BULLET = re.compile(
@@ -108,8 +114,8 @@ def _number(text: str) -> int:
     if (word := _WORDS.get(text.casefold())) is not None:
         return word
     tens, ten, ones = text.rpartition("十")
-    value = _CHINESE.find(ones) + 1
-    return value + 10 * (_CHINESE.find(tens) + 1 or 1) if ten else value
+    value = _CHINESE.find(ones) + 1 if ones else 0
+    return value + 10 * (_CHINESE.find(tens) + 1 if tens else 1) if ten else value
 
 
 def _close(text: str) -> str:
@@ -172,16 +178,17 @@ _KINDS: Final[tuple[_Kind, ...]] = tuple(
     for pattern, read in (
         (rf"(?P<open>[(（\[【〔])(?P<n>{_NUMBER})(?P<close>[)）\]】〕])(?!\(){_D}[.:：、]?{_D}", _numbered),
         (rf"(?P<n>\d{{1,3}}(?:\.\d{{1,3}})+)(?:\.(?!\d)|\)|(?=[ \t])){_D}", _decimal),
-        (rf"#?(?P<n>{_NUMBER}){_D}(?P<close>{_ASIDE}){_D}", _numbered),
+        (rf"#?(?P<n>{_NUMBER}){_D}(?P<close>{_AFTER}){_D}", _numbered),
         (rf"(?P<close>#)(?P<n>\d{{1,3}})(?=\s){_D}", _numbered),
-        (rf"[*_`]{{1,3}}(?P<n>\d{{1,3}})(?P<close>[*_`]{{1,3}})(?=\s)", _numbered),
-        (rf"第[ ]?(?P<n>{_NUMBER})[ ]?(?:步骤?|点|點|章|部分|项|項|条|阶段|ステップ)?{_D}[:：、，,.．]?{_D}", _counted),
+        (r"[*_`]{1,3}(?P<n>\d{1,3})(?P<close>[*_`]{1,3})(?=\s)", _numbered),
+        (rf"第[ ]?(?P<n>{_NUMBER})[ ]?(?:步骤?|点|點|章|部分|项|項|条|阶段|ステップ)?{_D}[:：、，,.．]?{_D}",
+         _counted),
         (rf"(?P<n>\d{{1,3}})[ ]?(?:단계|번째|番目|つ目|点目)[ ]?{_D}[:：.、]?{_D}", _counted),
         (rf"(?P<word>[^\W\d_]{{1,20}}[.:]?[ \t]?)#?(?P<n>{_NUMBER}|(?i:{_WORD_NUMBER})\b)[ ]?{_D}"
-         rf"(?:{_ASIDE}|$){_D}", _worded),
+         rf"(?:{_AFTER}|$){_D}", _worded),
         (rf"(?P<n>[{_CIRCLED}])[.、:：)）]?{_D}", _single),
         (rf"(?P<n>(?:\d\ufe0f?\u20e3){{1,3}}|🔟){_D}[.:：)]?{_D}", _keycap),
-        (rf"(?P<open>[(（\[]?)(?P<n>{_LETTER}){_D}(?P<close>[)）\]]|\.(?=[ \t*_])|[:：](?=[ \t*_])|、){_D}", _lettered),
+        (rf"(?P<open>[(（\[]?)(?P<n>{_LETTER}){_D}(?P<close>[)）\]]|[.:：](?=[ \t*_])|、){_D}", _lettered),
     )
 )  # fmt: skip
 _WEAK: Final[tuple[_Kind, ...]] = (
@@ -212,7 +219,7 @@ def marker(line: str, *, weak: bool = False) -> Marker | None:
         indent = 2 * len(signs) - 20
     if not signs and not readings:
         return None
-    return Marker(indent, signs, readings, end)
+    return Marker(indent, signs, readings, end, at)
 
 
 def _heading_or_bullet(line: str, at: int) -> tuple[str, int]:

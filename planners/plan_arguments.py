@@ -42,7 +42,7 @@ _VALUE_BEGINS = "([{（,，=:：+%"
 _NAME = re.compile(
     r"\s*(?:(?P<bare>[^\W\d]\w*)|[\"'“‘`](?P<quoted>[^\W\d]\w*)[\"'”’`])\s*(?P<sign>[=:：])(?!=)"
 )
-_DRIVE = re.compile(r"[A-Za-z]:\\(?!\\)|\\\\(?=[^\\])|\.{1,2}\\(?!\\)")
+_PATH = re.compile(r"[A-Za-z]:\\(?!\\)|\\\\[\w.$-]+\\(?=[\w.$-])|\.{1,2}\\(?!\\)")
 _ESCAPE = re.compile(
     r"\\(?:(?P<self>[\"'\\/`])|(?P<control>[nrt])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
     r"|U(?P<U>[0-9a-fA-F]{8})|(?P<line>\n))|(?P<none>\\)"
@@ -141,7 +141,7 @@ def _ends_in_backslash(text: str, start: int, at: int) -> bool:
     """Whether a folder's path ends here, whose last backslash is no escape of the quote: ``"C:\\dir\\"``."""
     return (
         text[at + 1 : at + 2] in ('"', "'")
-        and _DRIVE.match(text, start) is not None
+        and _PATH.match(text, start) is not None
         and re.match(r"\s*[,)]", text[at + 2 : at + 12]) is not None
     )
 
@@ -155,7 +155,7 @@ def unescaped(written: str) -> str:
     if "\\" not in written:
         return written
     literal = (
-        _DRIVE.match(written) is not None
+        _PATH.match(written) is not None
         or _LATEX.search(written) is not None
         or any(match["none"] for match in _ESCAPE.finditer(written))
     )

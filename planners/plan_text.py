@@ -30,7 +30,8 @@ _LABEL = re.compile(
 )
 _ASSIGNED = re.compile(r"[ \t]*\$\{?(?P<id>[0-9]{1,9})\}?[ \t]*=")
 _ASIDE = re.compile(
-    r"[ \t]*[*_`]*(?:thoughts?|thinking|observation|notes?|reason(?:ing)?|comment|explanation|result|output)\b",
+    r"[ \t]*[*_`]*(?:thoughts?|thinking|observation|notes?|reason(?:ing)?|comment|explanation|result)"
+    r"[ \t]*\d*[ \t]*[*_`]*[ \t]*[:：-]",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"[ \t,;，；、&|*_`\"'”’»\]>}.]*(?:(?:and|then)[ \t]+)*")

@@ -123,11 +123,9 @@ def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
 
 
 def continued(said: str) -> str:
-    """The outline after ``1.``, with which the model was to go on; some begin their list anew."""
+    """The outline that goes on after ``1.``, or begins its list anew: whichever has more points."""
     answer = split_thinking(said).answer.lstrip()
-    first = marker(answer.partition("\n")[0])
-    begins = first is not None and (first.ordinal in (0, 1) or not first.numbers)
-    return answer if begins else f"1. {answer}"
+    return max((f"1. {answer}", answer), key=lambda text: len(read_outline(text).points))
 
 
 def outline_prompt(question: Question, *, prefill: bool) -> list[Message]:
