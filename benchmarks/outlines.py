@@ -1,12 +1,12 @@
 """How the embedded model writes its outlines and plans, and how often a planner falls back, and why.
 
-    python -m benchmarks.outlines [--json] [--model NAME] [--minutes M]
+    python -m benchmarks.outlines [--json] [--model NAME] [--minutes M] [--method NAME]
 
 Both methods are run on questions that suit them, once as the engine is (an outline goes on after ``1.``, a
 plan is JSON under a schema), and once as on an engine without prefill and without guided decoding (an outline
 is written freely, a plan in the text grammar). Outlines are sampled at the planner's temperature. Points are
-cut short: only whether they are begun counts. The forms are those that :mod:`planners.lists` names. When the
-time ends, what there is so far is printed.
+cut short: only whether they are begun counts. The forms are those that :mod:`planners.lists` names. The time
+is divided among methods and settings; when it ends, what there is so far is printed.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ PLANS = (
     "Is Rome larger than Madrid?",
     "How many times as many people live in Berlin as in Paris?",
 )
+QUESTIONS = {"skeleton": OUTLINES, "llm_compiler": PLANS}
 
 
 @tool
@@ -153,19 +154,19 @@ def in_general(reason: str) -> str:
     return re.sub(r"\d+", "N", reason)
 
 
-async def measure(model: str, minutes: float) -> list[Counted]:
-    """Run all questions in all settings, until the time ends."""
-    deadline = time.monotonic() + 60 * minutes
+async def measure(model: str, minutes: float, methods: Sequence[str]) -> list[Counted]:
+    """Run the questions of each method in both settings, until the time ends."""
     engine = LlamaCppEngine(model, slots=4, context=2048, threads=1)
     counts = []
     try:
         real = await engine.capabilities()
         bare = replace(real, guided_json=False, assistant_prefill=False)
-        for method, questions in (("skeleton", OUTLINES), ("llm_compiler", PLANS)):
+        for method in methods:
             for setting, capabilities in (("as the engine is", real), ("bare", bare)):
                 counts.append(counted := Counted(method, setting))
                 toolbox = Toolbox((calculator, population))
-                for seed, question in enumerate(questions):
+                deadline = time.monotonic() + 60 * minutes / (2 * len(methods))
+                for seed, question in enumerate(QUESTIONS[method]):
                     if time.monotonic() < deadline:
                         environment = Environment(engine, capabilities, toolbox, seed=seed)
                         await run_once(counted, environment, question)
@@ -194,9 +195,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--method", choices=QUESTIONS, action="append")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    counts = asyncio.run(measure(chosen.model, chosen.minutes))
+    counts = asyncio.run(measure(chosen.model, chosen.minutes, chosen.method or list(QUESTIONS)))
     if chosen.json:
         print(json.dumps([{name: getattr(c, name) for name in c.__slots__} for c in counts], indent=1))
     else:

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Final
 
 from orchestrator.consensus.thinking import split_thinking
-from planners.markers import FOLLOWING, LARGEST, Marker, Reading, inline, marker
+from planners.markers import FOLLOWING, LARGEST, PICTURE, Marker, Reading, inline, marker
 from planners.markup import plain, without_tags
 
 MOST_POINTS: Final = 256
@@ -38,7 +38,7 @@ _BOLD_LINE = re.compile(
     r"(?:\*\*|__)[^\s*_][^*_\n]*(?:\*\*|__)(?::|$)|(?:\*\*|__)[^\s*_][^*_\n]*:(?:\*\*|__)"
 )
 _ENDED = re.compile(r"[.!?:;。！？：；]$")
-_SEPARATORS = " ,;，；、|*_"
+_SEPARATORS = " ,;，；、|*_→>-"
 _AND = re.compile(r"(?<=[\s,;，；、])(?:and|und|et|y|e|和|以及)$")
 _BULLETS_INSIDE = re.compile(r"(?:^|(?<=\s)|(?<=:))(?:[•◦▪●·■‣]|[-–*](?=\s))\s*")
 
@@ -85,20 +85,22 @@ class _List:
 def read_outline(text: str) -> Outline:
     """The list in what a model said after its thinking; the first that counts, if there are several."""
     said = without_tags(split_thinking(text).answer)
+    if "\n" not in said.strip():
+        said = said.replace("\\n", "\n")  # escaped once too often
     if said.lstrip("`json \t\r\n")[:1] in ("[", "{") and (listed := _from_json(said)):
         return listed
     found = _Lines(said).outline()
-    if len(found.points) >= 2 and not _has_gap(found):
+    if len(found.points) >= 2 and not _is_broken(found):
         return found
     others = (_from_running_text(said), _Lines(said, weak=True).outline(), _from_json(said))
     better = [each for each in others if each and len(each.points) > max(len(found.points), 1)]
     return better[0] if better else found
 
 
-def _has_gap(outline: Outline) -> bool:
-    """Whether numbers are missing: they may be inside the text of the points."""
+def _is_broken(outline: Outline) -> bool:
+    """Whether numbers are missing: they may be inside the text of the points, or of what is before them."""
     numbers = list(outline.points)
-    return any(after > before + 1 for before, after in pairwise(numbers))
+    return numbers[0] > 1 or any(after > before + 1 for before, after in pairwise(numbers))
 
 
 class _Lines:
@@ -294,12 +296,12 @@ def _by_number(listed: _List) -> dict[int, str]:
 
 
 def _text(entry: _Entry) -> str:
-    """The text of a point; a number that it repeats, as in ``1. Step 1: …``, is left out."""
+    """The text of a point, without a bullet or the same number again, as in ``1. Step 1: …``."""
     again = marker(entry.text)
-    repeated = again is not None and entry.ordinal is not None and again.ordinal == entry.ordinal
-    return (
-        entry.text[again.end :].strip() if again and repeated and again.end < len(entry.text) else entry.text
-    )
+    if again is None or again.bullet == PICTURE or again.end >= len(entry.text):
+        return entry.text
+    is_repeated = entry.ordinal is not None and again.ordinal == entry.ordinal
+    return entry.text[again.end if is_repeated else again.bullet_end :].strip()
 
 
 def _from_running_text(text: str) -> Outline | None:

@@ -13,6 +13,9 @@ from typing import Final
 LARGEST: Final = 999
 """A greater number at the beginning of a line is a year or an amount, not the number of a point."""
 
+PICTURE: Final = "☆"
+"""The bullet that stands for any picture, which may be another one on each line."""
+
 FOLLOWING: Final = -1
 """The ordinal of a word such as "finally", which follows whatever is before it."""
 
@@ -90,7 +93,7 @@ _D = r"[*_`~]{0,3}"
 _NUMBER = rf"(?:[0-9]{{1,9}}|\d{{1,9}}|[{_CHINESE}十]{{1,3}})"
 _WORD_NUMBER = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _CIRCLED = "①-⑳⓪㉑-㉟㊱-㊿⑴-⒇⒈-⒛❶-❿⓫-⓴➀-➓㈠-㈩㊀-㊉"
-_DASH = r"[ \t]{1,2}[-–—](?=[ \t])(?![ \t]*\d)"
+_DASH = r"[ \t]{0,2}[-–—](?=[ \t])(?![ \t]*\d)"
 _AFTER = (
     r"(?:\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ ][:：](?=\s)|、|，|。|/(?=\s)|[ \t]?\|(?=\s)"
     rf"|[º°](?=\s)|{_DASH})"
@@ -153,6 +156,8 @@ def _decimal(match: re.Match[str]) -> list[Reading]:
 def _lettered(match: re.Match[str]) -> list[Reading]:
     """A letter, a Roman number, or what may be both; "i" rather begins a list than goes on in one."""
     text, close = match["n"], (match["open"] or "") + _close(match["close"])
+    word = match.groupdict().get("word") or ""
+    close += f" {word.casefold()}" if word else ""
     case = "A" if text.isupper() else "a"
     readings = []
     if (value := _ROMAN.get(text.lower())) is not None:
@@ -186,13 +191,20 @@ _KINDS: Final[tuple[_Kind, ...]] = tuple(
         (rf"(?P<n>\d{{1,3}})[ ]?(?:단계|번째|番目|つ目|点目)[ ]?{_D}[:：.、]?{_D}", _counted),
         (rf"(?P<word>[^\W\d_]{{1,20}}[.:]?[ \t]?)#?(?P<n>{_NUMBER}|(?i:{_WORD_NUMBER})\b)[ ]?{_D}"
          rf"(?:{_AFTER}|$){_D}", _worded),
+        (rf"(?P<word>[^\W\d_]{{2,20}}) (?P<open>)(?P<n>[A-Z]|[IVX]{{2,6}})(?P<close>){_D}{_AFTER}{_D}",
+         _lettered),
         (rf"(?P<n>[{_CIRCLED}])[.、:：)）]?{_D}", _single),
         (rf"(?P<n>(?:\d\ufe0f?\u20e3){{1,3}}|🔟){_D}[.:：)]?{_D}", _keycap),
         (rf"(?P<open>[(（\[]?)(?P<n>{_LETTER}){_D}(?P<close>[)）\]]|[.:：](?=[ \t*_])|、){_D}", _lettered),
     )
 )  # fmt: skip
 _WEAK: Final[tuple[_Kind, ...]] = (
-    (re.compile(rf"{_D}(?P<n>[^\W_]{{1,14}}){_D}[,:，：、]{_D}[ \t]*"), _in_words),
+    (
+        re.compile(
+            rf"{_D}(?P<n>[^\W_]{{1,14}})(?: (?:point|step|tip|part|reason|idea))?{_D}[,:，：、]{_D}[ \t]*"
+        ),
+        _in_words,
+    ),
     (re.compile(r"(?P<n>\d{1,3})[ \t]+(?=\S)"), _bare),
 )
 
@@ -232,7 +244,7 @@ def _heading_or_bullet(line: str, at: int) -> tuple[str, int]:
     if box := _BOX.match(line, at):
         return "[ ]", box.end()
     end = _after_symbols(line, at)
-    return ("☆" if end > at else ""), end
+    return (PICTURE if end > at else ""), end
 
 
 def _after_symbols(line: str, at: int) -> int:

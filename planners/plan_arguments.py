@@ -207,7 +207,9 @@ def bound(arguments: Sequence[Argument], names: Sequence[str]) -> dict[str, Any]
     if 0 < len(names) < len(positional) and not (len(names) > 1 and all(e.is_literal for e in positional)):
         last = len(names) - 1
         rest = ",".join(each.raw for each in positional[last:])
-        positional[last:] = [_Given(None, as_text(rest), False, rest)]
+        texts = [each.value for each in positional[last:] if isinstance(each.value, str) and each.is_literal]
+        whole = ", ".join(texts) if len(texts) == len(positional) - last else as_text(rest)
+        positional[last:] = [_Given(None, whole, False, rest)]
     values = [each.value for each in positional]
     known = [*names, *(f"argument_{index}" for index in range(len(names) + 1, len(values) + 1))]
     free = [name for name in known if name not in named]

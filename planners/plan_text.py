@@ -21,11 +21,12 @@ LONGEST_LEAD: Final = 300
 """Characters that may be said on a line before its call."""
 
 _PIECE = re.compile(r"[^)\]）\n]*[)\]）\n]|[^)\]）\n]+")
-_CALL = re.compile(r"(?<![\w$.])(?P<tool>[^\W\d]\w*)[*`]{0,3}(?P<gap>[ \t]*)[(（\[]")
+_CALL = re.compile(r"(?<![\w$])(?P<tool>[^\W\d]\w*)[*`\"']{0,3}(?P<gap>[ \t]*)[(（\[]")
 _WORTH_READING = re.compile(rf"[(（\[]|{JOIN}", re.IGNORECASE)
 _AROUND = " \t*_`\"'“”‘’«»„[<{(→➜:：=~>|-"
 _LABEL = re.compile(
-    r"(?:action|(?:tool|function)(?: ?call)?|api|call|execute|run|use|invoke|plan|step)[ \t]*\d*",
+    r"(?:action|(?:tool|function)(?:[ _]?call)?|api|call|execute|run|use|invoke|plan|step|\w{1,20}\.)[ \t]*"
+    r"\d*",
     re.IGNORECASE,
 )
 _ASSIGNED = re.compile(r"[ \t]*\$\{?(?P<id>[0-9]{1,9})\}?[ \t]*=")
