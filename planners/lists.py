@@ -23,6 +23,9 @@ from planners.markup import plain, without_tags
 MOST_POINTS: Final = 256
 """What a list has beyond this is not read."""
 
+LONGEST_POINT: Final = 1000
+"""Characters from which no further lines are added to a point."""
+
 DEEPEST: Final = 12
 """Lists nested more deeply are not told apart."""
 
@@ -59,6 +62,10 @@ class Outline:
 class _Entry:
     ordinal: int | None
     text: str
+
+    def takes(self, before: str, line: str) -> bool:
+        """Whether a line belongs to it: its first, or one that goes on with the line before."""
+        return not self.text or (len(self.text) < LONGEST_POINT and _wrapped(before, line))
 
 
 @dataclass(slots=True)
@@ -130,19 +137,16 @@ class _Lines:
             self._entry = self._entry if self._entry and not self._entry.text else None
             return
         found = marker(shown, weak=self._weak)
-        if found is None and self._is_bold(line):
+        if found is None and _BOLD_LINE.match(line):
             found = Marker(_BOLD, "**", (), 0)
         entry = self._placed(found, shown) if found else None
         if entry is not None:
             self._entry = entry
-        elif self._entry is not None and (not self._entry.text or _wrapped(self._before, shown)):
+        elif self._entry is not None and self._entry.takes(self._before, shown):
             self._entry.text = _joined(self._entry.text, shown.strip())
         else:
             self._entry = None
         self._before = shown
-
-    def _is_bold(self, line: str) -> bool:
-        return _BOLD_LINE.match(line) is not None
 
     def _placed(self, found: Marker, line: str) -> _Entry | None:
         """The entry that a line begins, in the list that it goes on or begins; None if it begins none."""

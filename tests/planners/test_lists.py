@@ -319,6 +319,7 @@ def test_a_list_without_end_is_read_up_to_a_bound() -> None:
         "##### ",
         "(",
         "a1: x\n",
+        "a\n",
         "\n ",
         "1️⃣",
         "🥗",
