@@ -95,7 +95,7 @@ class TextReader:
             scanned = scan(self._text, head.end)
             arguments, end = scanned.arguments, scanned.end
             if end is None or "\n" in self._text[head.end : end]:
-                following = self._following(head.end, ended=ended)
+                following = self._following(head, ended=ended, is_closed=end is not None)
                 limit = len(self._text) if following is None else following
                 if end is None or end > limit:  # a quote or a parenthesis without its partner
                     if following is None and not ended:
@@ -132,13 +132,19 @@ class TextReader:
         self._looked_at = 0
         return Step(number, head.tool, bound(arguments, self._parameters.get(head.tool, ())))
 
-    def _following(self, at: int, *, ended: bool) -> int | None:
-        """Where the next line with a call of a known tool begins."""
-        newline = self._text.find("\n", at)
+    def _following(self, before: _Head, *, ended: bool, is_closed: bool) -> int | None:
+        """Where the line with the next step begins, if its tool is known.
+
+        Other calls on lines of their own may be the text of a string, unless the plan has ended before it.
+        """
+        number = self._next if before.id is None else before.id
+        newline = self._text.find("\n", before.end)
         while newline >= 0:
             head = self._head_in_line(newline + 1, ended=ended)
-            if head is not None and head.tool in self._tools.values():
-                return newline + 1
+            if head is not None and self._known(head.tool) is not None:
+                is_next = head.id == number + 1 or (head.id is None and before.id is None)
+                if is_next or (ended and not is_closed):
+                    return newline + 1
             newline = self._text.find("\n", newline + 1)
         return None
 

@@ -198,6 +198,8 @@ def test_a_text_is_what_was_written(call: str, query: str) -> None:
         ('write("path": "a.md", "content": "x")', "a.md", "x"),
         ('write(content="x", path="a.md")', "a.md", "x"),
         ('write("a.md", content="""x\n1. y(z)""")', "a.md", "x\n1. y(z)"),
+        ('write("a.py", "def f():\n  search(1)\n  area(2)\n")', "a.py", "def f():\n  search(1)\n  area(2)\n"),
+        ('write("a.md", "1. search(x)\n3. area(y)")', "a.md", "1. search(x)\n3. area(y)"),
         ('write("a.md", $1)', "a.md", "${1}"),
     ],
 )
