@@ -89,24 +89,29 @@ class TextReader:
         if not self._leave_out_thinking(ended=ended):
             return
         while (head := self._head(0, ended=ended)) is not None:
-            if head.is_whole:
-                yield self._step(head, [], head.end)
-                continue
-            scanned = scan(self._text, head.end)
-            arguments, end = scanned.arguments, scanned.end
-            if end is None or "\n" in self._text[head.end : end]:
-                following = self._following(head, ended=ended, is_closed=end is not None)
-                limit = len(self._text) if following is None else following
-                if end is None or end > limit:  # a quote or a parenthesis without its partner
-                    if following is None and not ended:
-                        return
-                    end = self._text.rfind(")", head.end, limit)
-                    end = limit if end < 0 else end
-                    raw = self._text[head.end : end].rstrip("\n")
-                    again = scan(raw + ")", 0)
-                    arguments = again.arguments if again.end == len(raw) else [Argument(raw, raw)]
-            yield self._step(head, arguments, end + 1)
+            if (found := self._arguments(head, ended=ended)) is None:
+                return
+            yield self._step(head, *found)
         self._text, self._is_line_begun = self._last_line()
+
+    def _arguments(self, head: _Head, *, ended: bool) -> tuple[list[Argument], int] | None:
+        """The arguments of a call, and where what follows it begins; None if its end has not come yet."""
+        if head.is_whole:
+            return [], head.end
+        scanned = scan(self._text, head.end)
+        if scanned.end is not None and "\n" not in self._text[head.end : scanned.end]:
+            return scanned.arguments, scanned.end + 1
+        following = self._following(head, ended=ended, is_closed=scanned.end is not None)
+        limit = len(self._text) if following is None else following
+        if scanned.end is not None and scanned.end <= limit:
+            return scanned.arguments, scanned.end + 1
+        if following is None and not ended:
+            return None
+        end = self._text.rfind(")", head.end, limit)  # a quote or a parenthesis has no partner
+        end = limit if end < 0 else end
+        raw = self._text[head.end : end].rstrip("\n")
+        again = scan(raw + ")", 0)
+        return (again.arguments if again.end == len(raw) else [Argument(raw, raw)]), end + 1
 
     def _last_line(self) -> tuple[str, bool]:
         """What may still become a head: the lines before have none."""
