@@ -152,7 +152,7 @@ class _Work:
         guided = self.run.capabilities.guided_json
         schemas = {name: tool.schema for name, tool in self.run.tools.items()}
         parameters = {name: list(schema.get("properties", ())) for name, schema in schemas.items()}
-        reader: Reader = JsonReader() if guided else TextReader(parameters)
+        reader: Reader = JsonReader() if guided else TextReader(parameters, plan.first)
         stream = self.run.stream(
             prompt,
             label=label,

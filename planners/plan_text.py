@@ -1,124 +1,237 @@
 """Plans in the text grammar of LLMCompiler (arXiv 2312.04511), for engines without guided decoding."""
 
+# ruff: noqa: RUF001 (models write these characters)
+
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Final
 
-from orchestrator.runtime.messages import text_of
-from planners.plans import REFERENCE, Step, reference_id
+from orchestrator.consensus.thinking import split_thinking
+from planners.markers import Reading, marker
+from planners.plan_arguments import Argument, bound, scan
+from planners.plans import JOIN, Step
+
+LONG: Final = 1024
+"""Characters of an unfinished call from which it is looked at again only when it has grown by an eighth."""
+
+LONGEST_LEAD: Final = 300
+"""Characters that may be said on a line before its call."""
+
+_PIECE = re.compile(r"[^)\]）\n]*[)\]）\n]|[^)\]）\n]+")
+_CALL = re.compile(r"(?<![\w$])(?P<tool>[^\W\d]\w*)[*`\"']{0,3}(?P<gap>[ \t]*)[(（\[]")
+_WORTH_READING = re.compile(rf"[(（\[]|{JOIN}", re.IGNORECASE)
+_AROUND = " \t*_`\"'“”‘’«»„[<{(→➜:：=~>|-"
+_LABEL = re.compile(
+    r"(?:action|(?:tool|function)(?:[ _]?call)?|api|call|execute|run|use|invoke|plan|step|\w{1,20}\.)[ \t]*"
+    r"\d*",
+    re.IGNORECASE,
+)
+_ASSIGNED = re.compile(r"[ \t]*\$\{?(?P<id>[0-9]{1,9})\}?[ \t]*=")
+_ASIDE = re.compile(
+    r"[ \t]*[*_`]*(?:thoughts?|thinking|observation|notes?|reason(?:ing)?|comment|explanation|result)"
+    r"[ \t]*\d*[ \t]*[*_`]*[ \t]*[:：-]",
+    re.IGNORECASE,
+)
+_BETWEEN = re.compile(r"[ \t,;，；、&|*_`\"'”’»\]>}.]*(?:(?:and|then)[ \t]+)*")
+_WHOLE_CALL = re.compile(r"[ \t*`]*[^\W\d]\w*\(.*\)[ \t*`]*[;,.]?[ \t\r]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Where a call begins: its line or what goes before it, and where its arguments begin."""
+
+    start: int
+    end: int
+    tool: str
+    id: int | None
+    is_whole: bool = False
+    """Whether it is a join without parentheses."""
 
 
 class TextReader:
     """Reads lines such as ``3. search("the mayor of $1")``, whose arguments may span several lines.
 
-    ``parameters`` are the names of the arguments of each tool, in order.
+    ``parameters`` are the names of the arguments of each tool, in order. Steps without a number are numbered
+    on from the one before; the first gets the number ``first``. The steps are the same however the text is
+    cut: it is looked at whenever a parenthesis or a line ends.
     """
 
-    _HEAD = re.compile(r"^[ \t]*(?P<id>[0-9]{1,9})[.)][ \t]*(?P<tool>\w+)[ \t]*\(", re.MULTILINE)
-
-    def __init__(self, parameters: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, parameters: Mapping[str, Sequence[str]], first: int = 1) -> None:
         self._parameters = parameters
+        self._tools = {name.casefold(): name for name in (*parameters, JOIN)} | {
+            name: name for name in (*parameters, JOIN)
+        }
         self._text = ""
-        self._at = 0
+        self._next = first
+        self._is_line_begun = False
+        self._looked_at = 0
 
     def feed(self, text: str) -> list[Step]:
         """The steps whose parentheses have closed."""
-        self._text += text
-        return list(self._steps(ended=False))
+        steps: list[Step] = []
+        for piece in _PIECE.findall(text):
+            self._text += piece
+            if piece[-1] in ")]）\n" and (
+                len(self._text) < LONG or len(self._text) >= self._looked_at + self._looked_at // 8
+            ):
+                steps += self._steps(ended=False)
+                self._looked_at = len(self._text)
+        return steps
 
     def finish(self) -> list[Step]:
         """The last step, even where its quotes do not match."""
         return list(self._steps(ended=True))
 
     def _steps(self, *, ended: bool) -> Iterator[Step]:
-        while head := self._HEAD.search(self._text, self._at):
-            following = self._HEAD.search(self._text, head.end())
-            limit = following.start() if following else len(self._text)
-            source, end = _scan(self._text, head.end())
-            if end is None or end > limit:  # a stray quote, as in "what's": up to the last parenthesis
-                if following is None and not ended:
-                    return
-                end = self._text.rfind(")", head.end(), limit)
-                end = limit if end < 0 else end
-                source = self._text[head.end() : end]
-            self._at = min(end + 1, len(self._text))
-            name = head["tool"]
-            raw = self._text[head.end() : end]
-            yield Step(int(head["id"]), name, _arguments(source, raw, self._parameters.get(name, ())))
+        if not self._leave_out_thinking(ended=ended):
+            return
+        while (head := self._head(0, ended=ended)) is not None:
+            if (found := self._arguments(head, ended=ended)) is None:
+                return
+            yield self._step(head, *found)
+        self._text, self._is_line_begun = self._last_line()
+
+    def _arguments(self, head: _Head, *, ended: bool) -> tuple[list[Argument], int] | None:
+        """The arguments of a call, and where what follows it begins; None if its end has not come yet."""
+        if head.is_whole:
+            return [], head.end
+        scanned = scan(self._text, head.end)
+        if scanned.end is not None and "\n" not in self._text[head.end : scanned.end]:
+            return scanned.arguments, scanned.end + 1
+        following = self._following(head, ended=ended, is_closed=scanned.end is not None)
+        limit = len(self._text) if following is None else following
+        if scanned.end is not None and scanned.end <= limit:
+            return scanned.arguments, scanned.end + 1
+        if following is None and not ended:
+            return None
+        end = self._text.rfind(")", head.end, limit)  # a quote or a parenthesis has no partner
+        end = limit if end < 0 else end
+        raw = self._text[head.end : end].rstrip("\n")
+        again = scan(raw + ")", 0)
+        return (again.arguments if again.end == len(raw) else [Argument(raw, raw)]), end + 1
+
+    def _last_line(self) -> tuple[str, bool]:
+        """What may still become a head: the lines before have none."""
+        _, newline, last = self._text.rpartition("\n")
+        return last, self._is_line_begun and not newline
+
+    def _leave_out_thinking(self, *, ended: bool) -> bool:
+        """Whether the text can be read; not while the model thinks, for calls in there are not meant."""
+        thinking = split_thinking(self._text)
+        if thinking.closed and not thinking.reasoning:
+            return True
+        if thinking.closed or ended:
+            blanks = self._text[len(self._text.rstrip()) :]
+            self._text = thinking.answer + blanks
+            return True
+        return False
+
+    def _step(self, head: _Head, arguments: Sequence[Argument], end: int) -> Step:
+        number = self._next if head.id is None else head.id
+        self._next = number + 1
+        self._text = self._text[end:]
+        self._is_line_begun = not head.is_whole
+        self._looked_at = 0
+        return Step(number, head.tool, bound(arguments, self._parameters.get(head.tool, ())))
+
+    def _following(self, before: _Head, *, ended: bool, is_closed: bool) -> int | None:
+        """Where the line with the next step begins, if its tool is known.
+
+        Other calls on lines of their own may be the text of a string, unless the plan has ended before it.
+        """
+        number = self._next if before.id is None else before.id
+        newline = self._text.find("\n", before.end)
+        while newline >= 0:
+            head = self._head_in_line(newline + 1, ended=ended)
+            if head is not None and self._known(head.tool) is not None:
+                is_next = head.id == number + 1 or (head.id is None and before.id is None)
+                if is_next or (ended and not is_closed):
+                    return newline + 1
+            newline = self._text.find("\n", newline + 1)
+        return None
+
+    def _head(self, at: int, *, ended: bool) -> _Head | None:
+        """The next call, on the line that has begun after another call, or on a line of its own."""
+        if self._is_line_begun:
+            if head := self._chained(at):
+                return head
+            at = self._text.find("\n", at) + 1 or len(self._text)
+        while at < len(self._text):
+            if head := self._head_in_line(at, ended=ended):
+                return head
+            at = self._text.find("\n", at) + 1 or len(self._text)
+        return None
+
+    def _line(self, at: int) -> tuple[str, bool]:
+        """The line that begins at a place, and whether its end has come."""
+        newline = self._text.find("\n", at)
+        return (self._text[at:], False) if newline < 0 else (self._text[at:newline], True)
+
+    def _chained(self, at: int) -> _Head | None:
+        """A further call of a known tool after one that has ended on the same line."""
+        line, _ = self._line(at)
+        between = _BETWEEN.match(line)
+        rest = line[between.end() :] if between else line
+        found = marker(rest)
+        if found and found.bullet.startswith("#"):
+            return None
+        begins = found.end if found else 0
+        call = _CALL.search(rest, begins)
+        if call is None or rest[begins : call.start()].strip(_AROUND) or self._known(call["tool"]) is None:
+            return None
+        offset = at + len(line) - len(rest)
+        return self._at(offset, call, found.ordinal if found else None)
+
+    def _head_in_line(self, at: int, *, ended: bool) -> _Head | None:
+        line, is_complete = self._line(at)
+        is_complete = is_complete or ended
+        if not _WORTH_READING.search(line):
+            return None
+        found = marker(line, weak=True)
+        begins = found.end if found else 0
+        if (
+            _ASIDE.match(line)
+            or _ASIDE.match(line, begins)
+            or (found and not found.numbers and "#" in found.bullet)
+        ):
+            return None
+        number = _number_of(line) if found is None else _ordinal(found.numbers)
+        if is_complete and line[begins:].strip(_AROUND + ".;\r").casefold() == JOIN:
+            return _Head(at, at + len(line), JOIN, number, is_whole=True)
+        for call in _CALL.finditer(line, begins):
+            is_listed = found is not None or number is not None
+            if self._is_head(line, begins, call, is_listed=is_listed, is_complete=is_complete):
+                return self._at(at, call, number)
+        return None
+
+    def _is_head(
+        self, line: str, begins: int, call: re.Match[str], *, is_listed: bool, is_complete: bool
+    ) -> bool:
+        """Whether a step begins here: anywhere on the line of a list for a known tool, else at its start."""
+        is_known = self._known(call["tool"]) is not None
+        is_bracket = call.group().endswith("[")
+        if call.start() - begins > LONGEST_LEAD or (is_bracket and (call["gap"] or not is_known)):
+            return False
+        lead = _ASSIGNED.sub("", line[begins : call.start()]).strip(_AROUND)
+        if lead and not _LABEL.fullmatch(lead):
+            return is_listed and is_known and not call["gap"] and not is_bracket
+        return is_known or is_listed or (is_complete and _WHOLE_CALL.fullmatch(line) is not None)
+
+    def _known(self, name: str) -> str | None:
+        return self._tools.get(name) or self._tools.get(name.casefold())
+
+    def _at(self, offset: int, call: re.Match[str], number: int | None) -> _Head:
+        name = self._known(call["tool"]) or call["tool"]
+        return _Head(offset, offset + call.end(), name, number)
 
 
-_TOKEN = re.compile(
-    r"""(?P<string>\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
-    rf"""|(?P<reference>{REFERENCE.pattern})|(?P<open>[(\[{{])|(?P<close>[)\]}}])|(?P<quote>["'])|[^"'$()\[\]{{}}]+|.""",
-    re.DOTALL,
-)
+def _ordinal(numbers: Sequence[Reading]) -> int | None:
+    return next((each.ordinal for each in numbers if not each.strict or each.style == "1 text"), None)
 
 
-def _scan(text: str, at: int) -> tuple[str, int | None]:
-    """Arguments as Python source, and where their closing parenthesis is; None if it has not come yet.
-
-    References outside strings become names: only here can they be told apart from those inside.
-    """
-    source: list[str] = []
-    depth = 0
-    for token in _TOKEN.finditer(text, at):
-        word = token.group()
-        match token.lastgroup:
-            case "string" if word[:3] not in ('"""', "'''"):
-                word = word.replace("\r", "\\r").replace("\n", "\\n")
-            case "reference":
-                word = f"__step_{reference_id(token)}__"
-            case "open":
-                depth += 1
-            case "close" if depth == 0:
-                return "".join(source), token.start()
-            case "close":
-                depth -= 1
-            case "quote":
-                break
-        source.append(word)
-    return "".join(source), None
-
-
-def _arguments(source: str, raw: str, names: Sequence[str]) -> dict[str, Any]:
-    """Arguments by name. What is not Python is one text, as are several arguments to a one-argument tool."""
-    whole = {names[0]: raw.strip().strip("\"'")} if names and raw.strip() else {}
-    try:
-        with warnings.catch_warnings(action="ignore"):  # a model's escapes are not the user's concern
-            call = ast.parse(f"_({source.strip()})", mode="eval").body
-        if not isinstance(call, ast.Call):
-            return whole
-        positional = [_value(node) for node in call.args]
-        named = {each.arg: _value(each.value) for each in call.keywords if each.arg}
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return whole
-    if len(names) == 1 < len(positional):
-        return whole
-    match positional:
-        case [dict() as only] if not named and only.keys() <= set(names):
-            return only
-    known = [*names, *(f"argument_{index}" for index in range(len(names) + 1, len(positional) + 1))]
-    return dict(zip(known, positional, strict=False)) | named
-
-
-def _value(node: ast.expr) -> Any:
-    """A literal as JSON; any other expression as its text."""
-    match node:
-        case ast.Constant(value=None | bool() | int() | float() | str() as value):
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return -value
-        case ast.Name(id="true" | "false" | "null" as word):
-            return {"true": True, "false": False, "null": None}[word]
-        case ast.List(elts=items) | ast.Tuple(elts=items):
-            return [_value(item) for item in items]
-        case ast.Dict(keys=keys, values=values) if None not in keys:
-            return {
-                text_of(_value(key)): _value(value) for key, value in zip(keys, values, strict=True) if key
-            }
-        case _:
-            return re.sub(r"\b__step_([0-9]+)__\b", r"${\1}", ast.unparse(node))
+def _number_of(line: str) -> int | None:
+    assigned = _ASSIGNED.match(line)
+    return int(assigned["id"]) if assigned else None

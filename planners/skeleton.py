@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
@@ -15,6 +15,8 @@ from orchestrator.runtime.messages import Message, assistant, system, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from planners.direct import direct
+from planners.lists import read_outline
+from planners.markers import marker
 from planners.questions import Temperature, Tokens, asked, chosen, computation_in, writing_in
 from workers.calls import Completion
 
@@ -39,8 +41,6 @@ EXPAND = (
     "You write one point of an answer whose skeleton is given, and only this one. "
     "Write one or two short sentences. Do not go on to the next point."
 )
-
-_POINT = re.compile(r"^[ \t]*(?P<index>\d{1,3})[.)][ \t]*(?P<text>\S.*?)[ \t]*$", re.MULTILINE)
 
 
 @planner("skeleton")
@@ -75,7 +75,7 @@ async def skeleton(
         )
     except NodeFailed as error:
         return await _fall_back(run, question, f"the outline failed: {error.failure.message}")
-    text = f"1.{outline.text}" if prefill else outline.text
+    text = continued(outline.text) if prefill else outline.text
     found = points_of(text, cut_off=outline.finish_reason != "stop")
     if len(found) < 2:
         return await _fall_back(run, question, f"the outline has {len(found)} points")
@@ -112,16 +112,20 @@ async def unsuitable(run: Run, question: Question) -> str:
 
 
 def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
-    """The points of a numbered list by number, in the order given; of equal numbers, the first counts.
+    """The points of a list by number, in the order given, as :mod:`planners.lists` reads them.
 
-    ``cut_off`` says that the last line may be unfinished; it is left out.
+    ``cut_off`` says that the last point may be unfinished; it is left out.
     """
-    points: dict[int, str] = {}
-    for match in _POINT.finditer(outline):
-        points.setdefault(int(match["index"]), match["text"])
+    points = dict(read_outline(outline).points)
     if cut_off and points:
         points.popitem()
     return points
+
+
+def continued(said: str) -> str:
+    """The outline that goes on after ``1.``, or begins its list anew: whichever has more points."""
+    answer = split_thinking(said).answer.lstrip()
+    return max((f"1. {answer}", answer), key=lambda text: len(read_outline(text).points))
 
 
 def outline_prompt(question: Question, *, prefill: bool) -> list[Message]:
@@ -144,7 +148,9 @@ def assembled(listed: Mapping[int, str], written: Mapping[int, Completion]) -> A
         if index not in written:
             return f"{index}. {text}"
         title = text.rstrip(".:")
-        body = re.sub(rf"^{index}[.)]\s*", "", written[index].text.strip())
+        body = written[index].text.strip()
+        if (again := marker(body)) and again.ordinal == index:
+            body = body[again.end :]
         return f"{index}. {title}: {body.removeprefix(title).lstrip('.: ')}"
 
     return Answer("\n".join(point(index, text) for index, text in listed.items()))

@@ -237,6 +237,30 @@ async def test_equal_calls_are_made_once() -> None:
     assert '2. age({"name":"Ann"}) = 30' in played.said("join")[0]
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        '**1.** age("Ann")\n**2.** age("Bob")\n**3.** add($1, $2)\n**4.** join()\n',
+        "Action: age(“Ann”)\nAction: age(“Bob”)\nAction: add($1, $2)\nAction: join()\n",
+        'age("Ann")\nage("Bob")\nadd($1, $2)\njoin\n',
+        '<think>1. age("Cyd")</think>1. `age("Ann")` 2. `age("Bob")` 3. `add($1, $2)` 4. `join()`',
+    ],
+)
+async def test_a_plan_is_carried_out_however_its_lines_are_written(plan: str) -> None:
+    played = await compile_(plan)
+    assert played.answer.text == "75"
+    assert played.decisions("llm_compiler") == []
+    calls = [request["arguments"] for request in played.requests(kind=NodeKind.TOOL)]
+    assert calls == [{"name": "Ann"}, {"name": "Bob"}, {"first": 30, "second": 45}]
+
+
+async def test_a_further_plan_without_numbers_goes_on_with_them() -> None:
+    plans = ['1. age("Ann")\n2. join()\n', '- age("Bob")\n- add($1, $2)\n- join()\n']
+    missing = '{"thought": "", "replan": "the age of Bob"}'
+    played = await compile_(plans, [missing, missing, FINISH])
+    assert '3. add({"first":"${1}","second":"${2}"}) = 75' in played.said("join")[-1]
+
+
 # -- failures are results -------------------------------------------------------------------------
 
 

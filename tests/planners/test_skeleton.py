@@ -170,6 +170,33 @@ def test_the_last_point_of_an_outline_that_was_cut_off_is_left_out() -> None:
     assert points_of("", cut_off=True) == {}
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        " Plan meals\n2. Cook at home",
+        "1. Plan meals\n2. Cook at home",
+        " Step 1: Plan meals\nStep 2: Cook at home",
+        "- Plan meals\n- Cook at home",
+        " **Plan meals**\n2. **Cook at home**",
+        "<think>1. no\n2. nope\n3. never</think> Plan meals\n2. Cook at home",
+        "## Plan meals\n## Cook at home",
+        '["Plan meals", "Cook at home"]',
+    ],
+)
+async def test_an_outline_that_goes_on_or_begins_anew_is_written_point_by_point(said: str) -> None:
+    played = await play(skeleton, QUESTION, Simulator(writer(said)), route="always")
+    assert played.answer.text == "1. Plan meals: It helps.\n2. Cook at home: It helps."
+
+
+async def test_numbers_in_a_point_that_is_written_stay_and_its_own_number_goes() -> None:
+    engine = Simulator(writer("1. Sleep\n2. Walk", point="1.5 hours are enough."), claims=BARE)
+    played = await play(skeleton, QUESTION, engine, route="always")
+    assert played.answer.text.splitlines()[0] == "1. Sleep: 1.5 hours are enough."
+    engine = Simulator(writer("1. Sleep\n2. Walk", point="**1.** Sleep: Long."), claims=BARE)
+    played = await play(skeleton, QUESTION, engine, route="always")
+    assert played.answer.text.splitlines()[0] == "1. Sleep: Long."
+
+
 @given(st.dictionaries(st.integers(1, 99), st.from_regex(r"[A-Za-z][a-z ]{0,20}[a-z]", fullmatch=True)))
 def test_a_numbered_list_is_read_back(points: dict[int, str]) -> None:
     assert points_of("\n".join(f"{index}. {text}" for index, text in points.items())) == points
