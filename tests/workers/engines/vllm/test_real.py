@@ -256,7 +256,7 @@ async def test_an_attached_server_tells_its_kind_and_its_load(pool: Pool) -> Non
     server = servers_of(pool)[0]
     engine = server._supervision.engine
     assert engine is not None
-    attached = VLLMEngine(str(engine._openai.root / "v1"))
+    attached = VLLMEngine(str(engine._openai.root / "v1"), socket=engine._openai._http._socket)
     try:
         assert (await attached.capabilities()).priority
         assert await attached._openai.kind() == "vllm"
