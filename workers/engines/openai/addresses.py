@@ -26,7 +26,7 @@ class Address:
     """
 
     base: URL
-    query: str = ""
+    query: tuple[tuple[str, str], ...] = ()
     others: tuple[str, ...] = ()
 
     @property
@@ -79,4 +79,4 @@ def read_address(given: str) -> Address:
         others = (path.removesuffix("/v1"),)
     elif not _VERSION.search(path) and not _DEPLOYMENT.search(path):
         others = (f"{path}/v1",)
-    return Address(url.with_path(path), url.raw_query_string, others)
+    return Address(url.with_path(path), tuple(url.query.items()), others)
