@@ -35,6 +35,9 @@ CAPABILITIES = NEEDED | {
 REFUSABLE = frozenset({*CAPABILITIES, *INSTEAD, "stream_options", "seed", "temperature", "top_p", "stop"})
 """All that a request may do without, one way or another."""
 
+_OURS = frozenset({"stream_options", "seed", "priority", "cache_salt", "return_token_ids"})
+"""Parameters that do not come from who asks, or not with this value."""
+
 _STATUSES = frozenset({400, 404, 405, 406, 409, 415, 418, 422, 500, 501})
 _CODES = frozenset(
     {"extra_forbidden", "value_error.extra", "unknown_parameter", "unsupported_parameter"}
@@ -66,7 +69,8 @@ _SUGGESTS = re.compile(
 _SCHEMA = re.compile(r"\bschema\b", re.IGNORECASE)
 _LOCATION = re.compile(r"'loc': [(\[]'body', '(\w+)'")  # pydantic's errors, printed by Python
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_DEPTH = 6  # of errors wrapped in errors, as routers do
+_QUOTES = frozenset({"input", "request", "body"})  # where errors quote the request, all parameters included
+_DEPTH = 8  # of errors wrapped in errors, as routers do
 
 
 class ParametersRefused(CallRejected):
@@ -102,7 +106,8 @@ def refused_parameters(status: int, said: bytes, sent: Collection[str]) -> froze
     """Which of the parameters in ``sent`` an answer refuses; none if it is about something else.
 
     A parameter counts as refused if the server names it and says that it does not take it, in prose or in a
-    field of the error; that its value is out of range is the call's fault, and so is an invalid schema.
+    field of the error. That a value is out of range is the call's fault, and so is an invalid schema; but not
+    of parameters that only we chose: those are refused whatever is wrong with them.
     """
     if status not in _STATUSES:
         return frozenset()
@@ -120,13 +125,12 @@ class _Complaint(NamedTuple):
 
 
 def _named(complaint: _Complaint, known: Collection[str]) -> set[str]:
-    if complaint.code not in _CODES and not _REFUSES.search(complaint.text):
-        return set()
-    if complaint.where:
-        names = {complaint.where} & set(known)
-    else:
+    names = {complaint.where} & set(known)
+    if not names:
         text = _CAPITAL.sub("_", _SUGGESTS.split(complaint.text)[0]).lower()
         names = {*re.findall(r"\w+", text), *_LOCATION.findall(complaint.text)} & set(known)
+    if complaint.code not in _CODES and not _REFUSES.search(complaint.text):
+        return names & _OURS
     return names - {"response_format"} if _SCHEMA.search(complaint.text) else names
 
 
@@ -150,12 +154,11 @@ def _complaints(said: object, depth: int) -> Iterator[_Complaint]:
         case {"loc": list(where), **fields}:
             name = next((str(part) for part in where if part not in ("body", "query")), "")
             yield _Complaint(str(fields.get("msg", "")), str(fields.get("type", "")), name)
-        case {"message": str(text), **more} if text.lstrip()[:1] not in ("{", "["):
-            param = more.get("param")
-            place = re.split(r"[.\[]", param.removeprefix("body."))[0] if isinstance(param, str) else ""
+        case {"message": str(text), "param": str(param), **more}:
+            place = re.split(r"[.\[]", param.removeprefix("body."))[0]
             yield _Complaint(text, str(more.get("code", "")), place)
-            yield from _complaints(more.get("metadata"), depth - 1)
+            yield from _complaints({"": text} | more, depth - 1)
         case dict():
-            # What else is there may quote the request, all its parameters included.
-            for key in ("error", "errors", "detail", "message", "raw"):
-                yield from _complaints(said.get(key), depth - 1)
+            for key, value in said.items():
+                if key not in _QUOTES:
+                    yield from _complaints(value, depth - 1)

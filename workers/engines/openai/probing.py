@@ -177,6 +177,10 @@ async def _plain(ask: Ask, base: Mapping[str, object]) -> tuple[dict[str, object
                 raise
             request = changed
         except CallRejected as error:
+            if "temperature" in request and "temperature" in str(error):  # some take none that is 0
+                base = {name: value for name, value in base.items() if name != "temperature"}
+                request = without(base, refused)
+                continue
             # Models that think before they answer refuse to stop before they have begun.
             length = next(lengths, None)
             if length is None or not _TOO_SHORT.search(str(error)):

@@ -86,6 +86,15 @@ ONLY_ONE = "Unsupported value: 'temperature' does not support 0.7 with this mode
             "stop",
         ),
         ("create_chat_completion() got an unexpected keyword argument 'stream_options'", "stream_options"),
+        (openai("property 'body.seed' is unsupported", param="validation_error", code="wrong"), "seed"),
+        (json.dumps({"title": "Bad Request", "detail": "Unsupported parameter(s): `seed`"}), "seed"),
+        (json.dumps({"message": "invalid input", "details": [pydantic("seed")]}), "seed"),
+        (openai('["At body -> seed: Extra inputs are not permitted"]', code=400), "seed"),
+        (openai("Extra parameters ['seed'] are not allowed. Set extra-parameters."), "seed"),
+        (json.dumps({"issues": [{"keys": ["seed"], "message": "Unrecognized key(s): 'seed'"}]}), "seed"),
+        (json.dumps([{"error": {"message": "extraneous key [seed] is not permitted"}}]), "seed"),
+        (openai("Ungültiger Wert für seed"), "seed"),  # our own value: it goes, whatever is wrong with it
+        (openai("Invalid value", param="stream_options"), "stream_options"),
         (json.dumps({"message": "Additional properties are not allowed ('seed' was unexpected)"}), "seed"),
     ],
 )  # fmt: skip
