@@ -22,6 +22,7 @@ from workers.engines.openai.tokenizer import ServerTokenizer
 from workers.errors import (
     AccessRefused,
     CallRejected,
+    EngineProtocolError,
     EngineTimeout,
     ModelUnavailable,
     Overloaded,
@@ -63,11 +64,7 @@ async def find(http: Transport, model: str | None, engine: str) -> Dialect:
     model = model or given.deployment
     try:
         return await probe(http.ask, model, engine)
-    except AccessRefused:
-        raise
-    except WorkerError as error:
-        if error.retryable:
-            raise
+    except (ModelUnavailable, CallRejected, EngineProtocolError):  # what comes of an address that is wrong
         for address in given.elsewhere():
             http.address = address
             with suppress(WorkerError):
