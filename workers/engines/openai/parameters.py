@@ -49,7 +49,7 @@ _REFUSES = re.compile(
     | (not|n't)\s (\w+\s)? (support(ed)?|permit(ted)?|allow(ed)?|accept(ed)?)
     | not\s (\w+\s)? (recogni[sz]ed|implemented|available|enabled)
     | (cannot|can't|must\snot)\s (be\s (\w+\s)? (specified|set|used|provided|combined)|use\b)
-    | only\s .{1,60} (allowed|supported)
+    | only\s (the\sdefault|one\sof|\S*1\b) .{1,60} (allowed|supported)
     | (please|must)\s (remove|omit|drop)
     | deprecated
     | (cannot\s find|no\s such) \s (field|parameter|argument)

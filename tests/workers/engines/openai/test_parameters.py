@@ -44,6 +44,7 @@ ONLY_ONE = "Unsupported value: 'temperature' does not support 0.7 with this mode
         (openai("property 'logprobs' is unsupported, did you mean 'top_logprobs'?"), "logprobs"),
         (openai("`logprobs` is not supported with this model"), "logprobs"),
         (openai("invalid temperature: only 1 is allowed for this model"), "temperature"),
+        (openai("Only temperature=1 is supported"), "temperature"),
         (openai("`temperature` and `top_p` cannot both be specified for this model"), ""),
         (openai("`top_p` is deprecated for this model."), "top_p"),
         (openai("Gaudi doesn't support logprobs. Please remove 'logprobs'/'top_logprobs'."), "both"),
@@ -113,6 +114,8 @@ def test_a_refused_parameter_is_read_from_what_servers_say(said: str, names: str
         openai(
             "Could not finish the message because max_tokens was reached. Try again with higher max_tokens."
         ),
+        openai("You requested max_tokens 5000 but only 4096 are allowed"),
+        openai("temperature must be between 0 and 2", param="temperature"),
         openai("Invalid 'stop': array too long. Expected an array with maximum length 4.", param="stop"),
         openai(
             "Invalid schema for response_format 'answer': 'oneOf' is not permitted.", param="response_format"
