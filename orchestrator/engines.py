@@ -11,6 +11,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.settings import Settings
 from workers.engine import Engine
 from workers.engines.llama.engine import LlamaCppEngine
+from workers.engines.openai.addresses import read_address
 from workers.engines.vllm.engine import VLLMEngine
 from workers.engines.vllm.kv_events import KVEndpoints
 from workers.engines.vllm.launch import default_model
@@ -25,6 +26,7 @@ from workers.redaction import redacted
 OnProgress = Callable[[Progress | Starting], None]
 """Called with the progress of a model's download or of a server's start."""
 
+_OURS = ("kv_events", "kv_replay")  # of the query of a URL; the rest is the server's
 _PART = re.compile(r"(?:(?P<roles>\w+(?:\+\w+)*)=)?(?:(?P<model>(?:(?!://)[^@])+)@)?(?P<engine>.+)")
 """``[role+role=][model@]engine``; a URL may itself contain both signs."""
 
@@ -35,7 +37,8 @@ def build_engine(settings: Settings, *, on_progress: OnProgress | None = None) -
     It is a pool unless it is the embedded engine alone: even a single server needs fairness, bounds and
     retries. Before an engine, ``role=`` gives it the calls of that role and ``model@`` says which model it
     has. The URL of a vLLM server that publishes KV events may name the ports:
-    ``?kv_events=5557&kv_replay=5558``.
+    ``?kv_events=5557&kv_replay=5558``. Anything else in the query is sent with every request, as are the
+    headers in the settings. Servers are named by host, port and path (without ``/v1``).
 
     Raises:
         InvalidRequest: an engine is unknown, or its URL is wrong or given twice.
@@ -66,13 +69,16 @@ def _members(part: str, settings: Settings, on_progress: OnProgress | None) -> S
         return [Member(server, roles) for server in servers]
     if kind.startswith(("http://", "https://")):
         url = URL(kind)
-        named = f"{url.host}:{url.port}"
+        address = read_address(str(url.without_query_params(*_OURS)))
+        path = address.root.path.rstrip("/")
+        named = f"{url.host}:{url.port}{path}"
         # If the server turns out not to be vLLM, this is the plain engine for its protocol.
         server = VLLMEngine(
-            kind,
+            str(url.without_query_params(*_OURS)),
             model=wanted,
             name=f"{model}@{named}" if model else named,
             api_key=settings.api_key,
+            headers=settings.engine_headers,
             kv_events=_published(url),
         )
         return [Member(server, roles)]

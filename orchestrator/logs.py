@@ -36,7 +36,7 @@ def configure(settings: Settings) -> None:
 
     def discreet(logger: object, name: str, line: Any) -> str:
         """Log lines quote errors, with all that led to them, and those may quote keys."""
-        return redacted(line, settings.api_key)
+        return redacted(line, settings.api_key, *settings.engine_headers.values())
 
     structlog.configure(
         processors=[*shared, *rendering, discreet],

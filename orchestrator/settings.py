@@ -44,7 +44,12 @@ class Settings(BaseSettings):
         description="The entailment model for `judge=nli` (extra `nli`): a directory, or a repository on the "
         "Hugging Face hub as `organisation/model` or `organisation/model@commit`.",
     )
-    api_key: str | None = Field(None, description="Bearer token for OpenAI-compatible servers.")
+    api_key: str | None = Field(
+        None, description="Key for OpenAI-compatible servers, sent as a bearer token or as Azure wants it."
+    )
+    engine_headers: dict[str, str] = Field(
+        {}, description="Further headers for OpenAI-compatible servers: a JSON object of names and values."
+    )
     database: str | None = Field(
         None,
         description="`sqlite:///path`, `postgresql://…` or `memory`; by default this user's own file.",

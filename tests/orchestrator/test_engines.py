@@ -71,6 +71,28 @@ def test_engines_are_named_with_their_roles_and_models() -> None:
         ("llama_cpp", "large"),
     ]
     assert members_of("http://user:secret@a/v1?role=x") == [("a:80", "")]
+    # Two on one host are told apart.
+    deployments = "https://r.openai.azure.com/openai/deployments"
+    assert members_of(f"{deployments}/one?api-version=1,{deployments}/two/?api-version=1") == [
+        ("r.openai.azure.com:443/openai/deployments/one", ""),
+        ("r.openai.azure.com:443/openai/deployments/two", ""),
+    ]
+    assert members_of("https://openrouter.ai/api/v1/chat/completions") == [("openrouter.ai:443/api", "")]
+
+
+async def test_the_query_and_the_headers_are_for_the_server_but_not_what_is_ours() -> None:
+    given = "http://a/v1?kv_events=1&api-version=2026-01-01&kv_replay=2"
+    pool = build_engine(Settings(engine=given, engine_headers={"X-Title": "mine"}))
+    assert isinstance(pool, Pool)
+    engine = pool._replicas[0].engine
+    assert isinstance(engine, VLLMEngine)
+    assert str(engine._openai._http.address.at("models")) == "http://a/v1/models?api-version=2026-01-01"
+    assert engine._openai._http._headers["x-title"] == "mine"
+
+
+def test_headers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANABRANCH_ENGINE_HEADERS", '{"X-Title": "mine"}')
+    assert Settings.read().engine_headers == {"X-Title": "mine"}
 
 
 def test_a_url_tells_where_kv_events_are_published() -> None:

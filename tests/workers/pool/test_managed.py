@@ -36,6 +36,7 @@ def python(tmp_path: Path) -> Path:
         textwrap.dedent(f"""\
         #!/bin/sh
         shift 2
+        [ $# -gt 0 ] || exit 1  # the simulator does not listen on sockets
         PYTHONPATH={root} exec {sys.executable} {tmp_path / "stand_in.py"} "$@"
         """)
     )

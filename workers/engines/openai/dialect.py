@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import Any
 
 from workers.calls import Call
 from workers.engine import Capabilities
+from workers.engines.openai.parameters import CAPABILITIES, NEEDED, without
 from workers.errors import CapabilityMissing
 
 PREFILL_FLAGS: dict[str, object] = {"continue_final_message": True, "add_generation_prompt": False}
 """What vLLM needs in a request to continue the assistant's last message."""
 
+_WORDS = {
+    "logprobs": "log-probabilities",
+    "guided_json": "answers that follow a schema",
+    "assistant_prefill": "continuations of an assistant's text",
+}
 _PRIORITY_STEPS = 1000
 """Servers take whole numbers, and priorities here are often seconds: keep milliseconds."""
 
@@ -24,18 +31,31 @@ class Dialect:
     ``priority_sign`` is 1 if larger numbers go first, -1 if smaller ones do. ``prefill_flags`` says whether
     a prefill needs vLLM's flags, or whether the server continues an assistant's last message without them.
     ``owner`` is the owner of the model according to the server, usually the name of its own software.
+    ``refused`` are parameters that the server refused: they are left out, or sent under another name.
     """
 
     capabilities: Capabilities
     priority_sign: int = 1
     prefill_flags: bool = False
     owner: str = ""
+    refused: frozenset[str] = frozenset()
+
+    def refusing(self, names: Collection[str]) -> Dialect:
+        """The dialect of a server that refuses these parameters as well."""
+        return replace(self, refused=self.refused | set(names))
+
+    @property
+    def remaining(self) -> Capabilities:
+        """The capabilities without those that need a refused parameter."""
+        lost: dict[str, Any] = {CAPABILITIES[name]: False for name in self.refused if name in CAPABILITIES}
+        return replace(self.capabilities, **lost)
 
     def request(self, call: Call) -> dict[str, object]:
         """The request body for ``call`` as a streamed chat completion.
 
         Raises:
-            CapabilityMissing: the call needs a prefill, which the server would take for a finished message.
+            CapabilityMissing: the call needs a prefill, which the server would take for a finished message,
+                or a parameter that the server refuses.
         """
         can, top = self.capabilities, call.sampling.top_logprobs
         body = self._common(call) | {"messages": call.prompt.messages()}
@@ -48,13 +68,22 @@ class Dialect:
                 )
             if self.prefill_flags:
                 body |= PREFILL_FLAGS
-        return body
+        return self._accepted(body)
 
     def plain_request(self, call: Call, tokens: Sequence[int]) -> dict[str, object]:
         """The request body for ``call`` as a streamed plain completion, with the prompt as ``tokens``."""
         top = call.sampling.top_logprobs
         body = self._common(call) | {"prompt": list(tokens)}
-        return body if top is None or not self.capabilities.logprobs else body | {"logprobs": top}
+        if top is not None and self.capabilities.logprobs:
+            body["logprobs"] = top
+        return self._accepted(body)
+
+    def _accepted(self, body: Mapping[str, object]) -> dict[str, object]:
+        for name in NEEDED.keys() & body.keys() & self.refused:
+            raise CapabilityMissing(
+                f"{self.capabilities.model} has no {_WORDS[NEEDED[name]]}: its server refuses {name!r}"
+            )
+        return without(body, self.refused)
 
     def _common(self, call: Call) -> dict[str, object]:
         can, sampling = self.capabilities, call.sampling

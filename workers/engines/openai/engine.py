@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 
+import aiohttp
 from yarl import URL
 
 from workers.calls import Call, Chunk, Prompt
 from workers.engine import Capabilities, Health
+from workers.engines.openai.addresses import read_address
 from workers.engines.openai.answers import garbage
 from workers.engines.openai.dialect import Dialect
 from workers.engines.openai.http import Transport, drain
-from workers.engines.openai.probing import probe
+from workers.engines.openai.parameters import ParametersRefused, tell_refused
+from workers.engines.openai.probing import find
+from workers.engines.openai.stops import StopStrings
 from workers.engines.openai.stream import LINE_LIMIT, CompletionStream
-from workers.engines.openai.timeouts import Timeouts
+from workers.engines.openai.timeouts import Patience, Timeouts
 from workers.engines.openai.tokenizer import ServerTokenizer
 from workers.engines.prompt_tokens import PromptTokens
-from workers.errors import EngineInterrupted, EngineUnavailable, Fault, ProcessExhausted, WorkerError
-from workers.redaction import redacted
+from workers.errors import (
+    AccessRefused,
+    CapabilityMissing,
+    EngineInterrupted,
+    EngineUnavailable,
+    ProcessExhausted,
+    QuotaExhausted,
+    WorkerError,
+)
 
 _HEALTH = 5.0  # seconds
 _TOKEN_BYTES = 1 << 14  # of a stream for each token, with all its alternatives; beyond that, it is a flood
@@ -34,11 +46,15 @@ class OpenAIEngine:
     the common protocol is probed once, with about fifteen tiny requests, when it is first needed.
 
     Args:
-        base_url: such as ``http://host:8000/v1``; without a path, ``/v1`` is assumed.
-        model: as the server names it; None: the first that it lists.
+        base_url: such as ``http://host:8000/v1``. Where nothing is found at the path, it is tried with
+            ``/v1`` at its end, or without. A query is sent with every request.
+        model: as the server names it, or the last part of that name; None: the first that it lists.
         name: for logs and traces; None: host and port.
         api_key: None: from the environment variable ``api_key_env``; sent only if there is one.
         api_key_env: the variable that holds the key, also named in errors about it.
+        headers: further ones for every request.
+        socket: a Unix domain socket on which the server listens; the host in ``base_url`` is then only a
+            name.
         timeouts: for each phase of a call.
     """
 
@@ -50,27 +66,23 @@ class OpenAIEngine:
         name: str | None = None,
         api_key: str | None = None,
         api_key_env: str = "ANABRANCH_API_KEY",
+        headers: Mapping[str, str] | None = None,
+        socket: Path | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
-        url = URL(base_url)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError(
-                f"base_url is {redacted(base_url)!r}: give something like http://127.0.0.1:8000/v1"
-            )
-        path = url.path.rstrip("/") or "/v1"
+        address = read_address(base_url)
         key = api_key if api_key is not None else os.environ.get(api_key_env)
-        if key and url.user is not None:
+        if key and address.base.user is not None:
             raise ValueError("base_url contains a user, and there is a key too: only one of them can be sent")
-        self.root = url.with_path(path.removesuffix("/v1"))
-        """The address without ``/v1``."""
-        self._name = name or f"{url.host}:{url.port}"
+        self._name = name or f"{address.base.host}:{address.base.port}"
         self._model = model
         self._http = Transport(
             self._name,
-            url.with_path(path),
-            self.root,
+            address,
             key=key,
             key_env=api_key_env,
+            headers=headers,
+            socket=socket,
             timeouts=timeouts or Timeouts(),
         )
         self._dialect: Dialect | None = None
@@ -82,9 +94,14 @@ class OpenAIEngine:
         """The name given at construction, or host and port."""
         return self._name
 
+    @property
+    def root(self) -> URL:
+        """The address without ``/v1``."""
+        return self._http.address.root
+
     async def capabilities(self) -> Capabilities:
         """Probe the server on first use. Concurrent callers share one probe; a failure is not remembered."""
-        return (await self._understand()).capabilities
+        return (await self._understand()).remaining
 
     async def kind(self) -> str:
         """What the server calls itself, such as ``vllm``; empty if it does not say. Probed on first use."""
@@ -112,23 +129,17 @@ class OpenAIEngine:
             QuotaExhausted: the account has nothing left.
             ModelUnavailable: it does not have the model, or offers no completions at this address (404).
             Overloaded: the server has no room (429, 503).
-            CapabilityMissing: the prompt ends with an assistant's text, and the server cannot continue that.
+            CapabilityMissing: the prompt ends with an assistant's text, and the server cannot continue that;
+                or the server refuses a parameter on which the completion depends.
         """
         with self._http.discreet():
-            dialect = self._dialect or await self._understand()
-            path, body = await self._request(dialect, call)
             http = self._http
-            await call.permitted()
-            patience = http.begin(http.timeouts)
-            response = await http.send(
-                "POST", http.base.joinpath(path), json.dumps(body).encode(), patience, call.permit
-            )
+            response, patience, dialect = await self._accepted(call)
+            stops = StopStrings(call.sampling.stop if "stop" in dialect.refused else ())
             try:
-                if response.status != 200:
-                    raise await http.refusal(response, patience)
                 stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
                 events, room = 0, LINE_LIMIT + call.sampling.max_tokens * _TOKEN_BYTES
-                while not stream.done:
+                while not stream.done and not stops.found:
                     data = await http.read(response, patience)
                     if not data:
                         stream.end()
@@ -141,14 +152,17 @@ class OpenAIEngine:
                         events = stream.events
                         patience.progress()
                     if stream.finish_reason is None and (chunk := stream.take()) is not None:
-                        yield chunk
+                        yield stops.cut(chunk)
                         patience.progress()
+                if stops.found:
+                    yield stops.end(stream.last("stop"))
+                    return
                 if stream.finish_reason is None:
                     raise EngineInterrupted(
                         f"{self._name} ended the stream before the completion was finished"
                     )
                 await drain(response)
-                yield stream.last(stream.finish_reason)
+                yield stops.end(stream.last(stream.finish_reason))
             finally:
                 # Closes the connection, which aborts the call at the server, unless the response was read to
                 # its end: then the connection has already gone back to the pool.
@@ -166,7 +180,7 @@ class OpenAIEngine:
         except ProcessExhausted as error:
             return Health(ok=True, detail=f"not asked: {error}")
         except WorkerError as error:
-            return Health(ok=error.fault is Fault.ACCOUNT, detail=str(error))
+            return Health(ok=isinstance(error, AccessRefused | QuotaExhausted), detail=str(error))
         return Health(ok=True)
 
     async def text(self, path: str) -> str:
@@ -188,11 +202,11 @@ class OpenAIEngine:
     async def _check(self) -> None:
         """Return if the server is healthy; raises a WorkerError if not."""
         patience = self._http.begin(Timeouts(total=_HEALTH))
-        for url in (self.root / "health", self._http.base / "models"):
-            response = await self._http.send("GET", url, None, patience)
+        for path in ("/health", "models"):
+            response = await self._http.send("GET", self._http.address.at(path), None, patience)
             try:
-                if response.status < 300:
-                    return
+                if response.status < (300 if self._dialect is None else 500):
+                    return  # one that has answered before may have nothing there, or show it to nobody
                 refusal = await self._http.refusal(response, patience)
             finally:
                 response.close()
@@ -204,7 +218,7 @@ class OpenAIEngine:
         """Learn the dialect once. The probe outlives callers that leave, as others may be waiting for it."""
         if self._dialect is None:
             if self._probing is None or self._probing.done():
-                self._probing = asyncio.create_task(probe(self._http.ask, self._model, self._name))
+                self._probing = asyncio.create_task(find(self._http, self._model, self._name))
                 self._probing.add_done_callback(_mark_retrieved)
             probing = self._probing
             await asyncio.wait([probing])
@@ -212,6 +226,44 @@ class OpenAIEngine:
                 raise EngineUnavailable(f"{self._name} was closed")
             self._dialect = probing.result()
         return self._dialect
+
+    async def _accepted(self, call: Call) -> tuple[aiohttp.ClientResponse, Patience, Dialect]:
+        """Send a call, once more after each refusal of a parameter that it can do without.
+
+        What was refused is remembered once the server has accepted the call without it.
+        """
+        http, dialect = self._http, await self._understand()
+        path, body = await self._request(dialect, call)
+        await call.permitted()
+        patience = http.begin(http.timeouts)
+        while True:
+            data = json.dumps(body).encode()
+            response = await http.send("POST", http.address.at(path), data, patience, call.permit)
+            if response.status == 200:
+                self._learn(dialect.refused)
+                return response, patience, dialect
+            try:
+                error = await http.refusal(response, patience, body)
+            finally:
+                response.close()
+            if not isinstance(error, ParametersRefused):
+                raise error
+            dialect = dialect.refusing(error.names)
+            try:
+                path, changed = await self._request(dialect, call)
+            except CapabilityMissing:
+                self._learn(error.names)
+                raise
+            if changed == body:
+                raise error
+            body = changed
+            await call.permitted()
+
+    def _learn(self, refused: frozenset[str]) -> None:
+        assert self._dialect is not None
+        if new := refused - self._dialect.refused:
+            tell_refused(self._name, new)
+            self._dialect = self._dialect.refusing(new)
 
     async def _request(self, dialect: Dialect, call: Call) -> tuple[str, dict[str, object]]:
         """Where to send ``call``, and what."""

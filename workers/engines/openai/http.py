@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from weakref import WeakSet
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
+from workers.engines.openai.addresses import Address
 from workers.engines.openai.answers import garbage
+from workers.engines.openai.parameters import ParametersRefused, refused_parameters
 from workers.engines.openai.refusals import Refusals
 from workers.engines.openai.timeouts import Patience, Timeouts
 from workers.errors import (
@@ -33,6 +37,7 @@ _ERROR_LIMIT = 1 << 16  # bytes of an error page
 _KEEP_ALIVE = 4.0  # seconds; uvicorn, under most of these servers, closes idle connections after 5
 _DRAIN = 0.5  # seconds to wait for the end of a response whose content is complete
 _LISTING = 10.0  # seconds for the list of models
+_CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"})
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 """Reasons why no connection can be opened that have nothing to do with the server."""
 
@@ -42,22 +47,34 @@ class Transport:
 
     Args:
         name: of the server, for errors.
-        base: the address, which usually ends with ``/v1``.
-        root: the address without ``/v1``.
-        key: the bearer token; None or empty: none is sent.
+        address: where it is; may be set to another before the first call.
+        key: sent as a bearer token, or as Azure wants it; None or empty: none is sent.
         key_env: the variable that it should come from, for errors.
+        headers: sent with every request, in place of ours of the same name.
         timeouts: for each phase of a call.
+        socket: a Unix domain socket to which all connections go; None: TCP to the address.
     """
 
     def __init__(
-        self, name: str, base: URL, root: URL, *, key: str | None, key_env: str, timeouts: Timeouts
+        self,
+        name: str,
+        address: Address,
+        *,
+        key: str | None,
+        key_env: str,
+        timeouts: Timeouts,
+        headers: Mapping[str, str] | None = None,
+        socket: Path | None = None,
     ) -> None:
-        self.base = base
-        self.root = root
+        self.address = address
         self.timeouts = timeouts
         self._name = name
-        self._key = key
-        self._refusals = Refusals(name, key_env, bool(key), (key, base.password))
+        self._headers = CIMultiDict(address.credentials(key) if key else {})
+        self._headers.update(headers or {})
+        self._secrets = (key, address.base.password, *(headers or {}).values())
+        self._socket = socket
+        has_key = not _CREDENTIALS.isdisjoint(map(str.lower, self._headers))
+        self._refusals = Refusals(name, key_env, has_key, self._secrets)
         self._session: aiohttp.ClientSession | None = None
         self._in_flight: WeakSet[Patience] = WeakSet()
         self._closed = False
@@ -80,7 +97,7 @@ class Transport:
         try:
             yield
         except WorkerError as error:
-            error.args = (redacted(str(error), self._key, self.base.password),)
+            error.args = (redacted(str(error), *self._secrets),)
             raise
 
     async def ask(self, path: str, body: Mapping[str, object] | None) -> object:
@@ -103,11 +120,10 @@ class Transport:
             timeouts = replace(timeouts, first_token=min(_LISTING, timeouts.first_token))
         patience = self.begin(timeouts)
         method, data = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
-        above = self.root if path.startswith("/") else self.base
-        response = await self.send(method, above.joinpath(path.removeprefix("/")), data, patience)
+        response = await self.send(method, self.address.at(path), data, patience)
         try:
             if response.status != 200:
-                raise await self.refusal(response, patience)
+                raise await self.refusal(response, patience, body or ())
             answer = await self._body(response, _BODY_LIMIT, patience)
         finally:
             response.close()
@@ -176,10 +192,15 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise EngineInterrupted(f"{self._name} broke off its answer: {error}") from error
 
-    async def refusal(self, response: aiohttp.ClientResponse, patience: Patience) -> WorkerError:
-        """The error that a response stands for."""
+    async def refusal(
+        self, response: aiohttp.ClientResponse, patience: Patience, sent: Collection[str] = ()
+    ) -> WorkerError:
+        """The error that a response to a request with the parameters ``sent`` stands for."""
         body = await self._body(response, _ERROR_LIMIT, patience)
-        return self._refusals.read(response.status, response.headers, body)
+        error = self._refusals.read(response.status, response.headers, body)
+        if names := refused_parameters(response.status, body, sent):
+            return ParametersRefused(str(error), names)
+        return error
 
     def abandon(self) -> None:
         """Abort the requests in flight, and refuse later ones."""
@@ -194,11 +215,15 @@ class Transport:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        headers = CIMultiDict({"Content-Type": "application/json", "Accept-Encoding": "identity"})
+        headers.update(self._headers)
+        if self._socket is None:
+            connector: aiohttp.BaseConnector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
+        else:
+            path = str(self._socket)
+            connector = aiohttp.UnixConnector(path, limit=0, keepalive_timeout=_KEEP_ALIVE)
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             headers=headers,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -14,8 +15,20 @@ import structlog
 from workers.engine import Capabilities
 from workers.engines.openai.answers import Ask, cached_tokens, garbage, read_usage
 from workers.engines.openai.dialect import PREFILL_FLAGS, Dialect, logprobs, response_format
+from workers.engines.openai.http import Transport
+from workers.engines.openai.listing import Listed, choose, read_list
+from workers.engines.openai.parameters import ParametersRefused, tell_refused, without
 from workers.engines.openai.tokenizer import ServerTokenizer
-from workers.errors import CallRejected, ModelUnavailable, WorkerError
+from workers.errors import (
+    AccessRefused,
+    CallRejected,
+    EngineProtocolError,
+    EngineTimeout,
+    ModelUnavailable,
+    Overloaded,
+    QuotaExhausted,
+    WorkerError,
+)
 
 _log = structlog.get_logger()
 
@@ -26,6 +39,10 @@ SGLang large ones. Others are not sent a priority, as it might mean the opposite
 _PROMPT = "Repeat these numbers: " + " ".join(map(str, range(100, 164)))
 """Longer than a few cache blocks of any server, so that sending it again shows in the usage."""
 
+_LENGTHS = (1, 16, 512)
+"""The completion of a probe, in tokens: the shortest that the server accepts."""
+_TOO_SHORT = re.compile(r"max_\w*tokens|output limit", re.IGNORECASE)
+
 _GUIDED = {
     "type": "object",
     "properties": {"probe": {"type": "string", "enum": ["kiwi"]}},
@@ -33,6 +50,28 @@ _GUIDED = {
     "additionalProperties": False,
 }
 """A form that no model would choose by itself for its answer to the prompt."""
+
+
+async def find(http: Transport, model: str | None, engine: str) -> Dialect:
+    """Find out where the server is below its address, and what it can do (see :func:`probe`).
+
+    If nothing answers at the address, it is tried with ``/v1`` or without.
+
+    Raises:
+        ModelUnavailable: the server does not have the model, or none can be chosen.
+        WorkerError: it does not even answer a plain request.
+    """
+    given = http.address
+    model = model or given.deployment
+    try:
+        return await probe(http.ask, model, engine)
+    except (ModelUnavailable, CallRejected, EngineProtocolError):  # what comes of an address that is wrong
+        for address in given.elsewhere():
+            http.address = address
+            with suppress(WorkerError):
+                return await probe(http.ask, model, engine)
+        http.address = given
+        raise
 
 
 async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
@@ -48,7 +87,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
         engine: its name, for the log.
 
     Raises:
-        ModelUnavailable: the server does not have the model, or lists none.
+        ModelUnavailable: the server does not have the model, or none can be chosen.
         WorkerError: it does not even answer a plain request.
     """
     listed = await _listed(ask, model)
@@ -56,11 +95,13 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
     base: dict[str, object] = {
         "model": served,
         "messages": [{"role": "user", "content": _PROMPT}],
-        "max_tokens": 1,
+        "max_tokens": _LENGTHS[0],
         "temperature": 0,
     }
-    first = await ask("chat/completions", base)
-    prober = _Prober(ask, engine, base, first)
+    base, refused, first = await _plain(ask, base)
+    if refused:
+        tell_refused(engine, refused)
+    prober = _Prober(ask, engine, base, refused, first)
     cached = await prober.check("cached_token_usage", prober.reports_cached_tokens)
     sign = _PRIORITY_SIGN.get(listed.owner)
     async with asyncio.TaskGroup() as group:
@@ -94,48 +135,68 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
         priority_sign=sign or 1,
         prefill_flags=prefill.result(),
         owner=listed.owner,
+        refused=refused,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    name: str
-    owner: str = ""
-    max_model_len: int | None = None
-
-
-async def _listed(ask: Ask, model: str | None) -> _Listed:
+async def _listed(ask: Ask, model: str | None) -> Listed:
     """The entry of ``model`` in the server's list, or the first one."""
     try:
         answer = await ask("models", None)
-    except WorkerError as error:
-        if model is None or error.retryable:
-            raise
-        return _Listed(model)  # some servers keep no list
-    match answer:
-        case {"data": list(entries)}:
-            names = [entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry]
-        case _:
+        listed = read_list(answer)
+        if listed is None:
             raise garbage("not a list of models", json.dumps(answer))
-    for entry in entries:
-        match entry:
-            case {"id": str(name)} if model is None or name == model:
-                owner, length = entry.get("owned_by"), entry.get("max_model_len")
-                return _Listed(name, str(owner), length if isinstance(length, int) else None)
-    if model is None:
-        raise ModelUnavailable("the server lists no model: load one, or name one with model=")
-    raise ModelUnavailable(
-        f"the server has no model {model!r}: it has {', '.join(map(repr, names)) or 'none'}"
-    )
+    except (EngineTimeout, Overloaded):
+        raise
+    except WorkerError as error:
+        if model is not None:
+            return Listed(model)  # some servers keep no list, or show it to nobody
+        if error.retryable or isinstance(error, AccessRefused | QuotaExhausted):
+            raise
+        raise ModelUnavailable(
+            f"the server's list of models cannot be read ({error}), and no model was named: "
+            "name one with model="
+        ) from error
+    if model is not None and not listed:
+        return Listed(model)
+    return choose(listed, model)
+
+
+async def _plain(ask: Ask, base: Mapping[str, object]) -> tuple[dict[str, object], frozenset[str], object]:
+    """The request that the server answers in place of ``base``, what it refused in it, and the answer."""
+    request, refused = dict(base), frozenset[str]()
+    lengths = iter(_LENGTHS[1:])
+    while True:
+        try:
+            return request, refused, await ask("chat/completions", request)
+        except ParametersRefused as error:
+            changed = without(base, refused := refused | error.names)
+            if changed == request:
+                raise
+            request = changed
+        except CallRejected as error:
+            if "temperature" in request and "temperature" in str(error):  # some take none that is 0
+                base = {name: value for name, value in base.items() if name != "temperature"}
+                request = without(base, refused)
+                continue
+            # Models that think before they answer refuse to stop before they have begun.
+            length = next(lengths, None)
+            if length is None or not _TOO_SHORT.search(str(error)):
+                raise
+            base = dict(base) | {"max_tokens": length}
+            request = without(base, refused)
 
 
 class _Prober:
     """The individual questions. Each returns whether the server can, or raises what went wrong."""
 
-    def __init__(self, ask: Ask, engine: str, base: dict[str, object], first: object) -> None:
+    def __init__(
+        self, ask: Ask, engine: str, base: Mapping[str, object], refused: frozenset[str], first: object
+    ) -> None:
         self._ask = ask
         self._engine = engine
         self._base = base
+        self._refused = refused
         self._first = first  # the answer to the base request
 
     async def check(self, capability: str, question: Callable[[], Awaitable[bool]]) -> bool:
@@ -155,7 +216,7 @@ class _Prober:
         return found
 
     async def _complete(self, **fields: object) -> object:
-        return await self._ask("chat/completions", self._base | fields)
+        return await self._ask("chat/completions", {**self._base, **without(fields, self._refused)})
 
     async def _refuses(self, **fields: object) -> bool:
         """Whether the server checks these fields, which it only does if it knows them."""

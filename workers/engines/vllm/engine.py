@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
 
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Health
@@ -30,7 +31,8 @@ class VLLMEngine:
         base_url: such as ``http://host:8000/v1``.
         kv_events: where the server publishes KV events; None: it does not.
         blocks: where to keep what the events say; None: an index of its own.
-        model, name, api_key, timeouts: as for :class:`~workers.engines.openai.engine.OpenAIEngine`.
+        model, name, api_key, headers, socket, timeouts: as for
+            :class:`~workers.engines.openai.engine.OpenAIEngine`.
     """
 
     def __init__(
@@ -40,11 +42,21 @@ class VLLMEngine:
         model: str | None = None,
         name: str | None = None,
         api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        socket: Path | None = None,
         timeouts: Timeouts | None = None,
         kv_events: KVEndpoints | None = None,
         blocks: TokenBlocks | None = None,
     ) -> None:
-        self._openai = OpenAIEngine(base_url, model=model, name=name, api_key=api_key, timeouts=timeouts)
+        self._openai = OpenAIEngine(
+            base_url,
+            model=model,
+            name=name,
+            api_key=api_key,
+            headers=headers,
+            socket=socket,
+            timeouts=timeouts,
+        )
         self._kv_events = kv_events
         self.blocks = (TokenBlocks() if blocks is None else blocks) if kv_events is not None else None
 

@@ -1,9 +1,10 @@
-"""How a vLLM server is started: with which Python, on which devices, with which options."""
+"""How a vLLM server is started: with which Python, on which devices, with which options, listening where."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,12 @@ _LAUNCH = (
     "sys.argv[0] = 'vllm'; "
     "runpy.run_module('vllm.entrypoints.openai.api_server', run_name='__main__', alter_sys=True)"
 )
+_HAS_SOCKETS = (
+    "import importlib.util, pathlib, sys; found = importlib.util.find_spec('vllm'); "
+    "files = pathlib.Path(found.origin).parent.glob('entrypoints/**/cli_args.py') if found else (); "
+    "sys.exit(not any('uds:' in file.read_text() for file in files))"
+)
+_ASKING_SECONDS = 60.0
 
 
 def default_directory() -> Path:
@@ -72,6 +79,15 @@ def default_model() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens: on a Unix domain socket, or on a port of this machine, and there with a key."""
+
+    socket: Path | None
+    port: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """What a server is started with.
 
@@ -91,13 +107,48 @@ class Recipe:
         return None if port is None else int(str(port))
 
     @property
-    def api_key(self) -> str:
-        """The key that the server will ask for; empty: none."""
-        keys = self.options.get("api_key") or (os.environ | dict(self.environment)).get("VLLM_API_KEY", "")
-        return str(keys[0]) if isinstance(keys, Sequence) and not isinstance(keys, str) else str(keys)
+    def socket(self) -> Path | None:
+        """The Unix domain socket that the options ask for; None: any, or none."""
+        socket = self.options.get("uds")
+        return None if socket is None else Path(str(socket))
 
-    def command(self, port: int, endpoints: KVEndpoints | None) -> tuple[list[str], dict[str, str]]:
+    @property
+    def api_key(self) -> str:
+        """The key that was given for the server; empty: none.
+
+        Raises:
+            ValueError: several were given.
+        """
+        keys = self.options.get("api_key") or (os.environ | dict(self.environment)).get("VLLM_API_KEY", "")
+        if isinstance(keys, str) or not isinstance(keys, Sequence):
+            return str(keys)
+        if len(keys) > 1:
+            raise ValueError("the option api_key has several keys: give one")
+        return str(keys[0])
+
+    def takes_sockets(self) -> bool:
+        """Whether the server is to listen on a socket: no port was asked for, and this vLLM has ``--uds``.
+
+        Raises:
+            EngineUnavailable: no Python with vLLM was found.
+            OSError: it cannot be executed.
+        """
+        if "port" in self.options or "host" in self.options:
+            return False
+        command = [str(self.python or find_python()), "-c", _HAS_SOCKETS]
+        variables = os.environ | dict(self.environment)
+        try:
+            asked = subprocess.run(  # noqa: S603 - the interpreter that will run the server
+                command, env=variables, capture_output=True, check=False, timeout=_ASKING_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return asked.returncode == 0
+
+    def command(self, place: Place, endpoints: KVEndpoints | None) -> tuple[list[str], dict[str, str]]:
         """The command line, and the environment variables that it needs.
+
+        The key is among the variables, as everybody on this machine can read command lines.
 
         Raises:
             EngineUnavailable: no Python with vLLM was found.
@@ -106,18 +157,23 @@ class Recipe:
         python = self.python or find_python()
         model = self.model or str(default_model())
         gpus = visible_gpus()[:1] if self.gpus is None else self.gpus
-        options = _own_options(model, gpus, port, endpoints) | dict(self.options)
+        options = _own_options(model, gpus, place, endpoints) | dict(self.options) | {"api_key": None}
         variables = os.environ | _own_variables(model, gpus) | dict(self.environment)
+        if place.key:
+            variables["VLLM_API_KEY"] = place.key
         return [str(python), "-c", _LAUNCH, *arguments(options)], variables
 
 
 def _own_options(
-    model: str, gpus: Sequence[str], port: int, endpoints: KVEndpoints | None
+    model: str, gpus: Sequence[str], place: Place, endpoints: KVEndpoints | None
 ) -> dict[str, Option]:
+    listening: dict[str, Option] = {"host": "127.0.0.1", "port": place.port}
+    if place.socket is not None:
+        listening = {"uds": place.socket}
     options: dict[str, Option] = {
         "model": model,
-        "host": "127.0.0.1",
-        "port": port,
+        **listening,
+        "allowed_origins": "[]",  # no web page may ask it
         "served_model_name": Path(model).name,
         "enable_prompt_tokens_details": True,
         "scheduling_policy": "priority",

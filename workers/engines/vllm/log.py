@@ -22,7 +22,8 @@ class ServerLog:
 
     def __init__(self, key: str = "") -> None:
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
-        self._key = key  # vLLM writes its options into its log
+        self.key = key
+        """Left out of the log: vLLM writes its options there."""
 
     @property
     def latest(self) -> str:
@@ -37,7 +38,7 @@ class ServerLog:
         """Keep further lines, except those that say nothing."""
         short = (line[:LINE_CHARACTERS] for line in lines)
         self._lines.extend(
-            redacted(line.rstrip(), self._key) for line in short if line.strip() and not _OURS.search(line)
+            redacted(line.rstrip(), self.key) for line in short if line.strip() and not _OURS.search(line)
         )
 
     def last_lines(self) -> str:

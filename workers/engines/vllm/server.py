@@ -53,6 +53,10 @@ def one_each(
 class VLLMServer:
     """A vLLM server that this object starts, restarts and stops; an :class:`~workers.engine.Engine`.
 
+    It listens on a Unix domain socket in a directory of its own, mode 0700. If a ``host`` or ``port`` is
+    among the options, or vLLM has no ``--uds``, it listens on TCP and asks for a key: the one given, else a
+    random one for each start. No web page may ask it (CORS).
+
     It starts with :meth:`capabilities`. When the process dies afterwards, calls fail with
     :class:`EngineUnavailable` until it is restarted: after 1 s at first, later after up to a minute.
 
@@ -63,7 +67,7 @@ class VLLMServer:
             None: the first GPU, or the CPU if there is none.
         options: vLLM's own options with underscores for dashes, such as ``{"max_model_len": 4096,
             "speculative_config": {"method": "ngram", "num_speculative_tokens": 4}}``. They override what
-            this class sets by itself; it also uses a ``port`` or ``api_key`` to talk to the server.
+            this class sets by itself; it also uses a ``uds``, ``port`` or ``api_key`` to talk to the server.
         environment: further environment variables.
         python: the interpreter that has vLLM; None: see :func:`~workers.engines.vllm.launch.find_python`.
         kv_events: whether the server publishes what it caches; None: if pyzmq and msgspec are installed.
@@ -94,7 +98,7 @@ class VLLMServer:
         recipe = Recipe(
             model=None if model is None else str(model),
             gpus=None if gpus is None else tuple(gpus),
-            options=dict(options or {}),
+            options={name.strip("-").replace("-", "_"): value for name, value in (options or {}).items()},
             environment=dict(environment or {}),
             python=python,
         )

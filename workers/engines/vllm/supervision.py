@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import shutil
 import tempfile
 from asyncio.subprocess import Process
@@ -15,7 +17,7 @@ import structlog
 from workers.engines.openai.timeouts import Timeouts
 from workers.engines.vllm.engine import VLLMEngine
 from workers.engines.vllm.kv_events import KVEndpoints
-from workers.engines.vllm.launch import Recipe
+from workers.engines.vllm.launch import Place, Recipe
 from workers.engines.vllm.log import ServerLog
 from workers.engines.vllm.machine import free_port, is_free
 from workers.engines.vllm.process import end, spawn
@@ -27,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 HEALTHY_SECONDS = 60.0
 """A server that ran this long before it died is restarted as if it had never failed before."""
+
+_SOCKET_BYTES = 100
+"""The longest path of a socket; 104 bytes on macOS, 108 on Linux, an end mark included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +71,13 @@ class Supervision:
         self.engine: VLLMEngine | None = None
         self.recipe = recipe
         self._name = name
-        self._fixed_port = recipe.port
         self._timeouts = timeouts
         self._publish = publish
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
         self._restarts = restarts
         self._on_progress = on_progress
-        self._port = 0
+        self._place: Place | None = None
         self._sockets: Path | None = None
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -132,7 +136,7 @@ class Supervision:
 
     def endpoints(self) -> KVEndpoints | None:
         """Where the server publishes what it caches; None while it does not."""
-        if self._sockets is None:
+        if self._sockets is None or not self._publish:
             return None
         return KVEndpoints(f"ipc://{self._sockets}/events", f"ipc://{self._sockets}/replay")
 
@@ -186,17 +190,18 @@ class Supervision:
     async def _spawn(self) -> tuple[Process, int]:
         """Start a process; returns it and the read end of a pipe that it writes its log to."""
         try:
-            port, command, variables = await asyncio.to_thread(self._prepare)
+            place, command, variables = await asyncio.to_thread(self._prepare)
         except OSError as error:
             raise EngineUnavailable(f"{self._name} cannot be started: {error}") from error
-        if self.engine is None or port != self._port:
+        if self.engine is None or place != self._place:
             if self.engine is not None:
                 await self.engine.close()
-            self._port = port
+            self._place = place
             self.engine = VLLMEngine(
-                f"http://127.0.0.1:{self._port}/v1",
+                f"http://127.0.0.1:{place.port}/v1" if place.socket is None else "http://localhost/v1",
                 name=self._name,
-                api_key=self.recipe.api_key,
+                api_key=place.key,
+                socket=place.socket,
                 timeouts=self._timeouts,
                 kv_events=self.endpoints(),
                 blocks=self.blocks,
@@ -204,18 +209,34 @@ class Supervision:
         if self.blocks is not None:
             self.blocks.clear()
         self.log.clear()
+        self.log.key = place.key
         try:
             self._process, output = await spawn(command, variables)
         except OSError as error:
             raise EngineUnavailable(f"{self._name}: {command[0]} cannot be started: {error}") from error
         return self._process, output
 
-    def _prepare(self) -> tuple[int, list[str], dict[str, str]]:
-        """Port, command and environment of the next start. Looks at files, so it runs in a thread."""
-        port = self._fixed_port or (self._port if self._port and is_free(self._port) else free_port())
-        if self._publish and self._sockets is None:
-            self._sockets = Path(tempfile.mkdtemp(prefix="anabranch-vllm-"))
-        return port, *self.recipe.command(port, self.endpoints())
+    def _prepare(self) -> tuple[Place, list[str], dict[str, str]]:
+        """Place, command and environment of the next start. Looks at files, so it runs in a thread."""
+        if self._sockets is None:
+            self._sockets = _private_directory()
+        place = self._next_place()
+        return place, *self.recipe.command(place, self.endpoints())
+
+    def _next_place(self) -> Place:
+        """A socket that only this user can reach, else a port with a key: never a port for everybody."""
+        recipe, key = self.recipe, self.recipe.api_key
+        socket = recipe.socket
+        if socket is None and self._sockets is not None and recipe.takes_sockets():
+            socket = self._sockets / "http"
+        if socket is not None:
+            socket.unlink(missing_ok=True)  # a server that was killed leaves it behind
+            return Place(socket, 0, key)
+        port = recipe.port
+        if port is None:
+            last = self._place.port if self._place is not None else 0
+            port = last if last and is_free(last) else free_port()
+        return Place(None, port, key or secrets.token_urlsafe(32))
 
     async def _until_healthy(self, process: Process, began: float) -> None:
         """Wait until the server answers.
@@ -246,6 +267,14 @@ class Supervision:
                     )
         finally:
             ended.cancel()
+
+
+def _private_directory() -> Path | None:
+    """A new directory for sockets that nobody else may enter; None if all paths are too long for sockets."""
+    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - it gets a name that nobody can foresee
+        if len(os.fsencode(parent)) + len("/anabranch-vllm-12345678/replay") <= _SOCKET_BYTES:
+            return Path(tempfile.mkdtemp(prefix="anabranch-vllm-", dir=parent))
+    return None
 
 
 async def _answers(engine: VLLMEngine) -> bool:

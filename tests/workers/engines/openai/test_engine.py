@@ -96,6 +96,17 @@ async def test_health_where_there_is_no_such_path() -> None:
         assert "HTTP 401" in health.detail
 
 
+@pytest.mark.parametrize("status", ["404 X", "405 X", "401 X", "403 X"])
+async def test_a_server_that_was_understood_need_not_show_its_health_or_its_models(status: str) -> None:
+    async with raw_server() as server, connected(server.url, model="m") as engine:
+        server.get = lambda _: respond(status, {"error": {"message": "nothing to see here"}})
+        assert (await engine.health()).ok == (status in ("401 X", "403 X"))  # calls will say who is refused
+        await engine.capabilities()
+        assert (await engine.health()).ok
+        server.get = lambda _: respond("500 X", {"error": {"message": "broken"}})
+        assert not (await engine.health()).ok
+
+
 async def test_health_of_a_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.engines.openai.engine._HEALTH", 0.1)
     simulator = Simulator()

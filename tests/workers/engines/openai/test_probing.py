@@ -139,3 +139,32 @@ async def test_a_server_without_a_list_of_models_is_taken_at_its_word() -> None:
         async with connected(server.url) as engine:
             with pytest.raises(ModelUnavailable, match="lists no model"):
                 await engine.capabilities()
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        ({"max_tokens": 1}, "Could not finish the message because max_tokens or output limit was reached."),
+        ({"max_tokens": 1}, "Invalid 'max_output_tokens': integer below minimum value. Expected >= 16."),
+        ({"temperature": 0}, "`temperature` must be strictly positive"),
+    ],
+)
+async def test_a_server_that_takes_no_such_short_or_cold_probe_is_asked_otherwise(
+    refused: dict[str, int], message: str
+) -> None:
+    async with raw_server() as server, connected(server.url) as engine:
+        usual = server._answer
+
+        def whole(body: Any) -> bytes:
+            if refused.items() <= body.items():
+                return respond("400 X", {"error": {"message": message}})
+            server.whole = None
+            try:
+                return usual("", body)
+            finally:
+                server.whole = whole
+
+        server.whole = whole
+        assert (await engine.capabilities()).model == "raw"
+        assert engine._dialect is not None
+        assert not engine._dialect.refused, "calls may still ask for what they want"

@@ -3,10 +3,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from workers.engines.vllm.launch import Recipe, arguments, find_python
+from workers.engines.vllm.launch import Place, Recipe, arguments, find_python
 from workers.errors import EngineUnavailable
 
 
@@ -59,7 +60,57 @@ def test_the_key_that_the_server_will_ask_for_is_known(monkeypatch: pytest.Monke
     monkeypatch.setenv("VLLM_API_KEY", "ours")
     assert Recipe("m").api_key == "ours"
     assert Recipe("m", environment={"VLLM_API_KEY": "theirs"}).api_key == "theirs"
-    assert Recipe("m", options={"api_key": ["first", "second"]}).api_key == "first"
+    assert Recipe("m", options={"api_key": ["first"]}).api_key == "first"
+    with pytest.raises(ValueError, match="give one"):
+        Recipe("m", options={"api_key": ["first", "second"]}).api_key  # noqa: B018
+
+
+def command(place: Place, **fields: Any) -> tuple[list[str], dict[str, str]]:
+    line, variables = Recipe("m", python=Path(sys.executable), **fields).command(place, None)
+    return line[3:], variables
+
+
+def test_a_socket_takes_the_place_of_host_and_port() -> None:
+    line, _ = command(Place(Path("/private/http"), 0, ""))
+    assert line[line.index("--uds") + 1] == "/private/http"
+    assert not {"--host", "--port"} & set(line)
+    line, _ = command(Place(None, 4711, "secret"))
+    assert line[line.index("--host") + 1] == "127.0.0.1"
+    assert line[line.index("--port") + 1] == "4711"
+    assert "--uds" not in line
+
+
+def test_a_key_is_never_on_the_command_line() -> None:
+    for options in ({}, {"api_key": "secret"}, {"api_key": ["secret"]}):
+        line, variables = command(Place(None, 1, "secret"), options=options)
+        assert variables["VLLM_API_KEY"] == "secret"
+        assert "--api-key" not in line
+        assert "secret" not in line
+
+
+def test_no_web_page_may_ask_the_server_unless_its_origin_is_named() -> None:
+    line, _ = command(Place(None, 1, "secret"))
+    assert json.loads(line[line.index("--allowed-origins") + 1]) == []
+    line, _ = command(Place(None, 1, "secret"), options={"allowed_origins": '["http://here"]'})
+    assert line.count("--allowed-origins") == 1
+    assert "[]" not in line
+
+
+@pytest.mark.parametrize(("declared", "expected"), [("uds: str | None = None", True), ("", False)])
+def test_whether_a_vllm_can_listen_on_a_socket_is_seen_in_it(
+    tmp_path: Path, declared: str, expected: bool
+) -> None:
+    arguments = tmp_path / "vllm" / "entrypoints" / "openai" / "cli_args.py"
+    arguments.parent.mkdir(parents=True)
+    arguments.write_text(f"port: int = 8000\n{declared}\n")
+    (tmp_path / "vllm" / "__init__.py").write_text("raise ImportError('it takes a minute to import')")
+    recipe = Recipe("m", python=Path(sys.executable), environment={"PYTHONPATH": str(tmp_path)})
+    assert recipe.takes_sockets() == expected
+
+
+@pytest.mark.parametrize("name", ["host", "port"])
+def test_who_asks_for_a_port_gets_no_socket(name: str) -> None:
+    assert not Recipe("m", python=Path("/nowhere"), options={name: "1"}).takes_sockets()
 
 
 def test_a_python_that_was_named_is_taken_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:

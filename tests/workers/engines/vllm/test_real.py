@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -137,6 +138,15 @@ async def test_what_vllm_can_do_was_found_out(pool: Pool) -> None:
     assert {replica.sharing for replica in pool.snapshot().replicas} == {str(Sharing.IN_FLIGHT)}
 
 
+async def test_only_this_user_can_reach_the_servers(pool: Pool) -> None:
+    for server in servers_of(pool):
+        place = server._supervision._place
+        assert place is not None
+        assert place.socket is not None
+        assert stat.S_ISSOCK(place.socket.stat().st_mode)
+        assert stat.S_IMODE(place.socket.parent.stat().st_mode) == 0o700
+
+
 async def test_a_fan_out_computes_the_shared_blocks_once(pool: Pool) -> None:
     as_new(pool)
     calls = [sibling("fan-out", number) for number in range(8)]
@@ -256,7 +266,7 @@ async def test_an_attached_server_tells_its_kind_and_its_load(pool: Pool) -> Non
     server = servers_of(pool)[0]
     engine = server._supervision.engine
     assert engine is not None
-    attached = VLLMEngine(str(engine._openai.root / "v1"))
+    attached = VLLMEngine(str(engine._openai.root / "v1"), socket=engine._openai._http._socket)
     try:
         assert (await attached.capabilities()).priority
         assert await attached._openai.kind() == "vllm"
@@ -367,9 +377,9 @@ async def test_killing_a_server_loses_no_branch(pool: Pool) -> None:
 
 
 def _alive_in_group(group: int) -> bool:
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
+            fields = status.read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[2]) == group and fields[0] != "Z":

@@ -3,22 +3,24 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import stat
 import sys
 import textwrap
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from workers.calls import Call, Prompt, Segment
-from workers.engines.vllm.launch import Option
+from workers.engines.vllm.launch import Option, Place
 from workers.engines.vllm.machine import free_port, visible_gpus
 from workers.engines.vllm.server import VLLMServer, one_each
 from workers.engines.vllm.supervision import Starting
 from workers.errors import EngineUnavailable, ModelUnavailable
 
 STUB = """
-import http.server, json, os, subprocess, sys, time
+import http.server, json, os, socketserver, subprocess, sys, time
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 mode = os.environ.get("STUB_MODE", "")
 print("stub says hello", flush=True)
@@ -38,6 +40,12 @@ for _ in range(500):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
+    def refused(self):
+        key = os.environ.get("VLLM_API_KEY")
+        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if key and self.path.startswith("/v1") and given != key:
+            self.answer(json.dumps({"error": "Unauthorized"}), 401)
+            return True
     def answer(self, body, status=200):
         body = body.encode()
         self.send_response(status)
@@ -48,6 +56,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/health":
             self.answer("", 503 if mode == "never" else 200)
+        elif self.refused():
+            pass
         elif self.path == "/v1/models":
             model = {"id": options["--served-model-name"], "max_model_len": 64}
             self.answer(json.dumps({"object": "list", "data": [model]}))
@@ -55,8 +65,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer("{}", 404)
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer(json.dumps({"error": {"message": "not here"}}), 400)
+        self.refused() or self.answer(json.dumps({"error": {"message": "not here"}}), 400)
 
+class Local(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    def get_request(self):
+        return super().get_request()[0], ("local", 0)
+    def handle_error(self, *args): pass  # who asked has left
+
+if "--uds" in options:
+    assert not {"--host", "--port"} & set(options)
+    Local(options["--uds"], Handler).serve_forever()
 http.server.ThreadingHTTPServer((options["--host"], int(options["--port"])), Handler).serve_forever()
 """
 
@@ -71,6 +90,7 @@ def python(tmp_path: Path) -> Path:
         textwrap.dedent(f"""\
         #!/bin/sh
         shift 2
+        [ $# -gt 0 ] || exit ${{STUB_NO_SOCKETS:-0}}
         exec {sys.executable} {stub} "$@"
         """)
     )
@@ -78,14 +98,31 @@ def python(tmp_path: Path) -> Path:
     return python
 
 
-def server(python: Path, mode: str = "", port: int | None = None, **options: object) -> VLLMServer:
-    # Flags have no value: the stub reads pairs.
-    pairs: dict[str, Option] = {"enable_prompt_tokens_details": None, "enforce_eager": None}
-    if port is not None:
-        pairs["port"] = port
+# Flags have no value: the stub reads pairs.
+PAIRS: dict[str, Option] = {"enable_prompt_tokens_details": None, "enforce_eager": None}
+
+
+def server(
+    python: Path,
+    mode: str = "",
+    given: dict[str, Option] | None = None,
+    environment: dict[str, str] | None = None,
+    **options: object,
+) -> VLLMServer:
     return VLLMServer(
-        "model", python=python, environment={"STUB_MODE": mode}, options=pairs, kv_events=False, **options,  # type: ignore[arg-type]
-    )  # fmt: skip
+        "model",
+        python=python,
+        environment={"STUB_MODE": mode} | (environment or {}),
+        options=PAIRS | (given or {}),
+        kv_events=False,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def place_of(one: VLLMServer) -> Place:
+    place = one._supervision._place
+    assert place is not None
+    return place
 
 
 def alive(pid: int) -> bool:
@@ -245,11 +282,114 @@ async def test_a_server_needs_an_interpreter_that_exists(tmp_path: Path) -> None
 
 async def test_a_port_that_was_asked_for_is_where_the_server_is(python: Path) -> None:
     port = free_port()
-    one = server(python, port=port)
+    one = server(python, given={"port": port})
     await started(one)
     engine = one._supervision.engine
     assert engine is not None
     assert engine._openai.root.port == port
+    await one.close()
+
+
+async def status(place: Place, key: str | None) -> int:
+    """What the server answers to somebody who has this key."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    connector = aiohttp.UnixConnector(str(place.socket)) if place.socket else aiohttp.TCPConnector()
+    url = f"http://127.0.0.1:{place.port}/v1/models"
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get(url, headers=headers) as response,
+    ):
+        return response.status
+
+
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+async def test_it_listens_where_only_this_user_can_reach_it(python: Path) -> None:
+    one = server(python)
+    await started(one)
+    path = place_of(one).socket
+    assert path is not None
+    assert await status(place_of(one), None) == 200
+    assert stat.S_ISSOCK(path.stat().st_mode)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    await one.close()
+    assert not path.parent.exists()
+
+
+async def test_a_vllm_without_sockets_gets_a_port_and_a_key_that_nobody_sees(python: Path) -> None:
+    one = server(python, environment={"STUB_NO_SOCKETS": "1"})
+    await started(one)
+    place, pid = place_of(one), one.pid
+    assert place.socket is None
+    assert pid is not None
+    assert len(place.key) > 30
+    assert await status(place, None) == 401
+    assert await status(place, "guessed") == 401
+    assert await status(place, place.key) == 200
+    assert place.key not in await asyncio.to_thread(command_line, pid)
+    os.kill(pid, signal.SIGKILL)
+    await gone(pid)
+    async with asyncio.timeout(90):
+        while one.pid in (None, pid):  # noqa: ASYNC110 - the server is observed from outside
+            await asyncio.sleep(0.02)
+    await healthy(one)
+    assert place_of(one).key not in ("", place.key)
+    await one.close()
+
+
+@pytest.mark.parametrize("name", ["port", "--port", "host"])
+async def test_a_port_that_was_asked_for_has_a_key_all_the_same(python: Path, name: str) -> None:
+    one = server(python, given={name: "127.0.0.1" if name == "host" else free_port()})
+    await started(one)
+    assert await status(place_of(one), None) == 401
+    await one.close()
+
+
+async def test_a_key_that_was_given_is_the_key(python: Path) -> None:
+    given: dict[str, Option] = {"port": free_port(), "api-key": "the-key-that-was-given"}
+    one = server(python, given=given)
+    await started(one)
+    pid = one.pid
+    assert pid is not None
+    assert await status(place_of(one), "the-key-that-was-given") == 200
+    assert "the-key" not in await asyncio.to_thread(command_line, pid)
+    await one.close()
+
+
+async def test_a_socket_that_a_dead_server_left_is_replaced(python: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    one = server(python, given={"uds": str(path)})
+    await started(one)
+    assert place_of(one).socket == path
+    await one.close()
+
+
+async def test_where_paths_are_too_long_for_sockets_there_is_a_port_with_a_key(
+    python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.engines.vllm.supervision._SOCKET_BYTES", 20)
+    one = server(python)
+    await started(one)
+    assert place_of(one).socket is None
+    assert await status(place_of(one), None) == 401
+    assert one._supervision.endpoints() is None
+    await one.close()
+
+
+async def test_a_long_path_for_temporary_files_is_not_used_for_sockets(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    await asyncio.to_thread(long.mkdir)
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    one = server(python)
+    await started(one)
+    assert len(str(place_of(one).socket)) < 100
+    assert await status(place_of(one), None) == 200
     await one.close()
 
 
