@@ -52,8 +52,8 @@ _MARKS: Final = (
     _Marks(r"\A\s*+Here(?:'s| is) my thought process:", r"Here(?:'s| is) my response:", alone=False),
     _Marks(r"\A\s*+Here are my reasoning steps:", r"\[BEGIN FINAL RESPONSE\]", alone=False),
 )  # fmt: skip
-"""The marks in use: Qwen, DeepSeek, Claude, EXAONE, Reka, Seed, Magistral, Kimi, OpenThinker, Command A, Apertus,
-Gemma, MedGemma, Open WebUI, Ollama's terminal, Granite, Apriel."""
+"""The marks in use: Qwen, DeepSeek, Claude, EXAONE, Reka, Seed, Magistral, Kimi, OpenThinker, Command A,
+Apertus, Gemma, MedGemma, Open WebUI, Ollama's terminal, Granite, Apriel."""
 
 _MARK: Final = re.compile(
     "|".join(f"(?<!`)(?P<o{i}>{m.opens})(?!`)|(?<!`)(?P<c{i}>{m.closes})(?!`)" for i, m in enumerate(_MARKS)),
@@ -144,7 +144,7 @@ def _channels(text: str) -> Thinking | None:
         thought, final, answer = _partition(text, _BARE_FINAL)
         return Thinking(thought.strip().removeprefix("analysis"), answer.strip(), bool(final))
     thoughts = [text[: heads[0].start()]]
-    answers = []
+    answers: list[str] = []
     for head, following in zip(heads, [*heads[1:], None], strict=True):
         body = text[head.end() : following.start() if following else len(text)]
         (answers if head["name"] == "final" else thoughts).append(body)
