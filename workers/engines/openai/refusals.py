@@ -13,6 +13,7 @@ from workers.engines.openai.answers import QUOTE, garbage, server_message
 from workers.errors import (
     AccessRefused,
     CallRejected,
+    EngineInterrupted,
     EngineProtocolError,
     EngineUnavailable,
     ModelUnavailable,
@@ -60,6 +61,15 @@ class Refusals:
             where = headers.get("Location", "nowhere")
             return EngineProtocolError(f"{said} and leads to {where}: give the address of the server itself")
         return garbage(f"{said}, which is not the protocol", body)
+
+
+def error_told(server: str, told: object) -> WorkerError:
+    """The error that an object with ``error`` in it stands for, in a stream or with the status 200."""
+    message = server_message(told) or str(told)[:QUOTE]
+    match told:
+        case {"error": {"code": int(code)}} if 400 <= code < 500:
+            return CallRejected(f"{server} reported an error: {message}")
+    return EngineInterrupted(f"{server} reported an error: {message}")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
