@@ -34,7 +34,6 @@ class EventReader:
     def __init__(self) -> None:
         self.skipped = b""
         self._line = bytearray()  # the beginning of a line whose end has not come
-        self._begun = False
         self._returned = False  # the last byte was a carriage return, perhaps half of a line end
         self._name = ""
         self._data: list[bytes] = []
@@ -70,9 +69,7 @@ class EventReader:
         return events
 
     def _take(self, line: bytes) -> None:
-        if not self._begun:
-            self._begun = True
-            line = line.removeprefix(codecs.BOM_UTF8)
+        line = line.removeprefix(codecs.BOM_UTF8)  # at the start; gateways join streams that each have one
         if not line:
             self._dispatch()
             return

@@ -10,9 +10,8 @@ import aiohttp
 from workers.engines.openai.stream import CompletionStream
 from workers.errors import WorkerError
 
-_UNCOUNTED = 2.0  # seconds of silence to wait for the usage
-_COUNTED = 0.5  # and for the end of the response, so that its connection can be reused
-_LONGEST = 10.0  # seconds in all
+_OPEN = 3.0  # seconds to wait for the usage, or for text from a server that gives a reason with every piece
+_SETTLED = 0.5  # and for the end of the response alone, so that its connection can be reused
 
 
 def framed(response: aiohttp.ClientResponse) -> bool:
@@ -21,15 +20,17 @@ def framed(response: aiohttp.ClientResponse) -> bool:
 
 
 async def read_rest(response: aiohttp.ClientResponse, stream: CompletionStream, room: int) -> None:
-    """Read on after the finish, ``room`` bytes at most, for as long as something may come."""
+    """Read on after the finish, ``room`` bytes at most, for as long as something may come that counts."""
+    clock = asyncio.get_running_loop().time
+    since, total = clock(), stream.total
     with suppress(TimeoutError, aiohttp.ClientError, OSError, WorkerError):
-        async with asyncio.timeout(_LONGEST):
-            while room > 0 and not response.content.is_eof():
-                silence = _COUNTED if stream.counted or stream.done else _UNCOUNTED
-                async with asyncio.timeout(silence):
-                    data = await response.content.readany()
-                if not data:
-                    break
-                room -= len(data)
-                stream.feed(data)
-            stream.end(whole=True)
+        while room > 0:
+            async with asyncio.timeout_at(since + (_SETTLED if stream.settled else _OPEN)):
+                data = await response.content.readany()
+            if not data:
+                break
+            room -= len(data)
+            stream.feed(data)
+            if stream.total > total:
+                since, total = clock(), stream.total
+        stream.end(whole=True)

@@ -47,12 +47,14 @@ class CompletionStream:
         self._tokens = 0
         self._logprobs: list[Logprob] = []
         self._usage: Usage | None = None
-        self._total = 0  # tokens so far, for servers that do not report usage
         self._thought = 0  # and those of them that came with thinking only
         self._said = False
+        self._ended_with_text = False
         self._token_ids: list[int] = []
         self._spelled = 0  # how many of them had come with the last text
         self._cut = False  # they spell more than the text: a stop string removed a part, or some is thinking
+        self.total = 0
+        """Tokens so far, as far as they can be told without usage."""
         self.events = 0
         """Events so far. Comments do not count, as they carry nothing that was computed."""
         self.finish_reason: FinishReason | None = None
@@ -66,9 +68,9 @@ class CompletionStream:
         return self.finish_reason is not None
 
     @property
-    def counted(self) -> bool:
-        """Whether the server has reported its usage."""
-        return self._usage is not None
+    def settled(self) -> bool:
+        """Whether nothing more is to be expected once the completion has ended."""
+        return self.done or (self._usage is not None and not self._ended_with_text)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -125,7 +127,7 @@ class CompletionStream:
         assert self.finish_reason is not None
         if self.finish_reason == "refused" and not self._said:
             self._text += self._refusal
-        usage = self._usage or Usage(completion_tokens=self._total)
+        usage = self._usage or Usage(completion_tokens=self.total)
         if self._thought and not usage.reasoning_tokens:
             thought = min(self._thought, usage.completion_tokens)
             usage = Usage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, thought)
@@ -252,8 +254,9 @@ class CompletionStream:
         self._refusal.append(said.refusal)
         self._said |= bool(said.text)
         self._tokens += tokens
-        self._total += tokens
+        self.total += tokens
         if end != "none":
+            self._ended_with_text = bool(said.text)
             self.finish_reason = "refused" if end == "stop" and any(self._refusal) else end
 
     def _end(self, choice: Mapping[str, object], said: Said, data: bytes) -> End:
