@@ -161,7 +161,7 @@ class Poll:
         return self._described(Answer(text, self._texts()[cluster], counts[cluster] / max(1, sum(counts))))
 
     def _described(self, answer: Answer) -> Answer:
-        """The answer without thinking, with what it rests on; agreement that says nothing gives no confidence."""
+        """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy().nats
         given = [cluster for cluster in self.clusters.members if cluster.branches]
         ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
