@@ -55,8 +55,14 @@ _MARKS: Final = (
 """The marks in use: Qwen, DeepSeek, Claude, EXAONE, Reka, Seed, Magistral, Kimi, OpenThinker, Command A,
 Apertus, Gemma, MedGemma, Open WebUI, Ollama's terminal, Granite, Apriel."""
 
+_UNQUOTED: Final = r"(?<!(?<!`)`)"
+"""Before a mark that is not quoted in a pair of backticks; three of them may be a fence beside it."""
+
 _MARK: Final = re.compile(
-    "|".join(f"(?<!`)(?P<o{i}>{m.opens})(?!`)|(?<!`)(?P<c{i}>{m.closes})(?!`)" for i, m in enumerate(_MARKS)),
+    "|".join(
+        f"{_UNQUOTED}(?P<o{i}>{m.opens})(?!`(?!`))|{_UNQUOTED}(?P<c{i}>{m.closes})(?!`(?!`))"
+        for i, m in enumerate(_MARKS)
+    ),
     re.IGNORECASE,
 )
 _HINT: Final = re.compile(r"[<\[◁]|\A\s*+(?:Thinking|Here|analysis)")

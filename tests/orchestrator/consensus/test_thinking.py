@@ -138,3 +138,8 @@ def test_it_takes_time_in_proportion_to_the_text(piece: str) -> None:
 
     assert seconds("```\n" + piece * 40_000) < 40 * seconds(piece * 4_000) + 1.0
     assert seconds(piece * 40_000) < 40 * seconds(piece * 4_000) + 1.0
+
+
+def test_marks_beside_a_fence_are_meant() -> None:
+    said = "<think>```\ncode\n```</think>```\nprint(42)\n```"
+    assert split_thinking(said) == ("```\ncode\n```", "```\nprint(42)\n```", True)

@@ -122,16 +122,20 @@ class CompletionStream:
             return None
         return self._chunk(None, None)
 
-    def last(self) -> Chunk:
-        """The chunk that ends the stream, with what was fed since the last time, and the usage."""
-        assert self.finish_reason is not None
-        if self.finish_reason == "refused" and not self._said:
+    def last(self, finish_reason: FinishReason | None = None) -> Chunk:
+        """The chunk that ends the stream, with what was fed since the last time, and the usage.
+
+        ``finish_reason`` is given where the completion is ended before the server ends it.
+        """
+        reason = finish_reason or self.finish_reason
+        assert reason is not None
+        if reason == "refused" and not self._said:
             self._text += self._refusal
         usage = self._usage or Usage(completion_tokens=self.total)
         if self._thought and not usage.reasoning_tokens:
             thought = min(self._thought, usage.completion_tokens)
             usage = Usage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, thought)
-        return self._chunk(self.finish_reason, usage, self._own_tokens(self.finish_reason))
+        return self._chunk(reason, usage, self._own_tokens(reason))
 
     def _own_tokens(self, finish_reason: FinishReason) -> tuple[int, ...]:
         """The tokens that spell the text, without the one that ended it and without half a character."""
