@@ -103,8 +103,8 @@ class EventReader:
             self._data, self._size = [], 0
 
     def _dispatch(self) -> None:
-        if self._data:
-            self._events.append(ServerEvent(self._name, b"\n".join(self._data).strip()))
+        if data := b"\n".join(self._data).strip():
+            self._events.append(ServerEvent(self._name, data))
         self._name, self._data, self._size = "", [], 0
 
 

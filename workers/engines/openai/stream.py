@@ -81,7 +81,7 @@ class CompletionStream:
         """
         if not self._begun and (start := data.removeprefix(b"\xef\xbb\xbf").lstrip()):
             self._begun = True
-            self._whole = bytearray() if start.startswith(b"{") else None
+            self._whole = bytearray() if start.startswith((b"{", b"[")) else None
         if self._whole is None:
             self._take_all(self._reader.feed(data))
             return
@@ -206,19 +206,28 @@ class CompletionStream:
             if event.name not in ("", "message"):
                 return
             raise garbage("an event that is not JSON in UTF-8", data) from error
-        if isinstance(said, dict) and (failed or reports_failure(said)):
-            raise error_told(self._worker, said)
+        for each in said if isinstance(said, list) else [said]:
+            if failed or (isinstance(each, dict) and reports_failure(each)):
+                raise error_told(self._worker, each if isinstance(each, dict) else {"error": str(each)})
+            self._read_object(each, event.name, data)
+
+    def _read_object(self, said: object, name: str, data: bytes) -> None:
         match said:
-            case {"choices": [dict(choice), *_]}:
+            case {"choices": [dict(choice), *_], **more}:
                 self.events += 1
                 self._read_choice(choice, data)
-                self._read_usage(said.get("usage") or choice.get("usage"))
-            case {"choices": None | [] | [None, *_]} | {"usage": dict()}:
+                self._read_usage(more.get("usage") or choice.get("usage"))
+            case {"choices": None | [] | [None, *_], **more}:
                 self.events += 1
-                self._read_usage(said.get("usage"))
-            case dict() if "choices" not in said:
+                self._read_usage(more.get("usage"))
+            case {"choices": _} if name in ("", "message"):
+                raise garbage("an event that is not a chunk of a completion", data)
+            case {"usage": dict(usage)}:
+                self.events += 1
+                self._read_usage(usage)
+            case None | dict():
                 pass  # of another kind
-            case _ if event.name in ("", "message"):
+            case _ if name in ("", "message"):
                 raise garbage("an event that is not a chunk of a completion", data)
 
     def _read_usage(self, usage: object) -> None:

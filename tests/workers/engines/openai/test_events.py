@@ -33,6 +33,7 @@ def events(data: bytes, *cuts: int) -> list[ServerEvent]:
         (b"data: a", [b"a"]),
         (b"event: x\n\ndata: a\n\n", [b"a"]),
         (b'{"a": 1}\n', [b'{"a": 1}']),
+        (b"data:\n\ndata: \n\ndata: a\n\n", [b"a"]),
         (b"", []),
     ],
 )

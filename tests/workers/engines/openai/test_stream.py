@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tests.workers.engines.openai.harness import (
     CHUNKED,
     ask,
-    failure,
     read,
     scripted,
     sending,
@@ -125,6 +124,7 @@ FINISHED = {
     + b'event: timing\ndata: {"ms": 1}\n\nevent: ping\ndata: not JSON\n\n'
     + frame(piece({}, "stop", usage=COUNTS)),
     "an_object_of_another_kind": SAID + frame({"timings": {}}) + frame(piece({}, "stop", usage=COUNTS)),
+    "events_that_keep_it_alive": SAID + b"data:\n\ndata: null\n\n" + frame(piece({}, "stop", usage=COUNTS)),
     "framed_twice": SAID.replace(b"data: ", b"data: data: ") + frame(piece({}, "stop", usage=COUNTS)),
     "the_type_of_an_event_named": b"event: message\n" + SAID + frame(piece({}, "stop", usage=COUNTS)),
     "content_in_parts": frame(piece({"content": [{"type": "text", "text": "It is 42."}]}))
@@ -219,6 +219,8 @@ ERRORS = {
     "an_object": frame({"error": ERROR}) + DONE,
     "a_text": frame({"error": "overloaded engine"}),
     "an_event": b"event: error\n" + frame(ERROR),
+    "an_event_of_one_string": b'event: error\ndata: "overloaded engine"\n\n',
+    "an_event_with_a_list": frame([{"error": ERROR}]),
     "an_event_of_plain_text": b"event: error\n" + frame(b"overloaded engine"),
     "a_field": b"error: " + json.dumps(ERROR).encode() + b"\n\n",
     "a_line": json.dumps({"error": ERROR}).encode() + b"\n",
@@ -245,12 +247,6 @@ def test_an_error_in_mid_stream_fails_the_call_with_what_the_server_says_in(form
     with pytest.raises(WorkerError, match="overloaded engine") as raised:
         answer(said + ERRORS[form])
     assert not isinstance(raised.value, EngineProtocolError)
-
-
-async def test_an_object_in_place_of_a_stream_may_be_an_error() -> None:
-    body = json.dumps({"error": ERROR}, indent=1).encode()
-    async with scripted(sending(HEAD + body)) as (engine, _):
-        assert "overloaded engine" in str(await failure(engine))
 
 
 THOUGHT = {
@@ -348,3 +344,9 @@ def test_bytes_may_be_cut_anywhere(data: st.DataObject) -> None:
     assert text(chunks) == "grün ✓ 🙂It is 42."
     assert "".join(chunk.reasoning for chunk in chunks) == ("maybe 41" if behaviour == "thinking" else "")
     assert stream.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("form", [{"error": ERROR}, [{"error": ERROR}], {"detail": "overloaded engine"}])
+def test_an_object_in_place_of_a_stream_may_be_an_error(form: object) -> None:
+    with pytest.raises(WorkerError, match="overloaded engine"):
+        answer(json.dumps(form, indent=1).encode())
