@@ -116,6 +116,13 @@ class NodeFailed(AnabranchError):
         self.failure = failure
 
 
+class AnswerRefused(AnabranchError):
+    """The model, or a filter before it, refuses to answer the question; the message has what it said."""
+
+    code = "answer_refused"
+    http_status = 422
+
+
 class NodeCancelled(AnabranchError):
     """Raised in a planner that awaits a node that was cancelled."""
 

@@ -28,6 +28,7 @@ async def direct(
 
     Raises:
         NodeFailed: the call failed.
+        AnswerRefused: the model, or a filter, refused to answer.
     """
     prompt = [system(INSTRUCTIONS), user(*asked(question))]
     completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.consensus.embedded import json_objects
+from orchestrator.consensus.thinking import split_thinking
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, Part, system, text_of, user
 from orchestrator.runtime.nodes import Failed, Node, Outcome, Succeeded
@@ -126,10 +127,13 @@ def verdict_schema(*, may_replan: bool) -> dict[str, Any]:
 
 
 def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Verdict:
-    """What the joiner has decided. Plain prose is taken as the answer."""
-    verdict = _object_in(said.text)
+    """What the joiner has decided, without what it thought. Plain prose is taken as the answer."""
+    if said.finish_reason == "refused":
+        return Unanswered("the model refused to read the results")
+    text = split_thinking(said.text).answer
+    verdict = _object_in(text)
     if verdict is None:
-        if said.finish_reason == "stop" and said.text.strip() and "{" not in said.text:
+        if said.finish_reason == "stop" and text.strip() and "{" not in text:
             return answer_of(said, question)
         return Unanswered("what was made of the results cannot be read")
     given = verdict.get("answer")

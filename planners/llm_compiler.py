@@ -173,7 +173,7 @@ class _Work:
             self._fetch(plan, reader.feed(piece))
         self._fetch(plan, reader.finish())
         outcome = await stream.settled()
-        cut_off = isinstance(outcome, Succeeded) and outcome.value.finish_reason == "length"
+        cut_off = isinstance(outcome, Succeeded) and outcome.value.finish_reason != "stop"
         return text, plan.close(cut_off=cut_off)
 
     def _fetch(self, plan: Plan, steps: list[Step]) -> None:

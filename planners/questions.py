@@ -9,12 +9,15 @@ from typing import Annotated
 from pydantic import Field
 
 from orchestrator.consensus.extraction import LONGEST_WHOLE, extract_claim
+from orchestrator.consensus.thinking import split_thinking
+from orchestrator.errors import AnswerRefused
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from workers.calls import Completion
+from workers.showing import SAID
 
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
 Tokens = Annotated[int, Field(ge=1)]
@@ -44,14 +47,20 @@ def asked(question: Question) -> tuple[str, ...]:
 
 
 def answer_of(completion: Completion, question: Question) -> Answer:
-    """The completion as an answer, with the claim that it makes.
+    """The completion as an answer, without its thinking and with the claim that it makes.
 
     The last number of a long text is not taken as its claim: in an essay, it may be just a year.
+
+    Raises:
+        AnswerRefused: the model, or a filter, refused to answer.
     """
+    said = split_thinking(completion.text).answer.strip()
+    if completion.finish_reason == "refused":
+        raise AnswerRefused(f"the model or its filter refused to answer: {said[:SAID] or 'it says no more'}")
     truncated = completion.finish_reason != "stop"
     claim = extract_claim(completion.text, choices=labels(question.choices), truncated=truncated)
-    stated = claim is not None and (claim.how != "number" or len(completion.text) <= LONGEST_WHOLE)
-    return Answer(completion.text.strip(), claim.text if claim is not None and stated else None)
+    stated = claim is not None and (claim.how != "number" or len(said) <= LONGEST_WHOLE)
+    return Answer(said, claim.text if claim is not None and stated else None)
 
 
 def computation_in(question: Question) -> str:

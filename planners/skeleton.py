@@ -160,7 +160,11 @@ async def _collected(run: Run, listed: Mapping[int, str], written: Mapping[int, 
     """All points; if the run ends early, its answer has those that are finished."""
 
     def finished() -> dict[int, Node[Completion]]:
-        return {index: node for index, node in written.items() if isinstance(node.outcome, Succeeded)}
+        return {
+            index: node
+            for index, node in written.items()
+            if isinstance(node.outcome, Succeeded) and node.value.finish_reason != "refused"
+        }
 
     run.propose(lambda: assembled(listed, {index: node.value for index, node in finished().items()}))
     await run.outcomes(written.values())

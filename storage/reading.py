@@ -37,6 +37,7 @@ class _Usage(TypedDict, total=False):
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    reasoning_tokens: int
 
 
 @with_config(_EXACT)
@@ -60,6 +61,7 @@ class _Completion(TypedDict):
     logprobs: NotRequired[list[_Score]]
     confidences: NotRequired[list[float]]
     entropies: NotRequired[list[float]]
+    reasoning: NotRequired[str]
 
 
 class _Request(TypedDict):

@@ -67,7 +67,7 @@ class _Exporter:
             asked = question.get("text") if isinstance(question, Mapping) else question
             attributes["gen_ai.input.messages"] = _messages([["user", str(asked or "")]])
             if trace.answer is not None:
-                attributes["gen_ai.output.messages"] = _output(trace.answer["text"], "stop")
+                attributes["gen_ai.output.messages"] = _output(trace.answer["text"])
         return {
             "traceId": self._trace_id,
             "spanId": self._span_id(""),
@@ -138,7 +138,7 @@ class _Exporter:
             attributes["gen_ai.input.messages"] = _messages(request.get("prompt", []))
             if completion:
                 attributes["gen_ai.output.messages"] = _output(
-                    completion["text"], completion["finish_reason"]
+                    completion["text"], completion["finish_reason"], completion.get("reasoning", "")
                 )
         return attributes
 
@@ -174,11 +174,11 @@ def _messages(turns: list[list[str]]) -> str:
     return json.dumps(merged, ensure_ascii=False)
 
 
-def _output(text: str, finish_reason: str) -> str:
-    parts = [{"type": "text", "content": text}]
-    return json.dumps(
-        [{"role": "assistant", "parts": parts, "finish_reason": finish_reason}], ensure_ascii=False
-    )
+def _output(text: str, finish_reason: str = "stop", reasoning: str = "") -> str:
+    parts = [{"type": "reasoning", "content": reasoning}] if reasoning else []
+    parts.append({"type": "text", "content": text})
+    message = {"role": "assistant", "parts": parts, "finish_reason": finish_reason}
+    return json.dumps([message], ensure_ascii=False)
 
 
 def _attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ from itertools import takewhile
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
-FinishReason = Literal["stop", "length", "abort"]
+FinishReason = Literal["stop", "length", "abort", "refused"]
+"""Why a completion ended: it was finished, cut off at its bound of tokens, broken off, or withheld by a
+filter or by the model itself. Only the first is an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +117,23 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more calls. ``cached_tokens`` are the ``prompt_tokens`` that came from a cache."""
+    """Tokens of one or more calls.
+
+    ``cached_tokens`` are the ``prompt_tokens`` that came from a cache. ``reasoning_tokens`` were spent on
+    thinking that the engine keeps apart from the text; most engines count them in ``completion_tokens``.
+    """
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.cached_tokens + other.cached_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
         )
 
 
@@ -144,7 +152,8 @@ class Chunk:
 
     Only the last chunk of a stream has a ``finish_reason``; it also carries ``usage``, the ``token_ids`` of
     the whole completion if the call asked for them, and the name of the worker that answered. ``tokens``
-    is the number of tokens in ``text``, as far as the engine knows.
+    is the number of tokens in ``text`` and ``reasoning``, as far as the engine knows. ``reasoning`` is what
+    the model thinks, if the engine keeps that apart; it is no part of ``text``.
 
     ``restarted`` voids everything streamed so far: the call failed midway and starts again, with this chunk,
     on another worker. Only a pool sends it; whoever collects a stream discards what it has.
@@ -158,6 +167,7 @@ class Chunk:
     usage: Usage | None = None
     worker: str = ""
     restarted: bool = False
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +177,7 @@ class Completion:
     ``token_ids`` and ``logprobs`` are empty if the call did not ask for them or the engine does not give
     them, and ``token_ids`` also if no tokens spell exactly this text, as when a stop string cuts a token in
     two. ``confidences`` and ``entropies`` (nats) have a value for each token if the orchestrator kept these
-    scores instead of the log-probabilities.
+    scores instead of the log-probabilities. ``reasoning`` is the thinking that the engine keeps apart.
     """
 
     text: str
@@ -178,6 +188,7 @@ class Completion:
     worker: str = ""
     confidences: tuple[float, ...] = ()
     entropies: tuple[float, ...] = ()
+    reasoning: str = ""
 
     def __str__(self) -> str:
         return self.text

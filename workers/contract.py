@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import astuple, replace
 from types import AsyncGeneratorType
 from typing import TypeVar, get_args
 
@@ -165,8 +165,8 @@ class _Keeper:
         """The chunk, if all in it is what it should be; raises ValueError or TypeError if not."""
         if not isinstance(chunk, Chunk):
             raise TypeError("a stream consists of chunks")
-        if type(chunk.text) is not str or type(chunk.worker) is not str:
-            raise TypeError("text and worker must be str")
+        if not type(chunk.text) is type(chunk.reasoning) is type(chunk.worker) is str:
+            raise TypeError("text, reasoning and worker must be str")
         if not _is_count(chunk.tokens):
             raise ValueError("tokens must be a count")
         if chunk.finish_reason is not None and chunk.finish_reason not in _REASONS:
@@ -179,10 +179,11 @@ class _Keeper:
             raise ValueError("token_ids must be unsigned 32-bit integers")
         for logprob in chunk.logprobs:
             _check_logprob(logprob)
-        if not (chunk.text.isascii() and chunk.worker.isascii()):
-            text, worker = whole_characters(chunk.text), whole_characters(chunk.worker)
-            if (text, worker) != (chunk.text, chunk.worker):
-                return replace(chunk, text=text, worker=worker)
+        texts = (chunk.text, chunk.reasoning, chunk.worker)
+        if not all(map(str.isascii, texts)):
+            text, reasoning, worker = map(whole_characters, texts)
+            if (text, reasoning, worker) != texts:
+                return replace(chunk, text=text, reasoning=reasoning, worker=worker)
         return chunk
 
     def _measured(self, chunk: Chunk) -> Chunk:
@@ -192,13 +193,14 @@ class _Keeper:
             if self._restarts > MOST_RESTARTS:
                 raise EngineProtocolError(f"{self._name} restarted a completion {MOST_RESTARTS} times")
             self._tokens, self._room = 0, self._most * TOKEN_CHARACTERS
-        said_something = bool(chunk.text) or chunk.tokens > 0
+        characters = len(chunk.text) + len(chunk.reasoning)
+        said_something = characters > 0 or chunk.tokens > 0
         self._empty = 0 if said_something or chunk.finish_reason else self._empty + 1
         if self._empty > MOST_EMPTY:
             raise EngineTimeout(f"{self._name} sent {MOST_EMPTY} chunks in a row with nothing in them")
         # Servers that do not count may send a token as single characters.
-        self._tokens += max(chunk.tokens, bool(chunk.text)) / (LETTERS if len(chunk.text) == 1 else 1)
-        self._room -= len(chunk.text)
+        self._tokens += max(chunk.tokens, characters > 0) / (LETTERS if characters == 1 else 1)
+        self._room -= characters
         if self._room < 0:
             raise EngineProtocolError(
                 f"{self._name} sent more than {self._most * TOKEN_CHARACTERS} characters, "
@@ -293,7 +295,7 @@ def _check_capabilities(can: object) -> None:
 def _check_usage(usage: object) -> None:
     if not isinstance(usage, Usage):
         raise TypeError("usage must be a Usage")
-    if not all(map(_is_count, (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens))):
+    if not all(map(_is_count, astuple(usage))):
         raise ValueError("usage must be counts")
 
 

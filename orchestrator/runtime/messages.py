@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import PlannerError
 from orchestrator.runtime.nodes import Node
 from orchestrator.runtime.plain import DEPTH, canonical, plain, text
@@ -72,7 +73,10 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
 
 
 def render(messages: Sequence[Message]) -> Prompt:
-    """The prompt with the results of settled nodes in place of their handles."""
+    """The prompt with the results of settled nodes in place of their handles.
+
+    A completion comes without its thinking, unless it is the assistant's own text, which may be continued.
+    """
     return Prompt(tuple([_segment(message.role, part) for message in messages for part in message.parts]))
 
 
@@ -82,6 +86,8 @@ def _segment(role: Role, part: Part) -> Segment:
     value = part.value if isinstance(part, Node) else part
     if role == "assistant" and isinstance(value, Completion | Segment):
         return Segment(role, text_of(value), value.token_ids)
+    if isinstance(value, Completion):
+        return Segment(role, text(split_thinking(value.text).answer))
     return Segment(role, text_of(value))
 
 

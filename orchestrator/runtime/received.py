@@ -24,6 +24,7 @@ class Received:
         self._breaks = work.breaks
         self._handed = len(self.text)
         self._parts: list[str] = [self.text]
+        self._reasoning: list[str] = []
         self._token_ids: list[int] = []
         self._logprobs: list[Logprob] = []
         self._scored = work.scored
@@ -39,6 +40,7 @@ class Received:
         if self._first is None and chunk.tokens:
             self._first = time.monotonic() - self._started
         self._parts.append(chunk.text)
+        self._reasoning.append(chunk.reasoning)
         self._tokens += chunk.tokens
         self._token_ids.extend(chunk.token_ids)
         self._logprobs.extend(chunk.logprobs)
@@ -51,6 +53,7 @@ class Received:
         unread = self._handed == len(self.text)
         self.text = "".join(self._parts)[: self._handed]
         self._parts = [self.text]
+        self._reasoning.clear()
         self._token_ids.clear()
         self._logprobs.clear()
         return unread
@@ -75,6 +78,8 @@ class Received:
         if self._finish is None:
             raise EngineInterrupted("the completion ended without a finish reason")
         value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
+        if reasoning := "".join(self._reasoning):
+            value["reasoning"] = reasoning
         if self._token_ids and not self.text:  # they spell only what came after the stream was cut off
             value["token_ids"] = self._token_ids
         if self._scored:
@@ -95,5 +100,7 @@ class Received:
             "cached_tokens": usage.cached_tokens,
             "completion_tokens": usage.completion_tokens,
         }
+        if usage.reasoning_tokens:
+            counts["reasoning_tokens"] = usage.reasoning_tokens
         measured: dict[str, Any] = {"usage": counts, "timing": timing}
         return measured | {"worker": self._worker} if self._worker else measured

@@ -13,6 +13,7 @@ from statistics import fmean
 from orchestrator.consensus.confidence import LowestGroup, branch_confidence, inverse_entropy
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Branch
+from orchestrator.consensus.thinking import split_thinking
 from orchestrator.runtime.messages import assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node
 from orchestrator.runtime.verbs import Verbs
@@ -100,7 +101,13 @@ class LiveBranch:
             self._group.add(confidence)
         self._entropies += completion.entropies
         cut = completion.finish_reason == "length" and completion.usage.completion_tokens > 0
+        cut = cut and bool(self.text or not completion.reasoning)  # thinking apart cannot be continued
         self.ended = not (self._ballot.watched and cut and self.tokens < self._ballot.max_tokens)
+
+    @property
+    def said(self) -> str:
+        """Its text without what it thought."""
+        return split_thinking(self.text).answer
 
     def claim(self) -> Claim | None:
         """What the branch claims at its end."""

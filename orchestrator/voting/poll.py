@@ -8,6 +8,7 @@ from orchestrator.consensus.entropy import Entropy, Sample, guarded
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.merging import Merged, majority, medoid, numbered, overlaps, verified, weighted
 from orchestrator.consensus.stopping import Branch, View
+from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed, PlannerError
 from orchestrator.runtime.messages import messages_of, user
 from orchestrator.runtime.nodes import Failed, Succeeded
@@ -16,6 +17,7 @@ from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import FORCE, LiveBranch
 from orchestrator.voting.judging import methods
+from workers.calls import Completion
 
 SYNTHESIS = (
     "\n\nSeveral attempts at this ended with the answers below; in brackets is how many ended so. "
@@ -115,19 +117,20 @@ class Poll:
         return self._described(Answer(text, merged.text, merged.confidence))
 
     def _medoid(self) -> Answer | None:
-        """The completion that has the most in common with all others."""
-        texts = [branch.text for branch in self.finished]
-        if not texts:
+        """The completion that has the most in common with all others; those that came to their end first."""
+        ended = [branch for branch in self.finished if _finished(branch.node.value)] or self.finished
+        if not ended:
             return None
+        texts = [branch.said for branch in ended]
         at = medoid(overlaps(texts))
-        self._run.decide("merge", "medoid", {"branch": self.finished[at].index, "of": len(texts)})
-        return self._with_share(texts[at], self.finished[at].cluster)
+        self._run.decide("merge", "medoid", {"branch": ended[at].index, "of": len(texts)})
+        return self._with_share(texts[at], ended[at].cluster)
 
     async def _synthesis(self) -> Answer | None:
         """An answer that a model writes from the distinct ones; None if there are too few or it fails."""
         given = {cluster.text: len(cluster.branches) for cluster in self.clusters.members if cluster.branches}
         for branch in self.finished:
-            if branch.cluster is None and (text := branch.text.strip()):
+            if branch.cluster is None and (text := branch.said.strip()):
                 given[text] = given.get(text, 0) + 1
         if len(given) < 2:
             return None
@@ -137,11 +140,11 @@ class Poll:
             role=self._ballot.role,
             **self._ballot.sampling,
         ).settled()
-        if not isinstance(outcome, Succeeded) or not outcome.value.text.strip():
+        if not isinstance(outcome, Succeeded) or not _finished(outcome.value):
             self._run.decide("merge", "synthesis failed", {"answers": len(given)})
             return None
         self._run.decide("merge", "synthesis", {"answers": len(given)})
-        claim = self._ballot.claim(outcome.value.text, truncated=outcome.value.finish_reason != "stop")
+        claim = self._ballot.claim(outcome.value.text, truncated=False)
         cluster = None if claim is None else self.clusters.add(None, claim)
         return self._with_share(outcome.value.text, cluster)
 
@@ -158,12 +161,13 @@ class Poll:
         return self._described(Answer(text, self._texts()[cluster], counts[cluster] / max(1, sum(counts))))
 
     def _described(self, answer: Answer) -> Answer:
-        """The answer with what it rests on. Agreement that says nothing gives no confidence."""
+        """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy().nats
         given = [cluster for cluster in self.clusters.members if cluster.branches]
         ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
         return replace(
             answer,
+            text=split_thinking(answer.text).answer or answer.claim or "",
             confidence=None if entropy is None else answer.confidence,
             entropy=entropy,
             clusters=tuple(Cluster(cluster.text, len(cluster.branches)) for cluster in ranked),
@@ -178,10 +182,15 @@ class Poll:
 
     def _without_claim(self) -> str:
         """The longest completion, for a vote in which no branch came to a short answer."""
-        texts = [branch.text for branch in self.branches if branch.ended or branch.text]
+        texts = [branch.said for branch in self.branches if branch.ended or branch.text]
         if texts:
             return max(texts, key=len)
         for branch in self.branches:
             if isinstance(branch.node.outcome, Failed):
                 raise NodeFailed(branch.node.path, branch.node.outcome.failure)
         raise PlannerError("the vote ended before any of its branches")
+
+
+def _finished(completion: Completion) -> bool:
+    """Whether a completion came to its end and says something."""
+    return completion.finish_reason == "stop" and bool(completion.text.strip())

@@ -6,7 +6,9 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Question
 from planners.direct import direct
+from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import play
+from workers.calls import Chunk
 from workers.engines.simulator.engine import Fault, Simulator
 
 
@@ -62,3 +64,28 @@ def test_bad_options_are_refused(options: dict[str, float]) -> None:
 def test_it_says_in_a_line_what_it_is() -> None:
     assert direct.name == "direct"
     assert direct.summary == "Ask once."
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("<think>41? No.</think>\n\nSix sevens are 42.\nAnswer: 42", "Six sevens are 42.\nAnswer: 42"),
+        ("41? No.</think>Answer: 42", "Answer: 42"),
+    ],
+)
+async def test_the_answer_comes_without_the_thinking(said: str, text: str) -> None:
+    played = await play(direct, "What is 6 times 7?", Simulator(said))
+    assert (played.answer.text, played.answer.claim) == (text, "42")
+
+
+async def test_thinking_that_does_not_end_is_no_answer() -> None:
+    played = await play(direct, "What is 6 times 7?", Simulator("<think>The answer is 41. Or"))
+    assert (played.answer.text, played.answer.claim) == ("", None)
+
+
+@pytest.mark.parametrize("said", ["I will not help with that.", ""])
+async def test_a_refusal_fails_the_run_with_what_was_said(said: str) -> None:
+    played = await play(direct, "How?", Saying(Chunk(said, 1, finish_reason="refused")))
+    assert played.failure == "answer_refused"
+    assert played.result.failure is not None
+    assert said in played.result.failure.message

@@ -11,9 +11,10 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
 from planners.skeleton import EXPAND, OUTLINE, ROUTER, points_of, skeleton
+from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import BARE, play
 from tests.workers.virtual_time import elapsed, virtual_time
-from workers.calls import Call
+from workers.calls import Call, Chunk
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
 
 QUESTION = "How can I sleep better?"
@@ -206,3 +207,11 @@ def test_a_numbered_list_is_read_back(points: dict[int, str]) -> None:
 def test_bad_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest, match=f"planner skeleton: {next(iter(options))}"):
         skeleton.validate(options)
+
+
+async def test_a_point_that_is_refused_stays_as_it_is_in_the_outline() -> None:
+    refused = Chunk("I will not write that.", 1, finish_reason="refused")
+    said = Chunk("It keeps the heart well.", 1, finish_reason="stop")
+    engine = Saying(Chunk(" Heart\n2. Mood", 1, finish_reason="stop"), then=[said, refused])
+    played = await play(skeleton, "What are the benefits of exercise?", engine, route="always")
+    assert played.answer.text == "1. Heart: It keeps the heart well.\n2. Mood"

@@ -5,9 +5,12 @@ import pytest
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Cluster, Question
+from orchestrator.voting.ballot import Merge
 from planners.vote import vote
+from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import play
 from tests.workers.virtual_time import virtual_time
+from workers.calls import Chunk, FinishReason, Usage
 from workers.engines.simulator.engine import CostModel, Fault, Simulator, sampled
 
 
@@ -119,3 +122,40 @@ async def test_a_rule_may_bring_its_own_width() -> None:
 def test_bad_options_are_refused(options: dict[str, object], hint: str) -> None:
     with pytest.raises(InvalidRequest, match=hint):
         vote.validate(options)
+
+
+@pytest.mark.parametrize("reason", ["refused", "abort", "length"])
+async def test_a_branch_that_was_not_finished_abstains(reason: FinishReason) -> None:
+    unfinished = Chunk(r"\boxed{8}", 1, finish_reason=reason)
+    engine = Saying(unfinished, then=[unfinished, *[Chunk(r"\boxed{7}", 1, finish_reason="stop")] * 3])
+    played = await play(vote, "How many?", engine, n=5, rule="fixed")
+    assert played.answer.claim == "7"
+    assert played.answer.clusters == (Cluster("7", 3),)
+
+
+@pytest.mark.parametrize("merge", ["majority", "medoid"])
+async def test_the_text_of_the_answer_comes_without_the_thinking(merge: Merge) -> None:
+    engine = Simulator(r"<think>\boxed{8}? No.</think>It is \boxed{7}.")
+    played = await play(vote, "How many?", engine, n=3, rule="fixed", merge=merge)
+    assert (played.answer.text, played.answer.claim) == (r"It is \boxed{7}.", "7")
+
+
+async def test_a_fragment_is_not_the_completion_in_the_middle() -> None:
+    said = [Chunk("one two three", 1, finish_reason="length")] * 2
+    engine = Saying(said[0], then=[*said, Chunk(r"four \boxed{4}", 1, finish_reason="stop")])
+    played = await play(vote, "How many?", engine, n=4, rule="fixed", merge="medoid")
+    assert played.answer.text == r"four \boxed{4}"
+
+
+async def test_a_synthesis_that_is_cut_off_is_not_the_answer() -> None:
+    ends = [Chunk(rf"\boxed{{{each}}}", 1, finish_reason="stop") for each in (7, 7, 8)]
+    engine = Saying(ends[0], then=[*ends[1:], Chunk("All in all,", 1, finish_reason="length")])
+    played = await play(vote, "How many?", engine, n=3, rule="fixed", merge="synthesis")
+    assert played.verdicts("merge")[0] == "synthesis failed"
+    assert played.answer.claim == "7"
+
+
+async def test_thinking_apart_that_uses_up_a_segment_is_not_begun_again() -> None:
+    engine = Saying(Chunk(reasoning="hm " * 9, tokens=9, finish_reason="length", usage=Usage(5, 0, 9, 9)))
+    played = await play(vote, "How many?", engine, n=1, rule="parallel_probe", segment=9, max_tokens=90)
+    assert len(played.nodes(NodeKind.GENERATE)) == 1

@@ -26,7 +26,7 @@ REQUEST = {
 USAGE = {"prompt_tokens": 30, "cached_tokens": 16, "completion_tokens": 5}
 
 
-def trace() -> Trace:
+def trace(**value: Any) -> Trace:
     task = Task(
         id="t1", tenant="default", status=TaskStatus.SUCCEEDED, question={}, planner="p", options={}, seed=0,
         idempotency_key=None, parent_id=None, fork_at=None, created_at=99.0,
@@ -37,7 +37,7 @@ def trace() -> Trace:
         (EventType.NODE_ADDED, "0", {"kind": "generate", "label": "a", "request": REQUEST}),
         (EventType.NODE_ADDED, "1", {"kind": "tool", "label": "t", "request": {"key": "k", "tool": "t", "arguments": {"x": 1}}}),
         (EventType.NODE_SETTLED, "0", {"outcome": "succeeded", "external": True, "usage": USAGE, "worker": "w",
-                                       "value": {"text": "secret.", "finish_reason": "stop"}}),
+                                       "value": {"text": "secret.", "finish_reason": "stop", **value}}),
         (EventType.NODE_SETTLED, "1", {"outcome": "failed", "external": True,
                                        "error": {"code": "tool_error", "message": "no"}}),
         (EventType.NODE_ADDED, "2", {"kind": "vote", "label": "beta", "inputs": ["0"], "after": ["1"]}),
@@ -126,3 +126,11 @@ def test_segments_of_one_role_are_one_message() -> None:
     data = ParseDict(spans(trace(), content=True), TracesData())
     messages = json.loads(attributes(data.resource_spans[0].scope_spans[0].spans[1])["gen_ai.input.messages"])
     assert [(m["role"], m["parts"][0]["content"]) for m in messages] == [("system", "s"), ("user", "secret")]
+
+
+def test_thinking_is_a_part_of_its_own() -> None:
+    data = ParseDict(spans(trace(reasoning="hm"), content=True), TracesData())
+    [message] = json.loads(
+        attributes(data.resource_spans[0].scope_spans[0].spans[1])["gen_ai.output.messages"]
+    )
+    assert [part["type"] for part in message["parts"]] == ["reasoning", "text"]

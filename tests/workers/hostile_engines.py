@@ -226,8 +226,19 @@ async def does_not_end_after_its_end(engine: Hostile, call: Call) -> AsyncGenera
 
 @comes_to("stop")
 async def sends_half_characters(engine: Hostile, call: Call) -> AsyncGenerator[Chunk, None]:
-    yield Chunk("a\ud800b\x00", 1, worker="w\udfff")
+    yield Chunk("a\ud800b\x00", 1, worker="w\udfff", reasoning="\udc00")
     yield LAST
+
+
+@comes_to(PROTOCOL)
+async def thinks_in_bytes(engine: Hostile, call: Call) -> AsyncGenerator[Chunk, None]:
+    yield Chunk(reasoning=b"hm", tokens=1)  # type: ignore[arg-type]
+
+
+@comes_to(PROTOCOL)
+async def thinks_without_end(engine: Hostile, call: Call) -> AsyncGenerator[Chunk, None]:
+    while True:
+        yield Chunk(reasoning="hm " * 1_000, tokens=1)
 
 
 @comes_to("engine_interrupted")

@@ -26,44 +26,90 @@ def garbage(what: str, data: bytes | str | object) -> EngineProtocolError:
     return EngineProtocolError(f"{what}: {text[:QUOTE]!r}")
 
 
-def server_message(data: object) -> str | None:
+_MESSAGES = ("message", "msg", "detail", "error_msg", "error_message", "errorMessage", "error_description")
+_WITHIN = ("error", "errors", "detail", "details")
+_DEEP = 8  # how far an error is looked for inside others
+
+
+def server_message(data: object, *, depth: int = 0) -> str | None:
     """What a server said about an error, in any of the usual forms; None if ``data`` has none of them."""
     match data:
-        case {"error": {"message": str(message)}} | {"error": str(message)}:
-            return message
-        case {"message": str(message)} | {"detail": str(message)}:
-            return message
-        case {"detail": [{"msg": str(message), "loc": list(where)}, *_]}:
+        case [first, *_]:
+            return server_message(first, depth=depth + 1) if depth < _DEEP else None
+        case {"msg": str(message), "loc": list(where)}:
             return f"{message} ({'.'.join(map(str, where))})"
+        case {"message": str(message), "metadata": {"raw": str(raw)}} if (
+            raw
+        ):  # a gateway, and what is behind it
+            return f"{message}: {raw[:QUOTE]}"
+        case dict():
+            inner = [data.get(key) for key in _WITHIN]
+            if depth < _DEEP:
+                deeper = (server_message(each, depth=depth + 1) for each in inner)
+                if (found := next(filter(None, deeper), None)) is not None:
+                    return found
+            texts = [
+                each for each in [*inner, *(data.get(key) for key in _MESSAGES)] if isinstance(each, str)
+            ]
+            return next(filter(None, texts), None)
     return None
 
 
-def read_usage(usage: object) -> Usage:
-    """The usage object of the protocol.
+def reports_failure(event: Mapping[str, object]) -> bool:
+    """Whether what came in place of a piece of a completion, or beside it, says that the server failed."""
+    match event:
+        case {"error": failure} | {"errors": failure} | {"choices": [{"error": failure}, *_]} if failure:
+            return True
+        case {"choices": [_, *_]}:
+            return False
+        case {"object": "error"} | {"type": "error"} | {"status": "error" | "failed"}:
+            return True
+        case {"error_msg": str()} | {"error_message": str()} | {"detail": str() | list() | dict()}:
+            return True
+        case {"message": str(), "code": code} | {"msg": str(), "code": code}:
+            return code not in (None, "", 0, 200, "0", "200", "ok", "success")
+        case {"message": str(), "type": str(kind)}:
+            return "error" in kind.lower()
+    return False
 
-    Cached tokens are 0 if the server does not report them, and never more than the prompt's, whatever it
-    reports.
+
+def read_usage(usage: object) -> Usage:
+    """The usage object of the protocol, or of one of its relatives; what it leaves open counts as 0.
+
+    Cached tokens are never more than the prompt's, whatever the server reports.
 
     Raises:
         EngineProtocolError: it is not such an object.
     """
-    match usage:
-        case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
-            pass
-        case {"prompt_tokens": int(prompt)}:
-            completion = 0
-        case _:
-            prompt = completion = -1
-    cached = min(cached_tokens(usage) or 0, prompt)
-    if min(prompt, cached, completion) >= 0 and max(prompt, completion) < 1 << 31:
-        return Usage(prompt, cached, completion)
+    if isinstance(usage, dict):
+        prompt = _count(usage, "prompt_tokens", "input_tokens")
+        completion = _count(usage, "completion_tokens", "output_tokens")
+        details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+        thought = _count(details if isinstance(details, dict) else usage, "reasoning_tokens")
+        counts = (prompt, completion, thought)
+        if min(counts) >= 0 and max(counts) < 1 << 31:
+            cached = cached_tokens(usage) or 0
+            return Usage(prompt, max(0, min(cached, prompt)), completion, thought)
     raise garbage("usage that is not token counts", usage)
+
+
+def _count(usage: Mapping[str, object], *names: str) -> int:
+    """The number under the first of these names that has one; 0 if none has, -1 if it is no count."""
+    value = next((usage[name] for name in names if usage.get(name) is not None), 0)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) else -1
 
 
 def cached_tokens(usage: object) -> int | None:
     """The number of prompt tokens that came from the cache; None if the server does not report it."""
     match usage:
-        case {"prompt_tokens_details": {"cached_tokens": int(cached)}}:
+        case (
+            {"prompt_tokens_details": {"cached_tokens": int(cached)}}
+            | {"input_tokens_details": {"cached_tokens": int(cached)}}
+            | {"prompt_cache_hit_tokens": int(cached)}
+            | {"cached_tokens": int(cached)}
+        ):
             return cached
     return None
 

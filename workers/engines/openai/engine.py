@@ -16,18 +16,19 @@ from workers.engine import Capabilities, Health
 from workers.engines.openai.addresses import read_address
 from workers.engines.openai.answers import garbage
 from workers.engines.openai.dialect import Dialect
-from workers.engines.openai.http import Transport, drain
+from workers.engines.openai.events import LINE_LIMIT
+from workers.engines.openai.http import Transport
 from workers.engines.openai.parameters import ParametersRefused, tell_refused
 from workers.engines.openai.probing import find
+from workers.engines.openai.rest import framed, read_rest
 from workers.engines.openai.stops import StopStrings
-from workers.engines.openai.stream import LINE_LIMIT, CompletionStream
+from workers.engines.openai.stream import CompletionStream
 from workers.engines.openai.timeouts import Patience, Timeouts
 from workers.engines.openai.tokenizer import ServerTokenizer
 from workers.engines.prompt_tokens import PromptTokens
 from workers.errors import (
     AccessRefused,
     CapabilityMissing,
-    EngineInterrupted,
     EngineUnavailable,
     ProcessExhausted,
     QuotaExhausted,
@@ -122,7 +123,7 @@ class OpenAIEngine:
             EngineUnavailable: the server refuses connections, or cannot be found.
             EngineFailed: it answered with an error of its own (5xx), or not at all.
             EngineTimeout: a phase took too long; the message names the phase and the seconds.
-            EngineInterrupted: the stream ended before the completion did.
+            EngineInterrupted: the connection broke, or nothing came.
             EngineProtocolError: the server sent something outside the protocol.
             CallRejected: the server refused the call.
             AccessRefused: it refused the key, or asks for one.
@@ -139,10 +140,10 @@ class OpenAIEngine:
             try:
                 stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
                 events, room = 0, LINE_LIMIT + call.sampling.max_tokens * _TOKEN_BYTES
-                while not stream.done and not stops.found:
-                    data = await http.read(response, patience)
+                while not stream.ended and not stops.found:
+                    data = b"" if stream.done else await http.read(response, patience)
                     if not data:
-                        stream.end()
+                        stream.end(whole=stream.done or framed(response))
                         break
                     room -= len(data)
                     if room < 0:
@@ -151,18 +152,14 @@ class OpenAIEngine:
                     if stream.events > events:
                         events = stream.events
                         patience.progress()
-                    if stream.finish_reason is None and (chunk := stream.take()) is not None:
+                    if (chunk := stream.take()) is not None:
                         yield stops.cut(chunk)
                         patience.progress()
                 if stops.found:
                     yield stops.end(stream.last("stop"))
                     return
-                if stream.finish_reason is None:
-                    raise EngineInterrupted(
-                        f"{self._name} ended the stream before the completion was finished"
-                    )
-                await drain(response)
-                yield stops.end(stream.last(stream.finish_reason))
+                await read_rest(response, stream, room)
+                yield stops.end(stream.last())
             finally:
                 # Closes the connection, which aborts the call at the server, unless the response was read to
                 # its end: then the connection has already gone back to the pool.

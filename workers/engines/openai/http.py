@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from weakref import WeakSet
@@ -35,7 +34,6 @@ from workers.showing import SHOWN, cut
 _BODY_LIMIT = 4 << 20  # bytes of an answer that is not a stream
 _ERROR_LIMIT = 1 << 16  # bytes of an error page
 _KEEP_ALIVE = 4.0  # seconds; uvicorn, under most of these servers, closes idle connections after 5
-_DRAIN = 0.5  # seconds to wait for the end of a response whose content is complete
 _LISTING = 10.0  # seconds for the list of models
 _CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"})
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
@@ -236,13 +234,3 @@ class Transport:
         while len(body) <= limit and (data := await self.read(response, patience)):
             body += data
         return bytes(body)
-
-
-async def drain(response: aiohttp.ClientResponse) -> None:
-    """Read the rest of a response whose content is complete, so that its connection can be reused."""
-    if response.content.is_eof():
-        return
-    with suppress(TimeoutError, aiohttp.ClientError, OSError):
-        async with asyncio.timeout(_DRAIN):
-            while await response.content.readany():
-                pass

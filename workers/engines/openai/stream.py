@@ -1,52 +1,60 @@
-"""Server-sent events of chat completions and plain completions, read into chunks."""
+"""What the events of chat completions and plain completions mean, read into chunks."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+
+import structlog
 
 from workers.calls import Chunk, FinishReason, Logprob, Usage
 from workers.engines.openai.answers import (
-    QUOTE,
     garbage,
     read_logprob,
     read_row,
     read_tokens,
     read_usage,
+    reports_failure,
 )
+from workers.engines.openai.contents import Said, read_said
+from workers.engines.openai.events import LINE_LIMIT, EventReader, ServerEvent
+from workers.engines.openai.finishes import End, read_finish, tell_once
 from workers.engines.openai.refusals import error_told
-from workers.errors import EngineInterrupted
+from workers.errors import EngineInterrupted, WorkerError
 
-LINE_LIMIT = 1 << 22
-"""The most bytes in a line. A long prompt's tokens, sent along with the completion's, take a megabyte."""
-
-_SILENT = (b":", b"event:", b"id:", b"retry:")  # fields of the format that mean nothing here
-_ENDS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "tool_calls": "stop",
-    "length": "length",
-}
+log = structlog.get_logger(__name__)
 
 
 class CompletionStream:
-    """Turns the bytes of a streamed completion into chunks as they come.
+    """Turns the bytes of a completion into chunks as they come: server-sent events, or one JSON object.
 
     All that arrived in one read becomes one chunk, so that the cost per token falls as the rate rises.
     ``alternatives`` is how many were requested for each token; a plain completion may bring more.
+
+    Once the completion has a finish reason, nothing that follows can take it back: what is wrong there is
+    logged and left out.
     """
 
     def __init__(self, worker: str, alternatives: int = 0) -> None:
         self._worker = worker
         self._alternatives = alternatives
-        self._line = bytearray()  # the beginning of a line whose end has not come
+        self._reader = EventReader()
+        self._whole: bytearray | None = None  # an answer that is no stream, as far as it has come
+        self._begun = False
         self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._refusal: list[str] = []
         self._tokens = 0
         self._logprobs: list[Logprob] = []
         self._usage: Usage | None = None
-        self._total = 0  # tokens so far, for servers that do not report usage
+        self._thought = 0  # and those of them that came with thinking only
+        self._said = False
+        self._ended_with_text = False
         self._token_ids: list[int] = []
         self._spelled = 0  # how many of them had come with the last text
-        self._cut = False  # a stop string removed a part of the text that they spell
+        self._cut = False  # they spell more than the text: a stop string removed a part, or some is thinking
+        self.total = 0
+        """Tokens so far, as far as they can be told without usage."""
         self.events = 0
         """Events so far. Comments do not count, as they carry nothing that was computed."""
         self.finish_reason: FinishReason | None = None
@@ -54,41 +62,84 @@ class CompletionStream:
         self.done = False
         """Whether the server said that nothing will follow."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the completion has a finish reason."""
+        return self.finish_reason is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is to be expected once the completion has ended."""
+        return self.done or (self._usage is not None and not self._ended_with_text)
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
 
         Raises:
-            EngineProtocolError: they are not server-sent events of the protocol.
-            WorkerError: what the server reports in the middle of it.
+            EngineProtocolError: they are not a completion of the protocol.
+            WorkerError: what the server reports instead of a completion, or in the middle of it.
         """
-        self._line += data
-        if b"\n" in data:
-            lines = bytes(self._line).split(b"\n")
-            self._line = bytearray(lines.pop())
-            for line in lines:
-                self._read_line(line)
-        if len(self._line) > LINE_LIMIT:
-            raise garbage(f"a line of more than {LINE_LIMIT} bytes", bytes(self._line[: QUOTE * 4]))
+        if not self._begun and (start := data.removeprefix(b"\xef\xbb\xbf").lstrip()):
+            self._begun = True
+            self._whole = bytearray() if start.startswith((b"{", b"[")) else None
+        if self._whole is None:
+            self._take_all(self._reader.feed(data))
+            return
+        self._whole += data
+        if len(self._whole) > LINE_LIMIT:
+            raise garbage(f"an answer of more than {LINE_LIMIT} bytes", bytes(self._whole[:LINE_LIMIT]))
 
-    def end(self) -> None:
-        """Note that no bytes follow. Raises what :meth:`feed` raises, for a last line without an end."""
-        self._read_line(bytes(self._line))
-        self._line.clear()
+    def end(self, *, whole: bool) -> None:
+        """Note that no bytes follow; afterwards there is a finish reason.
+
+        A completion that the server ends without one was broken off. ``whole`` says that it was the server
+        that ended it: without that, the connection may have been lost.
+
+        Raises:
+            EngineProtocolError: there was no completion.
+            EngineInterrupted: there was nothing, or it is not known to be whole.
+            WorkerError: as for :meth:`feed`.
+        """
+        if self._whole is not None:
+            body, self._whole = bytes(self._whole), None
+            self._take_whole(body)
+            if not (self.ended or self._said):
+                raise garbage("an answer that is neither server-sent events nor a completion", body)
+        else:
+            self._take_all(self._reader.end(), last=True)
+        if self.finish_reason is not None:
+            return
+        if self._reader.skipped and not self.events:
+            raise garbage("not a server-sent event", self._reader.skipped)
+        if not (self.events and whole):
+            raise EngineInterrupted(f"{self._worker} ended the stream before the completion was finished")
+        tell_once("no_finish_reason", self._worker)
+        self.finish_reason = "abort"
 
     def take(self) -> Chunk | None:
-        """What was fed since the last time; None if that holds neither text nor tokens."""
-        if not self._tokens and not self._text:
+        """What was fed since the last time; None if it holds nothing, or is left for the last chunk."""
+        if self.ended or not (self._tokens or self._text or self._reasoning):
             return None
         return self._chunk(None, None)
 
-    def last(self, finish_reason: FinishReason) -> Chunk:
-        """The chunk that ends the stream, with what was fed since the last time, and the usage."""
-        usage = self._usage or Usage(completion_tokens=self._total)
-        return self._chunk(finish_reason, usage, self._own_tokens(finish_reason))
+    def last(self, finish_reason: FinishReason | None = None) -> Chunk:
+        """The chunk that ends the stream, with what was fed since the last time, and the usage.
+
+        ``finish_reason`` is given where the completion is ended before the server ends it.
+        """
+        reason = finish_reason or self.finish_reason
+        assert reason is not None
+        if reason == "refused" and not self._said:
+            self._text += self._refusal
+        usage = self._usage or Usage(completion_tokens=self.total)
+        if self._thought and not usage.reasoning_tokens:
+            thought = min(self._thought, usage.completion_tokens)
+            usage = Usage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, thought)
+        return self._chunk(reason, usage, self._own_tokens(reason))
 
     def _own_tokens(self, finish_reason: FinishReason) -> tuple[int, ...]:
         """The tokens that spell the text, without the one that ended it and without half a character."""
-        if self._cut or finish_reason == "abort":
+        if self._cut or finish_reason in ("abort", "refused"):
             return ()
         end = len(self._token_ids) - (finish_reason == "stop")
         return tuple(self._token_ids[: min(end, self._spelled)])
@@ -98,6 +149,7 @@ class CompletionStream:
     ) -> Chunk:
         chunk = Chunk(
             text="".join(self._text),
+            reasoning="".join(self._reasoning),
             tokens=self._tokens,
             token_ids=token_ids,
             logprobs=tuple(self._logprobs),
@@ -106,79 +158,161 @@ class CompletionStream:
             worker=self._worker,
         )
         self._text.clear()
+        self._reasoning.clear()
         self._logprobs.clear()
         self._tokens = 0
         return chunk
 
-    def _read_line(self, line: bytes) -> None:
-        if self.done:
-            return
-        if line.startswith(b"data:"):
-            data = line[5:].strip()
-            if data == b"[DONE]":
-                self.done = True
-            else:
-                self._read_event(data)
-        elif line.rstrip(b"\r") and not line.startswith(_SILENT):
-            raise garbage("not a server-sent event", line)
+    # -- events -----------------------------------------------------------------------------------
 
-    def _read_event(self, data: bytes) -> None:
-        if len(data) > LINE_LIMIT:
-            raise garbage(f"a line of more than {LINE_LIMIT} bytes", data)
+    def _take_whole(self, body: bytes) -> None:
+        """Read a body that is no stream: one completion, or objects one to a line."""
         try:
-            event = json.loads(data.decode())
-        except (ValueError, RecursionError) as error:
-            raise garbage("an event that is not JSON in UTF-8", data) from error
-        self.events += 1
-        match event:
-            case {"error": failure} if failure:
-                raise error_told(self._worker, event)
-            case {"choices": []}:
-                pass
-            case {"choices": [{"delta": dict(delta)} as choice, *_]}:
-                self._read_delta(delta.get("content"), choice, data)
-            case {"choices": [{"text": str(text)} as choice, *_]}:
-                self._read_delta(text, choice, data)
-            case {"usage": dict()}:
-                pass
-            case _:
-                raise garbage("an event that is not a chunk of a completion", data)
-        if event.get("usage") is not None:
-            self._usage = read_usage(event["usage"])
+            self._read(ServerEvent("", body))
+        except WorkerError:
+            lines = body.split(b"\n")
+            if len(lines) < 2 or not lines[0].rstrip().endswith(b"}"):
+                raise
+            self._take_all([ServerEvent("", line) for line in lines if line.strip()])
 
-    def _read_delta(self, content: object, choice: dict[str, object], data: bytes) -> None:
-        tokens = 0
-        if isinstance(content, str):
-            if content:
-                if not content.isascii():
-                    _check_unicode(content, data)
-                self._text.append(content)
-                tokens = 1
-        elif content is not None:
-            raise garbage("content that is not text", data)
-        match choice.get("logprobs"):
-            case {"content": list(logprobs)} if logprobs:
-                self._logprobs += [read_logprob(entry) for entry in logprobs]
-                tokens = len(logprobs)
-            case {"tokens": list(texts), "token_logprobs": list(numbers), "top_logprobs": list(tops)}:
-                columns = zip(texts, numbers, tops, strict=False)
-                self._logprobs += [read_row(row, self._alternatives) for row in columns]
-                tokens = len(texts)
+    def _take_all(self, events: list[ServerEvent], *, last: bool = False) -> None:
+        """Read events; with ``last``, the last of them may have been cut short, and is left out if so."""
+        for event in events:
+            if self.done:
+                return
+            try:
+                if event.wrong:
+                    raise garbage(event.wrong, event.data)
+                self._read(event)
+            except WorkerError as error:
+                if self.finish_reason is not None:
+                    log.info("ignored_after_the_finish", server=self._worker, error=str(error))
+                elif not (last and self.events and _broken(event)):
+                    raise
+
+    def _read(self, event: ServerEvent) -> None:
+        data = event.data
+        while data.startswith(b"data:"):  # gateways that frame what is framed already
+            data = data[5:].strip()
+        if data.strip(b'"').upper() == b"[DONE]":
+            self.done = True
+            return
+        failed = event.name.lower().endswith("error")
+        try:
+            said = json.loads(data.decode())
+        except (ValueError, RecursionError) as error:
+            if failed:
+                raise error_told(self._worker, {"error": data.decode(errors="replace")}) from None
+            if event.name not in ("", "message"):
+                return
+            raise garbage("an event that is not JSON in UTF-8", data) from error
+        for each in said if isinstance(said, list) else [said]:
+            if failed or (isinstance(each, dict) and reports_failure(each)):
+                raise error_told(self._worker, each if isinstance(each, dict) else {"error": str(each)})
+            self._read_object(each, event.name, data)
+
+    def _read_object(self, said: object, name: str, data: bytes) -> None:
+        match said:
+            case {"choices": [dict(choice), *_], **more}:
+                self.events += 1
+                self._read_choice(choice, data)
+                self._read_usage(more.get("usage") or choice.get("usage"))
+            case {"choices": None | [] | [None, *_], **more}:
+                self.events += 1
+                self._read_usage(more.get("usage"))
+            case {"choices": _} if name in ("", "message"):
+                raise garbage("an event that is not a chunk of a completion", data)
+            case {"usage": dict(usage)}:
+                self.events += 1
+                self._read_usage(usage)
+            case None | dict():
+                pass  # of another kind
+            case _ if name in ("", "message"):
+                raise garbage("an event that is not a chunk of a completion", data)
+
+    def _read_usage(self, usage: object) -> None:
+        """Take in usage. It may come in every chunk, and grows; a part that is missing is not taken back."""
+        if usage is None:
+            return
+        found, known = read_usage(usage), self._usage or Usage()
+        self._usage = Usage(
+            max(found.prompt_tokens, known.prompt_tokens),
+            max(found.cached_tokens, known.cached_tokens),
+            max(found.completion_tokens, known.completion_tokens),
+            max(found.reasoning_tokens, known.reasoning_tokens),
+        )
+
+    # -- the choice in them -----------------------------------------------------------------------
+
+    def _read_choice(self, choice: Mapping[str, object], data: bytes) -> None:
+        said = _said(choice, data)
+        end = self._end(choice, said, data)
+        if self.finish_reason is not None and not (said.text and end != "none"):
+            return  # only a server that gives a reason with every piece goes on after it
+        if end == "failed":
+            raise EngineInterrupted(f"{self._worker} ended the completion with an internal error")
+        tokens = self._read_logprobs(choice) or (1 if said.text or said.reasoning else 0)
         if (token_ids := choice.get("token_ids")) is not None:
             self._token_ids += (found := read_tokens(token_ids))
             tokens = len(found)
-            if content:
+            if said.text:
                 self._spelled = len(self._token_ids)
             self._cut |= isinstance(choice.get("stop_reason"), str)
+        if said.text:
+            self._text.append(said.text)
+        if said.reasoning:
+            self._reasoning.append(said.reasoning)
+            self._cut = True
+            self._thought += 0 if said.text else tokens
+        self._refusal.append(said.refusal)
+        self._said |= bool(said.text)
         self._tokens += tokens
-        self._total += tokens
-        reason = choice.get("finish_reason")
-        if reason == "error":
-            raise EngineInterrupted("the server ended the completion with an internal error")
-        if isinstance(reason, str):
-            self.finish_reason = _ENDS.get(reason, "abort")
-        elif reason is not None:
-            raise garbage("a finish_reason that is not text", data)
+        self.total += tokens
+        if end != "none":
+            self._ended_with_text = bool(said.text)
+            self.finish_reason = "refused" if end == "stop" and any(self._refusal) else end
+
+    def _end(self, choice: Mapping[str, object], said: Said, data: bytes) -> End:
+        """What the choice says of the end of the completion."""
+        for field in ("finish_reason", "native_finish_reason", "finish_details"):
+            match choice.get(field):
+                case None | "":
+                    continue
+                case str(reason) | {"type": str(reason)}:
+                    return read_finish(reason, self._worker, said_something=self._said or bool(said.text))
+                case _ if field == "finish_reason":
+                    raise garbage("a finish_reason that is not text", data)
+        return "none"
+
+    def _read_logprobs(self, choice: Mapping[str, object]) -> int:
+        """Take in log-probabilities, in either form; returns of how many tokens they are."""
+        match choice.get("logprobs"):
+            case {"content": list(logprobs)}:
+                self._logprobs += [read_logprob(entry) for entry in logprobs]
+                return len(logprobs)
+            case {"tokens": list(texts), "token_logprobs": list(numbers), "top_logprobs": list(tops)}:
+                columns = zip(texts, numbers, tops, strict=False)
+                self._logprobs += [read_row(row, self._alternatives) for row in columns]
+                return len(texts)
+        return 0
+
+
+def _said(choice: Mapping[str, object], data: bytes) -> Said:
+    """What a choice says, whether it is a piece, whole, or of a plain completion."""
+    match choice:
+        case {"delta": dict(message)} | {"delta": None, "message": dict(message)}:
+            said = read_said(message)
+        case {"text": str(text)}:
+            said = Said(text, "", "")
+        case {"message": dict(message)}:
+            said = read_said(message)
+        case {"delta": delta} if delta is not None:
+            raise garbage("an event that is not a chunk of a completion", data)
+        case _:
+            return Said("", "", "")
+    if not said.text.isascii():
+        _check_unicode(said.text, data)
+    return said
 
 
 def _check_unicode(content: str, data: bytes) -> None:
@@ -187,3 +321,12 @@ def _check_unicode(content: str, data: bytes) -> None:
         content.encode()
     except UnicodeEncodeError as error:
         raise garbage("content that is not Unicode", data) from error
+
+
+def _broken(event: ServerEvent) -> bool:
+    """Whether an event ends in the middle."""
+    try:
+        json.loads(event.data)
+    except (ValueError, RecursionError):
+        return True
+    return False

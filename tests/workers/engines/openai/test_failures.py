@@ -26,7 +26,7 @@ from tests.workers.engines.raw_server import (
     respond,
 )
 from workers.calls import Chunk
-from workers.engines.openai.stream import LINE_LIMIT
+from workers.engines.openai.events import LINE_LIMIT
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
 from workers.errors import (
     CallRejected,
@@ -59,10 +59,6 @@ async def end_without_finish(exchange: Exchange) -> None:
     await exchange.send(HEAD + event("x"))
 
 
-async def done_without_finish(exchange: Exchange) -> None:
-    await exchange.send(HEAD + event("x") + DONE)
-
-
 async def cut_a_chunk_short(exchange: Exchange) -> None:
     await exchange.send(CHUNKED + b"ff\r\ndata: {")
 
@@ -88,7 +84,6 @@ async def reject_mid_stream(exchange: Exchange) -> None:
         (close_before_the_head, EngineFailed, "broke the connection off"),
         (reset_mid_stream, EngineInterrupted, "broke off"),
         (end_without_finish, EngineInterrupted, "before the completion was finished"),
-        (done_without_finish, EngineInterrupted, "before the completion was finished"),
         (sending(CHUNKED + b"so many bytes\r\n"), EngineProtocolError, "HTTP"),
         (cut_a_chunk_short, EngineInterrupted, "broke off"),
         (fail_mid_stream, EngineFailed, "EngineCore died"),

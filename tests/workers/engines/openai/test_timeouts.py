@@ -58,11 +58,6 @@ async def trickle(exchange: Exchange) -> None:
         await asyncio.sleep(0.01)
 
 
-async def hang_after_the_last_token(exchange: Exchange) -> None:
-    await exchange.send(HEAD + event("x", "stop"))
-    await exchange.hung_up.wait()
-
-
 async def talk_for_ever(exchange: Exchange) -> None:
     await exchange.send(HEAD)
     while not exchange.hung_up.is_set():
@@ -78,7 +73,6 @@ async def talk_for_ever(exchange: Exchange) -> None:
         (comment_for_ever, "first token"),
         (hang_between_tokens, "between tokens"),
         (trickle, "between tokens"),
-        (hang_after_the_last_token, "between tokens"),
         (talk_for_ever, "total"),
     ],
 )
