@@ -3,6 +3,9 @@
 May import nothing but the standard library. Code that reads quantities imports from here.
 """
 
+from orchestrator.consensus.quantities.meaning import Meaning, means_quantity, same_meaning
+from orchestrator.consensus.quantities.meanings import read_meaning
+from orchestrator.consensus.quantities.numbers import SCALES
 from orchestrator.consensus.quantities.quantity import (
     Quantity,
     contrary,
@@ -11,15 +14,22 @@ from orchestrator.consensus.quantities.quantity import (
     parse_quantity,
     same_quantity,
 )
+from orchestrator.consensus.quantities.roman import read_roman
 from orchestrator.consensus.quantities.spelling import LATEX_TEXT, spelt_out
 
 __all__ = [
     "LATEX_TEXT",
+    "SCALES",
+    "Meaning",
     "Quantity",
     "contrary",
     "is_scale",
     "is_unit",
+    "means_quantity",
     "parse_quantity",
+    "read_meaning",
+    "read_roman",
+    "same_meaning",
     "same_quantity",
     "spelt_out",
 ]

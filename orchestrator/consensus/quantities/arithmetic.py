@@ -17,7 +17,9 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\*\*|[-+−*·×/^!(){},]|\\sqrt|√|C(?=\()"
     r"|choose\b|mod\b))"
 )
-_WORTH = re.compile(r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\s*C\s*\d")
+_WORTH = re.compile(
+    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\s*C\s*\d"
+)
 _SHORT_CHOICE = re.compile(r"(?<!\w)_?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
 
 

@@ -20,12 +20,17 @@ _MARKS = (
     # a pattern of numbers and the units that they are in
     (re.compile(r"""(\d+)\s?(?:'|′|’)\s?(\d+(?:\.\d+)?)\s?(?:"|″|”|''|′′)?"""), ("ft", "in")),
     (re.compile(r"(\d+)\s?(?:ft|feet|foot)\.?\s?(\d+(?:\.\d+)?)", re.IGNORECASE), ("ft", "in")),
-    (re.compile(r"(\d+)\s?(?:h|hours?)\s?([0-5]?\d)", re.IGNORECASE), ("h", "min")),
+    (re.compile(r"(\d+)\s?(?:h|hours?)\s?([0-5]?\d)\s?m?", re.IGNORECASE), ("h", "min")),
+    (re.compile(r"(\d+)\s?m\s?([0-5]?\d)\s?s", re.IGNORECASE), ("min", "s")),
+    (re.compile(r"(\d+)\s?h\s?([0-5]?\d)\s?m\s?([0-5]?\d)\s?s", re.IGNORECASE), ("h", "min", "s")),
     (re.compile(r"(\d+):([0-5]\d)\s?(?:h|hrs?|hours?)", re.IGNORECASE), ("h", "min")),
     (re.compile(r"(\d+):([0-5]\d)\s?(?:min|mins|minutes?)", re.IGNORECASE), ("min", "s")),
     (re.compile(r"(\d+):([0-5]\d):([0-5]\d)\s?(?:h|hrs?|hours?)", re.IGNORECASE), ("h", "min", "s")),
     (re.compile(r"""(\d+)\s?°\s?(\d+)\s?(?:'|′|’)"""), ("°", "arcmin")),
-    (re.compile(r"""(\d+)\s?°\s?(\d+)\s?(?:'|′|’)\s?(\d+(?:\.\d+)?)\s?(?:"|″|”|'')"""), ("°", "arcmin", "arcsec")),
+    (
+        re.compile(r"""(\d+)\s?°\s?(\d+)\s?(?:'|′|’)\s?(\d+(?:\.\d+)?)\s?(?:"|″|”|'')"""),
+        ("°", "arcmin", "arcsec"),
+    ),
 )
 
 

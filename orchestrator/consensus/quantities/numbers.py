@@ -45,7 +45,15 @@ _BIG = {
 }
 _BIG |= {f"{word}s": size for word, size in _BIG.items()}
 _COUNTS = {"hundred": 100, "hundreds": 100, "dozen": 12, "dozens": 12, "score": 20, "gross": 144}
-_ABBREVIATED = {"mn": 10**6, "mln": 10**6, "mio": 10**6, "bn": 10**9, "bln": 10**9, "tn": 10**12, "trn": 10**12}
+_ABBREVIATED = {
+    "mn": 10**6,
+    "mln": 10**6,
+    "mio": 10**6,
+    "bn": 10**9,
+    "bln": 10**9,
+    "tn": 10**12,
+    "trn": 10**12,
+}
 _ATTACHED = {"k": 10**3, "K": 10**3, "M": 10**6}
 _OF_MONEY = {"m": 10**6, "MM": 10**6, "B": 10**9, "b": 10**9, "T": 10**12, "t": 10**12}
 _CHINESE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
@@ -158,7 +166,7 @@ def _from_words(text: str) -> Number | None:
             current += ONES[word]
         elif word == "hundred":
             current = max(current, 1) * 100
-        elif word in ("dozen", "score", "gross") and (counted or word == "dozen"):
+        elif word in ("dozen", "score", "gross") and (counted or word != "score"):
             current = max(current, 1) * _COUNTS[word]
         elif word in _BIG and (counted or last):
             total, current = total + max(current, 1) * _BIG[word], 0
@@ -174,7 +182,9 @@ def _from_words(text: str) -> Number | None:
     return _with_part(text, Fraction(total + current), end, counted, last)
 
 
-_PART = re.compile(rf"\s*-?\s*(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?![^\W\d_])", re.IGNORECASE)
+_PART = re.compile(
+    rf"\s*-?\s*(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?![^\W\d_])", re.IGNORECASE
+)
 _AND_PART = re.compile(
     rf"\s+and\s+(?P<count>an?|{'|'.join(ONES)})(?:\s|-)(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})"
     r"(?![^\W\d_])",

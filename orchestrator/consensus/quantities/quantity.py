@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from orchestrator.consensus.quantities.arithmetic import read_arithmetic
+from orchestrator.consensus.quantities.compounds import read_compound
+from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES, Number, read_number, with_decimal_comma
+from orchestrator.consensus.quantities.roman import read_roman
 from orchestrator.consensus.quantities.spelling import plain
 from orchestrator.consensus.quantities.units import NO_UNIT, SHARE, Unit, known_unit, singular
 
@@ -59,23 +62,38 @@ _BEGIN = re.compile(
 )
 _ABOUT = re.compile(
     r"^(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|some|precisely|≈|~|=|exactly"
-    r"|a\stotal\sof|in\stotal)\s*(?=\S)",
+    r"|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)|(?:in\s)?(?:the\s)?year(?=\s\d+$))\s*(?=\S)",
     re.IGNORECASE,
 )
 _OF_THEM = re.compile(
     r"(?:^|\s+)(?:of\s+(?:them|it|these|those|this|that|all|all\s+of\s+them|the\s+(?:total|whole|time))"
-    r"|in\s+(?:total|all)|altogether|overall|each|total|left|exactly)$",
+    r"|in\s+(?:total|all)|altogether|overall|each|total|left|exactly|AD|CE|A\.D|C\.E)$",
     re.IGNORECASE,
+)
+_NO_NOUNS = frozenset(
+    "or and to in of out plus minus times than is not per bc bce more less fewer ago later st nd rd th".split()
 )
 _OF_ONE = re.compile(r"(?:of\s+)?an?\s+", re.IGNORECASE)  # half an hour, three quarters of an hour
 _DECADE = re.compile(r"[12]\d\d0['’]?s")
-_ERA = frozenset({"bc", "bce"})
 _HALF_AFTER = re.compile(
     r"\s+and\s+(?:(?P<one>an?|one)|(?P<three>three))[\s-](?P<part>half|quarters?|thirds?)$", re.IGNORECASE
 )
 _PARTS = {"half": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3}
-_ODDS = re.compile(r"(?P<some>\w+|\d[\d,]*)\s+(?:in|out\s+of|of)\s+(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)", re.I)
-_OF_A_KIND = re.compile(r"(?P<noun>[^\W\d_][\w'’-]+)\s+(?:below|under|above|over|between|in|of|from|on|at|for|with)\s\S")
+_ODDS = re.compile(
+    r"(?P<some>\w+|\d[\d,]*)\s+(?:in|out\s+of|of)\s+(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
+    r"(?:\s(?P<kind>[^\W\d_]{3,}))?",
+    re.IGNORECASE,
+)
+_OF_WHOM = re.compile(
+    r"of\s+(?:(?:all|the|its|his|her|their|our|these|those|all\s+the)\s+)*(?P<kind>[^\W\d_]{3,}(?:\s[^\W\d_]{3,})?)"
+)
+_EXCLAIMED = re.compile(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
+_DIMENSIONS = re.compile(
+    r"\s+(?:tall|long|wide|high|deep|old|thick|away|heavy|in\s(?:length|height|width|depth|diameter|weight|area))$"
+)
+_OF_A_KIND = re.compile(
+    r"(?P<noun>[^\W\d_][\w'’-]+)\s+(?:below|under|above|over|between|in|of|from|on|at|for|with)\s\S"
+)
 _PI = re.compile(r"(?P<before>[\d./]*)\s*(?:π|pi)\s*(?:/\s*(?P<below>\d+))?\s*rad(?:ian)?s?", re.IGNORECASE)
 
 
@@ -92,9 +110,11 @@ def parse_quantity(text: str) -> Quantity | None:
 
 def read_quantity(text: str) -> Quantity | None:
     """As :func:`parse_quantity`, of a text without LaTeX."""
-    text = _ABOUT.sub("", text, count=1) if text else text
+    text = _EXCLAIMED.sub("", _ABOUT.sub("", text, count=1)) if text else text
     if not text or len(text) > LONGEST_QUANTITY or _DECADE.fullmatch(text):
         return None
+    if (numeral := read_roman(text)) is not None:
+        return Quantity(Fraction(numeral))
     begin = _BEGIN.match(text)
     assert begin is not None
     if begin.end() == len(text):
@@ -105,10 +125,14 @@ def read_quantity(text: str) -> Quantity | None:
     money = _MONEY_SIGNS[begin["money"].upper()] if begin["money"] else ""
     body = text[begin.end() :]
     if money or not (found := _arithmetic(text)):
-        found = _with_unit(body, money) or _with_decimal_comma(body, money) or (None if money else _odds(body))
+        found = (
+            _with_unit(body, money) or _with_decimal_comma(body, money) or (None if money else _odds(body))
+        )
         found = found or (None if money else _of_pi(body))
         if found is not None and negative:
-            found = _made(-found.value, Unit(found.unit, found.scale, found.offset), found.rounding, found.letter)
+            found = _made(
+                -found.value, Unit(found.unit, found.scale, found.offset), found.rounding, found.letter
+            )
     return found
 
 
@@ -132,22 +156,46 @@ def _made(value: Fraction, unit: Unit, rounding: Fraction, letter: bool = False)
 
 def _with_unit(body: str, money: str) -> Quantity | None:
     number = read_number(body, money=bool(money))
-    if number is None:
-        return None
-    return _with_rest(number, body, money) or (None if money else _compound(number, body))
+    if number is None:  # an hour is one
+        one = _OF_ONE.match(body)
+        if one is None or body[0] not in "aA":
+            return None
+        half = _HALF_AFTER.search(body)
+        unit = known_unit(body[one.end() : half.start() if half else None])
+        value = 1 + (_half(half) if half else 0)
+        return None if unit in (None, NO_UNIT) or unit is None else _made(Fraction(value), unit, Fraction(0))
+    return _with_rest(number, body, money) or (None if money else _compound(body))
 
 
 def _with_rest(number: Number, body: str, money: str) -> Quantity | None:
     rest = body[number.end :]
     value = number.value
     if half := _HALF_AFTER.search(rest):  # an hour and a half
-        value += Fraction(3 if half["three"] else 1, _PARTS[half["part"].casefold()])
+        value += _half(half)
         rest = rest[: half.start()]
+    if rest[:2].casefold() in ("st", "nd", "rd", "th") and not rest[2:3].isalpha():
+        return None  # 21st
+    whom = _OF_WHOM.fullmatch(rest.strip()) if rest and not _OF_THEM.search(rest) else None
+    if rest[:1] == "%" or rest.strip()[:7].casefold() == "percent":
+        after = rest.strip().partition("%" if "%" in rest else rest.strip()[:7])[2].strip()
+        whom = _OF_WHOM.fullmatch(after) if not _OF_THEM.search(after) else None
+        value = value / 100 if whom else value
+    if whom:
+        return _made(value, _of(whom["kind"]), number.rounding) if abs(value) <= 1 else None
     unit = _unit(rest, money)
     if unit is None:
         return None
     letter = len(rest) == 1 and rest.isalpha()
     return _made(value, unit, number.rounding, letter)
+
+
+def _half(match: re.Match[str]) -> Fraction:
+    return Fraction(3 if match["three"] else 1, _PARTS[match["part"].casefold()])
+
+
+def _of(kind: str) -> Unit:
+    """The unit of a share of what is named."""
+    return Unit("of " + " ".join(singular(word) for word in kind.casefold().split()))
 
 
 def _with_decimal_comma(body: str, money: str) -> Quantity | None:
@@ -163,10 +211,8 @@ def _with_decimal_comma(body: str, money: str) -> Quantity | None:
     return _with_rest(number, pointed, money)
 
 
-def _compound(number: Number, body: str) -> Quantity | None:
+def _compound(body: str) -> Quantity | None:
     """A quantity in several units, the larger first: "2 hours 30 minutes", "5 ft 10 in"."""
-    from orchestrator.consensus.quantities.compounds import read_compound
-
     total = read_compound(body)
     return total and _made(total[0], total[1], Fraction(0))
 
@@ -177,7 +223,9 @@ def _arithmetic(text: str) -> Quantity | None:
         return None
     value, end, read = found
     unit = _unit(read[end:], "")
-    if unit is None or (read[end:].strip() and read[end:end + 1] != " " and unit.dimension not in ("°", SHARE)):
+    if unit is None or (
+        read[end:].strip() and read[end : end + 1] != " " and unit.dimension not in ("°", SHARE)
+    ):
         return None  # 2^10x
     return _made(value, unit, Fraction(0))
 
@@ -190,7 +238,8 @@ def _odds(text: str) -> Quantity | None:
     some, all_ = read_number(match["some"]), read_number(match["all"])
     if some is None or all_ is None or some.end != len(match["some"]) or all_.end != len(match["all"]):
         return None
-    return _made(some.value / all_.value, NO_UNIT, Fraction(0)) if all_.value else None
+    unit = _of(match["kind"]) if match["kind"] else NO_UNIT
+    return _made(some.value / all_.value, unit, Fraction(0)) if all_.value else None
 
 
 def _unit(text: str, money: str) -> Unit | None:
@@ -207,25 +256,25 @@ def _unit(text: str, money: str) -> Unit | None:
     known = known_unit(text)
     if known is not None:
         return known
+    bare = _DIMENSIONS.sub("", text)
+    if bare != text and (unit := known_unit(bare)) is not None:
+        return unit
     bare = _OF_THEM.sub("", text).strip()
     if bare != text:
         return _unit(bare, money)
     if one := _OF_ONE.match(text):
         return known_unit(text[one.end() :])
     words = text.casefold().split()
-    if not words or words[0] in ONES or words[0] in SCALES or words[0] in _ERA:
+    if not words or words[0] in _NO_NOUNS or words[0] in ONES or words[0] in SCALES or ordinal(words[0]):
         return None
     if len(words) > 2:
         kind = _OF_A_KIND.match(text)
         if len(words) > 6 or kind is None or known_unit(kind["noun"]) or not _is_word(words[0]):
             return None
         return Unit(" ".join(words[:1] and [singular(words[0])] + words[1:]))
-    if not all(map(_is_word, words)) or words[0] in _NO_NOUNS:
+    if not all(map(_is_word, words)):
         return None
     return Unit(" ".join(singular(word) for word in words))
-
-
-_NO_NOUNS = frozenset({"or", "and", "to", "in", "of", "out", "plus", "minus", "times", "than", "is", "not", "per"})
 
 
 def _unit_of_money(text: str, money: str) -> Unit | None:
@@ -239,7 +288,9 @@ def _unit_of_money(text: str, money: str) -> Unit | None:
     if "/" in text or re.match(r"per\s|an?\s", text, re.IGNORECASE):
         return known_unit(f"{money} per {text.lstrip('/').partition(' ')[2] or text.lstrip('/')}")
     words = text.split()
-    return unit if len(words) <= 2 and words[0].casefold() not in SCALES and all(map(_is_word, words)) else None
+    return (
+        unit if len(words) <= 2 and words[0].casefold() not in SCALES and all(map(_is_word, words)) else None
+    )
 
 
 def _is_word(text: str) -> bool:
@@ -266,8 +317,9 @@ def same_quantity(a: Quantity, b: Quantity) -> bool:
     if a.unit == b.unit:
         return abs(a.size - b.size) <= 0.01 * abs(a.size) and _close(a, a.amount, b, b.amount)
     if a.unit and b.unit:
-        shares = SHARE in (a.unit, b.unit)
-        return not shares and _counts(a.unit, b.unit) and _close(a, a.value, b, b.value)
+        if SHARE in (a.unit, b.unit):
+            return "of " in (a.unit[:3], b.unit[:3]) and _close(a, a.amount, b, b.amount)
+        return _counts(a.unit, b.unit) and _close(a, a.value, b, b.value)
     if not (a.letter or b.letter) and _close(a, a.value, b, b.value, units=False):
         return True
     return SHARE in (a.unit, b.unit) and _close(a, a.amount, b, b.amount)

@@ -152,8 +152,7 @@ _OTHER = {
     },
     "g m^-1 s^-2": {
         "atm;atmosphere;atmospheres": 101_325_000,
-        "mmHg;mm Hg": Fraction(133_322_387_415, 10**6),
-        "torr": Fraction(101_325_000, 760),
+        "torr;mmHg;mm Hg;millimeters of mercury": Fraction(101_325_000, 760),  # a mmHg to seven digits
         "psi": _FORCE / _INCH**2,
     },
     "g m^2 s^-2": {"erg ergs": Fraction(1, 10**4), "BTU btu": Fraction(105_505_585_262, 10**5)},
@@ -172,7 +171,10 @@ _OTHER = {
         "ppm;parts per million": Fraction(1, 10**6),
         "ppb;parts per billion": Fraction(1, 10**9),
     },
-    "$": {"$;usd;US$;dollar;dollars;bucks;US dollar;US dollars;$ USD;$ US": 1, "¢ cent cents": Fraction(1, 100)},
+    "$": {
+        "$;usd;US$;dollar;dollars;bucks;US dollar;US dollars;$ USD;$ US": 1,
+        "¢ cent cents": Fraction(1, 100),
+    },
     "€": {"€ eur euro euros": 1, "euro cent;euro cents": Fraction(1, 100)},
     "£": {
         "£;gbp;pound sterling;pounds sterling;sterling;quid": 1,
@@ -198,7 +200,7 @@ _TEMPERATURES = {
     "°K;degree Kelvin;degrees Kelvin": Unit("K"),
 }
 _UNSURE = frozenset({"C", "F", "M", "cd", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
-"""Symbols with two common meanings, or none in a text: 25 C is not a charge, nor 5 M surely a concentration."""
+"""Symbols with two common meanings, or none in a text: 25 C is hardly a charge, 5 M may be 5 million."""
 
 
 def _units() -> dict[str, Unit]:
@@ -256,7 +258,7 @@ _LARGEST_UNIT = 80
 
 
 def known_unit(text: str) -> Unit | None:
-    """The unit that ``text`` is, alone or with powers, products and quotients; None if any part is unknown."""
+    """The unit of ``text``, alone or with powers, products and quotients; None if any part is unknown."""
     if len(text) > _LARGEST_UNIT:
         return None
     return _known(text.strip())
@@ -270,7 +272,7 @@ def _known(text: str) -> Unit | None:
     if match := _SQUARED.fullmatch(text):
         base = _known(match["unit"] or match["unit2"])
         power = 2 if (match["before"] or match["after"]).casefold()[0] == "s" else 3
-        return _combined([(base, power)]) if base is not None and base.dimension == "m" else None
+        return _combined([(base, power)]) if base is not None and base.dimension in ("m", "s") else None
     return _compound(spelt_out(text))
 
 
@@ -290,7 +292,7 @@ def _compound(text: str) -> Unit | None:
             inner = inner[1:-1]
         if not inner and not (sign == 1 and below):
             return None
-        whole = _SQUARED.fullmatch(inner) and _known(inner) or _named(inner)
+        whole = (_known(inner) if _SQUARED.fullmatch(inner) else None) or _named(inner)
         if whole is not None:
             factors.append((whole, sign))
             continue
