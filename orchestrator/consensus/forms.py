@@ -12,8 +12,8 @@ from typing import Literal
 
 from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE
 from orchestrator.consensus.quantities import (
-    SCALES,
     LATEX_TEXT,
+    SCALES,
     Meaning,
     Quantity,
     means_quantity,
@@ -66,12 +66,12 @@ _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _IMAGINARY = re.compile(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
 _NAMES = re.compile(r"\\(log|ln|exp|sin|cos|tan|min|max|gcd|lcm)(?![a-zA-Z])\s*")
 _NUMBERED = re.compile(
-    r"\b(war|type|class|chapter|section|part|phase|stage|grade|level|volume|book|article|option|case) ([ivx]+)\b"
+    r"\b(war|type|class|chapter|section|part|phase|stage|grade|level|volume|book|article|option|case)"
+    r" ([ivx]+)\b"
 )
-_YES_NO = {
-    **dict.fromkeys("yes true correct ja oui sí sim sì да 是 是的 はい 예 네 हाँ हां نعم".split(), True),
-    **dict.fromkeys("no false incorrect nein non não нет 否 不是 いいえ 아니요 아니오 नहीं لا".split(), False),
-}
+_YES = "yes true correct ja oui sí sim sì да 是 是的 はい 예 네 हाँ हां نعم"
+_NO = "no false incorrect nein non não нет 否 不是 いいえ 아니요 아니오 नहीं لا"
+_YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
 
 
 def read_form(text: str) -> Form:
@@ -159,19 +159,16 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
     return None
 
 
-_WEIGHTY = frozenset(
-    {
-        *(word.rstrip("s") if len(word) > 3 else word for word in SCALES),
-        *(
-            "not least most more les than over under below above between or and either about up to from in at".split()
-        ),
-    }
+_RELATIONS = (
+    "not least most more les than over under below above between or and either about up to from in at"
 )
+_WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 else word for word in SCALES}
 """Words without which a formula says something else."""
 
-_FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc log ln exp lim max min mod gcd lcm det arcsin arccos arctan sqrt pi".split()
+_FUNCTION_NAMES = (
+    "sin cos tan cot sec csc log ln exp lim max min mod gcd lcm det arcsin arccos arctan sqrt pi"
 )
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 
 
 def comparable(a: Form, b: Form) -> bool:
@@ -187,9 +184,7 @@ def comparable(a: Form, b: Form) -> bool:
     ):
         return False  # it takes a tuple for a set
     words, others = _words(a), _words(b)
-    if words != others and ((words and others) or (words | others) & _WEIGHTY):
-        return False
-    return True
+    return words == others or not ((words and others) or (words | others) & _WEIGHTY)
 
 
 def _words(form: Form) -> frozenset[str]:

@@ -6,14 +6,8 @@ May import nothing but the standard library. Code that reads quantities imports 
 from orchestrator.consensus.quantities.meaning import Meaning, means_quantity, same_meaning
 from orchestrator.consensus.quantities.meanings import read_meaning
 from orchestrator.consensus.quantities.numbers import SCALES
-from orchestrator.consensus.quantities.quantity import (
-    Quantity,
-    contrary,
-    is_scale,
-    is_unit,
-    parse_quantity,
-    same_quantity,
-)
+from orchestrator.consensus.quantities.quantity import Quantity, contrary, same_quantity
+from orchestrator.consensus.quantities.reading import is_scale, is_unit, parse_quantity
 from orchestrator.consensus.quantities.roman import read_roman
 from orchestrator.consensus.quantities.spelling import LATEX_TEXT, spelt_out
 

@@ -6,11 +6,11 @@ import re
 import unicodedata
 
 _ELEMENTS = (
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr "
-    "Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir "
-    "Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu"
-).split()
-_ELEMENT = "|".join(sorted(_ELEMENTS, key=len, reverse=True))
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr "
+    "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm "
+    "Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu"
+)
+_ELEMENT = "|".join(sorted(_ELEMENTS.split(), key=len, reverse=True))
 _FORMULA = re.compile(rf"\d*(?:(?:{_ELEMENT})\d*|[(\[]|[)\]]\d*)+(?:\^?\d*[+-])?")
 _CANDIDATE = re.compile(r"\d*[A-Z(\[][A-Za-z0-9_{}()\[\]^+\u2080-\u2089\u2070-\u207f\u00b2\u00b3-]{0,40}")
 _LETTERS = re.compile(r"[A-Z][a-z]?")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from orchestrator.consensus.quantities.numbers import read_number, with_decimal_comma
+from orchestrator.consensus.quantities.numbers import read_number
 from orchestrator.consensus.quantities.units import Unit, known_unit
 
 _MOST_UNITS = 5
@@ -48,8 +48,7 @@ def read_compound(text: str) -> tuple[Fraction, Unit] | None:
             return None
         name = _NAME.match(rest, number.end)
         if name is None:
-            pointed = with_decimal_comma(rest)
-            return None if pointed is None or not parts else None
+            return None
         parts.append((number.value, name["name"]))
         at += name.end()
         if at < len(text) and not name["between"] and not text[at].isdigit():

@@ -11,7 +11,7 @@ from orchestrator.consensus.quantities.quantity import Quantity, same_quantity
 class Meaning:
     """A shape, such as "at least", what it says besides numbers, and its quantities.
 
-    ``name`` is the variable that it is about, if one is named. ``parts`` of an unordered shape are in no order.
+    ``name`` is the variable that it is about, if one is named. The ``parts`` of a set are in no order.
     """
 
     kind: str

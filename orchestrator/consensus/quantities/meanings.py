@@ -1,7 +1,6 @@
 """What is more than a quantity: bounds, ranges, tolerances, negations, moments, ordinals, several values.
 
-Each shape is a row of a table: a name, and a pattern whose groups are quantities. Two meanings are the same if
-their shapes and keys are and the quantities in them are, one by one.
+Each shape is a row of a table: a name, and a pattern whose groups are quantities.
 """
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
@@ -16,7 +15,8 @@ from orchestrator.consensus.quantities.chemistry import read_formula
 from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.moments import ordinal, read_moment
 from orchestrator.consensus.quantities.numbers import read_number
-from orchestrator.consensus.quantities.quantity import Quantity, read_quantity
+from orchestrator.consensus.quantities.quantity import Quantity
+from orchestrator.consensus.quantities.reading import read_quantity
 from orchestrator.consensus.quantities.several import read_several
 from orchestrator.consensus.quantities.spelling import plain
 
@@ -32,11 +32,14 @@ _LEAST = (
 )
 _MOST = (
     r"at\s+most|at\s+maximum|a\s+maximum\s+of|maximum\s+of|no\s+more\s+than|not\s+more\s+than|no\s+greater\s+than"
-    r"|not\s+exceeding|up\s+to|not\s+above|not\s+over|≤|<=|less\s+than\s+or\s+equal\s+to|fewer\s+than\s+or\s+equal\s+to|≦"
+    r"|not\s+exceeding|up\s+to|not\s+above|not\s+over|≤|<=|≦"
+    r"|(?:less|fewer)\s+than\s+or\s+equal\s+to"
 )
-_MORE = r"more\s+than|greater\s+than|larger\s+than|bigger\s+than|higher\s+than|over|above|exceeding|exceeds|upwards\s+of|>"
-_LESS = r"less\s+than|fewer\s+than|smaller\s+than|lower\s+than|under|below|<"
-_OR_MORE = r"or\s+(?:more|greater|higher|above|over|larger|older|better|longer|later)|and\s+(?:above|up|over)|\+|plus"
+_MORE = r"(?:more|greater|larger|bigger|higher)\s+than|over|above|exceeding|exceeds|upwards\s+of|>"
+_LESS = r"(?:less|fewer|smaller|lower)\s+than|under|below|<"
+_OR_MORE = (
+    r"or\s+(?:more|greater|higher|above|over|larger|older|longer|later)|and\s+(?:above|up|over)|\+|plus"
+)
 _OR_LESS = r"or\s+(?:less|fewer|lower|below|under|smaller|younger|shorter|earlier)|and\s+(?:below|under)"
 _TO = r"\s+to\s+|\s+through\s+|\s+thru\s+|\s*\.\.\.?\s*|\s+till\s+|\s+until\s+"
 
@@ -61,7 +64,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             rf"(?:odds\s+(?:of|are)?\s*)?{_A}\s*(?:-|\s)to(?:-|\s)\s*{_B}\s+(?:odds|against|on|odds\s+against|odds\s+on)",
         ),
         ("ratio", rf"(?:a\s+|the\s+)?(?:ratio|odds)\s*(?:of|are|is|:)?\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
-        ("ratio", rf"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
+        ("ratio", r"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
         ("to", rf"{_A}(?:{_TO}){_B}"),
         (
             "hyphen",

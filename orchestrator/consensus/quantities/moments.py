@@ -30,16 +30,14 @@ _MONTH_NAMES = (
 )
 _MONTHS = {name: at for at, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
 _LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_ORDINALS = {
-    **dict(
-        zip(
-            "first second third fourth fifth sixth seventh eighth ninth tenth".split(),
-            range(1, 11),
-            strict=True,
-        )
-    ),
-    **{"eleventh": 11, "twelfth": 12, "thirteenth": 13, "fourteenth": 14, "fifteenth": 15, "sixteenth": 16},
-    **{"seventeenth": 17, "eighteenth": 18, "nineteenth": 19, "twentieth": 20, "thirtieth": 30},
+_ORDINAL_WORDS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+    "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+)
+_ORDINALS = {word: at for at, word in enumerate(_ORDINAL_WORDS.split(), 1)}
+_TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_TENS = {word: at for at, word in enumerate(_TENS_WORDS.split(), 2)}
+    name: at for at, name in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(" "), 2)
 }
 
 _MONTH = r"(?P<month>[^\W\d_]{3,}(?:़[^\W\d_]+)?)\.?"
@@ -74,9 +72,10 @@ _ZONES = {
     "utc": 0, "gmt": 0, "z": 0, "cet": 60, "cest": 120, "bst": 60, "ist": 330, "jst": 540, "msk": 180,
     "est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420, "mdt": -360, "pst": -480, "pdt": -420,
 }  # fmt: skip
+_HALF = "|".join(map(re.escape, sorted(_HALVES, key=len, reverse=True)))
 _CLOCK = re.compile(
     r"(?:at\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?"
-    rf"\s*(?P<half>{'|'.join(map(re.escape, sorted(_HALVES, key=len, reverse=True)))}|o['’]?clock|hrs|uhr|часов)?"
+    rf"\s*(?P<half>{_HALF}|o['’]?clock|hrs|uhr|часов)?"
     rf"\s*(?:\(?(?P<zone>{'|'.join(_ZONES)}|(?:utc|gmt)?[+−-]\d{{1,2}}(?::?[0-5]\d)?|[A-Z]{{3,4}}T|[ECMP]T)\)?)?",
     re.IGNORECASE,
 )
@@ -84,26 +83,23 @@ _NAMED = {"noon": 720, "midday": 720, "12 noon": 720, "12:00 noon": 720, "midnig
 _SPOKEN = re.compile(
     r"(?:at\s+)?(?P<part>half|quarter|a\s+quarter|\d{1,2}|five|ten|twenty|twenty-five)\s+(?:minutes\s+)?"
     rf"(?P<way>past|to)\s+(?P<hour>\d{{1,2}}|[a-z]+)\s*"
-    rf"(?P<half>{'|'.join(map(re.escape, sorted(_HALVES, key=len, reverse=True)))})?",
+    rf"(?P<half>{_HALF})?",
     re.IGNORECASE,
 )
 _MINUTES = {"half": 30, "quarter": 15, "a quarter": 15, "five": 5, "ten": 10, "twenty": 20, "twenty-five": 25}
-_HOURS = dict(
-    zip("one two three four five six seven eight nine ten eleven twelve".split(), range(1, 13), strict=True)
-)
+_HOUR_WORDS = "one two three four five six seven eight nine ten eleven twelve"
+_HOURS = {word: at for at, word in enumerate(_HOUR_WORDS.split(), 1)}
 
 
 def ordinal(word: str) -> int | None:
-    """The number of an ordinal in words up to thirty-ninth and of the tens: "twenty-first" is 21."""
+    """The number of an ordinal in words up to ninety-ninth: "twenty-first" is 21."""
     word = word.casefold()
     tens, _, one = word.partition("-")
-    whole = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70}
-    whole |= {"eighty": 80, "ninety": 90}
     if one:
-        return whole[tens] + _ORDINALS[one] if tens in whole and _ORDINALS.get(one, 10) < 10 else None
+        return 10 * _TENS[tens] + _ORDINALS[one] if tens in _TENS and _ORDINALS.get(one, 10) < 10 else None
     if word in _ORDINALS:
         return _ORDINALS[word]
-    return whole.get(word[:-4] + "y") if word.endswith("ieth") else None
+    return 10 * _TENS[word[:-4] + "y"] if word.endswith("ieth") and word[:-4] + "y" in _TENS else None
 
 
 def read_moment(text: str) -> Moment | None:
@@ -113,31 +109,42 @@ def read_moment(text: str) -> Moment | None:
         return "clock", (_NAMED[text.casefold()] * 60, None)
     if not text or len(text) > 60:
         return None
+    if not any(map(str.isdigit, text)):
+        return _spoken(text) or (_date(text) if " " in text else None)
     return _date(text) or _year(text) or _clock(text) or _spoken(text)
 
 
 def _date(text: str) -> Moment | None:
     for pattern in _DATES:
-        match = pattern.fullmatch(text)
-        if match is None:
+        if (match := pattern.fullmatch(text)) is None:
             continue
-        found = {"day": None, "month": None, "m": None, "d": None, **match.groupdict()}
-        year = int(found["year"]) if found["year"] else None
-        if found["era"] and year is not None and found["era"].casefold()[0] == "b":
+        groups = match.groupdict()
+        year = int(groups["year"]) if groups["year"] else None
+        if year is not None and (groups["era"] or "").casefold().startswith("b"):
             year = -year
-        if found.get("one"):
-            one, other = int(found["one"]), int(found["other"])
-            if one == other or max(one, other) > 12:
-                day, month = max(one, other), min(one, other)
-            else:  # nobody knows which of them is the month
-                return "date in figures", (one, other, year)
+        if "one" in groups:
+            one, other = sorted((int(match["one"]), int(match["other"])))
+            if one != other and other <= 12:  # nobody knows which of them is the month
+                return "date in figures", (int(match["one"]), int(match["other"]), year)
+            month, day = one, other
         else:
-            month = _MONTHS.get(found["month"].casefold(), 0) if found["month"] else int(found["m"])
-            named = found["day"] or found["d"]
-            day = None if not named else int(named) if named.isdigit() else ordinal(named) or 0
-        if 1 <= month <= 12 and (day is None or 1 <= day <= _LENGTHS[month - 1]):
+            month = _month(groups.get("month") or match["m"])
+            day = _day(groups.get("day") or groups.get("d"))
+        if 1 <= month <= 12 and 0 <= day <= _LENGTHS[month - 1]:
             return "date", (year, month, day)
     return None
+
+
+def _month(written: str) -> int:
+    """The number of a month; 0 for a word that is none."""
+    return int(written) if written.isdigit() else _MONTHS.get(written.casefold(), 0)
+
+
+def _day(written: str | None) -> int:
+    """The day of a month, 0 if none is given, and -1 for a word that is none."""
+    if written is None:
+        return 0
+    return int(written) or -1 if written.isdigit() else ordinal(written) or -1
 
 
 def _year(text: str) -> Moment | None:
@@ -162,7 +169,7 @@ def _clock(text: str) -> Moment | None:
         return None
     if half is not None:
         hour = hour % 12 + half
-    elif 1 <= hour < 12 and len(match["hour"]) == 1 or hour in (10, 11):  # of the morning or the evening
+    elif (1 <= hour < 12 and len(match["hour"]) == 1) or hour in (10, 11):  # of the morning or the evening
         return "clock of either half", (hour, minute, second, (match["zone"] or "").casefold() or None)
     return _at(hour * 3600 + minute * 60 + second, match["zone"])
 

@@ -16,7 +16,7 @@ LARGEST_EXPONENT = 200
 class Number:
     """A number at the beginning of a text: its value, half a unit of its last decimal, and where it ends.
 
-    ``rounding`` is 0 for whole numbers and fractions. ``attached`` is whether it is followed at once by more.
+    ``rounding`` is 0 for whole numbers and fractions.
     """
 
     value: Fraction
@@ -79,7 +79,7 @@ _WRITTEN = re.compile(
 _POWER_OF_TEN = re.compile(r"10\s*(?:\^|\*\*)\s*[{(]?(?P<power>[-+−]?\d+)[)}]?(?!\w)")
 _DECIMAL_COMMA = re.compile(r"(?P<whole>\d{1,3}(?:[. \u00a0\u202f]\d{3})+|\d+),(?P<decimals>\d+)(?!\d)")
 _SCALE = re.compile(
-    rf"\s*-?(?:of\s+(?:an?\s+)|an?\s+)?(?P<word>{'|'.join(sorted(SCALES, key=len, reverse=True))})(?![^\W\d_])\.?",
+    rf"\s*-?(?:(?:of\s+)?an?\s+)?(?P<word>{'|'.join(sorted(SCALES, key=len, reverse=True))})(?![^\W\d_])\.?",
     re.IGNORECASE,
 )
 _LETTER = re.compile(rf"(?P<letter>{'|'.join(_ATTACHED)})(?![^\W_])|\s?(?P<chinese>[{''.join(_CHINESE)}])")
@@ -182,14 +182,9 @@ def _from_words(text: str) -> Number | None:
     return _with_part(text, Fraction(total + current), end, counted, last)
 
 
-_PART = re.compile(
-    rf"\s*-?\s*(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?![^\W\d_])", re.IGNORECASE
-)
-_AND_PART = re.compile(
-    rf"\s+and\s+(?P<count>an?|{'|'.join(ONES)})(?:\s|-)(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})"
-    r"(?![^\W\d_])",
-    re.IGNORECASE,
-)
+_PART_WORD = rf"(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?![^\W\d_])"
+_PART = re.compile(rf"\s*-?\s*{_PART_WORD}", re.IGNORECASE)
+_AND_PART = re.compile(rf"\s+and\s+(?P<count>an?|{'|'.join(ONES)})(?:\s|-){_PART_WORD}", re.IGNORECASE)
 
 
 def _with_part(text: str, value: Fraction, end: int, counted: bool, last: str) -> Number | None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from orchestrator.consensus.quantities.meaning import Meaning
-from orchestrator.consensus.quantities.quantity import Quantity, read_quantity
+from orchestrator.consensus.quantities.quantity import Quantity
+from orchestrator.consensus.quantities.reading import read_quantity
 
 _MOST = 12
 _OR = re.compile(r"\s*,?\s+or\s+|\s*,?\s+oder\s+|\s*∨\s*|\s*;\s*|\s*,\s+|\s*,\s*(?=[a-z]\s*=)", re.IGNORECASE)

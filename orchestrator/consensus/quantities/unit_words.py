@@ -1,5 +1,7 @@
 """Unit words in other languages than English, by the English unit that each is. May import nothing."""
 
+# ruff: noqa: RUF001 -- other alphabets
+
 FOREIGN = {
     # German, French, Spanish, Portuguese, Italian, Russian, Chinese, Japanese, Korean, Hindi, Arabic
     "metro metros mètre mètres metri метр метра метров 米 メートル 미터 मीटर متر": "m",
@@ -12,11 +14,14 @@ FOREIGN = {
     "kilogramm kilogramo kilogramos quilograma quilogramas kilogrammes kilogramme chilogrammo chilogrammi "
     "килограмм килограмма килограммов кг 公斤 千克 キログラム 킬로그램 किलोग्राम": "kg",
     "litro litros litri литр литра литров 升 リットル 리터 लीटर لتر": "l",
-    "sekunde sekunden seconde secondes segundo segundos secondo secondi секунда секунды секунд 秒 초 सेकंड ثانية": "s",
+    "sekunde sekunden seconde secondes segundo segundos secondo secondi секунда секунды секунд "
+    "秒 초 सेकंड ثانية": "s",
     "minuten minuto minutos minuti минута минуты минут 分钟 分鐘 分間 분 मिनट دقيقة دقائق": "min",
-    "stunde stunden heure heures hora horas ora ore час часа часов 小时 小時 時間 시간 घंटे घंटा ساعة ساعات": "h",
+    "stunde stunden heure heures hora horas ora ore час часа часов "
+    "小时 小時 時間 시간 घंटे घंटा ساعة ساعات": "h",
     "tag tage tagen jour jours día días dia dias giorno giorni день дня дней 天 日間 일 दिन يوم أيام": "day",
-    "woche wochen semaine semaines semana semanas settimana settimane неделя недели недель 周 週間 주": "week",
+    "woche wochen semaine semaines semana semanas settimana settimane неделя недели недель "
+    "周 週間 주": "week",
     "monat monate monaten mois mes meses mês mese mesi месяц месяца месяцев 个月 ヶ月 か月 개월": "month",
     "jahr jahre jahren année années año años ano anos anno anni год года лет 年間 साल سنة": "year",
     "prozent procent por\u00a0cento pourcent процент процента процентов パーセント 퍼센트 प्रतिशत": "%",
