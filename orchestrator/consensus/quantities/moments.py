@@ -37,8 +37,6 @@ _ORDINAL_WORDS = (
 _ORDINALS = {word: at for at, word in enumerate(_ORDINAL_WORDS.split(), 1)}
 _TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = {word: at for at, word in enumerate(_TENS_WORDS.split(), 2)}
-    name: at for at, name in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(" "), 2)
-}
 
 _MONTH = r"(?P<month>[^\W\d_]{3,}(?:़[^\W\d_]+)?)\.?"
 _DAY = r"(?P<day>\d{1,2}|[a-z]+(?:-[a-z]+)?)(?:st|nd|rd|th|er|º|\.)?"
