@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -33,7 +34,11 @@ class Quantity:
         # Both are used in every comparison, and exact arithmetic is slow.
         amount = self.value if self.scale == 1 else self.value * self.scale
         object.__setattr__(self, "amount", amount + self.offset if self.offset else amount)
-        object.__setattr__(self, "size", float(self.amount))
+        try:
+            size = float(self.amount)
+        except OverflowError:
+            size = math.inf
+        object.__setattr__(self, "size", size)
 
 
 def same_quantity(a: Quantity, b: Quantity) -> bool:

@@ -19,6 +19,10 @@ _AND = re.compile(
     re.IGNORECASE,
 )
 _INSIDE = re.compile(r"\\?[{](?P<inside>[^{}\\]*)\\?[}]")
+_BRACKETED = re.compile(r"(?P<opening>[(\[])(?P<inside>[^()\[\]{}]+)(?P<closing>[)\]])")
+_CHAIN = re.compile(
+    r"(?P<a>[^<>≤≥=]+)(?P<one>[<≤]=?)\s*(?P<name>[a-z])\s*(?P<two>[<≤]=?)(?P<b>[^<>≤≥=]+)", re.I
+)
 _EQUATION = re.compile(r"(?P<name>[^\W\d_](?:_?\{?\w\}?)?)\s*=\s*(?P<value>[^=<>]+)")
 _ALTERNATIVES = re.compile(r"\s(?:or|oder)\s|∨", re.IGNORECASE)
 _BOTH_SIGNS = re.compile(r"(?:(?P<name>[^\W\d_]\w?)\s*=\s*)?±\s*(?P<value>\S.*)")
@@ -29,13 +33,18 @@ _WORTH = re.compile(r"[,;{±∨]|\s(?:or|and|oder)\s", re.IGNORECASE)
 
 
 def read_several(text: str) -> Meaning | None:
-    """The values of ``text``: a "set", in which the order means nothing, a "list", or named "values"."""
+    """The values of ``text``: a "set" in any order, a "list", "bracketed", or named "values"."""
+    if match := _CHAIN.fullmatch(text):
+        return _interval(match)
     if not _WORTH.search(text):
         return None
     if match := _BOTH_SIGNS.fullmatch(text):
         found = read_quantity(match["value"])
         parts = () if found is None else (found, replace(found, value=-found.value))
         return _set(list(parts), match["name"] or "") if parts else None
+    if match := _BRACKETED.fullmatch(text):
+        parts = tuple(_read(_AND.split(match["inside"].strip())))
+        return Meaning("bracketed", (match["opening"], match["closing"]), parts) if len(parts) > 1 else None
     if match := _INSIDE.fullmatch(text):
         return _set(_read(_AND.split(match["inside"].strip())), "")
     alternatives = bool(_ALTERNATIVES.search(text))
@@ -56,6 +65,13 @@ def read_several(text: str) -> Meaning | None:
     if alternatives and all(map(_PHRASE.fullmatch, items)):
         return Meaning("either", tuple(sorted(item.casefold() for item in items)))
     return None
+
+
+def _interval(match: re.Match[str]) -> Meaning | None:
+    """-3 < x < 3, which is the interval (-3, 3)."""
+    parts = tuple(_read([match["a"], match["b"]]))
+    ends = ("(" if match["one"] == "<" else "[", ")" if match["two"] == "<" else "]")
+    return Meaning("bracketed", ends, parts) if parts else None
 
 
 def _without(text: str) -> str:

@@ -288,15 +288,15 @@ def known_unit(text: str) -> Unit | None:
 
 @lru_cache(maxsize=4096)
 def _known(text: str) -> Unit | None:
-    unit = _named(text)
-    if unit is not None or not text:
-        return unit
-    if match := _SQUARED.fullmatch(text):
-        base = _known(match["unit"] or match["unit2"])
-        power = 2 if (match["before"] or match["after"]).casefold()[0] == "s" else 3
-        if base is not None and base.dimension in ("m", "s"):
-            return _combined([(base, power)])
-    return _compound(spelt_out(text))
+    return _named(text) or _squared(text) or (_compound(spelt_out(text)) if text else None)
+
+
+def _squared(text: str) -> Unit | None:
+    match = _SQUARED.fullmatch(text)
+    base = None if match is None else _named(match["unit"] or match["unit2"])
+    if match is None or base is None or base.dimension not in ("m", "s"):
+        return None
+    return _combined([(base, 2 if (match["before"] or match["after"]).casefold()[0] == "s" else 3)])
 
 
 def _named(text: str) -> Unit | None:
@@ -315,7 +315,7 @@ def _compound(text: str) -> Unit | None:
             inner = inner[1:-1]
         if not inner and not (sign == 1 and below):
             return None
-        whole = (_known(inner) if _SQUARED.fullmatch(inner) else None) or _named(inner)
+        whole = _named(inner) or _squared(inner)
         if whole is not None:
             factors.append((whole, sign))
             continue
