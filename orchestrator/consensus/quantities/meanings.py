@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 from orchestrator.consensus.quantities.chemistry import read_formula
 from orchestrator.consensus.quantities.meaning import Meaning
@@ -43,34 +44,32 @@ _OR_MORE = (
 _OR_LESS = r"or\s+(?:less|fewer|lower|below|under|smaller|younger|shorter|earlier)|and\s+(?:below|under)"
 _TO = r"\s+to\s+|\s+through\s+|\s+thru\s+|\s*\.\.\.?\s*|\s+till\s+|\s+until\s+"
 
-_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        (">=", rf"{_NAME}(?:{_LEAST})\s*{_A}"),
-        ("<=", rf"{_NAME}(?:{_MOST})\s*{_A}"),
-        (">", rf"{_NAME}(?:{_MORE})\s*{_A}"),
-        ("<", rf"{_NAME}(?:{_LESS})\s*{_A}"),
-        ("<=", rf"{_A}\s*(?:≥|>=)\s*(?P<name>[a-z])"),
-        (">=", rf"{_A}\s*(?:≤|<=)\s*(?P<name>[a-z])"),
-        ("<", rf"{_A}\s*>\s*(?P<name>[a-z])"),
-        (">", rf"{_A}\s*<\s*(?P<name>[a-z])"),
-        (">=", rf"{_NAME}{_A}\s*(?:{_OR_MORE})(?:\s+(?P<unit>[^\W\d_]+))?"),
-        ("<=", rf"{_NAME}{_A}\s*(?:{_OR_LESS})(?:\s+(?P<unit>[^\W\d_]+))?"),
-        ("tolerance", rf"{_NAME}=?\s*\(?{_A}\s*(?:±|\+/-|\+-|plus\s+or\s+minus|give\s+or\s+take)\s*{_B}"),
-        ("range", rf"{_NAME}between\s+{_A}\s+(?:and|to)\s+{_B}"),
-        ("change", rf"from\s+{_A}\s+(?:up\s+|down\s+)?to\s+{_B}"),
-        (
-            "odds",
-            rf"(?:odds\s+(?:of|are)?\s*)?{_A}\s*(?:-|\s)to(?:-|\s)\s*{_B}\s+(?:odds|against|on|odds\s+against|odds\s+on)",
-        ),
-        ("ratio", rf"(?:a\s+|the\s+)?(?:ratio|odds)\s*(?:of|are|is|:)?\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
-        ("ratio", r"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
-        ("to", rf"{_A}(?:{_TO}){_B}"),
-        (
-            "hyphen",
-            r"(?P<a>[$€£¥]?\d[\d,.]*)\s*[–—−-]\s*(?P<b>[$€£¥]?\d[\d,.]*\s?(?:[^\W\d_][^-+*/^]*|[%°‰$€£¥]\S?)?)",
-        ),
-    )
+_SHAPES = (
+    # the name of a shape, and its pattern
+    (">=", rf"{_NAME}(?:{_LEAST})\s*{_A}"),
+    ("<=", rf"{_NAME}(?:{_MOST})\s*{_A}"),
+    (">", rf"{_NAME}(?:{_MORE})\s*{_A}"),
+    ("<", rf"{_NAME}(?:{_LESS})\s*{_A}"),
+    ("<=", rf"{_A}\s*(?:≥|>=)\s*(?P<name>[a-z])"),
+    (">=", rf"{_A}\s*(?:≤|<=)\s*(?P<name>[a-z])"),
+    ("<", rf"{_A}\s*>\s*(?P<name>[a-z])"),
+    (">", rf"{_A}\s*<\s*(?P<name>[a-z])"),
+    (">=", rf"{_NAME}{_A}\s*(?:{_OR_MORE})(?:\s+(?P<unit>[^\W\d_]+))?"),
+    ("<=", rf"{_NAME}{_A}\s*(?:{_OR_LESS})(?:\s+(?P<unit>[^\W\d_]+))?"),
+    ("tolerance", rf"{_NAME}=?\s*\(?{_A}\s*(?:±|\+/-|\+-|plus\s+or\s+minus|give\s+or\s+take)\s*{_B}"),
+    ("range", rf"{_NAME}between\s+{_A}\s+(?:and|to)\s+{_B}"),
+    ("change", rf"from\s+{_A}\s+(?:up\s+|down\s+)?to\s+{_B}"),
+    (
+        "odds",
+        rf"(?:odds\s+(?:of|are)?\s*)?{_A}\s*(?:-|\s)to(?:-|\s)\s*{_B}\s+(?:odds|against|on|odds\s+against|odds\s+on)",
+    ),
+    ("ratio", rf"(?:a\s+|the\s+)?(?:ratio|odds)\s*(?:of|are|is|:)?\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
+    ("ratio", r"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
+    ("to", rf"{_A}(?:{_TO}){_B}"),
+    (
+        "hyphen",
+        r"(?P<a>[$€£¥]?\d[\d,.]*)\s*[–—−-]\s*(?P<b>[$€£¥]?\d[\d,.]*\s?(?:[^\W\d_][^-+*/^]*|[%°‰$€£¥]\S?)?)",
+    ),
 )
 _WORTH = re.compile(
     r"[<>≤≥≠±≧≦–—:+…-]|\.\.|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above|exceed\w*|less|fewer|smaller"
@@ -143,8 +142,14 @@ def _negation(text: str) -> Meaning | None:
     return Meaning("not", key, () if quantity is None else (quantity,), match["name"] or "")
 
 
+@cache
+def _shapes() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The table with its patterns compiled: at the first use, as that takes longer than all other imports."""
+    return tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _SHAPES)
+
+
 def _shaped(text: str) -> Meaning | None:
-    for kind, pattern in _SHAPES:
+    for kind, pattern in _shapes():
         match = pattern.fullmatch(text)
         if match is None:
             continue

@@ -9,6 +9,7 @@ today's date, so that the same text would mean something else at the next replay
 from __future__ import annotations
 
 import re
+from functools import cache
 
 Moment = tuple[str, tuple[object, ...]]
 """What kind of moment it is, and the values that say which."""
@@ -43,20 +44,17 @@ _DAY = r"(?P<day>\d{1,2}|[a-z]+(?:-[a-z]+)?)(?:st|nd|rd|th|er|º|\.)?"
 _YEAR = r"(?P<year>\d{3,4})"
 _ERA = r"(?:\s*(?P<era>BCE?|AD|CE|B\.C\.(?:E\.)?|A\.D\.|C\.E\.))?"
 _WEEKDAY = r"(?:on\s+)?(?:(?:mon|tue|tues|wednes|wed|thu|thurs|fri|satur|sat|sun)(?:day)?,?\s+)?(?:the\s+)?"
-_DATES = tuple(
-    re.compile(_WEEKDAY + pattern + _ERA, re.IGNORECASE)
-    for pattern in (
-        rf"{_DAY}\s*(?:of\s+|de\s+|-)?{_MONTH}(?:,?\s*(?:of\s+|de\s+|del\s+|-)?{_YEAR}(?:\s+г(?:ода|\.)?)?)?",
-        rf"{_MONTH}\s*(?:the\s+)?{_DAY}(?:,?\s+{_YEAR})?",
-        rf"{_YEAR},?\s+{_MONTH}\s+{_DAY}",
-        rf"(?:in\s+)?{_MONTH},?\s+(?:of\s+|de\s+)?{_YEAR}",
-        rf"{_YEAR}-(?P<m>\d{{2}})(?:-(?P<d>\d{{2}}))?",
-        rf"{_YEAR}/(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})",
-        rf"{_YEAR}\s?[年년]\s?(?P<m>\d{{1,2}})\s?[月월](?:\s?(?P<d>\d{{1,2}})\s?[日일])?",
-        rf"(?P<d>\d{{1,2}})\.\s?(?P<m>\d{{1,2}})\.\s?{_YEAR}",
-        rf"(?P<one>\d{{1,2}})[/-](?P<other>\d{{1,2}})[/-]{_YEAR}",
-        rf"(?P<m>\d{{1,2}})/{_YEAR}",
-    )
+_DATES = (
+    rf"{_DAY}\s*(?:of\s+|de\s+|-)?{_MONTH}(?:,?\s*(?:of\s+|de\s+|del\s+|-)?{_YEAR}(?:\s+г(?:ода|\.)?)?)?",
+    rf"{_MONTH}\s*(?:the\s+)?{_DAY}(?:,?\s+{_YEAR})?",
+    rf"{_YEAR},?\s+{_MONTH}\s+{_DAY}",
+    rf"(?:in\s+)?{_MONTH},?\s+(?:of\s+|de\s+)?{_YEAR}",
+    rf"{_YEAR}-(?P<m>\d{{2}})(?:-(?P<d>\d{{2}}))?",
+    rf"{_YEAR}/(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})",
+    rf"{_YEAR}\s?[年년]\s?(?P<m>\d{{1,2}})\s?[月월](?:\s?(?P<d>\d{{1,2}})\s?[日일])?",
+    rf"(?P<d>\d{{1,2}})\.\s?(?P<m>\d{{1,2}})\.\s?{_YEAR}",
+    rf"(?P<one>\d{{1,2}})[/-](?P<other>\d{{1,2}})[/-]{_YEAR}",
+    rf"(?P<m>\d{{1,2}})/{_YEAR}",
 )
 _YEARS = re.compile(
     r"(?:(?:in\s+)?(?:the\s+)?(?:year\s+)?)(?:(?P<year>\d{1,5})\s*(?:BCE?|B\.C\.?(?:E\.?)?))",
@@ -112,8 +110,13 @@ def read_moment(text: str) -> Moment | None:
     return _date(text) or _year(text) or _clock(text) or _spoken(text)
 
 
+@cache
+def _dates() -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(_WEEKDAY + pattern + _ERA, re.IGNORECASE) for pattern in _DATES)
+
+
 def _date(text: str) -> Moment | None:
-    for pattern in _DATES:
+    for pattern in _dates():
         if (match := pattern.fullmatch(text)) is None:
             continue
         groups = match.groupdict()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from orchestrator.consensus.quantities.spelling import spelt_out
 from orchestrator.consensus.quantities.unit_words import FOREIGN
@@ -225,6 +225,7 @@ _UNSURE = frozenset({"C", "F", "M", "cd", "pt", "dd", "hs", "Ts", "Gs", "Ms", "A
 """Symbols with two common meanings, or none in a text: 25 C is hardly a charge, 5 M may be 5 million."""
 
 
+@cache
 def _units() -> dict[str, Unit]:
     table: dict[str, Unit] = {}
     for symbols, words, dimension, scale in _METRIC:
@@ -256,19 +257,16 @@ def _units() -> dict[str, Unit]:
     return {name: unit for name, unit in table.items() if name not in _UNSURE}
 
 
-_UNITS = _units()
-
-
+@cache
 def _whatever_case() -> dict[str, Unit | None]:
     """The units by their folded names; None where the case decides: MHZ is not clearly mHz or MHz."""
     table: dict[str, Unit | None] = {}
-    for name, unit in _UNITS.items():
+    for name, unit in _units().items():
         folded = name.casefold()
         table[folded] = unit if table.get(folded, unit) == unit else None
     return table
 
 
-_FOLDED = _whatever_case()
 _SQUARED = re.compile(
     r"(?P<before>sq(?:uare|\.)?|cu(?:bic|\.)?)\s+(?P<unit>\S.*)|(?P<unit2>\S.*?)\s+(?P<after>squared|cubed)",
     re.IGNORECASE,
@@ -300,9 +298,9 @@ def _squared(text: str) -> Unit | None:
 
 
 def _named(text: str) -> Unit | None:
-    unit = _UNITS.get(text)
+    unit = _units().get(text)
     if unit is None and (len(text) > 1 or text == "L") and text not in _UNSURE:
-        unit = _FOLDED.get(text.casefold())
+        unit = _whatever_case().get(text.casefold())
     return unit
 
 
@@ -332,7 +330,7 @@ def _factor(name: str, quotient: bool) -> Unit | None:
     """A known unit; in a quotient also what is counted: dollars per apple."""
     unit = _named(name)
     if unit is None and name in ("C", "F") and quotient:
-        return _UNITS["°" + name]
+        return _units()["°" + name]
     if unit is None and quotient and len(name) > 2 and name.isalpha():
         return Unit(singular(name.casefold()))
     return unit
