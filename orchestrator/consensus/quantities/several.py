@@ -40,8 +40,8 @@ def read_several(text: str) -> Meaning | None:
         return None
     if match := _BOTH_SIGNS.fullmatch(text):
         found = read_quantity(match["value"])
-        parts = () if found is None else (found, replace(found, value=-found.value))
-        return _set(list(parts), match["name"] or "") if parts else None
+        both = [] if found is None else [found, replace(found, value=-found.value)]
+        return _set(both, match["name"] or "")
     if match := _BRACKETED.fullmatch(text):
         parts = tuple(_read(_AND.split(match["inside"].strip())))
         return Meaning("bracketed", (match["opening"], match["closing"]), parts) if len(parts) > 1 else None
