@@ -52,7 +52,19 @@ class Form:
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?!(?:and|or)\b)")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
 _LISTED = re.compile(r"\s*,\s*and\s+|\s+and\s+|(?<!\d)\s*,\s*|\s*,\s*(?!\s|\d{3}(?!\d))")
-_SIGNS = str.maketrans({"∞": r"\infty ", "π": r"\pi ", "≤": r"\le ", "≥": r"\ge "})
+_SIGNS = str.maketrans(
+    {
+        "∞": r"\infty ",
+        "π": r"\pi ",
+        "≤": r"\le ",
+        "≥": r"\ge ",
+        "×": r"\times ",
+        "·": r"\cdot ",
+        "∪": r"\cup ",
+    }
+    | {"±": r"\pm ", "≠": r"\ne "}
+)
+_POWER = re.compile(r"(?<=[\w)])\s*\*\*\s*(?=[\w(-])")
 _BOUNDS = re.compile(r"\\([lg])eq(?![a-zA-Z])")
 _LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
 _INDEX = re.compile(r"([\^_])\{(\w)\}")
@@ -60,7 +72,8 @@ _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _MATHEMATICS = re.compile(
     r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
     r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
-    r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$"
+    r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$|^[a-zA-Z]\([^()]*\)$|\d\s*-\s*[a-zA-Z](?![a-zA-Z])"
+    r"|(?<![a-zA-Z])[a-zA-Z]\s*-\s*[\da-zA-Z](?![a-zA-Z])"
 )
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _IMAGINARY = re.compile(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
@@ -76,7 +89,7 @@ _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), Fal
 
 def read_form(text: str) -> Form:
     """Read a claim; see :class:`Form`."""
-    normal = unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES)
+    normal = _POWER.sub("^", unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES))
     normal = _INDEX.sub(r"\1\2", LATEX_TEXT.sub(r" \1 ", normal))
     normal = _BOUNDS.sub(r"\\\1e", _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal)).translate(_SIGNS))
     normal = _IMAGINARY.sub("i", normal)

@@ -221,8 +221,8 @@ _TEMPERATURES = {
     ),
     "°K;degree Kelvin;degrees Kelvin": Unit("K"),
 }
-_UNSURE = frozenset({"C", "F", "M", "cd", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
-"""Symbols with two common meanings, or none in a text: 25 C is hardly a charge, 5 M may be 5 million."""
+_UNSURE = frozenset({"M", "cd", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
+"""Symbols with two common meanings, or none in a text: 5 M may be 5 million."""
 
 
 @cache
@@ -254,6 +254,7 @@ def _units() -> dict[str, Unit]:
         table |= dict.fromkeys(spellings.split(";"), unit)
     for spellings, name in FOREIGN.items():
         table |= dict.fromkeys(spellings.split(), table[name])
+    table |= {letter: Unit(letter) for letter in "CF"}  # a charge or degrees, but not that of another letter
     return {name: unit for name, unit in table.items() if name not in _UNSURE}
 
 
@@ -347,7 +348,7 @@ def _combined(factors: list[tuple[Unit | None, int]]) -> Unit | None:
             name, _, own = base.partition("^")
             powers[name] = powers.get(name, 0) + power * int(own or 1)
     written = (f"{name}^{n}" if n != 1 else name for name, n in sorted(powers.items()) if n)
-    return Unit(" ".join(written), scale)
+    return Unit(" ".join(written) or "ratio", scale)  # mg/kg is no bare number
 
 
 def singular(word: str) -> str:
