@@ -45,7 +45,10 @@ def _apart(first: list[object], second: list[object]) -> bool:
     numbers = [each[0] for each in (first, second) if each and getattr(each[0], "is_number", False)]
     if len(numbers) < 2:
         return False
-    one, other = (complex(number) for number in numbers)  # type: ignore[call-overload]
+    try:
+        one, other = (complex(number) for number in numbers)  # type: ignore[call-overload]
+    except (TypeError, OverflowError):  # infinite, or with a percent sign
+        return False
     larger = max(abs(one), abs(other))
     return bool(larger < TINY and abs(one - other) > 1e-6 * larger)
 

@@ -100,7 +100,6 @@ _METRIC = (
     ("Wh", "watt-hour watthour", "g m^2 s^-2", Fraction(3_600_000)),
     ("Ah", "amp-hour ampere-hour", "A s", Fraction(3600)),
     ("bar", "bar", "g m^-1 s^-2", Fraction(10**8)),
-    ("M", "molar", "m^-3 mol", Fraction(1000)),
     ("t", "tonne", "g", Fraction(10**6)),
     ("dB", "decibel", "dB", Fraction(1)),
 )
@@ -161,6 +160,7 @@ _OTHER: dict[str, dict[str, Fraction | int]] = {
         "oz ounce ounces": _POUND / 16,
         "stone": 14 * _POUND,
     },
+    "m^-3 mol": {"mM": 1, "µM μM uM": Fraction(1, 1000), "nM": Fraction(1, 10**6), "molar": 1000},
     "m s^-1": {
         "mps": 1,
         "kmh kph": Fraction(5, 18),
@@ -221,7 +221,7 @@ _TEMPERATURES = {
     ),
     "°K;degree Kelvin;degrees Kelvin": Unit("K"),
 }
-_UNSURE = frozenset({"M", "cd", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
+_UNSURE = frozenset({"M", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
 """Symbols with two common meanings, or none in a text: 5 M may be 5 million."""
 
 
