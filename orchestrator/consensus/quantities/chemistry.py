@@ -12,7 +12,7 @@ _ELEMENTS = (
 )
 _ELEMENT = "|".join(sorted(_ELEMENTS.split(), key=len, reverse=True))
 _FORMULA = re.compile(rf"\d*(?:(?:{_ELEMENT})\d*|[(\[]|[)\]]\d*)+(?:\^?\d*[+-])?")
-_CANDIDATE = re.compile(r"\d*[A-Z(\[][A-Za-z0-9_{}()\[\]^+\u2080-\u2089\u2070-\u207f\u00b2\u00b3-]{0,40}")
+_CANDIDATE = re.compile(r"\d*[A-Z(\[][A-Za-z0-9_{}()\[\]^+-]{0,40}")
 _LETTERS = re.compile(r"[A-Z][a-z]?")
 _WORDS = frozenset({"NO", "No", "In", "As", "At", "He", "I", "Be", "Os", "Pa", "Re", "Th", "Ho"})
 """Words, and labels, that are spelt like formulas."""
@@ -22,9 +22,10 @@ def read_formula(text: str) -> str | None:
     """The formula with plain figures, or None if the text is none, or a word, or one letter."""
     if "_" in text:
         text = re.sub(r"\s*_\s*\{?(\d+)\}?\s*", r"\1", text)
+    text = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
     if _CANDIDATE.fullmatch(text) is None:
         return None
-    flat = re.sub(r"[_{}^]", "", unicodedata.normalize("NFKC", text)).replace("\u2212", "-")
+    flat = re.sub(r"[_{}^]", "", text)
     if flat in _WORDS or len(flat) < 2 or _FORMULA.fullmatch(flat) is None:
         return None
     elements = _LETTERS.findall(flat)

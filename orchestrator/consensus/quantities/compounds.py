@@ -18,6 +18,7 @@ _NAME = re.compile(
 )
 _MARKS = (
     # a pattern of numbers and the units that they are in
+    (re.compile(r"(\d+)\s?(?:pounds?|quid)\s(?:and\s)?(\d\d?)\s?(?:p|pence)"), ("£", "pence")),
     (re.compile(r"""(\d+)\s?(?:'|′|’)\s?(\d+(?:\.\d+)?)\s?(?:"|″|”|''|′′)?"""), ("ft", "in")),
     (re.compile(r"(\d+)\s?(?:ft|feet|foot)\.?\s?(\d+(?:\.\d+)?)", re.IGNORECASE), ("ft", "in")),
     (re.compile(r"(\d+)\s?(?:h|hours?)\s?([0-5]?\d)\s?m?", re.IGNORECASE), ("h", "min")),

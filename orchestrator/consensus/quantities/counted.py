@@ -70,6 +70,12 @@ def share_of(whom: str) -> str:
     return " ".join(singular(word) for word in whom.casefold().split())
 
 
+def without_measure(text: str) -> tuple[str, str]:
+    """The text without what it measures, and that: "5 feet tall" is 5 feet of height."""
+    match = _MEASURE.fullmatch(text)
+    return (text, "") if match is None else (match["unit"], _MEASURE_OF[match["measure"].casefold()])
+
+
 def _qualified(text: str) -> Counted | None:
     bare = _OF_THEM.sub("", text).strip()
     if bare != text:
@@ -77,9 +83,9 @@ def _qualified(text: str) -> Counted | None:
     if one := _OF_ONE.match(text):
         unit = known_unit(text[one.end() :])
         return None if unit is None else (unit, "")
-    if match := _MEASURE.fullmatch(text):
-        unit = known_unit(match["unit"])
-        return None if unit is None else (unit, _MEASURE_OF[match["measure"].casefold()])
+    bare, measure = without_measure(text)
+    if measure and (unit := known_unit(bare)) is not None:
+        return unit, measure
     if match := _OF_WHOM.fullmatch(text):
         unit = known_unit(match["unit"]) if match["unit"] else NO_UNIT
         return None if unit is None or unit.dimension not in ("", SHARE) else (unit, share_of(match["whom"]))

@@ -44,6 +44,8 @@ _OR_MORE = (
 _OR_LESS = r"or\s+(?:less|fewer|lower|below|under|smaller|younger|shorter|earlier)|and\s+(?:below|under)"
 _TO = r"\s+to\s+|\s+through\s+|\s+thru\s+|\s*\.\.\.?\s*|\s+till\s+|\s+until\s+"
 
+_FIGURES = r"[$€£¥]?\d[\d,.]*"
+
 _SHAPES = (
     # the name of a shape, and its pattern
     (">=", rf"{_NAME}(?:{_LEAST})\s*{_A}"),
@@ -54,22 +56,21 @@ _SHAPES = (
     (">=", rf"{_A}\s*(?:≤|<=)\s*(?P<name>[a-z])"),
     ("<", rf"{_A}\s*>\s*(?P<name>[a-z])"),
     (">", rf"{_A}\s*<\s*(?P<name>[a-z])"),
+    (">=", rf"{_NAME}{_A}\s+(?:at\s+(?:the\s+)?(?:least|minimum)|minimum)"),
+    ("<=", rf"{_NAME}{_A}\s+(?:at\s+(?:the\s+)?(?:most|maximum)|maximum)"),
     (">=", rf"{_NAME}{_A}\s*(?:{_OR_MORE})(?:\s+(?P<unit>[^\W\d_]+))?"),
     ("<=", rf"{_NAME}{_A}\s*(?:{_OR_LESS})(?:\s+(?P<unit>[^\W\d_]+))?"),
     ("tolerance", rf"{_NAME}=?\s*\(?{_A}\s*(?:±|\+/-|\+-|plus\s+or\s+minus|give\s+or\s+take)\s*{_B}"),
     ("range", rf"{_NAME}between\s+{_A}\s+(?:and|to)\s+{_B}"),
     ("change", rf"from\s+{_A}\s+(?:up\s+|down\s+)?to\s+{_B}"),
     (
-        "odds",
-        rf"(?:odds\s+(?:of|are)?\s*)?{_A}\s*(?:-|\s)to(?:-|\s)\s*{_B}\s+(?:odds|against|on|odds\s+against|odds\s+on)",
+        "ratio",
+        rf"(?:odds\s+(?:of|are)?\s*)?{_A}(?:[-\s]to[-\s]|\s?:\s?)\s*{_B}\s+(?:odds|(?:odds\s+)?(?:against|on))",
     ),
     ("ratio", rf"(?:a\s+|the\s+)?(?:ratio|odds)\s*(?:of|are|is|:)?\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
     ("ratio", r"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
     ("to", rf"{_A}(?:{_TO}){_B}"),
-    (
-        "hyphen",
-        r"(?P<a>[$€£¥]?\d[\d,.]*)\s*[–—−-]\s*(?P<b>[$€£¥]?\d[\d,.]*\s?(?:[^\W\d_][^-+*/^]*|[%°‰$€£¥]\S?)?)",
-    ),
+    ("hyphen", rf"(?P<a>{_FIGURES}%?)\s*[–—−-]\s*(?P<b>{_FIGURES}\s?(?:[^\W\d_][^-+*/^]*|[%°‰$€£¥]\S?)?)"),
 )
 _WORTH = re.compile(
     r"[<>≤≥≠±≧≦–—:+…-]|\.\.|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above|exceed\w*|less|fewer|smaller"
@@ -86,8 +87,6 @@ _ORDINAL = re.compile(
     r"(?:\s+(?P<unit>[^\W\d_]+(?:\s[^\W\d_]+)?))?",
     re.IGNORECASE,
 )
-_ORDINAL_ENDINGS = ("st", "nd", "rd", "th")
-_SIGNS = {"±"}
 
 
 def read_meaning(text: str, *, alone: bool = False) -> Meaning | None:
@@ -195,11 +194,9 @@ def _scale_of(text: str) -> Fraction:
 
 def _sorted_out(meaning: Meaning) -> Meaning | None:
     """The shape of two numbers with "to" or a hyphen: a range, a ratio, or what may be either."""
-    if meaning.kind not in ("to", "hyphen", "change", "odds", "ratio"):
+    if meaning.kind not in ("to", "hyphen", "change", "ratio"):
         return meaning
     low, high = meaning.parts
-    if meaning.kind == "odds":
-        return replace(meaning, kind="ratio")
     if meaning.kind == "ratio":
         if not low.value or not high.value:
             return None

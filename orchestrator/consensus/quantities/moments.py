@@ -36,6 +36,7 @@ _ORDINAL_WORDS = (
     "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
 )
 _ORDINALS = {word: at for at, word in enumerate(_ORDINAL_WORDS.split(), 1)}
+_ORDINALS |= {"hundredth": 100, "thousandth": 1000, "millionth": 10**6}
 _TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = {word: at for at, word in enumerate(_TENS_WORDS.split(), 2)}
 
@@ -71,7 +72,7 @@ _ZONES = {
 _HALF = "|".join(map(re.escape, sorted(_HALVES, key=len, reverse=True)))
 _CLOCK = re.compile(
     r"(?:at\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?"
-    rf"\s*(?P<half>{_HALF}|o['’]?clock|hrs|uhr|часов)?"
+    rf"(?:\s*o['’]?clock(?=\s+in\b))?\s*(?P<half>{_HALF}|o['’]?clock|hrs|uhr|часов)?"
     rf"\s*(?:\(?(?P<zone>{'|'.join(_ZONES)}|(?:utc|gmt)?[+−-]\d{{1,2}}(?::?[0-5]\d)?|[A-Z]{{3,4}}T|[ECMP]T)\)?)?",
     re.IGNORECASE,
 )

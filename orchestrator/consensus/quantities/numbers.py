@@ -56,7 +56,7 @@ _ABBREVIATED = {
 }
 _ATTACHED = {"k": 10**3, "K": 10**3, "M": 10**6}
 _OF_MONEY = {"m": 10**6, "MM": 10**6, "B": 10**9, "b": 10**9, "T": 10**12, "t": 10**12}
-_CHINESE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
+_CHINESE = {"千": 1000, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
 SCALES = {**_BIG, **_COUNTS, **_ABBREVIATED}
 """What a word after a number multiplies it by."""
 

@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from orchestrator.consensus.quantities.arithmetic import read_arithmetic
 from orchestrator.consensus.quantities.compounds import read_compound
-from orchestrator.consensus.quantities.counted import read_counted, share_of
+from orchestrator.consensus.quantities.counted import read_counted, share_of, without_measure
+from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import SCALES, Number, read_number, with_decimal_comma
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.roman import read_roman
@@ -88,6 +89,8 @@ def read_quantity(text: str) -> Quantity | None:
     text = _EXCLAIMED.sub("", _ABOUT.sub("", text, count=1)) if text else text
     if not text or len(text) > LONGEST_QUANTITY or _DECADE.fullmatch(text):
         return None
+    if "-" in text and ordinal(text) is not None:
+        return None  # thirty-second
     if (numeral := read_roman(text)) is not None:
         return Quantity(Fraction(numeral))
     begin = _BEGIN.match(text)
@@ -170,8 +173,9 @@ def _with_decimal_comma(body: str, money: str = "") -> Quantity | None:
 
 def _compound(body: str) -> Quantity | None:
     """A quantity in several units, the larger first: "2 hours 30 minutes", "5 ft 10 in"."""
+    body, of = without_measure(body)
     total = read_compound(body)
-    return None if total is None else _made(*total, _NOTHING)
+    return None if total is None else _made(*total, _NOTHING, of)
 
 
 def _arithmetic(text: str) -> Quantity | None:

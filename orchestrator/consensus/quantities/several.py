@@ -20,6 +20,7 @@ _AND = re.compile(
 )
 _INSIDE = re.compile(r"\\?[{](?P<inside>[^{}\\]*)\\?[}]")
 _BRACKETED = re.compile(r"(?P<opening>[(\[])(?P<inside>[^()\[\]{}]+)(?P<closing>[)\]])")
+_MEMBER = re.compile(r"^[^\W\d_]\s*∈\s*")
 _CHAIN = re.compile(
     r"(?P<a>[^<>≤≥=]+)(?P<one>[<≤]=?)\s*(?P<name>[a-z])\s*(?P<two>[<≤]=?)(?P<b>[^<>≤≥=]+)", re.I
 )
@@ -34,6 +35,7 @@ _WORTH = re.compile(r"[,;{±∨]|\s(?:or|and|oder)\s", re.IGNORECASE)
 
 def read_several(text: str) -> Meaning | None:
     """The values of ``text``: a "set" in any order, a "list", "bracketed", or named "values"."""
+    text = _MEMBER.sub("", text)
     if match := _CHAIN.fullmatch(text):
         return _interval(match)
     if not _WORTH.search(text):

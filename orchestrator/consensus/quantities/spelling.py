@@ -48,6 +48,8 @@ _LATEX_SIGNS = {
     r"\ne": "≠",
     r"\approx": "≈",
     r"\sim": "≈",
+    r"\in": "∈",
+    r"\choose": " choose ",
     r"\lor": " or ",
     r"\vee": " or ",
     r"\euro": "€",

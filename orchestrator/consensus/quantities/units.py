@@ -9,7 +9,7 @@ registry (0.2 s) would cost more than thousands of votes, and it reads "Mb" as m
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
 
@@ -21,7 +21,8 @@ from orchestrator.consensus.quantities.unit_words import FOREIGN
 class Unit:
     """The ``dimension`` in base units, the ``scale`` to them, and for temperatures the ``offset`` of zero.
 
-    A word that is no known unit is its own dimension: what is counted.
+    A word that is no known unit is its own dimension: what is counted. Two words have a space between them,
+    and a known dimension has none.
     """
 
     dimension: str
@@ -206,7 +207,7 @@ _OTHER: dict[str, dict[str, Fraction | int]] = {
     "₹": {"₹;inr;rs;rs.;rupee;rupees;Indian rupees": 1, "paise paisa": Fraction(1, 100)},
     "₩": {"₩ krw won": 1},
     "₽": {"₽ rub ruble rubles rouble roubles": 1},
-    "CHF": {"chf franken;Swiss franc;Swiss francs": 1},
+    "CHF": {"chf;franken;Swiss franc;Swiss francs": 1},
     "CNY": {"cny rmb yuan renminbi 元": 1},
     "CA$": {"cad;c$;ca$;Canadian dollar;Canadian dollars": 1},
     "A$": {"aud;a$;au$;Australian dollar;Australian dollars": 1},
@@ -221,7 +222,7 @@ _TEMPERATURES = {
     ),
     "°K;degree Kelvin;degrees Kelvin": Unit("K"),
 }
-_UNSURE = frozenset({"M", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
+_UNSURE = frozenset({"M", "pH", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
 """Symbols with two common meanings, or none in a text: 5 M may be 5 million."""
 
 
@@ -255,7 +256,11 @@ def _units() -> dict[str, Unit]:
     for spellings, name in FOREIGN.items():
         table |= dict.fromkeys(spellings.split(), table[name])
     table |= {letter: Unit(letter) for letter in "CF"}  # a charge or degrees, but not that of another letter
-    return {name: unit for name, unit in table.items() if name not in _UNSURE}
+    return {
+        name: replace(unit, dimension=unit.dimension.replace(" ", "·"))
+        for name, unit in table.items()
+        if name not in _UNSURE
+    }
 
 
 @cache
@@ -344,11 +349,11 @@ def _combined(factors: list[tuple[Unit | None, int]]) -> Unit | None:
         if unit is None:
             return None
         scale *= unit.scale**power
-        for base in unit.dimension.split():
+        for base in unit.dimension.split("·"):
             name, _, own = base.partition("^")
             powers[name] = powers.get(name, 0) + power * int(own or 1)
     written = (f"{name}^{n}" if n != 1 else name for name, n in sorted(powers.items()) if n)
-    return Unit(" ".join(written) or "ratio", scale)  # mg/kg is no bare number
+    return Unit("·".join(written) or "ratio", scale)  # mg/kg is no bare number
 
 
 def singular(word: str) -> str:
