@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.consensus.extraction import Claim
-from orchestrator.consensus.forms import Form, Method, canonical, comparable, compare, read_form
-from orchestrator.consensus.quantities import contrary
+from orchestrator.consensus.forms import Form, Method, canonical, comparable, compare, contradicts, read_form
 
 __all__ = [
     "Cluster",
@@ -169,7 +168,7 @@ class Clusters:
         if (
             found is not None
             and found[0] == "numeric"
-            and any(contrary(form.quantity, each.quantity) for each in cluster.forms)
+            and any(contradicts(form, each) for each in cluster.forms)
         ):
             return "numeric", False
         return found or first

@@ -16,6 +16,7 @@ from orchestrator.consensus.quantities import (
     SCALES,
     Meaning,
     Quantity,
+    contrary,
     means_quantity,
     parse_quantity,
     read_meaning,
@@ -182,6 +183,13 @@ _FUNCTION_NAMES = (
     "sin cos tan cot sec csc log ln exp lim max min mod gcd lcm det arcsin arccos arctan sqrt pi"
 )
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+
+
+def contradicts(a: Form, b: Form) -> bool:
+    """Whether nothing can be both, so that no third wording may join the two."""
+    if a.meaning is not None and b.meaning is not None:
+        return not same_meaning(a.meaning, b.meaning)
+    return contrary(a.quantity, b.quantity)
 
 
 def comparable(a: Form, b: Form) -> bool:

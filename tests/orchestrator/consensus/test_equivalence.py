@@ -133,6 +133,10 @@ def test_a_claim_meets_every_wording_of_a_cluster() -> None:
     assert placed("0.333", "1/3", "0.3333") == [0, 0, 0]
 
 
+def test_one_moment_in_two_zones_is_one_answer() -> None:
+    assert placed("5 pm UTC", "12 pm EST", "5 pm") == [0, 0, 1]
+
+
 @pytest.mark.parametrize(
     "texts",
     [
