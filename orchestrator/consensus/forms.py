@@ -17,9 +17,8 @@ from orchestrator.consensus.quantities import (
     Meaning,
     Quantity,
     contrary,
+    interpret,
     means_quantity,
-    parse_quantity,
-    read_meaning,
     read_roman,
     same_meaning,
     same_quantity,
@@ -107,9 +106,7 @@ def read_form(text: str) -> Form:
         if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # the mark in x' is part of it
             normal = normal[1:-1].strip().rstrip(".!")
         normal = _NUMBERED.sub(_in_figures, _LISTED.sub(",", _ARTICLE.sub("", normal)))
-    quantity = parse_quantity(text)
-    meaning = read_meaning(text, alone=quantity is not None)
-    return Form(text, normal, quantity, meaning, _structure(text), mathematical)
+    return Form(text, normal, *interpret(text), _structure(text), mathematical)
 
 
 def _in_figures(match: re.Match[str]) -> str:

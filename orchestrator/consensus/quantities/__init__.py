@@ -4,7 +4,7 @@ May import nothing but the standard library. Code that reads quantities imports 
 """
 
 from orchestrator.consensus.quantities.meaning import Meaning, means_quantity, same_meaning
-from orchestrator.consensus.quantities.meanings import read_meaning
+from orchestrator.consensus.quantities.meanings import interpret
 from orchestrator.consensus.quantities.numbers import SCALES
 from orchestrator.consensus.quantities.quantity import Quantity, contrary, same_quantity
 from orchestrator.consensus.quantities.reading import is_scale, is_unit, parse_quantity
@@ -17,11 +17,11 @@ __all__ = [
     "Meaning",
     "Quantity",
     "contrary",
+    "interpret",
     "is_scale",
     "is_unit",
     "means_quantity",
     "parse_quantity",
-    "read_meaning",
     "read_roman",
     "same_meaning",
     "same_quantity",

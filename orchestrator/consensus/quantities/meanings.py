@@ -89,15 +89,20 @@ _ORDINAL = re.compile(
 )
 
 
-def read_meaning(text: str, *, alone: bool = False) -> Meaning | None:
-    """What ``text`` says, if it is more than one quantity; None for a quantity, a formula or a sentence.
+def interpret(text: str) -> tuple[Quantity | None, Meaning | None]:
+    """The quantity that ``text`` is, and what it says if that is more: both only for a moment, such as 5 pm.
 
-    ``alone`` says that it is one quantity, so that only a moment, such as 5 pm, can be more.
+    Neither is there for a formula or a sentence.
     """
-    if len(text) > LONGEST_MEANING:
-        return None
-    text = plain(text).strip(" .")
-    if not text:
+    if len(text) > 2 * LONGEST_MEANING:
+        return None, None
+    spelt = plain(text)
+    quantity = read_quantity(spelt.rstrip(". "))
+    return quantity, _meaning(spelt.strip(" ."), alone=quantity is not None)
+
+
+def _meaning(text: str, *, alone: bool) -> Meaning | None:
+    if not text or len(text) > LONGEST_MEANING:
         return None
     if (moment := read_moment(text)) is not None:
         return Meaning(*moment)
@@ -105,12 +110,8 @@ def read_meaning(text: str, *, alone: bool = False) -> Meaning | None:
         return None
     if (formula := read_formula(text)) is not None:
         return Meaning("substance", (formula,))
-    return (
-        _ordinal(text)
-        or _negation(text)
-        or (_shaped(text) if _WORTH.search(text) else None)
-        or read_several(text)
-    )
+    found = _ordinal(text) or _negation(text)
+    return found or (_shaped(text) if _WORTH.search(text) else None) or read_several(text)
 
 
 def _ordinal(text: str) -> Meaning | None:

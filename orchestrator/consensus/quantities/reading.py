@@ -11,7 +11,7 @@ from orchestrator.consensus.quantities.arithmetic import read_arithmetic
 from orchestrator.consensus.quantities.compounds import read_compound
 from orchestrator.consensus.quantities.counted import read_counted, share_of, without_measure
 from orchestrator.consensus.quantities.moments import ordinal
-from orchestrator.consensus.quantities.numbers import SCALES, Number, read_number, with_decimal_comma
+from orchestrator.consensus.quantities.numbers import ONES, SCALES, Number, read_number, with_decimal_comma
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.roman import read_roman
 from orchestrator.consensus.quantities.spelling import plain
@@ -61,6 +61,8 @@ _ONE = re.compile(r"an?\s+", re.IGNORECASE)
 _AND_PART = re.compile(
     r"\s+and\s+(?:(?P<one>an?|one)|(?P<three>three))[\s-](?P<part>half|quarters?|thirds?)$", re.IGNORECASE
 )
+_FIRST_WORD = re.compile(r"[\W\d_]")
+_FIRST_WORDS = {*ONES, "a", "an", "half", "hundred", "dozen", "gross", "pi", "π"}
 _PARTS = {"half": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3}
 _ODDS = re.compile(
     r"(?P<some>\w+|\d[\d,]*)\s+(?:in|out\s+of|of)\s+(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
@@ -101,6 +103,8 @@ def read_quantity(text: str) -> Quantity | None:
         found = _with_unit(body, money) or _with_decimal_comma(body, money)
     elif (whole := _arithmetic(text)) is not None:
         return whole
+    elif body[:1].isalpha() and _FIRST_WORD.split(body, 1)[0].casefold() not in _FIRST_WORDS:
+        return None  # most claims in words
     else:
         found = (
             _odds(body) or _of_pi(body) or _with_unit(body) or _with_decimal_comma(body) or _compound(body)
