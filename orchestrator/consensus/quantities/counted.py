@@ -39,7 +39,10 @@ _MEASURE = re.compile(rf"(?P<unit>.+?)[\s-]+(?P<measure>{'|'.join(_MEASURE_OF)})
 _PLACED = re.compile(
     r"(?P<noun>[^\W\d_][\w'’-]+)\s+(?:below|under|above|over|between|in|of|from|on|at|for|with)\s\S"
 )
-_NO_NOUN_WORDS = "or and to in of out plus minus times than is not per bc bce more less fewer ago later"
+_NO_NOUN_WORDS = (
+    "or and to in of out plus minus times than is not per bc bce more less fewer least most ago later before after "
+    "between from at with the a an about"
+)
 _NO_NOUNS = frozenset(_NO_NOUN_WORDS.split())
 
 Counted = tuple[Unit, str]
@@ -101,7 +104,7 @@ def _counted(text: str) -> Counted | None:
         if len(words) > _MOST_WORDS or place is None or known_unit(place["noun"]) or not _is_word(words[0]):
             return None
         return Unit(" ".join([singular(words[0]), *words[1:]])), ""
-    if not all(map(_is_word, words)):
+    if not all(map(_is_word, words)) or words[-1] in _NO_NOUNS:
         return None
     return Unit(" ".join(singular(word) for word in words)), ""
 

@@ -77,6 +77,11 @@ _WORTH = re.compile(
     r"|lower|under|below|plus|between|from|to|through|thru|till|until|and|or|minimum|maximum|upwards|ratio|odds)\b",
     re.IGNORECASE,
 )
+_LEAD = re.compile(
+    r"^(?:(?:so|thus|hence|therefore),?\s+)?(?:it|(?:the|our|my)\s+(?:final\s+)?(?:answer|result|value|total))"
+    r"\s+(?:is|was|equals|will\s+be)\s+(?=\S)",
+    re.IGNORECASE,
+)
 _NOT = re.compile(
     r"(?:(?P<name>[^\W\d_])\s*)?(?:(?:it\s+)?(?:is|are|was|does)?\s*(?:not|n['’]t)\b(?!\s+(?:only|more|less"
     r"|below|above|over|under|exceeding))(?:\s+(?:equal\s+to|equal))?|≠|!=|/=)\s*(?P<what>\S.*)",
@@ -96,7 +101,7 @@ def interpret(text: str) -> tuple[Quantity | None, Meaning | None]:
     """
     if len(text) > 2 * LONGEST_MEANING:
         return None, None
-    spelt = plain(text)
+    spelt = _LEAD.sub("", plain(text), count=1)
     quantity = read_quantity(spelt.rstrip(". "))
     return quantity, _meaning(spelt.strip(" ."), alone=quantity is not None)
 

@@ -8,6 +8,8 @@ from orchestrator.consensus.equivalence import Clusters, compare, read_form
 from orchestrator.consensus.extraction import Claim
 
 SAME = (
+    ("So it is 75¢", "$0.75"),
+    ("the result is 5 ≤ x", "x ≥ 5"),
     ("3.2 million dollars", "$3,200,000"),
     ("3.2M", "3,200,000"),
     ("$3.2M", "3.2 million dollars"),
@@ -425,6 +427,9 @@ SAME = (
     ("5千", "5000"),
 )
 DIFFERENT = (
+    ("5 most", "5"),
+    ("5 before", "5"),
+    ("it is not 5", "it is 5"),
     ("3.2 million dollars", "3.2 billion dollars"),
     ("3.2 million", "3.2"),
     ("3 dozen", "3"),
