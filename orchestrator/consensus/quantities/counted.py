@@ -40,8 +40,8 @@ _PLACED = re.compile(
     r"(?P<noun>[^\W\d_][\w'’-]+)\s+(?:below|under|above|over|between|in|of|from|on|at|for|with)\s\S"
 )
 _NO_NOUN_WORDS = (
-    "or and to in of out plus minus times than is not per bc bce more less fewer least most ago later before after "
-    "between from at with the a an about"
+    "or and to in of out plus minus times than is not per bc bce more less fewer least most ago later "
+    "before after between from at with the a an about"
 )
 _NO_NOUNS = frozenset(_NO_NOUN_WORDS.split())
 
