@@ -18,6 +18,7 @@ from orchestrator.consensus.quantities import (
     Quantity,
     contrary,
     interpret,
+    is_unit,
     means_quantity,
     read_roman,
     same_meaning,
@@ -68,6 +69,7 @@ _POWER = re.compile(r"(?<=[\w)])\s*\*\*\s*(?=[\w(-])")
 _BOUNDS = re.compile(r"\\([lg])eq(?![a-zA-Z])")
 _LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
 _INDEX = re.compile(r"([\^_])\{(\w)\}")
+_MATRIX = re.compile(r"\\(begin|end)\{bmatrix\}")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _MATHEMATICS = re.compile(
     r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
@@ -92,7 +94,7 @@ def read_form(text: str) -> Form:
     normal = _POWER.sub("^", unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES))
     normal = _INDEX.sub(r"\1\2", LATEX_TEXT.sub(r" \1 ", normal))
     normal = _BOUNDS.sub(r"\\\1e", _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal)).translate(_SIGNS))
-    normal = _IMAGINARY.sub("i", normal)
+    normal = _MATRIX.sub(r"\\\1{pmatrix}", _IMAGINARY.sub("i", normal))
     mathematical = (
         len(text) <= LONGEST_FORMULA
         and bool(_MATHEMATICS.search(normal))
@@ -179,6 +181,7 @@ _WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 el
 _FUNCTION_NAMES = (
     "sin cos tan cot sec csc log ln exp lim max min mod gcd lcm det arcsin arccos arctan sqrt pi"
 )
+_UNIT = re.compile(r"(?<=[\d})]\s)[a-zA-Z]$")
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 
 
@@ -209,4 +212,6 @@ def _words(form: Form) -> frozenset[str]:
     """The words of a claim apart from the names of functions; the unit of a quantity is one."""
     spaced = unicodedata.normalize("NFKC", LATEX_TEXT.sub(r" \1 ", form.text))
     found = {word.casefold() for word in _WORD.findall(spaced)} - _FUNCTIONS
+    if (unit := _UNIT.search(spaced.rstrip())) is not None and is_unit(unit[0]):
+        found.add(unit[0])  # of one letter
     return frozenset(word[:-1] if word.endswith("s") and len(word) > 3 else word for word in found)

@@ -8,18 +8,18 @@ import re
 
 from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES
-from orchestrator.consensus.quantities.units import NO_UNIT, SHARE, Unit, known_unit, singular
+from orchestrator.consensus.quantities.units import NO_UNIT, Unit, known_unit, singular
 
 _MOST_WORDS = 6
 _OF_THEM = re.compile(
     r"(?:^|\s+)(?:of\s+(?:them|it|these|those|this|that|all|all\s+of\s+them|the\s+(?:total|whole|time))"
-    r"|in\s+(?:total|all)|altogether|overall|each|total|left|exactly|AD|CE|A\.D|C\.E)$",
+    r"|in\s+(?:total|all)|altogether|overall|each|total|left|exactly|chance|probability|AD|CE|A\.D|C\.E)$",
     re.IGNORECASE,
 )
 _OF_ONE = re.compile(r"(?:of\s+)?an?\s+", re.IGNORECASE)  # half an hour, three quarters of an hour
 _OF_WHOM = re.compile(
     r"(?P<unit>.*?)\s*\bof\s+(?:(?:all|the|its|his|her|their|our|these|those)\s+)*"
-    r"(?P<whom>[^\W\d_]{3,}(?:\s[^\W\d_]{3,})?)",
+    r"(?P<whom>[^\W\d_]\w+(?:\s[^\W\d_]{3,})?)",
     re.IGNORECASE,
 )
 _MEASURES = {
@@ -91,7 +91,7 @@ def _qualified(text: str) -> Counted | None:
         return unit, measure
     if match := _OF_WHOM.fullmatch(text):
         unit = known_unit(match["unit"]) if match["unit"] else NO_UNIT
-        return None if unit is None or unit.dimension not in ("", SHARE) else (unit, share_of(match["whom"]))
+        return None if unit is None else (unit, share_of(match["whom"]))
     return None
 
 

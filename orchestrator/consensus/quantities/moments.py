@@ -102,10 +102,13 @@ def ordinal(word: str) -> int | None:
 def read_moment(text: str) -> Moment | None:
     """The date, month, year of an era, decade or clock time that ``text`` is; None for anything else."""
     text = text.strip(" .,")
-    if text.casefold() in _NAMED:
-        return "clock", (_NAMED[text.casefold()] * 60, None)
     if not text or len(text) > 60:
         return None
+    named, _, zone = (
+        text.casefold().rpartition(" ") if text[-4:].casefold().strip() in _ZONES else (text, "", "")
+    )
+    if named.casefold() in _NAMED:
+        return _at(_NAMED[named.casefold()] * 60, zone or None)
     if not any(map(str.isdigit, text)):
         return _spoken(text) or (_date(text) if " " in text else None)
     return _date(text) or _year(text) or _clock(text) or _spoken(text)

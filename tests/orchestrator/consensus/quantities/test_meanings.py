@@ -8,6 +8,9 @@ from orchestrator.consensus.equivalence import Clusters, compare, read_form
 from orchestrator.consensus.extraction import Claim
 
 SAME = (
+    ("37.5% chance", "3/8"),
+    ("noon EST", "9 am PST"),
+    ("5 kg of apples", "5000 g"),
     ("So it is 75¢", "$0.75"),
     ("the result is 5 ≤ x", "x ≥ 5"),
     ("3.2 million dollars", "$3,200,000"),
@@ -427,6 +430,9 @@ SAME = (
     ("5千", "5000"),
 )
 DIFFERENT = (
+    ("noon EST", "noon"),
+    ("2 mol of H2O", "2 mol of H2O2"),
+    ("5 kg of apples", "5 kg of pears"),
     ("5 most", "5"),
     ("5 before", "5"),
     ("it is not 5", "it is 5"),
@@ -750,6 +756,8 @@ def test_two_meanings_in_wordings_that_are_close(left: str, right: str) -> None:
         ("at least 5", r"\sqrt{25}"),
         ("3-1", r"\sqrt{4}"),
         (r"5 \pm 1", r"\sqrt{25}"),
+        (r"\sqrt{50} cm", r"5\sqrt{2} m"),
+        (r"\sqrt{50} s", r"5\sqrt{2} m"),
         ("5 kN", r"\sqrt{25} \text{ N}"),
     ],
 )
