@@ -1,32 +1,27 @@
 """Which claims mean the same: clusters that grow as branches arrive."""
 
-# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
-
 from __future__ import annotations
 
-import json
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE, Claim
-from orchestrator.consensus.quantities import (
-    LATEX_TEXT,
-    Quantity,
-    contrary,
-    parse_quantity,
-    same_quantity,
-    spelt_out,
-)
+from orchestrator.consensus.extraction import Claim
+from orchestrator.consensus.forms import Form, Method, canonical, comparable, compare, contradicts, read_form
 
-LONGEST_FORMULA = 400
-"""Characters beyond which a claim is not compared as mathematics."""
-
-Method = Literal[
-    "exact", "normalised", "choice", "numeric", "structured", "outputs", "symbolic", "semantic", "open"
+__all__ = [
+    "Cluster",
+    "Clusters",
+    "Costly",
+    "Form",
+    "Method",
+    "Pair",
+    "Verdict",
+    "canonical",
+    "compare",
+    "read_form",
 ]
+
 Costly = Literal["symbolic", "semantic"]
 
 
@@ -57,21 +52,6 @@ class Verdict:
     same: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A claim read once, so that every later comparison is one of small values.
-
-    A program is compared by its ``outputs`` alone.
-    """
-
-    text: str
-    normal: str = ""
-    quantity: Quantity | None = None
-    structure: str | None = None
-    mathematical: bool = False
-    outputs: str | None = None
-
-
 @dataclass(slots=True)
 class Cluster:
     """Claims that mean the same. ``forms`` are their distinct wordings; the first is the representative."""
@@ -84,95 +64,6 @@ class Cluster:
     def text(self) -> str:
         """The representative's text."""
         return self.forms[0].text
-
-
-_ARTICLE = re.compile(r"^(?:the|an?)\s+(?!(?:and|or)\b)")
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
-_LISTED = re.compile(r"\s*,\s*and\s+|\s+and\s+|(?<!\d)\s*,\s*|\s*,\s*(?!\s|\d{3}(?!\d))")
-_SIGNS = str.maketrans({"∞": r"\infty ", "π": r"\pi ", "≤": r"\le ", "≥": r"\ge "})
-_BOUNDS = re.compile(r"\\([lg])eq(?![a-zA-Z])")
-_LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
-_INDEX = re.compile(r"([\^_])\{(\w)\}")
-_FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
-_MATHEMATICS = re.compile(
-    r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
-    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
-    r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$"
-)
-_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
-_YES_NO = {"yes": True, "true": True, "correct": True, "no": False, "false": False, "incorrect": False}
-
-
-def read_form(text: str) -> Form:
-    """Read a claim; see :class:`Form`."""
-    normal = unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES)
-    normal = _INDEX.sub(r"\1\2", LATEX_TEXT.sub(r" \1 ", normal))
-    normal = _BOUNDS.sub(r"\\\1e", _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal)).translate(_SIGNS))
-    mathematical = (
-        len(text) <= LONGEST_FORMULA
-        and bool(_MATHEMATICS.search(normal))
-        and len(_WORD.findall(normal)) < WORDS_OF_A_SENTENCE
-    )
-    if mathematical:
-        # The case of a letter matters in mathematics, and 1 1/2 is not 11/2.
-        normal = re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_ ", normal.strip()))
-    else:
-        normal = re.sub(r"\s+", " ", normal).strip().rstrip(".!").casefold()
-        if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # the mark in x' is part of it
-            normal = normal[1:-1].strip().rstrip(".!")
-        normal = _LISTED.sub(",", _ARTICLE.sub("", normal))
-    return Form(text, normal, parse_quantity(text), _structure(text), mathematical)
-
-
-def canonical(value: object) -> str:
-    """A JSON value in one spelling: keys in order, numbers to twelve digits, 1.0 as 1."""
-    return json.dumps(_plainly(value), sort_keys=True, ensure_ascii=False)
-
-
-def _plainly(value: object) -> object:
-    match value:
-        case float():
-            rounded = float(f"{value:.12g}")
-            return int(rounded) if rounded.is_integer() else rounded
-        case list():
-            return [_plainly(each) for each in value]
-        case dict():
-            return {key: _plainly(each) for key, each in value.items()}
-        case _:
-            return value
-
-
-def _structure(text: str) -> str | None:
-    if text[:1] not in ("{", "["):
-        return None
-    try:
-        return canonical(json.loads(text))
-    except (ValueError, RecursionError):
-        return None
-
-
-def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] | None:
-    """What the cheap methods say, or None if they cannot tell.
-
-    With ``choices`` the claims are labels of a multiple-choice question, and nothing but the label counts.
-    """
-    if a.text == b.text:
-        return "exact", True
-    if a.outputs is not None or b.outputs is not None:
-        return "outputs", a.outputs == b.outputs
-    if choices:
-        return "choice", a.normal.casefold() == b.normal.casefold()
-    if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW is not 5 MW
-        return "numeric", same_quantity(a.quantity, b.quantity)
-    if a.normal == b.normal:
-        return "normalised", True
-    if a.structure is not None and b.structure is not None:
-        return "structured", a.structure == b.structure
-    if a.mathematical and b.mathematical and a.normal.casefold() == b.normal.casefold():
-        return "normalised", False  # x and X are two variables, which math-verify takes for one
-    if a.normal in _YES_NO and b.normal in _YES_NO:
-        return "normalised", _YES_NO[a.normal] == _YES_NO[b.normal]
-    return None
 
 
 def _preference(cluster: Cluster) -> tuple[int, int]:
@@ -277,7 +168,7 @@ class Clusters:
         if (
             found is not None
             and found[0] == "numeric"
-            and any(contrary(form.quantity, each.quantity) for each in cluster.forms)
+            and any(contradicts(form, each) for each in cluster.forms)
         ):
             return "numeric", False
         return found or first
@@ -286,12 +177,8 @@ class Clusters:
         other = cluster.forms[0]
         if form.mathematical or other.mathematical or (form.quantity and other.quantity):
             costly: Costly = "symbolic"
-            if not all(each.mathematical or each.quantity for each in (form, other)):
-                return None  # a formula and a sentence
-            if {form.normal[:2] == r"\{", other.normal[:2] == r"\{"} == {True, False} and (
-                form.normal[:1] in "([" or other.normal[:1] in "(["
-            ):
-                return None  # math-verify takes a tuple for a set
+            if not comparable(form, other):
+                return None
         else:
             costly = "semantic"
         return Pair.of(form.text, other.text, costly) if costly in self._costly else None

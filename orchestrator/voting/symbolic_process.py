@@ -21,6 +21,12 @@ SECONDS = 3
 MEMORY = 2 << 30
 """Bytes of address space, if the platform can limit it."""
 
+TINY = 1e-3
+"""Below it, two numbers are the same only if they differ by less than a millionth of the larger.
+
+math-verify rounds to six decimals, so that every tiny number would be every other.
+"""
+
 
 def compare(left: str, right: str) -> bool:
     """Whether both can be read as mathematics and have the same value.
@@ -31,7 +37,20 @@ def compare(left: str, right: str) -> bool:
     latex = [math_verify.LatexExtractionConfig()]
     # Its own timeouts are signals, which do not interrupt arithmetic.
     first, second = (math_verify.parse(f"${side}$", latex, parsing_timeout=None) for side in (left, right))
-    return bool(math_verify.verify(first, second, timeout_seconds=None))
+    return bool(math_verify.verify(first, second, timeout_seconds=None)) and not _apart(first, second)
+
+
+def _apart(first: list[object], second: list[object]) -> bool:
+    """Whether both are tiny numbers, and not the same."""
+    numbers = [each[0] for each in (first, second) if each and getattr(each[0], "is_number", False)]
+    if len(numbers) < 2:
+        return False
+    try:
+        one, other = (complex(number) for number in numbers)  # type: ignore[call-overload]
+    except (TypeError, OverflowError):  # infinite, or with a percent sign
+        return False
+    larger = max(abs(one), abs(other))
+    return bool(larger < TINY and abs(one - other) > 1e-6 * larger)
 
 
 def main() -> None:

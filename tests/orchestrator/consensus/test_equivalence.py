@@ -133,6 +133,10 @@ def test_a_claim_meets_every_wording_of_a_cluster() -> None:
     assert placed("0.333", "1/3", "0.3333") == [0, 0, 0]
 
 
+def test_one_moment_in_two_zones_is_one_answer() -> None:
+    assert placed("5 pm UTC", "12 pm EST", "5 pm") == [0, 0, 1]
+
+
 @pytest.mark.parametrize(
     "texts",
     [
@@ -198,9 +202,9 @@ def test_a_pair_left_open_counts_as_different() -> None:
 
 def test_sets_are_compared_as_mathematics_but_not_with_tuples() -> None:
     clusters = Clusters(costly=("symbolic",))
-    clusters.add(0, claim(r"\{1,2\}"))
-    assert clusters.open_pairs(claim(r"\{2,1\}")) == (Pair.of(r"\{1,2\}", r"\{2,1\}", "symbolic"),)
-    assert clusters.open_pairs(claim("(2,1)")) == ()
+    clusters.add(0, claim(r"\{a,b\}"))
+    assert clusters.open_pairs(claim(r"\{b,a\}")) == (Pair.of(r"\{a,b\}", r"\{b,a\}", "symbolic"),)
+    assert clusters.open_pairs(claim("(b,a)")) == ()
 
 
 def test_free_text_is_only_open_to_a_semantic_method() -> None:

@@ -1,9 +1,11 @@
 from fractions import Fraction
+from time import thread_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.consensus.equivalence import compare, read_form
 from orchestrator.consensus.quantities import parse_quantity, same_quantity
 
 WORDS = {0: "zero", 7: "seven", 13: "thirteen", 20: "twenty", 42: "forty-two", 90: "ninety"}
@@ -92,3 +94,51 @@ def test_a_correct_rounding_is_the_fraction_and_a_wrong_one_is_not(
 def test_any_text_is_read_without_failing(text: str) -> None:
     quantity = parse_quantity(text)
     assert quantity is None or same_quantity(quantity, quantity)
+
+
+HOSTILE = [
+    "9^{9^{9^9}}",
+    "1000000000!",
+    "5" + "!" * 70,
+    "(" * 5000 + "1" + ")" * 5000,
+    "1" * 100_000,
+    "9" * 79 + "^9",
+    "1e99999999999",
+    "10^{99999999999}",
+    "C(100000,50000)",
+    "a or " * 2000,
+    "x=1, " * 3000,
+    "1," * 50_000,
+    "five " * 1000,
+    "1 " + "trillion " * 8,
+    "C(1000,500) to 5 Pm^4",
+    "5 " + "km " * 20,
+    "5 " + "square " * 10 + "m",
+    "5 " + "Pm^4 " * 10,
+    "-" * 300,
+    "1-" * 40 + "1",
+    "not " * 20 + "5",
+    "\\frac{" * 50,
+    "1'" * 30,
+    "1 in 0",
+    "0:0",
+    "0 to 0",
+    "\ud800 5",
+    "± ± 5",
+    "5 of " * 15 + "them",
+    "a to " * 24,
+    "1:" * 60,
+    "5 and " * 20,
+    "5 or more " * 12,
+    "odds " * 24,
+    "between " * 15,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_is_read_in_little_time(text: str) -> None:
+    began = thread_time()
+    form = read_form(text)
+    assert compare(form, form) == ("exact", True)
+    compare(form, read_form("5"))
+    assert thread_time() - began < 1  # most take less than a hundredth

@@ -1,0 +1,217 @@
+"""A claim read once, and what the cheap methods say about two of them."""
+
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE
+from orchestrator.consensus.quantities import (
+    LATEX_TEXT,
+    SCALES,
+    Meaning,
+    Quantity,
+    contrary,
+    interpret,
+    is_unit,
+    means_quantity,
+    read_roman,
+    same_meaning,
+    same_quantity,
+    spelt_out,
+)
+
+LONGEST_FORMULA = 400
+"""Characters beyond which a claim is not compared as mathematics."""
+
+Method = Literal[
+    "exact", "normalised", "choice", "numeric", "structured", "outputs", "symbolic", "semantic", "open"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A claim read once, so that every later comparison is one of small values.
+
+    A program is compared by its ``outputs`` alone.
+    """
+
+    text: str
+    normal: str = ""
+    quantity: Quantity | None = None
+    meaning: Meaning | None = None
+    structure: str | None = None
+    mathematical: bool = False
+    outputs: str | None = None
+
+
+_ARTICLE = re.compile(r"^(?:the|an?)\s+(?!(?:and|or)\b)")
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
+_LISTED = re.compile(r"\s*,\s*and\s+|\s+and\s+|(?<!\d)\s*,\s*|\s*,\s*(?!\s|\d{3}(?!\d))")
+_SIGNS = str.maketrans(
+    {
+        "∞": r"\infty ",
+        "π": r"\pi ",
+        "≤": r"\le ",
+        "≥": r"\ge ",
+        "×": r"\times ",
+        "·": r"\cdot ",
+        "∪": r"\cup ",
+    }
+    | {"±": r"\pm ", "≠": r"\ne "}
+)
+_POWER = re.compile(r"(?<=[\w)])\s*\*\*\s*(?=[\w(-])")
+_BOUNDS = re.compile(r"\\([lg])eq(?![a-zA-Z])")
+_LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
+_INDEX = re.compile(r"([\^_])\{(\w)\}")
+_MATRIX = re.compile(r"\\(begin|end)\{bmatrix\}")
+_FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
+_MATHEMATICS = re.compile(
+    r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
+    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
+    r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$|^[a-zA-Z]\([^()]*\)$|\d\s*-\s*[a-zA-Z](?![a-zA-Z])"
+    r"|(?<![a-zA-Z])[a-zA-Z]\s*-\s*[\da-zA-Z](?![a-zA-Z])"
+)
+_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_IMAGINARY = re.compile(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
+_NAMES = re.compile(r"\\(log|ln|exp|sin|cos|tan|min|max|gcd|lcm)(?![a-zA-Z])\s*")
+_NUMBERED = re.compile(
+    r"\b(war|type|class|chapter|section|part|phase|stage|grade|level|volume|book|article|option|case)"
+    r" ([ivx]+)\b"
+)
+_YES = "yes true correct ja oui sí sim sì да 是 是的 はい 예 네 हाँ हां نعم"
+_NO = "no false incorrect nein non não нет 否 不是 いいえ 아니요 아니오 नहीं لا"
+_YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
+
+
+def read_form(text: str) -> Form:
+    """Read a claim; see :class:`Form`."""
+    normal = _POWER.sub("^", unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES))
+    normal = _INDEX.sub(r"\1\2", LATEX_TEXT.sub(r" \1 ", normal))
+    normal = _BOUNDS.sub(r"\\\1e", _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal)).translate(_SIGNS))
+    normal = _MATRIX.sub(r"\\\1{pmatrix}", _IMAGINARY.sub("i", normal))
+    mathematical = (
+        len(text) <= LONGEST_FORMULA
+        and bool(_MATHEMATICS.search(normal))
+        and len(_WORD.findall(normal)) < WORDS_OF_A_SENTENCE
+    )
+    if mathematical:
+        # The case of a letter matters in mathematics, and 1 1/2 is not 11/2.
+        normal = re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_ ", _NAMES.sub(r"\1", normal.strip())))
+    else:
+        normal = re.sub(r"\s+", " ", normal).strip().rstrip(".!").casefold()
+        if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # the mark in x' is part of it
+            normal = normal[1:-1].strip().rstrip(".!")
+        normal = _NUMBERED.sub(_in_figures, _LISTED.sub(",", _ARTICLE.sub("", normal)))
+    return Form(text, normal, *interpret(text), _structure(text), mathematical)
+
+
+def _in_figures(match: re.Match[str]) -> str:
+    number = read_roman(match[2].upper(), short=True)
+    return match[0] if number is None else f"{match[1]} {number}"
+
+
+def canonical(value: object) -> str:
+    """A JSON value in one spelling: keys in order, numbers to twelve digits, 1.0 as 1."""
+    return json.dumps(_plainly(value), sort_keys=True, ensure_ascii=False)
+
+
+def _plainly(value: object) -> object:
+    match value:
+        case float():
+            rounded = float(f"{value:.12g}")
+            return int(rounded) if rounded.is_integer() else rounded
+        case list():
+            return [_plainly(each) for each in value]
+        case dict():
+            return {key: _plainly(each) for key, each in value.items()}
+        case _:
+            return value
+
+
+def _structure(text: str) -> str | None:
+    if text[:1] not in ("{", "["):
+        return None
+    try:
+        return canonical(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] | None:
+    """What the cheap methods say, or None if they cannot tell.
+
+    With ``choices`` the claims are labels of a multiple-choice question, and nothing but the label counts.
+    """
+    if a.text == b.text:
+        return "exact", True
+    if a.outputs is not None or b.outputs is not None:
+        return "outputs", a.outputs == b.outputs
+    if choices:
+        return "choice", a.normal.casefold() == b.normal.casefold()
+    if a.meaning is not None and b.meaning is not None:
+        return "numeric", same_meaning(a.meaning, b.meaning)
+    if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW is not 5 MW
+        return "numeric", same_quantity(a.quantity, b.quantity)
+    if a.normal == b.normal:
+        return "normalised", True
+    for one, other in ((a, b), (b, a)):
+        if one.meaning is not None and other.quantity is not None:
+            return "numeric", means_quantity(one.meaning, other.quantity)
+    if a.structure is not None and b.structure is not None:
+        return "structured", a.structure == b.structure
+    if a.mathematical and b.mathematical and a.normal.casefold() == b.normal.casefold():
+        return "normalised", False  # x and X are two variables, which math-verify takes for one
+    if a.normal in _YES_NO and b.normal in _YES_NO:
+        return "normalised", _YES_NO[a.normal] == _YES_NO[b.normal]
+    return None
+
+
+_RELATIONS = (
+    "not least most more les than over under below above between or and either about up to from in at"
+)
+_WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 else word for word in SCALES}
+"""Words without which a formula says something else."""
+
+_FUNCTION_NAMES = (
+    "sin cos tan cot sec csc log ln exp lim max min mod gcd lcm det arcsin arccos arctan sqrt pi"
+)
+_UNIT = re.compile(r"(?<=[\d})]\s)[a-zA-Z]$")
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+
+
+def contradicts(a: Form, b: Form) -> bool:
+    """Whether nothing can be both, so that no third wording may join the two."""
+    if a.meaning is not None and b.meaning is not None:
+        return not same_meaning(a.meaning, b.meaning)
+    return contrary(a.quantity, b.quantity)
+
+
+def comparable(a: Form, b: Form) -> bool:
+    """Whether math-verify may be asked about two forms, which it takes for formulas.
+
+    It drops words, so 5 km would be 5 miles, and 5 million 5. A sentence, a bound or several values against
+    one, and two formulas with other words than each other are different without it.
+    """
+    if not all(each.mathematical or each.quantity for each in (a, b)):
+        return False  # a formula and a sentence
+    if {a.normal[:2] == r"\{", b.normal[:2] == r"\{"} == {True, False} and (
+        a.normal[:1] in "([" or b.normal[:1] in "(["
+    ):
+        return False  # it takes a tuple for a set
+    words, others = _words(a), _words(b)
+    return words == others or not ((words and others) or (words | others) & _WEIGHTY)
+
+
+def _words(form: Form) -> frozenset[str]:
+    """The words of a claim apart from the names of functions; the unit of a quantity is one."""
+    spaced = unicodedata.normalize("NFKC", LATEX_TEXT.sub(r" \1 ", form.text))
+    found = {word.casefold() for word in _WORD.findall(spaced)} - _FUNCTIONS
+    if (unit := _UNIT.search(spaced.rstrip())) is not None and is_unit(unit[0]):
+        found.add(unit[0])  # of one letter
+    return frozenset(word[:-1] if word.endswith("s") and len(word) > 3 else word for word in found)

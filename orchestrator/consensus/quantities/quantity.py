@@ -1,0 +1,89 @@
+"""A quantity: a number with its unit, and whether two of them are the same answer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from orchestrator.consensus.quantities.units import SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number as written, its unit's dimension, and the unit's scale and offset to the base units.
+
+    ``value * scale + offset`` is the amount in base units. ``unit`` is empty for a bare number, the dimension
+    for a known unit, and the word itself for an unknown one. ``rounding`` is half a unit of the last decimal
+    written; 0 for whole numbers and fractions. ``of`` is what the number is a share or a measure of, if that
+    is said: half of the pizza, 5 m wide. ``letter`` says that the unit is one letter without a space, which
+    may be a variable: 2m.
+    """
+
+    value: Fraction
+    unit: str = ""
+    scale: Fraction = Fraction(1)
+    offset: Fraction = Fraction(0)
+    rounding: Fraction = Fraction(0)
+    of: str = ""
+    letter: bool = False
+    size: float = field(init=False, compare=False)
+    amount: Fraction = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Both are used in every comparison, and exact arithmetic is slow.
+        amount = self.value if self.scale == 1 else self.value * self.scale
+        object.__setattr__(self, "amount", amount + self.offset if self.offset else amount)
+        try:
+            size = float(self.amount)
+        except OverflowError:
+            size = math.inf
+        object.__setattr__(self, "size", size)
+
+
+def same_quantity(a: Quantity, b: Quantity) -> bool:
+    """Whether two quantities are the same answer.
+
+    Equal amounts are equal in any unit of one dimension. A number without a unit equals the same number
+    with one ("72" and "72 clips"), and a percentage equals its share ("50%" and "0.5"). A decimal fraction
+    with at least three digits equals the exact value that it rounds.
+    """
+    if a.of and b.of and a.of != b.of:
+        return False
+    if a.unit == b.unit:
+        return abs(a.size - b.size) <= 0.01 * abs(a.size) and _close(a, a.amount, b, b.amount)
+    if a.unit and b.unit:
+        return _counts(a.unit, b.unit) and _close(a, a.value, b, b.value)
+    if not (a.letter or b.letter) and _close(a, a.value, b, b.value, units=False):
+        return True
+    return SHARE in (a.unit, b.unit) and _close(a, a.amount, b, b.amount)
+
+
+def contrary(a: Quantity | None, b: Quantity | None) -> bool:
+    """Whether no quantity can be both, however it is written: the units differ, or the values in one unit."""
+    if a is None or b is None or bool(a.unit) != bool(b.unit):
+        return False
+    if a.of and b.of and a.of != b.of:
+        return True
+    if a.unit != b.unit:
+        return not _counts(a.unit, b.unit)
+    return abs(a.amount - b.amount) > a.rounding * a.scale + b.rounding * b.scale
+
+
+def _counts(a: str, b: str) -> bool:
+    """Whether one name of what is counted is the other with an adjective ("red marble" and "marble")."""
+    words, others = a.split(), b.split()
+    return words[-1] == others[-1] and (len(words) == 1 or len(others) == 1)
+
+
+def _close(a: Quantity, left: Fraction, b: Quantity, right: Fraction, *, units: bool = True) -> bool:
+    """Whether two amounts are equal, or one is the other correctly rounded to at least three digits."""
+    if left == right:
+        return True
+    if bool(a.rounding) == bool(b.rounding):
+        return False
+    rounded = a if a.rounding else b
+    exact = right if a.rounding else left
+    scale = rounded.scale if units else Fraction(1)
+    written = abs(rounded.value) >= 200 * rounded.rounding
+    return exact.denominator != 1 and written and abs(left - right) <= rounded.rounding * scale

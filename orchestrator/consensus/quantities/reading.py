@@ -1,0 +1,229 @@
+"""Quantities read from a text: numbers with units, shares, compound quantities, arithmetic."""
+
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from orchestrator.consensus.quantities.arithmetic import read_arithmetic
+from orchestrator.consensus.quantities.compounds import read_compound
+from orchestrator.consensus.quantities.counted import read_counted, share_of, without_measure
+from orchestrator.consensus.quantities.moments import ordinal
+from orchestrator.consensus.quantities.numbers import ONES, SCALES, Number, read_number, with_decimal_comma
+from orchestrator.consensus.quantities.quantity import Quantity
+from orchestrator.consensus.quantities.roman import read_roman
+from orchestrator.consensus.quantities.spelling import plain
+from orchestrator.consensus.quantities.units import NO_UNIT, SHARE, Unit, known_unit
+
+LONGEST_QUANTITY = 80
+"""Characters beyond which a text is no quantity."""
+
+MOST_BITS = 1000
+"""Of an amount's numerator and denominator: what can be a float."""
+
+_NOTHING = Fraction(0)
+_MONEY_SIGNS = {
+    **{sign: sign for sign in "$€£¥₹₩₽"},
+    "US$": "$",
+    "USD": "$",
+    "EUR": "€",
+    "GBP": "£",
+    "JPY": "¥",
+    "INR": "₹",
+    "CHF": "CHF",
+    "CNY": "CNY",
+    "A$": "A$",
+    "AU$": "A$",
+    "AUD": "A$",
+    "C$": "CA$",
+    "CA$": "CA$",
+    "CAD": "CA$",
+    "RS": "₹",
+    "RS.": "₹",
+}
+_BEGIN = re.compile(
+    r"(?P<sign>[-+−–]|(?:minus|negative)\s|)\s*"
+    rf"(?P<money>(?:{'|'.join(sorted(map(re.escape, _MONEY_SIGNS), key=len, reverse=True))})(?![a-z])|)"
+    r"\s*(?P<sign2>[-−]?)",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(
+    r"^(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|some|precisely|≈|~|=|exactly"
+    r"|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)|(?:in\s)?(?:the\s)?year(?=\s\d+$))"
+    r"\s*(?=\S)",
+    re.IGNORECASE,
+)
+_EXCLAIMED = re.compile(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
+_DECADE = re.compile(r"[12]\d\d0['’]?s")
+_ONE = re.compile(r"an?\s+", re.IGNORECASE)
+_AND_PART = re.compile(
+    r"\s+and\s+(?:(?P<one>an?|one)|(?P<three>three))[\s-](?P<part>half|quarters?|thirds?)$", re.IGNORECASE
+)
+_FIRST_WORD = re.compile(r"[\W\d_]")
+_FIRST_WORDS = {*ONES, "a", "an", "half", "hundred", "dozen", "gross", "pi", "π"}
+_PARTS = {"half": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3}
+_ODDS = re.compile(
+    r"(?P<some>\w+|\d[\d,]*)\s+(?:in|out\s+of|of)\s+(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
+    r"(?:\s(?P<whom>[^\W\d_]{3,}))?",
+    re.IGNORECASE,
+)
+_PI = re.compile(
+    r"(?P<times>\d+(?:\.\d+)?(?:/\d{1,9})?)?\s*(?:π|pi)\s*(?:/\s*(?P<below>[1-9]\d{0,8}))?\s*rad(?:ian)?s?",
+    re.IGNORECASE,
+)
+
+
+def parse_quantity(text: str) -> Quantity | None:
+    """The quantity that ``text`` is, or None if it is anything else.
+
+    An unknown word after the number ("72 clips") is what is counted: it becomes the unit as it stands. More
+    than that is a sentence, except for where what is counted is: "10 primes below 30".
+    """
+    if len(text) > 4 * LONGEST_QUANTITY:
+        return None
+    return read_quantity(plain(text).rstrip(". "))
+
+
+def read_quantity(text: str) -> Quantity | None:
+    """As :func:`parse_quantity`, of a text without LaTeX."""
+    text = _EXCLAIMED.sub("", _ABOUT.sub("", text, count=1)) if text else text
+    if not text or len(text) > LONGEST_QUANTITY or _DECADE.fullmatch(text):
+        return None
+    if "-" in text and ordinal(text) is not None:
+        return None  # thirty-second
+    if (numeral := read_roman(text)) is not None:
+        return Quantity(Fraction(numeral))
+    begin = _BEGIN.match(text)
+    assert begin is not None
+    body = text[begin.end() :]
+    if begin["money"]:
+        money = _MONEY_SIGNS[begin["money"].upper()]
+        found = _with_unit(body, money) or _with_decimal_comma(body, money)
+    elif (whole := _arithmetic(text)) is not None:
+        return whole
+    elif body[:1].isalpha() and _FIRST_WORD.split(body, 1)[0].casefold() not in _FIRST_WORDS:
+        return None  # most claims in words
+    else:
+        found = (
+            _odds(body) or _of_pi(body) or _with_unit(body) or _with_decimal_comma(body) or _compound(body)
+        )
+    negative = (begin["sign"] not in ("", "+")) != bool(begin["sign2"])
+    return _negated(found) if negative and found is not None else found
+
+
+def _negated(found: Quantity) -> Quantity:
+    unit = (found.unit, found.scale, found.offset)
+    return Quantity(-found.value, *unit, found.rounding, found.of, found.letter)
+
+
+def _made(
+    value: Fraction, unit: Unit, rounding: Fraction, of: str = "", letter: bool = False
+) -> Quantity | None:
+    """The quantity, unless it is too large to be compared."""
+    bits = value.numerator.bit_length() + unit.scale.numerator.bit_length()
+    if bits > MOST_BITS or value.denominator.bit_length() + unit.scale.denominator.bit_length() > MOST_BITS:
+        return None
+    return Quantity(value, unit.dimension, unit.scale, unit.offset, rounding, of, letter)
+
+
+def _with_unit(body: str, money: str = "") -> Quantity | None:
+    number = read_number(body, money=bool(money))
+    return _of_one(body) if number is None else _with_rest(number, body, money)
+
+
+def _of_one(body: str) -> Quantity | None:
+    """An hour, which is one, also with a part: an hour and a half."""
+    one = _ONE.match(body)
+    if one is None:
+        return None
+    part = _AND_PART.search(body)
+    unit = known_unit(body[one.end() : part.start() if part else None])
+    if unit is None or unit == NO_UNIT:
+        return None
+    return _made(1 + _part(part), unit, _NOTHING)
+
+
+def _with_rest(number: Number, body: str, money: str) -> Quantity | None:
+    rest = body[number.end :]
+    part = _AND_PART.search(rest)  # two hours and a half
+    counted = read_counted(rest[: part.start()] if part else rest, money)
+    if counted is None:
+        return None
+    unit, of = counted
+    if of and unit == NO_UNIT and abs(number.value) > 1:  # 5 of the apples
+        unit, of = Unit(of), ""
+    letter = len(rest) == 1 and rest.isalpha()
+    return _made(number.value + _part(part), unit, number.rounding, of, letter)
+
+
+def _part(match: re.Match[str] | None) -> Fraction:
+    if match is None:
+        return _NOTHING
+    return Fraction(3 if match["three"] else 1, _PARTS[match["part"].casefold()])
+
+
+def _with_decimal_comma(body: str, money: str = "") -> Quantity | None:
+    """A number with a decimal comma, only where the known unit behind it shows that it is no list: 3,5 m."""
+    pointed = with_decimal_comma(body)
+    number = None if pointed is None else read_number(pointed, money=bool(money))
+    if pointed is None or number is None:
+        return None
+    if not money and known_unit(pointed[number.end :]) in (None, NO_UNIT):
+        return None
+    return _with_rest(number, pointed, money)
+
+
+def _compound(body: str) -> Quantity | None:
+    """A quantity in several units, the larger first: "2 hours 30 minutes", "5 ft 10 in"."""
+    body, of = without_measure(body)
+    total = read_compound(body)
+    return None if total is None else _made(*total, _NOTHING, of)
+
+
+def _arithmetic(text: str) -> Quantity | None:
+    found = read_arithmetic(text)
+    if found is None:
+        return None
+    value, end, read = found
+    rest = read[end:]
+    counted = read_counted(rest, "")
+    if counted is None or (rest[:1].isalpha() and counted[0].dimension not in ("°", SHARE)):
+        return None  # 2^10x
+    return _made(value, counted[0], _NOTHING, counted[1])
+
+
+def _odds(text: str) -> Quantity | None:
+    """A share in words: "1 in 4", "3 out of 4", "one in a million", "one in ten patients"."""
+    match = _ODDS.fullmatch(text)
+    if match is None:
+        return None
+    some, every = read_number(match["some"]), read_number(match["all"])
+    if some is None or every is None or not every.value:
+        return None
+    if some.end != len(match["some"]) or every.end != len(match["all"]):
+        return None
+    return _made(some.value / every.value, NO_UNIT, _NOTHING, share_of(match["whom"] or ""))
+
+
+def _of_pi(text: str) -> Quantity | None:
+    """A multiple of π in radians, which is one of 180 degrees."""
+    match = _PI.fullmatch(text)
+    if match is None:
+        return None
+    above, _, below = (match["times"] or "1").partition("/")
+    if not int(below or 1):
+        return None
+    value = Fraction(above) / int(below or 1) / int(match["below"] or 1)
+    return _made(value, Unit("°", Fraction(180)), _NOTHING)
+
+
+def is_unit(word: str) -> bool:
+    """Whether ``word`` is a unit whose size is known, such as "km", "hours" or "m/s²"."""
+    return bool(word) and known_unit(word) is not None
+
+
+def is_scale(word: str) -> bool:
+    """Whether ``word`` multiplies the number before it, as "million" does."""
+    return word.casefold() in SCALES

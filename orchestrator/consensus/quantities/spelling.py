@@ -1,0 +1,105 @@
+"""One spelling for what is written in LaTeX, with raised or lowered figures, or with fraction characters."""
+
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import partial
+
+LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
+
+_LATEX_SPACE = re.compile(r"\\[,;:! ]|\\(?:quad|qquad)\b|~|\\(?:left|right|displaystyle)(?![a-zA-Z])")
+_LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]+)\}\s*\{([^{}]+)\}|(\d)\s*(\d))")
+_LATEX_CHOICE = re.compile(r"\\[dt]?binom\s*\{([^{}]+)\}\s*\{([^{}]+)\}")
+_VULGAR = re.compile("[¼-¾⅐-⅞]")
+_RAISED = re.compile("[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
+_LOWERED = re.compile(r"(?<=\d)[₀-₉]+")
+_ORDINAL = re.compile(r"(?<=\d)\s*\^\s*\{\s*(st|nd|rd|th)\s*\}")
+
+_LATEX_SIGNS = {
+    r",\!": ",",
+    r"\%": "%",
+    r"\$": "$",
+    r"\&": "&",
+    r"\#": "#",
+    r"^\circ": "°",
+    r"^{\circ}": "°",
+    r"\circ": "°",
+    r"\degree": "°",
+    "{,}": ",",
+    r"\Omega": "Ω",
+    r"\mu": "µ",
+    r"\AA": "Å",
+    r"\pi": "π",
+    r"\times": "×",
+    r"\cdot": "·",
+    r"\pm": "±",
+    r"\geqslant": "≥",
+    r"\geq": "≥",
+    r"\ge": "≥",
+    r"\leqslant": "≤",
+    r"\leq": "≤",
+    r"\le": "≤",
+    r"\gt": ">",
+    r"\lt": "<",
+    r"\neq": "≠",
+    r"\ne": "≠",
+    r"\approx": "≈",
+    r"\sim": "≈",
+    r"\in": "∈",
+    r"\choose": " choose ",
+    r"\lor": " or ",
+    r"\vee": " or ",
+    r"\euro": "€",
+    r"\pounds": "£",
+}
+_LATEX_SIGN = re.compile(
+    "|".join(
+        re.escape(sign) + (r"(?![a-zA-Z])" if sign[-1].isalpha() else "")
+        for sign in sorted(_LATEX_SIGNS, key=len, reverse=True)
+    )
+)
+
+
+def spelt_out(text: str) -> str:
+    """The text with raised, lowered and fraction characters written plainly: x² as x^2, ½ as 1/2.
+
+    NFKC would turn 2² into 22, and 1½ into 11/2. A lowered figure after a letter is left to it: H₂O is H2O.
+    """
+    if text.isascii():
+        return text
+    return _LOWERED.sub(
+        partial(_script, "_"), _RAISED.sub(partial(_script, "^"), _VULGAR.sub(_fraction, text))
+    )
+
+
+def plain(text: str) -> str:
+    """The text as it would be written without LaTeX: commands for signs, spaces, words and fractions."""
+    text = _RAISED.sub(partial(_script, "^"), _VULGAR.sub(_fraction, text)) if not text.isascii() else text
+    if not any(mark in text for mark in "\\$^{~"):
+        return text.strip()
+    text = LATEX_TEXT.sub(r" \1 ", _LATEX_SIGN.sub(lambda sign: _LATEX_SIGNS[sign[0]], text))
+    text = _ORDINAL.sub(r"\1", _LATEX_SPACE.sub(" ", text))
+    text = _LATEX_CHOICE.sub(r"C(\1,\2)", text)
+    text = _LATEX_FRACTION.sub(_quotient, text).strip()
+    return text[1:-1].strip() if len(text) > 1 and text[0] == "$" == text[-1] else text
+
+
+def _quotient(match: re.Match[str]) -> str:
+    above, below = match[1] or match[3], match[2] or match[4]
+    return f" {_grouped(above)}/{_grouped(below)}"
+
+
+def _grouped(text: str) -> str:
+    return text if re.fullmatch(r"\s*[-−]?[\w.]+\s*", text) else f"({text})"
+
+
+def _script(mark: str, match: re.Match[str]) -> str:
+    figures = unicodedata.normalize("NFKC", match[0])
+    return f"{mark}{figures}" if len(figures) == 1 else f"{mark}{{{figures}}}"
+
+
+def _fraction(match: re.Match[str]) -> str:
+    return " " + unicodedata.normalize("NFKC", match[0]).replace("\u2044", "/")
