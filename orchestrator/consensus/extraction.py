@@ -15,7 +15,7 @@ from orchestrator.consensus.reading import forms
 from orchestrator.consensus.reading.languages import ENGLISH, LANGUAGES, Language, language_of
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
 from orchestrator.consensus.reading.phrases import conclusion, trimmed
-from orchestrator.consensus.reading.sentences import masked, sentences, without_citations
+from orchestrator.consensus.reading.sentences import masked, sentences, without_citations, without_notes
 from orchestrator.consensus.reading.spelling import folded, plain
 from orchestrator.consensus.thinking import split_thinking
 
@@ -49,8 +49,13 @@ class Claim:
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _TAGS = re.compile(r"</?(?:b|i|em|strong|p|span|u|code|sub|sup|div)>", re.IGNORECASE)
 _MARKDOWN = re.compile(r"(?<![\w)\]])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
-_WHOLE_LINE = re.compile(r"\s*(?:\*\*|__)(?P<bold>[^*_\n]{1,160}?)[.:]?(?:\*\*|__)[.\s]*|\s*[(\[](?P<label>[A-H])[)\]][.\s]*")
+_WHOLE_LINE = re.compile(
+    r"\s*(?:\*\*|__)(?P<bold>[^*_\n]{1,160}?)[.:]?(?:\*\*|__)[.\s]*|\s*[(\[](?P<label>[A-H])[)\]][.\s]*"
+)
 _YES_NO = re.compile(r"\W*(yes|no)\b(?!\.\s*\d)(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
+_YES_NO_WORDS = {word: "yes" for each in LANGUAGES for word in each.yes.split()} | {
+    word: "no" for each in LANGUAGES for word in each.no.split()
+}
 _PROVISO = re.compile(
     r"\b(?:but|if|only|unless|except|provided|although|though|however|not always|yes|no)\b", re.I
 )
@@ -64,11 +69,14 @@ _CORRECTION = re.compile(
     re.IGNORECASE,
 )
 _WITHDRAWN = re.compile(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
-_STARTS = re.compile(r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE)
+_STEP = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE
+)
 _IT_IS = re.compile(r"(?:it|this|that)\s+(?:is|was|equals)\s+(?P<what>[^,;:\n]{1,120})$", re.IGNORECASE)
 _LITERAL = re.compile(
     r"(?:\w+\s){0,8}?(?:is|are|was|were|equals|be|=)\s+(?:the\s+(?:number|variable|letter)\s+)?[*_`$]*"
-    r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]|[A-Z]{2,8})[*_`$]*"
+    r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]|[A-Z]{2,8})[*_`$]*"
 )
 _EXCLAIMED = re.compile(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
 _FENCE = re.compile(
@@ -77,7 +85,16 @@ _FENCE = re.compile(
 )
 _NOTHING = frozenset(
     {"", "none", "null", "n/a", "na", "err", "error", "unknown", "?", "...", "…", r"\[", "$$", "undetermined"}
-    | {"cannot be determined", "not enough information", "unbekannt", "inconnu", "desconocido", "未知", "不明", "无"}
+    | {
+        "cannot be determined",
+        "not enough information",
+        "unbekannt",
+        "inconnu",
+        "desconocido",
+        "未知",
+        "不明",
+        "无",
+    }
 )
 
 
@@ -106,8 +123,14 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
                 return None
             if stated:
                 answer = _read(answer, language)
-            chosen = _as_choice(answer, choices) if choices else forms.label(answer) if stated or how == "choice" else None
-            return Claim(chosen or _as_yes_no(answer, language) or answer, how)
+            chosen = (
+                _as_choice(answer, choices)
+                if choices
+                else forms.label(answer)
+                if stated or how == "choice"
+                else None
+            )
+            return Claim(chosen or _as_yes_no(answer) or answer, how)
         if how in ("boxed", "json") or (how == "marker" and answer):
             return None  # an explicit "no answer" is an answer that abstains
     return None
@@ -161,7 +184,7 @@ def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterat
         if (letter := _last_choice(body, choices)) is not None:
             yield "choice", letter
         return  # a number or a sentence does not answer a multiple-choice question
-    yield from _unmarked(body)
+    yield from _unmarked(without_notes(_ended(body, language)))
 
 
 def _unmarked(body: str) -> Iterator[tuple[How, str]]:
@@ -187,6 +210,7 @@ def _terse(body: str) -> bool:
         and "\n" not in body
         and not _WORD.match(body)
         and len(_WORD.findall(body)) < WORDS_OF_A_SENTENCE
+        and not _STEP.search(body)
         and not is_figure(body.rstrip("."))
     )
 
@@ -199,11 +223,7 @@ def _of_last_sentence(body: str) -> tuple[How, str] | None:
     shown = text
     for begin, end, _ in formula_spans(text):
         shown = f"{shown[:begin]}{'x' * (end - begin)}{shown[end:]}"
-    spans = [
-        line
-        for begin, end in sentences(shown)
-        for line in _lines(shown, begin, end)
-    ]
+    spans = [line for begin, end in sentences(shown) for line in _lines(shown, begin, end)]
     for place, (begin, end) in enumerate(reversed(spans)):
         sentence = without_citations(_MARKDOWN.sub("", text[begin:end]))
         if (last := place == 0) or _FIGURE.search(sentence) or "\\" in sentence:
@@ -262,14 +282,18 @@ def _refuses(text: str, language: Language) -> bool:
 
 def _read(answer: str, language: Language) -> str:
     """A stated answer without the end of its sentence, its reasons, and what its value does not depend on."""
-    if language.ends:
-        answer = re.sub(rf"\s*(?:{language.ends})\W*$", "", answer) or answer
+    answer = _ended(answer, language)
     if reason := _EXPLAINED.search(answer):
         answer = answer[: reason.start()]
     for begin, end, content in formula_spans(answer)[:1]:
         if begin == 0 and end == len(answer):
             answer = display(content)[1]
     return _tidy(trimmed(answer))
+
+
+def _ended(text: str, language: Language) -> str:
+    """The text without the word that closes a sentence in some languages, such as です."""
+    return (re.sub(rf"\s*(?:{language.ends})\W*$", "", text) or text) if language.ends else text
 
 
 def _last_choice(body: str, choices: Sequence[str]) -> str | None:
@@ -299,19 +323,25 @@ def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
     return next(choice for choice in choices if choice.casefold() == found)
 
 
-def _as_yes_no(answer: str, language: Language) -> str | None:
+def _as_yes_no(answer: str) -> str | None:
     """The yes or no that ``answer`` begins with and only explains, as in "No, it is not"."""
     begin = _YES_NO.match(answer)
     if begin is not None:
         return None if _PROVISO.search(answer, begin.end()) else begin[1]
-    word = answer.casefold()
-    return "yes" if word in language.yes.split() else "no" if word in language.no.split() else None
+    return _YES_NO_WORDS.get(answer.casefold())
 
 
 def _tidy(text: str, how: How | None = None) -> str:
     text = _MARKDOWN.sub("", _TAGS.sub("", text)).strip()
     bare = len(text)
-    while len(text) > 1 and (text[0], text[-1]) in {("$", "$"), ('"', '"'), ("'", "'"), ("“", "”"), ("「", "」"), ("«", "»")}:
+    while len(text) > 1 and (text[0], text[-1]) in {
+        ("$", "$"),
+        ('"', '"'),
+        ("'", "'"),
+        ("“", "”"),
+        ("「", "」"),
+        ("«", "»"),
+    }:
         text = text[1:-1].strip()
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
         if text.startswith(opening) and text.endswith(closing) and text.count(opening) == 1:
@@ -320,5 +350,11 @@ def _tidy(text: str, how: How | None = None) -> str:
         return _tidy(wrapped[1])
     if text.endswith(("...", "!")) and (how in ("boxed", "json", None) or len(text) < bare):
         return text
-    factorial = re.search(r"\w!+(?=[.,;:]\s*$)", text)
-    return text.rstrip(".,;: \n，。；：" if factorial else ".,;:! \n，。；：！") if not text.endswith("...") else text
+    if text[-4:].lower() in ("a.m.", "p.m."):
+        return text
+    factorial = re.search(r"\w!+[.,;:]\s*$|(?:^|\s)(?:1?\d|20|[a-z])!$", text)
+    return (
+        text.rstrip(".,;: \n，。；：" if factorial else ".,;:! \n，。；：！")
+        if not text.endswith("...")
+        else text
+    )

@@ -95,9 +95,10 @@ def json_answer(body: str) -> str | None:
     for value in json_objects(body, _OBJECT):
         keys = [key for key in value if _KEY.fullmatch(key)]
         if keys:
-            key = min(keys, key=lambda each: (each != "answer", not any(word in each.lower() for word in _STRENGTH)))
-            found = value[key]
-            answer = found if isinstance(found, str) else json.dumps(found, sort_keys=True, ensure_ascii=False)
+            key = min(
+                keys, key=lambda each: (each != "answer", not any(word in each.lower() for word in _STRENGTH))
+            )
+            answer = _plainly(value[key], value.get("unit", value.get("units")))
     if answer is not None:
         return answer
     found = [match["value"].strip() for match in _ALMOST.finditer(body)]
@@ -105,7 +106,18 @@ def json_answer(body: str) -> str | None:
         return None
     last = found[-1]
     quoted = len(last) > 1 and last[0] in "\"'“" and last[-1] in "\"'”"
-    return re.sub(r"\\(.)", r"\1", last[1:-1]) if quoted and "\\" in last[1:-1] else last[1:-1] if quoted else last
+    return (
+        re.sub(r"\\(.)", r"\1", last[1:-1])
+        if quoted and "\\" in last[1:-1]
+        else last[1:-1]
+        if quoted
+        else last
+    )
+
+
+def _plainly(value: object, unit: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return f"{text} {unit}" if isinstance(unit, str) and re.fullmatch(r"-?[\d.,]+", text) else text
 
 
 def hashed(body: str) -> str | None:
@@ -136,7 +148,9 @@ _AGAIN = re.compile(r"(?:the|my|our)\s+(?=(?:(?:final|correct)\s+)?answer\s+(?:i
 _RESULT = re.compile(
     r"(?<![^\W\d_])(?:"
     + "|".join(
-        rf"(?:{each.result})\s*(?:[:=]|\s(?:{each.verbs})(?!\w)|は|是|为)" for each in LANGUAGES if each.result and each.verbs
+        rf"(?:{each.result})\s*(?:[:=]|\s(?:{each.verbs})(?!\w)|は|是|为)"
+        for each in LANGUAGES
+        if each.result and each.verbs
     )
     + r")[ \t*_]*",
     re.IGNORECASE,
@@ -210,8 +224,7 @@ def _last_sentences(body: str) -> Iterator[tuple[int, str]]:
 
 
 _LABEL = re.compile(
-    r"(?:(?i:the|option|choice|answer|letter|la|le|l['’]option|die|der|das|el|il|lettre|letra|lettera|opción|opção|opzione"
-    r"|buchstabe|вариант|буква|选项|選項|選択肢|선택지|보기|विकल्प|الخيار)\s*){0,2}"
+    rf"(?:(?i:{'|'.join(each.labels for each in LANGUAGES)})\s*){{0,2}}"
     r"[*_]*(?:[(\[](?P<a>[A-Ha-h])[)\]](?=\W|$)|(?P<b>[A-Ha-h])\)(?=\s|$)|(?P<c>[A-H])(?=:\s|[*_\s.,。]*$))"
 )
 _SEVERAL = re.compile(r"[)\]*_]*\s*(?:[,&/]|and\b|or\b|nor\b)[\s(\[]*[A-H]\b")

@@ -18,7 +18,8 @@ class Language:
     ``labels`` are words before the label of a choice, ``ends`` what may close a sentence after the answer.
     ``comma`` says that decimals follow a comma, ``dots`` that a single dot before three figures groups them.
     ``units`` gives the plain English word for a word of measure or scale, ``before`` for a word that stands
-    before a number and joins or bounds it; ``yes`` and ``no`` are the words for those answers.
+    before a number and joins or bounds it; ``yes`` and ``no`` are the words for those answers,
+    ``months`` the twelve names as dates have them.
     """
 
     code: str
@@ -37,13 +38,16 @@ class Language:
     dots: bool = False
     units: dict[str, str] = field(default_factory=dict)
     before: dict[str, str] = field(default_factory=dict)
+    months: str = ""
 
 
 def _units(table: str) -> dict[str, str]:
     """``plain: word word, plain: word`` as a mapping from each word, in lower case, to the plain one."""
     pairs = (entry.split(":") for entry in table.split(","))
     return {
-        word.replace("_", " "): plain.strip().replace("_", " ") for plain, words in pairs for word in words.split()
+        word.replace("_", " "): plain.strip().replace("_", " ")
+        for plain, words in pairs
+        for word in words.split()
     }
 
 
@@ -72,8 +76,9 @@ LANGUAGES = (
     ENGLISH,
     Language(
         code="de",
-        words="der die das und ist sind nicht ein eine es von mit für wir also antwort beträgt den dem lautet"
-        " meter stunden minuten sekunden prozent",
+        words="der die das und ist sind nicht ein eine es von mit für wir also antwort beträgt den"
+        " dem lautet meter stunden minuten sekunden prozent er sie wurde wird am im zum auf bei"
+        " hat haben man kostet so daher somit zusammen insgesamt",
         nouns=r"(?:(?:richtige|korrekte)\s+(?:option|wahl|lösung)|(?:end)?antwort(?:möglichkeit)?)",
         verbs=r"ist(?:\s+also)?|lautet|wäre|beträgt|heißt|sind",
         result=r"(?:end)?ergebnis|lösung|resultat",
@@ -91,6 +96,7 @@ LANGUAGES = (
             " years: jahr jahre jahren, percent: prozent, degrees: grad, euros: euro, thousand: tausend,"
             " million: million millionen, billion: milliarde milliarden, trillion: billion billionen, dozen: dutzend"
         ),
+        months="januar februar märz april mai juni juli august september oktober november dezember",
         before=_units(
             "and: und, or: oder, to: bis, at_least: mindestens, at_most: höchstens maximal, "
             "about: etwa ungefähr circa ca., not: nicht, more_than: mehr_als, less_than: weniger_als, "
@@ -99,7 +105,8 @@ LANGUAGES = (
     ),
     Language(
         code="fr",
-        words="le la les des est sont une et il elle pour dans donc réponse qui que vaut mètres heures secondes",
+        words="le la les des est sont une et il elle pour dans donc réponse qui que vaut mètres"
+        " heures secondes du au aux nous sur avec a été coûte total ainsi",
         nouns=r"(?:(?:bonne|seule)\s+(?:option|proposition)|réponse)",
         after=r"finale|correcte|exacte|juste|est donc",
         verbs=r"est(?:\s+donc)?|serait|sera|vaut|sont",
@@ -118,6 +125,7 @@ LANGUAGES = (
             " euros: euro euros, thousand: mille, million: million millions, billion: milliard milliards,"
             " trillion: billion billions, dozen: douzaine douzaines"
         ),
+        months="janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
         before=_units(
             "and: et, or: ou, to: à, at_least: au_moins, at_most: au_plus, about: environ, "
             "more_than: plus_de, less_than: moins_de, exactly: exactement"
@@ -125,7 +133,8 @@ LANGUAGES = (
     ),
     Language(
         code="es",
-        words="el la los las es son una y del que por para con respuesta hay entonces metros horas",
+        words="el la los las es son una y del que por para con respuesta hay entonces metros horas se"
+        " en fue cuesta total más tiene costó nació",
         nouns=r"(?:(?:opción|alternativa)\s+(?:correcta|es)|respuesta)",
         after=r"final|correcta|exacta|definitiva",
         verbs=r"es|sería|será|son",
@@ -143,6 +152,7 @@ LANGUAGES = (
             " dollars: dólar dólares, thousand: mil, billion: mil_millones, million: millón millones,"
             " trillion: billón billones, dozen: docena docenas"
         ),
+        months="enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
         before=_units(
             "and: y, or: o, to: a, at_least: al_menos por_lo_menos, at_most: como_máximo a_lo_sumo, "
             "about: aproximadamente unos unas, more_than: más_de, less_than: menos_de, "
@@ -151,7 +161,8 @@ LANGUAGES = (
     ),
     Language(
         code="pt",
-        words="o os as é são uma e do da que por para com resposta não há então metros horas",
+        words="o os as é são uma e do da que por para com resposta não há então metros horas foi em"
+        " no na se custa mais tem nasceu",
         nouns=r"(?:(?:opção|alternativa)\s+(?:correta|certa)|resposta)",
         after=r"final|correta|certa|definitiva",
         verbs=r"é|seria|será|são",
@@ -170,6 +181,7 @@ LANGUAGES = (
             " euros: euro euros, dollars: dólar dólares, reais: real reais, thousand: mil, million: milhão milhões,"
             " billion: bilhão bilhões, trillion: trilhão trilhões, dozen: dúzia dúzias"
         ),
+        months="janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
         before=_units(
             "and: e, or: ou, to: a, at_least: pelo_menos ao_menos, at_most: no_máximo, "
             "about: aproximadamente cerca_de, not: não, more_than: mais_de, less_than: menos_de, "
@@ -178,7 +190,8 @@ LANGUAGES = (
     ),
     Language(
         code="it",
-        words="il lo gli le è sono una e di che per con risposta della del quindi non metri ore",
+        words="il lo gli le è sono una e di che per con risposta della del quindi non metri ore nel"
+        " nella si stato costa più ha nato in",
         nouns=r"(?:(?:opzione|alternativa)\s+(?:corretta|giusta)|risposta)",
         after=r"finale|corretta|giusta|esatta|definitiva",
         verbs=r"è(?:\s+quindi)?|sarebbe|sarà|sono",
@@ -197,6 +210,8 @@ LANGUAGES = (
             " dollars: dollaro dollari, thousand: mila mille, million: milione milioni, billion: miliardo miliardi,"
             " trillion: bilione bilioni, dozen: dozzina dozzine"
         ),
+        months="gennaio febbraio marzo aprile maggio giugno luglio agosto settembre"
+        " ottobre novembre dicembre",
         before=_units(
             "and: e, or: o, to: a, at_least: almeno, at_most: al_massimo, about: circa, not: non, "
             "more_than: più_di, less_than: meno_di, exactly: esattamente"
@@ -224,6 +239,7 @@ LANGUAGES = (
             " rubles: руб рубль рубля рублей, thousand: тыс тысяча тысячи тысяч,"
             " million: млн миллион миллиона миллионов, billion: млрд миллиард миллиарда миллиардов"
         ),
+        months="января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
         before=_units(
             "and: и, or: или, to: до, at_least: минимум не_менее, at_most: максимум не_более, "
             "about: около примерно, not: не, more_than: более больше, less_than: менее меньше, "
@@ -316,7 +332,16 @@ LANGUAGES = (
     ),
 )
 
-MYRIADS = {"万": 10**4, "萬": 10**4, "만": 10**4, "億": 10**8, "亿": 10**8, "억": 10**8, "兆": 10**12, "조": 10**12}
+MYRIADS = {
+    "万": 10**4,
+    "萬": 10**4,
+    "만": 10**4,
+    "億": 10**8,
+    "亿": 10**8,
+    "억": 10**8,
+    "兆": 10**12,
+    "조": 10**12,
+}
 """What a number is multiplied by when one of these characters follows it."""
 
 _ORDER = ("ja", "ko", "zh", "hi", "ar", "ru")

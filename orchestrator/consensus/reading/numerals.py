@@ -38,7 +38,7 @@ _DEGREES = rf"\d+(?:\.\d+)?°\s?\d+(?:\.\d+)?['′](?:\s?\d+(?:\.\d+)?[\"″])?"
 _NUMBER = (
     # With all that is written together with it: the last figures alone of "10:30", "2024-01-02", "3 1/2",
     # "10^5" and "5kN" would be the same as those of many other answers.
-    rf"(?<![\w.^])(?:[-+−](?=[\d.$€£¥]))?(?:{_SYMBOL}\s?[-−]?|(?:USD|EUR|GBP|JPY|Rs\.?)\s)?"
+    rf"(?<![^\W぀-鿿가-힣])(?<![.^])(?<![A-Za-z]-)(?:[-+−](?=[\d.$€£¥]))?(?:{_SYMBOL}\s?[-−]?|(?:USD|EUR|GBP|JPY|Rs\.?)\s)?"
     rf"(?:\d+\s(?=\d+/\d))?(?:{FIGURES}|\.\d+)(?:[½⅓⅔¼¾⅕-⅞])?(?:\s?/\s?\d+(?:\.\d+)?)?(?:e[-+−]?\d+)?"
     r"(?:\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?\{?[-+−]?\d+\}?)?"
     rf"(?:(?:[:/×·–-]|\*\*?|\s\*\*\s|\^\{{?[-−]?){FIGURES}\}}?)*[{_RAISED}]*(?:!+(?!=)|[½⅓⅔¼¾⅕-⅞])?"
@@ -46,7 +46,9 @@ _NUMBER = (
     r"(?:(?:[°µμΩ℃℉€£¥₹'\"′″]|[^\W\d_])[\w°µμΩ·^/²³⁻¹]*)?"
 )
 _SINGLE = rf"(?<!\w)[-−]?\d*[½⅓⅔¼¾⅕-⅞]|(?<!\w)(?:[-−]|(?<!\w))(?:π|∞|√\d+)"
-_ANY = re.compile(rf"(?P<date>{_DATE})|(?P<degrees>{_DEGREES})|(?P<number>{_NUMBER}|{_SINGLE})", re.IGNORECASE)
+_ANY = re.compile(
+    rf"(?P<date>{_DATE})|(?P<degrees>{_DEGREES})|(?P<number>{_NUMBER}|{_SINGLE})", re.IGNORECASE
+)
 _EQUATION = rf"(?<![\w\\])[A-Za-z]\w?\s*=\s*[-−]?{FIGURES}(?:/\d+)?"
 _EQUATIONS = re.compile(rf"{_EQUATION}(?:(?:,\s*|\s+)(?:(?:and|or)\s+)?{_EQUATION})+")
 _BOUND = re.compile(
@@ -66,6 +68,7 @@ _SPAN = re.compile(
     re.DOTALL,
 )
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textit|operatorname)\s*\{[^{}]*\}")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-zA-Z]+\*?\}")
 _NAMED = re.compile(r"\\[a-zA-Z]+")
 _PROSE = re.compile(r"(?<![\\\w])[^\W\d_]{3,}")
 _ROWS = re.compile(r"\\\\(?:\[[^\]]*\])?|\\newline|\\begin\{[a-z]+\*?\}|\\end\{[a-z]+\*?\}")
@@ -80,7 +83,9 @@ _ORDINALS = (
     "|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth|fortieth|fiftieth|hundredth"
 )
 _SCALES = "hundred|thousand|million|billion|trillion|dozen"
-_PARTS = "halves|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?"
+_PARTS = (
+    "halves|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?"
+)
 _CARDINAL = (
     rf"(?:(?:{_ONES}|one)(?:[\s-](?:{_ONES}|one))*(?:[\s-](?:{_SCALES})(?:\s+and)?(?:[\s-](?:{_ONES}|one))*)*"
     rf"|an?\s+(?:{_SCALES})(?:\s+(?:and\s+)?(?:{_ONES}))*)"
@@ -89,10 +94,12 @@ _WORDS = re.compile(
     rf"\b(?:(?:minus|negative)\s+)?(?:{_CARDINAL}[\s-](?:and\s+(?:an?\s+)?)?(?:{_PARTS})"
     rf"|(?:an?\s+)?(?:half|quarter|third|fifth|tenth)(?=\s+(?:of|an?)\b|\s*$)|half(?=\s)"
     rf"|(?:(?:{_ONES})[\s-])?(?:{_ORDINALS})(?=\s*$|\s+place\b)"
+    rf"|(?<=the\s)(?:(?:{_ONES})-)?(?:{_ORDINALS})(?=\s\w+$)"
     rf"|{_CARDINAL}(?:\s+(?:and\s+)?a\s+half|[\s-](?:{_ORDINALS})(?=\s*$))?)(?!\w)",
     re.IGNORECASE,
 )
 _LONE_ONE = re.compile(r"one", re.IGNORECASE)
+_SHARED = re.compile(r"\s+(?:in|out\s+of)\s", re.IGNORECASE)
 
 
 def is_figure(text: str) -> bool:
@@ -108,7 +115,11 @@ def right_side(text: str) -> str:
 
 
 def _several(text: str) -> bool:
-    return bool(re.search(r",(?!\d{3}(?!\d)|\\?!)|\\(?:text|mbox)\s*\{\s*(?:or|and)\b|\\(?:lor|vee|land|wedge)\b", text))
+    return bool(
+        re.search(
+            r",(?!\d{3}(?!\d)|\\?!)|\\(?:text|mbox)\s*\{\s*(?:or|and)\b|\\(?:lor|vee|land|wedge)\b", text
+        )
+    )
 
 
 def display(content: str) -> tuple[str, str]:
@@ -124,7 +135,7 @@ def formula_spans(text: str) -> list[tuple[int, int, str]]:
     spans = []
     for match in _SPAN.finditer(text):
         content = next(match[name] for name in "abcde" if match[name] is not None)
-        prose = _PROSE.search(_NAMED.sub("", _TEXT.sub("", content)))
+        prose = _PROSE.search(_NAMED.sub("", _ENVIRONMENT.sub("", _TEXT.sub("", content))))
         if content.strip() and (match["e"] is None or not prose):
             spans.append((*match.span(), content))
     return spans
@@ -139,9 +150,16 @@ def figures(text: str) -> list[Figure]:
         if side:
             found.append(Figure(begin, end, side, line, "formula"))
         rest = _blanked(rest, begin, end)
-    for pattern, kind in ((_EQUATIONS, "equations"), (_BOUND, "equations"), (_BRACKETS, "list"), (_COMMAND, "formula")):
+    for pattern, kind in (
+        (_EQUATIONS, "equations"),
+        (_BOUND, "equations"),
+        (_BRACKETS, "list"),
+        (_COMMAND, "formula"),
+    ):
         for match in pattern.finditer(rest):
-            listed = kind != "list" or ("," in match[0] and not _WORD.search(match[0]) and re.search(r"\d", match[0]))
+            listed = kind != "list" or (
+                "," in match[0] and not _WORD.search(match[0]) and re.search(r"\d", match[0])
+            )
             if listed and match[0].strip() and len(match[0]) <= LONGEST_LIST:
                 found.append(Figure(*match.span(), match[0], match[0], kind))
                 rest = _blanked(rest, *match.span())
@@ -150,7 +168,7 @@ def figures(text: str) -> list[Figure]:
         found.append(Figure(*match.span(), match[0], match[0], kind))
     if not found:
         for match in _WORDS.finditer(rest):
-            if not _LONE_ONE.fullmatch(match[0]):
+            if not _LONE_ONE.fullmatch(match[0]) or _SHARED.match(rest, match.end()):
                 found.append(Figure(*match.span(), match[0], match[0], "words"))
     return sorted(found, key=lambda figure: figure.begin)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.consensus.reading.numerals import Figure, figures
 
@@ -22,7 +22,9 @@ def _either(words: str) -> str:
 NEAR = 60
 """Characters before a figure in which the words that bound it are looked for."""
 
-SCALES = "hundred thousand million billion trillion quadrillion dozen lakh lakhs crore crores score mn bn million"
+SCALES = (
+    "hundred thousand million billion trillion quadrillion dozen lakh lakhs crore crores score mn bn million"
+)
 STOPS = frozenset(
     # prepositions and conjunctions
     "of in on at for from with by to into onto over under below above after before during until till since within"
@@ -35,7 +37,7 @@ STOPS = frozenset(
     " in_total total altogether overall now today yesterday tomorrow already only also too again just still left"
     " remaining each respectively approximately therefore thus hence not no however instead exactly more_or_less"
     " long tall high wide deep old thick away apart heavy large big far fast longer taller higher wider deeper older"
-    " und oder bis von in im mit für pro ist sind et ou de la le les du des dans pour est sont y e o en el los las un"
+    " und uhr oder bis von in im mit für pro ist sind et ou de la le les du des dans pour est sont y e o en el los las un"
     " una que por para con es son da do no na os as é são il lo gli di per che sono del della и или в на для с из".split()
 ) - {"no"}
 """Words at which what a number counts or measures ends, unless a unit of that spelling is meant."""
@@ -48,8 +50,12 @@ _LATEX_UNIT = re.compile(
     r"(?:\s|~|\\[,;: ]|\$)*(?P<unit>\\(?:text|mathrm|textrm|mbox)\s*\{[^{}]{1,40}\}(?:\s*\^\s*(?:\d|\{-?\d\}))?"
     r"|\\%|\^\s*(?:\\circ|\{\s*\\circ\s*\})\s*[CF]?)"
 )
-_PER = re.compile(r"\s?(?:/\s?|(?:per|an?|each|every)\s+)(?!few|lot|half|total|quarter)[^\W\d_][\w²³^]*(?:\s+squared|\s+cubed)?\b")
-_AN_AREA = re.compile(r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)")
+_PER = re.compile(
+    r"\s?(?:/\s?|(?:per|an?|each|every)\s+)(?!few|lot|half|total|quarter)[^\W\d_][\w²³^]*(?:\s+squared|\s+cubed)?\b"
+)
+_AN_AREA = re.compile(
+    r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
+)
 _SCALE = re.compile(rf"\s?-?(?:{_either(SCALES)})\b", re.IGNORECASE)
 _BEFORE = re.compile(
     r"(?P<words>(?:"
@@ -72,7 +78,10 @@ _JOINT = re.compile(
     r"[\s$]*(?:the\s+|a\s+|an\s+)?(?:[A-Za-z]\w?\s*=\s*)?\s*",
     re.IGNORECASE,
 )
-_SHARE = re.compile(r"\s*(?:(?:out\s+)?of\s+(?:the\s+|every\s+)?|in\s+(?:every\s+|a\s+)?|for\s+every\s+|chances?\s+in\s+)", re.IGNORECASE)
+_SHARE = re.compile(
+    r"\s*(?:(?:out\s+)?of\s+(?:the\s+|every\s+)?|in\s+(?:every\s+|a\s+)?|for\s+every\s+|chances?\s+in\s+)",
+    re.IGNORECASE,
+)
 _PLAIN = re.compile(r"[\d.,]+")
 _YEAR = re.compile(r"(?:1\d|20)\d\d")
 
@@ -84,7 +93,7 @@ _GOVERNED = re.compile(
 )
 _TOTAL = re.compile(
     r"\b(?:total|sum|average|mean|product|value|price|cost|probability|maximum|minimum|speed|length|area|amount|rate"
-    r"|profit|distance|number|rest|remainder|result|root|age|weight|height|score)\s+(?:of|at|to|by)\s+$",
+    r"|profit|distance|takes?|number|rest|remainder|result|root|age|weight|height|score)\s+(?:of|at|to|by|in)\s+$",
     re.IGNORECASE,
 )
 _RESET = re.compile(
@@ -93,7 +102,9 @@ _RESET = re.compile(
     r"|needs?|total(?:s|ing)?)\b",
     re.IGNORECASE,
 )
-_CONDITION = re.compile(r"\b(?:if|when|unless|provided|whenever|as\s+long|only\s+if|except|whereas|while)\b", re.IGNORECASE)
+_CONDITION = re.compile(
+    r"\b(?:if|when|unless|provided|whenever|as\s+long|only\s+if|except|whereas|while)\b", re.IGNORECASE
+)
 _EXPLAINED = re.compile(
     r",?\s+because\b|\s+due\s+to\b|[,(–—-]\s*(?:since|as|where|which|for\s+example|e\.g\.|i\.e\.|given\s+that|not)\s"
     r"|\s+(?:since|as)\s+(?!\w*\s*$|[\d$]|many|much|long|of|the\s+\w+\s*$)|,?\s+rather\s+than\b|,?\s+instead\s+of\b|\s+\(",
@@ -119,7 +130,7 @@ _CLAUSE = re.compile(r"[,;:]\s|\b(?:so|then|thus|hence|therefore|and)\s", re.IGN
 _TAIL = re.compile(
     r"[\s,*_)\]\"'”’]*(?:(?:in\s+(?:total|all|length|height|width|weight|value|size|area|volume|sum|the\s+end|general)|all\s+together"
     r"|altogether|overall|total|of\s+(?:them|it|these|those|that|this|all|us)|left(?:\s+over)?|remaining|more\s+in\s+total|long|tall"
-    r"|high|wide|deep|old|thick|away|apart|heavy|large|big|now|today|so\s+far|here|as\s+well|too|exactly|again|just|only|respectively"
+    r"|high|wide|deep|old|thick|away|apart|heavy|large|big|now|today|so\s+far|uhr|ab|an|geboren|lang|hoch|breit|tief|alt|groß|schwer|here|as\s+well|too|exactly|again|just|only|respectively"
     r"|(?:is|are)\s+(?:the|my|our)\s+(?:final\s+|correct\s+|right\s+|total\s+)*(?:answer|total|result|sum|number|value|amount|cost)\b[^,;]*)"
     r"[\s,*_)\]\"'”’]*)*",
     re.IGNORECASE,
@@ -148,6 +159,7 @@ class _Phrase:
     end: int
     figures: tuple[Figure, ...]
     text: str
+    share: bool = False
 
 
 def conclusion(sentence: str) -> str | None:
@@ -165,18 +177,25 @@ def conclusion(sentence: str) -> str | None:
     last = inside[-1]
     whole = sentence.strip(" \t\n,;:*_")
     gap = sentence[inside[-2].end : last.begin] if len(inside) > 1 else ""
-    if len(inside) > 1 and not _reached(gap):
+    aside = (
+        len(inside) > 1
+        and _aside(sentence[begin:end], _moved(inside[:-1], begin))
+        and not _GOVERNED.search(gap)
+    )
+    if len(inside) > 1 and not _reached(gap) and not (aside and not _CONDITION.search(gap)):
         first = inside[0]
-        if _THERE.match(sentence[begin : first.begin]) and all(
-            _GOVERNED.search(sentence[: later.begin]) for later in inside[1:]
-        ) and not _weighty(sentence[first.end : inside[1].begin]):
+        if (
+            _THERE.match(sentence[begin : first.begin])
+            and all(_GOVERNED.search(sentence[: later.begin]) for later in inside[1:])
+            and not _weighty(sentence[first.end : inside[1].begin])
+        ):
             return first.text
         return whole
     clause = sentence[begin : last.begin]
     breaks = list(_CLAUSE.finditer(clause))
     if _NEGATED.search(clause, breaks[-1].end() if breaks else 0):
         return whole
-    return last.text if _harmless(sentence[last.end : end]) else whole
+    return last.text if _harmless(sentence[last.end : end], last.share) else whole
 
 
 def trimmed(answer: str) -> str:
@@ -187,6 +206,10 @@ def trimmed(answer: str) -> str:
     tail = answer[phrases[0].end :]
     bare = _TAIL.match(tail)
     return phrases[0].text if bare and not tail[bare.end() :].strip(" $*_).,") else answer
+
+
+def _moved(phrases: Sequence[_Phrase], by: int) -> list[_Phrase]:
+    return [replace(phrase, begin=phrase.begin - by, end=phrase.end - by) for phrase in phrases]
 
 
 def _weighty(text: str) -> bool:
@@ -202,6 +225,11 @@ def _reached(gap: str) -> bool:
     if _GOVERNED.search(gap):
         return False
     return bool(_RESET.search(gap))
+
+
+def _aside(sentence: str, phrases: Sequence[_Phrase]) -> bool:
+    """Whether all these figures only say under what circumstances the next one holds: "at $3 each it costs $9"."""
+    return all(_GOVERNED.search(f"{sentence[: phrase.begin]} ") for phrase in phrases)
 
 
 def _main_part(sentence: str, phrases: Sequence[_Phrase]) -> tuple[int, int]:
@@ -222,13 +250,13 @@ def _within(at: int, phrases: Sequence[_Phrase]) -> bool:
     return any(phrase.begin < at < phrase.end for phrase in phrases)
 
 
-def _harmless(tail: str) -> bool:
-    """Whether what follows a figure leaves its value as it is."""
+def _harmless(tail: str, share: bool) -> bool:
+    """Whether what follows a figure leaves its value as it is; a ``share`` is one of whatever follows."""
     rest = tail[match.end() :] if (match := _TAIL.match(tail)) else tail
     rest = rest.strip(" \t\n*_()[]\"'”’.,;:!?。")
     if not rest:
         return True
-    return bool(_PREPOSITION.match(rest)) and not _WEIGHTY.search(rest)
+    return (share or bool(_PREPOSITION.match(rest))) and not _WEIGHTY.search(rest)
 
 
 def _phrases(sentence: str) -> list[_Phrase]:
@@ -243,9 +271,14 @@ def _phrases(sentence: str) -> list[_Phrase]:
         match = _BEFORE.search(sentence[max(before, begin - NEAR) : begin])
         if match and (previous is None or sentence[before : begin - len(match[0])].strip()):
             begin -= len(match[0])
-        if previous and (_joins(sentence[before:begin], previous, figure)):
+        gap = sentence[before:begin]
+        if previous and _joins(gap, previous, figure):
             joined = (*previous.figures, figure)
-            phrases[-1] = _Phrase(previous.begin, end, joined, _written(sentence, previous.begin, end, joined))
+            share = _SHARE.fullmatch(gap) is not None
+            if share:
+                end = figure.end
+            text = _written(sentence, previous.begin, end, joined)
+            phrases[-1] = _Phrase(previous.begin, end, joined, text, share)
         else:
             phrases.append(_Phrase(begin, end, (figure,), _written(sentence, begin, end, (figure,))))
     return phrases
@@ -257,7 +290,9 @@ def _joins(gap: str, previous: _Phrase, figure: Figure) -> bool:
         return False
     last = previous.figures[-1]
     if _SHARE.fullmatch(gap):
-        alone = previous.end == last.end and (_PLAIN.fullmatch(last.text) or last.text.endswith("%") or last.kind == "words")
+        alone = previous.end == last.end and (
+            _PLAIN.fullmatch(last.text) or last.text.endswith("%") or last.kind == "words"
+        )
         return bool(alone) and not (re.match(r"\s*in\s", gap) and _YEAR.fullmatch(figure.text))
     return bool(_JOINT.fullmatch(gap))
 
@@ -306,6 +341,14 @@ def _stops(
         feet = previous is not None and re.search(r"(?:ft|feet|foot|['′])\s*$", sentence[: figure.begin])
         rest = sentence[after:].strip(" .,;)*_")
         return not (feet or not rest or re.match(r"(?:long|tall|wide|high|deep|thick)\b|[x×]", rest))
+    if token == "A" or token == "I":
+        return bool(re.match(r"\s+[a-z]", sentence[after : after + 3]))
+    if token.casefold() in ("less", "more", "fewer", "greater", "higher", "lower") and re.match(
+        r"\s+than\b", sentence[after : after + 8]
+    ):
+        return True
+    if token.endswith(("n't", "n’t")):
+        return True
     if token == "per" or (token in ("l", "h", "s", "g", "m", "t") and words == 0):
         return token == "per"
     return token.casefold().strip("-'’/") in STOPS or (len(token) == 1 and words > 0 and token.islower())

@@ -36,8 +36,13 @@ STARTERS = frozenset(
 )
 """Words that begin a sentence, where they are capitalised after a stop, rather than go on with a name."""
 
-_END = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+[」』）]*|\n\s*\n|\n(?=\s*(?:[-*+•]|\d+[.)]|#|>)\s)")
+_END = re.compile(
+    r"[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+[」』）]*|\n\s*\n|\n(?=\s*(?:[-*+•]|\d+[.)]|#|>)\s)"
+)
 _FACTORIAL = re.compile(r"[\w)]!+(?:\.|\s+(?=[-+*/=<>≤≥×·^]|[a-z]|\d))")
+_SMALL = re.compile(r"(?:^|[^\w.,])(?:1?\d|20|[a-z])$")
+"""What is a factorial rather than exclaimed before a mark at a text's end: nobody states 42! where 42 is meant."""
+
 _LAST_WORD = re.compile(r"(?:^|(?<=[\s(\[\"'“*]))[^\s(\[\"'“*]+$")
 _MASKED = re.compile(
     r"^[ \t]*(?:>[ \t]*)*(?:[-*+•–][ \t]+)?(?:\*\*|__)?(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})[.)](?=\s|\*)"
@@ -45,14 +50,19 @@ _MASKED = re.compile(
     r"|^[ \t]*#{1,6}(?=[ \t])[ \t]*(?:\d+(?:\.\d+)*[.):]?(?=[ \t]))?"
     r"|^[ \t]*(?:`{3,}|~{3,})[^\n]*$|^[ \t]*(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t]*$"
     r"|^[ \t]*(?:\*\*|__)?(?:step|case|part|schritt|étape|paso|passo|шаг|etapa)\s+\d+(?:[:.)]|\s*[-–—](?=\s))"
-    r"|\[\^\w{1,8}\]:?|【[^】\n]{0,40}】|\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\]\([^)\s]{1,200}\)"
-    r"|(?<=[.!?。])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=\s|$)",
+    r"|\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\]\([^)\s]{1,200}\)",
     re.MULTILINE | re.IGNORECASE,
+)
+_NOTES = re.compile(
+    r"(?:^|\n)[ \t]*(?:\[\^?\w{1,3}\]:?|[¹²³⁴-⁹]+)[ \t]+[^\n]*|\[\^\w{1,8}\]|【[^】\n]{0,40}】"
+    r"|(?<=[.!?。])\s?(?:\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\])+(?=\s|$)|(?<=[^\W\d_][.!?])[¹²³⁴-⁹]+(?=\s|$)"
+    r"|\n[ \t]*(?:sources?|references?|quellen?|note)\s?:[^\n]*(?=\s*$)",
+    re.IGNORECASE,
 )
 _REFERENCE = re.compile(
     r"\b(?:step|figure|fig\.?|table|equation|eqs?\.?|section|chapter|page|line|part|case|theorem|lemma|example"
-    r"|question|problem|exercise|question no\.|option)s?\s+(?:\(\d{1,3}\)|\d{1,3}(?:\.\d+)*)(?!\w|[.,]\d)"
-    r"(?!\s*(?:%|=|[-+*/]\s*\d))",
+    r"|question|problem|exercise|question no\.|option)s?\s+(?:\(\d{1,3}\)|\d{1,3}(?:\.\d+)*)(?!\w|[.,–-]\d)"
+    r"(?!\s*(?:%|=|[-–+*/]\s*\d))",
     re.IGNORECASE,
 )
 _CITATION = re.compile(r"(?<=[\w%)])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=[.,;!?]?\s*$|[.,;]\s)")
@@ -63,6 +73,11 @@ def masked(text: str) -> str:
     """The text with its list markers, headings' numbers, fences, footnotes and citations replaced by spaces."""
     text = _MASKED.sub(_blank, text)
     return _REFERENCE.sub(_blank, text)
+
+
+def without_notes(text: str) -> str:
+    """The text without its footnotes and the marks that refer to them."""
+    return _NOTES.sub("", text).strip() or text
 
 
 def without_citations(sentence: str) -> str:
@@ -79,7 +94,10 @@ def sentence_ends(text: str) -> Iterator[Span]:
     """Where the marks that end a sentence begin and end; an empty line, or one before a list, ends one too."""
     for match in _END.finditer(text):
         begin, end = match.span()
-        if match[0][0] == "!" and _FACTORIAL.match(text, max(0, begin - 1)):
+        if match[0][0] == "!" and (
+            _FACTORIAL.match(text, max(0, begin - 1))
+            or (_SMALL.search(text[max(0, begin - 4) : begin]) and not text[end:].strip())
+        ):
             begin += len(match[0]) - len(match[0].lstrip("!"))
             if begin == end:
                 continue

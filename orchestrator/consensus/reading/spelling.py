@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from calendar import month_name
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
@@ -25,7 +26,10 @@ _LISTED = r"(?<![\d.,])\d+(?:,\d+){2,}(?![\d.]*\d)"
 _GROUPED = r"\d{1,3}(?:[. \u00a0\u202f']\d{3})+"
 _COMMA = re.compile(rf"{_LISTED}|(?<![\d.,])(?P<whole>{_GROUPED}|\d+),(?P<decimals>\d+)(?![\d,]|\.\d)")
 _DOTS = re.compile(r"(?<![\d.,])(?!0)\d{1,3}(?:\.\d{3})+(?![\d.,]*\d)")
-_MYRIAD = re.compile(rf"(?<![\d.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)\s?([{''.join(MYRIADS)}])(?:(\d{{1,4}})(?!\d))?")
+_YEAR_MONTH_DAY = re.compile(r"(?<!\d)(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")
+_MYRIAD = re.compile(
+    rf"(?<![\d.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)\s?([{''.join(MYRIADS)}])(?:(\d{{1,4}})(?!\d))?"
+)
 _SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
 _ASCII_DIGIT = re.compile(r"[0-9]")
 NEAR = 24
@@ -53,8 +57,12 @@ def plain(text: str, language: Language) -> str:
     text = _MYRIAD.sub(_myriad, text)
     if language.comma:
         text = _numbers(_LATEX_COMMA.sub(",", text), language)
-    for _ in range(2):
-        text = _measure(language.code).sub(lambda match: f" {language.units[match[1].casefold()]}", text)
+    text = _YEAR_MONTH_DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text)
+    text = _measure(language.code).sub(
+        lambda match: "".join(f" {language.units[word.casefold()]}" for word in match.groups() if word), text
+    )
+    if language.months:
+        text = _month(language.code).sub(lambda match: _dated(match, language), text)
     if language.before:
         text = _modifier(language.code).sub(lambda match: _before(match, language), text)
     return text
@@ -106,7 +114,24 @@ def _measure(code: str) -> re.Pattern[str]:
     """A word of measure after a number, or after the word of scale that this pattern has just written."""
     units = next(each.units for each in LANGUAGES if each.code == code)
     ahead = r"(?![^\W\d_])" if code in _SPACED else ""
-    return re.compile(rf"(?:(?<=\d)|(?<=[a-z]illion)|(?<=thousand))[ \u00a0]?({_either(units)}){ahead}", re.I)
+    words = _either(units)
+    return re.compile(
+        rf"(?<=\d)[ \u00a0]?({words}){ahead}(?:[ \u00a0](?:d['’]|d[eio]\s)?({words}){ahead})?", re.I
+    )
+
+
+@cache
+def _month(code: str) -> re.Pattern[str]:
+    months = next(each.months for each in LANGUAGES if each.code == code).split()
+    return re.compile(
+        rf"(?<!\d)(\d{{1,2}})(?:\.|º|er)?\s(?:d[eio]\s)?({_either(months)})(?:,?\s(?:d[eio]l?\s)?(\d{{4}}))?(?!\w)",
+        re.I,
+    )
+
+
+def _dated(match: re.Match[str], language: Language) -> str:
+    place = language.months.split().index(match[2].casefold())
+    return " ".join([match[1], month_name[place % 12 + 1], *([match[3]] if match[3] else [])])
 
 
 @cache
