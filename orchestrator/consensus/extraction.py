@@ -8,11 +8,10 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 from orchestrator.consensus.reading import forms
-from orchestrator.consensus.reading.languages import ENGLISH, LANGUAGES, Language, language_of
+from orchestrator.consensus.reading.languages import LANGUAGES, Language, language_of
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
 from orchestrator.consensus.reading.phrases import conclusion, trimmed
 from orchestrator.consensus.reading.sentences import masked, sentences, without_citations, without_notes
@@ -69,6 +68,8 @@ _CORRECTION = re.compile(
     re.IGNORECASE,
 )
 _WITHDRAWN = re.compile(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
+_RELATION = re.compile(r"[<>≤≥≠=]|!=|\\(?:leq?|geq?|neq?|in)(?![a-zA-Z])|,")
+_ITEMS = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
 _STEP = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
 _STARTS = re.compile(
     r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE
@@ -79,6 +80,7 @@ _LITERAL = re.compile(
     r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]|[A-Z]{2,8})[*_`$]*"
 )
 _EXCLAIMED = re.compile(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
+_REFUSAL = re.compile(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
 _FENCE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
@@ -119,7 +121,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
         answer = _tidy(found, how)
         if answer.casefold() not in _NOTHING:
             stated = how in ("boxed", "json", "marker")
-            if stated and _refuses(answer, language):
+            if stated and _REFUSAL.match(answer):
                 return None
             if stated:
                 answer = _read(answer, language)
@@ -176,7 +178,7 @@ def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterat
         if corrected is not None:
             yield ("number", corrected) if corrected else ("json", "")
         yield "marker", answer
-    if _refuses(body, language):
+    if _REFUSAL.match(body):
         return
     if (weakly := forms.last_marked(body)) is not None:
         yield "marker", weakly
@@ -195,12 +197,24 @@ def _unmarked(body: str) -> Iterator[tuple[How, str]]:
     elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
         yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
     elif _terse(body):
-        side = right_side(body)
-        yield "whole", trimmed(side)
+        side = right_side(body.removeprefix("="))
+        yield "whole", side if _RELATION.search(body) else conclusion(side) or side
+    elif short and _lists(body):
+        yield "whole", body
     elif (found := _of_last_sentence(body)) is not None:
         yield found
     elif short:
         yield "whole", body
+
+
+def _lists(body: str) -> bool:
+    """Whether the text ends with a list of values, not of steps of a computation."""
+    items = _ITEMS.findall(body)
+    return (
+        len(items) > 1
+        and body.endswith(items[-1])
+        and not any("=" in item or item.endswith(".") for item in items)
+    )
 
 
 def _terse(body: str) -> bool:
@@ -268,16 +282,6 @@ def _corrected(body: str, end: int) -> str | None:
     if found is not None and _FIGURE.search(found[1]):
         return found[1]
     return "" if _WITHDRAWN.search(body, last.start()) else None
-
-
-@cache
-def _refusals(language: str) -> re.Pattern[str]:
-    known = [each.refusals for each in LANGUAGES if each.refusals and each.code in (language, ENGLISH.code)]
-    return re.compile(rf"^\W*(?:{'|'.join(known)})", re.IGNORECASE)
-
-
-def _refuses(text: str, language: Language) -> bool:
-    return bool(_refusals(language.code).match(text))
 
 
 def _read(answer: str, language: Language) -> str:
@@ -350,8 +354,8 @@ def _tidy(text: str, how: How | None = None) -> str:
         return _tidy(wrapped[1])
     if text.endswith(("...", "!")) and (how in ("boxed", "json", None) or len(text) < bare):
         return text
-    if text[-4:].lower() in ("a.m.", "p.m."):
-        return text
+    if text.rstrip(".")[-3:].lower() in ("a.m", "p.m"):
+        return text.rstrip(".") + "."
     factorial = re.search(r"\w!+[.,;:]\s*$|(?:^|\s)(?:1?\d|20|[a-z])!$", text)
     return (
         text.rstrip(".,;: \n，。；：" if factorial else ".,;:! \n，。；：！")

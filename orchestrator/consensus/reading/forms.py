@@ -15,6 +15,9 @@ from orchestrator.consensus.reading.sentences import first_sentence, sentence_en
 LONGEST_ANSWER = 2_000
 """Characters of a line that are read as an answer at most, so that reading stays linear."""
 
+MOST_ITEMS = 20
+"""Items of a list that are read as one answer at most."""
+
 BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?P<inner>-?\d+(?:\.\d+)?|-?[A-Za-z](?![A-Za-z]))")
 _BRACE = re.compile(r"(?<!\\)[{}]")
@@ -138,7 +141,7 @@ def _introducer() -> re.Pattern[str]:
         named.append(rf"{left}{each.nouns}{after}[ \t*_]*(?:{verbs}|\s*[:=])")
     return re.compile(
         rf"(?:{'|'.join(named)})(?:\s+(?:therefore|thus|that|simply|also|donc|entonces|quindi|also))?\s*[:=]?"
-        r"[ \t*_]*\n{0,2}[ \t*_>]*(?=[^\n])",
+        r"[ \t*_]*(?:\n{1,2}(?=[^\n]))?[ \t*_>]*(?=[^\n])",
         re.IGNORECASE,
     )
 
@@ -162,9 +165,9 @@ _INVERSE = re.compile(
     re.IGNORECASE,
 )
 _CHOSEN = re.compile(
-    r"(?:\b(?:option|choice|answer|i|we)\s+(?:choose|pick|select|go\s+with)\s+|\b(?:option|choice)\s+)"
-    r"[*_]*\(?(?P<answer>[A-J])\)?[*_]*(?=\s+is\s+(?:correct|right)|[\s*_.!]*$)"
-    r"|^[\s*_]*\(?(?P<label>[A-J])\)?[\s*_]+is\s+(?:correct|right)[\s*_.!]*$",
+    r"(?:[选選](?:择|擇)?\s*:?\s*|\b(?:option|choice|answer|i|we)\s+(?:choose|pick|select|go\s+with)\s+|\b(?:option|choice)\s+)"
+    r"[*_]*\(?(?P<answer>[A-H])\)?[*_]*(?=\s+is\s+(?:correct|right)|[\s*_.!。]*$)"
+    r"|^[\s*_]*\(?(?P<label>[A-H])\)?[\s*_]+is\s+(?:correct|right)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -184,10 +187,26 @@ def marked(body: str) -> tuple[str, int] | None:
         stop = body.find("\n", begin, begin + LONGEST_ANSWER)
         if body[begin : begin + 2] in (r"\[", "$$") or body[begin : begin + 7] == r"\begin{":
             stop = _end_of_display(body, begin)
+        if _ITEM.match(body, begin) and body[:begin].rstrip(" \t*_>").endswith("\n"):
+            items, at = _items(body, begin)
+            answer, end = ", ".join(items), at
+            continue
         line = body[begin : stop if stop >= 0 else begin + LONGEST_ANSWER]
         answer = line if line.startswith((r"\[", "$$", r"\begin{")) else first_sentence(line)
         at = end = begin + max(1, len(answer))
     return None if answer is None else (answer, end)
+
+
+_ITEM = re.compile(r"[ \t]*(?:[-+•*][ \t]+|\d{1,2}[.)][ \t]+)(?P<text>[^\n]{1,200})(?:\n|$)")
+
+
+def _items(body: str, begin: int) -> tuple[list[str], int]:
+    """The items of the list that begins there, and where it ends."""
+    items = []
+    while len(items) < MOST_ITEMS and (item := _ITEM.match(body, begin)):
+        items.append(item["text"].strip().rstrip(".,;"))
+        begin = item.end()
+    return items, begin
 
 
 def _end_of_display(body: str, begin: int) -> int:
@@ -225,13 +244,16 @@ def _last_sentences(body: str) -> Iterator[tuple[int, str]]:
 
 _LABEL = re.compile(
     rf"(?:(?i:{'|'.join(each.labels for each in LANGUAGES)})\s*){{0,2}}"
-    r"[*_]*(?:[(\[](?P<a>[A-Ha-h])[)\]](?=\W|$)|(?P<b>[A-Ha-h])\)(?=\s|$)|(?P<c>[A-H])(?=:\s|[*_\s.,。]*$))"
+    r"[*_]*(?:[(\[](?P<a>[A-Ha-h])[)\]](?=\W|$)|(?P<b>[A-Ha-h])\)(?=\s|$)|(?P<c>[A-H])(?=:\s|\.\s+[\da-z$(\\]|[*_\s.,。]*$))"
 )
+_FOREIGN_LABEL = re.compile(r"[(\[]([^\W\d_a-zA-Z])[)\]]")
 _SEVERAL = re.compile(r"[)\]*_]*\s*(?:[,&/]|and\b|or\b|nor\b)[\s(\[]*[A-H]\b")
 
 
 def label(answer: str) -> str | None:
     """The label that an answer clearly gives, such as "(C) Paris", "C) Paris" or "option C"; None without one."""
+    if foreign := _FOREIGN_LABEL.fullmatch(answer):
+        return foreign[1]
     match = _LABEL.match(answer)
     if match is None or _SEVERAL.match(answer, match.end()):
         return None

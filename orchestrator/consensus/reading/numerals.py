@@ -127,6 +127,7 @@ def display(content: str) -> tuple[str, str]:
     matrix = re.search(r"\\begin\{(?:[pbvBV]?matrix|cases|array)\}", content)
     rows = [content] if matrix else [row for row in _ROWS.split(content) if row.strip(" \t\n&")]
     last = " ".join(_SPACES.sub(" ", rows[-1] if rows else "").split()).rstrip(".,; ")
+    last = last.removeprefix("=").strip()
     return right_side(last).strip(), last
 
 

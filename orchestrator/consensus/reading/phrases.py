@@ -32,7 +32,8 @@ STOPS = frozenset(
     " unless than then that which who whose whom although though whereas versus vs plus minus times divided modulo mod"
     # articles, pronouns, verbs and adverbs
     " a an the this these those his her its their our my your it he she they we you i him them us there here"
-    " is are was were be been being has have had do does did can could will would shall should may might must equals"
+    " out off up down cost costs need needs take takes sell sells buy buys weigh weighs contain contains run runs earn"
+    " earns pay pays eat eats get gets use uses sold is are was were be been being has have had do does did can could will would shall should may might must equals"
     " makes make gives give means mean remain remains exist exists works work ways_of"
     " in_total total altogether overall now today yesterday tomorrow already only also too again just still left"
     " remaining each respectively approximately therefore thus hence not no however instead exactly more_or_less"
@@ -102,6 +103,14 @@ _RESET = re.compile(
     r"|needs?|total(?:s|ing)?)\b",
     re.IGNORECASE,
 )
+_DEFINED = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.IGNORECASE)
+_DESIGNATOR = re.compile(
+    r"\b(?:version|release|build|revision|port|python|java|room|flight|route|model|section|chapter|page|article|type"
+    r"|phase|stage|grade|level|channel|track|windows|ubuntu|bus|gate|no|number)\.?\s+(?=$)|\bversion\s+is\s+(?=$)",
+    re.IGNORECASE,
+)
+"""Words before a figure that is a name: 1.10 is another version than 1.1."""
+
 _CONDITION = re.compile(
     r"\b(?:if|when|unless|provided|whenever|as\s+long|only\s+if|except|whereas|while)\b", re.IGNORECASE
 )
@@ -122,10 +131,12 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
-    r"\b(?:not|never|no\s+longer|neither|cannot|without)\b|n['’]t\b|\b(?:fell|falls?|decreas\w*|dropp?\w*|declin\w*|los[ts]|losses|"
-    r"loses?|lost|reduc\w*|debts?|deficit|owes?)\b",
+    r"\b(?:not|never|no\s+longer|neither|cannot|without)\b|n['’]t\b|\b(?:fell|falls?|dropp?(?:ed|s)?|declin(?:ed|es?)|sank|sinks"
+    r"|decreas(?:ed|es?)|reduced?|shrank)\s+(?:by|to|from|of|is|was)\b|\b(?:lost|loses?|loss|debt|deficit|owes?)\b",
     re.IGNORECASE,
 )
+"""Words that turn the figure after them into another answer."""
+
 _CLAUSE = re.compile(r"[,;:]\s|\b(?:so|then|thus|hence|therefore|and)\s", re.IGNORECASE)
 _TAIL = re.compile(
     r"[\s,*_)\]\"'”’]*(?:(?:in\s+(?:total|all|length|height|width|weight|value|size|area|volume|sum|the\s+end|general)|all\s+together"
@@ -182,8 +193,11 @@ def conclusion(sentence: str) -> str | None:
         and _aside(sentence[begin:end], _moved(inside[:-1], begin))
         and not _GOVERNED.search(gap)
     )
-    if len(inside) > 1 and not _reached(gap) and not (aside and not _CONDITION.search(gap)):
+    defined = _DEFINED.match(gap)
+    if len(inside) > 1 and (defined or not _reached(gap)) and not (aside and not _CONDITION.search(gap)):
         first = inside[0]
+        if not sentence[begin : first.begin].strip(" $*") and _DEFINED.match(gap) and len(inside) == 2:
+            return first.text
         if (
             _THERE.match(sentence[begin : first.begin])
             and all(_GOVERNED.search(sentence[: later.begin]) for later in inside[1:])
@@ -271,6 +285,8 @@ def _phrases(sentence: str) -> list[_Phrase]:
         match = _BEFORE.search(sentence[max(before, begin - NEAR) : begin])
         if match and (previous is None or sentence[before : begin - len(match[0])].strip()):
             begin -= len(match[0])
+        if match := _DESIGNATOR.search(sentence[max(before, begin - NEAR) : begin]):
+            begin -= len(match[0])
         gap = sentence[before:begin]
         if previous and _joins(gap, previous, figure):
             joined = (*previous.figures, figure)
@@ -286,6 +302,8 @@ def _phrases(sentence: str) -> list[_Phrase]:
 
 def _joins(gap: str, previous: _Phrase, figure: Figure) -> bool:
     """Whether two figures are one: 3 to 5, 1 in 4, 2 hours 30 minutes, 2 or 3."""
+    if not gap.strip() and figure.text[:1] in "$€£¥":
+        return False
     if len(gap) > 40 or "=" in gap.replace(" ", "")[:1]:
         return False
     last = previous.figures[-1]

@@ -15,8 +15,9 @@ from orchestrator.consensus.reading.languages import LANGUAGES, MYRIADS, Languag
 
 _SIGNS = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F) if chr(code) not in "，；：。"}
-    | {"，": ", ", "、": ", ", "，": ", ", "；": "; ", "：": ": ", "؛": "; ", "،": ", ", "؟": "?", "٪": "%"}
+    | {"，": ", ", "、": ", ", "；": "; ", "：": ": ", "؛": "; ", "،": ", ", "؟": "?", "٪": "%"}
     | {"٫": ".", "٬": ",", "।": "。", "॥": "。", "｡": "。", "．": ".", "\u200b": "", "\ufeff": "", "　": " "}
+    | {chr(0x2460 + at): str(at + 1) for at in range(20)}
     | {"〈": "<", "〉": ">", "［": "[", "］": "]"}
 )
 _DIGIT = re.compile(r"[^\W\D0-9]|(?![0-9])\d")
