@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.consensus.reading import forms
+from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.languages import LANGUAGES, Language, language_of
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
-from orchestrator.consensus.reading.phrases import conclusion, trimmed
+from orchestrator.consensus.reading.phrases import trimmed
 from orchestrator.consensus.reading.sentences import masked, sentences, without_citations, without_notes
 from orchestrator.consensus.reading.spelling import folded, plain
 from orchestrator.consensus.thinking import split_thinking
@@ -62,8 +63,10 @@ _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 _FIGURE = re.compile(r"\d")
 _EXPLAINED = re.compile(r",\s+(?:since|because|as|so|where|which|given that)\s|\s+because\s|\s+—\s")
 _CORRECTION = re.compile(
-    r"(?:^|(?<=[.!?…\n。]))\W*(?:(?:oh|hmm|no|oops|but)\W+)*(?:wait|actually|correction|sorry|scratch that|on second thought"
-    r"|let me (?:re-?check|correct|reconsider|redo|fix)|i made (?:a|an) (?:mistake|error)|that(?:['’]s| is| was)"
+    r"(?:^|(?<=[.!?…\n。]))\W*(?:(?:oh|hmm|no|oops|but)\W+)*(?:wait|actually|correction|sorry|scratch that"
+    r"|on second thought"
+    r"|let me (?:re-?check|correct|reconsider|redo|fix)|i made (?:a|an) (?:mistake|error)|that(?:['’]s|"
+    r" is| was)"
     r" (?:wrong|incorrect|not (?:right|correct)|a mistake))\b[^\S\n]*",
     re.IGNORECASE,
 )
@@ -77,7 +80,8 @@ _STARTS = re.compile(
 _IT_IS = re.compile(r"(?:it|this|that)\s+(?:is|was|equals)\s+(?P<what>[^,;:\n]{1,120})$", re.IGNORECASE)
 _LITERAL = re.compile(
     r"(?:\w+\s){0,8}?(?:is|are|was|were|equals|be|=)\s+(?:the\s+(?:number|variable|letter)\s+)?[*_`$]*"
-    r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]|[A-Z]{2,8})[*_`$]*"
+    r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]"
+    r"|[A-Za-zΘΩ]+\([^()]{1,40}\)|[A-Z]{2,8})[*_`$]*"
 )
 _EXCLAIMED = re.compile(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
 _REFUSAL = re.compile(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
@@ -245,7 +249,7 @@ def _of_last_sentence(body: str) -> tuple[How, str] | None:
                 sentence += "!"
             found = conclusion(sentence)
             if found is not None:
-                return ("number", found) if len(found) <= LONGEST_WHOLE else None
+                return "number", found
             if len(sentence) <= LONGEST_WHOLE and (found := _literal(sentence, last and len(spans) == 1)):
                 return "whole", found
             if last and len(spans) > 1 and (so := _STARTS.match(sentence)) and len(sentence) <= LONGEST_WHOLE:
@@ -262,7 +266,7 @@ def _lines(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _literal(sentence: str, alone: bool) -> str | None:
-    """The symbol or name that a sentence without figures ends with: "The root is i"; of one alone, "it is x"."""
+    """The symbol that a sentence without figures ends with, as "The root is i"; of one alone, what it is."""
     bare = _STARTS.sub("", sentence).strip().rstrip(".")
     if literal := _LITERAL.fullmatch(bare):
         return literal["what"]
@@ -272,12 +276,11 @@ def _literal(sentence: str, alone: bool) -> str | None:
 
 
 def _corrected(body: str, end: int) -> str | None:
-    """What replaces an answer that is corrected after it; empty if it is only withdrawn, None if it stands."""
-    last = None
-    for last in _CORRECTION.finditer(body, end):
-        pass
-    if last is None:
+    """What replaces an answer that is corrected after it; empty if it is withdrawn, None if it stands."""
+    corrections = list(_CORRECTION.finditer(body, end))
+    if not corrections:
         return None
+    last = corrections[-1]
     found = _of_last_sentence(body[last.end() :])
     if found is not None and _FIGURE.search(found[1]):
         return found[1]

@@ -22,19 +22,22 @@ BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?P<inner>-?\d+(?:\.\d+)?|-?[A-Za-z](?![A-Za-z]))")
 _BRACE = re.compile(r"(?<!\\)[{}]")
 _BETWEEN = re.compile(
-    r"[\s$]*(?:,|;|(?:\\text\s*\{\s*)?\b(and|or)\b(?:\s*\})?|\\(?:quad|qquad)|\\\)|\\\(|[\s$])*[\s$]*(?:[a-zA-Z]\w?\s*=\s*)?[\s$]*"
+    r"[\s$]*(?:,|;|(?:\\text\s*\{\s*)?\b(and|or)\b(?:\s*\})?|\\(?:quad|qquad)|\\\)|\\\("
+    r"|[\s$])*[\s$]*(?:[a-zA-Z]\w?\s*=\s*)?[\s$]*"
 )
 _AFTER_BOX = re.compile(
     r"[\s$]*(?:\\?%|(?:hundred|thousand|million|billion|trillion|dozen|percent)\b)"
     r"|\s*\\(?:text|mathrm)\s*\{[^{}]{1,40}\}|(?:\s*\$)?\s?°\s?[CF]?|\s*\^\s*\{?\s*\\circ\s*\}?"
-    r"|\s*\$\s(?:[kcmµ]?m|[kcmµ]?g|km/h|m/s|k?N|k?J|k?W|MW|[kM]?Hz|[kM]?Pa|cm\^?[23]|m\^?[23]|ms|s|h|min|mL|L|mol(?:/L)?)\b"
+    r"|\s*\$\s(?:[kcmµ]?m|[kcmµ]?g|km/h|m/s|k?N|k?J|k?W|MW|[kM]?Hz|[kM]?Pa|cm\^?[23]|m\^?[23]|ms|s|h|min"
+    r"|mL|L|mol(?:/L)?)\b"
 )
 _TAG = re.compile(r"<(/?)(answer|final[_ -]?answer|final|result|solution|antwort|respuesta)>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?P<answer>\S.*)$", re.MULTILINE)
 _OBJECT = re.compile(r'\{(?=\s*+"(?:[^"\\]|\\.)*+"\s*+:)')
 
 _KEYS = (
-    r"(?:(?:the|my|your)?[ _-]?(?:final|correct|short)?[ _-]?(?:answer|result|solution|option|choice|conclusion)"
+    r"(?:(?:the|my|your)?[ _-]?(?:final|correct|short)?[ _-]?(?:answer|result|solution|option|choice"
+    r"|conclusion)"
     r"|antwort|ergebnis|réponse|reponse|respuesta|resposta|risposta|ответ|答案|答え|回答|정답|उत्तर|الإجابة|الجواب)"
 )
 _KEY = re.compile(_KEYS, re.IGNORECASE)
@@ -47,7 +50,7 @@ _STRENGTH = ("answer", "final", "option", "choice")
 
 
 def boxed(body: str) -> str | None:
-    """What the last closed box holds; of several in one list, all; found in one pass, however often repeated."""
+    """What the last closed box holds, or all boxes of one list; found in one pass, however often repeated."""
     boxes = {match.end(): match.start() for match in BOX.finditer(body)}
     opened: list[int] = []
     closed: list[tuple[int, int]] = []
@@ -160,12 +163,15 @@ _RESULT = re.compile(
 )
 _HINDI = re.compile(r"(?:उत्तर|जवाब|विकल्प)\s+(?P<answer>[^\n।。]{1,80}?)\s+(?:है|हैं|होगा)")
 _INVERSE = re.compile(
-    r"(?:^|[.!?\n]\s*)(?:(?:so|thus|hence|therefore|and),?\s+)?(?:option\s+|choice\s+)?(?P<answer>[^.!?\n]{1,60}?)\s+(?:is|are|must\s+be)\s+"
-    r"(?:the|my|our)\s+(?:(?:final|correct|right|best|only\s+correct)\s+)*(?:answer|option|choice|solution)(?:[.!*\s]*)$",
+    r"(?:^|[.!?\n]\s*)(?:(?:so|thus|hence|therefore|and),?\s+)?(?:option\s+"
+    r"|choice\s+)?(?P<answer>[^.!?\n]{1,60}?)\s+(?:is|are|must\s+be)\s+"
+    r"(?:the|my|our)\s+(?:(?:final|correct|right|best|only\s+correct)\s+)*(?:answer|option|choice"
+    r"|solution)(?:[.!*\s]*)$",
     re.IGNORECASE,
 )
 _CHOSEN = re.compile(
-    r"(?:[选選](?:择|擇)?\s*:?\s*|\b(?:option|choice|answer|i|we)\s+(?:choose|pick|select|go\s+with)\s+|\b(?:option|choice)\s+)"
+    r"(?:[选選](?:择|擇)?\s*:?\s*|\b(?:option|choice|answer|i|we)\s+(?:choose|pick|select|go\s+with)\s+"
+    r"|\b(?:option|choice)\s+)"
     r"[*_]*\(?(?P<answer>[A-H])\)?[*_]*(?=\s+is\s+(?:correct|right)|[\s*_.!。]*$)"
     r"|^[\s*_]*\(?(?P<label>[A-H])\)?[\s*_]+is\s+(?:correct|right)\b",
     re.IGNORECASE | re.MULTILINE,
@@ -175,7 +181,8 @@ _CHOSEN = re.compile(
 def marked(body: str) -> tuple[str, int] | None:
     """What follows the last marker, and where it ends; those inside answers are skipped.
 
-    "5, since the answer is odd" has one marker less than it seems, "Final answer: The final answer is 42" two.
+    "5, since the answer is"
+    " odd" has one marker less than it seems, "Final answer: The final answer is 42" two.
     """
     answer, at, end = None, 0, 0
     while match := INTRODUCER.search(body, at):
@@ -202,7 +209,7 @@ _ITEM = re.compile(r"[ \t]*(?:[-+•*][ \t]+|\d{1,2}[.)][ \t]+)(?P<text>[^\n]{1,
 
 def _items(body: str, begin: int) -> tuple[list[str], int]:
     """The items of the list that begins there, and where it ends."""
-    items = []
+    items: list[str] = []
     while len(items) < MOST_ITEMS and (item := _ITEM.match(body, begin)):
         items.append(item["text"].strip().rstrip(".,;"))
         begin = item.end()
@@ -218,7 +225,7 @@ def _end_of_display(body: str, begin: int) -> int:
 
 
 def last_marked(body: str) -> str | None:
-    """What the end of a text marks as its answer in a weaker way: "Result: x", "x is the answer", "option B"."""
+    """What the end of a text marks as its answer less clearly: "Result: x", "x is the answer", "option B"."""
     for begin, text in _last_sentences(body):
         if match := _HINDI.search(text):
             return match["answer"]
@@ -244,14 +251,15 @@ def _last_sentences(body: str) -> Iterator[tuple[int, str]]:
 
 _LABEL = re.compile(
     rf"(?:(?i:{'|'.join(each.labels for each in LANGUAGES)})\s*){{0,2}}"
-    r"[*_]*(?:[(\[](?P<a>[A-Ha-h])[)\]](?=\W|$)|(?P<b>[A-Ha-h])\)(?=\s|$)|(?P<c>[A-H])(?=:\s|\.\s+[\da-z$(\\]|[*_\s.,。]*$))"
+    r"[*_]*(?:[(\[](?P<a>[A-Ha-h])[)\]](?=\W|$)|(?P<b>[A-Ha-h])\)(?=\s|$)|(?P<c>[A-H])(?=:\s"
+    r"|\.\s+[\da-z$(\\]|[*_\s.,。]*$))"
 )
 _FOREIGN_LABEL = re.compile(r"[(\[]([^\W\d_a-zA-Z])[)\]]")
 _SEVERAL = re.compile(r"[)\]*_]*\s*(?:[,&/]|and\b|or\b|nor\b)[\s(\[]*[A-H]\b")
 
 
 def label(answer: str) -> str | None:
-    """The label that an answer clearly gives, such as "(C) Paris", "C) Paris" or "option C"; None without one."""
+    """The label that an answer clearly gives, as "(C) Paris", "C) Paris" and "option C" do; else None."""
     if foreign := _FOREIGN_LABEL.fullmatch(answer):
         return foreign[1]
     match = _LABEL.match(answer)

@@ -56,17 +56,21 @@ ENGLISH = Language(
     words="the is of and are was were it there that has have with so therefore hence answer they he she",
     nouns=r"(?:(?:correct|right|best)\s+(?:option|choice)|answer|answers)",
     after=r"choice|option|here|to the (?:question|problem)|to this (?:question|problem)",
-    verbs=r"is|are|would be|must be|should be|will be|has to be|equals|comes (?:out )?to(?: be)?|turns out to be"
+    verbs=r"is|are|would be|must be|should be|will be|has to be|equals|comes (?:out )?to(?: be)?|turns"
+    r" out to be"
     r"|remains",
     result=r"(?:final\s+|end\s+)?(?:result|solution|conclusion|value)",
     labels=r"the|option|choice|letter|answer",
     refusals=r"i['’]?m\s+sorry|sorry|i\s+apologi[sz]e|as\s+an?\s+(?:ai|language)|(?:i\s+have\s+)?no\s+idea\b"
-    r"|(?:i(?:['’]m|\s+am)\s+)?not\s+(?:really\s+|quite\s+|entirely\s+)?(?:sure|certain)(?:\s+(?:about|of|what|how)\b"
+    r"|(?:i(?:['’]m|\s+am)\s+)?not\s+(?:really\s+|quite\s+|entirely\s+)?(?:sure|certain)(?:\s+(?:about|of"
+    r"|what|how)\b"
     r"[^.,;]*)?\s*(?:[.!]|$)"
     r"|i\s+(?:don['’]?t|do\s+not)\s+(?:know|have\s+(?:enough|sufficient))\b"
-    r"|(?:unfortunately,?\s+)?i\s*(?:['’]m|\s+am)?\s*(?:cannot|can['’]?t|can\s+not|won['’]?t|unable|not\s+able)\b"
+    r"|(?:unfortunately,?\s+)?i\s*(?:['’]m|\s+am)?\s*(?:cannot|can['’]?t|can\s+not|won['’]?t|unable"
+    r"|not\s+able)\b"
     r"|there\s+is\s+not\s+enough\s+information|(?:it\s+)?(?:is\s+)?impossible\s+to\s+(?:say|tell|determine)"
-    r"|(?:it\s+)?(?:cannot|can['’]?t)\s+be\s+(?:determined|answered)|not\s+enough\s+information|insufficient\s+"
+    r"|(?:it\s+)?(?:cannot|can['’]?t)\s+be\s+(?:determined|answered)|not\s+enough\s+information"
+    r"|insufficient\s+"
     r"(?:information|data)",
     yes="yes",
     no="no",
@@ -84,17 +88,20 @@ LANGUAGES = (
         result=r"(?:end)?ergebnis|lösung|resultat",
         labels=r"die|der|das|option|antwort|buchstabe",
         refusals=r"es\s+tut\s+mir\s+leid|tut\s+mir\s+leid|entschuldigung|leider\s+kann\s+ich"
-        r"|ich\s+(?:kann|weiß|weiss)\b[^.]{0,60}\bnicht\b|ich\s+bin\s+(?:mir\s+)?nicht\s+sicher\s*(?:[.!]|$)|keine\s+ahnung",
+        r"|ich\s+(?:kann|weiß|weiss)\b[^.]{0,60}\bnicht\b|ich\s+bin\s+(?:mir\s+)?nicht\s+sicher\s*(?:[.!]"
+        r"|$)|keine\s+ahnung",
         yes="ja",
         no="nein",
         comma=True,
         dots=True,
         units=_units(
             "m: meter metern, km: kilometer kilometern, cm: zentimeter zentimetern, mm: millimeter,"
-            " kg: kilogramm kilo, g: gramm, t: tonne tonnen, l: liter litern, h: stunde stunden, min: minute minuten,"
+            " kg: kilogramm kilo, g: gramm, t: tonne tonnen, l: liter litern, h: stunde stunden, min:"
+            " minute minuten,"
             " s: sekunde sekunden, days: tag tage tagen, weeks: woche wochen, months: monat monate monaten,"
             " years: jahr jahre jahren, percent: prozent, degrees: grad, euros: euro, thousand: tausend,"
-            " million: million millionen, billion: milliarde milliarden, trillion: billion billionen, dozen: dutzend"
+            " million: million millionen, billion: milliarde milliarden, trillion: billion billionen,"
+            " dozen: dutzend"
         ),
         months="januar februar märz april mai juni juli august september oktober november dezember",
         before=_units(
@@ -112,15 +119,18 @@ LANGUAGES = (
         verbs=r"est(?:\s+donc)?|serait|sera|vaut|sont",
         result=r"résultat(?:\s+final)?|solution|conclusion",
         labels=r"la|le|l['’]option|option|lettre|proposition|réponse",
-        refusals=r"(?:je\s+suis\s+)?désolée?|je\s+ne\s+(?:peux|sais|suis)\s+pas|je\s+ne\s+peux\b|je\s+m['’]excuse|aucune\s+idée"
+        refusals=r"(?:je\s+suis\s+)?désolée?|je\s+ne\s+(?:peux|sais|suis)\s+pas|je\s+ne\s+peux\b"
+        r"|je\s+m['’]excuse|aucune\s+idée"
         r"|malheureusement,?\s+je\s+ne",
         yes="oui",
         no="non",
         comma=True,
         units=_units(
-            "m: mètre mètres, km: kilomètre kilomètres, cm: centimètre centimètres, mm: millimètre millimètres,"
+            "m: mètre mètres, km: kilomètre kilomètres, cm: centimètre centimètres, mm: millimètre"
+            " millimètres,"
             " kg: kilogramme kilogrammes kilo kilos, g: gramme grammes, t: tonne tonnes, l: litre litres,"
-            " h: heure heures, s: seconde secondes, min: minute minutes, days: jour jours, weeks: semaine semaines,"
+            " h: heure heures, s: seconde secondes, min: minute minutes, days: jour jours, weeks: semaine"
+            " semaines,"
             " months: mois, years: an ans année années, percent: pour_cent pourcent, degrees: degré degrés,"
             " euros: euro euros, thousand: mille, million: million millions, billion: milliard milliards,"
             " trillion: billion billions, dozen: douzaine douzaines"
@@ -148,7 +158,8 @@ LANGUAGES = (
             "m: metro metros, km: kilómetro kilómetros, cm: centímetro centímetros, mm: milímetro milímetros,"
             " kg: kilogramo kilogramos kilo kilos, g: gramo gramos, t: tonelada toneladas, l: litro litros,"
             " h: hora horas, min: minuto minutos, s: segundo segundos, days: día días, weeks: semana semanas,"
-            " months: mes meses, years: año años, percent: por_ciento, degrees: grado grados, euros: euro euros,"
+            " months: mes meses, years: año años, percent: por_ciento, degrees: grado grados, euros: euro"
+            " euros,"
             " dollars: dólar dólares, thousand: mil, billion: mil_millones, million: millón millones,"
             " trillion: billón billones, dozen: docena docenas"
         ),
@@ -175,10 +186,13 @@ LANGUAGES = (
         dots=True,
         units=_units(
             "m: metro metros, km: quilômetro quilômetros quilómetro quilómetros, cm: centímetro centímetros,"
-            " mm: milímetro milímetros, kg: quilograma quilogramas quilo quilos, g: grama gramas, l: litro litros,"
+            " mm: milímetro milímetros, kg: quilograma quilogramas quilo quilos, g: grama gramas, l:"
+            " litro litros,"
             " t: tonelada toneladas, h: hora horas, min: minuto minutos, s: segundo segundos, days: dia dias,"
-            " weeks: semana semanas, months: mês meses, years: ano anos, percent: por_cento, degrees: grau graus,"
-            " euros: euro euros, dollars: dólar dólares, reais: real reais, thousand: mil, million: milhão milhões,"
+            " weeks: semana semanas, months: mês meses, years: ano anos, percent: por_cento, degrees:"
+            " grau graus,"
+            " euros: euro euros, dollars: dólar dólares, reais: real reais, thousand: mil, million:"
+            " milhão milhões,"
             " billion: bilhão bilhões, trillion: trilhão trilhões, dozen: dúzia dúzias"
         ),
         months="janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
@@ -204,10 +218,14 @@ LANGUAGES = (
         dots=True,
         units=_units(
             "m: metro metri, km: chilometro chilometri, cm: centimetro centimetri, mm: millimetro millimetri,"
-            " kg: chilogrammo chilogrammi chilo chili, g: grammo grammi, l: litro litri, t: tonnellata tonnellate,"
-            " h: ora ore, min: minuto minuti, s: secondo secondi, days: giorno giorni, weeks: settimana settimane,"
-            " months: mese mesi, years: anno anni, percent: per_cento percento, degrees: grado gradi, euros: euro,"
-            " dollars: dollaro dollari, thousand: mila mille, million: milione milioni, billion: miliardo miliardi,"
+            " kg: chilogrammo chilogrammi chilo chili, g: grammo grammi, l: litro litri, t: tonnellata"
+            " tonnellate,"
+            " h: ora ore, min: minuto minuti, s: secondo secondi, days: giorno giorni, weeks: settimana"
+            " settimane,"
+            " months: mese mesi, years: anno anni, percent: per_cento percento, degrees: grado gradi,"
+            " euros: euro,"
+            " dollars: dollaro dollari, thousand: mila mille, million: milione milioni, billion: miliardo"
+            " miliardi,"
             " trillion: bilione bilioni, dozen: dozzina dozzine"
         ),
         months="gennaio febbraio marzo aprile maggio giugno luglio agosto settembre"
@@ -230,9 +248,11 @@ LANGUAGES = (
         no="нет",
         comma=True,
         units=_units(
-            "m: м метр метра метров, km: км километр километра километров, cm: см сантиметр сантиметра сантиметров,"
+            "m: м метр метра метров, km: км километр километра километров, cm: см сантиметр сантиметра"
+            " сантиметров,"
             " mm: мм миллиметр миллиметра миллиметров, kg: кг килограмм килограмма килограммов,"
-            " g: г грамм грамма граммов, l: л литр литра литров, h: ч час часа часов, min: мин минута минуты минут,"
+            " g: г грамм грамма граммов, l: л литр литра литров, h: ч час часа часов, min: мин минута"
+            " минуты минут,"
             " s: с сек секунда секунды секунд, days: день дня дней, weeks: неделя недели недель,"
             " months: месяц месяца месяцев, years: год года лет, percent: процент процента процентов,"
             " degrees: градус градуса градусов, euros: евро, dollars: доллар доллара долларов,"
@@ -258,9 +278,11 @@ LANGUAGES = (
         yes="はい",
         no="いいえ",
         units=_units(
-            "m: メートル, km: キロメートル キロ, cm: センチメートル センチ, mm: ミリメートル ミリ, kg: キログラム,"
+            "m: メートル, km: キロメートル キロ, cm: センチメートル センチ, mm: ミリメートル ミリ,"
+            " kg: キログラム,"
             " g: グラム, t: トン, l: リットル, h: 時間, min: 分 分間, s: 秒 秒間, days: 日 日間, weeks: 週間,"
-            " months: か月 ヶ月, years: 年 年間, percent: パーセント, degrees: 度, yen: 円, dollars: ドル, euros: ユーロ"
+            " months: か月 ヶ月, years: 年 年間, percent: パーセント, degrees: 度, yen: 円, dollars:"
+            " ドル, euros: ユーロ"
         ),
     ),
     Language(
@@ -275,7 +297,8 @@ LANGUAGES = (
         no="否 不是 不 不对 不對",
         units=_units(
             "m: 米 公尺, km: 公里 千米, cm: 厘米 公分, mm: 毫米, kg: 公斤 千克, g: 克, t: 吨 噸, l: 升 公升,"
-            " h: 小时 小時 个小时 個小時, min: 分钟 分鐘, s: 秒 秒钟, days: 天, weeks: 周 个星期, months: 个月 個月,"
+            " h: 小时 小時 个小时 個小時, min: 分钟 分鐘, s: 秒 秒钟, days: 天, weeks: 周 个星期,"
+            " months: 个月 個月,"
             " years: 年, percent: 百分之, degrees: 度, yuan: 元 块 人民币, dollars: 美元, euros: 欧元 歐元,"
             " yen: 日元"
         ),
@@ -292,8 +315,10 @@ LANGUAGES = (
         yes="네 예",
         no="아니요 아니오",
         units=_units(
-            "m: 미터, km: 킬로미터, cm: 센티미터, kg: 킬로그램, g: 그램, l: 리터, h: 시간, min: 분, s: 초, days: 일,"
-            " weeks: 주, months: 개월, years: 년, percent: 퍼센트, degrees: 도, won: 원, dollars: 달러, euros: 유로"
+            "m: 미터, km: 킬로미터, cm: 센티미터, kg: 킬로그램, g: 그램, l: 리터, h: 시간, min: 분,"
+            " s: 초, days: 일,"
+            " weeks: 주, months: 개월, years: 년, percent: 퍼센트, degrees: 도, won: 원, dollars:"
+            " 달러, euros: 유로"
         ),
     ),
     Language(
@@ -309,8 +334,10 @@ LANGUAGES = (
         no="नहीं",
         units=_units(
             "m: मीटर, km: किलोमीटर किमी, cm: सेंटीमीटर, kg: किलोग्राम किलो, g: ग्राम, l: लीटर, h: घंटा घंटे,"
-            " min: मिनट, s: सेकंड, days: दिन, weeks: सप्ताह, months: महीने, years: वर्ष साल, percent: प्रतिशत,"
-            " degrees: डिग्री, rupees: रुपये रुपए, dollars: डॉलर, thousand: हज़ार हजार, lakh: लाख, crore: करोड़"
+            " min: मिनट, s: सेकंड, days: दिन, weeks: सप्ताह, months: महीने, years: वर्ष साल, percent:"
+            " प्रतिशत,"
+            " degrees: डिग्री, rupees: रुपये रुपए, dollars: डॉलर, thousand: हज़ार हजार, lakh: लाख, crore:"
+            " करोड़"
         ),
     ),
     Language(
@@ -324,8 +351,10 @@ LANGUAGES = (
         yes="نعم",
         no="لا",
         units=_units(
-            "m: متر أمتار متراً مترا, km: كيلومتر كم, cm: سنتيمتر سم, kg: كيلوغرام كيلوجرام كغ كجم, g: غرام جرام,"
-            " l: لتر, h: ساعة ساعات, min: دقيقة دقائق, s: ثانية ثوان ثواني, days: يوم أيام, weeks: أسبوع أسابيع,"
+            "m: متر أمتار متراً مترا, km: كيلومتر كم, cm: سنتيمتر سم, kg: كيلوغرام كيلوجرام كغ كجم, g:"
+            " غرام جرام,"
+            " l: لتر, h: ساعة ساعات, min: دقيقة دقائق, s: ثانية ثوان ثواني, days: يوم أيام, weeks: أسبوع"
+            " أسابيع,"
             " years: سنة سنوات عام, percent: بالمئة بالمائة, degrees: درجة, dollars: دولار, euros: يورو,"
             " thousand: ألف, million: مليون ملايين, billion: مليار مليارات"
         ),

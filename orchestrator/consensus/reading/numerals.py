@@ -1,4 +1,4 @@
-"""What a figure is: numbers with all that is written together with them, dates, lists, formulas, number words."""
+"""What a figure is: a number with all that is written together with it, a date, list, formula, number words."""
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
 
@@ -34,31 +34,34 @@ _DATE = (
     rf"|\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}}\b)?"
     rf"|\b\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?"
 )
-_DEGREES = rf"\d+(?:\.\d+)?°\s?\d+(?:\.\d+)?['′](?:\s?\d+(?:\.\d+)?[\"″])?"
+_DEGREES = r"\d+(?:\.\d+)?°\s?\d+(?:\.\d+)?['′](?:\s?\d+(?:\.\d+)?[\"″])?"
 _NUMBER = (
     # With all that is written together with it: the last figures alone of "10:30", "2024-01-02", "3 1/2",
     # "10^5" and "5kN" would be the same as those of many other answers.
-    rf"(?<![^\W぀-鿿가-힣])(?<![.^])(?<![A-Za-z]-)(?:[-+−](?=[\d.$€£¥]))?(?:{_SYMBOL}\s?[-−]?|(?:USD|EUR|GBP|JPY|Rs\.?)\s)?"
+    rf"(?<![^\W぀-鿿가-힣])(?<![.^])(?<![A-Za-z]-)(?:[-+−](?=[\d.$€£¥]))?(?:{_SYMBOL}\s?[-−]?|(?:USD|EUR|GBP"
+    rf"|JPY|Rs\.?)\s)?"
     rf"(?:\d+\s(?=\d+/\d))?(?:{FIGURES}|\.\d+)(?:[½⅓⅔¼¾⅕-⅞])?(?:\s?/\s?\d+(?:\.\d+)?)?(?:e[-+−]?\d+)?"
     r"(?:\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?\{?[-+−]?\d+\}?)?"
     rf"(?:(?:[:/×·–-]|\*\*?|\s\*\*\s|\^\{{?[-−]?){FIGURES}\}}?)*[{_RAISED}]*(?:!+(?!=)|[½⅓⅔¼¾⅕-⅞])?"
     r"(?:\s?(?:\\?%|‰)|\s?[ap]\.?\s?m\b\.?|['’]s\b)?"
     r"(?:(?:[°µμΩ℃℉€£¥₹'\"′″]|[^\W\d_])[\w°µμΩ·^/²³⁻¹]*)?"
 )
-_SINGLE = rf"(?<!\w)[-−]?\d*[½⅓⅔¼¾⅕-⅞]|(?<!\w)(?:[-−]|(?<!\w))(?:π|∞|√\d+)"
+_SINGLE = r"(?<!\w)[-−]?\d*[½⅓⅔¼¾⅕-⅞]|(?<!\w)(?:[-−]|(?<!\w))(?:π|∞|√\d+)"
 _ANY = re.compile(
     rf"(?P<date>{_DATE})|(?P<degrees>{_DEGREES})|(?P<number>{_NUMBER}|{_SINGLE})", re.IGNORECASE
 )
 _EQUATION = rf"(?<![\w\\])[A-Za-z]\w?\s*=\s*[-−]?{FIGURES}(?:/\d+)?"
 _EQUATIONS = re.compile(rf"{_EQUATION}(?:(?:,\s*|\s+)(?:(?:and|or)\s+)?{_EQUATION})+")
 _BOUND = re.compile(
-    rf"(?<![\w\\])(?:[-−]?{FIGURES}\s*(?:<=?|≤|⩽)\s*)?[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾]|!=|=/=)\s*[-−]?{FIGURES}"
+    rf"(?<![\w\\])(?:[-−]?{FIGURES}\s*(?:<=?|≤|⩽)\s*)?[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾]|!="
+    rf"|=/=)\s*[-−]?{FIGURES}"
     rf"(?:\s+(?:and|or)\s+[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾])\s*[-−]?{FIGURES})?"
 )
 _BRACKETS = re.compile(r"[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}]")
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 _COMMAND = re.compile(
-    r"(?<![\w\\])(?:[-+−]?\d*)?\\[a-zA-Z]+(?:\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\[[^\]\n]*\]|[\^_][\w{])*"
+    r"(?<![\w\\])(?:[-+−]?\d*)?\\[a-zA-Z]+(?:\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\[[^\]\n]*\]"
+    r"|[\^_][\w{])*"
     r"(?:[\^_]\{[^{}]*\}|[^\s\\{},.;:]*\\[a-zA-Z]+(?:\{(?:[^{}]|\{[^{}]*\})*\})*)*[\w!^}]*"
 )
 _SPAN = re.compile(
@@ -168,9 +171,11 @@ def figures(text: str) -> list[Figure]:
         kind = "date" if match["date"] else "number"
         found.append(Figure(*match.span(), match[0], match[0], kind))
     if not found:
-        for match in _WORDS.finditer(rest):
-            if not _LONE_ONE.fullmatch(match[0]) or _SHARED.match(rest, match.end()):
-                found.append(Figure(*match.span(), match[0], match[0], "words"))
+        found = [
+            Figure(*match.span(), match[0], match[0], "words")
+            for match in _WORDS.finditer(rest)
+            if not _LONE_ONE.fullmatch(match[0]) or _SHARED.match(rest, match.end())
+        ]
     return sorted(found, key=lambda figure: figure.begin)
 
 

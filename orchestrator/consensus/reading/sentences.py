@@ -10,29 +10,38 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from orchestrator.consensus.reading.words import table
+
 Span = tuple[int, int]
 
-ABBREVIATIONS = frozenset(
-    # titles and names
-    "mr mrs ms mx dr prof st ft mt gen col lt sgt capt cmdr adm maj cpl pvt gov sen rep pres hon rev fr sr jr messrs"
-    " mme mlle hr fru frau sig dott ing lic dipl sra srta"
-    # joining words
-    " vs e.g eg i.e ie etc approx ca cf al resp incl excl est viz bzw z.b d.h u.a usw p.ex ej vgl bspw т.е т.д напр"
-    # firms, places, words of scale
-    " inc ltd co corp bros llc plc dept univ assn ave blvd rd hwy mio mrd tsd млн млрд тыс".split()
+ABBREVIATIONS = table(
+    """
+    mr mrs ms mx dr prof st ft mt gen col lt sgt capt cmdr adm maj cpl pvt gov sen rep pres hon rev fr sr
+    jr messrs
+    mme mlle hr fru frau sig dott ing lic dipl sra srta
+    vs e.g eg i.e ie etc approx ca cf al resp incl excl est viz bzw z.b d.h u.a usw p.ex ej vgl bspw т.е
+    т.д напр
+    inc ltd co corp bros llc plc dept univ assn ave blvd rd hwy mio mrd tsd млн млрд тыс
+    """
 )
 """What a full stop follows without ending a sentence, in lower case and without that stop."""
 
-BEFORE_A_FIGURE = frozenset(
-    "no nos nr num fig figs eq eqs sec ch chap vol vols p pp pg art ex sect ed c v min max avg ca approx"
-    " jan feb mar apr jun jul aug sep sept oct nov dec".split()
+BEFORE_A_FIGURE = table(
+    """
+    no nos nr num fig figs eq eqs sec ch chap vol vols p pp pg art ex sect ed c v min max avg ca approx
+    jan feb mar apr jun jul aug sep sept oct nov dec
+    """
 )
 """The same for those that are words of their own, unless a figure follows."""
 
-STARTERS = frozenset(
-    "a an all also although and as because both but each every finally for hence he here his however i if in it its"
-    " let my neither no not note now on one only option our since she so some that the their then there therefore"
-    " these they this those thus to we what when which while with yes you".split()
+STARTERS = table(
+    """
+    a an all also although and as because both but each every finally for hence he here his however i if
+    in it its
+    let my neither no not note now on one only option our since she so some that the their then there
+    therefore
+    these they this those thus to we what when which while with yes you
+    """
 )
 """Words that begin a sentence, where they are capitalised after a stop, rather than go on with a name."""
 
@@ -41,7 +50,7 @@ _END = re.compile(
 )
 _FACTORIAL = re.compile(r"[\w)]!+(?:\.|\s+(?=[-+*/=<>≤≥×·^]|[a-z]|\d))")
 _SMALL = re.compile(r"(?:^|[^\w.,])(?:1?\d|20|[a-z])$")
-"""What is a factorial rather than exclaimed before a mark at a text's end: nobody states 42! where 42 is meant."""
+"""What is a factorial, not exclaimed, at the end of a text: 42! is hardly meant where 42 is right."""
 
 _LAST_WORD = re.compile(r"(?:^|(?<=[\s(\[\"'“*]))[^\s(\[\"'“*]+$")
 _MASKED = re.compile(
@@ -60,7 +69,8 @@ _NOTES = re.compile(
     re.IGNORECASE,
 )
 _REFERENCE = re.compile(
-    r"\b(?:step|figure|fig\.?|table|equation|eqs?\.?|section|chapter|page|line|part|case|theorem|lemma|example"
+    r"\b(?:step|figure|fig\.?|table|equation|eqs?\.?|section|chapter|page|line|part|case|theorem|lemma"
+    r"|example"
     r"|question|problem|exercise|question no\.|option)s?\s+(?:\(\d{1,3}\)|\d{1,3}(?:\.\d+)*)(?!\w|[.,–-]\d)"
     r"(?!\s*(?:%|=|[-–+*/]\s*\d))",
     re.IGNORECASE,
@@ -70,7 +80,7 @@ _AFTER_STOP = re.compile(r"[\s*_(]*((?:\w{1,12}|\S)?)")
 
 
 def masked(text: str) -> str:
-    """The text with its list markers, headings' numbers, fences, footnotes and citations replaced by spaces."""
+    """The text with its list markers, headings' numbers, fences and references replaced by spaces."""
     text = _MASKED.sub(_blank, text)
     return _REFERENCE.sub(_blank, text)
 
@@ -91,7 +101,7 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def sentence_ends(text: str) -> Iterator[Span]:
-    """Where the marks that end a sentence begin and end; an empty line, or one before a list, ends one too."""
+    """Where the marks that end a sentence begin and end; so do an empty line and one before a list."""
     for match in _END.finditer(text):
         begin, end = match.span()
         if match[0][0] == "!" and (

@@ -51,7 +51,7 @@ def plain(text: str, language: Language) -> str:
     """The numbers of ``text`` in English spelling, and the words of measure after them, where that is sure.
 
     A comma between figures is a decimal comma in a language that writes it, but not inside brackets and
-    formulas, where it may separate, nor in a list (1,2,3). "1.234" is grouped only where dots do nothing else.
+    formulas, where it may separate, nor in a list (1,2,3). "1.234" is grouped where dots do nothing else.
     """
     if language.code == "en":
         return text
@@ -92,7 +92,7 @@ def _outside(text: str, language: Language) -> str:
 
 
 def _groups(number: str, language: Language) -> bool:
-    """Whether the dots group: in Spanish, part of whose speakers write a decimal point, only if that is clear."""
+    """Whether the dots group: in Spanish, where some write a decimal point, only if that is clear."""
     return language.dots or number.count(".") > 1 or number.endswith(".000")
 
 
@@ -125,7 +125,8 @@ def _measure(code: str) -> re.Pattern[str]:
 def _month(code: str) -> re.Pattern[str]:
     months = next(each.months for each in LANGUAGES if each.code == code).split()
     return re.compile(
-        rf"(?<!\d)(\d{{1,2}})(?:\.|º|er)?\s(?:d[eio]\s)?({_either(months)})(?:,?\s(?:d[eio]l?\s)?(\d{{4}}))?(?!\w)",
+        rf"(?<!\d)(\d{{1,2}})(?:\.|º"
+        rf"|er)?\s(?:d[eio]\s)?({_either(months)})(?:,?\s(?:d[eio]l?\s)?(\d{{4}}))?(?!\w)",
         re.I,
     )
 
