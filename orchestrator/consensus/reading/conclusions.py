@@ -11,6 +11,7 @@ from orchestrator.consensus.reading.phrases import Phrase, after, phrases
 from orchestrator.consensus.reading.words import (
     AMOUNTS,
     ASIDES,
+    COMPARATIVES,
     CONCLUDING,
     CONDITIONS,
     DECREASES,
@@ -38,7 +39,7 @@ _CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.I
 _EXPLAINED = re.compile(
     r",?\s+because\b|\s+due\s+to\b|,?\s+(?:rather\s+than|instead\s+of)\b|\s+\("
     r"|[,(–—-]\s*(?:since|as|where|which|for\s+example|e\.g\.|i\.e\.|given\s+that|not)\s"
-    r"|\s+(?:since|as)\s+(?!\w*\s*$|[\d$]|many|much|long|of|the\s+\w+\s*$)",
+    r"|\s+since\s+(?!\w*\s*$|[\d$]|many|much|long|of|the\s+\w+\s*$)",
     re.IGNORECASE,
 )
 _CONCLUDED = re.compile(rf"(?:[,;:–—]\s*|\s)(?:{either(CONCLUDING)})\s", re.IGNORECASE)
@@ -51,6 +52,11 @@ _NEGATED = re.compile(
 _CLAUSE = re.compile(r"[,;:]\s|\b(?:so|then|thus|hence|therefore|and)\s", re.IGNORECASE)
 _ASIDE = re.compile(rf"(?:{either(ASIDES)})\b", re.IGNORECASE)
 _WEIGHTY = re.compile(rf"\b(?:{either(WEIGHTY)})\b|n['’]t\b", re.IGNORECASE)
+_COMPUTED = re.compile(r"\d[^=<>≤≥]{0,100}(?<![<>!])=\s*[$(]*\Z")
+_DIRECTION = re.compile(rf"\s(?:{either(COMPARATIVES)})\b.*$", re.IGNORECASE)
+_COMPARED = re.compile(
+    rf"\s*((?:{either(COMPARATIVES)})\b(?:\s+\w+)??)(?:\s+than\b[^\d,;]*)?[\s.]*", re.IGNORECASE
+)
 _THERE = re.compile(
     r"\W*(?:in\s+total,?\s+)?(?:there\s+(?:are|is|were|was|will\s+be|exist|remain)"
     r"|(?:we|you|it|he|she|they)\s+(?:have|has|had))\s+(?:(?:exactly|precisely|a\s+total\s+of)\s+)?",
@@ -71,6 +77,8 @@ def conclusion(sentence: str) -> str | None:
     begin, end = _main_part(sentence, said)
     said = [phrase for phrase in said if begin <= phrase.begin < end]
     last = said[-1]
+    if _COMPUTED.search(sentence, begin, last.begin):
+        return _DIRECTION.sub("", last.text)
     if len(said) > 1 and not _leads(sentence, begin, said):
         meant = said[0] if _first_is_meant(sentence, begin, said) else None
     else:
@@ -79,6 +87,8 @@ def conclusion(sentence: str) -> str | None:
             if _negated(sentence[begin : last.begin]) or _depends(sentence[last.end : end], last)
             else last
         )
+    if meant is None and len(said) == 1 and (compared := _COMPARED.fullmatch(sentence[last.end : end])):
+        return f"{last.text} {compared[1]}"
     whole = sentence.strip(" \t\n,;:*_")
     return meant.text if meant else whole if len(whole) <= LONGEST_SENTENCE else last.text
 

@@ -188,6 +188,6 @@ def _stops(word: str, following: str, words: int, feet: bool) -> bool:
         return re.match(r"\s+[a-z]", following) is not None
     plain = word.casefold().strip("-'’/.")
     if plain in COMPARED:
-        return re.match(r"\s+than\b", following) is not None
+        return words > 0 or re.match(r"\s+than\b", following) is not None
     unit = len(word) == 1 and not words and word in "lhsgmt"
     return not unit and (plain in STOPS or plain.endswith(("n't", "n’t")) or (len(word) == 1 and words > 0))

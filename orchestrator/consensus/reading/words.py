@@ -29,7 +29,7 @@ STOPS = table(
     because
     as if when while where unless than then that which who whose whom although though whereas versus vs
     plus minus
-    times divided modulo mod
+    divided modulo mod
     a an the this these those his her its their our my your it he she they we you i him them us there here
     cost costs need needs take takes sell sells buy buys weigh weighs contain contains run runs earn
     earns pay pays
@@ -103,7 +103,7 @@ CONDITIONS = "if when unless provided whenever as_long only_if except whereas wh
 """Words after which a figure holds only sometimes."""
 
 CONCLUDING = """
-    so thus therefore hence then which_gives which_makes which_means which_equals which_is giving making
+    so thus therefore hence then which_gives which_makes which_produces which_leads_to which_results_in which_rounds_to which_means which_equals which_is giving making
     meaning
     for_a_total leaving that_is we_get we_have we_find we_get_that we_have_that we_find_that
 """
@@ -124,6 +124,9 @@ NEGATIONS = "not never no_longer neither cannot without lost lose loses loss deb
 DECREASES = "fell fall falls drop drops dropped declined decline declines sank sinks decreased decrease"
 " decreases reduced shrank"
 """The same, before "by", "to" and the like."""
+
+COMPARATIVES = r"more less fewer \w{2,}er sooner ahead behind late early"
+"""Words after a figure that say in which direction something differs by it."""
 
 WEIGHTY = """
     if when unless but except not than before after until ago above below more less fewer modulo mod or
