@@ -37,7 +37,7 @@ _DEFINED = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.
 _CONDITION = re.compile(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
 _CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
 _EXPLAINED = re.compile(
-    r",?\s+because\b|\s+due\s+to\b|,?\s+(?:rather\s+than|instead\s+of)\b|\s+\("
+    r",?\s+because\b|\s+due\s+to\b|,?\s+(?:rather\s+than|instead\s+of)\b|(?<![-+*/×=])\s+\((?!\d[\d\s.*/+x×-]*\))"
     r"|[,(–—-]\s*(?:since|as|where|which|for\s+example|e\.g\.|i\.e\.|given\s+that|not)\s"
     r"|\s+since\s+(?!\w*\s*$|[\d$]|many|much|long|of|the\s+\w+\s*$)",
     re.IGNORECASE,
@@ -55,7 +55,7 @@ _WEIGHTY = re.compile(rf"\b(?:{either(WEIGHTY)})\b|n['’]t\b", re.IGNORECASE)
 _COMPUTED = re.compile(r"\d[^=<>≤≥]{0,100}(?<![<>!])=\s*[$(]*\Z")
 _DIRECTION = re.compile(rf"\s(?:{either(COMPARATIVES)})\b.*$", re.IGNORECASE)
 _COMPARED = re.compile(
-    rf"\s*((?:{either(COMPARATIVES)})\b(?:\s+\w+)??)(?:\s+than\b[^\d,;]*)?[\s.]*", re.IGNORECASE
+    rf"\s*((?:{either(COMPARATIVES)})\b(?:\s+\w+)??)?(?:\s*than\b[^\d,;]*)?[\s.]*", re.IGNORECASE
 )
 _THERE = re.compile(
     r"\W*(?:in\s+total,?\s+)?(?:there\s+(?:are|is|were|was|will\s+be|exist|remain)"
@@ -87,9 +87,10 @@ def conclusion(sentence: str) -> str | None:
             if _negated(sentence[begin : last.begin]) or _depends(sentence[last.end : end], last)
             else last
         )
-    if meant is None and len(said) == 1 and (compared := _COMPARED.fullmatch(sentence[last.end : end])):
-        return f"{last.text} {compared[1]}"
-    whole = sentence.strip(" \t\n,;:*_")
+    compared = _COMPARED.fullmatch(sentence[last.end : end]) if meant is None and len(said) == 1 else None
+    if compared and (compared[1] or _DIRECTION.search(last.text)):
+        return f"{last.text} {compared[1] or ''}".rstrip()
+    whole = sentence[:end].strip(" \t\n,;:*_")
     return meant.text if meant else whole if len(whole) <= LONGEST_SENTENCE else last.text
 
 

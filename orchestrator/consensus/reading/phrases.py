@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from orchestrator.consensus.quantities import is_unit
 from orchestrator.consensus.reading.numerals import Figure, figures
 from orchestrator.consensus.reading.words import (
     BOUNDS,
@@ -28,8 +29,8 @@ NEAR = 60
 GAP = 40
 """Characters that may lie between two figures of one answer."""
 
-COUNTED = 3
-"""Words that name what is counted at most; more are not understood, and left away."""
+COUNTED = 2
+"""Words that name what is counted at most; of more, only a unit among the first of them is understood."""
 
 _TOKEN = re.compile(r"[ \u00a0\u202f]?(?P<word>\\?[°µμΩ℃℉%‰€£¥₹][\w°²³·/^-]*|[^\W\d_][^\s,;:!?()$\\*\0]*)")
 _LATEX_UNIT = re.compile(
@@ -165,13 +166,14 @@ def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | N
         end = scale.end()
     if figure.kind == "formula" and _VARIABLE.search(figure.text):
         return end
-    at, words = end, 0
+    at, words, known = end, 0, end
     feet = previous is not None and _FEET.search(sentence[: figure.begin]) is not None
     while words <= COUNTED and (match := _TOKEN.match(sentence, at, limit)):
         if _stops(match["word"], sentence[match.end() : match.end() + NEAR], words, feet):
             break
         at, words = match.end(), words + 1
-    end = at if words <= COUNTED else end
+        known = at if is_unit(match["word"]) else known
+    end = at if words <= COUNTED else known
     if (words or figure.text[0] in "$€£¥" or sentence[end : end + 5] == " per ") and (
         per := _PER.match(sentence, end, limit)
     ):

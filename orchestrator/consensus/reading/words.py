@@ -29,7 +29,7 @@ STOPS = table(
     because
     as if when while where unless than then that which who whose whom although though whereas versus vs
     plus minus
-    divided modulo mod
+    times divided modulo mod last next like
     a an the this these those his her its their our my your it he she they we you i him them us there here
     cost costs need needs take takes sell sells buy buys weigh weighs contain contains run runs earn
     earns pay pays
@@ -135,14 +135,14 @@ WEIGHTY = """
 """
 """Words after a figure on which its value may depend."""
 
-IDLE = """
+IDLE = r"""
     in_total in_all in_length in_height in_width in_weight in_value in_size in_area in_volume in_sum
     in_the_end in_general
     all_together altogether overall total of_them of_it of_these of_those of_that of_this of_all of_us
     left left_over
     remaining more_in_total long tall high wide deep old thick away apart heavy large big now today
     so_far here as_well
-    too time exactly again just only respectively uhr ab an geboren lang hoch breit tief alt groß schwer
+    too times(?!\s+(?:as|more|less|\w+er\b|\d)) time exactly again just only respectively uhr ab an geboren lang hoch breit tief alt groß schwer
 """
 """What may follow a figure without any bearing on its value."""
 
