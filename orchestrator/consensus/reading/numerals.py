@@ -1,4 +1,4 @@
-"""What a figure is: a number with all that is written together with it, a date, list, formula, number word."""
+"""What a figure is: a number with all that is written together with it, a date, list, formula or word."""
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
 

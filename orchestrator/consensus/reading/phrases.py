@@ -41,6 +41,7 @@ _PER = re.compile(
     r"\s?(?:/\s?|(?:per|an?|each|every)\s+)(?!few|lot|half|total|quarter)[^\W\d_][\w²³^]*(?:\s+squared"
     r"|\s+cubed)?\b"
 )
+_RATE = re.compile(r"^(\S*\d\S*(?:\s[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
     r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
 )
@@ -151,8 +152,8 @@ def _written(sentence: str, begin: int, end: int, parts: tuple[Figure, ...]) -> 
     for part in parts:
         pieces += [sentence[at : part.begin], part.full if len(parts) > 1 else part.text]
         at = part.end
-    text = "".join([*pieces, sentence[at:end]])
-    return _LOOSE.sub("", text).strip()
+    text = _LOOSE.sub("", "".join([*pieces, sentence[at:end]])).strip()
+    return _RATE.sub(r"\1 per \2", text)
 
 
 def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | None) -> int:
@@ -189,6 +190,8 @@ def _stops(word: str, following: str, words: int, feet: bool) -> bool:
     if word in ("A", "I"):
         return re.match(r"\s+[a-z]", following) is not None
     plain = word.casefold().strip("-'’/.")
+    if plain == "total":
+        return re.match(r"\s+[a-z]", following) is None
     if plain in COMPARED:
         return words > 0 or re.match(r"\s+than\b", following) is not None
     unit = len(word) == 1 and not words and word in "lhsgmt"
