@@ -70,7 +70,7 @@ def boxed(body: str) -> str | None:
         text += " " + after[0].strip(" $")
         outer = after.end()
     at = boxes[begin]
-    for former, stop in reversed(closed[:-1]):
+    for former, stop in reversed(closed[-MOST_ITEMS:-1]):
         between = _BETWEEN.fullmatch(body, stop + 1, at) if stop < at <= stop + 60 else None
         if between is None or not re.search(r"and|or|,", between[0]):
             break
