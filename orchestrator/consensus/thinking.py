@@ -55,8 +55,14 @@ _MARKS: Final = (
 """The marks in use: Qwen, DeepSeek, Claude, EXAONE, Reka, Seed, Magistral, Kimi, OpenThinker, Command A,
 Apertus, Gemma, MedGemma, Open WebUI, Ollama's terminal, Granite, Apriel."""
 
+_UNQUOTED: Final = r"(?<!(?<!`)`)"
+"""Before a mark that is not quoted in a pair of backticks; three of them may be a fence beside it."""
+
 _MARK: Final = re.compile(
-    "|".join(f"(?<!`)(?P<o{i}>{m.opens})(?!`)|(?<!`)(?P<c{i}>{m.closes})(?!`)" for i, m in enumerate(_MARKS)),
+    "|".join(
+        f"{_UNQUOTED}(?P<o{i}>{m.opens})(?!`(?!`))|{_UNQUOTED}(?P<c{i}>{m.closes})(?!`(?!`))"
+        for i, m in enumerate(_MARKS)
+    ),
     re.IGNORECASE,
 )
 _HINT: Final = re.compile(r"[<\[◁]|\A\s*+(?:Thinking|Here|analysis)")
@@ -99,11 +105,13 @@ def _between_marks(text: str) -> tuple[list[str], list[str], bool]:
     thought: list[str] = []
     said: list[str] = []
     inside: int | None = None
-    end = 0
+    end = seen = fences = 0
     for mark, which, opens in _marks(text):
         before = text[end : mark.start()]
         if inside is None:
-            if _in_code(before):
+            fences += len(_FENCE.findall(text, seen, mark.start()))
+            seen = mark.end()
+            if fences % 2:  # it stands in code
                 continue
             if opens:
                 said.append(before)
@@ -118,7 +126,8 @@ def _between_marks(text: str) -> tuple[list[str], list[str], bool]:
             inside = None
         else:
             continue
-        end = mark.end()
+        end = seen = mark.end()
+        fences = 0
     (said if inside is None else thought).append(text[end:])
     return thought, said, inside is None
 
@@ -128,11 +137,6 @@ def _marks(text: str) -> Iterator[tuple[re.Match[str], int, bool]]:
     for mark in _MARK.finditer(text):
         name = mark.lastgroup or ""
         yield mark, int(name[1:]), name[0] == "o"
-
-
-def _in_code(before: str) -> bool:
-    """Whether a fenced block that began in ``before`` goes on after it."""
-    return len(_FENCE.findall(before)) % 2 == 1
 
 
 def _channels(text: str) -> Thinking | None:

@@ -37,11 +37,13 @@ _DEFINED = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.
 _CONDITION = re.compile(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
 _CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
 _EXPLAINED = re.compile(
-    r",?\s+because\b|\s+due\s+to\b|,?\s+(?:rather\s+than|instead\s+of)\b|(?<![-+*/×=])\s+\((?!\d[\d\s.*/+x×-]*\))"
+    r",?\s+because\b|\s+due\s+to\b|,?\s+(?:rather\s+than|instead\s+of)\b|(?<![-+*/×=])\s+\((?!\d[\d\s.*/+x×-]*\))(?=[^=]*$)"
     r"|[,(–—-]\s*(?:since|as|where|which|for\s+example|e\.g\.|i\.e\.|given\s+that|not)\s"
     r"|\s+since\s+(?!\w*\s*$|[\d$]|many|much|long|of|the\s+\w+\s*$)",
     re.IGNORECASE,
 )
+_SUBORDINATE = re.compile(r"(?:since|because|as|given|if|when|after|once|while)\b", re.IGNORECASE)
+_COMMA = re.compile(r",\s+(?!(?:and|or)\b)")
 _CONCLUDED = re.compile(rf"(?:[,;:–—]\s*|\s)(?:{either(CONCLUDING)})\s", re.IGNORECASE)
 _OPENING = re.compile(rf"^\W*(?:(?:{either(OPENINGS)})(?:\s+that)?[,:]?\s+)+", re.IGNORECASE)
 _NEGATED = re.compile(
@@ -100,6 +102,9 @@ def _main_part(sentence: str, said: Sequence[Phrase]) -> tuple[int, int]:
     for match in _CONCLUDED.finditer(sentence):
         if said[-1].begin >= match.end() and not _within(match.start(), said):
             begin = match.end()
+    if not begin and _SUBORDINATE.match(sentence):
+        commas = [at.end() for at in _COMMA.finditer(sentence, said[0].end, said[-1].begin)]
+        begin = next((at for at in commas if not _within(at - 1, said)), 0)
     first = next(phrase for phrase in said if phrase.begin >= begin)
     for match in _EXPLAINED.finditer(sentence, first.end - 1):
         if not _within(match.start() + 1, said):
