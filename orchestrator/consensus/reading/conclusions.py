@@ -19,6 +19,7 @@ from orchestrator.consensus.reading.words import (
     LEADING,
     NEGATIONS,
     OPENINGS,
+    SPENDING,
     WEIGHTY,
     either,
 )
@@ -32,7 +33,7 @@ _GOVERNED = re.compile(
     re.IGNORECASE,
 )
 _AMOUNT = re.compile(rf"\b(?:{either(AMOUNTS)})\s+(?:of|at|to|by|in)\s+$", re.IGNORECASE)
-_LEADING = re.compile(rf"=>?\s*$|\b(?:{either(LEADING)})\b", re.IGNORECASE)
+_LEADING = re.compile(rf"=>?\s*$|\b(?:{either(LEADING + SPENDING)})\b", re.IGNORECASE)
 _DEFINED = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.IGNORECASE)
 _CONDITION = re.compile(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
 _CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
@@ -59,6 +60,7 @@ _DIRECTION = re.compile(rf"\s(?:{either(COMPARATIVES)})\b.*$", re.IGNORECASE)
 _COMPARED = re.compile(
     rf"\s*((?:{either(COMPARATIVES)})\b(?:\s+\w+)??)?(?:\s*than\b[^\d,;]*)?[\s.]*", re.IGNORECASE
 )
+_SPENT = re.compile(rf"\b(?:{either(SPENDING)})\b", re.IGNORECASE)
 _THERE = re.compile(
     r"\W*(?:in\s+total,?\s+)?(?:there\s+(?:are|is|were|was|will\s+be|exist|remain)"
     r"|(?:we|you|it|he|she|they)\s+(?:have|has|had))\s+(?:(?:exactly|precisely|a\s+total\s+of)\s+)?",
@@ -125,6 +127,8 @@ def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     if _AMOUNT.search(gap):
         return True
     if _GOVERNED.search(gap):
+        return False
+    if not sentence[begin : said[0].begin].strip(" $*") and _SPENT.search(gap):
         return False
     circumstances = all(_GOVERNED.search(f"{sentence[begin : phrase.begin]} ") for phrase in said[:-1])
     return circumstances or _LEADING.search(gap) is not None

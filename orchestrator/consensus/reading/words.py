@@ -79,9 +79,12 @@ AMOUNTS = """
 LEADING = """
     equal equals equal_to is are was were be become becomes give gives get make makes yield yields total
     totals totalling therefore so thus hence then altogether in_total comes_to leave leaves obtain remain
-    remains remaining cost costs spend spends paid pay pays earn earns need needs
+    remains remaining
 """
 """Words between two figures that lead from the first to the second."""
+
+SPENDING = " cost costs spend spends paid pay pays earn earns need needs"
+"""The same, unless the first figure is what spends or earns: "5 workers need 10 days" is an answer of both."""
 
 CONDITIONS = "if when unless provided whenever as_long only_if except whereas while"
 """Words after which a figure holds only sometimes."""
