@@ -84,7 +84,7 @@ LEADING = """
 """Words between two figures that lead from the first to the second."""
 
 SPENDING = " cost costs spend spends paid pay pays earn earns need needs"
-"""The same, unless the first figure is what spends or earns: "5 workers need 10 days" is an answer of both."""
+"""The same, unless the first figure is what spends: "5 workers need 10 days" is an answer of both."""
 
 CONDITIONS = "if when unless provided whenever as_long only_if except whereas while"
 """Words after which a figure holds only sometimes."""
