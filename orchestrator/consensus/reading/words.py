@@ -103,7 +103,10 @@ OPENINGS = """
 """
 """Words that open a conclusion and say nothing of it."""
 
-NEGATIONS = "not never no_longer neither cannot without lost lose loses loss debt deficit owe owes"
+NEGATIONS = """
+    not never no_longer neither cannot without lost lose loses loss debt deficit owe owes north south east
+    west upwards? downwards? backwards? clockwise anticlockwise counterclockwise
+"""
 """Words somewhere before a figure that turn it into another answer."""
 
 DECREASES = """
@@ -126,7 +129,7 @@ IDLE = r"""
     in_the_end in_general all_together altogether overall total of_them of_it of_these of_those of_that
     of_this of_all of_us left left_over remaining more_in_total long tall high wide deep old thick away
     apart heavy large big now today so_far here as_well too times(?!\s+(?:as|more|less|\w+er\b|\d)) time
-    exactly again just only respectively uhr ab an geboren lang hoch breit tief alt groß schwer
+    exactly again just only respectively uhr sind_es ab an geboren lang hoch breit tief alt groß schwer
 """
 """What may follow a figure without any bearing on its value."""
 
