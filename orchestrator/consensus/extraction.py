@@ -49,6 +49,7 @@ class Claim:
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _TAGS = re.compile(r"</?(?:b|i|em|strong|p|span|u|code|sub|sup|div)>", re.IGNORECASE)
 _MARKDOWN = re.compile(r"(?<![\w)\]])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
+_STRUCK = re.compile(r"(?<!~)~~(?!~)[^~\n]{1,400}~~(?!~)")
 _WHOLE_LINE = re.compile(
     r"\s*(?:\*\*|__)(?P<bold>[^*_\n]{1,160}?)[.:]?(?:\*\*|__)[.\s]*|\s*[(\[](?P<label>[A-H])[)\]][.\s]*"
 )
@@ -118,7 +119,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     body = _conclusion(text, truncated)
     if body is None:
         return None
-    body = folded(body)
+    body = _STRUCK.sub("", folded(body))
     language = language_of(body)
     body = plain(body, language)
     for how, found in _candidates(body, choices, language):
@@ -132,7 +133,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
             chosen = (
                 _as_choice(answer, choices)
                 if choices
-                else forms.label(answer)
+                else forms.label(_LATEX_TEXT.sub(r"\1", answer))
                 if stated or how == "choice"
                 else None
             )

@@ -25,6 +25,7 @@ _BETWEEN = re.compile(
     r"[\s$]*(?:,|;|(?:\\text\s*\{\s*)?\b(and|or)\b(?:\s*\})?|\\(?:quad|qquad)|\\\)|\\\("
     r"|[\s$])*[\s$]*(?:[a-zA-Z]\w?\s*=\s*)?[\s$]*"
 )
+_MINUS = re.compile(r"(?:^|[^\w)}\]\s$])[\s$(]*[-−][\s$]*$|(?:^|[\s$(])[$(]?-$")
 _AFTER_BOX = re.compile(
     r"[\s$]*(?:\\?%|(?:hundred|thousand|million|billion|trillion|dozen|percent)\b)"
     r"|\s*\\(?:text|mathrm)\s*\{[^{}]{1,40}\}|(?:\s*\$)?\s?°\s?[CF]?|\s*\^\s*\{?\s*\\circ\s*\}?"
@@ -70,6 +71,8 @@ def boxed(body: str) -> str | None:
         text += " " + after[0].strip(" $")
         outer = after.end()
     at = boxes[begin]
+    if _MINUS.search(body[max(0, at - 8) : at]) and not text.startswith("-"):
+        text = f"-{text}"
     for former, stop in reversed(closed[-MOST_ITEMS:-1]):
         between = _BETWEEN.fullmatch(body, stop + 1, at) if stop < at <= stop + 60 else None
         if between is None or not re.search(r"and|or|,", between[0]):
@@ -230,7 +233,7 @@ def last_marked(body: str) -> str | None:
         if match := _HINDI.search(text):
             return match["answer"]
         if match := _INVERSE.search(text):
-            return match["answer"]
+            return match["answer"].rpartition(", ")[2]
         if match := _CHOSEN.search(text):
             return match["answer"] or match["label"]
         if begin and (match := _RESULT.match(text)):

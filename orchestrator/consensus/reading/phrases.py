@@ -41,6 +41,7 @@ _PER = re.compile(
     r"\s?(?:/\s?|(?:per|an?|each|every)\s+)(?!few|lot|half|total|quarter)[^\W\d_][\w²³^]*(?:\s+squared"
     r"|\s+cubed)?\b"
 )
+_DENIED = re.compile(r"not\s", re.IGNORECASE)
 _RATE = re.compile(r"^(\S*\d\S*(?:\s[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
     r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
@@ -121,7 +122,8 @@ def phrases(sentence: str) -> list[Phrase]:
         if match := _NAMED.search(sentence[max(before, begin - NEAR) : begin]):
             begin -= len(match[0])
         gap = sentence[before:begin]
-        if previous and _joins(gap, previous, figure):
+        denied = previous is not None and _DENIED.match(sentence, begin) is not None
+        if previous and not denied and _joins(gap, previous, figure):
             joined = (*previous.figures, figure)
             share = _SHARE.fullmatch(gap) is not None
             if share:

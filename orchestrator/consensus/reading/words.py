@@ -32,7 +32,7 @@ STOPS = table(
     are was were be been being has have had do does did do does did can could will would shall should may
     might must equals makes make gives give means mean remain remains exist exists works work total
     altogether overall now today yesterday tomorrow already only also too again just still left remaining
-    each respectively approximately therefore thus hence not however instead exactly long tall high wide
+    each respectively approximately therefore thus hence not however rather instead exactly long tall high wide
     deep old thick away apart heavy large big far fast longer taller higher wider deeper older und uhr oder
     bis von im mit für pro ist sind et ou de la le les du des dans pour est sont y e o en el los las un una
     que por para con es son da do na os as é são il lo gli di che sono del della и или в на для с из
@@ -77,6 +77,7 @@ AMOUNTS = """
 """Words that, with a preposition, lead to the figure that is meant: "a total of 5"."""
 
 LEADING = """
+    it['’]s that['’]s
     equal equals equal_to is are was were be become becomes give gives get make makes yield yields total
     totals totalling therefore so thus hence then altogether in_total comes_to leave leaves obtain remain
     remains remaining
