@@ -94,7 +94,7 @@ _CARDINAL = (
     rf"|an?\s+(?:{_SCALES})(?:\s+(?:and\s+)?(?:{_ONES}))*)"
 )
 _WORDS = re.compile(
-    rf"\b(?:(?:minus|negative)\s+)?(?:{_CARDINAL}[\s-](?:and\s+(?:an?\s+)?)?(?:{_PARTS})"
+    rf"\b(?:(?:minus|negative)\s+)?(?:an?\s+[^\W\d_]+\s+and\s+a\s+(?:half|quarter)|{_CARDINAL}[\s-](?:and\s+(?:an?\s+)?)?(?:{_PARTS})"
     rf"|(?:an?\s+)?(?:half|quarter|third|fifth|tenth)(?=\s+(?:of|an?)\b|\s*$)|half(?=\s)"
     rf"|(?:(?:{_ONES})[\s-])?(?:{_ORDINALS})(?=\s*$|\s+place\b)"
     rf"|(?<=the\s)(?:(?:{_ONES})-)?(?:{_ORDINALS})(?=\s\w+$)"

@@ -1,4 +1,4 @@
-"""The English words around a figure: what it counts, what bounds it, what leads to it, what follows in vain.
+"""The words around a figure: what it counts, what bounds it, what leads to it, what follows in vain.
 
 A table is a text of words; ``_`` stands for the space of an expression. :func:`either` makes a pattern of it.
 """
@@ -32,7 +32,8 @@ STOPS = table(
     are was were be been being has have had do does did do does did can could will would shall should may
     might must equals makes make gives give means mean remain remains exist exists works work total
     altogether overall now today yesterday tomorrow already only also too again just still left remaining
-    each respectively approximately therefore thus hence not however rather instead exactly long tall high wide
+    each respectively approximately therefore thus hence not however rather instead exactly long tall high
+    wide
     deep old thick away apart heavy large big far fast longer taller higher wider deeper older und uhr oder
     bis von im mit für pro ist sind et ou de la le les du des dans pour est sont y e o en el los las un una
     que por para con es son da do na os as é são il lo gli di che sono del della и или в на для с из
@@ -44,6 +45,7 @@ COMPARED = table("less more fewer greater higher lower")
 """Words that are counted ("5 more"), but not before "than"."""
 
 BOUNDS = r"""
+    all_but every once_every
     not isn['’]?t aren['’]?t wasn['’]?t weren['’]?t never no_longer anything_but neither cannot_be
     can['’]?t_be at_least at_most more_than less_than fewer_than greater_than larger_than smaller_than
     higher_than lower_than bigger_than no_more_than no_less_than no_fewer_than not_more_than not_less_than
