@@ -29,6 +29,9 @@ NEAR = 60
 GAP = 40
 """Characters that may lie between two figures of one answer."""
 
+MOST_FIGURES = 16
+"""Figures that are one answer at most."""
+
 COUNTED = 2
 """Words that name what is counted at most; of more, only a unit among the first of them is understood."""
 
@@ -42,7 +45,7 @@ _PER = re.compile(
     r"|\s+cubed)?\b"
 )
 _DENIED = re.compile(r"not\s", re.IGNORECASE)
-_RATE = re.compile(r"^(\S*\d\S*(?:\s[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
+_RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
     r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
 )
@@ -137,7 +140,7 @@ def phrases(sentence: str) -> list[Phrase]:
 
 def _joins(gap: str, previous: Phrase, figure: Figure) -> bool:
     """Whether two figures are one: 3 to 5, 1 in 4, 2 hours 30 minutes, 2 or 3."""
-    if not gap.strip() and figure.text[:1] in "$€£¥":
+    if len(previous.figures) >= MOST_FIGURES or (not gap.strip() and figure.text[:1] in "$€£¥"):
         return False
     if len(gap) > GAP or "=" in gap.replace(" ", "")[:1]:
         return False

@@ -327,6 +327,7 @@ def test_any_text_is_read_without_failing(text: str, choices: bool) -> None:
         "- 5\n" * 20_000,
         "not " * 20_000 + "5",
         "1万" * 20_000,
+        "5!" * 20_000,
         "es sind 1.234,5 " * 5_000,
     ],
 )
