@@ -4,20 +4,28 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.consensus.embedded import json_objects
-from orchestrator.consensus.quantities import LATEX_TEXT, is_unit
+from orchestrator.consensus.reading import forms
+from orchestrator.consensus.reading.conclusions import conclusion
+from orchestrator.consensus.reading.languages import LANGUAGES, Language, language_of
+from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
+from orchestrator.consensus.reading.phrases import trimmed
+from orchestrator.consensus.reading.sentences import masked, sentences, without_citations, without_notes
+from orchestrator.consensus.reading.spelling import folded, plain
+from orchestrator.consensus.thinking import split_thinking
 
 How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
 
 LONGEST_WHOLE = 160
 """Length in characters up to which a text without any marker is itself taken as the answer."""
+
+TAIL = 4_000
+"""Length in characters of the end of a text in which a conclusion without any mark is looked for."""
 
 WORDS_OF_A_SENTENCE = 3
 """Number of words from which a claim is a sentence, even if a part looks like mathematics ("in 10 s")."""
@@ -38,80 +46,98 @@ class Claim:
         return self.text
 
 
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_COMMAND = re.compile(r"\\[a-zA-Z]")
-_OBJECT = re.compile(r'\{(?=\s*+"(?:[^"\\]|\\.)*+"\s*+:)')
-_BRACE = re.compile(r"(?<!\\)[{}]")
-_HASHES = re.compile(r"^\s*####\s*(?P<answer>\S.*)$", re.MULTILINE)
-_MARKER = re.compile(
-    r"(?:\b(?:final\s+)?answer(?:\s+(?:is|would\s+be|equals|=)|\s*[:=])"
-    r"|\b(?:correct|right|best)\s+(?:option|choice|answer)\s*(?:is|:))"
-    r"(?:\s+(?:therefore|thus|that))?\s*[:=]?[ \t*_]*\n?[ \t*_]*(?P<answer>[^\n]+)",
-    re.IGNORECASE,
+_LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_TAGS = re.compile(r"</?(?:b|i|em|strong|p|span|u|code|sub|sup|div)>", re.IGNORECASE)
+_MARKDOWN = re.compile(r"(?<![\w)\]])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
+_STRUCK = re.compile(r"(?<!~)~~(?!~)[^~\n]{1,400}~~(?!~)")
+_WHOLE_LINE = re.compile(
+    r"\s*(?:\*\*|__)(?P<bold>[^*_\n]{1,160}?)[.:]?(?:\*\*|__)[.\s]*|\s*[(\[](?P<label>[A-H])[)\]][.\s]*"
 )
-_AGAIN = re.compile(r"(?:the|my|our)\s+(?=(?:final\s+)?answer\s+is\b)", re.IGNORECASE)
-_MARKDOWN = re.compile(r"\*\*|__|`")
-_SENTENCE_END = re.compile(
-    # Not after initials or a title: "St. Louis" and "St. Paul" are not both "St".
-    r"(?<=[^\s.])(?<!\.[A-Z])(?<!\b[A-Z]\. [A-Z])(?<!\b(?:St|Dr|Mr|Ms|Mt|Ft))(?<!\bMrs)(?<!\bProf)\."
-    r"(?!\s+[A-Z]\.)(?=\s+[A-Z(]|\s*$)|[!?](?=\s|$)"
-)
-_MONTH = r"(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
-_FIGURES = r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+)(?:[.,]\d+)*"
-_NUMBER = re.compile(
-    # With all that is written together with it: the last figures alone of "10:30", "2024-01-02", "3 1/2",
-    # "10^5" and "1,5" would be the same as those of many other answers.
-    rf"\b{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?\b"
-    rf"|\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s{_MONTH}(?:,?\s\d{{4}})?\b"
-    rf"|(?<![\w.^])[-+−]?(?:[$€£¥]\s?)?(?:\d+\s(?=\d+/\d))?{_FIGURES}(?:\s?/\s?\d+)?(?:e[-+]?\d+)?"
-    r"(?:\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?\^\s?\{?[-+−]?\d+\}?)?"
-    rf"(?:(?:[:/*×·–-]|\^\{{?[-−]?){_FIGURES})*(?:\s?%|\s?[ap]\.?m\b\.?)?",
-    re.IGNORECASE,
-)
-_EQUATION = rf"(?<![\w\\])[A-Za-z]\w?\s*=\s*[-−]?{_FIGURES}"
-_EQUATIONS = re.compile(rf"{_EQUATION}(?:(?:,\s*|\s+)(?:(?:and|or)\s+)?{_EQUATION})+")
-_BRACKETS = re.compile(r"[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}]")
-_UNIT_WORD = r"((?:[^\W\d_]|[°µ])[^\s\d.,;:!?()$\\*]*(?:[23](?!\w))?)"
-_UNIT_AHEAD = re.compile(rf"\s?{_UNIT_WORD}")
-_UNIT_BEHIND = re.compile(rf"{_FIGURES}\s?{_UNIT_WORD},?\s+(?:and\s+)?$")
 _YES_NO = re.compile(r"\W*(yes|no)\b(?!\.\s*\d)(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
+_YES_NO_WORDS = {word: "yes" for each in LANGUAGES for word in each.yes.split()} | {
+    word: "no" for each in LANGUAGES for word in each.no.split()
+}
 _PROVISO = re.compile(
     r"\b(?:but|if|only|unless|except|provided|although|though|however|not always|yes|no)\b", re.I
 )
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
-_REFUSAL = re.compile(
-    r"^\W*(?:i['’]?m\s+sorry|sorry|i\s+apologi[sz]e|as\s+an?\s+(?:ai|language)"
-    r"|i\s+(?:don['’]?t|do\s+not)\s+know\b|(?:i\s+have\s+)?no\s+idea\b"
-    r"|(?:unfortunately,?\s+)?i\s*(?:['’]m|\s+am)?\s*(?:cannot|can['’]?t|can\s+not|won['’]?t|unable|not\s+able)\b)",
+_FIGURE = re.compile(r"\d")
+_EXPLAINED = re.compile(r",\s+(?:since|because|as|so|where|which|given that)\s|\s+because\s|\s+—\s")
+_CORRECTION = re.compile(
+    r"(?:^|(?<=[.!?…\n。]))\W*(?:(?:oh|hmm|no|oops|but)\W+)*(?:wait|actually|correction|sorry|scratch that"
+    r"|on second thought"
+    r"|let me (?:re-?check|correct|reconsider|redo|fix)|i made (?:a|an) (?:mistake|error)|that(?:['’]s|"
+    r" is| was)"
+    r" (?:wrong|incorrect|not (?:right|correct)|a mistake))\b[^\S\n]*",
     re.IGNORECASE,
 )
+_WITHDRAWN = re.compile(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
+_RELATION = re.compile(r"[<>≤≥≠=]|!=|\\(?:leq?|geq?|neq?|in)(?![a-zA-Z])|,")
+_ITEMS = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
+_STEP = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE
+)
+_IT_IS = re.compile(r"(?:it|this|that)\s+(?:is|was|equals)\s+(?P<what>[^,;:\n]{1,120})$", re.IGNORECASE)
+_LITERAL = re.compile(
+    r"(?:\w+\s){0,8}?(?:is|are|was|were|equals|be|=)\s+(?:the\s+(?:number|variable|letter)\s+)?[*_`$]*"
+    r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]"
+    r"|[A-Za-zΘΩ]+\([^()]{1,40}\)|[A-Z]{2,8})[*_`$]*"
+)
+_EXCLAIMED = re.compile(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
+_REFUSAL = re.compile(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
 _FENCE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
 )
-_THOUGHT_END = "</think>"
-_NOTHING = frozenset({"", "none", "null", "n/a", "na", "err", "error", "unknown", "?", "...", "…"})
+_NOTHING = frozenset(
+    {"", "none", "null", "n/a", "na", "err", "error", "unknown", "?", "...", "…", r"\[", "$$", "undetermined"}
+    | {
+        "cannot be determined",
+        "not enough information",
+        "unbekannt",
+        "inconnu",
+        "desconocido",
+        "未知",
+        "不明",
+        "无",
+    }
+)
 
 
 def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = False) -> Claim | None:
     """The claim of ``text``, or None if it makes none: it is empty, cut off, or a refusal.
 
-    Looked for in this order, the last occurrence of each: ``\\boxed{}``, a JSON object with ``answer``,
-    ``#### x``, "the answer is x" or "Answer: x", one of ``choices`` (labels such as "A"), the whole text
-    if it is not a sentence, a number with all that is written together with it or the LaTeX formula around
-    it, and finally the whole text if it is short. If a yes or no comes with reasons, the word is the claim.
-    ``truncated`` says that the engine stopped for length: the last words of such a text are not its
-    conclusion, so it claims nothing.
+    Looked for in this order, the last occurrence of each: ``\\boxed{}``, ``<answer>``, JSON with ``answer``,
+    ``#### x``, "the answer is x" or "Answer: x" in any of the larger languages, one of ``choices`` (labels
+    such as "A"), the whole text if it is not a sentence, the figure that the last sentence comes to, with all
+    that its value depends on, or that sentence, and finally the whole text if it is short. If a yes or no
+    comes with reasons, the word is the claim. Figures and numbers come in English spelling where the text's
+    language writes them otherwise. Thinking claims nothing. ``truncated`` says that the engine stopped for
+    length: the last words of such a text are not its conclusion, so it claims nothing.
     """
     body = _conclusion(text, truncated)
     if body is None:
         return None
-    for how, found in _candidates(body, choices):
-        answer = _tidy(found)
+    body = _STRUCK.sub("", folded(body))
+    language = language_of(body)
+    body = plain(body, language)
+    for how, found in _candidates(body, choices, language):
+        answer = _tidy(found, how)
         if answer.casefold() not in _NOTHING:
-            if how in ("boxed", "json", "marker") and _REFUSAL.match(answer):
+            stated = how in ("boxed", "json", "marker")
+            if stated and _REFUSAL.match(answer):
                 return None
-            return Claim(_as_choice(answer, choices) or _as_yes_no(answer) or answer, how)
+            if stated:
+                answer = _read(answer, language)
+            chosen = (
+                _as_choice(answer, choices)
+                if choices
+                else forms.label(_LATEX_TEXT.sub(r"\1", answer))
+                if stated or how == "choice"
+                else None
+            )
+            return Claim(chosen or _as_yes_no(answer) or answer, how)
         if how in ("boxed", "json") or (how == "marker" and answer):
             return None  # an explicit "no answer" is an answer that abstains
     return None
@@ -132,37 +158,68 @@ def extract_code(text: str, *, truncated: bool = False) -> Claim | None:
 
 def _conclusion(text: str, truncated: bool) -> str | None:
     """What was said after thinking; None if the text did not get that far."""
-    if truncated or ("<think>" in text and _THOUGHT_END not in text):
+    if truncated:
         return None
-    return text.rpartition(_THOUGHT_END)[2].strip()
+    thinking = split_thinking(text)
+    return thinking.answer.strip() if thinking.closed else None
 
 
-def _candidates(body: str, choices: Sequence[str]) -> Iterator[tuple[How, str]]:
-    boxed = _last_boxed(body)
-    if boxed is not None:
-        yield "boxed", boxed
-    elif _BOXED.search(body):
+def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterator[tuple[How, str]]:
+    box = forms.boxed(body)
+    if box is not None:
+        yield "boxed", box
+    elif forms.BOX.search(body):
         return  # a box that never closes means that the text was cut off
-    if (value := _json_answer(body)) is not None:
+    if (inside := forms.tagged(body)) is not None:
+        inner = forms.marked(inside)
+        yield "marker", inner[0] if inner else inside
+    if (value := forms.json_answer(body)) is not None:
         yield "json", value
-    if hashes := _HASHES.findall(body):
-        yield "marker", hashes[-1]
-    if (marked := _last_marked(body)) is not None:
-        yield "marker", marked
+    if (hashes := forms.hashed(body)) is not None:
+        yield "marker", hashes
+    if (marked := forms.marked(body)) is not None:
+        answer, end = marked
+        corrected = _corrected(body, end)
+        if corrected is not None:
+            yield ("number", corrected) if corrected else ("json", "")
+        yield "marker", answer
     if _REFUSAL.match(body):
         return
+    if (weakly := forms.last_marked(body)) is not None:
+        yield "marker", weakly
     if choices:
         if (letter := _last_choice(body, choices)) is not None:
             yield "choice", letter
         return  # a number or a sentence does not answer a multiple-choice question
-    if len(body) <= LONGEST_WHOLE and _YES_NO.match(body):
+    yield from _unmarked(without_notes(_ended(body, language)))
+
+
+def _unmarked(body: str) -> Iterator[tuple[How, str]]:
+    """What a text without any mark comes to."""
+    short = len(body) <= LONGEST_WHOLE
+    if short and _YES_NO.match(body):
         yield "whole", body
+    elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
+        yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
     elif _terse(body):
-        yield "whole", _right_side(body)
-    elif (figures := _last_figures(body)) is not None:
-        yield "number", figures
-    elif len(body) <= LONGEST_WHOLE:
+        side = right_side(body.removeprefix("="))
+        yield "whole", side if _RELATION.search(body) else conclusion(side) or side
+    elif short and _lists(body):
         yield "whole", body
+    elif (found := _of_last_sentence(body)) is not None:
+        yield found
+    elif short:
+        yield "whole", body
+
+
+def _lists(body: str) -> bool:
+    """Whether the text ends with a list of values, not of steps of a computation."""
+    items = _ITEMS.findall(body)
+    return (
+        len(items) > 1
+        and body.endswith(items[-1])
+        and not any("=" in item or item.endswith(".") for item in items)
+    )
 
 
 def _terse(body: str) -> bool:
@@ -172,110 +229,103 @@ def _terse(body: str) -> bool:
         and "\n" not in body
         and not _WORD.match(body)
         and len(_WORD.findall(body)) < WORDS_OF_A_SENTENCE
-        and not _NUMBER.fullmatch(body.rstrip("."))
+        and not _STEP.search(body)
+        and not is_figure(body.rstrip("."))
     )
 
 
-def _last_figures(body: str) -> str | None:
-    """The last number with its unit, or the formula, the brackets or the equations that it is part of."""
-    numbers = list(_NUMBER.finditer(body))
-    if not numbers:
+def _of_last_sentence(body: str) -> tuple[How, str] | None:
+    """What the last sentence with a figure comes to, or the last one that draws a conclusion without any."""
+    cut = len(body) - TAIL
+    tail = body if cut <= 0 else body[body.find("\n", cut) + 1 or cut :]
+    text = masked(tail)
+    shown = text
+    for begin, end, _ in formula_spans(text):
+        shown = f"{shown[:begin]}{'x' * (end - begin)}{shown[end:]}"
+    spans = [line for begin, end in sentences(shown) for line in _lines(shown, begin, end)]
+    for place, (begin, end) in enumerate(reversed(spans)):
+        sentence = without_citations(_MARKDOWN.sub("", text[begin:end]))
+        if (last := place == 0) or _FIGURE.search(sentence) or "\\" in sentence:
+            if text[end : end + 1] == "!" and _EXCLAIMED.search(body):
+                sentence += "!"
+            found = conclusion(sentence)
+            if found is not None:
+                return "number", found
+            if len(sentence) <= LONGEST_WHOLE and (found := _literal(sentence, last and len(spans) == 1)):
+                return "whole", found
+            if last and len(spans) > 1 and (so := _STARTS.match(sentence)) and len(sentence) <= LONGEST_WHOLE:
+                return "whole", sentence[so.end() :]
+    return None
+
+
+def _lines(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    at = begin
+    for line in text[begin:end].split("\n"):
+        if line.strip():
+            yield at, at + len(line)
+        at += len(line) + 1
+
+
+def _literal(sentence: str, alone: bool) -> str | None:
+    """The symbol that a sentence without figures ends with, as "The root is i"; of one alone, what it is."""
+    bare = _STARTS.sub("", sentence).strip().rstrip(".")
+    if literal := _LITERAL.fullmatch(bare):
+        return literal["what"]
+    if alone and not _FIGURE.search(bare) and (it := _IT_IS.fullmatch(bare)):
+        return it["what"]
+    return None
+
+
+def _corrected(body: str, end: int) -> str | None:
+    """What replaces an answer that is corrected after it; empty if it is withdrawn, None if it stands."""
+    corrections = list(_CORRECTION.finditer(body, end))
+    if not corrections:
         return None
-    number = numbers[-1]
-    for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]"), ("$", "$")):
-        end = body.rfind(closing)
-        begin = body.rfind(opening, 0, max(0, end))
-        if 0 <= begin < number.start() and number.end() <= end:
-            formula = body[begin + len(opening) : end]
-            if opening != "$" or _COMMAND.search(formula):  # otherwise it is money
-                return _right_side(formula)
-    line = body.rfind("\n", 0, number.start()) + 1  # a list or an equation does not span lines
-    for whole in (*_BRACKETS.finditer(body, line), *_EQUATIONS.finditer(body, line)):
-        listed = whole.re is _EQUATIONS or ("," in whole[0] and not _WORD.search(whole[0]))
-        inside = whole.start() <= number.start() and number.end() <= whole.end()
-        if listed and inside and len(whole[0]) <= LONGEST_WHOLE:
-            return whole[0]
-    return _with_units(body, number)
+    last = corrections[-1]
+    found = _of_last_sentence(body[last.end() :])
+    if found is not None and _FIGURE.search(found[1]):
+        return found[1]
+    return "" if _WITHDRAWN.search(body, last.start()) else None
 
 
-def _with_units(body: str, number: re.Match[str]) -> str:
-    """The number with its unit, if that is known, and with larger units before it: 3 hours 20 min."""
-    begin, end = number.span()
-    ahead = _UNIT_AHEAD.match(body, end)
-    if ahead is None or not is_unit(ahead[1]) or (ahead[1] == "in" and body[ahead.end() :].strip(".)*")):
-        return number[0]
-    lowest = max(0, begin - LONGEST_WHOLE)
-    while (behind := _UNIT_BEHIND.search(body, lowest, begin)) and is_unit(behind[1]):
-        begin = behind.start()
-    return body[begin : ahead.end()]
+def _read(answer: str, language: Language) -> str:
+    """A stated answer without the end of its sentence, its reasons, and what its value does not depend on."""
+    answer = _ended(answer, language)
+    if reason := _EXPLAINED.search(answer):
+        answer = answer[: reason.start()]
+    for begin, end, content in formula_spans(answer)[:1]:
+        if begin == 0 and end == len(answer):
+            answer = display(content)[1]
+    return _tidy(trimmed(answer))
 
 
-def _last_marked(body: str) -> str | None:
-    """What follows the last marker; those inside answers, as in "5, since the answer is odd", are skipped."""
-    answer, at = None, 0
-    while match := _MARKER.search(body, at):
-        begin = match.start("answer")
-        again = _AGAIN.match(body, begin)
-        if again is not None:  # "Final answer: The final answer is 42."
-            at = again.end()
-            continue
-        answer = _first_sentence(match["answer"])
-        at = begin + max(1, len(answer))
-    return answer
-
-
-def _right_side(text: str) -> str:
-    """What an equation ends with; the whole text if there is no equation or there are several."""
-    left, equals, right = text.rpartition("=")
-    unequal = left[-1:] in ("<", ">", "!", ":", "")
-    return text if not equals or unequal or "," in text or _WORD.search(left) else right
-
-
-def _last_boxed(body: str) -> str | None:
-    """What the last closed box holds; found in one pass, as a model may repeat itself endlessly."""
-    boxes = {match.end() for match in _BOXED.finditer(body)}
-    opened: list[int] = []
-    last: tuple[int, int] | None = None
-    for brace in _BRACE.finditer(body):
-        if brace[0] == "{":
-            opened.append(brace.end())
-        elif opened and (begin := opened.pop()) in boxes and (last is None or begin > last[0]):
-            last = begin, brace.start()
-    return None if last is None else body[slice(*last)]
-
-
-def _json_answer(body: str) -> str | None:
-    if '"answer"' not in body:
-        return None
-    answer: str | None = None
-    for value in json_objects(body, _OBJECT):
-        if "answer" in value:
-            found = value["answer"]
-            answer = found if isinstance(found, str) else json.dumps(found, sort_keys=True)
-    return answer
+def _ended(text: str, language: Language) -> str:
+    """The text without the word that closes a sentence in some languages, such as です."""
+    return (re.sub(rf"\s*(?:{language.ends})\W*$", "", text) or text) if language.ends else text
 
 
 def _last_choice(body: str, choices: Sequence[str]) -> str | None:
     labels = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
     bracketed = re.findall(rf"[(\[]({labels})[)\]]", body)
-    alone = re.findall(rf"(?<![\w'’])({labels})(?=[).:,;!?\s]|$)(?!\s+[a-z])", body)
+    alone = re.findall(rf"(?<![\w'’])({labels})(?=[).:,;!?*_\s]|$)(?!\s+[a-z])", body)
     found = bracketed or alone
     return found[-1] if found else None
 
 
 def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
     """The label that ``answer`` begins with, as in "(B) the second one"; None if it names several."""
-    if not choices:
-        return None
     labels = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
-    plain = re.sub(r"[$\\{}]", " ", LATEX_TEXT.sub(r" \1", answer)).strip()
+    bare = re.sub(r"[$\\{}]", " ", _LATEX_TEXT.sub(r" \1", answer)).strip()
     begin = re.match(
         rf"(?:(?:option|choice)\s+)?[(\[]?(?:({labels})(?=[)\].:,]|$)|(?-i:({labels}))(?=\s))",
-        plain,
+        bare,
         re.IGNORECASE,
     )
     several = rf"[)\]]?\s*(?:[,&/]|and\b|or\b|nor\b)[\s(\[]*(?:{labels})\b"
-    if begin is None or re.match(several, plain[begin.end() :]):
+    if begin is None:
+        found = forms.label(bare)
+        return found if found is not None and found in choices else None
+    if re.match(several, bare[begin.end() :]):
         return None
     found = (begin[1] or begin[2]).casefold()
     return next(choice for choice in choices if choice.casefold() == found)
@@ -284,21 +334,35 @@ def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
 def _as_yes_no(answer: str) -> str | None:
     """The yes or no that ``answer`` begins with and only explains, as in "No, it is not"."""
     begin = _YES_NO.match(answer)
-    return None if begin is None or _PROVISO.search(answer, begin.end()) else begin[1]
+    if begin is not None:
+        return None if _PROVISO.search(answer, begin.end()) else begin[1]
+    return _YES_NO_WORDS.get(answer.casefold())
 
 
-def _first_sentence(text: str) -> str:
-    end = _SENTENCE_END.search(text)
-    return text[: end.start()] if end else text
-
-
-def _tidy(text: str) -> str:
-    text = _MARKDOWN.sub("", text).strip()
-    while len(text) > 1 and (text[0], text[-1]) in {("$", "$"), ('"', '"'), ("'", "'"), ("“", "”")}:
+def _tidy(text: str, how: How | None = None) -> str:
+    text = _MARKDOWN.sub("", _TAGS.sub("", text)).strip()
+    bare = len(text)
+    while len(text) > 1 and (text[0], text[-1]) in {
+        ("$", "$"),
+        ('"', '"'),
+        ("'", "'"),
+        ("“", "”"),
+        ("「", "」"),
+        ("«", "»"),
+    }:
         text = text[1:-1].strip()
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
-        if text.startswith(opening) and text.endswith(closing):
+        if text.startswith(opening) and text.endswith(closing) and text.count(opening) == 1:
             text = text[2:-2].strip()
-    if wrapped := LATEX_TEXT.fullmatch(text):
+    if wrapped := _LATEX_TEXT.fullmatch(text):
         return _tidy(wrapped[1])
-    return text.rstrip(".,;:! \n，。；：！") if not text.endswith("...") else text
+    if text.endswith(("...", "!")) and (how in ("boxed", "json", None) or len(text) < bare):
+        return text
+    if text.rstrip(".")[-3:].lower() in ("a.m", "p.m"):
+        return text.rstrip(".") + "."
+    factorial = re.search(r"\w!+[.,;:]\s*$|(?:^|\s)(?:1?\d|20|[a-z])!$", text)
+    return (
+        text.rstrip(".,;: \n，。；：" if factorial else ".,;:! \n，。；：！")
+        if not text.endswith("...")
+        else text
+    )

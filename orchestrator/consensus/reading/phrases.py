@@ -1,0 +1,203 @@
+"""A figure with all that its value depends on: its unit, its bounds, the figures that it is one answer with.
+
+"5" of "at least 5", "5 kN", "3 to 5" or "1 in 5" is the figure of many other answers.
+"""
+
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from orchestrator.consensus.quantities import is_unit
+from orchestrator.consensus.reading.numerals import Figure, figures
+from orchestrator.consensus.reading.words import (
+    BOUNDS,
+    COMPARED,
+    DESIGNATORS,
+    IDLE,
+    JOINTS,
+    SCALES,
+    STOPS,
+    either,
+)
+
+NEAR = 60
+"""Characters before a figure in which the words that bound it are looked for."""
+
+GAP = 40
+"""Characters that may lie between two figures of one answer."""
+
+MOST_FIGURES = 16
+"""Figures that are one answer at most."""
+
+COUNTED = 2
+"""Words that name what is counted at most; of more, only a unit among the first of them is understood."""
+
+_TOKEN = re.compile(r"[ \u00a0\u202f]?(?P<word>\\?[°µμΩ℃℉%‰€£¥₹][\w°²³·/^-]*|[^\W\d_][^\s,;:!?()$\\*\0]*)")
+_LATEX_UNIT = re.compile(
+    r"(?:\s|~|\\[,;: ]|\$)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{[^{}]{1,40}\}(?:\s*\^\s*(?:\d|\{-?\d\}))?"
+    r"|\\%|\^\s*(?:\\circ|\{\s*\\circ\s*\})\s*[CF]?)"
+)
+_PER = re.compile(
+    r"\s?(?:/\s?|(?:per|an?|each|every)\s+)(?!few|lot|half|total|quarter)[^\W\d_][\w²³^]*(?:\s+squared"
+    r"|\s+cubed)?\b"
+)
+_DENIED = re.compile(r"not\s", re.IGNORECASE)
+_RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
+_FURTHER = re.compile(
+    r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
+)
+_SCALE = re.compile(rf"\s?-?(?:{either(SCALES)})\b", re.IGNORECASE)
+_BOUND = re.compile(
+    rf"(?:(?:(?<!\w)(?:{either(BOUNDS)})(?!\w)|[<>≤≥≈~≠±]=?|=/=|!=|\\(?:leq?|geq?|neq?|approx|pm"
+    rf"|sim)(?![a-zA-Z]))"
+    r"[\s$(]*)+$",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(rf"\b(?:{either(DESIGNATORS)})\.?\s+$", re.IGNORECASE)
+_LOOSE = re.compile(r"^\s*(?:strictly|both|plus)\s+|^\s*\+\s*|[\s$(]+$", re.IGNORECASE)
+_JOINT = re.compile(
+    rf"\s*[,;]?\s*(?:(?:{either(JOINTS)})(?=\s|$)|vs\.|plus\s+or\s+minus\b|\+/-|\\pm"
+    r"|[-±–—:/×x*·+^]|to\s+the\s+(?:power(?:\s+of)?|minus))?"
+    r"[\s$]*(?:the\s+|a\s+|an\s+)?(?:[A-Za-z]\w?\s*=\s*)?\s*",
+    re.IGNORECASE,
+)
+_SHARE = re.compile(
+    r"\s*(?:(?:out\s+)?of\s+(?:the\s+|every\s+)?|in\s+(?:every\s+|a\s+)?|for\s+every\s+|chances?\s+in\s+)",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(r"[\d.,]+%?")
+_YEAR = re.compile(r"(?:1\d|20)\d\d")
+_VARIABLE = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z](?![a-zA-Z])")
+_FEET = re.compile(r"(?:ft|feet|foot|['′])\s*$")
+_INCHES = re.compile(r"[\s.,;)*_]*(?:$|(?:long|tall|wide|high|deep|thick)\b|[x×])")
+_TAIL = re.compile(
+    rf"[\s,*_)\]\"'”’]*(?:(?:(?:{either(IDLE)})\b|(?:is|are)\s+(?:the|my|our)\s+(?:final\s+|correct\s+"
+    rf"|right\s+|total\s+)*"
+    r"(?:answer|total|result|sum|number|value|amount|cost)\b[^,;]*)[\s,*_)\]\"'”’]*)*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One figure, or several that are one answer, from ``begin`` to ``end`` of a sentence.
+
+    ``text`` is what it says, and ``share`` whether it is one of whatever follows, as "1 in 4" is.
+    """
+
+    begin: int
+    end: int
+    figures: tuple[Figure, ...]
+    text: str
+    share: bool = False
+
+
+def trimmed(answer: str) -> str:
+    """An answer without what says nothing about its value: "72 in total" is 72."""
+    said = phrases(answer)
+    if len(said) != 1 or answer[: said[0].begin].strip(" $*_("):
+        return answer
+    return answer if after(answer[said[0].end :]).strip(" $") else said[0].text
+
+
+def after(tail: str) -> str:
+    """What follows a figure, without that which has no bearing on its value at its beginning."""
+    match = _TAIL.match(tail)
+    return tail[match.end() if match else 0 :].strip(" \t\n*_()[]\"'”’.,;:!?。")
+
+
+def phrases(sentence: str) -> list[Phrase]:
+    """The figures of a sentence with what belongs to each, in their order."""
+    found = figures(sentence)
+    said: list[Phrase] = []
+    for at, figure in enumerate(found):
+        following = found[at + 1].begin if at + 1 < len(found) else len(sentence)
+        previous = said[-1] if said else None
+        before = previous.end if previous else 0
+        end = _end_of_unit(sentence, figure, following, previous)
+        begin = figure.begin
+        match = _BOUND.search(sentence[max(before, begin - NEAR) : begin])
+        if match and (previous is None or sentence[before : begin - len(match[0])].strip()):
+            begin -= len(match[0])
+        if match := _NAMED.search(sentence[max(before, begin - NEAR) : begin]):
+            begin -= len(match[0])
+        gap = sentence[before:begin]
+        denied = previous is not None and _DENIED.match(sentence, begin) is not None
+        if previous and not denied and _joins(gap, previous, figure):
+            joined = (*previous.figures, figure)
+            share = _SHARE.fullmatch(gap) is not None
+            if share:
+                end = figure.end
+            text = _written(sentence, previous.begin, end, joined)
+            said[-1] = Phrase(previous.begin, end, joined, text, share)
+        else:
+            said.append(Phrase(begin, end, (figure,), _written(sentence, begin, end, (figure,))))
+    return said
+
+
+def _joins(gap: str, previous: Phrase, figure: Figure) -> bool:
+    """Whether two figures are one: 3 to 5, 1 in 4, 2 hours 30 minutes, 2 or 3."""
+    if len(previous.figures) >= MOST_FIGURES or (not gap.strip() and figure.text[:1] in "$€£¥"):
+        return False
+    if len(gap) > GAP or "=" in gap.replace(" ", "")[:1]:
+        return False
+    last = previous.figures[-1]
+    if _SHARE.fullmatch(gap):
+        alone = previous.end == last.end and (_PLAIN.fullmatch(last.text) or last.kind == "words")
+        return bool(alone) and not (re.match(r"\s*in\s", gap) and _YEAR.fullmatch(figure.text))
+    return bool(_JOINT.fullmatch(gap))
+
+
+def _written(sentence: str, begin: int, end: int, parts: tuple[Figure, ...]) -> str:
+    """The phrase as written; a formula by what it comes to, or all of it where there are several figures."""
+    pieces, at = [], begin
+    for part in parts:
+        pieces += [sentence[at : part.begin], part.full if len(parts) > 1 else part.text]
+        at = part.end
+    text = _LOOSE.sub("", "".join([*pieces, sentence[at:end]])).strip()
+    return _RATE.sub(r"\1 per \2", text)
+
+
+def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | None) -> int:
+    """Where what a figure counts or measures ends: words of scale, units, and a few other words."""
+    end = figure.end
+    if figure.kind in ("date", "list", "equations"):
+        return end
+    while match := _LATEX_UNIT.match(sentence, end, limit):
+        end = match.end()
+    if scale := _SCALE.match(sentence, end, limit):
+        end = scale.end()
+    if figure.kind == "formula" and _VARIABLE.search(figure.text):
+        return end
+    at, words, known = end, 0, end
+    feet = previous is not None and _FEET.search(sentence[: figure.begin]) is not None
+    while words <= COUNTED and (match := _TOKEN.match(sentence, at, limit)):
+        if _stops(match["word"], sentence[match.end() : match.end() + NEAR], words, feet):
+            break
+        at, words = match.end(), words + 1
+        known = at if is_unit(match["word"]) else known
+    end = at if words <= COUNTED else known
+    if (words or figure.text[0] in "$€£¥" or sentence[end : end + 5] == " per ") and (
+        per := _PER.match(sentence, end, limit)
+    ):
+        end = per.end()
+    further = _FURTHER.match(sentence, end, limit)
+    return further.end() if further else end
+
+
+def _stops(word: str, following: str, words: int, feet: bool) -> bool:
+    """Whether a word after a number is no longer what it counts, nor the unit of that spelling."""
+    if word == "in" and not words:
+        return not (feet or _INCHES.match(following))
+    if word in ("A", "I"):
+        return re.match(r"\s+[a-z]", following) is not None
+    plain = word.casefold().strip("-'’/.")
+    if plain == "total":
+        return re.match(r"\s+[a-z]", following) is None
+    if plain in COMPARED:
+        return words > 0 or re.match(r"\s+than\b", following) is not None
+    unit = len(word) == 1 and not words and word in "lhsgmt"
+    return not unit and (plain in STOPS or plain.endswith(("n't", "n’t")) or (len(word) == 1 and words > 0))

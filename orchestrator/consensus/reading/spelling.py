@@ -1,0 +1,146 @@
+"""Figures, signs and words of measure of any language in their plain English spelling."""
+
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from calendar import month_name
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import cache
+
+from orchestrator.consensus.reading.languages import LANGUAGES, MYRIADS, Language
+
+_SIGNS = str.maketrans(
+    {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F) if chr(code) not in "，；：。"}
+    | {"，": ", ", "、": ", ", "；": "; ", "：": ": ", "؛": "; ", "،": ", ", "؟": "?", "٪": "%"}
+    | {"٫": ".", "٬": ",", "।": "。", "॥": "。", "｡": "。", "．": ".", "\u200b": "", "\ufeff": "", "　": " "}
+    | {chr(0x2460 + at): str(at + 1) for at in range(20)}
+    | {"〈": "<", "〉": ">", "［": "[", "］": "]"}
+)
+_DIGIT = re.compile(r"[^\W\D0-9]|(?![0-9])\d")
+_LATEX_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)")
+_BRACKETED = re.compile(r"[\[({$][^\[\](){}$\n]{0,200}[\])}$]")
+_LISTED = r"(?<![\d.,])\d+(?:,\d+){2,}(?![\d.]*\d)"
+_GROUPED = r"\d{1,3}(?:[. \u00a0\u202f']\d{3})+"
+_COMMA = re.compile(rf"{_LISTED}|(?<![\d.,])(?P<whole>{_GROUPED}|\d+),(?P<decimals>\d+)(?![\d,]|\.\d)")
+_DOTS = re.compile(r"(?<![\d.,])(?!0)\d{1,3}(?:\.\d{3})+(?![\d.,]*\d)")
+_YEAR_MONTH_DAY = re.compile(r"(?<!\d)(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")
+_MYRIAD = re.compile(
+    rf"(?<![\d.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)\s?([{''.join(MYRIADS)}])(?:(\d{{1,4}})(?!\d))?"
+)
+_SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
+_ASCII_DIGIT = re.compile(r"[0-9]")
+NEAR = 24
+"""Characters within which two numbers are joined by a word between them."""
+LARGEST = 10**18
+"""Beyond it a number is left in characters."""
+
+
+def folded(text: str) -> str:
+    """The text with plain digits and signs for full-width, Arabic-Indic, Devanagari and other ones."""
+    if text.isascii():
+        return text
+    text = _DIGIT.sub(lambda match: str(unicodedata.digit(match[0])), text)
+    return text.translate(_SIGNS)
+
+
+def plain(text: str, language: Language) -> str:
+    """The numbers of ``text`` in English spelling, and the words of measure after them, where that is sure.
+
+    A comma between figures is a decimal comma in a language that writes it, but not inside brackets and
+    formulas, where it may separate, nor in a list (1,2,3). "1.234" is grouped where dots do nothing else.
+    """
+    if language.code == "en":
+        return text
+    text = _MYRIAD.sub(_myriad, text)
+    if language.comma:
+        text = _numbers(_LATEX_COMMA.sub(",", text), language)
+    text = _YEAR_MONTH_DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text)
+    text = _measure(language.code).sub(
+        lambda match: "".join(f" {language.units[word.casefold()]}" for word in match.groups() if word), text
+    )
+    if language.months:
+        text = _month(language.code).sub(lambda match: _dated(match, language), text)
+    if language.before:
+        text = _modifier(language.code).sub(lambda match: _before(match, language), text)
+    return text
+
+
+def _before(match: re.Match[str], language: Language) -> str:
+    """The plain word for one before a number; what only joins two numbers needs one on its other side."""
+    word = language.before[match[1].casefold()]
+    left = match.string[max(0, match.start() - NEAR) : match.start()]
+    return word if word not in {"and", "or", "to"} or _ASCII_DIGIT.search(left) else match[1]
+
+
+def _numbers(text: str, language: Language) -> str:
+    pieces, at = [], 0
+    for aside in _BRACKETED.finditer(text):
+        pieces += [_outside(text[at : aside.start()], language), aside[0]]
+        at = aside.end()
+    return "".join([*pieces, _outside(text[at:], language)])
+
+
+def _outside(text: str, language: Language) -> str:
+    text = _COMMA.sub(lambda match: _decimals(match, language.code == "es"), text)
+    if language.dots or language.code == "es":
+        text = _DOTS.sub(lambda m: m[0].replace(".", "") if _groups(m[0], language) else m[0], text)
+    return text
+
+
+def _groups(number: str, language: Language) -> bool:
+    """Whether the dots group: in Spanish, where some write a decimal point, only if that is clear."""
+    return language.dots or number.count(".") > 1 or number.endswith(".000")
+
+
+def _decimals(match: re.Match[str], spanish: bool) -> str:
+    whole, decimals = match["whole"], match["decimals"]
+    if whole is None or (spanish and len(decimals) == 3 and whole.isdigit() and whole != "0"):
+        return match[0]  # a list, or what some of those who write Spanish mean as thousands
+    return f"{re.sub(r'[^0-9]', '', whole)}.{decimals}"
+
+
+def _myriad(match: re.Match[str]) -> str:
+    value = Fraction(match[1].replace(",", "")) * MYRIADS[match[2]]
+    if match[3]:
+        value += int(match[3])
+    return str(value.numerator) if value.denominator == 1 and value < LARGEST else match[0]
+
+
+@cache
+def _measure(code: str) -> re.Pattern[str]:
+    """A word of measure after a number, or after the word of scale that this pattern has just written."""
+    units = next(each.units for each in LANGUAGES if each.code == code)
+    ahead = r"(?![^\W\d_])" if code in _SPACED else ""
+    words = _either(units)
+    return re.compile(
+        rf"(?<=\d)[ \u00a0]?({words}){ahead}(?:[ \u00a0](?:d['’]|d[eio]\s)?({words}){ahead})?", re.I
+    )
+
+
+@cache
+def _month(code: str) -> re.Pattern[str]:
+    months = next(each.months for each in LANGUAGES if each.code == code).split()
+    return re.compile(
+        rf"(?<!\d)(\d{{1,2}})(?:\.|º"
+        rf"|er)?\s(?:d[eio]\s)?({_either(months)})(?:,?\s(?:d[eio]l?\s)?(\d{{4}}))?(?!\w)",
+        re.I,
+    )
+
+
+def _dated(match: re.Match[str], language: Language) -> str:
+    place = language.months.split().index(match[2].casefold())
+    return " ".join([match[1], month_name[place % 12 + 1], *([match[3]] if match[3] else [])])
+
+
+@cache
+def _modifier(code: str) -> re.Pattern[str]:
+    words = next(each.before for each in LANGUAGES if each.code == code)
+    return re.compile(rf"(?<![^\W\d_])({_either(words)})(?=\s[-−$€£]?\d)", re.I)
+
+
+def _either(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
