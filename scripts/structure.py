@@ -21,6 +21,8 @@ ROOMS = (
     "orchestrator/voting",
     "orchestrator/runtime",
     "orchestrator/consensus",
+    "orchestrator/consensus/reading",
+    "orchestrator/consensus/quantities",
     "orchestrator/consensus/stopping",
     "planners",
     "workers",
