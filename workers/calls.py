@@ -146,6 +146,8 @@ class Chunk:
 
     ``restarted`` voids everything streamed so far: the call failed midway and starts again, with this chunk,
     on another worker. Only a pool sends it; whoever collects a stream discards what it has.
+
+    ``cached``, on the last chunk, says that a cache answered with a completion that it had kept.
     """
 
     text: str = ""
@@ -156,6 +158,7 @@ class Chunk:
     usage: Usage | None = None
     worker: str = ""
     restarted: bool = False
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ class Completion:
 
     ``token_ids`` and ``logprobs`` are empty if the call did not ask for them or the engine does not give
     them, and ``token_ids`` also if no tokens spell exactly this text, as when a stop string cuts a token in
-    two. ``confidences`` and ``entropies`` (nats) have a value for each token if the orchestrator kept these
+    two. ``cached`` says that a cache answered in place of a model. ``confidences`` and ``entropies`` (nats) have a value for each token if the orchestrator kept these
     scores instead of the log-probabilities.
     """
 
@@ -176,6 +179,7 @@ class Completion:
     worker: str = ""
     confidences: tuple[float, ...] = ()
     entropies: tuple[float, ...] = ()
+    cached: bool = False
 
     def __str__(self) -> str:
         return self.text

@@ -38,6 +38,8 @@ def print_solution(console: Console, solution: Solution) -> None:
         bar = "█" * min(cluster.count, 40)
         console.print(f"  [green]{bar}[/] {cluster.count}  {cell(first_line(cluster.claim))}")
     facts = [f"outcome {solution.outcome}" + (f" ({solution.limit})" if solution.limit else "")]
+    if solution.undecided:
+        console.print(f"[yellow]undecided[/]: {cell(solution.undecided)}", soft_wrap=True)
     if solution.confidence is not None:
         facts.append(f"confidence {solution.confidence:.2f}")
     if solution.entropy is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
-from orchestrator.consensus.stopping import DEFAULT_RULE, StopRule, parse_rule
+from orchestrator.consensus.stopping import StopRule, parse_rule
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft
 from orchestrator.runtime.nodes import Node, NodeKind
@@ -27,7 +27,7 @@ class Run(Verbs):
         self,
         prompt: Draft,
         *,
-        rule: StopRule | str = DEFAULT_RULE,
+        rule: StopRule | str | None = None,
         width: int | None = None,
         choices: Sequence[str] = (),
         question: str = "",
@@ -41,7 +41,7 @@ class Run(Verbs):
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
 
-        ``rule`` is a stop rule or its spec (``"beta:0.99"``); ``width`` is the most branches to start;
+        ``rule`` is a stop rule or its spec (``"beta:0.99"``), by default the run's own; ``width`` is the most branches to start;
         ``choices`` are the labels of a multiple-choice question. ``judge`` says who compares claims in free
         text, and ``question`` is the question that the judge is told they answer. ``outputs`` is a tool that
         runs the programs that the branches write: programs are equal if their outputs are. ``merge`` says how
@@ -57,6 +57,8 @@ class Run(Verbs):
         change = environment.changes.get(self._scope.child_path())
         if change is not None and change.rule is not None:
             rule = change.rule
+        if rule is None:
+            rule = environment.rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule
         usual = environment.sampling
         ballot = Ballot(

@@ -34,6 +34,7 @@ def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
                     worker=data.get("worker", ""),
                     confidences=tuple(value.get("confidences", ())),
                     entropies=tuple(value.get("entropies", ())),
+                    cached=value.get("cached", False),
                 )
             )
         case "succeeded":

@@ -31,6 +31,7 @@ class Received:
         self._usage: Usage | None = None
         self._tokens = 0
         self._worker = ""
+        self._cached = False
         self._started = time.monotonic()
         self._first: float | None = None
 
@@ -45,6 +46,7 @@ class Received:
         self._finish = chunk.finish_reason or self._finish
         self._usage = chunk.usage or self._usage
         self._worker = chunk.worker or self._worker
+        self._cached = chunk.cached
 
     def restart(self) -> bool:
         """Discard what arrived, except what the planner has read; returns whether it has read nothing new."""
@@ -75,6 +77,8 @@ class Received:
         if self._finish is None:
             raise EngineInterrupted("the completion ended without a finish reason")
         value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
+        if self._cached:
+            value["cached"] = True
         if self._token_ids and not self.text:  # they spell only what came after the stream was cut off
             value["token_ids"] = self._token_ids
         if self._scored:

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from orchestrator.consensus.calibration import auroc, calibrate
+from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.environment import RunOutcome
@@ -171,7 +172,8 @@ async def _example(store: Store, task: Task, verdict: str | bool) -> Example:
         raise InvalidRequest(f"trace {task.id} is a fork with a change; label only runs without one")
     planner, model = find_planner(header["planner"]), header["capabilities"]["model"]
     try:
-        purpose = Purpose.of(planner, header["options"], header["sampling"], model)
+        rule = header.get("rule", FIRST_DEFAULT_RULE)
+        purpose = Purpose.of(planner, header["options"], header["sampling"], model, rule)
     except InvalidRequest as error:
         raise InvalidRequest(f"trace {task.id}: {error}") from None
     if isinstance(verdict, str):

@@ -46,15 +46,19 @@ class Purpose(BaseModel):
 
     @classmethod
     def of(
-        cls, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any], model: str
+        cls, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any], model: str, rule: str
     ) -> Self:
         """The purpose of a run, from ``options`` and ``sampling`` as its journal has them.
+
+        ``rule`` is the stop rule of its votes where the options name none.
 
         Raises:
             InvalidRequest: the planner no longer has these options.
             PlannerError: they cannot be checked.
         """
         filled = planner.filled(options)
+        if "rule" in filled and filled["rule"] is None:
+            filled["rule"] = rule
         left_open = ("temperature", "top_p", "max_tokens")
         return cls(
             planner=planner.name,
@@ -173,12 +177,15 @@ class Calibrations:
         """How likely the answer of a run is to be right, or in words why that is not known."""
         if not self.kept:
             return "no calibration is available"
+        if result.outcome is RunOutcome.UNDECIDED:
+            return "most branches gave no answer"
         if result.answer is None or result.outcome is not RunOutcome.ANSWERED:
             return "the run was cut short"
         if setup.environment.changes:
             return "the run is a fork with a change"
         world = setup.environment
-        run = Purpose.of(setup.planner, setup.options, plain(world.sampling), world.capabilities.model)
+        model = world.capabilities.model
+        run = Purpose.of(setup.planner, setup.options, plain(world.sampling), model, world.rule)
         closest = min(self.kept, key=lambda each: each.purpose.distance(run))
         if differences := closest.purpose.differences(run):
             return f"{closest.name} was fitted for {', '.join(differences)}"
