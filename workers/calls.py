@@ -167,8 +167,8 @@ class Completion:
 
     ``token_ids`` and ``logprobs`` are empty if the call did not ask for them or the engine does not give
     them, and ``token_ids`` also if no tokens spell exactly this text, as when a stop string cuts a token in
-    two. ``cached`` says that a cache answered in place of a model. ``confidences`` and ``entropies`` (nats) have a value for each token if the orchestrator kept these
-    scores instead of the log-probabilities.
+    two. ``cached`` says that a cache answered in place of a model. ``confidences`` and ``entropies`` (nats)
+    have a value for each token if the orchestrator kept these scores instead of the log-probabilities.
     """
 
     text: str

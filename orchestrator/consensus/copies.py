@@ -34,6 +34,10 @@ class Draw:
     writing: float | None = None
 
 
+UNKNOWN = Draw()
+"""Nothing is known."""
+
+
 def copied(texts: Sequence[str], draws: Sequence[Draw]) -> str | None:
     """Why some of the texts are copies of others, for people; None if nothing says so."""
     alike: dict[str, list[Draw]] = {}

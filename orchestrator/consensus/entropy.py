@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.consensus.copies import Draw, copied
+from orchestrator.consensus.copies import UNKNOWN, Draw, copied
 
 LEAST_LOGPROB = -1e200
 """Anything less is not a log-probability; a sum of such values may not even be a finite number."""
@@ -38,12 +38,12 @@ class Entropy:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One completion: its cluster (None: no answer), its text, the log-probabilities of its tokens, its draw."""
+    """One completion: its cluster (None: no answer), text, log-probabilities of its tokens, and its draw."""
 
     cluster: int | None
     text: str = ""
     logprobs: tuple[float, ...] = ()
-    draw: Draw = Draw()
+    draw: Draw = UNKNOWN
 
     @property
     def mean_logprob(self) -> float | None:
@@ -57,7 +57,7 @@ def discrete(counts: Sequence[int], *, abstained: int = 0) -> Entropy:
     """The plug-in entropy of the cluster shares: SE = -sum p ln p with p = n_c / N (Farquhar et al. 2024).
 
     ``abstained`` counts branches without an answer (empty, truncated, refused). Such a branch agrees with
-    nobody, so it counts as an answer that only it gave; if they are more than half, the entropy is undefined.
+    nobody, so it counts as an answer that it alone gave; if most are such, the entropy is undefined.
 
     Raises:
         ValueError: a count is negative.
@@ -70,7 +70,8 @@ def discrete(counts: Sequence[int], *, abstained: int = 0) -> Entropy:
     if abstained > total:
         return Entropy(None, tuple(counts), abstained, "most branches gave no answer")
     n = total + abstained
-    return Entropy(shannon([*(count / n for count in counts), *[1 / n] * abstained]), tuple(counts), abstained)
+    shares = [*(count / n for count in counts), *[1 / n] * abstained]
+    return Entropy(shannon(shares), tuple(counts), abstained)
 
 
 def guarded(samples: Sequence[Sample], *, temperature: float) -> Entropy:
@@ -103,5 +104,3 @@ def sizes(samples: Sequence[Sample]) -> tuple[int, ...]:
         if sample.cluster is not None:
             counts[sample.cluster] = counts.get(sample.cluster, 0) + 1
     return tuple(counts.values())
-
-

@@ -121,10 +121,12 @@ class _Form:
             case "list":
                 return self._list(value)
             case "fields":
-                kind_of_value = value.__class__
-                members = [(name, getattr(value, name)) for name in _field_names(kind_of_value)]
-                omitted = _omitted_names(kind_of_value)
-                return self._object([each for each in members if each[1] is not None or each[0] not in omitted])
+                own = value.__class__
+                members = [(name, getattr(value, name)) for name in _field_names(own)]
+                omitted = _omitted_names(own)
+                return self._object(
+                    (name, item) for name, item in members if item is not None or name not in omitted
+                )
             case "completion":
                 return self.of(value.text)
             case "model":

@@ -51,7 +51,7 @@ class Calibrated(BaseModel):
     probability: float = Field(description="Probability that the answer is right.")
     risk: float = Field(description="The share of accepted answers that may be wrong.")
     within_risk: bool = Field(
-        description="Whether accepting answers as sure as this one keeps within `risk`."
+        description="Whether accepting answers as sure as this one is known to keep within `risk`."
     )
     questions: int = Field(description="Labelled questions behind the probability.")
     evidence: str = Field(description="Name of the file with the labels.")

@@ -127,7 +127,7 @@ class LiveBranch:
 
     @property
     def draw(self) -> Draw:
-        """How its text came about. The time of one in segments tells nothing: they may have waited between."""
+        """How its text came about. Of one in segments the time tells nothing, as it may have waited."""
         first, *others = self._segments
         timing = {} if others else first.timing
         total, begun = timing.get("total"), timing.get("first_token")

@@ -184,7 +184,7 @@ class Poll:
         )
 
     def _known_better(self, answer: Answer) -> bool:
-        """Whether the answer was accepted by a verifier, or agreed on by branches that were made to answer."""
+        """Whether a verifier accepted the answer, or branches agreed on it that were made to answer."""
         cluster = next((at for at, text in enumerate(self._texts()) if text == answer.claim), None)
         gave = [branch for branch in self.finished if branch.cluster == cluster]
         return cluster is not None and (not gave or any(branch.verified for branch in gave))

@@ -15,8 +15,9 @@ from orchestrator.consensus.stopping.view import Decision, Expand, Stop, View
 def majority_posterior(first: float, second: float) -> float:
     """The probability that the leader has more than half of what the two leading answers will get.
 
-    ``second`` is the weight against the leader (:attr:`Tally.against`). P(p > 1/2) for p ~ Beta(first + 1, second + 1) (adaptive consistency, arXiv 2305.11860). For whole counts
-    it is the closed form P(Binomial(first + second + 1, 1/2) <= first). Weights are rounded down.
+    ``second`` is what stands against the leader (:attr:`Tally.against`). P(p > 1/2) for
+    p ~ Beta(first + 1, second + 1) (adaptive consistency, arXiv 2305.11860). For whole counts it is the
+    closed form P(Binomial(first + second + 1, 1/2) <= first). Weights are rounded down.
     """
     return _posterior(int(first), int(second))
 

@@ -12,6 +12,7 @@ from yarl import URL
 from workers.calls import Call, Chunk, Prompt
 from workers.engine import Capabilities, Health
 from workers.engines.openai.answers import garbage
+from workers.engines.openai.caching import headers_tell
 from workers.engines.openai.dialect import Dialect
 from workers.engines.openai.http import Transport, drain
 from workers.engines.openai.probing import probe
@@ -125,6 +126,7 @@ class OpenAIEngine:
                 if response.status != 200:
                     raise await http.refusal(response, patience)
                 stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
+                stream.cached = headers_tell(response.headers)
                 events, room = 0, LINE_LIMIT + call.sampling.max_tokens * _TOKEN_BYTES
                 while not stream.done:
                     data = await http.read(response, patience)

@@ -14,6 +14,7 @@ from workers.engines.openai.answers import (
     read_usage,
     server_message,
 )
+from workers.engines.openai.caching import event_tells
 from workers.errors import CallRejected, EngineInterrupted
 
 LINE_LIMIT = 1 << 22
@@ -51,6 +52,8 @@ class CompletionStream:
         """Events so far. Comments do not count, as they carry nothing that was computed."""
         self.finish_reason: FinishReason | None = None
         """Why the text ended; None while it has not."""
+        self.cached = False
+        """Whether the server, or a gateway before it, answered from a cache of completions."""
         self.done = False
         """Whether the server said that nothing will follow."""
 
@@ -105,6 +108,7 @@ class CompletionStream:
             finish_reason=finish_reason,
             usage=usage,
             worker=self._worker,
+            cached=finish_reason is not None and self.cached,
         )
         self._text.clear()
         self._logprobs.clear()
@@ -144,6 +148,7 @@ class CompletionStream:
                 pass
             case _:
                 raise garbage("an event that is not a chunk of a completion", data)
+        self.cached |= event_tells(event)
         if event.get("usage") is not None:
             self._usage = read_usage(event["usage"])
 
