@@ -42,12 +42,12 @@ class Run(Verbs):
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
 
         ``rule`` is a stop rule or its spec (``"beta:0.99"``), by default the one that the run was begun with;
-        ``width`` is the most branches to start; ``choices`` are the labels of a multiple-choice question. ``judge`` says who compares claims in free
-        text, and ``question`` is the question that the judge is told they answer. ``outputs`` is a tool that
-        runs the programs that the branches write: programs are equal if their outputs are. ``merge`` says how
-        one answer is made from all of them. ``verifier`` is a tool that takes ``question`` and ``answer`` and
-        returns whether the answer is right. If the rule looks at branches as they run, they are generated in
-        segments of ``segment`` tokens.
+        ``width`` is the most branches to start; ``choices`` are the labels of a multiple-choice question.
+        ``judge`` says who compares claims in free text, and ``question`` is the question that the judge is
+        told they answer. ``outputs`` is a tool that runs the programs that the branches write: programs are
+        equal if their outputs are. ``merge`` says how one answer is made from all of them. ``verifier`` is a
+        tool that takes ``question`` and ``answer`` and returns whether the answer is right. If the rule looks
+        at branches as they run, they are generated in segments of ``segment`` tokens.
 
         Raises:
             RuleError: the spec names no rule.

@@ -35,13 +35,13 @@ def test_a_calibration_finds_the_probabilities() -> None:
 
 
 def test_a_threshold_keeps_its_risk_on_fresh_examples_and_says_what_bears_it_out() -> None:
-    least, held_out = threshold(*examples(800), rising=False, risk=0.1)
+    least, held_out = threshold(*examples(800), rising=False, risk=0.2)
     assert least is not None
     assert held_out is not None
     assert held_out.examples == 400
-    assert held_out.upper == share_at_most(held_out.wrong, held_out.accepted) <= 0.1
+    assert held_out.upper == share_at_most(held_out.wrong, held_out.accepted) <= 0.2
     fresh = [label for score, label in zip(*examples(4000, seed=2), strict=True) if score <= least]
-    assert 1 - sum(fresh) / len(fresh) <= 0.1
+    assert 1 - sum(fresh) / len(fresh) <= 0.2
     fitted = calibrate(*examples(800), rising=False)
     assert fitted.accepts(least, least)
     assert not fitted.accepts(least + 0.01, least)
