@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from orchestrator.consensus.calibration import HeldOut
 from orchestrator.errors import InvalidRequest, Unavailable
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.values import Answer, Cluster
@@ -77,8 +78,19 @@ async def test_a_calibration_says_how_many_are_right(store: Store, tmp_path: Pat
     assert solution.uncalibrated is None
     assert solution.calibrated is not None
     assert solution.calibrated.probability == evidence.calibration.probability(solution.confidence or 0)
-    assert solution.calibrated.within_risk == ((solution.confidence or 0) >= evidence.threshold)
+    assert not solution.calibrated.within_risk
     assert (solution.calibrated.questions, solution.calibrated.evidence) == (QUESTIONS, "boxes.jsonl")
+
+
+async def test_a_risk_is_stated_only_where_held_out_questions_bear_it_out(store: Store) -> None:
+    evidence = await fit(store, await solved(store), "boxes.jsonl", WANTED)
+    answer = Answer("7", "7", 1.0, 0.0, (Cluster("7", 5),))
+    borne_out = evidence.model_copy(update={"threshold": 0.8, "held_out": HeldOut(20, 15, 0, 0.19)})
+    before = evidence.model_copy(update={"threshold": 0.8, "held_out": None})
+    for kept, within in ((borne_out, True), (before, False), (evidence, False)):
+        told = kept.apply(answer, 100)
+        assert told is not None
+        assert told.within_risk is within
 
 
 @pytest.mark.parametrize(
