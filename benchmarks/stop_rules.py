@@ -165,10 +165,11 @@ def against_controls(problems: Sequence[Problem], *, width: int, times: int, see
     return [compare(name, "", scores[name], scores[PLAIN], draws) for name in rules]
 
 
-def dominating(rows: Sequence[Row]) -> list[str]:
-    """The simple rules that are nowhere worse than the default, of those that start a fixed number."""
+def dominating(rows: Sequence[Row], width: int) -> list[str]:
+    """The rules nowhere worse than the default, but for those that start as few and are only shown."""
     ours = next(row for row in rows if row.rule == DEFAULT_RULE)
-    return [row.rule for row in rows if row is not ours and no_worse(row, ours)]
+    shown = controls.thriftier_rules(width, parse_rule(DEFAULT_RULE, width=width).initial)
+    return [row.rule for row in rows if row is not ours and row.rule not in shown and no_worse(row, ours)]
 
 
 def compare(rule: str, label: str, scores: Scores, plain: Scores, draws: Sequence[Sequence[int]]) -> Row:
@@ -341,7 +342,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         },
     }
     for name, found in others.items():
-        kept.append(_at_most(f"default: simple rules no worse, {name}", len(dominating(found)), 0))
+        kept.append(
+            _at_most(f"default: simple rules no worse, {name}", len(dominating(found, given.width)), 0)
+        )
     if given.plot:
         points = [
             pareto.Point(row.rule, row.sequential_tokens, row.total_tokens, row.accuracy) for row in rows
