@@ -18,16 +18,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.peers import environment
-from orchestrator.consensus.entropy import (
-    Sample,
+from orchestrator.consensus.analysis import (
     chao1,
-    discrete,
+    kernel_entropy,
     miller_madow,
     monte_carlo,
     predictive,
     rao_blackwell,
 )
-from orchestrator.consensus.kernel import kernel_entropy
+from orchestrator.consensus.entropy import Sample, discrete
 
 # Without dependencies: those of lm-polygraph run language models, and its estimators need none of them.
 PEERS = ("--no-deps", "semantic-entropy-gate==0.8.0", "lm-polygraph==0.7.0", "numpy>=2", "scipy>=1.14")

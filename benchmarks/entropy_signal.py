@@ -25,8 +25,9 @@ from statistics import fmean
 
 from benchmarks import gsm8k
 from benchmarks.replay import Problem, load_all, positive, resamples
+from orchestrator.consensus.analysis import monte_carlo, predictive, rao_blackwell
 from orchestrator.consensus.calibration import Calibration, auroc, calibrate
-from orchestrator.consensus.entropy import Entropy, Sample, discrete, monte_carlo, predictive, rao_blackwell
+from orchestrator.consensus.entropy import Entropy, Sample, discrete
 from orchestrator.consensus.stopping import Branch, Tally
 
 TRACE_SIZES = (2, 4, 8, 16, 32)

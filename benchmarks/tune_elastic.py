@@ -28,12 +28,23 @@ from statistics import fmean
 
 from benchmarks.replay import load_all, positive
 from benchmarks.stop_rules import SEQUENTIAL_BOUND, TOTAL_BOUND, Scores, score
-from orchestrator.consensus.stopping import Beta, Branch, Elastic, FixedN, Stop, StopRule, View
+from orchestrator.consensus.stopping import (
+    DEFAULT_RULE,
+    Beta,
+    Branch,
+    Elastic,
+    FixedN,
+    Stop,
+    StopRule,
+    View,
+    parse_rule,
+)
 
-PATIENCE = (0.0, 0.2, 0.3, 0.36, 0.43, 0.5, 0.6, 0.7, 0.85, 1.0)
-QUORUM = (8, 14, 20)
+PATIENCE = (0.0, 0.2, 0.36, 0.43, 0.5, 0.56, 0.62, 0.7, 0.85, 1.0)
+QUORUM = (8, 10, 14, 20)
 THRESHOLD = (0.87, 0.93, 0.96)
-SET = Elastic()
+QUORUM_SET, THRESHOLD_SET = 10, 0.93
+assert parse_rule(DEFAULT_RULE) == Elastic(0.56, QUORUM_SET, THRESHOLD_SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ def independent(rule: StopRule, shares: Sequence[float], votes: int, seed: int) 
     right = finished = 0
     for _ in range(votes):
         answers = rng.choices(range(len(shares)), shares, k=rule.limit)
-        branches = [Branch(at, answer) for at, answer in enumerate(answers)]
+        branches = [Branch(at, answer, tokens=at + 1) for at, answer in enumerate(answers)]
         for at in range(1, rule.limit + 1):
             decision = rule.decide(View(tuple(branches[:at]), tuple(map(Branch, range(at, rule.limit)))))
             if isinstance(decision, Stop):
@@ -96,7 +107,7 @@ def show_independent(seed: int) -> None:
     """A table of rules that start 16 branches at once."""
     rules: list[Beta | Elastic] = [
         Beta(width=16),
-        *(Elastic(0, quorum, 0.93, 16) for quorum in (8, 12, 14, 16)),
+        *(Elastic(0, quorum, 0.93, 16) for quorum in (8, 10, 14, 16)),
     ]
     print("majority right (branches finished), 16 branches, answers independent of their order of arrival\n")
     print(f"{'':<28}" + "".join(f"{_name(rule):>26}" for rule in rules))
@@ -139,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for patience, quorum, threshold in (
             product(PATIENCE, QUORUM, THRESHOLD)
             if given.all
-            else product(PATIENCE, [SET.quorum], [SET.threshold])
+            else product(PATIENCE, [QUORUM_SET], [THRESHOLD_SET])
         )
         for rule in [Elastic(patience, quorum, threshold, given.width)]
     }

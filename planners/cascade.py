@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim
-from orchestrator.consensus.stopping import DEFAULT_RULE, End, Round, most_certain, parse_round_rule
+from orchestrator.consensus.stopping import End, Round, most_certain, parse_round_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, user
@@ -44,7 +44,7 @@ async def cascade(
     question: Question,
     *,
     n: Annotated[int, Field(ge=2, le=WIDEST)] = 5,
-    rule: KnownRule = DEFAULT_RULE,
+    rule: KnownRule | None = None,
     between: Annotated[str, AfterValidator(_known_round_rule)] = "seat:0.3,rounds=2",
     large: Annotated[int, Field(ge=0, le=64)] = 1,
     judge: Judge = "none",
@@ -62,7 +62,7 @@ async def cascade(
     """
     choices = labels(question.choices)
 
-    def vote(prompt: list[Message], *, rule: str, width: int, role: str = "branch") -> Node[Answer]:
+    def vote(prompt: list[Message], *, rule: str | None, width: int, role: str = "branch") -> Node[Answer]:
         return run.vote(
             prompt,
             rule=rule,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
+from orchestrator.consensus.stopping import parse_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, system, user
@@ -52,7 +52,7 @@ async def vote(
     question: Question,
     *,
     n: Annotated[int, Field(ge=1, le=WIDEST)] = 8,
-    rule: KnownRule = DEFAULT_RULE,
+    rule: KnownRule | None = None,
     judge: Judge = "none",
     outputs: str | None = None,
     merge: Merge = "majority",
@@ -64,6 +64,7 @@ async def vote(
     """Sample chains of thought, judge their answers as they arrive, and stop early when they agree.
 
     At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
+    A vote without a ``rule`` follows the one that was the default when the run began.
     ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
     :meth:`Run.vote`.
 

@@ -157,6 +157,8 @@ class Chunk:
 
     ``restarted`` voids everything streamed so far: the call failed midway and starts again, with this chunk,
     on another worker. Only a pool sends it; whoever collects a stream discards what it has.
+
+    ``cached``, on the last chunk, says that a cache answered with a completion that it had kept.
     """
 
     text: str = ""
@@ -168,6 +170,7 @@ class Chunk:
     worker: str = ""
     restarted: bool = False
     reasoning: str = ""
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,8 @@ class Completion:
     ``token_ids`` and ``logprobs`` are empty if the call did not ask for them or the engine does not give
     them, and ``token_ids`` also if no tokens spell exactly this text, as when a stop string cuts a token in
     two. ``confidences`` and ``entropies`` (nats) have a value for each token if the orchestrator kept these
-    scores instead of the log-probabilities. ``reasoning`` is the thinking that the engine keeps apart.
+    scores instead of the log-probabilities. ``reasoning`` is the thinking that the engine keeps apart;
+    ``cached`` says that a cache answered in place of a model.
     """
 
     text: str
@@ -189,6 +193,7 @@ class Completion:
     confidences: tuple[float, ...] = ()
     entropies: tuple[float, ...] = ()
     reasoning: str = ""
+    cached: bool = False
 
     def __str__(self) -> str:
         return self.text

@@ -15,7 +15,7 @@ from orchestrator.cli.terminal import Terminal
 from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
 from orchestrator.tasks.calibrating import Labelled, Wanted, fit, solve_all
-from orchestrator.tasks.evidence import Evidence, user_directory
+from orchestrator.tasks.evidence import Evidence, place
 from orchestrator.tasks.labels import LabelledQuestion, LabelledTrace, read_labels
 
 
@@ -46,13 +46,15 @@ def calibrate_questions(
     async def run() -> Evidence:
         with Progress(console=console, disable=quiet or not console.is_terminal) as progress:
             bar = progress.add_task("questions", total=len(questions))
-            async with opened(settings, toolbox, Announcer()) as service, handing_back(service):
+            # What is calibrated needs no calibration, and the place of the first one may not exist yet.
+            plain = settings.model_copy(update={"calibration": None})
+            async with opened(plain, toolbox, Announcer()) as service, handing_back(service):
                 tasks = await solve_all(service, requests, at_once, lambda: progress.advance(bar))
                 answers = [each.answer for each in questions]
                 return await fit(service.store, list(zip(tasks, answers, strict=True)), file.name, wanted)
 
     try:
-        _report(asyncio.run(run()), wanted.out, as_json=as_json)
+        _report(asyncio.run(run()), wanted, settings, as_json=as_json)
     except KeyboardInterrupt:
         tell("interrupted; run the same command again to continue")
         raise typer.Exit(INTERRUPTED) from None
@@ -77,12 +79,12 @@ def calibrate_traces(file: Path, settings: Settings, wanted: Wanted, *, as_json:
                 labelled.append((await store.get(each.trace_id), verdict))
             return await fit(store, labelled, file.name, wanted)
 
-    _report(asyncio.run(run()), wanted.out, as_json=as_json)
+    _report(asyncio.run(run()), wanted, settings, as_json=as_json)
 
 
-def _report(evidence: Evidence, out: Path | None, *, as_json: bool) -> None:
+def _report(evidence: Evidence, wanted: Wanted, settings: Settings, *, as_json: bool) -> None:
     """Write the calibration where it is wanted, and print what it says."""
-    path = out or user_directory() / evidence.file_name
+    path = wanted.out or place(evidence, settings.calibration)
     evidence.save(path)
     if as_json:
         dump({"path": str(path), **evidence.model_dump(mode="json")})

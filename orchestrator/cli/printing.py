@@ -38,13 +38,15 @@ def print_solution(console: Console, solution: Solution) -> None:
         bar = "█" * min(cluster.count, 40)
         console.print(f"  [green]{bar}[/] {cluster.count}  {cell(first_line(cluster.claim))}")
     facts = [f"outcome {solution.outcome}" + (f" ({solution.limit})" if solution.limit else "")]
+    if solution.undecided:
+        console.print(f"[yellow]undecided[/]: {cell(solution.undecided)}", soft_wrap=True)
     if solution.confidence is not None:
         facts.append(f"confidence {solution.confidence:.2f}")
     if solution.entropy is not None:
         facts.append(f"entropy {solution.entropy:.3f} nats")
     if calibrated := solution.calibrated:
         right = f"about {calibrated.probability:.0%} likely to be right"
-        within = "within" if calibrated.within_risk else "beyond"
+        within = "within" if calibrated.within_risk else "not known to be within"
         sureness = [
             f"{right}, by calibration on {calibrated.questions} questions",
             f"{within} the risk of {calibrated.risk:.0%}",
@@ -91,7 +93,20 @@ def print_evidence(console: Console, evidence: Evidence) -> None:
     else:
         bound = "at least" if fitted.rising else "at most"
         told = f"for at most {evidence.risk:.1%} wrong, {signal} must be {bound} {evidence.threshold:.3f}"
-    console.print(f"\n{told}")
+    console.print(f"\n{told}: {_borne_out(evidence)}", soft_wrap=True)
+
+
+def _borne_out(evidence: Evidence) -> str:
+    """What held-out questions say of the threshold."""
+    if (held := evidence.held_out) is None:
+        return (
+            f"half of the {evidence.calibration.examples} questions show none that is worth trying on the "
+            "other half; more questions, or a larger risk, would be needed"
+        )
+    return (
+        f"of {held.examples} held-out questions it accepts {held.accepted}, of which {held.wrong} are wrong, "
+        f"so at most {held.upper:.1%} with 95 % confidence"
+    )
 
 
 def _apart(risks: Sequence[Risk]) -> Iterator[Risk]:

@@ -14,9 +14,9 @@ from orchestrator.consensus.stopping.view import Tally, View
 class Merged:
     """The answer of a vote and what it rests on.
 
-    ``confidence`` is the winner's share of the weight of the answers that were given, between 0 and 1; it
-    is a share, not a probability of being right. ``counts`` is that weight by cluster; ``method`` names
-    the merge.
+    ``confidence`` is the winner's share of the weight of all branches, of those that gave no answer too,
+    between 0 and 1; it is a share, not a probability of being right. ``counts`` is the weight of the answers
+    by cluster; ``method`` names the merge.
     """
 
     method: str
@@ -109,7 +109,8 @@ def concatenated(parts: Sequence[str], *, separator: str = "\n\n") -> str:
 
 def _elect(method: str, tally: Tally, texts: Sequence[str], winner: int | None) -> Merged:
     chosen = tally.winner if winner is None else winner
-    share = tally.weights.get(chosen, 0.0) / tally.total if chosen is not None and tally.total else 0.0
+    weight = tally.total + tally.silence
+    share = tally.weights.get(chosen, 0.0) / weight if chosen is not None and weight else 0.0
     text = None if chosen is None else texts[chosen]
     return Merged(method, chosen, text, share, dict(tally.weights), tally.abstained)
 

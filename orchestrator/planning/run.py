@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
-from orchestrator.consensus.stopping import DEFAULT_RULE, StopRule, parse_rule
+from orchestrator.consensus.stopping import StopRule, parse_rule
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft
 from orchestrator.runtime.nodes import Node, NodeKind
@@ -27,7 +27,7 @@ class Run(Verbs):
         self,
         prompt: Draft,
         *,
-        rule: StopRule | str = DEFAULT_RULE,
+        rule: StopRule | str | None = None,
         width: int | None = None,
         choices: Sequence[str] = (),
         question: str = "",
@@ -41,13 +41,13 @@ class Run(Verbs):
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
 
-        ``rule`` is a stop rule or its spec (``"beta:0.99"``); ``width`` is the most branches to start;
-        ``choices`` are the labels of a multiple-choice question. ``judge`` says who compares claims in free
-        text, and ``question`` is the question that the judge is told they answer. ``outputs`` is a tool that
-        runs the programs that the branches write: programs are equal if their outputs are. ``merge`` says how
-        one answer is made from all of them. ``verifier`` is a tool that takes ``question`` and ``answer`` and
-        returns whether the answer is right. If the rule looks at branches as they run, they are generated in
-        segments of ``segment`` tokens.
+        ``rule`` is a stop rule or its spec (``"beta:0.99"``), by default the one that the run was begun with;
+        ``width`` is the most branches to start; ``choices`` are the labels of a multiple-choice question.
+        ``judge`` says who compares claims in free text, and ``question`` is the question that the judge is
+        told they answer. ``outputs`` is a tool that runs the programs that the branches write: programs are
+        equal if their outputs are. ``merge`` says how one answer is made from all of them. ``verifier`` is a
+        tool that takes ``question`` and ``answer`` and returns whether the answer is right. If the rule looks
+        at branches as they run, they are generated in segments of ``segment`` tokens.
 
         Raises:
             RuleError: the spec names no rule.
@@ -57,6 +57,8 @@ class Run(Verbs):
         change = environment.changes.get(self._scope.child_path())
         if change is not None and change.rule is not None:
             rule = change.rule
+        if rule is None:
+            rule = environment.rule
         parsed = parse_rule(rule, width=width) if isinstance(rule, str) else rule
         usual = environment.sampling
         ballot = Ballot(

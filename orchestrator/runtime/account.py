@@ -74,6 +74,7 @@ class Account:
         """Count the cost that the event of a settled node reports; a reused result costs nothing."""
         if "reused" in event.data and node.kind is NodeKind.GENERATE:
             self._calls -= 1
+        node.timing = event.data.get("timing") or {}
         if usage := event.data.get("usage"):
             node.usage = Usage(**usage)
             self._usage += node.usage

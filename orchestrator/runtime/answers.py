@@ -35,8 +35,10 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         _number(value.confidence, f"{who} confidence", "a number from 0 to 1, or None", highest=1.0),
         _number(value.entropy, f"{who} entropy", "a finite number that is not negative, or None"),
         tuple(_cluster(each, f"{who} clusters[{index}]") for index, each in enumerate(value.clusters)),
+        None if value.undecided is None else _text(value.undecided, f"{who} undecided", "a str or None"),
     )
-    size = sum(map(len, (answer.text, answer.claim or "", *(each.claim for each in answer.clusters))))
+    claims = [each.claim for each in answer.clusters]
+    size = sum(map(len, (answer.text, answer.claim or "", answer.undecided or "", *claims)))
     if most is not None and size + len(answer.clusters) > most:
         raise TooLarge(
             f"{who} texts have {size:,} characters in all; there is room for {most:,} "

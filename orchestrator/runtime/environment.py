@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.errors import Failure
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.values import Answer, Bounds, Budget, Spent
@@ -41,6 +42,7 @@ class RunOutcome(StrEnum):
     """How a run ended."""
 
     ANSWERED = "answered"
+    UNDECIDED = "undecided"
     LIMITED = "limited"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -53,7 +55,8 @@ class Environment:
     ``engine`` is None for a replay and a counterfactual, where nothing may go live. ``symbolic`` says that
     claims can be compared as mathematics. ``seed`` determines the seeds of all samples. ``call_seconds``
     bounds one engine call, from sending it to its last token. ``changes`` holds what a fork changes, by path.
-    ``redact`` is applied to what engines and tools return, before anyone sees it.
+    ``redact`` is applied to what engines and tools return, before anyone sees it. ``rule`` stops the votes
+    that do not name a stop rule of their own.
     """
 
     engine: Engine | None
@@ -69,6 +72,7 @@ class Environment:
     call_seconds: float = 600.0
     changes: Mapping[str, Change] = field(default_factory=dict)
     redact: Redact | None = None
+    rule: str = DEFAULT_RULE
 
     def idempotency_key(self, path: str) -> str:
         """The key by which a tool recognises that another process invokes it again for node ``path``."""

@@ -244,7 +244,8 @@ class Executor(Generic[Handle]):
             return Result(RunOutcome.FAILED, None, self.spent, self._account.failure)
         match outcome:
             case Succeeded(Answer() as answer):
-                return Result(RunOutcome.ANSWERED, answer, self.spent)
+                outcome_of_run = RunOutcome.UNDECIDED if answer.undecided else RunOutcome.ANSWERED
+                return Result(outcome_of_run, answer, self.spent)
             case Failed(failure):
                 return Result(RunOutcome.FAILED, None, self.spent, failure)
         if limit == "cancelled":

@@ -8,7 +8,7 @@ inside a planner is an error: it would not come back the same way when the run i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -125,6 +125,10 @@ class Node(Waitable, Generic[T]):
         self.label = label
         self.outcome: Outcome[T] | None = None
         self.usage = Usage()
+        self.timing: Mapping[str, float] = {}
+        """Seconds, as the journal has them: ``total``, and ``first_token`` of a generation."""
+        self.seed: int | None = None
+        """With which a generation is sampled."""
         self.arrivals: list[Arrivals[T]] = []
 
     def __repr__(self) -> str:

@@ -35,6 +35,7 @@ def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
                     confidences=tuple(value.get("confidences", ())),
                     entropies=tuple(value.get("entropies", ())),
                     reasoning=value.get("reasoning", ""),
+                    cached=value.get("cached", False),
                 )
             )
         case "succeeded":

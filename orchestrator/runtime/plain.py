@@ -25,6 +25,9 @@ ITEMS = 1_000_000
 BITS = 14_000
 """The longest integer that is kept: Python writes, and reads, no more than 4,300 digits."""
 
+OMITTED = "omitted"
+"""In the metadata of a field of a dataclass: it is left out of the journal where it is None."""
+
 LEFT_OUT = "… (the rest is left out)"
 TOO_DEEP = "maximum recursion depth exceeded"
 
@@ -118,7 +121,12 @@ class _Form:
             case "list":
                 return self._list(value)
             case "fields":
-                return self._object([(name, getattr(value, name)) for name in _field_names(value.__class__)])
+                own = value.__class__
+                members = [(name, getattr(value, name)) for name in _field_names(own)]
+                omitted = _omitted_names(own)
+                return self._object(
+                    (name, item) for name, item in members if item is not None or name not in omitted
+                )
             case "completion":
                 return self.of(value.text)
             case "model":
@@ -203,6 +211,12 @@ def _key(key: object) -> str:
 @lru_cache(1_000)
 def _field_names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
+
+
+@lru_cache(1_000)
+def _omitted_names(kind: Any) -> frozenset[str]:
+    """The fields that are left out where they are None, so that older journals lack nothing."""
+    return frozenset(field.name for field in fields(kind) if field.metadata.get(OMITTED))
 
 
 def _type_name(value: object) -> str:

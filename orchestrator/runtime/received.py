@@ -32,6 +32,7 @@ class Received:
         self._usage: Usage | None = None
         self._tokens = 0
         self._worker = ""
+        self._cached = False
         self._started = time.monotonic()
         self._first: float | None = None
 
@@ -47,6 +48,7 @@ class Received:
         self._finish = chunk.finish_reason or self._finish
         self._usage = chunk.usage or self._usage
         self._worker = chunk.worker or self._worker
+        self._cached = chunk.cached
 
     def restart(self) -> bool:
         """Discard what arrived, except what the planner has read; returns whether it has read nothing new."""
@@ -80,6 +82,8 @@ class Received:
         value: dict[str, Any] = {"text": "".join(self._parts), "finish_reason": self._finish}
         if reasoning := "".join(self._reasoning):
             value["reasoning"] = reasoning
+        if self._cached:
+            value["cached"] = True
         if self._token_ids and not self.text:  # they spell only what came after the stream was cut off
             value["token_ids"] = self._token_ids
         if self._scored:

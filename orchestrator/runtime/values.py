@@ -30,6 +30,7 @@ class Answer:
 
     ``claim`` is the short answer that was extracted from ``text``. ``confidence`` is in [0, 1]; ``entropy``
     is the discrete semantic entropy over the clusters, in nats; both are None if no branches were compared.
+    ``undecided`` says, for people, why this is no answer to rely on: most branches gave none.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Answer:
     confidence: float | None = None
     entropy: float | None = None
     clusters: tuple[Cluster, ...] = ()
+    undecided: str | None = field(default=None, metadata={"omitted": True})
 
     def __str__(self) -> str:
         return self.text

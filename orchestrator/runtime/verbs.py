@@ -271,4 +271,6 @@ class Verbs:
         if given.get("seed", environment.sampling.seed) is None:
             derived = zlib.crc32(f"{environment.seed}:{node.path}".encode()) & 0x7FFFFFFF
             given = {**given, "seed": derived}
-        return replace(environment.sampling, **given)
+        sampling = replace(environment.sampling, **given)
+        node.seed = sampling.seed
+        return sampling

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from orchestrator.consensus.calibration import auroc, calibrate
+from orchestrator.consensus.calibration import auroc, calibrate, threshold
+from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.environment import RunOutcome
@@ -115,15 +116,14 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
             left_out[f"without {wanted.signal}"] += 1
         else:
             examples.append(example)
+    scores, right = [each.signal(wanted.signal) for each in examples], [each.right for each in examples]
+    rising = RISING[wanted.signal]
     try:
-        calibration = calibrate(
-            [example.signal(wanted.signal) for example in examples],
-            [example.right for example in examples],
-            rising=RISING[wanted.signal],
-        )
+        calibration = calibrate(scores, right, rising=rising)
     except ValueError as error:
         reasons = ", ".join(f"{number} {reason}" for reason, number in left_out.items()) or "none"
         raise InvalidRequest(f"{error}; left out: {reasons}") from None
+    least, held_out = threshold(scores, right, rising=rising, risk=wanted.risk)
     return Evidence(
         name=name,
         purpose=_one_purpose(examples),
@@ -131,7 +131,8 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
         calibration=calibration,
         beside=_beside(examples),
         risk=wanted.risk,
-        threshold=calibration.threshold(wanted.risk),
+        threshold=least,
+        held_out=held_out,
         questions=len(labelled),
         left_out=dict(left_out),
         fitted_at=datetime.now(UTC),
@@ -171,7 +172,8 @@ async def _example(store: Store, task: Task, verdict: str | bool) -> Example:
         raise InvalidRequest(f"trace {task.id} is a fork with a change; label only runs without one")
     planner, model = find_planner(header["planner"]), header["capabilities"]["model"]
     try:
-        purpose = Purpose.of(planner, header["options"], header["sampling"], model)
+        rule = header.get("rule", FIRST_DEFAULT_RULE)
+        purpose = Purpose.of(planner, header["options"], header["sampling"], model, rule)
     except InvalidRequest as error:
         raise InvalidRequest(f"trace {task.id}: {error}") from None
     if isinstance(verdict, str):

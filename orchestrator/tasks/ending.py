@@ -12,6 +12,7 @@ from storage.tasks import Task, TaskStatus
 
 _STATUS = {
     RunOutcome.ANSWERED: TaskStatus.SUCCEEDED,
+    RunOutcome.UNDECIDED: TaskStatus.SUCCEEDED,
     RunOutcome.LIMITED: TaskStatus.SUCCEEDED,
     RunOutcome.FAILED: TaskStatus.FAILED,
     RunOutcome.CANCELLED: TaskStatus.CANCELLED,

@@ -16,7 +16,7 @@ import platformdirs
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from orchestrator.consensus.calibration import Calibration
+from orchestrator.consensus.calibration import Calibration, HeldOut
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import Result, RunOutcome
@@ -46,15 +46,19 @@ class Purpose(BaseModel):
 
     @classmethod
     def of(
-        cls, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any], model: str
+        cls, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any], model: str, rule: str
     ) -> Self:
         """The purpose of a run, from ``options`` and ``sampling`` as its journal has them.
+
+        ``rule`` is the stop rule of its votes where the options name none.
 
         Raises:
             InvalidRequest: the planner no longer has these options.
             PlannerError: they cannot be checked.
         """
         filled = planner.filled(options)
+        if "rule" in filled and filled["rule"] is None:
+            filled["rule"] = rule
         left_open = ("temperature", "top_p", "max_tokens")
         return cls(
             planner=planner.name,
@@ -94,7 +98,10 @@ class Evidence(BaseModel):
     beside: dict[Signal, float] = Field(description="AUROC of each signal that all these answers have.")
     risk: float = Field(gt=0, lt=1, description="The share of accepted answers that may be wrong.")
     threshold: float | None = Field(
-        description="The least sure signal that keeps within `risk`; null if none does."
+        description="The least sure signal that is known to keep within `risk`; null if none is."
+    )
+    held_out: HeldOut | None = Field(
+        None, description="What the threshold did on the questions that it was not chosen on."
     )
     questions: int = Field(description="Labelled questions, including those left out.")
     left_out: dict[str, int] = Field(description="How many could not be used, by reason.")
@@ -106,7 +113,9 @@ class Evidence(BaseModel):
         score = signal_of(answer, tokens, self.signal)
         if score is None:
             return None
-        accepted = self.threshold is not None and self.calibration.accepts(score, self.threshold)
+        # Files from before thresholds were held out have one that nothing bears out.
+        known = self.threshold is not None and self.held_out is not None
+        accepted = known and self.calibration.accepts(score, self.threshold or 0.0)
         return Calibrated(
             probability=self.calibration.probability(score),
             risk=self.risk,
@@ -173,12 +182,15 @@ class Calibrations:
         """How likely the answer of a run is to be right, or in words why that is not known."""
         if not self.kept:
             return "no calibration is available"
+        if result.outcome is RunOutcome.UNDECIDED:
+            return "most branches gave no answer"
         if result.answer is None or result.outcome is not RunOutcome.ANSWERED:
             return "the run was cut short"
         if setup.environment.changes:
             return "the run is a fork with a change"
         world = setup.environment
-        run = Purpose.of(setup.planner, setup.options, plain(world.sampling), world.capabilities.model)
+        model = world.capabilities.model
+        run = Purpose.of(setup.planner, setup.options, plain(world.sampling), model, world.rule)
         closest = min(self.kept, key=lambda each: each.purpose.distance(run))
         if differences := closest.purpose.differences(run):
             return f"{closest.name} was fitted for {', '.join(differences)}"
@@ -210,6 +222,16 @@ def signal_of(answer: Answer | Solution, tokens: int, signal: Signal) -> float |
     if answer.clusters and (answer.entropy is None or sum(each.count for each in answer.clusters) < 2):
         return None
     return answer.confidence if signal == "confidence" else answer.entropy
+
+
+def place(evidence: Evidence, configured: Path | None) -> Path:
+    """Where a new calibration is written so that processes with the setting ``calibration`` find it.
+
+    A path that does not exist yet is a file if its name ends in ``.json``, otherwise a directory.
+    """
+    where = configured or user_directory()
+    is_file = where.is_file() or (where.suffix == ".json" and not where.is_dir())
+    return where if is_file else where / evidence.file_name
 
 
 def user_directory() -> Path:

@@ -11,6 +11,7 @@ from typing import Any, NotRequired
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import UnsupportedTrace
 from orchestrator.planning.finding import PACKAGES
 from orchestrator.planning.planner import Planner
@@ -63,6 +64,7 @@ class _Header(TypedDict):
     versions: dict[str, Any]
     bounds: NotRequired[Bounds]
     changes: NotRequired[dict[str, Change]]
+    rule: NotRequired[str]
 
 
 _HEADER = TypeAdapter(_Header)
@@ -127,6 +129,7 @@ class Setup:
             "tools": environment.toolbox.describe(),
             "versions": {**VERSIONS, **PACKAGES.get(self.planner.name, {})},
             **({"bounds": bounds} if (bounds := _bounds_as_json(environment.bounds)) else {}),
+            **({"rule": environment.rule} if environment.rule != FIRST_DEFAULT_RULE else {}),
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
 
@@ -217,6 +220,7 @@ def recorded_setup(
         call_seconds=call_seconds,
         changes=_on_top(told.get("changes", {}), changes or {}),
         redact=redact,
+        rule=told.get("rule", FIRST_DEFAULT_RULE),
     )
     return Setup(planner, told["question"], told["options"], environment)
 

@@ -51,7 +51,7 @@ class Calibrated(BaseModel):
     probability: float = Field(description="Probability that the answer is right.")
     risk: float = Field(description="The share of accepted answers that may be wrong.")
     within_risk: bool = Field(
-        description="Whether accepting answers as sure as this one keeps within `risk`."
+        description="Whether accepting answers as sure as this one is known to keep within `risk`."
     )
     questions: int = Field(description="Labelled questions behind the probability.")
     evidence: str = Field(description="Name of the file with the labels.")
@@ -64,9 +64,13 @@ class Solution(BaseModel):
 
     answer: str = Field(description="The short answer if one could be extracted, otherwise the whole text.")
     text: str = Field(description="The whole text of the answer.")
-    outcome: RunOutcome = Field(description="`answered`, or `limited` when a budget ended the run first.")
+    outcome: RunOutcome = Field(
+        description="`answered`; `undecided` when most branches gave no answer; or `limited` when a budget "
+        "ended the run first."
+    )
+    undecided: str | None = Field(None, description="Why this is no answer to rely on; null if it is one.")
     limit: str | None = Field(None, description="The bound that ended the run.")
-    confidence: float | None = Field(None, description="The winner's share of the votes; not calibrated.")
+    confidence: float | None = Field(None, description="The winner's share of all branches; not calibrated.")
     entropy: float | None = Field(None, description="Discrete semantic entropy of the votes, in nats.")
     calibrated: Calibrated | None = Field(
         None, description="From a calibration for this planner, options, sampling and model; null if none."
@@ -97,6 +101,7 @@ def solution_of(
         answer=answer.claim or answer.text,
         text=answer.text,
         outcome=result.outcome,
+        undecided=answer.undecided,
         limit=result.limit,
         confidence=answer.confidence,
         entropy=answer.entropy,

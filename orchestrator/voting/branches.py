@@ -11,6 +11,7 @@ from __future__ import annotations
 from statistics import fmean
 
 from orchestrator.consensus.confidence import LowestGroup, branch_confidence, inverse_entropy
+from orchestrator.consensus.copies import Draw
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Branch
 from orchestrator.consensus.thinking import split_thinking
@@ -18,7 +19,7 @@ from orchestrator.runtime.messages import assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import Ballot
-from workers.calls import Completion
+from workers.calls import Completion, FinishReason
 
 FORCE = "\n\nThe final answer is \\boxed{"
 """Appended to what an unfinished branch has said, so that it states the answer that it would give now."""
@@ -125,6 +126,25 @@ class LiveBranch:
     def lost(self) -> bool:
         """Whether the branch failed or was cancelled."""
         return not self.ended and isinstance(self.node.outcome, (Failed, Cancelled))
+
+    @property
+    def end(self) -> FinishReason:
+        """Why it finished."""
+        return self.node.value.finish_reason
+
+    @property
+    def draw(self) -> Draw:
+        """How its text came about. Of one in segments the time tells nothing, as it may have waited."""
+        first, *others = self._segments
+        timing = {} if others else first.timing
+        total, begun = timing.get("total"), timing.get("first_token")
+        return Draw(
+            seed=first.seed,
+            cached=all(node.value.cached for node in self._segments) if self.ended else False,
+            tokens=self.tokens,
+            seconds=total,
+            writing=None if total is None or begun is None else total - begun,
+        )
 
     @property
     def lowest_confidence(self) -> float | None:

@@ -14,6 +14,7 @@ from orchestrator.runtime.messages import messages_of, user
 from orchestrator.runtime.nodes import Failed, Succeeded
 from orchestrator.runtime.values import Answer, Cluster
 from orchestrator.runtime.verbs import Verbs
+from orchestrator.voting.abstaining import all_cut_off, most_abstained
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import FORCE, LiveBranch
 from orchestrator.voting.judging import methods
@@ -43,7 +44,7 @@ class Poll:
         """Count a branch from which nothing more is expected."""
         self.finished.append(branch)
         self._counted.append(branch.view())
-        self._samples.append(Sample(branch.cluster, branch.text))
+        self._samples.append(Sample(branch.cluster, branch.text, draw=branch.draw))
 
     def view(self) -> View:
         """What a stop rule may know."""
@@ -157,21 +158,40 @@ class Poll:
         """An answer that was not elected: its confidence is the share of branches that reached it too."""
         if cluster is None:
             return self._described(Answer(text))
-        counts = self.clusters.counts()
-        return self._described(Answer(text, self._texts()[cluster], counts[cluster] / max(1, sum(counts))))
+        share = self.clusters.counts()[cluster] / max(1, len(self.finished))
+        return self._described(Answer(text, self._texts()[cluster], share))
 
     def _described(self, answer: Answer) -> Answer:
         """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy().nats
+        undecided = self._undecided(answer)
         given = [cluster for cluster in self.clusters.members if cluster.branches]
         ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
         return replace(
             answer,
             text=split_thinking(answer.text).answer or answer.claim or "",
-            confidence=None if entropy is None else answer.confidence,
+            confidence=None if entropy is None or undecided else answer.confidence,
             entropy=entropy,
+            undecided=undecided,
             clusters=tuple(Cluster(cluster.text, len(cluster.branches)) for cluster in ranked),
         )
+
+    def _undecided(self, answer: Answer) -> str | None:
+        """Why the vote is undecided; None if it is decided, by counting or by something that knows better."""
+        if self._known_better(answer):
+            return None
+        ended, limit = self.finished, self._ballot.max_tokens
+        whole = self._ballot.merge in ("medoid", "synthesis")  # they need no short answers
+        silent = [each.end for each in ended if (each.end != "stop" if whole else each.cluster is None)]
+        return all_cut_off([(each.end, each.tokens) for each in ended], limit) or most_abstained(
+            silent, len(ended), limit
+        )
+
+    def _known_better(self, answer: Answer) -> bool:
+        """Whether a verifier accepted the answer, or branches agreed on it that were made to answer."""
+        cluster = next((at for at, text in enumerate(self._texts()) if text == answer.claim), None)
+        gave = [branch for branch in self.finished if branch.cluster == cluster]
+        return cluster is not None and (not gave or any(branch.verified for branch in gave))
 
     def _forced_text(self, cluster: int) -> str:
         """The text of the branch that came furthest of those that were made to give this answer."""

@@ -1,11 +1,12 @@
 """The replay counts as a person would, and the benchmark reports what the replay counted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import entropy_signal, stop_rules, tune_elastic
+from benchmarks import controls, entropy_signal, stop_rules, tune_elastic
 from benchmarks.replay import Problem, Replay, load, resamples
 from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
 
@@ -120,7 +121,7 @@ def test_checks_fail_when_a_bound_is_broken() -> None:
         " accuracy over plain voting, upper end of the interval",
         " sequential tokens over plain voting",
         " total tokens over plain voting",
-        " published rules no worse in all three",
+        " published and simple rules no worse in all three",
         " slowest of 100 decisions, ms",
     ]
     published = stop_rules.checks(rows, ["aime24"], 64)
@@ -205,3 +206,40 @@ def test_numbers_as_answers_empty_branches_and_one_problem_are_replayed(
     printed = capsys.readouterr().out
     report = json.loads(printed, parse_constant=pytest.fail)
     assert {row["rule"]: row["accuracy"] for row in report["rows"]}["fixed"] in (0, 50, 100)
+
+
+def test_oracles_stop_when_the_leader_stays_and_when_it_is_right() -> None:
+    # Arrivals: 1 at 10, then 0 at 20 (a tie, so the first stays), 0 at 30, 1 at 40 (a tie again), 0 at 50.
+    made_up = problem((1, 10), (0, 20), (0, 30), (1, 40), (0, 50))
+    order = range(5)
+    for oracle in (controls.knows_the_end, controls.knows_the_answer):
+        outcome = Replay(oracle(made_up, order), made_up, order).run()
+        assert outcome.winner == 0
+    assert Replay(controls.knows_the_answer(made_up, order), made_up, order).run().sequential == 30
+    wrong = problem((1, 10), (1, 20), (0, 30))
+    assert Replay(controls.knows_the_answer(wrong, range(3)), wrong, range(3)).run().sequential == 30
+    assert Replay(controls.knows_the_end(wrong, range(3)), wrong, range(3)).run().sequential == 10
+
+
+def test_a_lead_or_a_count_stops_the_simple_rule() -> None:
+    rule = controls.LeadOrCount(2, 4, 5, 5)
+    split = problem((1, 10), (0, 20), (1, 30), (0, 40), (0, 50))
+    assert Replay(rule, split, range(5)).run().sequential == 40
+    clear = problem((0, 10), (0, 20), (1, 30), (0, 40), (0, 50))
+    assert Replay(rule, clear, range(5)).run().sequential == 20
+
+
+def test_a_tie_is_broken_by_arrival_whichever_answer_is_right() -> None:
+    for gold in (0, 1):
+        tied = replace(problem((1, 10), (0, 20), (0, 30), (1, 40)), gold=gold)
+        assert Replay(parse_rule("fixed", width=4), tied, range(4)).run().winner == 1
+
+
+def test_made_up_votes_are_as_asked_for_and_lengths_are_dealt_out_anew() -> None:
+    votes = controls.contests(0.7, problems=10)
+    share = sum(each.answers.count(0) for each in votes) / 1280
+    assert share == pytest.approx(0.7, abs=0.05)
+    dealt = controls.permuted(votes[0], 1)
+    assert dealt.answers == votes[0].answers
+    assert dealt.tokens != votes[0].tokens
+    assert sorted(dealt.tokens) == sorted(votes[0].tokens)

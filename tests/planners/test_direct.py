@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Question
 from planners.direct import direct
@@ -38,9 +39,14 @@ async def test_a_year_in_an_essay_is_no_claim() -> None:
     assert played.answer.text == essay
 
 
-async def test_a_text_that_was_cut_off_claims_nothing() -> None:
+async def test_a_text_that_was_cut_off_claims_nothing_and_says_what_was_too_small() -> None:
     played = await play(direct, "Count.", Simulator("1 2 3 4 5 6 7 8 9 10 11"), max_tokens=3)
-    assert played.answer.claim is None
+    assert played.result.outcome is RunOutcome.UNDECIDED
+    assert played.result.answer is not None
+    assert played.result.answer.claim is None
+    assert played.result.answer.undecided == (
+        "the answer was cut off: max_tokens=3 is too small (used: 3 tokens)"
+    )
 
 
 async def test_an_engine_that_refuses_is_a_typed_failure() -> None:

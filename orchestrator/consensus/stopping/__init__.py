@@ -27,6 +27,7 @@ from orchestrator.consensus.stopping.rounds import (
 )
 from orchestrator.consensus.stopping.spec import (
     DEFAULT_RULE,
+    FIRST_DEFAULT_RULE,
     ROUND_RULES,
     RULES,
     RuleError,
@@ -49,6 +50,7 @@ from orchestrator.consensus.stopping.view import (
 
 __all__ = [
     "DEFAULT_RULE",
+    "FIRST_DEFAULT_RULE",
     "ROUND_RULES",
     "RULES",
     "AdaptiveConsistency",

@@ -89,9 +89,8 @@ class DeepConfOnline(Rule):
         )
         if not any(tally.weights.values()):
             tally = view.tally()
-        share = tally.first / tally.total if tally.total else 0.0
-        seen = {"bar": round(bar, 6), "share": round(share, 6)}
-        if share >= self.consensus:
+        seen = {"bar": round(bar, 6), "share": round(tally.share, 6)}
+        if tally.share >= self.consensus:
             return Stop("agreed", tally.winner, seen)
         hesitant = tuple(
             branch.index

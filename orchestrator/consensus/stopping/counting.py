@@ -15,8 +15,9 @@ from orchestrator.consensus.stopping.view import Decision, Expand, Stop, View
 def majority_posterior(first: float, second: float) -> float:
     """The probability that the leader has more than half of what the two leading answers will get.
 
-    P(p > 1/2) for p ~ Beta(first + 1, second + 1) (adaptive consistency, arXiv 2305.11860). For whole counts
-    it is the closed form P(Binomial(first + second + 1, 1/2) <= first). Weights are rounded down.
+    ``second`` is what stands against the leader (:attr:`Tally.against`). P(p > 1/2) for
+    p ~ Beta(first + 1, second + 1) (adaptive consistency, arXiv 2305.11860). For whole counts it is the
+    closed form P(Binomial(first + second + 1, 1/2) <= first). Weights are rounded down.
     """
     return _posterior(int(first), int(second))
 
@@ -55,10 +56,10 @@ class Beta(Rule):
     def decide(self, view: View) -> Decision:
         """Stop when the posterior has reached the threshold, or the leader can no longer be caught."""
         tally = view.tally()
-        posterior = majority_posterior(tally.first, tally.second)
+        posterior = majority_posterior(tally.first, tally.against)
         seen = {"posterior": round(posterior, 6), "first": tally.first, "second": tally.second}
         if len(view.finished) >= self.min_finished:
-            decided = tally.first > tally.second + len(view.running) + view.room
+            decided = tally.first > tally.against + len(view.running) + view.room
             if posterior >= self.threshold or decided:
                 return Stop("agreed", tally.winner, seen)
         return wait_or_end(view, tally, seen)
@@ -84,7 +85,7 @@ class AdaptiveConsistency(Rule):
     def decide(self, view: View) -> Decision:
         """Stop on the posterior, otherwise start the next branch."""
         tally = view.tally()
-        posterior = majority_posterior(tally.first, tally.second)
+        posterior = majority_posterior(tally.first, tally.against)
         seen = {"posterior": round(posterior, 6), "first": tally.first, "second": tally.second}
         if posterior >= self.threshold:
             return Stop("agreed", tally.winner, seen)

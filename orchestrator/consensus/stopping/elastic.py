@@ -68,7 +68,7 @@ class Elastic(Rule):
         tally = view.tally()
         votes = len(view.finished)
         running = len(view.running)
-        posterior = majority_posterior(tally.first, tally.second)
+        posterior = majority_posterior(tally.first, tally.against)
         ordered = in_order_of_length(
             [each.tokens for each in view.finished if each.index < self.initial and each.cluster is not None]
         )
@@ -83,7 +83,7 @@ class Elastic(Rule):
         }
         missing = (min(self.quorum, self.width) if ordered else self.width) - votes
         if tally.leaders:
-            certain = missing > 0 and tally.first > tally.second + min(missing, running + view.room)
+            certain = missing > 0 and tally.first > tally.against + min(missing, running + view.room)
             if posterior >= threshold or certain or (missing > 0 and posterior >= asked):
                 return Stop("agreed", tally.winner, seen)
             if missing <= 0:

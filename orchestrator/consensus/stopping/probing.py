@@ -46,6 +46,8 @@ class ParallelProbe(Rule):
         if off and len(off) < len(view.running) + len(view.finished):
             return Cancel(off, {"leader": leader, "probe": latest})
         seen = {"leader": leader, "probe": latest}
+        if leader is None:  # a majority without an answer agrees on nothing
+            return Continue(seen)
         if latest > self.stable and all(
             _leader(view, latest - back) == leader for back in range(self.stable, 0, -1)
         ):

@@ -47,8 +47,11 @@ ROUND_RULES: Mapping[str, type[SeatThreshold | SeatSecretary]] = {
 }
 """The rules between rounds that a spec can name."""
 
-DEFAULT_RULE = "elastic"
-"""The rule of a vote that does not ask for another."""
+DEFAULT_RULE = "elastic:patience=0.56,quorum=10"
+"""The rule of a vote that does not ask for another. A run records it, so that it can be changed."""
+
+FIRST_DEFAULT_RULE = "elastic"
+"""What it was before runs recorded it."""
 
 COMBINATIONS = ("any", "all", "at_least")
 

@@ -63,24 +63,30 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Votes by cluster; ``leaders`` are in order of falling weight, and equals in order of arrival."""
+    """Votes by cluster; ``leaders`` are in order of falling weight, and equals in order of arrival.
+
+    ``abstained`` branches finished without an answer; ``silence`` is what they would have weighed.
+    """
 
     weights: Mapping[int, float]
     leaders: tuple[int, ...]
     abstained: int
+    silence: float = 0
 
     @classmethod
     def of(cls, finished: Sequence[Branch], weights: Sequence[float] | None = None) -> Tally:
         """Count the answers in order of arrival, each as 1 or as its weight."""
         tally: dict[int, float] = {}
-        abstained = 0
+        abstained, silence = 0, 0.0
         for at, branch in enumerate(finished):
+            weight = 1 if weights is None else weights[at]
             if branch.cluster is None:
                 abstained += 1
+                silence += weight
             else:
-                tally[branch.cluster] = tally.get(branch.cluster, 0) + (1 if weights is None else weights[at])
+                tally[branch.cluster] = tally.get(branch.cluster, 0) + weight
         leaders = tuple(sorted(tally, key=lambda cluster: -tally[cluster]))  # stable: first arrival first
-        return cls(tally, leaders, abstained)
+        return cls(tally, leaders, abstained, silence)
 
     @property
     def winner(self) -> int | None:
@@ -98,9 +104,23 @@ class Tally:
         return self.weights[self.leaders[1]] if len(self.leaders) > 1 else 0
 
     @property
+    def against(self) -> float:
+        """The weight against the leader: of the cluster behind it and of all who abstained.
+
+        What an abstention would have said is not known, so it counts as if it had been for the second.
+        """
+        return self.second + self.silence
+
+    @property
     def total(self) -> float:
         """The weight of all answers."""
         return sum(self.weights.values())
+
+    @property
+    def share(self) -> float:
+        """The leader's share of the weight of all, of those who abstained too; 0 if there is none."""
+        weight = self.total + self.silence
+        return self.first / weight if weight else 0.0
 
 
 @dataclass(frozen=True, slots=True)

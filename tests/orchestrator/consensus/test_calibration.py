@@ -10,6 +10,8 @@ from orchestrator.consensus.calibration import (
     calibrate,
     isotonic,
     reliability,
+    share_at_most,
+    threshold,
     wilson_upper,
 )
 
@@ -32,31 +34,56 @@ def test_a_calibration_finds_the_probabilities() -> None:
     assert low < 5 / 6 < high
 
 
-def test_a_threshold_keeps_the_risk_below_its_bound() -> None:
+def test_a_threshold_keeps_its_risk_on_fresh_examples_and_says_what_bears_it_out() -> None:
+    least, held_out = threshold(*examples(800), rising=False, risk=0.2)
+    assert least is not None
+    assert held_out is not None
+    assert held_out.examples == 400
+    assert held_out.upper == share_at_most(held_out.wrong, held_out.accepted) <= 0.2
+    fresh = [label for score, label in zip(*examples(4000, seed=2), strict=True) if score <= least]
+    assert 1 - sum(fresh) / len(fresh) <= 0.2
     fitted = calibrate(*examples(800), rising=False)
-    threshold = fitted.threshold(0.1)
-    assert threshold is not None
-    fresh = [label for score, label in zip(*examples(4000, seed=2), strict=True) if score <= threshold]
-    assert 1 - sum(fresh) / len(fresh) < 0.12
-    assert fitted.accepts(threshold, threshold)
-    assert not fitted.accepts(threshold + 0.01, threshold)
-    assert fitted.threshold(0.0) is None
+    assert fitted.accepts(least, least)
+    assert not fitted.accepts(least + 0.01, least)
+
+
+def test_too_little_data_gives_no_threshold() -> None:
+    assert threshold([1.0] * 40, [True] * 40, rising=True, risk=0.1) == (None, None)
+    least, held_out = threshold([1.0] * 120, [True] * 120, rising=True, risk=0.1)
+    assert least == 1.0
+    assert held_out is not None
+    assert (held_out.accepted, held_out.wrong) == (60, 0)
+
+
+def test_a_threshold_that_only_looked_good_is_not_borne_out() -> None:
+    dealt = random.Random(0).sample(range(400), 400)  # as the halves are dealt
+    lucky = set(dealt[::2])
+    right = [at in lucky or at % 3 > 0 for at in range(400)]
+    least, held_out = threshold([1.0] * 400, right, rising=True, risk=0.1)
+    assert least is None
+    assert held_out is not None
+    assert held_out.upper > 0.25
 
 
 def test_a_threshold_seldom_allows_more_than_the_risk_although_many_are_tried() -> None:
-    risk_at = [
-        at / 40 for at in range(21)
-    ]  # the surest score is never wrong, the least sure one half the time
+    # The surest score is never wrong, the least sure one half the time.
+    risk_at = [at / 40 for at in range(21)]
     risk_up_to = [sum(risk_at[: at + 1]) / (at + 1) for at in range(21)]
     thresholds = []
     for seed in range(40):
         rng = random.Random(seed)
-        scores = [rng.randrange(21) for _ in range(150)]
+        scores = [rng.randrange(21) for _ in range(300)]
         right = [rng.random() >= risk_at[score] for score in scores]
-        thresholds.append(calibrate(scores, right, rising=False).threshold(0.2))
-    given = [int(threshold) for threshold in thresholds if threshold is not None]
+        thresholds.append(threshold(scores, right, rising=False, risk=0.2)[0])
+    given = [int(found) for found in thresholds if found is not None]
     assert len(given) > 20
-    assert sum(risk_up_to[threshold] > 0.2 for threshold in given) <= 3
+    assert sum(risk_up_to[found] > 0.2 for found in given) <= 2
+
+
+def test_the_upper_bound_of_a_share_is_that_of_clopper_and_pearson() -> None:
+    assert share_at_most(0, 29) == pytest.approx(1 - 0.05 ** (1 / 29))
+    assert share_at_most(2, 60) == pytest.approx(0.1012, abs=1e-4)
+    assert share_at_most(0, 0) == share_at_most(7, 7) == 1.0
 
 
 def test_too_few_or_one_sided_examples_are_refused() -> None:

@@ -4,18 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.consensus.entropy import (
-    Sample,
+from orchestrator.consensus.analysis import (
     chao1,
     chao_shen,
     coverage,
-    discrete,
-    guarded,
     miller_madow,
     monte_carlo,
     predictive,
     rao_blackwell,
 )
+from orchestrator.consensus.copies import Draw
+from orchestrator.consensus.entropy import Sample, discrete, guarded
 
 COUNTS = st.lists(st.integers(1, 30), min_size=1, max_size=12)
 
@@ -169,9 +168,6 @@ def test_bad_logprobs_are_undefined_not_certain(bad: tuple[float, ...]) -> None:
     assert rao_blackwell(samples).counts == (2,)
 
 
-LONG = "a chain of thought that is long enough to be different every time it is sampled, and yet it is not"
-
-
 @pytest.mark.parametrize(
     ("samples", "temperature", "doubt"),
     [
@@ -180,7 +176,6 @@ LONG = "a chain of thought that is long enough to be different every time it is 
         ([Sample(0, "7"), Sample(0, "7"), *[Sample(None)] * 3], 1.0, "most branches gave no answer"),
         ([Sample(0, "7")], 1.0, "one answer cannot disagree"),
         ([Sample(0, "7"), Sample(0, "7")], 0.0, "temperature 0"),
-        ([Sample(0, LONG)] * 5, 1.0, "byte-identical"),
     ],
 )
 def test_what_could_not_have_disagreed_is_no_agreement(
@@ -192,9 +187,21 @@ def test_what_could_not_have_disagreed_is_no_agreement(
     assert doubt in (entropy.doubt or "")
 
 
-def test_short_equal_answers_are_agreement() -> None:
-    entropy = guarded([Sample(0, "72"), Sample(0, "72")], temperature=0.7)
+@pytest.mark.parametrize("text", ["72", "Half of 48 is 24, and 48 and 24 are 72. " * 4])
+def test_equal_texts_are_agreement(text: str) -> None:
+    entropy = guarded([Sample(0, text, draw=Draw(seed=at)) for at in range(5)], temperature=0.7)
     assert (entropy.nats, entropy.doubt) == (0.0, None)
+
+
+def test_copies_are_no_agreement() -> None:
+    entropy = guarded([Sample(0, "72", draw=Draw(seed=4))] * 2, temperature=0.7)
+    assert entropy.nats is None
+    assert "same seed" in (entropy.doubt or "")
+
+
+def test_an_abstention_agrees_with_nobody() -> None:
+    assert discrete([3], abstained=2).nats == pytest.approx(discrete([3, 1, 1]).nats)
+    assert discrete([2], abstained=2).normalised == pytest.approx(0.75)
 
 
 def test_negative_counts_are_refused() -> None:

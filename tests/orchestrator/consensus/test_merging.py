@@ -23,7 +23,7 @@ def view(*clusters: int | None) -> View:
 def test_the_majority_and_its_share() -> None:
     merged = majority(view(1, 0, 0, None), TEXTS)
     assert (merged.text, merged.abstained) == ("Paris", 1)
-    assert merged.confidence == pytest.approx(2 / 3)
+    assert merged.confidence == pytest.approx(2 / 4)
     assert merged.counts == {1: 1, 0: 2}
 
 

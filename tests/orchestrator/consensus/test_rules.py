@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.consensus.stopping import (
+    DEFAULT_RULE,
+    FIRST_DEFAULT_RULE,
     RULES,
     AdaptiveConsistency,
     AllOf,
@@ -433,3 +435,22 @@ class TestCombinations:
     ) -> None:
         with pytest.raises(RuleError, match=says):
             parse_rule(spec)
+
+
+@pytest.mark.parametrize("spec", ["beta", "asc", "entropy:0.3,min_finished=1", "elastic", DEFAULT_RULE])
+def test_one_answer_beside_four_abstentions_is_not_agreed(spec: str) -> None:
+    decision = parse_rule(spec, width=8).decide(voted(0, None, None, None, None, running=3))
+    assert not (isinstance(decision, Stop) and decision.reason == "agreed")
+
+
+def test_abstentions_stand_against_the_lead() -> None:
+    tally = voted(0, 0, 0, 1, None, None).tally()
+    assert (tally.first, tally.second, tally.silence, tally.against) == (3, 1, 2, 3)
+    assert tally.share == 0.5
+    assert stopped(Beta(width=8).decide(voted(0, 0, 0, 0, running=4)))[0] == "agreed"
+    assert not isinstance(Beta(width=8).decide(voted(0, 0, 0, 0, None, None, running=2)), Stop)
+
+
+def test_the_default_rule_is_recorded_by_its_own_name() -> None:
+    assert parse_rule(DEFAULT_RULE).spec == DEFAULT_RULE
+    assert parse_rule(FIRST_DEFAULT_RULE) == Elastic()

@@ -312,6 +312,6 @@ async def test_programs_are_the_same_if_their_outputs_are() -> None:
     answer = played.result.answer
     assert answer is not None
     assert sorted(cluster.count for cluster in answer.clusters) == [1, 3]
-    assert answer.confidence == 0.75
+    assert answer.confidence == 3 / 8  # those that failed agree with nobody
     assert answer.clusters[0].claim in (SORTS.strip(), LIBRARY.strip(), f"{SORTS}# as above")
     assert len(added(played, "run_python")) == len(programs)

@@ -15,6 +15,7 @@ from workers.calls import Call, Chunk, Prompt
 from workers.engine import Capabilities, Health
 from workers.engines.openai.addresses import read_address
 from workers.engines.openai.answers import garbage
+from workers.engines.openai.caching import headers_tell
 from workers.engines.openai.dialect import Dialect
 from workers.engines.openai.events import LINE_LIMIT
 from workers.engines.openai.http import Transport
@@ -139,6 +140,7 @@ class OpenAIEngine:
             stops = StopStrings(call.sampling.stop if "stop" in dialect.refused else ())
             try:
                 stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
+                stream.cached = headers_tell(response.headers)
                 events, room = 0, LINE_LIMIT + call.sampling.max_tokens * _TOKEN_BYTES
                 while not stream.ended and not stops.found:
                     data = b"" if stream.done else await http.read(response, patience)

@@ -16,6 +16,7 @@ from workers.engines.openai.answers import (
     read_usage,
     reports_failure,
 )
+from workers.engines.openai.caching import event_tells
 from workers.engines.openai.contents import Said, read_said
 from workers.engines.openai.events import LINE_LIMIT, EventReader, ServerEvent
 from workers.engines.openai.finishes import End, read_finish, tell_once
@@ -59,6 +60,8 @@ class CompletionStream:
         """Events so far. Comments do not count, as they carry nothing that was computed."""
         self.finish_reason: FinishReason | None = None
         """Why the text ended; None while it has not."""
+        self.cached = False
+        """Whether the server, or a gateway before it, answered from a cache of completions."""
         self.done = False
         """Whether the server said that nothing will follow."""
 
@@ -156,6 +159,7 @@ class CompletionStream:
             finish_reason=finish_reason,
             usage=usage,
             worker=self._worker,
+            cached=finish_reason is not None and self.cached,
         )
         self._text.clear()
         self._reasoning.clear()
@@ -209,6 +213,7 @@ class CompletionStream:
         for each in said if isinstance(said, list) else [said]:
             if failed or (isinstance(each, dict) and reports_failure(each)):
                 raise error_told(self._worker, each if isinstance(each, dict) else {"error": str(each)})
+            self.cached |= isinstance(each, dict) and event_tells(each)
             self._read_object(each, event.name, data)
 
     def _read_object(self, said: object, name: str, data: bytes) -> None:

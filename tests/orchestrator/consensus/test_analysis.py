@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.consensus.analysis import eigen, kernel_entropy
 from orchestrator.consensus.entropy import discrete
-from orchestrator.consensus.kernel import eigen, kernel_entropy
 
 
 def blocks(*sizes: int) -> list[list[float]]:

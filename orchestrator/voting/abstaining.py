@@ -1,0 +1,41 @@
+"""Why a vote is undecided, in words: most of its branches gave no answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from workers.calls import FinishReason
+
+_ENDED: Mapping[str, str] = {
+    "length": "cut off at max_tokens={max_tokens}",
+    "refused": "refused by a content filter",
+    "abort": "broken off by the server",
+    "stop": "without an answer that can be compared",
+}
+"""What is said of a branch without an answer, by the reason why it finished."""
+
+
+def all_cut_off(ended: Sequence[tuple[FinishReason, int]], max_tokens: int) -> str | None:
+    """What to say if all branches were cut off, with the tokens that they used; None if one was not.
+
+    ``ended`` has for each branch why it finished, and its tokens.
+    """
+    if not ended or any(reason != "length" for reason, _ in ended):
+        return None
+    used = sorted(tokens for _, tokens in ended)
+    tokens = f"{used[0]:,}" if used[0] == used[-1] else f"{used[0]:,} to {used[-1]:,}"
+    told = "the answer was cut off" if len(used) == 1 else f"all {len(used)} branches were cut off"
+    return f"{told}: max_tokens={max_tokens} is too small (used: {tokens} tokens{' each' * (len(used) > 1)})"
+
+
+def most_abstained(silent: Sequence[FinishReason], branches: int, max_tokens: int) -> str | None:
+    """What to say if more than half of the branches gave no answer; None if fewer did.
+
+    ``silent`` are the reasons why those without an answer finished.
+    """
+    if 2 * len(silent) <= branches:
+        return None
+    ways = Counter(_ENDED.get(reason, reason).format(max_tokens=max_tokens) for reason in silent)
+    how = ", ".join(f"{count} {way}" for way, count in ways.items())
+    return f"{len(silent)} of {branches} branches gave no answer: {how}"
