@@ -8,7 +8,7 @@ from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import system, user
 from orchestrator.runtime.values import Answer, Question
-from orchestrator.voting.abstaining import all_cut_off
+from orchestrator.voting.abstaining import no_answer
 from planners.questions import Temperature, Tokens, answer_of, asked
 
 INSTRUCTIONS = (
@@ -35,5 +35,4 @@ async def direct(
     """
     prompt = [system(INSTRUCTIONS), user(*asked(question))]
     completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
-    cut_off = all_cut_off([(completion.finish_reason, completion.usage.completion_tokens)], max_tokens)
-    return replace(answer_of(completion, question), undecided=cut_off)
+    return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))

@@ -1,11 +1,12 @@
-"""Why a vote is undecided, in words: most of its branches gave no answer."""
+"""Why there is no answer, in words: most branches of a vote gave none, or the only completion did not."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from workers.calls import FinishReason
+from orchestrator.consensus.thinking import split_thinking
+from workers.calls import Completion, FinishReason
 
 _ENDED: Mapping[str, str] = {
     "length": "cut off at max_tokens={max_tokens}",
@@ -27,6 +28,16 @@ def all_cut_off(ended: Sequence[tuple[FinishReason, int]], max_tokens: int) -> s
     tokens = f"{used[0]:,}" if used[0] == used[-1] else f"{used[0]:,} to {used[-1]:,}"
     told = "the answer was cut off" if len(used) == 1 else f"all {len(used)} branches were cut off"
     return f"{told}: max_tokens={max_tokens} is too small (used: {tokens} tokens{' each' * (len(used) > 1)})"
+
+
+def no_answer(completion: Completion, max_tokens: int) -> str | None:
+    """What to say if a completion that is not refused ends before its answer does; None if it is whole."""
+    tokens = completion.usage.completion_tokens
+    if completion.finish_reason == "abort":
+        return f"the answer was {_ENDED['abort']} ({tokens:,} tokens came)"
+    if completion.finish_reason == "stop" and not split_thinking(completion.text).answer.strip():
+        return f"the completion has no answer ({tokens:,} tokens came)"
+    return all_cut_off([(completion.finish_reason, tokens)], max_tokens)
 
 
 def most_abstained(silent: Sequence[FinishReason], branches: int, max_tokens: int) -> str | None:

@@ -49,6 +49,14 @@ async def test_a_text_that_was_cut_off_claims_nothing_and_says_what_was_too_smal
     )
 
 
+@pytest.mark.parametrize("text", ["", " \n", "<think>It is 4, I think.</think>", "<think>It is 4, or"])
+async def test_thinking_without_an_answer_is_none(text: str) -> None:
+    played = await play(direct, "What is 2 + 2?", Simulator(text))
+    assert played.result.outcome is RunOutcome.UNDECIDED
+    assert played.result.answer is not None
+    assert (played.result.answer.undecided or "").startswith("the completion has no answer (")
+
+
 async def test_an_engine_that_refuses_is_a_typed_failure() -> None:
     played = await play(direct, "Hello?", Simulator(faults=[Fault(kind="refuse")]))
     assert played.failure == "engine_unavailable"
