@@ -101,7 +101,7 @@ def test_a_process_says_that_it_is_well_and_is_not(look: Sample, why: str) -> No
 
 
 def test_a_process_that_was_stuck_may_say_so_for_a_moment_and_no_longer() -> None:
-    moments = [2.0, 2.0 + RECOVERY]
+    moments = [2.0, 1.9 + RECOVERY]
     assert not Seen(0.0, [modest(said) for said in moments]).disagreements(SOLVED)
     (found,) = Seen(0.0, [modest(said) for said in (*moments, 2.5 + RECOVERY)]).disagreements(SOLVED)
     assert "says 503, then 503; but it solved a task" in found

@@ -142,7 +142,7 @@ async def test_the_text_of_the_answer_comes_without_the_thinking(merge: Merge) -
 
 async def test_a_fragment_is_not_the_completion_in_the_middle() -> None:
     said = [Chunk("one two three", 1, finish_reason="length")] * 2
-    engine = Saying(said[0], then=[*said, Chunk(r"four \boxed{4}", 1, finish_reason="stop")])
+    engine = Saying(said[0], then=[said[1], *[Chunk(r"four \boxed{4}", 1, finish_reason="stop")] * 2])
     played = await play(vote, "How many?", engine, n=4, rule="fixed", merge="medoid")
     assert played.answer.text == r"four \boxed{4}"
 

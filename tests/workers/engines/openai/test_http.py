@@ -42,7 +42,7 @@ from workers.pool.pool import Pool
 
 
 async def test_a_finished_call_leaves_its_connection_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.engines.openai.http._DRAIN", 60.0)
+    monkeypatch.setattr("workers.engines.openai.rest._SETTLED", 60.0)
     monkeypatch.setattr("workers.engines.openai.http._KEEP_ALIVE", 60.0)
     # The end of the response comes a moment after its content, as servers send it in a packet of its own.
     connections = 0
