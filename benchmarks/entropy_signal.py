@@ -104,7 +104,8 @@ def compared(measure: Callable[[Draw], float | None]) -> Callable[[Draw], float]
     """A signal that is least sure where fewer than two branches, or less than half, came to an answer."""
 
     def sureness(draw: Draw) -> float:
-        value = None if draw.entropy.normalised is None else measure(draw)
+        entropy = draw.entropy
+        value = None if entropy.nats is None or sum(entropy.counts) < 2 else measure(draw)
         return -math.inf if value is None else value
 
     return sureness
@@ -116,7 +117,7 @@ def _discrete(draw: Draw) -> float | None:
 
 
 def _share(draw: Draw) -> float:
-    return draw.tally.first / draw.tally.total
+    return draw.tally.share
 
 
 def _rao_blackwell(draw: Draw) -> float | None:
