@@ -7,7 +7,6 @@ the process says of itself before and after must agree with whether that task is
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -159,14 +158,13 @@ class Seen:
             (each for each in self.samples if each.counts), key=lambda each: (each.pid, each.said)
         )
         for pid, own in groupby(samples, key=lambda each: each.pid):
-            idle, modest_since = 0, math.inf
+            idle, reason, since = 0, "", 0.0
             for sample in own:
                 what = sample.boasts(solved)
+                if sample.after != reason:  # it is stuck again, or for another reason
+                    reason, since = sample.after, sample.said
                 if belittled := sample.belittles(solved):
-                    modest_since = min(modest_since, sample.said)
-                    what = belittled if sample.said - modest_since > RECOVERY else ""
-                else:
-                    modest_since = math.inf
+                    what = belittled if sample.said - since > RECOVERY else ""
                 elsewhere = sample.before == "ok" and solved.get(sample.task_id or "") != str(pid)
                 idle = idle + 1 if elsewhere and not what else 0
                 if idle == IDLE:
