@@ -10,7 +10,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -88,7 +88,8 @@ async def the_router(executable: Path, policy: str, ports: Sequence[int]) -> Asy
         async with calling(f"http://127.0.0.1:{port}/v1") as caller:
             yield caller
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # it has ended by itself
+            process.terminate()
         try:
             async with asyncio.timeout(10):
                 await process.wait()
