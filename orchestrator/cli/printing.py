@@ -103,8 +103,8 @@ def _borne_out(evidence: Evidence) -> str:
     """What held-out questions say of the threshold."""
     if (held := evidence.held_out) is None:
         return (
-            f"on half of the {evidence.calibration.examples} questions, no threshold did well enough to be tried "
-            "on the other half; more questions, or a larger risk, would be needed"
+            f"on half of the {evidence.calibration.examples} questions, no threshold did well enough to be "
+            "tried on the other half; more questions, or a larger risk, would be needed"
         )
     return (
         f"of {held.examples} held-out questions it accepts {held.accepted}, of which {held.wrong} are wrong, "

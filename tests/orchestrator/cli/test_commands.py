@@ -369,7 +369,8 @@ def test_a_setting_that_is_not_valid_json_is_told(anabranch: Any, monkeypatch: p
     done = anabranch("traces", "--database", "memory")
     assert done.code == 2
     assert done.err.startswith("error [invalid_request]: settings (ANABRANCH_…): ")
-    assert "engine_headers" in done.err and "not valid JSON" in done.err
+    assert "engine_headers" in done.err
+    assert "not valid JSON" in done.err
     assert "hush" not in done.err
 
 
