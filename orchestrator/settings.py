@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.validation import explain
@@ -28,6 +28,10 @@ class Settings(BaseSettings):
             return cls.model_validate(cls().model_dump() | given)
         except ValidationError as error:
             raise InvalidRequest(f"settings (ANABRANCH_…): {explain(error)}") from None
+        except SettingsError as error:
+            raise InvalidRequest(
+                f"settings (ANABRANCH_…): {error}: not valid JSON: {error.__cause__}"
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidRequest(f".env cannot be read: {error}") from None
 

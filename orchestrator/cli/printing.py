@@ -30,10 +30,13 @@ SOURCES = 8
 
 def print_solution(console: Console, solution: Solution) -> None:
     """The answer, then what it rests on."""
-    console.print(
-        escape(visible(solution.answer)), style="bold" if len(solution.answer) < 200 else "", soft_wrap=True
-    )
-    console.print()
+    if solution.answer:
+        console.print(
+            escape(visible(solution.answer)),
+            style="bold" if len(solution.answer) < 200 else "",
+            soft_wrap=True,
+        )
+        console.print()
     for cluster in solution.clusters:
         bar = "█" * min(cluster.count, 40)
         console.print(f"  [green]{bar}[/] {cluster.count}  {cell(first_line(cluster.claim))}")
@@ -57,7 +60,7 @@ def print_solution(console: Console, solution: Solution) -> None:
         sureness = []
     usage, timings = solution.usage, solution.timings
     tokens = [
-        f"{usage.calls} calls",
+        f"{usage.calls:,} call{'s' * (usage.calls != 1)}",
         f"{usage.prompt:,} prompt tokens ({usage.cached:,} cached)",
         f"{usage.completion:,} completion tokens ({usage.cancelled:,} from cancelled branches)",
     ]
@@ -100,8 +103,8 @@ def _borne_out(evidence: Evidence) -> str:
     """What held-out questions say of the threshold."""
     if (held := evidence.held_out) is None:
         return (
-            f"half of the {evidence.calibration.examples} questions show none that is worth trying on the "
-            "other half; more questions, or a larger risk, would be needed"
+            f"on half of the {evidence.calibration.examples} questions, no threshold did well enough to be "
+            "tried on the other half; more questions, or a larger risk, would be needed"
         )
     return (
         f"of {held.examples} held-out questions it accepts {held.accepted}, of which {held.wrong} are wrong, "

@@ -364,6 +364,16 @@ def test_wrong_settings_are_told(anabranch: Any, monkeypatch: pytest.MonkeyPatch
     assert "concurrency" in done.json["error"]["message"]
 
 
+def test_a_setting_that_is_not_valid_json_is_told(anabranch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANABRANCH_ENGINE_HEADERS", "{X-Key: hush}")
+    done = anabranch("traces", "--database", "memory")
+    assert done.code == 2
+    assert done.err.startswith("error [invalid_request]: settings (ANABRANCH_…): ")
+    assert "engine_headers" in done.err
+    assert "not valid JSON" in done.err
+    assert "hush" not in done.err
+
+
 def test_settings_that_cannot_be_read_are_told(
     anabranch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,7 @@ def choose(listed: Sequence[Listed], wanted: str | None) -> Listed:
     """
     if wanted is None:
         if not listed:
-            raise ModelUnavailable("the server lists no model: load one, or name one with model=")
+            raise ModelUnavailable("the server lists no model: load one, or name one with --model or model=")
         return listed[0]
     for entry in listed:
         if entry.name == wanted:

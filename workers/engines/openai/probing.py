@@ -155,7 +155,7 @@ async def _listed(ask: Ask, model: str | None) -> Listed:
             raise
         raise ModelUnavailable(
             f"the server's list of models cannot be read ({error}), and no model was named: "
-            "name one with model="
+            "name one with --model or model="
         ) from error
     if model is not None and not listed:
         return Listed(model)

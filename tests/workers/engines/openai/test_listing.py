@@ -107,9 +107,9 @@ async def test_a_model_that_was_named_needs_no_list(status: str, body: object) -
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        ("404 X", "404 page not found", "no model was named: name one with model="),
-        ("405 X", {"detail": "Method Not Allowed"}, "no model was named: name one with model="),
-        ("200 OK", "<html>Welcome</html>", "no model was named: name one with model="),
+        ("404 X", "404 page not found", "no model was named: name one with --model or model="),
+        ("405 X", {"detail": "Method Not Allowed"}, "no model was named: name one with --model or model="),
+        ("200 OK", "<html>Welcome</html>", "no model was named: name one with --model or model="),
         ("200 OK", [], "lists no model"),
     ],
 )
