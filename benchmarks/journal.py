@@ -145,7 +145,7 @@ async def replays(_size: Size) -> list[Check]:
         at_most("calls made by the replay of 1,000 stored solves", calls, 0),
         at_most("solves that replayed differently", len(found.differing), 0),
         at_least("solves replayed each second, from SQLite", rate, 300),
-        at_most(f"bytes of a solve of {CALLS} short branches, rows (file: {file:,.0f})", rows, 8192),
+        at_most(f"bytes of a solve of {CALLS} short branches, rows (file: {file:,.0f})", rows, 8448),
     ]
 
 
