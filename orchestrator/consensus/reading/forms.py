@@ -147,7 +147,7 @@ def _introducer() -> re.Pattern[str]:
         named.append(rf"{left}{each.nouns}{after}[ \t*_]*(?:{verbs}|\s*[:=])")
     return re.compile(
         rf"(?:{'|'.join(named)})(?:\s+(?:therefore|thus|that|simply|also|donc|entonces|quindi|also))?\s*[:=]?"
-        r"[ \t*_]*(?:\n{1,2}(?=[^\n]))?[ \t*_>]*(?=[^\n])",
+        r"[ \t*_]*(?:\n{1,2}(?=[^\n])[ \t]*>?)?[ \t*_]*(?=[^\n])",
         re.IGNORECASE,
     )
 

@@ -1,11 +1,10 @@
 """The larger languages, and which of them a text is written in."""
 
-
-
 from __future__ import annotations
 
 import re
 
+from orchestrator.consensus.reading.counting import number_words
 from orchestrator.consensus.reading.eastern import EASTERN
 from orchestrator.consensus.reading.language import Language
 from orchestrator.consensus.reading.western import ENGLISH, WESTERN
@@ -29,7 +28,11 @@ MYRIADS = {
 _ORDER = ("ja", "ko", "zh", "hi", "ar", "ru")
 _WORD = re.compile(r"[^\W\d_]+")
 _SCRIPTS = {each.code: re.compile(each.script) for each in LANGUAGES if each.script}
-_WORDS = {each.code: frozenset(each.words.split()) for each in LANGUAGES if each.words}
+_WORDS = {
+    each.code: frozenset(each.words.split()) | frozenset(number_words(each.code))
+    for each in LANGUAGES
+    if each.words
+}
 _BY_CODE = {each.code: each for each in LANGUAGES}
 _SAMPLE = 4_000
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 
+from orchestrator.consensus.reading.counting import in_figures
 from orchestrator.consensus.reading.languages import LANGUAGES, MYRIADS, Language
 
 _SIGNS = str.maketrans(
@@ -55,7 +56,7 @@ def plain(text: str, language: Language) -> str:
     """
     if language.code == "en":
         return text
-    text = _MYRIAD.sub(_myriad, text)
+    text = _MYRIAD.sub(_myriad, in_figures(text, language.code))
     if language.comma:
         text = _numbers(_LATEX_COMMA.sub(",", text), language)
     text = _YEAR_MONTH_DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text)
