@@ -15,8 +15,10 @@ from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.languages import LANGUAGES, Language, language_of
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
 from orchestrator.consensus.reading.phrases import trimmed
+from orchestrator.consensus.reading.predicates import WORDS_OF_A_VALUE, code, labelled, predicate
 from orchestrator.consensus.reading.sentences import masked, sentences, without_citations, without_notes
 from orchestrator.consensus.reading.spelling import folded, plain
+from orchestrator.consensus.reading.words import COPULAS, PREDICATING, YIELDING, either
 from orchestrator.consensus.thinking import split_thinking
 
 How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
@@ -53,10 +55,22 @@ _STRUCK = re.compile(r"(?<!~)~~(?!~)[^~\n]{1,400}~~(?!~)")
 _WHOLE_LINE = re.compile(
     r"\s*(?:\*\*|__)(?P<bold>[^*_\n]{1,160}?)[.:]?(?:\*\*|__)[.\s]*|\s*[(\[](?P<label>[A-H])[)\]][.\s]*"
 )
-_YES_NO = re.compile(r"\W*(yes|no)\b(?!\.\s*\d)(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
+_YES_NO = re.compile(r"\W*(yes\b|no\b(?!\.\s*\d))(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
 _YES_NO_WORDS = {word: "yes" for each in LANGUAGES for word in each.yes.split()} | {
     word: "no" for each in LANGUAGES for word in each.no.split()
 }
+_WORD_OF_YES_NO = re.compile(r"\W*([^\W\d_]+)(?!\.\s*\d)(?:\s*[.,;:!—–]|\s+-\s)")
+_HENCE_YES_NO = re.compile(
+    r"(?:^|[\s,;])(?:so|hence|thus|therefore|is),?\s+[*_]*(?P<what>yes|no)[*_]*\s*(?:[,.;:!—–]|$)",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r"\W*\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
+)
+_SAYING = re.compile(rf"\b(?:{either(COPULAS + YIELDING + PREDICATING)})\b", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"^\$?[A-Za-z](?:_\{?\w+\}?)?\s*=\s*(?=[^=,;<>]*$)(?=[-−]?[\d.,]+(?!\d)\s*\\?[^\d\s=]|[^=]*\\(?:text|mathrm))"
+)
 _PROVISO = re.compile(
     r"\b(?:but|if|only|unless|except|provided|although|though|however|not always|yes|no)\b", re.I
 )
@@ -90,6 +104,9 @@ _FENCE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
 )
+_NULLS = frozenset({"None", "null"})
+"""Values of programs, where a sentence says that one returns them."""
+
 _NOTHING = frozenset(
     {"", "none", "null", "n/a", "na", "err", "error", "unknown", "?", "...", "…", r"\[", "$$", "undetermined"}
     | {
@@ -124,7 +141,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     body = plain(body, language)
     for how, found in _candidates(body, choices, language):
         answer = _tidy(found, how)
-        if answer.casefold() not in _NOTHING:
+        if answer.casefold() not in _NOTHING or (how == "number" and answer in _NULLS):
             stated = how in ("boxed", "json", "marker")
             if stated and _REFUSAL.match(answer):
                 return None
@@ -197,7 +214,7 @@ def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterat
 def _unmarked(body: str) -> Iterator[tuple[How, str]]:
     """What a text without any mark comes to."""
     short = len(body) <= LONGEST_WHOLE
-    if short and _YES_NO.match(body):
+    if short and (_YES_NO.match(body) or _begins_with_yes_no(body)):
         yield "whole", body
     elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
         yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
@@ -210,6 +227,12 @@ def _unmarked(body: str) -> Iterator[tuple[How, str]]:
         yield found
     elif short:
         yield "whole", body
+
+
+def _begins_with_yes_no(body: str) -> bool:
+    """Whether a text in any of the languages begins with that word: "Nein, …"."""
+    word = _WORD_OF_YES_NO.match(body)
+    return word is not None and word[1].casefold() in _YES_NO_WORDS
 
 
 def _lists(body: str) -> bool:
@@ -244,12 +267,27 @@ def _of_last_sentence(body: str) -> tuple[How, str] | None:
         shown = f"{shown[:begin]}{'x' * (end - begin)}{shown[end:]}"
     spans = [line for begin, end in sentences(shown) for line in _lines(shown, begin, end)]
     for place, (begin, end) in enumerate(reversed(spans)):
-        sentence = without_citations(_MARKDOWN.sub("", text[begin:end]))
+        raw = text[begin:end]
+        sentence = without_citations(_MARKDOWN.sub("", raw))
+        if place == 0 and len(spans) > 1 and _ASIDE.match(sentence):
+            continue
+        if place == 0 and (yes_no := _HENCE_YES_NO.search(sentence)):
+            return "whole", yes_no["what"]
+        if place == 0 and (found := code(raw)) is not None:
+            return "number", found
+        if place == 0 and (rest := labelled(sentence)) is not None:
+            found = conclusion(rest) or predicate(rest)
+            if found is None and len(rest.split()) <= WORDS_OF_A_VALUE:
+                found = rest
+            if found is not None:
+                return "number", found
         if (last := place == 0) or _FIGURE.search(sentence) or "\\" in sentence:
             if text[end : end + 1] == "!" and _EXCLAIMED.search(body):
                 sentence += "!"
             found = conclusion(sentence)
             if found is not None:
+                return "number", found
+            if last and (found := predicate(sentence)) is not None:
                 return "number", found
             if len(sentence) <= LONGEST_WHOLE and (found := _literal(sentence, last and len(spans) == 1)):
                 return "whole", found
@@ -296,6 +334,11 @@ def _read(answer: str, language: Language) -> str:
     for begin, end, content in formula_spans(answer)[:1]:
         if begin == 0 and end == len(answer):
             answer = display(content)[1]
+    answer = labelled(answer) or _ASSIGNED.sub("", answer)
+    if len(answer.split()) >= WORDS_OF_A_SENTENCE and (verb := _SAYING.search(answer)):
+        at = _FIGURE.search(answer)
+        said = conclusion(answer) if at is None or at.start() > verb.start() else None
+        answer = said or predicate(answer) or answer
     return _tidy(trimmed(answer))
 
 
@@ -336,6 +379,9 @@ def _as_yes_no(answer: str) -> str | None:
     begin = _YES_NO.match(answer)
     if begin is not None:
         return None if _PROVISO.search(answer, begin.end()) else begin[1]
+    foreign = _WORD_OF_YES_NO.match(answer)
+    if foreign is not None and (word := _YES_NO_WORDS.get(foreign[1].casefold())):
+        return word
     return _YES_NO_WORDS.get(answer.casefold())
 
 

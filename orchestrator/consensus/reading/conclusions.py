@@ -153,5 +153,7 @@ def _negated(clause: str) -> bool:
 def _depends(tail: str, phrase: Phrase) -> bool:
     """Whether the value of a figure depends on what follows it."""
     rest = after(tail)
+    if phrase.figures[-1].kind in ("list", "formula") and len(rest.split()) <= 1:
+        return _WEIGHTY.search(rest) is not None
     aside = phrase.share or _ASIDE.match(rest) is not None
     return bool(rest) and not (aside and not _WEIGHTY.search(rest))

@@ -18,8 +18,12 @@ from orchestrator.consensus.reading.words import (
     DESIGNATORS,
     IDLE,
     JOINTS,
+    NO_NAMES,
+    NUMBER_WORDS,
+    PRONOUNS,
     SCALES,
     STOPS,
+    SUBSTANCE_UNITS,
     either,
 )
 
@@ -45,10 +49,19 @@ _PER = re.compile(
     r"|\s+cubed)?\b"
 )
 _DENIED = re.compile(r"not\s", re.IGNORECASE)
-_RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
+_RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
     r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
 )
+_ODDS = re.compile(rf"\s+(?:in|out\s+of)\s+(?:every\s+|an?\s+)?(?:{NUMBER_WORDS})\b", re.IGNORECASE)
+_OF_ONE = re.compile(r"\s+(?:of\s+)?an?\s+(?P<unit>[^\W\d_]+)\b")
+_PART = re.compile(r"(?:half|halves|thirds?|quarters?|\w+ths?|\d/\d+|[½⅓⅔¼¾⅕-⅞])$", re.IGNORECASE)
+_OF_WHAT = re.compile(
+    r"\s+of\s+(?P<what>[^\W\d_][\w₀-₉'’-]*)(?:\s(?P<more>[^\W\d_][\w'’-]*))?(?=[.,;!?)*\s]*$)"
+)
+_MEASURED = re.compile(r"\s+(?:long|wide|tall|high|deep|thick)\b(?!\s+(?:as|enough)\b)")
+_LEADING_NAME = re.compile(r"(?:(?<![\w.])[A-Z][\w'’-]*\s+)+$")
+_BARE = re.compile(r"\d{1,4}")
 _SCALE = re.compile(rf"\s?-?(?:{either(SCALES)})\b", re.IGNORECASE)
 _BOUND = re.compile(
     rf"(?:(?:(?<!\w)(?:{either(BOUNDS)})(?!\w)|[<>≤≥≈~≠±]=?|=/=|!=|\\(?:leq?|geq?|neq?|approx|pm"
@@ -124,6 +137,8 @@ def phrases(sentence: str) -> list[Phrase]:
             begin -= len(match[0])
         if match := _NAMED.search(sentence[max(before, begin - NEAR) : begin]):
             begin -= len(match[0])
+        elif begin == figure.begin and end == figure.end and _BARE.fullmatch(figure.text):
+            begin -= _name(sentence, before, begin)
         gap = sentence[before:begin]
         denied = previous is not None and _DENIED.match(sentence, begin) is not None
         if previous and not denied and _joins(gap, previous, figure):
@@ -134,8 +149,37 @@ def phrases(sentence: str) -> list[Phrase]:
             text = _written(sentence, previous.begin, end, joined)
             said[-1] = Phrase(previous.begin, end, joined, text, share)
         else:
-            said.append(Phrase(begin, end, (figure,), _written(sentence, begin, end, (figure,))))
+            said.append(
+                Phrase(
+                    begin,
+                    end,
+                    (figure,),
+                    _written(sentence, begin, end, (figure,)),
+                    _odds(sentence, figure) is not None,
+                )
+            )
     return said
+
+
+def _odds(sentence: str, figure: Figure) -> re.Match[str] | None:
+    """What makes a number a share in words, as "in a million" does."""
+    return _ODDS.match(sentence, figure.end) if figure.kind == "number" else None
+
+
+def _name(sentence: str, before: int, begin: int) -> int:
+    """How many characters before a bare number are a name with it: World War 2, Louis 14, Apollo 11."""
+    match = _LEADING_NAME.search(sentence, max(before, begin - NEAR), begin)
+    if match is None:
+        return 0
+    words = match[0].split()
+    opens = not sentence[: match.start()].strip(" *_\"'(")
+    if opens and len(words) == 1 and sentence[begin:].strip(" .*_").isdigit() is False:
+        return 0
+    while words and words[0].casefold() in NO_NAMES | STOPS:
+        words.pop(0)
+    if not words or any(word.casefold() in NO_NAMES for word in words):
+        return 0
+    return begin - sentence.index(words[0], match.start())
 
 
 def _joins(gap: str, previous: Phrase, figure: Figure) -> bool:
@@ -166,6 +210,10 @@ def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | N
     end = figure.end
     if figure.kind in ("date", "list", "equations"):
         return end
+    if odds := _odds(sentence, figure):
+        return odds.end()
+    if (one := _OF_ONE.match(sentence, end, limit)) and _PART.search(figure.text) and is_unit(one["unit"]):
+        return one.end()
     while match := _LATEX_UNIT.match(sentence, end, limit):
         end = match.end()
     if scale := _SCALE.match(sentence, end, limit):
@@ -180,12 +228,27 @@ def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | N
         at, words = match.end(), words + 1
         known = at if is_unit(match["word"]) else known
     end = at if words <= COUNTED else known
+    if known == end and words:
+        end = _of_what(sentence, figure.end, end, limit)
     if (words or figure.text[0] in "$€£¥" or sentence[end : end + 5] == " per ") and (
         per := _PER.match(sentence, end, limit)
     ):
         end = per.end()
     further = _FURTHER.match(sentence, end, limit)
     return further.end() if further else end
+
+
+def _of_what(sentence: str, begin: int, end: int, limit: int) -> int:
+    """Where a unit ends with what it is measured of or along: "2 mol of H2O", "5 m long"."""
+    unit = sentence[begin:end].strip(" $\\-").casefold()
+    if along := _MEASURED.match(sentence, end, limit):
+        return along.end()
+    match = _OF_WHAT.match(sentence, end, limit) if unit in SUBSTANCE_UNITS else None
+    if match is None or any(
+        word and word.casefold() in STOPS | PRONOUNS for word in (match["what"], match["more"])
+    ):
+        return end
+    return match.end()
 
 
 def _stops(word: str, following: str, words: int, feet: bool) -> bool:

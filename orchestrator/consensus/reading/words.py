@@ -44,6 +44,37 @@ STOPS = table(
 COMPARED = table("less more fewer greater higher lower")
 """Words that are counted ("5 more"), but not before "than"."""
 
+PRONOUNS = table("them it these those this that us you each all both which his her its their our my the")
+"""What "of" refers to without naming it."""
+
+SUBSTANCE_UNITS = table(
+    """
+    mol mole moles mmol g kg mg gram grams kilogram kilograms l ml litre litres liter liters millilitres
+    milliliters cup cups tablespoon tablespoons teaspoon teaspoons ton tons tonne tonnes ounce ounces oz
+    pound pounds lb lbs gallon gallons pint pints quart quarts
+    """
+)
+"""Units of an amount of something."""
+
+NUMBER_WORDS = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|hundred|thousand"
+    "|million|billion|trillion"
+)
+"""What a share is of, in words."""
+
+NO_NAMES = table(
+    """
+    answer total sum result value number count solution conclusion option choice only just exactly about
+    roughly approximately nearly almost over under around equals is are was were yes no step case part
+    final output input score cost price length area volume width height weight age amount difference product
+    quotient remainder average mean median mode perimeter distance speed time probability days hours
+    minutes years dollars january february march april may june july august september october november
+    december jan feb mar apr jun jul aug sep sept oct nov dec x y z n monday tuesday wednesday thursday friday
+    saturday sunday
+    """
+)
+"""Words that make no name with a number after them, even if they are capitalised."""
+
 BOUNDS = r"""
     all_but every once_every
     not isn['’]?t aren['’]?t wasn['’]?t weren['’]?t never no_longer anything_but neither cannot_be
@@ -79,6 +110,7 @@ AMOUNTS = """
 """Words that, with a preposition, lead to the figure that is meant: "a total of 5"."""
 
 LEADING = """
+    evaluates_to evaluate_to returns return prints print outputs output reads shows displays
     it['’]s that['’]s
     equal equals equal_to is are was were be become becomes give gives get make makes yield yields total
     totals totalling therefore so thus hence then altogether in_total comes_to leave leaves obtain remain
@@ -141,3 +173,44 @@ ASIDES = r"""
     within \w{3,}ing
 """
 """Words that begin what has no bearing on the figure before, as long as there is no weighty word in it."""
+
+COPULAS = """
+    is are was were becomes remains would_be must_be should_be will_be has_to_be turns_out_to_be happens_to_be
+    ist sind war lautet heißt est sont était es son era é são foi è sono fu
+"""
+"""Verbs that join a subject with what it is, in the languages with articles."""
+
+YIELDING = """
+    returns return prints print outputs output gives yields evaluates_to evaluate_to equals results_in raises
+    throws displays produces shows becomes returned printed reads
+"""
+"""Verbs that join a program or an expression with its result."""
+
+JOINING = "therefore thus then also simply just indeed clearly actually hence called named already always"
+"""Words that may follow such a verb."""
+
+PROPERTIES = """
+    colou?r shape animal name word title language mood season direction weekday month profession job material
+    element country continent planet organ instrument sport currency genre method complexity
+"""
+"""Nouns whose value is a common word: "the colour is blue"."""
+
+NO_SUBJECTS = """
+    not never no none neither nor if unless when except but only first second third fourth fifth last former latter
+    other another left right than either or what which whether both false wrong incorrect next previous previously
+    originally once formerly thought
+"""
+"""Words on which what a sentence says depends, so that it is not said by its value alone."""
+
+NO_LABELS = """
+    note notes check checking verification verify remark hint warning source sources reason explanation why because
+    step example for_example given where proof recall reference references see case caution tip however assumption
+    assume disclaimer https? confidence calculation formula and so but thus then check
+"""
+"""What stands before a colon with a remark behind it."""
+
+PREDICATING = """
+    has have had need needs takes took costs cost saves save gets get got earns earned weighs weighed makes made
+    contains holds pays spends spent gives travels walks runs leaves wins won starts begins ends arrives sells sold
+"""
+"""Verbs by which a sentence that is stated as the answer gives a figure."""

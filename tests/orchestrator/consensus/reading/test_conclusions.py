@@ -9,7 +9,7 @@ from orchestrator.consensus.reading.conclusions import LONGEST_SENTENCE, conclus
         ("So the sum of 3 and 4 is 7", "7"),
         ("there are 9 primes below 30", "9 primes"),
         ("5 workers need 10 days", "5 workers need 10 days"),
-        ("the rope is 5 m long because 2 + 3 = 5", "5 m"),
+        ("the rope is 5 m long because 2 + 3 = 5", "5 m long"),
         ("since 2 is even, he needs 4 of them", "4"),
         ("he lost 5 marbles", "he lost 5 marbles"),
         ("she has 5 unless it rains", "she has 5 unless it rains"),
