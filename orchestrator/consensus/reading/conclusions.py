@@ -7,19 +7,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from orchestrator.consensus.reading.clauses import affirmed, main_part, without_figures
 from orchestrator.consensus.reading.phrases import Phrase, after, phrases
+from orchestrator.consensus.reading.predicates import predicate
 from orchestrator.consensus.reading.words import (
     AMOUNTS,
     ASIDES,
     COMPARATIVES,
-    CONCLUDING,
     CONDITIONS,
     DECREASES,
     GOVERNORS,
     LEADING,
     NEGATIONS,
+    OCCURRING,
     OPENINGS,
+    PARTICIPLES,
     SPENDING,
+    TURNING,
     WEIGHTY,
     either,
 )
@@ -35,17 +39,17 @@ _GOVERNED = re.compile(
 _AMOUNT = re.compile(rf"\b(?:{either(AMOUNTS)})\s+(?:of|at|to|by|in)\s+$", re.IGNORECASE)
 _LEADING = re.compile(rf"=>?\s*$|\b(?:{either(LEADING + SPENDING)})\b", re.IGNORECASE)
 _DEFINED = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.IGNORECASE)
-_CONDITION = re.compile(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
-_CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
-_EXPLAINED = re.compile(
-    r",?\s+because\b|\s+due\s+to\b|,?\s+(?:rather\s+than|instead\s+of)\b|(?<![-+*/×=])\s+\((?!\d[\d\s.*/+x×-]*\))(?=[^=]*$)"
-    r"|[,(–—-]\s*(?:since|as|where|which|for\s+example|e\.g\.|i\.e\.|given\s+that|not)\s"
-    r"|\s+since\s+(?!\w*\s*$|[\d$]|many|much|long|of|the\s+\w+\s*$)",
+_THE = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:[a-z]+\s+){1,6}", re.IGNORECASE)
+_BOUNDED = re.compile(
+    r"(?:above|below|under|over|between|less|greater|smaller|larger|after|before|up)\b", re.I
+)
+_GIVEN = re.compile(
+    r"\b(?:of|for|from|in|on|over|against|out\s+of|pour|para|per|für|von)\s+(?:the|his|her|its|their|these|those|all"
+    r"|our|my|les|las|los|os|as|gli|die|den|das)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
-_SUBORDINATE = re.compile(r"(?:since|because|as|given|if|when|after|once|while)\b", re.IGNORECASE)
-_COMMA = re.compile(r",\s+(?!(?:and|or)\b)")
-_CONCLUDED = re.compile(rf"(?:[,;:–—]\s*|\s)(?:{either(CONCLUDING)})\s", re.IGNORECASE)
+_CONDITION = re.compile(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
+_CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
 _OPENING = re.compile(rf"^\W*(?:(?:{either(OPENINGS)})(?:\s+that)?[,:]?\s+)+", re.IGNORECASE)
 _NEGATED = re.compile(
     rf"\b(?:{either(NEGATIONS)})\b|n['’]t\b|\b(?:{either(DECREASES)})\s+(?:by|to|from|of|is"
@@ -56,9 +60,30 @@ _CLAUSE = re.compile(r"[,;:]\s|\b(?:so|then|thus|hence|therefore|and)\s", re.IGN
 _ASIDE = re.compile(rf"(?:{either(ASIDES)})\b", re.IGNORECASE)
 _WEIGHTY = re.compile(rf"\b(?:{either(WEIGHTY)})\b|n['’]t\b", re.IGNORECASE)
 _COMPUTED = re.compile(r"\d[^=<>≤≥]{0,100}(?<![<>!])=\s*[$(]*\Z")
+_TWO_COMPUTED = re.compile(r"=[^=,;]{1,60}\s(?:and|or)\s+\$?[A-Za-z]\w?\s*=[^=]{1,80}=\s*[$(]*\Z")
 _DIRECTION = re.compile(rf"\s(?:{either(COMPARATIVES)})\b.*$", re.IGNORECASE)
 _COMPARED = re.compile(
     rf"\s*((?:{either(COMPARATIVES)})\b(?:\s+\w+)??)?(?:\s*than\b[^\d,;]*)?[\s.]*", re.IGNORECASE
+)
+_HAPPENS = re.compile(
+    rf"(?:of\s+[a-z]+\s+)?(?:(?:is|are|was|were|be|been|being|has|have|had|will|must|should|can|could|may|might)\s+)+"
+    rf"(?:(?:now|then|still|thus|therefore)\s+)?(?:\w{{2,}}ed|{either(PARTICIPLES)})(?:\s[^,;\d]*)?"
+    rf"|(?:of\s+[a-z]+\s+)?(?:can|could|may|might|must|should|will|would)\s+(?!not\b)[a-z]+(?:\s[^,;\d]*)?"
+    rf"|(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
+    re.IGNORECASE,
+)
+_TURNED = re.compile(rf"\b(?:{either(TURNING)})\b", re.IGNORECASE)
+_FALLEN = re.compile(
+    rf"\b(?:{either(DECREASES)}|fallen|went\s+down|gone\s+down|is\s+down)\s+by\s+$|\b(?:drop|fall|decline|decrease|reduction)\s+(?:of|is|was)\s+$",
+    re.IGNORECASE,
+)
+_BALANCE = re.compile(
+    r"\b(?P<what>loss|deficit|debt)\b[^.,;:]{0,40}?\s(?:of|is|was|reached|equals|(?:amounts|amounted|comes|came)\s+to)\s+$",
+    re.IGNORECASE,
+)
+_OWING = re.compile(
+    r"(?P<is>\b(?:is|are|was|were)\s+)?\b(?P<verb>owes?|owed|lost|loses)\s+(?:(?:him|her|them|his|\w+\s+)\s*){0,3}$",
+    re.IGNORECASE,
 )
 _SPENT = re.compile(rf"\b(?:{either(SPENDING)})\b", re.IGNORECASE)
 _THERE = re.compile(
@@ -74,14 +99,19 @@ def conclusion(sentence: str) -> str | None:
     The last figure is meant, unless it only restricts an earlier one: then the sentence is, as both are part
     of its value, but for the shapes that tell which number was asked for: "there are N … below M".
     """
-    sentence = _OPENING.sub("", sentence.strip())
+    sentence = affirmed(_OPENING.sub("", sentence.strip()))
+    if (clause := without_figures(sentence)) is not None:
+        clause = clause.strip(" \t\n,;:*_")
+        return conclusion(clause) or predicate(clause) or clause
     said = phrases(sentence)
     if not said:
         return None
-    begin, end = _main_part(sentence, said)
+    begin, end = main_part(sentence, said)
     said = [phrase for phrase in said if begin <= phrase.begin < end]
     last = said[-1]
-    if _COMPUTED.search(sentence, begin, last.begin):
+    if _COMPUTED.search(sentence, begin, last.begin) and not _TWO_COMPUTED.search(
+        sentence, begin, last.begin
+    ):
         return _DIRECTION.sub("", last.text)
     if len(said) > 1 and not _leads(sentence, begin, said):
         meant = said[0] if _first_is_meant(sentence, begin, said) else None
@@ -91,32 +121,13 @@ def conclusion(sentence: str) -> str | None:
             if _negated(sentence[begin : last.begin]) or _depends(sentence[last.end : end], last)
             else last
         )
+    if meant is None and (directed := _directed(sentence[begin : said[0].begin], said)):
+        return directed
     compared = _COMPARED.fullmatch(sentence[last.end : end]) if meant is None and len(said) == 1 else None
     if compared and (compared[1] or _DIRECTION.search(last.text)):
         return f"{last.text} {compared[1] or ''}".rstrip()
-    whole = sentence[:end].strip(" \t\n,;:*_")
+    whole = sentence[begin:end].strip(" \t\n,;:*_")
     return meant.text if meant else whole if len(whole) <= LONGEST_SENTENCE else last.text
-
-
-def _main_part(sentence: str, said: Sequence[Phrase]) -> tuple[int, int]:
-    """Where the part of the sentence lies that says what it comes to: after "so", before "because"."""
-    begin, end = 0, len(sentence)
-    for match in _CONCLUDED.finditer(sentence):
-        if said[-1].begin >= match.end() and not _within(match.start(), said):
-            begin = match.end()
-    if not begin and _SUBORDINATE.match(sentence):
-        commas = [at.end() for at in _COMMA.finditer(sentence, said[0].end, said[-1].begin)]
-        begin = next((at for at in commas if not _within(at - 1, said)), 0)
-    first = next(phrase for phrase in said if phrase.begin >= begin)
-    for match in _EXPLAINED.finditer(sentence, first.end - 1):
-        if not _within(match.start() + 1, said):
-            end = match.start()
-            break
-    return begin, end
-
-
-def _within(at: int, said: Sequence[Phrase]) -> bool:
-    return any(phrase.begin < at < phrase.end for phrase in said)
 
 
 def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
@@ -139,9 +150,33 @@ def _first_is_meant(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     first, second = said[:2]
     before, gap = sentence[begin : first.begin], sentence[first.end : second.begin]
     if not before.strip(" $*"):
-        return len(said) == 2 and _DEFINED.match(gap) is not None
+        defined = _DEFINED.match(gap) or (
+            _THE.fullmatch(gap) and (_BOUNDED.match(second.text) or _GOVERNED.search(gap))
+        )
+        return len(said) == 2 and defined is not None
+    if (
+        before.strip()
+        and not _GOVERNED.search(before)
+        and all(_GIVEN.search(sentence[first.end : later.begin]) for later in said[1:])
+    ):
+        return not _CONTRAST.search(gap) and not _negated(before)
     restricted = all(_GOVERNED.search(sentence[: later.begin]) for later in said[1:])
     return restricted and _THERE.fullmatch(before) is not None and not _CONTRAST.search(gap)
+
+
+def _directed(before: str, said: Sequence[Phrase]) -> str | None:
+    """One figure with the direction that the words before it give, in one spelling: "down by 5 °C"."""
+    if len(said) > 1 or re.search(r"\bnot\b|n['’]t\b|\bnever\b", before):
+        return None
+    text = said[0].text
+    if _FALLEN.search(before):
+        return f"down by {text}"
+    if balance := _BALANCE.search(before):
+        return f"a {balance['what'].lower()} of {text}"
+    if owing := _OWING.search(before):
+        verb = owing["verb"].lower()
+        return f"lost {text}" if verb[0] == "l" else f"is owed {text}" if owing["is"] else f"owes {text}"
+    return None
 
 
 def _negated(clause: str) -> bool:
@@ -153,6 +188,8 @@ def _negated(clause: str) -> bool:
 def _depends(tail: str, phrase: Phrase) -> bool:
     """Whether the value of a figure depends on what follows it."""
     rest = after(tail)
+    if _HAPPENS.fullmatch(rest) and not _TURNED.search(rest) and not _CONTRAST.search(rest):
+        return False
     if phrase.figures[-1].kind in ("list", "formula") and len(rest.split()) <= 1:
         return _WEIGHTY.search(rest) is not None
     aside = phrase.share or _ASIDE.match(rest) is not None

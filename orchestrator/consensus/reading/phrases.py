@@ -48,6 +48,7 @@ _PER = re.compile(
     r"\s?(?:/\s?|(?:per|an?|each|every)\s+)(?!few|lot|half|total|quarter)[^\W\d_][\w²³^]*(?:\s+squared"
     r"|\s+cubed)?\b"
 )
+_COMPARISON = re.compile(r"\s?%?\s*(?:[a-z]+\s+)?(?:more|fewer|less|[a-z]{2,}er)\s+than\b", re.IGNORECASE)
 _DENIED = re.compile(r"not\s", re.IGNORECASE)
 _RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
@@ -141,7 +142,8 @@ def phrases(sentence: str) -> list[Phrase]:
             begin -= _name(sentence, before, begin)
         gap = sentence[before:begin]
         denied = previous is not None and _DENIED.match(sentence, begin) is not None
-        if previous and not denied and _joins(gap, previous, figure):
+        aside = _COMPARISON.match(sentence, figure.end) is not None
+        if previous and not denied and not aside and _joins(gap, previous, figure):
             joined = (*previous.figures, figure)
             share = _SHARE.fullmatch(gap) is not None
             if share:
@@ -255,6 +257,8 @@ def _stops(word: str, following: str, words: int, feet: bool) -> bool:
     """Whether a word after a number is no longer what it counts, nor the unit of that spelling."""
     if word == "in" and not words:
         return not (feet or _INCHES.match(following))
+    if word == "US":
+        return False
     if word in ("A", "I"):
         return re.match(r"\s+[a-z]", following) is not None
     plain = word.casefold().strip("-'’/.")

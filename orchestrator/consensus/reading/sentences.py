@@ -80,6 +80,7 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _CITATION = re.compile(r"(?<=[\w%)])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=[.,;!?]?\s*$|[.,;]\s)")
+_MEASURE = re.compile(r"\d\s?[^\W\d_]{1,3}[²³]?$")
 _AFTER_STOP = re.compile(r"[\s*_(]*((?:\w{1,12}|\S)?)")
 
 
@@ -129,6 +130,8 @@ def _ends(text: str, stop: re.Match[str]) -> bool:
     word = before[0].casefold() if before else ""
     if after[0].islower() or not word or (word.isdigit() and after.casefold() in MONTHS):
         return False
+    if _MEASURE.search(text[max(0, stop.start() - 12) : stop.start()]):
+        return True
     initials = word.isascii() and word[0].isalpha() and not word[1::2].strip(".") and (len(word) % 2 == 1)
     if word in ABBREVIATIONS or (initials and not (len(word) == 1 and before and before[0].islower())):
         return after.casefold() in STARTERS

@@ -139,7 +139,7 @@ OPENINGS = """
 """Words that open a conclusion and say nothing of it."""
 
 NEGATIONS = """
-    not never no_longer neither cannot without lost lose loses loss debt deficit owe owes north south east
+    not never no_longer neither cannot except excluding other_than apart_from without lost lose loses loss debt deficit owe owes north south east
     west upwards? downwards? backwards? clockwise anticlockwise counterclockwise
 """
 """Words somewhere before a figure that turn it into another answer."""
@@ -164,7 +164,8 @@ IDLE = r"""
     in_the_end in_general all_together altogether overall total of_them of_it of_these of_those of_that
     of_this of_all of_us left left_over remaining more_in_total long tall high wide deep old thick away
     apart heavy large big now today so_far here as_well too times(?!\s+(?:as|more|less|\w+er\b|\d)) time
-    exactly again just only respectively uhr sind_es ab an geboren lang hoch breit tief alt groß schwer
+    exactly again just only respectively local_time uhr sind_es en_total au_total in_totale no_total en_tout insgesamt всего restantes rimanenti
+    restants übrig ab an geboren lang hoch breit tief alt groß schwer
 """
 """What may follow a figure without any bearing on its value."""
 
@@ -214,3 +215,27 @@ PREDICATING = """
     contains holds pays spends spent gives travels walks runs leaves wins won starts begins ends arrives sells sold
 """
 """Verbs by which a sentence that is stated as the answer gives a figure."""
+
+PARTICIPLES = """
+    left sold made lost built spent won paid read bought eaten over given taken drawn drunk written known seen sent
+    kept held met told found lent born shown worn chosen driven flown grown thrown
+"""
+"""What, after "are", tells what became of what a figure counts, beside participles in -ed."""
+
+OCCURRING = """
+    remain remains remained wear wears ride attend attended came come live lives fit fits use play plays like likes
+    went work works participate participated speak own owns joined visited
+"""
+"""Verbs that say only what is counted by the figure before them."""
+
+TURNING = """
+    failed rejected wasted missed unanswered excluded removed false true broken damaged spoiled lost absent missing
+    unused unsold refused cancelled wrong correct incorrect dead alive passed accepted
+"""
+"""Words that have an opposite, so that what is counted depends on them."""
+
+SECONDARY = """
+    out_of against compared up_from down_from found obtained computed calculated rounded that_is namely anything
+    everything otherwise never note while_the_other
+"""
+"""Words after a comma that begin what only accompanies the answer."""
