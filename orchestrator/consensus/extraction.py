@@ -15,7 +15,13 @@ from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.languages import LANGUAGES, Language, language_of
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
 from orchestrator.consensus.reading.phrases import trimmed
-from orchestrator.consensus.reading.predicates import WORDS_OF_A_VALUE, code, labelled, predicate
+from orchestrator.consensus.reading.predicates import (
+    WORDS_OF_A_VALUE,
+    code,
+    expression,
+    labelled,
+    predicate,
+)
 from orchestrator.consensus.reading.sentences import masked, sentences, without_citations, without_notes
 from orchestrator.consensus.reading.spelling import folded, plain
 from orchestrator.consensus.reading.words import COPULAS, PREDICATING, YIELDING, either
@@ -50,6 +56,7 @@ class Claim:
 
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _TAGS = re.compile(r"</?(?:b|i|em|strong|p|span|u|code|sub|sup|div)>", re.IGNORECASE)
+_ITALIC = re.compile(r"(?<![\w*\\])\*(?=[^\s*\d])([^*\n]{1,80}?)(?<=\S)\*(?![\w*])")
 _MARKDOWN = re.compile(r"(?<![\w)\]])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
 _STRUCK = re.compile(r"(?<!~)~~(?!~)[^~\n]{1,400}~~(?!~)")
 _WHOLE_LINE = re.compile(
@@ -67,6 +74,15 @@ _HENCE_YES_NO = re.compile(
 _ASIDE = re.compile(
     r"\W*\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
 )
+_DENIES = re.compile(
+    r"\b(?:does|do|did|is|are|was|were|has|have|had|can|could|will)\s+(?:not|no|never)\b|\b(?:none|neither|no\s+\w+\s+\w+)\b"
+    r"|\b(?:do|does|did|is|are|was|were)n['’]t\b|\b(?:is|are|was|were)\s+(?:\w+\s+)?\w+er\s+than\b",
+    re.IGNORECASE,
+)
+_OPTION = re.compile(
+    r"(?:the\s+)?(?:option|choice|answer|statement)\s+(?:no\.\s*|number\s+)?(?=\(?\d{1,2}\)?$)", re.IGNORECASE
+)
+_LISTED_OPTION = re.compile(r"^[ \t>*_(-]*(?P<label>[A-H])[*_]*[).:](?=[*_\s])", re.MULTILINE)
 _SAYING = re.compile(rf"\b(?:{either(COPULAS + YIELDING + PREDICATING)})\b", re.IGNORECASE)
 _ASSIGNED = re.compile(
     r"^\$?[A-Za-z](?:_\{?\w+\}?)?\s*=\s*(?=[^=,;<>]*$)(?=[-−]?[\d.,]+(?!\d)\s*\\?[^\d\s=]|[^=]*\\(?:text|mathrm))"
@@ -76,7 +92,9 @@ _PROVISO = re.compile(
 )
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 _FIGURE = re.compile(r"\d")
-_EXPLAINED = re.compile(r",\s+(?:since|because|as|so|where|which|given that)\s|\s+because\s|\s+—\s")
+_EXPLAINED = re.compile(
+    r",?\s+i\.e\.,?\s|,\s+(?:since|because|as|so|where|which|given that)\s|\s+because\s|\s+—\s"
+)
 _CORRECTION = re.compile(
     r"(?:^|(?<=[.!?…\n。]))\W*(?:(?:oh|hmm|no|oops|but)\W+)*(?:wait|actually|correction|sorry|scratch that"
     r"|on second thought"
@@ -136,7 +154,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     body = _conclusion(text, truncated)
     if body is None:
         return None
-    body = _STRUCK.sub("", folded(body))
+    body = _ITALIC.sub(r"\1", _STRUCK.sub("", folded(body)))
     language = language_of(body)
     body = plain(body, language)
     for how, found in _candidates(body, choices, language):
@@ -147,6 +165,8 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
                 return None
             if stated:
                 answer = _read(answer, language)
+            if how == "marker" and answer[1:3] == ". " and len(set(_LISTED_OPTION.findall(body))) > 1:
+                answer = answer[0]
             chosen = (
                 _as_choice(answer, choices)
                 if choices
@@ -219,6 +239,9 @@ def _unmarked(body: str) -> Iterator[tuple[How, str]]:
     elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
         yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
     elif _terse(body):
+        spans = formula_spans(body)
+        if len(spans) == 1 and spans[0][:2] == (0, len(body)):
+            body = display(spans[0][2])[1]
         side = right_side(body.removeprefix("="))
         yield "whole", side if _RELATION.search(body) else conclusion(side) or side
     elif short and _lists(body):
@@ -277,10 +300,14 @@ def _of_last_sentence(body: str) -> tuple[How, str] | None:
             return "number", found
         if place == 0 and (rest := labelled(sentence)) is not None:
             found = conclusion(rest) or predicate(rest)
+            if (label := forms.label(rest)) is not None:
+                return "choice", label
             if found is None and len(rest.split()) <= WORDS_OF_A_VALUE:
                 found = rest
             if found is not None:
                 return "number", found
+        if place == 0 and (found := expression(sentence)) is not None:
+            return "number", found
         if (last := place == 0) or _FIGURE.search(sentence) or "\\" in sentence:
             if text[end : end + 1] == "!" and _EXCLAIMED.search(body):
                 sentence += "!"
@@ -291,6 +318,8 @@ def _of_last_sentence(body: str) -> tuple[How, str] | None:
                 return "number", found
             if len(sentence) <= LONGEST_WHOLE and (found := _literal(sentence, last and len(spans) == 1)):
                 return "whole", found
+            if last and len(spans) > 1 and _DENIES.search(sentence) and len(sentence) <= LONGEST_WHOLE:
+                return "whole", _STARTS.sub("", sentence)
             if last and len(spans) > 1 and (so := _STARTS.match(sentence)) and len(sentence) <= LONGEST_WHOLE:
                 return "whole", sentence[so.end() :]
     return None
@@ -334,6 +363,7 @@ def _read(answer: str, language: Language) -> str:
     for begin, end, content in formula_spans(answer)[:1]:
         if begin == 0 and end == len(answer):
             answer = display(content)[1]
+    answer = _OPTION.sub("", answer)
     answer = labelled(answer) or _ASSIGNED.sub("", answer)
     if len(answer.split()) >= WORDS_OF_A_SENTENCE and (verb := _SAYING.search(answer)):
         at = _FIGURE.search(answer)

@@ -227,12 +227,17 @@ def _end_of_display(body: str, begin: int) -> int:
     return end + 2 if closing != r"\end{" else body.find("}", end) + 1
 
 
+_RELATIVE = frozenset({"which", "that", "this", "it", "he", "she", "they"})
+
+
 def last_marked(body: str) -> str | None:
     """What the end of a text marks as its answer less clearly: "Result: x", "x is the answer", "option B"."""
     for begin, text in _last_sentences(body):
         if match := _HINDI.search(text):
             return match["answer"]
-        if match := _INVERSE.search(text):
+        if (match := _INVERSE.search(text)) and match["answer"].rpartition(", ")[
+            2
+        ].casefold() not in _RELATIVE:
             return match["answer"].rpartition(", ")[2]
         if match := _CHOSEN.search(text):
             return match["answer"] or match["label"]

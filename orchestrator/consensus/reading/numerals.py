@@ -128,9 +128,23 @@ def is_figure(text: str) -> bool:
 
 def right_side(text: str) -> str:
     """What an equation ends with; the whole text if there is no equation or there are several."""
+    text = _IMPLIED.split(text)[-1]
     left, equals, right = text.rpartition("=")
     unequal = left[-1:] in ("<", ">", "!", ":", "")
-    return text if not equals or unequal or _several(text) or _WORD.search(_TEXT.sub("", left)) else right
+    if not equals or unequal:
+        member = _MEMBER.match(text)
+        return text[member.end() :] if member else text
+    if _SYMBOL_LEFT.fullmatch(left) and _BRACKETED.match(right):
+        return right
+    words = _WORD.search(_NO_WORDS.sub("", _ENVIRONMENT.sub("", _TEXT.sub("", left))))
+    return text if _several(text) or words else right
+
+
+_IMPLIED = re.compile(r"\\(?:implies|Rightarrow|Longrightarrow|iff)(?![a-zA-Z])|[⇒⟹]")
+_MEMBER = re.compile(r"\s*[A-Za-z]\s*(?:\\in(?![a-zA-Z])|∈)\s*(?=\\?[\[({])")
+_SYMBOL_LEFT = re.compile(r"\s*[A-Za-z]\w?(?:\^\{?-?\w\}?)?\s*")
+_BRACKETED = re.compile(r"\s*(?:\\left\s*)?\\?[\[({]")
+_NO_WORDS = re.compile(r"\b(?:[A-Z]{2,3}|d[a-z]|sin|cos|tan|log|ln|exp|det|gcd|lcm|max|min)\b")
 
 
 def _several(text: str) -> bool:

@@ -100,6 +100,30 @@ def predicate(sentence: str) -> str | None:
     return None
 
 
+_ENDING = re.compile(r"(?:\b(?:is|are|equals|becomes)|:)\s+(?:(?:therefore|thus|then)\s+)?")
+_OPERATORS = re.compile(r"\S\s*(?:[-+−→*^·]|->)\s*\S")
+_LETTERED = re.compile(r"[A-Za-z]")
+_SUM = re.compile(r"[\w²³)]\s*(?:\s[-+−*]|→|->)\s+(?=\S)|\d[a-zA-Z][²³^\d]?\s*[-+−]|[a-z][²³]")
+_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
+_FUNCTION_OR_JOINT = re.compile(r"\b(?:and|or|sin|cos|tan|log|exp|sqrt)\b")
+
+
+def expression(sentence: str) -> str | None:
+    """The expression in plain letters and signs that a sentence ends with: "the derivative is 6x² − 4"."""
+    last = None
+    for match in _ENDING.finditer(sentence[-LONGEST_SENTENCE:]):
+        last = match
+    if last is None:
+        return None
+    what = sentence[-LONGEST_SENTENCE:][last.end() :].strip().rstrip(".")
+    if not what or any(sign in what for sign in "=$`\\:"):
+        return None
+    bare = _FUNCTION_OR_JOINT.sub(" ", what)
+    if _LONG_WORD.search(bare) or not _OPERATORS.search(bare) or not _LETTERED.search(bare):
+        return None
+    return what if _SUM.search(bare) else None
+
+
 def code(sentence: str) -> str | None:
     """The code that a sentence with its markup ends with: "255 in hexadecimal is `ff`"."""
     match = _CODE.search(sentence[-LONGEST_SENTENCE:])

@@ -235,7 +235,7 @@ TURNING = """
 """Words that have an opposite, so that what is counted depends on them."""
 
 SECONDARY = """
-    out_of against compared up_from down_from found obtained computed calculated rounded that_is namely anything
+    out_of against compared up_from down_from found obtained computed calculated rounded namely anything
     everything otherwise never note while_the_other
 """
 """Words after a comma that begin what only accompanies the answer."""
