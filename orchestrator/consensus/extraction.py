@@ -365,7 +365,9 @@ def _read(answer: str, language: Language) -> str:
             answer = display(content)[1]
     answer = _OPTION.sub("", answer)
     answer = labelled(answer) or _ASSIGNED.sub("", answer)
-    if len(answer.split()) >= WORDS_OF_A_SENTENCE and (verb := _SAYING.search(answer)):
+    if language.code in ("zh", "ja", "ko"):
+        answer = conclusion(answer) or answer
+    elif len(answer.split()) >= WORDS_OF_A_SENTENCE and (verb := _SAYING.search(answer)):
         at = _FIGURE.search(answer)
         said = conclusion(answer) if at is None or at.start() > verb.start() else None
         answer = said or predicate(answer) or answer

@@ -26,6 +26,9 @@ _MEANWHILE = re.compile(r",\s+(?:while|whereas)\b", re.IGNORECASE)
 _SUBORDINATE = re.compile(r"(?:since|because|as|given|if|when|after|once|while)\b", re.IGNORECASE)
 _COMMA = re.compile(r",\s+(?!(?:and|or)\b)")
 _CONCLUDED = re.compile(rf"(?:[,;:–—]\s*|\s)(?:{either(CONCLUDING)})\s", re.IGNORECASE)
+_HENCE_UNSPACED = re.compile(
+    r"(?:因此|所以|因而|从而|よって|したがって|だから|ので|이므로|므로|따라서|그래서|그러므로)[,、\s]*"
+)
 _NOT_BUT = re.compile(
     r"\bnot\s+(?!only|just|merely|more|less|fewer|at|simply|\w+er\s)(?=[\d$€£\"“‘'`*]|[A-ZÀ-Þ]|(?:the|an?)\s)"
     r"(?P<no>[^,;:.!?\n]{1,60}?(?:\.\d+[^,;:.!?\n]{0,20}?)?),?\s+but\s+(?:rather\s+|in\s+fact\s+)?"
@@ -76,7 +79,7 @@ def _is_clause(text: str) -> bool:
 def main_part(sentence: str, said: Sequence[Phrase]) -> tuple[int, int]:
     """Where the part of the sentence lies that says what it comes to by one of the figures ``said``."""
     begin, end = 0, len(sentence)
-    for match in _CONCLUDED.finditer(sentence):
+    for match in (*_CONCLUDED.finditer(sentence), *_HENCE_UNSPACED.finditer(sentence)):
         if said[-1].begin >= match.end() and not _within(match.start(), said):
             begin = match.end()
     concluded = begin > 0

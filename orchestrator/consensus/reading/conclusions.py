@@ -72,6 +72,12 @@ _HAPPENS = re.compile(
     rf"|(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
     re.IGNORECASE,
 )
+_PARTICLE = re.compile(
+    r"(?:に|で|を|が|から始|です|である|的|에|이|가|을|를|입니다|है|हैं)[ぁ-ヿ一-鿿가-힣ऀ-ॿ\s、]{0,40}"
+)
+_COUNTER_WEIGHT = re.compile(
+    r"[多少超未満以上下内外前後不没]|ない|ません|않|아니|이상|이하|미만|초과|नहीं|अधिक|कम"
+)
 _TURNED = re.compile(rf"\b(?:{either(TURNING)})\b", re.IGNORECASE)
 _FALLEN = re.compile(
     rf"\b(?:{either(DECREASES)}|fallen|went\s+down|gone\s+down|is\s+down)\s+by\s+$|\b(?:drop|fall|decline|decrease|reduction)\s+(?:of|is|was)\s+$",
@@ -188,6 +194,8 @@ def _negated(clause: str) -> bool:
 def _depends(tail: str, phrase: Phrase) -> bool:
     """Whether the value of a figure depends on what follows it."""
     rest = after(tail)
+    if _PARTICLE.fullmatch(rest) and not _COUNTER_WEIGHT.search(rest):
+        return False
     if _HAPPENS.fullmatch(rest) and not _TURNED.search(rest) and not _CONTRAST.search(rest):
         return False
     if phrase.figures[-1].kind in ("list", "formula") and len(rest.split()) <= 1:

@@ -50,6 +50,11 @@ _PER = re.compile(
 )
 _COMPARISON = re.compile(r"\s?%?\s*(?:[a-z]+\s+)?(?:more|fewer|less|[a-z]{2,}er)\s+than\b", re.IGNORECASE)
 _DENIED = re.compile(r"not\s", re.IGNORECASE)
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:\s?[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?\s?m\.?", re.IGNORECASE)
+_ZONE = re.compile(
+    r"\s?(?:[ap]\.?m\b\.?)?\s?\(?(?:(?:[A-Z][a-z]+\s){1,2}time\b|(?:UTC|GMT|[A-Z]{1,3}[SD]T|CET|CEST|MEZ)\b(?:[+-]\d+)?)\)?"
+    r"|\s(?:in\s+the\s+(?:morning|afternoon|evening)|at\s+night)\b|\s(?:noon|midnight|o['’]clock|hours|h)\b"
+)
 _RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
     r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
@@ -212,6 +217,9 @@ def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | N
     end = figure.end
     if figure.kind in ("date", "list", "equations"):
         return end
+    if _CLOCK.fullmatch(figure.text):
+        zone = _ZONE.match(sentence, end, limit)
+        return zone.end() if zone else end
     if odds := _odds(sentence, figure):
         return odds.end()
     if (one := _OF_ONE.match(sentence, end, limit)) and _PART.search(figure.text) and is_unit(one["unit"]):

@@ -109,7 +109,7 @@ _FUNCTION_OR_JOINT = re.compile(r"\b(?:and|or|sin|cos|tan|log|exp|sqrt)\b")
 
 
 def expression(sentence: str) -> str | None:
-    """The expression in plain letters and signs that a sentence ends with: "the derivative is 6x² − 4"."""
+    """The expression in plain letters and signs that a sentence ends with: "the derivative is 6x² + 4"."""
     last = None
     for match in _ENDING.finditer(sentence[-LONGEST_SENTENCE:]):
         last = match

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 
+from orchestrator.consensus.reading.clocks import clocks_in_english
 from orchestrator.consensus.reading.counting import in_figures
 from orchestrator.consensus.reading.languages import LANGUAGES, MYRIADS, Language
 
@@ -56,13 +57,15 @@ def plain(text: str, language: Language) -> str:
     """
     if language.code == "en":
         return text
-    text = _MYRIAD.sub(_myriad, in_figures(text, language.code))
+    text = _MYRIAD.sub(_myriad, clocks_in_english(in_figures(text, language.code), language.code))
     if language.comma:
         text = _numbers(_LATEX_COMMA.sub(",", text), language)
     text = _YEAR_MONTH_DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text)
     text = _measure(language.code).sub(
         lambda match: "".join(f" {language.units[word.casefold()]}" for word in match.groups() if word), text
     )
+    if language.counters:
+        text = re.sub(rf"(?<=\d)\s?(?:{language.counters})", "", text)
     if language.months:
         text = _month(language.code).sub(lambda match: _dated(match, language), text)
     if language.before:
@@ -140,7 +143,7 @@ def _dated(match: re.Match[str], language: Language) -> str:
 @cache
 def _modifier(code: str) -> re.Pattern[str]:
     words = next(each.before for each in LANGUAGES if each.code == code)
-    return re.compile(rf"(?<![^\W\d_])({_either(words)})(?=\s[-−$€£]?\d)", re.I)
+    return re.compile(rf"(?<![^\W\d_])({_either(words)})(?=\s(?:[A-Za-z]\s?=\s?)?[-−$€£]?\d)", re.I)
 
 
 def _either(words: Iterable[str]) -> str:

@@ -50,7 +50,8 @@ WESTERN = (
         comma=True,
         dots=True,
         units=words_of(
-            "m: meter metern, km: kilometer kilometern, cm: zentimeter zentimetern, mm: millimeter,"
+            "m²: quadratmeter quadratmetern, cm²: quadratzentimeter, km²: quadratkilometer, m³: kubikmeter, ha: hektar,"
+            " km/h: stundenkilometer, m: meter metern, km: kilometer kilometern, cm: zentimeter zentimetern, mm: millimeter,"
             " kg: kilogramm kilo, g: gramm, t: tonne tonnen, l: liter litern, h: stunde stunden, min:"
             " minute minuten,"
             " s: sekunde sekunden, days: tag tage tagen, weeks: woche wochen, months: monat monate monaten,"
@@ -67,7 +68,7 @@ WESTERN = (
     ),
     Language(
         code="fr",
-        words="le la les des est sont une et il elle pour dans donc réponse qui que vaut mètres"
+        words="à le la les des est sont une et il elle pour dans donc réponse qui que vaut mètres"
         " heures secondes du au aux nous sur avec a été coûte total ainsi",
         nouns=r"(?:(?:bonne|seule)\s+(?:option|proposition)|réponse)",
         after=r"finale|correcte|exacte|juste|est donc",
@@ -81,7 +82,8 @@ WESTERN = (
         no="non",
         comma=True,
         units=words_of(
-            "m: mètre mètres, km: kilomètre kilomètres, cm: centimètre centimètres, mm: millimètre"
+            "m²: mètres_carrés mètre_carré, cm²: centimètres_carrés, km²: kilomètres_carrés, m³: mètres_cubes,"
+            " ha: hectare hectares, m: mètre mètres, km: kilomètre kilomètres, cm: centimètre centimètres, mm: millimètre"
             " millimètres,"
             " kg: kilogramme kilogrammes kilo kilos, g: gramme grammes, t: tonne tonnes, l: litre litres,"
             " h: heure heures, s: seconde secondes, min: minute minutes, days: jour jours, weeks: semaine"
@@ -110,7 +112,8 @@ WESTERN = (
         no="no",
         comma=True,
         units=words_of(
-            "m: metro metros, km: kilómetro kilómetros, cm: centímetro centímetros, mm: milímetro milímetros,"
+            "m²: metros_cuadrados metro_cuadrado, cm²: centímetros_cuadrados, km²: kilómetros_cuadrados,"
+            " m³: metros_cúbicos, ha: hectárea hectáreas, m: metro metros, km: kilómetro kilómetros, cm: centímetro centímetros, mm: milímetro milímetros,"
             " kg: kilogramo kilogramos kilo kilos, g: gramo gramos, t: tonelada toneladas, l: litro litros,"
             " h: hora horas, min: minuto minutos, s: segundo segundos, days: día días, weeks: semana semanas,"
             " months: mes meses, years: año años, percent: por_ciento, degrees: grado grados, euros: euro"
@@ -127,7 +130,7 @@ WESTERN = (
     ),
     Language(
         code="pt",
-        words="o os as é são uma e do da que por para com resposta não há então metros horas foi em"
+        words="às ao o os as é são uma e do da que por para com resposta não há então metros horas foi em"
         " no na se custa mais tem nasceu",
         nouns=r"(?:(?:opção|alternativa)\s+(?:correta|certa)|resposta)",
         after=r"final|correta|certa|definitiva",
@@ -140,7 +143,8 @@ WESTERN = (
         comma=True,
         dots=True,
         units=words_of(
-            "m: metro metros, km: quilômetro quilômetros quilómetro quilómetros, cm: centímetro centímetros,"
+            "m²: metros_quadrados metro_quadrado, cm²: centímetros_quadrados, km²: quilômetros_quadrados,"
+            " m³: metros_cúbicos, ha: hectare hectares, m: metro metros, km: quilômetro quilômetros quilómetro quilómetros, cm: centímetro centímetros,"
             " mm: milímetro milímetros, kg: quilograma quilogramas quilo quilos, g: grama gramas, l:"
             " litro litros,"
             " t: tonelada toneladas, h: hora horas, min: minuto minutos, s: segundo segundos, days: dia dias,"
@@ -172,7 +176,8 @@ WESTERN = (
         comma=True,
         dots=True,
         units=words_of(
-            "m: metro metri, km: chilometro chilometri, cm: centimetro centimetri, mm: millimetro millimetri,"
+            "m²: metri_quadrati metri_quadri metro_quadrato, cm²: centimetri_quadrati, km²: chilometri_quadrati,"
+            " m³: metri_cubi, ha: ettaro ettari, m: metro metri, km: chilometro chilometri, cm: centimetro centimetri, mm: millimetro millimetri,"
             " kg: chilogrammo chilogrammi chilo chili, g: grammo grammi, l: litro litri, t: tonnellata"
             " tonnellate,"
             " h: ora ore, min: minuto minuti, s: secondo secondi, days: giorno giorni, weeks: settimana"

@@ -127,6 +127,8 @@ CONDITIONS = "if when unless provided whenever as_long only_if except whereas wh
 CONCLUDING = """
     so thus therefore hence then which_gives which_makes which_produces which_leads_to which_results_in
     which_rounds_to which_means which_equals which_is giving making meaning for_a_total leaving that_is
+    donc ainsi quindi dunque portanto por_lo_tanto por_tanto entonces daher somit folglich demnach поэтому значит
+    следовательно откуда итак
     we_get we_have we_find we_get_that we_have_that we_find_that
 """
 """Words inside a sentence after which it says what it comes to."""
