@@ -12,9 +12,9 @@ from typing import Literal
 
 from orchestrator.consensus.reading import forms
 from orchestrator.consensus.reading.conclusions import conclusion
-from orchestrator.consensus.reading.languages import LANGUAGES, Language, language_of
+from orchestrator.consensus.reading.languages import ENGLISH, LANGUAGES, Language, language_of
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
-from orchestrator.consensus.reading.phrases import trimmed
+from orchestrator.consensus.reading.phrases import trimmed, uncounted
 from orchestrator.consensus.reading.predicates import (
     WORDS_OF_A_VALUE,
     code,
@@ -174,6 +174,8 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
                 if stated or how == "choice"
                 else None
             )
+            if language is not ENGLISH:
+                answer = uncounted(answer)
             return Claim(chosen or _as_yes_no(answer) or answer, how)
         if how in ("boxed", "json") or (how == "marker" and answer):
             return None  # an explicit "no answer" is an answer that abstains
@@ -311,6 +313,8 @@ def _of_last_sentence(body: str) -> tuple[How, str] | None:
         if (last := place == 0) or _FIGURE.search(sentence) or "\\" in sentence:
             if text[end : end + 1] == "!" and _EXCLAIMED.search(body):
                 sentence += "!"
+            if last and not _FIGURE.search(sentence) and (found := predicate(sentence)) is not None:
+                return "number", found
             found = conclusion(sentence)
             if found is not None:
                 return "number", found

@@ -60,6 +60,7 @@ _CLAUSE = re.compile(r"[,;:]\s|\b(?:so|then|thus|hence|therefore|and)\s", re.IGN
 _ASIDE = re.compile(rf"(?:{either(ASIDES)})\b", re.IGNORECASE)
 _WEIGHTY = re.compile(rf"\b(?:{either(WEIGHTY)})\b|n['’]t\b", re.IGNORECASE)
 _COMPUTED = re.compile(r"\d[^=<>≤≥]{0,100}(?<![<>!])=\s*[$(]*\Z")
+_EXCEPTED = re.compile(r"\b(?:except|excluding|other\s+than|apart\s+from)\b", re.IGNORECASE)
 _TWO_COMPUTED = re.compile(r"=[^=,;]{1,60}\s(?:and|or)\s+\$?[A-Za-z]\w?\s*=[^=]{1,80}=\s*[$(]*\Z")
 _DIRECTION = re.compile(rf"\s(?:{either(COMPARATIVES)})\b.*$", re.IGNORECASE)
 _COMPARED = re.compile(
@@ -69,7 +70,7 @@ _HAPPENS = re.compile(
     rf"(?:of\s+[a-z]+\s+)?(?:(?:is|are|was|were|be|been|being|has|have|had|will|must|should|can|could|may|might)\s+)+"
     rf"(?:(?:now|then|still|thus|therefore)\s+)?(?:\w{{2,}}ed|{either(PARTICIPLES)})(?:\s[^,;\d]*)?"
     rf"|(?:of\s+[a-z]+\s+)?(?:can|could|may|might|must|should|will|would)\s+(?!not\b)[a-z]+(?:\s[^,;\d]*)?"
-    rf"|(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
+    rf"|(?:[a-z]+\s+)?(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
     re.IGNORECASE,
 )
 _PARTICLE = re.compile(
@@ -115,11 +116,13 @@ def conclusion(sentence: str) -> str | None:
     begin, end = main_part(sentence, said)
     said = [phrase for phrase in said if begin <= phrase.begin < end]
     last = said[-1]
-    if _COMPUTED.search(sentence, begin, last.begin) and not _TWO_COMPUTED.search(
-        sentence, begin, last.begin
-    ):
+    several = _TWO_COMPUTED.search(sentence, begin, last.begin) is not None
+    excepted = _EXCEPTED.search(sentence, said[-2].end if len(said) > 1 else begin, last.begin) is not None
+    if _COMPUTED.search(sentence, begin, last.begin) and not several and not excepted:
         return _DIRECTION.sub("", last.text)
-    if len(said) > 1 and not _leads(sentence, begin, said):
+    if several or excepted:
+        meant = None
+    elif len(said) > 1 and not _leads(sentence, begin, said):
         meant = said[0] if _first_is_meant(sentence, begin, said) else None
     else:
         meant = (
@@ -139,7 +142,7 @@ def conclusion(sentence: str) -> str | None:
 def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     """Whether the words before the last figure lead to it, or the earlier ones only tell circumstances."""
     gap = sentence[said[-2].end : said[-1].begin]
-    if _CONDITION.search(gap) or _DEFINED.match(gap):
+    if _CONDITION.search(gap) or _DEFINED.match(gap) or _restricts(gap, said[-1]):
         return False
     if _AMOUNT.search(gap):
         return True
@@ -151,23 +154,30 @@ def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     return circumstances or _LEADING.search(gap) is not None
 
 
+def _restricts(gap: str, later: Phrase) -> bool:
+    """Whether a figure only restricts what the one before it is: "97 is the smallest prime above 90"."""
+    return _THE.fullmatch(gap) is not None and bool(_BOUNDED.match(later.text) or _GOVERNED.search(gap))
+
+
 def _first_is_meant(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     """Whether the first figure answers: "there are 10 primes below 30", "12 is the sum of 5 and 7"."""
     first, second = said[:2]
     before, gap = sentence[begin : first.begin], sentence[first.end : second.begin]
     if not before.strip(" $*"):
-        defined = _DEFINED.match(gap) or (
-            _THE.fullmatch(gap) and (_BOUNDED.match(second.text) or _GOVERNED.search(gap))
-        )
-        return len(said) == 2 and defined is not None
-    if (
-        before.strip()
-        and not _GOVERNED.search(before)
-        and all(_GIVEN.search(sentence[first.end : later.begin]) for later in said[1:])
-    ):
+        if _HAPPENS.fullmatch(gap.strip()) and _given(sentence, said):
+            return True
+        if sentence[: first.begin].strip() and _given(sentence, said):
+            return not _CONTRAST.search(gap)
+        return len(said) == 2 and (_DEFINED.match(gap) is not None or _restricts(gap, second))
+    if not _GOVERNED.search(before) and _given(sentence, said):
         return not _CONTRAST.search(gap) and not _negated(before)
     restricted = all(_GOVERNED.search(sentence[: later.begin]) for later in said[1:])
     return restricted and _THERE.fullmatch(before) is not None and not _CONTRAST.search(gap)
+
+
+def _given(sentence: str, said: Sequence[Phrase]) -> bool:
+    """Whether all figures after the first are such as the question gives: "for the 400 km"."""
+    return all(_GIVEN.search(sentence[said[0].end : later.begin]) for later in said[1:])
 
 
 def _directed(before: str, said: Sequence[Phrase]) -> str | None:

@@ -25,11 +25,17 @@ MYRIADS = {
 }
 """What a number is multiplied by when one of these characters follows it."""
 
+LONGEST_SHARED = 4
+"""Letters up to which a unit tells nothing of the language."""
+
 _ORDER = ("ja", "ko", "zh", "hi", "ar", "ru")
 _WORD = re.compile(r"[^\W\d_]+")
 _SCRIPTS = {each.code: re.compile(each.script) for each in LANGUAGES if each.script}
 _WORDS = {
-    each.code: frozenset(each.words.split()) | frozenset(number_words(each.code))
+    each.code: frozenset(each.words.split())
+    | frozenset(number_words(each.code))
+    | frozenset(word for word in each.units if len(word) > LONGEST_SHARED and word.isalpha())
+    | frozenset(each.months.split())
     for each in LANGUAGES
     if each.words
 }

@@ -24,6 +24,7 @@ from orchestrator.consensus.reading.words import (
     SCALES,
     STOPS,
     SUBSTANCE_UNITS,
+    TIMES,
     either,
 )
 
@@ -55,6 +56,9 @@ _ZONE = re.compile(
     r"\s?(?:[ap]\.?m\b\.?)?\s?\(?(?:(?:[A-Z][a-z]+\s){1,2}time\b|(?:UTC|GMT|[A-Z]{1,3}[SD]T|CET|CEST|MEZ)\b(?:[+-]\d+)?)\)?"
     r"|\s(?:in\s+the\s+(?:morning|afternoon|evening)|at\s+night)\b|\s(?:noon|midnight|o['’]clock|hours|h)\b"
 )
+_NOUN = re.compile(r"\s([^\W\d_A-Z][^\W\d_]{2,}|[A-ZÄÖÜ][a-zäöüß]{2,})")
+_BARE_NUMBER = re.compile(r"\d[\d.,\u00a0\u202f ]*")
+_VALUES_OF = re.compile(r"(?<![\w\\+*/^=-])(?P<name>[A-Za-z])\s*=\s*$")
 _RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
     r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
@@ -120,6 +124,17 @@ def trimmed(answer: str) -> str:
     if len(said) != 1 or answer[: said[0].begin].strip(" $*_("):
         return answer
     return answer if after(answer[said[0].end :]).strip(" $") else said[0].text
+
+
+def uncounted(answer: str) -> str:
+    """A number of another language without the noun that it counts, which no other language has: 15 joueurs."""
+    said = phrases(answer)
+    if len(said) != 1 or len(said[0].figures) != 1 or said[0].text != answer:
+        return answer
+    figure = said[0].figures[0]
+    noun = _NOUN.fullmatch(answer, figure.end)
+    counts = noun is not None and not is_unit(noun[1]) and noun[1].casefold() not in TIMES
+    return answer[: figure.end] if counts and _BARE_NUMBER.fullmatch(figure.text) else answer
 
 
 def after(tail: str) -> str:
@@ -209,6 +224,12 @@ def _written(sentence: str, begin: int, end: int, parts: tuple[Figure, ...]) -> 
         pieces += [sentence[at : part.begin], part.full if len(parts) > 1 else part.text]
         at = part.end
     text = _LOOSE.sub("", "".join([*pieces, sentence[at:end]])).strip()
+    if (
+        len(parts) > 1
+        and "=" not in text
+        and (named := _VALUES_OF.search(sentence[max(0, begin - 12) : begin]))
+    ):
+        text = f"{named['name']} = {text}"
     return _RATE.sub(r"\1 per \2", text)
 
 

@@ -39,12 +39,12 @@ _LITERAL = (
     r"(?-i:True|False|None|null|NaN|nil|undefined|Infinity|\w+(?:Error|Exception))|[\"“][^\"”\n]{1,80}[\"”]"
 )
 _END = (
-    r"(?:[.!*_\s]*$|\s*[;—–(].*$|,\s+(?:which|who|where|because|since|as|not|while|a|an|the|located|known|i\.e\.|named)\b.*$"
+    r"(?:[.!*_\s]*$|\s*[;—–].*$|\s+\(.*$|,\s+(?:which|who|where|because|since|as|not|while|a|an|the|located|known|i\.e\.|named)\b.*$"
     r"|\s+(?:because|since|rather\s+than|and\s+not|not)\s.*$)"
 )
 _SUBJECT = r"(?:it|this|that|he|she|they|(?:the|its|his|her|their|our|my|der|die|das|le|la|el|il|o|a|los|les)\s[^,;:.!?\n]{1,90}?|l['’][^,;:.!?\n]{1,90}?|[\w'’-]+['’]s\s[^,;:.!?\n]{1,60}?)"
 _SAYS = re.compile(
-    rf"\W*{_SUBJECT}\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?P<what>{_LITERAL}|{_NAME}){_END}",
+    rf"\W*(?:(?:in|on|at|above|below|by|for|among|of|as|after|from|to|with|within|under)\s[^;:.!?\n]{{1,80}}?[,\s]\s?)?{_SUBJECT}\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?P<what>{_LITERAL}|{_NAME}){_END}",
     re.IGNORECASE,
 )
 _YIELDS = re.compile(
@@ -63,7 +63,7 @@ _PROPERTY = re.compile(
     re.IGNORECASE,
 )
 _FORMULA = re.compile(
-    r"\W*(?:the|it|this)\b[^,;:.!?\n]{0,90}?\s(?:is|was)\s(?:the\s+|an?\s+)?[a-z][\w\s()-]{1,60},\s+"
+    r"\W*(?:[Tt]he|[Ii]t|[Tt]his)\b[^,;:.!?\n]{0,90}?\s(?:is|was)\s(?:the\s+|an?\s+)?[a-z][\w\s()-]{1,60},\s+"
     r"(?P<what>[A-Z][\w()^+−-]*\d[\w()^+−{}-]*)[.\s]*$"
 )
 _FIRST = re.compile(
@@ -74,6 +74,7 @@ _FIRST = re.compile(
 _LABELLED = re.compile(
     rf"[*_\s]*(?P<label>\w[^:.!?\n]{{0,{LONGEST_LABEL}}}?(?<=[^\W\d_]|[)%]))[*_]*\s?:(?!\s*$|//)[*_]*\s+(?P<rest>\S.*)$"
 )
+_REMARK_AFTER = re.compile(r"(?<=[\"”\w])\s+\([^()\d]{1,60}\)[.\s]*$")
 _SAID_OF = re.compile(rf"\b(?:{either(NO_SUBJECTS)})\b|n['’]t\b", re.IGNORECASE)
 _CLAUSES = re.compile(
     r"(?:[,;—–]\s*|\s)(?:so|but|hence|thus|therefore|which\s+means(?:\s+that)?)\s+", re.IGNORECASE
@@ -104,6 +105,8 @@ _ENDING = re.compile(r"(?:\b(?:is|are|equals|becomes)|:)\s+(?:(?:therefore|thus|
 _OPERATORS = re.compile(r"\S\s*(?:[-+−→*^·]|->)\s*\S")
 _LETTERED = re.compile(r"[A-Za-z]")
 _SUM = re.compile(r"[\w²³)]\s*(?:\s[-+−*]|→|->)\s+(?=\S)|\d[a-zA-Z][²³^\d]?\s*[-+−]|[a-z][²³]")
+_ACCOMPANIED = re.compile(r",\s+(?:which|because|since|as)\b")
+_PRODUCT = re.compile(r"\d!?\s*[/·*×]\s*\(|\)\s*[/·*×]\s*[\d(]|\d!\s*[/·*×]")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 _FUNCTION_OR_JOINT = re.compile(r"\b(?:and|or|sin|cos|tan|log|exp|sqrt)\b")
 
@@ -115,11 +118,15 @@ def expression(sentence: str) -> str | None:
         last = match
     if last is None:
         return None
-    what = sentence[-LONGEST_SENTENCE:][last.end() :].strip().rstrip(".")
+    what = _ACCOMPANIED.split(sentence[-LONGEST_SENTENCE:][last.end() :])[0].strip().rstrip(".")
     if not what or any(sign in what for sign in "=$`\\:"):
         return None
     bare = _FUNCTION_OR_JOINT.sub(" ", what)
-    if _LONG_WORD.search(bare) or not _OPERATORS.search(bare) or not _LETTERED.search(bare):
+    if _LONG_WORD.search(bare):
+        return None
+    if _PRODUCT.search(bare):
+        return what
+    if not _OPERATORS.search(bare) or not _LETTERED.search(bare):
         return None
     return what if _SUM.search(bare) else None
 
@@ -137,4 +144,4 @@ def labelled(line: str) -> str | None:
     match = _LABELLED.match(line)
     if match is None or re.match(rf"(?:{either(NO_LABELS)})\b", match["label"], re.IGNORECASE):
         return None
-    return match["rest"].strip()
+    return _REMARK_AFTER.sub("", match["rest"].strip())

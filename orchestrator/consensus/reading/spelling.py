@@ -33,6 +33,7 @@ _YEAR_MONTH_DAY = re.compile(r"(?<!\d)(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\
 _MYRIAD = re.compile(
     rf"(?<![\d.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)\s?([{''.join(MYRIADS)}])(?:(\d{{1,4}})(?!\d))?"
 )
+_KOREAN_ENDING = re.compile(r"(?<=\d)(?=이므로|이고|이며|이다|입니다)")
 _SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
 _ASCII_DIGIT = re.compile(r"[0-9]")
 NEAR = 24
@@ -58,6 +59,8 @@ def plain(text: str, language: Language) -> str:
     if language.code == "en":
         return text
     text = _MYRIAD.sub(_myriad, clocks_in_english(in_figures(text, language.code), language.code))
+    if language.code == "ko":
+        text = _KOREAN_ENDING.sub(" ", text)
     if language.comma:
         text = _numbers(_LATEX_COMMA.sub(",", text), language)
     text = _YEAR_MONTH_DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text)

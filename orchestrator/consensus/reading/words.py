@@ -241,3 +241,10 @@ SECONDARY = """
     everything otherwise never note while_the_other
 """
 """Words after a comma that begin what only accompanies the answer."""
+
+TIMES = table(
+    """
+    mal fois veces vezes volte раз раза fach mehr weniger plus moins más menos mais più meno больше меньше bis
+    """
+)
+"""Words after a number, in other languages, that are no noun that it counts."""
