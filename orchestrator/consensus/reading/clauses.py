@@ -43,7 +43,8 @@ _CLAUSE = re.compile(r",\s+(?=(?:the|we|it|this|that|there|he|she|they|its|one|n
 _BECAUSE = re.compile(r",?\s+(?:because|since)\s", re.IGNORECASE)
 _FIGURE = re.compile(r"[\d\\$=]")
 _REMARK = re.compile(
-    r"\b(?:done|answer|correct|valid|checks?|works?|verified|holds|result|solution|consistent|right|indeed|same)\b",
+    r"\b(?:done|answer|correct|valid|checks?|works?|verified|holds|(?:the|our|this)\s+(?:result|solution)|consistent|right"
+    r"|indeed|same)\b",
     re.IGNORECASE,
 )
 

@@ -17,6 +17,7 @@ from orchestrator.consensus.reading.words import (
     CONDITIONS,
     DECREASES,
     GOVERNORS,
+    INCREASES,
     LEADING,
     NEGATIONS,
     OCCURRING,
@@ -80,18 +81,27 @@ _COUNTER_WEIGHT = re.compile(
     r"[多少超未満以上下内外前後不没]|ない|ません|않|아니|이상|이하|미만|초과|नहीं|अधिक|कम"
 )
 _TURNED = re.compile(rf"\b(?:{either(TURNING)})\b", re.IGNORECASE)
-_FALLEN = re.compile(
-    rf"\b(?:{either(DECREASES)}|fallen|went\s+down|gone\s+down|is\s+down)\s+by\s+$|\b(?:drop|fall|decline|decrease|reduction)\s+(?:of|is|was)\s+$",
-    re.IGNORECASE,
+_BY = r"(?:\s+\w+)?\s+by\s+(?:about\s+|exactly\s+)?$"
+_OF = r"\b[^.,;:]{0,40}?\s(?:of|is|was|reached|equals|(?:amounts|amounted|comes|came)\s+to)\s+$"
+_DIRECTIONS = tuple(
+    (re.compile(pattern, re.IGNORECASE), direction)
+    for pattern, direction in (
+        (rf"\b(?:{either(DECREASES)}|fallen|(?:went|gone|is|are)\s+down){_BY}", "down by"),
+        (rf"\b(?:{either(INCREASES)}|(?:went|gone|is|are)\s+up){_BY}", "up by"),
+        (
+            rf"\b(?:{either(DECREASES + INCREASES)}|fallen|(?:went|gone)\s+(?:up|down))\b[^.,;:]{{0,30}}?\sto\s+$",
+            "to",
+        ),
+        (r"\b(?:drop|fall|decline|decrease|reduction)\s+(?:of|is|was)\s+$", "down by"),
+        (r"\b(?:rise|increase|growth)\s+(?:of|is|was)\s+$", "up by"),
+        *((rf"\b{noun}{_OF}", f"a {noun} of") for noun in ("loss", "deficit", "debt", "profit", "surplus")),
+        (r"\b(?:is|are|was|were)\s+owed\s+(?:\w+\s+){0,2}$", "is owed"),
+        (r"\bowe[sd]?\s+(?:\w+\s+){0,2}$", "owes"),
+        (r"\b(?:lost|loses?)\s+$", "lost"),
+        (r"\b(?:gained|gains?)\s+$", "gained"),
+    )
 )
-_BALANCE = re.compile(
-    r"\b(?P<what>loss|deficit|debt)\b[^.,;:]{0,40}?\s(?:of|is|was|reached|equals|(?:amounts|amounted|comes|came)\s+to)\s+$",
-    re.IGNORECASE,
-)
-_OWING = re.compile(
-    r"(?P<is>\b(?:is|are|was|were)\s+)?\b(?P<verb>owes?|owed|lost|loses)\s+(?:(?:him|her|them|his|\w+\s+)\s*){0,3}$",
-    re.IGNORECASE,
-)
+_DENIED = re.compile(r"\b(?:not|never|no)\b|n['’]t\b", re.IGNORECASE)
 _SPENT = re.compile(rf"\b(?:{either(SPENDING)})\b", re.IGNORECASE)
 _THERE = re.compile(
     r"\W*(?:in\s+total,?\s+)?(?:there\s+(?:are|is|were|was|will\s+be|exist|remain)"
@@ -120,18 +130,14 @@ def conclusion(sentence: str) -> str | None:
     excepted = _EXCEPTED.search(sentence, said[-2].end if len(said) > 1 else begin, last.begin) is not None
     if _COMPUTED.search(sentence, begin, last.begin) and not several and not excepted:
         return _DIRECTION.sub("", last.text)
-    if several or excepted:
-        meant = None
-    elif len(said) > 1 and not _leads(sentence, begin, said):
-        meant = said[0] if _first_is_meant(sentence, begin, said) else None
-    else:
-        meant = (
-            None
-            if _negated(sentence[begin : last.begin]) or _depends(sentence[last.end : end], last)
-            else last
-        )
-    if meant is None and (directed := _directed(sentence[begin : said[0].begin], said)):
-        return directed
+    leads = not several and not excepted and (len(said) == 1 or _leads(sentence, begin, said))
+    meant = None
+    if leads and not _depends(sentence[last.end : end], last):
+        if directed := _directed(sentence[begin : last.begin], last.text):
+            return directed
+        meant = None if _negated(sentence[begin : last.begin]) else last
+    elif not leads and not several and not excepted and _first_is_meant(sentence, begin, said):
+        meant = said[0]
     compared = _COMPARED.fullmatch(sentence[last.end : end]) if meant is None and len(said) == 1 else None
     if compared and (compared[1] or _DIRECTION.search(last.text)):
         return f"{last.text} {compared[1] or ''}".rstrip()
@@ -180,19 +186,11 @@ def _given(sentence: str, said: Sequence[Phrase]) -> bool:
     return all(_GIVEN.search(sentence[said[0].end : later.begin]) for later in said[1:])
 
 
-def _directed(before: str, said: Sequence[Phrase]) -> str | None:
-    """One figure with the direction that the words before it give, in one spelling: "down by 5 °C"."""
-    if len(said) > 1 or re.search(r"\bnot\b|n['’]t\b|\bnever\b", before):
+def _directed(before: str, text: str) -> str | None:
+    """A figure with the direction that the words before it give, in one spelling: "down by 5 °C"."""
+    if _DENIED.search(before):
         return None
-    text = said[0].text
-    if _FALLEN.search(before):
-        return f"down by {text}"
-    if balance := _BALANCE.search(before):
-        return f"a {balance['what'].lower()} of {text}"
-    if owing := _OWING.search(before):
-        verb = owing["verb"].lower()
-        return f"lost {text}" if verb[0] == "l" else f"is owed {text}" if owing["is"] else f"owes {text}"
-    return None
+    return next((f"{direction} {text}" for pattern, direction in _DIRECTIONS if pattern.search(before)), None)
 
 
 def _negated(clause: str) -> bool:

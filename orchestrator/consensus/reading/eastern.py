@@ -41,6 +41,10 @@ EASTERN = (
     ),
     Language(
         code="ja",
+        before=words_of(
+            "at_least: 少なくとも 最低, at_most: 最大 多くとも 最大で, about: 約 およそ, more_than: 超"
+        ),
+        behind=words_of("at_least: 以上, at_most: 以下 以内, less_than: 未満, more_than: 超 を超える"),
         counters=r"(?:個|つ|人|名|匹|枚|冊|本)(?=[^\w]|です|だ|である|$)",
         script="[ぁ-ヿ]",
         nouns=r"(?:最終的な|正しい|最終)?(?:答え|答|回答|正解|解答|選択肢)",
@@ -61,6 +65,11 @@ EASTERN = (
     ),
     Language(
         code="zh",
+        before=words_of(
+            "at_least: 至少 最少 不少于 不低于, at_most: 至多 最多 不超过 不多于, about: 约 大约 約 大約, "
+            "more_than: 超过 多于 大于, less_than: 少于 不到 小于 低于, not: 不是"
+        ),
+        behind=words_of("at_least: 以上, at_most: 以下 以内"),
         counters=r"(?:个|個|名|位)(?![月小星人])|[人只](?=\W|$)",
         script="[一-鿿]",
         nouns=r"(?:最终|正确|最後|最后|最終|正確)?的?(?:答案|选项|選項|答)",
@@ -80,6 +89,8 @@ EASTERN = (
     ),
     Language(
         code="ko",
+        before=words_of("at_least: 최소 적어도 최소한, at_most: 최대 많아야, about: 약"),
+        behind=words_of("at_least: 이상, at_most: 이하 이내, less_than: 미만, more_than: 초과"),
         counters=r"(?:개|명|권|마리)(?=\W|입니다|이다|이에요|$)",
         script="[가-힣]",
         nouns=r"(?:최종\s*|올바른\s*|맞는\s*)?(?:정답|답변|해답|답)",
@@ -99,6 +110,7 @@ EASTERN = (
     ),
     Language(
         code="hi",
+        before=words_of("at_least: कम_से_कम, at_most: अधिक_से_अधिक अधिकतम, about: लगभग, more_than: से_अधिक"),
         script="[ऀ-ॿ]",
         nouns=r"(?:अंतिम\s+|सही\s+)?(?:उत्तर|जवाब|विकल्प)",
         verbs=r"है(?=\s*:)|होगा(?=\s*:)",
@@ -118,6 +130,10 @@ EASTERN = (
     ),
     Language(
         code="ar",
+        before=words_of(
+            "at_least: على_الأقل, at_most: على_الأكثر, about: حوالي تقريبا, more_than: أكثر_من, less_than: أقل_من"
+        ),
+        behind=words_of("at_least: على_الأقل, at_most: على_الأكثر"),
         script="[ء-ي]",
         nouns=r"(?:ال)?(?:إجابة|اجابة|جواب|خيار)(?:\s+(?:ال)?(?:نهائية|نهائي|صحيحة|صحيح))*",
         verbs=r"هو|هي|يساوي|تساوي",

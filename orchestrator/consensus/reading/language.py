@@ -15,7 +15,7 @@ class Language:
     ``labels`` are words before the label of a choice, ``ends`` what may close a sentence after the answer.
     ``comma`` says that decimals follow a comma, ``dots`` that a single dot before three figures groups them.
     ``units`` gives the plain English word for a word of measure or scale, ``before`` for a word that stands
-    before a number and joins or bounds it; ``counters`` only count things; ``yes`` and ``no`` are the words for those answers,
+    before a number and joins or bounds it; ``behind`` is the same for one behind it, and ``counters`` only count; ``yes`` and ``no`` are the words for those answers,
     ``months`` the twelve names as dates have them.
     """
 
@@ -35,6 +35,7 @@ class Language:
     dots: bool = False
     units: dict[str, str] = field(default_factory=dict)
     counters: str = ""
+    behind: dict[str, str] = field(default_factory=dict)
     before: dict[str, str] = field(default_factory=dict)
     months: str = ""
 

@@ -54,11 +54,15 @@ _DENIED = re.compile(r"not\s", re.IGNORECASE)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:\s?[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?\s?m\.?", re.IGNORECASE)
 _ZONE = re.compile(
     r"\s?(?:[ap]\.?m\b\.?)?\s?\(?(?:(?:[A-Z][a-z]+\s){1,2}time\b|(?:UTC|GMT|[A-Z]{1,3}[SD]T|CET|CEST|MEZ)\b(?:[+-]\d+)?)\)?"
-    r"|\s(?:in\s+the\s+(?:morning|afternoon|evening)|at\s+night)\b|\s(?:noon|midnight|o['’]clock|hours|h)\b"
+    r"|\s(?:on\s+)?(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b|\s(?:in\s+the\s+(?:morning|afternoon|evening)|at\s+night)\b|\s(?:noon|midnight|o['’]clock|hours|h)\b"
 )
 _NOUN = re.compile(r"\s([^\W\d_A-Z][^\W\d_]{2,}|[A-ZÄÖÜ][a-zäöüß]{2,})")
 _BARE_NUMBER = re.compile(r"\d[\d.,\u00a0\u202f ]*")
 _VALUES_OF = re.compile(r"(?<![\w\\+*/^=-])(?P<name>[A-Za-z])\s*=\s*$")
+_WEEKDAY = re.compile(
+    r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day(?:s|,)?\s+(?:(?:morning|afternoon|evening),?\s+)?"
+    r"(?:(?:at|from|between)\s+)?$"
+)
 _RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
     r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
@@ -155,6 +159,10 @@ def phrases(sentence: str) -> list[Phrase]:
         begin = figure.begin
         match = _BOUND.search(sentence[max(before, begin - NEAR) : begin])
         if match and (previous is None or sentence[before : begin - len(match[0])].strip()):
+            begin -= len(match[0])
+        if _CLOCK.fullmatch(figure.text) and (
+            match := _WEEKDAY.search(sentence[max(before, begin - NEAR) : begin])
+        ):
             begin -= len(match[0])
         if match := _NAMED.search(sentence[max(before, begin - NEAR) : begin]):
             begin -= len(match[0])

@@ -71,6 +71,8 @@ def plain(text: str, language: Language) -> str:
         text = re.sub(rf"(?<=\d)\s?(?:{language.counters})", "", text)
     if language.months:
         text = _month(language.code).sub(lambda match: _dated(match, language), text)
+    if language.behind:
+        text = _behind(language.code).sub(lambda m: f"{language.behind[m['word']]} {m['what']}", text)
     if language.before:
         text = _modifier(language.code).sub(lambda match: _before(match, language), text)
     return text
@@ -79,6 +81,8 @@ def plain(text: str, language: Language) -> str:
 def _before(match: re.Match[str], language: Language) -> str:
     """The plain word for one before a number; what only joins two numbers needs one on its other side."""
     word = language.before[match[1].casefold()]
+    if language.code in ("zh", "ja", "ko"):
+        return f" {word} "
     left = match.string[max(0, match.start() - NEAR) : match.start()]
     return word if word not in {"and", "or", "to"} or _ASCII_DIGIT.search(left) else match[1]
 
@@ -146,7 +150,17 @@ def _dated(match: re.Match[str], language: Language) -> str:
 @cache
 def _modifier(code: str) -> re.Pattern[str]:
     words = next(each.before for each in LANGUAGES if each.code == code)
+    if code in ("zh", "ja", "ko"):
+        return re.compile(rf"({_either(words)})(?=\s?[-−$€£]?\d)")
     return re.compile(rf"(?<![^\W\d_])({_either(words)})(?=\s(?:[A-Za-z]\s?=\s?)?[-−$€£]?\d)", re.I)
+
+
+@cache
+def _behind(code: str) -> re.Pattern[str]:
+    words = next(each.behind for each in LANGUAGES if each.code == code)
+    return re.compile(
+        rf"(?P<what>\d[\d.,]*(?:\s?[a-z%°²³/]{{1,8}}|\s?\w{{1,2}}?)?)\s?(?P<word>{_either(words)})"
+    )
 
 
 def _either(words: Iterable[str]) -> str:

@@ -105,7 +105,7 @@ GOVERNORS = """
 
 AMOUNTS = """
     total sum average mean product value price cost probability maximum minimum speed length area amount
-    rate profit distance take takes number rest remainder result root age weight height score
+    rate profit distance rise fall drop increase decrease gain loss decline reduction saving difference take takes number rest remainder result root age weight height score
 """
 """Words that, with a preposition, lead to the figure that is meant: "a total of 5"."""
 
@@ -151,6 +151,9 @@ DECREASES = """
     reduced shrank
 """
 """The same, before "by", "to" and the like."""
+
+INCREASES = "rose rises rise risen increased increases increase grew grows grow grown climbed climbs raised"
+"""Words that say the contrary."""
 
 COMPARATIVES = r"more less fewer \w{2,}er sooner ahead behind late early"
 """Words after a figure that say in which direction something differs by it."""
@@ -201,7 +204,8 @@ PROPERTIES = """
 NO_SUBJECTS = """
     not never no none neither nor if unless when except but only first second third fourth fifth last former latter
     other another left right than either or what which whether both false wrong incorrect next previous previously
-    originally once formerly thought
+    originally once formerly thought larger smaller greater lesser bigger taller shorter older younger higher lower
+    longer faster slower heavier lighter more less most least
 """
 """Words on which what a sentence says depends, so that it is not said by its value alone."""
 
