@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.consensus.reading import forms
+from orchestrator.consensus.reading.clauses import affirmed
 from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.languages import ENGLISH, LANGUAGES, Language, language_of
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
@@ -236,6 +237,11 @@ def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterat
 def _unmarked(body: str) -> Iterator[tuple[How, str]]:
     """What a text without any mark comes to."""
     short = len(body) <= LONGEST_WHOLE
+    if short and "\n" not in body:
+        body = affirmed(body)
+        if (rest := labelled(_MARKDOWN.sub("", body))) is not None and len(rest.split()) <= WORDS_OF_A_VALUE:
+            yield "marker", rest
+            return
     if short and (_YES_NO.match(body) or _begins_with_yes_no(body)):
         yield "whole", body
     elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
@@ -367,7 +373,7 @@ def _read(answer: str, language: Language) -> str:
     for begin, end, content in formula_spans(answer)[:1]:
         if begin == 0 and end == len(answer):
             answer = display(content)[1]
-    answer = _OPTION.sub("", answer)
+    answer = _OPTION.sub("", affirmed(answer))
     answer = labelled(answer) or _ASSIGNED.sub("", answer)
     if language.code in ("zh", "ja", "ko"):
         answer = conclusion(answer) or answer

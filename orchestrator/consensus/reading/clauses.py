@@ -30,10 +30,11 @@ _HENCE_UNSPACED = re.compile(
     r"(?:因此|所以|因而|从而|よって|したがって|だから|ので|이므로|므로|따라서|그래서|그러므로)[,、\s]*"
 )
 _NOT_BUT = re.compile(
-    r"\bnot\s+(?!only|just|merely|more|less|fewer|at|simply|\w+er\s)(?=[\d$€£\"“‘'`*]|[A-ZÀ-Þ]|(?:the|an?)\s)"
+    r"\b[Nn]ot\s+(?!only|just|merely|more|less|fewer|at|simply|\w+er\s)(?=[\d$€£\"“‘'`*]|[A-ZÀ-Þ]|(?:the|an?)\s)"
     r"(?P<no>[^,;:.!?\n]{1,60}?(?:\.\d+[^,;:.!?\n]{0,20}?)?),?\s+but\s+(?:rather\s+|in\s+fact\s+)?"
     r"(?!not|only|if|it|he|she|they|we|more|less|fewer|at|under|over|that|this|is|still)(?=\S)",
 )
+_AND_NOT = re.compile(r"(?<=[\w%°$])(?:,|\s+and)\s+not\s+(?=[\d$€£])[^,;:!?]{1,40}$")
 _HENCE = re.compile(
     r"(?:[,;:–—]\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+means|meaning)\s+(?:that\s+)?",
     re.IGNORECASE,
@@ -51,7 +52,7 @@ _REMARK = re.compile(
 
 def affirmed(sentence: str) -> str:
     """The sentence without what it denies: "it is not 4 but 5" as "it is 5"."""
-    return _NOT_BUT.sub("", sentence)
+    return _AND_NOT.sub("", _NOT_BUT.sub("", sentence))
 
 
 def without_figures(sentence: str) -> str | None:

@@ -69,7 +69,7 @@ _COMPARED = re.compile(
 )
 _HAPPENS = re.compile(
     rf"(?:of\s+[a-z]+\s+)?(?:(?:is|are|was|were|be|been|being|has|have|had|will|must|should|can|could|may|might)\s+)+"
-    rf"(?:(?:now|then|still|thus|therefore)\s+)?(?:\w{{2,}}ed|{either(PARTICIPLES)})(?:\s[^,;\d]*)?"
+    rf"(?:(?:now|then|still|thus|therefore)\s+)?(?:\w{{2,}}ed|{either(PARTICIPLES)}|in|at|on|present|there|here)(?:\s[^,;\d]*)?"
     rf"|(?:of\s+[a-z]+\s+)?(?:can|could|may|might|must|should|will|would)\s+(?!not\b)[a-z]+(?:\s[^,;\d]*)?"
     rf"|(?:[a-z]+\s+)?(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
     re.IGNORECASE,

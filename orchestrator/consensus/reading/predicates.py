@@ -44,11 +44,11 @@ _END = (
 )
 _SUBJECT = r"(?:it|this|that|he|she|they|(?:the|its|his|her|their|our|my|der|die|das|le|la|el|il|o|a|los|les)\s[^,;:.!?\n]{1,90}?|l['’][^,;:.!?\n]{1,90}?|[\w'’-]+['’]s\s[^,;:.!?\n]{1,60}?)"
 _SAYS = re.compile(
-    rf"\W*(?:(?:in|on|at|above|below|by|for|among|of|as|after|from|to|with|within|under)\s[^;:.!?\n]{{1,80}}?[,\s]\s?)?{_SUBJECT}\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?P<what>{_LITERAL}|{_NAME}){_END}",
+    rf"\W*(?:(?:in|on|at|above|below|by|for|among|of|as|after|from|to|with|within|under)\s[^;:.!?\n]{{1,80}}?[,\s]\s?)?{_SUBJECT}\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?:\w+(?:ed|en|t|de|ld|ng)\s+by\s+)?(?P<what>{_LITERAL}|{_NAME}){_END}",
     re.IGNORECASE,
 )
 _YIELDS = re.compile(
-    rf"\W*[^;!?\n]{{1,160}}?\b(?:{either(YIELDING)})\s+(?P<what>{_LITERAL}|(?-i:true|false)){_END}",
+    rf"\W*[^;!?\n]{{1,160}}?\b(?:{either(YIELDING)})\s+(?:an?\s+)?(?P<what>{_LITERAL}|(?-i:true|false)){_END}",
     re.IGNORECASE,
 )
 _CODE = re.compile(

@@ -33,6 +33,15 @@ _YEAR_MONTH_DAY = re.compile(r"(?<!\d)(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\
 _MYRIAD = re.compile(
     rf"(?<![\d.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)\s?([{''.join(MYRIADS)}])(?:(\d{{1,4}})(?!\d))?"
 )
+_PER_HOUR = re.compile(
+    r"(?:每小时|每小時|时速|時速|毎時|시속)[为為は约約]?\s?(\d[\d.,]*\s?(?:km|m))(?![a-z²³/])"
+)
+_PER_SECOND = re.compile(r"(?:每秒|秒速|毎秒|초속)[为為は约約]?\s?(\d[\d.,]*\s?(?:km|m|cm))(?![a-z²³/])")
+_SPEED = re.compile(
+    r"(?<=\dkm|\skm)\s(?:pro\s(?:Stunde|h)|par\s(?:heure|h)|à\sl['’](?:heure|h)|por\s(?:hora|h)|all['’](?:ora|h)|orari|в\sчас"
+    r"|in\sder\sStunde)\b",
+    re.IGNORECASE,
+)
 _KOREAN_ENDING = re.compile(r"(?<=\d)(?=이므로|이고|이며|이다|입니다)")
 _SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
 _ASCII_DIGIT = re.compile(r"[0-9]")
@@ -67,6 +76,8 @@ def plain(text: str, language: Language) -> str:
     text = _measure(language.code).sub(
         lambda match: "".join(f" {language.units[word.casefold()]}" for word in match.groups() if word), text
     )
+    text = _PER_HOUR.sub(r"\1/h", _PER_SECOND.sub(r"\1/s", text))
+    text = _SPEED.sub("/h", text)
     if language.counters:
         text = re.sub(rf"(?<=\d)\s?(?:{language.counters})", "", text)
     if language.months:

@@ -35,7 +35,7 @@ WESTERN = (
     ENGLISH,
     Language(
         code="de",
-        words="der die das und ist sind nicht ein eine es von mit für wir also antwort beträgt den"
+        words="bleiben bleibt übrig der die das und ist sind nicht ein eine es von mit für wir also antwort beträgt den"
         " dem lautet meter stunden minuten sekunden prozent er sie wurde wird am im zum auf bei"
         " hat haben man kostet so daher somit zusammen insgesamt",
         nouns=r"(?:(?:richtige|korrekte)\s+(?:option|wahl|lösung)|(?:end)?antwort(?:möglichkeit)?)",
@@ -68,7 +68,7 @@ WESTERN = (
     ),
     Language(
         code="fr",
-        words="à le la les des est sont une et il elle pour dans donc réponse qui que vaut mètres"
+        words="à il reste restent le la les des est sont une et il elle pour dans donc réponse qui que vaut mètres"
         " heures secondes du au aux nous sur avec a été coûte total ainsi",
         nouns=r"(?:(?:bonne|seule)\s+(?:option|proposition)|réponse)",
         after=r"finale|correcte|exacte|juste|est donc",
@@ -100,7 +100,7 @@ WESTERN = (
     ),
     Language(
         code="es",
-        words="el la los las es son una y del que por para con respuesta hay entonces metros horas se"
+        words="quedan queda el la los las es son una y del que por para con respuesta hay entonces metros horas se"
         " en fue cuesta total más tiene costó nació",
         nouns=r"(?:(?:opción|alternativa)\s+(?:correcta|es)|respuesta)",
         after=r"final|correcta|exacta|definitiva",
@@ -130,7 +130,7 @@ WESTERN = (
     ),
     Language(
         code="pt",
-        words="às ao o os as é são uma e do da que por para com resposta não há então metros horas foi em"
+        words="sobram restam às ao o os as é são uma e do da que por para com resposta não há então metros horas foi em"
         " no na se custa mais tem nasceu",
         nouns=r"(?:(?:opção|alternativa)\s+(?:correta|certa)|resposta)",
         after=r"final|correta|certa|definitiva",
@@ -163,7 +163,7 @@ WESTERN = (
     ),
     Language(
         code="it",
-        words="il lo gli le è sono una e di che per con risposta della del quindi non metri ore nel"
+        words="restano resta il lo gli le è sono una e di che per con risposta della del quindi non metri ore nel"
         " nella si stato costa più ha nato in",
         nouns=r"(?:(?:opzione|alternativa)\s+(?:corretta|giusta)|risposta)",
         after=r"finale|corretta|giusta|esatta|definitiva",

@@ -23,6 +23,7 @@ SCALES = "hundred thousand million billion trillion quadrillion dozen lakh lakhs
 
 STOPS = table(
     """
+    이므로 이고 이며 이다 입니다
     of in on at for from with by to into onto over under below above after before during until till since
     within without among between against about around through across along out off up down per and or but
     nor so because as if when while where unless than then that which who whose whom although though whereas
@@ -155,7 +156,7 @@ DECREASES = """
 INCREASES = "rose rises rise risen increased increases increase grew grows grow grown climbed climbs raised"
 """Words that say the contrary."""
 
-COMPARATIVES = r"more less fewer \w{2,}er sooner ahead behind late early"
+COMPARATIVES = r"more less fewer (?!(?:aft|und|ov|oth|anoth|togeth|howev|eith|ev|nev|wat|pap|numb|p|riv|summ|wint)er\b)\w{2,}er sooner ahead behind late early"
 """Words after a figure that say in which direction something differs by it."""
 
 WEIGHTY = """
@@ -196,6 +197,7 @@ JOINING = "therefore thus then also simply just indeed clearly actually hence ca
 """Words that may follow such a verb."""
 
 PROPERTIES = """
+    statement claim assertion conjecture proposition
     colou?r shape animal name word title language mood season direction weekday month profession job material
     element country continent planet organ instrument sport currency genre method complexity
 """
