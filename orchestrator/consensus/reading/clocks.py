@@ -9,8 +9,10 @@ import re
 _HOUR = r"(?P<h>\d{1,2})"
 _CLOCKS = {
     # what leads to the hour, the minutes, and the part of the day, which may also come first
-    "de": rf"(?:(?P<quarter>halb|viertel\s(?:nach|vor|über))\s(?P<h2>\d{{1,2}})(?![\d:]|[.,]\d)|{_HOUR}(?:[:.](?P<m>\d\d))?\sUhr(?:\s(?P<m2>\d\d)(?!\d))?)"
-    r"(?:\s(?P<day>morgens|vormittags|früh|mittags|nachmittags|abends|nachts|am\s(?:Morgen|Nachmittag|Abend)))?",
+    "de": rf"(?:(?P<quarter>halb|viertel\s(?:nach|vor|über))\s(?P<h2>\d{{1,2}})(?![\d:]|[.,]\d)"
+    rf"|{_HOUR}(?:[:.](?P<m>\d\d))?\sUhr(?:\s(?P<m2>\d\d)(?!\d))?)"
+    r"(?:\s(?P<day>morgens|vormittags|früh|mittags|nachmittags|abends|nachts|am\s(?:Morgen|Nachmittag"
+    r"|Abend)))?",
     "fr": rf"(?:(?<=\bà\s)|(?<=\best\s)){_HOUR}\s?h(?:eures?)?(?![\w])(?:\set\s(?P<half>demie|quart))?"
     r"(?:\s(?P<day>du\smatin|du\ssoir|de\sl['’]après-midi))?"
     rf"|(?:(?<=\bà\s)|(?<=\best\s))(?P<h2>\d{{1,2}})\s?h\s?(?P<m>\d\d)(?!\d)",
@@ -21,10 +23,14 @@ _CLOCKS = {
     "it": rf"(?<=\balle\s){_HOUR}(?:[:.](?P<m>\d\d))?(?:\se\s(?P<half>mezza|mezzo|un\squarto))?"
     r"(?:\s(?P<day>di\ssera|del\spomeriggio|di\smattina|del\smattino))?(?![\w:])",
     "ru": rf"(?<=\bв\s){_HOUR}(?::(?P<m>\d\d)|\sчас(?:а|ов)?)?\s(?P<day>утра|дня|вечера|ночи)",
-    "zh": rf"(?P<first>上午|早上|早晨|凌晨|下午|晚上|傍晚|中午)?\s?{_HOUR}\s?[点點](?:钟|鐘|整)?(?:\s?(?P<half>半)|\s?(?P<m>\d{{1,2}})\s?分)?",
-    "ja": rf"(?P<first>午前|午後|朝|夜|夕方)の?\s?{_HOUR}\s?時(?!間)(?:(?P<half>半)|\s?(?P<m>\d{{1,2}})\s?分)?"
+    "zh": rf"(?P<first>上午|早上|早晨|凌晨|下午|晚上|傍晚|中午)?"
+    rf"\s?{_HOUR}\s?[点點](?:钟|鐘|整)?(?:\s?(?P<half>半)"
+    rf"|\s?(?P<m>\d{{1,2}})\s?分)?",
+    "ja": rf"(?P<first>午前|午後|朝|夜|夕方)の?"
+    rf"\s?{_HOUR}\s?時(?!間)(?:(?P<half>半)|\s?(?P<m>\d{{1,2}})\s?分)?"
     r"|(?P<h2>\d{1,2})\s?時(?!間)(?:(?P<half2>半)|\s?(?P<m2>\d{1,2})\s?分)",
-    "ko": rf"(?P<first>오전|오후|아침|저녁|밤)?\s?{_HOUR}\s?시(?!간)(?:\s?(?P<half>반)|\s?(?P<m>\d{{1,2}})\s?분)?",
+    "ko": rf"(?P<first>오전|오후|아침|저녁|밤)?"
+    rf"\s?{_HOUR}\s?시(?!간)(?:\s?(?P<half>반)|\s?(?P<m>\d{{1,2}})\s?분)?",
     "hi": rf"(?P<first>सुबह|दोपहर|शाम|रात)\s(?:के\s)?{_HOUR}(?::(?P<m>\d\d))?\sबजे",
     "ar": rf"الساعة\s{_HOUR}(?::(?P<m>\d\d))?(?:\s(?P<day>صباح\w*|مساء\w*|ظهر\w*))?",
 }

@@ -45,7 +45,8 @@ _BOUNDED = re.compile(
     r"(?:above|below|under|over|between|less|greater|smaller|larger|after|before|up)\b", re.I
 )
 _GIVEN = re.compile(
-    r"\b(?:of|for|from|in|on|over|against|out\s+of|pour|para|per|für|von)\s+(?:the|his|her|its|their|these|those|all"
+    r"\b(?:of|for|from|in|on|over|against|out\s+of|pour|para|per|für|von)\s+(?:the|his|her|its|their"
+    r"|these|those|all"
     r"|our|my|les|las|los|os|as|gli|die|den|das)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
@@ -68,8 +69,10 @@ _COMPARED = re.compile(
     rf"\s*((?:{either(COMPARATIVES)})\b(?:\s+\w+)??)?(?:\s*than\b[^\d,;]*)?[\s.]*", re.IGNORECASE
 )
 _HAPPENS = re.compile(
-    rf"(?:of\s+[a-z]+\s+)?(?:(?:is|are|was|were|be|been|being|has|have|had|will|must|should|can|could|may|might)\s+)+"
-    rf"(?:(?:now|then|still|thus|therefore)\s+)?(?:\w{{2,}}ed|{either(PARTICIPLES)}|in|at|on|present|there|here)(?:\s[^,;\d]*)?"
+    rf"(?:of\s+[a-z]+\s+)?(?:(?:is|are|was|were|be|been|being|has|have|had|will|must|should|can|could"
+    rf"|may|might)\s+)+"
+    rf"(?:(?:now|then|still|thus|therefore)\s+)?(?:\w{{2,}}ed|{either(PARTICIPLES)}|in|at|on|present"
+    rf"|there|here)(?:\s[^,;\d]*)?"
     rf"|(?:of\s+[a-z]+\s+)?(?:can|could|may|might|must|should|will|would)\s+(?!not\b)[a-z]+(?:\s[^,;\d]*)?"
     rf"|(?:[a-z]+\s+)?(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
     re.IGNORECASE,
@@ -89,7 +92,8 @@ _DIRECTIONS = tuple(
         (rf"\b(?:{either(DECREASES)}|fallen|(?:went|gone|is|are)\s+down){_BY}", "down by"),
         (rf"\b(?:{either(INCREASES)}|(?:went|gone|is|are)\s+up){_BY}", "up by"),
         (
-            rf"\b(?:{either(DECREASES + INCREASES)}|fallen|(?:went|gone)\s+(?:up|down))\b[^.,;:]{{0,30}}?\sto\s+$",
+            rf"\b(?:{either(DECREASES + INCREASES)}|fallen|(?:went|gone)\s+(?:up"
+            rf"|down))\b[^.,;:]{{0,30}}?\sto\s+$",
             "to",
         ),
         (r"\b(?:drop|fall|decline|decrease|reduction)\s+(?:of|is|was)\s+$", "down by"),

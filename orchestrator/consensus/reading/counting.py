@@ -13,35 +13,43 @@ from math import gcd
 
 _ONES = {
     # from zero: two and the rest in their order; alternatives after a slash
-    "de": "null eins zwei/zwo drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn "
+    "de": "null eins zwei/zwo drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn "
+    "fünfzehn "
     "sechzehn siebzehn achtzehn neunzehn",
-    "fr": "zéro - deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept "
+    "fr": "zéro - deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize "
+    "dix-sept "
     "dix-huit dix-neuf",
     "es": "cero - dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis "
     "diecisiete dieciocho diecinueve veinte veintiuno/veintiún veintidós veintitrés veinticuatro veinticinco "
     "veintiséis veintisiete veintiocho veintinueve",
-    "pt": "zero - dois/duas três quatro cinco seis sete oito nove dez onze doze treze catorze/quatorze quinze "
+    "pt": "zero - dois/duas três quatro cinco seis sete oito nove dez onze doze treze catorze/quatorze "
+    "quinze "
     "dezesseis/dezasseis dezessete/dezassete dezoito dezenove/dezanove",
-    "it": "zero - due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici "
+    "it": "zero - due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici "
+    "quindici "
     "sedici diciassette diciotto diciannove",
     "ru": "ноль/нуль - два/две/двух три/трёх/трех четыре/четырёх/четырех пять/пяти шесть/шести семь/семи "
     "восемь/восьми девять/девяти десять/десяти одиннадцать двенадцать/двенадцати тринадцать четырнадцать "
     "пятнадцать/пятнадцати шестнадцать семнадцать восемнадцать девятнадцать",
-    "hi": "शून्य - दो तीन चार पाँच/पांच छह/छः/छ सात आठ नौ दस ग्यारह बारह तेरह चौदह पंद्रह/पन्द्रह सोलह सत्रह अठारह उन्नीस",
-    "ar": "صفر - اثنان/اثنين/اثنتان/اثنا/اثني ثلاثة/ثلاث أربعة/أربع خمسة/خمس ستة/ست سبعة/سبع ثمانية/ثماني/ثمان تسعة/تسع "
+    "hi": "शून्य - दो तीन चार पाँच/पांच छह/छः/छ सात आठ नौ दस ग्यारह बारह तेरह चौदह पंद्रह/पन्द्रह सोलह "
+    "सत्रह अठारह उन्नीस",
+    "ar": "صفر - اثنان/اثنين/اثنتان/اثنا/اثني ثلاثة/ثلاث أربعة/أربع خمسة/خمس ستة/ست سبعة/سبع "
+    "ثمانية/ثماني/ثمان تسعة/تسع "
     "عشرة/عشر",
 }
 _TENS = {
     # twenty and the rest in their order
     "de": "zwanzig dreißig/dreissig vierzig fünfzig sechzig siebzig achtzig neunzig",
-    "fr": "vingt trente quarante cinquante soixante septante/soixante-dix quatre-vingts/quatre-vingt/huitante "
+    "fr": "vingt trente quarante cinquante soixante septante/soixante-dix "
+    "quatre-vingts/quatre-vingt/huitante "
     "quatre-vingt-dix/nonante",
     "es": "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
     "pt": "vinte trinta quarenta cinquenta sessenta setenta oitenta noventa",
     "it": "venti trenta quaranta cinquanta sessanta settanta ottanta novanta",
     "ru": "двадцать/двадцати тридцать/тридцати сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто",
     "hi": "बीस तीस चालीस पचास साठ सत्तर अस्सी नब्बे",
-    "ar": "عشرون/عشرين ثلاثون/ثلاثين أربعون/أربعين خمسون/خمسين ستون/ستين سبعون/سبعين ثمانون/ثمانين تسعون/تسعين",
+    "ar": "عشرون/عشرين ثلاثون/ثلاثين أربعون/أربعين خمسون/خمسين ستون/ستين سبعون/سبعين ثمانون/ثمانين "
+    "تسعون/تسعين",
 }
 _HUNDREDS = {
     "de": {"hundert": 100, "einhundert": 100},
@@ -82,11 +90,14 @@ _PARTS = {
     "huitième/huitièmes neuvième/neuvièmes dixième/dixièmes",
     "es": "medio/media/medios tercio/tercios cuarto/cuartos quinto/quintos sexto/sextos séptimo/séptimos "
     "octavo/octavos noveno/novenos décimo/décimos",
-    "pt": "meio/meia/meios terço/terços quarto/quartos quinto/quintos sexto/sextos sétimo/sétimos oitavo/oitavos "
+    "pt": "meio/meia/meios terço/terços quarto/quartos quinto/quintos sexto/sextos sétimo/sétimos "
+    "oitavo/oitavos "
     "nono/nonos décimo/décimos",
-    "it": "mezzo/mezza/mezzi terzo/terzi quarto/quarti quinto/quinti sesto/sesti settimo/settimi ottavo/ottavi "
+    "it": "mezzo/mezza/mezzi terzo/terzi quarto/quarti quinto/quinti sesto/sesti settimo/settimi "
+    "ottavo/ottavi "
     "nono/noni decimo/decimi",
-    "ru": "- треть/трети/третьих четверть/четверти/четвёртых/четвертых пятая/пятых шестая/шестых седьмая/седьмых "
+    "ru": "- треть/трети/третьих четверть/четверти/четвёртых/четвертых пятая/пятых шестая/шестых "
+    "седьмая/седьмых "
     "восьмая/восьмых девятая/девятых десятая/десятых",
 }
 _WHOLES = {

@@ -28,7 +28,8 @@ _BETWEEN = re.compile(
 _MINUS = re.compile(r"(?:^|[^\w)}\]\s$])[\s$(]*[-−][\s$]*$|(?:^|[\s$(])[$(]?-$")
 _AFTER_BOX = re.compile(
     r"[\s$]*(?:\\[ ,;:!])?\s*(?:\\?%|(?:hundred|thousand|million|billion|trillion|dozen|percent)\b)"
-    r"|\s*(?:\\[ ,;:!])?\s*\\(?:text|mathrm)\s*\{[^{}]{1,40}\}(?:\s*\^\s*(?:\d|\{-?\d\}))?|(?:\s*\$)?\s?°\s?[CF]?|\s*\^\s*\{?\s*\\circ\s*\}?"
+    r"|\s*(?:\\[ ,;:!])?\s*\\(?:text|mathrm)\s*\{[^{}]{1,40}\}(?:\s*\^\s*(?:\d|\{-?\d\}))?"
+    r"|(?:\s*\$)?\s?°\s?[CF]?|\s*\^\s*\{?\s*\\circ\s*\}?"
     r"|\s*\$\s(?:[kcmµ]?m|[kcmµ]?g|km/h|m/s|k?N|k?J|k?W|MW|[kM]?Hz|[kM]?Pa|cm\^?[23]|m\^?[23]|ms|s|h|min"
     r"|mL|L|mol(?:/L)?)\b"
 )

@@ -15,7 +15,8 @@ class Language:
     ``labels`` are words before the label of a choice, ``ends`` what may close a sentence after the answer.
     ``comma`` says that decimals follow a comma, ``dots`` that a single dot before three figures groups them.
     ``units`` gives the plain English word for a word of measure or scale, ``before`` for a word that stands
-    before a number and joins or bounds it; ``behind`` is the same for one behind it, and ``counters`` only count; ``yes`` and ``no`` are the words for those answers,
+    before a number and joins or bounds it; ``behind`` is the same for one behind it, and ``counters``
+    only count; ``yes`` and ``no`` are the words for those answers,
     ``months`` the twelve names as dates have them.
     """
 

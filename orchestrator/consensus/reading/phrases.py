@@ -53,8 +53,10 @@ _COMPARISON = re.compile(r"\s?%?\s*(?:[a-z]+\s+)?(?:more|fewer|less|[a-z]{2,}er)
 _DENIED = re.compile(r"not\s", re.IGNORECASE)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:\s?[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?\s?m\.?", re.IGNORECASE)
 _ZONE = re.compile(
-    r"\s?(?:[ap]\.?m\b\.?)?\s?\(?(?:(?:[A-Z][a-z]+\s){1,2}time\b|(?:UTC|GMT|[A-Z]{1,3}[SD]T|CET|CEST|MEZ)\b(?:[+-]\d+)?)\)?"
-    r"|\s(?:on\s+)?(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b|\s(?:in\s+the\s+(?:morning|afternoon|evening)|at\s+night)\b|\s(?:noon|midnight|o['’]clock|hours|h)\b"
+    r"\s?(?:[ap]\.?m\b\.?)?\s?\(?(?:(?:[A-Z][a-z]+\s){1,2}time\b|(?:UTC|GMT|[A-Z]{1,3}[SD]T|CET|CEST"
+    r"|MEZ)\b(?:[+-]\d+)?)\)?"
+    r"|\s(?:on\s+)?(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b|\s(?:in\s+the\s+(?:morning|afternoon"
+    r"|evening)|at\s+night)\b|\s(?:noon|midnight|o['’]clock|hours|h)\b"
 )
 _NOUN = re.compile(r"\s([^\W\d_A-Z][^\W\d_]{2,}|[A-ZÄÖÜ][a-zäöüß]{2,})")
 _BARE_NUMBER = re.compile(r"\d[\d.,\u00a0\u202f ]*")
@@ -131,7 +133,8 @@ def trimmed(answer: str) -> str:
 
 
 def uncounted(answer: str) -> str:
-    """A number of another language without the noun that it counts, which no other language has: 15 joueurs."""
+    """A number of another language without the noun that it counts, which no other language has: 15 "
+    "joueurs."""
     said = phrases(answer)
     if len(said) != 1 or len(said[0].figures) != 1 or said[0].text != answer:
         return answer

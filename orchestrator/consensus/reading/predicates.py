@@ -32,33 +32,43 @@ WORDS_OF_A_VALUE = 8
 
 _CAPITAL = r"[A-ZÀ-ÞĀŌŠŽČА-Я]"
 _NAME = (
-    rf"(?:the\s+)?(?-i:{_CAPITAL})[\w'’.-]*(?:\s+(?:(?:of|the|de|da|do|del|della|du|des|la|le|van|von|der)\s+){{0,2}}"
+    rf"(?:the\s+)?(?-i:{_CAPITAL})[\w'’.-]*(?:\s+(?:(?:of|the|de|da|do|del|della|du|des|la|le|van|von"
+    rf"|der)\s+){{0,2}}"
     rf"(?-i:{_CAPITAL})[\w'’.-]*){{0,5}}"
 )
 _LITERAL = (
     r"(?-i:True|False|None|null|NaN|nil|undefined|Infinity|\w+(?:Error|Exception))|[\"“][^\"”\n]{1,80}[\"”]"
 )
 _END = (
-    r"(?:[.!*_\s]*$|\s*[;—–].*$|\s+\(.*$|,\s+(?:which|who|where|because|since|as|not|while|a|an|the|located|known|i\.e\.|named)\b.*$"
+    r"(?:[.!*_\s]*$|\s*[;—–].*$|\s+\(.*$|,\s+(?:which|who|where|because|since|as|not|while|a|an|the"
+    r"|located|known|i\.e\.|named)\b.*$"
     r"|\s+(?:because|since|rather\s+than|and\s+not|not)\s.*$)"
 )
-_SUBJECT = r"(?:it|this|that|he|she|they|(?:the|its|his|her|their|our|my|der|die|das|le|la|el|il|o|a|los|les)\s[^,;:.!?\n]{1,90}?|l['’][^,;:.!?\n]{1,90}?|[\w'’-]+['’]s\s[^,;:.!?\n]{1,60}?)"
+_SUBJECT = (
+    r"(?:it|this|that|he|she|they|(?:the|its|his|her|their|our|my|der|die|das|le|la|el|il|o|a|los|les)\s[^,;:.!?\n]{1,90}?"
+    r"|l['’][^,;:.!?\n]{1,90}?|[\w'’-]+['’]s\s[^,;:.!?\n]{1,60}?)"
+)
 _SAYS = re.compile(
-    rf"\W*(?:(?:in|on|at|above|below|by|for|among|of|as|after|from|to|with|within|under)\s[^;:.!?\n]{{1,80}}?[,\s]\s?)?{_SUBJECT}\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?:\w+(?:ed|en|t|de|ld|ng)\s+by\s+)?(?P<what>{_LITERAL}|{_NAME}){_END}",
+    rf"\W*(?:(?:in|on|at|above|below|by|for|among|of|as|after|from|to|with|within"
+    rf"|under)\s[^;:.!?\n]{{1,80}}?[,\s]\s?)?{_SUBJECT}\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?:\w+(?:ed|en|t|de|ld|ng)\s+by\s+)?(?P<what>{_LITERAL}|{_NAME}){_END}",
     re.IGNORECASE,
 )
 _YIELDS = re.compile(
-    rf"\W*[^;!?\n]{{1,160}}?\b(?:{either(YIELDING)})\s+(?:an?\s+)?(?P<what>{_LITERAL}|(?-i:true|false)){_END}",
+    rf"\W*[^;!?\n]{{1,160}}?\b(?:{either(YIELDING)})\s+(?:an?\s+)?(?P<what>{_LITERAL}|(?-i:true"
+    rf"|false)){_END}",
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    rf"\b(?:{either(COPULAS + YIELDING)})(?:\s+(?:{either(JOINING)}|the\s+(?:string|value|list|tuple|error)))*\s+[*_]*"
+    rf"\b(?:{either(COPULAS + YIELDING)})(?:\s+(?:{either(JOINING)}|the\s+(?:string|value|list|tuple"
+    rf"|error)))*\s+[*_]*"
     rf"(?P<ticks>`+)(?P<what>[^`\n]{{1,160}})(?P=ticks)[*_]*{_END}",
     re.IGNORECASE,
 )
 _PROPERTY = re.compile(
-    rf"\W*(?:the|its|his|her|their|our|my)\s+(?:[\w'’-]+\s+){{0,4}}?(?:{either(PROPERTIES)})(?:\s+of\s[^,;:.!?\n]{{1,60}}?)?"
-    rf"\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?P<what>(?:(?:an?|the)\s+)?[a-z][\w'’-]*(?:\s[a-z][\w'’-]*)?)"
+    rf"\W*(?:the|its|his|her|their|our"
+    rf"|my)\s+(?:[\w'’-]+\s+){{0,4}}?(?:{either(PROPERTIES)})(?:\s+of\s[^,;:.!?\n]{{1,60}}?)?"
+    rf"\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?P<what>(?:(?:an?"
+    rf"|the)\s+)?[a-z][\w'’-]*(?:\s[a-z][\w'’-]*)?)"
     rf"{_END}",
     re.IGNORECASE,
 )
@@ -67,12 +77,14 @@ _FORMULA = re.compile(
     r"(?P<what>[A-Z][\w()^+−-]*\d[\w()^+−{}-]*)[.\s]*$"
 )
 _FIRST = re.compile(
-    rf"\W*(?P<what>{_NAME})\s+(?:is|was|are|were)\s+the\s+(?:\w+est|most\s+\w+|only\s+\w+|capital|winner|author|inventor"
+    rf"\W*(?P<what>{_NAME})\s+(?:is|was|are|were)\s+the\s+(?:\w+est|most\s+\w+|only\s+\w+|capital|winner"
+    rf"|author|inventor"
     rf"|correct\s+\w+|culprit|one)\b[^,;:!?\n]{{0,90}}{_END}",
     re.IGNORECASE,
 )
 _LABELLED = re.compile(
-    rf"[*_\s]*(?P<label>\w[^:.!?\n]{{0,{LONGEST_LABEL}}}?(?<=[^\W\d_]|[)%]))[*_]*\s?:(?!\s*$|//)[*_]*\s+(?P<rest>\S.*)$"
+    rf"[*_\s]*(?P<label>\w[^:.!?\n]{{0,{LONGEST_LABEL}}}?(?<=[^\W\d_]|[)%]))[*_]*\s?:(?!\s*$"
+    rf"|//)[*_]*\s+(?P<rest>\S.*)$"
 )
 _REMARK_AFTER = re.compile(r"(?<=[\"”\w])\s+\([^()\d]{1,60}\)[.\s]*$")
 _SAID_OF = re.compile(rf"\b(?:{either(NO_SUBJECTS)})\b|n['’]t\b", re.IGNORECASE)

@@ -35,7 +35,8 @@ WESTERN = (
     ENGLISH,
     Language(
         code="de",
-        words="bleiben bleibt übrig der die das und ist sind nicht ein eine es von mit für wir also antwort beträgt den"
+        words="bleiben bleibt übrig der die das und ist sind nicht ein eine es von mit für wir also "
+        "antwort beträgt den"
         " dem lautet meter stunden minuten sekunden prozent er sie wurde wird am im zum auf bei"
         " hat haben man kostet so daher somit zusammen insgesamt",
         nouns=r"(?:(?:richtige|korrekte)\s+(?:option|wahl|lösung)|(?:end)?antwort(?:möglichkeit)?)",
@@ -50,8 +51,10 @@ WESTERN = (
         comma=True,
         dots=True,
         units=words_of(
-            "m²: quadratmeter quadratmetern, cm²: quadratzentimeter, km²: quadratkilometer, m³: kubikmeter, ha: hektar,"
-            " km/h: stundenkilometer, m: meter metern, km: kilometer kilometern, cm: zentimeter zentimetern, mm: millimeter,"
+            "m²: quadratmeter quadratmetern, cm²: quadratzentimeter, km²: quadratkilometer, m³: "
+            "kubikmeter, ha: hektar,"
+            " km/h: stundenkilometer, m: meter metern, km: kilometer kilometern, cm: zentimeter "
+            "zentimetern, mm: millimeter,"
             " kg: kilogramm kilo, g: gramm, t: tonne tonnen, l: liter litern, h: stunde stunden, min:"
             " minute minuten,"
             " s: sekunde sekunden, days: tag tage tagen, weeks: woche wochen, months: monat monate monaten,"
@@ -68,7 +71,8 @@ WESTERN = (
     ),
     Language(
         code="fr",
-        words="à il reste restent le la les des est sont une et il elle pour dans donc réponse qui que vaut mètres"
+        words="à il reste restent le la les des est sont une et il elle pour dans donc réponse qui que "
+        "vaut mètres"
         " heures secondes du au aux nous sur avec a été coûte total ainsi",
         nouns=r"(?:(?:bonne|seule)\s+(?:option|proposition)|réponse)",
         after=r"finale|correcte|exacte|juste|est donc",
@@ -82,8 +86,10 @@ WESTERN = (
         no="non",
         comma=True,
         units=words_of(
-            "m²: mètres_carrés mètre_carré, cm²: centimètres_carrés, km²: kilomètres_carrés, m³: mètres_cubes,"
-            " ha: hectare hectares, m: mètre mètres, km: kilomètre kilomètres, cm: centimètre centimètres, mm: millimètre"
+            "m²: mètres_carrés mètre_carré, cm²: centimètres_carrés, km²: kilomètres_carrés, m³: "
+            "mètres_cubes,"
+            " ha: hectare hectares, m: mètre mètres, km: kilomètre kilomètres, cm: centimètre "
+            "centimètres, mm: millimètre"
             " millimètres,"
             " kg: kilogramme kilogrammes kilo kilos, g: gramme grammes, t: tonne tonnes, l: litre litres,"
             " h: heure heures, s: seconde secondes, min: minute minutes, days: jour jours, weeks: semaine"
@@ -100,7 +106,8 @@ WESTERN = (
     ),
     Language(
         code="es",
-        words="quedan queda el la los las es son una y del que por para con respuesta hay entonces metros horas se"
+        words="quedan queda el la los las es son una y del que por para con respuesta hay entonces "
+        "metros horas se"
         " en fue cuesta total más tiene costó nació",
         nouns=r"(?:(?:opción|alternativa)\s+(?:correcta|es)|respuesta)",
         after=r"final|correcta|exacta|definitiva",
@@ -113,7 +120,8 @@ WESTERN = (
         comma=True,
         units=words_of(
             "m²: metros_cuadrados metro_cuadrado, cm²: centímetros_cuadrados, km²: kilómetros_cuadrados,"
-            " m³: metros_cúbicos, ha: hectárea hectáreas, m: metro metros, km: kilómetro kilómetros, cm: centímetro centímetros, mm: milímetro milímetros,"
+            " m³: metros_cúbicos, ha: hectárea hectáreas, m: metro metros, km: kilómetro kilómetros, cm: "
+            "centímetro centímetros, mm: milímetro milímetros,"
             " kg: kilogramo kilogramos kilo kilos, g: gramo gramos, t: tonelada toneladas, l: litro litros,"
             " h: hora horas, min: minuto minutos, s: segundo segundos, days: día días, weeks: semana semanas,"
             " months: mes meses, years: año años, percent: por_ciento, degrees: grado grados, euros: euro"
@@ -130,7 +138,8 @@ WESTERN = (
     ),
     Language(
         code="pt",
-        words="sobram restam às ao o os as é são uma e do da que por para com resposta não há então metros horas foi em"
+        words="sobram restam às ao o os as é são uma e do da que por para com resposta não há então "
+        "metros horas foi em"
         " no na se custa mais tem nasceu",
         nouns=r"(?:(?:opção|alternativa)\s+(?:correta|certa)|resposta)",
         after=r"final|correta|certa|definitiva",
@@ -144,7 +153,8 @@ WESTERN = (
         dots=True,
         units=words_of(
             "m²: metros_quadrados metro_quadrado, cm²: centímetros_quadrados, km²: quilômetros_quadrados,"
-            " m³: metros_cúbicos, ha: hectare hectares, m: metro metros, km: quilômetro quilômetros quilómetro quilómetros, cm: centímetro centímetros,"
+            " m³: metros_cúbicos, ha: hectare hectares, m: metro metros, km: quilômetro quilômetros "
+            "quilómetro quilómetros, cm: centímetro centímetros,"
             " mm: milímetro milímetros, kg: quilograma quilogramas quilo quilos, g: grama gramas, l:"
             " litro litros,"
             " t: tonelada toneladas, h: hora horas, min: minuto minutos, s: segundo segundos, days: dia dias,"
@@ -163,7 +173,8 @@ WESTERN = (
     ),
     Language(
         code="it",
-        words="restano resta il lo gli le è sono una e di che per con risposta della del quindi non metri ore nel"
+        words="restano resta il lo gli le è sono una e di che per con risposta della del quindi non "
+        "metri ore nel"
         " nella si stato costa più ha nato in",
         nouns=r"(?:(?:opzione|alternativa)\s+(?:corretta|giusta)|risposta)",
         after=r"finale|corretta|giusta|esatta|definitiva",
@@ -176,8 +187,10 @@ WESTERN = (
         comma=True,
         dots=True,
         units=words_of(
-            "m²: metri_quadrati metri_quadri metro_quadrato, cm²: centimetri_quadrati, km²: chilometri_quadrati,"
-            " m³: metri_cubi, ha: ettaro ettari, m: metro metri, km: chilometro chilometri, cm: centimetro centimetri, mm: millimetro millimetri,"
+            "m²: metri_quadrati metri_quadri metro_quadrato, cm²: centimetri_quadrati, km²: "
+            "chilometri_quadrati,"
+            " m³: metri_cubi, ha: ettaro ettari, m: metro metri, km: chilometro chilometri, cm: "
+            "centimetro centimetri, mm: millimetro millimetri,"
             " kg: chilogrammo chilogrammi chilo chili, g: grammo grammi, l: litro litri, t: tonnellata"
             " tonnellate,"
             " h: ora ore, min: minuto minuti, s: secondo secondi, days: giorno giorni, weeks: settimana"

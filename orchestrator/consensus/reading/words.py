@@ -106,7 +106,8 @@ GOVERNORS = """
 
 AMOUNTS = """
     total sum average mean product value price cost probability maximum minimum speed length area amount
-    rate profit distance rise fall drop increase decrease gain loss decline reduction saving difference take takes number rest remainder result root age weight height score
+    rate profit distance rise fall drop increase decrease gain loss decline reduction saving difference
+    take takes number rest remainder result root age weight height score
 """
 """Words that, with a preposition, lead to the figure that is meant: "a total of 5"."""
 
@@ -128,7 +129,8 @@ CONDITIONS = "if when unless provided whenever as_long only_if except whereas wh
 CONCLUDING = """
     so thus therefore hence then which_gives which_makes which_produces which_leads_to which_results_in
     which_rounds_to which_means which_equals which_is giving making meaning for_a_total leaving that_is
-    donc ainsi quindi dunque portanto por_lo_tanto por_tanto entonces daher somit folglich demnach поэтому значит
+    donc ainsi quindi dunque portanto por_lo_tanto por_tanto entonces daher somit folglich demnach
+    поэтому значит
     следовательно откуда итак
     we_get we_have we_find we_get_that we_have_that we_find_that
 """
@@ -142,7 +144,8 @@ OPENINGS = """
 """Words that open a conclusion and say nothing of it."""
 
 NEGATIONS = """
-    not never no_longer neither cannot except excluding other_than apart_from without lost lose loses loss debt deficit owe owes north south east
+    not never no_longer neither cannot except excluding other_than apart_from without lost lose loses
+    loss debt deficit owe owes north south east
     west upwards? downwards? backwards? clockwise anticlockwise counterclockwise
 """
 """Words somewhere before a figure that turn it into another answer."""
@@ -156,7 +159,10 @@ DECREASES = """
 INCREASES = "rose rises rise risen increased increases increase grew grows grow grown climbed climbs raised"
 """Words that say the contrary."""
 
-COMPARATIVES = r"more less fewer (?!(?:aft|und|ov|oth|anoth|togeth|howev|eith|ev|nev|wat|pap|numb|p|riv|summ|wint)er\b)\w{2,}er sooner ahead behind late early"
+COMPARATIVES = (
+    r"more less fewer (?!(?:aft|und|ov|oth|anoth|togeth|howev|eith|ev|nev|wat|pap|numb|p)er\b)\w{2,}er"
+    " sooner ahead behind late early"
+)
 """Words after a figure that say in which direction something differs by it."""
 
 WEIGHTY = """
@@ -170,7 +176,8 @@ IDLE = r"""
     in_the_end in_general all_together altogether overall total of_them of_it of_these of_those of_that
     of_this of_all of_us left left_over remaining more_in_total long tall high wide deep old thick away
     apart heavy large big now today so_far here as_well too times(?!\s+(?:as|more|less|\w+er\b|\d)) time
-    exactly again just only respectively local_time uhr sind_es en_total au_total in_totale no_total en_tout insgesamt всего restantes rimanenti
+    exactly again just only respectively local_time uhr sind_es en_total au_total in_totale no_total
+    en_tout insgesamt всего restantes rimanenti
     restants übrig ab an geboren lang hoch breit tief alt groß schwer
 """
 """What may follow a figure without any bearing on its value."""
@@ -204,40 +211,50 @@ PROPERTIES = """
 """Nouns whose value is a common word: "the colour is blue"."""
 
 NO_SUBJECTS = """
-    not never no none neither nor if unless when except but only first second third fourth fifth last former latter
-    other another left right than either or what which whether both false wrong incorrect next previous previously
-    originally once formerly thought larger smaller greater lesser bigger taller shorter older younger higher lower
+    not never no none neither nor if unless when except but only first second third fourth fifth last
+    former latter
+    other another left right than either or what which whether both false wrong incorrect next previous
+    previously
+    originally once formerly thought larger smaller greater lesser bigger taller shorter older younger
+    higher lower
     longer faster slower heavier lighter more less most least
 """
 """Words on which what a sentence says depends, so that it is not said by its value alone."""
 
 NO_LABELS = """
-    note notes check checking verification verify remark hint warning source sources reason explanation why because
-    step example for_example given where proof recall reference references see case caution tip however assumption
+    note notes check checking verification verify remark hint warning source sources reason explanation
+    why because
+    step example for_example given where proof recall reference references see case caution tip however
+    assumption
     assume disclaimer https? confidence calculation formula and so but thus then check
 """
 """What stands before a colon with a remark behind it."""
 
 PREDICATING = """
-    has have had need needs takes took costs cost saves save gets get got earns earned weighs weighed makes made
-    contains holds pays spends spent gives travels walks runs leaves wins won starts begins ends arrives sells sold
+    has have had need needs takes took costs cost saves save gets get got earns earned weighs weighed
+    makes made
+    contains holds pays spends spent gives travels walks runs leaves wins won starts begins ends arrives
+    sells sold
 """
 """Verbs by which a sentence that is stated as the answer gives a figure."""
 
 PARTICIPLES = """
-    left sold made lost built spent won paid read bought eaten over given taken drawn drunk written known seen sent
+    left sold made lost built spent won paid read bought eaten over given taken drawn drunk written known
+    seen sent
     kept held met told found lent born shown worn chosen driven flown grown thrown
 """
 """What, after "are", tells what became of what a figure counts, beside participles in -ed."""
 
 OCCURRING = """
-    remain remains remained wear wears ride attend attended came come live lives fit fits use play plays like likes
+    remain remains remained wear wears ride attend attended came come live lives fit fits use play plays
+    like likes
     went work works participate participated speak own owns joined visited
 """
 """Verbs that say only what is counted by the figure before them."""
 
 TURNING = """
-    failed rejected wasted missed unanswered excluded removed false true broken damaged spoiled lost absent missing
+    failed rejected wasted missed unanswered excluded removed false true broken damaged spoiled lost
+    absent missing
     unused unsold refused cancelled wrong correct incorrect dead alive passed accepted
 """
 """Words that have an opposite, so that what is counted depends on them."""
