@@ -72,7 +72,7 @@ def unmarked(body: str) -> Iterator[tuple[How, str]]:
     if short and "\n" not in body:
         body = affirmed(body)
         if (rest := labelled(MARKDOWN.sub("", body))) is not None and len(rest.split()) <= WORDS_OF_A_VALUE:
-            yield "marker", rest
+            yield "marker", conclusion(rest) or predicate(rest) or rest
             return
     if short and (YES_NO.match(body) or _begins_with_yes_no(body)):
         yield "whole", body
