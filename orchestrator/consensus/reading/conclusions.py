@@ -77,6 +77,7 @@ _HAPPENS = re.compile(
     rf"|(?:[a-z]+\s+)?(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
     re.IGNORECASE,
 )
+_NEGATED_UNSPACED = re.compile(r"不是|没有|沒有|减少|減少|下降|降低|少了|亏|欠|減っ|下が|감소|줄었|줄어|빚")
 _PARTICLE = re.compile(
     r"(?:に|で|を|が|から始|です|である|的|에|이|가|을|를|입니다|है|हैं)[ぁ-ヿ一-鿿가-힣ऀ-ॿ\s、]{0,40}"
 )
@@ -199,6 +200,8 @@ def _directed(before: str, text: str) -> str | None:
 
 def _negated(clause: str) -> bool:
     """Whether the clause before a figure turns it into another answer."""
+    if _NEGATED_UNSPACED.search(clause):
+        return True
     breaks = list(_CLAUSE.finditer(clause))
     return _NEGATED.search(clause, breaks[-1].end() if breaks else 0) is not None
 

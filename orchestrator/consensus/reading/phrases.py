@@ -52,6 +52,7 @@ _PER = re.compile(
 _COMPARISON = re.compile(r"\s?%?\s*(?:[a-z]+\s+)?(?:more|fewer|less|[a-z]{2,}er)\s+than\b", re.IGNORECASE)
 _DENIED = re.compile(r"not\s", re.IGNORECASE)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:\s?[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?\s?m\.?", re.IGNORECASE)
+_TIME = re.compile(rf"{_CLOCK.pattern}|(?:12\s|twelve\s)?(?:noon|midnight)|.*\spast\s.*", re.IGNORECASE)
 _ZONE = re.compile(
     r"\s?(?:[ap]\.?m\b\.?)?\s?\(?(?:(?:[A-Z][a-z]+\s){1,2}time\b|(?:UTC|GMT|[A-Z]{1,3}[SD]T|CET|CEST"
     r"|MEZ)\b(?:[+-]\d+)?)\)?"
@@ -163,7 +164,7 @@ def phrases(sentence: str) -> list[Phrase]:
         match = _BOUND.search(sentence[max(before, begin - NEAR) : begin])
         if match and (previous is None or sentence[before : begin - len(match[0])].strip()):
             begin -= len(match[0])
-        if _CLOCK.fullmatch(figure.text) and (
+        if _TIME.fullmatch(figure.text) and (
             match := _WEEKDAY.search(sentence[max(before, begin - NEAR) : begin])
         ):
             begin -= len(match[0])

@@ -87,6 +87,7 @@ _LABELLED = re.compile(
     rf"|//)[*_]*\s+(?P<rest>\S.*)$"
 )
 _REMARK_AFTER = re.compile(r"(?<=[\"”\w])\s+\([^()\d]{1,60}\)[.\s]*$")
+_BALANCE = re.compile(r"\b(loss|deficit|debt|profit|surplus)$", re.IGNORECASE)
 _SAID_OF = re.compile(rf"\b(?:{either(NO_SUBJECTS)})\b|n['’]t\b", re.IGNORECASE)
 _CLAUSES = re.compile(
     r"(?:[,;—–]\s*|\s)(?:so|but|hence|thus|therefore|which\s+means(?:\s+that)?)\s+", re.IGNORECASE
@@ -156,4 +157,6 @@ def labelled(line: str) -> str | None:
     match = _LABELLED.match(line)
     if match is None or re.match(rf"(?:{either(NO_LABELS)})\b", match["label"], re.IGNORECASE):
         return None
-    return _REMARK_AFTER.sub("", match["rest"].strip())
+    rest = _REMARK_AFTER.sub("", match["rest"].strip())
+    balance = _BALANCE.search(match["label"])
+    return f"a {balance[1].lower()} of {rest}" if balance else rest

@@ -42,6 +42,8 @@ _SPEED = re.compile(
     r"|in\sder\sStunde)\b",
     re.IGNORECASE,
 )
+_NTH = re.compile(r"(?<=[第제])\s?(\d{1,3})(?:个|個|名|位)?|(\d{1,3})(?:番目|個目|回目|つ目|번째)")
+_TENTHS = re.compile(r"(?<![\d.,])([1-9])割(?![\d一-鿿])")
 _KOREAN_ENDING = re.compile(r"(?<=\d)(?=이므로|이고|이며|이다|입니다)")
 _SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
 _ASCII_DIGIT = re.compile(r"[0-9]")
@@ -78,12 +80,13 @@ def plain(text: str, language: Language) -> str:
     )
     text = _PER_HOUR.sub(r"\1/h", _PER_SECOND.sub(r"\1/s", text))
     text = _SPEED.sub("/h", text)
+    text = _NTH.sub(lambda m: f" {m[1] or m[2]}th ", _TENTHS.sub(lambda m: f"{m[1]}0%", text))
     if language.counters:
         text = re.sub(rf"(?<=\d)\s?(?:{language.counters})", "", text)
     if language.months:
         text = _month(language.code).sub(lambda match: _dated(match, language), text)
     if language.behind:
-        text = _behind(language.code).sub(lambda m: f"{language.behind[m['word']]} {m['what']}", text)
+        text = _behind(language.code).sub(lambda m: f" {language.behind[m['word']]} {m['what']}", text)
     if language.before:
         text = _modifier(language.code).sub(lambda match: _before(match, language), text)
     return text

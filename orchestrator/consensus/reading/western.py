@@ -51,7 +51,8 @@ WESTERN = (
         comma=True,
         dots=True,
         units=words_of(
-            "m²: quadratmeter quadratmetern, cm²: quadratzentimeter, km²: quadratkilometer, m³: "
+            "percentage_points: prozentpunkte prozentpunkten prozentpunkt,"
+            " m²: quadratmeter quadratmetern, cm²: quadratzentimeter, km²: quadratkilometer, m³: "
             "kubikmeter, ha: hektar,"
             " km/h: stundenkilometer, m: meter metern, km: kilometer kilometern, cm: zentimeter "
             "zentimetern, mm: millimeter,"
@@ -86,7 +87,8 @@ WESTERN = (
         no="non",
         comma=True,
         units=words_of(
-            "m²: mètres_carrés mètre_carré, cm²: centimètres_carrés, km²: kilomètres_carrés, m³: "
+            "percentage_points: points_de_pourcentage,"
+            " m²: mètres_carrés mètre_carré, cm²: centimètres_carrés, km²: kilomètres_carrés, m³: "
             "mètres_cubes,"
             " ha: hectare hectares, m: mètre mètres, km: kilomètre kilomètres, cm: centimètre "
             "centimètres, mm: millimètre"
@@ -119,7 +121,8 @@ WESTERN = (
         no="no",
         comma=True,
         units=words_of(
-            "m²: metros_cuadrados metro_cuadrado, cm²: centímetros_cuadrados, km²: kilómetros_cuadrados,"
+            "percentage_points: puntos_porcentuales,"
+            " m²: metros_cuadrados metro_cuadrado, cm²: centímetros_cuadrados, km²: kilómetros_cuadrados,"
             " m³: metros_cúbicos, ha: hectárea hectáreas, m: metro metros, km: kilómetro kilómetros, cm: "
             "centímetro centímetros, mm: milímetro milímetros,"
             " kg: kilogramo kilogramos kilo kilos, g: gramo gramos, t: tonelada toneladas, l: litro litros,"
@@ -152,7 +155,8 @@ WESTERN = (
         comma=True,
         dots=True,
         units=words_of(
-            "m²: metros_quadrados metro_quadrado, cm²: centímetros_quadrados, km²: quilômetros_quadrados,"
+            "percentage_points: pontos_percentuais,"
+            " m²: metros_quadrados metro_quadrado, cm²: centímetros_quadrados, km²: quilômetros_quadrados,"
             " m³: metros_cúbicos, ha: hectare hectares, m: metro metros, km: quilômetro quilômetros "
             "quilómetro quilómetros, cm: centímetro centímetros,"
             " mm: milímetro milímetros, kg: quilograma quilogramas quilo quilos, g: grama gramas, l:"
@@ -187,7 +191,8 @@ WESTERN = (
         comma=True,
         dots=True,
         units=words_of(
-            "m²: metri_quadrati metri_quadri metro_quadrato, cm²: centimetri_quadrati, km²: "
+            "percentage_points: punti_percentuali,"
+            " m²: metri_quadrati metri_quadri metro_quadrato, cm²: centimetri_quadrati, km²: "
             "chilometri_quadrati,"
             " m³: metri_cubi, ha: ettaro ettari, m: metro metri, km: chilometro chilometri, cm: "
             "centimetro centimetri, mm: millimetro millimetri,"

@@ -143,7 +143,13 @@ OPENINGS = """
 """
 """Words that open a conclusion and say nothing of it."""
 
-NEGATIONS = """
+NEGATIONS = r"""
+    nicht kein\w* não non_(?:è|sono|ha|ci) no_(?:es|son|hay|fue|era|tiene|cuesta|hubo) n['’]\w+ ne pas не
+    sank sinkt fiel fällt gesunken gefallen schuldet verlor verliert verloren baiss\w+ diminu\w+ perd
+    perdu doit bajó
+    disminuyó cayó perdió debe caiu diminuiu perdeu deve scende sceso perso перде\w+ упал\w* снизил\w*
+    уменьшил\w*
+    потерял\w* должен должна
     not never no_longer neither cannot except excluding other_than apart_from without lost lose loses
     loss debt deficit owe owes north south east
     west upwards? downwards? backwards? clockwise anticlockwise counterclockwise

@@ -1,7 +1,5 @@
 """Which part of a sentence, and which of its figures, is meant."""
 
-
-
 from __future__ import annotations
 
 import pytest
@@ -60,3 +58,26 @@ def test_a_figure_is_taken_with_what_it_depends_on_and_no_more(text: str, claim:
     found = extract_claim(text)
     assert found is not None
     assert found.text == claim
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("La respuesta no es cinco.", "La respuesta es cinco."),
+        ("Non sono cinque.", "Sono cinque."),
+        ("El precio bajó un 5%.", "El precio subió un 5%."),
+        ("减少了5%。", "增加了5%。"),
+        ("全部で5個未満です。", "全部で5個です。"),
+        ("5番目です。", "5です。"),
+        ("Das sind 5 Prozentpunkte.", "Das sind 5 Prozent."),
+        ("Loss: $20", "Profit: $20"),
+        ("It is on Friday at noon.", "It is on Sunday at noon."),
+        ("The rate rose by 5%.", "The rate rose to 5%."),
+        ("The price is $80 before tax.", "The price is $80 after tax."),
+    ],
+)
+def test_what_differs_is_in_the_claims(one: str, other: str) -> None:
+    first, second = extract_claim(one), extract_claim(other)
+    assert first is not None
+    assert second is not None
+    assert first.text != second.text
