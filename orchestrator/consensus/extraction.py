@@ -8,27 +8,33 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from orchestrator.consensus.reading import forms
+from orchestrator.consensus.reading.clauses import affirmed
 from orchestrator.consensus.reading.conclusions import conclusion
-from orchestrator.consensus.reading.languages import LANGUAGES, Language, language_of
-from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
-from orchestrator.consensus.reading.phrases import trimmed
-from orchestrator.consensus.reading.sentences import masked, sentences, without_citations, without_notes
+from orchestrator.consensus.reading.endings import (
+    FIGURE,
+    MARKDOWN,
+    WORD_OF_YES_NO,
+    YES_NO,
+    YES_NO_WORDS,
+    How,
+    of_last_sentence,
+    unmarked,
+)
+from orchestrator.consensus.reading.endings import LONGEST_WHOLE as LONGEST_WHOLE
+from orchestrator.consensus.reading.endings import WORDS_OF_A_SENTENCE as WORDS_OF_A_SENTENCE
+from orchestrator.consensus.reading.languages import ENGLISH, LANGUAGES, Language, language_of
+from orchestrator.consensus.reading.numerals import display, formula_spans
+from orchestrator.consensus.reading.phrases import trimmed, uncounted
+from orchestrator.consensus.reading.predicates import (
+    labelled,
+    predicate,
+)
+from orchestrator.consensus.reading.sentences import without_notes
 from orchestrator.consensus.reading.spelling import folded, plain
+from orchestrator.consensus.reading.words import COPULAS, PREDICATING, YIELDING, either
 from orchestrator.consensus.thinking import split_thinking
-
-How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
-
-LONGEST_WHOLE = 160
-"""Length in characters up to which a text without any marker is itself taken as the answer."""
-
-TAIL = 4_000
-"""Length in characters of the end of a text in which a conclusion without any mark is looked for."""
-
-WORDS_OF_A_SENTENCE = 3
-"""Number of words from which a claim is a sentence, even if a part looks like mathematics ("in 10 s")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +54,22 @@ class Claim:
 
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _TAGS = re.compile(r"</?(?:b|i|em|strong|p|span|u|code|sub|sup|div)>", re.IGNORECASE)
-_MARKDOWN = re.compile(r"(?<![\w)\]])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
+_ITALIC = re.compile(r"(?<![\w*\\])\*(?=[^\s*\d])([^*\n]{1,80}?)(?<=\S)\*(?![\w*])")
 _STRUCK = re.compile(r"(?<!~)~~(?!~)[^~\n]{1,400}~~(?!~)")
-_WHOLE_LINE = re.compile(
-    r"\s*(?:\*\*|__)(?P<bold>[^*_\n]{1,160}?)[.:]?(?:\*\*|__)[.\s]*|\s*[(\[](?P<label>[A-H])[)\]][.\s]*"
+_OPTION = re.compile(
+    r"(?:the\s+)?(?:option|choice|answer|statement)\s+(?:no\.\s*|number\s+)?(?=\(?\d{1,2}\)?$)", re.IGNORECASE
 )
-_YES_NO = re.compile(r"\W*(yes|no)\b(?!\.\s*\d)(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
-_YES_NO_WORDS = {word: "yes" for each in LANGUAGES for word in each.yes.split()} | {
-    word: "no" for each in LANGUAGES for word in each.no.split()
-}
+_LISTED_OPTION = re.compile(r"^[ \t>*_(-]*(?P<label>[A-H])[*_]*[).:](?=[*_\s])", re.MULTILINE)
+_SAYING = re.compile(rf"\b(?:{either(COPULAS + YIELDING + PREDICATING)})\b", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"^\$?[A-Za-z](?:_\{?\w+\}?)?\s*=\s*(?=[^=,;<>]*$)(?=[-−]?[\d.,]+(?!\d)\s*\\?[^\d\s=]|[^=]*\\(?:text|mathrm))"
+)
 _PROVISO = re.compile(
     r"\b(?:but|if|only|unless|except|provided|although|though|however|not always|yes|no)\b", re.I
 )
-_WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
-_FIGURE = re.compile(r"\d")
-_EXPLAINED = re.compile(r",\s+(?:since|because|as|so|where|which|given that)\s|\s+because\s|\s+—\s")
+_EXPLAINED = re.compile(
+    r",?\s+i\.e\.,?\s|,\s+(?:since|because|as|so|where|which|given that)\s|\s+because\s|\s+—\s"
+)
 _CORRECTION = re.compile(
     r"(?:^|(?<=[.!?…\n。]))\W*(?:(?:oh|hmm|no|oops|but)\W+)*(?:wait|actually|correction|sorry|scratch that"
     r"|on second thought"
@@ -72,24 +79,14 @@ _CORRECTION = re.compile(
     re.IGNORECASE,
 )
 _WITHDRAWN = re.compile(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
-_RELATION = re.compile(r"[<>≤≥≠=]|!=|\\(?:leq?|geq?|neq?|in)(?![a-zA-Z])|,")
-_ITEMS = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
-_STEP = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
-_STARTS = re.compile(
-    r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE
-)
-_IT_IS = re.compile(r"(?:it|this|that)\s+(?:is|was|equals)\s+(?P<what>[^,;:\n]{1,120})$", re.IGNORECASE)
-_LITERAL = re.compile(
-    r"(?:\w+\s){0,8}?(?:is|are|was|were|equals|be|=)\s+(?:the\s+(?:number|variable|letter)\s+)?[*_`$]*"
-    r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]"
-    r"|[A-Za-zΘΩ]+\([^()]{1,40}\)|[A-Z]{2,8})[*_`$]*"
-)
-_EXCLAIMED = re.compile(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
 _REFUSAL = re.compile(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
 _FENCE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
 )
+_NULLS = frozenset({"None", "null"})
+"""Values of programs, where a sentence says that one returns them."""
+
 _NOTHING = frozenset(
     {"", "none", "null", "n/a", "na", "err", "error", "unknown", "?", "...", "…", r"\[", "$$", "undetermined"}
     | {
@@ -119,17 +116,19 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     body = _conclusion(text, truncated)
     if body is None:
         return None
-    body = _STRUCK.sub("", folded(body))
+    body = _ITALIC.sub(r"\1", _STRUCK.sub("", folded(body)))
     language = language_of(body)
     body = plain(body, language)
     for how, found in _candidates(body, choices, language):
         answer = _tidy(found, how)
-        if answer.casefold() not in _NOTHING:
+        if answer.casefold() not in _NOTHING or (how == "number" and answer in _NULLS):
             stated = how in ("boxed", "json", "marker")
             if stated and _REFUSAL.match(answer):
                 return None
             if stated:
                 answer = _read(answer, language)
+            if how == "marker" and answer[1:3] == ". " and len(set(_LISTED_OPTION.findall(body))) > 1:
+                answer = answer[0]
             chosen = (
                 _as_choice(answer, choices)
                 if choices
@@ -137,6 +136,8 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
                 if stated or how == "choice"
                 else None
             )
+            if language is not ENGLISH:
+                answer = uncounted(answer)
             return Claim(chosen or _as_yes_no(answer) or answer, how)
         if how in ("boxed", "json") or (how == "marker" and answer):
             return None  # an explicit "no answer" is an answer that abstains
@@ -191,89 +192,7 @@ def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterat
         if (letter := _last_choice(body, choices)) is not None:
             yield "choice", letter
         return  # a number or a sentence does not answer a multiple-choice question
-    yield from _unmarked(without_notes(_ended(body, language)))
-
-
-def _unmarked(body: str) -> Iterator[tuple[How, str]]:
-    """What a text without any mark comes to."""
-    short = len(body) <= LONGEST_WHOLE
-    if short and _YES_NO.match(body):
-        yield "whole", body
-    elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
-        yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
-    elif _terse(body):
-        side = right_side(body.removeprefix("="))
-        yield "whole", side if _RELATION.search(body) else conclusion(side) or side
-    elif short and _lists(body):
-        yield "whole", body
-    elif (found := _of_last_sentence(body)) is not None:
-        yield found
-    elif short:
-        yield "whole", body
-
-
-def _lists(body: str) -> bool:
-    """Whether the text ends with a list of values, not of steps of a computation."""
-    items = _ITEMS.findall(body)
-    return (
-        len(items) > 1
-        and body.endswith(items[-1])
-        and not any("=" in item or item.endswith(".") for item in items)
-    )
-
-
-def _terse(body: str) -> bool:
-    """Whether the text is an answer, not a sentence, like "10:30 am", "x > 5" or "5 km"; no bare numbers."""
-    return (
-        len(body) <= LONGEST_WHOLE
-        and "\n" not in body
-        and not _WORD.match(body)
-        and len(_WORD.findall(body)) < WORDS_OF_A_SENTENCE
-        and not _STEP.search(body)
-        and not is_figure(body.rstrip("."))
-    )
-
-
-def _of_last_sentence(body: str) -> tuple[How, str] | None:
-    """What the last sentence with a figure comes to, or the last one that draws a conclusion without any."""
-    cut = len(body) - TAIL
-    tail = body if cut <= 0 else body[body.find("\n", cut) + 1 or cut :]
-    text = masked(tail)
-    shown = text
-    for begin, end, _ in formula_spans(text):
-        shown = f"{shown[:begin]}{'x' * (end - begin)}{shown[end:]}"
-    spans = [line for begin, end in sentences(shown) for line in _lines(shown, begin, end)]
-    for place, (begin, end) in enumerate(reversed(spans)):
-        sentence = without_citations(_MARKDOWN.sub("", text[begin:end]))
-        if (last := place == 0) or _FIGURE.search(sentence) or "\\" in sentence:
-            if text[end : end + 1] == "!" and _EXCLAIMED.search(body):
-                sentence += "!"
-            found = conclusion(sentence)
-            if found is not None:
-                return "number", found
-            if len(sentence) <= LONGEST_WHOLE and (found := _literal(sentence, last and len(spans) == 1)):
-                return "whole", found
-            if last and len(spans) > 1 and (so := _STARTS.match(sentence)) and len(sentence) <= LONGEST_WHOLE:
-                return "whole", sentence[so.end() :]
-    return None
-
-
-def _lines(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    at = begin
-    for line in text[begin:end].split("\n"):
-        if line.strip():
-            yield at, at + len(line)
-        at += len(line) + 1
-
-
-def _literal(sentence: str, alone: bool) -> str | None:
-    """The symbol that a sentence without figures ends with, as "The root is i"; of one alone, what it is."""
-    bare = _STARTS.sub("", sentence).strip().rstrip(".")
-    if literal := _LITERAL.fullmatch(bare):
-        return literal["what"]
-    if alone and not _FIGURE.search(bare) and (it := _IT_IS.fullmatch(bare)):
-        return it["what"]
-    return None
+    yield from unmarked(without_notes(_ended(body, language)))
 
 
 def _corrected(body: str, end: int) -> str | None:
@@ -282,8 +201,8 @@ def _corrected(body: str, end: int) -> str | None:
     if not corrections:
         return None
     last = corrections[-1]
-    found = _of_last_sentence(body[last.end() :])
-    if found is not None and _FIGURE.search(found[1]):
+    found = of_last_sentence(body[last.end() :])
+    if found is not None and FIGURE.search(found[1]):
         return found[1]
     return "" if _WITHDRAWN.search(body, last.start()) else None
 
@@ -296,6 +215,14 @@ def _read(answer: str, language: Language) -> str:
     for begin, end, content in formula_spans(answer)[:1]:
         if begin == 0 and end == len(answer):
             answer = display(content)[1]
+    answer = _OPTION.sub("", affirmed(answer))
+    answer = labelled(answer) or _ASSIGNED.sub("", answer)
+    if language.code in ("zh", "ja", "ko"):
+        answer = conclusion(answer) or answer
+    elif len(answer.split()) >= WORDS_OF_A_SENTENCE and (verb := _SAYING.search(answer)):
+        at = FIGURE.search(answer)
+        said = conclusion(answer) if at is None or at.start() > verb.start() else None
+        answer = said or predicate(answer) or answer
     return _tidy(trimmed(answer))
 
 
@@ -333,14 +260,17 @@ def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
 
 def _as_yes_no(answer: str) -> str | None:
     """The yes or no that ``answer`` begins with and only explains, as in "No, it is not"."""
-    begin = _YES_NO.match(answer)
+    begin = YES_NO.match(answer)
     if begin is not None:
         return None if _PROVISO.search(answer, begin.end()) else begin[1]
-    return _YES_NO_WORDS.get(answer.casefold())
+    foreign = WORD_OF_YES_NO.match(answer)
+    if foreign is not None and (word := YES_NO_WORDS.get(foreign[1].casefold())):
+        return word
+    return YES_NO_WORDS.get(answer.casefold())
 
 
 def _tidy(text: str, how: How | None = None) -> str:
-    text = _MARKDOWN.sub("", _TAGS.sub("", text)).strip()
+    text = MARKDOWN.sub("", _TAGS.sub("", text)).strip()
     bare = len(text)
     while len(text) > 1 and (text[0], text[-1]) in {
         ("$", "$"),

@@ -7,19 +7,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from orchestrator.consensus.reading.clauses import affirmed, main_part, without_figures
 from orchestrator.consensus.reading.phrases import Phrase, after, phrases
+from orchestrator.consensus.reading.predicates import predicate
 from orchestrator.consensus.reading.words import (
     AMOUNTS,
     ASIDES,
     COMPARATIVES,
-    CONCLUDING,
     CONDITIONS,
     DECREASES,
     GOVERNORS,
+    INCREASES,
     LEADING,
     NEGATIONS,
+    OCCURRING,
     OPENINGS,
+    PARTICIPLES,
     SPENDING,
+    TURNING,
     WEIGHTY,
     either,
 )
@@ -35,17 +40,18 @@ _GOVERNED = re.compile(
 _AMOUNT = re.compile(rf"\b(?:{either(AMOUNTS)})\s+(?:of|at|to|by|in)\s+$", re.IGNORECASE)
 _LEADING = re.compile(rf"=>?\s*$|\b(?:{either(LEADING + SPENDING)})\b", re.IGNORECASE)
 _DEFINED = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.IGNORECASE)
-_CONDITION = re.compile(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
-_CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
-_EXPLAINED = re.compile(
-    r",?\s+because\b|\s+due\s+to\b|,?\s+(?:rather\s+than|instead\s+of)\b|(?<![-+*/×=])\s+\((?!\d[\d\s.*/+x×-]*\))(?=[^=]*$)"
-    r"|[,(–—-]\s*(?:since|as|where|which|for\s+example|e\.g\.|i\.e\.|given\s+that|not)\s"
-    r"|\s+since\s+(?!\w*\s*$|[\d$]|many|much|long|of|the\s+\w+\s*$)",
+_THE = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:[a-z]+\s+){1,6}", re.IGNORECASE)
+_BOUNDED = re.compile(
+    r"(?:above|below|under|over|between|less|greater|smaller|larger|after|before|up)\b", re.I
+)
+_GIVEN = re.compile(
+    r"\b(?:of|for|from|in|on|over|against|out\s+of|pour|para|per|für|von)\s+(?:the|his|her|its|their"
+    r"|these|those|all"
+    r"|our|my|les|las|los|os|as|gli|die|den|das)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
-_SUBORDINATE = re.compile(r"(?:since|because|as|given|if|when|after|once|while)\b", re.IGNORECASE)
-_COMMA = re.compile(r",\s+(?!(?:and|or)\b)")
-_CONCLUDED = re.compile(rf"(?:[,;:–—]\s*|\s)(?:{either(CONCLUDING)})\s", re.IGNORECASE)
+_CONDITION = re.compile(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
+_CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
 _OPENING = re.compile(rf"^\W*(?:(?:{either(OPENINGS)})(?:\s+that)?[,:]?\s+)+", re.IGNORECASE)
 _NEGATED = re.compile(
     rf"\b(?:{either(NEGATIONS)})\b|n['’]t\b|\b(?:{either(DECREASES)})\s+(?:by|to|from|of|is"
@@ -56,10 +62,51 @@ _CLAUSE = re.compile(r"[,;:]\s|\b(?:so|then|thus|hence|therefore|and)\s", re.IGN
 _ASIDE = re.compile(rf"(?:{either(ASIDES)})\b", re.IGNORECASE)
 _WEIGHTY = re.compile(rf"\b(?:{either(WEIGHTY)})\b|n['’]t\b", re.IGNORECASE)
 _COMPUTED = re.compile(r"\d[^=<>≤≥]{0,100}(?<![<>!])=\s*[$(]*\Z")
+_EXCEPTED = re.compile(r"\b(?:except|excluding|other\s+than|apart\s+from)\b", re.IGNORECASE)
+_TWO_COMPUTED = re.compile(r"=[^=,;]{1,60}\s(?:and|or)\s+\$?[A-Za-z]\w?\s*=[^=]{1,80}=\s*[$(]*\Z")
 _DIRECTION = re.compile(rf"\s(?:{either(COMPARATIVES)})\b.*$", re.IGNORECASE)
 _COMPARED = re.compile(
     rf"\s*((?:{either(COMPARATIVES)})\b(?:\s+\w+)??)?(?:\s*than\b[^\d,;]*)?[\s.]*", re.IGNORECASE
 )
+_HAPPENS = re.compile(
+    rf"(?:of\s+[a-z]+\s+)?(?:(?:is|are|was|were|be|been|being|has|have|had|will|must|should|can|could"
+    rf"|may|might)\s+)+"
+    rf"(?:(?:now|then|still|thus|therefore)\s+)?(?:\w{{2,}}ed|{either(PARTICIPLES)}|in|at|on|present"
+    rf"|there|here)(?:\s[^,;\d]*)?"
+    rf"|(?:of\s+[a-z]+\s+)?(?:can|could|may|might|must|should|will|would)\s+(?!not\b)[a-z]+(?:\s[^,;\d]*)?"
+    rf"|(?:[a-z]+\s+)?(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
+    re.IGNORECASE,
+)
+_NEGATED_UNSPACED = re.compile(r"不是|没有|沒有|减少|減少|下降|降低|少了|亏|欠|減っ|下が|감소|줄었|줄어|빚")
+_PARTICLE = re.compile(
+    r"(?:に|で|を|が|から始|です|である|的|에|이|가|을|를|입니다|है|हैं)[ぁ-ヿ一-鿿가-힣ऀ-ॿ\s、]{0,40}"
+)
+_COUNTER_WEIGHT = re.compile(
+    r"[多少超未満以上下内外前後不没]|ない|ません|않|아니|이상|이하|미만|초과|नहीं|अधिक|कम"
+)
+_TURNED = re.compile(rf"\b(?:{either(TURNING)})\b", re.IGNORECASE)
+_BY = r"(?:\s+\w+)?\s+by\s+(?:about\s+|exactly\s+)?$"
+_OF = r"\b[^.,;:]{0,40}?\s(?:of|is|was|reached|equals|(?:amounts|amounted|comes|came)\s+to)\s+$"
+_DIRECTIONS = tuple(
+    (re.compile(pattern, re.IGNORECASE), direction)
+    for pattern, direction in (
+        (rf"\b(?:{either(DECREASES)}|fallen|(?:went|gone|is|are)\s+down){_BY}", "down by"),
+        (rf"\b(?:{either(INCREASES)}|(?:went|gone|is|are)\s+up){_BY}", "up by"),
+        (
+            rf"\b(?:{either(DECREASES + INCREASES)}|fallen|(?:went|gone)\s+(?:up"
+            rf"|down))\b[^.,;:]{{0,30}}?\sto\s+$",
+            "to",
+        ),
+        (r"\b(?:drop|fall|decline|decrease|reduction)\s+(?:of|is|was)\s+$", "down by"),
+        (r"\b(?:rise|increase|growth)\s+(?:of|is|was)\s+$", "up by"),
+        *((rf"\b{noun}{_OF}", f"a {noun} of") for noun in ("loss", "deficit", "debt", "profit", "surplus")),
+        (r"\b(?:is|are|was|were)\s+owed\s+(?:\w+\s+){0,2}$", "is owed"),
+        (r"\bowe[sd]?\s+(?:\w+\s+){0,2}$", "owes"),
+        (r"\b(?:lost|loses?)\s+$", "lost"),
+        (r"\b(?:gained|gains?)\s+$", "gained"),
+    )
+)
+_DENIED = re.compile(r"\b(?:not|never|no)\b|n['’]t\b", re.IGNORECASE)
 _SPENT = re.compile(rf"\b(?:{either(SPENDING)})\b", re.IGNORECASE)
 _THERE = re.compile(
     r"\W*(?:in\s+total,?\s+)?(?:there\s+(?:are|is|were|was|will\s+be|exist|remain)"
@@ -74,55 +121,39 @@ def conclusion(sentence: str) -> str | None:
     The last figure is meant, unless it only restricts an earlier one: then the sentence is, as both are part
     of its value, but for the shapes that tell which number was asked for: "there are N … below M".
     """
-    sentence = _OPENING.sub("", sentence.strip())
+    sentence = affirmed(_OPENING.sub("", sentence.strip()))
+    if (clause := without_figures(sentence)) is not None:
+        clause = clause.strip(" \t\n,;:*_")
+        return conclusion(clause) or predicate(clause) or clause
     said = phrases(sentence)
     if not said:
         return None
-    begin, end = _main_part(sentence, said)
+    begin, end = main_part(sentence, said)
     said = [phrase for phrase in said if begin <= phrase.begin < end]
     last = said[-1]
-    if _COMPUTED.search(sentence, begin, last.begin):
+    several = _TWO_COMPUTED.search(sentence, begin, last.begin) is not None
+    excepted = _EXCEPTED.search(sentence, said[-2].end if len(said) > 1 else begin, last.begin) is not None
+    if _COMPUTED.search(sentence, begin, last.begin) and not several and not excepted:
         return _DIRECTION.sub("", last.text)
-    if len(said) > 1 and not _leads(sentence, begin, said):
-        meant = said[0] if _first_is_meant(sentence, begin, said) else None
-    else:
-        meant = (
-            None
-            if _negated(sentence[begin : last.begin]) or _depends(sentence[last.end : end], last)
-            else last
-        )
+    leads = not several and not excepted and (len(said) == 1 or _leads(sentence, begin, said))
+    meant = None
+    if leads and not _depends(sentence[last.end : end], last):
+        if directed := _directed(sentence[begin : last.begin], last.text):
+            return directed
+        meant = None if _negated(sentence[begin : last.begin]) else last
+    elif not leads and not several and not excepted and _first_is_meant(sentence, begin, said):
+        meant = said[0]
     compared = _COMPARED.fullmatch(sentence[last.end : end]) if meant is None and len(said) == 1 else None
     if compared and (compared[1] or _DIRECTION.search(last.text)):
         return f"{last.text} {compared[1] or ''}".rstrip()
-    whole = sentence[:end].strip(" \t\n,;:*_")
+    whole = sentence[begin:end].strip(" \t\n,;:*_")
     return meant.text if meant else whole if len(whole) <= LONGEST_SENTENCE else last.text
-
-
-def _main_part(sentence: str, said: Sequence[Phrase]) -> tuple[int, int]:
-    """Where the part of the sentence lies that says what it comes to: after "so", before "because"."""
-    begin, end = 0, len(sentence)
-    for match in _CONCLUDED.finditer(sentence):
-        if said[-1].begin >= match.end() and not _within(match.start(), said):
-            begin = match.end()
-    if not begin and _SUBORDINATE.match(sentence):
-        commas = [at.end() for at in _COMMA.finditer(sentence, said[0].end, said[-1].begin)]
-        begin = next((at for at in commas if not _within(at - 1, said)), 0)
-    first = next(phrase for phrase in said if phrase.begin >= begin)
-    for match in _EXPLAINED.finditer(sentence, first.end - 1):
-        if not _within(match.start() + 1, said):
-            end = match.start()
-            break
-    return begin, end
-
-
-def _within(at: int, said: Sequence[Phrase]) -> bool:
-    return any(phrase.begin < at < phrase.end for phrase in said)
 
 
 def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     """Whether the words before the last figure lead to it, or the earlier ones only tell circumstances."""
     gap = sentence[said[-2].end : said[-1].begin]
-    if _CONDITION.search(gap) or _DEFINED.match(gap):
+    if _CONDITION.search(gap) or _DEFINED.match(gap) or _restricts(gap, said[-1]):
         return False
     if _AMOUNT.search(gap):
         return True
@@ -134,18 +165,43 @@ def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     return circumstances or _LEADING.search(gap) is not None
 
 
+def _restricts(gap: str, later: Phrase) -> bool:
+    """Whether a figure only restricts what the one before it is: "97 is the smallest prime above 90"."""
+    return _THE.fullmatch(gap) is not None and bool(_BOUNDED.match(later.text) or _GOVERNED.search(gap))
+
+
 def _first_is_meant(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     """Whether the first figure answers: "there are 10 primes below 30", "12 is the sum of 5 and 7"."""
     first, second = said[:2]
     before, gap = sentence[begin : first.begin], sentence[first.end : second.begin]
     if not before.strip(" $*"):
-        return len(said) == 2 and _DEFINED.match(gap) is not None
+        if _HAPPENS.fullmatch(gap.strip()) and _given(sentence, said):
+            return True
+        if sentence[: first.begin].strip() and _given(sentence, said):
+            return not _CONTRAST.search(gap)
+        return len(said) == 2 and (_DEFINED.match(gap) is not None or _restricts(gap, second))
+    if not _GOVERNED.search(before) and _given(sentence, said):
+        return not _CONTRAST.search(gap) and not _negated(before)
     restricted = all(_GOVERNED.search(sentence[: later.begin]) for later in said[1:])
     return restricted and _THERE.fullmatch(before) is not None and not _CONTRAST.search(gap)
 
 
+def _given(sentence: str, said: Sequence[Phrase]) -> bool:
+    """Whether all figures after the first are such as the question gives: "for the 400 km"."""
+    return all(_GIVEN.search(sentence[said[0].end : later.begin]) for later in said[1:])
+
+
+def _directed(before: str, text: str) -> str | None:
+    """A figure with the direction that the words before it give, in one spelling: "down by 5 °C"."""
+    if _DENIED.search(before):
+        return None
+    return next((f"{direction} {text}" for pattern, direction in _DIRECTIONS if pattern.search(before)), None)
+
+
 def _negated(clause: str) -> bool:
     """Whether the clause before a figure turns it into another answer."""
+    if _NEGATED_UNSPACED.search(clause):
+        return True
     breaks = list(_CLAUSE.finditer(clause))
     return _NEGATED.search(clause, breaks[-1].end() if breaks else 0) is not None
 
@@ -153,5 +209,11 @@ def _negated(clause: str) -> bool:
 def _depends(tail: str, phrase: Phrase) -> bool:
     """Whether the value of a figure depends on what follows it."""
     rest = after(tail)
+    if _PARTICLE.fullmatch(rest) and not _COUNTER_WEIGHT.search(rest):
+        return False
+    if _HAPPENS.fullmatch(rest) and not _TURNED.search(rest) and not _CONTRAST.search(rest):
+        return False
+    if phrase.figures[-1].kind in ("list", "formula") and len(rest.split()) <= 1:
+        return _WEIGHTY.search(rest) is not None
     aside = phrase.share or _ASIDE.match(rest) is not None
     return bool(rest) and not (aside and not _WEIGHTY.search(rest))

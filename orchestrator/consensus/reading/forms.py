@@ -27,8 +27,9 @@ _BETWEEN = re.compile(
 )
 _MINUS = re.compile(r"(?:^|[^\w)}\]\s$])[\s$(]*[-−][\s$]*$|(?:^|[\s$(])[$(]?-$")
 _AFTER_BOX = re.compile(
-    r"[\s$]*(?:\\?%|(?:hundred|thousand|million|billion|trillion|dozen|percent)\b)"
-    r"|\s*\\(?:text|mathrm)\s*\{[^{}]{1,40}\}|(?:\s*\$)?\s?°\s?[CF]?|\s*\^\s*\{?\s*\\circ\s*\}?"
+    r"[\s$]*(?:\\[ ,;:!])?\s*(?:\\?%|(?:hundred|thousand|million|billion|trillion|dozen|percent)\b)"
+    r"|\s*(?:\\[ ,;:!])?\s*\\(?:text|mathrm)\s*\{[^{}]{1,40}\}(?:\s*\^\s*(?:\d|\{-?\d\}))?"
+    r"|(?:\s*\$)?\s?°\s?[CF]?|\s*\^\s*\{?\s*\\circ\s*\}?"
     r"|\s*\$\s(?:[kcmµ]?m|[kcmµ]?g|km/h|m/s|k?N|k?J|k?W|MW|[kM]?Hz|[kM]?Pa|cm\^?[23]|m\^?[23]|ms|s|h|min"
     r"|mL|L|mol(?:/L)?)\b"
 )
@@ -147,7 +148,7 @@ def _introducer() -> re.Pattern[str]:
         named.append(rf"{left}{each.nouns}{after}[ \t*_]*(?:{verbs}|\s*[:=])")
     return re.compile(
         rf"(?:{'|'.join(named)})(?:\s+(?:therefore|thus|that|simply|also|donc|entonces|quindi|also))?\s*[:=]?"
-        r"[ \t*_]*(?:\n{1,2}(?=[^\n]))?[ \t*_>]*(?=[^\n])",
+        r"[ \t*_]*(?:\n{1,2}(?=[^\n])[ \t]*>?)?[ \t*_]*(?=[^\n])",
         re.IGNORECASE,
     )
 
@@ -227,12 +228,17 @@ def _end_of_display(body: str, begin: int) -> int:
     return end + 2 if closing != r"\end{" else body.find("}", end) + 1
 
 
+_RELATIVE = frozenset({"which", "that", "this", "it", "he", "she", "they"})
+
+
 def last_marked(body: str) -> str | None:
     """What the end of a text marks as its answer less clearly: "Result: x", "x is the answer", "option B"."""
     for begin, text in _last_sentences(body):
         if match := _HINDI.search(text):
             return match["answer"]
-        if match := _INVERSE.search(text):
+        if (match := _INVERSE.search(text)) and match["answer"].rpartition(", ")[
+            2
+        ].casefold() not in _RELATIVE:
             return match["answer"].rpartition(", ")[2]
         if match := _CHOSEN.search(text):
             return match["answer"] or match["label"]

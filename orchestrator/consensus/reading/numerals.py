@@ -25,6 +25,16 @@ class Figure:
     kind: str
 
 
+_ONES = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
+    "|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|zero"
+)
+_ORDINALS = (
+    "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth"
+    "|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth|fortieth|fiftieth|hundredth"
+)
+_IN_DAYTIME = r"(?:\s(?:o['’]clock\s)?(?:in\sthe\s(?:early\s)?(?:morning|afternoon|evening)|at\snight)\b)"
+_DAYTIME = rf"(?:\so['’]clock)?{_IN_DAYTIME}?"
 _MONTH = r"(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)(?-i:[a-z]*)\b\.?"
 FIGURES = r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+)(?:[.,'’]\d+)*"
 _RAISED = r"⁰¹²³⁴-⁹⁺⁻"
@@ -32,6 +42,11 @@ _SYMBOL = r"(?:US|C|A|HK|R)?[$€£¥₹₩₽]"
 _DATE = (
     rf"\b{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s(?:of\s)?\d{{4}}\b)?|\b{_MONTH}(?:,|\sof)?\s\d{{4}}\b"
     rf"|\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}}\b)?"
+    rf"|\b(?:(?:twenty|thirty)[\s-])?(?:{_ORDINALS})\s(?:day\s)?of\s{_MONTH}(?:,?\s(?:of\s)?\d{{4}}\b)?"
+    rf"|\b{_MONTH}\sthe\s(?:(?:twenty|thirty)[\s-])?(?:{_ORDINALS})\b(?:,?\s(?:of\s)?\d{{4}}\b)?"
+    rf"|\b(?:half|(?:a\s)?quarter|ten|twenty|five|\d{{1,2}}(?:\sminutes)?)\spast\s\d{{1,2}}\b{_DAYTIME}"
+    rf"|\b(?:a\s)?quarter\sto\s\d{{1,2}}\b(?!:){_DAYTIME}"
+    rf"|(?<![\d:.,])\d{{1,2}}(?:[:.]\d\d|\so['’]clock)?{_IN_DAYTIME}"
     rf"|\b\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?"
 )
 _DEGREES = r"\d+(?:\.\d+)?°\s?\d+(?:\.\d+)?['′](?:\s?\d+(?:\.\d+)?[\"″])?"
@@ -57,7 +72,10 @@ _BOUND = re.compile(
     rf"|=/=)\s*[-−]?{FIGURES}"
     rf"(?:\s+(?:and|or)\s+[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾])\s*[-−]?{FIGURES})?"
 )
-_BRACKETS = re.compile(r"[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}]")
+_BRACKETS = re.compile(
+    r"(?:(?<![\w\\])(?:[A-Za-z]|gcd|lcm|max|min)(?=\())?[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}]"
+)
+_ORDER = re.compile(r"(?<![\w\\])[OoΘΩ]\((?:[^()\n]|\([^()\n]*\)){1,60}\)")
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 _COMMAND = re.compile(
     r"(?<![\w\\])(?:[-+−]?\d*)?\\[a-zA-Z]+(?:\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\[[^\]\n]*\]"
@@ -77,14 +95,6 @@ _PROSE = re.compile(r"(?<![\\\w])[^\W\d_]{3,}")
 _ROWS = re.compile(r"\\\\(?:\[[^\]]*\])?|\\newline|\\begin\{[a-z]+\*?\}|\\end\{[a-z]+\*?\}")
 _SPACES = re.compile(r"\\(?:quad|qquad)(?![a-zA-Z])|\\[,;: ]$|&")
 
-_ONES = (
-    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
-    "|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|zero"
-)
-_ORDINALS = (
-    "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth"
-    "|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth|fortieth|fiftieth|hundredth"
-)
 _SCALES = "hundred|thousand|million|billion|trillion|dozen"
 _PARTS = (
     "halves|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?"
@@ -93,8 +103,14 @@ _CARDINAL = (
     rf"(?:(?:{_ONES}|one)(?:[\s-](?:{_ONES}|one))*(?:[\s-](?:{_SCALES})(?:\s+and)?(?:[\s-](?:{_ONES}|one))*)*"
     rf"|an?\s+(?:{_SCALES})(?:\s+(?:and\s+)?(?:{_ONES}))*)"
 )
+_HOUR = rf"(?:{_ONES}|one|noon|midnight)"
+_CLOCK = (
+    rf"(?:half|(?:an?\s+)?quarter|(?:{_ONES})(?:[\s-](?:{_ONES}))?(?:\s+minutes)?)\s+past\s+{_HOUR}{_DAYTIME}"
+    rf"|(?:(?:an?\s+)?quarter|(?:{_ONES})(?:[\s-](?:{_ONES}))?\s+minutes)\s+to\s+{_HOUR}{_DAYTIME}"
+    rf"|(?:{_ONES}|one)(?:\so['’]clock){_DAYTIME}|(?:{_ONES}|one){_IN_DAYTIME}|(?:12\s|twelve\s)?(?:noon|midnight)"
+)
 _WORDS = re.compile(
-    rf"\b(?:(?:minus|negative)\s+)?(?:an?\s+[^\W\d_]+\s+and\s+a\s+(?:half|quarter)|{_CARDINAL}[\s-](?:and\s+(?:an?\s+)?)?(?:{_PARTS})"
+    rf"\b(?:(?:minus|negative)\s+)?(?:{_CLOCK}|an?\s+[^\W\d_]+\s+and\s+a\s+(?:half|quarter)|{_CARDINAL}[\s-](?:and\s+(?:an?\s+)?)?(?:{_PARTS})"
     rf"|(?:an?\s+)?(?:half|quarter|third|fifth|tenth)(?=\s+(?:of|an?)\b|\s*$)|half(?=\s)"
     rf"|(?:(?:{_ONES})[\s-])?(?:{_ORDINALS})(?=\s*$|\s+place\b)"
     rf"|(?<=the\s)(?:(?:{_ONES})-)?(?:{_ORDINALS})(?=\s\w+$)"
@@ -112,9 +128,23 @@ def is_figure(text: str) -> bool:
 
 def right_side(text: str) -> str:
     """What an equation ends with; the whole text if there is no equation or there are several."""
+    text = _IMPLIED.split(text)[-1]
     left, equals, right = text.rpartition("=")
     unequal = left[-1:] in ("<", ">", "!", ":", "")
-    return text if not equals or unequal or _several(text) or _WORD.search(_TEXT.sub("", left)) else right
+    if not equals or unequal:
+        member = _MEMBER.match(text)
+        return text[member.end() :] if member else text
+    if _SYMBOL_LEFT.fullmatch(left) and _BRACKETED.match(right):
+        return right
+    words = _WORD.search(_NO_WORDS.sub("", _ENVIRONMENT.sub("", _TEXT.sub("", left))))
+    return text if _several(text) or words else right
+
+
+_IMPLIED = re.compile(r"\\(?:implies|Rightarrow|Longrightarrow|iff)(?![a-zA-Z])|[⇒⟹]")
+_MEMBER = re.compile(r"\s*[A-Za-z]\s*(?:\\in(?![a-zA-Z])|∈)\s*(?=\\?[\[({])")
+_SYMBOL_LEFT = re.compile(r"\s*[A-Za-z]\w?(?:\^\{?-?\w\}?)?\s*")
+_BRACKETED = re.compile(r"\s*(?:\\left\s*)?\\?[\[({]")
+_NO_WORDS = re.compile(r"\b(?:[A-Z]{2,3}|d[a-z]|sin|cos|tan|log|ln|exp|det|gcd|lcm|max|min)\b")
 
 
 def _several(text: str) -> bool:
@@ -129,7 +159,8 @@ def display(content: str) -> tuple[str, str]:
     """The right side of the last line of a formula that may have several lines, and that whole line."""
     matrix = re.search(r"\\begin\{(?:[pbvBV]?matrix|cases|array)\}", content)
     rows = [content] if matrix else [row for row in _ROWS.split(content) if row.strip(" \t\n&")]
-    last = " ".join(_SPACES.sub(" ", rows[-1] if rows else "").split()).rstrip(".,; ")
+    spaced = rows[-1] if matrix else _SPACES.sub(" ", rows[-1] if rows else "")
+    last = " ".join(spaced.split()).rstrip(".,; ")
     last = last.removeprefix("=").strip()
     return right_side(last).strip(), last
 
@@ -155,6 +186,7 @@ def figures(text: str) -> list[Figure]:
             found.append(Figure(begin, end, side, line, "formula"))
         rest = _blanked(rest, begin, end)
     for pattern, kind in (
+        (_ORDER, "formula"),
         (_EQUATIONS, "equations"),
         (_BOUND, "equations"),
         (_BRACKETS, "list"),

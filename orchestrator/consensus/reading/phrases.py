@@ -18,8 +18,13 @@ from orchestrator.consensus.reading.words import (
     DESIGNATORS,
     IDLE,
     JOINTS,
+    NO_NAMES,
+    NUMBER_WORDS,
+    PRONOUNS,
     SCALES,
     STOPS,
+    SUBSTANCE_UNITS,
+    TIMES,
     either,
 )
 
@@ -44,11 +49,36 @@ _PER = re.compile(
     r"\s?(?:/\s?|(?:per|an?|each|every)\s+)(?!few|lot|half|total|quarter)[^\W\d_][\w²³^]*(?:\s+squared"
     r"|\s+cubed)?\b"
 )
+_COMPARISON = re.compile(r"\s?%?\s*(?:[a-z]+\s+)?(?:more|fewer|less|[a-z]{2,}er)\s+than\b", re.IGNORECASE)
 _DENIED = re.compile(r"not\s", re.IGNORECASE)
-_RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:\s?[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?\s?m\.?", re.IGNORECASE)
+_TIME = re.compile(rf"{_CLOCK.pattern}|(?:12\s|twelve\s)?(?:noon|midnight)|.*\spast\s.*", re.IGNORECASE)
+_ZONE = re.compile(
+    r"\s?(?:[ap]\.?m\b\.?)?\s?\(?(?:(?:[A-Z][a-z]+\s){1,2}time\b|(?:UTC|GMT|[A-Z]{1,3}[SD]T|CET|CEST"
+    r"|MEZ)\b(?:[+-]\d+)?)\)?"
+    r"|\s(?:on\s+)?(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b|\s(?:in\s+the\s+(?:morning|afternoon"
+    r"|evening)|at\s+night)\b|\s(?:noon|midnight|o['’]clock|hours|h)\b"
+)
+_NOUN = re.compile(r"\s([^\W\d_A-Z][^\W\d_]{2,}|[A-ZÄÖÜ][a-zäöüß]{2,})")
+_BARE_NUMBER = re.compile(r"\d[\d.,\u00a0\u202f ]*")
+_VALUES_OF = re.compile(r"(?<![\w\\+*/^=-])(?P<name>[A-Za-z])\s*=\s*$")
+_WEEKDAY = re.compile(
+    r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day(?:s|,)?\s+(?:(?:morning|afternoon|evening),?\s+)?"
+    r"(?:(?:at|from|between)\s+)?$"
+)
+_RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = re.compile(
     r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
 )
+_ODDS = re.compile(rf"\s+(?:in|out\s+of)\s+(?:every\s+|an?\s+)?(?:{NUMBER_WORDS})\b", re.IGNORECASE)
+_OF_ONE = re.compile(r"\s+(?:of\s+)?an?\s+(?P<unit>[^\W\d_]+)\b")
+_PART = re.compile(r"(?:half|halves|thirds?|quarters?|\w+ths?|\d/\d+|[½⅓⅔¼¾⅕-⅞])$", re.IGNORECASE)
+_OF_WHAT = re.compile(
+    r"\s+of\s+(?P<what>[^\W\d_][\w₀-₉'’-]*)(?:\s(?P<more>[^\W\d_][\w'’-]*))?(?=[.,;!?)*\s]*$)"
+)
+_MEASURED = re.compile(r"\s+(?:long|wide|tall|high|deep|thick)\b(?!\s+(?:as|enough)\b)")
+_LEADING_NAME = re.compile(r"(?:(?<![\w.])[A-Z][\w'’-]*\s+)+$")
+_BARE = re.compile(r"\d{1,4}")
 _SCALE = re.compile(rf"\s?-?(?:{either(SCALES)})\b", re.IGNORECASE)
 _BOUND = re.compile(
     rf"(?:(?:(?<!\w)(?:{either(BOUNDS)})(?!\w)|[<>≤≥≈~≠±]=?|=/=|!=|\\(?:leq?|geq?|neq?|approx|pm"
@@ -103,6 +133,18 @@ def trimmed(answer: str) -> str:
     return answer if after(answer[said[0].end :]).strip(" $") else said[0].text
 
 
+def uncounted(answer: str) -> str:
+    """A number of another language without the noun that it counts, which no other language has: 15 "
+    "joueurs."""
+    said = phrases(answer)
+    if len(said) != 1 or len(said[0].figures) != 1 or said[0].text != answer:
+        return answer
+    figure = said[0].figures[0]
+    noun = _NOUN.fullmatch(answer, figure.end)
+    counts = noun is not None and not is_unit(noun[1]) and noun[1].casefold() not in TIMES
+    return answer[: figure.end] if counts and _BARE_NUMBER.fullmatch(figure.text) else answer
+
+
 def after(tail: str) -> str:
     """What follows a figure, without that which has no bearing on its value at its beginning."""
     match = _TAIL.match(tail)
@@ -122,11 +164,18 @@ def phrases(sentence: str) -> list[Phrase]:
         match = _BOUND.search(sentence[max(before, begin - NEAR) : begin])
         if match and (previous is None or sentence[before : begin - len(match[0])].strip()):
             begin -= len(match[0])
+        if _TIME.fullmatch(figure.text) and (
+            match := _WEEKDAY.search(sentence[max(before, begin - NEAR) : begin])
+        ):
+            begin -= len(match[0])
         if match := _NAMED.search(sentence[max(before, begin - NEAR) : begin]):
             begin -= len(match[0])
+        elif begin == figure.begin and end == figure.end and _BARE.fullmatch(figure.text):
+            begin -= _name(sentence, before, begin)
         gap = sentence[before:begin]
         denied = previous is not None and _DENIED.match(sentence, begin) is not None
-        if previous and not denied and _joins(gap, previous, figure):
+        aside = _COMPARISON.match(sentence, figure.end) is not None
+        if previous and not denied and not aside and _joins(gap, previous, figure):
             joined = (*previous.figures, figure)
             share = _SHARE.fullmatch(gap) is not None
             if share:
@@ -134,8 +183,37 @@ def phrases(sentence: str) -> list[Phrase]:
             text = _written(sentence, previous.begin, end, joined)
             said[-1] = Phrase(previous.begin, end, joined, text, share)
         else:
-            said.append(Phrase(begin, end, (figure,), _written(sentence, begin, end, (figure,))))
+            said.append(
+                Phrase(
+                    begin,
+                    end,
+                    (figure,),
+                    _written(sentence, begin, end, (figure,)),
+                    _odds(sentence, figure) is not None,
+                )
+            )
     return said
+
+
+def _odds(sentence: str, figure: Figure) -> re.Match[str] | None:
+    """What makes a number a share in words, as "in a million" does."""
+    return _ODDS.match(sentence, figure.end) if figure.kind == "number" else None
+
+
+def _name(sentence: str, before: int, begin: int) -> int:
+    """How many characters before a bare number are a name with it: World War 2, Louis 14, Apollo 11."""
+    match = _LEADING_NAME.search(sentence, max(before, begin - NEAR), begin)
+    if match is None:
+        return 0
+    words = match[0].split()
+    opens = not sentence[: match.start()].strip(" *_\"'(")
+    if opens and len(words) == 1 and sentence[begin:].strip(" .*_").isdigit() is False:
+        return 0
+    while words and words[0].casefold() in NO_NAMES | STOPS:
+        words.pop(0)
+    if not words or any(word.casefold() in NO_NAMES for word in words):
+        return 0
+    return begin - sentence.index(words[0], match.start())
 
 
 def _joins(gap: str, previous: Phrase, figure: Figure) -> bool:
@@ -158,6 +236,12 @@ def _written(sentence: str, begin: int, end: int, parts: tuple[Figure, ...]) -> 
         pieces += [sentence[at : part.begin], part.full if len(parts) > 1 else part.text]
         at = part.end
     text = _LOOSE.sub("", "".join([*pieces, sentence[at:end]])).strip()
+    if (
+        len(parts) > 1
+        and "=" not in text
+        and (named := _VALUES_OF.search(sentence[max(0, begin - 12) : begin]))
+    ):
+        text = f"{named['name']} = {text}"
     return _RATE.sub(r"\1 per \2", text)
 
 
@@ -166,6 +250,13 @@ def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | N
     end = figure.end
     if figure.kind in ("date", "list", "equations"):
         return end
+    if _CLOCK.fullmatch(figure.text):
+        zone = _ZONE.match(sentence, end, limit)
+        return zone.end() if zone else end
+    if odds := _odds(sentence, figure):
+        return odds.end()
+    if (one := _OF_ONE.match(sentence, end, limit)) and _PART.search(figure.text) and is_unit(one["unit"]):
+        return one.end()
     while match := _LATEX_UNIT.match(sentence, end, limit):
         end = match.end()
     if scale := _SCALE.match(sentence, end, limit):
@@ -180,6 +271,8 @@ def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | N
         at, words = match.end(), words + 1
         known = at if is_unit(match["word"]) else known
     end = at if words <= COUNTED else known
+    if known == end and words:
+        end = _of_what(sentence, figure.end, end, limit)
     if (words or figure.text[0] in "$€£¥" or sentence[end : end + 5] == " per ") and (
         per := _PER.match(sentence, end, limit)
     ):
@@ -188,10 +281,25 @@ def _end_of_unit(sentence: str, figure: Figure, limit: int, previous: Phrase | N
     return further.end() if further else end
 
 
+def _of_what(sentence: str, begin: int, end: int, limit: int) -> int:
+    """Where a unit ends with what it is measured of or along: "2 mol of H2O", "5 m long"."""
+    unit = sentence[begin:end].strip(" $\\-").casefold()
+    if along := _MEASURED.match(sentence, end, limit):
+        return along.end()
+    match = _OF_WHAT.match(sentence, end, limit) if unit in SUBSTANCE_UNITS else None
+    if match is None or any(
+        word and word.casefold() in STOPS | PRONOUNS for word in (match["what"], match["more"])
+    ):
+        return end
+    return match.end()
+
+
 def _stops(word: str, following: str, words: int, feet: bool) -> bool:
     """Whether a word after a number is no longer what it counts, nor the unit of that spelling."""
     if word == "in" and not words:
         return not (feet or _INCHES.match(following))
+    if word == "US":
+        return False
     if word in ("A", "I"):
         return re.match(r"\s+[a-z]", following) is not None
     plain = word.casefold().strip("-'’/.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from orchestrator.consensus.reading.languages import LANGUAGES
 from orchestrator.consensus.reading.words import table
 
 Span = tuple[int, int]
@@ -45,6 +46,9 @@ STARTERS = table(
 )
 """Words that begin a sentence, where they are capitalised after a stop, rather than go on with a name."""
 
+MONTHS = frozenset(month for each in LANGUAGES for month in each.months.split())
+"""The names of months in every language that writes a stop after the day: 4. Juli."""
+
 _END = re.compile(
     r"[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+[」』）]*|\n\s*\n|\n(?=\s*(?:[-*+•]|\d+[.)]|#|>)\s)"
 )
@@ -76,6 +80,7 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _CITATION = re.compile(r"(?<=[\w%)])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=[.,;!?]?\s*$|[.,;]\s)")
+_MEASURE = re.compile(r"\d\s?[^\W\d_]{1,3}[²³]?$")
 _AFTER_STOP = re.compile(r"[\s*_(]*((?:\w{1,12}|\S)?)")
 
 
@@ -123,8 +128,10 @@ def _ends(text: str, stop: re.Match[str]) -> bool:
         return True
     before = _LAST_WORD.search(text[max(0, stop.start() - 20) : stop.start()].rstrip("*_\"'”’)]`"))
     word = before[0].casefold() if before else ""
-    if after[0].islower() or not word:
+    if after[0].islower() or not word or (word.isdigit() and after.casefold() in MONTHS):
         return False
+    if _MEASURE.search(text[max(0, stop.start() - 12) : stop.start()]):
+        return True
     initials = word.isascii() and word[0].isalpha() and not word[1::2].strip(".") and (len(word) % 2 == 1)
     if word in ABBREVIATIONS or (initials and not (len(word) == 1 and before and before[0].islower())):
         return after.casefold() in STARTERS

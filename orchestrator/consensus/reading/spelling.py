@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 
+from orchestrator.consensus.reading.clocks import clocks_in_english
+from orchestrator.consensus.reading.counting import in_figures
 from orchestrator.consensus.reading.languages import LANGUAGES, MYRIADS, Language
 
 _SIGNS = str.maketrans(
@@ -31,6 +33,18 @@ _YEAR_MONTH_DAY = re.compile(r"(?<!\d)(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\
 _MYRIAD = re.compile(
     rf"(?<![\d.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)\s?([{''.join(MYRIADS)}])(?:(\d{{1,4}})(?!\d))?"
 )
+_PER_HOUR = re.compile(
+    r"(?:每小时|每小時|时速|時速|毎時|시속)[为為は约約]?\s?(\d[\d.,]*\s?(?:km|m))(?![a-z²³/])"
+)
+_PER_SECOND = re.compile(r"(?:每秒|秒速|毎秒|초속)[为為は约約]?\s?(\d[\d.,]*\s?(?:km|m|cm))(?![a-z²³/])")
+_SPEED = re.compile(
+    r"(?<=\dkm|\skm)\s(?:pro\s(?:Stunde|h)|par\s(?:heure|h)|à\sl['’](?:heure|h)|por\s(?:hora|h)|all['’](?:ora|h)|orari|в\sчас"
+    r"|in\sder\sStunde)\b",
+    re.IGNORECASE,
+)
+_NTH = re.compile(r"(?<=[第제])\s?(\d{1,3})(?:个|個|名|位)?|(\d{1,3})(?:番目|個目|回目|つ目|번째)")
+_TENTHS = re.compile(r"(?<![\d.,])([1-9])割(?![\d一-鿿])")
+_KOREAN_ENDING = re.compile(r"(?<=\d)(?=이므로|이고|이며|이다|입니다)")
 _SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
 _ASCII_DIGIT = re.compile(r"[0-9]")
 NEAR = 24
@@ -55,15 +69,24 @@ def plain(text: str, language: Language) -> str:
     """
     if language.code == "en":
         return text
-    text = _MYRIAD.sub(_myriad, text)
+    text = _MYRIAD.sub(_myriad, clocks_in_english(in_figures(text, language.code), language.code))
+    if language.code == "ko":
+        text = _KOREAN_ENDING.sub(" ", text)
     if language.comma:
         text = _numbers(_LATEX_COMMA.sub(",", text), language)
     text = _YEAR_MONTH_DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text)
     text = _measure(language.code).sub(
         lambda match: "".join(f" {language.units[word.casefold()]}" for word in match.groups() if word), text
     )
+    text = _PER_HOUR.sub(r"\1/h", _PER_SECOND.sub(r"\1/s", text))
+    text = _SPEED.sub("/h", text)
+    text = _NTH.sub(lambda m: f" {m[1] or m[2]}th ", _TENTHS.sub(lambda m: f"{m[1]}0%", text))
+    if language.counters:
+        text = re.sub(rf"(?<=\d)\s?(?:{language.counters})", "", text)
     if language.months:
         text = _month(language.code).sub(lambda match: _dated(match, language), text)
+    if language.behind:
+        text = _behind(language.code).sub(lambda m: f" {language.behind[m['word']]} {m['what']}", text)
     if language.before:
         text = _modifier(language.code).sub(lambda match: _before(match, language), text)
     return text
@@ -72,6 +95,8 @@ def plain(text: str, language: Language) -> str:
 def _before(match: re.Match[str], language: Language) -> str:
     """The plain word for one before a number; what only joins two numbers needs one on its other side."""
     word = language.before[match[1].casefold()]
+    if language.code in ("zh", "ja", "ko"):
+        return f" {word} "
     left = match.string[max(0, match.start() - NEAR) : match.start()]
     return word if word not in {"and", "or", "to"} or _ASCII_DIGIT.search(left) else match[1]
 
@@ -139,7 +164,17 @@ def _dated(match: re.Match[str], language: Language) -> str:
 @cache
 def _modifier(code: str) -> re.Pattern[str]:
     words = next(each.before for each in LANGUAGES if each.code == code)
-    return re.compile(rf"(?<![^\W\d_])({_either(words)})(?=\s[-−$€£]?\d)", re.I)
+    if code in ("zh", "ja", "ko"):
+        return re.compile(rf"({_either(words)})(?=\s?[-−$€£]?\d)")
+    return re.compile(rf"(?<![^\W\d_])({_either(words)})(?=\s(?:[A-Za-z]\s?=\s?)?[-−$€£]?\d)", re.I)
+
+
+@cache
+def _behind(code: str) -> re.Pattern[str]:
+    words = next(each.behind for each in LANGUAGES if each.code == code)
+    return re.compile(
+        rf"(?P<what>\d[\d.,]*(?:\s?[a-z%°²³/]{{1,8}}|\s?\w{{1,2}}?)?)\s?(?P<word>{_either(words)})"
+    )
 
 
 def _either(words: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ SCALES = "hundred thousand million billion trillion quadrillion dozen lakh lakhs
 
 STOPS = table(
     """
+    이므로 이고 이며 이다 입니다
     of in on at for from with by to into onto over under below above after before during until till since
     within without among between against about around through across along out off up down per and or but
     nor so because as if when while where unless than then that which who whose whom although though whereas
@@ -43,6 +44,37 @@ STOPS = table(
 
 COMPARED = table("less more fewer greater higher lower")
 """Words that are counted ("5 more"), but not before "than"."""
+
+PRONOUNS = table("them it these those this that us you each all both which his her its their our my the")
+"""What "of" refers to without naming it."""
+
+SUBSTANCE_UNITS = table(
+    """
+    mol mole moles mmol g kg mg gram grams kilogram kilograms l ml litre litres liter liters millilitres
+    milliliters cup cups tablespoon tablespoons teaspoon teaspoons ton tons tonne tonnes ounce ounces oz
+    pound pounds lb lbs gallon gallons pint pints quart quarts
+    """
+)
+"""Units of an amount of something."""
+
+NUMBER_WORDS = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|hundred|thousand"
+    "|million|billion|trillion"
+)
+"""What a share is of, in words."""
+
+NO_NAMES = table(
+    """
+    answer total sum result value number count solution conclusion option choice only just exactly about
+    roughly approximately nearly almost over under around equals is are was were yes no step case part
+    final output input score cost price length area volume width height weight age amount difference product
+    quotient remainder average mean median mode perimeter distance speed time probability days hours
+    minutes years dollars january february march april may june july august september october november
+    december jan feb mar apr jun jul aug sep sept oct nov dec x y z n monday tuesday wednesday thursday friday
+    saturday sunday
+    """
+)
+"""Words that make no name with a number after them, even if they are capitalised."""
 
 BOUNDS = r"""
     all_but every once_every
@@ -74,11 +106,13 @@ GOVERNORS = """
 
 AMOUNTS = """
     total sum average mean product value price cost probability maximum minimum speed length area amount
-    rate profit distance take takes number rest remainder result root age weight height score
+    rate profit distance rise fall drop increase decrease gain loss decline reduction saving difference
+    take takes number rest remainder result root age weight height score
 """
 """Words that, with a preposition, lead to the figure that is meant: "a total of 5"."""
 
 LEADING = """
+    evaluates_to evaluate_to returns return prints print outputs output reads shows displays
     it['’]s that['’]s
     equal equals equal_to is are was were be become becomes give gives get make makes yield yields total
     totals totalling therefore so thus hence then altogether in_total comes_to leave leaves obtain remain
@@ -95,6 +129,9 @@ CONDITIONS = "if when unless provided whenever as_long only_if except whereas wh
 CONCLUDING = """
     so thus therefore hence then which_gives which_makes which_produces which_leads_to which_results_in
     which_rounds_to which_means which_equals which_is giving making meaning for_a_total leaving that_is
+    donc ainsi quindi dunque portanto por_lo_tanto por_tanto entonces daher somit folglich demnach
+    поэтому значит
+    следовательно откуда итак
     we_get we_have we_find we_get_that we_have_that we_find_that
 """
 """Words inside a sentence after which it says what it comes to."""
@@ -106,8 +143,15 @@ OPENINGS = """
 """
 """Words that open a conclusion and say nothing of it."""
 
-NEGATIONS = """
-    not never no_longer neither cannot without lost lose loses loss debt deficit owe owes north south east
+NEGATIONS = r"""
+    nicht kein\w* não non_(?:è|sono|ha|ci) no_(?:es|son|hay|fue|era|tiene|cuesta|hubo) n['’]\w+ ne pas не
+    sank sinkt fiel fällt gesunken gefallen schuldet verlor verliert verloren baiss\w+ diminu\w+ perd
+    perdu doit bajó
+    disminuyó cayó perdió debe caiu diminuiu perdeu deve scende sceso perso перде\w+ упал\w* снизил\w*
+    уменьшил\w*
+    потерял\w* должен должна
+    not never no_longer neither cannot except excluding other_than apart_from without lost lose loses
+    loss debt deficit owe owes north south east
     west upwards? downwards? backwards? clockwise anticlockwise counterclockwise
 """
 """Words somewhere before a figure that turn it into another answer."""
@@ -118,7 +162,13 @@ DECREASES = """
 """
 """The same, before "by", "to" and the like."""
 
-COMPARATIVES = r"more less fewer \w{2,}er sooner ahead behind late early"
+INCREASES = "rose rises rise risen increased increases increase grew grows grow grown climbed climbs raised"
+"""Words that say the contrary."""
+
+COMPARATIVES = (
+    r"more less fewer (?!(?:aft|und|ov|oth|anoth|togeth|howev|eith|ev|nev|wat|pap|numb|p)er\b)\w{2,}er"
+    " sooner ahead behind late early"
+)
 """Words after a figure that say in which direction something differs by it."""
 
 WEIGHTY = """
@@ -132,7 +182,9 @@ IDLE = r"""
     in_the_end in_general all_together altogether overall total of_them of_it of_these of_those of_that
     of_this of_all of_us left left_over remaining more_in_total long tall high wide deep old thick away
     apart heavy large big now today so_far here as_well too times(?!\s+(?:as|more|less|\w+er\b|\d)) time
-    exactly again just only respectively uhr sind_es ab an geboren lang hoch breit tief alt groß schwer
+    exactly again just only respectively local_time uhr sind_es en_total au_total in_totale no_total
+    en_tout insgesamt всего restantes rimanenti
+    restants übrig ab an geboren lang hoch breit tief alt groß schwer
 """
 """What may follow a figure without any bearing on its value."""
 
@@ -141,3 +193,87 @@ ASIDES = r"""
     within \w{3,}ing
 """
 """Words that begin what has no bearing on the figure before, as long as there is no weighty word in it."""
+
+COPULAS = """
+    is are was were becomes remains would_be must_be should_be will_be has_to_be turns_out_to_be happens_to_be
+    ist sind war lautet heißt est sont était es son era é são foi è sono fu
+"""
+"""Verbs that join a subject with what it is, in the languages with articles."""
+
+YIELDING = """
+    returns return prints print outputs output gives yields evaluates_to evaluate_to equals results_in raises
+    throws displays produces shows becomes returned printed reads
+"""
+"""Verbs that join a program or an expression with its result."""
+
+JOINING = "therefore thus then also simply just indeed clearly actually hence called named already always"
+"""Words that may follow such a verb."""
+
+PROPERTIES = """
+    statement claim assertion conjecture proposition
+    colou?r shape animal name word title language mood season direction weekday month profession job material
+    element country continent planet organ instrument sport currency genre method complexity
+"""
+"""Nouns whose value is a common word: "the colour is blue"."""
+
+NO_SUBJECTS = """
+    not never no none neither nor if unless when except but only first second third fourth fifth last
+    former latter
+    other another left right than either or what which whether both false wrong incorrect next previous
+    previously
+    originally once formerly thought larger smaller greater lesser bigger taller shorter older younger
+    higher lower
+    longer faster slower heavier lighter more less most least
+"""
+"""Words on which what a sentence says depends, so that it is not said by its value alone."""
+
+NO_LABELS = """
+    note notes check checking verification verify remark hint warning source sources reason explanation
+    why because
+    step example for_example given where proof recall reference references see case caution tip however
+    assumption
+    assume disclaimer https? confidence calculation formula and so but thus then check
+"""
+"""What stands before a colon with a remark behind it."""
+
+PREDICATING = """
+    has have had need needs takes took costs cost saves save gets get got earns earned weighs weighed
+    makes made
+    contains holds pays spends spent gives travels walks runs leaves wins won starts begins ends arrives
+    sells sold
+"""
+"""Verbs by which a sentence that is stated as the answer gives a figure."""
+
+PARTICIPLES = """
+    left sold made lost built spent won paid read bought eaten over given taken drawn drunk written known
+    seen sent
+    kept held met told found lent born shown worn chosen driven flown grown thrown
+"""
+"""What, after "are", tells what became of what a figure counts, beside participles in -ed."""
+
+OCCURRING = """
+    remain remains remained wear wears ride attend attended came come live lives fit fits use play plays
+    like likes
+    went work works participate participated speak own owns joined visited
+"""
+"""Verbs that say only what is counted by the figure before them."""
+
+TURNING = """
+    failed rejected wasted missed unanswered excluded removed false true broken damaged spoiled lost
+    absent missing
+    unused unsold refused cancelled wrong correct incorrect dead alive passed accepted
+"""
+"""Words that have an opposite, so that what is counted depends on them."""
+
+SECONDARY = """
+    out_of against compared up_from down_from found obtained computed calculated rounded namely anything
+    everything otherwise never note while_the_other
+"""
+"""Words after a comma that begin what only accompanies the answer."""
+
+TIMES = table(
+    """
+    mal fois veces vezes volte раз раза fach mehr weniger plus moins más menos mais più meno больше меньше bis
+    """
+)
+"""Words after a number, in other languages, that are no noun that it counts."""

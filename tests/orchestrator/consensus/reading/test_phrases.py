@@ -11,7 +11,7 @@ from orchestrator.consensus.reading.phrases import phrases, trimmed
         ("5 kg of 10 apples", ["5 kg", "10 apples"]),
         ("10% of 50", ["10% of 50"]),
         ("5 in the box", ["5"]),
-        ("5 in long", ["5 in"]),
+        ("5 in long", ["5 in long"]),
         ("60 miles per hour", ["60 miles per hour"]),
         ("$5 per person", ["$5 per person"]),
         ("40 long red hair clips", ["40"]),

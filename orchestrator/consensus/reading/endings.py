@@ -1,0 +1,185 @@
+"""What a text without any mark comes to: its only line, its last sentence, or all of it."""
+
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from orchestrator.consensus.reading import forms
+from orchestrator.consensus.reading.clauses import affirmed
+from orchestrator.consensus.reading.conclusions import conclusion
+from orchestrator.consensus.reading.languages import LANGUAGES
+from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
+from orchestrator.consensus.reading.predicates import WORDS_OF_A_VALUE, code, expression, labelled, predicate
+from orchestrator.consensus.reading.sentences import masked, sentences, without_citations
+
+How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
+
+LONGEST_WHOLE = 160
+"""Length in characters up to which a text without any marker is itself taken as the answer."""
+
+TAIL = 4_000
+"""Length in characters of the end of a text in which a conclusion without any mark is looked for."""
+
+WORDS_OF_A_SENTENCE = 3
+"""Number of words from which a claim is a sentence, even if a part looks like mathematics ("in 10 s")."""
+
+
+MARKDOWN = re.compile(r"(?<![\w)\]])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
+_WHOLE_LINE = re.compile(
+    r"\s*(?:\*\*|__)(?P<bold>[^*_\n]{1,160}?)[.:]?(?:\*\*|__)[.\s]*|\s*[(\[](?P<label>[A-H])[)\]][.\s]*"
+)
+YES_NO = re.compile(r"\W*(yes\b|no\b(?!\.\s*\d))(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
+YES_NO_WORDS = {word: "yes" for each in LANGUAGES for word in each.yes.split()} | {
+    word: "no" for each in LANGUAGES for word in each.no.split()
+}
+WORD_OF_YES_NO = re.compile(r"\W*([^\W\d_]+)(?!\.\s*\d)(?:\s*[.,;:!—–]|\s+-\s)")
+_HENCE_YES_NO = re.compile(
+    r"(?:^|[\s,;])(?:so|hence|thus|therefore|is),?\s+[*_]*(?P<what>yes|no)[*_]*\s*(?:[,.;:!—–]|$)",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r"\W*\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
+)
+_DENIES = re.compile(
+    r"\b(?:does|do|did|is|are|was|were|has|have|had|can|could|will)\s+(?:not|no|never)\b|\b(?:none|neither|no\s+\w+\s+\w+)\b"
+    r"|\b(?:do|does|did|is|are|was|were)n['’]t\b|\b(?:is|are|was|were)\s+(?:\w+\s+)?\w+er\s+than\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
+FIGURE = re.compile(r"\d")
+_RELATION = re.compile(r"[<>≤≥≠=]|!=|\\(?:leq?|geq?|neq?|in)(?![a-zA-Z])|,")
+_ITEMS = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
+_STEP = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE
+)
+_IT_IS = re.compile(r"(?:it|this|that)\s+(?:is|was|equals)\s+(?P<what>[^,;:\n]{1,120})$", re.IGNORECASE)
+_LITERAL = re.compile(
+    r"(?:\w+\s){0,8}?(?:is|are|was|were|equals|be|=)\s+(?:the\s+(?:number|variable|letter)\s+)?[*_`$]*"
+    r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]"
+    r"|[A-Za-zΘΩ]+\([^()]{1,40}\)|[A-Z]{2,8})[*_`$]*"
+)
+_EXCLAIMED = re.compile(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
+
+
+def unmarked(body: str) -> Iterator[tuple[How, str]]:
+    """What a text without any mark comes to."""
+    short = len(body) <= LONGEST_WHOLE
+    if short and "\n" not in body:
+        body = affirmed(body)
+        if (rest := labelled(MARKDOWN.sub("", body))) is not None and len(rest.split()) <= WORDS_OF_A_VALUE:
+            yield "marker", conclusion(rest) or predicate(rest) or rest
+            return
+    if short and (YES_NO.match(body) or _begins_with_yes_no(body)):
+        yield "whole", body
+    elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
+        yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
+    elif _terse(body):
+        spans = formula_spans(body)
+        if len(spans) == 1 and spans[0][:2] == (0, len(body)):
+            body = display(spans[0][2])[1]
+        side = right_side(body.removeprefix("="))
+        yield "whole", side if _RELATION.search(body) else conclusion(side) or side
+    elif short and _lists(body):
+        yield "whole", body
+    elif (found := of_last_sentence(body)) is not None:
+        yield found
+    elif short:
+        yield "whole", body
+
+
+def _begins_with_yes_no(body: str) -> bool:
+    """Whether a text in any of the languages begins with that word: "Nein, …"."""
+    word = WORD_OF_YES_NO.match(body)
+    return word is not None and word[1].casefold() in YES_NO_WORDS
+
+
+def _lists(body: str) -> bool:
+    """Whether the text ends with a list of values, not of steps of a computation."""
+    items = _ITEMS.findall(body)
+    return (
+        len(items) > 1
+        and body.endswith(items[-1])
+        and not any("=" in item or item.endswith(".") for item in items)
+    )
+
+
+def _terse(body: str) -> bool:
+    """Whether the text is an answer, not a sentence, like "10:30 am", "x > 5" or "5 km"; no bare numbers."""
+    return (
+        len(body) <= LONGEST_WHOLE
+        and "\n" not in body
+        and not _WORD.match(body)
+        and len(_WORD.findall(body)) < WORDS_OF_A_SENTENCE
+        and not _STEP.search(body)
+        and not is_figure(body.rstrip("."))
+    )
+
+
+def of_last_sentence(body: str) -> tuple[How, str] | None:
+    """What the last sentence with a figure comes to, or the last one that draws a conclusion without any."""
+    cut = len(body) - TAIL
+    tail = body if cut <= 0 else body[body.find("\n", cut) + 1 or cut :]
+    text = masked(tail)
+    shown = text
+    for begin, end, _ in formula_spans(text):
+        shown = f"{shown[:begin]}{'x' * (end - begin)}{shown[end:]}"
+    spans = [line for begin, end in sentences(shown) for line in _lines(shown, begin, end)]
+    for place, (begin, end) in enumerate(reversed(spans)):
+        raw = text[begin:end]
+        sentence = without_citations(MARKDOWN.sub("", raw))
+        if place == 0 and len(spans) > 1 and _ASIDE.match(sentence):
+            continue
+        if place == 0 and (yes_no := _HENCE_YES_NO.search(sentence)):
+            return "whole", yes_no["what"]
+        if place == 0 and (found := code(raw)) is not None:
+            return "number", found
+        if place == 0 and (rest := labelled(sentence)) is not None:
+            found = conclusion(rest) or predicate(rest)
+            if (label := forms.label(rest)) is not None:
+                return "choice", label
+            if found is None and len(rest.split()) <= WORDS_OF_A_VALUE:
+                found = rest
+            if found is not None:
+                return "number", found
+        if place == 0 and (found := expression(sentence)) is not None:
+            return "number", found
+        if (last := place == 0) or FIGURE.search(sentence) or "\\" in sentence:
+            if text[end : end + 1] == "!" and _EXCLAIMED.search(body):
+                sentence += "!"
+            if last and not FIGURE.search(sentence) and (found := predicate(sentence)) is not None:
+                return "number", found
+            found = conclusion(sentence)
+            if found is not None:
+                return "number", found
+            if last and (found := predicate(sentence)) is not None:
+                return "number", found
+            if len(sentence) <= LONGEST_WHOLE and (found := _literal(sentence, last and len(spans) == 1)):
+                return "whole", found
+            if last and len(spans) > 1 and _DENIES.search(sentence) and len(sentence) <= LONGEST_WHOLE:
+                return "whole", _STARTS.sub("", sentence)
+            if last and len(spans) > 1 and (so := _STARTS.match(sentence)) and len(sentence) <= LONGEST_WHOLE:
+                return "whole", sentence[so.end() :]
+    return None
+
+
+def _lines(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    at = begin
+    for line in text[begin:end].split("\n"):
+        if line.strip():
+            yield at, at + len(line)
+        at += len(line) + 1
+
+
+def _literal(sentence: str, alone: bool) -> str | None:
+    """The symbol that a sentence without figures ends with, as "The root is i"; of one alone, what it is."""
+    bare = _STARTS.sub("", sentence).strip().rstrip(".")
+    if literal := _LITERAL.fullmatch(bare):
+        return literal["what"]
+    if alone and not FIGURE.search(bare) and (it := _IT_IS.fullmatch(bare)):
+        return it["what"]
+    return None
