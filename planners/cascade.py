@@ -83,6 +83,7 @@ async def cascade(
         prompt = solving(question)
         if answers:
             run.decide("cascade", "another round", decision.seen)
+        if answers and answers[-1].clusters:
             prompt.append(user(AGAIN.format(answers=_shown(run, answers[-1]))))
         answers.append(await vote(prompt, rule=rule, width=n))
         rounds.append(_round(answers[-1], winners))
@@ -97,9 +98,10 @@ async def cascade(
         return best
     run.decide("cascade", f"escalate: {decision.reason}", saw)
     outcome = await vote(solving(question), rule="fixed", width=large, role=LARGE).settled()
-    if isinstance(outcome, Succeeded):
+    if isinstance(outcome, Succeeded) and (best.undecided or not outcome.value.undecided):
         return outcome.value
-    run.decide("cascade", "finish: the large model failed", saw)
+    trouble = "gave no answer" if isinstance(outcome, Succeeded) else "failed"
+    run.decide("cascade", f"finish: the large model {trouble}", saw)
     return best
 
 

@@ -40,6 +40,8 @@ _RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-*:?[ \t]*)*")
 _BOLD_LINE = re.compile(
     r"(?:\*\*|__)[^\s*_][^*_\n]*(?:\*\*|__)(?::|$)|(?:\*\*|__)[^\s*_][^*_\n]*:(?:\*\*|__)"
 )
+_END_OF_TEXT = re.compile(r"<(?:\||｜)[A-Za-z0-9_▁]{2,40}(?:\||｜)>|</s>|<end_of_turn>")
+"""Tokens that a server should have kept to itself."""
 _ENDED = re.compile(r"[.!?:;。！？：；]$")
 _SEPARATORS = " ,;，；、|*_→>-"
 _AND = re.compile(r"(?<=[\s,;，；、])(?:and|und|et|y|e|和|以及)$")
@@ -91,7 +93,7 @@ class _List:
 
 def read_outline(text: str) -> Outline:
     """The list in what a model said after its thinking; the first that counts, if there are several."""
-    said = without_tags(split_thinking(text).answer)
+    said = without_tags(_END_OF_TEXT.sub("", split_thinking(text).answer))
     if "\n" not in said.strip():
         said = said.replace("\\n", "\n")  # escaped once too often
     if said.lstrip("`json \t\r\n")[:1] in ("[", "{") and (listed := _from_json(said)):
@@ -294,8 +296,12 @@ def _by_number(listed: _List) -> dict[int, str]:
     if len(set(ordinals)) == 1 < len(ordinals) or None in ordinals:
         return dict(enumerate(texts, 1))
     points: dict[int, str] = {}
+    before: int | None = None
     for ordinal, text in zip(ordinals, texts, strict=True):
+        if ordinal == before:
+            return dict(enumerate(texts, 1))  # it lost count: no point is left out
         points.setdefault(ordinal or 0, text)
+        before = ordinal
     return points
 
 
@@ -363,5 +369,6 @@ def _from_json(text: str) -> Outline | None:
 
 
 def _first_text(value: object) -> str:
+    """The first text in a value that is more than a number."""
     values = value.values() if isinstance(value, dict) else (value,)
-    return next((each for each in values if isinstance(each, str) and each.strip()), "")
+    return next((each for each in values if isinstance(each, str) and re.search(r"[^\W\d_]", each)), "")

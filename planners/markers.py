@@ -95,8 +95,8 @@ _WORD_NUMBER = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _CIRCLED = "①-⑳⓪㉑-㉟㊱-㊿⑴-⒇⒈-⒛❶-❿⓫-⓴➀-➓㈠-㈩㊀-㊉"
 _DASH = r"[ \t]{0,2}[-–—](?=[ \t])(?![ \t]*\d)"
 _AFTER = (
-    r"(?:\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ ][:：](?=\s)|、|，|。|/(?=\s)|[ \t]?\|(?=\s)"
-    rf"|[º°](?=\s)|{_DASH})"
+    r"(?:\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ \u00a0\u202f][:：](?=\s)|、|，|。|/(?=\s)"
+    rf"|[ \t]?\|(?=\s)|[º°]\)?(?=\s)|{_DASH})"
 )
 """What makes a number at the beginning of a line the number of a point."""
 _LEAD = re.compile(r"(?:[ \t\r\u3000\u00a0\ufeff\u200b]|>(?=[ \t>*\d-])|\|(?=[ \t]*\d{1,3}[. \t]*\|))*")

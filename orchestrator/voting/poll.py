@@ -119,7 +119,7 @@ class Poll:
 
     def _medoid(self) -> Answer | None:
         """The completion that has the most in common with all others; those that came to their end first."""
-        ended = [branch for branch in self.finished if _finished(branch.node.value)] or self.finished
+        ended = [each for each in self.finished if _finished(each.node.value, each.said)] or self.finished
         if not ended:
             return None
         texts = [branch.said for branch in ended]
@@ -141,7 +141,9 @@ class Poll:
             role=self._ballot.role,
             **self._ballot.sampling,
         ).settled()
-        if not isinstance(outcome, Succeeded) or not _finished(outcome.value):
+        if not isinstance(outcome, Succeeded) or not _finished(
+            outcome.value, split_thinking(outcome.value.text).answer
+        ):
             self._run.decide("merge", "synthesis failed", {"answers": len(given)})
             return None
         self._run.decide("merge", "synthesis", {"answers": len(given)})
@@ -182,7 +184,11 @@ class Poll:
             return None
         ended, limit = self.finished, self._ballot.max_tokens
         whole = self._ballot.merge in ("medoid", "synthesis")  # they need no short answers
-        silent = [each.end for each in ended if (each.end != "stop" if whole else each.cluster is None)]
+        silent = [
+            each.end
+            for each in ended
+            if (not _finished(each.node.value, each.said) if whole else each.cluster is None)
+        ]
         return all_cut_off([(each.end, each.tokens) for each in ended], limit) or most_abstained(
             silent, len(ended), limit
         )
@@ -211,6 +217,6 @@ class Poll:
         raise PlannerError("the vote ended before any of its branches")
 
 
-def _finished(completion: Completion) -> bool:
-    """Whether a completion came to its end and says something."""
-    return completion.finish_reason == "stop" and bool(completion.text.strip())
+def _finished(completion: Completion, said: str) -> bool:
+    """Whether a completion came to its end, and something is said beside its thinking."""
+    return completion.finish_reason == "stop" and bool(said.strip())
