@@ -21,7 +21,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from planners.questions import Temperature, Tokens
-from planners.vote import WIDEST, KnownRule, solving
+from planners.vote import WIDEST, RuleOption, solving
 
 LARGE = "large"
 """The role of the model to which a question is escalated."""
@@ -44,7 +44,7 @@ async def cascade(
     question: Question,
     *,
     n: Annotated[int, Field(ge=2, le=WIDEST)] = 5,
-    rule: KnownRule | None = None,
+    rule: RuleOption = None,
     between: Annotated[str, AfterValidator(_known_round_rule)] = "seat:0.3,rounds=2",
     large: Annotated[int, Field(ge=0, le=64)] = 1,
     judge: Judge = "none",

@@ -34,12 +34,21 @@ class Draw:
     writing: float | None = None
 
 
+TELLING_LENGTH = 80
+"""Characters from which equal texts were taken for copies before the calls were asked."""
+
 UNKNOWN = Draw()
 """Nothing is known."""
 
 
-def copied(texts: Sequence[str], draws: Sequence[Draw]) -> str | None:
-    """Why some of the texts are copies of others, for people; None if nothing says so."""
+def copied(texts: Sequence[str], draws: Sequence[Draw], *, by_text: bool = False) -> str | None:
+    """Why some of the texts are copies of others, for people; None if nothing says so.
+
+    ``by_text`` asks as runs did that began before the calls were asked, so that they replay as they went.
+    """
+    if by_text:
+        equal = len(set(texts)) == 1 and len(texts[0]) >= TELLING_LENGTH
+        return "all completions are byte-identical, as from a cache" if equal else None
     alike: dict[str, list[Draw]] = {}
     for text, draw in zip(texts, draws, strict=True):
         alike.setdefault(text, []).append(draw)

@@ -67,7 +67,8 @@ class Poll:
 
     def entropy(self) -> Entropy:
         """How much the branches disagree; undefined if their agreement says nothing."""
-        return guarded(self._samples, temperature=self._ballot.sampling["temperature"])
+        temperature = self._ballot.sampling["temperature"]
+        return guarded(self._samples, temperature=temperature, by_text=self._run.copies_by_text)
 
     def answer(self) -> Answer:
         """The answer by plain counting, as the vote stands."""

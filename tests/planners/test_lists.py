@@ -286,7 +286,7 @@ def test_a_wrapped_line_belongs_to_its_point_and_a_new_sentence_does_not() -> No
         "<ol>\n<li>Plan meals</li>\n<li><b>Buy in bulk</b></li>\n<li>Cook at home</li>\n</ol>",
         "<ol><li>Plan meals</li><li>Buy in bulk</li><li>Cook at home</li></ol>",
         "<point1>Plan meals</point1>\n<point2>Buy in bulk</point2>\n<point3>Cook at home</point3>",
-        '[{"id": "1", "it": "Plan meals"}, {"id": "2", "it": "Buy in bulk"}, {"id": "3", "it": "Cook at home"}]',
+        '[{"id": "1", "a": "Plan meals"}, {"id": "2", "a": "Buy in bulk"}, {"id": "3", "a": "Cook at home"}]',
     ],
 )
 def test_json_tables_and_html_are_lists_too(text: str) -> None:
