@@ -34,7 +34,7 @@ async def ask(
             if large is None:
                 raise EngineUnavailable("the large model is away")
             return boxed(large)
-        first, *_ = [at for at, left in script.items() if left]
+        first = next(at for at, left in script.items() if left)
         shown = "Earlier attempts" in call.prompt.messages()[-1]["content"]
         return boxed(script[1 if shown else first].pop(0))
 
