@@ -20,7 +20,7 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _ENTRY = re.compile(r"<(?:li|point|item|step|outline)\d*(?:\s[^<>]*)?>", re.IGNORECASE)
-_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|h[1-6])>", re.IGNORECASE)
 _LOOSE = re.compile(r"^(?:\*{2,3}|__|~~)(?=\S)|(?<=\S)(?:\*{2,3}|__|~~)(?=[.:]?$)")
 
 
