@@ -197,13 +197,18 @@ class Poll:
     def _known_better(self, answer: Answer) -> bool:
         """Whether a verifier accepted the answer, or branches agreed on it that were made to answer."""
         cluster = next((at for at, text in enumerate(self._texts()) if text == answer.claim), None)
+        if cluster is None:
+            return False
         gave = [branch for branch in self.finished if branch.cluster == cluster]
-        return cluster is not None and (not gave or any(branch.verified for branch in gave))
+        return any(branch.verified for branch in gave) or (not gave and bool(self._forced(cluster)))
+
+    def _forced(self, cluster: int) -> list[LiveBranch]:
+        """The branches that were made to give this answer before they had finished."""
+        return [branch for branch in self.branches if branch.probes and branch.probes[-1] == cluster]
 
     def _forced_text(self, cluster: int) -> str:
         """The text of the branch that came furthest of those that were made to give this answer."""
-        gave = [branch for branch in self.branches if branch.probes and branch.probes[-1] == cluster]
-        furthest = max(gave, key=lambda branch: branch.tokens, default=None)
+        furthest = max(self._forced(cluster), key=lambda branch: branch.tokens, default=None)
         said = "" if furthest is None else furthest.text
         return f"{said}{FORCE}{self._texts()[cluster]}}}"
 

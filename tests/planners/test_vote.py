@@ -164,6 +164,14 @@ async def test_a_synthesis_that_only_thinks_is_not_the_answer() -> None:
     assert (played.answer.claim, played.answer.text) == ("7", r"\boxed{7}")
 
 
+async def test_a_synthesis_of_fragments_alone_is_undecided() -> None:
+    cut = [Chunk(f"First we take {each}", 1, finish_reason="length") for each in (7, 8, 9)]
+    engine = Saying(cut[0], then=[*cut[1:], Chunk(r"\boxed{7}", 1, finish_reason="stop")])
+    played = await play(vote, "How many?", engine, n=3, rule="fixed", merge="synthesis")
+    assert played.verdicts("merge") == ["synthesis"]
+    assert played.result.outcome is RunOutcome.UNDECIDED
+
+
 async def test_thinking_is_not_the_completion_in_the_middle() -> None:
     said = [Chunk("<think>one two three", 1, finish_reason="stop")] * 2
     engine = Saying(said[0], then=[said[1], *[Chunk(r"four \boxed{4}", 1, finish_reason="stop")] * 2])
