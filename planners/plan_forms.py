@@ -14,12 +14,14 @@ from planners.plans import JOIN, Step
 _NAMES: Final = ("tool", "name", "tool_name", "function", "action")
 _ARGUMENTS: Final = ("arguments", "args", "parameters", "input", "tool_input", "action_input", "kwargs")
 _ACTION = re.compile(
-    r"^[ \t>*#-]*Action(?:[ ]?\d+)?[ \t*]*:[ \t*`]*(?P<tool>[^\W\d]\w*)(?:\(\))?[`*. \t\r]*\n\s*"
+    r"^[ \t>*#-]*Action(?:[ ]?\d+)?[ \t*]*:[ \t*`]*(?P<tool>[^\W\d]\w*)(?:\(\))?[`*. \t\r]*\n\s{0,9}"
     r"[ \t>*#-]*Action[ _]?Input(?:[ ]?\d+)?[ \t*]*:[ \t*]*(?P<input>\{[^{}]*\}|.+)",
     re.IGNORECASE | re.MULTILINE,
 )
-_FUNCTION = re.compile(r"<function=(?P<tool>\w+)>(?P<input>.*?)</function>", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=(?P<name>\w+)>\n?(?P<value>.*?)\n?</parameter>", re.DOTALL)
+_FUNCTION = re.compile(r"<function=(?P<tool>\w+)>(?P<input>(?:(?!<function=).)*?)</function>", re.DOTALL)
+_PARAMETER = re.compile(
+    r"<parameter=(?P<name>\w+)>\n?(?P<value>(?:(?!<parameter=).)*?)\n?</parameter>", re.DOTALL
+)
 _CLOSED = ("}", "]", "`", ">")
 
 

@@ -329,8 +329,21 @@ def test_nothing_starts_while_the_model_thinks() -> None:
     "piece", ["(", ")", "\n", '"', "'a' ", ", ", "\\", "<think>", "a(", '","', "1. search(", "(\n"]
 )
 def test_reading_takes_time_in_proportion_to_the_text(piece: str) -> None:
+    takes_time_in_proportion("1. search(", piece)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["x = ", "<function=a>", "<parameter=a>", "Action: a\n", '{"tool": "a", ', "\nAction Input: "],
+)
+@pytest.mark.parametrize("start", ["", "Action: a\n", "<function=a>"])
+def test_so_does_reading_what_has_no_calls(start: str, piece: str) -> None:
+    takes_time_in_proportion(start, piece)
+
+
+def takes_time_in_proportion(start: str, piece: str) -> None:
     def seconds(length: int) -> float:
-        text = "1. search(" + piece * (length // len(piece))
+        text = start + piece * (length // len(piece))
         started = time.process_time()
         read(text)
         return time.process_time() - started
