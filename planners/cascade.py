@@ -21,7 +21,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from planners.questions import Temperature, Tokens
-from planners.vote import WIDEST, KnownRule, solving
+from planners.vote import WIDEST, RuleOption, solving
 
 LARGE = "large"
 """The role of the model to which a question is escalated."""
@@ -44,7 +44,7 @@ async def cascade(
     question: Question,
     *,
     n: Annotated[int, Field(ge=2, le=WIDEST)] = 5,
-    rule: KnownRule | None = None,
+    rule: RuleOption = None,
     between: Annotated[str, AfterValidator(_known_round_rule)] = "seat:0.3,rounds=2",
     large: Annotated[int, Field(ge=0, le=64)] = 1,
     judge: Judge = "none",
@@ -83,6 +83,7 @@ async def cascade(
         prompt = solving(question)
         if answers:
             run.decide("cascade", "another round", decision.seen)
+        if answers and answers[-1].clusters:
             prompt.append(user(AGAIN.format(answers=_shown(run, answers[-1]))))
         answers.append(await vote(prompt, rule=rule, width=n))
         rounds.append(_round(answers[-1], winners))
@@ -97,9 +98,10 @@ async def cascade(
         return best
     run.decide("cascade", f"escalate: {decision.reason}", saw)
     outcome = await vote(solving(question), rule="fixed", width=large, role=LARGE).settled()
-    if isinstance(outcome, Succeeded):
+    if isinstance(outcome, Succeeded) and (best.undecided or not outcome.value.undecided):
         return outcome.value
-    run.decide("cascade", "finish: the large model failed", saw)
+    trouble = "gave no answer" if isinstance(outcome, Succeeded) else "failed"
+    run.decide("cascade", f"finish: the large model {trouble}", saw)
     return best
 
 

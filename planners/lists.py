@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+from orchestrator.consensus.embedded import json_objects
 from orchestrator.consensus.thinking import split_thinking
 from planners.markers import FOLLOWING, LARGEST, PICTURE, Marker, Reading, inline, marker
 from planners.markup import plain, without_tags
@@ -40,6 +41,10 @@ _RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-*:?[ \t]*)*")
 _BOLD_LINE = re.compile(
     r"(?:\*\*|__)[^\s*_][^*_\n]*(?:\*\*|__)(?::|$)|(?:\*\*|__)[^\s*_][^*_\n]*:(?:\*\*|__)"
 )
+_TITLE = re.compile(r"\s*\*\*[^*]+\*\*\s*")
+"""A line that is all in bold, which the next one does not go on with."""
+_END_OF_TEXT = re.compile(r"<(?:\||｜)[A-Za-z0-9_▁]{2,40}(?:\||｜)>|</s>|<end_of_turn>")
+"""Tokens that a server should have kept to itself."""
 _ENDED = re.compile(r"[.!?:;。！？：；]$")
 _SEPARATORS = " ,;，；、|*_→>-"
 _AND = re.compile(r"(?<=[\s,;，；、])(?:and|und|et|y|e|和|以及)$")
@@ -62,9 +67,12 @@ class Outline:
 class _Entry:
     ordinal: int | None
     text: str
+    is_title: bool
 
     def takes(self, before: str, line: str) -> bool:
         """Whether a line belongs to it: its first, or one that goes on with the line before."""
+        if self.text and self.is_title:
+            return False
         return not self.text or (len(self.text) < LONGEST_POINT and _wrapped(before, line))
 
 
@@ -91,7 +99,7 @@ class _List:
 
 def read_outline(text: str) -> Outline:
     """The list in what a model said after its thinking; the first that counts, if there are several."""
-    said = without_tags(split_thinking(text).answer)
+    said = without_tags(_END_OF_TEXT.sub("", split_thinking(text).answer))
     if "\n" not in said.strip():
         said = said.replace("\\n", "\n")  # escaped once too often
     if said.lstrip("`json \t\r\n")[:1] in ("[", "{") and (listed := _from_json(said)):
@@ -139,7 +147,8 @@ class _Lines:
         found = marker(shown, weak=self._weak)
         if found is None and _BOLD_LINE.match(line):
             found = Marker(_BOLD, "**", (), 0)
-        entry = self._placed(found, shown) if found else None
+        is_title = bool(found and found.bullet[:1] == "#") or _TITLE.fullmatch(line) is not None
+        entry = self._placed(found, shown, is_title=is_title) if found else None
         if entry is not None:
             self._entry = entry
         elif self._entry is not None and self._entry.takes(self._before, shown):
@@ -148,7 +157,7 @@ class _Lines:
             self._entry = None
         self._before = shown
 
-    def _placed(self, found: Marker, line: str) -> _Entry | None:
+    def _placed(self, found: Marker, line: str, *, is_title: bool) -> _Entry | None:
         """The entry that a line begins, in the list that it goes on or begins; None if it begins none."""
         readings = tuple(each for each in found.numbers if each.ordinal <= LARGEST)
         text = line[found.end if readings else found.bullet_end :].strip()
@@ -162,7 +171,7 @@ class _Lines:
         if reading is not None:
             listed.last = listed.last + 1 if ordinal == FOLLOWING else reading.ordinal
             ordinal = listed.last
-        entry = _Entry(ordinal, text)
+        entry = _Entry(ordinal, text, is_title)
         if len(listed.entries) < MOST_POINTS:
             listed.entries.append(entry)
         return entry
@@ -294,8 +303,12 @@ def _by_number(listed: _List) -> dict[int, str]:
     if len(set(ordinals)) == 1 < len(ordinals) or None in ordinals:
         return dict(enumerate(texts, 1))
     points: dict[int, str] = {}
+    before: int | None = None
     for ordinal, text in zip(ordinals, texts, strict=True):
+        if ordinal == before:
+            return dict(enumerate(texts, 1))  # it lost count: no point is left out
         points.setdefault(ordinal or 0, text)
+        before = ordinal
     return points
 
 
@@ -345,15 +358,19 @@ def _from_json(text: str) -> Outline | None:
         return None
     source = text[start:]
     try:
-        value, _ = json.JSONDecoder().raw_decode(source)
+        value, end = json.JSONDecoder().raw_decode(source)
+        if isinstance(value, dict) and source[end:].lstrip(" ,;\r\n").startswith("{"):
+            value = list(json_objects(source))
     except (ValueError, RecursionError):
         try:
             value = ast.literal_eval(source[: source.rfind(source[0].translate({91: 93, 123: 125})) + 1])
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             return None
-    if isinstance(value, dict):
-        lists = [each for each in value.values() if isinstance(each, list)]
-        value = lists[0] if lists else list(value.values())
+    for _ in range(DEEPEST):
+        if isinstance(value, dict):
+            inner = list(value.values())
+            lists = [each for each in inner if isinstance(each, list)]
+            value = lists[0] if lists else inner[0] if [type(each) for each in inner] == [dict] else inner
     if not isinstance(value, list):
         return None
     texts = [_first_text(each) for each in value[:MOST_POINTS]]
@@ -363,5 +380,6 @@ def _from_json(text: str) -> Outline | None:
 
 
 def _first_text(value: object) -> str:
+    """The first text in a value that is more than a number."""
     values = value.values() if isinstance(value, dict) else (value,)
-    return next((each for each in values if isinstance(each, str) and each.strip()), "")
+    return next((each for each in values if isinstance(each, str) and re.search(r"[^\W\d_]", each)), "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
@@ -130,7 +131,11 @@ class _Work:
             self.fetcher.refuse(plan)
             self.run.decide("llm_compiler", "refuse", {"plan": label, "errors": errors})
             listed = "\n".join(f"- {error}" for error in errors)
-            prompt = [*prompt, assistant(text or "(nothing)"), user(REPAIR.format(errors=listed))]
+            prompt = [
+                *prompt,
+                assistant(split_thinking(text).answer or "(nothing)"),
+                user(REPAIR.format(errors=listed)),
+            ]
         return f"the plan is invalid: {'; '.join(errors)}"
 
     async def _planning(self, missing: str) -> list[Message]:

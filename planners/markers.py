@@ -66,6 +66,9 @@ _WORDS: Final = {
         "erstens zweitens drittens viertens fünftens sechstens",
         "premièrement deuxièmement troisièmement quatrièmement",
         "primero segundo tercero cuarto quinto",
+        "primo secondo terzo quarto quinto",
+        "primeiro segundo terceiro quarto quinto",
+        "во-первых во-вторых в-третьих в-четвёртых в-пятых",
         "첫째 둘째 셋째 넷째 다섯째",
         "首先 其次",
     )
@@ -95,8 +98,9 @@ _WORD_NUMBER = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _CIRCLED = "①-⑳⓪㉑-㉟㊱-㊿⑴-⒇⒈-⒛❶-❿⓫-⓴➀-➓㈠-㈩㊀-㊉"
 _DASH = r"[ \t]{0,2}[-–—](?=[ \t])(?![ \t]*\d)"
 _AFTER = (
-    r"(?:\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ ][:：](?=\s)|、|，|。|/(?=\s)|[ \t]?\|(?=\s)"
-    rf"|[º°](?=\s)|{_DASH})"
+    r"(?:[ ]?>(?=\s)|[ ][.)）](?=\s)"
+    r"|\\?\.\)|\\?\.-|\\?[.．](?!\d)|\\?[)）]|[:：](?!\d)|[ \u00a0\u202f][:：](?=\s)|、|，|。|/(?=\s)"
+    rf"|[ \t]?\|(?=\s)|[º°]\)?(?=\s)|{_DASH})"
 )
 """What makes a number at the beginning of a line the number of a point."""
 _LEAD = re.compile(r"(?:[ \t\r\u3000\u00a0\ufeff\u200b]|>(?=[ \t>*\d-])|\|(?=[ \t]*\d{1,3}[. \t]*\|))*")
@@ -181,12 +185,14 @@ _Kind = tuple[re.Pattern[str], Callable[[re.Match[str]], list[Reading]]]
 _KINDS: Final[tuple[_Kind, ...]] = tuple(
     (re.compile(f"{_D}{pattern}[ \t\u3000\u00a0]*"), read)
     for pattern, read in (
-        (rf"(?P<open>[(（\[【〔])(?P<n>{_NUMBER})(?P<close>[)）\]】〕])(?!\(){_D}[.:：、]?{_D}", _numbered),
+        (rf"(?P<open>[(（\[【〔<{{])(?P<n>{_NUMBER})(?P<close>[)）\]】〕>}}])(?!\(){_D}[.:：、]?{_D}",
+         _numbered),
         (rf"(?P<n>\d{{1,3}}(?:\.\d{{1,3}})+)(?:\.(?!\d)|\)|(?=[ \t])){_D}", _decimal),
         (rf"#?(?P<n>{_NUMBER}){_D}(?P<close>{_AFTER}){_D}", _numbered),
         (rf"(?P<close>#)(?P<n>\d{{1,3}})(?=\s){_D}", _numbered),
         (r"[*_`]{1,3}(?P<n>\d{1,3})(?P<close>[*_`]{1,3})(?=\s)", _numbered),
-        (rf"第[ ]?(?P<n>{_NUMBER})[ ]?(?:步骤?|点|點|章|部分|项|項|条|阶段|ステップ)?{_D}[:：、，,.．]?{_D}",
+        (rf"第[ ]?(?P<n>{_NUMBER})[ ]?(?:步骤?|点|點|章|部分|项|項|条|阶段|ステップ|に)?{_D}"
+         rf"[:：、，,.．]?{_D}",
          _counted),
         (rf"(?P<n>\d{{1,3}})[ ]?(?:단계|번째|番目|つ目|点目)[ ]?{_D}[:：.、]?{_D}", _counted),
         (rf"(?P<word>[^\W\d_]{{1,20}}[.:]?[ \t]?)#?(?P<n>{_NUMBER}|(?i:{_WORD_NUMBER})\b)[ ]?{_D}"
@@ -201,7 +207,8 @@ _KINDS: Final[tuple[_Kind, ...]] = tuple(
 _WEAK: Final[tuple[_Kind, ...]] = (
     (
         re.compile(
-            rf"{_D}(?P<n>[^\W_]{{1,14}})(?: (?:point|step|tip|part|reason|idea))?{_D}[,:，：、]{_D}[ \t]*"
+            rf"{_D}(?P<n>[^\W_](?:[^\W_]|-){{0,14}})(?: (?:point|step|tip|part|reason|idea))?"
+            rf"{_D}[,:，：、]{_D}[ \t]*"
         ),
         _in_words,
     ),

@@ -8,7 +8,7 @@ _SPAN = re.compile(
     r"(?P<ticks>`{1,3})(?P<code>[^`\n]+)(?P=ticks)"
     r"|!?\[(?P<label>[^\[\]\n]*)\]\([^()\s]*\)"
     r"|\*{2,3}(?=\S)(?P<strong>[^*\n]+)(?<=\S)\*{2,3}"
-    r"|(?<![\w_])__(?=\S)(?P<under>[^_\n]+)(?<=\S)__(?![\w_])"
+    r"|(?<![\w_])__(?=\S)(?![a-z0-9_]+__(?!\w))(?P<under>[^_\n]+)(?<=\S)__(?![\w_])"
     r"|~~(?=\S)(?P<struck>[^~\n]+)(?<=\S)~~"
     r"|(?<![\w*])\*(?=[^\s*])(?P<slanted>[^*\n]+)(?<=\S)\*(?![\w*])"
     r"|(?<![\w_])_(?=[^\s_])(?P<slanted_under>[^_\n]+)(?<=\S)_(?![\w_])"
@@ -16,11 +16,11 @@ _SPAN = re.compile(
 _TAG = re.compile(
     r"</?(?:b|i|u|em|strong|mark|small|span|div|p|a|code|ol|ul|h[1-6]|body|html|section|points|outlines?|steps)"
     r"(?:\s[^<>]*)?/?>"
-    r"|</(?:li|point|item|step)>",
+    r"|</(?:li|point|item|step)\d*>",
     re.IGNORECASE,
 )
-_ENTRY = re.compile(r"<(?:li|point|item|step|outline)(?:\s[^<>]*)?>", re.IGNORECASE)
-_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_ENTRY = re.compile(r"<(?:li|point|item|step|outline)\d*(?:\s[^<>]*)?>", re.IGNORECASE)
+_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|h[1-6])>", re.IGNORECASE)
 _LOOSE = re.compile(r"^(?:\*{2,3}|__|~~)(?=\S)|(?<=\S)(?:\*{2,3}|__|~~)(?=[.:]?$)")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,7 +35,8 @@ _TOKEN = re.compile(
     r"""(?P<triple>\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3})"""
     r"""|(?P<quote>\\["']|["'“„‘«「『＂`])"""
     rf"""|(?P<reference>{REFERENCE.pattern})|(?P<open>[(\[{{（])|(?P<close>[)\]}}）])|(?P<comma>[,，])"""
-    r"""|(?P<prefix>[rfbuRFBU]{1,2}(?=["']))|(?P<plain>[^"'“„‘«「『＂`\\$()\[\]{}（），,]+)|.""",
+    r"""|(?P<prefix>[rfbuRFBU]{1,2}(?=["']))|"""
+    r"""(?P<plain>(?:(?!(?<!\w)[rfbuRFBU]{1,2}["'])[^"'“„‘«「『＂`\\$()\[\]{}（），,])+)|.""",
     re.DOTALL,
 )
 _VALUE_BEGINS = "([{（,，=:：+%"
@@ -43,6 +44,10 @@ _NAME = re.compile(
     r"\s*(?:(?P<bare>[^\W\d]\w*)|[\"'“‘`](?P<quoted>[^\W\d]\w*)[\"'”’`])\s*(?P<sign>[=:：])(?!=)"
 )
 _PATH = re.compile(r"[A-Za-z]:\\(?!\\)|\\\\[\w.$-]+\\(?=[\w.$-])|\.{1,2}\\(?!\\)")
+_FILE = re.compile(r"[\w.-]+(?:\\[\w-][\w.-]*)*\\[\w-][\w.-]*\.[a-z][a-z0-9]{0,4}")
+"""The path of a file from the current directory."""
+_QUOTED = r"""'(?:\\.|[^'\\])*'|["](?:\\.|[^"\\])*["]"""
+_FORMATTED = re.compile(r"\b[rR]?[fF][\"']")
 _ESCAPE = re.compile(
     r"\\(?:(?P<self>[\"'\\/`])|(?P<control>[nrt])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
     r"|U(?P<U>[0-9a-fA-F]{8})|(?P<line>\n))|(?P<none>\\)"
@@ -156,6 +161,7 @@ def unescaped(written: str) -> str:
         return written
     literal = (
         _PATH.match(written) is not None
+        or _FILE.fullmatch(written) is not None
         or _LATEX.search(written) is not None
         or any(match["none"] for match in _ESCAPE.finditer(written))
     )
@@ -177,6 +183,26 @@ def _meant(match: re.Match[str]) -> str:
         return ""  # a line that is continued
     value = int(code, 16)
     return chr(value) if value <= 0x10FFFF else match.group()
+
+
+def with_results(argument: Argument, named: Mapping[str, int]) -> Argument:
+    """An argument with references in place of the names that a plan has given to the results of its steps.
+
+    ``named`` has the step of each name. One such as ``#E1`` is meant anywhere, one such as ``x`` outside of
+    texts and, in braces, in an f-string.
+    """
+    source, raw = argument.source, argument.raw
+    for name, step in named.items():
+        anywhere = f"{name}(?!\\w)" if name[0] == "#" else rf"\{{{name}\}}"
+        if name[0] == "#" or _FORMATTED.search(argument.raw):
+            source, raw = (re.sub(anywhere, f"${{{step}}}", each) for each in (source, raw))
+        if name[0] != "#":
+            bare = rf"(?P<text>{_QUOTED})|(?<![\w.$]){name}(?!\w|\s*[=(\[.])"
+            source, raw = (
+                re.sub(bare, lambda match, to=to: match["text"] or to, each)  # type: ignore[misc]
+                for each, to in ((source, f"__step_{step}__"), (raw, f"${{{step}}}"))
+            )
+    return Argument(source, raw)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ from typing import Final
 
 from orchestrator.consensus.thinking import split_thinking
 from planners.markers import Reading, marker
-from planners.plan_arguments import Argument, bound, scan
+from planners.plan_arguments import Argument, bound, scan, with_results
+from planners.plan_forms import other_steps
 from planners.plans import JOIN, Step
 
 LONG: Final = 1024
@@ -25,11 +26,16 @@ _CALL = re.compile(r"(?<![\w$])(?P<tool>[^\W\d]\w*)[*`\"']{0,3}(?P<gap>[ \t]*)[(
 _WORTH_READING = re.compile(rf"[(（\[]|{JOIN}", re.IGNORECASE)
 _AROUND = " \t*_`\"'“”‘’«»„[<{(→➜:：=~>|-"
 _LABEL = re.compile(
-    r"(?:action|(?:tool|function)(?:[ _]?call)?|api|call|execute|run|use|invoke|plan|step|\w{1,20}\.)[ \t]*"
+    r"(?:(?:print|await|return|yield)[ \t(]*)*"
+    r"(?:action|(?:tool|function)(?:[ _]?call)?|api|call|execute|run|use|invoke|plan|step|\w{1,20}\.)?[ \t]*"
     r"\d*",
     re.IGNORECASE,
 )
-_ASSIGNED = re.compile(r"[ \t]*\$\{?(?P<id>[0-9]{1,9})\}?[ \t]*=")
+_WRAPPERS: Final = frozenset({"print", "await", "return", "yield"})
+_ASSIGNED = re.compile(
+    r"[ \t]*(?:\$\{?(?P<id>[0-9]{1,9})\}?|(?P<name>#?[^\W\d]\w{0,40})(?:[ \t]*:[ \t]*[\w.\[\], |]{1,40})?)"
+    r"[ \t]*=(?!=)"
+)
 _ASIDE = re.compile(
     r"[ \t]*[*_`]*(?:thoughts?|thinking|observation|notes?|reason(?:ing)?|comment|explanation|result)"
     r"[ \t]*\d*[ \t]*[*_`]*[ \t]*[:：-]",
@@ -49,6 +55,8 @@ class _Head:
     id: int | None
     is_whole: bool = False
     """Whether it is a join without parentheses."""
+    name: str | None = None
+    """What its result is called, as in ``rome = area("Rome")``."""
 
 
 class TextReader:
@@ -65,8 +73,10 @@ class TextReader:
             name: name for name in (*parameters, JOIN)
         }
         self._text = ""
-        self._next = first
-        self._is_line_begun = False
+        self._first = self._next = first
+        self._all = ""
+        self._named: dict[str, int] = {}
+        self._is_line_begun = self._is_begun = False
         self._looked_at = 0
 
     def feed(self, text: str) -> list[Step]:
@@ -74,6 +84,7 @@ class TextReader:
         steps: list[Step] = []
         for piece in _PIECE.findall(text):
             self._text += piece
+            self._all += piece
             if piece[-1] in ")]）\n" and (
                 len(self._text) < LONG or len(self._text) >= self._looked_at + self._looked_at // 8
             ):
@@ -82,8 +93,11 @@ class TextReader:
         return steps
 
     def finish(self) -> list[Step]:
-        """The last step, even where its quotes do not match."""
-        return list(self._steps(ended=True))
+        """The last step, even where its quotes do not match; all of them in a plan without calls."""
+        steps = list(self._steps(ended=True))
+        if steps or self._is_begun:
+            return steps
+        return other_steps(split_thinking(self._all).answer, self._parameters, self._first)
 
     def _steps(self, *, ended: bool) -> Iterator[Step]:
         if not self._leave_out_thinking(ended=ended):
@@ -134,8 +148,12 @@ class TextReader:
         self._next = number + 1
         self._text = self._text[end:]
         self._is_line_begun = not head.is_whole
+        self._is_begun = True
         self._looked_at = 0
-        return Step(number, head.tool, bound(arguments, self._parameters.get(head.tool, ())))
+        given = [with_results(each, self._named) for each in arguments]
+        if head.name is not None:
+            self._named[head.name] = number
+        return Step(number, head.tool, bound(given, self._parameters.get(head.tool, ())))
 
     def _following(self, before: _Head, *, ended: bool, is_closed: bool) -> int | None:
         """Where the line with the next step begins, if its tool is known.
@@ -180,10 +198,14 @@ class TextReader:
             return None
         begins = found.end if found else 0
         call = _CALL.search(rest, begins)
-        if call is None or rest[begins : call.start()].strip(_AROUND) or self._known(call["tool"]) is None:
+        if call is None or self._known(call["tool"]) is None:
+            return None
+        assigned = _ASSIGNED.match(rest, begins)
+        if rest[assigned.end() if assigned else begins : call.start()].strip(_AROUND):
             return None
         offset = at + len(line) - len(rest)
-        return self._at(offset, call, found.ordinal if found else None)
+        number, name = found.ordinal if found else None, assigned["name"] if assigned else None
+        return self._at(offset, call, number, name)
 
     def _head_in_line(self, at: int, *, ended: bool) -> _Head | None:
         line, is_complete = self._line(at)
@@ -198,13 +220,16 @@ class TextReader:
             or (found and not found.numbers and "#" in found.bullet)
         ):
             return None
-        number = _number_of(line) if found is None else _ordinal(found.numbers)
+        assigned = _ASSIGNED.match(line, begins)
+        number = _ordinal(found.numbers) if found else None
+        if number is None and assigned and assigned["id"]:
+            number = int(assigned["id"])
         if is_complete and line[begins:].strip(_AROUND + ".;\r").casefold() == JOIN:
             return _Head(at, at + len(line), JOIN, number, is_whole=True)
         for call in _CALL.finditer(line, begins):
             is_listed = found is not None or number is not None
             if self._is_head(line, begins, call, is_listed=is_listed, is_complete=is_complete):
-                return self._at(at, call, number)
+                return self._at(at, call, number, assigned["name"] if assigned else None)
         return None
 
     def _is_head(
@@ -213,6 +238,9 @@ class TextReader:
         """Whether a step begins here: anywhere on the line of a list for a known tool, else at its start."""
         is_known = self._known(call["tool"]) is not None
         is_bracket = call.group().endswith("[")
+        assigned = _ASSIGNED.match(line, begins)
+        if not is_known and (call["tool"] in _WRAPPERS or (assigned and assigned["name"])):
+            return False
         if call.start() - begins > LONGEST_LEAD or (is_bracket and (call["gap"] or not is_known)):
             return False
         lead = _ASSIGNED.sub("", line[begins : call.start()]).strip(_AROUND)
@@ -223,15 +251,10 @@ class TextReader:
     def _known(self, name: str) -> str | None:
         return self._tools.get(name) or self._tools.get(name.casefold())
 
-    def _at(self, offset: int, call: re.Match[str], number: int | None) -> _Head:
-        name = self._known(call["tool"]) or call["tool"]
-        return _Head(offset, offset + call.end(), name, number)
+    def _at(self, offset: int, call: re.Match[str], number: int | None, name: str | None = None) -> _Head:
+        tool = self._known(call["tool"]) or call["tool"]
+        return _Head(offset, offset + call.end(), tool, number, name=name)
 
 
 def _ordinal(numbers: Sequence[Reading]) -> int | None:
     return next((each.ordinal for each in numbers if not each.strict or each.style == "1 text"), None)
-
-
-def _number_of(line: str) -> int | None:
-    assigned = _ASSIGNED.match(line)
-    return int(assigned["id"]) if assigned else None

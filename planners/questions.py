@@ -46,6 +46,11 @@ def asked(question: Question) -> tuple[str, ...]:
     return (f"{question.context}\n\n", text) if question.context else (text,)
 
 
+def said(completion: Completion) -> str:
+    """What a completion says: nothing if it was refused, and nothing of what the model thought."""
+    return "" if completion.finish_reason == "refused" else split_thinking(completion.text).answer.strip()
+
+
 def answer_of(completion: Completion, question: Question) -> Answer:
     """The completion as an answer, without its thinking and with the claim that it makes.
 
@@ -54,13 +59,13 @@ def answer_of(completion: Completion, question: Question) -> Answer:
     Raises:
         AnswerRefused: the model, or a filter, refused to answer.
     """
-    said = split_thinking(completion.text).answer.strip()
+    text = split_thinking(completion.text).answer.strip()
     if completion.finish_reason == "refused":
-        raise AnswerRefused(f"the model or its filter refused to answer: {said[:SAID] or 'it says no more'}")
+        raise AnswerRefused(f"the model or its filter refused to answer: {text[:SAID] or 'it says no more'}")
     truncated = completion.finish_reason != "stop"
     claim = extract_claim(completion.text, choices=labels(question.choices), truncated=truncated)
-    stated = claim is not None and (claim.how != "number" or len(said) <= LONGEST_WHOLE)
-    return Answer(said, claim.text if claim is not None and stated else None)
+    stated = claim is not None and (claim.how != "number" or len(text) <= LONGEST_WHOLE)
+    return Answer(text, claim.text if claim is not None and stated else None)
 
 
 def computation_in(question: Question) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,10 +15,11 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, assistant, system, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.abstaining import most_abstained
 from planners.direct import direct
 from planners.lists import read_outline
 from planners.markers import marker
-from planners.questions import Temperature, Tokens, asked, chosen, computation_in, writing_in
+from planners.questions import Temperature, Tokens, asked, chosen, computation_in, said, writing_in
 from workers.calls import Completion
 
 ROUTER = (
@@ -57,7 +59,8 @@ async def skeleton(
 
     ``route`` "ask" lets a router say that the question does not suit this method; it is then asked plainly,
     as it is when the outline has fewer than two points. At most ``points`` points are written, with at most
-    ``max_tokens`` tokens each. A point that fails stays in the answer as it is in the outline.
+    ``max_tokens`` tokens each. A point that fails, is refused or only thought about stays in the answer as it
+    is in the outline; if most are refused or only thought about, the answer is undecided.
 
     Raises:
         NodeFailed: no point could be written.
@@ -91,7 +94,7 @@ async def skeleton(
         )
         for index, text in listed.items()
     }
-    return await _collected(run, listed, written)
+    return await _collected(run, listed, written, max_tokens)
 
 
 async def unsuitable(run: Run, question: Question) -> str:
@@ -122,9 +125,9 @@ def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
     return points
 
 
-def continued(said: str) -> str:
+def continued(text: str) -> str:
     """The outline that goes on after ``1.``, or begins its list anew: whichever has more points."""
-    answer = split_thinking(said).answer.lstrip()
+    answer = split_thinking(text).answer.lstrip()
     return max((f"1. {answer}", answer), key=lambda text: len(read_outline(text).points))
 
 
@@ -148,7 +151,7 @@ def assembled(listed: Mapping[int, str], written: Mapping[int, Completion]) -> A
         if index not in written:
             return f"{index}. {text}"
         title = text.rstrip(".:")
-        body = written[index].text.strip()
+        body = said(written[index])
         if (again := marker(body)) and again.ordinal == index:
             body = body[again.end :]
         return f"{index}. {title}: {body.removeprefix(title).lstrip('.: ')}"
@@ -156,21 +159,30 @@ def assembled(listed: Mapping[int, str], written: Mapping[int, Completion]) -> A
     return Answer("\n".join(point(index, text) for index, text in listed.items()))
 
 
-async def _collected(run: Run, listed: Mapping[int, str], written: Mapping[int, Node[Completion]]) -> Answer:
+async def _collected(
+    run: Run, listed: Mapping[int, str], written: Mapping[int, Node[Completion]], max_tokens: int
+) -> Answer:
     """All points; if the run ends early, its answer has those that are finished."""
 
+    def ended() -> dict[int, Completion]:
+        return {index: node.value for index, node in written.items() if isinstance(node.outcome, Succeeded)}
+
     def finished() -> dict[int, Node[Completion]]:
-        return {
-            index: node
-            for index, node in written.items()
-            if isinstance(node.outcome, Succeeded) and node.value.finish_reason != "refused"
-        }
+        return {index: written[index] for index, each in ended().items() if not _unsaid(each)}
 
     run.propose(lambda: assembled(listed, {index: node.value for index, node in finished().items()}))
     await run.outcomes(written.values())
-    if not finished():
+    if not ended():
         await run.join(written.values())  # raises the failure of the first
-    return await run.merge(assembled, listed, finished())
+    silent = [each.finish_reason for each in ended().values() if _unsaid(each)]
+    undecided = most_abstained(silent, len(ended()), max_tokens, what="points")
+    return replace(await run.merge(assembled, listed, finished()), undecided=undecided)
+
+
+def _unsaid(completion: Completion) -> bool:
+    """Whether a point came to nothing. One that ends at once does not: its title may say it all."""
+    is_empty = completion.finish_reason == "stop" and not completion.text.strip()
+    return not is_empty and not said(completion)
 
 
 async def _fall_back(run: Run, question: Question, why: str) -> Answer:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from orchestrator.consensus.stopping import parse_rule
+from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, system, user
@@ -44,6 +44,9 @@ def _known_rule(spec: str) -> str:
 
 
 KnownRule = Annotated[str, AfterValidator(_known_rule)]
+RuleOption = Annotated[
+    KnownRule | None, Field(description=f"by default, the default when the run begins: now {DEFAULT_RULE}")
+]
 
 
 @planner("vote")
@@ -52,7 +55,7 @@ async def vote(
     question: Question,
     *,
     n: Annotated[int, Field(ge=1, le=WIDEST)] = 8,
-    rule: KnownRule | None = None,
+    rule: RuleOption = None,
     judge: Judge = "none",
     outputs: str | None = None,
     merge: Merge = "majority",

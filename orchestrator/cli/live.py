@@ -33,6 +33,8 @@ SYMBOLS = {
     "cancelled": "[dim]-[/]",
     "waiting": "[dim]·[/]",
 }
+OUTCOMES = {"undecided": "yellow", "limited": "yellow", "failed": "red"}
+"""The colours of the outcomes that are not as wished."""
 SCOPES = frozenset({NodeKind.SPAWN, NodeKind.VOTE})
 WORK = frozenset({NodeKind.GENERATE, NodeKind.TOOL})
 
@@ -192,7 +194,9 @@ class Display:
         seconds = (view.finished_at or self._clock()) - view.started_at
         text = f"{view.planner} · {done} of {len(work)} steps · {view.tokens:,} tokens · {seconds:.1f} s"
         if view.finished_at is not None:
-            return Text(f"{text} · {view.outcome}", style="bold")
+            return Text.assemble(
+                (f"{text} · ", "bold"), (view.outcome, f"bold {OUTCOMES.get(view.outcome, '')}")
+            )
         self._spinner.update(text=Text(text, style="bold"))
         return self._spinner
 

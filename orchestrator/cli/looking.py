@@ -147,4 +147,5 @@ def list_planners(*, as_json: bool) -> None:
         console.print(f"[bold]{cell(planner['name'])}[/]  {cell(planner['summary'])}")
         for name, option in planner["options"].items():
             default = f" = {json.dumps(option['default'])}" if "default" in option else ""
-            console.print(f"    {cell(name)}{cell(default)}", style="dim", soft_wrap=True)
+            told = f"  ({option['description']})" if "description" in option else ""
+            console.print(f"    {cell(name)}{cell(default)}{cell(told)}", style="dim", soft_wrap=True)

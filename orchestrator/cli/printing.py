@@ -236,7 +236,7 @@ def tasks_table(tasks: Iterable[Task]) -> Table:
     rows = (
         (
             task.id,
-            str(task.status),
+            str(task.outcome if task.outcome in ("undecided", "limited") else task.status),
             task.planner,
             _when(task.created_at),
             f"{(task.finished_at or 0) - task.started_at:.1f} s"

@@ -15,7 +15,7 @@ FASTER = 10.0
 computed differ by less, since what they wait in queues is not compared."""
 
 LEAST_SECONDS = 0.05
-"""Calls that took less cannot be told from stored ones by their time."""
+"""Texts that were written in less cannot be told from stored ones by their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,21 @@ class Draw:
     writing: float | None = None
 
 
+TELLING_LENGTH = 80
+"""Characters from which equal texts were taken for copies before the calls were asked."""
+
 UNKNOWN = Draw()
 """Nothing is known."""
 
 
-def copied(texts: Sequence[str], draws: Sequence[Draw]) -> str | None:
-    """Why some of the texts are copies of others, for people; None if nothing says so."""
+def copied(texts: Sequence[str], draws: Sequence[Draw], *, by_text: bool = False) -> str | None:
+    """Why some of the texts are copies of others, for people; None if nothing says so.
+
+    ``by_text`` asks as runs did that began before the calls were asked, so that they replay as they went.
+    """
+    if by_text:
+        equal = len(set(texts)) == 1 and len(texts[0]) >= TELLING_LENGTH
+        return "all completions are byte-identical, as from a cache" if equal else None
     alike: dict[str, list[Draw]] = {}
     for text, draw in zip(texts, draws, strict=True):
         alike.setdefault(text, []).append(draw)
@@ -58,7 +67,7 @@ def copied(texts: Sequence[str], draws: Sequence[Draw]) -> str | None:
 def _no_time(same: Sequence[Draw]) -> bool:
     """Whether one of the calls was so much faster than another that it cannot have computed its tokens.
 
-    Both the whole call and its writing are compared: the first depends on queues, and the second is nothing
+    Both the whole call and its writing are compared: the first depends on queues, the second tells nothing
     where a server sends its text in one piece.
     """
     timed = [
@@ -67,7 +76,7 @@ def _no_time(same: Sequence[Draw]) -> bool:
         if draw.seconds is not None and draw.writing is not None and draw.tokens > 1
     ]
     return any(
-        slow >= LEAST_SECONDS and slow > FASTER * fast and wrote > FASTER * writes
+        slow > FASTER * fast and wrote > FASTER * writes and wrote >= LEAST_SECONDS
         for slow, wrote in timed
         for fast, writes in timed
     )

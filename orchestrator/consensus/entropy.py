@@ -74,7 +74,7 @@ def discrete(counts: Sequence[int], *, abstained: int = 0) -> Entropy:
     return Entropy(shannon(shares), tuple(counts), abstained)
 
 
-def guarded(samples: Sequence[Sample], *, temperature: float) -> Entropy:
+def guarded(samples: Sequence[Sample], *, temperature: float, by_text: bool = False) -> Entropy:
     """The discrete entropy of ``samples``, undefined if their agreement would say nothing.
 
     Fewer than two answers, greedy decoding, and copies (:mod:`orchestrator.consensus.copies`) agree whatever
@@ -88,7 +88,8 @@ def guarded(samples: Sequence[Sample], *, temperature: float) -> Entropy:
     elif doubt is None and temperature <= 0:
         doubt = "at temperature 0 every branch repeats the same text"
     elif doubt is None:
-        doubt = copied([sample.text for sample in answered], [sample.draw for sample in answered])
+        texts, draws = [sample.text for sample in answered], [sample.draw for sample in answered]
+        doubt = copied(texts, draws, by_text=by_text)
     return entropy if doubt is None else Entropy(None, entropy.counts, entropy.abstained, doubt)
 
 

@@ -30,7 +30,8 @@ class Answer:
 
     ``claim`` is the short answer that was extracted from ``text``. ``confidence`` is in [0, 1]; ``entropy``
     is the discrete semantic entropy over the clusters, in nats; both are None if no branches were compared.
-    ``undecided`` says, for people, why this is no answer to rely on: most branches gave none.
+    ``undecided`` says, for people, why this is no answer to rely on: most branches gave none, or the only
+    one was cut off.
     """
 
     text: str

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from orchestrator.consensus.confidence import TOP
+from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import PlannerError
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.given import SamplingOptions, check_stack, name_of, sampling_of
@@ -235,6 +236,11 @@ class Verbs:
     def symbolic(self) -> bool:
         """Whether claims can be compared as mathematics (extra ``math``)."""
         return self._executor.environment.symbolic
+
+    @property
+    def copies_by_text(self) -> bool:
+        """Whether equal texts are taken for copies, as in runs that began under the first default rule."""
+        return self._executor.environment.rule == FIRST_DEFAULT_RULE
 
     @property
     def entails(self) -> bool:

@@ -183,7 +183,7 @@ class Calibrations:
         if not self.kept:
             return "no calibration is available"
         if result.outcome is RunOutcome.UNDECIDED:
-            return "most branches gave no answer"
+            return "the run is undecided"
         if result.answer is None or result.outcome is not RunOutcome.ANSWERED:
             return "the run was cut short"
         if setup.environment.changes:

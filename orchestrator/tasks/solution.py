@@ -65,8 +65,8 @@ class Solution(BaseModel):
     answer: str = Field(description="The short answer if one could be extracted, otherwise the whole text.")
     text: str = Field(description="The whole text of the answer.")
     outcome: RunOutcome = Field(
-        description="`answered`; `undecided` when most branches gave no answer; or `limited` when a budget "
-        "ended the run first."
+        description="`answered`; `undecided` when there is no answer to rely on, as most branches gave none "
+        "or the only one was cut off; or `limited` when a bound ended the run first."
     )
     undecided: str | None = Field(None, description="Why this is no answer to rely on; null if it is one.")
     limit: str | None = Field(None, description="The bound that ended the run.")

@@ -12,7 +12,7 @@ _ENDED: Mapping[str, str] = {
     "length": "cut off at max_tokens={max_tokens}",
     "refused": "refused by a content filter",
     "abort": "broken off by the server",
-    "stop": "without an answer that can be compared",
+    "stop": "without an answer that can be used",
 }
 """What is said of a branch without an answer, by the reason why it finished."""
 
@@ -40,13 +40,15 @@ def no_answer(completion: Completion, max_tokens: int) -> str | None:
     return all_cut_off([(completion.finish_reason, tokens)], max_tokens)
 
 
-def most_abstained(silent: Sequence[FinishReason], branches: int, max_tokens: int) -> str | None:
+def most_abstained(
+    silent: Sequence[FinishReason], branches: int, max_tokens: int, *, what: str = "branches"
+) -> str | None:
     """What to say if more than half of the branches gave no answer; None if fewer did.
 
-    ``silent`` are the reasons why those without an answer finished.
+    ``silent`` are the reasons why those without an answer finished; ``what`` is what they are called.
     """
     if 2 * len(silent) <= branches:
         return None
     ways = Counter(_ENDED.get(reason, reason).format(max_tokens=max_tokens) for reason in silent)
     how = ", ".join(f"{count} {way}" for way, count in ways.items())
-    return f"{len(silent)} of {branches} branches gave no answer: {how}"
+    return f"{len(silent)} of {branches} {what} gave no answer: {how}"

@@ -67,7 +67,8 @@ class Poll:
 
     def entropy(self) -> Entropy:
         """How much the branches disagree; undefined if their agreement says nothing."""
-        return guarded(self._samples, temperature=self._ballot.sampling["temperature"])
+        temperature = self._ballot.sampling["temperature"]
+        return guarded(self._samples, temperature=temperature, by_text=self._run.copies_by_text)
 
     def answer(self) -> Answer:
         """The answer by plain counting, as the vote stands."""
@@ -119,7 +120,7 @@ class Poll:
 
     def _medoid(self) -> Answer | None:
         """The completion that has the most in common with all others; those that came to their end first."""
-        ended = [branch for branch in self.finished if _finished(branch.node.value)] or self.finished
+        ended = [each for each in self.finished if _finished(each.node.value, each.said)] or self.finished
         if not ended:
             return None
         texts = [branch.said for branch in ended]
@@ -141,7 +142,9 @@ class Poll:
             role=self._ballot.role,
             **self._ballot.sampling,
         ).settled()
-        if not isinstance(outcome, Succeeded) or not _finished(outcome.value):
+        if not isinstance(outcome, Succeeded) or not _finished(
+            outcome.value, split_thinking(outcome.value.text).answer
+        ):
             self._run.decide("merge", "synthesis failed", {"answers": len(given)})
             return None
         self._run.decide("merge", "synthesis", {"answers": len(given)})
@@ -182,7 +185,11 @@ class Poll:
             return None
         ended, limit = self.finished, self._ballot.max_tokens
         whole = self._ballot.merge in ("medoid", "synthesis")  # they need no short answers
-        silent = [each.end for each in ended if (each.end != "stop" if whole else each.cluster is None)]
+        silent = [
+            each.end
+            for each in ended
+            if (not _finished(each.node.value, each.said) if whole else each.cluster is None)
+        ]
         return all_cut_off([(each.end, each.tokens) for each in ended], limit) or most_abstained(
             silent, len(ended), limit
         )
@@ -190,13 +197,18 @@ class Poll:
     def _known_better(self, answer: Answer) -> bool:
         """Whether a verifier accepted the answer, or branches agreed on it that were made to answer."""
         cluster = next((at for at, text in enumerate(self._texts()) if text == answer.claim), None)
+        if cluster is None:
+            return False
         gave = [branch for branch in self.finished if branch.cluster == cluster]
-        return cluster is not None and (not gave or any(branch.verified for branch in gave))
+        return any(branch.verified for branch in gave) or (not gave and bool(self._forced(cluster)))
+
+    def _forced(self, cluster: int) -> list[LiveBranch]:
+        """The branches that were made to give this answer before they had finished."""
+        return [branch for branch in self.branches if branch.probes and branch.probes[-1] == cluster]
 
     def _forced_text(self, cluster: int) -> str:
         """The text of the branch that came furthest of those that were made to give this answer."""
-        gave = [branch for branch in self.branches if branch.probes and branch.probes[-1] == cluster]
-        furthest = max(gave, key=lambda branch: branch.tokens, default=None)
+        furthest = max(self._forced(cluster), key=lambda branch: branch.tokens, default=None)
         said = "" if furthest is None else furthest.text
         return f"{said}{FORCE}{self._texts()[cluster]}}}"
 
@@ -211,6 +223,6 @@ class Poll:
         raise PlannerError("the vote ended before any of its branches")
 
 
-def _finished(completion: Completion) -> bool:
-    """Whether a completion came to its end and says something."""
-    return completion.finish_reason == "stop" and bool(completion.text.strip())
+def _finished(completion: Completion, said: str) -> bool:
+    """Whether a completion came to its end, and something is said beside its thinking."""
+    return completion.finish_reason == "stop" and bool(said.strip())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.environment import Environment, Result, RunOutcome
@@ -118,6 +119,7 @@ async def play(
     budget: Budget | None = None,
     seed: int = 0,
     call_seconds: float = 500.0,
+    default_rule: str = DEFAULT_RULE,
     **options: Any,
 ) -> Played:
     """Run a planner, then repeat the run over its journal: the same events and result, and no call."""
@@ -130,6 +132,7 @@ async def play(
         budget=budget or Budget(),
         seed=seed,
         call_seconds=call_seconds,
+        rule=default_rule,
     )
     live, again = Recorder(), Recorder()
     async with asyncio.timeout(600):

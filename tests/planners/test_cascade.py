@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Budget
 from planners.cascade import cascade
 from tests.planners.conftest import Played, play
@@ -19,7 +20,7 @@ ROLES = Capabilities("simulator", roles=frozenset({"large"}))
 
 
 def boxed(claim: str) -> str:
-    return rf"Step by step: \boxed{{{claim}}}"
+    return rf"Step by step: \boxed{{{claim}}}" if claim else ""
 
 
 async def ask(
@@ -33,7 +34,9 @@ async def ask(
             if large is None:
                 raise EngineUnavailable("the large model is away")
             return boxed(large)
-        return boxed(script["Earlier attempts" in call.prompt.messages()[-1]["content"]].pop(0))
+        first = next(at for at, left in script.items() if left)
+        shown = "Earlier attempts" in call.prompt.messages()[-1]["content"]
+        return boxed(script[1 if shown else first].pop(0))
 
     options.setdefault("rule", "fixed")
     n = options.pop("n", len(rounds[0]))
@@ -85,6 +88,28 @@ async def test_a_large_model_that_fails_leaves_the_best_round() -> None:
     played = await ask(["7", "7", "8"], ["7", "8", "9"])
     assert played.answer.claim == "7"
     assert played.verdicts("cascade")[-1] == "finish: the large model failed"
+
+
+async def test_a_large_model_that_gives_no_answer_leaves_the_best_round() -> None:
+    played = await ask(["7", "7", "8"], ["7", "8", "9"], large="")
+    assert (played.answer.claim, played.answer.undecided) == ("7", None)
+    assert played.verdicts("cascade")[-1] == "finish: the large model gave no answer"
+
+
+async def test_rounds_without_answers_are_escalated_and_show_none() -> None:
+    played = await ask(["", "", ""], ["", "", ""], large="7")
+    assert played.answer.claim == "7"
+    assert played.verdicts("cascade") == ["another round", "escalate: exhausted"]
+    assert not any("Earlier attempts" in prompt for prompt in played.said("branch"))
+
+
+async def test_a_cascade_without_any_answer_is_undecided() -> None:
+    played = await ask(["", "", ""], ["", "", ""], large="")
+    assert played.result.outcome is RunOutcome.UNDECIDED
+    assert played.result.answer is not None
+    assert played.result.answer.undecided == (
+        "1 of 1 branches gave no answer: 1 without an answer that can be used"
+    )
 
 
 async def test_a_budget_that_ends_it_leaves_the_best_round() -> None:

@@ -49,7 +49,9 @@ async def test_a_text_that_was_cut_off_claims_nothing_and_says_what_was_too_smal
     )
 
 
-@pytest.mark.parametrize("text", ["", " \n", "<think>It is 4, I think.</think>", "<think>The answer is 41. Or"])
+@pytest.mark.parametrize(
+    "text", ["", " \n", "<think>It is 4, I think.</think>", "<think>The answer is 41. Or"]
+)
 async def test_thinking_without_an_answer_is_none(text: str) -> None:
     played = await play(direct, "What is 2 + 2?", Simulator(text))
     assert played.result.outcome is RunOutcome.UNDECIDED

@@ -65,6 +65,15 @@ def lines(pattern: str, texts: list[str] = MEALS, numbers: str = "1 2 3") -> str
             "Tip #{n}: {t}",
             "No. {n}: {t}",
             "Étape {n} : {t}",
+            "Étape {n}\u00a0: {t}",
+            "Étape {n}\u202f: {t}",
+            "{n}°) {t}",
+            "{n} ) {t}",
+            "{n} . {t}",
+            "{n}> {t}",
+            "<{n}> {t}",
+            "{{{n}}} {t}",
+            "第{n}に、{t}",
             "Шаг {n}. {t}",
         ),
         *(
@@ -122,6 +131,8 @@ def test_bullets_are_read_and_numbered(sign: str) -> None:
         ("第{n}步：{t}", "一 二 三"),
         ("Step {n}: {t}", "One Two Three"),
         ("{n}, {t}", "First Second Third"),
+        ("{n}, {t}", "Primo Secondo Terzo"),
+        ("{n}, {t}", "Во-первых Во-вторых В-третьих"),
         ("{n}: {t}", "Firstly Secondly Finally"),
         ("{n}，{t}", "首先 其次 最后"),
     ],
@@ -229,6 +240,23 @@ def test_what_is_around_the_list_is_left_out(text: str) -> None:
     assert points(text.format(listed).replace("\n", "\r\n")) == MEALS
 
 
+@pytest.mark.parametrize(
+    "token", ["<|im_end|>", "<|eot_id|>", "<｜end▁of▁sentence｜>", "</s>", "<end_of_turn>"]
+)
+def test_tokens_that_end_a_text_are_no_part_of_it(token: str) -> None:
+    assert points(lines("{n}. {t}") + token) == MEALS
+
+
+@pytest.mark.parametrize("pattern", ["## {t}", "## {n}. {t}", "**{t}**", "**{n}. {t}**", "### Step {n}\n{t}"])
+def test_what_is_beneath_a_title_is_no_part_of_it(pattern: str) -> None:
+    assert points(lines(f"{pattern}\nas everybody knows.\n")) == MEALS
+
+
+def test_no_point_is_lost_where_the_model_loses_count() -> None:
+    assert points("1. Plan meals\n2. Buy in bulk\n2. Cook at home") == MEALS
+    assert points("1. Plan meals\n2. Buy in bulk\n3. Cook at home\n\nShall I:\n1. go on\n2. stop?") == MEALS
+
+
 def test_numbers_go_on_under_several_headings() -> None:
     assert points("## Food\n1. Plan meals\n2. Buy in bulk\n\n## Kitchen\n3. Cook at home") == MEALS
 
@@ -270,6 +298,11 @@ def test_a_wrapped_line_belongs_to_its_point_and_a_new_sentence_does_not() -> No
         "| Point |\n|:--|\n| Plan meals |\n| **Buy in bulk** |\n| Cook at home |",
         "<ol>\n<li>Plan meals</li>\n<li><b>Buy in bulk</b></li>\n<li>Cook at home</li>\n</ol>",
         "<ol><li>Plan meals</li><li>Buy in bulk</li><li>Cook at home</li></ol>",
+        "<h3>1. Plan meals</h3><h3>2. Buy in bulk</h3><h3>3. Cook at home</h3>",
+        '{"a": {"b": [{"c": "Plan meals"}, {"c": "Buy in bulk"}, {"c": "Cook at home"}]}}',
+        '{"point": "Plan meals"}\n{"point": "Buy in bulk"}\n{"point": "Cook at home"}',
+        "<point1>Plan meals</point1>\n<point2>Buy in bulk</point2>\n<point3>Cook at home</point3>",
+        '[{"id": "1", "a": "Plan meals"}, {"id": "2", "a": "Buy in bulk"}, {"id": "3", "a": "Cook at home"}]',
     ],
 )
 def test_json_tables_and_html_are_lists_too(text: str) -> None:
@@ -361,6 +394,8 @@ def test_what_was_listed_is_read_back(texts: list[str], pattern: str, before: st
         ("**bold** and *slanted* and `code_1`", "bold and slanted and code_1"),
         ("***both***", "both"),
         ("**open", "open"),
+        ("__strong words__ and __Strong__", "strong words and Strong"),
+        ("Write __init__ and __main__.py", "Write __init__ and __main__.py"),
         ("snake_case_name and 2*3*4 and 2**3", "snake_case_name and 2*3*4 and 2**3"),
         ("see [the page](https://a.b/c_d) and ![it](x.png)", "see the page and it"),
         ("* a bullet * with stars", "* a bullet * with stars"),

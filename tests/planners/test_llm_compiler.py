@@ -440,6 +440,11 @@ async def test_a_plan_that_stays_bad_falls_back_with_the_reason(kind: str) -> No
     assert played.result.spent.calls == 3
 
 
+async def test_a_plan_is_sent_back_without_what_was_thought() -> None:
+    played = await compile_(["<think>say or swim?</think>1. swim()\n2. join()", PLAN])
+    assert played.prompts("repaired plan")[0][-2] == ("assistant", "1. swim()\n2. join()")
+
+
 async def test_several_errors_are_all_listed() -> None:
     played = await compile_(['1. fly()\n2. say("x")\n2. swim()\n', PLAN])
     errors = played.decisions("llm_compiler")[0]["saw"]["errors"]

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 (models write these characters)
 from __future__ import annotations
 
+import json
 import time
 from itertools import pairwise
 from typing import Any
@@ -75,6 +76,12 @@ ONE = {
     "a thought before": 'Thought: search("no") may help\n1. search("Paris")',
     "a numbered thought": '1. search("Paris")\nThought 2: area("no") is next',
     "thinking before": '<think>\n1. search("no")\n2. area("no")\n</think>\n1. search("Paris")',
+    "a step that is printed": '1. print(search("Paris"))',
+    "a program that prints": '```tool_code\nprint(default_api.search(query="Paris"))\n```',
+    "a step that is awaited": '1. await search("Paris")',
+    "a result's name without a number": 'paris = search("Paris")',
+    "a result's name with its type": 'paris: str = await search("Paris")',
+    "a sign for the result": "#E1 = search[Paris]",
     "prose before": 'Note (maybe): this.\nParis(Texas) is nice.\n\n1. search("Paris")',
 }
 TWO = {
@@ -94,6 +101,9 @@ TWO = {
     "a thought between": '1. search("Paris")\nThought: next (maybe)\n2. area("Rome")',
     "a quote that does not close": '1. search("Paris)\n2. area("Rome")',
     "a parenthesis that does not close": '1. search("Paris"\n2. area("Rome")',
+    "names of results": 'paris = search("Paris")\nrome = area("Rome")',
+    "names of results on one line": 'paris = search("Paris"); rome = area("Rome")',
+    "plans between signs": "Plan: one.\n#E1 = search[Paris]\nPlan: another.\n#E2 = area[Rome]",
     "variables": '$1 = search("Paris")\n$2 = area("Rome")',
 }
 
@@ -106,6 +116,60 @@ def test_a_call_is_read_whatever_is_around_it(kind: str) -> None:
 @pytest.mark.parametrize("kind", TWO)
 def test_several_calls_are_told_apart(kind: str) -> None:
     assert read(TWO[kind]) == [PARIS, ROME]
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        ("area(paris)", {"city": "$1"}),
+        ("area(city=paris)", {"city": "$1"}),
+        ('area(city="paris")', {"city": "paris"}),
+        ("write(paris, 'of paris')", {"path": "$1", "content": "of paris"}),
+        ("write('a', f'of {paris}, {rome}')", {"path": "a", "content": "of $1, {rome}"}),
+        ("write('a', 'of {paris}')", {"path": "a", "content": "of {paris}"}),
+        ("write('a', [paris, 2])", {"path": "a", "content": ["$1", 2]}),
+        ("area(paris / 2)", {"city": "$1 / 2"}),
+    ],
+)
+def test_the_name_of_a_result_refers_to_its_step(call: str, given: dict[str, Any]) -> None:
+    first, second = read(f'paris = search("Paris")\nrome = {call}\n')
+    assert (first, second.id) == (PARIS, 2)
+    assert json.loads(json.dumps(second.arguments).replace("${1}", "$1")) == given
+
+
+def test_a_sign_for_a_result_refers_to_its_step() -> None:
+    _, second = read("#E1 = search[Paris]\n#E2 = area[the mayor of #E1]\n")
+    assert second.arguments == {"city": "the mayor of ${1}"}
+
+
+ALONE = {
+    "JSON": '{"steps": [{"tool": "search", "arguments": {"query": "Paris"}},'
+    ' {"tool": "area", "arguments": {"city": "Rome"}}]}',
+    "fenced JSON": '```json\n[{"name": "search", "args": ["Paris"]}, {"name": "area", "input": "Rome"}]\n```',
+    "numbered JSON": '[{"id": 1, "tool": "search", "arguments": {"query": "Paris"}},\n'
+    ' {"id": 2, "tool": "area", "arguments": {"city": "Rome"}}, {"id": 3, "tool": "join"}]',
+    "tags": '<tool_call>\n{"name": "search", "arguments": {"query": "Paris"}}\n</tool_call>\n'
+    '<tool_call>\n{"name": "area", "arguments": {"city": "Rome"}}\n</tool_call>',
+    "calls of an interface": '[{"function": {"name": "search", "arguments": "{\\"query\\": \\"Paris\\"}"}},'
+    ' {"function": {"name": "area", "arguments": "{\\"city\\": \\"Rome\\"}"}}]',
+    "functions": '<function=search>{"query": "Paris"}</function><function=area>{"city": "Rome"}</function>',
+    "parameters": "<function=search>\n<parameter=query>\nParis\n</parameter>\n</function>\n"
+    "<function=area>\n<parameter=city>\nRome\n</parameter>\n</function>",
+    "actions and inputs": 'Thought: two.\nAction: search\nAction Input: "Paris"\n'
+    '**Action:** area\n**Action Input:** {"city": "Rome"}',
+}
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_a_plan_without_calls_is_read_at_its_end(kind: str) -> None:
+    assert read(ALONE[kind]) == read(ALONE[kind], 3) == [PARIS, ROME, Step(3, "join", {})]
+
+
+def test_json_of_something_else_is_no_plan() -> None:
+    assert read('{"name": "Paris", "arguments": {}} {"tool": "search"} {"query": "Paris"}') == []
+    assert [step.tool for step in read('[{"tool": "search", "arguments": {"query": "a"}}, {"tool"')] == [
+        "search"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +203,10 @@ PATH = r"C:\new\table"
         (r'search("..\new\table")', r"..\new\table"),
         ('search("C:\\dir\\")', "C:\\dir\\"),
         (r'search("src\main\new")', r"src\main\new"),
+        (r'search("src\new.py")', r"src\new.py"),
+        (r'search("data\raw\table.csv")', r"data\raw\table.csv"),
+        (r'search("two lines:\nnew.py")', "two lines:\nnew.py"),
+        (r'search("1.5\n2.5")', "1.5\n2.5"),
         (r'search("\bfoo\d+\n")', r"\bfoo\d+\n"),
         (r'search("\\d+")', r"\d+"),
         (r'search("\frac{1}{2} \nabla")', r"\frac{1}{2} \nabla"),
@@ -201,6 +269,8 @@ def test_a_text_is_what_was_written(call: str, query: str) -> None:
         ('write("a.py", "def f():\n  search(1)\n  area(2)\n")', "a.py", "def f():\n  search(1)\n  area(2)\n"),
         ('write("a.md", "1. search(x)\n3. area(y)")', "a.md", "1. search(x)\n3. area(y)"),
         ('write("a.md", $1)', "a.md", "${1}"),
+        (r'write("a.md", r"\n")', "a.md", r"\n"),
+        ('write("a.md", f"of {x}")', "a.md", "of {x}"),
     ],
 )
 def test_several_arguments_are_told_apart(call: str, path: str, content: str) -> None:
@@ -209,7 +279,7 @@ def test_several_arguments_are_told_apart(call: str, path: str, content: str) ->
 
 @pytest.mark.parametrize("size", [1, 2, 5, 11])
 def test_a_text_gives_the_same_steps_however_it_is_cut(size: int) -> None:
-    for text in (*ONE.values(), *TWO.values()):
+    for text in (*ONE.values(), *TWO.values(), *ALONE.values()):
         assert read(text, size) == read(text)
 
 
@@ -259,8 +329,21 @@ def test_nothing_starts_while_the_model_thinks() -> None:
     "piece", ["(", ")", "\n", '"', "'a' ", ", ", "\\", "<think>", "a(", '","', "1. search(", "(\n"]
 )
 def test_reading_takes_time_in_proportion_to_the_text(piece: str) -> None:
+    takes_time_in_proportion("1. search(", piece)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["x = ", "<function=a>", "<parameter=a>", "Action: a\n", '{"tool": "a", ', "\nAction Input: "],
+)
+@pytest.mark.parametrize("start", ["", "Action: a\n", "<function=a>"])
+def test_so_does_reading_what_has_no_calls(start: str, piece: str) -> None:
+    takes_time_in_proportion(start, piece)
+
+
+def takes_time_in_proportion(start: str, piece: str) -> None:
     def seconds(length: int) -> float:
-        text = "1. search(" + piece * (length // len(piece))
+        text = start + piece * (length // len(piece))
         started = time.process_time()
         read(text)
         return time.process_time() - started

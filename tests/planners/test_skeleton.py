@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from random import Random
 
 import pytest
@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
 from planners.skeleton import EXPAND, OUTLINE, ROUTER, points_of, skeleton
+from tests.orchestrator.runtime.harness import Speaker
 from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import BARE, play
 from tests.workers.virtual_time import elapsed, virtual_time
-from workers.calls import Call, Chunk
+from workers.calls import Call, Chunk, FinishReason, Usage
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
 
 QUESTION = "How can I sleep better?"
@@ -31,6 +33,16 @@ def writer(
         return {ROUTER: route, OUTLINE: outline, EXPAND: point}.get(instructions, "Sleep more.")
 
     return say
+
+
+def ending(speak: Callable[[Call], tuple[str, FinishReason]]) -> Speaker:
+    """A model whose completions end as told."""
+
+    async def generate(call: Call) -> AsyncGenerator[Chunk, None]:
+        text, end = speak(call)
+        yield Chunk(text, 8, finish_reason=end, usage=Usage(20, 0, 8))
+
+    return Speaker(generate)
 
 
 async def test_points_are_written_side_by_side_and_joined_in_order() -> None:
@@ -162,8 +174,44 @@ async def test_a_budget_that_ends_the_run_leaves_the_points_that_are_there() -> 
     assert played.result.answer.text == "1. Keep hours: It helps.\n2. Dim lights: It helps.\n3. No coffee."
 
 
-def test_of_points_with_one_number_the_first_counts() -> None:
-    assert points_of("1. one\n2) two\n2. other\n  3.three\n") == {1: "one", 2: "two", 3: "three"}
+@pytest.mark.parametrize(
+    ("said", "end", "shown"),
+    [
+        ("<think>What helps? It", "length", None),
+        ("", "abort", None),
+        ("I cannot say", "refused", None),
+        ("<think>What helps?</think>It helps.", "stop", "It helps."),
+        ("It helps because", "length", "It helps because"),
+    ],
+)
+async def test_what_a_point_does_not_say_does_not_stand_in_the_answer(
+    said: str, end: FinishReason, shown: str | None
+) -> None:
+    def speak(call: Call) -> tuple[str, FinishReason]:
+        is_first = call.prompt.messages()[-1]["content"].endswith("Keep hours.")
+        outline = call.prompt.messages()[0]["content"] == OUTLINE
+        if outline:
+            return "1. Keep hours.\n2. Dim lights.\n3. Walk.", "stop"
+        return (said, end) if is_first else ("Yes.", "stop")
+
+    played = await play(skeleton, QUESTION, ending(speak), capabilities=BARE, route="always")
+    first = "1. Keep hours." if shown is None else f"1. Keep hours: {shown}"
+    assert played.answer.text == f"{first}\n2. Dim lights: Yes.\n3. Walk: Yes."
+
+
+async def test_points_of_which_most_say_nothing_are_undecided() -> None:
+    def speak(call: Call) -> tuple[str, FinishReason]:
+        outline = call.prompt.messages()[0]["content"] == OUTLINE
+        return ("1. Keep hours.\n2. Dim lights.", "stop") if outline else ("<think>What helps", "length")
+
+    played = await play(skeleton, QUESTION, ending(speak), capabilities=BARE, route="always", max_tokens=8)
+    assert played.result.outcome is RunOutcome.UNDECIDED
+    assert played.result.answer is not None
+    assert played.result.answer.undecided == "2 of 2 points gave no answer: 2 cut off at max_tokens=8"
+
+
+def test_where_the_model_loses_count_no_point_is_left_out() -> None:
+    assert points_of("1. one\n2) two\n2. other\n  3.three\n") == {1: "one", 2: "two", 3: "other", 4: "three"}
 
 
 def test_the_last_point_of_an_outline_that_was_cut_off_is_left_out() -> None:

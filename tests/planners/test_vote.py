@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Cluster, Question
 from orchestrator.voting.ballot import Merge
@@ -153,6 +154,36 @@ async def test_a_synthesis_that_is_cut_off_is_not_the_answer() -> None:
     played = await play(vote, "How many?", engine, n=3, rule="fixed", merge="synthesis")
     assert played.verdicts("merge")[0] == "synthesis failed"
     assert played.answer.claim == "7"
+
+
+async def test_a_synthesis_that_only_thinks_is_not_the_answer() -> None:
+    ends = [Chunk(rf"\boxed{{{each}}}", 1, finish_reason="stop") for each in (7, 7, 8)]
+    engine = Saying(ends[0], then=[*ends[1:], Chunk("<think>All in all", 1, finish_reason="stop")])
+    played = await play(vote, "How many?", engine, n=3, rule="fixed", merge="synthesis")
+    assert played.verdicts("merge")[0] == "synthesis failed"
+    assert (played.answer.claim, played.answer.text) == ("7", r"\boxed{7}")
+
+
+async def test_a_synthesis_of_fragments_alone_is_undecided() -> None:
+    cut = [Chunk(f"First we take {each}", 1, finish_reason="length") for each in (7, 8, 9)]
+    engine = Saying(cut[0], then=[*cut[1:], Chunk(r"\boxed{7}", 1, finish_reason="stop")])
+    played = await play(vote, "How many?", engine, n=3, rule="fixed", merge="synthesis")
+    assert played.verdicts("merge") == ["synthesis"]
+    assert played.result.outcome is RunOutcome.UNDECIDED
+
+
+async def test_thinking_is_not_the_completion_in_the_middle() -> None:
+    said = [Chunk("<think>one two three", 1, finish_reason="stop")] * 2
+    engine = Saying(said[0], then=[said[1], *[Chunk(r"four \boxed{4}", 1, finish_reason="stop")] * 2])
+    played = await play(vote, "How many?", engine, n=4, rule="fixed", merge="medoid")
+    assert played.answer.text == r"four \boxed{4}"
+
+
+async def test_texts_of_which_most_only_think_are_undecided() -> None:
+    said = [Chunk("<think>one two three", 1, finish_reason="stop")] * 2
+    engine = Saying(said[0], then=[said[1], Chunk("A river.", 1, finish_reason="stop")])
+    played = await play(vote, "How many?", engine, n=3, rule="fixed", merge="medoid")
+    assert played.result.outcome is RunOutcome.UNDECIDED
 
 
 async def test_thinking_apart_that_uses_up_a_segment_is_not_begun_again() -> None:

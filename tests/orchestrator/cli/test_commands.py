@@ -20,6 +20,7 @@ import pytest
 import structlog
 
 from orchestrator.cli import app as cli
+from orchestrator.consensus.stopping import DEFAULT_RULE
 
 ANSWERS = {
     "clips": {"So it is \\boxed{72}": 4, "Hence \\boxed{96}": 1},
@@ -490,6 +491,7 @@ def test_models_and_planners_are_listed(anabranch: Any) -> None:
     assert {"direct", "vote"} <= set(planners)
     assert planners["vote"]["options"]["n"]["default"] == 8
     told = anabranch("planners").out
+    assert f"rule = null  (by default, the default when the run begins: now {DEFAULT_RULE})" in told
     assert "direct  Ask once." in told
     assert "    n = 8" in told
 

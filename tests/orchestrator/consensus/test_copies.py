@@ -45,6 +45,7 @@ def test_a_call_that_took_no_time_was_not_computed() -> None:
     [
         pytest.param((30.0, 1.5), (2.0, 1.4), id="one waited in a queue"),
         pytest.param((30.0, 0.0), (2.0, 0.0), id="and texts come in one piece"),
+        pytest.param((30.0, 0.0004), (2.0, 0.00002), id="and texts come in nearly one piece"),
         pytest.param((0.02, 0.015), (0.001, 0.0), id="nothing takes time"),
         pytest.param((2.0, 1.5), (None, None), id="not measured"),
     ],

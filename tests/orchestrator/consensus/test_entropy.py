@@ -199,6 +199,13 @@ def test_copies_are_no_agreement() -> None:
     assert "same seed" in (entropy.doubt or "")
 
 
+def test_runs_from_before_calls_were_asked_take_long_equal_texts_for_copies() -> None:
+    long = [Sample(0, "Half of 48 is 24. " * 5, draw=Draw(seed=at)) for at in range(3)]
+    assert guarded(long, temperature=0.7, by_text=True).nats is None
+    short = [Sample(0, "72", draw=Draw(seed=4))] * 3
+    assert guarded(short, temperature=0.7, by_text=True).nats == 0.0
+
+
 def test_an_abstention_agrees_with_nobody() -> None:
     assert discrete([3], abstained=2).nats == pytest.approx(discrete([3, 1, 1]).nats)
     assert discrete([2], abstained=2).normalised == pytest.approx(0.75)

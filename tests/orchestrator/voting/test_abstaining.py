@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.runtime.environment import RunOutcome
 from planners.vote import vote
 from tests.orchestrator.runtime.harness import Speaker
@@ -40,6 +41,11 @@ REFUSED: tuple[str, FinishReason] = ("", "abort")
 async def test_long_equal_completions_with_seeds_of_their_own_are_agreement() -> None:
     played = await ask(*[boxed("72")] * 5)
     assert (played.answer.confidence, played.answer.entropy) == (1.0, 0.0)
+
+
+async def test_a_run_from_before_the_default_rule_was_recorded_asks_for_copies_by_text() -> None:
+    played = await ask(*[boxed("72")] * 5, default_rule=FIRST_DEFAULT_RULE)
+    assert (played.answer.claim, played.answer.confidence, played.answer.entropy) == ("72", None, None)
 
 
 async def test_completions_from_a_cache_are_no_agreement() -> None:
