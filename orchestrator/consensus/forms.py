@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import unicodedata
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE
+from orchestrator.consensus.latex import values_of
 from orchestrator.consensus.quantities import (
     LATEX_TEXT,
     SCALES,
@@ -28,6 +30,9 @@ from orchestrator.consensus.quantities import (
 
 LONGEST_FORMULA = 400
 """Characters beyond which a claim is not compared as mathematics."""
+
+DEEPEST = 60
+"""Brackets beyond which a text is not read as a literal of Python."""
 
 Method = Literal[
     "exact", "normalised", "choice", "numeric", "structured", "outputs", "symbolic", "semantic", "open"
@@ -72,8 +77,8 @@ _INDEX = re.compile(r"([\^_])\{(\w)\}")
 _MATRIX = re.compile(r"\\(begin|end)\{bmatrix\}")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _MATHEMATICS = re.compile(
-    r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
-    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
+    r"\\(?:frac|sqrt|mathcal|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
+    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|sqrt\(|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
     r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$|^[a-zA-Z]\([^()]*\)$|\d\s*-\s*[a-zA-Z](?![a-zA-Z])"
     r"|(?<![a-zA-Z])[a-zA-Z]\s*-\s*[\da-zA-Z](?![a-zA-Z])"
 )
@@ -84,9 +89,37 @@ _NUMBERED = re.compile(
     r"\b(war|type|class|chapter|section|part|phase|stage|grade|level|volume|book|article|option|case)"
     r" ([ivx]+)\b"
 )
-_YES = "yes true correct ja oui sí sim sì да 是 是的 はい 예 네 हाँ हां نعم"
-_NO = "no false incorrect nein non não нет 否 不是 いいえ 아니요 아니오 नहीं لا"
+_YES = (
+    "yes true correct yeah yep yup ja oui sí sim sì да так tak evet ναι igen kyllä ano vâng có כן بله 是 是的 对 對 はい"
+    " うん 예 네 응 हाँ हां نعم"
+)
+_NO = (
+    "no false incorrect nope nah nein non não нет ні nie nee nej hayır όχι nem không לא خیر 否 不是 不 不对 不對 いいえ"
+    " 아니요 아니오 नहीं لا"
+)
 _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
+
+
+_CONSTANT = re.compile(r"\+\s*c\s*$")
+_AMPERSAND = re.compile(r"\s+&\s+")
+_INITIALS = re.compile(r"(?<![\w.])(?:[a-z]\.\s?){2,}|(?<![\w.])(?:[a-z]\.){1,}[a-z](?=\.?$)")
+_ACCENT = re.compile("(?<=[a-zA-Z])[\u0300-\u036f]+")
+_HYPHEN = re.compile(r"(?<=[^\W\d_]{2})[-‐‑](?=[^\W\d_]{2})")
+_TITLES = {
+    "mt": "mount",
+    "st": "saint",
+    "ste": "sainte",
+    "ft": "fort",
+    "mister": "mr",
+    "doctor": "dr",
+    "professor": "prof",
+}
+_TITLE = re.compile(r"\b(mt|st|ste|dr|mr|mrs|ms|prof|jr|sr|mister|doctor|professor)\b(?:\.\s*|\s+)(?=\w)")
+_AMERICAN = {
+    "colour": "color", "grey": "gray", "centre": "center", "metre": "meter", "litre": "liter", "aluminium": "aluminum",
+    "sulphur": "sulfur", "caesium": "cesium", "oestrogen": "estrogen", "haemoglobin": "hemoglobin", "theatre": "theater",
+}  # fmt: skip
+_BRITISH = re.compile(rf"\b(?:{'|'.join(_AMERICAN)})")
 
 
 def read_form(text: str) -> Form:
@@ -102,13 +135,27 @@ def read_form(text: str) -> Form:
     )
     if mathematical:
         # The case of a letter matters in mathematics, and 1 1/2 is not 11/2.
+        normal = _CONSTANT.sub("+C", normal)
         normal = re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_ ", _NAMES.sub(r"\1", normal.strip())))
     else:
         normal = re.sub(r"\s+", " ", normal).strip().rstrip(".!").casefold()
         if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # the mark in x' is part of it
             normal = normal[1:-1].strip().rstrip(".!")
+        normal = _in_one_spelling(normal)
         normal = _NUMBERED.sub(_in_figures, _LISTED.sub(",", _ARTICLE.sub("", normal)))
     return Form(text, normal, *interpret(text), _structure(text), mathematical)
+
+
+def _in_one_spelling(text: str) -> str:
+    """Names and words without accents, dots of abbreviations and hyphens, in American spelling."""
+    text = _AMPERSAND.sub(
+        " and ", _INITIALS.sub(lambda match: re.sub(r"[.\s]", "", match[0]) + " ", text)
+    ).strip()
+    if not text.isascii():
+        apart = unicodedata.normalize("NFD", text)
+        text = unicodedata.normalize("NFC", _ACCENT.sub("", apart))
+    text = _HYPHEN.sub(" ", _TITLE.sub(lambda match: _TITLES.get(match[1], match[1]) + " ", text))
+    return _BRITISH.sub(lambda match: _AMERICAN[match[0]], text)
 
 
 def _in_figures(match: re.Match[str]) -> str:
@@ -128,6 +175,10 @@ def _plainly(value: object) -> object:
             return int(rounded) if rounded.is_integer() else rounded
         case list():
             return [_plainly(each) for each in value]
+        case tuple() | set():
+            raise TypeError("JSON has no such value")
+        case dict() if not all(isinstance(key, str) for key in value):
+            return {"": [[_plainly(key), _plainly(each)] for key, each in value.items()]}
         case dict():
             return {key: _plainly(each) for key, each in value.items()}
         case _:
@@ -140,6 +191,17 @@ def _structure(text: str) -> str | None:
     try:
         return canonical(json.loads(text))
     except (ValueError, RecursionError):
+        return _python(text)
+
+
+def _python(text: str) -> str | None:
+    """A list or dictionary in Python's spelling, as JSON where JSON can say the same."""
+    if len(text) > LONGEST_FORMULA or text.count("[") + text.count("{") + text.count("(") > DEEPEST:
+        return None
+    try:
+        value = ast.literal_eval(text)
+        return canonical(value) if isinstance(value, list | dict) else None
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
 
 
@@ -156,15 +218,19 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
         return "choice", a.normal.casefold() == b.normal.casefold()
     if a.meaning is not None and b.meaning is not None:
         return "numeric", same_meaning(a.meaning, b.meaning)
+    if a.structure is not None and b.structure is not None:  # before quotes are ignored: ['1'] is not [1]
+        return "structured", a.structure == b.structure
+    for one, other in ((a, b), (b, a)):  # a third is not the third one, and 3 pm is no 3
+        if (
+            one.meaning is not None
+            and other.quantity is not None
+            and not (one.quantity and other.quantity.unit)
+        ):
+            return "numeric", means_quantity(one.meaning, other.quantity)
     if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW is not 5 MW
         return "numeric", same_quantity(a.quantity, b.quantity)
     if a.normal == b.normal:
         return "normalised", True
-    for one, other in ((a, b), (b, a)):
-        if one.meaning is not None and other.quantity is not None:
-            return "numeric", means_quantity(one.meaning, other.quantity)
-    if a.structure is not None and b.structure is not None:
-        return "structured", a.structure == b.structure
     if a.mathematical and b.mathematical and a.normal.casefold() == b.normal.casefold():
         return "normalised", False  # x and X are two variables, which math-verify takes for one
     if a.normal in _YES_NO and b.normal in _YES_NO:
@@ -177,6 +243,9 @@ _RELATIONS = (
 )
 _WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 else word for word in SCALES}
 """Words without which a formula says something else."""
+
+_JOINED = frozenset({"or", "and"})
+_TEXT_POWER = re.compile(LATEX_TEXT.pattern + r"\s*\^\s*\{?\s*(?P<power>[-−]?\d)")
 
 _FUNCTION_NAMES = (
     "sin cos tan cot sec csc log ln exp lim max min mod gcd lcm det arcsin arccos arctan sqrt pi"
@@ -205,6 +274,10 @@ def comparable(a: Form, b: Form) -> bool:
     ):
         return False  # it takes a tuple for a set
     words, others = _words(a), _words(b)
+    if words & _JOINED or others & _JOINED:
+        if len(values_of(a.text)) != len(values_of(b.text)):
+            return False
+        words, others = words - _JOINED, others - _JOINED
     return words == others or not ((words and others) or (words | others) & _WEIGHTY)
 
 
@@ -212,6 +285,7 @@ def _words(form: Form) -> frozenset[str]:
     """The words of a claim apart from the names of functions; the unit of a quantity is one."""
     spaced = unicodedata.normalize("NFKC", LATEX_TEXT.sub(r" \1 ", form.text))
     found = {word.casefold() for word in _WORD.findall(spaced)} - _FUNCTIONS
+    found |= {f"{match[1].strip()}^{match['power']}" for match in _TEXT_POWER.finditer(form.text)}
     if (unit := _UNIT.search(spaced.rstrip())) is not None and is_unit(unit[0]):
         found.add(unit[0])  # of one letter
     return frozenset(word[:-1] if word.endswith("s") and len(word) > 3 else word for word in found)

@@ -3,7 +3,8 @@
 May import nothing but the standard library. Code that reads quantities imports from here.
 """
 
-from orchestrator.consensus.quantities.meaning import Meaning, means_quantity, same_meaning
+from orchestrator.consensus.quantities.comparison import means_quantity, same_meaning
+from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.meanings import interpret
 from orchestrator.consensus.quantities.numbers import SCALES
 from orchestrator.consensus.quantities.quantity import Quantity, contrary, same_quantity

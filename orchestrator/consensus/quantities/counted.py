@@ -13,8 +13,36 @@ from orchestrator.consensus.quantities.units import NO_UNIT, Unit, known_unit, s
 _MOST_WORDS = 6
 _OF_THEM = re.compile(
     r"(?:^|\s+)(?:of\s+(?:them|it|these|those|this|that|all|all\s+of\s+them|the\s+(?:total|whole|time))"
-    r"|in\s+(?:total|all)|altogether|overall|each|total|left|exactly|chance|probability|AD|CE|A\.D|C\.E)$",
+    r"|overall|left|remaining|exactly|chance|probability|AD|CE|A\.D|C\.E)$",
     re.IGNORECASE,
+)
+_ASIDES = {
+    "each": (
+        "each",
+        "apiece",
+        "per person",
+        "a person",
+        "per head",
+        "per capita",
+        "per piece",
+        "per item",
+        "/person",
+    ),
+    "total": ("in total", "in all", "altogether", "total", "all together", "all told"),
+    "N": ("north", "N", "northward", "to the north", "due north", "northwards"),
+    "S": ("south", "S", "southward", "to the south", "due south", "southwards"),
+    "E": ("east", "E", "eastward", "to the east", "due east", "eastwards"),
+    "W": ("west", "W", "westward", "to the west", "due west", "westwards"),
+    "NE": ("north-east", "northeast", "NE", "to the northeast", "to the north-east"),
+    "NW": ("north-west", "northwest", "NW", "to the northwest", "to the north-west"),
+    "SE": ("south-east", "southeast", "SE", "to the southeast", "to the south-east"),
+    "SW": ("south-west", "southwest", "SW", "to the southwest", "to the south-west"),
+}
+"""What a quantity is qualified by after its unit; two that say different ones differ."""
+
+_ASIDE_OF = {spelling: aside for aside, spellings in _ASIDES.items() for spelling in spellings}
+_ASIDE = re.compile(
+    rf"(?:(?<=\S\s)|^(?=\w{{2}})|(?=/))(?P<aside>{'|'.join(sorted(_ASIDE_OF, key=len, reverse=True))})(?:\s+of\s+\w+(?:\s\w+)?)?$"
 )
 _OF_ONE = re.compile(r"(?:of\s+)?an?\s+", re.IGNORECASE)  # half an hour, three quarters of an hour
 _OF_WHOM = re.compile(
@@ -57,6 +85,11 @@ def read_counted(text: str, money: str) -> Counted | None:
     if text[:2].casefold() in ("st", "nd", "rd", "th") and not text[2:3].isalpha():
         return None  # 21st
     text = text.strip(" .")
+    if text in ("pH", "ph"):
+        return None
+    if aside := _ASIDE.search(text):
+        counted = read_counted(text[: aside.start()], money)
+        return counted and (counted[0], counted[1] or _ASIDE_OF[aside["aside"]])
     if money:
         priced = _priced(text, money)
         return None if priced is None else (priced, "")

@@ -12,12 +12,17 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 
-from orchestrator.consensus.quantities.chemistry import read_formula
+from orchestrator.consensus.quantities.chemistry import read_chemistry
+from orchestrator.consensus.quantities.directed import read_directed
+from orchestrator.consensus.quantities.identifiers import read_identifier
+from orchestrator.consensus.quantities.intervals import read_reals
+from orchestrator.consensus.quantities.matrices import read_matrix
 from orchestrator.consensus.quantities.meaning import Meaning
-from orchestrator.consensus.quantities.moments import ordinal, read_moment
+from orchestrator.consensus.quantities.moments import located_moment, ordinal, read_moment
 from orchestrator.consensus.quantities.numbers import read_number
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
+from orchestrator.consensus.quantities.sayings import read_saying
 from orchestrator.consensus.quantities.several import read_several
 from orchestrator.consensus.quantities.spelling import plain
 
@@ -87,6 +92,10 @@ _NOT = re.compile(
     r"|below|above|over|under|exceeding))(?:\s+(?:equal\s+to|equal))?|≠|!=|/=)\s*(?P<what>\S.*)",
     re.IGNORECASE,
 )
+_SPAN = re.compile(
+    r"(?:from\s+|between\s+)?(?P<a>\S.*?)(?:\s+(?:to|until|till|through|and)\s+|\s*[–—]\s*|\s-\s|(?<=[\dm])-(?=\d))(?P<b>\S.*)",
+    re.IGNORECASE,
+)
 _ORDINAL = re.compile(
     r"(?:(?:the|on\s+the)\s+)?(?:(?P<figures>\d{1,4}(?:,\d{3})*)\s?(?:st|nd|rd|th)|(?P<word>[a-z]+(?:[-\s][a-z]+)?))"
     r"(?:\s+(?P<unit>[^\W\d_]+(?:\s[^\W\d_]+)?))?",
@@ -102,6 +111,8 @@ def interpret(text: str) -> tuple[Quantity | None, Meaning | None]:
     if len(text) > 2 * LONGEST_MEANING:
         return None, None
     spelt = _LEAD.sub("", plain(text), count=1)
+    if (matrix := read_matrix(text)) is not None:
+        return None, matrix
     quantity = read_quantity(spelt.rstrip(". "))
     return quantity, _meaning(spelt.strip(" ."), alone=quantity is not None)
 
@@ -109,14 +120,37 @@ def interpret(text: str) -> tuple[Quantity | None, Meaning | None]:
 def _meaning(text: str, *, alone: bool) -> Meaning | None:
     if not text or len(text) > LONGEST_MEANING:
         return None
-    if (moment := read_moment(text)) is not None:
-        return Meaning(*moment)
+    if (moment := located_moment(text)) is not None:
+        return Meaning(*moment[0], (), moment[1])
     if alone:
+        return read_identifier(text) if not text.isdigit() else None
+    if (saying := read_saying(text)) is not None:
+        return Meaning("said", (saying,))
+    if (chemistry := read_chemistry(text)) is not None:
+        return Meaning(*chemistry)
+    found = _ordinal(text) or read_directed(text) or read_identifier(text) or _negation(text)
+    found = found or _span(text) or (_shaped(text) if _WORTH.search(text) else None) or read_several(text)
+    return found or read_reals(text)
+
+
+def _span(text: str) -> Meaning | None:
+    """From one moment to another: "9 am to 5 pm", "from Monday to Friday"."""
+    match = _SPAN.fullmatch(text)
+    if match is None:
         return None
-    if (formula := read_formula(text)) is not None:
-        return Meaning("substance", (formula,))
-    found = _ordinal(text) or _negation(text)
-    return found or (_shaped(text) if _WORTH.search(text) else None) or read_several(text)
+    ends = [read_moment(match[name].strip()) for name in ("a", "b")]
+    if ends[0] is None or ends[1] is None or {end[0] for end in ends if end} & {"date in figures"}:
+        return None
+    first, last = ends
+    if (
+        first[0] == "clock of either half"
+        and last[0] == "clock"
+        and last[1][0] >= 46_800
+        and "m" not in match["b"]
+    ):
+        hour, minute, second, zone = first[1]  # of a day of 24 hours
+        first = "clock", (hour * 3600 + minute * 60 + second, zone)
+    return Meaning("span", (*first, *last))
 
 
 def _ordinal(text: str) -> Meaning | None:
@@ -198,8 +232,24 @@ def _scale_of(text: str) -> Fraction:
     return Fraction(1) if whole is None or bare is None or not bare.value else whole.value / bare.value
 
 
+def _solutions(meaning: Meaning) -> Meaning | None:
+    """x = 1 ± 2, which is two values; of roots, those are formulas."""
+    one, other = meaning.parts
+    if one.times or other.times:
+        return None
+    if not meaning.name or one.unit or other.unit:
+        return meaning
+    ends = tuple(
+        replace(one, value=value, rounding=Fraction(0))
+        for value in (one.value - other.value, one.value + other.value)
+    )
+    return Meaning("set", (), ends, meaning.name)
+
+
 def _sorted_out(meaning: Meaning) -> Meaning | None:
     """The shape of two numbers with "to" or a hyphen: a range, a ratio, or what may be either."""
+    if meaning.kind == "tolerance":
+        return _solutions(meaning)
     if meaning.kind not in ("to", "hyphen", "change", "ratio"):
         return meaning
     low, high = meaning.parts

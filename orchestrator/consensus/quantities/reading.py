@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from orchestrator.consensus.quantities.arithmetic import read_arithmetic
 from orchestrator.consensus.quantities.compounds import read_compound
 from orchestrator.consensus.quantities.counted import read_counted, share_of, without_measure
+from orchestrator.consensus.quantities.irrational import read_multiple
 from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES, Number, read_number, with_decimal_comma
 from orchestrator.consensus.quantities.quantity import Quantity
@@ -42,6 +44,19 @@ _MONEY_SIGNS = {
     "CAD": "CA$",
     "RS": "₹",
     "RS.": "₹",
+    **{sign: sign for sign in ("R$", "HK$", "NZ$", "S$", "MXN", "SEK", "NOK", "DKK", "PLN")},
+    "BRL": "R$",
+    "HKD": "HK$",
+    "NZD": "NZ$",
+    "SGD": "S$",
+    "KRW": "₩",
+    "RUB": "₽",
+    "RMB": "CNY",
+    "FR.": "CHF",
+    "BTC": "BTC",
+    "₿": "BTC",
+    "₺": "TRY",
+    "₪": "ILS",
 }
 _BEGIN = re.compile(
     r"(?P<sign>[-+−–]|(?:minus|negative)\s|)\s*"
@@ -54,6 +69,9 @@ _ABOUT = re.compile(
     r"|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)|(?:in\s)?(?:the\s)?year(?=\s\d+$))"
     r"\s*(?=\S)",
     re.IGNORECASE,
+)
+_NAMED = re.compile(
+    r"(?:\[(?P<ion>[^\[\]\s]{1,12})\]|(?P<name>\\?(?!pH\b|[a-zA-Z]\()[^\W\d_]{1,12}(?:_?\{?\w{1,8}\}?)?))\s*(?:=|≈|:(?=\s))\s*(?=[^=\s])"
 )
 _EXCLAIMED = re.compile(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
 _DECADE = re.compile(r"[12]\d\d0['’]?s")
@@ -88,6 +106,11 @@ def parse_quantity(text: str) -> Quantity | None:
 
 def read_quantity(text: str) -> Quantity | None:
     """As :func:`parse_quantity`, of a text without LaTeX."""
+    if (named := _NAMED.match(text)) is not None:
+        found = read_quantity(text[named.end() :])
+        if found is None or found.name or (not found.unit and len(named["name"] or "long") > 3):
+            return None
+        return found if found.unit else replace(found, name=named["name"].replace("_", ""))
     text = _EXCLAIMED.sub("", _ABOUT.sub("", text, count=1)) if text else text
     if not text or len(text) > LONGEST_QUANTITY or _DECADE.fullmatch(text):
         return None
@@ -103,19 +126,18 @@ def read_quantity(text: str) -> Quantity | None:
         found = _with_unit(body, money) or _with_decimal_comma(body, money)
     elif (whole := _arithmetic(text)) is not None:
         return whole
+    elif (found := _multiple(body)) is not None:
+        pass
     elif body[:1].isalpha() and _FIRST_WORD.split(body, 1)[0].casefold() not in _FIRST_WORDS:
         return None  # most claims in words
     else:
-        found = (
-            _odds(body) or _of_pi(body) or _with_unit(body) or _with_decimal_comma(body) or _compound(body)
-        )
+        found = _odds(body) or _with_unit(body) or _with_decimal_comma(body) or _compound(body)
     negative = (begin["sign"] not in ("", "+")) != bool(begin["sign2"])
     return _negated(found) if negative and found is not None else found
 
 
 def _negated(found: Quantity) -> Quantity:
-    unit = (found.unit, found.scale, found.offset)
-    return Quantity(-found.value, *unit, found.rounding, found.of, found.letter)
+    return replace(found, value=-found.value)
 
 
 def _made(
@@ -192,6 +214,21 @@ def _arithmetic(text: str) -> Quantity | None:
     if counted is None or (rest[:1].isalpha() and counted[0].dimension not in ("°", SHARE)):
         return None  # 2^10x
     return _made(value, counted[0], _NOTHING, counted[1])
+
+
+def _multiple(body: str) -> Quantity | None:
+    """A multiple of a root or of π, with its unit: 25π cm², 2√3."""
+    if not any(sign in body for sign in ("√", "π", "pi", "sqrt")):
+        return None
+    multiple = read_multiple(body)
+    if multiple is None or (angle := _of_pi(body)) is not None:
+        return None if multiple is None else angle
+    value, times, end = multiple
+    counted = read_counted(body[end:], "")
+    if counted is None or (body[end : end + 1].isalpha() and counted[0] == NO_UNIT):
+        return None
+    found = _made(value, counted[0], _NOTHING, counted[1])
+    return found and replace(found, times=times)
 
 
 def _odds(text: str) -> Quantity | None:

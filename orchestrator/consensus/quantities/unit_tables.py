@@ -76,6 +76,7 @@ METRIC = (
     ("Pa", "pascal", "g m^-1 s^-2", Fraction(10**3)),
     ("J", "joule", "g m^2 s^-2", Fraction(10**3)),
     ("W", "watt", "g m^2 s^-3", Fraction(10**3)),
+    ("Nm", "newton-meter newton-metre", "g m^2 s^-2", Fraction(10**3)),
     ("Hz", "hertz", "s^-1", Fraction(1)),
     ("C", "coulomb", "A s", Fraction(1)),
     ("V", "volt", "A^-1 g m^2 s^-3", Fraction(10**3)),
@@ -124,8 +125,11 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
         "millennium millennia": 12_000,
     },
     "m": {
-        "in inch inches ″": _INCH,
-        "ft foot feet ′": 12 * _INCH,
+        'in inch inches ″ "': _INCH,
+        "ft foot feet ′ '": 12 * _INCH,
+        "klick klicks": 1000,
+        "furlong furlongs": 7920 * _INCH,
+        "fathom fathoms": 72 * _INCH,
         "yd yds yard yards": 36 * _INCH,
         "mi mile miles": 63_360 * _INCH,
         "nmi;nautical mile;nautical miles": 1852,
@@ -138,10 +142,13 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
         "ha hectare hectares": 10_000,
         "acre acres": 6_272_640 * _INCH**2,
         "sqm": 1,
+        "sqcm": Fraction(1, 10_000),
+        "sqkm": 10**6,
         "sqft": 144 * _INCH**2,
     },
     "m^3": {
         "cc ccm": Fraction(1, 10**6),
+        "cbm": 1,
         "gal gallon gallons": _GALLON,
         "qt quart quarts": _GALLON / 4,
         "pint pints": _GALLON / 8,
@@ -151,6 +158,10 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
         "tsp teaspoon teaspoons": _GALLON / 768,
     },
     "g": {
+        "kilo kilos": 1000,
+        "mcg mcgs": Fraction(1, 10**6),
+        "quintal quintals": 10**5,
+        "ct carat carats": Fraction(1, 5),
         "ton;tons;metric ton;metric tons": 10**6,
         "lb lbs pound pounds": _POUND,
         "oz ounce ounces": _POUND / 16,
@@ -159,7 +170,7 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
     "m^-3 mol": {"mM": 1, "µM μM uM": Fraction(1, 1000), "nM": Fraction(1, 10**6), "molar": 1000},
     "m s^-1": {
         "mps": 1,
-        "kmh kph": Fraction(5, 18),
+        "kmh kph kmph": Fraction(5, 18),
         "mph": Fraction(1_609_344, 3_600_000),
         "kn kt kts knot knots": Fraction(1852, 3600),
     },
@@ -173,9 +184,18 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
         "torr;mmHg;mm Hg;millimeters of mercury": Fraction(101_325_000, 760),  # a mmHg to seven digits
         "psi": _FORCE / _INCH**2,
     },
-    "g m^2 s^-2": {"erg ergs": Fraction(1, 10**4), "BTU btu": Fraction(105_505_585_262, 10**5)},
+    "g m^2 s^-2": {
+        "erg ergs": Fraction(1, 10**4),
+        "BTU btu": Fraction(105_505_585_262, 10**5),
+        "electron volt;electron volts": Fraction(1_602_176_634, 10**25),
+        "Cal;Cals;food calories": 4_184_000,
+    },
     "g m^2 s^-3": {"hp horsepower": 550 * 12 * _INCH * _FORCE},
-    "s^-1": {"rpm": Fraction(1, 60)},
+    "s^-1": {"rpm;RPM;revolutions per minute;rev/min;revs per minute;revs/min;r/min": Fraction(1, 60)},
+    "beat s^-1": {"bpm BPM": Fraction(1, 60)},
+    "frame s^-1": {"fps FPS": 1},
+    "request s^-1": {"rps": 1},
+    "m^-2": {"mpg": 63_360 * _INCH / _GALLON},
     "°": {
         "° degree degrees deg degs": 1,
         "arcmin arcminute arcminutes": Fraction(1, 60),
@@ -186,27 +206,47 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
         "%;percent;pct;pct.;per cent": Fraction(1, 100),
         "‰;permille;per mille;per mil;per thousand": Fraction(1, 1000),
         "bp;bps.;basis point;basis points": Fraction(1, 10_000),
+        "ppt;parts per trillion": Fraction(1, 10**12),
         "ppm;parts per million": Fraction(1, 10**6),
         "ppb;parts per billion": Fraction(1, 10**9),
     },
+    "point": {
+        "pp;pps;p.p.;percentage point;percentage points;percent points;pct points;pct pts": 1,
+        "%-point;%-points;% point;% points;pct point": 1,
+    },
     "$": {
-        "$;usd;US$;dollar;dollars;bucks;US dollar;US dollars;$ USD;$ US": 1,
+        "$;usd;US$;dollar;dollars;bucks;buck;US dollar;US dollars;U.S. dollars;American dollars;$ USD;$ US": 1,
         "¢ cent cents": Fraction(1, 100),
+        "grand": 1000,
     },
     "€": {"€ eur euro euros": 1, "euro cent;euro cents": Fraction(1, 100)},
     "£": {
         "£;gbp;pound sterling;pounds sterling;sterling;quid": 1,
         "penny pence": Fraction(1, 100),
+        "British pounds;UK pounds": 1,
     },
-    "¥": {"¥ jpy yen": 1},
+    "¥": {"¥;jpy;yen;Japanese yen": 1},
     "₹": {"₹;inr;rs;rs.;rupee;rupees;Indian rupees": 1, "paise paisa": Fraction(1, 100)},
     "₩": {"₩ krw won": 1},
-    "₽": {"₽ rub ruble rubles rouble roubles": 1},
-    "CHF": {"chf;franken;Swiss franc;Swiss francs": 1},
+    "₽": {"₽ rub ruble rubles rouble roubles": 1, "kopek kopeks kopecks": Fraction(1, 100)},
+    "CHF": {"chf;franken;Fr.;Swiss franc;Swiss francs": 1},
     "CNY": {"cny rmb yuan renminbi 元": 1},
     "CA$": {"cad;c$;ca$;Canadian dollar;Canadian dollars": 1},
     "A$": {"aud;a$;au$;Australian dollar;Australian dollars": 1},
-    "bit": {"kb": 8000, "mb": 8 * 10**6, "gb": 8 * 10**9, "tb": 8 * 10**12},
+    "R$": {"r$;brl;real;reais;Brazilian real;Brazilian reais;Brazilian reals": 1},
+    "HK$": {"hk$;hkd;Hong Kong dollars": 1},
+    "NZ$": {"nz$;nzd;New Zealand dollars": 1},
+    "S$": {"s$;sgd;Singapore dollars": 1},
+    "MXN": {"mxn;mx$;Mexican pesos;Mexican peso": 1},
+    "SEK": {"sek;Swedish kronor;Swedish krona": 1},
+    "NOK": {"nok;Norwegian kroner;Norwegian krone": 1},
+    "DKK": {"dkk;Danish kroner;Danish krone": 1},
+    "PLN": {"pln;zł;zloty;zlotys;złoty;złotych": 1},
+    "TRY": {"₺;try;Turkish lira;Turkish liras": 1},
+    "ILS": {"₪;ils;shekel;shekels": 1},
+    "BTC": {"₿;btc;bitcoin;bitcoins": 1},
+    "zar": {"zar;South African rand;rand": 1},
+    "bit": {"mb": 8 * 10**6, "gb": 8 * 10**9, "tb": 8 * 10**12},
 }
 TEMPERATURES = {
     "°C;℃;ºC;degC;deg C;degree C;degrees C;celsius;degree Celsius;degrees Celsius;centigrade": (
@@ -217,5 +257,18 @@ TEMPERATURES = {
     ),
     "°K;degree Kelvin;degrees Kelvin": Unit("K"),
 }
-UNSURE = frozenset({"M", "pH", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
+UNSURE = frozenset({"pH", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
 """Symbols with two common meanings, or none in a text: 5 M may be 5 million."""
+
+AMBIGUOUS = {
+    "C": (Unit("A·s"), Unit("K", Fraction(1), _KELVIN_OF_ICE)),
+    "F": (
+        Unit("A^2·g^-1·m^-2·s^4", Fraction(1, 1000)),
+        Unit("K", Fraction(5, 9), _KELVIN_OF_ICE - 32 * Fraction(5, 9)),
+    ),
+    "M": (Unit("m^-3·mol", Fraction(1000)),),
+}
+"""A letter after a space and what it may be: 20 C is a charge or a temperature, 5 M a concentration."""
+
+BASES = frozenset({dimension for *_, dimension, _ in METRIC} | OTHER.keys() | {"bit", "ratio", *AMBIGUOUS})
+"""Dimensions of one base unit; the others have a power or a product."""

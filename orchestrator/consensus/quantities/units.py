@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 
 from orchestrator.consensus.quantities.spelling import spelt_out
 from orchestrator.consensus.quantities.unit_tables import (
+    AMBIGUOUS,
     BINARY_PREFIX_WORDS,
     BINARY_PREFIXES,
     DATA,
@@ -61,8 +62,9 @@ def _units() -> dict[str, Unit]:
     for spellings, unit in TEMPERATURES.items():
         table |= dict.fromkeys(spellings.split(";"), unit)
     for spellings, name in FOREIGN.items():
-        table |= dict.fromkeys(spellings.split(), table[name])
-    table |= {letter: Unit(letter) for letter in "CF"}  # a charge or degrees, but not that of another letter
+        listed = spellings.split(";") if ";" in spellings else spellings.split()
+        table |= dict.fromkeys(listed, table[name])
+    table |= {letter: Unit(letter) for letter in AMBIGUOUS}
     return {
         name: replace(unit, dimension=unit.dimension.replace(" ", "·"))
         for name, unit in table.items()
@@ -86,7 +88,7 @@ _SQUARED = re.compile(
 )
 _POWER = re.compile(r"(?P<unit>.*?[^\W\d]|[Ωµ°])(?:\^?\{?(?P<power>[-−]?[1-4])\}?)?")
 _OVER = re.compile(r"\s*(?:/|\bper\b)\s*(?:an?\s+)?", re.IGNORECASE)
-_TIMES = re.compile(r"\s*[·⋅*×.]\s*|\s+|(?<=[a-zA-Z])-(?=[a-zA-Z])")
+_TIMES = re.compile(r"\s*[·⋅*×.]\s*|\s+|(?<=[a-zA-Z])(?:-(?=[a-zA-Z])|(?=°))")
 _LARGEST_UNIT = 80
 
 
@@ -163,8 +165,14 @@ def _combined(factors: list[tuple[Unit | None, int]]) -> Unit | None:
     return Unit("·".join(written) or "ratio", scale)  # mg/kg is no bare number
 
 
+_PLURALS = {"people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse"}
+_HISSED = ("xes", "ches", "shes", "sses", "zes")
+
+
 def singular(word: str) -> str:
     """The word without the plural's ending."""
+    if word in _PLURALS or word.endswith(_HISSED):
+        return _PLURALS.get(word) or word[:-2]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
