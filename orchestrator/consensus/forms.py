@@ -22,6 +22,7 @@ from orchestrator.consensus.quantities import (
     interpret,
     is_unit,
     means_quantity,
+    ordinal,
     read_roman,
     same_meaning,
     same_quantity,
@@ -90,11 +91,11 @@ _NUMBERED = re.compile(
     r" ([ivx]+)\b"
 )
 _YES = (
-    "yes true correct yeah yep yup ja oui sí sim sì да так tak evet ναι igen kyllä ano vâng có כן بله 是 是的 对 對 はい"
+    "yes true correct yeah yep yup ja oui sí si sim sì да так tak evet ναι igen kyllä ano vâng có כן بله 是 是的 对 對 はい"
     " うん 예 네 응 हाँ हां نعم"
 )
 _NO = (
-    "no false incorrect nope nah nein non não нет ні nie nee nej hayır όχι nem không לא خیر 否 不是 不 不对 不對 いいえ"
+    "no false incorrect nope nah nein non não nao нет ні nie nee nej hayır όχι nem không לא خیر 否 不是 不 不对 不對 いいえ"
     " 아니요 아니오 नहीं لا"
 )
 _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
@@ -102,7 +103,8 @@ _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), Fal
 
 _CONSTANT = re.compile(r"\+\s*c\s*$")
 _AMPERSAND = re.compile(r"\s+&\s+")
-_INITIALS = re.compile(r"(?<![\w.])(?:[a-z]\.\s?){2,}|(?<![\w.])(?:[a-z]\.){1,}[a-z](?=\.?$)")
+_INITIALS = re.compile(r"(?<![\w.])(?:[a-z]\.){1,}[a-z](?=\.?$)|(?<![\w.])(?:[a-z]\.\s?){2,}")
+_REGNAL = re.compile(r"(?<=[a-z]{3}\s)(?:(?P<roman>[ivx]{1,5})|the\s(?P<word>[a-z]+))$")
 _ACCENT = re.compile("(?<=[a-zA-Z])[\u0300-\u036f]+")
 _HYPHEN = re.compile(r"(?<=[^\W\d_]{2})[-‐‑](?=[^\W\d_]{2})")
 _TITLES = {
@@ -141,6 +143,7 @@ def read_form(text: str) -> Form:
         normal = re.sub(r"\s+", " ", normal).strip().rstrip(".!").casefold()
         if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # the mark in x' is part of it
             normal = normal[1:-1].strip().rstrip(".!")
+        normal = normal.strip("*_") or normal
         normal = _in_one_spelling(normal)
         normal = _NUMBERED.sub(_in_figures, _LISTED.sub(",", _ARTICLE.sub("", normal)))
     return Form(text, normal, *interpret(text), _structure(text), mathematical)
@@ -155,7 +158,13 @@ def _in_one_spelling(text: str) -> str:
         apart = unicodedata.normalize("NFD", text)
         text = unicodedata.normalize("NFC", _ACCENT.sub("", apart))
     text = _HYPHEN.sub(" ", _TITLE.sub(lambda match: _TITLES.get(match[1], match[1]) + " ", text))
-    return _BRITISH.sub(lambda match: _AMERICAN[match[0]], text)
+    return _REGNAL.sub(_regnal, _BRITISH.sub(lambda match: _AMERICAN[match[0]], text))
+
+
+def _regnal(match: re.Match[str]) -> str:
+    """The number of a king or a chapter in figures: Henry VIII and Henry the Eighth."""
+    number = read_roman(match["roman"].upper(), short=True) if match["roman"] else ordinal(match["word"])
+    return match[0] if number is None else str(number)
 
 
 def _in_figures(match: re.Match[str]) -> str:

@@ -73,6 +73,8 @@ def read_formula(text: str) -> str | None:
     if _CANDIDATE.fullmatch(text) is None:
         return None
     flat = re.sub(r"[_{}^·]", "", text)
+    if len(flat.strip("()[]")) < 2:
+        return None  # a label
     if flat in _WORDS or len(flat) < 2 or _FORMULA.fullmatch(flat) is None:
         return None
     elements = _LETTERS.findall(flat)

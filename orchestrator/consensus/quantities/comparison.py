@@ -74,6 +74,11 @@ def _members(a: Meaning, b: Meaning) -> bool:
     return _same_in_any_order(a.parts, b.parts)
 
 
+def _both_signs(several: Meaning, tolerance: Meaning) -> bool:
+    ends = _ends(tolerance)
+    return ends is not None and not ends[0].unit and _same_in_any_order(several.parts, ends)
+
+
 def _tuple(values: Meaning, bracketed: Meaning) -> bool:
     """x = 2, y = 3 and (2, 3): only of letters that follow one another."""
     names = [str(name) for name in values.key]
@@ -110,9 +115,16 @@ def _between(a: Meaning, b: Meaning) -> bool:
     return left is not None and right is not None and _same_in_order(left, right)
 
 
+def _spelt(literal: Meaning, substance: Meaning) -> bool:
+    return literal.key == (16, str(substance.key[0]).casefold())
+
+
 _SHAPES: dict[tuple[str, str], Callable[[Meaning, Meaning], bool]] = {
     ("set", "alternatives"): _members,
     ("set", "list"): _members,
+    ("set", "tolerance"): _both_signs,
+    ("alternatives", "tolerance"): _both_signs,
+    ("literal", "substance"): _spelt,
     ("values", "bracketed"): _tuple,
     ("matrix", "bracketed"): _vector,
     ("range", "bracketed"): _between,

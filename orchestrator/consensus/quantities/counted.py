@@ -69,7 +69,7 @@ _PLACED = re.compile(
 )
 _NO_NOUN_WORDS = (
     "or and to in of out plus minus times than is not per bc bce more less fewer least most ago later "
-    "before after between from at with the a an about"
+    "before after between from at with the a an about fold times"
 )
 _NO_NOUNS = frozenset(_NO_NOUN_WORDS.split())
 

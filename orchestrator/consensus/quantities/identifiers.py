@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from math import gcd, lcm
 
 from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.numbers import read_number
@@ -14,6 +16,8 @@ _VERSION = re.compile(
     r"(?:\s+of\s+(?P<owner>[A-Z]\w*))?",
     re.IGNORECASE,
 )
+_PROPORTION = re.compile(r"\d{1,9}(?:\.\d{1,6})?(?:(?:\s?:\s?|\sto\s)\d{1,9}(?:\.\d{1,6})?){2,9}")
+_GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _BASES = (
     (
         re.compile(
@@ -36,7 +40,12 @@ _BASES = (
         ),
         8,
     ),
-    (re.compile(r"(?P<digits>\d+[a-f][0-9a-f]*|[a-f]+\d[0-9a-f]*|[A-F]{2,8}|[a-f]{2})(?P<a>(?!))?"), 16),
+    (
+        re.compile(
+            r"(?!\d+e\d+$)(?P<digits>\d+[a-f][0-9a-f]*|[a-f]+\d[0-9a-f]*|[A-F]{2,8}|[a-f]{2})(?P<a>(?!))?"
+        ),
+        16,
+    ),
 )
 _LABEL = re.compile(
     r"(?:(?:option|choice|answer)\s+)?(?:\(\s*(?P<a>[A-Ha-h])\s*\)|(?P<b>[A-H])(?=$|[.):]))[.):]?(?:\s+(?P<text>\S.*))?"
@@ -81,6 +90,15 @@ def _growth(text: str) -> Meaning | None:
     return Meaning("growth", (match["sign"], re.sub(r"[\s{}\\*·×]|cdot", "", inside)))
 
 
+def read_ratio_of_several(text: str) -> Meaning | None:
+    """2:3:5, in its least whole numbers."""
+    if not _PROPORTION.fullmatch(text):
+        return None
+    terms = [Fraction(term) for term in re.findall(r"\d+(?:\.\d+)?", text)]
+    whole = [int(term * lcm(*(each.denominator for each in terms))) for term in terms]
+    return Meaning("proportion", tuple(each // gcd(*whole) for each in whole)) if any(whole) else None
+
+
 def read_identifier(text: str) -> Meaning | None:
     """What is named, with what tells it apart from others of its kind."""
     if len(text) > 80:
@@ -88,7 +106,7 @@ def read_identifier(text: str) -> Meaning | None:
     if match := _VERSION.fullmatch(text):
         figures = match["figures"].casefold()
         product = (match["product"] or match["owner"] or "").casefold()
-        if match["word"] or product or figures.count(".") == 2:
+        if match["word"] or product or (figures.count(".") == 2 and not _GROUPED.fullmatch(figures)):
             return Meaning("version", (figures,), (), "" if product in ("version", "release") else product)
     for pattern, base in _BASES:
         if match := pattern.fullmatch(text):

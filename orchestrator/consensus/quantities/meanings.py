@@ -14,7 +14,7 @@ from functools import cache
 
 from orchestrator.consensus.quantities.chemistry import read_chemistry
 from orchestrator.consensus.quantities.directed import read_directed
-from orchestrator.consensus.quantities.identifiers import read_identifier
+from orchestrator.consensus.quantities.identifiers import read_identifier, read_ratio_of_several
 from orchestrator.consensus.quantities.intervals import read_reals
 from orchestrator.consensus.quantities.matrices import read_matrix
 from orchestrator.consensus.quantities.meaning import Meaning
@@ -123,12 +123,22 @@ def _meaning(text: str, *, alone: bool) -> Meaning | None:
     if (moment := located_moment(text)) is not None:
         return Meaning(*moment[0], (), moment[1])
     if alone:
-        return read_identifier(text) if not text.isdigit() else None
+        return (
+            read_identifier(text) if text[:2].casefold() in ("0x", "0b", "0o") or text[-1:] in ")}" else None
+        )
     if (saying := read_saying(text)) is not None:
         return Meaning("said", (saying,))
+    if text[:1] == "0" and (literal := read_identifier(text)) is not None:
+        return literal
     if (chemistry := read_chemistry(text)) is not None:
         return Meaning(*chemistry)
-    found = _ordinal(text) or read_directed(text) or read_identifier(text) or _negation(text)
+    found = (
+        read_ratio_of_several(text)
+        or _ordinal(text)
+        or read_directed(text)
+        or read_identifier(text)
+        or _negation(text)
+    )
     found = found or _span(text) or (_shaped(text) if _WORTH.search(text) else None) or read_several(text)
     return found or read_reals(text)
 

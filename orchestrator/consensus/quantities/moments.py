@@ -98,7 +98,9 @@ def located_moment(text: str) -> tuple[Moment, str] | None:
     if not text or len(text) > 60:
         return None
     if not any(map(str.isdigit, text)):
-        return read_clock(text) or _alone(_weekday(text) or (_date(text) if " " in text else None))
+        return read_clock(text) or _alone(
+            _weekday(text) or _month_alone(text) or (_date(text) if " " in text else None)
+        )
     return _alone(_date(text) or _year(text)) or read_clock(text) or _alone(_dated(text))
 
 
@@ -109,6 +111,11 @@ def _alone(moment: Moment | None) -> tuple[Moment, str] | None:
 def _weekday(text: str) -> Moment | None:
     match = _DAY_NAME.fullmatch(text)
     return match and ("weekday", (match["day"][:3].casefold(),))
+
+
+def _month_alone(text: str) -> Moment | None:
+    month = _month(text.casefold().removeprefix("in ").removeprefix("im ").removeprefix("en "))
+    return ("month", (month,)) if month and len(text) > 3 else None
 
 
 def _dated(text: str) -> Moment | None:

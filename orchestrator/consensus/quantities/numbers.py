@@ -161,7 +161,9 @@ def _from_words(text: str) -> Number | None:
     while match := _TOKEN.match(text, at):
         word = match[1].casefold()
         if word in ONES:
-            if last in ONES and not (ONES[last] >= 20 > ONES[word] > 0):
+            if last in ONES and 13 <= current <= 20 and ONES[word] >= 10 and not total:
+                current *= 100  # nineteen eighty-four
+            elif last in ONES and not (ONES[last] >= 20 > ONES[word] > 0 and ONES[word] < 10):
                 break  # "five six" is a list
             current += ONES[word]
         elif word == "hundred":
@@ -179,9 +181,20 @@ def _from_words(text: str) -> Number | None:
         else:
             break
         counted, last, at, end = True, word, match.end(), match.end()
+    if point := _POINT.match(text, end):
+        return _pointed(total + current, point)
     return _with_part(text, Fraction(total + current), end, counted, last)
 
 
+def _pointed(whole: int, point: re.Match[str]) -> Number:
+    """Three point one four."""
+    decimals = [ONES[word.casefold()] for word in point["decimals"].split()]
+    value = Fraction(int("".join(map(str, [whole, *decimals]))), 10 ** len(decimals))
+    return Number(value, Fraction(1, 2 * 10 ** len(decimals)), point.end())
+
+
+_FIGURE_WORDS = "|".join(list(ONES)[:10])
+_POINT = re.compile(rf"\s*point(?P<decimals>(?:\s+(?:{_FIGURE_WORDS}))+)(?![^\W\d_])", re.IGNORECASE)
 _PART_WORD = rf"(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?![^\W\d_])"
 _PART = re.compile(rf"\s*-?\s*{_PART_WORD}", re.IGNORECASE)
 _AND_PART = re.compile(rf"\s+and\s+(?P<count>an?|{'|'.join(ONES)})(?:\s|-){_PART_WORD}", re.IGNORECASE)

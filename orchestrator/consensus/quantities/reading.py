@@ -11,6 +11,7 @@ from fractions import Fraction
 from orchestrator.consensus.quantities.arithmetic import read_arithmetic
 from orchestrator.consensus.quantities.compounds import read_compound
 from orchestrator.consensus.quantities.counted import read_counted, share_of, without_measure
+from orchestrator.consensus.quantities.foreign_numbers import foreign_prefix
 from orchestrator.consensus.quantities.irrational import read_multiple
 from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES, Number, read_number, with_decimal_comma
@@ -66,7 +67,7 @@ _BEGIN = re.compile(
 )
 _ABOUT = re.compile(
     r"^(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|some|precisely|≈|~|=|exactly"
-    r"|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)|(?:in\s)?(?:the\s)?year(?=\s\d+$))"
+    r"|an?(?=\s\d[\d.]*\s?%\s)|(?:an?|the)\s(?:probability|chance|likelihood)\s(?:of|is)|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)|(?:in\s)?(?:the\s)?year(?=\s\d+$))"
     r"\s*(?=\S)",
     re.IGNORECASE,
 )
@@ -79,8 +80,9 @@ _ONE = re.compile(r"an?\s+", re.IGNORECASE)
 _AND_PART = re.compile(
     r"\s+and\s+(?:(?P<one>an?|one)|(?P<three>three))[\s-](?P<part>half|quarters?|thirds?)$", re.IGNORECASE
 )
+_FIGURES = re.compile(r"^[\d,]+")
 _FIRST_WORD = re.compile(r"[\W\d_]")
-_FIRST_WORDS = {*ONES, "a", "an", "half", "hundred", "dozen", "gross", "pi", "π"}
+_FIRST_WORDS = {*ONES, "a", "an", "half", "point", "hundred", "dozen", "gross", "pi", "π"}
 _PARTS = {"half": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3}
 _ODDS = re.compile(
     r"(?P<some>\w+|\d[\d,]*)\s+(?:in|out\s+of|of)\s+(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
@@ -124,12 +126,14 @@ def read_quantity(text: str) -> Quantity | None:
     if begin["money"]:
         money = _MONEY_SIGNS[begin["money"].upper()]
         found = _with_unit(body, money) or _with_decimal_comma(body, money)
+        if found is None and money in ("$", "€", "£"):
+            found = _compound(_FIGURES.sub(rf"\g<0> {money}", body))  # $5 and 25 cents
     elif (whole := _arithmetic(text)) is not None:
         return whole
     elif (found := _multiple(body)) is not None:
         pass
     elif body[:1].isalpha() and _FIRST_WORD.split(body, 1)[0].casefold() not in _FIRST_WORDS:
-        return None  # most claims in words
+        found = _foreign(body)  # None for most claims in words
     else:
         found = _odds(body) or _with_unit(body) or _with_decimal_comma(body) or _compound(body)
     negative = (begin["sign"] not in ("", "+")) != bool(begin["sign2"])
@@ -153,6 +157,19 @@ def _made(
 def _with_unit(body: str, money: str = "") -> Quantity | None:
     number = read_number(body, money=bool(money))
     return _of_one(body) if number is None else _with_rest(number, body, money)
+
+
+def _foreign(body: str) -> Quantity | None:
+    """A number in words of another language, alone or with a known unit."""
+    number = foreign_prefix(body)
+    if number is None:
+        return None
+    value, end = number
+    rest = body[end:].strip()
+    unit = known_unit(rest) if rest else NO_UNIT
+    if unit is None and not rest.isascii() and len(rest.split()) == 1:
+        unit = Unit(rest)
+    return None if unit is None else _made(Fraction(value), unit, _NOTHING)
 
 
 def _of_one(body: str) -> Quantity | None:

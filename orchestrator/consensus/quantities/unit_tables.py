@@ -205,11 +205,11 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
     SHARE: {
         "%;percent;pct;pct.;per cent": Fraction(1, 100),
         "‰;permille;per mille;per mil;per thousand": Fraction(1, 1000),
-        "bp;bps.;basis point;basis points": Fraction(1, 10_000),
         "ppt;parts per trillion": Fraction(1, 10**12),
         "ppm;parts per million": Fraction(1, 10**6),
         "ppb;parts per billion": Fraction(1, 10**9),
     },
+    "bps": {"bp;bps.;bps;basis point;basis points": 1},
     "point": {
         "pp;pps;p.p.;percentage point;percentage points;percent points;pct points;pct pts": 1,
         "%-point;%-points;% point;% points;pct point": 1,
@@ -267,6 +267,7 @@ AMBIGUOUS = {
         Unit("K", Fraction(5, 9), _KELVIN_OF_ICE - 32 * Fraction(5, 9)),
     ),
     "M": (Unit("m^-3·mol", Fraction(1000)),),
+    "bps": (Unit("bit·s^-1"), Unit(SHARE, Fraction(1, 10_000)), Unit("point", Fraction(1, 100))),
 }
 """A letter after a space and what it may be: 20 C is a charge or a temperature, 5 M a concentration."""
 

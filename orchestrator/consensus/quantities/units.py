@@ -64,7 +64,7 @@ def _units() -> dict[str, Unit]:
     for spellings, name in FOREIGN.items():
         listed = spellings.split(";") if ";" in spellings else spellings.split()
         table |= dict.fromkeys(listed, table[name])
-    table |= {letter: Unit(letter) for letter in AMBIGUOUS}
+    table |= {letter: Unit(letter) for letter in AMBIGUOUS if letter != "bps"} | {"bps": table["bp"]}
     return {
         name: replace(unit, dimension=unit.dimension.replace(" ", "·"))
         for name, unit in table.items()
@@ -87,7 +87,7 @@ _SQUARED = re.compile(
     re.IGNORECASE,
 )
 _POWER = re.compile(r"(?P<unit>.*?[^\W\d]|[Ωµ°])(?:\^?\{?(?P<power>[-−]?[1-4])\}?)?")
-_OVER = re.compile(r"\s*(?:/|\bper\b)\s*(?:an?\s+)?", re.IGNORECASE)
+_OVER = re.compile(r"\s*(?:/|\bper\b)\s*(?:an?\s+)?|(?<=\w)\s+an?\s+(?=\w)", re.IGNORECASE)
 _TIMES = re.compile(r"\s*[·⋅*×.]\s*|\s+|(?<=[a-zA-Z])(?:-(?=[a-zA-Z])|(?=°))")
 _LARGEST_UNIT = 80
 
