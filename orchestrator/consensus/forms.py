@@ -22,12 +22,11 @@ from orchestrator.consensus.quantities import (
     interpret,
     is_unit,
     means_quantity,
-    ordinal,
-    read_roman,
     same_meaning,
     same_quantity,
     spelt_out,
 )
+from orchestrator.consensus.wording import in_one_spelling
 
 LONGEST_FORMULA = 400
 """Characters beyond which a claim is not compared as mathematics."""
@@ -56,9 +55,7 @@ class Form:
     outputs: str | None = None
 
 
-_ARTICLE = re.compile(r"^(?:the|an?)\s+(?!(?:and|or)\b)")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
-_LISTED = re.compile(r"\s*,\s*and\s+|\s+and\s+|(?<!\d)\s*,\s*|\s*,\s*(?!\s|\d{3}(?!\d))")
 _SIGNS = str.maketrans(
     {
         "∞": r"\infty ",
@@ -78,50 +75,30 @@ _INDEX = re.compile(r"([\^_])\{(\w)\}")
 _MATRIX = re.compile(r"\\(begin|end)\{bmatrix\}")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _MATHEMATICS = re.compile(
-    r"\\(?:frac|sqrt|mathcal|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
-    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|sqrt\(|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
+    r"\\(?:frac|sqrt|mathcal|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq"
+    r"|geq|in|binom|begin|overline)"
+    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|sqrt\("
+    r"|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
     r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$|^[a-zA-Z]\([^()]*\)$|\d\s*-\s*[a-zA-Z](?![a-zA-Z])"
     r"|(?<![a-zA-Z])[a-zA-Z]\s*-\s*[\da-zA-Z](?![a-zA-Z])"
 )
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _IMAGINARY = re.compile(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
 _NAMES = re.compile(r"\\(log|ln|exp|sin|cos|tan|min|max|gcd|lcm)(?![a-zA-Z])\s*")
-_NUMBERED = re.compile(
-    r"\b(war|type|class|chapter|section|part|phase|stage|grade|level|volume|book|article|option|case)"
-    r" ([ivx]+)\b"
-)
 _YES = (
-    "yes true correct yeah yep yup ja oui sí si sim sì да так tak evet ναι igen kyllä ano vâng có כן بله 是 是的 对 對 はい"
+    "yes true correct yeah yep yup ja oui sí si sim sì да так tak evet ναι igen kyllä ano vâng "
+    "có כן بله 是 是的 对 對 はい"
     " うん 예 네 응 हाँ हां نعم"
 )
 _NO = (
-    "no false incorrect nope nah nein non não nao нет ні nie nee nej hayır όχι nem không לא خیر 否 不是 不 不对 不對 いいえ"
+    "no false incorrect nope nah nein non não nao нет ні nie nee nej hayır όχι nem không לא خیر "
+    "否 不是 不 不对 不對 いいえ"
     " 아니요 아니오 नहीं لا"
 )
 _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
 
 
 _CONSTANT = re.compile(r"\+\s*c\s*$")
-_AMPERSAND = re.compile(r"\s+&\s+")
-_INITIALS = re.compile(r"(?<![\w.])(?:[a-z]\.){1,}[a-z](?=\.?$)|(?<![\w.])(?:[a-z]\.\s?){2,}")
-_REGNAL = re.compile(r"(?<=[a-z]{3}\s)(?:(?P<roman>[ivx]{1,5})|the\s(?P<word>[a-z]+))$")
-_ACCENT = re.compile("(?<=[a-zA-Z])[\u0300-\u036f]+")
-_HYPHEN = re.compile(r"(?<=[^\W\d_]{2})[-‐‑](?=[^\W\d_]{2})")
-_TITLES = {
-    "mt": "mount",
-    "st": "saint",
-    "ste": "sainte",
-    "ft": "fort",
-    "mister": "mr",
-    "doctor": "dr",
-    "professor": "prof",
-}
-_TITLE = re.compile(r"\b(mt|st|ste|dr|mr|mrs|ms|prof|jr|sr|mister|doctor|professor)\b(?:\.\s*|\s+)(?=\w)")
-_AMERICAN = {
-    "colour": "color", "grey": "gray", "centre": "center", "metre": "meter", "litre": "liter", "aluminium": "aluminum",
-    "sulphur": "sulfur", "caesium": "cesium", "oestrogen": "estrogen", "haemoglobin": "hemoglobin", "theatre": "theater",
-}  # fmt: skip
-_BRITISH = re.compile(rf"\b(?:{'|'.join(_AMERICAN)})")
 
 
 def read_form(text: str) -> Form:
@@ -144,32 +121,8 @@ def read_form(text: str) -> Form:
         if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # the mark in x' is part of it
             normal = normal[1:-1].strip().rstrip(".!")
         normal = normal.strip("*_") or normal
-        normal = _in_one_spelling(normal)
-        normal = _NUMBERED.sub(_in_figures, _LISTED.sub(",", _ARTICLE.sub("", normal)))
+        normal = in_one_spelling(normal)
     return Form(text, normal, *interpret(text), _structure(text), mathematical)
-
-
-def _in_one_spelling(text: str) -> str:
-    """Names and words without accents, dots of abbreviations and hyphens, in American spelling."""
-    text = _AMPERSAND.sub(
-        " and ", _INITIALS.sub(lambda match: re.sub(r"[.\s]", "", match[0]) + " ", text)
-    ).strip()
-    if not text.isascii():
-        apart = unicodedata.normalize("NFD", text)
-        text = unicodedata.normalize("NFC", _ACCENT.sub("", apart))
-    text = _HYPHEN.sub(" ", _TITLE.sub(lambda match: _TITLES.get(match[1], match[1]) + " ", text))
-    return _REGNAL.sub(_regnal, _BRITISH.sub(lambda match: _AMERICAN[match[0]], text))
-
-
-def _regnal(match: re.Match[str]) -> str:
-    """The number of a king or a chapter in figures: Henry VIII and Henry the Eighth."""
-    number = read_roman(match["roman"].upper(), short=True) if match["roman"] else ordinal(match["word"])
-    return match[0] if number is None else str(number)
-
-
-def _in_figures(match: re.Match[str]) -> str:
-    number = read_roman(match[2].upper(), short=True)
-    return match[0] if number is None else f"{match[1]} {number}"
 
 
 def canonical(value: object) -> str:

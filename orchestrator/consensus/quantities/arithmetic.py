@@ -14,7 +14,8 @@ MOST_BITS = 1024
 _LARGEST_FACTORIAL = 170
 _DEEPEST = 20
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\*\*|[-+−*·×/^!(){},]|\\sqrt|√|C(?=\()"
+    r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\*\*"
+    r"|[-+−*·×/^!(){},]|\\sqrt|√|C(?=\()"
     r"|choose\b|mod\b))"
 )
 _WORTH = re.compile(

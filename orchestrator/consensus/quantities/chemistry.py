@@ -1,4 +1,4 @@
-"""Formulas, reactions, isotopes and configurations of chemistry in one spelling: H_2O is H₂O, CO is not Co."""
+"""Formulas, reactions, isotopes and configurations of chemistry in one spelling: H_2O is H₂O."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ _CHARGE = re.compile(r"(?<=[A-Za-z0-9)\]])\s*\^?\{?\s*(?P<size>\d?)\s*(?P<sign>[
 _REACTION = re.compile(r"\s*(?:→|⟶|⇌|⇋|-+>|=+>|\\to|\\rightarrow|\\rightleftharpoons|=)\s*")
 _TERM = re.compile(r"(?P<times>\d*)\s*(?P<what>\S+?)\s*(?:\((?:s|l|g|aq)\))?")
 _ISOTOPE = re.compile(
-    r"\^\{?(?P<a>\d{1,3})\}?(?:_\{?\d{1,3}\}?)?\s*(?P<b>[A-Z][a-z]?)|(?P<c>[A-Z][a-z]?|[a-z]{3,12})-(?P<d>\d{1,3})",
+    r"\^\{?(?P<a>\d{1,3})\}?(?:_\{?\d{1,3}\}?)?\s*(?P<b>[A-Z][a-z]?)|(?P<c>[A-Z][a-z]?"
+    r"|[a-z]{3,12})-(?P<d>\d{1,3})",
     re.IGNORECASE,
 )
-_NAMES = "hydrogen:H helium:He lithium:Li boron:B carbon:C nitrogen:N oxygen:O sodium:Na phosphorus:P sulfur:S potassium:K"
-_NAMES += " calcium:Ca iron:Fe cobalt:Co strontium:Sr iodine:I cesium:Cs caesium:Cs lead:Pb radon:Rn radium:Ra thorium:Th"
+_NAMES = (
+    "hydrogen:H helium:He lithium:Li boron:B carbon:C nitrogen:N oxygen:O sodium:Na phosphorus:P "
+    "sulfur:S potassium:K"
+)
+_NAMES += (
+    " calcium:Ca iron:Fe cobalt:Co strontium:Sr iodine:I cesium:Cs lead:Pb radon:Rn radium:Ra thorium:Th"
+)
 _NAMES += " uranium:U plutonium:Pu americium:Am chlorine:Cl"
 _SYMBOLS = dict(pair.split(":") for pair in _NAMES.split())
 _SHELLS = re.compile(

@@ -1,4 +1,4 @@
-"""Clock times: in figures or words, with the half of the day in any of the larger languages, and with a zone."""
+"""Clock times in figures or words, with the half of the day in any of the larger languages, and a zone."""
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
 
@@ -10,18 +10,20 @@ Moment = tuple[str, tuple[object, ...]]
 """What kind of moment it is, and the values that say which."""
 
 _MORNING = (
-    "am;a.m.;a.m;in the morning;at dawn;morgens;vormittags;du matin;de la mañana;de la madrugada;da manhã;di mattina"
+    "am;a.m.;a.m;in the morning;at dawn;morgens;vormittags;du matin;de la mañana;de la madrugada"
+    ";da manhã;di mattina"
     ";del mattino;утра;ночью"
 )
 _EVENING = (
-    "pm;p.m.;p.m;in the afternoon;in the evening;nachmittags;abends;de l'après-midi;de l’après-midi;du soir;de la tarde"
+    "pm;p.m.;p.m;in the afternoon;in the evening;nachmittags;abends;de l'après-midi"
+    ";de l’après-midi;du soir;de la tarde"
     ";de la noche;da tarde;da noite;del pomeriggio;di sera;дня;вечера"
 )
 _HALVES = dict.fromkeys(_MORNING.split(";"), 0) | dict.fromkeys(_EVENING.split(";"), 12) | {"at night": -1}
 """Hours to add; at night the hour tells: 10 at night, 2 at night."""
 
-_BEFORE = dict.fromkeys("上午 早上 凌晨 午前 오전 清晨".split(), 0) | dict.fromkeys(
-    "下午 晚上 午後 夜 오후 傍晚 夜の".split(), 12
+_BEFORE = dict.fromkeys(["上午", "早上", "凌晨", "午前", "오전", "清晨"], 0) | dict.fromkeys(
+    ["下午", "晚上", "午後", "夜", "오후", "傍晚", "夜の"], 12
 )
 _ZONES = {
     "utc": 0, "gmt": 0, "z": 0, "cet": 60, "cest": 120, "bst": 60, "ist": 330, "jst": 540, "msk": 180,
@@ -40,13 +42,17 @@ _MINUTE_WORDS = {
     "fifty": 50,
 }
 _CLOCK = re.compile(
-    r"(?:(?:at|um|à|a\s+las|às|alle|в)\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?"
-    rf"(?:\s*(?:o['’]?clock|uhr|heures|h|horas)(?=\s+\w+))?\s*(?P<half>{_HALF}|o['’]?clock|hrs|hours|uhr|часов)?"
-    rf"\s*(?:\(?(?P<zone>{'|'.join(_ZONES)}|(?:utc|gmt)?[+−-]\d{{1,2}}(?::?[0-5]\d)?|[A-Z]{{3,4}}T|[ECMP]T)\)?)?",
+    r"(?:(?:at|um|à|a\s+las|às|alle"
+    r"|в)\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?"
+    rf"(?:\s*(?:o['’]?clock|uhr|heures|h|horas)(?=\s+\w+))?\s*(?P<half>{_HALF}|o['’]?clock|hrs"
+    rf"|hours|uhr|часов)?"
+    rf"\s*(?:\(?(?P<zone>{'|'.join(_ZONES)}|(?:utc|gmt)?[+−-]\d{{1,2}}(?::?[0-5]\d)?|[A-Z]{{3,4}}T"
+    rf"|[ECMP]T)\)?)?",
     re.IGNORECASE,
 )
 _PLACE = re.compile(
-    r"\s*,?\s*\(?(?:local\s+time|(?:in\s+(?P<a>[A-Z][\w.]+(?:\s[A-Z]\w+)*))|(?P<b>[A-Z][\w.]+(?:\s[A-Z]\w+)*)\s+time)\)?$"
+    r"\s*,?\s*\(?(?:local\s+time|(?:in\s+(?P<a>[A-Z][\w.]+(?:\s[A-Z]\w+)*))"
+    r"|(?P<b>[A-Z][\w.]+(?:\s[A-Z]\w+)*)\s+time)\)?$"
 )
 _NAMED = {"noon": 720, "midday": 720, "12 noon": 720, "12:00 noon": 720, "midnight": 0, "12 midnight": 0}
 _NAMED |= {"at noon": 720, "at midnight": 0, "mittags": 720, "mitternacht": 0, "midi": 720, "minuit": 0}
@@ -62,32 +68,38 @@ _NAMED |= {
 _NUMBER = rf"\d{{1,2}}|{'|'.join(sorted(_HOURS, key=len, reverse=True))}"
 _SPOKEN = re.compile(
     rf"(?:at\s+)?(?P<part>half|quarter|a\s+quarter|{_NUMBER}|twenty-five|twenty)\s+(?:minutes?\s+)?"
-    rf"(?P<way>past|after|to|before|till)\s+(?P<hour>{_NUMBER}|noon|midnight)(?:\s+o['’]?clock)?\s*(?P<half>{_HALF})?",
+    rf"(?P<way>past|after|to|before|till)\s+(?P<hour>{_NUMBER}|noon"
+    rf"|midnight)(?:\s+o['’]?clock)?\s*(?P<half>{_HALF})?",
     re.IGNORECASE,
 )
+_MINUTE_NAMES = "|".join(sorted(_MINUTE_WORDS, key=len, reverse=True))
 _IN_WORDS = re.compile(
-    rf"(?:at\s+)?(?P<hour>{'|'.join(_HOURS)})(?:[\s-](?:oh[\s-])?(?P<minute>{'|'.join(sorted(_MINUTE_WORDS, key=len, reverse=True))}))?"
+    rf"(?:at\s+)?(?P<hour>{'|'.join(_HOURS)})(?:[\s-](?:oh[\s-])?(?P<minute>{_MINUTE_NAMES}))?"
     rf"(?:\s+(?P<clock>o['’]?clock))?\s*(?P<half>{_HALF})?",
     re.IGNORECASE,
 )
 _GERMAN = re.compile(
-    rf"(?:um\s+)?(?P<part>halb|viertel\s+(?:nach|vor)|dreiviertel)\s+(?P<hour>\d{{1,2}}|\w+)(?:\s+uhr)?\s*(?P<half>{_HALF})?",
+    rf"(?:um\s+)?(?P<part>halb|viertel\s+(?:nach|vor)|dreiviertel)\s+(?P<hour>\d{{1,2}}"
+    rf"|\w+)(?:\s+uhr)?\s*(?P<half>{_HALF})?",
     re.I,
 )
 _GERMAN_HOURS = {
     word: at
-    for at, word in enumerate("eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf".split(), 1)
+    for at, word in enumerate(
+        ["eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"], 1
+    )
 }
 _GERMAN_PARTS = {"halb": -30, "viertel nach": 15, "viertel vor": -15, "dreiviertel": -15}
 _EASTERN = re.compile(
-    rf"(?P<half>{'|'.join(_BEFORE)})?\s*(?P<hour>\d{{1,2}})\s*(?:[点點時时시]|:)\s*(?:(?P<minute>[0-5]?\d)\s*[分분]?|(?P<part>半|반))?整?"
+    rf"(?P<half>{'|'.join(_BEFORE)})?\s*(?P<hour>\d{{1,2}})\s*(?:[点點時时시]"
+    rf"|:)\s*(?:(?P<minute>[0-5]?\d)\s*[分분]?|(?P<part>半|반))?整?"
 )
 _CONTINENTAL = re.compile(r"(?:à\s+|às\s+)?(?P<hour>[01]?\d|2[0-3])\s?h\s?(?P<minute>[0-5]\d)")
 _MINUTES = {"half": 30, "quarter": 15, "a quarter": 15, "twenty-five": 25, "twenty": 20, **_HOURS}
 
 
 def read_clock(text: str) -> tuple[Moment, str] | None:
-    """The clock time that ``text`` is, and the place whose time it is if one is named; None for anything else."""
+    """The clock time that ``text`` is, and the place whose time it is (mostly empty); None if it is none."""
     place = _PLACE.search(text)
     if place is not None and (inner := read_clock(text[: place.start()])) is not None and not inner[1]:
         return inner[0], (place["a"] or place["b"] or "").casefold()
@@ -100,20 +112,22 @@ def read_clock(text: str) -> tuple[Moment, str] | None:
     return None if moment is None else (moment, "")
 
 
-def read_span_hour(text: str) -> Moment | None:
-    """A clock time without a place."""
-    found = read_clock(text)
-    return found[0] if found is not None and not found[1] else None
+def on_a_day_of_24_hours(moment: Moment) -> Moment:
+    """A clock time of either half of the day as one of the morning."""
+    seconds = _seconds(moment)
+    return moment if seconds is None else ("clock", (seconds, moment[1][3]))
 
 
 def seconds_of(moment: Moment) -> int | None:
-    """The seconds of a duration that is written like a clock time with seconds, such as 3:25:40; else None."""
-    if moment[0] != "clock of either half" or not moment[1][2]:
+    """The seconds of a duration that is written like a clock time, such as 3:25:40; else None."""
+    return _seconds(moment) if moment[0] == "clock of either half" and moment[1][2:] != (0, None) else None
+
+
+def _seconds(moment: Moment) -> int | None:
+    if moment[0] != "clock of either half" or moment[1][3] is not None:
         return None
-    hours, minutes, seconds, zone = moment[1]
-    if zone is not None:
-        return None
-    return int(str(hours)) * 3600 + int(str(minutes)) * 60 + int(str(seconds))
+    hours, minutes, seconds = (each for each in moment[1][:3] if isinstance(each, int))
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def _half(written: str | None, hour: int) -> int | None:

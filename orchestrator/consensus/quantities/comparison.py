@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 from orchestrator.consensus.quantities.clocks import seconds_of
 from orchestrator.consensus.quantities.directed import BARE
@@ -83,7 +84,7 @@ def _tuple(values: Meaning, bracketed: Meaning) -> bool:
     """x = 2, y = 3 and (2, 3): only of letters that follow one another."""
     names = [str(name) for name in values.key]
     following = all(len(name) == 1 for name in names) and all(
-        ord(other) - ord(one) == 1 for one, other in zip(names, names[1:], strict=False)
+        ord(other) - ord(one) == 1 for one, other in pairwise(names)
     )
     return following and bracketed.key == ("(", ")") and _same_in_order(values.parts, bracketed.parts)
 

@@ -42,7 +42,8 @@ _ASIDES = {
 
 _ASIDE_OF = {spelling: aside for aside, spellings in _ASIDES.items() for spelling in spellings}
 _ASIDE = re.compile(
-    rf"(?:(?<=\S\s)|^(?=\w{{2}})|(?=/))(?P<aside>{'|'.join(sorted(_ASIDE_OF, key=len, reverse=True))})(?:\s+of\s+\w+(?:\s\w+)?)?$"
+    rf"(?:(?<=\S\s)|^(?=\w{{2}})"
+    rf"|(?=/))(?P<aside>{'|'.join(sorted(_ASIDE_OF, key=len, reverse=True))})(?:\s+of\s+\w+(?:\s\w+)?)?$"
 )
 _OF_ONE = re.compile(r"(?:of\s+)?an?\s+", re.IGNORECASE)  # half an hour, three quarters of an hour
 _OF_WHOM = re.compile(

@@ -1,4 +1,4 @@
-"""Changes, gains and losses: a direction in words and a quantity, "down by 5 °C", "a 20% increase", "3 times"."""
+"""Changes, gains and losses: a direction in words and a quantity, as "down by 5 °C" or "a 20% rise"."""
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
 
@@ -13,9 +13,11 @@ from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 
 _BEFORE = {
-    "up by": "up by;up;increased by;increases by;rose by;rises by;grew by;gained by;an increase of;increase of;a rise of"
+    "up by": "up by;up;increased by;increases by;rose by;rises by;grew by;gained by;an increase of"
+    ";increase of;a rise of"
     ";rise of;a growth of;growth of;an increment of",
-    "down by": "down by;down;decreased by;decreases by;fell by;falls by;dropped by;drops by;declined by;reduced by"
+    "down by": "down by;down;decreased by;decreases by;fell by;falls by;dropped by;drops by;declined by"
+    ";reduced by"
     ";a decrease of;decrease of;a drop of;drop of;a fall of;a reduction of;reduction of;a decline of",
     "to": "to;increased to;rose to;decreased to;fell to",
     "profit": "a profit of;profit of;a surplus of;surplus of;a gain of;gain of;gained;profit:;surplus:",
@@ -25,7 +27,6 @@ _BEFORE = {
     "discount": "a discount of;discount of;discounted by",
     "pH": "pH;a pH of;pH of;pH =;pH:;pH is;pH ≈",
     "times": "a factor of;factor of;by a factor of",
-    "pressure": "",
 }
 _AFTER = {
     "up by": "increase;rise;growth;higher;more;greater;larger;increment;up",
@@ -54,14 +55,18 @@ def _spellings(table: dict[str, str]) -> dict[str, str]:
     return {word: kind for kind, words in table.items() for word in words.split(";") if word}
 
 
+def _either(words: dict[str, str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
 _KIND_BEFORE, _KIND_AFTER = _spellings(_BEFORE), _spellings(_AFTER)
 _FIRST = frozenset(word.split()[0].casefold() for word in _KIND_BEFORE)
 _LEADING = re.compile(
-    rf"(?:by\s+)?(?P<words>{'|'.join(re.escape(w) for w in sorted(_KIND_BEFORE, key=len, reverse=True))})\s*(?P<what>\S.*)",
+    rf"(?:by\s+)?(?P<words>{_either(_KIND_BEFORE)})\s*(?P<what>\S.*)",
     re.I,
 )
 _TRAILING = re.compile(
-    rf"(?:an?\s+)?(?P<what>\S.*?)\s*(?P<words>{'|'.join(re.escape(w) for w in sorted(_KIND_AFTER, key=len, reverse=True))})",
+    rf"(?:an?\s+)?(?P<what>\S.*?)\s*(?P<words>{_either(_KIND_AFTER)})",
     re.I,
 )
 _TURN = re.compile(rf"(?P<what>.+?)\s+(?P<words>{'|'.join(_TURNED)})", re.IGNORECASE)

@@ -1,35 +1,56 @@
 """Number words of the larger languages up to 999,999, each in its own way of composing them."""
 
-# ruff: noqa: RUF001 -- other alphabets
-
 from __future__ import annotations
 
 import re
 from functools import cache
 
-_ENGLISH_ALONE = frozenset({"null", "nul", "once", "six", "due", "cent", "mil", "dos", "elf", "sei", "mille", "tre", "sete"})
+_ENGLISH_ALONE = frozenset(
+    {"null", "nul", "once", "six", "due", "cent", "mil", "dos", "elf", "sei", "mille", "tre", "sete"}
+)
 """What is an English word, or a name, where it stands alone."""
 
 # fmt: off
-_GERMAN = "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn"
+_GERMAN = (
+    "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn "
+    "sechzehn siebzehn achtzehn neunzehn"
+)
 _GERMAN_TENS = "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig"
-_FRENCH = "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf"
+_FRENCH = (
+    "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize "
+    "dix-sept dix-huit dix-neuf"
+)
 _FRENCH_TENS = "vingt trente quarante cinquante soixante"
-_SPANISH = ("cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete dieciocho "
-            "diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco veintiséis veintisiete veintiocho veintinueve")
+_SPANISH = ("cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince "
+"dieciséis diecisiete dieciocho "
+            "diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco "
+            "veintiséis veintisiete veintiocho veintinueve")
 _SPANISH_TENS = "treinta cuarenta cincuenta sesenta setenta ochenta noventa"
-_SPANISH_HUNDREDS = "cien doscientos trescientos cuatrocientos quinientos seiscientos setecientos ochocientos novecientos"
-_PORTUGUESE = "zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis dezessete dezoito dezenove"
+_SPANISH_HUNDREDS = (
+    "cien doscientos trescientos cuatrocientos quinientos seiscientos setecientos ochocientos "
+    "novecientos"
+)
+_PORTUGUESE = (
+    "zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis "
+    "dezessete dezoito dezenove"
+)
 _PORTUGUESE_TENS = "vinte trinta quarenta cinquenta sessenta setenta oitenta noventa"
-_PORTUGUESE_HUNDREDS = "cem duzentos trezentos quatrocentos quinhentos seiscentos setecentos oitocentos novecentos"
-_ITALIAN = ("zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici "
+_PORTUGUESE_HUNDREDS = (
+    "cem duzentos trezentos quatrocentos quinhentos seiscentos setecentos oitocentos novecentos"
+)
+_ITALIAN = ("zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici "
+"quindici sedici "
             "diciassette diciotto diciannove")
 _ITALIAN_TENS = "venti trenta quaranta cinquanta sessanta settanta ottanta novanta"
-_RUSSIAN = ("ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать четырнадцать "
+_RUSSIAN = ("ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать "
+"четырнадцать "
             "пятнадцать шестнадцать семнадцать восемнадцать девятнадцать")
 _RUSSIAN_TENS = "двадцать тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто"
 _RUSSIAN_HUNDREDS = "сто двести триста четыреста пятьсот шестьсот семьсот восемьсот девятьсот"
-_DUTCH = "nul een twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien zestien zeventien achttien negentien"
+_DUTCH = (
+    "nul een twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien "
+    "zestien zeventien achttien negentien"
+)
 # fmt: on
 _THOUSANDS = {"tausend", "mille", "mil", "mila", "тысяча", "тысячи", "тысяч", "duizend"}
 _JOINTS = frozenset({"et", "y", "e", "und"})
@@ -70,7 +91,8 @@ def _words() -> dict[str, int]:
         }
     words |= {f"{name}cento": 100 * n for name, n in italian_ones.items() if 1 < n < 10}
     for names, first, step in (
-        (_FRENCH, 0, 1), (_FRENCH_TENS, 20, 10), (_SPANISH, 0, 1), (_SPANISH_TENS, 30, 10), (_SPANISH_HUNDREDS, 100, 100),
+        (_FRENCH, 0, 1), (_FRENCH_TENS, 20, 10), (_SPANISH, 0, 1), (_SPANISH_TENS, 30, 10),
+        (_SPANISH_HUNDREDS, 100, 100),
         (_PORTUGUESE, 0, 1), (_PORTUGUESE_TENS, 20, 10), (_PORTUGUESE_HUNDREDS, 100, 100), (_RUSSIAN, 0, 1),
         (_RUSSIAN_TENS, 20, 10), (_RUSSIAN_HUNDREDS, 100, 100), (_DUTCH, 0, 1),
     ):  # fmt: skip
@@ -107,10 +129,8 @@ def read_foreign(text: str) -> int | None:
     folded = text.casefold().strip()
     if folded[:1] in _CHINESE or folded[:1] == "十":
         return _chinese(folded)
-    if (
-        folded in _ENGLISH_ALONE
-        or folded in ("un", "um", "een", "ein", "uno", "una", "une", "zero", "acht", "vier")
-        and len(folded) < 4
+    if folded in _ENGLISH_ALONE or (
+        folded in ("un", "um", "een", "ein", "uno", "una", "une", "zero", "acht", "vier") and len(folded) < 4
     ):
         return None
     table = _words()

@@ -1,4 +1,4 @@
-"""What looks like a number or a word and names something: versions, code literals, labels, numbered things."""
+"""What looks like a number or a word and names something: versions, code literals, labels, steps."""
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
 
@@ -12,7 +12,8 @@ from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.numbers import read_number
 
 _VERSION = re.compile(
-    r"(?:(?P<product>[A-Za-z][\w.+#-]*)\s+)?(?:(?P<word>version|release|ver\.?|v\.?)\s*(?=\d))?(?P<figures>\d+(?:\.\d+){1,3}(?:[-.]?(?:rc|a|b|alpha|beta)\.?\d*)?)"
+    r"(?:(?P<product>[A-Za-z][\w.+#-]*)\s+)?(?:(?P<word>version|release|ver\.?"
+    r"|v\.?)\s*(?=\d))?(?P<figures>\d+(?:\.\d+){1,3}(?:[-.]?(?:rc|a|b|alpha|beta)\.?\d*)?)"
     r"(?:\s+of\s+(?P<owner>[A-Z]\w*))?",
     re.IGNORECASE,
 )
@@ -21,7 +22,8 @@ _GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _BASES = (
     (
         re.compile(
-            r"0x(?P<digits>[0-9a-f]+)|(?P<a>[0-9a-f]+)(?:_\{?16\}?|\s+(?:in\s+)?hex(?:adecimal)?|\s*\(hex(?:adecimal)?\))",
+            r"0x(?P<digits>[0-9a-f]+)|(?P<a>[0-9a-f]+)(?:_\{?16\}?|\s+(?:in\s+)?hex(?:adecimal)?"
+            r"|\s*\(hex(?:adecimal)?\))",
             re.I,
         ),
         16,
@@ -48,14 +50,16 @@ _BASES = (
     ),
 )
 _LABEL = re.compile(
-    r"(?:(?:option|choice|answer)\s+)?(?:\(\s*(?P<a>[A-Ha-h])\s*\)|(?P<b>[A-H])(?=$|[.):]))[.):]?(?:\s+(?P<text>\S.*))?"
+    r"(?:(?:option|choice|answer)\s+)?(?:\(\s*(?P<a>[A-Ha-h])\s*\)|(?P<b>[A-H])(?=$"
+    r"|[.):]))[.):]?(?:\s+(?P<text>\S.*))?"
 )
 _OPTION = re.compile(
     r"(?:option|choice|statement|answer|number|no\.|nr\.|#|№)\s*\(?(?P<what>\d{1,3}|[A-Ha-h])\)?",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
-    r"(?P<word>step|chapter|position|place|question|exercise|problem|page|line|row|column|day|week|figure|level)\s+(?P<which>\d{1,4}|[a-z-]+)",
+    r"(?P<word>step|chapter|position|place|question|exercise|problem|page|line|row|column|day"
+    r"|week|figure|level)\s+(?P<which>\d{1,4}|[a-z-]+)",
     re.I,
 )
 

@@ -13,18 +13,23 @@ from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 
 _MOST = 8
-_NAME = re.compile(r"^(?:(?:D|domain|Domain)\s*[:=]\s*|(?P<name>[a-z])\s*∈\s*)")
+_NAME = re.compile(
+    r"^(?:.{0,60}?\b(?:domain|range|solution|solution\s+set|inequality)\s+(?:is|are|consists\s+of"
+    r"|holds)\s+(?:for\s+)?|(?:D|domain|Domain)\s*[:=]\s*|(?P<name>[a-z])\s*∈\s*)"
+)
 _WORTH = re.compile(r"∞|ℝ|∪|≠|\breals?\b|[<>≤≥]", re.IGNORECASE)
 _PIECE = re.compile(
     r"(?P<open>[(\[\]])\s*(?P<a>[^,;()\[\]]+)[,;]\s*(?P<b>[^,;()\[\]]+?)\s*(?P<close>[)\]\[])"
 )
 _POINTS = re.compile(r"\\?\{(?P<points>[^{}\\]+)\\?\}")
 _ALL = re.compile(
-    r"(?:the\s+)?(?:set\s+of\s+)?(?:all|any|every)?\s*(?:the\s+)?(?:real\s+(?:numbers?|values?)|reals?|ℝ)(?:\s+(?:of\s+)?(?P<name>[a-z]))?",
+    r"(?:the\s+)?(?:set\s+of\s+)?(?:all|any|every)?\s*(?:the\s+)?(?:real\s+(?:numbers?|values?)"
+    r"|reals?|ℝ)(?:\s+(?:of\s+)?(?P<name>[a-z]))?",
     re.I,
 )
 _BUT = re.compile(
-    r"\s*(?:,|\band|\bwith)?\s*(?:\bexcept(?:\s+for)?|\bother\s+than|\bbut\s+not|\bexcluding|\bwithout|∖|\\(?=\s*\{)|\bsuch\s+that|\bwhere"
+    r"\s*(?:,|\band|\bwith)?\s*(?:\bexcept(?:\s+for)?|\bother\s+than|\bbut\s+not|\bexcluding"
+    r"|\bwithout|∖|\\(?=\s*\{)|\bsuch\s+that|\bwhere"
     r"|\bwith)\s*|\s*(?:,|\band)\s*(?=[a-z]\s*≠)"
 )
 _CHAIN = re.compile(
@@ -33,7 +38,7 @@ _CHAIN = re.compile(
 
 
 class _Span(NamedTuple):
-    """Numbers from ``low`` to ``high``, None for no end; ``shut`` and ``closed`` say whether the ends are in it."""
+    """Numbers from ``low`` to ``high``, None for no end; ``shut`` and ``closed``: whether an end is in it."""
 
     low: Fraction | None
     shut: bool

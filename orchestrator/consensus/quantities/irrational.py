@@ -14,12 +14,13 @@ _WHOLE = r"\d{1,3}(?:,\d{3})+|\d{1,9}"
 _ROOT = rf"(?:√|\\sqrt|sqrt)\s*(?:\(\s*(?P<a>{_WHOLE})\s*\)|\{{\s*(?P<b>{_WHOLE})\s*\}}|(?P<c>\d{{1,6}}))"
 _TERM = re.compile(
     rf"(?P<open>\()?(?P<times>\d+(?:\.\d+)?(?:/\d{{1,9}})?)?\s*[*·×]?\s*(?:{_ROOT}|(?P<pi>π|pi(?![a-z])))"
-    r"(?P<close>\))?(?:\s*/\s*(?P<below>[1-9]\d{0,8})(?![\w.^]))?(?!\s*[*·×^/+−]|\s*-\s*\d|\s*\d|\s?[a-z](?:\b|\^)\s*[-+=*^])"
+    r"(?P<close>\))?(?:\s*/\s*(?P<below>[1-9]\d{0,8})(?![\w.^]))?(?!\s*[*·×^/+−]|\s*-\s*\d|\s*\d"
+    r"|\s?[a-z](?:\b|\^)\s*[-+=*^])"
 )
 
 
 def read_multiple(text: str) -> tuple[Fraction, str, int] | None:
-    """The multiple, what it is a multiple of ("√3", "π"), and where it ends; None if ``text`` begins otherwise."""
+    """The multiple, what it is a multiple of ("√3", "π"), and where it ends; None for any other text."""
     match = _TERM.match(text)
     if match is None or bool(match["open"]) != bool(match["close"]):
         return None

@@ -10,7 +10,8 @@ from orchestrator.consensus.quantities.reading import parse_quantity
 _MOST = 64
 _NAME = re.compile(r"^\s*\$*\s*[A-Za-z]{1,3}(?:\^\{?(?:-1|T|\d)\}?|_\w)?\s*=\s*")
 _LATEX = re.compile(
-    r"\s*\\left[\[(]?\s*|\s*\\right[\])]?\s*|\\begin\{(?:[pbB]?matrix|smallmatrix|array)\}(?:\{[clr|]*\})?|\\end\{(?:[pbB]?matrix|smallmatrix|array)\}"
+    r"\s*\\left[\[(]?\s*|\s*\\right[\])]?\s*|\\begin\{(?:[pbB]?matrix|smallmatrix"
+    r"|array)\}(?:\{[clr|]*\})?|\\end\{(?:[pbB]?matrix|smallmatrix|array)\}"
 )
 _BEGIN = re.compile(r"\\begin\{(?:[pbB]?matrix|smallmatrix|array)\}")
 _ROWS = re.compile(r"\\\\(?:\[[^\]]*\])?")

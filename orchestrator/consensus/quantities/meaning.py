@@ -11,8 +11,8 @@ from orchestrator.consensus.quantities.quantity import Quantity
 class Meaning:
     """A shape, such as "at least", what it says besides numbers, and its quantities.
 
-    ``name`` is the variable that it is about, if one is named, or a clock time's place. The ``parts`` of a set
-    are in no order.
+    ``name`` is the variable that it is about, if one is named, or a clock time's place. The ``parts`` of a
+    set are in no order.
     """
 
     kind: str

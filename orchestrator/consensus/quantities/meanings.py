@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import cache
 
 from orchestrator.consensus.quantities.chemistry import read_chemistry
+from orchestrator.consensus.quantities.clocks import on_a_day_of_24_hours
 from orchestrator.consensus.quantities.directed import read_directed
 from orchestrator.consensus.quantities.identifiers import read_identifier, read_ratio_of_several
 from orchestrator.consensus.quantities.intervals import read_reals
@@ -33,11 +34,13 @@ LONGEST_MEANING = 120
 _NAME = r"(?:(?P<name>[^\W\d_](?:_?\{?\w\}?)?)\s*(?:is\s+|are\s+|must\s+be\s+)?|it\s+is\s+|is\s+)?"
 _A, _B = r"(?P<a>[^\s].*?)", r"(?P<b>[^\s].*?)"
 _LEAST = (
-    r"at\s+least|at\s+minimum|a\s+minimum\s+of|minimum\s+of|no\s+less\s+than|not\s+less\s+than|no\s+fewer\s+than"
+    r"at\s+least|at\s+minimum|a\s+minimum\s+of|minimum\s+of|no\s+less\s+than|not\s+less\s+than"
+    r"|no\s+fewer\s+than"
     r"|not\s+below|not\s+under|from\s+at\s+least|≥|>=|=>|greater\s+than\s+or\s+equal\s+to|≧"
 )
 _MOST = (
-    r"at\s+most|at\s+maximum|a\s+maximum\s+of|maximum\s+of|no\s+more\s+than|not\s+more\s+than|no\s+greater\s+than"
+    r"at\s+most|at\s+maximum|a\s+maximum\s+of|maximum\s+of|no\s+more\s+than|not\s+more\s+than"
+    r"|no\s+greater\s+than"
     r"|not\s+exceeding|up\s+to|not\s+above|not\s+over|≤|<=|≦"
     r"|(?:less|fewer)\s+than\s+or\s+equal\s+to"
 )
@@ -70,7 +73,8 @@ _SHAPES = (
     ("change", rf"from\s+{_A}\s+(?:up\s+|down\s+)?to\s+{_B}"),
     (
         "ratio",
-        rf"(?:odds\s+(?:of|are)?\s*)?{_A}(?:[-\s]to[-\s]|\s?:\s?)\s*{_B}\s+(?:odds|(?:odds\s+)?(?:against|on))",
+        rf"(?:odds\s+(?:of|are)?\s*)?{_A}(?:[-\s]to[-\s]|\s?:\s?)\s*{_B}\s+(?:odds"
+        rf"|(?:odds\s+)?(?:against|on))",
     ),
     ("ratio", rf"(?:a\s+|the\s+)?(?:ratio|odds)\s*(?:of|are|is|:)?\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
     ("ratio", r"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
@@ -78,12 +82,16 @@ _SHAPES = (
     ("hyphen", rf"(?P<a>{_FIGURES}%?)\s*[–—−-]\s*(?P<b>{_FIGURES}\s?(?:[^\W\d_][^-+*/^]*|[%°‰$€£¥]\S?)?)"),
 )
 _WORTH = re.compile(
-    r"[<>≤≥≠±≧≦–—:+…-]|\.\.|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above|exceed\w*|less|fewer|smaller"
-    r"|lower|under|below|plus|between|from|to|through|thru|till|until|and|or|minimum|maximum|upwards|ratio|odds)\b",
+    r"[<>≤≥≠±≧≦–—:+…-]|\.\.|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above"
+    r"|exceed\w*|less|fewer|smaller"
+    r"|lower|under|below|plus|between|from|to|through|thru|till|until|and|or|minimum|maximum"
+    r"|upwards|ratio|odds)\b",
     re.IGNORECASE,
 )
 _LEAD = re.compile(
-    r"^(?:(?:so|thus|hence|therefore),?\s+)?(?:it|(?:the|our|my)\s+(?:final\s+)?(?:answer|result|value|total))"
+    r"^(?:(?:so|thus|hence|therefore),?\s+)?(?:it|(?:the|our|my)\s+(?:final\s+)?(?:answer|result"
+    r"|value|total|count|number|sum|product|difference|area|volume|length|cost|price|speed"
+    r"|probability|chance|mean|median|average|distance|time|remainder|perimeter))"
     r"\s+(?:is|was|equals|will\s+be)\s+(?=\S)",
     re.IGNORECASE,
 )
@@ -92,12 +100,17 @@ _NOT = re.compile(
     r"|below|above|over|under|exceeding))(?:\s+(?:equal\s+to|equal))?|≠|!=|/=)\s*(?P<what>\S.*)",
     re.IGNORECASE,
 )
+_ONE_PM = 46_800
+"""Seconds of a day."""
+
 _SPAN = re.compile(
-    r"(?:from\s+|between\s+)?(?P<a>\S.*?)(?:\s+(?:to|until|till|through|and)\s+|\s*[–—]\s*|\s-\s|(?<=[\dm])-(?=\d))(?P<b>\S.*)",
+    r"(?:from\s+|between\s+)?(?P<a>\S.*?)(?:\s+(?:to|until|till|through|and)\s+|\s*[–—]\s*|\s-\s"
+    r"|(?<=[\dm])-(?=\d))(?P<b>\S.*)",
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(
-    r"(?:(?:the|on\s+the)\s+)?(?:(?P<figures>\d{1,4}(?:,\d{3})*)\s?(?:st|nd|rd|th)|(?P<word>[a-z]+(?:[-\s][a-z]+)?))"
+    r"(?:(?:the|on\s+the)\s+)?(?:(?P<figures>\d{1,4}(?:,\d{3})*)\s?(?:st|nd|rd|th)"
+    r"|(?P<word>[a-z]+(?:[-\s][a-z]+)?))"
     r"(?:\s+(?P<unit>[^\W\d_]+(?:\s[^\W\d_]+)?))?",
     re.IGNORECASE,
 )
@@ -148,18 +161,11 @@ def _span(text: str) -> Meaning | None:
     match = _SPAN.fullmatch(text)
     if match is None:
         return None
-    ends = [read_moment(match[name].strip()) for name in ("a", "b")]
-    if ends[0] is None or ends[1] is None or {end[0] for end in ends if end} & {"date in figures"}:
+    first, last = read_moment(match["a"].strip()), read_moment(match["b"].strip())
+    if first is None or last is None or "date in figures" in (first[0], last[0]):
         return None
-    first, last = ends
-    if (
-        first[0] == "clock of either half"
-        and last[0] == "clock"
-        and last[1][0] >= 46_800
-        and "m" not in match["b"]
-    ):
-        hour, minute, second, zone = first[1]  # of a day of 24 hours
-        first = "clock", (hour * 3600 + minute * 60 + second, zone)
+    if last[0] == "clock" and isinstance(last[1][0], int) and last[1][0] >= _ONE_PM and "m" not in match["b"]:
+        first = on_a_day_of_24_hours(first)
     return Meaning("span", (*first, *last))
 
 

@@ -67,7 +67,8 @@ _DAY_NAME = re.compile(
 _TOGETHER = (
     re.compile(r"(?P<day>\d{4}-\d\d-\d\d)T(?P<clock>\S+)"),
     re.compile(
-        r"(?P<day>.*?),?\s+(?:at\s+)?(?P<clock>\d{1,2}(?::\d\d)*(?:\s?[ap]\.?m\.?|\s[A-Z]{3})*|noon|midnight)",
+        r"(?P<day>.*?),?\s+(?:at\s+)?(?P<clock>\d{1,2}(?::\d\d)*(?:\s?[ap]\.?m\.?|\s[A-Z]{3})*"
+        r"|noon|midnight)",
         re.IGNORECASE,
     ),
     re.compile(r"(?P<clock>(?:\d|noon|midnight).*?),?\s+on\s+(?P<day>.*)", re.IGNORECASE),

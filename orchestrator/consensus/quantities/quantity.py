@@ -18,8 +18,8 @@ class Quantity:
     for a known unit, and the word itself for an unknown one. ``rounding`` is half a unit of the last decimal
     written; 0 for whole numbers and fractions. ``of`` is what the number is a share or a measure of, if that
     is said: half of the pizza, 5 m wide. ``letter`` says that the unit is one letter without a space, which
-    may be a variable: 2m. ``times`` is a root or π that the number is a multiple of, and ``name`` the variable
-    that has this value, where the text names one.
+    may be a variable: 2m. ``times`` is a root or π that the number is a multiple of, and ``name`` the
+    variable that has this value, where the text names one.
     """
 
     value: Fraction

@@ -67,12 +67,15 @@ _BEGIN = re.compile(
 )
 _ABOUT = re.compile(
     r"^(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|some|precisely|≈|~|=|exactly"
-    r"|an?(?=\s\d[\d.]*\s?%\s)|(?:an?|the)\s(?:probability|chance|likelihood)\s(?:of|is)|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)|(?:in\s)?(?:the\s)?year(?=\s\d+$))"
+    r"|an?(?=\s\d[\d.]*\s?%\s)|(?:an?|the)\s(?:probability|chance|likelihood)\s(?:of|is)"
+    r"|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)"
+    r"|(?:in\s)?(?:the\s)?year(?=\s\d+$))"
     r"\s*(?=\S)",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"(?:\[(?P<ion>[^\[\]\s]{1,12})\]|(?P<name>\\?(?!pH\b|[a-zA-Z]\()[^\W\d_]{1,12}(?:_?\{?\w{1,8}\}?)?))\s*(?:=|≈|:(?=\s))\s*(?=[^=\s])"
+    r"(?:\[(?P<ion>[^\[\]\s]{1,12})\]|(?P<name>\\?(?!pH\b"
+    r"|[a-zA-Z]\()[^\W\d_]{1,12}(?:_?\{?\w{1,8}\}?)?))\s*(?:=|≈|:(?=\s))\s*(?=[^=\s])"
 )
 _EXCLAIMED = re.compile(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
 _DECADE = re.compile(r"[12]\d\d0['’]?s")

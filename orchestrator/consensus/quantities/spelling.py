@@ -9,7 +9,8 @@ import unicodedata
 from functools import partial
 
 LATEX_TEXT = re.compile(
-    r"\\(?:text|textbf|textit|textrm|textsf|texttt|mathrm|mathbf|mathsf|mathcal|mbox|operatorname|ce|unit)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
+    r"\\(?:text|textbf|textit|textrm|textsf|texttt|mathrm|mathbf|mathsf|mathcal|mbox|operatorname"
+    r"|ce|unit)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 
 _LATEX_SPACE = re.compile(r"\\[,;:! ]|\\(?:quad|qquad)\b|~|\\(?:left|right|displaystyle)(?![a-zA-Z])")

@@ -215,7 +215,8 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
         "%-point;%-points;% point;% points;pct point": 1,
     },
     "$": {
-        "$;usd;US$;dollar;dollars;bucks;buck;US dollar;US dollars;U.S. dollars;American dollars;$ USD;$ US": 1,
+        "$;usd;US$;dollar;dollars;bucks;buck;US dollar;US dollars;U.S. dollars;American dollars"
+        ";$ USD;$ US": 1,
         "¢ cent cents": Fraction(1, 100),
         "grand": 1000,
     },
