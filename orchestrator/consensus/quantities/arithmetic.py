@@ -19,9 +19,12 @@ _TOKEN = re.compile(
     r"|choose\b|mod\b))"
 )
 _WORTH = re.compile(
-    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\s*C\s*\d"
+    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\s*C\s*\d|\dP\d"
 )
 _SHORT_CHOICE = re.compile(r"(?<!\w)_?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
+
+
+_SHORT_ARRANGEMENT = re.compile(r"(?<!\w)(\d{1,3})P(\d{1,3})(?!\w)")
 
 
 class _Stop(Exception):
@@ -35,6 +38,7 @@ def read_arithmetic(text: str) -> tuple[Fraction, int, str] | None:
     """
     if not _WORTH.search(text):
         return None
+    text = _SHORT_ARRANGEMENT.sub(_arrangement, text)
     text = _SHORT_CHOICE.sub(r"C(\1,\2)", text)
     reader = _Reader(text)
     try:
@@ -42,6 +46,12 @@ def read_arithmetic(text: str) -> tuple[Fraction, int, str] | None:
     except (_Stop, ArithmeticError, ValueError):
         return None
     return (value, reader.end, text) if reader.operations else None
+
+
+def _arrangement(match: re.Match[str]) -> str:
+    """10P3, which is 10!/7!."""
+    of, some = int(match[1]), int(match[2])
+    return f"({of}!/{of - some}!)" if some <= of else match[0]
 
 
 class _Reader:

@@ -55,6 +55,7 @@ _PLACE = re.compile(
     r"|(?P<b>[A-Z][\w.]+(?:\s[A-Z]\w+)*)\s+time)\)?$"
 )
 _NAMED = {"noon": 720, "midday": 720, "12 noon": 720, "12:00 noon": 720, "midnight": 0, "12 midnight": 0}
+_NAMED |= {"twelve noon": 720, "twelve midnight": 0, "12:00 midnight": 0}
 _NAMED |= {"at noon": 720, "at midnight": 0, "mittags": 720, "mitternacht": 0, "midi": 720, "minuit": 0}
 _NAMED |= {
     "mediodía": 720,

@@ -70,9 +70,14 @@ _PLACED = re.compile(
 )
 _NO_NOUN_WORDS = (
     "or and to in of out plus minus times than is not per bc bce more less fewer least most ago later "
-    "before after between from at with the a an about fold times"
+    "before after between from at with the a an about fold times past higher lower larger "
+    "smaller greater increase decrease rise drop fall reduction growth gain loss profit deficit surplus off "
+    "clockwise counterclockwise anticlockwise"
 )
 _NO_NOUNS = frozenset(_NO_NOUN_WORDS.split())
+
+_EASTERN = "\u2e80"
+"""The first of the characters of which one may be a word."""
 
 Counted = tuple[Unit, str]
 """The unit, and what the number is a share or a measure of; the latter is mostly empty."""
@@ -159,4 +164,8 @@ def _priced(text: str, money: str) -> Unit | None:
 
 
 def _is_word(text: str) -> bool:
-    return len(text) > 1 and text[0].isalpha() and all(char.isalpha() or char in "'’-" for char in text)
+    return (
+        (len(text) > 1 or text >= _EASTERN)
+        and text[0].isalpha()
+        and all(char.isalpha() or char in "'’-" for char in text)
+    )

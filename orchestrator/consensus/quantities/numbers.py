@@ -132,6 +132,9 @@ def _from_digits(text: str) -> Number | None:
         if not int(match["denominator"]):
             return None
         value += Fraction(int(match["numerator"]), int(match["denominator"]))
+    if not decimals and (both := _AND_PART.match(text, match.end())):  # 2 and a half
+        part = Fraction(ONES.get(both["count"].casefold(), 1), _PARTS[both["word"].casefold()])
+        return Number(value + part, Fraction(0), both.end())
     rounded = decimals.rstrip("0") and not match["below"]
     return Number(value, Fraction(10) ** exponent / 2 if rounded else Fraction(0), match.end())
 

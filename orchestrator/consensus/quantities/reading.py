@@ -196,7 +196,7 @@ def _with_rest(number: Number, body: str, money: str) -> Quantity | None:
     unit, of = counted
     if of and unit == NO_UNIT and abs(number.value) > 1:  # 5 of the apples
         unit, of = Unit(of), ""
-    letter = len(rest) == 1 and rest.isalpha()
+    letter = len(rest) == 1 and rest.isalpha() and rest < "\u2e80"
     return _made(number.value + _part(part), unit, number.rounding, of, letter)
 
 

@@ -89,6 +89,9 @@ _SQUARED = re.compile(
 _POWER = re.compile(r"(?P<unit>.*?[^\W\d]|[Ωµ°])(?:\^?\{?(?P<power>[-−]?[1-4])\}?)?")
 _OVER = re.compile(r"\s*(?:/|\bper\b)\s*(?:an?\s+)?|(?<=\w)\s+an?\s+(?=\w)", re.IGNORECASE)
 _TIMES = re.compile(r"\s*[·⋅*×.]\s*|\s+|(?<=[a-zA-Z])(?:-(?=[a-zA-Z])|(?=°))")
+_NO_FACTORS = frozenset(
+    {"and", "half", "quarter", "third", "the", "was", "for", "not", "but", "each", "with", "from"}
+)
 _LARGEST_UNIT = 80
 
 
@@ -146,7 +149,7 @@ def _factor(name: str, quotient: bool) -> Unit | None:
     unit = _named(name)
     if unit is None and name in ("C", "F") and quotient:
         return _units()["°" + name]
-    if unit is None and quotient and len(name) > 2 and name.isalpha():
+    if unit is None and quotient and len(name) > 2 and name.isalpha() and name not in _NO_FACTORS:
         return Unit(singular(name.casefold()))
     return unit
 
