@@ -72,6 +72,8 @@ def _side(text: str) -> tuple[tuple[str, str], ...] | None:
 
 def read_formula(text: str) -> str | None:
     """The formula with plain figures, or None if the text is none, or a word, or one letter."""
+    if not (text[0].isupper() or text[0].isdigit() or text[0] in "([") or len(text) > 60:
+        return None
     text = _CHARGE.sub(lambda match: f"^{match['size']}{match['sign']}", text.replace("\u2212", "-"))
     if "_" in text:
         text = re.sub(r"\s*_\s*\{?(\d+)\}?\s*", r"\1", text)

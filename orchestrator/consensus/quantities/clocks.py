@@ -101,7 +101,7 @@ _MINUTES = {"half": 30, "quarter": 15, "a quarter": 15, "twenty-five": 25, "twen
 
 def read_clock(text: str) -> tuple[Moment, str] | None:
     """The clock time that ``text`` is, and the place whose time it is (mostly empty); None if it is none."""
-    place = _PLACE.search(text)
+    place = _PLACE.search(text) if text.endswith(("time", "time)")) or " in " in text else None
     if place is not None and (inner := read_clock(text[: place.start()])) is not None and not inner[1]:
         return inner[0], (place["a"] or place["b"] or "").casefold()
     folded = text.casefold()

@@ -61,6 +61,7 @@ def _either(words: dict[str, str]) -> str:
 
 _KIND_BEFORE, _KIND_AFTER = _spellings(_BEFORE), _spellings(_AFTER)
 _FIRST = frozenset(word.split()[0].casefold() for word in _KIND_BEFORE)
+_LAST = tuple({word.split()[-1].casefold() for word in _KIND_AFTER})
 _LEADING = re.compile(
     rf"(?:by\s+)?(?P<words>{_either(_KIND_BEFORE)})\s*(?P<what>\S.*)",
     re.I,
@@ -95,6 +96,9 @@ def read_directed(text: str) -> Meaning | None:
         return _made(
             _KIND_BEFORE.get(match["words"]) or _KIND_BEFORE.get(match["words"].casefold(), ""), match["what"]
         )
+    last = folded[-12:].rsplit(None, 1)[-1] if folded else ""
+    if not last.endswith(_LAST):
+        return None
     if match := _TRAILING.fullmatch(text):
         kind = _KIND_AFTER.get(match["words"]) or _KIND_AFTER.get(match["words"].casefold(), "")
         return (

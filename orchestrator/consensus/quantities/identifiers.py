@@ -19,6 +19,7 @@ _VERSION = re.compile(
 )
 _PROPORTION = re.compile(r"\d{1,9}(?:\.\d{1,6})?(?:(?:\s?:\s?|\sto\s)\d{1,9}(?:\.\d{1,6})?){2,9}")
 _GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
+_LONGEST_LITERAL = 40
 _BASES = (
     (
         re.compile(
@@ -107,12 +108,13 @@ def read_identifier(text: str) -> Meaning | None:
     """What is named, with what tells it apart from others of its kind."""
     if len(text) > 80:
         return None
-    if match := _VERSION.fullmatch(text):
-        figures = match["figures"].casefold()
+    figures = any(map(str.isdigit, text))
+    if "." in text and figures and (match := _VERSION.fullmatch(text)):
+        version = match["figures"].casefold()
         product = (match["product"] or match["owner"] or "").casefold()
-        if match["word"] or product or (figures.count(".") == 2 and not _GROUPED.fullmatch(figures)):
-            return Meaning("version", (figures,), (), "" if product in ("version", "release") else product)
-    for pattern, base in _BASES:
+        if match["word"] or product or (version.count(".") == 2 and not _GROUPED.fullmatch(version)):
+            return Meaning("version", (version,), (), "" if product in ("version", "release") else product)
+    for pattern, base in _BASES if len(text) <= _LONGEST_LITERAL else ():
         if match := pattern.fullmatch(text):
             digits = match["digits"] or match["a"]
             return Meaning("literal", (base, digits.casefold().lstrip("0") or "0"))

@@ -100,6 +100,10 @@ _NOT = re.compile(
     r"|below|above|over|under|exceeding))(?:\s+(?:equal\s+to|equal))?|≠|!=|/=)\s*(?P<what>\S.*)",
     re.IGNORECASE,
 )
+_BARE = re.compile(r"[-−+]?[$€£]?\d[\d.,]*(?:\s?%)?")
+"""What is a quantity and surely nothing more, as most claims are."""
+
+_LONGEST_SPAN = 60
 _ONE_PM = 46_800
 """Seconds of a day."""
 
@@ -133,6 +137,8 @@ def interpret(text: str) -> tuple[Quantity | None, Meaning | None]:
 def _meaning(text: str, *, alone: bool) -> Meaning | None:
     if not text or len(text) > LONGEST_MEANING:
         return None
+    if alone and _BARE.fullmatch(text):
+        return None
     if (moment := located_moment(text)) is not None:
         return Meaning(*moment[0], (), moment[1])
     if alone:
@@ -158,7 +164,7 @@ def _meaning(text: str, *, alone: bool) -> Meaning | None:
 
 def _span(text: str) -> Meaning | None:
     """From one moment to another: "9 am to 5 pm", "from Monday to Friday"."""
-    match = _SPAN.fullmatch(text)
+    match = _SPAN.fullmatch(text) if len(text) <= _LONGEST_SPAN else None
     if match is None:
         return None
     first, last = read_moment(match["a"].strip()), read_moment(match["b"].strip())

@@ -121,6 +121,8 @@ def _month_alone(text: str) -> Moment | None:
 
 def _dated(text: str) -> Moment | None:
     """A clock time with its date or weekday, before or after it."""
+    if " " not in text and "T" not in text:
+        return None
     for pattern in _TOGETHER:
         if match := pattern.fullmatch(text):
             day = _weekday(match["day"]) or _date(match["day"])
