@@ -26,6 +26,7 @@ from orchestrator.consensus.quantities import (
     same_quantity,
     spelt_out,
 )
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.wording import in_one_spelling
 
 LONGEST_FORMULA = 400
@@ -68,13 +69,13 @@ _SIGNS = str.maketrans(
     }
     | {"±": r"\pm ", "≠": r"\ne "}
 )
-_POWER = re.compile(r"(?<=[\w)])\s*\*\*\s*(?=[\w(-])")
-_BOUNDS = re.compile(r"\\([lg])eq(?![a-zA-Z])")
-_LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
-_INDEX = re.compile(r"([\^_])\{(\w)\}")
-_MATRIX = re.compile(r"\\(begin|end)\{bmatrix\}")
-_FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
-_MATHEMATICS = re.compile(
+_POWER = lazily(r"(?<=[\w)])\s*\*\*\s*(?=[\w(-])")
+_BOUNDS = lazily(r"\\([lg])eq(?![a-zA-Z])")
+_LOOSE = lazily(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
+_INDEX = lazily(r"([\^_])\{(\w)\}")
+_MATRIX = lazily(r"\\(begin|end)\{bmatrix\}")
+_FRACTION = lazily(r"\\[dt]frac(?![a-zA-Z])")
+_MATHEMATICS = lazily(
     r"\\(?:frac|sqrt|mathcal|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq"
     r"|geq|in|binom|begin|overline)"
     r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|sqrt\("
@@ -82,9 +83,9 @@ _MATHEMATICS = re.compile(
     r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$|^[a-zA-Z]\([^()]*\)$|\d\s*-\s*[a-zA-Z](?![a-zA-Z])"
     r"|(?<![a-zA-Z])[a-zA-Z]\s*-\s*[\da-zA-Z](?![a-zA-Z])"
 )
-_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
-_IMAGINARY = re.compile(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
-_NAMES = re.compile(r"\\(log|ln|exp|sin|cos|tan|min|max|gcd|lcm)(?![a-zA-Z])\s*")
+_WORD = lazily(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_IMAGINARY = lazily(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
+_NAMES = lazily(r"\\(log|ln|exp|sin|cos|tan|min|max|gcd|lcm)(?![a-zA-Z])\s*")
 _YES = (
     "yes true correct yeah yep yup ja oui sí si sim sì да так tak evet ναι igen kyllä ano vâng "
     "có כן بله 是 是的 对 對 はい"
@@ -98,7 +99,7 @@ _NO = (
 _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
 
 
-_CONSTANT = re.compile(r"\+\s*c\s*$")
+_CONSTANT = lazily(r"\+\s*c\s*$")
 
 
 def read_form(text: str) -> Form:
@@ -207,12 +208,12 @@ _WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 el
 """Words without which a formula says something else."""
 
 _JOINED = frozenset({"or", "and"})
-_TEXT_POWER = re.compile(LATEX_TEXT.pattern + r"\s*\^\s*\{?\s*(?P<power>[-−]?\d)")
+_TEXT_POWER = lazily(LATEX_TEXT.pattern + r"\s*\^\s*\{?\s*(?P<power>[-−]?\d)")
 
 _FUNCTION_NAMES = (
     "sin cos tan cot sec csc log ln exp lim max min mod gcd lcm det arcsin arccos arctan sqrt pi"
 )
-_UNIT = re.compile(r"(?<=[\d})]\s)[a-zA-Z]$")
+_UNIT = lazily(r"(?<=[\d})]\s)[a-zA-Z]$")
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 import re
 
 from orchestrator.consensus.quantities import LATEX_TEXT, spelt_out
+from orchestrator.consensus.quantities.patterns import lazily
 
-_ROOT = re.compile(
+_ROOT = lazily(
     r"(?:√|(?<![a-zA-Z\\])sqrt)\s*(?:\((?P<a>[^()]*(?:\([^()]*\)[^()]*)*)\)|\{(?P<b>[^{}]*)\}|(?P<c>\d+|[a-zA-Z]))"
 )
-_FUNCTION = re.compile(r"(?<![a-zA-Z\\])(sin|cos|tan|cot|sec|csc|ln|log|exp|pi|infty)(?![a-zA-Z])")
-_BARE_ROOT = re.compile(r"\\sqrt\s*(\d)")
-_REPEATING = re.compile(r"(?P<begin>\d*\.\d*)\\overline\s*\{(?P<cycle>\d{1,9})\}")
+_FUNCTION = lazily(r"(?<![a-zA-Z\\])(sin|cos|tan|cot|sec|csc|ln|log|exp|pi|infty)(?![a-zA-Z])")
+_BARE_ROOT = lazily(r"\\sqrt\s*(\d)")
+_REPEATING = lazily(r"(?P<begin>\d*\.\d*)\\overline\s*\{(?P<cycle>\d{1,9})\}")
 _SIGNS = str.maketrans(
     {
         "π": r"\pi ",
@@ -26,13 +27,13 @@ _SIGNS = str.maketrans(
         "≥": r"\ge ",
     }
 )
-_ALTERNATIVES = re.compile(
+_ALTERNATIVES = lazily(
     r"\s*,?\s+(?:or|oder|ou|o|или)\s+|\s*∨\s*|\s*;\s*|\s*,\s+(?:and\s+)?|\s*\\(?:lor|vee)(?![a-zA-Z])\s*|\s+and\s+"
 )
-_LEFT = re.compile(r"^\s*(?P<name>[a-zA-Z]\w?)(?:_\{?(?:\d|[\d,]+)\}?)?\s*=\s*")
-_BOTH = re.compile(r"\\pm(?![a-zA-Z])|\+/-")
-_MARKS = re.compile(r"\\[()\[\]]|\$|\\(?:left|right)(?=[()\[\]])|\\(?:quad|qquad)(?![a-zA-Z])|\\,|\\ ")
-_REMARK = re.compile(r"\s*\((?:double|repeated|twice|multiplicity)\b[^()]*\)", re.IGNORECASE)
+_LEFT = lazily(r"^\s*(?P<name>[a-zA-Z]\w?)(?:_\{?(?:\d|[\d,]+)\}?)?\s*=\s*")
+_BOTH = lazily(r"\\pm(?![a-zA-Z])|\+/-")
+_MARKS = lazily(r"\\[()\[\]]|\$|\\(?:left|right)(?=[()\[\]])|\\(?:quad|qquad)(?![a-zA-Z])|\\,|\\ ")
+_REMARK = lazily(r"\s*\((?:double|repeated|twice|multiplicity)\b[^()]*\)", re.IGNORECASE)
 
 
 def as_latex(text: str) -> str:

@@ -6,18 +6,19 @@ import re
 import unicodedata
 
 from orchestrator.consensus.quantities import ordinal, read_roman
+from orchestrator.consensus.quantities.patterns import lazily
 
-_ARTICLE = re.compile(r"^(?:the|an?)\s+(?!(?:and|or)\b)")
-_LISTED = re.compile(r"\s*,\s*and\s+|\s+and\s+|(?<!\d)\s*,\s*|\s*,\s*(?!\s|\d{3}(?!\d))")
-_NUMBERED = re.compile(
+_ARTICLE = lazily(r"^(?:the|an?)\s+(?!(?:and|or)\b)")
+_LISTED = lazily(r"\s*,\s*and\s+|\s+and\s+|(?<!\d)\s*,\s*|\s*,\s*(?!\s|\d{3}(?!\d))")
+_NUMBERED = lazily(
     r"\b(war|type|class|chapter|section|part|phase|stage|grade|level|volume|book|article|option|case)"
     r" ([ivx]+)\b"
 )
-_AMPERSAND = re.compile(r"\s+&\s+")
-_INITIALS = re.compile(r"(?<![\w.])(?:[a-z]\.){1,}[a-z](?=\.?$)|(?<![\w.])(?:[a-z]\.\s?){2,}")
-_REGNAL = re.compile(r"(?<=[a-z]{3}\s)(?:(?P<roman>[ivx]{1,5})|the\s(?P<word>[a-z]+))$")
-_ACCENT = re.compile("(?<=[a-zA-Z])[\u0300-\u036f]+")
-_HYPHEN = re.compile(r"(?<=[^\W\d_]{2})[-\u2010\u2011](?=[^\W\d_]{2})")
+_AMPERSAND = lazily(r"\s+&\s+")
+_INITIALS = lazily(r"(?<![\w.])(?:[a-z]\.){1,}[a-z](?=\.?$)|(?<![\w.])(?:[a-z]\.\s?){2,}")
+_REGNAL = lazily(r"(?<=[a-z]{3}\s)(?:(?P<roman>[ivx]{1,5})|the\s(?P<word>[a-z]+))$")
+_ACCENT = lazily("(?<=[a-zA-Z])[\u0300-\u036f]+")
+_HYPHEN = lazily(r"(?<=[^\W\d_]{2})[-\u2010\u2011](?=[^\W\d_]{2})")
 _TITLES = {
     "mt": "mount",
     "st": "saint",
@@ -27,7 +28,7 @@ _TITLES = {
     "doctor": "dr",
     "professor": "prof",
 }
-_TITLE = re.compile(r"\b(mt|st|ste|dr|mr|mrs|ms|prof|jr|sr|mister|doctor|professor)\b(?:\.\s*|\s+)(?=\w)")
+_TITLE = lazily(r"\b(mt|st|ste|dr|mr|mrs|ms|prof|jr|sr|mister|doctor|professor)\b(?:\.\s*|\s+)(?=\w)")
 _AMERICAN = {
     "aluminium": "aluminum",
     "caesium": "cesium",
@@ -41,7 +42,7 @@ _AMERICAN = {
     "sulphur": "sulfur",
     "theatre": "theater",
 }
-_BRITISH = re.compile(rf"\b(?:{'|'.join(_AMERICAN)})")
+_BRITISH = lazily(rf"\b(?:{'|'.join(_AMERICAN)})")
 
 
 def in_one_spelling(text: str) -> str:

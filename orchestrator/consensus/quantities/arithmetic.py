@@ -8,23 +8,25 @@ import re
 from fractions import Fraction
 from math import comb, factorial, isqrt
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 MOST_BITS = 1024
 """Of a number's numerator or denominator; beyond it an expression is no number but text."""
 
 _LARGEST_FACTORIAL = 170
 _DEEPEST = 20
-_TOKEN = re.compile(
+_TOKEN = lazily(
     r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\*\*"
     r"|[-+−*·×/^!(){},]|\\sqrt|√|C(?=\()"
     r"|choose\b|mod\b))"
 )
-_WORTH = re.compile(
+_WORTH = lazily(
     r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\s*C\s*\d|\dP\d"
 )
-_SHORT_CHOICE = re.compile(r"(?<!\w)_?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
+_SHORT_CHOICE = lazily(r"(?<!\w)_?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
 
 
-_SHORT_ARRANGEMENT = re.compile(r"(?<!\w)(\d{1,3})P(\d{1,3})(?!\w)")
+_SHORT_ARRANGEMENT = lazily(r"(?<!\w)(\d{1,3})P(\d{1,3})(?!\w)")
 
 
 class _Stop(Exception):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 _ELEMENTS = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr "
     "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm "
     "Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu"
 )
 _ELEMENT = "|".join(sorted(_ELEMENTS.split(), key=len, reverse=True))
-_FORMULA = re.compile(rf"\d*(?:(?:{_ELEMENT})\d*|[(\[]|[)\]]\d*)+(?:\^?\d*[+-])?")
-_CHARGE = re.compile(r"(?<=[A-Za-z0-9)\]])\s*\^?\{?\s*(?P<size>\d?)\s*(?P<sign>[+-])\s*\}?$")
-_REACTION = re.compile(r"\s*(?:→|⟶|⇌|⇋|-+>|=+>|\\to|\\rightarrow|\\rightleftharpoons|=)\s*")
-_TERM = re.compile(r"(?P<times>\d*)\s*(?P<what>\S+?)\s*(?:\((?:s|l|g|aq)\))?")
-_ISOTOPE = re.compile(
+_FORMULA = lazily(rf"\d*(?:(?:{_ELEMENT})\d*|[(\[]|[)\]]\d*)+(?:\^?\d*[+-])?")
+_CHARGE = lazily(r"(?<=[A-Za-z0-9)\]])\s*\^?\{?\s*(?P<size>\d?)\s*(?P<sign>[+-])\s*\}?$")
+_REACTION = lazily(r"\s*(?:→|⟶|⇌|⇋|-+>|=+>|\\to|\\rightarrow|\\rightleftharpoons|=)\s*")
+_TERM = lazily(r"(?P<times>\d*)\s*(?P<what>\S+?)\s*(?:\((?:s|l|g|aq)\))?")
+_ISOTOPE = lazily(
     r"\^\{?(?P<a>\d{1,3})\}?(?:_\{?\d{1,3}\}?)?\s*(?P<b>[A-Z][a-z]?)|(?P<c>[A-Z][a-z]?"
     r"|[a-z]{3,12})-(?P<d>\d{1,3})",
     re.IGNORECASE,
@@ -29,11 +31,9 @@ _NAMES += (
 )
 _NAMES += " uranium:U plutonium:Pu americium:Am chlorine:Cl"
 _SYMBOLS = dict(pair.split(":") for pair in _NAMES.split())
-_SHELLS = re.compile(
-    r"(?:\[(?P<core>He|Ne|Ar|Kr|Xe|Rn)\]\s*)?(?:[1-7][spdf]\s*\^?\{?\d{1,2}\}?\s*,?\s*){1,19}"
-)
-_CANDIDATE = re.compile(r"\d*[A-Z(\[][A-Za-z0-9_{}()\[\]^+·-]{0,40}")
-_LETTERS = re.compile(r"[A-Z][a-z]?")
+_SHELLS = lazily(r"(?:\[(?P<core>He|Ne|Ar|Kr|Xe|Rn)\]\s*)?(?:[1-7][spdf]\s*\^?\{?\d{1,2}\}?\s*,?\s*){1,19}")
+_CANDIDATE = lazily(r"\d*[A-Z(\[][A-Za-z0-9_{}()\[\]^+·-]{0,40}")
+_LETTERS = lazily(r"[A-Z][a-z]?")
 _WORDS = frozenset({"NO", "No", "In", "As", "At", "He", "I", "Be", "Os", "Pa", "Re", "Th", "Ho"})
 """Words, and labels, that are spelt like formulas."""
 

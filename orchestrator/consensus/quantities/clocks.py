@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 Moment = tuple[str, tuple[object, ...]]
 """What kind of moment it is, and the values that say which."""
 
@@ -41,7 +43,7 @@ _MINUTE_WORDS = {
     "forty-five": 45,
     "fifty": 50,
 }
-_CLOCK = re.compile(
+_CLOCK = lazily(
     r"(?:(?:at|um|à|a\s+las|às|alle"
     r"|в)\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?"
     rf"(?:\s*(?:o['’]?clock|uhr|heures|h|horas)(?=\s+\w+))?\s*(?P<half>{_HALF}|o['’]?clock|hrs"
@@ -50,7 +52,7 @@ _CLOCK = re.compile(
     rf"|[ECMP]T)\)?)?",
     re.IGNORECASE,
 )
-_PLACE = re.compile(
+_PLACE = lazily(
     r"\s*,?\s*\(?(?:local\s+time|(?:in\s+(?P<a>[A-Z][\w.]+(?:\s[A-Z]\w+)*))"
     r"|(?P<b>[A-Z][\w.]+(?:\s[A-Z]\w+)*)\s+time)\)?$"
 )
@@ -67,19 +69,19 @@ _NAMED |= {
     "полночь": 0,
 }
 _NUMBER = rf"\d{{1,2}}|{'|'.join(sorted(_HOURS, key=len, reverse=True))}"
-_SPOKEN = re.compile(
+_SPOKEN = lazily(
     rf"(?:at\s+)?(?P<part>half|quarter|a\s+quarter|{_NUMBER}|twenty-five|twenty)\s+(?:minutes?\s+)?"
     rf"(?P<way>past|after|to|before|till)\s+(?P<hour>{_NUMBER}|noon"
     rf"|midnight)(?:\s+o['’]?clock)?\s*(?P<half>{_HALF})?",
     re.IGNORECASE,
 )
 _MINUTE_NAMES = "|".join(sorted(_MINUTE_WORDS, key=len, reverse=True))
-_IN_WORDS = re.compile(
+_IN_WORDS = lazily(
     rf"(?:at\s+)?(?P<hour>{'|'.join(_HOURS)})(?:[\s-](?:oh[\s-])?(?P<minute>{_MINUTE_NAMES}))?"
     rf"(?:\s+(?P<clock>o['’]?clock))?\s*(?P<half>{_HALF})?",
     re.IGNORECASE,
 )
-_GERMAN = re.compile(
+_GERMAN = lazily(
     rf"(?:um\s+)?(?P<part>halb|viertel\s+(?:nach|vor)|dreiviertel)\s+(?P<hour>\d{{1,2}}"
     rf"|\w+)(?:\s+uhr)?\s*(?P<half>{_HALF})?",
     re.I,
@@ -91,11 +93,11 @@ _GERMAN_HOURS = {
     )
 }
 _GERMAN_PARTS = {"halb": -30, "viertel nach": 15, "viertel vor": -15, "dreiviertel": -15}
-_EASTERN = re.compile(
+_EASTERN = lazily(
     rf"(?P<half>{'|'.join(_BEFORE)})?\s*(?P<hour>\d{{1,2}})\s*(?:[点點時时시]"
     rf"|:)\s*(?:(?P<minute>[0-5]?\d)\s*[分분]?|(?P<part>半|반))?整?"
 )
-_CONTINENTAL = re.compile(r"(?:à\s+|às\s+)?(?P<hour>[01]?\d|2[0-3])\s?h\s?(?P<minute>[0-5]\d)")
+_CONTINENTAL = lazily(r"(?:à\s+|às\s+)?(?P<hour>[01]?\d|2[0-3])\s?h\s?(?P<minute>[0-5]\d)")
 _MINUTES = {"half": 30, "quarter": 15, "a quarter": 15, "twenty-five": 25, "twenty": 20, **_HOURS}
 
 

@@ -8,10 +8,11 @@ import re
 
 from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.units import NO_UNIT, Unit, known_unit, singular
 
 _MOST_WORDS = 6
-_OF_THEM = re.compile(
+_OF_THEM = lazily(
     r"(?:^|\s+)(?:of\s+(?:them|it|these|those|this|that|all|all\s+of\s+them|the\s+(?:total|whole|time))"
     r"|overall|left|remaining|exactly|chance|probability|AD|CE|A\.D|C\.E)$",
     re.IGNORECASE,
@@ -41,12 +42,12 @@ _ASIDES = {
 """What a quantity is qualified by after its unit; two that say different ones differ."""
 
 _ASIDE_OF = {spelling: aside for aside, spellings in _ASIDES.items() for spelling in spellings}
-_ASIDE = re.compile(
+_ASIDE = lazily(
     rf"(?:(?<=\S\s)|^(?=\w{{2}})"
     rf"|(?=/))(?P<aside>{'|'.join(sorted(_ASIDE_OF, key=len, reverse=True))})(?:\s+of\s+\w+(?:\s\w+)?)?$"
 )
-_OF_ONE = re.compile(r"(?:of\s+)?an?\s+", re.IGNORECASE)  # half an hour, three quarters of an hour
-_OF_WHOM = re.compile(
+_OF_ONE = lazily(r"(?:of\s+)?an?\s+", re.IGNORECASE)  # half an hour, three quarters of an hour
+_OF_WHOM = lazily(
     r"(?P<unit>.*?)\s*\bof\s+(?:(?:all|the|its|his|her|their|our|these|those)\s+)*"
     r"(?P<whom>[^\W\d_]\w+(?:\s[^\W\d_]{3,})?)",
     re.IGNORECASE,
@@ -64,8 +65,8 @@ _MEASURES = {
     "area": ("in area",),
 }
 _MEASURE_OF = {spelling: measure for measure, spellings in _MEASURES.items() for spelling in spellings}
-_MEASURE = re.compile(rf"(?P<unit>.+?)[\s-]+(?P<measure>{'|'.join(_MEASURE_OF)})", re.IGNORECASE)
-_PLACED = re.compile(
+_MEASURE = lazily(rf"(?P<unit>.+?)[\s-]+(?P<measure>{'|'.join(_MEASURE_OF)})", re.IGNORECASE)
+_PLACED = lazily(
     r"(?P<noun>[^\W\d_][\w'’-]+)\s+(?:below|under|above|over|between|in|of|from|on|at|for|with)\s\S"
 )
 _NO_NOUN_WORDS = (

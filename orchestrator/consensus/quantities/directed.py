@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.numbers import read_number
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 
@@ -62,16 +63,16 @@ def _either(words: dict[str, str]) -> str:
 _KIND_BEFORE, _KIND_AFTER = _spellings(_BEFORE), _spellings(_AFTER)
 _FIRST = frozenset(word.split()[0].casefold() for word in _KIND_BEFORE)
 _LAST = tuple({word.split()[-1].casefold() for word in _KIND_AFTER})
-_LEADING = re.compile(
+_LEADING = lazily(
     rf"(?:by\s+)?(?P<words>{_either(_KIND_BEFORE)})\s*(?P<what>\S.*)",
     re.I,
 )
-_TRAILING = re.compile(
+_TRAILING = lazily(
     rf"(?:an?\s+)?(?P<what>\S.*?)\s*(?P<words>{_either(_KIND_AFTER)})",
     re.I,
 )
-_TURN = re.compile(rf"(?P<what>.+?)\s+(?P<words>{'|'.join(_TURNED)})", re.IGNORECASE)
-_TIMES = re.compile(r"(?P<figure>\d[\d.,]*)\s?x", re.IGNORECASE)
+_TURN = lazily(rf"(?P<what>.+?)\s+(?P<words>{'|'.join(_TURNED)})", re.IGNORECASE)
+_TIMES = lazily(r"(?P<figure>\d[\d.,]*)\s?x", re.IGNORECASE)
 
 BARE = frozenset({"up by", "to", "profit"})
 """The kinds that a quantity alone may mean as well."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
+
+from orchestrator.consensus.quantities.patterns import lazily
 
 _ENGLISH_ALONE = frozenset(
     {"null", "nul", "once", "six", "due", "cent", "mil", "dos", "elf", "sei", "mille", "tre", "sete"}
@@ -58,7 +59,7 @@ _CHINESE = dict(zip("零〇一二三四五六七八九两兩", (0, 0, 1, 2, 3, 4
 _CHINESE_UNITS = {"十": 10, "百": 100, "千": 1000}
 _EASTERN = frozenset("零〇一二三四五六七八九两兩十百千万萬")
 _LONGEST = 60
-_SPLIT = re.compile(r"[\s-]+")
+_SPLIT = lazily(r"[\s-]+")
 
 
 @cache

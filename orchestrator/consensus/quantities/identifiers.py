@@ -10,19 +10,20 @@ from math import gcd, lcm
 
 from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.numbers import read_number
+from orchestrator.consensus.quantities.patterns import lazily
 
-_VERSION = re.compile(
+_VERSION = lazily(
     r"(?:(?P<product>[A-Za-z][\w.+#-]*)\s+)?(?:(?P<word>version|release|ver\.?"
     r"|v\.?)\s*(?=\d))?(?P<figures>\d+(?:\.\d+){1,3}(?:[-.]?(?:rc|a|b|alpha|beta)\.?\d*)?)"
     r"(?:\s+of\s+(?P<owner>[A-Z]\w*))?",
     re.IGNORECASE,
 )
-_PROPORTION = re.compile(r"\d{1,9}(?:\.\d{1,6})?(?:(?:\s?:\s?|\sto\s)\d{1,9}(?:\.\d{1,6})?){2,9}")
-_GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
+_PROPORTION = lazily(r"\d{1,9}(?:\.\d{1,6})?(?:(?:\s?:\s?|\sto\s)\d{1,9}(?:\.\d{1,6})?){2,9}")
+_GROUPED = lazily(r"\d{1,3}(?:\.\d{3})+")
 _LONGEST_LITERAL = 40
 _BASES = (
     (
-        re.compile(
+        lazily(
             r"0x(?P<digits>[0-9a-f]+)|(?P<a>[0-9a-f]+)(?:_\{?16\}?|\s+(?:in\s+)?hex(?:adecimal)?"
             r"|\s*\(hex(?:adecimal)?\))",
             re.I,
@@ -30,42 +31,42 @@ _BASES = (
         16,
     ),
     (
-        re.compile(
+        lazily(
             r"0b(?P<digits>[01]+)|(?P<a>[01]+)(?:_\{?2\}?|\s+(?:in\s+)?binary|\s*\(binary\)|\s+base\s+2)",
             re.I,
         ),
         2,
     ),
     (
-        re.compile(
+        lazily(
             r"0o(?P<digits>[0-7]+)|(?P<a>[0-7]+)(?:_\{?8\}?|\s+(?:in\s+)?octal|\s*\(octal\)|\s+base\s+8)",
             re.I,
         ),
         8,
     ),
     (
-        re.compile(
+        lazily(
             r"(?!\d+e\d+$)(?P<digits>\d+[a-f][0-9a-f]*|[a-f]+\d[0-9a-f]*|[A-F]{2,8}|[a-f]{2})(?P<a>(?!))?"
         ),
         16,
     ),
 )
-_LABEL = re.compile(
+_LABEL = lazily(
     r"(?:(?:option|choice|answer)\s+)?(?:\(\s*(?P<a>[A-Ha-h])\s*\)|(?P<b>[A-H])(?=$"
     r"|[.):]))[.):]?(?:\s+(?P<text>\S.*))?"
 )
-_OPTION = re.compile(
+_OPTION = lazily(
     r"(?:option|choice|statement|answer|number|no\.|nr\.|#|№)\s*\(?(?P<what>\d{1,3}|[A-Ha-h])\)?",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(
+_NUMBERED = lazily(
     r"(?P<word>step|chapter|position|place|question|exercise|problem|page|line|row|column|day"
     r"|week|figure|level)\s+(?P<which>\d{1,4}|[a-z-]+)",
     re.I,
 )
 
 
-_GROWTH = re.compile(
+_GROWTH = lazily(
     r"(?:\\mathcal\s*\{?\s*)?(?P<sign>[OoΘΩ])\s*\}?\s*\(\s*(?P<inside>[^=<>]{1,60})\)(?:\s+time)?"
 )
 _GROWTHS = {

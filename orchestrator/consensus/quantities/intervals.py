@@ -9,30 +9,29 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from orchestrator.consensus.quantities.meaning import Meaning
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 
 _MOST = 8
-_NAME = re.compile(
+_NAME = lazily(
     r"^(?:.{0,60}?\b(?:domain|range|solution|solution\s+set|inequality)\s+(?:is|are|consists\s+of"
     r"|holds)\s+(?:for\s+)?|(?:D|domain|Domain)\s*[:=]\s*|(?P<name>[a-z])\s*∈\s*)"
 )
-_WORTH = re.compile(r"∞|ℝ|∪|≠|\breals?\b|[<>≤≥]", re.IGNORECASE)
-_PIECE = re.compile(
-    r"(?P<open>[(\[\]])\s*(?P<a>[^,;()\[\]]+)[,;]\s*(?P<b>[^,;()\[\]]+?)\s*(?P<close>[)\]\[])"
-)
-_POINTS = re.compile(r"\\?\{(?P<points>[^{}\\]+)\\?\}")
-_ALL = re.compile(
+_WORTH = lazily(r"∞|ℝ|∪|≠|\breals?\b|[<>≤≥]", re.IGNORECASE)
+_PIECE = lazily(r"(?P<open>[(\[\]])\s*(?P<a>[^,;()\[\]]+)[,;]\s*(?P<b>[^,;()\[\]]+?)\s*(?P<close>[)\]\[])")
+_POINTS = lazily(r"\\?\{(?P<points>[^{}\\]+)\\?\}")
+_ALL = lazily(
     r"(?:the\s+)?(?:set\s+of\s+)?(?:all|any|every)?\s*(?:the\s+)?(?:real\s+(?:numbers?|values?)"
     r"|reals?|ℝ)(?:\s+(?:of\s+)?(?P<name>[a-z]))?",
     re.I,
 )
-_BUT = re.compile(
+_BUT = lazily(
     r"\s*(?:,|\band|\bwith)?\s*(?:\bexcept(?:\s+for)?|\bother\s+than|\bbut\s+not|\bexcluding"
     r"|\bwithout|∖|\\(?=\s*\{)|\bsuch\s+that|\bwhere"
     r"|\bwith)\s*|\s*(?:,|\band)\s*(?=[a-z]\s*≠)"
 )
-_CHAIN = re.compile(
+_CHAIN = lazily(
     r"(?:all\s+)?(?P<a>[^<>≤≥=≠]+?)\s*(?P<one>[<>≤≥]=?)\s*(?P<b>[^<>≤≥=≠]+?)(?:\s*(?P<two>[<>≤≥]=?)\s*(?P<c>[^<>≤≥=≠]+))?"
 )
 

@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
+
+from orchestrator.consensus.quantities.patterns import lazily
 
 _LARGEST = 10**6
 """Beyond it the square factor of a root is not looked for."""
 
 _WHOLE = r"\d{1,3}(?:,\d{3})+|\d{1,9}"
 _ROOT = rf"(?:√|\\sqrt|sqrt)\s*(?:\(\s*(?P<a>{_WHOLE})\s*\)|\{{\s*(?P<b>{_WHOLE})\s*\}}|(?P<c>\d{{1,6}}))"
-_TERM = re.compile(
+_TERM = lazily(
     rf"(?P<open>\()?(?P<times>\d+(?:\.\d+)?(?:/\d{{1,9}})?)?\s*[*·×]?\s*(?:{_ROOT}|(?P<pi>π|pi(?![a-z])))"
     r"(?P<close>\))?(?:\s*/\s*(?P<below>[1-9]\d{0,8})(?![\w.^]))?(?!\s*[*·×^/+−]|\s*-\s*\d|\s*\d"
     r"|\s?[a-z](?:\b|\^)\s*[-+=*^])"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 from orchestrator.consensus.quantities.meaning import Meaning
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.reading import parse_quantity
 
 _MOST = 64
-_NAME = re.compile(r"^\s*\$*\s*[A-Za-z]{1,3}(?:\^\{?(?:-1|T|\d)\}?|_\w)?\s*=\s*")
-_LATEX = re.compile(
+_NAME = lazily(r"^\s*\$*\s*[A-Za-z]{1,3}(?:\^\{?(?:-1|T|\d)\}?|_\w)?\s*=\s*")
+_LATEX = lazily(
     r"\s*\\left[\[(]?\s*|\s*\\right[\])]?\s*|\\begin\{(?:[pbB]?matrix|smallmatrix"
     r"|array)\}(?:\{[clr|]*\})?|\\end\{(?:[pbB]?matrix|smallmatrix|array)\}"
 )
-_BEGIN = re.compile(r"\\begin\{(?:[pbB]?matrix|smallmatrix|array)\}")
-_ROWS = re.compile(r"\\\\(?:\[[^\]]*\])?")
-_NESTED = re.compile(
-    r"[\[({]\s*(?P<rows>[\[({][^\[\](){}]*[\])}](?:\s*,\s*[\[({][^\[\](){}]*[\])}])*)\s*[\])}]"
-)
-_ROW = re.compile(r"[\[({]([^\[\](){}]*)[\])}]")
+_BEGIN = lazily(r"\\begin\{(?:[pbB]?matrix|smallmatrix|array)\}")
+_ROWS = lazily(r"\\\\(?:\[[^\]]*\])?")
+_NESTED = lazily(r"[\[({]\s*(?P<rows>[\[({][^\[\](){}]*[\])}](?:\s*,\s*[\[({][^\[\](){}]*[\])}])*)\s*[\])}]")
+_ROW = lazily(r"[\[({]([^\[\](){}]*)[\])}]")
 
 
 def read_matrix(text: str) -> Meaning | None:

@@ -21,6 +21,7 @@ from orchestrator.consensus.quantities.matrices import read_matrix
 from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.moments import located_moment, ordinal, read_moment
 from orchestrator.consensus.quantities.numbers import read_number
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 from orchestrator.consensus.quantities.sayings import read_saying
@@ -81,38 +82,38 @@ _SHAPES = (
     ("to", rf"{_A}(?:{_TO}){_B}"),
     ("hyphen", rf"(?P<a>{_FIGURES}%?)\s*[–—−-]\s*(?P<b>{_FIGURES}\s?(?:[^\W\d_][^-+*/^]*|[%°‰$€£¥]\S?)?)"),
 )
-_WORTH = re.compile(
+_WORTH = lazily(
     r"[<>≤≥≠±≧≦–—:+…-]|\.\.|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above"
     r"|exceed\w*|less|fewer|smaller"
     r"|lower|under|below|plus|between|from|to|through|thru|till|until|and|or|minimum|maximum"
     r"|upwards|ratio|odds)\b",
     re.IGNORECASE,
 )
-_LEAD = re.compile(
+_LEAD = lazily(
     r"^(?:(?:so|thus|hence|therefore),?\s+)?(?:it|(?:the|our|my)\s+(?:final\s+)?(?:answer|result"
     r"|value|total|count|number|sum|product|difference|area|volume|length|cost|price|speed"
     r"|probability|chance|mean|median|average|distance|time|remainder|perimeter))"
     r"\s+(?:is|was|equals|will\s+be)\s+(?=\S)",
     re.IGNORECASE,
 )
-_NOT = re.compile(
+_NOT = lazily(
     r"(?:(?P<name>[^\W\d_])\s*)?(?:(?:it\s+)?(?:is|are|was|does)?\s*(?:not|n['’]t)\b(?!\s+(?:only|more|less"
     r"|below|above|over|under|exceeding))(?:\s+(?:equal\s+to|equal))?|≠|!=|/=)\s*(?P<what>\S.*)",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"[-−+]?[$€£]?\d[\d.,]*(?:\s?%)?")
+_BARE = lazily(r"[-−+]?[$€£]?\d[\d.,]*(?:\s?%)?")
 """What is a quantity and surely nothing more, as most claims are."""
 
 _LONGEST_SPAN = 60
 _ONE_PM = 46_800
 """Seconds of a day."""
 
-_SPAN = re.compile(
+_SPAN = lazily(
     r"(?:from\s+|between\s+)?(?P<a>\S.*?)(?:\s+(?:to|until|till|through|and)\s+|\s*[–—]\s*|\s-\s"
     r"|(?<=[\dm])-(?=\d))(?P<b>\S.*)",
     re.IGNORECASE,
 )
-_ORDINAL = re.compile(
+_ORDINAL = lazily(
     r"(?:(?:the|on\s+the)\s+)?(?:(?P<figures>\d{1,4}(?:,\d{3})*)\s?(?:st|nd|rd|th)"
     r"|(?P<word>[a-z]+(?:[-\s][a-z]+)?))"
     r"(?:\s+(?P<unit>[^\W\d_]+(?:\s[^\W\d_]+)?))?",

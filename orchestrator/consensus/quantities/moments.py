@@ -12,6 +12,7 @@ import re
 from functools import cache
 
 from orchestrator.consensus.quantities.clocks import Moment, read_clock
+from orchestrator.consensus.quantities.patterns import lazily
 
 _MONTH_NAMES = (
     # by month; English first
@@ -56,24 +57,24 @@ _DATES = (
     rf"(?P<one>\d{{1,2}})[/-](?P<other>\d{{1,2}})[/-]{_YEAR}",
     rf"(?P<m>\d{{1,2}})/{_YEAR}",
 )
-_YEARS = re.compile(
+_YEARS = lazily(
     r"(?:(?:in|from|since)\s+)?(?:the\s+)?(?:year\s+)?(?:(?P<year>\d{1,5})\s*(?:BCE?|B\.C\.?(?:E\.?)?))",
     re.IGNORECASE,
 )
-_DAY_NAME = re.compile(
+_DAY_NAME = lazily(
     r"(?:on\s+)?(?P<day>(?:mon|tues|wednes|thurs|fri|satur|sun)day)s?",
     re.IGNORECASE,
 )
 _TOGETHER = (
-    re.compile(r"(?P<day>\d{4}-\d\d-\d\d)T(?P<clock>\S+)"),
-    re.compile(
+    lazily(r"(?P<day>\d{4}-\d\d-\d\d)T(?P<clock>\S+)"),
+    lazily(
         r"(?P<day>.*?),?\s+(?:at\s+)?(?P<clock>\d{1,2}(?::\d\d)*(?:\s?[ap]\.?m\.?|\s[A-Z]{3})*"
         r"|noon|midnight)",
         re.IGNORECASE,
     ),
-    re.compile(r"(?P<clock>(?:\d|noon|midnight).*?),?\s+on\s+(?P<day>.*)", re.IGNORECASE),
+    lazily(r"(?P<clock>(?:\d|noon|midnight).*?),?\s+on\s+(?P<day>.*)", re.IGNORECASE),
 )
-_DECADE = re.compile(r"(?:(?:in\s+)?the\s+)?(?P<decade>[12]\d\d0)['’]?s", re.IGNORECASE)
+_DECADE = lazily(r"(?:(?:in\s+)?the\s+)?(?P<decade>[12]\d\d0)['’]?s", re.IGNORECASE)
 
 
 def ordinal(word: str) -> int | None:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 LARGEST_EXPONENT = 200
 """Beyond this power of ten a number is text: as an exact fraction, it could exhaust memory."""
 
@@ -69,22 +71,22 @@ _DIGITS = (
     r"|\d{1,3}(?:\.\d{3}){2,}(?![\d.])|\d+"
 )
 _CONTINENTAL = r"\d{1,3}(?:\.\d{3})+,\d+(?!\d)|\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{1,2}(?!\d)"
-_WRITTEN = re.compile(
+_WRITTEN = lazily(
     rf"(?:(?P<continental>{_CONTINENTAL})|(?P<whole>{_DIGITS}|(?=\.\d))(?P<decimals>\.\d*)?)"
     r"(?:(?:e|\s*(?:×|x|\*|·)\s*10\s*(?:\^|\*\*)\s*)[{(]?(?P<power>[-+−]?\d+)[)}]?(?![\w]))?"
     r"(?:\s*/\s*(?P<below>\d+(?:\.\d+)?)(?![\d.]*/))?"
     r"(?:(?:\s+|\sand\s)(?P<numerator>\d+)\s*/\s*(?P<denominator>\d+))?",
     re.IGNORECASE,
 )
-_POWER_OF_TEN = re.compile(r"10\s*(?:\^|\*\*)\s*[{(]?(?P<power>[-+−]?\d+)[)}]?(?!\w)")
-_DECIMAL_COMMA = re.compile(r"(?P<whole>\d{1,3}(?:[. \u00a0\u202f]\d{3})+|\d+),(?P<decimals>\d+)(?!\d)")
-_SCALE = re.compile(
+_POWER_OF_TEN = lazily(r"10\s*(?:\^|\*\*)\s*[{(]?(?P<power>[-+−]?\d+)[)}]?(?!\w)")
+_DECIMAL_COMMA = lazily(r"(?P<whole>\d{1,3}(?:[. \u00a0\u202f]\d{3})+|\d+),(?P<decimals>\d+)(?!\d)")
+_SCALE = lazily(
     rf"\s*-?(?:(?:of\s+)?an?\s+)?(?P<word>{'|'.join(sorted(SCALES, key=len, reverse=True))})(?![^\W\d_])\.?",
     re.IGNORECASE,
 )
-_LETTER = re.compile(rf"(?P<letter>{'|'.join(_ATTACHED)})(?![^\W_])|\s?(?P<chinese>[{''.join(_CHINESE)}])")
-_MONEY_LETTER = re.compile(rf"\s?(?P<letter>{'|'.join(_OF_MONEY)}|{'|'.join(_ATTACHED)})(?![^\W_])")
-_TOKEN = re.compile(r"\s*-?\s*([^\W\d_]+)")
+_LETTER = lazily(rf"(?P<letter>{'|'.join(_ATTACHED)})(?![^\W_])|\s?(?P<chinese>[{''.join(_CHINESE)}])")
+_MONEY_LETTER = lazily(rf"\s?(?P<letter>{'|'.join(_OF_MONEY)}|{'|'.join(_ATTACHED)})(?![^\W_])")
+_TOKEN = lazily(r"\s*-?\s*([^\W\d_]+)")
 
 
 def read_number(text: str, *, money: bool = False) -> Number | None:
@@ -197,10 +199,10 @@ def _pointed(whole: int, point: re.Match[str]) -> Number:
 
 
 _FIGURE_WORDS = "|".join(list(ONES)[:10])
-_POINT = re.compile(rf"\s*point(?P<decimals>(?:\s+(?:{_FIGURE_WORDS}))+)(?![^\W\d_])", re.IGNORECASE)
+_POINT = lazily(rf"\s*point(?P<decimals>(?:\s+(?:{_FIGURE_WORDS}))+)(?![^\W\d_])", re.IGNORECASE)
 _PART_WORD = rf"(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?![^\W\d_])"
-_PART = re.compile(rf"\s*-?\s*{_PART_WORD}", re.IGNORECASE)
-_AND_PART = re.compile(rf"\s+and\s+(?P<count>an?|{'|'.join(ONES)})(?:\s|-){_PART_WORD}", re.IGNORECASE)
+_PART = lazily(rf"\s*-?\s*{_PART_WORD}", re.IGNORECASE)
+_AND_PART = lazily(rf"\s+and\s+(?P<count>an?|{'|'.join(ONES)})(?:\s|-){_PART_WORD}", re.IGNORECASE)
 
 
 def _with_part(text: str, value: Fraction, end: int, counted: bool, last: str) -> Number | None:

@@ -15,6 +15,7 @@ from orchestrator.consensus.quantities.foreign_numbers import foreign_prefix
 from orchestrator.consensus.quantities.irrational import read_multiple
 from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES, Number, read_number, with_decimal_comma
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.roman import read_roman
 from orchestrator.consensus.quantities.spelling import plain
@@ -59,13 +60,13 @@ _MONEY_SIGNS = {
     "₺": "TRY",
     "₪": "ILS",
 }
-_BEGIN = re.compile(
+_BEGIN = lazily(
     r"(?P<sign>[-+−–]|(?:minus|negative)\s|)\s*"
     rf"(?P<money>(?:{'|'.join(sorted(map(re.escape, _MONEY_SIGNS), key=len, reverse=True))})(?![a-z])|)"
     r"\s*(?P<sign2>[-−]?)",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(
+_ABOUT = lazily(
     r"^(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|some|precisely|≈|~|=|exactly"
     r"|an?(?=\s\d[\d.]*\s?%\s)|(?:an?|the)\s(?:probability|chance|likelihood)\s(?:of|is)"
     r"|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)"
@@ -73,26 +74,26 @@ _ABOUT = re.compile(
     r"\s*(?=\S)",
     re.IGNORECASE,
 )
-_NAMED = re.compile(
+_NAMED = lazily(
     r"(?:\[(?P<ion>[^\[\]\s]{1,12})\]|(?P<name>\\?(?!pH\b"
     r"|[a-zA-Z]\()[^\W\d_]{1,12}(?:_?\{?\w{1,8}\}?)?))\s*(?:=|≈|:(?=\s))\s*(?=[^=\s])"
 )
-_EXCLAIMED = re.compile(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
-_DECADE = re.compile(r"[12]\d\d0['’]?s")
-_ONE = re.compile(r"an?\s+", re.IGNORECASE)
-_AND_PART = re.compile(
+_EXCLAIMED = lazily(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
+_DECADE = lazily(r"[12]\d\d0['’]?s")
+_ONE = lazily(r"an?\s+", re.IGNORECASE)
+_AND_PART = lazily(
     r"\s+and\s+(?:(?P<one>an?|one)|(?P<three>three))[\s-](?P<part>half|quarters?|thirds?)$", re.IGNORECASE
 )
-_FIGURES = re.compile(r"^[\d,]+")
-_FIRST_WORD = re.compile(r"[\W\d_]")
+_FIGURES = lazily(r"^[\d,]+")
+_FIRST_WORD = lazily(r"[\W\d_]")
 _FIRST_WORDS = {*ONES, "a", "an", "half", "point", "hundred", "dozen", "gross", "pi", "π"}
 _PARTS = {"half": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3}
-_ODDS = re.compile(
+_ODDS = lazily(
     r"(?P<some>\w+|\d[\d,]*)\s+(?:in|out\s+of|of)\s+(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
     r"(?:\s(?P<whom>[^\W\d_]{3,}))?",
     re.IGNORECASE,
 )
-_PI = re.compile(
+_PI = lazily(
     r"(?P<times>\d+(?:\.\d+)?(?:/\d{1,9})?)?\s*(?:π|pi)\s*(?:/\s*(?P<below>[1-9]\d{0,8}))?\s*rad(?:ian)?s?",
     re.IGNORECASE,
 )

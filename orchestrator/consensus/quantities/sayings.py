@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 _TABLE = """
 no solution:
     no solution; no solutions; no solution exists; no solutions exist; there is no solution;
@@ -99,13 +101,13 @@ draw:
 """
 """What is said, and the ways to say it, without the full stop."""
 _EMPTIES = {"string": "string", "list": "list", "array": "list", "dict": "dict", "dictionary": "dict"}
-_EMPTY = re.compile(
+_EMPTY = lazily(
     rf"(?:(?:\w+\W+){{0,14}}(?:returns?|prints?|gives|yields|outputs?|is"
     rf"|to)\s+)?(?:['\"“”\[\]{{}}]{{2}}\s*)?\(?(?:an?\s+|the\s+)?empty\s+"
     rf"(?P<what>{'|'.join(_EMPTIES)})\)?(?:\s*['\"“”\[\]{{}}]{{2}})?",
     re.IGNORECASE,
 )
-_SPACES = re.compile(r"\s+")
+_SPACES = lazily(r"\s+")
 
 
 @cache

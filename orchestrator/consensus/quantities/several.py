@@ -9,31 +9,28 @@ from dataclasses import replace
 from fractions import Fraction
 
 from orchestrator.consensus.quantities.meaning import Meaning
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 
 _MOST = 12
-_OR = re.compile(r"\s*,?\s+or\s+|\s*,?\s+oder\s+|\s*∨\s*|\s*;\s*|\s*,\s+|\s*,\s*(?=[a-z]\s*=)", re.IGNORECASE)
-_AND = re.compile(
+_OR = lazily(r"\s*,?\s+or\s+|\s*,?\s+oder\s+|\s*∨\s*|\s*;\s*|\s*,\s+|\s*,\s*(?=[a-z]\s*=)", re.IGNORECASE)
+_AND = lazily(
     r"\s*,?\s+and\s+|\s*;\s*|\s*,\s+|\s*,\s*(?=[a-z]\w?\s*=)|(?<!\d)\s*,\s*|\s*,\s*(?!\d{3}(?!\d))",
     re.IGNORECASE,
 )
-_INSIDE = re.compile(r"\\?[{](?P<inside>[^{}\\]*)\\?[}]")
-_BRACKETED = re.compile(r"(?P<opening>[(\[])(?P<inside>[^()\[\]{}]+)(?P<closing>[)\]])")
-_MEMBER = re.compile(r"^[^\W\d_]\s*∈\s*")
-_CHAIN = re.compile(
-    r"(?P<a>[^<>≤≥=]+)(?P<one>[<≤]=?)\s*(?P<name>[a-z])\s*(?P<two>[<≤]=?)(?P<b>[^<>≤≥=]+)", re.I
-)
-_EQUATION = re.compile(r"(?P<name>[^\W\d_](?:_?\{?\w\}?)?)\s*=\s*(?P<value>[^=<>]+)")
-_ALTERNATIVES = re.compile(r"\s(?:or|oder)\s|∨", re.IGNORECASE)
-_BOTH_SIGNS = re.compile(r"(?:(?P<name>[^\W\d_]\w?)\s*=\s*)?±\s*(?P<value>\S.*)")
-_PHRASE = re.compile(
-    r"(?!not\b|both\b|either\b|neither\b)[^\W\d_][\w'’.-]*(?:\s[\w'’.-]+){0,2}", re.IGNORECASE
-)
-_TUPLE = re.compile(
+_INSIDE = lazily(r"\\?[{](?P<inside>[^{}\\]*)\\?[}]")
+_BRACKETED = lazily(r"(?P<opening>[(\[])(?P<inside>[^()\[\]{}]+)(?P<closing>[)\]])")
+_MEMBER = lazily(r"^[^\W\d_]\s*∈\s*")
+_CHAIN = lazily(r"(?P<a>[^<>≤≥=]+)(?P<one>[<≤]=?)\s*(?P<name>[a-z])\s*(?P<two>[<≤]=?)(?P<b>[^<>≤≥=]+)", re.I)
+_EQUATION = lazily(r"(?P<name>[^\W\d_](?:_?\{?\w\}?)?)\s*=\s*(?P<value>[^=<>]+)")
+_ALTERNATIVES = lazily(r"\s(?:or|oder)\s|∨", re.IGNORECASE)
+_BOTH_SIGNS = lazily(r"(?:(?P<name>[^\W\d_]\w?)\s*=\s*)?±\s*(?P<value>\S.*)")
+_PHRASE = lazily(r"(?!not\b|both\b|either\b|neither\b)[^\W\d_][\w'’.-]*(?:\s[\w'’.-]+){0,2}", re.IGNORECASE)
+_TUPLE = lazily(
     r"\(\s*(?P<names>[a-z]\w?(?:\s*,\s*[a-z]\w?)+)\s*\)\s*=\s*\((?P<values>[^()=]+)\)", re.IGNORECASE
 )
-_WORTH = re.compile(r"[,;{±∨]|\s(?:or|and|oder)\s", re.IGNORECASE)
+_WORTH = lazily(r"[,;{±∨]|\s(?:or|and|oder)\s", re.IGNORECASE)
 
 
 def read_several(text: str) -> Meaning | None:

@@ -8,23 +8,25 @@ import re
 import unicodedata
 from functools import partial
 
-LATEX_TEXT = re.compile(
+from orchestrator.consensus.quantities.patterns import lazily
+
+LATEX_TEXT = lazily(
     r"\\(?:text|textbf|textit|textrm|textsf|texttt|mathrm|mathbf|mathsf|mathcal|mbox|operatorname"
     r"|ce|unit)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 
-_LATEX_SPACE = re.compile(r"\\[,;:! ]|\\(?:quad|qquad)\b|~|\\(?:left|right|displaystyle)(?![a-zA-Z])")
-_LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]+)\}\s*\{([^{}]+)\}|(\d)\s*(\d))")
-_LATEX_CHOICE = re.compile(r"\\[dt]?binom\s*\{([^{}]+)\}\s*\{([^{}]+)\}")
-_VULGAR = re.compile("[¼-¾⅐-⅞]")
-_RAISED = re.compile("[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
-_LOWERED = re.compile(r"(?<=\d)[₀-₉]+")
-_LOOSE_POWER = re.compile(r"(?<=[^\W\d])\s+(?=\^)")
-_OPEN_BRACKET = re.compile(r"^\\[\[(]\s*|\s*\\[\])]$")
-_INNER_DOLLAR = re.compile(
+_LATEX_SPACE = lazily(r"\\[,;:! ]|\\(?:quad|qquad)\b|~|\\(?:left|right|displaystyle)(?![a-zA-Z])")
+_LATEX_FRACTION = lazily(r"\\[dt]?frac\s*(?:\{([^{}]+)\}\s*\{([^{}]+)\}|(\d)\s*(\d))")
+_LATEX_CHOICE = lazily(r"\\[dt]?binom\s*\{([^{}]+)\}\s*\{([^{}]+)\}")
+_VULGAR = lazily("[¼-¾⅐-⅞]")
+_RAISED = lazily("[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
+_LOWERED = lazily(r"(?<=\d)[₀-₉]+")
+_LOOSE_POWER = lazily(r"(?<=[^\W\d])\s+(?=\^)")
+_OPEN_BRACKET = lazily(r"^\\[\[(]\s*|\s*\\[\])]$")
+_INNER_DOLLAR = lazily(
     r"(?<=[\w})!²³])\$(?=\s*[,;.]|\s+(?:or|and|oder|und|ou|et|o|y|e|или|и)\b)|\$(?=\\|[^\W\d]\w?\s*[=<>≤≥])"
 )
-_ORDINAL = re.compile(r"(?<=\d)\s*\^\s*\{\s*(st|nd|rd|th)\s*\}")
+_ORDINAL = lazily(r"(?<=\d)\s*\^\s*\{\s*(st|nd|rd|th)\s*\}")
 
 _LATEX_SIGNS = {
     r",\!": ",",
@@ -83,7 +85,7 @@ _LATEX_SIGNS = {
     r"\euro": "€",
     r"\pounds": "£",
 }
-_LATEX_SIGN = re.compile(
+_LATEX_SIGN = lazily(
     "|".join(
         re.escape(sign) + (r"(?![a-zA-Z])" if sign[-1].isalpha() else "")
         for sign in sorted(_LATEX_SIGNS, key=len, reverse=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache, lru_cache
 
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.spelling import spelt_out
 from orchestrator.consensus.quantities.unit_tables import (
     AMBIGUOUS,
@@ -82,13 +83,13 @@ def _whatever_case() -> dict[str, Unit | None]:
     return table
 
 
-_SQUARED = re.compile(
+_SQUARED = lazily(
     r"(?P<before>sq(?:uare|\.)?|cu(?:bic|\.)?)\s+(?P<unit>\S.*)|(?P<unit2>\S.*?)\s+(?P<after>squared|cubed)",
     re.IGNORECASE,
 )
-_POWER = re.compile(r"(?P<unit>.*?[^\W\d]|[Ωµ°])(?:\^?\{?(?P<power>[-−]?[1-4])\}?)?")
-_OVER = re.compile(r"\s*(?:/|\bper\b)\s*(?:an?\s+)?|(?<=\w)\s+an?\s+(?=\w)", re.IGNORECASE)
-_TIMES = re.compile(r"\s*[·⋅*×.]\s*|\s+|(?<=[a-zA-Z])(?:-(?=[a-zA-Z])|(?=°))")
+_POWER = lazily(r"(?P<unit>.*?[^\W\d]|[Ωµ°])(?:\^?\{?(?P<power>[-−]?[1-4])\}?)?")
+_OVER = lazily(r"\s*(?:/|\bper\b)\s*(?:an?\s+)?|(?<=\w)\s+an?\s+(?=\w)", re.IGNORECASE)
+_TIMES = lazily(r"\s*[·⋅*×.]\s*|\s+|(?<=[a-zA-Z])(?:-(?=[a-zA-Z])|(?=°))")
 _NO_FACTORS = frozenset(
     {"and", "half", "quarter", "third", "the", "was", "for", "not", "but", "each", "with", "from"}
 )
