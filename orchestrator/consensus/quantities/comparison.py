@@ -122,6 +122,8 @@ def _spelt(literal: Meaning, substance: Meaning) -> bool:
 
 _SHAPES: dict[tuple[str, str], Callable[[Meaning, Meaning], bool]] = {
     ("set", "alternatives"): _members,
+    ("up by", "more"): _members,
+    ("down by", "less"): _members,
     ("set", "list"): _members,
     ("set", "tolerance"): _both_signs,
     ("alternatives", "tolerance"): _both_signs,

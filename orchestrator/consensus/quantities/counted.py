@@ -30,6 +30,20 @@ _ASIDES = {
         "/person",
     ),
     "total": ("in total", "in all", "altogether", "total", "all together", "all told"),
+    "before tax": (
+        "before tax",
+        "before taxes",
+        "excluding tax",
+        "without tax",
+        "plus tax",
+        "pre-tax",
+        "excl. tax",
+    ),
+    "after tax": ("after tax", "after taxes", "including tax", "with tax", "tax included", "incl. tax"),
+    "before the discount": ("before discount", "before the discount"),
+    "after the discount": ("after discount", "after the discount"),
+    "net": ("net",),
+    "gross": ("gross",),
     "N": ("north", "N", "northward", "to the north", "due north", "northwards"),
     "S": ("south", "S", "southward", "to the south", "due south", "southwards"),
     "E": ("east", "E", "eastward", "to the east", "due east", "eastwards"),
@@ -73,7 +87,8 @@ _NO_NOUN_WORDS = (
     "or and to in of out plus minus times than is not per bc bce more less fewer least most ago later "
     "before after between from at with the a an about fold times past higher lower larger "
     "smaller greater increase decrease rise drop fall reduction growth gain loss profit deficit surplus off "
-    "clockwise counterclockwise anticlockwise"
+    "clockwise counterclockwise anticlockwise bigger longer taller wider deeper heavier faster older warmer "
+    "farther dearer shorter narrower lighter slower younger earlier cooler colder nearer cheaper"
 )
 _NO_NOUNS = frozenset(_NO_NOUN_WORDS.split())
 
@@ -160,7 +175,7 @@ def _priced(text: str, money: str) -> Unit | None:
     if named is not None:
         return named if named.dimension == unit.dimension else None
     words = text.split()
-    nouns = len(words) <= 2 and words[0].casefold() not in SCALES and all(map(_is_word, words))
+    nouns = len(words) <= 2 and words[0].casefold() not in {*SCALES, *_NO_NOUNS} and all(map(_is_word, words))
     return unit if nouns else None
 
 

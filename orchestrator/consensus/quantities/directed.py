@@ -30,8 +30,11 @@ _BEFORE = {
     "times": "a factor of;factor of;by a factor of",
 }
 _AFTER = {
-    "up by": "increase;rise;growth;higher;more;greater;larger;increment;up",
-    "down by": "decrease;drop;fall;reduction;decline;lower;less;fewer;smaller;down",
+    "up by": "increase;rise;growth;higher;increment;up",
+    "down by": "decrease;drop;fall;reduction;decline;lower;down",
+    "more": "more;greater;larger;bigger;longer;taller;wider;deeper;heavier;faster;older;later;warmer;dearer"
+    ";farther",
+    "less": "less;fewer;smaller;shorter;narrower;lighter;slower;younger;earlier;cooler;colder;nearer;cheaper",
     "profit": "profit;surplus;gain",
     "loss": "loss;deficit",
     "discount": "off;discount",
