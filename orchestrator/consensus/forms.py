@@ -184,11 +184,7 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
     if a.structure is not None and b.structure is not None:  # before quotes are ignored: ['1'] is not [1]
         return "structured", a.structure == b.structure
     for one, other in ((a, b), (b, a)):  # a third is not the third one, and 3 pm is no 3
-        if (
-            one.meaning is not None
-            and other.quantity is not None
-            and not (one.quantity and other.quantity.unit)
-        ):
+        if one.meaning is not None and other.quantity is not None and not _either(one, other.quantity):
             return "numeric", means_quantity(one.meaning, other.quantity)
     if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW is not 5 MW
         return "numeric", same_quantity(a.quantity, b.quantity)
@@ -199,6 +195,13 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
     if a.normal in _YES_NO and b.normal in _YES_NO:
         return "normalised", _YES_NO[a.normal] == _YES_NO[b.normal]
     return None
+
+
+def _either(form: Form, quantity: Quantity) -> bool:
+    """Whether a claim that may be a moment is a quantity beside another: 15h30 beside 15.5 h, 1/1000."""
+    return form.quantity is not None and (
+        bool(quantity.unit) or (form.meaning is not None and form.meaning.kind in ("date", "date in figures"))
+    )
 
 
 _RELATIONS = (

@@ -159,6 +159,8 @@ def _counted(text: str) -> Counted | None:
         if len(words) > _MOST_WORDS or place is None or known_unit(place["noun"]) or not _is_word(words[0]):
             return None
         return Unit(" ".join([singular(words[0]), *words[1:]])), ""
+    if len(words) == 2 and all(word[0].isupper() for word in text.split()):
+        return None  # 10 Downing Street
     if not all(map(_is_word, words)) or words[-1] in _NO_NOUNS:
         return None
     return Unit(" ".join(singular(word) for word in words)), ""

@@ -79,11 +79,12 @@ _SHAPES = (
     ),
     ("ratio", rf"(?:a\s+|the\s+)?(?:ratio|odds)\s*(?:of|are|is|:)?\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
     ("ratio", r"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
+    ("by", rf"{_A}(?:\s*×\s*|\s+x\s+|\s+by\s+){_B}"),
     ("to", rf"{_A}(?:{_TO}){_B}"),
     ("hyphen", rf"(?P<a>{_FIGURES}%?)\s*[–—−-]\s*(?P<b>{_FIGURES}\s?(?:[^\W\d_][^-+*/^]*|[%°‰$€£¥]\S?)?)"),
 )
 _WORTH = lazily(
-    r"[<>≤≥≠±≧≦–—:+…-]|\.\.|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above"
+    r"[<>≤≥≠±≧≦–—:+…×-]|\.\.|\sx\s|\bby\b|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above"
     r"|exceed\w*|less|fewer|smaller"
     r"|lower|under|below|plus|between|from|to|through|thru|till|until|and|or|minimum|maximum"
     r"|upwards|ratio|odds)\b",
