@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from orchestrator.consensus.quantities.numbers import read_number
 from orchestrator.consensus.quantities.patterns import lazily
-from orchestrator.consensus.quantities.units import Unit, known_unit
+from orchestrator.consensus.quantities.units import Unit, known_unit, of_mass
 
 _MOST_UNITS = 5
 _NAME = lazily(
@@ -63,6 +63,7 @@ def _sum(parts: list[tuple[Fraction, str]]) -> tuple[Fraction, Unit] | None:
     total, least = Fraction(0), Fraction(0)
     for value, name in parts:
         unit = known_unit(name)
+        unit = unit and of_mass(unit)
         if unit is None or unit.offset or value < 0:
             return None
         if first is None:

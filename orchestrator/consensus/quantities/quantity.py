@@ -58,7 +58,7 @@ def same_quantity(a: Quantity, b: Quantity) -> bool:
         return False
     if a.unit == b.unit:
         return abs(a.size - b.size) <= 0.01 * abs(a.size) and _close(a, a.amount, b, b.amount)
-    if a.unit in AMBIGUOUS or b.unit in AMBIGUOUS:
+    if a.unit and b.unit and (a.unit in AMBIGUOUS or b.unit in AMBIGUOUS):
         readings = [(one, other) for one in _readings(a) for other in _readings(b)]
         if len(readings) > 1 or readings[0] != (a, b):
             return any(one.unit == other.unit and same_quantity(one, other) for one, other in readings)

@@ -163,7 +163,7 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
         "quintal quintals": 10**5,
         "ct carat carats": Fraction(1, 5),
         "ton;tons;metric ton;metric tons": 10**6,
-        "lb lbs pound pounds": _POUND,
+        "lb lbs": _POUND,
         "oz ounce ounces": _POUND / 16,
         "stone": 14 * _POUND,
     },
@@ -209,6 +209,7 @@ OTHER: dict[str, dict[str, Fraction | int]] = {
         "ppm;parts per million": Fraction(1, 10**6),
         "ppb;parts per billion": Fraction(1, 10**9),
     },
+    "pound": {"pound pounds": 1},
     "bps": {"bp;bps.;bps;basis point;basis points": 1},
     "point": {
         "pp;pps;p.p.;percentage point;percentage points;percent points;pct points;pct pts": 1,
@@ -268,9 +269,10 @@ AMBIGUOUS = {
         Unit("K", Fraction(5, 9), _KELVIN_OF_ICE - 32 * Fraction(5, 9)),
     ),
     "M": (Unit("m^-3·mol", Fraction(1000)),),
+    "pound": (Unit("g", _POUND), Unit("£")),
     "bps": (Unit("bit·s^-1"), Unit(SHARE, Fraction(1, 10_000)), Unit("point", Fraction(1, 100))),
 }
-"""A letter after a space and what it may be: 20 C is a charge or a temperature, 5 M a concentration."""
+"""A unit and what it may be: 20 C is a charge or a temperature, 5 M a concentration, 5 pounds a mass."""
 
 BASES = frozenset({dimension for *_, dimension, _ in METRIC} | OTHER.keys() | {"bit", "ratio", *AMBIGUOUS})
 """Dimensions of one base unit; the others have a power or a product."""

@@ -29,7 +29,7 @@ from orchestrator.consensus.quantities.unit_tables import (
 )
 from orchestrator.consensus.quantities.unit_words import FOREIGN
 
-__all__ = ["NO_UNIT", "SHARE", "Unit", "known_unit", "singular"]
+__all__ = ["NO_UNIT", "SHARE", "Unit", "known_unit", "of_mass", "singular"]
 
 
 @cache
@@ -65,7 +65,7 @@ def _units() -> dict[str, Unit]:
     for spellings, name in FOREIGN.items():
         listed = spellings.split(";") if ";" in spellings else spellings.split()
         table |= dict.fromkeys(listed, table[name])
-    table |= {letter: Unit(letter) for letter in AMBIGUOUS if letter != "bps"} | {"bps": table["bp"]}
+    table |= {letter: Unit(letter) for letter in AMBIGUOUS if len(letter) == 1} | {"bps": table["bp"]}
     return {
         name: replace(unit, dimension=unit.dimension.replace(" ", "·"))
         for name, unit in table.items()
@@ -155,12 +155,18 @@ def _factor(name: str, quotient: bool) -> Unit | None:
     return unit
 
 
+def of_mass(unit: Unit) -> Unit:
+    """The unit, and for pounds the one of mass, as they are wherever they stand beside another unit."""
+    return AMBIGUOUS["pound"][0] if unit.dimension == "pound" else unit
+
+
 def _combined(factors: list[tuple[Unit | None, int]]) -> Unit | None:
     powers: dict[str, int] = {}
     scale = Fraction(1)
     for unit, power in factors:
         if unit is None:
             return None
+        unit = of_mass(unit)
         scale *= unit.scale**power
         for base in unit.dimension.split("·"):
             name, _, own = base.partition("^")
