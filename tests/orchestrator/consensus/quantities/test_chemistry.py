@@ -31,6 +31,7 @@ SAME = (
     ("U-235", "uranium-235"),
     ("nan", "NaN"),
     ("U.S.", "US"),
+    ("H₂SO₄", "H2SO4"),
 )
 DIFFERENT = (
     ("Fe2+", "Fe3+"),
@@ -49,6 +50,8 @@ DIFFERENT = (
     ("Fe^{2+}", "Fe^{3+}"),
     ("CO3^2-", "CO3"),
     ("Ni", "NI"),
+    ("H2SO4", "H2SO3"),
+    ("Everest", "K2"),
 )
 
 

@@ -44,6 +44,8 @@ SAME = (
     ("a quarter to nine in the morning", "8:45 am"),
     ("seven p.m.", "19:00"),
     ("twelve noon", "12 pm"),
+    ("6:05 a.m.", "06:05"),
+    ("9 pm on Friday", "Friday, 9 pm"),
 )
 DIFFERENT = (
     ("5:30", "17:30"),
@@ -73,6 +75,7 @@ DIFFERENT = (
     ("quarter past five", "quarter past six"),
     ("ten to six", "ten past six"),
     ("10 a.m.", "10 p.m."),
+    ("9 pm on Friday", "9 pm on Saturday"),
 )
 
 

@@ -34,6 +34,16 @@ SAME = (
     ("x ∈ {1, 2}", "x = 1 or x = 2"),
     ("a ratio of 2 to 3", "2:3"),
     ("(3, -2)", "x = 3 and y = -2"),
+    ("[4.2, 5.8]", "4.2–5.8"),
+    ("3:2", "3 to 2"),
+    ("3–1", "3-1"),
+    ("5 °C to 10 °C", "5–10 °C"),
+    ("no more than 8 people", "at most 8 people"),
+    ("fewer than 5", "less than 5"),
+    ("0 < x < 1", "(0, 1)"),
+    ("50 m by 20 m", "50 m × 20 m"),
+    ("3 m × 4 m", "3m x 4m"),
+    ("3-2", "3–2"),
 )
 DIFFERENT = (
     (r"\pm 3", "3"),
@@ -79,6 +89,17 @@ DIFFERENT = (
     ("45 pens and 10 pads", "55"),
     ("3-1", "1-3"),
     ("second", "2nd place finish of 3"),
+    ("3–1", "1–3"),
+    ("5 °C to 10 °C", "5 °C to 11 °C"),
+    ("fewer than 5", "at most 5"),
+    ("50 m × 20 m", "50 m × 30 m"),
+    ("50 m × 20 m", "1000 m"),
+    ("3 m × 4 m", "12 m"),
+    ("3 m × 4 m", "12 m²"),
+    ("5 by 6", "30"),
+    ("5-6", "5.6"),
+    ("2 to the power of 3", "2 to 3"),
+    ("1st", "first prize of 2"),
 )
 
 

@@ -23,6 +23,9 @@ SAME = (
     ("2020/05/13", "13.05.2020"),
     ("the 3rd of May", "3 May"),
     ("twenty-first of May", "21 May"),
+    ("1/1000", "0.001"),
+    ("Feb 29, 2024", "29 February 2024"),
+    ("2024-02-29", "29.02.2024"),
 )
 DIFFERENT = (
     ("4 July", "7 April"),
@@ -37,6 +40,8 @@ DIFFERENT = (
     ("in March", "on Monday"),
     (r"0.\overline{12}", "12/100"),
     ("May 5", "5/5"),
+    ("Feb 28", "Feb 29"),
+    ("Tuesday", "Thursday"),
 )
 
 
