@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import unicodedata
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE
+from orchestrator.consensus.latex import values_of
 from orchestrator.consensus.quantities import (
     LATEX_TEXT,
     SCALES,
@@ -20,14 +22,18 @@ from orchestrator.consensus.quantities import (
     interpret,
     is_unit,
     means_quantity,
-    read_roman,
     same_meaning,
     same_quantity,
     spelt_out,
 )
+from orchestrator.consensus.quantities.patterns import lazily
+from orchestrator.consensus.wording import in_one_spelling
 
 LONGEST_FORMULA = 400
 """Characters beyond which a claim is not compared as mathematics."""
+
+DEEPEST = 60
+"""Brackets beyond which a text is not read as a literal of Python."""
 
 Method = Literal[
     "exact", "normalised", "choice", "numeric", "structured", "outputs", "symbolic", "semantic", "open"
@@ -50,9 +56,7 @@ class Form:
     outputs: str | None = None
 
 
-_ARTICLE = re.compile(r"^(?:the|an?)\s+(?!(?:and|or)\b)")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
-_LISTED = re.compile(r"\s*,\s*and\s+|\s+and\s+|(?<!\d)\s*,\s*|\s*,\s*(?!\s|\d{3}(?!\d))")
 _SIGNS = str.maketrans(
     {
         "∞": r"\infty ",
@@ -65,28 +69,37 @@ _SIGNS = str.maketrans(
     }
     | {"±": r"\pm ", "≠": r"\ne "}
 )
-_POWER = re.compile(r"(?<=[\w)])\s*\*\*\s*(?=[\w(-])")
-_BOUNDS = re.compile(r"\\([lg])eq(?![a-zA-Z])")
-_LOOSE = re.compile(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
-_INDEX = re.compile(r"([\^_])\{(\w)\}")
-_MATRIX = re.compile(r"\\(begin|end)\{bmatrix\}")
-_FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
-_MATHEMATICS = re.compile(
-    r"\\(?:frac|sqrt|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq|geq|in|binom|begin|overline)"
-    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
+_POWER = lazily(r"(?<=[\w)])\s*\*\*\s*(?=[\w(-])")
+_BOUNDS = lazily(r"\\([lg])eq(?![a-zA-Z])")
+_LOOSE = lazily(r"\\(?:left|right|displaystyle)(?![a-zA-Z])|\\[,;!: ()\[\]]|\$|\*\*")
+_INDEX = lazily(r"([\^_])\{(\w)\}")
+_MATRIX = lazily(r"\\(begin|end)\{bmatrix\}")
+_FRACTION = lazily(r"\\[dt]frac(?![a-zA-Z])")
+_MATHEMATICS = lazily(
+    r"\\(?:frac|sqrt|mathcal|pi|sum|int|cup|cap|infty|log|ln|sin|cos|tan|cdot|times|pm|le|ge|leq"
+    r"|geq|in|binom|begin|overline)"
+    r"(?![a-zA-Z])|[\^=<>≤≥√π∞∪]|\d(?!s\b)\s*[a-zA-Z]\b|\d!|sqrt\("
+    r"|[a-zA-Z0-9)]\s*[+*/]\s*[a-zA-Z0-9(]|^[\[(].*[\])]$|^\s*-?[a-zA-Z]\s*$"
     r"|(?<![a-zA-Z])[a-zA-Z]!|^\\\{.*\\\}$|^[a-zA-Z]\([^()]*\)$|\d\s*-\s*[a-zA-Z](?![a-zA-Z])"
     r"|(?<![a-zA-Z])[a-zA-Z]\s*-\s*[\da-zA-Z](?![a-zA-Z])"
 )
-_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
-_IMAGINARY = re.compile(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
-_NAMES = re.compile(r"\\(log|ln|exp|sin|cos|tan|min|max|gcd|lcm)(?![a-zA-Z])\s*")
-_NUMBERED = re.compile(
-    r"\b(war|type|class|chapter|section|part|phase|stage|grade|level|volume|book|article|option|case)"
-    r" ([ivx]+)\b"
+_WORD = lazily(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_IMAGINARY = lazily(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
+_NAMES = lazily(r"\\(log|ln|exp|sin|cos|tan|min|max|gcd|lcm)(?![a-zA-Z])\s*")
+_YES = (
+    "yes true correct yeah yep yup ja oui sí si sim sì да так tak evet ναι igen kyllä ano vâng "
+    "có כן بله 是 是的 对 對 はい"
+    " うん 예 네 응 हाँ हां نعم"
 )
-_YES = "yes true correct ja oui sí sim sì да 是 是的 はい 예 네 हाँ हां نعم"
-_NO = "no false incorrect nein non não нет 否 不是 いいえ 아니요 아니오 नहीं لا"
+_NO = (
+    "no false incorrect nope nah nein non não nao нет ні nie nee nej hayır όχι nem không לא خیر "
+    "否 不是 不 不对 不對 いいえ"
+    " 아니요 아니오 नहीं لا"
+)
 _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
+
+
+_CONSTANT = lazily(r"\+\s*c\s*$")
 
 
 def read_form(text: str) -> Form:
@@ -102,18 +115,15 @@ def read_form(text: str) -> Form:
     )
     if mathematical:
         # The case of a letter matters in mathematics, and 1 1/2 is not 11/2.
+        normal = _CONSTANT.sub("+C", normal)
         normal = re.sub(r"\s+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_ ", _NAMES.sub(r"\1", normal.strip())))
     else:
         normal = re.sub(r"\s+", " ", normal).strip().rstrip(".!").casefold()
         if len(normal) > 2 and normal[0] == normal[-1] and normal[0] in "\"'":  # the mark in x' is part of it
             normal = normal[1:-1].strip().rstrip(".!")
-        normal = _NUMBERED.sub(_in_figures, _LISTED.sub(",", _ARTICLE.sub("", normal)))
+        normal = normal.strip("*_") or normal
+        normal = in_one_spelling(normal)
     return Form(text, normal, *interpret(text), _structure(text), mathematical)
-
-
-def _in_figures(match: re.Match[str]) -> str:
-    number = read_roman(match[2].upper(), short=True)
-    return match[0] if number is None else f"{match[1]} {number}"
 
 
 def canonical(value: object) -> str:
@@ -128,6 +138,10 @@ def _plainly(value: object) -> object:
             return int(rounded) if rounded.is_integer() else rounded
         case list():
             return [_plainly(each) for each in value]
+        case tuple() | set():
+            raise TypeError("JSON has no such value")
+        case dict() if not all(isinstance(key, str) for key in value):
+            return {"": [[_plainly(key), _plainly(each)] for key, each in value.items()]}
         case dict():
             return {key: _plainly(each) for key, each in value.items()}
         case _:
@@ -140,6 +154,17 @@ def _structure(text: str) -> str | None:
     try:
         return canonical(json.loads(text))
     except (ValueError, RecursionError):
+        return _python(text)
+
+
+def _python(text: str) -> str | None:
+    """A list or dictionary in Python's spelling, as JSON where JSON can say the same."""
+    if len(text) > LONGEST_FORMULA or text.count("[") + text.count("{") + text.count("(") > DEEPEST:
+        return None
+    try:
+        value = ast.literal_eval(text)
+        return canonical(value) if isinstance(value, list | dict) else None
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
 
 
@@ -156,20 +181,27 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
         return "choice", a.normal.casefold() == b.normal.casefold()
     if a.meaning is not None and b.meaning is not None:
         return "numeric", same_meaning(a.meaning, b.meaning)
+    if a.structure is not None and b.structure is not None:  # before quotes are ignored: ['1'] is not [1]
+        return "structured", a.structure == b.structure
+    for one, other in ((a, b), (b, a)):  # a third is not the third one, and 3 pm is no 3
+        if one.meaning is not None and other.quantity is not None and not _either(one, other.quantity):
+            return "numeric", means_quantity(one.meaning, other.quantity)
     if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW is not 5 MW
         return "numeric", same_quantity(a.quantity, b.quantity)
     if a.normal == b.normal:
         return "normalised", True
-    for one, other in ((a, b), (b, a)):
-        if one.meaning is not None and other.quantity is not None:
-            return "numeric", means_quantity(one.meaning, other.quantity)
-    if a.structure is not None and b.structure is not None:
-        return "structured", a.structure == b.structure
     if a.mathematical and b.mathematical and a.normal.casefold() == b.normal.casefold():
         return "normalised", False  # x and X are two variables, which math-verify takes for one
     if a.normal in _YES_NO and b.normal in _YES_NO:
         return "normalised", _YES_NO[a.normal] == _YES_NO[b.normal]
     return None
+
+
+def _either(form: Form, quantity: Quantity) -> bool:
+    """Whether a claim that may be a moment is a quantity beside another: 15h30 beside 15.5 h, 1/1000."""
+    return form.quantity is not None and (
+        bool(quantity.unit) or (form.meaning is not None and form.meaning.kind in ("date", "date in figures"))
+    )
 
 
 _RELATIONS = (
@@ -178,10 +210,13 @@ _RELATIONS = (
 _WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 else word for word in SCALES}
 """Words without which a formula says something else."""
 
+_JOINED = frozenset({"or", "and"})
+_TEXT_POWER = lazily(LATEX_TEXT.pattern + r"\s*\^\s*\{?\s*(?P<power>[-−]?\d)")
+
 _FUNCTION_NAMES = (
     "sin cos tan cot sec csc log ln exp lim max min mod gcd lcm det arcsin arccos arctan sqrt pi"
 )
-_UNIT = re.compile(r"(?<=[\d})]\s)[a-zA-Z]$")
+_UNIT = lazily(r"(?<=[\d})]\s)[a-zA-Z]$")
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 
 
@@ -205,6 +240,10 @@ def comparable(a: Form, b: Form) -> bool:
     ):
         return False  # it takes a tuple for a set
     words, others = _words(a), _words(b)
+    if words & _JOINED or others & _JOINED:
+        if len(values_of(a.text)) != len(values_of(b.text)):
+            return False
+        words, others = words - _JOINED, others - _JOINED
     return words == others or not ((words and others) or (words | others) & _WEIGHTY)
 
 
@@ -212,6 +251,7 @@ def _words(form: Form) -> frozenset[str]:
     """The words of a claim apart from the names of functions; the unit of a quantity is one."""
     spaced = unicodedata.normalize("NFKC", LATEX_TEXT.sub(r" \1 ", form.text))
     found = {word.casefold() for word in _WORD.findall(spaced)} - _FUNCTIONS
+    found |= {f"{match[1].strip()}^{match['power']}" for match in _TEXT_POWER.finditer(form.text)}
     if (unit := _UNIT.search(spaced.rstrip())) is not None and is_unit(unit[0]):
         found.add(unit[0])  # of one letter
     return frozenset(word[:-1] if word.endswith("s") and len(word) > 3 else word for word in found)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from orchestrator.consensus.latex import as_latex
 from workers.errors import ToolError
 from workers.tools.declaration import tool
 
@@ -33,7 +34,7 @@ def math_equal(left: str, right: str) -> bool:
     """Whether two mathematical expressions, in LaTeX or plain, have the same value."""
     with _room:
         process = _waiting() or _started()
-        reply = _exchange(process, json.dumps([left, right]))
+        reply = _exchange(process, json.dumps([as_latex(left), as_latex(right)]))
         if reply is None:
             _end(process)
             raise ToolError("the two cannot be compared in reasonable time")

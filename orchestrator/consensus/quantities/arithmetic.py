@@ -8,19 +8,25 @@ import re
 from fractions import Fraction
 from math import comb, factorial, isqrt
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 MOST_BITS = 1024
 """Of a number's numerator or denominator; beyond it an expression is no number but text."""
 
 _LARGEST_FACTORIAL = 170
 _DEEPEST = 20
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\*\*|[-+−*·×/^!(){},]|\\sqrt|√|C(?=\()"
+_TOKEN = lazily(
+    r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\*\*"
+    r"|[-+−*·×/^!(){},]|\\sqrt|√|C(?=\()"
     r"|choose\b|mod\b))"
 )
-_WORTH = re.compile(
-    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\s*C\s*\d"
+_WORTH = lazily(
+    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\s*C\s*\d|\dP\d"
 )
-_SHORT_CHOICE = re.compile(r"(?<!\w)_?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
+_SHORT_CHOICE = lazily(r"(?<!\w)_?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
+
+
+_SHORT_ARRANGEMENT = lazily(r"(?<!\w)(\d{1,3})P(\d{1,3})(?!\w)")
 
 
 class _Stop(Exception):
@@ -34,6 +40,7 @@ def read_arithmetic(text: str) -> tuple[Fraction, int, str] | None:
     """
     if not _WORTH.search(text):
         return None
+    text = _SHORT_ARRANGEMENT.sub(_arrangement, text)
     text = _SHORT_CHOICE.sub(r"C(\1,\2)", text)
     reader = _Reader(text)
     try:
@@ -41,6 +48,12 @@ def read_arithmetic(text: str) -> tuple[Fraction, int, str] | None:
     except (_Stop, ArithmeticError, ValueError):
         return None
     return (value, reader.end, text) if reader.operations else None
+
+
+def _arrangement(match: re.Match[str]) -> str:
+    """10P3, which is 10!/7!."""
+    of, some = int(match[1]), int(match[2])
+    return f"({of}!/{of - some}!)" if some <= of else match[0]
 
 
 class _Reader:

@@ -8,28 +8,29 @@ import re
 from fractions import Fraction
 
 from orchestrator.consensus.quantities.numbers import read_number
-from orchestrator.consensus.quantities.units import Unit, known_unit
+from orchestrator.consensus.quantities.patterns import lazily
+from orchestrator.consensus.quantities.units import Unit, known_unit, of_mass
 
 _MOST_UNITS = 5
-_NAME = re.compile(
+_NAME = lazily(
     r"\s?-?(?P<name>square\s[^\W\d_]+|cubic\s[^\W\d_]+|fl\.?\s?oz|[^\W\d_]+|[°$€£¢])\.?"
     r"(?P<between>\s*,?\s*(?:and\s+|plus\s+|\+\s*)?)",
     re.IGNORECASE,
 )
 _MARKS = (
     # a pattern of numbers and the units that they are in
-    (re.compile(r"(\d+)\s?(?:pounds?|quid)\s(?:and\s)?(\d\d?)\s?(?:p|pence)"), ("£", "pence")),
-    (re.compile(r"""(\d+)\s?(?:'|′|’)\s?(\d+(?:\.\d+)?)\s?(?:"|″|”|''|′′)?"""), ("ft", "in")),
-    (re.compile(r"(\d+)\s?(?:ft|feet|foot)\.?\s?(\d+(?:\.\d+)?)", re.IGNORECASE), ("ft", "in")),
-    (re.compile(r"(\d+)\s?(?:h|hours?)\s?([0-5]?\d)\s?m?", re.IGNORECASE), ("h", "min")),
-    (re.compile(r"(\d+)\s?m\s?([0-5]?\d)\s?s", re.IGNORECASE), ("min", "s")),
-    (re.compile(r"(\d+)\s?h\s?([0-5]?\d)\s?m\s?([0-5]?\d)\s?s", re.IGNORECASE), ("h", "min", "s")),
-    (re.compile(r"(\d+):([0-5]\d)\s?(?:h|hrs?|hours?)", re.IGNORECASE), ("h", "min")),
-    (re.compile(r"(\d+):([0-5]\d)\s?(?:min|mins|minutes?)", re.IGNORECASE), ("min", "s")),
-    (re.compile(r"(\d+):([0-5]\d):([0-5]\d)\s?(?:h|hrs?|hours?)", re.IGNORECASE), ("h", "min", "s")),
-    (re.compile(r"""(\d+)\s?°\s?(\d+)\s?(?:'|′|’)"""), ("°", "arcmin")),
+    (lazily(r"(\d+)\s?(?:pounds?|quid)\s(?:and\s)?(\d\d?)\s?(?:p|pence)"), ("£", "pence")),
+    (lazily(r"""(\d+)\s?(?:'|′|’)\s?(\d+(?:\.\d+)?)\s?(?:"|″|”|''|′′)?"""), ("ft", "in")),
+    (lazily(r"(\d+)\s?(?:ft|feet|foot)\.?\s?(\d+(?:\.\d+)?)", re.IGNORECASE), ("ft", "in")),
+    (lazily(r"(\d+)\s?(?:h|hours?)\s?([0-5]?\d)\s?m?", re.IGNORECASE), ("h", "min")),
+    (lazily(r"(\d+)\s?m\s?([0-5]?\d)\s?s", re.IGNORECASE), ("min", "s")),
+    (lazily(r"(\d+)\s?h\s?([0-5]?\d)\s?m\s?([0-5]?\d)\s?s", re.IGNORECASE), ("h", "min", "s")),
+    (lazily(r"(\d+):([0-5]\d)\s?(?:h|hrs?|hours?)", re.IGNORECASE), ("h", "min")),
+    (lazily(r"(\d+):([0-5]\d)\s?(?:min|mins|minutes?)", re.IGNORECASE), ("min", "s")),
+    (lazily(r"(\d+):([0-5]\d):([0-5]\d)\s?(?:h|hrs?|hours?)", re.IGNORECASE), ("h", "min", "s")),
+    (lazily(r"""(\d+)\s?°\s?(\d+)\s?(?:'|′|’)"""), ("°", "arcmin")),
     (
-        re.compile(r"""(\d+)\s?°\s?(\d+)\s?(?:'|′|’)\s?(\d+(?:\.\d+)?)\s?(?:"|″|”|'')"""),
+        lazily(r"""(\d+)\s?°\s?(\d+)\s?(?:'|′|’)\s?(\d+(?:\.\d+)?)\s?(?:"|″|”|'')"""),
         ("°", "arcmin", "arcsec"),
     ),
 )
@@ -62,6 +63,7 @@ def _sum(parts: list[tuple[Fraction, str]]) -> tuple[Fraction, Unit] | None:
     total, least = Fraction(0), Fraction(0)
     for value, name in parts:
         unit = known_unit(name)
+        unit = unit and of_mass(unit)
         if unit is None or unit.offset or value < 0:
             return None
         if first is None:

@@ -8,16 +8,60 @@ import re
 
 from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.units import NO_UNIT, Unit, known_unit, singular
 
 _MOST_WORDS = 6
-_OF_THEM = re.compile(
+_OF_THEM = lazily(
     r"(?:^|\s+)(?:of\s+(?:them|it|these|those|this|that|all|all\s+of\s+them|the\s+(?:total|whole|time))"
-    r"|in\s+(?:total|all)|altogether|overall|each|total|left|exactly|chance|probability|AD|CE|A\.D|C\.E)$",
+    r"|overall|left|remaining|exactly|chance|probability|AD|CE|A\.D|C\.E)$",
     re.IGNORECASE,
 )
-_OF_ONE = re.compile(r"(?:of\s+)?an?\s+", re.IGNORECASE)  # half an hour, three quarters of an hour
-_OF_WHOM = re.compile(
+_ASIDES = {
+    "each": (
+        "each",
+        "apiece",
+        "per person",
+        "a person",
+        "per head",
+        "per capita",
+        "per piece",
+        "per item",
+        "/person",
+    ),
+    "total": ("in total", "in all", "altogether", "total", "all together", "all told"),
+    "before tax": (
+        "before tax",
+        "before taxes",
+        "excluding tax",
+        "without tax",
+        "plus tax",
+        "pre-tax",
+        "excl. tax",
+    ),
+    "after tax": ("after tax", "after taxes", "including tax", "with tax", "tax included", "incl. tax"),
+    "before the discount": ("before discount", "before the discount"),
+    "after the discount": ("after discount", "after the discount"),
+    "net": ("net",),
+    "gross": ("gross",),
+    "N": ("north", "N", "northward", "to the north", "due north", "northwards"),
+    "S": ("south", "S", "southward", "to the south", "due south", "southwards"),
+    "E": ("east", "E", "eastward", "to the east", "due east", "eastwards"),
+    "W": ("west", "W", "westward", "to the west", "due west", "westwards"),
+    "NE": ("north-east", "northeast", "NE", "to the northeast", "to the north-east"),
+    "NW": ("north-west", "northwest", "NW", "to the northwest", "to the north-west"),
+    "SE": ("south-east", "southeast", "SE", "to the southeast", "to the south-east"),
+    "SW": ("south-west", "southwest", "SW", "to the southwest", "to the south-west"),
+}
+"""What a quantity is qualified by after its unit; two that say different ones differ."""
+
+_ASIDE_OF = {spelling: aside for aside, spellings in _ASIDES.items() for spelling in spellings}
+_ASIDE = lazily(
+    rf"(?:(?<=\S\s)|^(?=\w{{2}})"
+    rf"|(?=/))(?P<aside>{'|'.join(sorted(_ASIDE_OF, key=len, reverse=True))})(?:\s+of\s+\w+(?:\s\w+)?)?$"
+)
+_OF_ONE = lazily(r"(?:of\s+)?an?\s+", re.IGNORECASE)  # half an hour, three quarters of an hour
+_OF_WHOM = lazily(
     r"(?P<unit>.*?)\s*\bof\s+(?:(?:all|the|its|his|her|their|our|these|those)\s+)*"
     r"(?P<whom>[^\W\d_]\w+(?:\s[^\W\d_]{3,})?)",
     re.IGNORECASE,
@@ -35,15 +79,21 @@ _MEASURES = {
     "area": ("in area",),
 }
 _MEASURE_OF = {spelling: measure for measure, spellings in _MEASURES.items() for spelling in spellings}
-_MEASURE = re.compile(rf"(?P<unit>.+?)[\s-]+(?P<measure>{'|'.join(_MEASURE_OF)})", re.IGNORECASE)
-_PLACED = re.compile(
+_MEASURE = lazily(rf"(?P<unit>.+?)[\s-]+(?P<measure>{'|'.join(_MEASURE_OF)})", re.IGNORECASE)
+_PLACED = lazily(
     r"(?P<noun>[^\W\d_][\w'’-]+)\s+(?:below|under|above|over|between|in|of|from|on|at|for|with)\s\S"
 )
 _NO_NOUN_WORDS = (
     "or and to in of out plus minus times than is not per bc bce more less fewer least most ago later "
-    "before after between from at with the a an about"
+    "before after between from at with the a an about fold times past higher lower larger "
+    "smaller greater increase decrease rise drop fall reduction growth gain loss profit deficit surplus off "
+    "clockwise counterclockwise anticlockwise bigger longer taller wider deeper heavier faster older warmer "
+    "farther dearer shorter narrower lighter slower younger earlier cooler colder nearer cheaper"
 )
 _NO_NOUNS = frozenset(_NO_NOUN_WORDS.split())
+
+_EASTERN = "\u2e80"
+"""The first of the characters of which one may be a word."""
 
 Counted = tuple[Unit, str]
 """The unit, and what the number is a share or a measure of; the latter is mostly empty."""
@@ -57,6 +107,11 @@ def read_counted(text: str, money: str) -> Counted | None:
     if text[:2].casefold() in ("st", "nd", "rd", "th") and not text[2:3].isalpha():
         return None  # 21st
     text = text.strip(" .")
+    if text in ("pH", "ph"):
+        return None
+    if aside := _ASIDE.search(text):
+        counted = read_counted(text[: aside.start()], money)
+        return counted and (counted[0], counted[1] or _ASIDE_OF[aside["aside"]])
     if money:
         priced = _priced(text, money)
         return None if priced is None else (priced, "")
@@ -104,6 +159,8 @@ def _counted(text: str) -> Counted | None:
         if len(words) > _MOST_WORDS or place is None or known_unit(place["noun"]) or not _is_word(words[0]):
             return None
         return Unit(" ".join([singular(words[0]), *words[1:]])), ""
+    if len(words) == 2 and all(word[0].isupper() for word in text.split()):
+        return None  # 10 Downing Street
     if not all(map(_is_word, words)) or words[-1] in _NO_NOUNS:
         return None
     return Unit(" ".join(singular(word) for word in words)), ""
@@ -120,9 +177,13 @@ def _priced(text: str, money: str) -> Unit | None:
     if named is not None:
         return named if named.dimension == unit.dimension else None
     words = text.split()
-    nouns = len(words) <= 2 and words[0].casefold() not in SCALES and all(map(_is_word, words))
+    nouns = len(words) <= 2 and words[0].casefold() not in {*SCALES, *_NO_NOUNS} and all(map(_is_word, words))
     return unit if nouns else None
 
 
 def _is_word(text: str) -> bool:
-    return len(text) > 1 and text[0].isalpha() and all(char.isalpha() or char in "'’-" for char in text)
+    return (
+        (len(text) > 1 or text >= _EASTERN)
+        and text[0].isalpha()
+        and all(char.isalpha() or char in "'’-" for char in text)
+    )

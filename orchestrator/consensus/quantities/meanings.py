@@ -12,12 +12,19 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 
-from orchestrator.consensus.quantities.chemistry import read_formula
+from orchestrator.consensus.quantities.chemistry import read_chemistry
+from orchestrator.consensus.quantities.clocks import on_a_day_of_24_hours
+from orchestrator.consensus.quantities.directed import read_directed
+from orchestrator.consensus.quantities.identifiers import read_identifier, read_ratio_of_several
+from orchestrator.consensus.quantities.intervals import read_reals
+from orchestrator.consensus.quantities.matrices import read_matrix
 from orchestrator.consensus.quantities.meaning import Meaning
-from orchestrator.consensus.quantities.moments import ordinal, read_moment
+from orchestrator.consensus.quantities.moments import located_moment, ordinal, read_moment
 from orchestrator.consensus.quantities.numbers import read_number
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
+from orchestrator.consensus.quantities.sayings import read_saying
 from orchestrator.consensus.quantities.several import read_several
 from orchestrator.consensus.quantities.spelling import plain
 
@@ -28,11 +35,13 @@ LONGEST_MEANING = 120
 _NAME = r"(?:(?P<name>[^\W\d_](?:_?\{?\w\}?)?)\s*(?:is\s+|are\s+|must\s+be\s+)?|it\s+is\s+|is\s+)?"
 _A, _B = r"(?P<a>[^\s].*?)", r"(?P<b>[^\s].*?)"
 _LEAST = (
-    r"at\s+least|at\s+minimum|a\s+minimum\s+of|minimum\s+of|no\s+less\s+than|not\s+less\s+than|no\s+fewer\s+than"
+    r"at\s+least|at\s+minimum|a\s+minimum\s+of|minimum\s+of|no\s+less\s+than|not\s+less\s+than"
+    r"|no\s+fewer\s+than"
     r"|not\s+below|not\s+under|from\s+at\s+least|≥|>=|=>|greater\s+than\s+or\s+equal\s+to|≧"
 )
 _MOST = (
-    r"at\s+most|at\s+maximum|a\s+maximum\s+of|maximum\s+of|no\s+more\s+than|not\s+more\s+than|no\s+greater\s+than"
+    r"at\s+most|at\s+maximum|a\s+maximum\s+of|maximum\s+of|no\s+more\s+than|not\s+more\s+than"
+    r"|no\s+greater\s+than"
     r"|not\s+exceeding|up\s+to|not\s+above|not\s+over|≤|<=|≦"
     r"|(?:less|fewer)\s+than\s+or\s+equal\s+to"
 )
@@ -65,30 +74,49 @@ _SHAPES = (
     ("change", rf"from\s+{_A}\s+(?:up\s+|down\s+)?to\s+{_B}"),
     (
         "ratio",
-        rf"(?:odds\s+(?:of|are)?\s*)?{_A}(?:[-\s]to[-\s]|\s?:\s?)\s*{_B}\s+(?:odds|(?:odds\s+)?(?:against|on))",
+        rf"(?:odds\s+(?:of|are)?\s*)?{_A}(?:[-\s]to[-\s]|\s?:\s?)\s*{_B}\s+(?:odds"
+        rf"|(?:odds\s+)?(?:against|on))",
     ),
     ("ratio", rf"(?:a\s+|the\s+)?(?:ratio|odds)\s*(?:of|are|is|:)?\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
     ("ratio", r"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
+    ("by", rf"{_A}(?:\s*×\s*|\s+x\s+|\s+by\s+){_B}"),
     ("to", rf"{_A}(?:{_TO}){_B}"),
     ("hyphen", rf"(?P<a>{_FIGURES}%?)\s*[–—−-]\s*(?P<b>{_FIGURES}\s?(?:[^\W\d_][^-+*/^]*|[%°‰$€£¥]\S?)?)"),
 )
-_WORTH = re.compile(
-    r"[<>≤≥≠±≧≦–—:+…-]|\.\.|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above|exceed\w*|less|fewer|smaller"
-    r"|lower|under|below|plus|between|from|to|through|thru|till|until|and|or|minimum|maximum|upwards|ratio|odds)\b",
+_WORTH = lazily(
+    r"[<>≤≥≠±≧≦–—:+…×-]|\.\.|\sx\s|\bby\b|\b(?:at|no|not|up|more|greater|larger|bigger|higher|over|above"
+    r"|exceed\w*|less|fewer|smaller"
+    r"|lower|under|below|plus|between|from|to|through|thru|till|until|and|or|minimum|maximum"
+    r"|upwards|ratio|odds)\b",
     re.IGNORECASE,
 )
-_LEAD = re.compile(
-    r"^(?:(?:so|thus|hence|therefore),?\s+)?(?:it|(?:the|our|my)\s+(?:final\s+)?(?:answer|result|value|total))"
+_LEAD = lazily(
+    r"^(?:(?:so|thus|hence|therefore),?\s+)?(?:it|(?:the|our|my)\s+(?:final\s+)?(?:answer|result"
+    r"|value|total|count|number|sum|product|difference|area|volume|length|cost|price|speed"
+    r"|probability|chance|mean|median|average|distance|time|remainder|perimeter))"
     r"\s+(?:is|was|equals|will\s+be)\s+(?=\S)",
     re.IGNORECASE,
 )
-_NOT = re.compile(
+_NOT = lazily(
     r"(?:(?P<name>[^\W\d_])\s*)?(?:(?:it\s+)?(?:is|are|was|does)?\s*(?:not|n['’]t)\b(?!\s+(?:only|more|less"
     r"|below|above|over|under|exceeding))(?:\s+(?:equal\s+to|equal))?|≠|!=|/=)\s*(?P<what>\S.*)",
     re.IGNORECASE,
 )
-_ORDINAL = re.compile(
-    r"(?:(?:the|on\s+the)\s+)?(?:(?P<figures>\d{1,4}(?:,\d{3})*)\s?(?:st|nd|rd|th)|(?P<word>[a-z]+(?:[-\s][a-z]+)?))"
+_BARE = lazily(r"[-−+]?[$€£]?\d[\d.,]*(?:\s?%)?")
+"""What is a quantity and surely nothing more, as most claims are."""
+
+_LONGEST_SPAN = 60
+_ONE_PM = 46_800
+"""Seconds of a day."""
+
+_SPAN = lazily(
+    r"(?:from\s+|between\s+)?(?P<a>\S.*?)(?:\s+(?:to|until|till|through|and)\s+|\s*[–—]\s*|\s-\s"
+    r"|(?<=[\dm])-(?=\d))(?P<b>\S.*)",
+    re.IGNORECASE,
+)
+_ORDINAL = lazily(
+    r"(?:(?:the|on\s+the)\s+)?(?:(?P<figures>\d{1,4}(?:,\d{3})*)\s?(?:st|nd|rd|th)"
+    r"|(?P<word>[a-z]+(?:[-\s][a-z]+)?))"
     r"(?:\s+(?P<unit>[^\W\d_]+(?:\s[^\W\d_]+)?))?",
     re.IGNORECASE,
 )
@@ -102,6 +130,8 @@ def interpret(text: str) -> tuple[Quantity | None, Meaning | None]:
     if len(text) > 2 * LONGEST_MEANING:
         return None, None
     spelt = _LEAD.sub("", plain(text), count=1)
+    if (matrix := read_matrix(text)) is not None:
+        return None, matrix
     quantity = read_quantity(spelt.rstrip(". "))
     return quantity, _meaning(spelt.strip(" ."), alone=quantity is not None)
 
@@ -109,14 +139,42 @@ def interpret(text: str) -> tuple[Quantity | None, Meaning | None]:
 def _meaning(text: str, *, alone: bool) -> Meaning | None:
     if not text or len(text) > LONGEST_MEANING:
         return None
-    if (moment := read_moment(text)) is not None:
-        return Meaning(*moment)
-    if alone:
+    if alone and _BARE.fullmatch(text):
         return None
-    if (formula := read_formula(text)) is not None:
-        return Meaning("substance", (formula,))
-    found = _ordinal(text) or _negation(text)
-    return found or (_shaped(text) if _WORTH.search(text) else None) or read_several(text)
+    if (moment := located_moment(text)) is not None:
+        return Meaning(*moment[0], (), moment[1])
+    if alone:
+        return (
+            read_identifier(text) if text[:2].casefold() in ("0x", "0b", "0o") or text[-1:] in ")}" else None
+        )
+    if (saying := read_saying(text)) is not None:
+        return Meaning("said", (saying,))
+    if text[:1] == "0" and (literal := read_identifier(text)) is not None:
+        return literal
+    if (chemistry := read_chemistry(text)) is not None:
+        return Meaning(*chemistry)
+    found = (
+        read_ratio_of_several(text)
+        or _ordinal(text)
+        or read_directed(text)
+        or read_identifier(text)
+        or _negation(text)
+    )
+    found = found or _span(text) or (_shaped(text) if _WORTH.search(text) else None) or read_several(text)
+    return found or read_reals(text)
+
+
+def _span(text: str) -> Meaning | None:
+    """From one moment to another: "9 am to 5 pm", "from Monday to Friday"."""
+    match = _SPAN.fullmatch(text) if len(text) <= _LONGEST_SPAN else None
+    if match is None:
+        return None
+    first, last = read_moment(match["a"].strip()), read_moment(match["b"].strip())
+    if first is None or last is None or "date in figures" in (first[0], last[0]):
+        return None
+    if last[0] == "clock" and isinstance(last[1][0], int) and last[1][0] >= _ONE_PM and "m" not in match["b"]:
+        first = on_a_day_of_24_hours(first)
+    return Meaning("span", (*first, *last))
 
 
 def _ordinal(text: str) -> Meaning | None:
@@ -198,8 +256,24 @@ def _scale_of(text: str) -> Fraction:
     return Fraction(1) if whole is None or bare is None or not bare.value else whole.value / bare.value
 
 
+def _solutions(meaning: Meaning) -> Meaning | None:
+    """x = 1 ± 2, which is two values; of roots, those are formulas."""
+    one, other = meaning.parts
+    if one.times or other.times:
+        return None
+    if not meaning.name or one.unit or other.unit:
+        return meaning
+    ends = tuple(
+        replace(one, value=value, rounding=Fraction(0))
+        for value in (one.value - other.value, one.value + other.value)
+    )
+    return Meaning("set", (), ends, meaning.name)
+
+
 def _sorted_out(meaning: Meaning) -> Meaning | None:
     """The shape of two numbers with "to" or a hyphen: a range, a ratio, or what may be either."""
+    if meaning.kind == "tolerance":
+        return _solutions(meaning)
     if meaning.kind not in ("to", "hyphen", "change", "ratio"):
         return meaning
     low, high = meaning.parts

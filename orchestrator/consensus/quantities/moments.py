@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-Moment = tuple[str, tuple[object, ...]]
-"""What kind of moment it is, and the values that say which."""
+from orchestrator.consensus.quantities.clocks import Moment, read_clock
+from orchestrator.consensus.quantities.patterns import lazily
 
 _MONTH_NAMES = (
     # by month; English first
@@ -57,35 +57,24 @@ _DATES = (
     rf"(?P<one>\d{{1,2}})[/-](?P<other>\d{{1,2}})[/-]{_YEAR}",
     rf"(?P<m>\d{{1,2}})/{_YEAR}",
 )
-_YEARS = re.compile(
-    r"(?:(?:in\s+)?(?:the\s+)?(?:year\s+)?)(?:(?P<year>\d{1,5})\s*(?:BCE?|B\.C\.?(?:E\.?)?))",
+_YEARS = lazily(
+    r"(?:(?:in|from|since)\s+)?(?:the\s+)?(?:year\s+)?(?:(?P<year>\d{1,5})\s*(?:BCE?|B\.C\.?(?:E\.?)?))",
     re.IGNORECASE,
 )
-_DECADE = re.compile(r"(?:(?:in\s+)?the\s+)?(?P<decade>[12]\d\d0)['’]?s", re.IGNORECASE)
-
-_HALVES = {"am": 0, "a.m.": 0, "a.m": 0, "pm": 12, "p.m.": 12, "p.m": 12}
-_HALVES |= {"in the morning": 0, "in the afternoon": 12, "in the evening": 12}
-_ZONES = {
-    "utc": 0, "gmt": 0, "z": 0, "cet": 60, "cest": 120, "bst": 60, "ist": 330, "jst": 540, "msk": 180,
-    "est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420, "mdt": -360, "pst": -480, "pdt": -420,
-}  # fmt: skip
-_HALF = "|".join(map(re.escape, sorted(_HALVES, key=len, reverse=True)))
-_CLOCK = re.compile(
-    r"(?:at\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?"
-    rf"(?:\s*o['’]?clock(?=\s+in\b))?\s*(?P<half>{_HALF}|o['’]?clock|hrs|uhr|часов)?"
-    rf"\s*(?:\(?(?P<zone>{'|'.join(_ZONES)}|(?:utc|gmt)?[+−-]\d{{1,2}}(?::?[0-5]\d)?|[A-Z]{{3,4}}T|[ECMP]T)\)?)?",
+_DAY_NAME = lazily(
+    r"(?:on\s+)?(?P<day>(?:mon|tues|wednes|thurs|fri|satur|sun)day)s?",
     re.IGNORECASE,
 )
-_NAMED = {"noon": 720, "midday": 720, "12 noon": 720, "12:00 noon": 720, "midnight": 0, "12 midnight": 0}
-_SPOKEN = re.compile(
-    r"(?:at\s+)?(?P<part>half|quarter|a\s+quarter|\d{1,2}|five|ten|twenty|twenty-five)\s+(?:minutes\s+)?"
-    rf"(?P<way>past|to)\s+(?P<hour>\d{{1,2}}|[a-z]+)\s*"
-    rf"(?P<half>{_HALF})?",
-    re.IGNORECASE,
+_TOGETHER = (
+    lazily(r"(?P<day>\d{4}-\d\d-\d\d)T(?P<clock>\S+)"),
+    lazily(
+        r"(?P<day>.*?),?\s+(?:at\s+)?(?P<clock>\d{1,2}(?::\d\d)*(?:\s?[ap]\.?m\.?|\s[A-Z]{3})*"
+        r"|noon|midnight)",
+        re.IGNORECASE,
+    ),
+    lazily(r"(?P<clock>(?:\d|noon|midnight).*?),?\s+on\s+(?P<day>.*)", re.IGNORECASE),
 )
-_MINUTES = {"half": 30, "quarter": 15, "a quarter": 15, "five": 5, "ten": 10, "twenty": 20, "twenty-five": 25}
-_HOUR_WORDS = "one two three four five six seven eight nine ten eleven twelve"
-_HOURS = {word: at for at, word in enumerate(_HOUR_WORDS.split(), 1)}
+_DECADE = lazily(r"(?:(?:in\s+)?the\s+)?(?P<decade>[12]\d\d0)['’]?s", re.IGNORECASE)
 
 
 def ordinal(word: str) -> int | None:
@@ -101,17 +90,47 @@ def ordinal(word: str) -> int | None:
 
 def read_moment(text: str) -> Moment | None:
     """The date, month, year of an era, decade or clock time that ``text`` is; None for anything else."""
+    found = located_moment(text)
+    return found and found[0]
+
+
+def located_moment(text: str) -> tuple[Moment, str] | None:
+    """As :func:`read_moment`, with the place whose time it is, which is mostly empty."""
     text = text.strip(" .,")
     if not text or len(text) > 60:
         return None
-    named, _, zone = (
-        text.casefold().rpartition(" ") if text[-4:].casefold().strip() in _ZONES else (text, "", "")
-    )
-    if named.casefold() in _NAMED:
-        return _at(_NAMED[named.casefold()] * 60, zone or None)
     if not any(map(str.isdigit, text)):
-        return _spoken(text) or (_date(text) if " " in text else None)
-    return _date(text) or _year(text) or _clock(text) or _spoken(text)
+        return read_clock(text) or _alone(
+            _weekday(text) or _month_alone(text) or (_date(text) if " " in text else None)
+        )
+    return _alone(_date(text) or _year(text)) or read_clock(text) or _alone(_dated(text))
+
+
+def _alone(moment: Moment | None) -> tuple[Moment, str] | None:
+    return None if moment is None else (moment, "")
+
+
+def _weekday(text: str) -> Moment | None:
+    match = _DAY_NAME.fullmatch(text)
+    return match and ("weekday", (match["day"][:3].casefold(),))
+
+
+def _month_alone(text: str) -> Moment | None:
+    month = _month(text.casefold().removeprefix("in ").removeprefix("im ").removeprefix("en "))
+    return ("month", (month,)) if month and len(text) > 3 else None
+
+
+def _dated(text: str) -> Moment | None:
+    """A clock time with its date or weekday, before or after it."""
+    if " " not in text and "T" not in text:
+        return None
+    for pattern in _TOGETHER:
+        if match := pattern.fullmatch(text):
+            day = _weekday(match["day"]) or _date(match["day"])
+            clock = read_clock(match["clock"])
+            if day is not None and clock is not None and day[0] != "date in figures":
+                return "date and time", (*day, *clock[0], clock[1])
+    return None
 
 
 @cache
@@ -158,51 +177,3 @@ def _year(text: str) -> Moment | None:
     if match := _YEARS.fullmatch(text):
         return "year", (-int(match["year"]),)
     return None
-
-
-def _clock(text: str) -> Moment | None:
-    match = _CLOCK.fullmatch(text)
-    if match is None or not (match["minute"] or match["half"]):
-        return None
-    if "." in match[0].partition(" ")[0] and (match["half"] or "").casefold() not in (*_HALVES, "uhr"):
-        return None  # 5.30 is a number, 5.30 pm is not
-    half = _HALVES.get((match["half"] or "").casefold())
-    if half is None and not match["half"] and ":" not in match[0]:
-        return None
-    hour, minute, second = int(match["hour"]), int(match["minute"] or 0), int(match["second"] or 0)
-    if hour > (24 if half is None else 12) or (half is not None and not hour):
-        return None
-    if half is not None:
-        hour = hour % 12 + half
-    elif (1 <= hour < 12 and len(match["hour"]) == 1) or hour in (10, 11):  # of the morning or the evening
-        return "clock of either half", (hour, minute, second, (match["zone"] or "").casefold() or None)
-    return _at(hour * 3600 + minute * 60 + second, match["zone"])
-
-
-def _at(seconds: int, zone: str | None) -> Moment:
-    if zone is None:
-        return "clock", (seconds % 86_400, None)
-    shift = _ZONES.get(zone.casefold())
-    if shift is None and (match := re.search(r"(?P<sign>[+−-])(?P<hours>\d{1,2}):?(?P<minutes>\d\d)?", zone)):
-        shift = int(match["hours"]) * 60 + int(match["minutes"] or 0)
-        shift = -shift if match["sign"] != "+" else shift
-    if shift is None:
-        return "clock", (seconds % 86_400, zone.casefold())
-    return "clock", ((seconds - 60 * shift) % 86_400, "utc")
-
-
-def _spoken(text: str) -> Moment | None:
-    """Half past five, quarter to six pm."""
-    match = _SPOKEN.fullmatch(text)
-    if match is None:
-        return None
-    part, hour_text = re.sub(r"\s+", " ", match["part"].casefold()), match["hour"].casefold()
-    minutes = _MINUTES[part] if part in _MINUTES else int(part)
-    hour = int(hour_text) if hour_text.isdigit() else _HOURS.get(hour_text, 0)
-    if not 1 <= hour <= 12 or not 0 < minutes < 60 or (part.isdigit() and not match["half"]):
-        return None
-    at = hour % 12 * 60 + (minutes if match["way"].casefold() == "past" else -minutes)
-    if match["half"] is None:
-        hours, minutes = divmod(at % 720, 60)
-        return "clock of either half", (hours or 12, minutes, 0, None)
-    return _at((at + 60 * _HALVES[match["half"].casefold()]) * 60, None)

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 LARGEST_EXPONENT = 200
 """Beyond this power of ten a number is text: as an exact fraction, it could exhaust memory."""
 
@@ -69,22 +71,22 @@ _DIGITS = (
     r"|\d{1,3}(?:\.\d{3}){2,}(?![\d.])|\d+"
 )
 _CONTINENTAL = r"\d{1,3}(?:\.\d{3})+,\d+(?!\d)|\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{1,2}(?!\d)"
-_WRITTEN = re.compile(
+_WRITTEN = lazily(
     rf"(?:(?P<continental>{_CONTINENTAL})|(?P<whole>{_DIGITS}|(?=\.\d))(?P<decimals>\.\d*)?)"
     r"(?:(?:e|\s*(?:×|x|\*|·)\s*10\s*(?:\^|\*\*)\s*)[{(]?(?P<power>[-+−]?\d+)[)}]?(?![\w]))?"
     r"(?:\s*/\s*(?P<below>\d+(?:\.\d+)?)(?![\d.]*/))?"
     r"(?:(?:\s+|\sand\s)(?P<numerator>\d+)\s*/\s*(?P<denominator>\d+))?",
     re.IGNORECASE,
 )
-_POWER_OF_TEN = re.compile(r"10\s*(?:\^|\*\*)\s*[{(]?(?P<power>[-+−]?\d+)[)}]?(?!\w)")
-_DECIMAL_COMMA = re.compile(r"(?P<whole>\d{1,3}(?:[. \u00a0\u202f]\d{3})+|\d+),(?P<decimals>\d+)(?!\d)")
-_SCALE = re.compile(
+_POWER_OF_TEN = lazily(r"10\s*(?:\^|\*\*)\s*[{(]?(?P<power>[-+−]?\d+)[)}]?(?!\w)")
+_DECIMAL_COMMA = lazily(r"(?P<whole>\d{1,3}(?:[. \u00a0\u202f]\d{3})+|\d+),(?P<decimals>\d+)(?!\d)")
+_SCALE = lazily(
     rf"\s*-?(?:(?:of\s+)?an?\s+)?(?P<word>{'|'.join(sorted(SCALES, key=len, reverse=True))})(?![^\W\d_])\.?",
     re.IGNORECASE,
 )
-_LETTER = re.compile(rf"(?P<letter>{'|'.join(_ATTACHED)})(?![^\W_])|\s?(?P<chinese>[{''.join(_CHINESE)}])")
-_MONEY_LETTER = re.compile(rf"\s?(?P<letter>{'|'.join(_OF_MONEY)}|{'|'.join(_ATTACHED)})(?![^\W_])")
-_TOKEN = re.compile(r"\s*-?\s*([^\W\d_]+)")
+_LETTER = lazily(rf"(?P<letter>{'|'.join(_ATTACHED)})(?![^\W_])|\s?(?P<chinese>[{''.join(_CHINESE)}])")
+_MONEY_LETTER = lazily(rf"\s?(?P<letter>{'|'.join(_OF_MONEY)}|{'|'.join(_ATTACHED)})(?![^\W_])")
+_TOKEN = lazily(r"\s*-?\s*([^\W\d_]+)")
 
 
 def read_number(text: str, *, money: bool = False) -> Number | None:
@@ -132,6 +134,9 @@ def _from_digits(text: str) -> Number | None:
         if not int(match["denominator"]):
             return None
         value += Fraction(int(match["numerator"]), int(match["denominator"]))
+    if not decimals and (both := _AND_PART.match(text, match.end())):  # 2 and a half
+        part = Fraction(ONES.get(both["count"].casefold(), 1), _PARTS[both["word"].casefold()])
+        return Number(value + part, Fraction(0), both.end())
     rounded = decimals.rstrip("0") and not match["below"]
     return Number(value, Fraction(10) ** exponent / 2 if rounded else Fraction(0), match.end())
 
@@ -161,7 +166,9 @@ def _from_words(text: str) -> Number | None:
     while match := _TOKEN.match(text, at):
         word = match[1].casefold()
         if word in ONES:
-            if last in ONES and not (ONES[last] >= 20 > ONES[word] > 0):
+            if last in ONES and 13 <= current <= 20 and ONES[word] >= 10 and not total:
+                current *= 100  # nineteen eighty-four
+            elif last in ONES and not (ONES[last] >= 20 > ONES[word] > 0 and ONES[word] < 10):
                 break  # "five six" is a list
             current += ONES[word]
         elif word == "hundred":
@@ -179,12 +186,23 @@ def _from_words(text: str) -> Number | None:
         else:
             break
         counted, last, at, end = True, word, match.end(), match.end()
+    if point := _POINT.match(text, end):
+        return _pointed(total + current, point)
     return _with_part(text, Fraction(total + current), end, counted, last)
 
 
+def _pointed(whole: int, point: re.Match[str]) -> Number:
+    """Three point one four."""
+    decimals = [ONES[word.casefold()] for word in point["decimals"].split()]
+    value = Fraction(int("".join(map(str, [whole, *decimals]))), 10 ** len(decimals))
+    return Number(value, Fraction(1, 2 * 10 ** len(decimals)), point.end())
+
+
+_FIGURE_WORDS = "|".join(list(ONES)[:10])
+_POINT = lazily(rf"\s*point(?P<decimals>(?:\s+(?:{_FIGURE_WORDS}))+)(?![^\W\d_])", re.IGNORECASE)
 _PART_WORD = rf"(?P<word>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?![^\W\d_])"
-_PART = re.compile(rf"\s*-?\s*{_PART_WORD}", re.IGNORECASE)
-_AND_PART = re.compile(rf"\s+and\s+(?P<count>an?|{'|'.join(ONES)})(?:\s|-){_PART_WORD}", re.IGNORECASE)
+_PART = lazily(rf"\s*-?\s*{_PART_WORD}", re.IGNORECASE)
+_AND_PART = lazily(rf"\s+and\s+(?P<count>an?|{'|'.join(ONES)})(?:\s|-){_PART_WORD}", re.IGNORECASE)
 
 
 def _with_part(text: str, value: Fraction, end: int, counted: bool, last: str) -> Number | None:

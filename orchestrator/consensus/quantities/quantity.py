@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import unicodedata
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from orchestrator.consensus.quantities.units import SHARE
+from orchestrator.consensus.quantities.unit_tables import AMBIGUOUS, BASES, SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Quantity:
     for a known unit, and the word itself for an unknown one. ``rounding`` is half a unit of the last decimal
     written; 0 for whole numbers and fractions. ``of`` is what the number is a share or a measure of, if that
     is said: half of the pizza, 5 m wide. ``letter`` says that the unit is one letter without a space, which
-    may be a variable: 2m.
+    may be a variable: 2m. ``times`` is a root or π that the number is a multiple of, and ``name`` the
+    variable that has this value, where the text names one.
     """
 
     value: Fraction
@@ -27,6 +29,8 @@ class Quantity:
     rounding: Fraction = Fraction(0)
     of: str = ""
     letter: bool = False
+    times: str = ""
+    name: str = ""
     size: float = field(init=False, compare=False)
     amount: Fraction = field(init=False, compare=False)
 
@@ -48,32 +52,67 @@ def same_quantity(a: Quantity, b: Quantity) -> bool:
     with one ("72" and "72 clips"), and a percentage equals its share ("50%" and "0.5"). A decimal fraction
     with at least three digits equals the exact value that it rounds.
     """
-    if a.of and b.of and a.of != b.of:
+    if _asides_differ(a, b):
+        return False
+    if a.times != b.times:
         return False
     if a.unit == b.unit:
         return abs(a.size - b.size) <= 0.01 * abs(a.size) and _close(a, a.amount, b, b.amount)
+    if a.unit and b.unit and (a.unit in AMBIGUOUS or b.unit in AMBIGUOUS):
+        readings = [(one, other) for one in _readings(a) for other in _readings(b)]
+        if len(readings) > 1 or readings[0] != (a, b):
+            return any(one.unit == other.unit and same_quantity(one, other) for one, other in readings)
     if a.unit and b.unit:
         return _counts(a.unit, b.unit) and _close(a, a.value, b, b.value)
+    if {a.unit, b.unit} == {"", "°"} and a.times:
+        bare, angle = (b, a) if a.unit else (a, b)
+        return bare.amount in (angle.amount, angle.amount / 180)
     if not (a.letter or b.letter) and _close(a, a.value, b, b.value, units=False):
-        return True
+        return SHARE not in (a.unit, b.unit) or abs(a.value) > 1  # 0.25% is no 0.25
     return SHARE in (a.unit, b.unit) and _close(a, a.amount, b, b.amount)
 
 
 def contrary(a: Quantity | None, b: Quantity | None) -> bool:
     """Whether no quantity can be both, however it is written: the units differ, or the values in one unit."""
-    if a is None or b is None or bool(a.unit) != bool(b.unit):
+    if a is None or b is None:
         return False
-    if a.of and b.of and a.of != b.of:
+    if _asides_differ(a, b):
         return True
+    if bool(a.unit) != bool(b.unit):
+        return False
     if a.unit != b.unit:
-        return not _counts(a.unit, b.unit)
-    return abs(a.amount - b.amount) > a.rounding * a.scale + b.rounding * b.scale
+        return not same_quantity(a, b)
+    return a.times != b.times or abs(a.amount - b.amount) > a.rounding * a.scale + b.rounding * b.scale
+
+
+def _asides_differ(a: Quantity, b: Quantity) -> bool:
+    """Whether both say what they are a share, a measure or the value of, and not the same."""
+    return bool((a.of and b.of and a.of != b.of) or (a.name and b.name and a.name != b.name))
+
+
+def _readings(quantity: Quantity) -> tuple[Quantity, ...]:
+    """What a quantity may be whose unit is one letter of several meanings: 20 C."""
+    units = AMBIGUOUS.get(quantity.unit, ())
+    if not units:
+        return (quantity,)
+    return tuple(
+        replace(quantity, unit=unit.dimension, scale=unit.scale, offset=unit.offset) for unit in units
+    )
 
 
 def _counts(a: str, b: str) -> bool:
-    """Whether one name of what is counted is the other with an adjective ("red marble" and "marble")."""
+    """Whether one name of what is counted is the other with an adjective ("red marble" and "marble").
+
+    Two names in different alphabets cannot be compared, so they count as the same.
+    """
     words, others = a.split(), b.split()
+    if a.isascii() != b.isascii() and not (_known(a) or _known(b)):
+        return not any("LATIN" in unicodedata.name(char, "") for char in (b if a.isascii() else a))
     return words[-1] == others[-1] and (len(words) == 1 or len(others) == 1)
+
+
+def _known(unit: str) -> bool:
+    return "·" in unit or "^" in unit or unit in BASES
 
 
 def _close(a: Quantity, left: Fraction, b: Quantity, right: Fraction, *, units: bool = True) -> bool:

@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from orchestrator.consensus.quantities.arithmetic import read_arithmetic
 from orchestrator.consensus.quantities.compounds import read_compound
 from orchestrator.consensus.quantities.counted import read_counted, share_of, without_measure
+from orchestrator.consensus.quantities.foreign_numbers import foreign_prefix
+from orchestrator.consensus.quantities.irrational import read_multiple
 from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES, Number, read_number, with_decimal_comma
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.roman import read_roman
 from orchestrator.consensus.quantities.spelling import plain
@@ -42,34 +46,54 @@ _MONEY_SIGNS = {
     "CAD": "CA$",
     "RS": "₹",
     "RS.": "₹",
+    **{sign: sign for sign in ("R$", "HK$", "NZ$", "S$", "MXN", "SEK", "NOK", "DKK", "PLN")},
+    "BRL": "R$",
+    "HKD": "HK$",
+    "NZD": "NZ$",
+    "SGD": "S$",
+    "KRW": "₩",
+    "RUB": "₽",
+    "RMB": "CNY",
+    "FR.": "CHF",
+    "BTC": "BTC",
+    "₿": "BTC",
+    "₺": "TRY",
+    "₪": "ILS",
 }
-_BEGIN = re.compile(
+_BEGIN = lazily(
     r"(?P<sign>[-+−–]|(?:minus|negative)\s|)\s*"
     rf"(?P<money>(?:{'|'.join(sorted(map(re.escape, _MONEY_SIGNS), key=len, reverse=True))})(?![a-z])|)"
     r"\s*(?P<sign2>[-−]?)",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(
+_ABOUT = lazily(
     r"^(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|some|precisely|≈|~|=|exactly"
-    r"|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)|(?:in\s)?(?:the\s)?year(?=\s\d+$))"
+    r"|an?(?=\s\d[\d.]*\s?%\s)|(?:an?|the)\s(?:probability|chance|likelihood)\s(?:of|is)"
+    r"|a\stotal\sof|in\stotal|(?:AD|A\.D\.)(?=\s*\d{1,4}$)|in(?=\s\d{4}$)"
+    r"|(?:in\s)?(?:the\s)?year(?=\s\d+$))"
     r"\s*(?=\S)",
     re.IGNORECASE,
 )
-_EXCLAIMED = re.compile(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
-_DECADE = re.compile(r"[12]\d\d0['’]?s")
-_ONE = re.compile(r"an?\s+", re.IGNORECASE)
-_AND_PART = re.compile(
+_NAMED = lazily(
+    r"(?:\[(?P<ion>[^\[\]\s]{1,12})\]|(?P<name>\\?(?!pH\b"
+    r"|[a-zA-Z]\()[^\W\d_]{1,12}(?:_?\{?\w{1,8}\}?)?))\s*(?:=|≈|:(?=\s))\s*(?=[^=\s])"
+)
+_EXCLAIMED = lazily(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
+_DECADE = lazily(r"[12]\d\d0['’]?s")
+_ONE = lazily(r"an?\s+", re.IGNORECASE)
+_AND_PART = lazily(
     r"\s+and\s+(?:(?P<one>an?|one)|(?P<three>three))[\s-](?P<part>half|quarters?|thirds?)$", re.IGNORECASE
 )
-_FIRST_WORD = re.compile(r"[\W\d_]")
-_FIRST_WORDS = {*ONES, "a", "an", "half", "hundred", "dozen", "gross", "pi", "π"}
+_FIGURES = lazily(r"^[\d,]+")
+_FIRST_WORD = lazily(r"[\W\d_]")
+_FIRST_WORDS = {*ONES, "a", "an", "half", "point", "hundred", "dozen", "gross", "pi", "π"}
 _PARTS = {"half": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3}
-_ODDS = re.compile(
+_ODDS = lazily(
     r"(?P<some>\w+|\d[\d,]*)\s+(?:in|out\s+of|of)\s+(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
     r"(?:\s(?P<whom>[^\W\d_]{3,}))?",
     re.IGNORECASE,
 )
-_PI = re.compile(
+_PI = lazily(
     r"(?P<times>\d+(?:\.\d+)?(?:/\d{1,9})?)?\s*(?:π|pi)\s*(?:/\s*(?P<below>[1-9]\d{0,8}))?\s*rad(?:ian)?s?",
     re.IGNORECASE,
 )
@@ -88,6 +112,11 @@ def parse_quantity(text: str) -> Quantity | None:
 
 def read_quantity(text: str) -> Quantity | None:
     """As :func:`parse_quantity`, of a text without LaTeX."""
+    if (named := _NAMED.match(text)) is not None:
+        found = read_quantity(text[named.end() :])
+        if found is None or found.name or (not found.unit and len(named["name"] or "long") > 3):
+            return None
+        return found if found.unit else replace(found, name=named["name"].replace("_", ""))
     text = _EXCLAIMED.sub("", _ABOUT.sub("", text, count=1)) if text else text
     if not text or len(text) > LONGEST_QUANTITY or _DECADE.fullmatch(text):
         return None
@@ -101,21 +130,22 @@ def read_quantity(text: str) -> Quantity | None:
     if begin["money"]:
         money = _MONEY_SIGNS[begin["money"].upper()]
         found = _with_unit(body, money) or _with_decimal_comma(body, money)
+        if found is None and money in ("$", "€", "£"):
+            found = _compound(_FIGURES.sub(rf"\g<0> {money}", body))  # $5 and 25 cents
     elif (whole := _arithmetic(text)) is not None:
         return whole
+    elif (found := _multiple(body)) is not None:
+        pass
     elif body[:1].isalpha() and _FIRST_WORD.split(body, 1)[0].casefold() not in _FIRST_WORDS:
-        return None  # most claims in words
+        found = _foreign(body)  # None for most claims in words
     else:
-        found = (
-            _odds(body) or _of_pi(body) or _with_unit(body) or _with_decimal_comma(body) or _compound(body)
-        )
+        found = _odds(body) or _with_unit(body) or _with_decimal_comma(body) or _compound(body)
     negative = (begin["sign"] not in ("", "+")) != bool(begin["sign2"])
     return _negated(found) if negative and found is not None else found
 
 
 def _negated(found: Quantity) -> Quantity:
-    unit = (found.unit, found.scale, found.offset)
-    return Quantity(-found.value, *unit, found.rounding, found.of, found.letter)
+    return replace(found, value=-found.value)
 
 
 def _made(
@@ -131,6 +161,19 @@ def _made(
 def _with_unit(body: str, money: str = "") -> Quantity | None:
     number = read_number(body, money=bool(money))
     return _of_one(body) if number is None else _with_rest(number, body, money)
+
+
+def _foreign(body: str) -> Quantity | None:
+    """A number in words of another language, alone or with a known unit."""
+    number = foreign_prefix(body)
+    if number is None:
+        return None
+    value, end = number
+    rest = body[end:].strip()
+    unit = known_unit(rest) if rest else NO_UNIT
+    if unit is None and not rest.isascii() and len(rest.split()) == 1:
+        unit = Unit(rest)
+    return None if unit is None else _made(Fraction(value), unit, _NOTHING)
 
 
 def _of_one(body: str) -> Quantity | None:
@@ -154,7 +197,7 @@ def _with_rest(number: Number, body: str, money: str) -> Quantity | None:
     unit, of = counted
     if of and unit == NO_UNIT and abs(number.value) > 1:  # 5 of the apples
         unit, of = Unit(of), ""
-    letter = len(rest) == 1 and rest.isalpha()
+    letter = len(rest) == 1 and rest.isalpha() and rest < "\u2e80"
     return _made(number.value + _part(part), unit, number.rounding, of, letter)
 
 
@@ -192,6 +235,21 @@ def _arithmetic(text: str) -> Quantity | None:
     if counted is None or (rest[:1].isalpha() and counted[0].dimension not in ("°", SHARE)):
         return None  # 2^10x
     return _made(value, counted[0], _NOTHING, counted[1])
+
+
+def _multiple(body: str) -> Quantity | None:
+    """A multiple of a root or of π, with its unit: 25π cm², 2√3."""
+    if not any(sign in body for sign in ("√", "π", "pi", "sqrt")):
+        return None
+    multiple = read_multiple(body)
+    if multiple is None or (angle := _of_pi(body)) is not None:
+        return None if multiple is None else angle
+    value, times, end = multiple
+    counted = read_counted(body[end:], "")
+    if counted is None or (body[end : end + 1].isalpha() and counted[0] == NO_UNIT):
+        return None
+    found = _made(value, counted[0], _NOTHING, counted[1])
+    return found and replace(found, times=times)
 
 
 def _odds(text: str) -> Quantity | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from orchestrator.consensus.quantities.patterns import lazily
 
-_SURE = re.compile(r"[IVX]{2,}|[MDCLXVI]{4,}")
-_NUMERAL = re.compile(
+_SURE = lazily(r"[IVX]{2,}|[MDCLXVI]{4,}")
+_NUMERAL = lazily(
     r"(?=[MDCLXVI])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})",
 )
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}

@@ -9,28 +9,28 @@ from dataclasses import replace
 from fractions import Fraction
 
 from orchestrator.consensus.quantities.meaning import Meaning
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 
 _MOST = 12
-_OR = re.compile(r"\s*,?\s+or\s+|\s*,?\s+oder\s+|\s*∨\s*|\s*;\s*|\s*,\s+|\s*,\s*(?=[a-z]\s*=)", re.IGNORECASE)
-_AND = re.compile(
+_OR = lazily(r"\s*,?\s+or\s+|\s*,?\s+oder\s+|\s*∨\s*|\s*;\s*|\s*,\s+|\s*,\s*(?=[a-z]\s*=)", re.IGNORECASE)
+_AND = lazily(
     r"\s*,?\s+and\s+|\s*;\s*|\s*,\s+|\s*,\s*(?=[a-z]\w?\s*=)|(?<!\d)\s*,\s*|\s*,\s*(?!\d{3}(?!\d))",
     re.IGNORECASE,
 )
-_INSIDE = re.compile(r"\\?[{](?P<inside>[^{}\\]*)\\?[}]")
-_BRACKETED = re.compile(r"(?P<opening>[(\[])(?P<inside>[^()\[\]{}]+)(?P<closing>[)\]])")
-_MEMBER = re.compile(r"^[^\W\d_]\s*∈\s*")
-_CHAIN = re.compile(
-    r"(?P<a>[^<>≤≥=]+)(?P<one>[<≤]=?)\s*(?P<name>[a-z])\s*(?P<two>[<≤]=?)(?P<b>[^<>≤≥=]+)", re.I
+_INSIDE = lazily(r"\\?[{](?P<inside>[^{}\\]*)\\?[}]")
+_BRACKETED = lazily(r"(?P<opening>[(\[])(?P<inside>[^()\[\]{}]+)(?P<closing>[)\]])")
+_MEMBER = lazily(r"^[^\W\d_]\s*∈\s*")
+_CHAIN = lazily(r"(?P<a>[^<>≤≥=]+)(?P<one>[<≤]=?)\s*(?P<name>[a-z])\s*(?P<two>[<≤]=?)(?P<b>[^<>≤≥=]+)", re.I)
+_EQUATION = lazily(r"(?P<name>[^\W\d_](?:_?\{?\w\}?)?)\s*=\s*(?P<value>[^=<>]+)")
+_ALTERNATIVES = lazily(r"\s(?:or|oder)\s|∨", re.IGNORECASE)
+_BOTH_SIGNS = lazily(r"(?:(?P<name>[^\W\d_]\w?)\s*=\s*)?±\s*(?P<value>\S.*)")
+_PHRASE = lazily(r"(?!not\b|both\b|either\b|neither\b)[^\W\d_][\w'’.-]*(?:\s[\w'’.-]+){0,2}", re.IGNORECASE)
+_TUPLE = lazily(
+    r"\(\s*(?P<names>[a-z]\w?(?:\s*,\s*[a-z]\w?)+)\s*\)\s*=\s*\((?P<values>[^()=]+)\)", re.IGNORECASE
 )
-_EQUATION = re.compile(r"(?P<name>[^\W\d_](?:_?\{?\w\}?)?)\s*=\s*(?P<value>[^=<>]+)")
-_ALTERNATIVES = re.compile(r"\s(?:or|oder)\s|∨", re.IGNORECASE)
-_BOTH_SIGNS = re.compile(r"(?:(?P<name>[^\W\d_]\w?)\s*=\s*)?±\s*(?P<value>\S.*)")
-_PHRASE = re.compile(
-    r"(?!not\b|both\b|either\b|neither\b)[^\W\d_][\w'’.-]*(?:\s[\w'’.-]+){0,2}", re.IGNORECASE
-)
-_WORTH = re.compile(r"[,;{±∨]|\s(?:or|and|oder)\s", re.IGNORECASE)
+_WORTH = lazily(r"[,;{±∨]|\s(?:or|and|oder)\s", re.IGNORECASE)
 
 
 def read_several(text: str) -> Meaning | None:
@@ -44,6 +44,9 @@ def read_several(text: str) -> Meaning | None:
         found = read_quantity(match["value"])
         both = [] if found is None else [found, replace(found, value=-found.value)]
         return _set(both, match["name"] or "")
+    if match := _TUPLE.fullmatch(text):
+        named = list(zip(_AND.split(match["names"]), _AND.split(match["values"].strip()), strict=False))
+        return _equations(named) if match["names"].count(",") == match["values"].count(",") else None
     if match := _BRACKETED.fullmatch(text):
         parts = tuple(_read(_AND.split(match["inside"].strip())))
         return Meaning("bracketed", (match["opening"], match["closing"]), parts) if len(parts) > 1 else None
@@ -63,7 +66,14 @@ def read_several(text: str) -> Meaning | None:
         return None
     values = _read(items)
     if values:
-        return _set(values, "") if alternatives else Meaning("list", (), tuple(values))
+        if alternatives:
+            return _set(values, "", "alternatives")
+        units = {each.unit for each in values}
+        return (
+            _set(values, "")
+            if "" not in units and len(units) == len(values)
+            else Meaning("list", (), tuple(values))
+        )
     if alternatives and all(map(_PHRASE.fullmatch, items)):
         return Meaning("either", tuple(sorted(item.casefold() for item in items)))
     return None
@@ -105,7 +115,7 @@ def _equations(pairs: list[tuple[str, str]]) -> Meaning | None:
     return Meaning("values", tuple(names[at] for at in order), tuple(values[at] for at in order))
 
 
-def _set(values: list[Quantity], name: str) -> Meaning | None:
+def _set(values: list[Quantity], name: str, kind: str = "set") -> Meaning | None:
     by_amount: dict[tuple[str, Fraction], Quantity] = {(each.unit, each.amount): each for each in values}
     parts = tuple(by_amount[key] for key in sorted(by_amount))
-    return Meaning("set", (), parts, name) if parts else None
+    return Meaning(kind, (), parts, name) if parts else None

@@ -29,6 +29,35 @@ FOREIGN = {
     "евро 欧元 歐元 ユーロ 유로 यूरो يورو": "€",
     "円 日元 엔": "¥",
     "人民币": "yuan",
+    "公顷 公頃 ヘクタール 헥타르 гектар гектара гектаров Hektar hectárea hectáreas ettari": "ha",
+    "平方米;平方公尺;平方メートル;제곱미터;वर्ग मीटर"
+    ";متر مربع;Quadratmeter;Quadratmetern;mètre carré;mètres carrés;metro cuadrado"
+    ";metros cuadrados;metro quadrado;metros quadrados;metro quadrato;metri quadrati;кв. м;кв.м;кв. метров"
+    ";квадратных метров;квадратных метра": "sqm",
+    "平方厘米;平方公分;平方センチメートル;제곱센티미터;Quadratzentimeter;centimètres carrés"
+    ";centímetros cuadrados"
+    ";centímetros quadrados;centimetri quadrati;квадратных сантиметров;кв. см": "sqcm",
+    "平方公里;平方千米;平方キロメートル;제곱킬로미터;Quadratkilometer;kilomètres carrés"
+    ";kilómetros cuadrados;квадратных километров": "sqkm",
+    "立方米;立方公尺;立方メートル;세제곱미터;Kubikmeter;mètres cubes;metros cúbicos"
+    ";metri cubi;кубических метров;куб. м": "cbm",
+    "立方厘米;立方センチメートル;Kubikzentimeter;centimètres cubes;centímetros cúbicos": "ccm",
+    "毫升 ミリリットル 밀리리터 мл миллилитр миллилитров Milliliter mililitros": "mL",
+    "л": "l",
+    "м": "m",
+    "г": "g",
+    "毫克 мг": "mg",
+    "с сек": "s",
+    "мин": "min",
+    "ч": "h",
+    "牛顿 牛 Н": "N",
+    "焦耳 焦 Дж": "J",
+    "瓦特 瓦 Вт": "W",
+    "伏特 伏 В": "V",
+    "安培 安": "A",
+    "тонна тонны тонн 吨 噸 トン 톤 Tonne Tonnen tonelada toneladas": "t",
+    "摄氏度 攝氏度": "°C",
+    "коп копеек копейки копейка": "kopek",
     "원": "₩",
     "рубль рубля рублей руб": "₽",
     "रुपये रुपया रुपए": "₹",

@@ -1,265 +1,75 @@
-"""Units: their dimension and exact size, in symbols and words, with prefixes, powers, products and quotients.
-
-The tables are exact and small. pint is the oracle of their tests; at run time its import (0.4 s, 27 MB) and
-registry (0.2 s) would cost more than thousands of votes, and it reads "Mb" as megabarn.
-"""
+"""Units read from a text, in symbols and words, with prefixes, powers, products and quotients."""
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache, lru_cache
 
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.spelling import spelt_out
+from orchestrator.consensus.quantities.unit_tables import (
+    AMBIGUOUS,
+    BINARY_PREFIX_WORDS,
+    BINARY_PREFIXES,
+    DATA,
+    LARGE_PREFIXES,
+    METRIC,
+    NO_UNIT,
+    OTHER,
+    PREFIX_WORDS,
+    PREFIXES,
+    SHARE,
+    TEMPERATURES,
+    UNSURE,
+    Unit,
+)
 from orchestrator.consensus.quantities.unit_words import FOREIGN
 
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """The ``dimension`` in base units, the ``scale`` to them, and for temperatures the ``offset`` of zero.
-
-    A word that is no known unit is its own dimension: what is counted. Two words have a space between them,
-    and a known dimension has none.
-    """
-
-    dimension: str
-    scale: Fraction = Fraction(1)
-    offset: Fraction = Fraction(0)
-
-
-NO_UNIT = Unit("")
-SHARE = "share"
-"""The dimension of percent and its like, whose amounts are comparable with bare numbers."""
-
-_ALL = {
-    "p": -12,
-    "n": -9,
-    "µ": -6,
-    "μ": -6,
-    "u": -6,
-    "m": -3,
-    "c": -2,
-    "d": -1,
-    "h": 2,
-    "k": 3,
-    "M": 6,
-    "G": 9,
-    "T": 12,
-    "P": 15,
-}
-_LARGE = {"k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15}
-_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50}
-_WORDS = {
-    "pico": -12,
-    "nano": -9,
-    "micro": -6,
-    "milli": -3,
-    "centi": -2,
-    "deci": -1,
-    "hecto": 2,
-    "kilo": 3,
-    "mega": 6,
-    "giga": 9,
-    "tera": 12,
-    "peta": 15,
-}
-_BINARY_WORDS = {"kibi": 10, "mebi": 20, "gibi": 30, "tebi": 40, "pebi": 50}
-
-_METRIC = (
-    # symbols, words without the plural's s, dimension, scale
-    ("m", "meter metre", "m", Fraction(1)),
-    ("g", "gram gramme", "g", Fraction(1)),
-    ("s", "second sec", "s", Fraction(1)),
-    ("A", "ampere amp", "A", Fraction(1)),
-    ("K", "kelvin", "K", Fraction(1)),
-    ("mol", "mole", "mol", Fraction(1)),
-    ("cd", "candela", "cd", Fraction(1)),
-    ("N", "newton", "g m s^-2", Fraction(10**3)),
-    ("Pa", "pascal", "g m^-1 s^-2", Fraction(10**3)),
-    ("J", "joule", "g m^2 s^-2", Fraction(10**3)),
-    ("W", "watt", "g m^2 s^-3", Fraction(10**3)),
-    ("Hz", "hertz", "s^-1", Fraction(1)),
-    ("C", "coulomb", "A s", Fraction(1)),
-    ("V", "volt", "A^-1 g m^2 s^-3", Fraction(10**3)),
-    ("Ω Ω", "ohm", "A^-2 g m^2 s^-3", Fraction(10**3)),
-    ("F", "farad", "A^2 g^-1 m^-2 s^4", Fraction(1, 10**3)),
-    ("H", "henry", "A^-2 g m^2 s^-2", Fraction(10**3)),
-    ("T", "tesla", "A^-1 g s^-2", Fraction(10**3)),
-    ("Wb", "weber", "A^-1 g m^2 s^-2", Fraction(10**3)),
-    ("S", "siemens", "A^2 g^-1 m^-2 s^3", Fraction(1, 10**3)),
-    ("lm", "lumen", "lm", Fraction(1)),
-    ("lx", "lux", "lm m^-2", Fraction(1)),
-    ("Bq", "becquerel", "Bq", Fraction(1)),
-    ("Gy", "gray", "Gy", Fraction(1)),
-    ("Sv", "sievert", "Sv", Fraction(1)),
-    ("l L ℓ", "liter litre", "m^3", Fraction(1, 10**3)),
-    ("eV", "electronvolt electron-volt", "g m^2 s^-2", Fraction(1_602_176_634, 10**25)),
-    ("cal", "calorie", "g m^2 s^-2", Fraction(4184)),
-    ("Wh", "watt-hour watthour", "g m^2 s^-2", Fraction(3_600_000)),
-    ("Ah", "amp-hour ampere-hour", "A s", Fraction(3600)),
-    ("bar", "bar", "g m^-1 s^-2", Fraction(10**8)),
-    ("t", "tonne", "g", Fraction(10**6)),
-    ("dB", "decibel", "dB", Fraction(1)),
-)
-_DATA = (("bit b", "bit", Fraction(1)), ("B", "byte", Fraction(8)), ("bps", "", Fraction(1)))
-
-_INCH = Fraction(254, 10_000)
-_POUND = Fraction(45_359_237, 100_000)
-_FORCE = _POUND * Fraction(980_665, 100_000)  # of a pound, in g m/s²
-_GALLON = 231 * _INCH**3
-_KELVIN_OF_ICE = Fraction(27_315, 100)
-_OTHER: dict[str, dict[str, Fraction | int]] = {
-    # All spellings of one unit, plurals included, by dimension.
-    "s": {
-        "secs": 1,
-        "min mins minute minutes": 60,
-        "h hr hrs hour hours": 3600,
-        "d day days": 86_400,
-        "week weeks wk wks": 604_800,
-        "fortnight fortnights": 1_209_600,
-    },
-    "month": {
-        "month months mo": 1,
-        "year years yr yrs": 12,
-        "decade decades": 120,
-        "century centuries": 1200,
-        "millennium millennia": 12_000,
-    },
-    "m": {
-        "in inch inches ″": _INCH,
-        "ft foot feet ′": 12 * _INCH,
-        "yd yds yard yards": 36 * _INCH,
-        "mi mile miles": 63_360 * _INCH,
-        "nmi;nautical mile;nautical miles": 1852,
-        "Å;Å;angstrom;angstroms;ångström;ångströms": Fraction(1, 10**10),
-        "micron microns": Fraction(1, 10**6),
-        "au;AU;astronomical unit;astronomical units": 149_597_870_700,
-        "ly;light-year;light-years;light year;light years;lightyear;lightyears": 9_460_730_472_580_800,
-    },
-    "m^2": {
-        "ha hectare hectares": 10_000,
-        "acre acres": 6_272_640 * _INCH**2,
-        "sqm": 1,
-        "sqft": 144 * _INCH**2,
-    },
-    "m^3": {
-        "cc ccm": Fraction(1, 10**6),
-        "gal gallon gallons": _GALLON,
-        "qt quart quarts": _GALLON / 4,
-        "pint pints": _GALLON / 8,
-        "cup cups": _GALLON / 16,
-        "fl oz;fluid ounce;fluid ounces": _GALLON / 128,
-        "tbsp tablespoon tablespoons": _GALLON / 256,
-        "tsp teaspoon teaspoons": _GALLON / 768,
-    },
-    "g": {
-        "ton;tons;metric ton;metric tons": 10**6,
-        "lb lbs pound pounds": _POUND,
-        "oz ounce ounces": _POUND / 16,
-        "stone": 14 * _POUND,
-    },
-    "m^-3 mol": {"mM": 1, "µM μM uM": Fraction(1, 1000), "nM": Fraction(1, 10**6), "molar": 1000},
-    "m s^-1": {
-        "mps": 1,
-        "kmh kph": Fraction(5, 18),
-        "mph": Fraction(1_609_344, 3_600_000),
-        "kn kt kts knot knots": Fraction(1852, 3600),
-    },
-    "g m s^-2": {
-        "dyn dyne dynes": Fraction(1, 100),
-        "kgf": 9_806_650 / Fraction(1000),
-        "lbf": _FORCE,
-    },
-    "g m^-1 s^-2": {
-        "atm;atmosphere;atmospheres": 101_325_000,
-        "torr;mmHg;mm Hg;millimeters of mercury": Fraction(101_325_000, 760),  # a mmHg to seven digits
-        "psi": _FORCE / _INCH**2,
-    },
-    "g m^2 s^-2": {"erg ergs": Fraction(1, 10**4), "BTU btu": Fraction(105_505_585_262, 10**5)},
-    "g m^2 s^-3": {"hp horsepower": 550 * 12 * _INCH * _FORCE},
-    "s^-1": {"rpm": Fraction(1, 60)},
-    "°": {
-        "° degree degrees deg degs": 1,
-        "arcmin arcminute arcminutes": Fraction(1, 60),
-        "arcsec arcsecond arcseconds": Fraction(1, 3600),
-    },
-    "rad": {"rad rads radian radians": 1, "mrad milliradian milliradians": Fraction(1, 1000)},
-    SHARE: {
-        "%;percent;pct;pct.;per cent": Fraction(1, 100),
-        "‰;permille;per mille;per mil;per thousand": Fraction(1, 1000),
-        "bp;bps.;basis point;basis points": Fraction(1, 10_000),
-        "ppm;parts per million": Fraction(1, 10**6),
-        "ppb;parts per billion": Fraction(1, 10**9),
-    },
-    "$": {
-        "$;usd;US$;dollar;dollars;bucks;US dollar;US dollars;$ USD;$ US": 1,
-        "¢ cent cents": Fraction(1, 100),
-    },
-    "€": {"€ eur euro euros": 1, "euro cent;euro cents": Fraction(1, 100)},
-    "£": {
-        "£;gbp;pound sterling;pounds sterling;sterling;quid": 1,
-        "penny pence": Fraction(1, 100),
-    },
-    "¥": {"¥ jpy yen": 1},
-    "₹": {"₹;inr;rs;rs.;rupee;rupees;Indian rupees": 1, "paise paisa": Fraction(1, 100)},
-    "₩": {"₩ krw won": 1},
-    "₽": {"₽ rub ruble rubles rouble roubles": 1},
-    "CHF": {"chf;franken;Swiss franc;Swiss francs": 1},
-    "CNY": {"cny rmb yuan renminbi 元": 1},
-    "CA$": {"cad;c$;ca$;Canadian dollar;Canadian dollars": 1},
-    "A$": {"aud;a$;au$;Australian dollar;Australian dollars": 1},
-    "bit": {"kb": 8000, "mb": 8 * 10**6, "gb": 8 * 10**9, "tb": 8 * 10**12},
-}
-_TEMPERATURES = {
-    "°C;℃;ºC;degC;deg C;degree C;degrees C;celsius;degree Celsius;degrees Celsius;centigrade": (
-        Unit("K", Fraction(1), _KELVIN_OF_ICE)
-    ),
-    "°F;℉;ºF;degF;deg F;degree Fahrenheit;degrees Fahrenheit;fahrenheit;degree F;degrees F": (
-        Unit("K", Fraction(5, 9), _KELVIN_OF_ICE - 32 * Fraction(5, 9))
-    ),
-    "°K;degree Kelvin;degrees Kelvin": Unit("K"),
-}
-_UNSURE = frozenset({"M", "pH", "pt", "dd", "hs", "Ts", "Gs", "Ms", "As", "Ps", "dm²"})
-"""Symbols with two common meanings, or none in a text: 5 M may be 5 million."""
+__all__ = ["NO_UNIT", "SHARE", "Unit", "known_unit", "of_mass", "singular"]
 
 
 @cache
 def _units() -> dict[str, Unit]:
     table: dict[str, Unit] = {}
-    for symbols, words, dimension, scale in _METRIC:
-        prefixes = [("", 0), *_ALL.items()]
+    for symbols, words, dimension, scale in METRIC:
+        prefixes = [("", 0), *PREFIXES.items()]
         for symbol in symbols.split():
             table |= {prefix + symbol: Unit(dimension, scale * Fraction(10) ** n) for prefix, n in prefixes}
         for word in words.split():
-            for prefix, n in [("", 0), *_WORDS.items()]:
+            for prefix, n in [("", 0), *PREFIX_WORDS.items()]:
                 unit = Unit(dimension, scale * Fraction(10) ** n)
                 table |= dict.fromkeys((prefix + word, prefix + word + "s"), unit)
-    for symbols, word, size in _DATA:
+    for symbols, word, size in DATA:
         dimension = "bit s^-1" if symbols == "bps" else "bit"
-        sizes = [("", Fraction(1)), *((prefix, Fraction(10) ** n) for prefix, n in _LARGE.items())]
-        sizes += [(prefix, Fraction(2) ** n) for prefix, n in _BINARY.items()]
+        sizes = [("", Fraction(1)), *((prefix, Fraction(10) ** n) for prefix, n in LARGE_PREFIXES.items())]
+        sizes += [(prefix, Fraction(2) ** n) for prefix, n in BINARY_PREFIXES.items()]
         for symbol in symbols.split():
             table |= {prefix + symbol: Unit(dimension, size * times) for prefix, times in sizes}
-        sizes = [("", Fraction(1)), *((prefix, Fraction(10) ** n) for prefix, n in _WORDS.items() if n > 2)]
-        sizes += [(prefix, Fraction(2) ** n) for prefix, n in _BINARY_WORDS.items()]
+        sizes = [
+            ("", Fraction(1)),
+            *((prefix, Fraction(10) ** n) for prefix, n in PREFIX_WORDS.items() if n > 2),
+        ]
+        sizes += [(prefix, Fraction(2) ** n) for prefix, n in BINARY_PREFIX_WORDS.items()]
         for prefix, times in sizes if word else ():
             table |= dict.fromkeys((prefix + word, prefix + word + "s"), Unit(dimension, size * times))
-    for dimension, names in _OTHER.items():
+    for dimension, names in OTHER.items():
         for spellings, factor in names.items():
             listed = spellings.split(";") if ";" in spellings else spellings.split()
             table |= dict.fromkeys(listed, Unit(dimension, Fraction(factor)))
-    for spellings, unit in _TEMPERATURES.items():
+    for spellings, unit in TEMPERATURES.items():
         table |= dict.fromkeys(spellings.split(";"), unit)
     for spellings, name in FOREIGN.items():
-        table |= dict.fromkeys(spellings.split(), table[name])
-    table |= {letter: Unit(letter) for letter in "CF"}  # a charge or degrees, but not that of another letter
+        listed = spellings.split(";") if ";" in spellings else spellings.split()
+        table |= dict.fromkeys(listed, table[name])
+    table |= {letter: Unit(letter) for letter in AMBIGUOUS if len(letter) == 1} | {"bps": table["bp"]}
     return {
         name: replace(unit, dimension=unit.dimension.replace(" ", "·"))
         for name, unit in table.items()
-        if name not in _UNSURE
+        if name not in UNSURE
     }
 
 
@@ -273,13 +83,16 @@ def _whatever_case() -> dict[str, Unit | None]:
     return table
 
 
-_SQUARED = re.compile(
+_SQUARED = lazily(
     r"(?P<before>sq(?:uare|\.)?|cu(?:bic|\.)?)\s+(?P<unit>\S.*)|(?P<unit2>\S.*?)\s+(?P<after>squared|cubed)",
     re.IGNORECASE,
 )
-_POWER = re.compile(r"(?P<unit>.*?[^\W\d]|[Ωµ°])(?:\^?\{?(?P<power>[-−]?[1-4])\}?)?")
-_OVER = re.compile(r"\s*(?:/|\bper\b)\s*(?:an?\s+)?", re.IGNORECASE)
-_TIMES = re.compile(r"\s*[·⋅*×.]\s*|\s+|(?<=[a-zA-Z])-(?=[a-zA-Z])")
+_POWER = lazily(r"(?P<unit>.*?[^\W\d]|[Ωµ°])(?:\^?\{?(?P<power>[-−]?[1-4])\}?)?")
+_OVER = lazily(r"\s*(?:/|\bper\b)\s*(?:an?\s+)?|(?<=\w)\s+an?\s+(?=\w)", re.IGNORECASE)
+_TIMES = lazily(r"\s*[·⋅*×.]\s*|\s+|(?<=[a-zA-Z])(?:-(?=[a-zA-Z])|(?=°))")
+_NO_FACTORS = frozenset(
+    {"and", "half", "quarter", "third", "the", "was", "for", "not", "but", "each", "with", "from"}
+)
 _LARGEST_UNIT = 80
 
 
@@ -305,7 +118,7 @@ def _squared(text: str) -> Unit | None:
 
 def _named(text: str) -> Unit | None:
     unit = _units().get(text)
-    if unit is None and (len(text) > 1 or text == "L") and text not in _UNSURE:
+    if unit is None and (len(text) > 1 or text == "L") and text not in UNSURE:
         unit = _whatever_case().get(text.casefold())
     return unit
 
@@ -337,9 +150,14 @@ def _factor(name: str, quotient: bool) -> Unit | None:
     unit = _named(name)
     if unit is None and name in ("C", "F") and quotient:
         return _units()["°" + name]
-    if unit is None and quotient and len(name) > 2 and name.isalpha():
+    if unit is None and quotient and len(name) > 2 and name.isalpha() and name not in _NO_FACTORS:
         return Unit(singular(name.casefold()))
     return unit
+
+
+def of_mass(unit: Unit) -> Unit:
+    """The unit, and for pounds the one of mass, as they are wherever they stand beside another unit."""
+    return AMBIGUOUS["pound"][0] if unit.dimension == "pound" else unit
 
 
 def _combined(factors: list[tuple[Unit | None, int]]) -> Unit | None:
@@ -348,6 +166,7 @@ def _combined(factors: list[tuple[Unit | None, int]]) -> Unit | None:
     for unit, power in factors:
         if unit is None:
             return None
+        unit = of_mass(unit)
         scale *= unit.scale**power
         for base in unit.dimension.split("·"):
             name, _, own = base.partition("^")
@@ -356,8 +175,14 @@ def _combined(factors: list[tuple[Unit | None, int]]) -> Unit | None:
     return Unit("·".join(written) or "ratio", scale)  # mg/kg is no bare number
 
 
+_PLURALS = {"people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse"}
+_HISSED = ("xes", "ches", "shes", "sses", "zes")
+
+
 def singular(word: str) -> str:
     """The word without the plural's ending."""
+    if word in _PLURALS or word.endswith(_HISSED):
+        return _PLURALS.get(word) or word[:-2]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word

@@ -55,7 +55,7 @@ def test_products_and_quotients_have_one_dimension_and_size(one: str, other: str
     assert known_unit(one) == known_unit(other)
 
 
-@pytest.mark.parametrize("word", ["apples", "", "the", "5", "hello world", "km of", "a", "x", "M", "per"])
+@pytest.mark.parametrize("word", ["apples", "", "the", "5", "hello world", "km of", "a", "x", "per"])
 def test_what_is_no_unit_is_none(word: str) -> None:
     assert not is_unit(word)
 

@@ -1,0 +1,118 @@
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+import pytest
+
+from tests.orchestrator.consensus.pairs import said
+
+SAME = (
+    ("Louis XIV", "louis XIV"),
+    ("Henry VIII", "Henry the Eighth"),
+    ("Elizabeth II", "Elizabeth the Second"),
+    ("the Nile", "Nile"),
+    ("The River Nile", "the river nile"),
+    ("Nile.", "Nile"),
+    ("café", "cafe"),
+    ("São Paulo", "Sao Paulo"),
+    ("Bogotá", "Bogota"),
+    ("U.S.A.", "USA"),
+    ("Mt. Everest", "Mount Everest"),
+    ("St. Louis", "Saint Louis"),
+    ("J. K. Rowling", "J.K. Rowling"),
+    ("salt & pepper", "salt and pepper"),
+    ("well-known", "well known"),
+    ("Spider-Man", "spider-man"),
+    ("colour", "color"),
+    ("grey", "gray"),
+    ('"Hamlet"', "Hamlet"),
+    ("*Hamlet*", "Hamlet"),
+    ("“Hamlet”", "Hamlet"),
+    ("yes", "Yes."),
+    ("Yes", "yes!"),
+    ("ja", "yes"),
+    ("nein", "no"),
+    ("oui", "sí"),
+    ("да", "yes"),
+    ("はい", "yes"),
+    ("是", "yes"),
+    ("nee", "no"),
+    ("tak", "yes"),
+    ("evet", "yes"),
+    ("hayır", "no"),
+    ("não", "no"),
+    ("ναι", "yes"),
+    ("όχι", "no"),
+    ("yeah", "yes"),
+    ("nope", "no"),
+    ("yep", "yes"),
+    ("red, green, and blue", "red, green and blue"),
+    ("Paris, France", "Paris, France."),
+    ("an apple", "apple"),
+    ("a dog", "the dog"),
+    ("Dr. Smith", "Dr Smith"),
+    ("Mr Smith", "Mr. Smith"),
+    ("it's raining", "it’s raining"),
+)
+DIFFERENT = (
+    ("type 1", "type 2"),
+    ("Elizabeth", "Elizabeth II"),
+    ("Nile", "Amazon"),
+    ("ja", "nein"),
+    ("tak", "nie"),
+    ("A and B", "A and C"),
+    ("Paris", "Paris, Texas"),
+    ("Dr. Smith", "Dr. Jones"),
+    ("red", "red and green"),
+    ("man", "woman"),
+    ("New York", "New Jersey"),
+    ("Georgia", "George"),
+    ("increasing", "decreasing"),
+    ("up", "down"),
+    ("left", "right"),
+    ("always", "never"),
+    ("true", "false"),
+    ("maybe", "yes"),
+    ("none of the above", "all of the above"),
+    ("north", "south"),
+    ("red then green", "green then red"),
+    ("Romeo loves Juliet", "Juliet loves Romeo"),
+    ("Smith", "Smithson"),
+    ("six", "sex"),
+    ("3 W", "3 E"),
+    ("Henry the Eighth", "Henry the Seventh"),
+    ("Mt. Everest", "Mt. Fuji"),
+    ("J. K. Rowling", "J. R. R. Tolkien"),
+    ("U.S.", "U.K."),
+    ("St. Louis", "St. Paul"),
+    ("['a']", "['b']"),
+    ("{'a': 1}", "{'b': 1}"),
+    ("{1: 2}", "{'1': 2}"),
+    ("25p", "25"),
+    ("half past", "half"),
+    ("x = 1 + sqrt(5) or x = 1 - sqrt(5)", "x = 1 + sqrt(5)"),
+    (r"x=2\pm\sqrt3", r"x=2+\sqrt3"),
+    (r"x=2\pm\sqrt3", r"x=3\pm\sqrt2"),
+    ("x^2+C", "x^3+C"),
+    (r"\frac{2\pm i}{3}", r"\frac{3\pm i}{2}"),
+    (r"0.\overline{3}", "0.3"),
+    ("a^2+b^2", "(a+b)^2"),
+    ("2 + 3i", "2 - 3i"),
+    ("-1 ± 2i", "-2 ± i"),
+    ("The U.S. won", "U.S. lost"),
+    ("Louis XIV", "Louis XVI"),
+    ("vitamin C", "vitamin D"),
+    ("Type I", "Type II"),
+    ("r", "R"),
+    ("i", "I"),
+)
+
+
+@pytest.mark.parametrize(("left", "right"), SAME)
+def test_one_answer_in_two_wordings(left: str, right: str) -> None:
+    assert said(left, right)
+    assert said(right, left)
+
+
+@pytest.mark.parametrize(("left", "right"), DIFFERENT)
+def test_two_answers_in_wordings_that_are_close(left: str, right: str) -> None:
+    assert not said(left, right)
+    assert not said(right, left)
