@@ -8,6 +8,9 @@ from typing import ClassVar
 LONGEST_GROWTH = 32.0
 """How many times its first guess a wait may become."""
 
+LEAST_PAUSE = 0.05
+"""Seconds of the first wait where an engine asks for less."""
+
 
 class Fault(StrEnum):
     """Whose fault it is that a call failed. Only an engine's own faults say anything about its health.
@@ -89,7 +92,8 @@ class CallRejected(WorkerError):
 class Overloaded(WorkerError):
     """No room for another call now, or too many calls lately.
 
-    ``told`` says whether ``retry_after`` is what the engine asks for, or only a first guess.
+    ``told`` says whether ``retry_after`` is what the engine asks for, or only a first guess. Engines that ask
+    for no wait at all, or for one that is over, are not asked again and again without one.
     """
 
     code = "overloaded"
@@ -105,7 +109,8 @@ class Overloaded(WorkerError):
 
     def pause(self, times: int) -> float:
         """Seconds to wait before a call is sent again that has had no room ``times`` times; a guess grows."""
-        return self.retry_after * (1.0 if self.told else min(LONGEST_GROWTH, 2.0 ** (times - 1)))
+        guess = LEAST_PAUSE if self.told else self.retry_after
+        return max(self.retry_after, guess * min(LONGEST_GROWTH, 2.0 ** (times - 1)))
 
 
 class AccessRefused(WorkerError):
@@ -136,7 +141,7 @@ class ModelUnavailable(WorkerError):
 
     code = "model_unavailable"
     http_status = 400
-    fault = Fault.ACCOUNT
+    fault = Fault.REQUEST
 
 
 class ToolError(WorkerError):

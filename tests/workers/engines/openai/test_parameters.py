@@ -201,6 +201,53 @@ async def test_what_is_refused_is_left_out_at_once_and_for_good() -> None:
     assert ("max_tokens", "max_completion_tokens") in told
 
 
+REFUSED = {"error": {"message": "Unknown parameter: 'seed'.", "code": 400}}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        respond("200 OK", REFUSED),
+        HEAD + b"data: " + json.dumps(REFUSED).encode() + b"\n\n" + DONE,
+        HEAD + event("") + b": working\n\nevent: error\ndata: " + json.dumps(REFUSED).encode() + b"\n\n",
+        HEAD + b"event: error\ndata: unexpected keyword argument 'seed'\n\n",
+    ],
+)
+async def test_what_is_refused_after_a_status_of_success_is_learnt_too(refusal: bytes) -> None:
+    async def script(exchange: Exchange) -> None:
+        accepted = HEAD + event("one two ") + event("three four", "stop") + DONE
+        await exchange.send(refusal if "seed" in exchange.body else accepted)
+
+    async with raw_server(script) as server, connected(server.url) as engine:
+        await engine.capabilities()
+        for _ in range(2):
+            assert text(await read(engine, ask(sampling=FULL))) == "one two three four"
+        assert ["seed" in exchange.body for exchange in server.exchanges] == [True, False, False]
+
+
+async def test_what_the_probe_is_refused_with_a_status_of_success_is_learnt_too() -> None:
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model."
+    async with raw_server(refusing()) as server, connected(server.url) as engine:
+        plain = respond(
+            "200 OK", {"choices": [{"message": {"content": "1"}}], "usage": {"prompt_tokens": 70}}
+        )
+        refused = respond("200 OK", {"error": {"message": said, "param": "max_tokens"}})
+        server.whole = lambda body: refused if "max_tokens" in body else plain
+        assert text(await read(engine)) == "one two three four"
+        assert "max_completion_tokens" in server.exchanges[0].body
+
+
+async def test_what_did_not_help_in_a_stream_is_not_learnt() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(HEAD + b"data: " + json.dumps(REFUSED).encode() + b"\n\n" + DONE)
+
+    async with raw_server(script) as server, connected(server.url) as engine:
+        await engine.capabilities()
+        for _ in range(2):
+            assert "Unknown parameter" in str(await failure(engine, ask(sampling=FULL)))
+        assert ["seed" in exchange.body for exchange in server.exchanges] == [True, False] * 2
+
+
 async def test_calls_at_the_same_time_are_told_once() -> None:
     async with raw_server(refusing("stream_options")) as server, connected(server.url) as engine:
         await engine.capabilities()
