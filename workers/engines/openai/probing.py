@@ -24,6 +24,7 @@ from workers.engines.openai.tokenizer import ServerTokenizer
 from workers.errors import (
     AccessRefused,
     CallRejected,
+    EngineFailed,
     EngineProtocolError,
     EngineTimeout,
     ModelUnavailable,
@@ -71,7 +72,7 @@ async def find(http: Transport, model: str | None, engine: str) -> Dialect:
     model = model or given.deployment
     try:
         return await probe(http.ask, model, engine)
-    except (ModelUnavailable, CallRejected, EngineProtocolError):  # what comes of an address that is wrong
+    except (ModelUnavailable, CallRejected, EngineFailed, EngineProtocolError):  # as a wrong address may
         for address in given.elsewhere():
             http.address = address
             with suppress(WorkerError):

@@ -48,6 +48,12 @@ ONLY_ONE = "Unsupported value: 'temperature' does not support 0.7 with this mode
         (openai("`temperature` and `top_p` cannot both be specified for this model"), ""),
         (openai("`top_p` is deprecated for this model."), "top_p"),
         (openai("Gaudi doesn't support logprobs. Please remove 'logprobs'/'top_logprobs'."), "both"),
+        (
+            openai("Your organization must be verified to stream.", param="stream", code="unsupported_value"),
+            "stream",
+        ),
+        (openai("Unsupported value: 'stream' does not support true with this model."), "stream"),
+        (openai("The 'stream_options' parameter is only allowed when 'stream' is on."), "stream_options"),
         (json.dumps({"detail": [pydantic("seed")]}), "seed"),
         (json.dumps({"object": "error", "message": {"detail": [pydantic("seed")]}}), "seed"),
         (json.dumps({"object": "error", "message": json.dumps({"detail": [pydantic("seed")]})}), "seed"),
@@ -135,7 +141,9 @@ def test_what_is_wrong_with_the_call_itself_is_no_refusal_of_a_parameter(said: s
     assert refused_parameters(400, said.encode(), SENT) == frozenset()
 
 
-@pytest.mark.parametrize(("status", "learns"), [(422, True), (500, True), (401, False), (429, False)])
+@pytest.mark.parametrize(
+    ("status", "learns"), [(422, True), (500, True), (403, True), (401, False), (429, False)]
+)
 def test_only_some_statuses_are_about_the_request(status: int, learns: bool) -> None:
     assert bool(refused_parameters(status, b"unknown field `seed`", SENT)) == learns
 
@@ -246,6 +254,20 @@ async def test_what_did_not_help_in_a_stream_is_not_learnt() -> None:
         for _ in range(2):
             assert "Unknown parameter" in str(await failure(engine, ask(sampling=FULL)))
         assert ["seed" in exchange.body for exchange in server.exchanges] == [True, False] * 2
+
+
+async def test_a_server_that_does_not_stream_answers_whole() -> None:
+    async def script(exchange: Exchange) -> None:
+        if "stream" in exchange.body:
+            said = {"message": "Your organization must be verified to stream this model.", "param": "stream"}
+            await exchange.send(respond("400 X", {"error": said | {"code": "unsupported_value"}}))
+
+    async with raw_server(script) as server, connected(server.url) as engine:
+        choice = {"message": {"content": "one two"}, "finish_reason": "stop"}
+        server.whole = lambda body: respond("200 OK", {"choices": [choice], "usage": {"prompt_tokens": 7}})
+        for _ in range(2):
+            assert text(await read(engine, ask(sampling=FULL))) == "one two"
+        assert len(server.exchanges) == 1
 
 
 async def test_calls_at_the_same_time_are_told_once() -> None:
