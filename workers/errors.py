@@ -9,7 +9,10 @@ LONGEST_GROWTH = 32.0
 """How many times its first guess a wait may become."""
 
 LEAST_PAUSE = 0.05
-"""Seconds of the first wait where an engine asks for less."""
+"""Seconds of the first wait where an engine asks for less; they double up to ``SOON``."""
+
+SOON = 1.0
+"""Seconds; a wait that an engine asks for is kept to as it is if it is at least that."""
 
 
 class Fault(StrEnum):
@@ -109,8 +112,10 @@ class Overloaded(WorkerError):
 
     def pause(self, times: int) -> float:
         """Seconds to wait before a call is sent again that has had no room ``times`` times; a guess grows."""
-        guess = LEAST_PAUSE if self.told else self.retry_after
-        return max(self.retry_after, guess * min(LONGEST_GROWTH, 2.0 ** (times - 1)))
+        growth = min(LONGEST_GROWTH, 2.0 ** (times - 1))
+        return (
+            max(self.retry_after, min(SOON, LEAST_PAUSE * growth)) if self.told else self.retry_after * growth
+        )
 
 
 class AccessRefused(WorkerError):
