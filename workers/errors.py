@@ -8,6 +8,12 @@ from typing import ClassVar
 LONGEST_GROWTH = 32.0
 """How many times its first guess a wait may become."""
 
+LEAST_PAUSE = 0.05
+"""Seconds of the first wait where an engine asks for less; they double up to ``SOON``."""
+
+SOON = 1.0
+"""Seconds; a wait that an engine asks for is kept to as it is if it is at least that."""
+
 
 class Fault(StrEnum):
     """Whose fault it is that a call failed. Only an engine's own faults say anything about its health.
@@ -89,7 +95,8 @@ class CallRejected(WorkerError):
 class Overloaded(WorkerError):
     """No room for another call now, or too many calls lately.
 
-    ``told`` says whether ``retry_after`` is what the engine asks for, or only a first guess.
+    ``told`` says whether ``retry_after`` is what the engine asks for, or only a first guess. Engines that ask
+    for no wait at all, or for one that is over, are not asked again and again without one.
     """
 
     code = "overloaded"
@@ -105,7 +112,10 @@ class Overloaded(WorkerError):
 
     def pause(self, times: int) -> float:
         """Seconds to wait before a call is sent again that has had no room ``times`` times; a guess grows."""
-        return self.retry_after * (1.0 if self.told else min(LONGEST_GROWTH, 2.0 ** (times - 1)))
+        growth = min(LONGEST_GROWTH, 2.0 ** (times - 1))
+        return (
+            max(self.retry_after, min(SOON, LEAST_PAUSE * growth)) if self.told else self.retry_after * growth
+        )
 
 
 class AccessRefused(WorkerError):
@@ -136,7 +146,7 @@ class ModelUnavailable(WorkerError):
 
     code = "model_unavailable"
     http_status = 400
-    fault = Fault.ACCOUNT
+    fault = Fault.REQUEST
 
 
 class ToolError(WorkerError):

@@ -5,7 +5,8 @@ that might do otherwise: one that takes longer calls, or has another account. A 
 the replica's is tried again, elsewhere if possible.
 
 An error of a replica's own (HTTP 5xx) may be either's, and what else happens there decides: if the same
-request fails on two replicas, or three times on the only one, while no other does, it is the request's.
+request fails on two replicas, or three times on the only one, while no other does, it is the request's. So is
+one at which all replicas, or the only one, break off or send nonsense, three times at least.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from workers.errors import (
 from workers.pool.flight import Flight, Ticket
 from workers.pool.placement import Placement
 from workers.pool.replica import Replica
-from workers.pool.supervision import Supervisor
+from workers.pool.supervision import EITHERS, Supervisor
 from workers.pool.tally import PoolTally
 
 log = structlog.get_logger(__name__)
@@ -34,11 +35,11 @@ log = structlog.get_logger(__name__)
 FAILURES = 3
 """How often a replica fails at a request that no other replica can take, before it is the request's fault."""
 
-FIRST_PAUSE = 0.2
-"""Seconds before such a request is sent there again; doubles."""
-
 EVIDENCE_SECONDS = 60.0
 """A replica that has answered nothing for longer may fail at everything by now."""
+
+FIRST_PAUSE = 0.2
+"""Seconds before such a request is sent there again; doubles."""
 
 
 class Retries:
@@ -78,7 +79,7 @@ class Retries:
         able = self._placement.able(ticket)
         if not isinstance(error, ProcessExhausted):
             ticket.tried.add(replica.name)
-        if isinstance(error, EngineFailed):
+        if isinstance(error, EITHERS):
             ticket.failed[replica] = str(error)
         if isinstance(error, CallRejected):
             ticket.tried.update(other.name for other in able if other.context <= replica.context)
@@ -87,7 +88,7 @@ class Retries:
         again = error.retryable or isinstance(error, EngineProtocolError)
         if closed or not (again or (others and error.fault in (Fault.REQUEST, Fault.ACCOUNT))):
             raise error
-        if isinstance(error, EngineFailed) and _at_fault(ticket, others, now):
+        if isinstance(error, EITHERS) and _at_fault(ticket, error, others, now):
             raise CallRejected(_verdict(ticket, error)) from error
         if ticket.attempts >= self._attempts:
             tried = ", ".join(sorted({*ticket.tried, replica.name}))
@@ -109,14 +110,15 @@ class Retries:
             if error.retry_after > self._patience:
                 raise error
             return min(self._patience, error.pause(ticket.attempts)) * random.uniform(1.0, 1.25)
-        if isinstance(error, EngineFailed):
+        if isinstance(error, EITHERS):
             return FIRST_PAUSE * 2.0 ** (ticket.attempts - 1) * random.uniform(1.0, 1.25)
         return 0.0
 
 
-def _at_fault(ticket: Ticket[Replica], others: bool, now: float) -> bool:
+def _at_fault(ticket: Ticket[Replica], error: WorkerError, others: bool, now: float) -> bool:
     """Whether a request, not the replicas that failed at it, is at fault."""
-    if len(ticket.failed) < 2 and (others or ticket.attempts < FAILURES):
+    told = isinstance(error, EngineFailed) and len(ticket.failed) > 1
+    if not told and (others or ticket.attempts < FAILURES):
         return False
     return all(
         replica.breaker.only(ticket.request) and now - replica.answered_at <= EVIDENCE_SECONDS
@@ -124,6 +126,6 @@ def _at_fault(ticket: Ticket[Replica], others: bool, now: float) -> bool:
     )
 
 
-def _verdict(ticket: Ticket[Replica], error: EngineFailed) -> str:
+def _verdict(ticket: Ticket[Replica], error: WorkerError) -> str:
     where = " and ".join(sorted(replica.name for replica in ticket.failed))
     return f"{error} (at this request alone, {ticket.attempts} times: {where} answers others)"

@@ -12,7 +12,16 @@ import structlog
 
 from workers import contract
 from workers.engine import Health
-from workers.errors import EngineFailed, EngineUnavailable, Fault, Overloaded, WorkerError
+from workers.errors import (
+    EngineFailed,
+    EngineInterrupted,
+    EngineProtocolError,
+    EngineUnavailable,
+    Fault,
+    ModelUnavailable,
+    Overloaded,
+    WorkerError,
+)
 from workers.pool.dispatch import Dispatcher
 from workers.pool.flight import Flight, Ticket
 from workers.pool.following import Following
@@ -34,6 +43,9 @@ REFUSED_SECONDS = 5.0  # how long a replica that refuses our account is sent not
 START_SECONDS = 30.0  # how long a start waits for a server that has no room, or still loads its model
 LEAST_PAUSE = 0.1  # seconds before it is asked again
 START_FAILURES = 3  # how often a server may fail at a start with an error of its own
+
+EITHERS = (EngineFailed, EngineInterrupted, EngineProtocolError)
+"""Errors for which either the replica or the call may be to blame."""
 
 
 class Supervisor:
@@ -144,11 +156,15 @@ class Supervisor:
             replica.refused(error.retry_after, asyncio.get_running_loop().time())
         elif error.fault is Fault.ACCOUNT:
             self._spare(replica, error)
-        elif isinstance(error, EngineFailed):
+        elif isinstance(error, ModelUnavailable) and not replica.breaker.only(ticket.request):
+            self._spare(replica, error)  # of one request alone, it may be about what is in it
+        elif isinstance(error, ModelUnavailable):
+            self.distrust(replica, str(error), by=ticket.request)
+        elif isinstance(error, EITHERS):
             self.distrust(replica, str(error), by=ticket.request)
             self._ask_soon(replica)
         elif error.fault is Fault.ENGINE:
-            self.distrust(replica, str(error), by=ticket, fatal=isinstance(error, EngineUnavailable))
+            self.distrust(replica, str(error), by=ticket.request, fatal=isinstance(error, EngineUnavailable))
 
     def answered(self, ticket: Ticket[Replica]) -> None:
         """A call got its answer: what failed at it before was not the call's fault."""

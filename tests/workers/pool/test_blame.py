@@ -17,6 +17,9 @@ from workers.errors import (
     AccessRefused,
     CallRejected,
     EngineFailed,
+    EngineInterrupted,
+    EngineProtocolError,
+    ModelUnavailable,
     Overloaded,
     QuotaExhausted,
     WorkerError,
@@ -267,3 +270,78 @@ async def test_a_start_that_cannot_succeed_soon_fails_at_once(error: WorkerError
         await pool.capabilities()
     assert asyncio.get_running_loop().time() < 2
     await pool.close()
+
+
+@virtual_time
+async def test_a_request_for_which_nothing_is_found_takes_no_replica_from_the_others() -> None:
+    """Servers say 404 of a model that they do not have, and gateways of whatever a request names."""
+    engine = Failing(fails=at("lost", lambda: ModelUnavailable("one answered HTTP 404: no such thing")))
+    async with pool_of(alone(engine)) as pool:
+        for _ in range(4):
+            with pytest.raises(ModelUnavailable, match="no such thing"):
+                await chunks(pool, sibling("lost", 0))
+            assert text_of(await chunks(pool, sibling("next", 0))) == ANSWER
+        assert states(pool) == ["up"]
+        assert engine.asked.count("lost") == 4
+
+
+@virtual_time
+async def test_a_replica_that_has_lost_its_model_is_spared_from_the_second_request_on() -> None:
+    bad, good = Failing("bad", lambda call: ModelUnavailable("no model")), Failing("good")
+    async with pool_of(alone(bad, good)) as pool:
+        for number in range(8):
+            assert text_of(await chunks(pool, sibling(f"{number}", 0))) == ANSWER
+        assert len(bad.asked) == 2
+        assert states(pool) == ["down", "up"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: EngineInterrupted("one broke off"), lambda: EngineProtocolError("not an event: '<html>'")],
+)
+@virtual_time
+async def test_a_request_whose_answers_break_off_or_are_nonsense_takes_no_replica_from_the_others(
+    make: Callable[[], WorkerError],
+) -> None:
+    """All calls of a task count as one, however many of its branches fail at once."""
+    engine = Failing(fails=lambda call: make() if call.task == "bad" else None)
+    async with pool_of(alone(engine)) as pool:
+        calls = [chunks(pool, replace(sibling(f"{n}", 0), task="bad")) for n in range(8)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(result, CallRejected) for result in results)
+        assert "(at this request alone, 3 times: one answers others)" in str(results[0])
+        assert states(pool) == ["up"]
+        assert await elapsed(chunks(pool, replace(sibling("next", 0), task="good"))) < 2
+
+
+@virtual_time
+async def test_a_stream_that_two_of_three_replicas_break_off_is_finished_by_the_third() -> None:
+    """A restart of replicas one after the other breaks off long completions, and is not their fault."""
+    engines = [Failing(name) for name in "abc"]
+    broken_off: list[str] = []
+
+    def once_at_two(name: str) -> Callable[[Call], WorkerError | None]:
+        def fails(call: Call) -> WorkerError | None:
+            if len(broken_off) == 2:
+                return None
+            broken_off.append(name)
+            return EngineInterrupted(f"{name} broke off")
+
+        return fails
+
+    for engine in engines:
+        engine.fails = once_at_two(engine.name)
+    async with pool_of(alone(*engines)) as pool:
+        assert text_of(await chunks(pool, sibling("long", 0))) == ANSWER
+        assert len({*broken_off}) == 2
+
+
+@virtual_time
+async def test_a_rate_limit_that_asks_for_no_wait_is_not_hammered() -> None:
+    engine = Failing(fails=lambda call: Overloaded("slow down", retry_after=0.0))
+    async with pool_of(alone(engine)) as pool:
+        with pytest.raises(Overloaded):
+            await chunks(pool, sibling("one", 0))
+        took = asyncio.get_running_loop().time()
+    assert len(engine.asked) == 4
+    assert took > 0.3

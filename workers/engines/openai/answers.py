@@ -57,11 +57,12 @@ def server_message(data: object, *, depth: int = 0) -> str | None:
 
 def reports_failure(event: Mapping[str, object]) -> bool:
     """Whether what came in place of a piece of a completion, or beside it, says that the server failed."""
+    if event.get("error") or event.get("errors"):
+        return True
+    if choices := event.get("choices"):  # of every piece: no pattern, as those cost more
+        first = choices[0] if isinstance(choices, list) else None
+        return isinstance(first, dict) and bool(first.get("error"))
     match event:
-        case {"error": failure} | {"errors": failure} | {"choices": [{"error": failure}, *_]} if failure:
-            return True
-        case {"choices": [_, *_]}:
-            return False
         case {"object": "error"} | {"type": "error"} | {"status": "error" | "failed"}:
             return True
         case {"error_msg": str()} | {"error_message": str()} | {"detail": str() | list() | dict()}:
@@ -74,31 +75,33 @@ def reports_failure(event: Mapping[str, object]) -> bool:
 
 
 def read_usage(usage: object) -> Usage:
-    """The usage object of the protocol, or of one of its relatives; what it leaves open counts as 0.
+    """The usage object of the protocol, or of one of its relatives; what it does not tell counts as 0.
 
-    Cached tokens are never more than the prompt's, whatever the server reports.
-
-    Raises:
-        EngineProtocolError: it is not such an object.
+    It is no reason to refuse a completion: what is no count of tokens is left out. Cached tokens are never
+    more than the prompt's, whatever the server reports.
     """
-    if isinstance(usage, dict):
-        prompt = _count(usage, "prompt_tokens", "input_tokens")
-        completion = _count(usage, "completion_tokens", "output_tokens")
-        details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
-        thought = _count(details if isinstance(details, dict) else usage, "reasoning_tokens")
-        counts = (prompt, completion, thought)
-        if min(counts) >= 0 and max(counts) < 1 << 31:
-            cached = cached_tokens(usage) or 0
-            return Usage(prompt, max(0, min(cached, prompt)), completion, thought)
-    raise garbage("usage that is not token counts", usage)
+    if not isinstance(usage, dict):
+        return Usage()
+    prompt = _count(usage, "prompt_tokens", "input_tokens")
+    completion = _count(usage, "completion_tokens", "output_tokens")
+    details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    thought = _count(details if isinstance(details, dict) else usage, "reasoning_tokens")
+    return Usage(prompt, max(0, min(cached_tokens(usage) or 0, prompt)), completion, thought)
+
+
+_DIGITS = 9  # of the largest count of tokens that is believed
 
 
 def _count(usage: Mapping[str, object], *names: str) -> int:
-    """The number under the first of these names that has one; 0 if none has, -1 if it is no count."""
-    value = next((usage[name] for name in names if usage.get(name) is not None), 0)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) else -1
+    """The number under the first of these names that has one; 0 if none has, or if it is no count."""
+    for name in names:
+        if (value := usage.get(name)) is not None:
+            break
+    else:
+        return 0
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS:
+        value = int(value)
+    return int(value) if isinstance(value, int | float) and 0 <= value < 10**_DIGITS else 0
 
 
 def cached_tokens(usage: object) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 _HEADER = re.compile(r"cache(-status|-hit)?$", re.IGNORECASE)
 _PROMPT = re.compile(r"prompt|prefix|kv", re.IGNORECASE)
+_FLAGS = frozenset({"cached", "cache_hit", "gptcache"})
 _HIT = re.compile(r"(^|[\s;,])(hit|true)\b", re.IGNORECASE)
 
 
@@ -25,10 +26,11 @@ def headers_tell(headers: Mapping[str, str]) -> bool:
 
 def event_tells(event: Mapping[str, object]) -> bool:
     """Whether an event of a completion says so: ``cached``, ``cache_hit`` or ``gptcache``, true."""
-    places = [event, event.get("usage")]
-    return any(
-        place.get(flag) is True
-        for place in places
-        if isinstance(place, Mapping)
-        for flag in ("cached", "cache_hit", "gptcache")
+    usage = event.get("usage")
+    return _flagged(event) or (usage is not None and _flagged(usage))
+
+
+def _flagged(place: object) -> bool:
+    return (
+        isinstance(place, dict) and not _FLAGS.isdisjoint(place) and any(place.get(f) is True for f in _FLAGS)
     )

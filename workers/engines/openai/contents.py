@@ -10,6 +10,8 @@ from workers.engines.openai.answers import garbage
 _REASONING: Final = ("reasoning_content", "reasoning", "thinking", "thinking_blocks", "reasoning_details")
 """Where servers put the thinking. Some put the same into two fields, so the first that has any counts."""
 
+_APART: Final = frozenset({*_REASONING, "refusal"})
+
 _THOUGHTS: Final = frozenset({"thinking", "thought", "reasoning"})
 _WORDS: Final = ("text", "content", "thinking", "reasoning", "summary", "value")
 
@@ -29,9 +31,10 @@ def read_said(message: Mapping[str, object]) -> Said:
         EngineProtocolError: its content is not text.
     """
     content = message.get("content")
-    parts = content if isinstance(content, list) else [content]
+    if isinstance(content, str) and _APART.isdisjoint(message):  # as nearly all are
+        return Said(content, "", "")
     texts, thoughts, refusals = [], [], []
-    for part in parts:
+    for part in content if isinstance(content, list) else [content]:
         match part:
             case None:
                 pass
@@ -45,11 +48,13 @@ def read_said(message: Mapping[str, object]) -> Said:
                 texts.append(_words(part))
             case _:
                 raise garbage("content that is not text", content)
-    apart = next(filter(None, (_words(message.get(field)) for field in _REASONING)), "")
-    refusal = message.get("refusal")
-    if isinstance(refusal, str):
+    for field in _REASONING:
+        if (value := message.get(field)) and (words := _words(value)):
+            thoughts.append(words)
+            break
+    if isinstance(refusal := message.get("refusal"), str):
         refusals.append(refusal)
-    return Said("".join(texts), "".join(thoughts) + apart, "".join(refusals))
+    return Said("".join(texts), "".join(thoughts), "".join(refusals))
 
 
 def _words(value: object) -> str:

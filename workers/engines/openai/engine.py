@@ -135,37 +135,45 @@ class OpenAIEngine:
                 or the server refuses a parameter on which the completion depends.
         """
         with self._http.discreet():
-            http = self._http
-            response, patience, dialect = await self._accepted(call)
-            stops = StopStrings(call.sampling.stop if "stop" in dialect.refused else ())
-            try:
-                stream = CompletionStream(self._name, call.sampling.top_logprobs or 0)
+            http, dialect = self._http, await self._understand()
+            while True:
+                response, patience, dialect, body = await self._accepted(call, dialect)
+                stops = StopStrings(call.sampling.stop if "stop" in dialect.refused else ())
+                stream = CompletionStream(self._name, call.sampling.top_logprobs or 0, body)
                 stream.cached = headers_tell(response.headers)
                 events, room = 0, LINE_LIMIT + call.sampling.max_tokens * _TOKEN_BYTES
-                while not stream.ended and not stops.found:
-                    data = b"" if stream.done else await http.read(response, patience)
-                    if not data:
-                        stream.end(whole=stream.done or framed(response))
-                        break
-                    room -= len(data)
-                    if room < 0:
-                        raise garbage(f"far too much for {call.sampling.max_tokens} tokens", data)
-                    stream.feed(data)
-                    if stream.events > events:
-                        events = stream.events
-                        patience.progress()
-                    if (chunk := stream.take()) is not None:
-                        yield stops.cut(chunk)
-                        patience.progress()
-                if stops.found:
-                    yield stops.end(stream.last("stop"))
+                try:
+                    while not stream.ended and not stops.found:
+                        data = b"" if stream.done else await http.read(response, patience)
+                        if not data:
+                            stream.end(whole=stream.done or framed(response))
+                            break
+                        room -= len(data)
+                        if room < 0:
+                            raise garbage(f"far too much for {call.sampling.max_tokens} tokens", data)
+                        stream.feed(data)
+                        if stream.events > events:
+                            events = stream.events
+                            patience.progress()
+                            self._learn(dialect.refused)
+                        if (chunk := stream.take()) is not None:
+                            yield stops.cut(chunk)
+                            patience.progress()
+                    if not stops.found:
+                        await read_rest(response, stream, room)
+                    yield stops.end(stream.last("stop" if stops.found else None))
+                except ParametersRefused as error:  # by a server that begins to answer all the same
+                    if stream.total:
+                        raise
+                    refusal = error
+                else:
+                    self._learn(dialect.refused)
                     return
-                await read_rest(response, stream, room)
-                yield stops.end(stream.last())
-            finally:
-                # Closes the connection, which aborts the call at the server, unless the response was read to
-                # its end: then the connection has already gone back to the pool.
-                response.close()
+                finally:
+                    # Closes the connection, which aborts the call at the server, unless the response was read
+                    # to its end: then the connection has already gone back to the pool.
+                    response.close()
+                dialect = await self._without(refusal, call, dialect)
 
     async def health(self) -> Health:
         """Ask ``/health``, or for the list of models if there is no such path.
@@ -226,39 +234,43 @@ class OpenAIEngine:
             self._dialect = probing.result()
         return self._dialect
 
-    async def _accepted(self, call: Call) -> tuple[aiohttp.ClientResponse, Patience, Dialect]:
+    async def _accepted(
+        self, call: Call, dialect: Dialect
+    ) -> tuple[aiohttp.ClientResponse, Patience, Dialect, Mapping[str, object]]:
         """Send a call, once more after each refusal of a parameter that it can do without.
 
-        What was refused is remembered once the server has accepted the call without it.
+        Returns the response, and the dialect and the body that were accepted.
         """
-        http, dialect = self._http, await self._understand()
-        path, body = await self._request(dialect, call)
-        await call.permitted()
-        patience = http.begin(http.timeouts)
+        http = self._http
         while True:
+            path, body = await self._request(dialect, call)
+            await call.permitted()
+            patience = http.begin(http.timeouts)
             data = json.dumps(body).encode()
             response = await http.send("POST", http.address.at(path), data, patience, call.permit)
             if response.status == 200:
-                self._learn(dialect.refused)
-                return response, patience, dialect
+                return response, patience, dialect, body
             try:
                 error = await http.refusal(response, patience, body)
             finally:
                 response.close()
             if not isinstance(error, ParametersRefused):
                 raise error
-            dialect = dialect.refusing(error.names)
-            try:
-                path, changed = await self._request(dialect, call)
-            except CapabilityMissing:
-                self._learn(error.names)
-                raise
-            if changed == body:
+            dialect = await self._without(error, call, dialect)
+
+    async def _without(self, error: ParametersRefused, call: Call, dialect: Dialect) -> Dialect:
+        """The dialect in which to send ``call`` again; raises ``error`` if it would be the same request."""
+        changed = dialect.refusing(error.names)
+        try:
+            if await self._request(changed, call) == await self._request(dialect, call):
                 raise error
-            body = changed
-            await call.permitted()
+        except CapabilityMissing:
+            self._learn(error.names)
+            raise
+        return changed
 
     def _learn(self, refused: frozenset[str]) -> None:
+        """Remember what was refused, once the server has answered a call without it."""
         assert self._dialect is not None
         if new := refused - self._dialect.refused:
             tell_refused(self._name, new)

@@ -47,7 +47,8 @@ class EventReader:
         self._returned = data.endswith(b"\r") or (self._returned and not data)
         self._line += data
         if b"\n" in data or b"\r" in data:
-            lines = _LINE_END.split(bytes(self._line))
+            whole = bytes(self._line)
+            lines = _LINE_END.split(whole) if b"\r" in whole else whole.split(b"\n")
             self._line = bytearray(lines.pop())
             for line in lines:
                 self._take(line)
@@ -69,15 +70,20 @@ class EventReader:
         return events
 
     def _take(self, line: bytes) -> None:
-        line = line.removeprefix(codecs.BOM_UTF8)  # at the start; gateways join streams that each have one
+        if line.startswith(b"data:"):  # as nearly all do
+            self._add(line[5:].removeprefix(b" "))
+            return
         if not line:
             self._dispatch()
+            return
+        if line.startswith(codecs.BOM_UTF8):  # at the start; gateways join streams that each have one
+            self._take(line.removeprefix(codecs.BOM_UTF8))
             return
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         match field:
             case b"data":
-                self._add(value)
+                self._add(b"")
             case b"event":
                 self._name = value.decode(errors="replace").strip()
             case b"error":

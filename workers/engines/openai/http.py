@@ -17,7 +17,7 @@ from yarl import URL
 from workers.engines.openai.addresses import Address
 from workers.engines.openai.answers import garbage
 from workers.engines.openai.parameters import ParametersRefused, refused_parameters
-from workers.engines.openai.refusals import Refusals
+from workers.engines.openai.refusals import Refusals, error_told
 from workers.engines.openai.timeouts import Patience, Timeouts
 from workers.errors import (
     EngineFailed,
@@ -101,11 +101,14 @@ class Transport:
     async def ask(self, path: str, body: Mapping[str, object] | None) -> object:
         """One request that is not streamed; see :data:`~workers.engines.openai.answers.Ask`."""
         with self.discreet():
-            answer = await self._asked(path, body)
+            data = await self._asked(path, body)
             try:
-                return json.loads(answer.decode())
+                answer = json.loads(data.decode())
             except (ValueError, RecursionError) as error:
-                raise garbage("an answer that is not JSON in UTF-8", answer[:_ERROR_LIMIT]) from error
+                raise garbage("an answer that is not JSON in UTF-8", data[:_ERROR_LIMIT]) from error
+            if isinstance(answer, dict) and answer.get("error"):
+                raise error_told(self._name, answer, body or ())
+            return answer
 
     async def text(self, path: str) -> str:
         """What is at a path, as text; raises what :meth:`ask` raises."""

@@ -32,13 +32,15 @@ CAPABILITIES = NEEDED | {
 }
 """The capability that a server does not have if it refuses a parameter."""
 
-REFUSABLE = frozenset({*CAPABILITIES, *INSTEAD, "stream_options", "seed", "temperature", "top_p", "stop"})
-"""All that a request may do without, one way or another."""
+REFUSABLE = frozenset(
+    {*CAPABILITIES, *INSTEAD, "stream", "stream_options", "seed", "temperature", "top_p", "stop"}
+)
+"""All that a request may do without, one way or another. What is not streamed comes as one object."""
 
 _OURS = frozenset({"stream_options", "seed", "priority", "cache_salt", "return_token_ids"})
 """Parameters that do not come from who asks, or not with this value."""
 
-_STATUSES = frozenset({400, 404, 405, 406, 409, 415, 418, 422, 500, 501})
+_STATUSES = frozenset({400, 403, 404, 405, 406, 409, 415, 418, 422, 500, 501})
 _CODES = frozenset(
     {"extra_forbidden", "value_error.extra", "unknown_parameter", "unsupported_parameter"}
     | {"unsupported_value", "unrecognized_parameter"}
@@ -115,6 +117,8 @@ def refused_parameters(status: int, said: bytes, sent: Collection[str]) -> froze
     names: set[str] = set()
     for complaint in _complaints(said.decode(errors="replace"), _DEPTH):
         names |= _named(complaint, known)
+    if "stream_options" in names:  # which may be said to go with "stream" only
+        names.discard("stream")
     return frozenset(names)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import count
 
 import structlog
 
@@ -22,6 +24,7 @@ from workers.engines.openai.tokenizer import ServerTokenizer
 from workers.errors import (
     AccessRefused,
     CallRejected,
+    EngineFailed,
     EngineProtocolError,
     EngineTimeout,
     ModelUnavailable,
@@ -38,6 +41,10 @@ SGLang large ones. Others are not sent a priority, as it might mean the opposite
 
 _PROMPT = "Repeat these numbers: " + " ".join(map(str, range(100, 164)))
 """Longer than a few cache blocks of any server, so that sending it again shows in the usage."""
+
+_TRIES = 4
+_PATIENCE = 5.0
+"""How often a question is asked of a server that has no room, and the longest wait for it in seconds."""
 
 _LENGTHS = (1, 16, 512)
 """The completion of a probe, in tokens: the shortest that the server accepts."""
@@ -65,7 +72,7 @@ async def find(http: Transport, model: str | None, engine: str) -> Dialect:
     model = model or given.deployment
     try:
         return await probe(http.ask, model, engine)
-    except (ModelUnavailable, CallRejected, EngineProtocolError):  # what comes of an address that is wrong
+    except (ModelUnavailable, CallRejected, EngineFailed, EngineProtocolError):  # as a wrong address may
         for address in given.elsewhere():
             http.address = address
             with suppress(WorkerError):
@@ -104,18 +111,21 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
     prober = _Prober(ask, engine, base, refused, first)
     cached = await prober.check("cached_token_usage", prober.reports_cached_tokens)
     sign = _PRIORITY_SIGN.get(listed.owner)
-    async with asyncio.TaskGroup() as group:
-        scores = group.create_task(prober.check("logprobs", prober.gives_logprobs))
-        guided = group.create_task(prober.check("guided_json", prober.follows_schema))
-        prefill = group.create_task(
-            prober.check("assistant_prefill", partial(prober.continues, PREFILL_FLAGS))
-        )
-        salt = group.create_task(prober.check("cache_salt", partial(prober.salts_cache, cached)))
-        priority = group.create_task(prober.check("priority", partial(prober.takes_priority, sign)))
-        tokens_in = group.create_task(
-            prober.check("token_ids_in", partial(prober.takes_tokens, ServerTokenizer(ask, served)))
-        )
-        tokens_out = group.create_task(prober.check("token_ids_out", prober.gives_tokens))
+    try:
+        async with asyncio.TaskGroup() as group:
+            scores = group.create_task(prober.check("logprobs", prober.gives_logprobs))
+            guided = group.create_task(prober.check("guided_json", prober.follows_schema))
+            prefill = group.create_task(
+                prober.check("assistant_prefill", partial(prober.continues, PREFILL_FLAGS))
+            )
+            salt = group.create_task(prober.check("cache_salt", partial(prober.salts_cache, cached)))
+            priority = group.create_task(prober.check("priority", partial(prober.takes_priority, sign)))
+            tokens_in = group.create_task(
+                prober.check("token_ids_in", partial(prober.takes_tokens, ServerTokenizer(ask, served)))
+            )
+            tokens_out = group.create_task(prober.check("token_ids_out", prober.gives_tokens))
+    except ExceptionGroup as failed:  # nothing else ends a question
+        raise failed.exceptions[0] from None
     continues_anyway = not prefill.result() and await prober.check(
         "assistant_prefill", partial(prober.continues, {})
     )
@@ -200,11 +210,25 @@ class _Prober:
         self._first = first  # the answer to the base request
 
     async def check(self, capability: str, question: Callable[[], Awaitable[bool]]) -> bool:
-        """The answer to a question; a failure counts as no and is logged."""
-        try:
-            found, reason = await question(), "the answer does not show it"
-        except WorkerError as error:
-            found, reason = False, f"{type(error).__name__}: {error}"
+        """The answer to a question; a failure counts as no and is logged.
+
+        A server that has no room is asked again, as it has not said no.
+
+        Raises:
+            QuotaExhausted: nothing more can be learnt.
+        """
+        found, reason = False, "the answer does not show it"
+        for times in count(1):
+            try:
+                found = await question()
+            except QuotaExhausted:
+                raise
+            except WorkerError as error:
+                reason = f"{type(error).__name__}: {error}"
+                if isinstance(error, Overloaded) and times < _TRIES and error.retry_after <= _PATIENCE:
+                    await asyncio.sleep(error.pause(times) * random.uniform(1.0, 1.5))
+                    continue
+            break
         if not found:
             _log.info(
                 "capability missing",
@@ -256,8 +280,7 @@ class _Prober:
         """
         messages = [{"role": "user", "content": _PROMPT}, {"role": "assistant", "content": "1"}]
         answer = await self._complete(messages=messages, **flags)
-        longer = read_usage(_usage(answer)).prompt_tokens - read_usage(_usage(self._first)).prompt_tokens
-        return longer <= 2
+        return _prompt_tokens(answer) - _prompt_tokens(self._first) <= 2
 
     async def takes_tokens(self, tokenizer: ServerTokenizer) -> bool:
         """Whether a chat can be sent as tokens: the server must then compute as many as for the chat."""
@@ -266,8 +289,7 @@ class _Prober:
             return False
         plain = {"model": self._base["model"], "prompt": tokens, "max_tokens": 1}
         answer = await self._ask("completions", plain)
-        lengths = [read_usage(_usage(each)).prompt_tokens for each in (self._first, answer)]
-        return lengths == [len(tokens)] * 2
+        return _prompt_tokens(self._first) == _prompt_tokens(answer) == len(tokens)
 
     async def gives_tokens(self) -> bool:
         match await self._complete(return_token_ids=True):
@@ -287,6 +309,12 @@ class _Prober:
             return False
         await self._complete(priority=sign)
         return await self._refuses(priority="first")
+
+
+def _prompt_tokens(answer: object) -> int:
+    if (tokens := read_usage(_usage(answer)).prompt_tokens) > 0:
+        return tokens
+    raise garbage("usage without the tokens of the prompt", json.dumps(answer))
 
 
 def _usage(answer: object) -> object:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.engines.openai.answers import QUOTE, garbage, server_message
+from workers.engines.openai.parameters import ParametersRefused, refused_parameters
 from workers.engines.openai.waits import asked_wait, fields_of, seconds_in_words
 from workers.errors import (
     AccessRefused,
@@ -32,6 +33,13 @@ _PIECE = 4  # characters of a key that an error may not show
 
 _BUSY = frozenset({409, 425, 429, 498, 503, 529})
 """No room now: too many calls, a model that is being loaded, a lock. Waiting helps."""
+
+_NOT_NOW = re.compile(
+    r"temporar|overload|busy|\bload|not ready|starting|warm|capacity|later|again|retry|wait|queue|too many"
+    r"|\bfull\b|slow down|maintenance|resource|limit|rate",
+    re.IGNORECASE,
+)
+"""What a 503 says that is about room. Proxies also send one when the server behind them is gone."""
 
 _FAILED = frozenset({408, 424})
 """The server tried and failed, as with the 5xx. Text-generation-inference says 424."""
@@ -147,17 +155,21 @@ class Refusals:
         return ours if quoted or server_message(said.told) is None else f"{ours} (it says: {words})"
 
 
-def error_told(server: str, told: object) -> WorkerError:
+def error_told(server: str, told: object, sent: Collection[str] = ()) -> WorkerError:
     """The error that an object with ``error`` in it stands for, in a stream or with the status 200.
 
     Its own ``code`` or ``status`` counts as the HTTP status; without any, the server is taken to have failed.
+    ``sent`` are the parameters of the request.
     """
     words = server_message(told)
     if words is None:
         words = str(told.get("error", told) if isinstance(told, dict) else told)[:QUOTE]
     status = next((int(mark) for mark in _marks(told) if re.fullmatch("[45][0-9]{2}", mark)), 500)
     said = _Said(f"{server} reported an error", status, words, told, {})
-    return _error(said, lambda said: redacted(said.words))
+    error = _error(said, lambda said: redacted(said.words))
+    if sent and (names := refused_parameters(status, json.dumps(told).encode(), sent)):
+        return ParametersRefused(str(error), names)
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +207,14 @@ def _meaning(said: _Said, wait: float | None) -> type[WorkerError]:
     # Words about a quota also stand in rate limits, which name a time after which to come back, and may be
     # quoted from the request, but hardly where a message begins.
     empty = status in (400, 403, 429) and wait is None and fits(_USED_UP_IN_WORDS, QUOTE)
+    gone = status == 503 and wait is None and _NOT_NOW.search(said.words) is None
     lines: tuple[tuple[bool, type[WorkerError]], ...] = (
         (status == 402 or fits(_USED_UP), QuotaExhausted),
         (flagged or fits(_FILTERED) or (status != 401 and fits(_TOO_LONG)), CallRejected),
         (empty, QuotaExhausted),
         (status in (400, 403, 500) and fits(_UNKNOWN_MODEL), ModelUnavailable),
         (status == 401 or (status == 403 and server_message(said.told) is not None), AccessRefused),
-        (status in _BUSY or fits(_NO_ROOM), Overloaded),
+        (fits(_NO_ROOM) or (status in _BUSY and not gone), Overloaded),
         (status == 404, ModelUnavailable),
         (status in _FAILED or (status >= 500 and status != 501 and not fits(_WRONG)), EngineFailed),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import structlog
 
@@ -21,23 +21,27 @@ from workers.engines.openai.contents import Said, read_said
 from workers.engines.openai.events import LINE_LIMIT, EventReader, ServerEvent
 from workers.engines.openai.finishes import End, read_finish, tell_once
 from workers.engines.openai.refusals import error_told
-from workers.errors import EngineInterrupted, WorkerError
+from workers.errors import EngineFailed, EngineInterrupted, WorkerError
 
 log = structlog.get_logger(__name__)
+
+_FINISHES = ("finish_reason", "native_finish_reason", "finish_details")
 
 
 class CompletionStream:
     """Turns the bytes of a completion into chunks as they come: server-sent events, or one JSON object.
 
     All that arrived in one read becomes one chunk, so that the cost per token falls as the rate rises.
-    ``alternatives`` is how many were requested for each token; a plain completion may bring more.
+    ``alternatives`` is how many were requested for each token; a plain completion may bring more. ``sent``
+    are the parameters of the request, which the server may refuse in here too.
 
     Once the completion has a finish reason, nothing that follows can take it back: what is wrong there is
     logged and left out.
     """
 
-    def __init__(self, worker: str, alternatives: int = 0) -> None:
+    def __init__(self, worker: str, alternatives: int = 0, sent: Collection[str] = ()) -> None:
         self._worker = worker
+        self._sent = sent
         self._alternatives = alternatives
         self._reader = EventReader()
         self._whole: bytearray | None = None  # an answer that is no stream, as far as it has come
@@ -196,66 +200,73 @@ class CompletionStream:
 
     def _read(self, event: ServerEvent) -> None:
         data = event.data
-        while data.startswith(b"data:"):  # gateways that frame what is framed already
-            data = data[5:].strip()
-        if data.strip(b'"').upper() == b"[DONE]":
-            self.done = True
-            return
-        failed = event.name.lower().endswith("error")
+        if not data.startswith(b"{"):
+            while data.startswith(b"data:"):  # gateways that frame what is framed already
+                data = data[5:].strip()
+            if data.strip(b'"').upper() == b"[DONE]":
+                self.done = True
+                return
+        failed = event.name != "" and event.name.lower().endswith("error")
         try:
             said = json.loads(data.decode())
         except (ValueError, RecursionError) as error:
             if failed:
-                raise error_told(self._worker, {"error": data.decode(errors="replace")}) from None
+                told = {"error": data.decode(errors="replace")}
+                raise error_told(self._worker, told, self._sent) from None
             if event.name not in ("", "message"):
                 return
             raise garbage("an event that is not JSON in UTF-8", data) from error
         for each in said if isinstance(said, list) else [said]:
             if failed or (isinstance(each, dict) and reports_failure(each)):
-                raise error_told(self._worker, each if isinstance(each, dict) else {"error": str(each)})
+                told = each if isinstance(each, dict) else {"error": str(each)}
+                raise error_told(self._worker, told, self._sent)
             self.cached |= isinstance(each, dict) and event_tells(each)
             self._read_object(each, event.name, data)
 
     def _read_object(self, said: object, name: str, data: bytes) -> None:
-        match said:
-            case {"choices": [dict(choice), *_], **more}:
-                self.events += 1
-                self._read_choice(choice, data)
-                self._read_usage(more.get("usage") or choice.get("usage"))
-            case {"choices": None | [] | [None, *_], **more}:
-                self.events += 1
-                self._read_usage(more.get("usage"))
-            case {"choices": _} if name in ("", "message"):
+        if not isinstance(said, dict):
+            if said is not None and name in ("", "message"):
                 raise garbage("an event that is not a chunk of a completion", data)
-            case {"usage": dict(usage)}:
-                self.events += 1
-                self._read_usage(usage)
-            case None | dict():
-                pass  # of another kind
-            case _ if name in ("", "message"):
+            return
+        choices, usage = said.get("choices", ()), said.get("usage")
+        choice = choices[0] if choices and isinstance(choices, list) else None
+        if isinstance(choice, dict):
+            self._read_choice(choice, data)
+            usage = usage or choice.get("usage")
+        elif choice is not None or not isinstance(choices, list | tuple | None):
+            if name in ("", "message"):
                 raise garbage("an event that is not a chunk of a completion", data)
+            return
+        elif choices == () and usage is None:
+            return  # of another kind
+        self.events += 1
+        self._read_usage(usage)
 
     def _read_usage(self, usage: object) -> None:
         """Take in usage. It may come in every chunk, and grows; a part that is missing is not taken back."""
-        if usage is None:
+        if not usage:
             return
-        found, known = read_usage(usage), self._usage or Usage()
-        self._usage = Usage(
-            max(found.prompt_tokens, known.prompt_tokens),
-            max(found.cached_tokens, known.cached_tokens),
-            max(found.completion_tokens, known.completion_tokens),
-            max(found.reasoning_tokens, known.reasoning_tokens),
+        found, known = read_usage(usage), self._usage
+        self._usage = (
+            found
+            if known is None
+            else Usage(
+                max(found.prompt_tokens, known.prompt_tokens),
+                max(found.cached_tokens, known.cached_tokens),
+                max(found.completion_tokens, known.completion_tokens),
+                max(found.reasoning_tokens, known.reasoning_tokens),
+            )
         )
 
     # -- the choice in them -----------------------------------------------------------------------
 
     def _read_choice(self, choice: Mapping[str, object], data: bytes) -> None:
         said = _said(choice, data)
-        end = self._end(choice, said, data)
+        end = self._end(choice, said)
         if self.finish_reason is not None and not (said.text and end != "none"):
             return  # only a server that gives a reason with every piece goes on after it
         if end == "failed":
-            raise EngineInterrupted(f"{self._worker} ended the completion with an internal error")
+            raise EngineFailed(f"{self._worker} ended the completion with an internal error")
         tokens = self._read_logprobs(choice) or (1 if said.text or said.reasoning else 0)
         if (token_ids := choice.get("token_ids")) is not None:
             self._token_ids += (found := read_tokens(token_ids))
@@ -269,24 +280,22 @@ class CompletionStream:
             self._reasoning.append(said.reasoning)
             self._cut = True
             self._thought += 0 if said.text else tokens
-        self._refusal.append(said.refusal)
+        if said.refusal:
+            self._refusal.append(said.refusal)
         self._said |= bool(said.text)
         self._tokens += tokens
         self.total += tokens
         if end != "none":
             self._ended_with_text = bool(said.text)
-            self.finish_reason = "refused" if end == "stop" and any(self._refusal) else end
+            self.finish_reason = "refused" if end == "stop" and self._refusal else end
 
-    def _end(self, choice: Mapping[str, object], said: Said, data: bytes) -> End:
+    def _end(self, choice: Mapping[str, object], said: Said) -> End:
         """What the choice says of the end of the completion."""
-        for field in ("finish_reason", "native_finish_reason", "finish_details"):
-            match choice.get(field):
-                case None | "":
-                    continue
-                case str(reason) | {"type": str(reason)}:
-                    return read_finish(reason, self._worker, said_something=self._said or bool(said.text))
-                case _ if field == "finish_reason":
-                    raise garbage("a finish_reason that is not text", data)
+        for field in _FINISHES:
+            if not (value := choice.get(field)):
+                continue
+            reason = value.get("type") if isinstance(value, dict) else value
+            return read_finish(str(reason), self._worker, said_something=self._said or bool(said.text))
         return "none"
 
     def _read_logprobs(self, choice: Mapping[str, object]) -> int:
@@ -304,17 +313,17 @@ class CompletionStream:
 
 def _said(choice: Mapping[str, object], data: bytes) -> Said:
     """What a choice says, whether it is a piece, whole, or of a plain completion."""
-    match choice:
-        case {"delta": dict(message)} | {"delta": None, "message": dict(message)}:
-            said = read_said(message)
-        case {"text": str(text)}:
-            said = Said(text, "", "")
-        case {"message": dict(message)}:
-            said = read_said(message)
-        case {"delta": delta} if delta is not None:
-            raise garbage("an event that is not a chunk of a completion", data)
-        case _:
-            return Said("", "", "")
+    message = choice.get("delta")
+    if message is None:
+        message = choice.get("message")
+    if isinstance(message, dict):
+        said = read_said(message)
+    elif isinstance(text := choice.get("text"), str):
+        said = Said(text, "", "")
+    elif message is None:
+        return Said("", "", "")
+    else:
+        raise garbage("an event that is not a chunk of a completion", data)
     if not said.text.isascii():
         _check_unicode(said.text, data)
     return said

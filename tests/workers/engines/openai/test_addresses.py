@@ -73,7 +73,15 @@ def test_a_token_of_microsoft_entra_is_no_key() -> None:
 @pytest.mark.parametrize(
     ("given", "there"), [("", "/v1"), ("", ""), ("/v1", ""), ("/openai", "/openai/v1"), ("/v1", "/v1")]
 )
-async def test_a_server_is_found_with_v1_and_without(given: str, there: str) -> None:
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        respond("404 Not Found", {"detail": "Not Found"}),
+        respond("200 OK", {"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
+        respond("500 X", "no route"),
+    ],
+)
+async def test_a_server_is_found_with_v1_and_without(given: str, there: str, elsewhere: bytes) -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.send(HEAD + event("hi", "stop") + DONE)
 
@@ -82,7 +90,7 @@ async def test_a_server_is_found_with_v1_and_without(given: str, there: str) -> 
 
         def only_there(path: str, body: object) -> bytes:
             if path not in (f"{there}/models", f"{there}/chat/completions"):
-                return respond("404 Not Found", {"detail": "Not Found"})
+                return elsewhere
             return usual(path, body)  # type: ignore[arg-type]
 
         server._answer = only_there  # type: ignore[method-assign]

@@ -48,6 +48,12 @@ ONLY_ONE = "Unsupported value: 'temperature' does not support 0.7 with this mode
         (openai("`temperature` and `top_p` cannot both be specified for this model"), ""),
         (openai("`top_p` is deprecated for this model."), "top_p"),
         (openai("Gaudi doesn't support logprobs. Please remove 'logprobs'/'top_logprobs'."), "both"),
+        (
+            openai("Your organization must be verified to stream.", param="stream", code="unsupported_value"),
+            "stream",
+        ),
+        (openai("Unsupported value: 'stream' does not support true with this model."), "stream"),
+        (openai("The 'stream_options' parameter is only allowed when 'stream' is on."), "stream_options"),
         (json.dumps({"detail": [pydantic("seed")]}), "seed"),
         (json.dumps({"object": "error", "message": {"detail": [pydantic("seed")]}}), "seed"),
         (json.dumps({"object": "error", "message": json.dumps({"detail": [pydantic("seed")]})}), "seed"),
@@ -135,7 +141,9 @@ def test_what_is_wrong_with_the_call_itself_is_no_refusal_of_a_parameter(said: s
     assert refused_parameters(400, said.encode(), SENT) == frozenset()
 
 
-@pytest.mark.parametrize(("status", "learns"), [(422, True), (500, True), (401, False), (429, False)])
+@pytest.mark.parametrize(
+    ("status", "learns"), [(422, True), (500, True), (403, True), (401, False), (429, False)]
+)
 def test_only_some_statuses_are_about_the_request(status: int, learns: bool) -> None:
     assert bool(refused_parameters(status, b"unknown field `seed`", SENT)) == learns
 
@@ -199,6 +207,67 @@ async def test_what_is_refused_is_left_out_at_once_and_for_good() -> None:
     ]
     assert sorted(name for name, _ in told) == sorted(refused)
     assert ("max_tokens", "max_completion_tokens") in told
+
+
+REFUSED = {"error": {"message": "Unknown parameter: 'seed'.", "code": 400}}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        respond("200 OK", REFUSED),
+        HEAD + b"data: " + json.dumps(REFUSED).encode() + b"\n\n" + DONE,
+        HEAD + event("") + b": working\n\nevent: error\ndata: " + json.dumps(REFUSED).encode() + b"\n\n",
+        HEAD + b"event: error\ndata: unexpected keyword argument 'seed'\n\n",
+    ],
+)
+async def test_what_is_refused_after_a_status_of_success_is_learnt_too(refusal: bytes) -> None:
+    async def script(exchange: Exchange) -> None:
+        accepted = HEAD + event("one two ") + event("three four", "stop") + DONE
+        await exchange.send(refusal if "seed" in exchange.body else accepted)
+
+    async with raw_server(script) as server, connected(server.url) as engine:
+        await engine.capabilities()
+        for _ in range(2):
+            assert text(await read(engine, ask(sampling=FULL))) == "one two three four"
+        assert ["seed" in exchange.body for exchange in server.exchanges] == [True, False, False]
+
+
+async def test_what_the_probe_is_refused_with_a_status_of_success_is_learnt_too() -> None:
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model."
+    async with raw_server(refusing()) as server, connected(server.url) as engine:
+        plain = respond(
+            "200 OK", {"choices": [{"message": {"content": "1"}}], "usage": {"prompt_tokens": 70}}
+        )
+        refused = respond("200 OK", {"error": {"message": said, "param": "max_tokens"}})
+        server.whole = lambda body: refused if "max_tokens" in body else plain
+        assert text(await read(engine)) == "one two three four"
+        assert "max_completion_tokens" in server.exchanges[0].body
+
+
+async def test_what_did_not_help_in_a_stream_is_not_learnt() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(HEAD + b"data: " + json.dumps(REFUSED).encode() + b"\n\n" + DONE)
+
+    async with raw_server(script) as server, connected(server.url) as engine:
+        await engine.capabilities()
+        for _ in range(2):
+            assert "Unknown parameter" in str(await failure(engine, ask(sampling=FULL)))
+        assert ["seed" in exchange.body for exchange in server.exchanges] == [True, False] * 2
+
+
+async def test_a_server_that_does_not_stream_answers_whole() -> None:
+    async def script(exchange: Exchange) -> None:
+        if "stream" in exchange.body:
+            said = {"message": "Your organization must be verified to stream this model.", "param": "stream"}
+            await exchange.send(respond("400 X", {"error": said | {"code": "unsupported_value"}}))
+
+    async with raw_server(script) as server, connected(server.url) as engine:
+        choice = {"message": {"content": "one two"}, "finish_reason": "stop"}
+        server.whole = lambda body: respond("200 OK", {"choices": [choice], "usage": {"prompt_tokens": 7}})
+        for _ in range(2):
+            assert text(await read(engine, ask(sampling=FULL))) == "one two"
+        assert len(server.exchanges) == 1
 
 
 async def test_calls_at_the_same_time_are_told_once() -> None:

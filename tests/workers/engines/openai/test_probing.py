@@ -19,6 +19,7 @@ from workers.engines.simulator.server import serving
 from workers.errors import (
     EngineFailed,
     ModelUnavailable,
+    QuotaExhausted,
 )
 
 
@@ -168,3 +169,49 @@ async def test_a_server_that_takes_no_such_short_or_cold_probe_is_asked_otherwis
         assert (await engine.capabilities()).model == "raw"
         assert engine._dialect is not None
         assert not engine._dialect.refused, "calls may still ask for what they want"
+
+
+async def test_a_question_for_which_the_server_has_no_room_is_asked_again() -> None:
+    refused: set[str] = set()
+
+    def whole(body: Any) -> bytes:
+        kind = ",".join(sorted(body))
+        if body.get("logprobs") and kind not in refused:
+            refused.add(kind)
+            return respond("429 X", {"error": {"message": "one call at a time"}}, Retry_After="0.05")
+        return capable(body)
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = whole
+        assert (await engine.capabilities()).logprobs
+    assert refused
+
+
+async def test_a_question_for_which_there_is_never_room_does_not_hold_up_the_start() -> None:
+    def whole(body: Any) -> bytes:
+        if body.get("logprobs"):
+            return respond("429 X", {"error": {"message": "not for you"}}, Retry_After="3600")
+        return capable(body)
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = whole
+        found = await asyncio.wait_for(engine.capabilities(), 30)
+        assert not found.logprobs
+
+
+async def test_a_quota_that_is_used_up_ends_the_probe() -> None:
+    said = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
+
+    def whole(body: Any) -> bytes:
+        return respond("429 X", said) if body.get("logprobs") else capable(body)
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = whole
+        with pytest.raises(QuotaExhausted, match="your current quota"):
+            await engine.capabilities()
+
+
+async def test_a_server_that_counts_no_tokens_is_not_taken_to_continue_a_text() -> None:
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = lambda body: respond("200 OK", {"choices": [{"message": {"content": "1"}}]})
+        assert await engine.capabilities() == Capabilities(model="raw")

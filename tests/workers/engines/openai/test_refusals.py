@@ -90,10 +90,12 @@ THE_ACCOUNTS: list[tuple[int, object, type[WorkerError]]] = [
     (403, {"code": "The caller has no permission", "error": OUT_OF_CREDITS}, QuotaExhausted),
     (429, OUT_OF_CREDITS, QuotaExhausted),
     (429, error("您的账户余额不足", code="1113"), QuotaExhausted),
-    (404, error("The model `m` does not exist."), ModelUnavailable),
-    (404, b"404 page not found", ModelUnavailable),
-    (400, error("Model Not Exist", "invalid_request_error"), ModelUnavailable),
-    (400, error("no", "invalid_request_error", "model_not_found"), ModelUnavailable),
+]
+THE_MODELS: list[tuple[int, object]] = [
+    (404, error("The model `m` does not exist.")),
+    (404, b"404 page not found"),
+    (400, error("Model Not Exist", "invalid_request_error")),
+    (400, error("no", "invalid_request_error", "model_not_found")),
 ]
 NOBODYS: list[tuple[int, object]] = [
     (429, error("Rate limit reached", "requests", "rate_limit_exceeded")),
@@ -102,6 +104,8 @@ NOBODYS: list[tuple[int, object]] = [
     (429, error("slow", details=[{"retryDelay": "26s"}]) | {"error": {"message": f"{PLAN} retry in 26s"}}),
     (503, error("Loading model", "unavailable_error", 503)),
     (503, b"<html>Service Temporarily Unavailable</html>"),
+    (503, {"object": "error", "message": "The request queue is full."}),
+    (503, error("The model is overloaded. Please try again later.", status="UNAVAILABLE")),
     (529, error("Overloaded", "overloaded_error")),
     (500, error("Overloaded", "overloaded_error")),
     (409, error("lock timeout")),
@@ -110,6 +114,10 @@ ITS_OWN: list[tuple[int, object]] = [
     (500, b"Internal Server Error"),
     (500, error("CUDA error: an illegal memory access", "server_error")),
     (502, b"<html>Bad Gateway</html>"),
+    (503, b""),
+    (503, b"Service Unavailable"),
+    (503, b"no healthy upstream"),
+    (503, b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"),
     (504, b""),
     (520, b"<html>Web server is returning an unknown error</html>"),
     (424, {"error": "Request failed during generation", "error_type": "generation"}),
@@ -122,6 +130,7 @@ ITS_OWN: list[tuple[int, object]] = [
     [
         *[(status, body, CallRejected, Fault.REQUEST) for status, body in THE_REQUESTS],
         *[(status, body, kind, Fault.ACCOUNT) for status, body, kind in THE_ACCOUNTS],
+        *[(status, body, ModelUnavailable, Fault.REQUEST) for status, body in THE_MODELS],
         *[(status, body, Overloaded, Fault.NOBODY) for status, body in NOBODYS],
         *[(status, body, EngineFailed, Fault.ENGINE) for status, body in ITS_OWN],
         (302, b"", EngineProtocolError, Fault.ENGINE),

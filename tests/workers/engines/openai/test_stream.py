@@ -313,6 +313,9 @@ def test_a_refusal_is_told_from_an_answer(body: bytes, said: str) -> None:
         ({**COUNTS, "prompt_cache_hit_tokens": 5, "prompt_cache_miss_tokens": 2}, Usage(7, 5, 4)),
         ({**COUNTS, "reasoning_tokens": 3}, Usage(7, 0, 4, 3)),
         ({"queue_time": 0.1}, Usage()),
+        ({"prompt_tokens": "7", "completion_tokens": "4"}, Usage(7, 0, 4)),
+        ({"prompt_tokens": -1, "completion_tokens": 4}, Usage(0, 0, 4)),
+        ({"prompt_tokens": 7, "completion_tokens": 1 << 31}, Usage(7)),
     ],
 )
 def test_usage_may_leave_things_open(usage: object, expected: Usage) -> None:
@@ -323,7 +326,15 @@ def test_usage_may_leave_things_open(usage: object, expected: Usage) -> None:
     "usage", [7, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1}, {"prompt_tokens": 0.5}]
 )
 def test_usage_that_is_no_usage_takes_back_no_finished_answer(usage: object) -> None:
-    last = answer(SAID + frame(piece({}, "stop", usage=usage)) + DONE)
+    for body in (SAID + frame(piece({}, "stop", usage=usage)), frame({"usage": usage}) + SAID + STOP):
+        last = answer(body + DONE)
+        assert (last.text, last.finish_reason) == ("It is 42.", "stop")
+
+
+@pytest.mark.parametrize("open_end", [False, 0, {}])
+@pytest.mark.parametrize("end", [True, 7, ["stop"]])
+def test_a_finish_reason_that_is_not_text_is_one_that_is_not_known(open_end: object, end: object) -> None:
+    last = answer(frame(piece({"content": "It is "}, open_end)) + frame(piece({"content": "42."}, end)))
     assert (last.text, last.finish_reason) == ("It is 42.", "stop")
 
 
