@@ -15,6 +15,7 @@ from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.endings import (
     FIGURE,
     MARKDOWN,
+    TAIL,
     WORD_OF_YES_NO,
     YES_NO,
     YES_NO_WORDS,
@@ -28,6 +29,7 @@ from orchestrator.consensus.reading.languages import ENGLISH, LANGUAGES, Languag
 from orchestrator.consensus.reading.numerals import display, formula_spans
 from orchestrator.consensus.reading.phrases import trimmed, uncounted
 from orchestrator.consensus.reading.predicates import (
+    QUOTED,
     labelled,
     predicate,
 )
@@ -84,6 +86,8 @@ _FENCE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
 )
+_POINTED = re.compile(r"\d{1,3}\.\d{1,3}")
+_VERSIONS = re.compile(r"\b(?:version|release)\b|\b(?:Python|Java|Node(?:\.js)?|Ubuntu|Ruby|PHP)\s\d", re.IGNORECASE)
 _NULLS = frozenset({"None", "null"})
 """Values of programs, where a sentence says that one returns them."""
 
@@ -125,8 +129,10 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
             stated = how in ("boxed", "json", "marker")
             if stated and _REFUSAL.match(answer):
                 return None
-            if stated:
+            if stated and not QUOTED.fullmatch(answer):
                 answer = _read(answer, language)
+            if _POINTED.fullmatch(answer) and _VERSIONS.search(body[-TAIL:]):
+                answer = f"version {answer}"
             if how == "marker" and answer[1:3] == ". " and len(set(_LISTED_OPTION.findall(body))) > 1:
                 answer = answer[0]
             chosen = (
@@ -270,7 +276,11 @@ def _as_yes_no(answer: str) -> str | None:
 
 
 def _tidy(text: str, how: How | None = None) -> str:
-    text = MARKDOWN.sub("", _TAGS.sub("", text)).strip()
+    text = _TAGS.sub("", text).strip()
+    ticked = text.startswith("`")
+    text = MARKDOWN.sub("", text).strip()
+    if ticked and QUOTED.fullmatch(text.rstrip(".")):
+        return text.rstrip(".")
     bare = len(text)
     while len(text) > 1 and (text[0], text[-1]) in {
         ("$", "$"),

@@ -26,7 +26,9 @@ from orchestrator.consensus.quantities import (
     same_quantity,
     spelt_out,
 )
+from orchestrator.consensus.quantities.chemistry import read_formula
 from orchestrator.consensus.quantities.patterns import lazily
+from orchestrator.consensus.reading.predicates import QUOTED
 from orchestrator.consensus.wording import in_one_spelling
 
 LONGEST_FORMULA = 400
@@ -99,11 +101,14 @@ _NO = (
 _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
 
 
+_CAMEL = lazily(r"[a-z]+[A-Z][A-Za-z]*")
 _CONSTANT = lazily(r"\+\s*c\s*$")
 
 
 def read_form(text: str) -> Form:
     """Read a claim; see :class:`Form`."""
+    if QUOTED.fullmatch(text):
+        return Form(text, text.replace('"', "'"), structure=json.dumps(text[1:-1]))
     normal = _POWER.sub("^", unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES))
     normal = _INDEX.sub(r"\1\2", LATEX_TEXT.sub(r" \1 ", normal))
     normal = _BOUNDS.sub(r"\\\1e", _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal)).translate(_SIGNS))
@@ -189,12 +194,21 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
     if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW is not 5 MW
         return "numeric", same_quantity(a.quantity, b.quantity)
     if a.normal == b.normal:
-        return "normalised", True
+        return "normalised", not _told_by_case(a.text, b.text)
     if a.mathematical and b.mathematical and a.normal.casefold() == b.normal.casefold():
         return "normalised", False  # x and X are two variables, which math-verify takes for one
     if a.normal in _YES_NO and b.normal in _YES_NO:
         return "normalised", _YES_NO[a.normal] == _YES_NO[b.normal]
     return None
+
+
+def _told_by_case(a: str, b: str) -> bool:
+    """Whether two spellings of one word are two names: mg and Mg, CO and co, myVar and myvar."""
+    if a == b or a.casefold() != b.casefold() or not a.isalpha() or a.casefold() in _YES_NO:
+        return False
+    if any(_CAMEL.fullmatch(each) for each in (a, b)):
+        return True
+    return len(a) in (2, 3) and any(is_unit(each) or read_formula(each) for each in (a, b))
 
 
 def _either(form: Form, quantity: Quantity) -> bool:

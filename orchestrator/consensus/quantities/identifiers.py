@@ -59,6 +59,10 @@ _OPTION = lazily(
     r"(?:option|choice|statement|answer|number|no\.|nr\.|#|№)\s*\(?(?P<what>\d{1,3}|[A-Ha-h])\)?",
     re.IGNORECASE,
 )
+_DIVIDED = lazily(
+    r"(?:(?:the\s+)?quotient\s+(?:is\s+)?)?(?P<quotient>\d{1,9}),?\s*(?:and\s+|with\s+)?(?:an?\s+|the\s+)?"
+    r"(?:R|r|rem\.?|remainder)\s*(?:of\s+|is\s+)?(?P<rest>\d{1,9})"
+)
 _NUMBERED = lazily(
     r"(?P<word>step|chapter|position|place|question|exercise|problem|page|line|row|column|day"
     r"|week|figure|level)\s+(?P<which>\d{1,4}|[a-z-]+)",
@@ -110,6 +114,8 @@ def read_identifier(text: str) -> Meaning | None:
     if len(text) > 80:
         return None
     figures = any(map(str.isdigit, text))
+    if figures and (match := _DIVIDED.fullmatch(text)):
+        return Meaning("division", (int(match["quotient"]), int(match["rest"])))
     if "." in text and figures and (match := _VERSION.fullmatch(text)):
         version = match["figures"].casefold()
         product = (match["product"] or match["owner"] or "").casefold()

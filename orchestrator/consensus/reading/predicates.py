@@ -114,6 +114,11 @@ def predicate(sentence: str) -> str | None:
     return None
 
 
+QUOTED = re.compile(
+    r"(['\"])(?:[-+]?\d[\d._]*(?:e[-+]?\d+)?|0[xbo]\w+|True|False|None|null|true|false)\1", re.IGNORECASE
+)
+"""A string in code that holds what would be another value without its quotes: ``'5'`` is not 5."""
+
 _ENDING = re.compile(r"(?:\b(?:is|are|equals|becomes)|:)\s+(?:(?:therefore|thus|then)\s+)?")
 _OPERATORS = re.compile(r"\S\s*(?:[-+−→*^·]|->)\s*\S")
 _LETTERED = re.compile(r"[A-Za-z]")
@@ -149,7 +154,8 @@ def code(sentence: str) -> str | None:
     match = _CODE.search(sentence[-LONGEST_SENTENCE:])
     if match is None or _SAID_OF.search(sentence[max(0, match.start() - 12) : match.start()]):
         return None
-    return match["what"]
+    what = match["what"].strip()
+    return f"`{what}`" if QUOTED.fullmatch(what) else what
 
 
 def labelled(line: str) -> str | None:
