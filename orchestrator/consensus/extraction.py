@@ -29,6 +29,7 @@ from orchestrator.consensus.reading.languages import ENGLISH, LANGUAGES, Languag
 from orchestrator.consensus.reading.numerals import display, formula_spans
 from orchestrator.consensus.reading.phrases import trimmed, uncounted
 from orchestrator.consensus.reading.predicates import (
+    CODE_WORDS,
     QUOTED,
     labelled,
     predicate,
@@ -129,7 +130,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
             stated = how in ("boxed", "json", "marker")
             if stated and _REFUSAL.match(answer):
                 return None
-            if stated and not QUOTED.fullmatch(answer):
+            if stated and not (QUOTED.fullmatch(answer) or CODE_WORDS.fullmatch(answer)):
                 answer = _read(answer, language)
             if _POINTED.fullmatch(answer) and _VERSIONS.search(body[-TAIL:]):
                 answer = f"version {answer}"
@@ -277,10 +278,12 @@ def _as_yes_no(answer: str) -> str | None:
 
 def _tidy(text: str, how: How | None = None) -> str:
     text = _TAGS.sub("", text).strip()
-    ticked = text.startswith("`")
+    ticked = text.startswith("`") and text.rstrip(".").endswith("`")
     text = MARKDOWN.sub("", text).strip()
     if ticked and QUOTED.fullmatch(text.rstrip(".")):
         return text.rstrip(".")
+    if ticked and CODE_WORDS.fullmatch(f"`{text}`"):
+        return f"`{text}`"
     bare = len(text)
     while len(text) > 1 and (text[0], text[-1]) in {
         ("$", "$"),

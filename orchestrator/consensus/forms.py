@@ -8,7 +8,7 @@ import ast
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE
@@ -28,7 +28,7 @@ from orchestrator.consensus.quantities import (
 )
 from orchestrator.consensus.quantities.chemistry import read_formula
 from orchestrator.consensus.quantities.patterns import lazily
-from orchestrator.consensus.reading.predicates import QUOTED
+from orchestrator.consensus.reading.predicates import CODE_WORDS, QUOTED
 from orchestrator.consensus.wording import in_one_spelling
 
 LONGEST_FORMULA = 400
@@ -46,7 +46,7 @@ Method = Literal[
 class Form:
     """A claim read once, so that every later comparison is one of small values.
 
-    A program is compared by its ``outputs`` alone.
+    A program is compared by its ``outputs`` alone; ``code`` is what stood in backticks, where case matters.
     """
 
     text: str
@@ -56,6 +56,7 @@ class Form:
     structure: str | None = None
     mathematical: bool = False
     outputs: str | None = None
+    code: str = ""
 
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
@@ -107,6 +108,8 @@ _CONSTANT = lazily(r"\+\s*c\s*$")
 
 def read_form(text: str) -> Form:
     """Read a claim; see :class:`Form`."""
+    if CODE_WORDS.fullmatch(text):
+        return replace(read_form(text[1:-1]), text=text, code=text[1:-1])
     if QUOTED.fullmatch(text):
         return Form(text, text.replace('"', "'"), structure=json.dumps(text[1:-1]))
     normal = _POWER.sub("^", unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES))
@@ -184,6 +187,8 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
         return "outputs", a.outputs == b.outputs
     if choices:
         return "choice", a.normal.casefold() == b.normal.casefold()
+    if a.code and b.code and a.code.casefold() == b.code.casefold():
+        return "normalised", a.code == b.code
     if a.meaning is not None and b.meaning is not None:
         return "numeric", same_meaning(a.meaning, b.meaning)
     if a.structure is not None and b.structure is not None:  # before quotes are ignored: ['1'] is not [1]
@@ -204,7 +209,7 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
 
 def _told_by_case(a: str, b: str) -> bool:
     """Whether two spellings of one word are two names: mg and Mg, CO and co, myVar and myvar."""
-    if a == b or a.casefold() != b.casefold() or not a.isalpha() or a.casefold() in _YES_NO:
+    if a == b or a.casefold() != b.casefold() or not a.isalpha() or a.casefold() in {*_YES_NO, "nan"}:
         return False
     if any(_CAMEL.fullmatch(each) for each in (a, b)):
         return True

@@ -119,6 +119,11 @@ QUOTED = re.compile(
 )
 """A string in code that holds what would be another value without its quotes: ``'5'`` is not 5."""
 
+CODE_WORDS = re.compile(
+    r"`(?!(?i:true|false|none|null|nan|nil|yes|no|undefined|inf|[a-f]{2})`)[A-Za-z_][A-Za-z_ ,.!-]{1,78}`"
+)
+"""Words in code, in which case matters."""
+
 _ENDING = re.compile(r"(?:\b(?:is|are|equals|becomes)|:)\s+(?:(?:therefore|thus|then)\s+)?")
 _OPERATORS = re.compile(r"\S\s*(?:[-+−→*^·]|->)\s*\S")
 _LETTERED = re.compile(r"[A-Za-z]")
@@ -155,7 +160,7 @@ def code(sentence: str) -> str | None:
     if match is None or _SAID_OF.search(sentence[max(0, match.start() - 12) : match.start()]):
         return None
     what = match["what"].strip()
-    return f"`{what}`" if QUOTED.fullmatch(what) else what
+    return f"`{what}`" if QUOTED.fullmatch(what) or CODE_WORDS.fullmatch(f"`{what}`") else what
 
 
 def labelled(line: str) -> str | None:
