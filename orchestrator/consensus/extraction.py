@@ -88,6 +88,7 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _POINTED = re.compile(r"\d{1,3}\.\d{1,3}")
+_VERSION_IS = re.compile(r"^(?:version|release)\s+is\s+(?=\d)", re.IGNORECASE)
 _VERSIONS = re.compile(r"\b(?:version|release)\b|\b(?:Python|Java|Node(?:\.js)?|Ubuntu|Ruby|PHP)\s\d", re.IGNORECASE)
 _NULLS = frozenset({"None", "null"})
 """Values of programs, where a sentence says that one returns them."""
@@ -132,6 +133,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
                 return None
             if stated and not (QUOTED.fullmatch(answer) or CODE_WORDS.fullmatch(answer)):
                 answer = _read(answer, language)
+            answer = _VERSION_IS.sub("version ", answer)
             if _POINTED.fullmatch(answer) and _VERSIONS.search(body[-TAIL:]):
                 answer = f"version {answer}"
             if how == "marker" and answer[1:3] == ". " and len(set(_LISTED_OPTION.findall(body))) > 1:
@@ -282,6 +284,8 @@ def _tidy(text: str, how: How | None = None) -> str:
     text = MARKDOWN.sub("", text).strip()
     if ticked and QUOTED.fullmatch(text.rstrip(".")):
         return text.rstrip(".")
+    if ticked and text[:1] in "\"'" and text[:1] == text[-1:]:
+        text = text[1:-1]
     if ticked and CODE_WORDS.fullmatch(f"`{text}`"):
         return f"`{text}`"
     bare = len(text)

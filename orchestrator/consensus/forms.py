@@ -229,6 +229,7 @@ _RELATIONS = (
 _WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 else word for word in SCALES}
 """Words without which a formula says something else."""
 
+_VERSIONED = frozenset({"version", "release", "python", "java", "node", "ubuntu", "ruby", "php"})
 _JOINED = frozenset({"or", "and"})
 _TEXT_POWER = lazily(LATEX_TEXT.pattern + r"\s*\^\s*\{?\s*(?P<power>[-−]?\d)")
 
@@ -259,6 +260,8 @@ def comparable(a: Form, b: Form) -> bool:
     ):
         return False  # it takes a tuple for a set
     words, others = _words(a), _words(b)
+    if (words | others) & _VERSIONED:
+        return False
     if words & _JOINED or others & _JOINED:
         if len(values_of(a.text)) != len(values_of(b.text)):
             return False

@@ -55,6 +55,7 @@ _LABEL = lazily(
     r"(?:(?:option|choice|answer)\s+)?(?:\(\s*(?P<a>[A-Ha-h])\s*\)|(?P<b>[A-H])(?=$"
     r"|[.):]))[.):]?(?:\s+(?P<text>\S.*))?"
 )
+_FURTHER = lazily(r"(?:(?:and|or|nor)\b|[,&/])\s*\(?[A-H]\b")
 _OPTION = lazily(
     r"(?:option|choice|statement|answer|number|no\.|nr\.|#|№)\s*\(?(?P<what>\d{1,3}|[A-Ha-h])\)?",
     re.IGNORECASE,
@@ -127,7 +128,7 @@ def read_identifier(text: str) -> Meaning | None:
             return Meaning("literal", (base, digits.casefold().lstrip("0") or "0"))
     if (growth := _growth(text)) is not None:
         return growth
-    if match := _LABEL.fullmatch(text):
+    if (match := _LABEL.fullmatch(text)) and not _FURTHER.match(match["text"] or ""):
         return Meaning("label", ((match["a"] or match["b"]).upper(),), (), _words(match["text"] or ""))
     if match := _OPTION.fullmatch(text):
         return Meaning("label", (match["what"].upper(),))

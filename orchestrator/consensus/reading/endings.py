@@ -53,6 +53,7 @@ _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 FIGURE = re.compile(r"\d")
 _RELATION = re.compile(r"[<>≤≥≠=]|!=|\\(?:leq?|geq?|neq?|in)(?![a-zA-Z])|,")
 _MULTIPLE = re.compile(r"\W*(?:twice|thrice|half|\w+\s+times)\s+as\s+\w+\s*:", re.IGNORECASE)
+_EQUALITY = re.compile(r"^`[^`]*[=!]=[^`]*`[.\s]*$")
 _CALL = re.compile(r"[`$]*\\?[a-zA-Z]{2,12}\s?\([^()=]{1,60}\)[`$.]*")
 _CONGRUENT = re.compile(r"\d\s*(?:\(\s*mod\s+\d{1,9}\s*\)|\\pmod\s*\{?\s*\d{1,9}\}?)[\s$.]*$")
 _ITEMS = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
@@ -84,6 +85,8 @@ def unmarked(body: str) -> Iterator[tuple[How, str]]:
         yield "whole", body
     elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
         yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
+    elif short and _EQUALITY.search(body):
+        yield "whole", body
     elif short and _MULTIPLE.match(body):
         yield "whole", body
     elif short and (_CALL.fullmatch(body) or _CONGRUENT.search(body)):

@@ -88,7 +88,11 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _SCALE_WORDS = table(SCALES)
-_MOMENT_BOUND = re.compile(r"\b(?:before|after|since|until|till|prior\s+to|later\s+than|earlier\s+than)\s+$", re.I)
+_MOMENT_BOUND = re.compile(
+    r"\b(?:before|after|since|until|till|prior\s+to|later\s+than|earlier\s+than|vor|nach|seit|avant|après|depuis|antes\s+de"
+    r"|después\s+de|desde|depois\s+de|prima\s+del|dopo\s+il|до|после)\s+$",
+    re.IGNORECASE,
+)
 _NAMED = re.compile(rf"\b(?:{either(DESIGNATORS)})\.?\s+$", re.IGNORECASE)
 _LOOSE = re.compile(r"^\s*(?:strictly|both|plus)\s+|^\s*\+\s*|[\s$(]+$", re.IGNORECASE)
 _JOINT = re.compile(

@@ -160,6 +160,8 @@ def code(sentence: str) -> str | None:
     if match is None or _SAID_OF.search(sentence[max(0, match.start() - 12) : match.start()]):
         return None
     what = match["what"].strip()
+    if not QUOTED.fullmatch(what) and what[0] in "\"'" and what[0] == what[-1] and len(what) > 2:
+        what = what[1:-1]
     return f"`{what}`" if QUOTED.fullmatch(what) or CODE_WORDS.fullmatch(f"`{what}`") else what
 
 

@@ -89,7 +89,7 @@ def plain(text: str, language: Language) -> str:
     text = _SPEED.sub("/h", text)
     text = _NTH.sub(lambda m: f" {m[1] or m[2]}th ", _TENTHS.sub(lambda m: f"{m[1]}0%", text))
     if language.counters:
-        text = re.sub(rf"(?<=\d)\s?(?:{language.counters})", "", text)
+        text = re.sub(rf"(?<=\d)\s?(?:{language.counters})(?![前后後])", "", text)
     if language.months:
         text = _month(language.code).sub(lambda match: _dated(match, language), text)
     if language.behind:

@@ -84,6 +84,7 @@ BOUNDS = r"""
     up_to as_many_as over under above below beneath exceeding beyond a_minimum_of a_maximum_of minimum_of
     maximum_of strictly greater_than_or_equal_to less_than_or_equal_to more_than_or_equal_to not_equal_to
     twice thrice double triple half half_of a_third_of a_quarter_of maximum minimum early late mid
+    spring summer autumn winter spring_of summer_of autumn_of winter_of
     about approximately approx\.? roughly around nearly almost circa close_to some just_over just_under from
     between either both minus negative plus
 """
@@ -151,6 +152,7 @@ NEGATIONS = r"""
     disminuyó cayó perdió debe caiu diminuiu perdeu deve scende sceso perso перде\w+ упал\w* снизил\w*
     уменьшил\w*
     потерял\w* должен должна
+    moins_de plus_de menos_de más_de mais_de meno_di più_di
     hardly scarcely barely seldom rarely
     not never no_longer neither cannot except excluding other_than apart_from without lost lose loses
     loss debt deficit owe owes north south east
