@@ -81,6 +81,10 @@ _CORRECTION = re.compile(
     r" (?:wrong|incorrect|not (?:right|correct)|a mistake))\b[^\S\n]*",
     re.IGNORECASE,
 )
+_RELABELLED = re.compile(
+    r"[\s,:*—–-]*(?:(?:it(?:['’]s|\s+is)|(?:the\s+)?answer\s+is)\s+)?(?P<label>\(?[A-H]\)?)[\s.!*]*",
+    re.IGNORECASE,
+)
 _WITHDRAWN = re.compile(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
 _REFUSAL = re.compile(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
 _FENCE = re.compile(
@@ -89,7 +93,9 @@ _FENCE = re.compile(
 )
 _POINTED = re.compile(r"\d{1,3}\.\d{1,3}")
 _VERSION_IS = re.compile(r"^(?:version|release)\s+is\s+(?=\d)", re.IGNORECASE)
-_VERSIONS = re.compile(r"\b(?:version|release)\b|\b(?:Python|Java|Node(?:\.js)?|Ubuntu|Ruby|PHP)\s\d", re.IGNORECASE)
+_VERSIONS = re.compile(
+    r"\b(?:version|release)\b|\b(?:Python|Java|Node(?:\.js)?|Ubuntu|Ruby|PHP)\s\d", re.IGNORECASE
+)
 _NULLS = frozenset({"None", "null"})
 """Values of programs, where a sentence says that one returns them."""
 
@@ -210,6 +216,8 @@ def _corrected(body: str, end: int) -> str | None:
     if not corrections:
         return None
     last = corrections[-1]
+    if (label := _RELABELLED.fullmatch(body, last.end())) is not None:
+        return label["label"]
     found = of_last_sentence(body[last.end() :])
     if found is not None and FIGURE.search(found[1]):
         return found[1]

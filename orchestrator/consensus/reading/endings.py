@@ -13,7 +13,14 @@ from orchestrator.consensus.reading.clauses import affirmed
 from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.languages import LANGUAGES
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
-from orchestrator.consensus.reading.predicates import QUOTED, WORDS_OF_A_VALUE, code, expression, labelled, predicate
+from orchestrator.consensus.reading.predicates import (
+    QUOTED,
+    WORDS_OF_A_VALUE,
+    code,
+    expression,
+    labelled,
+    predicate,
+)
 from orchestrator.consensus.reading.sentences import masked, sentences, without_citations
 
 How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
@@ -85,9 +92,7 @@ def unmarked(body: str) -> Iterator[tuple[How, str]]:
         yield "whole", body
     elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
         yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
-    elif short and _EQUALITY.search(body):
-        yield "whole", body
-    elif short and _MULTIPLE.match(body):
+    elif (short and _EQUALITY.search(body)) or (short and _MULTIPLE.match(body)):
         yield "whole", body
     elif short and (_CALL.fullmatch(body) or _CONGRUENT.search(body)):
         yield "whole", body.rpartition("≡")[2].strip()

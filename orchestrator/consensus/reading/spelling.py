@@ -48,6 +48,12 @@ _MULTIPLE = re.compile(
     r"(?<=\d)[\s-]?(?:mal\s(?:so\s?\w*|mehr)|fach(?!\w)|fois\s(?:plus|aussi|autant)|ve[cz]es\s(?:más|mais|tant?o?s?)"
     r"|volte\s(?:più|tant[oi])|раза?\s(?:больше|более)|倍|배(?![가-힣]*럴)|गुन[ाीे]|أضعاف|أمثال)"
 )
+_AGO = re.compile(
+    r"\b(?:il\sy\sa|hace|vor|há)\s(\d[\d.,]*\s(?:ans?|années?|mois|jours?|heures?|años?|meses|días?|horas?|Jahr\w*"
+    r"|Monat\w*|Tag\w*|Stunden?|anos?|dias?))\b|(\d[\d.,]*\s(?:anni|mesi|giorni|ore))\sfa\b"
+    r"|(\d[\d.,]*\s(?:лет|года?|месяц\w*|дн\w+))\sназад|(\d[\d.,]*\s?(?:年|天|日|년))\s?(?:之?前|전)",
+    re.IGNORECASE,
+)
 _COMPARED = re.compile(r"比\s?(\d[\d.,]*)\s?([多大高长長少小低短])")
 _KOREAN_ENDING = re.compile(r"(?<=\d)(?=이므로|이고|이며|이다|입니다)")
 _SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
@@ -80,6 +86,7 @@ def plain(text: str, language: Language) -> str:
     if language.comma:
         text = _numbers(_LATEX_COMMA.sub(",", text), language)
     text = _YEAR_MONTH_DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text)
+    text = _AGO.sub(lambda m: f"{m[1] or m[2] or m[3] or m[4]} ago", text)
     text = _measure(language.code).sub(
         lambda match: "".join(f" {language.units[word.casefold()]}" for word in match.groups() if word), text
     )

@@ -152,7 +152,7 @@ NEGATIONS = r"""
     disminuyó cayó perdió debe caiu diminuiu perdeu deve scende sceso perso перде\w+ упал\w* снизил\w*
     уменьшил\w*
     потерял\w* должен должна
-    moins_de plus_de menos_de más_de mais_de meno_di più_di
+    of_no moins_de plus_de menos_de más_de mais_de meno_di più_di
     hardly scarcely barely seldom rarely
     not never no_longer neither cannot except excluding other_than apart_from without lost lose loses
     loss debt deficit owe owes north south east
