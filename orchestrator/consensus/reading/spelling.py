@@ -50,8 +50,8 @@ _MULTIPLE = re.compile(
 )
 _AGO = re.compile(
     r"\b(?:il\sy\sa|hace|vor|há)\s(\d[\d.,]*\s(?:ans?|années?|mois|jours?|heures?|años?|meses|días?|horas?|Jahr\w*"
-    r"|Monat\w*|Tag\w*|Stunden?|anos?|dias?))\b|(\d[\d.,]*\s(?:anni|mesi|giorni|ore))\sfa\b"
-    r"|(\d[\d.,]*\s(?:лет|года?|месяц\w*|дн\w+))\sназад|(\d[\d.,]*\s?(?:年|天|日|년))\s?(?:之?前|전)",
+    r"|Monat\w*|Tag\w*|Stunden?|anos?|dias?))\b|(?<![\d.,])(\d[\d.,]{0,15}\s(?:anni|mesi|giorni|ore))\sfa\b"
+    r"|(?<![\d.,])(\d[\d.,]{0,15}\s(?:лет|года?|месяц\w*|дн\w+))\sназад|(?<![\d.,])(\d[\d.,]{0,15}\s?(?:年|天|日|년))\s?(?:之?前|전)",
     re.IGNORECASE,
 )
 _COMPARED = re.compile(r"比\s?(\d[\d.,]*)\s?([多大高长長少小低短])")

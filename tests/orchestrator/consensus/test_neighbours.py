@@ -1,7 +1,5 @@
 """Whole completions that differ in one thing are two answers, and those that do not are one."""
 
-# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
-
 import time
 
 import pytest
