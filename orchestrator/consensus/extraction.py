@@ -195,6 +195,10 @@ def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterat
         yield "marker", hashes
     if (marked := forms.marked(body)) is not None:
         answer, end = marked
+        again = _CORRECTION.search(answer)  # after a label with a full stop
+        relabelled = _RELABELLED.fullmatch(answer, again.end()) if again else None
+        if relabelled is not None:
+            yield "marker", relabelled["label"]
         corrected = _corrected(body, end)
         if corrected is not None:
             yield ("number", corrected) if corrected else ("json", "")

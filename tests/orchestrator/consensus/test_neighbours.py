@@ -59,6 +59,7 @@ def joined(left: str, right: str) -> bool:
         ("Die Antwort lautet 1.234.", "Die Antwort lautet 1,234."),
         ("moins de 5", "plus de 5"),
         ("(A) and (C)", "(A)"),
+        ("The answer is (B). Hmm, actually (C).", "(B)"),
         ("The chance of no rain is 30%.", "The chance of rain is 30%."),
     ],
 )
