@@ -90,7 +90,7 @@ _BOUND = re.compile(
 _SCALE_WORDS = table(SCALES)
 _MOMENT_BOUND = re.compile(
     r"\b(?:before|after|since|until|till|prior\s+to|later\s+than|earlier\s+than|vor|nach|seit|avant|après|depuis|antes\s+de"
-    r"|después\s+de|desde|depois\s+de|prima\s+del|dopo\s+il|до|после)\s+$",
+    r"|después\s+de|desde|depois\s+de|prima\s+del|dopo\s+il|до|после|(?:spring|summer|autumn|winter)(?:\s+of)?)\s+$",
     re.IGNORECASE,
 )
 _NAMED = re.compile(rf"\b(?:{either(DESIGNATORS)})\.?\s+$", re.IGNORECASE)

@@ -84,7 +84,6 @@ BOUNDS = r"""
     up_to as_many_as over under above below beneath exceeding beyond a_minimum_of a_maximum_of minimum_of
     maximum_of strictly greater_than_or_equal_to less_than_or_equal_to more_than_or_equal_to not_equal_to
     twice thrice double triple half half_of a_third_of a_quarter_of maximum minimum early late mid
-    spring summer autumn winter spring_of summer_of autumn_of winter_of
     about approximately approx\.? roughly around nearly almost circa close_to some just_over just_under from
     between either both minus negative plus
 """
