@@ -15,6 +15,7 @@ from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.endings import (
     FIGURE,
     MARKDOWN,
+    TAIL,
     WORD_OF_YES_NO,
     YES_NO,
     YES_NO_WORDS,
@@ -28,6 +29,8 @@ from orchestrator.consensus.reading.languages import ENGLISH, LANGUAGES, Languag
 from orchestrator.consensus.reading.numerals import display, formula_spans
 from orchestrator.consensus.reading.phrases import trimmed, uncounted
 from orchestrator.consensus.reading.predicates import (
+    CODE_WORDS,
+    QUOTED,
     labelled,
     predicate,
 )
@@ -78,11 +81,20 @@ _CORRECTION = re.compile(
     r" (?:wrong|incorrect|not (?:right|correct)|a mistake))\b[^\S\n]*",
     re.IGNORECASE,
 )
+_RELABELLED = re.compile(
+    r"[\s,:*—–-]*(?:(?:it(?:['’]s|\s+is)|(?:the\s+)?answer\s+is)\s+)?(?P<label>\(?[A-H]\)?)[\s.!*]*",
+    re.IGNORECASE,
+)
 _WITHDRAWN = re.compile(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
 _REFUSAL = re.compile(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
 _FENCE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
+)
+_POINTED = re.compile(r"\d{1,3}\.\d{1,3}")
+_VERSION_IS = re.compile(r"^(?:version|release)\s+is\s+(?=\d)", re.IGNORECASE)
+_VERSIONS = re.compile(
+    r"\b(?:version|release)\b|\b(?:Python|Java|Node(?:\.js)?|Ubuntu|Ruby|PHP)\s\d", re.IGNORECASE
 )
 _NULLS = frozenset({"None", "null"})
 """Values of programs, where a sentence says that one returns them."""
@@ -125,8 +137,11 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
             stated = how in ("boxed", "json", "marker")
             if stated and _REFUSAL.match(answer):
                 return None
-            if stated:
+            if stated and not (QUOTED.fullmatch(answer) or CODE_WORDS.fullmatch(answer)):
                 answer = _read(answer, language)
+            answer = _VERSION_IS.sub("version ", answer)
+            if _POINTED.fullmatch(answer) and _VERSIONS.search(body[-TAIL:]):
+                answer = f"version {answer}"
             if how == "marker" and answer[1:3] == ". " and len(set(_LISTED_OPTION.findall(body))) > 1:
                 answer = answer[0]
             chosen = (
@@ -180,6 +195,10 @@ def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterat
         yield "marker", hashes
     if (marked := forms.marked(body)) is not None:
         answer, end = marked
+        again = _CORRECTION.search(answer)  # after a label with a full stop
+        relabelled = _RELABELLED.fullmatch(answer, again.end()) if again else None
+        if relabelled is not None:
+            yield "marker", relabelled["label"]
         corrected = _corrected(body, end)
         if corrected is not None:
             yield ("number", corrected) if corrected else ("json", "")
@@ -201,6 +220,8 @@ def _corrected(body: str, end: int) -> str | None:
     if not corrections:
         return None
     last = corrections[-1]
+    if (label := _RELABELLED.fullmatch(body, last.end())) is not None:
+        return label["label"]
     found = of_last_sentence(body[last.end() :])
     if found is not None and FIGURE.search(found[1]):
         return found[1]
@@ -270,7 +291,15 @@ def _as_yes_no(answer: str) -> str | None:
 
 
 def _tidy(text: str, how: How | None = None) -> str:
-    text = MARKDOWN.sub("", _TAGS.sub("", text)).strip()
+    text = _TAGS.sub("", text).strip()
+    ticked = text.startswith("`") and text.rstrip(".").endswith("`")
+    text = MARKDOWN.sub("", text).strip()
+    if ticked and QUOTED.fullmatch(text.rstrip(".")):
+        return text.rstrip(".")
+    if ticked and text[:1] in "\"'" and text[:1] == text[-1:]:
+        text = text[1:-1]
+    if ticked and CODE_WORDS.fullmatch(f"`{text}`"):
+        return f"`{text}`"
     bare = len(text)
     while len(text) > 1 and (text[0], text[-1]) in {
         ("$", "$"),

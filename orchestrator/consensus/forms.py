@@ -8,7 +8,7 @@ import ast
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE
@@ -26,7 +26,9 @@ from orchestrator.consensus.quantities import (
     same_quantity,
     spelt_out,
 )
+from orchestrator.consensus.quantities.chemistry import read_formula
 from orchestrator.consensus.quantities.patterns import lazily
+from orchestrator.consensus.reading.predicates import CODE_WORDS, QUOTED
 from orchestrator.consensus.wording import in_one_spelling
 
 LONGEST_FORMULA = 400
@@ -44,7 +46,7 @@ Method = Literal[
 class Form:
     """A claim read once, so that every later comparison is one of small values.
 
-    A program is compared by its ``outputs`` alone.
+    A program is compared by its ``outputs`` alone; ``code`` is what stood in backticks, where case matters.
     """
 
     text: str
@@ -54,6 +56,7 @@ class Form:
     structure: str | None = None
     mathematical: bool = False
     outputs: str | None = None
+    code: str = ""
 
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
@@ -99,11 +102,16 @@ _NO = (
 _YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
 
 
+_CAMEL = lazily(r"[a-z]+[A-Z][A-Za-z]*")
 _CONSTANT = lazily(r"\+\s*c\s*$")
 
 
 def read_form(text: str) -> Form:
     """Read a claim; see :class:`Form`."""
+    if CODE_WORDS.fullmatch(text):
+        return replace(read_form(text[1:-1]), text=text, code=text[1:-1])
+    if QUOTED.fullmatch(text):
+        return Form(text, text.replace('"', "'"), structure=json.dumps(text[1:-1]))
     normal = _POWER.sub("^", unicodedata.normalize("NFKC", spelt_out(text)).translate(_QUOTES))
     normal = _INDEX.sub(r"\1\2", LATEX_TEXT.sub(r" \1 ", normal))
     normal = _BOUNDS.sub(r"\\\1e", _FRACTION.sub(r"\\frac", _LOOSE.sub("", normal)).translate(_SIGNS))
@@ -179,6 +187,8 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
         return "outputs", a.outputs == b.outputs
     if choices:
         return "choice", a.normal.casefold() == b.normal.casefold()
+    if a.code and b.code and a.code.casefold() == b.code.casefold():
+        return "normalised", a.code == b.code
     if a.meaning is not None and b.meaning is not None:
         return "numeric", same_meaning(a.meaning, b.meaning)
     if a.structure is not None and b.structure is not None:  # before quotes are ignored: ['1'] is not [1]
@@ -189,12 +199,21 @@ def compare(a: Form, b: Form, *, choices: bool = False) -> tuple[Method, bool] |
     if a.quantity is not None and b.quantity is not None:  # before case is ignored: 5 mW is not 5 MW
         return "numeric", same_quantity(a.quantity, b.quantity)
     if a.normal == b.normal:
-        return "normalised", True
+        return "normalised", not _told_by_case(a.text, b.text)
     if a.mathematical and b.mathematical and a.normal.casefold() == b.normal.casefold():
         return "normalised", False  # x and X are two variables, which math-verify takes for one
     if a.normal in _YES_NO and b.normal in _YES_NO:
         return "normalised", _YES_NO[a.normal] == _YES_NO[b.normal]
     return None
+
+
+def _told_by_case(a: str, b: str) -> bool:
+    """Whether two spellings of one word are two names: mg and Mg, CO and co, myVar and myvar."""
+    if a == b or a.casefold() != b.casefold() or not a.isalpha() or a.casefold() in {*_YES_NO, "nan"}:
+        return False
+    if any(_CAMEL.fullmatch(each) for each in (a, b)):
+        return True
+    return len(a) in (2, 3) and any(is_unit(each) or read_formula(each) for each in (a, b))
 
 
 def _either(form: Form, quantity: Quantity) -> bool:
@@ -210,6 +229,7 @@ _RELATIONS = (
 _WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 else word for word in SCALES}
 """Words without which a formula says something else."""
 
+_VERSIONED = frozenset({"version", "release", "python", "java", "node", "ubuntu", "ruby", "php"})
 _JOINED = frozenset({"or", "and"})
 _TEXT_POWER = lazily(LATEX_TEXT.pattern + r"\s*\^\s*\{?\s*(?P<power>[-−]?\d)")
 
@@ -240,6 +260,8 @@ def comparable(a: Form, b: Form) -> bool:
     ):
         return False  # it takes a tuple for a set
     words, others = _words(a), _words(b)
+    if (words | others) & _VERSIONED:
+        return False
     if words & _JOINED or others & _JOINED:
         if len(values_of(a.text)) != len(values_of(b.text)):
             return False

@@ -55,9 +55,14 @@ _LABEL = lazily(
     r"(?:(?:option|choice|answer)\s+)?(?:\(\s*(?P<a>[A-Ha-h])\s*\)|(?P<b>[A-H])(?=$"
     r"|[.):]))[.):]?(?:\s+(?P<text>\S.*))?"
 )
+_FURTHER = lazily(r"(?:(?:and|or|nor)\b|[,&/])\s*\(?[A-H]\b")
 _OPTION = lazily(
     r"(?:option|choice|statement|answer|number|no\.|nr\.|#|№)\s*\(?(?P<what>\d{1,3}|[A-Ha-h])\)?",
     re.IGNORECASE,
+)
+_DIVIDED = lazily(
+    r"(?:(?:the\s+)?quotient\s+(?:is\s+)?)?(?P<quotient>\d{1,9}),?\s*(?:and\s+|with\s+)?(?:an?\s+|the\s+)?"
+    r"(?:R|r|rem\.?|remainder)\s*(?:of\s+|is\s+)?(?P<rest>\d{1,9})"
 )
 _NUMBERED = lazily(
     r"(?P<word>step|chapter|position|place|question|exercise|problem|page|line|row|column|day"
@@ -110,6 +115,8 @@ def read_identifier(text: str) -> Meaning | None:
     if len(text) > 80:
         return None
     figures = any(map(str.isdigit, text))
+    if figures and (match := _DIVIDED.fullmatch(text)):
+        return Meaning("division", (int(match["quotient"]), int(match["rest"])))
     if "." in text and figures and (match := _VERSION.fullmatch(text)):
         version = match["figures"].casefold()
         product = (match["product"] or match["owner"] or "").casefold()
@@ -121,7 +128,7 @@ def read_identifier(text: str) -> Meaning | None:
             return Meaning("literal", (base, digits.casefold().lstrip("0") or "0"))
     if (growth := _growth(text)) is not None:
         return growth
-    if match := _LABEL.fullmatch(text):
+    if (match := _LABEL.fullmatch(text)) and not _FURTHER.match(match["text"] or ""):
         return Meaning("label", ((match["a"] or match["b"]).upper(),), (), _words(match["text"] or ""))
     if match := _OPTION.fullmatch(text):
         return Meaning("label", (match["what"].upper(),))

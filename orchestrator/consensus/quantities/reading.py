@@ -79,6 +79,8 @@ _NAMED = lazily(
     r"|[a-zA-Z]\()[^\W\d_]{1,12}(?:_?\{?\w{1,8}\}?)?))\s*(?:=|≈|:(?=\s))\s*(?=[^=\s])"
 )
 _EXCLAIMED = lazily(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
+_LEFT = lazily(r"(?:\d/\d+|\bof\s+\d+)\b.*\b(?:left|remain(?:s|ing)?)$")
+_CONGRUENT = lazily(r"\s*\(\s*\\?p?mod\s*\{?(\d{1,9})\}?\s*\)$")
 _DECADE = lazily(r"[12]\d\d0['’]?s")
 _ONE = lazily(r"an?\s+", re.IGNORECASE)
 _AND_PART = lazily(
@@ -120,6 +122,11 @@ def read_quantity(text: str) -> Quantity | None:
     text = _EXCLAIMED.sub("", _ABOUT.sub("", text, count=1)) if text else text
     if not text or len(text) > LONGEST_QUANTITY or _DECADE.fullmatch(text):
         return None
+    if _LEFT.search(text):
+        return None  # of a share it matters whether it is what is left
+    if congruent := _CONGRUENT.search(text):
+        found = read_quantity(text[: congruent.start()])
+        return found and replace(found, of=f"mod {congruent[1]}")
     if "-" in text and ordinal(text) is not None:
         return None  # thirty-second
     if (numeral := read_roman(text)) is not None:

@@ -106,6 +106,8 @@ _DIRECTIONS = tuple(
         (r"\b(?:gained|gains?)\s+$", "gained"),
     )
 )
+_SHARED = re.compile(rf"\b(?:left|remain(?:s|ing|ed)?|{either(TURNING)})\b", re.IGNORECASE)
+_FRACTION = re.compile(r"\d+/\d+")
 _DENIED = re.compile(r"\b(?:not|never|no)\b|n['’]t\b", re.IGNORECASE)
 _SPENT = re.compile(rf"\b(?:{either(SPENDING)})\b", re.IGNORECASE)
 _THERE = re.compile(
@@ -208,6 +210,8 @@ def _negated(clause: str) -> bool:
 
 def _depends(tail: str, phrase: Phrase) -> bool:
     """Whether the value of a figure depends on what follows it."""
+    if (phrase.share or _FRACTION.fullmatch(phrase.text)) and _SHARED.search(tail):
+        return True  # of a share it matters whether it is what is left
     rest = after(tail)
     if _PARTICLE.fullmatch(rest) and not _COUNTER_WEIGHT.search(rest):
         return False

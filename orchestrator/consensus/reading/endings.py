@@ -13,7 +13,14 @@ from orchestrator.consensus.reading.clauses import affirmed
 from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.languages import LANGUAGES
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
-from orchestrator.consensus.reading.predicates import WORDS_OF_A_VALUE, code, expression, labelled, predicate
+from orchestrator.consensus.reading.predicates import (
+    QUOTED,
+    WORDS_OF_A_VALUE,
+    code,
+    expression,
+    labelled,
+    predicate,
+)
 from orchestrator.consensus.reading.sentences import masked, sentences, without_citations
 
 How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
@@ -52,6 +59,10 @@ _DENIES = re.compile(
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 FIGURE = re.compile(r"\d")
 _RELATION = re.compile(r"[<>≤≥≠=]|!=|\\(?:leq?|geq?|neq?|in)(?![a-zA-Z])|,")
+_MULTIPLE = re.compile(r"\W*(?:twice|thrice|half|\w+\s+times)\s+as\s+\w+\s*:", re.IGNORECASE)
+_EQUALITY = re.compile(r"^`[^`]*[=!]=[^`]*`[.\s]*$")
+_CALL = re.compile(r"[`$]*\\?[a-zA-Z]{2,12}\s?\([^()=]{1,60}\)[`$.]*")
+_CONGRUENT = re.compile(r"\d\s*(?:\(\s*mod\s+\d{1,9}\s*\)|\\pmod\s*\{?\s*\d{1,9}\}?)[\s$.]*$")
 _ITEMS = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
 _STEP = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
 _STARTS = re.compile(
@@ -72,12 +83,19 @@ def unmarked(body: str) -> Iterator[tuple[How, str]]:
     if short and "\n" not in body:
         body = affirmed(body)
         if (rest := labelled(MARKDOWN.sub("", body))) is not None and len(rest.split()) <= WORDS_OF_A_VALUE:
+            if QUOTED.fullmatch(rest.rstrip(".")) and "`" in body:
+                yield "marker", f"`{rest}`"
+                return
             yield "marker", conclusion(rest) or predicate(rest) or rest
             return
     if short and (YES_NO.match(body) or _begins_with_yes_no(body)):
         yield "whole", body
     elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
         yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
+    elif (short and _EQUALITY.search(body)) or (short and _MULTIPLE.match(body)):
+        yield "whole", body
+    elif short and (_CALL.fullmatch(body) or _CONGRUENT.search(body)):
+        yield "whole", body.rpartition("≡")[2].strip()
     elif _terse(body):
         spans = formula_spans(body)
         if len(spans) == 1 and spans[0][:2] == (0, len(body)):

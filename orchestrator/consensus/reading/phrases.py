@@ -26,6 +26,7 @@ from orchestrator.consensus.reading.words import (
     SUBSTANCE_UNITS,
     TIMES,
     either,
+    table,
 )
 
 NEAR = 60
@@ -86,6 +87,12 @@ _BOUND = re.compile(
     r"[\s$(]*)+$",
     re.IGNORECASE,
 )
+_SCALE_WORDS = table(SCALES)
+_MOMENT_BOUND = re.compile(
+    r"\b(?:before|after|since|until|till|prior\s+to|later\s+than|earlier\s+than|vor|nach|seit|avant|après|depuis|antes\s+de"
+    r"|después\s+de|desde|depois\s+de|prima\s+del|dopo\s+il|до|после|(?:spring|summer|autumn|winter)(?:\s+of)?)\s+$",
+    re.IGNORECASE,
+)
 _NAMED = re.compile(rf"\b(?:{either(DESIGNATORS)})\.?\s+$", re.IGNORECASE)
 _LOOSE = re.compile(r"^\s*(?:strictly|both|plus)\s+|^\s*\+\s*|[\s$(]+$", re.IGNORECASE)
 _JOINT = re.compile(
@@ -141,7 +148,7 @@ def uncounted(answer: str) -> str:
         return answer
     figure = said[0].figures[0]
     noun = _NOUN.fullmatch(answer, figure.end)
-    counts = noun is not None and not is_unit(noun[1]) and noun[1].casefold() not in TIMES
+    counts = noun is not None and not is_unit(noun[1]) and noun[1].casefold() not in TIMES | _SCALE_WORDS
     return answer[: figure.end] if counts and _BARE_NUMBER.fullmatch(figure.text) else answer
 
 
@@ -164,6 +171,9 @@ def phrases(sentence: str) -> list[Phrase]:
         match = _BOUND.search(sentence[max(before, begin - NEAR) : begin])
         if match and (previous is None or sentence[before : begin - len(match[0])].strip()):
             begin -= len(match[0])
+        moment = _YEAR.fullmatch(figure.text) or _TIME.fullmatch(figure.text)
+        if moment and len(found) == 1 and (match := _MOMENT_BOUND.search(sentence[:begin])):
+            begin = match.start()
         if _TIME.fullmatch(figure.text) and (
             match := _WEEKDAY.search(sentence[max(before, begin - NEAR) : begin])
         ):

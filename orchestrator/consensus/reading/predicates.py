@@ -114,6 +114,16 @@ def predicate(sentence: str) -> str | None:
     return None
 
 
+QUOTED = re.compile(
+    r"(['\"])(?:[-+]?\d[\d._]*(?:e[-+]?\d+)?|0[xbo]\w+|True|False|None|null|true|false)\1", re.IGNORECASE
+)
+"""A string in code that holds what would be another value without its quotes: ``'5'`` is not 5."""
+
+CODE_WORDS = re.compile(
+    r"`(?!(?i:true|false|none|null|nan|nil|yes|no|undefined|inf|[a-f]{2})`)[A-Za-z_][A-Za-z_ ,.!-]{1,78}`"
+)
+"""Words in code, in which case matters."""
+
 _ENDING = re.compile(r"(?:\b(?:is|are|equals|becomes)|:)\s+(?:(?:therefore|thus|then)\s+)?")
 _OPERATORS = re.compile(r"\S\s*(?:[-+−→*^·]|->)\s*\S")
 _LETTERED = re.compile(r"[A-Za-z]")
@@ -149,7 +159,10 @@ def code(sentence: str) -> str | None:
     match = _CODE.search(sentence[-LONGEST_SENTENCE:])
     if match is None or _SAID_OF.search(sentence[max(0, match.start() - 12) : match.start()]):
         return None
-    return match["what"]
+    what = match["what"].strip()
+    if not QUOTED.fullmatch(what) and what[0] in "\"'" and what[0] == what[-1] and len(what) > 2:
+        what = what[1:-1]
+    return f"`{what}`" if QUOTED.fullmatch(what) or CODE_WORDS.fullmatch(f"`{what}`") else what
 
 
 def labelled(line: str) -> str | None:

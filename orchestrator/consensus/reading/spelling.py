@@ -44,6 +44,17 @@ _SPEED = re.compile(
 )
 _NTH = re.compile(r"(?<=[第제])\s?(\d{1,3})(?:个|個|名|位)?|(\d{1,3})(?:番目|個目|回目|つ目|번째)")
 _TENTHS = re.compile(r"(?<![\d.,])([1-9])割(?![\d一-鿿])")
+_MULTIPLE = re.compile(
+    r"(?<=\d)[\s-]?(?:mal\s(?:so\s?\w*|mehr)|fach(?!\w)|fois\s(?:plus|aussi|autant)|ve[cz]es\s(?:más|mais|tant?o?s?)"
+    r"|volte\s(?:più|tant[oi])|раза?\s(?:больше|более)|倍|배(?![가-힣]*럴)|गुन[ाीे]|أضعاف|أمثال)"
+)
+_AGO = re.compile(
+    r"\b(?:il\sy\sa|hace|vor|há)\s(\d[\d.,]*\s(?:ans?|années?|mois|jours?|heures?|años?|meses|días?|horas?|Jahr\w*"
+    r"|Monat\w*|Tag\w*|Stunden?|anos?|dias?))\b|(?<![\d.,])(\d[\d.,]{0,15}\s(?:anni|mesi|giorni|ore))\sfa\b"
+    r"|(?<![\d.,])(\d[\d.,]{0,15}\s(?:лет|года?|месяц\w*|дн\w+))\sназад|(?<![\d.,])(\d[\d.,]{0,15}\s?(?:年|天|日|년))\s?(?:之?前|전)",
+    re.IGNORECASE,
+)
+_COMPARED = re.compile(r"比\s?(\d[\d.,]*)\s?([多大高长長少小低短])")
 _KOREAN_ENDING = re.compile(r"(?<=\d)(?=이므로|이고|이며|이다|입니다)")
 _SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
 _ASCII_DIGIT = re.compile(r"[0-9]")
@@ -75,14 +86,17 @@ def plain(text: str, language: Language) -> str:
     if language.comma:
         text = _numbers(_LATEX_COMMA.sub(",", text), language)
     text = _YEAR_MONTH_DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text)
+    text = _AGO.sub(lambda m: f"{m[1] or m[2] or m[3] or m[4]} ago", text)
     text = _measure(language.code).sub(
         lambda match: "".join(f" {language.units[word.casefold()]}" for word in match.groups() if word), text
     )
+    text = _MULTIPLE.sub(" times as much", text)
+    text = _COMPARED.sub(lambda m: f"{'less' if m[2] in '少小低短' else 'more'} than {m[1]}", text)
     text = _PER_HOUR.sub(r"\1/h", _PER_SECOND.sub(r"\1/s", text))
     text = _SPEED.sub("/h", text)
     text = _NTH.sub(lambda m: f" {m[1] or m[2]}th ", _TENTHS.sub(lambda m: f"{m[1]}0%", text))
     if language.counters:
-        text = re.sub(rf"(?<=\d)\s?(?:{language.counters})", "", text)
+        text = re.sub(rf"(?<=\d)\s?(?:{language.counters})(?![前后後])", "", text)
     if language.months:
         text = _month(language.code).sub(lambda match: _dated(match, language), text)
     if language.behind:
@@ -110,10 +124,9 @@ def _numbers(text: str, language: Language) -> str:
 
 
 def _outside(text: str, language: Language) -> str:
-    text = _COMMA.sub(lambda match: _decimals(match, language.code == "es"), text)
-    if language.dots or language.code == "es":
+    if language.dots or language.code == "es":  # before commas become points
         text = _DOTS.sub(lambda m: m[0].replace(".", "") if _groups(m[0], language) else m[0], text)
-    return text
+    return _COMMA.sub(lambda match: _decimals(match, language.code == "es"), text)
 
 
 def _groups(number: str, language: Language) -> bool:

@@ -83,6 +83,7 @@ BOUNDS = r"""
     higher_than lower_than bigger_than no_more_than no_less_than no_fewer_than not_more_than not_less_than
     up_to as_many_as over under above below beneath exceeding beyond a_minimum_of a_maximum_of minimum_of
     maximum_of strictly greater_than_or_equal_to less_than_or_equal_to more_than_or_equal_to not_equal_to
+    twice thrice double triple half half_of a_third_of a_quarter_of maximum minimum early late mid
     about approximately approx\.? roughly around nearly almost circa close_to some just_over just_under from
     between either both minus negative plus
 """
@@ -90,7 +91,7 @@ BOUNDS = r"""
 
 DESIGNATORS = r"""
     version release build revision port python java room flight route model section chapter page article
-    type phase stage grade level channel track windows ubuntu bus gate number version_is
+    type phase stage grade level channel track windows ubuntu bus gate number version_is release_is
 """
 """Words before a figure that is a name: 1.10 is another version than 1.1."""
 
@@ -150,6 +151,8 @@ NEGATIONS = r"""
     disminuyó cayó perdió debe caiu diminuiu perdeu deve scende sceso perso перде\w+ упал\w* снизил\w*
     уменьшил\w*
     потерял\w* должен должна
+    of_no moins_de plus_de menos_de más_de mais_de meno_di più_di
+    hardly scarcely barely seldom rarely
     not never no_longer neither cannot except excluding other_than apart_from without lost lose loses
     loss debt deficit owe owes north south east
     west upwards? downwards? backwards? clockwise anticlockwise counterclockwise
@@ -174,6 +177,7 @@ COMPARATIVES = (
 WEIGHTY = """
     if when unless but except not than before after until ago above below more less fewer modulo mod or nor
     without excluding plus minus times per every respectively only no never off short under is are was were
+    morning afternoon evening night
 """
 """Words after a figure on which its value may depend."""
 
@@ -227,7 +231,8 @@ NO_SUBJECTS = """
 """
 """Words on which what a sentence says depends, so that it is not said by its value alone."""
 
-NO_LABELS = """
+NO_LABELS = r"""
+    twice thrice double half_as \w+_times_as
     note notes check checking verification verify remark hint warning source sources reason explanation
     why because
     step example for_example given where proof recall reference references see case caution tip however
@@ -260,7 +265,7 @@ OCCURRING = """
 
 TURNING = """
     failed rejected wasted missed unanswered excluded removed false true broken damaged spoiled lost
-    absent missing
+    absent missing fail fails pass passes survive survived die died
     unused unsold refused cancelled wrong correct incorrect dead alive passed accepted
 """
 """Words that have an opposite, so that what is counted depends on them."""
