@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import URL, Connection, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from typing_extensions import override
@@ -33,6 +34,9 @@ TOLD_SECONDS = 10.0
 """How often it is logged that a process waits for its server."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_USED = "text_uses_hash_fkey"
+"""What fails where a text is pruned in the moment in which it is used again: trying again helps."""
+
 _MIGRATION_LOCK = 0x616E6162  # any number that all our processes agree on
 
 
@@ -108,6 +112,9 @@ class PostgresDatabase(Database):
             except StorageUnavailable as error:
                 self._lost(error)
                 if not error.retryable or time.monotonic() + pause > deadline:
+                    raise
+            except IntegrityError as error:
+                if _USED not in str(error.orig) or pause == _LONGEST_PAUSE:
                     raise
             else:
                 self._found()

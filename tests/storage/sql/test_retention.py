@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import Connection, func, select
+from sqlalchemy.util import await_only
 
 from storage.events import Event, EventType
 from storage.opening import open_store
 from storage.sql import retention
+from storage.sql.rows import insert_new
 from storage.sql.store import SqlStore
-from storage.sql.tables import tasks, texts
+from storage.sql.tables import tasks, text_uses, texts
 from storage.store import Store
 from storage.tasks import NewTask, Pruned, TaskStatus
 
@@ -55,6 +58,38 @@ async def test_prune_keeps_the_newest_and_what_has_not_ended(store: Store) -> No
     assert await stored_texts(store) in (0, None)
     assert await left(store) == ["queued", "running"]
     assert {queued.id, running.task.id} == {task.id for task in await store.list()}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("first", ["using", "pruning"])
+async def test_a_text_may_be_pruned_and_used_in_the_same_moment(new_database_url: str, first: str) -> None:
+    async with await open_store(new_database_url) as store:
+        assert isinstance(store, SqlStore)
+        await ended(store, "a")
+        claim = await store.start(NewTask(question="running", planner="vote"), "me", 30)
+        hashes = await store._database.read(lambda c: list(c.execute(select(texts.c.hash)).scalars()))
+        begun, tried = asyncio.Event(), 0
+
+        def use(connection: Connection) -> None:
+            nonlocal tried
+            tried += 1
+            key = connection.execute(select(tasks.c.key).where(tasks.c.id == claim.task.id)).scalar_one()
+            insert = insert_new(connection.dialect, texts)
+            connection.execute(insert, [{"hash": each, "text": "as before"} for each in hashes])
+            if first == "pruning" and tried == 1:
+                begun.set()
+                await_only(asyncio.sleep(0.3))
+            connection.execute(text_uses.insert(), [{"task_key": key, "hash": each} for each in hashes])
+            if first == "using":
+                begun.set()
+                await_only(asyncio.sleep(0.3))
+
+        using = asyncio.create_task(store._database.write(use))
+        await begun.wait()
+        assert (await store.prune(keep=0)).tasks == 1
+        await using
+        assert tried == (2 if first == "pruning" else 1)
+        assert await stored_texts(store) == len(hashes)
 
 
 async def test_shared_text_stays_readable_after_its_first_user_is_gone(store: Store) -> None:
