@@ -161,10 +161,12 @@ class Seen:
             idle, reason, since = 0, "", 0.0
             for sample in own:
                 what = sample.boasts(solved)
-                if sample.after != reason:  # it is stuck again, or for another reason
-                    reason, since = sample.after, sample.said
                 if belittled := sample.belittles(solved):
+                    if sample.after != reason:  # it is stuck again, or for another reason
+                        reason, since = sample.after, sample.said
                     what = belittled if sample.said - since > RECOVERY else ""
+                else:
+                    reason = ""
                 elsewhere = sample.before == "ok" and solved.get(sample.task_id or "") != str(pid)
                 idle = idle + 1 if elsewhere and not what else 0
                 if idle == IDLE:

@@ -66,6 +66,10 @@ def modest(said: float) -> Sample:
     return sample("503", "503", said=said, task_id="here", ended=True)
 
 
+BACK = 4.0
+"""When a process works again."""
+LAST = BACK + RECOVERY - 1e-9  # sums of fractions are not exact
+
 SOLVED = {"here": "7", "elsewhere": "8", "failed": "failed engine_unavailable"}
 
 
@@ -101,10 +105,24 @@ def test_a_process_says_that_it_is_well_and_is_not(look: Sample, why: str) -> No
 
 
 def test_a_process_that_was_stuck_may_say_so_for_a_moment_and_no_longer() -> None:
-    moments = [2.0, 1.9 + RECOVERY]
+    moments = [BACK, LAST]
     assert not Seen(0.0, [modest(said) for said in moments]).disagreements(SOLVED)
-    (found,) = Seen(0.0, [modest(said) for said in (*moments, 2.5 + RECOVERY)]).disagreements(SOLVED)
+    (found,) = Seen(0.0, [modest(said) for said in (*moments, BACK + 0.5 + RECOVERY)]).disagreements(SOLVED)
     assert "says 503, then 503; but it solved a task" in found
+
+
+def test_the_moment_begins_when_it_first_works_again() -> None:
+    stuck = sample("ok", "503", said=BACK - 2.0, task_id="here", ended=True)  # well before, and then held up
+    moments = [modest(BACK), modest(LAST)]
+    assert not Seen(0.0, [stuck, *moments]).disagreements(SOLVED)
+    assert Seen(0.0, [stuck, *moments, modest(BACK + 0.5 + RECOVERY)]).disagreements(SOLVED)
+
+
+def test_a_process_that_is_stuck_twice_may_say_so_twice() -> None:
+    again = [modest(BACK + said) for said in (1.0, 1.5 + RECOVERY / 2, 1.0 + RECOVERY - 1e-9)]
+    for look in again:
+        look.before = look.after = "503 for another reason"
+    assert not Seen(0.0, [modest(BACK), *again]).disagreements(SOLVED)
 
 
 def test_a_process_that_says_that_it_is_well_and_does_nothing_is_found() -> None:
