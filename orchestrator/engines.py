@@ -69,12 +69,12 @@ def _members(part: str, settings: Settings, on_progress: OnProgress | None) -> S
         return [Member(server, roles) for server in servers]
     if kind.startswith(("http://", "https://")):
         url = URL(kind)
-        address = read_address(str(url.without_query_params(*_OURS)))
-        path = address.root.path.rstrip("/")
+        given = str(url.without_query_params(*_OURS))
+        path = read_address(given).root.path.rstrip("/")
         named = f"{url.host}:{url.port}{path}"
         # If the server turns out not to be vLLM, this is the plain engine for its protocol.
         server = VLLMEngine(
-            str(url.without_query_params(*_OURS)),
+            given,
             model=wanted,
             name=f"{model}@{named}" if model else named,
             api_key=settings.api_key,

@@ -62,6 +62,7 @@ class _Completion(TypedDict):
     confidences: NotRequired[list[float]]
     entropies: NotRequired[list[float]]
     reasoning: NotRequired[str]
+    cached: NotRequired[bool]
 
 
 class _Request(TypedDict):
@@ -122,6 +123,7 @@ class _LimitReached(TypedDict):
 class _Answer(TypedDict):
     text: str
     claim: NotRequired[str | None]
+    undecided: NotRequired[str | None]
 
 
 class _RunFinished(TypedDict):

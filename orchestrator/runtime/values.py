@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from orchestrator.runtime.plain import OMITTED
 from workers.calls import Usage
 
 
@@ -39,7 +40,7 @@ class Answer:
     confidence: float | None = None
     entropy: float | None = None
     clusters: tuple[Cluster, ...] = ()
-    undecided: str | None = field(default=None, metadata={"omitted": True})
+    undecided: str | None = field(default=None, metadata={OMITTED: True})
 
     def __str__(self) -> str:
         return self.text

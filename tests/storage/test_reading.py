@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from storage.errors import JournalDamaged
-from storage.events import Event
+from storage.events import Event, EventType
 from storage.opening import open_store
 from storage.reading import checked, read_journal
 from tests.storage.journals import TASK, arrivals, chain, growth
@@ -51,3 +51,24 @@ async def test_others_get_a_turn_while_a_long_journal_is_read() -> None:
         assert len(await read_journal(store, TASK.id)) == 10_002
         running.cancel()
         assert turns > 3
+
+
+@pytest.mark.parametrize("field", ["cached", "reasoning"])
+def test_what_a_completion_says_of_itself_is_checked(field: str) -> None:
+    ask = {"kind": "generate", "label": "", "request": {"key": "k", "prompt": [["user", "?"]]}}
+    said = {"text": "a", "finish_reason": "stop", field: ["not", "that"]}
+    events = [
+        replace(chain(1)[0], seq=0),
+        Event(1, EventType.NODE_ADDED, "0", 1.0, ask),
+        Event(2, EventType.NODE_SETTLED, "0", 1.0, {"external": True, "outcome": "succeeded", "value": said}),
+    ]
+    with pytest.raises(JournalDamaged, match=rf"event 2 .*{field}"):
+        list(checked("t", events))
+
+
+def test_why_an_answer_is_undecided_is_text() -> None:
+    events = chain(1)
+    answer = {"text": "a", "undecided": 5}
+    events[-1] = replace(events[-1], data={**events[-1].data, "answer": answer})
+    with pytest.raises(JournalDamaged, match="undecided"):
+        list(checked("t", events))

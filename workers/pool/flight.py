@@ -65,9 +65,7 @@ class Ticket(Generic[R]):
         self.stranded_at: float | None = None  # since when no replica that could answer it works
         self.tried: set[str] = set()
         self.failed: dict[R, str] = {}  # replicas with an error of their own at this call, and what they said
-        self.refusal: WorkerError | None = (
-            None  # why no replica takes it; for the task that waits for a place
-        )
+        self.refusal: WorkerError | None = None  # why no replica takes it, for who waits for a place
         self.attempts = 0
         self.streamed = 0  # tokens of the current attempt that the consumer got
         self.ideal_blocks = 0  # leading blocks that one cache shared by all replicas would have held

@@ -35,8 +35,8 @@ _BUSY = frozenset({409, 425, 429, 498, 503, 529})
 """No room now: too many calls, a model that is being loaded, a lock. Waiting helps."""
 
 _NOT_NOW = re.compile(
-    r"temporar|overload|busy|\bload|not ready|starting|warm|capacity|later|again|retry|wait|queue|too many"
-    r"|\bfull\b|slow down|maintenance|resource|limit|rate",
+    r"temporar|overload|busy|\bload|not ready|starting|warm|capacity|later|\bagain\b|retry|wait|queue"
+    r"|too many|\bfull\b|slow down|maintenance|resource|limit|\brate\b",
     re.IGNORECASE,
 )
 """What a 503 says that is about room. Proxies also send one when the server behind them is gone."""

@@ -117,6 +117,7 @@ ITS_OWN: list[tuple[int, object]] = [
     (503, b""),
     (503, b"Service Unavailable"),
     (503, b"no healthy upstream"),
+    (503, error("could not generate: guard against empty replies")),
     (503, b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"),
     (504, b""),
     (520, b"<html>Web server is returning an unknown error</html>"),
