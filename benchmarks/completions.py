@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -252,14 +252,7 @@ def document(outcomes: Sequence[Outcome], page: Path = PAGE) -> None:
 
 
 def _values(tally: Tally) -> dict[str, object]:
-    return {
-        "pairs": tally.pairs,
-        "joined": tally.joined,
-        "false_joins": tally.false_joins,
-        "missed_joins": tally.missed_joins,
-        "precision": tally.precision,
-        "recall": tally.recall,
-    }
+    return asdict(tally) | {"precision": tally.precision, "recall": tally.recall}
 
 
 def _share(value: float | None) -> str:

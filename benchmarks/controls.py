@@ -27,15 +27,11 @@ Informed = Callable[[Problem, Sequence[int]], StopRule]
 """A rule that is made for a problem and an order of its branches: an oracle."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeadOrCount(Rule):
-    """Start ``start`` branches; stop when one answer leads by ``lead``, or after ``arrivals``."""
+class StartsOnce(Rule):
+    """A rule that starts ``start`` branches and no more."""
 
-    name: ClassVar[str] = "lead"
-    lead: int = 2
-    arrivals: int = 10
-    start: int = CONTROL_START
-    width: int = 64
+    __slots__ = ()
+    start: int
 
     @property
     def initial(self) -> int:
@@ -46,6 +42,17 @@ class LeadOrCount(Rule):
     def limit(self) -> int:
         """The same."""
         return self.initial
+
+
+@dataclass(frozen=True, slots=True)
+class LeadOrCount(StartsOnce):
+    """Start ``start`` branches; stop when one answer leads by ``lead``, or after ``arrivals``."""
+
+    name: ClassVar[str] = "lead"
+    lead: int = 2
+    arrivals: int = 10
+    start: int = CONTROL_START
+    width: int = 64
 
     def decide(self, view: View) -> Decision:
         """Count, and ask nothing else."""
@@ -58,23 +65,13 @@ class LeadOrCount(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class After(Rule):
+class After(StartsOnce):
     """An oracle: start ``start`` branches, and stop after ``arrivals`` of them, which was looked up."""
 
     name: ClassVar[str] = "after"
     arrivals: int = 1
     start: int = CONTROL_START
     width: int = 64
-
-    @property
-    def initial(self) -> int:
-        """All that it will ever start."""
-        return min(self.start, self.width)
-
-    @property
-    def limit(self) -> int:
-        """The same."""
-        return self.initial
 
     def decide(self, view: View) -> Decision:
         """Stop when it was told to."""

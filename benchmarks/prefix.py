@@ -42,13 +42,14 @@ from typing import Protocol
 import aiohttp
 import structlog
 
-from benchmarks.prefix_router import POLICIES, find_router, free_port, the_router, until_healthy
+from benchmarks.prefix_router import POLICIES, find_router, the_router, until_healthy
 from workers.calls import Call, Chunk, Prompt, Sampling, Segment, Usage
 from workers.engine import Engine
 from workers.engines.simulator.cache import BLOCK, CHARACTERS, BlockCache, block_hashes, render
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.engines.vllm.engine import VLLMEngine, gauge
 from workers.engines.vllm.launch import default_model
+from workers.engines.vllm.machine import free_port
 from workers.engines.vllm.server import VLLMServer
 from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool

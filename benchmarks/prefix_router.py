@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import aiohttp
 
 from benchmarks.peers import environment
 from workers.calls import Call, Chunk
+from workers.engines.vllm.machine import free_port
 from workers.errors import EngineInterrupted, EngineUnavailable
 
 ROUTER = "vllm-router==0.1.17"
@@ -116,11 +116,3 @@ async def until_healthy(url: str) -> None:
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.1)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

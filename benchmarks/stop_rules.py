@@ -17,7 +17,7 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -157,7 +157,7 @@ def against_controls(problems: Sequence[Problem], *, width: int, times: int, see
     rules = {
         **{rule: parse_rule(rule, width=width) for rule in (PLAIN, "beta", CAUTIOUS, DEFAULT_RULE)},
         **controls.simple_rules(width),
-        **controls.thriftier_rules(width, parse_rule(DEFAULT_RULE, width=width).initial),
+        **_thriftier(width),
     }
     scores = {
         name: score(rule, problems, width=width, times=times, seed=seed) for name, rule in rules.items()
@@ -165,10 +165,15 @@ def against_controls(problems: Sequence[Problem], *, width: int, times: int, see
     return [compare(name, "", scores[name], scores[PLAIN], draws) for name in rules]
 
 
+def _thriftier(width: int) -> Mapping[str, StopRule]:
+    """The simple rules that start as few branches as our default."""
+    return controls.thriftier_rules(width, parse_rule(DEFAULT_RULE, width=width).initial)
+
+
 def dominating(rows: Sequence[Row], width: int) -> list[str]:
     """The rules nowhere worse than the default, but for those that start as few and are only shown."""
     ours = next(row for row in rows if row.rule == DEFAULT_RULE)
-    shown = controls.thriftier_rules(width, parse_rule(DEFAULT_RULE, width=width).initial)
+    shown = _thriftier(width)
     return [row.rule for row in rows if row is not ours and row.rule not in shown and no_worse(row, ours)]
 
 
@@ -323,7 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rules: dict[str, StopRule | controls.Informed] = {
         **{rule: parse_rule(rule, width=given.width) for rule in labels},
         **controls.simple_rules(given.width),
-        **controls.thriftier_rules(given.width, parse_rule(DEFAULT_RULE, width=given.width).initial),
+        **_thriftier(given.width),
         **controls.ORACLES,
     }
     sizes = {"width": given.width, "times": given.resamples, "seed": given.seed}

@@ -11,11 +11,13 @@ from benchmarks import completions
 from benchmarks.completions import OURS, PEER, Outcome, Pair, Tally, load
 from orchestrator.voting import symbolic
 
-pytestmark = pytest.mark.skipif(not symbolic.AVAILABLE, reason="needs the extra math")
+needs_math = pytest.mark.skipif(not symbolic.AVAILABLE, reason="needs the extra math")
 
 
 @pytest.fixture(scope="module")
 def outcomes() -> list[Outcome]:
+    if not symbolic.AVAILABLE:
+        pytest.skip("needs the extra math")
     return completions.measured()
 
 
@@ -77,6 +79,7 @@ def test_pairs_are_counted_by_what_they_are_and_what_was_said() -> None:
     ]
 
 
+@needs_math
 def test_math_verify_alone_reads_numbers_and_drops_what_they_count(tmp_path: Path) -> None:
     rows = [("It is 0.5.", r"\boxed{\frac{1}{2}}", True), ("It weighs 4 kg.", "It weighs 4 g.", False)]
     file = tmp_path / "pairs.jsonl"
