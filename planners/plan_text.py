@@ -102,7 +102,7 @@ class TextReader:
     def _steps(self, *, ended: bool) -> Iterator[Step]:
         if not self._leave_out_thinking(ended=ended):
             return
-        while (head := self._head(0, ended=ended)) is not None:
+        while (head := self._head(ended=ended)) is not None:
             if (found := self._arguments(head, ended=ended)) is None:
                 return
             yield self._step(head, *found)
@@ -171,12 +171,13 @@ class TextReader:
             newline = self._text.find("\n", newline + 1)
         return None
 
-    def _head(self, at: int, *, ended: bool) -> _Head | None:
+    def _head(self, *, ended: bool) -> _Head | None:
         """The next call, on the line that has begun after another call, or on a line of its own."""
+        at = 0
         if self._is_line_begun:
-            if head := self._chained(at):
+            if head := self._chained():
                 return head
-            at = self._text.find("\n", at) + 1 or len(self._text)
+            at = self._text.find("\n") + 1 or len(self._text)
         while at < len(self._text):
             if head := self._head_in_line(at, ended=ended):
                 return head
@@ -188,9 +189,9 @@ class TextReader:
         newline = self._text.find("\n", at)
         return (self._text[at:], False) if newline < 0 else (self._text[at:newline], True)
 
-    def _chained(self, at: int) -> _Head | None:
+    def _chained(self) -> _Head | None:
         """A further call of a known tool after one that has ended on the same line."""
-        line, _ = self._line(at)
+        line, _ = self._line(0)
         between = _BETWEEN.match(line)
         rest = line[between.end() :] if between else line
         found = marker(rest)
@@ -203,7 +204,7 @@ class TextReader:
         assigned = _ASSIGNED.match(rest, begins)
         if rest[assigned.end() if assigned else begins : call.start()].strip(_AROUND):
             return None
-        offset = at + len(line) - len(rest)
+        offset = len(line) - len(rest)
         number, name = found.ordinal if found else None, assigned["name"] if assigned else None
         return self._at(offset, call, number, name)
 
@@ -251,7 +252,7 @@ class TextReader:
     def _known(self, name: str) -> str | None:
         return self._tools.get(name) or self._tools.get(name.casefold())
 
-    def _at(self, offset: int, call: re.Match[str], number: int | None, name: str | None = None) -> _Head:
+    def _at(self, offset: int, call: re.Match[str], number: int | None, name: str | None) -> _Head:
         tool = self._known(call["tool"]) or call["tool"]
         return _Head(offset, offset + call.end(), tool, number, name=name)
 

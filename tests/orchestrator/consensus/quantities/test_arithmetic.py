@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.consensus.quantities.arithmetic import MOST_BITS, read_arithmetic
@@ -58,6 +58,9 @@ def test_a_number_alone_letters_and_what_nobody_can_compute_are_none(text: str) 
 
 
 @given(st.text(alphabet="0123456789!^*/+-()C,{}.√ ", max_size=60))
+@example("9^9")
+@example("170!")
+@example("2^10 * 3! - 1/7")
 def test_any_expression_is_read_in_bounded_size(text: str) -> None:
     found = read_arithmetic(text)
     if found is not None:
