@@ -7,7 +7,7 @@ from functools import cache
 from orchestrator.consensus.quantities.patterns import lazily
 
 _ENGLISH_ALONE = frozenset(
-    {"null", "nul", "once", "six", "due", "cent", "mil", "dos", "elf", "sei", "mille", "tre", "sete"}
+    "null nul once six due cent mil dos elf sei mille tre sete un um een ein uno una une".split()  # noqa: SIM905
 )
 """What is an English word, or a name, where it stands alone."""
 
@@ -118,8 +118,6 @@ def _words() -> dict[str, int]:
         "vingts": 20,
         "quatorze": 14,
     }
-    for ambiguous in ("un", "um", "sole", "een", "ein", "uno", "una", "une", "zero"):
-        words.setdefault(ambiguous, 1 if ambiguous != "zero" else 0)
     return words
 
 
@@ -130,9 +128,7 @@ def read_foreign(text: str) -> int | None:
     folded = text.casefold().strip()
     if folded[:1] in _CHINESE or folded[:1] == "十":
         return _chinese(folded)
-    if folded in _ENGLISH_ALONE or (
-        folded in ("un", "um", "een", "ein", "uno", "una", "une", "zero", "acht", "vier") and len(folded) < 4
-    ):
+    if folded in _ENGLISH_ALONE:
         return None
     table = _words()
     if (found := table.get(folded)) is not None:

@@ -24,7 +24,8 @@ FOREIGN = {
     "周 週間 주": "week",
     "monat monate monaten mois mes meses mês mese mesi месяц месяца месяцев 个月 ヶ月 か月 개월": "month",
     "jahr jahre jahren année années año años ano anos anno anni год года лет 年間 साल سنة": "year",
-    "prozent procent por\u00a0cento pourcent процент процента процентов パーセント 퍼센트 प्रतिशत": "%",
+    "prozent procent pourcent процент процента процентов パーセント 퍼센트 प्रतिशत": "%",
+    "por cento;": "%",
     "dólar dólares dollaro dollari доллар доллара долларов 美元 ドル 달러 डॉलर دولار": "$",
     "евро 欧元 歐元 ユーロ 유로 यूरो يورو": "€",
     "円 日元 엔": "¥",
@@ -63,4 +64,4 @@ FOREIGN = {
     "रुपये रुपया रुपए": "₹",
     "grad grados graus gradi градус градуса градусов": "°",
 }
-"""Spellings, separated by spaces, to a name in the table of :mod:`.units`."""
+"""Spellings, parted by spaces, or by ``;`` if some have spaces, to a name in the table of :mod:`.units`."""

@@ -58,19 +58,23 @@ def _units() -> dict[str, Unit]:
             table |= dict.fromkeys((prefix + word, prefix + word + "s"), Unit(dimension, size * times))
     for dimension, names in OTHER.items():
         for spellings, factor in names.items():
-            listed = spellings.split(";") if ";" in spellings else spellings.split()
-            table |= dict.fromkeys(listed, Unit(dimension, Fraction(factor)))
+            table |= dict.fromkeys(_listed(spellings), Unit(dimension, Fraction(factor)))
     for spellings, unit in TEMPERATURES.items():
         table |= dict.fromkeys(spellings.split(";"), unit)
     for spellings, name in FOREIGN.items():
-        listed = spellings.split(";") if ";" in spellings else spellings.split()
-        table |= dict.fromkeys(listed, table[name])
+        table |= dict.fromkeys(_listed(spellings), table[name])
     table |= {letter: Unit(letter) for letter in AMBIGUOUS if len(letter) == 1} | {"bps": table["bp"]}
     return {
         name: replace(unit, dimension=unit.dimension.replace(" ", "·"))
         for name, unit in table.items()
         if name not in UNSURE
     }
+
+
+def _listed(spellings: str) -> list[str]:
+    """The spellings in a text of them, which has ``;`` between them if some of them have spaces."""
+    listed = spellings.split(";") if ";" in spellings else spellings.split()
+    return [spelling for spelling in listed if spelling]
 
 
 @cache

@@ -28,6 +28,7 @@ SAME = (
 )
 DIFFERENT = (
     ("cinq", "6"),
+    ("Sole", "1"),
     ("zwölf", "zwanzig"),
     ("einundzwanzig", "zwölf"),
     ("quince", "5"),

@@ -45,6 +45,9 @@ def test_a_unit_has_the_size_that_pint_gives(name: str) -> None:
         ("W/(m·K)", "W m^-1 K^-1"),
         ("g/cm³", "kg/L"),
         ("dollars per hour", "USD/h"),
+        ("\u2126", "ohm"),  # the sign of its own, beside the letter Ω
+        ("\u212b", "angstrom"),
+        ("por cento", "%"),
         ("cubic feet", "ft^3"),
         ("mmHg", "torr"),
         ("kilowatt-hours", "kWh"),
@@ -55,7 +58,9 @@ def test_products_and_quotients_have_one_dimension_and_size(one: str, other: str
     assert known_unit(one) == known_unit(other)
 
 
-@pytest.mark.parametrize("word", ["apples", "", "the", "5", "hello world", "km of", "a", "x", "per"])
+@pytest.mark.parametrize(
+    "word", ["apples", "por", "cento", "", "the", "5", "hello world", "km of", "a", "x", "per"]
+)
 def test_what_is_no_unit_is_none(word: str) -> None:
     assert not is_unit(word)
 
