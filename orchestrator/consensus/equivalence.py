@@ -175,13 +175,11 @@ class Clusters:
 
     def _pair(self, form: Form, cluster: Cluster) -> Pair | None:
         other = cluster.forms[0]
-        if form.mathematical or other.mathematical or (form.quantity and other.quantity):
-            costly: Costly = "symbolic"
-            if not comparable(form, other):
-                return None
-        else:
-            costly = "semantic"
-        return Pair.of(form.text, other.text, costly) if costly in self._costly else None
+        symbolic = form.mathematical or other.mathematical or (form.quantity and other.quantity)
+        costly: Costly = "symbolic" if symbolic else "semantic"
+        if costly not in self._costly or (symbolic and not comparable(form, other)):
+            return None
+        return Pair.of(form.text, other.text, costly)
 
     def _same(self, form: Form, cluster: Cluster) -> bool:
         method, same = self._cheaply(form, cluster) or self._judgement(self._pair(form, cluster))

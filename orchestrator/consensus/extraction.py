@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestrator.consensus.quantities.patterns import any_of, lazily
 from orchestrator.consensus.reading import forms
 from orchestrator.consensus.reading.clauses import affirmed
 from orchestrator.consensus.reading.conclusions import conclusion
@@ -55,25 +56,25 @@ class Claim:
         return self.text
 
 
-_LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_TAGS = re.compile(r"</?(?:b|i|em|strong|p|span|u|code|sub|sup|div)>", re.IGNORECASE)
-_ITALIC = re.compile(r"(?<![\w*\\])\*(?=[^\s*\d])([^*\n]{1,80}?)(?<=\S)\*(?![\w*])")
-_STRUCK = re.compile(r"(?<!~)~~(?!~)[^~\n]{1,400}~~(?!~)")
-_OPTION = re.compile(
+_LATEX_TEXT = lazily(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_TAGS = lazily(r"</?(?:b|i|em|strong|p|span|u|code|sub|sup|div)>", re.IGNORECASE)
+_ITALIC = lazily(r"(?<![\w*\\])\*(?=[^\s*\d])([^*\n]{1,80}?)(?<=\S)\*(?![\w*])")
+_STRUCK = lazily(r"(?<!~)~~(?!~)[^~\n]{1,400}~~(?!~)")
+_OPTION = lazily(
     r"(?:the\s+)?(?:option|choice|answer|statement)\s+(?:no\.\s*|number\s+)?(?=\(?\d{1,2}\)?$)", re.IGNORECASE
 )
-_LISTED_OPTION = re.compile(r"^[ \t>*_(-]*(?P<label>[A-H])[*_]*[).:](?=[*_\s])", re.MULTILINE)
-_SAYING = re.compile(rf"\b(?:{either(COPULAS + YIELDING + PREDICATING)})\b", re.IGNORECASE)
-_ASSIGNED = re.compile(
+_LISTED_OPTION = lazily(r"^[ \t>*_(-]*(?P<label>[A-H])[*_]*[).:](?=[*_\s])", re.MULTILINE)
+_SAYING = lazily(rf"\b(?:{either(COPULAS + YIELDING + PREDICATING)})\b", re.IGNORECASE)
+_ASSIGNED = lazily(
     r"^\$?[A-Za-z](?:_\{?\w+\}?)?\s*=\s*(?=[^=,;<>]*$)(?=[-−]?[\d.,]+(?!\d)\s*\\?[^\d\s=]|[^=]*\\(?:text|mathrm))"
 )
-_PROVISO = re.compile(
+_PROVISO = lazily(
     r"\b(?:but|if|only|unless|except|provided|although|though|however|not always|yes|no)\b", re.I
 )
-_EXPLAINED = re.compile(
+_EXPLAINED = lazily(
     r",?\s+i\.e\.,?\s|,\s+(?:since|because|as|so|where|which|given that)\s|\s+because\s|\s+—\s"
 )
-_CORRECTION = re.compile(
+_CORRECTION = lazily(
     r"(?:^|(?<=[.!?…\n。]))\W*(?:(?:oh|hmm|no|oops|but)\W+)*(?:wait|actually|correction|sorry|scratch that"
     r"|on second thought"
     r"|let me (?:re-?check|correct|reconsider|redo|fix)|i made (?:a|an) (?:mistake|error)|that(?:['’]s|"
@@ -81,19 +82,19 @@ _CORRECTION = re.compile(
     r" (?:wrong|incorrect|not (?:right|correct)|a mistake))\b[^\S\n]*",
     re.IGNORECASE,
 )
-_RELABELLED = re.compile(
+_RELABELLED = lazily(
     r"[\s,:*—–-]*(?:(?:it(?:['’]s|\s+is)|(?:the\s+)?answer\s+is)\s+)?(?P<label>\(?[A-H]\)?)[\s.!*]*",
     re.IGNORECASE,
 )
-_WITHDRAWN = re.compile(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
-_REFUSAL = re.compile(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
-_FENCE = re.compile(
+_WITHDRAWN = lazily(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
+_REFUSAL = lazily(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
+_FENCE = lazily(
     r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
 )
-_POINTED = re.compile(r"\d{1,3}\.\d{1,3}")
-_VERSION_IS = re.compile(r"^(?:version|release)\s+is\s+(?=\d)", re.IGNORECASE)
-_VERSIONS = re.compile(
+_POINTED = lazily(r"\d{1,3}\.\d{1,3}")
+_VERSION_IS = lazily(r"^(?:version|release)\s+is\s+(?=\d)", re.IGNORECASE)
+_VERSIONS = lazily(
     r"\b(?:version|release)\b|\b(?:Python|Java|Node(?:\.js)?|Ubuntu|Ruby|PHP)\s\d", re.IGNORECASE
 )
 _NULLS = frozenset({"None", "null"})
@@ -253,7 +254,7 @@ def _ended(text: str, language: Language) -> str:
 
 
 def _last_choice(body: str, choices: Sequence[str]) -> str | None:
-    labels = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
+    labels = any_of(choices)
     bracketed = re.findall(rf"[(\[]({labels})[)\]]", body)
     alone = re.findall(rf"(?<![\w'’])({labels})(?=[).:,;!?*_\s]|$)(?!\s+[a-z])", body)
     found = bracketed or alone
@@ -262,7 +263,7 @@ def _last_choice(body: str, choices: Sequence[str]) -> str | None:
 
 def _as_choice(answer: str, choices: Sequence[str]) -> str | None:
     """The label that ``answer`` begins with, as in "(B) the second one"; None if it names several."""
-    labels = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
+    labels = any_of(choices)
     bare = re.sub(r"[$\\{}]", " ", _LATEX_TEXT.sub(r" \1", answer)).strip()
     begin = re.match(
         rf"(?:(?:option|choice)\s+)?[(\[]?(?:({labels})(?=[)\].:,]|$)|(?-i:({labels}))(?=\s))",

@@ -9,6 +9,7 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from orchestrator.consensus.extraction import WORDS_OF_A_SENTENCE
@@ -223,10 +224,15 @@ def _either(form: Form, quantity: Quantity) -> bool:
     )
 
 
+def _singular(word: str) -> str:
+    """A word as it is compared; of "less", too, the last letter is dropped."""
+    return word[:-1] if word.endswith("s") and len(word) > 3 else word
+
+
 _RELATIONS = (
     "not least most more les than over under below above between or and either about up to from in at"
 )
-_WEIGHTY = frozenset(_RELATIONS.split()) | {word.rstrip("s") if len(word) > 3 else word for word in SCALES}
+_WEIGHTY = frozenset(_RELATIONS.split()) | {_singular(word) for word in SCALES}
 """Words without which a formula says something else."""
 
 _VERSIONED = frozenset({"version", "release", "python", "java", "node", "ubuntu", "ruby", "php"})
@@ -259,7 +265,7 @@ def comparable(a: Form, b: Form) -> bool:
         a.normal[:1] in "([" or b.normal[:1] in "(["
     ):
         return False  # it takes a tuple for a set
-    words, others = _words(a), _words(b)
+    words, others = _words(a.text), _words(b.text)
     if (words | others) & _VERSIONED:
         return False
     if words & _JOINED or others & _JOINED:
@@ -269,11 +275,12 @@ def comparable(a: Form, b: Form) -> bool:
     return words == others or not ((words and others) or (words | others) & _WEIGHTY)
 
 
-def _words(form: Form) -> frozenset[str]:
+@lru_cache(4_096)
+def _words(text: str) -> frozenset[str]:
     """The words of a claim apart from the names of functions; the unit of a quantity is one."""
-    spaced = unicodedata.normalize("NFKC", LATEX_TEXT.sub(r" \1 ", form.text))
+    spaced = unicodedata.normalize("NFKC", LATEX_TEXT.sub(r" \1 ", text))
     found = {word.casefold() for word in _WORD.findall(spaced)} - _FUNCTIONS
-    found |= {f"{match[1].strip()}^{match['power']}" for match in _TEXT_POWER.finditer(form.text)}
+    found |= {f"{match[1].strip()}^{match['power']}" for match in _TEXT_POWER.finditer(text)}
     if (unit := _UNIT.search(spaced.rstrip())) is not None and is_unit(unit[0]):
         found.add(unit[0])  # of one letter
-    return frozenset(word[:-1] if word.endswith("s") and len(word) > 3 else word for word in found)
+    return frozenset(map(_singular, found))

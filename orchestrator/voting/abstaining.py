@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.consensus.thinking import split_thinking
 from workers.calls import Completion, FinishReason
 
-_ENDED: Mapping[str, str] = {
+_ENDED: Mapping[FinishReason, str] = {
     "length": "cut off at max_tokens={max_tokens}",
     "refused": "refused by a content filter",
     "abort": "broken off by the server",
@@ -49,6 +49,6 @@ def most_abstained(
     """
     if 2 * len(silent) <= branches:
         return None
-    ways = Counter(_ENDED.get(reason, reason).format(max_tokens=max_tokens) for reason in silent)
+    ways = Counter(_ENDED[reason].format(max_tokens=max_tokens) for reason in silent)
     how = ", ".join(f"{count} {way}" for way, count in ways.items())
     return f"{len(silent)} of {branches} {what} gave no answer: {how}"

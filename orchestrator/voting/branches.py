@@ -38,6 +38,7 @@ class LiveBranch:
     def __init__(self, run: Verbs, ballot: Ballot, index: int) -> None:
         self.index = index
         self.text = ""
+        self._said: str | None = None
         self.tokens = 0
         self.ended = False
         self.cluster: int | None = None
@@ -95,6 +96,7 @@ class LiveBranch:
     def take(self, completion: Completion) -> None:
         """Take in what its node has generated; unless another segment follows, the branch has ended."""
         self.text += completion.text
+        self._said = None
         self.tokens += completion.usage.completion_tokens
         self._scored = self._scored and bool(completion.confidences)
         self._confidences += completion.confidences
@@ -108,7 +110,9 @@ class LiveBranch:
     @property
     def said(self) -> str:
         """Its text without what it thought."""
-        return split_thinking(self.text).answer
+        if self._said is None:
+            self._said = split_thinking(self.text).answer
+        return self._said
 
     def claim(self) -> Claim | None:
         """What the branch claims at its end."""

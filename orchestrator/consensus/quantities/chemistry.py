@@ -83,7 +83,7 @@ def read_formula(text: str) -> str | None:
     flat = re.sub(r"[_{}^·]", "", text)
     if len(flat.strip("()[]")) < 2:
         return None  # a label
-    if flat in _WORDS or len(flat) < 2 or _FORMULA.fullmatch(flat) is None:
+    if flat in _WORDS or _FORMULA.fullmatch(flat) is None:
         return None
     elements = _LETTERS.findall(flat)
     figures = any(char.isdigit() for char in flat.lstrip("0123456789"))

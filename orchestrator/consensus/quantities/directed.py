@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.numbers import read_number
-from orchestrator.consensus.quantities.patterns import lazily
+from orchestrator.consensus.quantities.patterns import any_of, lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 
@@ -56,22 +56,18 @@ _MULTIPLES |= {"fourfold": 4, "fivefold": 5, "tenfold": 10, "doubled": 2, "tripl
 
 
 def _spellings(table: dict[str, str]) -> dict[str, str]:
-    return {word: kind for kind, words in table.items() for word in words.split(";") if word}
-
-
-def _either(words: dict[str, str]) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return {word: kind for kind, words in table.items() for word in words.split(";")}
 
 
 _KIND_BEFORE, _KIND_AFTER = _spellings(_BEFORE), _spellings(_AFTER)
 _FIRST = frozenset(word.split()[0].casefold() for word in _KIND_BEFORE)
 _LAST = tuple({word.split()[-1].casefold() for word in _KIND_AFTER})
 _LEADING = lazily(
-    rf"(?:by\s+)?(?P<words>{_either(_KIND_BEFORE)})\s*(?P<what>\S.*)",
+    rf"(?:by\s+)?(?P<words>{any_of(_KIND_BEFORE)})\s*(?P<what>\S.*)",
     re.I,
 )
 _TRAILING = lazily(
-    rf"(?:an?\s+)?(?P<what>\S.*?)\s*(?P<words>{_either(_KIND_AFTER)})",
+    rf"(?:an?\s+)?(?P<what>\S.*?)\s*(?P<words>{any_of(_KIND_AFTER)})",
     re.I,
 )
 _TURN = lazily(rf"(?P<what>.+?)\s+(?P<words>{'|'.join(_TURNED)})", re.IGNORECASE)

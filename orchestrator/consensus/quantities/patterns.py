@@ -6,6 +6,7 @@ May import nothing but the standard library.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import cast
 
 
@@ -14,11 +15,17 @@ class _Lazy:
 
     def __init__(self, pattern: str, flags: int) -> None:
         self._written = pattern, flags
+        self.pattern = pattern
 
     def __getattr__(self, name: str) -> object:
         found = getattr(re.compile(*self._written), name)  # re keeps what it has compiled lately
         setattr(self, name, found)
         return found
+
+
+def any_of(words: Iterable[str]) -> str:
+    """The alternation of some words, the longest first, so that none hides another that it begins."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
 def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.phrases import Phrase
 from orchestrator.consensus.reading.words import CONCLUDING, SECONDARY, either
 
 LONGEST_CLAUSE = 400
 """Characters beyond which a sentence is not read for clauses without figures."""
 
-_EXPLAINED = re.compile(
+_EXPLAINED = lazily(
     r",?\s+because\b|\s+due\s+to\b|,?\s+(?:rather\s+than|instead\s+of)\b|(?<![-+*/×=])\s+\((?!\d[\d\s.*/+x×-]*\))(?=[^=]*$)"
     r"|[,(–—-]\s*(?:since|as|where|which|for\s+example|e\.g\.|i\.e\.|given\s+that|not)\s"
     r"|\s+since\s+(?!\w*\s*$|[\d$]|many|much|long|of|the\s+\w+\s*$)"
@@ -22,28 +23,28 @@ _EXPLAINED = re.compile(
     r"|,\s+(?:on|in|at|from|with|across|over)\s+(?=\d)",
     re.IGNORECASE,
 )
-_MEANWHILE = re.compile(r",\s+(?:while|whereas)\b", re.IGNORECASE)
-_SUBORDINATE = re.compile(r"(?:since|because|as|given|if|when|after|once|while)\b", re.IGNORECASE)
-_COMMA = re.compile(r",\s+(?!(?:and|or)\b)")
-_CONCLUDED = re.compile(rf"(?:[,;:–—]\s*|\s)(?:{either(CONCLUDING)})\s", re.IGNORECASE)
-_HENCE_UNSPACED = re.compile(
+_MEANWHILE = lazily(r",\s+(?:while|whereas)\b", re.IGNORECASE)
+_SUBORDINATE = lazily(r"(?:since|because|as|given|if|when|after|once|while)\b", re.IGNORECASE)
+_COMMA = lazily(r",\s+(?!(?:and|or)\b)")
+_CONCLUDED = lazily(rf"(?:[,;:–—]\s*|\s)(?:{either(CONCLUDING)})\s", re.IGNORECASE)
+_HENCE_UNSPACED = lazily(
     r"(?:因此|所以|因而|从而|よって|したがって|だから|ので|이므로|므로|따라서|그래서|그러므로)[,、\s]*"
 )
-_NOT_BUT = re.compile(
+_NOT_BUT = lazily(
     r"\b[Nn]ot\s+(?!only|just|merely|more|less|fewer|at|simply|\w+er\s)(?=[\d$€£\"“‘'`*]|[A-ZÀ-Þ]|(?:the|an?)\s)"
     r"(?P<no>[^,;:.!?\n]{1,60}?(?:\.\d+[^,;:.!?\n]{0,20}?)?),?\s+but\s+(?:rather\s+|in\s+fact\s+)?"
     r"(?!not|only|if|it|he|she|they|we|more|less|fewer|at|under|over|that|this|is|still)(?=\S)",
 )
-_AND_NOT = re.compile(r"(?<=[\w%°$])(?:,|\s+and)\s+not\s+(?=[\d$€£])[^,;:!?]{1,40}$")
-_HENCE = re.compile(
+_AND_NOT = lazily(r"(?<=[\w%°$])(?:,|\s+and)\s+not\s+(?=[\d$€£])[^,;:!?]{1,40}$")
+_HENCE = lazily(
     r"(?:[,;:–—]\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+means|meaning)\s+(?:that\s+)?",
     re.IGNORECASE,
 )
-_UNDER = re.compile(r"(?:with|given|at|since|as|because)\b", re.IGNORECASE)
-_CLAUSE = re.compile(r",\s+(?=(?:the|we|it|this|that|there|he|she|they|its|one|no|none|all|[A-Z][\w'’]*)\s)")
-_BECAUSE = re.compile(r",?\s+(?:because|since)\s", re.IGNORECASE)
-_FIGURE = re.compile(r"[\d\\$=]")
-_REMARK = re.compile(
+_UNDER = lazily(r"(?:with|given|at|since|as|because)\b", re.IGNORECASE)
+_CLAUSE = lazily(r",\s+(?=(?:the|we|it|this|that|there|he|she|they|its|one|no|none|all|[A-Z][\w'’]*)\s)")
+_BECAUSE = lazily(r",?\s+(?:because|since)\s", re.IGNORECASE)
+_FIGURE = lazily(r"[\d\\$=]")
+_REMARK = lazily(
     r"\b(?:done|answer|correct|valid|checks?|works?|verified|holds|(?:the|our|this)\s+(?:result|solution)|consistent|right"
     r"|indeed|same)\b",
     re.IGNORECASE,

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 _HOUR = r"(?P<h>\d{1,2})"
 _CLOCKS = {
     # what leads to the hour, the minutes, and the part of the day, which may also come first
@@ -35,7 +37,7 @@ _CLOCKS = {
     "ar": rf"الساعة\s{_HOUR}(?::(?P<m>\d\d))?(?:\s(?P<day>صباح\w*|مساء\w*|ظهر\w*))?",
 }
 _PATTERNS = {code: re.compile(pattern, re.IGNORECASE) for code, pattern in _CLOCKS.items()}
-_EARLY = re.compile(
+_EARLY = lazily(
     r"morg|vormit|früh|nachts|matin|mañana|manhã|mattin|утра|ночи|上午|早|凌晨|午前|朝|오전|아침|सुबह|صباح",
     re.I,
 )

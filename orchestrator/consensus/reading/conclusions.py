@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.clauses import affirmed, main_part, without_figures
 from orchestrator.consensus.reading.phrases import Phrase, after, phrases
 from orchestrator.consensus.reading.predicates import predicate
@@ -32,43 +33,41 @@ from orchestrator.consensus.reading.words import (
 LONGEST_SENTENCE = 160
 """Characters beyond which a sentence is no claim, so its last figure has to do."""
 
-_GOVERNED = re.compile(
+_GOVERNED = lazily(
     rf"\b(?:{either(GOVERNORS)})\s+"
     r"(?:the\s+|all\s+|a\s+|an\s+|its\s+|each\s+|every\s+|first\s+|last\s+|[A-Za-z]\s*=\s*)*$",
     re.IGNORECASE,
 )
-_AMOUNT = re.compile(rf"\b(?:{either(AMOUNTS)})\s+(?:of|at|to|by|in)\s+$", re.IGNORECASE)
-_LEADING = re.compile(rf"=>?\s*$|\b(?:{either(LEADING + SPENDING)})\b", re.IGNORECASE)
-_DEFINED = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.IGNORECASE)
-_THE = re.compile(r"\s*(?:is|are|was|were)\s+the\s+(?:[a-z]+\s+){1,6}", re.IGNORECASE)
-_BOUNDED = re.compile(
-    r"(?:above|below|under|over|between|less|greater|smaller|larger|after|before|up)\b", re.I
-)
-_GIVEN = re.compile(
+_AMOUNT = lazily(rf"\b(?:{either(AMOUNTS)})\s+(?:of|at|to|by|in)\s+$", re.IGNORECASE)
+_LEADING = lazily(rf"=>?\s*$|\b(?:{either(LEADING + SPENDING)})\b", re.IGNORECASE)
+_DEFINED = lazily(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.IGNORECASE)
+_THE = lazily(r"\s*(?:is|are|was|were)\s+the\s+(?:[a-z]+\s+){1,6}", re.IGNORECASE)
+_BOUNDED = lazily(r"(?:above|below|under|over|between|less|greater|smaller|larger|after|before|up)\b", re.I)
+_GIVEN = lazily(
     r"\b(?:of|for|from|in|on|over|against|out\s+of|pour|para|per|für|von)\s+(?:the|his|her|its|their"
     r"|these|those|all"
     r"|our|my|les|las|los|os|as|gli|die|den|das)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
-_CONDITION = re.compile(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
-_CONTRAST = re.compile(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
-_OPENING = re.compile(rf"^\W*(?:(?:{either(OPENINGS)})(?:\s+that)?[,:]?\s+)+", re.IGNORECASE)
-_NEGATED = re.compile(
+_CONDITION = lazily(rf"\b(?:{either(CONDITIONS)})\b", re.IGNORECASE)
+_CONTRAST = lazily(rf"\b(?:{either(CONDITIONS)}|not|but)\b|n['’]t\b", re.IGNORECASE)
+_OPENING = lazily(rf"^\W*(?:(?:{either(OPENINGS)})(?:\s+that)?[,:]?\s+)+", re.IGNORECASE)
+_NEGATED = lazily(
     rf"\b(?:{either(NEGATIONS)})\b|n['’]t\b|\b(?:{either(DECREASES)})\s+(?:by|to|from|of|is"
     rf"|was)\b",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(r"[,;:]\s|\b(?:so|then|thus|hence|therefore|and)\s", re.IGNORECASE)
-_ASIDE = re.compile(rf"(?:{either(ASIDES)})\b", re.IGNORECASE)
-_WEIGHTY = re.compile(rf"\b(?:{either(WEIGHTY)})\b|n['’]t\b", re.IGNORECASE)
-_COMPUTED = re.compile(r"\d[^=<>≤≥]{0,100}(?<![<>!])=\s*[$(]*\Z")
-_EXCEPTED = re.compile(r"\b(?:except|excluding|other\s+than|apart\s+from)\b", re.IGNORECASE)
-_TWO_COMPUTED = re.compile(r"=[^=,;]{1,60}\s(?:and|or)\s+\$?[A-Za-z]\w?\s*=[^=]{1,80}=\s*[$(]*\Z")
-_DIRECTION = re.compile(rf"\s(?:{either(COMPARATIVES)})\b.*$", re.IGNORECASE)
-_COMPARED = re.compile(
+_CLAUSE = lazily(r"[,;:]\s|\b(?:so|then|thus|hence|therefore|and)\s", re.IGNORECASE)
+_ASIDE = lazily(rf"(?:{either(ASIDES)})\b", re.IGNORECASE)
+_WEIGHTY = lazily(rf"\b(?:{either(WEIGHTY)})\b|n['’]t\b", re.IGNORECASE)
+_COMPUTED = lazily(r"\d[^=<>≤≥]{0,100}(?<![<>!])=\s*[$(]*\Z")
+_EXCEPTED = lazily(r"\b(?:except|excluding|other\s+than|apart\s+from)\b", re.IGNORECASE)
+_TWO_COMPUTED = lazily(r"=[^=,;]{1,60}\s(?:and|or)\s+\$?[A-Za-z]\w?\s*=[^=]{1,80}=\s*[$(]*\Z")
+_DIRECTION = lazily(rf"\s(?:{either(COMPARATIVES)})\b.*$", re.IGNORECASE)
+_COMPARED = lazily(
     rf"\s*((?:{either(COMPARATIVES)})\b(?:\s+\w+)??)?(?:\s*than\b[^\d,;]*)?[\s.]*", re.IGNORECASE
 )
-_HAPPENS = re.compile(
+_HAPPENS = lazily(
     rf"(?:of\s+[a-z]+\s+)?(?:(?:is|are|was|were|be|been|being|has|have|had|will|must|should|can|could"
     rf"|may|might)\s+)+"
     rf"(?:(?:now|then|still|thus|therefore)\s+)?(?:\w{{2,}}ed|{either(PARTICIPLES)}|in|at|on|present"
@@ -77,14 +76,14 @@ _HAPPENS = re.compile(
     rf"|(?:[a-z]+\s+)?(?:{either(OCCURRING)})(?:\s[^,;\d]*)?",
     re.IGNORECASE,
 )
-_NEGATED_UNSPACED = re.compile(r"不是|没有|沒有|减少|減少|下降|降低|少了|亏|欠|減っ|下が|감소|줄었|줄어|빚")
-_PARTICLE = re.compile(
+_NEGATED_UNSPACED = lazily(r"不是|没有|沒有|减少|減少|下降|降低|少了|亏|欠|減っ|下が|감소|줄었|줄어|빚")
+_PARTICLE = lazily(
     r"(?:に|で|を|が|から始|です|である|的|에|이|가|을|를|입니다|है|हैं)[ぁ-ヿ一-鿿가-힣ऀ-ॿ\s、]{0,40}"
 )
-_COUNTER_WEIGHT = re.compile(
+_COUNTER_WEIGHT = lazily(
     r"[多少超未満以上下内外前後不没]|ない|ません|않|아니|이상|이하|미만|초과|नहीं|अधिक|कम"
 )
-_TURNED = re.compile(rf"\b(?:{either(TURNING)})\b", re.IGNORECASE)
+_TURNED = lazily(rf"\b(?:{either(TURNING)})\b", re.IGNORECASE)
 _BY = r"(?:\s+\w+)?\s+by\s+(?:about\s+|exactly\s+)?$"
 _OF = r"\b[^.,;:]{0,40}?\s(?:of|is|was|reached|equals|(?:amounts|amounted|comes|came)\s+to)\s+$"
 _DIRECTIONS = tuple(
@@ -106,11 +105,11 @@ _DIRECTIONS = tuple(
         (r"\b(?:gained|gains?)\s+$", "gained"),
     )
 )
-_SHARED = re.compile(rf"\b(?:left|remain(?:s|ing|ed)?|{either(TURNING)})\b", re.IGNORECASE)
-_FRACTION = re.compile(r"\d+/\d+")
-_DENIED = re.compile(r"\b(?:not|never|no)\b|n['’]t\b", re.IGNORECASE)
-_SPENT = re.compile(rf"\b(?:{either(SPENDING)})\b", re.IGNORECASE)
-_THERE = re.compile(
+_SHARED = lazily(rf"\b(?:left|remain(?:s|ing|ed)?|{either(TURNING)})\b", re.IGNORECASE)
+_FRACTION = lazily(r"\d+/\d+")
+_DENIED = lazily(r"\b(?:not|never|no)\b|n['’]t\b", re.IGNORECASE)
+_SPENT = lazily(rf"\b(?:{either(SPENDING)})\b", re.IGNORECASE)
+_THERE = lazily(
     r"\W*(?:in\s+total,?\s+)?(?:there\s+(?:are|is|were|was|will\s+be|exist|remain)"
     r"|(?:we|you|it|he|she|they)\s+(?:have|has|had))\s+(?:(?:exactly|precisely|a\s+total\s+of)\s+)?",
     re.IGNORECASE,

@@ -11,6 +11,8 @@ import re
 from functools import cache
 from math import gcd
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 _ONES = {
     # from zero: two and the rest in their order; alternatives after a slash
     "de": "null eins zwei/zwo drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn "
@@ -120,20 +122,20 @@ _JOINTS = {"de": "und", "fr": "et", "es": "y", "pt": "e", "it": "e", "ar": "و"}
 _HAN = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
 _HAN_TENS = {"十": 10, "百": 100, "千": 1000}
 _HAN_RUN = "零〇一二三四五六七八九两兩十百千"
-_HAN_SHARE = re.compile(rf"([{_HAN_RUN}]{{1,9}})分[之の]([{_HAN_RUN}]{{1,9}})")
-_HAN_NUMBER = re.compile(
+_HAN_SHARE = lazily(rf"([{_HAN_RUN}]{{1,9}})分[之の]([{_HAN_RUN}]{{1,9}})")
+_HAN_NUMBER = lazily(
     rf"(?<![{_HAN_RUN}万亿億])(?:[{_HAN_RUN}]{{2,12}}|[{_HAN_RUN}](?=[个個只本块元円米年天人歳岁枚匹冊匹升公小千万キメト時])"
     rf"|(?<=[是为為は])[{_HAN_RUN}](?=\s*(?:です|だ|である)?\W*$))(?![分角边辺])",
     re.MULTILINE,
 )
 _HANGUL = {char: value for value, char in enumerate("영일이삼사오육칠팔구")}
 _HANGUL_TENS = {"십": 10, "백": 100, "천": 1000}
-_HANGUL_NUMBER = re.compile(
+_HANGUL_NUMBER = lazily(
     r"(?<![가-힣])(?=[일이삼사오육칠팔구]?[십백천])[일이삼사오육칠팔구십백천]{2,12}(?=\s|입니다|이다|개|명|원|미터|킬로|분|시간|\W|$)"
 )
-_SEGMENT = re.compile(r"[^.!?。\n]+")
-_FIGURE = re.compile(r"[0-9]")
-_CUT = re.compile(r"(?:[^\W\d_]|[ऀ-ॣ])+(?:-[^\W\d_]+)*")
+_SEGMENT = lazily(r"[^.!?。\n]+")
+_FIGURE = lazily(r"[0-9]")
+_CUT = lazily(r"(?:[^\W\d_]|[ऀ-ॣ])+(?:-[^\W\d_]+)*")
 MOST_WORDS = 12
 """Words of one number at most."""
 

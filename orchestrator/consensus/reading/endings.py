@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading import forms
 from orchestrator.consensus.reading.clauses import affirmed
 from orchestrator.consensus.reading.conclusions import conclusion
@@ -35,46 +36,46 @@ WORDS_OF_A_SENTENCE = 3
 """Number of words from which a claim is a sentence, even if a part looks like mathematics ("in 10 s")."""
 
 
-MARKDOWN = re.compile(r"(?<![\w)\]])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
-_WHOLE_LINE = re.compile(
+MARKDOWN = lazily(r"(?<![\w)\]])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
+_WHOLE_LINE = lazily(
     r"\s*(?:\*\*|__)(?P<bold>[^*_\n]{1,160}?)[.:]?(?:\*\*|__)[.\s]*|\s*[(\[](?P<label>[A-H])[)\]][.\s]*"
 )
-YES_NO = re.compile(r"\W*(yes\b|no\b(?!\.\s*\d))(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
+YES_NO = lazily(r"\W*(yes\b|no\b(?!\.\s*\d))(?:\s*(?:$|[.,;:!—–])|\s+-\s)", re.IGNORECASE)
 YES_NO_WORDS = {word: "yes" for each in LANGUAGES for word in each.yes.split()} | {
     word: "no" for each in LANGUAGES for word in each.no.split()
 }
-WORD_OF_YES_NO = re.compile(r"\W*([^\W\d_]+)(?!\.\s*\d)(?:\s*[.,;:!—–]|\s+-\s)")
-_HENCE_YES_NO = re.compile(
+WORD_OF_YES_NO = lazily(r"\W*([^\W\d_]+)(?!\.\s*\d)(?:\s*[.,;:!—–]|\s+-\s)")
+_HENCE_YES_NO = lazily(
     r"(?:^|[\s,;])(?:so|hence|thus|therefore|is),?\s+[*_]*(?P<what>yes|no)[*_]*\s*(?:[,.;:!—–]|$)",
     re.IGNORECASE,
 )
-_ASIDE = re.compile(
+_ASIDE = lazily(
     r"\W*\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
 )
-_DENIES = re.compile(
+_DENIES = lazily(
     r"\b(?:does|do|did|is|are|was|were|has|have|had|can|could|will)\s+(?:not|no|never)\b|\b(?:none|neither|no\s+\w+\s+\w+)\b"
     r"|\b(?:do|does|did|is|are|was|were)n['’]t\b|\b(?:is|are|was|were)\s+(?:\w+\s+)?\w+er\s+than\b",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
-FIGURE = re.compile(r"\d")
-_RELATION = re.compile(r"[<>≤≥≠=]|!=|\\(?:leq?|geq?|neq?|in)(?![a-zA-Z])|,")
-_MULTIPLE = re.compile(r"\W*(?:twice|thrice|half|\w+\s+times)\s+as\s+\w+\s*:", re.IGNORECASE)
-_EQUALITY = re.compile(r"^`[^`]*[=!]=[^`]*`[.\s]*$")
-_CALL = re.compile(r"[`$]*\\?[a-zA-Z]{2,12}\s?\([^()=]{1,60}\)[`$.]*")
-_CONGRUENT = re.compile(r"\d\s*(?:\(\s*mod\s+\d{1,9}\s*\)|\\pmod\s*\{?\s*\d{1,9}\}?)[\s$.]*$")
-_ITEMS = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
-_STEP = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
-_STARTS = re.compile(
+_WORD = lazily(r"(?<![\\\w])[^\W\d_]{2,}")
+FIGURE = lazily(r"\d")
+_RELATION = lazily(r"[<>≤≥≠=]|!=|\\(?:leq?|geq?|neq?|in)(?![a-zA-Z])|,")
+_MULTIPLE = lazily(r"\W*(?:twice|thrice|half|\w+\s+times)\s+as\s+\w+\s*:", re.IGNORECASE)
+_EQUALITY = lazily(r"^`[^`]*[=!]=[^`]*`[.\s]*$")
+_CALL = lazily(r"[`$]*\\?[a-zA-Z]{2,12}\s?\([^()=]{1,60}\)[`$.]*")
+_CONGRUENT = lazily(r"\d\s*(?:\(\s*mod\s+\d{1,9}\s*\)|\\pmod\s*\{?\s*\d{1,9}\}?)[\s$.]*$")
+_ITEMS = lazily(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
+_STEP = lazily(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
+_STARTS = lazily(
     r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE
 )
-_IT_IS = re.compile(r"(?:it|this|that)\s+(?:is|was|equals)\s+(?P<what>[^,;:\n]{1,120})$", re.IGNORECASE)
-_LITERAL = re.compile(
+_IT_IS = lazily(r"(?:it|this|that)\s+(?:is|was|equals)\s+(?P<what>[^,;:\n]{1,120})$", re.IGNORECASE)
+_LITERAL = lazily(
     r"(?:\w+\s){0,8}?(?:is|are|was|were|equals|be|=)\s+(?:the\s+(?:number|variable|letter)\s+)?[*_`$]*"
     r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]"
     r"|[A-Za-zΘΩ]+\([^()]{1,40}\)|[A-Z]{2,8})[*_`$]*"
 )
-_EXCLAIMED = re.compile(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
+_EXCLAIMED = lazily(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
 
 
 def unmarked(body: str) -> Iterator[tuple[How, str]]:
@@ -174,7 +175,7 @@ def of_last_sentence(body: str) -> tuple[How, str] | None:
             found = conclusion(sentence)
             if found is not None:
                 return "number", found
-            if last and (found := predicate(sentence)) is not None:
+            if last and FIGURE.search(sentence) and (found := predicate(sentence)) is not None:
                 return "number", found
             if len(sentence) <= LONGEST_WHOLE and (found := _literal(sentence, last and len(spans) == 1)):
                 return "whole", found

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from orchestrator.consensus.embedded import json_objects
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.languages import LANGUAGES
 from orchestrator.consensus.reading.sentences import first_sentence, sentence_ends
 
@@ -18,32 +19,32 @@ LONGEST_ANSWER = 2_000
 MOST_ITEMS = 20
 """Items of a list that are read as one answer at most."""
 
-BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
-_BARE_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?P<inner>-?\d+(?:\.\d+)?|-?[A-Za-z](?![A-Za-z]))")
-_BRACE = re.compile(r"(?<!\\)[{}]")
-_BETWEEN = re.compile(
+BOX = lazily(r"\\f?box(?:ed)?\s*\{")
+_BARE_BOX = lazily(r"\\(?:boxed|fbox)\s*(?P<inner>-?\d+(?:\.\d+)?|-?[A-Za-z](?![A-Za-z]))")
+_BRACE = lazily(r"(?<!\\)[{}]")
+_BETWEEN = lazily(
     r"[\s$]*(?:,|;|(?:\\text\s*\{\s*)?\b(and|or)\b(?:\s*\})?|\\(?:quad|qquad)|\\\)|\\\("
     r"|[\s$])*[\s$]*(?:[a-zA-Z]\w?\s*=\s*)?[\s$]*"
 )
-_MINUS = re.compile(r"(?:^|[^\w)}\]\s$])[\s$(]*[-−][\s$]*$|(?:^|[\s$(])[$(]?-$")
-_AFTER_BOX = re.compile(
+_MINUS = lazily(r"(?:^|[^\w)}\]\s$])[\s$(]*[-−][\s$]*$|(?:^|[\s$(])[$(]?-$")
+_AFTER_BOX = lazily(
     r"[\s$]*(?:\\[ ,;:!])?\s*(?:\\?%|(?:hundred|thousand|million|billion|trillion|dozen|percent)\b)"
     r"|\s*(?:\\[ ,;:!])?\s*\\(?:text|mathrm)\s*\{[^{}]{1,40}\}(?:\s*\^\s*(?:\d|\{-?\d\}))?"
     r"|(?:\s*\$)?\s?°\s?[CF]?|\s*\^\s*\{?\s*\\circ\s*\}?"
     r"|\s*\$\s(?:[kcmµ]?m|[kcmµ]?g|km/h|m/s|k?N|k?J|k?W|MW|[kM]?Hz|[kM]?Pa|cm\^?[23]|m\^?[23]|ms|s|h|min"
     r"|mL|L|mol(?:/L)?)\b"
 )
-_TAG = re.compile(r"<(/?)(answer|final[_ -]?answer|final|result|solution|antwort|respuesta)>", re.IGNORECASE)
-_HASHES = re.compile(r"^[ \t]*####[ \t]*(?P<answer>\S.*)$", re.MULTILINE)
-_OBJECT = re.compile(r'\{(?=\s*+"(?:[^"\\]|\\.)*+"\s*+:)')
+_TAG = lazily(r"<(/?)(answer|final[_ -]?answer|final|result|solution|antwort|respuesta)>", re.IGNORECASE)
+_HASHES = lazily(r"^[ \t]*####[ \t]*(?P<answer>\S.*)$", re.MULTILINE)
+_OBJECT = lazily(r'\{(?=\s*+"(?:[^"\\]|\\.)*+"\s*+:)')
 
 _KEYS = (
     r"(?:(?:the|my|your)?[ _-]?(?:final|correct|short)?[ _-]?(?:answer|result|solution|option|choice"
     r"|conclusion)"
     r"|antwort|ergebnis|réponse|reponse|respuesta|resposta|risposta|ответ|答案|答え|回答|정답|उत्तर|الإجابة|الجواب)"
 )
-_KEY = re.compile(_KEYS, re.IGNORECASE)
-_ALMOST = re.compile(
+_KEY = lazily(_KEYS, re.IGNORECASE)
+_ALMOST = lazily(
     rf"[{{,]\s*[\"'“”‘’]?(?P<key>{_KEYS})[\"'“”‘’]?\s*:\s*(?P<value>\"(?:[^\"\\\n]|\\.){{0,400}}\"|'(?:[^'\\\n]|\\.){{0,400}}'"
     r"|“[^”\n]{0,400}”|\[[^\[\]]{0,400}\]|\{[^{}]{0,400}\}|[^,{}\[\]\n]{1,200})\s*(?=[,}]|$)",
     re.IGNORECASE | re.MULTILINE,
@@ -154,8 +155,8 @@ def _introducer() -> re.Pattern[str]:
 
 
 INTRODUCER = _introducer()
-_AGAIN = re.compile(r"(?:the|my|our)\s+(?=(?:(?:final|correct)\s+)?answer\s+(?:is|to)\b)", re.IGNORECASE)
-_RESULT = re.compile(
+_AGAIN = lazily(r"(?:the|my|our)\s+(?=(?:(?:final|correct)\s+)?answer\s+(?:is|to)\b)", re.IGNORECASE)
+_RESULT = lazily(
     r"(?<![^\W\d_])(?:"
     + "|".join(
         rf"(?:{each.result})\s*(?:[:=]|\s(?:{each.verbs})(?!\w)|は|是|为)"
@@ -165,15 +166,15 @@ _RESULT = re.compile(
     + r")[ \t*_]*",
     re.IGNORECASE,
 )
-_HINDI = re.compile(r"(?:उत्तर|जवाब|विकल्प)\s+(?P<answer>[^\n।。]{1,80}?)\s+(?:है|हैं|होगा)")
-_INVERSE = re.compile(
+_HINDI = lazily(r"(?:उत्तर|जवाब|विकल्प)\s+(?P<answer>[^\n।。]{1,80}?)\s+(?:है|हैं|होगा)")
+_INVERSE = lazily(
     r"(?:^|[.!?\n]\s*)(?:(?:so|thus|hence|therefore|and),?\s+)?(?:option\s+"
     r"|choice\s+)?(?P<answer>[^.!?\n]{1,60}?)\s+(?:is|are|must\s+be)\s+"
     r"(?:the|my|our)\s+(?:(?:final|correct|right|best|only\s+correct)\s+)*(?:answer|option|choice"
     r"|solution)(?:[.!*\s]*)$",
     re.IGNORECASE,
 )
-_CHOSEN = re.compile(
+_CHOSEN = lazily(
     r"(?:[选選](?:择|擇)?\s*:?\s*|\b(?:option|choice|answer|i|we)\s+(?:choose|pick|select|go\s+with)\s+"
     r"|\b(?:option|choice)\s+)"
     r"[*_]*\(?(?P<answer>[A-H])\)?[*_]*(?=\s+is\s+(?:correct|right)|[\s*_.!。]*$)"
@@ -208,7 +209,7 @@ def marked(body: str) -> tuple[str, int] | None:
     return None if answer is None else (answer, end)
 
 
-_ITEM = re.compile(r"[ \t]*(?:[-+•*][ \t]+|\d{1,2}[.)][ \t]+)(?P<text>[^\n]{1,200})(?:\n|$)")
+_ITEM = lazily(r"[ \t]*(?:[-+•*][ \t]+|\d{1,2}[.)][ \t]+)(?P<text>[^\n]{1,200})(?:\n|$)")
 
 
 def _items(body: str, begin: int) -> tuple[list[str], int]:
@@ -258,13 +259,13 @@ def _last_sentences(body: str) -> Iterator[tuple[int, str]]:
         yield begin, last
 
 
-_LABEL = re.compile(
+_LABEL = lazily(
     rf"(?:(?i:{'|'.join(each.labels for each in LANGUAGES)})\s*){{0,2}}"
     r"[*_]*(?:[(\[](?P<a>[A-Ha-h])[)\]](?=\W|$)|(?P<b>[A-Ha-h])\)(?=\s|$)|(?P<c>[A-H])(?=:\s"
     r"|\.\s+[\da-z$(\\]|[*_\s.,。]*$))"
 )
-_FOREIGN_LABEL = re.compile(r"[(\[]([^\W\d_a-zA-Z])[)\]]")
-_SEVERAL = re.compile(r"[)\]*_]*\s*(?:[,&/]|and\b|or\b|nor\b)[\s(\[]*[A-H]\b")
+_FOREIGN_LABEL = lazily(r"[(\[]([^\W\d_a-zA-Z])[)\]]")
+_SEVERAL = lazily(r"[)\]*_]*\s*(?:[,&/]|and\b|or\b|nor\b)[\s(\[]*[A-H]\b")
 
 
 def label(answer: str) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """How one language speaks of answers. All but ``code`` and ``words`` are regular expressions.
+    """How one language speaks of answers. Texts without a list of words are regular expressions.
 
     ``words`` are frequent function words that tell the language from the others; ``script`` is a character
     that does so alone. ``nouns`` name an answer, ``after`` are adjectives that may follow the noun, and

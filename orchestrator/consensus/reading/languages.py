@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.counting import number_words
 from orchestrator.consensus.reading.eastern import EASTERN
 from orchestrator.consensus.reading.language import Language
@@ -29,7 +30,7 @@ LONGEST_SHARED = 4
 """Letters up to which a unit tells nothing of the language."""
 
 _ORDER = ("ja", "ko", "zh", "hi", "ar", "ru")
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = lazily(r"[^\W\d_]+")
 _SCRIPTS = {each.code: re.compile(each.script) for each in LANGUAGES if each.script}
 _WORDS = {
     each.code: frozenset(each.words.split())

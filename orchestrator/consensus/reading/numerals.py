@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from orchestrator.consensus.quantities.patterns import lazily
+
 LONGEST_LIST = 160
 """Length in characters up to which brackets or equations are one figure."""
 
@@ -62,38 +64,36 @@ _NUMBER = (
     r"(?:(?:[°µμΩ℃℉€£¥₹'\"′″]|[^\W\d_])[\w°µμΩ·^/²³⁻¹]*)?"
 )
 _SINGLE = r"(?<!\w)[-−]?\d*[½⅓⅔¼¾⅕-⅞]|(?<!\w)(?:[-−]|(?<!\w))(?:π|∞|√\d+)"
-_ANY = re.compile(
-    rf"(?P<date>{_DATE})|(?P<degrees>{_DEGREES})|(?P<number>{_NUMBER}|{_SINGLE})", re.IGNORECASE
-)
+_ANY = lazily(rf"(?P<date>{_DATE})|(?P<degrees>{_DEGREES})|(?P<number>{_NUMBER}|{_SINGLE})", re.IGNORECASE)
 _EQUATION = rf"(?<![\w\\])[A-Za-z]\w?\s*=\s*[-−]?{FIGURES}(?:/\d+)?"
-_EQUATIONS = re.compile(rf"{_EQUATION}(?:(?:,\s*|\s+)(?:(?:and|or)\s+)?{_EQUATION})+")
-_BOUND = re.compile(
+_EQUATIONS = lazily(rf"{_EQUATION}(?:(?:,\s*|\s+)(?:(?:and|or)\s+)?{_EQUATION})+")
+_BOUND = lazily(
     rf"(?<![\w\\])(?:[-−]?{FIGURES}\s*(?:<=?|≤|⩽)\s*)?[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾]|!="
     rf"|=/=)\s*[-−]?{FIGURES}"
     rf"(?:\s+(?:and|or)\s+[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾])\s*[-−]?{FIGURES})?"
 )
-_BRACKETS = re.compile(
+_BRACKETS = lazily(
     r"(?:(?<![\w\\])(?:[A-Za-z]|gcd|lcm|max|min)(?=\())?[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}]"
 )
-_ORDER = re.compile(r"(?<![\w\\])[OoΘΩ]\((?:[^()\n]|\([^()\n]*\)){1,60}\)")
-_WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
-_COMMAND = re.compile(
+_ORDER = lazily(r"(?<![\w\\])[OoΘΩ]\((?:[^()\n]|\([^()\n]*\)){1,60}\)")
+_WORD = lazily(r"(?<![\\\w])[^\W\d_]{2,}")
+_COMMAND = lazily(
     r"(?<![\w\\])(?:[-+−]?\d*)?\\[a-zA-Z]+(?:\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\[[^\]\n]*\]"
     r"|[\^_][\w{])*"
     r"(?:[\^_]\{[^{}]*\}|[^\s\\{},.;:]*\\[a-zA-Z]+(?:\{(?:[^{}]|\{[^{}]*\})*\})*)*[\w!^}]*"
 )
-_SPAN = re.compile(
+_SPAN = lazily(
     r"\\\[(?P<a>.{0,2000}?)\\\]|\\\((?P<b>.{0,1000}?)\\\)|\$\$(?P<c>.{1,2000}?)\$\$"
     r"|\\begin\{(?P<name>align|equation|gather|multline|aligned)\*?\}(?P<d>.{0,2000}?)\\end\{(?P=name)\*?\}"
     r"|(?<![\w\\])\$(?![\s$])(?P<e>[^$\n]{1,300}?)(?<!\s)\$(?![\d$])",
     re.DOTALL,
 )
-_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textit|operatorname)\s*\{[^{}]*\}")
-_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-zA-Z]+\*?\}")
-_NAMED = re.compile(r"\\[a-zA-Z]+")
-_PROSE = re.compile(r"(?<![\\\w])[^\W\d_]{3,}")
-_ROWS = re.compile(r"\\\\(?:\[[^\]]*\])?|\\newline|\\begin\{[a-z]+\*?\}|\\end\{[a-z]+\*?\}")
-_SPACES = re.compile(r"\\(?:quad|qquad)(?![a-zA-Z])|\\[,;: ]$|&")
+_TEXT = lazily(r"\\(?:text|mathrm|textbf|mathbf|mbox|textit|operatorname)\s*\{[^{}]*\}")
+_ENVIRONMENT = lazily(r"\\(?:begin|end)\{[a-zA-Z]+\*?\}")
+_NAMED = lazily(r"\\[a-zA-Z]+")
+_PROSE = lazily(r"(?<![\\\w])[^\W\d_]{3,}")
+_ROWS = lazily(r"\\\\(?:\[[^\]]*\])?|\\newline|\\begin\{[a-z]+\*?\}|\\end\{[a-z]+\*?\}")
+_SPACES = lazily(r"\\(?:quad|qquad)(?![a-zA-Z])|\\[,;: ]$|&")
 
 _SCALES = "hundred|thousand|million|billion|trillion|dozen"
 _PARTS = (
@@ -109,7 +109,7 @@ _CLOCK = (
     rf"|(?:(?:an?\s+)?quarter|(?:{_ONES})(?:[\s-](?:{_ONES}))?\s+minutes)\s+to\s+{_HOUR}{_DAYTIME}"
     rf"|(?:{_ONES}|one)(?:\so['’]clock){_DAYTIME}|(?:{_ONES}|one){_IN_DAYTIME}|(?:12\s|twelve\s)?(?:noon|midnight)"
 )
-_WORDS = re.compile(
+_WORDS = lazily(
     rf"\b(?:(?:minus|negative)\s+)?(?:{_CLOCK}|an?\s+[^\W\d_]+\s+and\s+a\s+(?:half|quarter)|{_CARDINAL}[\s-](?:and\s+(?:an?\s+)?)?(?:{_PARTS})"
     rf"|(?:an?\s+)?(?:half|quarter|third|fifth|tenth)(?=\s+(?:of|an?)\b|\s*$)|half(?=\s)"
     rf"|(?:(?:{_ONES})[\s-])?(?:{_ORDINALS})(?=\s*$|\s+place\b)"
@@ -117,8 +117,8 @@ _WORDS = re.compile(
     rf"|{_CARDINAL}(?:\s+(?:and\s+)?a\s+half|[\s-](?:{_ORDINALS})(?=\s*$))?)(?!\w)",
     re.IGNORECASE,
 )
-_LONE_ONE = re.compile(r"one", re.IGNORECASE)
-_SHARED = re.compile(r"\s+(?:in|out\s+of)\s", re.IGNORECASE)
+_LONE_ONE = lazily(r"one", re.IGNORECASE)
+_SHARED = lazily(r"\s+(?:in|out\s+of)\s", re.IGNORECASE)
 
 
 def is_figure(text: str) -> bool:
@@ -140,11 +140,11 @@ def right_side(text: str) -> str:
     return text if _several(text) or words else right
 
 
-_IMPLIED = re.compile(r"\\(?:implies|Rightarrow|Longrightarrow|iff)(?![a-zA-Z])|[⇒⟹]")
-_MEMBER = re.compile(r"\s*[A-Za-z]\s*(?:\\in(?![a-zA-Z])|∈)\s*(?=\\?[\[({])")
-_SYMBOL_LEFT = re.compile(r"\s*[A-Za-z]\w?(?:\^\{?-?\w\}?)?\s*")
-_BRACKETED = re.compile(r"\s*(?:\\left\s*)?\\?[\[({]")
-_NO_WORDS = re.compile(r"\b(?:[A-Z]{2,3}|d[a-z]|sin|cos|tan|log|ln|exp|det|gcd|lcm|max|min)\b")
+_IMPLIED = lazily(r"\\(?:implies|Rightarrow|Longrightarrow|iff)(?![a-zA-Z])|[⇒⟹]")
+_MEMBER = lazily(r"\s*[A-Za-z]\s*(?:\\in(?![a-zA-Z])|∈)\s*(?=\\?[\[({])")
+_SYMBOL_LEFT = lazily(r"\s*[A-Za-z]\w?(?:\^\{?-?\w\}?)?\s*")
+_BRACKETED = lazily(r"\s*(?:\\left\s*)?\\?[\[({]")
+_NO_WORDS = lazily(r"\b(?:[A-Z]{2,3}|d[a-z]|sin|cos|tan|log|ln|exp|det|gcd|lcm|max|min)\b")
 
 
 def _several(text: str) -> bool:

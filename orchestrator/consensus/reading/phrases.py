@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from orchestrator.consensus.quantities import is_unit
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.numerals import Figure, figures
 from orchestrator.consensus.reading.words import (
     BOUNDS,
@@ -41,76 +42,72 @@ MOST_FIGURES = 16
 COUNTED = 2
 """Words that name what is counted at most; of more, only a unit among the first of them is understood."""
 
-_TOKEN = re.compile(r"[ \u00a0\u202f]?(?P<word>\\?[°µμΩ℃℉%‰€£¥₹][\w°²³·/^-]*|[^\W\d_][^\s,;:!?()$\\*\0]*)")
-_LATEX_UNIT = re.compile(
+_TOKEN = lazily(r"[ \u00a0\u202f]?(?P<word>\\?[°µμΩ℃℉%‰€£¥₹][\w°²³·/^-]*|[^\W\d_][^\s,;:!?()$\\*\0]*)")
+_LATEX_UNIT = lazily(
     r"(?:\s|~|\\[,;: ]|\$)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{[^{}]{1,40}\}(?:\s*\^\s*(?:\d|\{-?\d\}))?"
     r"|\\%|\^\s*(?:\\circ|\{\s*\\circ\s*\})\s*[CF]?)"
 )
-_PER = re.compile(
+_PER = lazily(
     r"\s?(?:/\s?|(?:per|an?|each|every)\s+)(?!few|lot|half|total|quarter)[^\W\d_][\w²³^]*(?:\s+squared"
     r"|\s+cubed)?\b"
 )
-_COMPARISON = re.compile(r"\s?%?\s*(?:[a-z]+\s+)?(?:more|fewer|less|[a-z]{2,}er)\s+than\b", re.IGNORECASE)
-_DENIED = re.compile(r"not\s", re.IGNORECASE)
-_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:\s?[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?\s?m\.?", re.IGNORECASE)
-_TIME = re.compile(rf"{_CLOCK.pattern}|(?:12\s|twelve\s)?(?:noon|midnight)|.*\spast\s.*", re.IGNORECASE)
-_ZONE = re.compile(
+_COMPARISON = lazily(r"\s?%?\s*(?:[a-z]+\s+)?(?:more|fewer|less|[a-z]{2,}er)\s+than\b", re.IGNORECASE)
+_DENIED = lazily(r"not\s", re.IGNORECASE)
+_CLOCK = lazily(r"\d{1,2}:\d\d(?::\d\d)?(?:\s?[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?\s?m\.?", re.IGNORECASE)
+_TIME = lazily(rf"{_CLOCK.pattern}|(?:12\s|twelve\s)?(?:noon|midnight)|.*\spast\s.*", re.IGNORECASE)
+_ZONE = lazily(
     r"\s?(?:[ap]\.?m\b\.?)?\s?\(?(?:(?:[A-Z][a-z]+\s){1,2}time\b|(?:UTC|GMT|[A-Z]{1,3}[SD]T|CET|CEST"
     r"|MEZ)\b(?:[+-]\d+)?)\)?"
     r"|\s(?:on\s+)?(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b|\s(?:in\s+the\s+(?:morning|afternoon"
     r"|evening)|at\s+night)\b|\s(?:noon|midnight|o['’]clock|hours|h)\b"
 )
-_NOUN = re.compile(r"\s([^\W\d_A-Z][^\W\d_]{2,}|[A-ZÄÖÜ][a-zäöüß]{2,})")
-_BARE_NUMBER = re.compile(r"\d[\d.,\u00a0\u202f ]*")
-_VALUES_OF = re.compile(r"(?<![\w\\+*/^=-])(?P<name>[A-Za-z])\s*=\s*$")
-_WEEKDAY = re.compile(
+_NOUN = lazily(r"\s([^\W\d_A-Z][^\W\d_]{2,}|[A-ZÄÖÜ][a-zäöüß]{2,})")
+_BARE_NUMBER = lazily(r"\d[\d.,\u00a0\u202f ]*")
+_VALUES_OF = lazily(r"(?<![\w\\+*/^=-])(?P<name>[A-Za-z])\s*=\s*$")
+_WEEKDAY = lazily(
     r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day(?:s|,)?\s+(?:(?:morning|afternoon|evening),?\s+)?"
     r"(?:(?:at|from|between)\s+)?$"
 )
-_RATE = re.compile(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
-_FURTHER = re.compile(
-    r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)"
-)
-_ODDS = re.compile(rf"\s+(?:in|out\s+of)\s+(?:every\s+|an?\s+)?(?:{NUMBER_WORDS})\b", re.IGNORECASE)
-_OF_ONE = re.compile(r"\s+(?:of\s+)?an?\s+(?P<unit>[^\W\d_]+)\b")
-_PART = re.compile(r"(?:half|halves|thirds?|quarters?|\w+ths?|\d/\d+|[½⅓⅔¼¾⅕-⅞])$", re.IGNORECASE)
-_OF_WHAT = re.compile(
-    r"\s+of\s+(?P<what>[^\W\d_][\w₀-₉'’-]*)(?:\s(?P<more>[^\W\d_][\w'’-]*))?(?=[.,;!?)*\s]*$)"
-)
-_MEASURED = re.compile(r"\s+(?:long|wide|tall|high|deep|thick)\b(?!\s+(?:as|enough)\b)")
-_LEADING_NAME = re.compile(r"(?:(?<![\w.])[A-Z][\w'’-]*\s+)+$")
-_BARE = re.compile(r"\d{1,4}")
-_SCALE = re.compile(rf"\s?-?(?:{either(SCALES)})\b", re.IGNORECASE)
-_BOUND = re.compile(
+_RATE = lazily(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
+_FURTHER = lazily(r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)")
+_ODDS = lazily(rf"\s+(?:in|out\s+of)\s+(?:every\s+|an?\s+)?(?:{NUMBER_WORDS})\b", re.IGNORECASE)
+_OF_ONE = lazily(r"\s+(?:of\s+)?an?\s+(?P<unit>[^\W\d_]+)\b")
+_PART = lazily(r"(?:half|halves|thirds?|quarters?|\w+ths?|\d/\d+|[½⅓⅔¼¾⅕-⅞])$", re.IGNORECASE)
+_OF_WHAT = lazily(r"\s+of\s+(?P<what>[^\W\d_][\w₀-₉'’-]*)(?:\s(?P<more>[^\W\d_][\w'’-]*))?(?=[.,;!?)*\s]*$)")
+_MEASURED = lazily(r"\s+(?:long|wide|tall|high|deep|thick)\b(?!\s+(?:as|enough)\b)")
+_LEADING_NAME = lazily(r"(?:(?<![\w.])[A-Z][\w'’-]*\s+)+$")
+_BARE = lazily(r"\d{1,4}")
+_SCALE = lazily(rf"\s?-?(?:{either(SCALES)})\b", re.IGNORECASE)
+_BOUND = lazily(
     rf"(?:(?:(?<!\w)(?:{either(BOUNDS)})(?!\w)|[<>≤≥≈~≠±]=?|=/=|!=|\\(?:leq?|geq?|neq?|approx|pm"
     rf"|sim)(?![a-zA-Z]))"
     r"[\s$(]*)+$",
     re.IGNORECASE,
 )
 _SCALE_WORDS = table(SCALES)
-_MOMENT_BOUND = re.compile(
+_MOMENT_BOUND = lazily(
     r"\b(?:before|after|since|until|till|prior\s+to|later\s+than|earlier\s+than|vor|nach|seit|avant|après|depuis|antes\s+de"
     r"|después\s+de|desde|depois\s+de|prima\s+del|dopo\s+il|до|после|(?:spring|summer|autumn|winter)(?:\s+of)?)\s+$",
     re.IGNORECASE,
 )
-_NAMED = re.compile(rf"\b(?:{either(DESIGNATORS)})\.?\s+$", re.IGNORECASE)
-_LOOSE = re.compile(r"^\s*(?:strictly|both|plus)\s+|^\s*\+\s*|[\s$(]+$", re.IGNORECASE)
-_JOINT = re.compile(
+_NAMED = lazily(rf"\b(?:{either(DESIGNATORS)})\.?\s+$", re.IGNORECASE)
+_LOOSE = lazily(r"^\s*(?:strictly|both|plus)\s+|^\s*\+\s*|[\s$(]+$", re.IGNORECASE)
+_JOINT = lazily(
     rf"\s*[,;]?\s*(?:(?:{either(JOINTS)})(?=\s|$)|vs\.|plus\s+or\s+minus\b|\+/-|\\pm"
     r"|[-±–—:/×x*·+^]|to\s+the\s+(?:power(?:\s+of)?|minus))?"
     r"[\s$]*(?:the\s+|a\s+|an\s+)?(?:[A-Za-z]\w?\s*=\s*)?\s*",
     re.IGNORECASE,
 )
-_SHARE = re.compile(
+_SHARE = lazily(
     r"\s*(?:(?:out\s+)?of\s+(?:the\s+|every\s+)?|in\s+(?:every\s+|a\s+)?|for\s+every\s+|chances?\s+in\s+)",
     re.IGNORECASE,
 )
-_PLAIN = re.compile(r"[\d.,]+%?")
-_YEAR = re.compile(r"(?:1\d|20)\d\d")
-_VARIABLE = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z](?![a-zA-Z])")
-_FEET = re.compile(r"(?:ft|feet|foot|['′])\s*$")
-_INCHES = re.compile(r"[\s.,;)*_]*(?:$|(?:long|tall|wide|high|deep|thick)\b|[x×])")
-_TAIL = re.compile(
+_PLAIN = lazily(r"[\d.,]+%?")
+_YEAR = lazily(r"(?:1\d|20)\d\d")
+_VARIABLE = lazily(r"(?<![\\a-zA-Z{])[a-zA-Z](?![a-zA-Z])")
+_FEET = lazily(r"(?:ft|feet|foot|['′])\s*$")
+_INCHES = lazily(r"[\s.,;)*_]*(?:$|(?:long|tall|wide|high|deep|thick)\b|[x×])")
+_TAIL = lazily(
     rf"[\s,*_)\]\"'”’]*(?:(?:(?:{either(IDLE)})\b|(?:is|are)\s+(?:the|my|our)\s+(?:final\s+|correct\s+"
     rf"|right\s+|total\s+)*"
     r"(?:answer|total|result|sum|number|value|amount|cost)\b[^,;]*)[\s,*_)\]\"'”’]*)*",

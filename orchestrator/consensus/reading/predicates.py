@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.words import (
     COPULAS,
     JOINING,
@@ -48,23 +49,23 @@ _SUBJECT = (
     r"(?:it|this|that|he|she|they|(?:the|its|his|her|their|our|my|der|die|das|le|la|el|il|o|a|los|les)\s[^,;:.!?\n]{1,90}?"
     r"|l['’][^,;:.!?\n]{1,90}?|[\w'’-]+['’]s\s[^,;:.!?\n]{1,60}?)"
 )
-_SAYS = re.compile(
+_SAYS = lazily(
     rf"\W*(?:(?:in|on|at|above|below|by|for|among|of|as|after|from|to|with|within"
     rf"|under)\s[^;:.!?\n]{{1,80}}?[,\s]\s?)?{_SUBJECT}\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?:\w+(?:ed|en|t|de|ld|ng)\s+by\s+)?(?P<what>{_LITERAL}|{_NAME}){_END}",
     re.IGNORECASE,
 )
-_YIELDS = re.compile(
+_YIELDS = lazily(
     rf"\W*[^;!?\n]{{1,160}}?\b(?:{either(YIELDING)})\s+(?:an?\s+)?(?P<what>{_LITERAL}|(?-i:true"
     rf"|false)){_END}",
     re.IGNORECASE,
 )
-_CODE = re.compile(
+_CODE = lazily(
     rf"\b(?:{either(COPULAS + YIELDING)})(?:\s+(?:{either(JOINING)}|the\s+(?:string|value|list|tuple"
     rf"|error)))*\s+[*_]*"
     rf"(?P<ticks>`+)(?P<what>[^`\n]{{1,160}})(?P=ticks)[*_]*{_END}",
     re.IGNORECASE,
 )
-_PROPERTY = re.compile(
+_PROPERTY = lazily(
     rf"\W*(?:the|its|his|her|their|our"
     rf"|my)\s+(?:[\w'’-]+\s+){{0,4}}?(?:{either(PROPERTIES)})(?:\s+of\s[^,;:.!?\n]{{1,60}}?)?"
     rf"\s+(?:{either(COPULAS)})(?:\s+(?:{either(JOINING)}))*\s+(?P<what>(?:(?:an?"
@@ -72,24 +73,24 @@ _PROPERTY = re.compile(
     rf"{_END}",
     re.IGNORECASE,
 )
-_FORMULA = re.compile(
+_FORMULA = lazily(
     r"\W*(?:[Tt]he|[Ii]t|[Tt]his)\b[^,;:.!?\n]{0,90}?\s(?:is|was)\s(?:the\s+|an?\s+)?[a-z][\w\s()-]{1,60},\s+"
     r"(?P<what>[A-Z][\w()^+−-]*\d[\w()^+−{}-]*)[.\s]*$"
 )
-_FIRST = re.compile(
+_FIRST = lazily(
     rf"\W*(?P<what>{_NAME})\s+(?:is|was|are|were)\s+the\s+(?:\w+est|most\s+\w+|only\s+\w+|capital|winner"
     rf"|author|inventor"
     rf"|correct\s+\w+|culprit|one)\b[^,;:!?\n]{{0,90}}{_END}",
     re.IGNORECASE,
 )
-_LABELLED = re.compile(
+_LABELLED = lazily(
     rf"[*_\s]*(?P<label>\w[^:.!?\n]{{0,{LONGEST_LABEL}}}?(?<=[^\W\d_]|[)%]))[*_]*\s?:(?!\s*$"
     rf"|//)[*_]*\s+(?P<rest>\S.*)$"
 )
-_REMARK_AFTER = re.compile(r"(?<=[\"”\w])\s+\([^()\d]{1,60}\)[.\s]*$")
-_BALANCE = re.compile(r"\b(loss|deficit|debt|profit|surplus)$", re.IGNORECASE)
-_SAID_OF = re.compile(rf"\b(?:{either(NO_SUBJECTS)})\b|n['’]t\b", re.IGNORECASE)
-_CLAUSES = re.compile(
+_REMARK_AFTER = lazily(r"(?<=[\"”\w])\s+\([^()\d]{1,60}\)[.\s]*$")
+_BALANCE = lazily(r"\b(loss|deficit|debt|profit|surplus)$", re.IGNORECASE)
+_SAID_OF = lazily(rf"\b(?:{either(NO_SUBJECTS)})\b|n['’]t\b", re.IGNORECASE)
+_CLAUSES = lazily(
     r"(?:[,;—–]\s*|\s)(?:so|but|hence|thus|therefore|which\s+means(?:\s+that)?)\s+", re.IGNORECASE
 )
 _PRONOUNS = table("it he she they this that there these those")
@@ -114,24 +115,24 @@ def predicate(sentence: str) -> str | None:
     return None
 
 
-QUOTED = re.compile(
+QUOTED = lazily(
     r"(['\"])(?:[-+]?\d[\d._]*(?:e[-+]?\d+)?|0[xbo]\w+|True|False|None|null|true|false)\1", re.IGNORECASE
 )
 """A string in code that holds what would be another value without its quotes: ``'5'`` is not 5."""
 
-CODE_WORDS = re.compile(
+CODE_WORDS = lazily(
     r"`(?!(?i:true|false|none|null|nan|nil|yes|no|undefined|inf|[a-f]{2})`)[A-Za-z_][A-Za-z_ ,.!-]{1,78}`"
 )
 """Words in code, in which case matters."""
 
-_ENDING = re.compile(r"(?:\b(?:is|are|equals|becomes)|:)\s+(?:(?:therefore|thus|then)\s+)?")
-_OPERATORS = re.compile(r"\S\s*(?:[-+−→*^·]|->)\s*\S")
-_LETTERED = re.compile(r"[A-Za-z]")
-_SUM = re.compile(r"[\w²³)]\s*(?:\s[-+−*]|→|->)\s+(?=\S)|\d[a-zA-Z][²³^\d]?\s*[-+−]|[a-z][²³]")
-_ACCOMPANIED = re.compile(r",\s+(?:which|because|since|as)\b")
-_PRODUCT = re.compile(r"\d!?\s*[/·*×]\s*\(|\)\s*[/·*×]\s*[\d(]|\d!\s*[/·*×]")
-_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
-_FUNCTION_OR_JOINT = re.compile(r"\b(?:and|or|sin|cos|tan|log|exp|sqrt)\b")
+_ENDING = lazily(r"(?:\b(?:is|are|equals|becomes)|:)\s+(?:(?:therefore|thus|then)\s+)?")
+_OPERATORS = lazily(r"\S\s*(?:[-+−→*^·]|->)\s*\S")
+_LETTERED = lazily(r"[A-Za-z]")
+_SUM = lazily(r"[\w²³)]\s*(?:\s[-+−*]|→|->)\s+(?=\S)|\d[a-zA-Z][²³^\d]?\s*[-+−]|[a-z][²³]")
+_ACCOMPANIED = lazily(r",\s+(?:which|because|since|as)\b")
+_PRODUCT = lazily(r"\d!?\s*[/·*×]\s*\(|\)\s*[/·*×]\s*[\d(]|\d!\s*[/·*×]")
+_LONG_WORD = lazily(r"[^\W\d_]{3,}")
+_FUNCTION_OR_JOINT = lazily(r"\b(?:and|or|sin|cos|tan|log|exp|sqrt)\b")
 
 
 def expression(sentence: str) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.languages import LANGUAGES
 from orchestrator.consensus.reading.words import table
 
@@ -49,15 +50,13 @@ STARTERS = table(
 MONTHS = frozenset(month for each in LANGUAGES for month in each.months.split())
 """The names of months in every language that writes a stop after the day: 4. Juli."""
 
-_END = re.compile(
-    r"[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+[」』）]*|\n\s*\n|\n(?=\s*(?:[-*+•]|\d+[.)]|#|>)\s)"
-)
-_FACTORIAL = re.compile(r"[\w)]!+(?:\.|\s+(?=[-+*/=<>≤≥×·^]|[a-z]|\d))")
-_SMALL = re.compile(r"(?:^|[^\w.,])(?:1?\d|20|[a-z])$")
+_END = lazily(r"[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+[」』）]*|\n\s*\n|\n(?=\s*(?:[-*+•]|\d+[.)]|#|>)\s)")
+_FACTORIAL = lazily(r"[\w)]!+(?:\.|\s+(?=[-+*/=<>≤≥×·^]|[a-z]|\d))")
+_SMALL = lazily(r"(?:^|[^\w.,])(?:1?\d|20|[a-z])$")
 """What is a factorial, not exclaimed, at the end of a text: 42! is hardly meant where 42 is right."""
 
-_LAST_WORD = re.compile(r"(?:^|(?<=[\s(\[\"'“*]))[^\s(\[\"'“*]+$")
-_MASKED = re.compile(
+_LAST_WORD = lazily(r"(?:^|(?<=[\s(\[\"'“*]))[^\s(\[\"'“*]+$")
+_MASKED = lazily(
     r"^[ \t]*(?:>[ \t]*)*(?:[-*+•–][ \t]+)?(?:\*\*|__)?(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})[.)](?=\s|\*)"
     r"|\d{1,2}\\?[.)](?=[ \t])|[-*+•–](?=[ \t]))"
     r"|^[ \t]*#{1,6}(?=[ \t])[ \t]*(?:\d+(?:\.\d+)*[.):]?(?=[ \t]))?"
@@ -66,22 +65,22 @@ _MASKED = re.compile(
     r"|\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\]\([^)\s]{1,200}\)",
     re.MULTILINE | re.IGNORECASE,
 )
-_NOTES = re.compile(
+_NOTES = lazily(
     r"(?:^|\n)[ \t]*(?:\[\^?\w{1,3}\]:?|[¹²³⁴-⁹]+)[ \t]+[^\n]*|\[\^\w{1,8}\]|【[^】\n]{0,40}】"
     r"|(?<=[.!?。])\s?(?:\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\])+(?=\s|$)|(?<=[.!?])[¹²³⁴-⁹]+(?=\s|$)"
     r"|\n[ \t]*(?:sources?|references?|quellen?|note)\s?:[^\n]*(?=\s*$)",
     re.IGNORECASE,
 )
-_REFERENCE = re.compile(
+_REFERENCE = lazily(
     r"\b(?:step|figure|fig\.?|table|equation|eqs?\.?|section|chapter|page|line|part|case|theorem|lemma"
     r"|example"
     r"|question|problem|exercise|question no\.|option)s?\s+(?:\(\d{1,3}\)|\d{1,3}(?:\.\d+)*)(?!\w|[.,–-]\d)"
     r"(?!\s*(?:%|=|[-–+*/]\s*\d))",
     re.IGNORECASE,
 )
-_CITATION = re.compile(r"(?<=[\w%)])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=[.,;!?]?\s*$|[.,;]\s)")
-_MEASURE = re.compile(r"\d\s?[^\W\d_]{1,3}[²³]?$")
-_AFTER_STOP = re.compile(r"[\s*_(]*((?:\w{1,12}|\S)?)")
+_CITATION = lazily(r"(?<=[\w%)])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=[.,;!?]?\s*$|[.,;]\s)")
+_MEASURE = lazily(r"\d\s?[^\W\d_]{1,3}[²³]?$")
+_AFTER_STOP = lazily(r"[\s*_(]*((?:\w{1,12}|\S)?)")
 
 
 def masked(text: str) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from calendar import month_name
-from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 
+from orchestrator.consensus.quantities.patterns import any_of, lazily
 from orchestrator.consensus.reading.clocks import clocks_in_english
 from orchestrator.consensus.reading.counting import in_figures
 from orchestrator.consensus.reading.languages import LANGUAGES, MYRIADS, Language
@@ -22,42 +22,38 @@ _SIGNS = str.maketrans(
     | {chr(0x2460 + at): str(at + 1) for at in range(20)}
     | {"〈": "<", "〉": ">", "［": "[", "］": "]"}
 )
-_DIGIT = re.compile(r"[^\W\D0-9]|(?![0-9])\d")
-_LATEX_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)")
-_BRACKETED = re.compile(r"[\[({$][^\[\](){}$\n]{0,200}[\])}$]")
+_DIGIT = lazily(r"[^\W\D0-9]|(?![0-9])\d")
+_LATEX_COMMA = lazily(r"(?<=\d)\{,\}(?=\d)")
+_BRACKETED = lazily(r"[\[({$][^\[\](){}$\n]{0,200}[\])}$]")
 _LISTED = r"(?<![\d.,])\d+(?:,\d+){2,}(?![\d.]*\d)"
 _GROUPED = r"\d{1,3}(?:[. \u00a0\u202f']\d{3})+"
-_COMMA = re.compile(rf"{_LISTED}|(?<![\d.,])(?P<whole>{_GROUPED}|\d+),(?P<decimals>\d+)(?![\d,]|\.\d)")
-_DOTS = re.compile(r"(?<![\d.,])(?!0)\d{1,3}(?:\.\d{3})+(?![\d.,]*\d)")
-_YEAR_MONTH_DAY = re.compile(r"(?<!\d)(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")
-_MYRIAD = re.compile(
-    rf"(?<![\d.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)\s?([{''.join(MYRIADS)}])(?:(\d{{1,4}})(?!\d))?"
-)
-_PER_HOUR = re.compile(
-    r"(?:每小时|每小時|时速|時速|毎時|시속)[为為は约約]?\s?(\d[\d.,]*\s?(?:km|m))(?![a-z²³/])"
-)
-_PER_SECOND = re.compile(r"(?:每秒|秒速|毎秒|초속)[为為は约約]?\s?(\d[\d.,]*\s?(?:km|m|cm))(?![a-z²³/])")
-_SPEED = re.compile(
+_COMMA = lazily(rf"{_LISTED}|(?<![\d.,])(?P<whole>{_GROUPED}|\d+),(?P<decimals>\d+)(?![\d,]|\.\d)")
+_DOTS = lazily(r"(?<![\d.,])(?!0)\d{1,3}(?:\.\d{3})+(?![\d.,]*\d)")
+_YEAR_MONTH_DAY = lazily(r"(?<!\d)(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")
+_MYRIAD = lazily(rf"(?<![\d.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)\s?([{''.join(MYRIADS)}])(?:(\d{{1,4}})(?!\d))?")
+_PER_HOUR = lazily(r"(?:每小时|每小時|时速|時速|毎時|시속)[为為は约約]?\s?(\d[\d.,]*\s?(?:km|m))(?![a-z²³/])")
+_PER_SECOND = lazily(r"(?:每秒|秒速|毎秒|초속)[为為は约約]?\s?(\d[\d.,]*\s?(?:km|m|cm))(?![a-z²³/])")
+_SPEED = lazily(
     r"(?<=\dkm|\skm)\s(?:pro\s(?:Stunde|h)|par\s(?:heure|h)|à\sl['’](?:heure|h)|por\s(?:hora|h)|all['’](?:ora|h)|orari|в\sчас"
     r"|in\sder\sStunde)\b",
     re.IGNORECASE,
 )
-_NTH = re.compile(r"(?<=[第제])\s?(\d{1,3})(?:个|個|名|位)?|(\d{1,3})(?:番目|個目|回目|つ目|번째)")
-_TENTHS = re.compile(r"(?<![\d.,])([1-9])割(?![\d一-鿿])")
-_MULTIPLE = re.compile(
+_NTH = lazily(r"(?<=[第제])\s?(\d{1,3})(?:个|個|名|位)?|(\d{1,3})(?:番目|個目|回目|つ目|번째)")
+_TENTHS = lazily(r"(?<![\d.,])([1-9])割(?![\d一-鿿])")
+_MULTIPLE = lazily(
     r"(?<=\d)[\s-]?(?:mal\s(?:so\s?\w*|mehr)|fach(?!\w)|fois\s(?:plus|aussi|autant)|ve[cz]es\s(?:más|mais|tant?o?s?)"
     r"|volte\s(?:più|tant[oi])|раза?\s(?:больше|более)|倍|배(?![가-힣]*럴)|गुन[ाीे]|أضعاف|أمثال)"
 )
-_AGO = re.compile(
+_AGO = lazily(
     r"\b(?:il\sy\sa|hace|vor|há)\s(\d[\d.,]*\s(?:ans?|années?|mois|jours?|heures?|años?|meses|días?|horas?|Jahr\w*"
     r"|Monat\w*|Tag\w*|Stunden?|anos?|dias?))\b|(?<![\d.,])(\d[\d.,]{0,15}\s(?:anni|mesi|giorni|ore))\sfa\b"
     r"|(?<![\d.,])(\d[\d.,]{0,15}\s(?:лет|года?|месяц\w*|дн\w+))\sназад|(?<![\d.,])(\d[\d.,]{0,15}\s?(?:年|天|日|년))\s?(?:之?前|전)",
     re.IGNORECASE,
 )
-_COMPARED = re.compile(r"比\s?(\d[\d.,]*)\s?([多大高长長少小低短])")
-_KOREAN_ENDING = re.compile(r"(?<=\d)(?=이므로|이고|이며|이다|입니다)")
+_COMPARED = lazily(r"比\s?(\d[\d.,]*)\s?([多大高长長少小低短])")
+_KOREAN_ENDING = lazily(r"(?<=\d)(?=이므로|이고|이며|이다|입니다)")
 _SPACED = frozenset({"de", "fr", "es", "pt", "it", "ru", "hi", "ar"})
-_ASCII_DIGIT = re.compile(r"[0-9]")
+_ASCII_DIGIT = lazily(r"[0-9]")
 NEAR = 24
 """Characters within which two numbers are joined by a word between them."""
 LARGEST = 10**18
@@ -153,7 +149,7 @@ def _measure(code: str) -> re.Pattern[str]:
     """A word of measure after a number, or after the word of scale that this pattern has just written."""
     units = next(each.units for each in LANGUAGES if each.code == code)
     ahead = r"(?![^\W\d_])" if code in _SPACED else ""
-    words = _either(units)
+    words = any_of(units)
     return re.compile(
         rf"(?<=\d)[ \u00a0]?({words}){ahead}(?:[ \u00a0](?:d['’]|d[eio]\s)?({words}){ahead})?", re.I
     )
@@ -164,7 +160,7 @@ def _month(code: str) -> re.Pattern[str]:
     months = next(each.months for each in LANGUAGES if each.code == code).split()
     return re.compile(
         rf"(?<!\d)(\d{{1,2}})(?:\.|º"
-        rf"|er)?\s(?:d[eio]\s)?({_either(months)})(?:,?\s(?:d[eio]l?\s)?(\d{{4}}))?(?!\w)",
+        rf"|er)?\s(?:d[eio]\s)?({any_of(months)})(?:,?\s(?:d[eio]l?\s)?(\d{{4}}))?(?!\w)",
         re.I,
     )
 
@@ -178,17 +174,13 @@ def _dated(match: re.Match[str], language: Language) -> str:
 def _modifier(code: str) -> re.Pattern[str]:
     words = next(each.before for each in LANGUAGES if each.code == code)
     if code in ("zh", "ja", "ko"):
-        return re.compile(rf"({_either(words)})(?=\s?[-−$€£]?\d)")
-    return re.compile(rf"(?<![^\W\d_])({_either(words)})(?=\s(?:[A-Za-z]\s?=\s?)?[-−$€£]?\d)", re.I)
+        return re.compile(rf"({any_of(words)})(?=\s?[-−$€£]?\d)")
+    return re.compile(rf"(?<![^\W\d_])({any_of(words)})(?=\s(?:[A-Za-z]\s?=\s?)?[-−$€£]?\d)", re.I)
 
 
 @cache
 def _behind(code: str) -> re.Pattern[str]:
     words = next(each.behind for each in LANGUAGES if each.code == code)
     return re.compile(
-        rf"(?P<what>\d[\d.,]*(?:\s?[a-z%°²³/]{{1,8}}|\s?\w{{1,2}}?)?)\s?(?P<word>{_either(words)})"
+        rf"(?P<what>\d[\d.,]*(?:\s?[a-z%°²³/]{{1,8}}|\s?\w{{1,2}}?)?)\s?(?P<word>{any_of(words)})"
     )
-
-
-def _either(words: Iterable[str]) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
