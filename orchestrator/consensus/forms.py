@@ -29,6 +29,7 @@ from orchestrator.consensus.quantities import (
 )
 from orchestrator.consensus.quantities.chemistry import read_formula
 from orchestrator.consensus.quantities.patterns import lazily
+from orchestrator.consensus.reading.endings import YES_NO_WORDS
 from orchestrator.consensus.reading.predicates import CODE_WORDS, QUOTED
 from orchestrator.consensus.wording import in_one_spelling
 
@@ -90,17 +91,14 @@ _MATHEMATICS = lazily(
 _WORD = lazily(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _IMAGINARY = lazily(r"\\sqrt\s*\{\s*-\s*1\s*\}|√\(?-1\)?")
 _NAMES = lazily(r"\\(log|ln|exp|sin|cos|tan|min|max|gcd|lcm)(?![a-zA-Z])\s*")
-_YES = (
-    "yes true correct yeah yep yup ja oui sí si sim sì да так tak evet ναι igen kyllä ano vâng "
-    "có כן بله 是 是的 对 對 はい"
-    " うん 예 네 응 हाँ हां نعم"
-)
-_NO = (
-    "no false incorrect nope nah nein non não nao нет ні nie nee nej hayır όχι nem không לא خیر "
-    "否 不是 不 不对 不對 いいえ"
-    " 아니요 아니오 नहीं لا"
-)
-_YES_NO = {**dict.fromkeys(_YES.split(), True), **dict.fromkeys(_NO.split(), False)}
+_YES = "true correct yeah yep yup так tak evet ναι igen kyllä ano vâng có כן بله うん 응"
+_NO = "false incorrect nope nah nao ні nie nee nej hayır όχι nem không לא خیر"
+_YES_NO = {
+    **{word: value == "yes" for word, value in YES_NO_WORDS.items()},
+    **dict.fromkeys(_YES.split(), True),
+    **dict.fromkeys(_NO.split(), False),
+}
+"""The words by which people agree or deny, also in languages whose sentences are not read."""
 
 
 _CAMEL = lazily(r"[a-z]+[A-Z][A-Za-z]*")
