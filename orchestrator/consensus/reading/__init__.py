@@ -1,4 +1,4 @@
 """How an answer is written: languages, sentences, explicit forms, and the figures of a sentence.
 
-Imports no other room, and of its own the JSON reader and the names of units. Extraction is built on it.
+May import the quantities beneath it, and the JSON reader. Extraction is built on it.
 """
