@@ -94,8 +94,9 @@ class Call:
     Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
     ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
     with which another call can continue it exactly. ``permit`` is awaited before the call is sent a further
-    time, or after it has waited: it returns when that may be, and raises if it no longer may. ``task`` names
-    what the call is made for: an engine that fails at calls of one task and at no others is not blamed.
+    time, after it has waited, and as it leaves: it returns when that may be, and raises if it no longer may.
+    ``task`` names what the call is made for: an engine that fails at calls of one task and at no others is
+    not blamed.
     """
 
     prompt: Prompt

@@ -91,7 +91,7 @@ async def test_a_request_whose_connection_was_gone_is_not_repeated_without_permi
         await until(lambda: bool(server.exchanges))
         lease.valid.clear()
         gone.set()
-        await until(lambda: lease.asked == 2)
+        await until(lambda: lease.asked == 3)
         await asyncio.sleep(0.05)
         assert len(server.exchanges) == 1
         lease.lost = True
@@ -114,7 +114,39 @@ async def test_a_request_that_may_be_repeated_is() -> None:
     async with raw_server(script) as server:
         engine = OpenAIEngine(server.url)
         assert [chunk.text async for chunk in engine.generate(lease.of(call()))] == ["hello"]
-        assert lease.asked == 2
+        assert lease.asked == 4  # each of the two before it, and in the moment in which it left
+        await engine.close()
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+async def test_a_request_for_which_a_connection_had_to_be_opened_asks_as_it_leaves(renewed: bool) -> None:
+    """A process that is stopped just then may go on when another has the task."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(HEAD + event("hello", "stop") + event(usage=USAGE) + DONE)
+
+    lease = Lease()
+    lease.valid.set()
+
+    async def permit() -> None:
+        await lease.permit()
+        lease.valid.clear()
+
+    async with raw_server(script) as server:
+        engine = OpenAIEngine(server.url)
+        await engine.capabilities()
+        reading = asyncio.create_task(anext(engine.generate(replace(call(), permit=permit))))
+        await until(lambda: lease.asked == 2)
+        await asyncio.sleep(0.05)
+        assert not server.exchanges
+        if renewed:
+            lease.valid.set()
+            assert (await reading).text == "hello"
+        else:
+            reading.cancel()
+            await asyncio.wait([reading])
+            await asyncio.sleep(0.05)
+        assert len(server.exchanges) == renewed
         await engine.close()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -38,6 +39,18 @@ _LISTING = 10.0  # seconds for the list of models
 _CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key", "ocp-apim-subscription-key"})
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 """Reasons why no connection can be opened that have nothing to do with the server."""
+
+
+class _Permitted(aiohttp.BytesPayload):
+    """A body that is written as soon as that is permitted."""
+
+    def __init__(self, data: bytes, permitted: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(data)
+        self._permitted = permitted
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        await self._permitted()
+        await super().write_with_length(writer, content_length)
 
 
 class Transport:
@@ -143,16 +156,18 @@ class Transport:
         """Send a request and wait for the head of the response.
 
         Servers close idle connections without notice, so a request may use one that is gone. If a
-        connection breaks before anything came back, the request is sent once more, after ``permitted`` has
-        been awaited.
+        connection breaks before anything came back, the request is sent once more. ``permitted`` is awaited
+        before that, and each time in the moment in which the bytes leave: this process may have been stopped
+        while it opened the connection.
         """
         if self._session is None:
             self._session = self._open()
         repeated = False
         while True:
             try:
+                body = data if data is None or permitted is None else _Permitted(data, permitted)
                 async with patience.wait():
-                    response = await self._session.request(method, url, data=data, allow_redirects=False)
+                    response = await self._session.request(method, url, data=body, allow_redirects=False)
                 return self._plain(response)
             except aiohttp.ConnectionTimeoutError as error:
                 raise EngineTimeout(
