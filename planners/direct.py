@@ -6,13 +6,12 @@ from dataclasses import replace
 
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import system, user
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
-from planners.questions import Temperature, Tokens, answer_of, asked
+from planners.questions import Temperature, Tokens, answer_of, set_task
 
 INSTRUCTIONS = (
-    "Answer the user's question. Reason briefly before you conclude. "
+    "Answer the question. Reason briefly before you conclude. "
     "If the question has a short answer, such as a number, a name, yes or no, or the letter of a choice, "
     "write it again alone in the last line, as in\n"
     "Answer: 12"
@@ -33,6 +32,6 @@ async def direct(
         NodeFailed: the call failed.
         AnswerRefused: the model, or a filter, refused to answer.
     """
-    prompt = [system(INSTRUCTIONS), user(*asked(question))]
+    prompt = set_task(question, INSTRUCTIONS)
     completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
     return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))

@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field
 from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import Message, system, user
+from orchestrator.runtime.messages import Message
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import SEGMENT, Merge, labels
 from orchestrator.voting.judging import Judge
-from planners.questions import Temperature, Tokens, asked
+from planners.questions import Temperature, Tokens, set_task
 
 FREE = (
     "Solve the problem step by step. Keep each step short. "
@@ -29,7 +29,7 @@ MULTIPLE_CHOICE = (
 
 def solving(question: Question) -> list[Message]:
     """The prompt of a branch: a chain of thought that ends with the answer in a box."""
-    return [system(MULTIPLE_CHOICE if question.choices else FREE), user(*asked(question))]
+    return set_task(question, MULTIPLE_CHOICE if question.choices else FREE)
 
 
 WIDEST = 1024
