@@ -6,7 +6,8 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Question
-from planners.direct import direct
+from planners.direct import INSTRUCTIONS, direct
+from planners.questions import SYSTEM
 from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import play
 from workers.calls import Chunk
@@ -22,13 +23,16 @@ async def test_it_asks_once_and_reads_the_claim_off_the_last_line() -> None:
     assert len(played.nodes(NodeKind.GENERATE)) == 1
 
 
-async def test_the_question_comes_last_and_its_material_before_it() -> None:
+async def test_material_comes_before_the_question_and_what_to_do_last() -> None:
     question = Question("Which is larger?", context="A is 3. B is 4.", choices=("A", "B"))
     played = await play(direct, question, Simulator("Answer: (B) B"))
     (prompt,) = played.prompts()
-    assert [role for role, _ in prompt] == ["system", "user", "user"]
-    assert prompt[1][1] == "A is 3. B is 4.\n\n"
-    assert prompt[2][1] == "Which is larger?\n\nA. A\nB. B"
+    assert prompt == [
+        ("system", SYSTEM),
+        ("user", "<material>\nA is 3. B is 4.\n</material>\n"),
+        ("user", "<question>\nWhich is larger?\n\nA. A\nB. B\n</question>\n"),
+        ("user", INSTRUCTIONS),
+    ]
     assert played.answer.claim == "B"
 
 

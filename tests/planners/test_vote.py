@@ -49,8 +49,9 @@ async def test_the_letter_of_a_choice_is_what_is_voted_on() -> None:
     answers = sampled({r"The Nile: \boxed{B}": 8, r"I take \text{A}, \boxed{A}": 1})
     played = await play(vote, question, Simulator(answers), n=9, rule="fixed")
     assert played.answer.claim == "B"
-    assert "letter of the right choice" in played.said()[0]
-    assert played.said()[0].endswith("A. Rhine\nB. Nile\nC. Po")
+    asked, task = (text for _, text in played.prompts()[0][-2:])
+    assert asked.endswith("A. Rhine\nB. Nile\nC. Po\n</question>\n")
+    assert "letter of the right choice" in task
 
 
 async def test_branches_have_one_prompt_and_different_seeds() -> None:
