@@ -30,9 +30,14 @@ QUESTIONS = 40
 WANTED = Wanted("confidence", 0.3, None)
 
 
+def asked_of(call: Call) -> int:
+    """The box that a call asks about."""
+    return int(call.prompt.messages()[-1]["content"].partition("box ")[2].split()[0])
+
+
 def said(call: Call, rng: Random) -> str:
     """Box i holds i coins. Of even boxes a branch knows it with 95 %, of odd ones with 60 %."""
-    box = int(call.prompt.messages()[-1]["content"].split()[-1])
+    box = asked_of(call)
     return f"\\boxed{{{box if rng.random() < (0.95, 0.6)[box % 2] else box + 50}}}"
 
 
@@ -228,7 +233,7 @@ async def test_a_run_that_a_budget_ended_tells_nothing(store: Store) -> None:
 
 async def test_one_answer_alone_is_calibrated_by_its_length(store: Store) -> None:
     def rambling(call: Call, rng: Random) -> str:
-        box = int(call.prompt.messages()[-1]["content"].split()[-1])
+        box = asked_of(call)
         return f"{'Well. ' * (box % 10)}Answer: {box if box % 10 < rng.randrange(11) else 99}"
 
     requests = [asking(box, "direct", temperature=1.0) for box in range(QUESTIONS)]
