@@ -1,0 +1,135 @@
+"""Whether a question asks for a list of independent points, and for how many, as far as its words show."""
+
+# ruff: noqa: RUF001 (questions are written in these characters)
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from orchestrator.runtime.values import Question
+from planners.questions import computation_in, writing_in
+
+MOST_ASKED: Final = 64
+"""A larger number of points than this is not taken from a question."""
+
+LONG: Final = 300
+"""Characters from which only the sentences of a text that end with a question mark are looked at."""
+
+_ASKING: Final = re.compile(r"[^.!?。？！\n]+[?？]")
+
+_LISTED: Final = (
+    # English
+    r"tips|ways|pros and cons|(?:dis)?advantages|benefits|drawbacks|reasons|ideas|suggestions|strategies"
+    r"|factors|recommendations|arguments|precautions|challenges|criteria|characteristics|methods|techniques"
+    r"|examples|facts|things|causes|effects|features|differences|aspects|points|rules|habits|mistakes"
+    # German, French
+    r"|tipps|möglichkeiten|vor- und nachteile|vorteile|nachteile|gründe|ideen|vorschläge|faktoren|beispiele"
+    r"|ratschläge|methoden|argumente|ursachen|conseils|façons|avantages|inconvénients|raisons|idées|exemples"
+    r"|astuces|facteurs|moyens"
+    # Spanish, Portuguese, Italian
+    r"|consejos|maneras|formas|ventajas|desventajas|razones|ejemplos|factores|trucos|dicas|maneiras|vantagens"
+    r"|desvantagens|razões|ideias|exemplos|fatores|consigli|modi|vantaggi|svantaggi|ragioni|motivi|idee|esempi"
+    # Russian
+    r"|советов|советы|способов|способы|преимущества|недостатки|причин|причины|идей|идеи|примеров|примеры"
+)
+_LISTED_CJK: Final = (
+    "建议|建議|方法|理由|原因|优点|優點|缺点|缺點|好处|好處|技巧|例子|想法|办法|アイデア|コツ|メリット|デメリット|方法"
+    "|팁|방법|이유|장점|단점|조언|아이디어|예시"
+)
+_MOST: Final = "main|major|primary|key|different|various|most|best|common|possible|potential|typical|important"
+
+_FORMS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # Of what kind the points are. In other places these words often tell of something else.
+        r"\b(?:tips|pros and cons|(?:dis)?advantages|benefits|drawbacks|suggestions|strategies|factors"
+        r"|recommendations|precautions|challenges|criteria|characteristics|ways (?:to|of|in)"
+        r"|reasons (?:for|why|to)|ideas (?:for|to)|arguments (?:for|against)|tipps|vor- und nachteile"
+        r"|vorteile|nachteile|gründe|vorschläge|ratschläge|conseils|avantages|inconvénients|astuces"
+        r"|consejos|ventajas|desventajas|dicas|vantagens|desvantagens|consigli|vantaggi|svantaggi"
+        r"|советы|преимущества|недостатки)\b",
+        rf"(?:{_LISTED_CJK})",
+        # Questions for several things at once.
+        rf"\b(?:what|which) (?:are|were) (?:some|(?:the )?(?:{_MOST}|types|kinds))\b",
+        r"\b(?:what|which) (?:are|were) (?:the )?(?:\w+ ){0,2}\w+s\b",
+        r"\b(?:was sind|welche|quel(?:le)?s sont|cuáles son|quais são|quali sono|какие)\b",
+        # Advice.
+        r"(?:^|[.!?\n]\s*)how to\b",
+        r"^\s*(?:cómo|como|comment|come|как) (?:\w+(?:ar|er|ir|re|rse|ть|ться|arsi))\b",
+        r"\b(?:what (?:should|can|could) (?:i|we|you|one|people) do|best ways?)\b",
+        # Two or more things held side by side, and what follows from something.
+        r"\b(?:differences? between|compare|contrast|unterschiede? zwischen|différences? entre"
+        r"|diferencias? entre|diferenças? entre|differenz[ae] tra)\b",
+        r"^\s*what if\b|\bhow (?:has|have|do|does|did|would|might|could|is|are)\b.{3,80}?"
+        r"\b(?:affect|impact|influenc|chang|benefit|help|be different)\w*",
+    )
+)
+_CODE: Final = re.compile(
+    r"```|[\w)]\(\)|\b[a-z]+_\w+\b|(?-i:[a-z][A-Z]\w*\b)|\b(?:\w\+\+|c#|\.net)(?=\W|$)"
+    r"|\b(?:python|java|javascript|typescript|php|ruby|golang|kotlin|matlab|latex|bash|git|docker|mysql"
+    r"|json|xml|css|api|compiler|array|string|dictionary|variable|function|database|query|command line"
+    r"|script|file|server|loop|android|windows|excel|ipad|ipod|iphone|google docs|app|download|upload)s?\b",
+    re.IGNORECASE,
+)
+"""What shows that the answer is a piece of code or of a configuration."""
+
+_WORDS: Final = {
+    word: value
+    for words in (
+        "two three four five six seven eight nine ten eleven twelve",
+        "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
+        "deux trois quatre cinq six sept huit neuf dix onze douze",
+        "dos tres cuatro cinco seis siete ocho nueve diez once doce",
+        "dois três quatro cinco seis sete oito nove dez onze doze",
+        "due tre quattro cinque sei sette otto nove dieci undici dodici",
+        "два три четыре пять шесть семь восемь девять десять",
+    )
+    for value, word in enumerate(words.split(), start=2)
+} | {"fifteen": 15, "twenty": 20, "a dozen": 12}
+_CJK: Final = {digit: value for value, digit in enumerate("二三四五六七八九十", start=2)} | {"两": 2, "兩": 2}
+_NUMBER: Final = rf"(?<![\d.,$€£])(?P<n>\d{{1,3}}(?![\d.,]*\d)|\b(?:{'|'.join(_WORDS)})\b)"
+_OTHER: Final = (
+    r"words?|characters?|sentences?|paragraphs?|lines?|pages?|letters?|seconds?|minutes?|hours?|days?|weeks?"
+    r"|months?|years?|times?|people|persons?|percent|dollars?|euros?|wörter|sätze|minuten|tage|mots|phrases"
+    r"|jours|palabras|frases|días|palavras|dias|parole|frasi|giorni"
+)
+"""What a number of says how long something is, not how many points it has."""
+
+_ASKED: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"{_NUMBER}[ -](?:[^\W\d_]+[ -]){{0,3}}?(?:{_LISTED})\b",
+        rf"\btop[ -]{_NUMBER}",
+        rf"\b(?:list|name|suggest|recommend|mention|describe|outline|(?:give|tell|show)(?: me| us)?|share|provide"
+        rf"|nenne|gib(?: mir)?|cite|citez|donne[sz]?(?:-moi)?|nombra|dame|menciona|liste|cita|elenca|dimmi)"
+        rf" (?:(?:the|at least|up to|about|exactly|only|just|top|mir) )*{_NUMBER}[ -](?!(?:{_OTHER})\b)[^\W\d_]",
+        rf"(?P<n>\d{{1,2}}|[{''.join(_CJK)}])(?:个|個|条|點|点|种|種|项|つ|가지)[^\s，。、？?]{{0,8}}?(?:{_LISTED_CJK})",
+        rf"(?:{_LISTED_CJK})[^\s，。、？?]{{0,3}} ?(?P<n>\d{{1,2}})(?:つ|個|가지|개)",
+    )
+)  # fmt: skip
+
+
+def list_sign(question: Question) -> str:
+    """The words by which the question asks for a list of independent points; empty if there are none."""
+    if question.choices or computation_in(question) or writing_in(question) or _CODE.search(question.text):
+        return ""
+    text = question.text
+    if len(text) > LONG:  # what tells of a situation first has such words anywhere
+        text = "\n".join(_ASKING.findall(text))
+    found = (pattern.search(text) for pattern in _FORMS)
+    return next((match.group().strip() for match in found if match), "")
+
+
+def number_asked(question: Question) -> int | None:
+    """How many points the question asks for, as in "6 tips" or "top ten"; None if it says no number.
+
+    Numbers from 2 to ``MOST_ASKED`` count; a larger one counts as that.
+    """
+    for pattern in _ASKED:
+        if match := pattern.search(question.text):
+            said = match["n"].casefold()
+            value = _WORDS.get(said) or _CJK.get(said) or (int(said) if said.isdecimal() else 0)
+            if value >= 2:
+                return min(value, MOST_ASKED)
+    return None
