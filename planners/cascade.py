@@ -15,13 +15,14 @@ from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import End, Round, most_certain, parse_round_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from planners.questions import Temperature, Tokens
-from planners.vote import WIDEST, RuleOption, solving
+from planners.vote import SHORT_ANSWER, WIDEST, RuleOption, has_one_answer, solving
 
 LARGE = "large"
 """The role of the model to which a question is escalated."""
@@ -38,7 +39,15 @@ def _known_round_rule(spec: str) -> str:
     return spec
 
 
-@planner("cascade")
+def lacks_a_large_model(run: Run, question: Question) -> str:
+    """Why there is nothing to escalate to."""
+    return "" if LARGE in run.capabilities.roles else f"no model has the role {LARGE}"
+
+
+SUITS = Suits(SHORT_ANSWER, cost=40, sign=has_one_answer, lacks=lacks_a_large_model, calls=3, settles=True)
+
+
+@planner("cascade", suits=SUITS)
 async def cascade(
     run: Run,
     question: Question,

@@ -9,11 +9,13 @@ from pydantic import AfterValidator, Field
 from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import SEGMENT, Merge, labels
 from orchestrator.voting.judging import Judge
-from planners.questions import Temperature, Tokens, set_task
+from planners.fitting import tools_at_hand
+from planners.questions import Temperature, Tokens, computation_in, set_task
 
 FREE = (
     "Solve the problem step by step. Keep each step short. "
@@ -49,7 +51,21 @@ RuleOption = Annotated[
 ]
 
 
-@planner("vote")
+def has_one_answer(run: Run, question: Question) -> str:
+    """Why the question has one right answer; with tools at hand, "how many" does not show who knows it."""
+    if question.choices:
+        return "it offers choices"
+    sign = computation_in(question)
+    if not sign or (tools_at_hand(run) and sign.lower().startswith("how")):
+        return ""
+    return f"it asks for a computation: {sign!r}"
+
+
+SHORT_ANSWER = "with one short answer that is right or wrong: a number, a name, a date, yes or no"
+SUITS = Suits(SHORT_ANSWER, cost=20, sign=has_one_answer, calls=3, yields_to=("cascade",))
+
+
+@planner("vote", suits=SUITS)
 async def vote(
     run: Run,
     question: Question,
