@@ -57,7 +57,8 @@ async def auto(
     usable = [each for each in found if not each.lacks]
     left_out = {each.name: each.lacks for each in found if each.lacks}
     if not usable:
-        raise InvalidRequest(f"no planner is left to choose: {left_out or 'all are left out'}")
+        why = "; ".join(f"{name}: {lacks}" for name, lacks in left_out.items())
+        raise InvalidRequest(f"no planner is left to choose ({why or 'all are left out'})")
     method, reason = await _choice(run, question, usable)
     run.decide("auto", method.name, {"reason": reason, **({"left out": left_out} if left_out else {})})
     answer = await find_planner(method.name)(run, question)

@@ -137,7 +137,7 @@ def letter_in(reply: str, letters: str | Mapping[str, str]) -> str | None:
     match = _LETTER.fullmatch(reply.strip())
     if match is None or match["letter"] not in letters:
         return None
-    letter, rest = match["letter"], _words(match["rest"])
+    letter, rest = match["letter"], _words(match["rest"] or "")
     means = _words(letters[letter]) if isinstance(letters, Mapping) else ""
     return letter if not rest or means.startswith(rest) else None
 
