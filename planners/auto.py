@@ -7,7 +7,6 @@ Which methods there are, and what each is good for, the planners say themselves
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from string import ascii_uppercase
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from orchestrator.planning.finding import find_planner
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
-from orchestrator.voting.splitting import split
+from orchestrator.voting.splitting import split, unless_split
 from planners.fitting import tools_at_hand
 from planners.questions import chosen, set_task, slot
 from workers.showing import SHOWN, cut
@@ -62,10 +61,10 @@ async def auto(
     method, reason = await _choice(run, question, usable)
     run.decide("auto", method.name, {"reason": reason, **({"left out": left_out} if left_out else {})})
     answer = await find_planner(method.name)(run, question)
-    if why := split(answer):
-        others = [each for each in usable if each.settles and each.name != method.name]
-        return await _settled(run, question, replace(answer, undecided=answer.undecided or why), others)
-    return answer
+    if not split(answer):
+        return answer
+    others = [each for each in usable if each.settles and each.name != method.name]
+    return await _settled(run, question, unless_split(answer), others)
 
 
 async def _choice(run: Run, question: Question, usable: Sequence[Candidate]) -> tuple[Candidate, str]:
