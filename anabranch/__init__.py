@@ -26,6 +26,7 @@ from orchestrator.errors import UnknownPlanner as UnknownPlanner
 from orchestrator.planning.planner import Planner as Planner
 from orchestrator.planning.planner import planner as planner
 from orchestrator.planning.run import Run as Run
+from orchestrator.planning.suits import Suits as Suits
 from orchestrator.runtime.change import Change as Change
 from orchestrator.runtime.messages import assistant as assistant
 from orchestrator.runtime.messages import system as system

@@ -1,86 +1,115 @@
-"""Choosing a method: by what the question shows, or by asking a model where that is not enough."""
+"""Choosing a method: by what the question shows, or by asking a model where that is not enough.
+
+Which methods there are, and what each is good for, the planners say themselves
+(:class:`~orchestrator.planning.suits.Suits`).
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+from typing import Annotated
 
+from pydantic import BeforeValidator, Field
+
+from orchestrator.errors import AnswerRefused, InvalidRequest, NodeFailed
+from orchestrator.planning.candidates import Candidate, candidates, cannot_afford
+from orchestrator.planning.finding import find_planner
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import system, user
 from orchestrator.runtime.values import Answer, Question
-from planners.direct import direct
-from planners.llm_compiler import llm_compiler
-from planners.questions import asked, chosen, computation_in, writing_in
-from planners.skeleton import skeleton
-from planners.vote import vote
+from orchestrator.voting.splitting import split, unless_split
+from planners.fitting import tools_at_hand
+from planners.questions import chosen, set_task, slot
+from workers.showing import SHOWN, cut
 
-ROUTER = (
-    "You decide how a question is best answered. You do not answer it.\n"
-    "A: with a text or code that is written from beginning to end.\n"
-    "B: with one short answer that is right or wrong: a number, a name, a date, yes or no.\n"
-    "C: with a list of independent points, as in tips, reasons, aspects, an overview of a topic.\n"
-)
-WITH_TOOLS = "D: by first using these tools: {names}.\n"
+ROUTER = "You decide how the question above is best answered. You do not answer it. It is best answered\n"
+TOOLS = "The tools that can be used:\n"
 REPLY = "Reply with one letter."
-# Small models lean towards the first letter, so A is the cheapest method.
-MEANING = {
-    "A": ("direct", "its answer is written as a whole"),
-    "B": ("vote", "its answer is short and right or wrong"),
-    "C": ("skeleton", "its answer is a list of independent points"),
-    "D": ("llm_compiler", "it needs tools"),
-}
+MOST_TOOLS = 32
+"""How many tools the router is told of."""
 
-ARITHMETIC = frozenset({"calculator"})
-"""Tools that are no reason to plan: voting chains of thought compute well enough."""
 
-_LIST = re.compile(
-    r"\b(?:tips|ways to|pros and cons|(?:dis)?advantages|benefits|reasons (?:for|why)|ideas for|suggestions"
-    r"|strategies|factors|what are (?:the|some))\b",
-    re.IGNORECASE,
-)
+def _names(given: object) -> object:
+    """Names as a command line gives them, with commas in between."""
+    return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
 
 
 @planner("auto")
-async def auto(run: Run, question: Question) -> Answer:
+async def auto(
+    run: Run,
+    question: Question,
+    *,
+    without: Annotated[
+        tuple[str, ...], BeforeValidator(_names), Field(description="planners that are not to be chosen")
+    ] = (),
+) -> Answer:
     """Choose the method that suits the question, and write down why.
+
+    A vote whose branches are split goes on to a method that may settle it, if there is one.
 
     Raises:
         NodeFailed: the chosen method could not get an answer.
+        InvalidRequest: a planner is left out that is not installed, or none is left.
     """
-    method, reason = seen(run, question) or await said(run, question)
-    run.decide("auto", method, {"reason": reason})
-    match method:
-        case "vote":
-            return await vote(run, question)
-        case "skeleton":
-            return await skeleton(run, question, route="always")
-        case "llm_compiler":
-            return await llm_compiler(run, question)
-        case _:
-            return await direct(run, question)
+    found = await candidates(run, question, without)
+    usable = [each for each in found if not each.lacks]
+    left_out = {each.name: each.lacks for each in found if each.lacks}
+    if not usable:
+        why = "; ".join(f"{name}: {lacks}" for name, lacks in left_out.items())
+        raise InvalidRequest(f"no planner is left to choose ({why or 'all are left out'})")
+    method, reason = await _choice(run, question, usable)
+    run.decide("auto", method.name, {"reason": reason, **({"left out": left_out} if left_out else {})})
+    answer = await find_planner(method.name)(run, question)
+    if not split(answer):
+        return answer
+    others = [each for each in usable if each.settles and each.name != method.name]
+    return await _settled(run, question, unless_split(answer), others)
 
 
-def seen(run: Run, question: Question) -> tuple[str, str] | None:
-    """The method that the question itself calls for, and why; None if it does not show."""
-    if question.choices:
-        return "vote", "it offers choices"
-    named = [name for name in run.tools if re.search(rf"\b{re.escape(name)}\b", question.text)]
-    if named:
-        return "llm_compiler", f"it names the tool {named[0]}"
-    if run.tools.keys() - ARITHMETIC:
-        return None  # words do not show whether the tools are needed
-    if sign := computation_in(question):
-        return "vote", f"it asks for a computation: {sign!r}"
-    if sign := writing_in(question):
-        return "direct", f"it asks for something whole: {sign!r}"
-    if match := _LIST.search(question.text):
-        return "skeleton", f"it asks for a list: {match.group()!r}"
-    return None
+async def _choice(run: Run, question: Question, usable: Sequence[Candidate]) -> tuple[Candidate, str]:
+    """The method of choice, and why: what the question shows decides, or a model where that is not clear."""
+    signed = [each for each in usable if each.sign]
+    if len(signed) == 1:
+        return signed[0], signed[0].sign
+    # The router's call is paid for, too.
+    options = [each for each in signed or usable if not cannot_afford(run.budget, question, 1 + each.calls)][
+        : len(ascii_uppercase)
+    ]
+    if len(options) < 2:
+        only = next(iter(options or signed or usable))
+        return only, only.sign or "nothing else can be used, or afforded after asking a model to choose"
+    # Small models lean towards the first letter, so A is the cheapest method.
+    offered = dict(zip(ascii_uppercase, options, strict=False))
+    descriptions = {letter: each.description for letter, each in offered.items()}
+    letter = await chosen(run, set_task(question, *routing(run, descriptions)), descriptions)
+    if letter is None:
+        return options[0], "the router gave no verdict"
+    return offered[letter], f"a model says that it is best answered {descriptions[letter]}"
 
 
-async def said(run: Run, question: Question) -> tuple[str, str]:
-    """The method that a model chooses, and why; plain asking if its reply is unclear."""
-    tools = ", ".join(name for name in run.tools if name not in ARITHMETIC)
-    options = f"{ROUTER}{WITH_TOOLS.format(names=tools)}{REPLY}" if tools else f"{ROUTER}{REPLY}"
-    letter = await chosen(run, [system(options), user(*asked(question))], "ABCD" if tools else "ABC")
-    return MEANING[letter] if letter else ("direct", "the router gave no verdict")
+def routing(run: Run, descriptions: Mapping[str, str]) -> list[str]:
+    """The task of the router, in parts: the methods by letter, and the tools, if there are some."""
+    listed = "".join(f"{letter}: {text}.\n" for letter, text in descriptions.items())
+    told = "".join(
+        f"{tool.name}: {cut(' '.join(tool.description.split()), SHOWN)}\n"
+        for tool in tools_at_hand(run)[:MOST_TOOLS]
+    )
+    return [ROUTER, listed, *([TOOLS, slot("tools", told.rstrip())] if told else []), REPLY]
+
+
+async def _settled(run: Run, question: Question, answer: Answer, others: Sequence[Candidate]) -> Answer:
+    """What the first affordable of the ``others`` makes of a question that a vote left open."""
+    run.propose(lambda: answer)
+    for other in others:
+        if why := cannot_afford(run.budget, question, other.calls):
+            run.decide("auto", f"not {other.name}", {"reason": why})
+            continue
+        run.decide("auto", other.name, {"reason": f"the vote is undecided: {answer.undecided}"})
+        try:
+            settled = await find_planner(other.name)(run, question)
+        except (NodeFailed, AnswerRefused) as error:
+            run.decide("auto", f"{other.name} failed", {"reason": str(error)})
+            break
+        return answer if settled.undecided else settled
+    return answer

@@ -6,6 +6,8 @@ samples shows when a large one is worth its price is from arXiv 2310.03094.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -15,21 +17,23 @@ from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import End, Round, most_certain, parse_round_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import Message, user
+from orchestrator.planning.suits import Suits
+from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
-from planners.questions import Temperature, Tokens
-from planners.vote import WIDEST, RuleOption, solving
+from orchestrator.voting.splitting import unless_split
+from planners.questions import Temperature, Tokens, slot
+from planners.vote import SHORT_ANSWER, WIDEST, has_one_answer, solving
 
 LARGE = "large"
 """The role of the model to which a question is escalated."""
 
 AGAIN = (
-    "\n\nEarlier attempts ended with the answers below, in no particular order; in brackets is how many "
-    "ended so. They disagree, so some are wrong. Solve the problem again by yourself, check your result "
-    "against them, and end in the same form.\n\n{answers}"
+    "\nEarlier attempts ended with the answers below, in no particular order. They disagree, so some are "
+    "wrong, and all may be. Solve the problem again by yourself, check your result against them, and end in "
+    "the same form.\n"
 )
 
 
@@ -38,36 +42,47 @@ def _known_round_rule(spec: str) -> str:
     return spec
 
 
-@planner("cascade")
+def lacks_a_large_model(run: Run, question: Question) -> str:
+    """Why there is nothing to escalate to."""
+    return "" if LARGE in run.capabilities.roles else f"no model has the role {LARGE}"
+
+
+SUITS = Suits(SHORT_ANSWER, cost=40, sign=has_one_answer, lacks=lacks_a_large_model, calls=3, settles=True)
+
+
+@planner("cascade", suits=SUITS)
 async def cascade(
     run: Run,
     question: Question,
     *,
     n: Annotated[int, Field(ge=2, le=WIDEST)] = 5,
-    rule: RuleOption = None,
     between: Annotated[str, AfterValidator(_known_round_rule)] = "seat:0.3,rounds=2",
     large: Annotated[int, Field(ge=0, le=64)] = 1,
+    ahead: bool = False,
     judge: Judge = "none",
     temperature: Temperature = 0.7,
     max_tokens: Tokens = 1024,
 ) -> Answer:
     """Vote; if the answers disagree, vote again with them in view; if they still do, ask the large model.
 
-    ``n`` and ``rule`` apply to each vote. ``between`` decides after each round, by its entropy, whether
-    another one is worth it, and which round answers. ``large`` is the number of branches of the large model,
-    0 for none. If no model has the role ``large``, or that model fails, the best round answers.
+    All ``n`` branches of a round are waited for: the entropy of a vote that stopped because it agreed says
+    little. From the second round on, every other branch sees the earlier answers. ``between`` decides after
+    each round, by its entropy, whether another one is worth it, and which round answers. ``large`` is the
+    number of branches of the large model, 0 for none; ``ahead`` asks it as soon as a round disagrees, while
+    the next one is held, and cancels it if that agrees. If no model has the role ``large``, or that model
+    fails, the best round answers.
 
     Raises:
         NodeFailed: no branch gave a completion.
     """
-    choices = labels(question.choices)
 
-    def vote(prompt: list[Message], *, rule: str | None, width: int, role: str = "branch") -> Node[Answer]:
+    def vote(*turns: list[Message], width: int, role: str = "branch") -> Node[Answer]:
         return run.vote(
-            prompt,
-            rule=rule,
+            solving(question),
+            turns=turns,
+            rule="fixed",
             width=width,
-            choices=choices,
+            choices=labels(question.choices),
             question=question.text,
             judge=judge,
             role=role,
@@ -75,46 +90,76 @@ async def cascade(
             max_tokens=max_tokens,
         )
 
-    rounds_rule = parse_round_rule(between)
-    winners = Clusters(choices=choices)
-    answers: list[Answer] = []
-    rounds: list[Round] = []
-    while not isinstance(decision := rounds_rule.decide(rounds), End):
-        prompt = solving(question)
-        if answers:
+    rounds = _Rounds(question)
+    rule = parse_round_rule(between)
+    can_escalate = large > 0 and LARGE in run.capabilities.roles
+    asked: Node[Answer] | None = None
+    while not isinstance(decision := rule.decide(rounds.seen), End):
+        if rounds.answers:
             run.decide("cascade", "another round", decision.seen)
-        if answers and answers[-1].clusters:
-            prompt.append(user(AGAIN.format(answers=_shown(run, answers[-1]))))
-        answers.append(await vote(prompt, rule=rule, width=n))
-        rounds.append(_round(answers[-1], winners))
-        run.propose(lambda: answers[most_certain(rounds)])
-    best = answers[decision.best]
+        if rounds.answers and ahead and can_escalate and asked is None:
+            run.decide("cascade", "ask the large model ahead", decision.seen)
+            asked = vote(width=large, role=LARGE)
+        rounds.add(await vote(*rounds.shown(run), width=n))
+        run.propose(lambda: rounds.answer(most_certain(rounds.seen)))
+    best = rounds.answer(decision.best)
     saw = {**decision.seen, "answered by round": decision.best}
-    if decision.reason == "agreed" or not large:
-        run.decide("cascade", f"finish: {decision.reason}", saw)
-        return best
-    if LARGE not in run.capabilities.roles:
-        run.decide("cascade", f"finish: no model has the role {LARGE}", saw)
+    if decision.reason == "agreed" or not can_escalate:
+        if asked is not None:
+            asked.cancel("the branches agree")
+        lacking = "" if decision.reason == "agreed" or not large else f"no model has the role {LARGE}"
+        run.decide("cascade", f"finish: {lacking or decision.reason}", saw)
         return best
     run.decide("cascade", f"escalate: {decision.reason}", saw)
-    outcome = await vote(solving(question), rule="fixed", width=large, role=LARGE).settled()
-    if isinstance(outcome, Succeeded) and (best.undecided or not outcome.value.undecided):
-        return outcome.value
+    outcome = await (asked or vote(width=large, role=LARGE)).settled()
+    if isinstance(outcome, Succeeded):
+        answer = unless_split(outcome.value)
+        if best.undecided or not answer.undecided:
+            return answer
     trouble = "gave no answer" if isinstance(outcome, Succeeded) else "failed"
     run.decide("cascade", f"finish: the large model {trouble}", saw)
     return best
 
 
-def _round(answer: Answer, winners: Clusters) -> Round:
-    """What a vote has shown. Winners of different rounds are the same if their claims are."""
-    votes = [cluster.count for cluster in answer.clusters]
-    winner = None if answer.claim is None else winners.add(None, Claim(answer.claim, "whole"))
-    return Round(answer.entropy, winner, max(votes, default=0) / max(1, sum(votes)))
+class _Rounds:
+    """The rounds so far: their answers, and what they have shown (``seen``).
 
+    Answers of different rounds are the same if their claims are.
+    """
 
-def _shown(run: Run, answer: Answer) -> str:
-    """The distinct answers of a round with their counts, in an order that says nothing."""
-    of = sum(cluster.count for cluster in answer.clusters)
-    lines = [f"- {cluster.claim} ({cluster.count} of {of})" for cluster in answer.clusters]
-    run.random.shuffle(lines)
-    return "\n".join(lines)
+    def __init__(self, question: Question) -> None:
+        self.answers: list[Answer] = []
+        self.seen: list[Round] = []
+        self._question = question
+        self._claims = Clusters(choices=labels(question.choices))
+        self._votes: Counter[int] = Counter()
+
+    def add(self, answer: Answer) -> None:
+        """Take in the next round."""
+        counts = [cluster.count for cluster in answer.clusters]
+        for cluster in answer.clusters:
+            self._votes[self._claim(cluster.claim)] += cluster.count
+        winner = None if answer.claim is None else self._claim(answer.claim)
+        self.answers.append(answer)
+        self.seen.append(Round(answer.entropy, winner, max(counts, default=0) / max(1, sum(counts))))
+
+    def answer(self, at: int) -> Answer:
+        """The answer of a round. Its confidence is the share of it among the answers of all rounds."""
+        answer, winner = self.answers[at], self.seen[at].winner
+        if len(self.answers) > 1 and winner is not None and answer.confidence is not None:
+            answer = replace(answer, confidence=self._votes[winner] / self._votes.total())
+        return unless_split(answer)
+
+    def shown(self, run: Run) -> list[list[Message]]:
+        """The prompt with the distinct answers of the last round; nothing if there are none.
+
+        They are in an order that says nothing, and without their numbers: a model follows the majority.
+        """
+        if not self.answers or not self.answers[-1].clusters:
+            return []
+        lines = [f"- {cluster.claim}" for cluster in self.answers[-1].clusters]
+        run.random.shuffle(lines)
+        return [solving(self._question, AGAIN, slot("answers", "\n".join(lines)))]
+
+    def _claim(self, claim: str) -> int:
+        return self._claims.add(None, Claim(claim, "whole"))

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
-from planners.questions import Temperature, Tokens, answer_of, set_task
+from planners.fitting import tools_at_hand
+from planners.questions import Temperature, Tokens, answer_of, set_task, writing_in
 
 INSTRUCTIONS = (
     "Answer the question, in its language and in the form that it asks for. Reason briefly before you conclude. "
@@ -18,7 +20,16 @@ INSTRUCTIONS = (
 )
 
 
-@planner("direct")
+def asks_for_writing(run: Run, question: Question) -> str:
+    """Why the answer is best written as a whole; words do not show whether tools at hand are needed first."""
+    sign = "" if tools_at_hand(run) else writing_in(question)
+    return f"it asks for something whole: {sign!r}" if sign else ""
+
+
+SUITS = Suits("with a text or code that is written from beginning to end", cost=10, sign=asks_for_writing)
+
+
+@planner("direct", suits=SUITS)
 async def direct(
     run: Run,
     question: Question,

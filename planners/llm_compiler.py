@@ -11,11 +11,13 @@ from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, assistant, system, user
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Answer, Question
 from planners.direct import direct
 from planners.fetching import Fetcher
+from planners.fitting import fitting_tool, tools_at_hand
 from planners.joining import Unanswered, join, join_prompt
 from planners.plan_json import JsonReader, plan_schema
 from planners.plan_text import TextReader
@@ -55,7 +57,24 @@ REPLAN = (
 )
 
 
-@planner("llm_compiler")
+def lacks_tools(run: Run, question: Question) -> str:
+    """Why there is nothing to plan with; the calculator is no reason to plan, unless it is named."""
+    if tools_at_hand(run) or fitting_tool(run, question):
+        return ""
+    return "there are no tools but for arithmetic" if run.tools else "there are no tools"
+
+
+SUITS = Suits(
+    "with what tools must find out first, in one or more steps",
+    cost=50,
+    sign=fitting_tool,
+    lacks=lacks_tools,
+    calls=2,
+    settles=True,
+)
+
+
+@planner("llm_compiler", suits=SUITS)
 async def llm_compiler(
     run: Run,
     question: Question,

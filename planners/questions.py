@@ -8,7 +8,7 @@ tags, which it cannot close.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -51,6 +51,8 @@ _WRITING = re.compile(
     r"|code|program|function|algorithm|regex|sql|html|translate|rewrite|paraphrase|summari[sz]e|convert)\b",
     re.IGNORECASE,
 )
+_LETTER = re.compile(r"[\s\"'`*_(\[{]*(?P<letter>[A-Z])(?:[\s\"'`*_)\]}.:,;!-]+(?P<rest>.*))?", re.DOTALL)
+_WORD = re.compile(r"\w+")
 
 
 def slot(name: str, text: str) -> str:
@@ -135,10 +137,29 @@ def writing_in(question: Question) -> str:
     return match.group() if match else ""
 
 
-async def chosen(run: Run, prompt: Sequence[Message], letters: str) -> str | None:
-    """Which of ``letters`` the model chooses; None if it says something else or the call fails."""
+async def chosen(run: Run, prompt: Sequence[Message], letters: str | Mapping[str, str]) -> str | None:
+    """Which of ``letters`` the model chooses, as :func:`letter_in` reads it; None also if the call fails.
+
+    As a mapping, the letters come with what each stands for in the prompt.
+    """
     outcome = await run.generate(
         prompt, label="router", role="judge", temperature=0.0, max_tokens=4
     ).settled()
-    said = outcome.value.text.strip(" \n\t\"'*([") if isinstance(outcome, Succeeded) else ""
-    return said[0] if said and said[0] in letters and not said[1:2].isalnum() else None
+    return letter_in(said(outcome.value), letters) if isinstance(outcome, Succeeded) else None
+
+
+def letter_in(reply: str, letters: str | Mapping[str, str]) -> str | None:
+    """The letter that a reply chooses; None if it says anything beside it.
+
+    Brackets, quotes and punctuation may stand around it, and the beginning of what it stands for after it.
+    """
+    match = _LETTER.fullmatch(reply.strip())
+    if match is None or match["letter"] not in letters:
+        return None
+    letter, rest = match["letter"], _words(match["rest"] or "")
+    means = _words(letters[letter]) if isinstance(letters, Mapping) else ""
+    return letter if not rest or means.startswith(rest) else None
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(text.casefold()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -12,11 +13,13 @@ from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, assistant, system, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import most_abstained
 from planners.direct import direct
+from planners.fitting import tools_at_hand
 from planners.lists import read_outline
 from planners.markers import marker
 from planners.questions import Temperature, Tokens, asked, chosen, computation_in, said, writing_in
@@ -45,7 +48,30 @@ EXPAND = (
 )
 
 
-@planner("skeleton")
+_LIST = re.compile(
+    r"\b(?:tips|ways to|pros and cons|(?:dis)?advantages|benefits|reasons (?:for|why)|ideas for|suggestions"
+    r"|strategies|factors|what are (?:the|some))\b",
+    re.IGNORECASE,
+)
+
+
+def asks_for_a_list(run: Run, question: Question) -> str:
+    """Why the answer is a list of independent points; with tools at hand, words do not show whether it is."""
+    if tools_at_hand(run) or question.choices or computation_in(question) or writing_in(question):
+        return ""
+    match = _LIST.search(question.text)
+    return f"it asks for a list: {match.group()!r}" if match else ""
+
+
+SUITS = Suits(
+    "with a list of independent points, as in tips, reasons, aspects, an overview of a topic",
+    cost=30,
+    sign=asks_for_a_list,
+    calls=3,
+)
+
+
+@planner("skeleton", suits=SUITS)
 async def skeleton(
     run: Run,
     question: Question,

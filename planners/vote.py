@@ -9,11 +9,14 @@ from pydantic import AfterValidator, Field
 from orchestrator.consensus.stopping import DEFAULT_RULE, parse_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import Message
+from orchestrator.planning.suits import Suits
+from orchestrator.runtime.messages import Message, Part
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import SEGMENT, Merge, labels
 from orchestrator.voting.judging import Judge
-from planners.questions import Temperature, Tokens, set_task
+from orchestrator.voting.splitting import unless_split
+from planners.fitting import tools_at_hand
+from planners.questions import Temperature, Tokens, computation_in, set_task
 
 FREE = (
     "Solve the problem step by step. Keep each step short. "
@@ -27,9 +30,9 @@ MULTIPLE_CHOICE = (
 )
 
 
-def solving(question: Question) -> list[Message]:
+def solving(question: Question, *more: Part) -> list[Message]:
     """The prompt of a branch: a chain of thought that ends with the answer in a box."""
-    return set_task(question, MULTIPLE_CHOICE if question.choices else FREE)
+    return set_task(question, MULTIPLE_CHOICE if question.choices else FREE, *more)
 
 
 WIDEST = 1024
@@ -49,7 +52,21 @@ RuleOption = Annotated[
 ]
 
 
-@planner("vote")
+def has_one_answer(run: Run, question: Question) -> str:
+    """Why the question has one right answer; with tools at hand, "how many" does not show who knows it."""
+    if question.choices:
+        return "it offers choices"
+    sign = computation_in(question)
+    if not sign or (tools_at_hand(run) and sign.lower().startswith("how")):
+        return ""
+    return f"it asks for a computation: {sign!r}"
+
+
+SHORT_ANSWER = "with one short answer that is right or wrong: a number, a name, a date, yes or no"
+SUITS = Suits(SHORT_ANSWER, cost=20, sign=has_one_answer, calls=3, yields_to=("cascade",))
+
+
+@planner("vote", suits=SUITS)
 async def vote(
     run: Run,
     question: Question,
@@ -69,13 +86,13 @@ async def vote(
     At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
     A vote without a ``rule`` follows the one that was the default when the run began.
     ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
-    :meth:`Run.vote`.
+    :meth:`Run.vote`. If the majority decides and the branches are split, the answer is undecided.
 
     Raises:
         NodeFailed: no branch gave a completion.
         InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
-    return await run.vote(
+    answer = await run.vote(
         solving(question),
         rule=rule,
         width=n,
@@ -89,3 +106,5 @@ async def vote(
         temperature=temperature,
         max_tokens=max_tokens,
     )
+    counted = merge == "majority" and verifier is None and not (rule and parse_rule(rule).needs)
+    return unless_split(answer) if counted else answer

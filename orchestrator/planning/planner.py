@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from orchestrator.errors import AnabranchError, InvalidRequest, PlannerError, PlannerStuck
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime import interruption
 from orchestrator.runtime.interruption import RunEnded
 from orchestrator.runtime.plain import plain, said
@@ -27,11 +28,13 @@ T = TypeVar("T")
 class Planner:
     """A reasoning method: an async function from a run and a question to an answer.
 
-    Its keyword-only parameters are the options of the method, validated by their annotations.
+    Its keyword-only parameters are the options of the method, validated by their annotations. ``suits`` is
+    what it is good for; without it, the method is used only by its name.
     """
 
     name: str
     function: Callable[..., Coroutine[Any, Any, Answer]]
+    suits: Suits | None = None
 
     @property
     def summary(self) -> str:
@@ -121,14 +124,15 @@ class Planner:
 
 
 def planner(
-    name: str,
+    name: str, *, suits: Suits | None = None
 ) -> Callable[[Callable[Concatenate[Run, Question, P], Coroutine[Any, Any, Answer]]], Planner]:
     """Declare an async function ``(run, question, *, options…) -> Answer`` as a planner.
 
-    To make it known by name, list it under the entry-point group ``anabranch.planners``.
+    To make it known by name, list it under the entry-point group ``anabranch.planners``. With ``suits``, it
+    is among those that ``auto`` chooses from.
     """
 
     def declare(function: Callable[Concatenate[Run, Question, P], Coroutine[Any, Any, Answer]]) -> Planner:
-        return Planner(name, function)
+        return Planner(name, function, suits)
 
     return declare

@@ -37,6 +37,7 @@ class Run(Verbs):
         verifier: str | Tool | None = None,
         segment: int = SEGMENT,
         role: str = "branch",
+        turns: Sequence[Draft] = (),
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
@@ -47,7 +48,8 @@ class Run(Verbs):
         told they answer. ``outputs`` is a tool that runs the programs that the branches write: programs are
         equal if their outputs are. ``merge`` says how one answer is made from all of them. ``verifier`` is a
         tool that takes ``question`` and ``answer`` and returns whether the answer is right. If the rule looks
-        at branches as they run, they are generated in segments of ``segment`` tokens.
+        at branches as they run, they are generated in segments of ``segment`` tokens. ``turns`` are further
+        prompts for the same question, which the branches take in turns with the first.
 
         Raises:
             RuleError: the spec names no rule.
@@ -73,6 +75,7 @@ class Run(Verbs):
             verifier=verifier,
             segment=segment,
             role=role,
+            turns=tuple(turns),
         )
         ballot.check(self.capabilities)
         check_judges(self, judge, outputs)

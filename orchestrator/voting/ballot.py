@@ -47,6 +47,12 @@ class Ballot:
     verifier: str | Tool | None = None
     segment: int = SEGMENT
     role: str = "branch"
+    turns: tuple[Draft, ...] = ()
+
+    def prompt_of(self, branch: int) -> Draft:
+        """The prompt of a branch, by its number: they take turns."""
+        prompts = (self.prompt, *self.turns)
+        return prompts[branch % len(prompts)]
 
     @property
     def max_tokens(self) -> int:

@@ -46,6 +46,7 @@ class LiveBranch:
         self.verified: bool | None = None
         self._run = run
         self._ballot = ballot
+        self._prompt = ballot.prompt_of(index)
         self._unseen = Branch(index)
         self._segments: list[Node[Completion]] = []
         self._confidences: list[float] = []
@@ -68,9 +69,7 @@ class LiveBranch:
             options["max_tokens"] = min(ballot.segment, ballot.max_tokens - self.tokens)
         if self._segments:
             label = f"{label}, segment {len(self._segments)}"
-        prompt = (
-            [*messages_of(ballot.prompt), assistant(*self._segments)] if self._segments else ballot.prompt
-        )
+        prompt = [*messages_of(self._prompt), assistant(*self._segments)] if self._segments else self._prompt
         self._segments.append(
             self._run.generate(
                 prompt,
@@ -85,7 +84,7 @@ class LiveBranch:
     def probe(self) -> Node[Completion]:
         """Have the branch state its answer so far, while it goes on."""
         return self._run.generate(
-            [*messages_of(self._ballot.prompt), assistant(*self._segments, FORCE)],
+            [*messages_of(self._prompt), assistant(*self._segments, FORCE)],
             label=f"branch {self.index}, probe {len(self.probes)}",
             role=self._ballot.role,
             temperature=0.0,

@@ -1,4 +1,4 @@
-"""The head that all calls share: what stands in slots cannot leave them, and is otherwise left as it is."""
+"""The head that all calls share, and what a model's reply is taken for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.runtime.messages import render
 from orchestrator.runtime.values import Question
-from planners.questions import SYSTEM, guarded, set_task, slot, unechoed
+from planners.questions import SYSTEM, guarded, letter_in, set_task, slot, unechoed
 
 
 def test_calls_of_a_run_begin_alike_and_end_with_what_they_are_for() -> None:
@@ -77,6 +77,63 @@ def test_what_a_model_repeats_of_the_prompt_is_no_part_of_its_answer(said: str, 
 
 
 def test_reading_an_echo_takes_time_in_proportion_to_the_text() -> None:
-    for hostile in ("<question>" * 100_000, "<" + " " * 200_000 + "<", "<question>x" * 50_000 + "</question>" * 50_000):
+    for hostile in (
+        "<question>" * 100_000,
+        "<" + " " * 200_000 + "<",
+        "<question>x" * 50_000 + "</question>" * 50_000,
+    ):
         unechoed(hostile)
         guarded(hostile)
+
+
+MEANING = {"A": "with a text", "B": "with one short answer that is right or wrong", "C": "with A list"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("B", "B"),
+        (" B\n", "B"),
+        ("B.", "B"),
+        ("B:", "B"),
+        ("(B)", "B"),
+        ("[B]", "B"),
+        ("**B**", "B"),
+        ("`B`", "B"),
+        ('"B"', "B"),
+        ("*B*.", "B"),
+        ("B: with one short", "B"),
+        ("B. With one short answer", "B"),
+        ("B\nwith one", "B"),
+        ("(B) with one short answer that is right or wrong.", "B"),
+        ("A, B,", None),
+        ("A B", None),
+        ("A or B", None),
+        ("A/B", None),
+        ("A: with one short", None),
+        ("B: because it", None),
+        ("B is", None),
+        ("A list of", None),
+        ("A question", None),
+        ("Answer: B", None),
+        ("The answer is B", None),
+        ("Hm", None),
+        ("Apples", None),
+        ("BB", None),
+        ("b", None),
+        ("D", None),
+        ("E", None),
+        ("", None),
+        ("...", None),
+        ("1", None),
+        ("B: with one short answer that is right or wrong, and A", None),
+        ("\u0412", None),  # a Cyrillic letter
+    ],
+)
+def test_only_one_letter_is_a_verdict(reply: str, letter: str | None) -> None:
+    assert letter_in(reply, MEANING) == letter
+
+
+def test_without_what_they_mean_only_letters_count() -> None:
+    assert letter_in("B.", "ABC") == "B"
+    assert letter_in("B: with one short", "ABC") is None

@@ -17,15 +17,11 @@ from orchestrator.consensus.stopping.view import Json
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The outcome of one round: entropy in nats (None: undefined), winner, and its share of the answers.
-
-    ``copied`` is the share of answers that merely repeat one that the prompt showed.
-    """
+    """The outcome of one round: entropy in nats (None: undefined), winner, and its share of the answers."""
 
     entropy: float | None
     winner: int | None
     support: float
-    copied: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +58,14 @@ class RoundRule(Protocol):
         ...
 
 
-def collapsed(rounds: Sequence[Round], *, copied: float) -> bool:
+def collapsed(rounds: Sequence[Round]) -> bool:
     """Whether the last round agrees for a bad reason.
 
-    Either its entropy fell to 0 while its winner is not the one that at least half of the most certain
-    earlier round stood for, or more than the share ``copied`` of its answers repeat what the prompt showed.
+    Its entropy fell to 0, but its winner is not the one that most of the most certain earlier round
+    stood for.
     """
     *earlier, last = rounds
-    if last.copied > copied:
-        return True
-    stood = [each for each in earlier if each.entropy is not None and each.support >= 0.5]
+    stood = [each for each in earlier if each.entropy is not None and each.support > 0.5]
     if last.entropy != 0 or not stood:
         return False
     return min(stood, key=lambda each: each.entropy or 0.0).winner != last.winner
@@ -86,11 +80,9 @@ def most_certain(rounds: Sequence[Round]) -> int:
 class _Seat(Settings):
     __slots__ = ()
     rounds: int
-    copied: float
 
     def __post_init__(self) -> None:
         between("rounds", self.rounds, 1, 1000)
-        between("copied", self.copied, 0, 1)
 
     @property
     def limit(self) -> int:
@@ -107,7 +99,7 @@ class _Seat(Settings):
         last = rounds[-1]
         bar = self._bar(rounds)
         seen = {"round": len(rounds) - 1, "entropy": last.entropy, "bar": bar}
-        if len(rounds) > 1 and collapsed(rounds, copied=self.copied):
+        if len(rounds) > 1 and collapsed(rounds):
             return End(most_certain(rounds[:-1]), "collapsed", seen)
         if bar is not None and last.entropy is not None and last.entropy <= bar:
             return End(len(rounds) - 1, "agreed", seen)
@@ -123,7 +115,6 @@ class SeatThreshold(_Seat):
     name: ClassVar[str] = "seat"
     nats: float = 0.3
     rounds: int = 4
-    copied: float = 0.8
 
     def __post_init__(self) -> None:
         between("nats", self.nats, 0, 100)
@@ -143,7 +134,6 @@ class SeatSecretary(_Seat):
 
     name: ClassVar[str] = "seat_secretary"
     rounds: int = 4
-    copied: float = 0.8
 
     def _bar(self, rounds: Sequence[Round]) -> float | None:
         watched = max(1, round(self.rounds / math.e))

@@ -1,0 +1,34 @@
+"""Whether the branches of a vote are split: its leader owes the lead to chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.runtime.values import Answer
+
+
+def split(answer: Answer) -> str | None:
+    """Why a vote is split, for people; None if it is not, or if it is not by votes that it was decided.
+
+    It is split if the leader has no majority of the answers, and at most one vote more than the next: the
+    next answer to arrive may change who leads. Of recorded votes like that, one in six is right
+    (docs/planners/cascade.md).
+    """
+    counts = {cluster.claim: cluster.count for cluster in answer.clusters}
+    if len(counts) < 2 or answer.claim not in counts:
+        return None
+    first, second, *_ = sorted(counts.values(), reverse=True)
+    votes = sum(counts.values())
+    if 2 * first > votes or first - second > 1:
+        return None
+    if first == 1:
+        return f"all {votes} answers differ"
+    if first == second:
+        return f"of {votes} answers, the first two have {first} votes each"
+    return f"of {votes} answers, the first has {first} votes and the second {second}"
+
+
+def unless_split(answer: Answer) -> Answer:
+    """The answer; undecided, with the reason, if its vote is split."""
+    why = None if answer.undecided else split(answer)
+    return answer if why is None else replace(answer, undecided=why)

@@ -1,0 +1,79 @@
+"""Which tool of a run fits a question, by the words that the two have in common: cheap, and only a hint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from orchestrator.planning.run import Run
+from orchestrator.runtime.values import Question
+from workers.tools.tool import Tool
+
+ARITHMETIC = frozenset({"calculator"})
+"""Tools that are no reason to plan: voting chains of thought compute well enough."""
+
+ENOUGH = 2
+"""Words in common from which a tool fits."""
+
+_WORD = re.compile(r"[^\W\d_]+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ENDING = re.compile(r"(?:'s|ies|ing|ed|es|s|e|y)$")
+_LEAST = 3
+"""Letters that a word keeps when its ending is taken off."""
+
+_COMMON = frozenset(
+    _WORD.findall(
+        """a about all also an and another any are argument as at be been between both but by call can city
+    could country data did do does each end find first for from function get give given gives has have he her
+    his how i if in information input into is it its just last latest less list look looks make many may me
+    more most much my name names need new no not number of on one only or other our out output parameter
+    per please query result results return returns s search see she should show so some state string such
+    t tell than that the their them then there these they thing this those to tool tools true two up us use
+    used uses using value values was way we were what when where which who whose why will with word words
+    would year years you your"""
+    )
+)
+"""Words that say nothing of what a question or a tool is about."""
+
+
+def tools_at_hand(run: Run) -> list[Tool]:
+    """The tools of a run that are worth a plan."""
+    return [tool for name, tool in run.tools.items() if name not in ARITHMETIC]
+
+
+def fitting_tool(run: Run, question: Question) -> str:
+    """Why a tool fits the question, with its name; empty if none shows.
+
+    It does if the question names it, or shares :data:`ENOUGH` words with its name, its description and the
+    names of its arguments. Of several, the one that shares the most.
+    """
+    named = next((name for name in run.tools if re.search(rf"\b{re.escape(name)}\b", question.text)), None)
+    if named is not None:
+        return f"it names the tool {named}"
+    asked = _stems([question.text])
+    shared = {tool.name: asked.keys() & _about(tool) for tool in tools_at_hand(run)}
+    best = max(shared, key=lambda name: len(shared[name]), default="")
+    if not best or len(shared[best]) < ENOUGH:
+        return ""
+    words = ", ".join(word for stem, word in asked.items() if stem in shared[best])
+    return f"the tool {best} fits it: {words}"
+
+
+def _about(tool: Tool) -> set[str]:
+    texts = [tool.name, tool.description, *tool.schema.get("properties", ())]
+    return set(_stems(_HUMP.sub(" ", text) for text in texts))
+
+
+def _stems(texts: Iterable[str]) -> dict[str, str]:
+    """The words that say what texts are about, by their stems, in the order in which they come."""
+    found: dict[str, str] = {}
+    for text in texts:
+        for word in _WORD.findall(text.lower()):
+            if word not in _COMMON:
+                found.setdefault(_stem(word), word)
+    return found
+
+
+def _stem(word: str) -> str:
+    shorter = _ENDING.sub("", word)
+    return shorter if len(shorter) >= _LEAST else word
