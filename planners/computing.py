@@ -300,7 +300,7 @@ def _taking_names(computing: Tool, *into: str) -> Tool:
     arguments = create_model(
         computing.name,
         __base__=computing.arguments,
-        __validators__={"gathered": model_validator(mode="before")(classmethod(gathered))},  # type: ignore[arg-type]
+        __validators__={"gathered": model_validator(mode="before")(classmethod(gathered))},  # type: ignore[arg-type, dict-item]
     )
     return replace(computing, arguments=arguments)
 
