@@ -1,59 +1,73 @@
-"""The joiner of LLMCompiler (arXiv 2312.04511): it reads the results, and answers or asks for more."""
+"""The joiner of LLMCompiler (arXiv 2312.04511): it reads the results, and answers or asks for more.
+
+A reading that nothing speaks against is one call. Otherwise further readings are sampled, and vote.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.consensus.embedded import json_objects
-from orchestrator.consensus.thinking import split_thinking
+from orchestrator.consensus.entropy import discrete
+from orchestrator.consensus.equivalence import Clusters
+from orchestrator.consensus.extraction import Claim
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import Message, Part, system, text_of, user
-from orchestrator.runtime.nodes import Failed, Node, Outcome, Succeeded
-from orchestrator.runtime.values import Answer, Question
-from planners.plan_json import record
-from planners.questions import answer_of, asked
+from orchestrator.runtime.messages import Message, Part, assistant, text_of, user
+from orchestrator.runtime.nodes import Failed, Node, Succeeded
+from orchestrator.runtime.values import Answer, Cluster, Question
+from orchestrator.voting.ballot import labels
+from planners.computing import COMPUTING
+from planners.doubting import doubts
+from planners.questions import guarded, set_task
+from planners.verdicts import Missing as Missing
+from planners.verdicts import Unanswered as Unanswered
+from planners.verdicts import Verdict as Verdict
+from planners.verdicts import as_answer, read_verdict, verdict_schema
 from workers.calls import Completion
 
 JOINER = (
-    "You read the results of tools and answer the user's question from them. "
-    "Reply with one JSON object: what the results say, in a sentence, and the answer alone.\n"
-    "For the question which of Paris and Rome is warmer, with the results\n"
-    '1. weather({"city":"Paris"}) = 18\n2. weather({"city":"Rome"}) = 25\n'
-    'the reply is {"thought": "Paris has 18 and Rome has 25, so Rome is warmer.", "answer": "Rome"}\n'
+    "\nThe results were found for the question by the numbered steps. Answer the question from them; what "
+    "a step has compared or computed is right. Reply with one JSON object: a thought of one short sentence, "
+    "then the answer alone.\n"
+    "For example, to the question which of Ollo and Vurm weighs more, with the result\n"
+    '3. argmax({"Ollo": $1, "Vurm": $2}) = Vurm\n'
+    'the reply is {"thought": "Step 3 says that Vurm weighs more.", "answer": "Vurm"}\n'
 )
+OF_CHOICES = "The answer is the letter of the right choice.\n"
 OR_REPLAN = (
     "If a result that is needed is missing, give what to find out instead of the answer, as in "
-    '{"thought": "The weather of Rome is not there.", "replan": "the weather of Rome"}\n'
+    '{"thought": "The weight of Vurm is not there.", "replan": "the weight of Vurm"}\n'
 )
+REPAIR = "This cannot be used: {reason}. Write only the JSON object, with a short thought."
+
 RESAMPLED = 0.7
-"""The lowest temperature for a second opinion on a reading, which at 0 would only repeat it."""
+"""The lowest temperature for further readings, which at 0 would only repeat the first."""
 
+SAMPLES = 4
+"""Further readings where the first is not certain."""
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The joiner says that the results do not suffice, and what is missing."""
+DISAGREE = 0.6
+"""The entropy of the readings, as a share of the most that it can be, beyond which they decide nothing: of
+five, 3 and 1 and 1 are just below it, 2 and 2 and 1 above."""
 
-    what: str
+LONGEST_SHOWN = 400
+"""Characters of one result in an answer that only lists the results."""
 
+_OPEN, _CLOSE = "\n<results>\n", "</results>\n"
+_FINAL = {tool.name for tool in COMPUTING} - {"compare"}
+"""The steps whose result may answer a question as it stands; that of ``compare`` is a sentence about both."""
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """The joiner has failed, or has said nothing that can be used."""
-
-    reason: str
-
-
-Verdict = Answer | Missing | Unanswered
+_FAILED = re.compile(r"failed: .*\(\w+\)|was cancelled", re.DOTALL)
 
 
 def join_prompt(question: Question, results: Sequence[Part] = (), *, may_replan: bool) -> list[Message]:
     """The prompt of the joiner; without the results, the beginning of it."""
-    return [
-        system(JOINER + OR_REPLAN if may_replan else JOINER),
-        user(*asked(question), "\n\nThe results:\n", *results),
-    ]
+    if not results:
+        return set_task(question, _OPEN)
+    task = (JOINER, OF_CHOICES if question.choices else "", OR_REPLAN if may_replan else "")
+    return set_task(question, _OPEN, *results, _CLOSE, "".join(task))
 
 
 async def join(
@@ -65,87 +79,170 @@ async def join(
     may_replan: bool,
     temperature: float,
     max_tokens: int,
+    by: str = "llm_compiler",
 ) -> Verdict:
     """Have the results read: an answer, what is missing, or why there is neither.
 
-    One reading is not enough to believe that something is missing. The evidence is that steps are
-    ``lacking`` a result or, failing that, that one of two more readings, which are sampled, finds the same.
+    ``results`` are lines such as ``2. search("Ollo") = `` with what was found; ``lacking`` are the steps that
+    have no result, or an uncertain one. What cannot be read is asked for once more. Where something speaks
+    against the first reading (:func:`doubts`), :data:`SAMPLES` more vote with it. If they disagree, that is
+    what is missing, or if nothing more may be found out, the answer is undecided. That something is missing
+    is believed if steps lack a result, or if two readings find it and no more agree on an answer. ``by`` is
+    who decides, in the trace.
     """
+    shown = [_shown(run, part) for part in results]
+    reader = _Reader(
+        run, question, join_prompt(question, shown, may_replan=may_replan), may_replan, max_tokens
+    )
+    first = await reader.first(temperature)
+    if isinstance(first, Missing) and lacking:
+        run.decide(by, "replan", {"missing": first.what, "lacking": list(lacking)})
+        return first
+    match first:
+        case Unanswered():
+            return first
+        case Missing(what):
+            why = [f"one reading finds that this is missing: {what}"]
+        case Answer():
+            why = doubts(question, first, "".join(map(_text, results)), lacking)
+    if not why:
+        return first
+    readings = [first, *await reader.more(max(temperature, RESAMPLED))]
+    elected = _elected(readings, question, may_replan)
+    run.decide(by, elected.word, {"doubts": why, **elected.saw})
+    return elected.verdict
 
-    def read(temperature: float) -> Node[Completion]:
-        return run.generate(
-            join_prompt(question, results, may_replan=may_replan),
-            label="join",
-            schema=verdict_schema(may_replan=may_replan),
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Has one prompt answered, and reads what is said."""
+
+    run: Run
+    question: Question
+    prompt: list[Message]
+    may_replan: bool
+    max_tokens: int
+
+    async def first(self, temperature: float) -> Verdict:
+        """The first reading; one that cannot be read is sent back once, with what is wrong with it."""
+        verdict = await self._verdict(self._call(self.prompt, "join", temperature))
+        if not isinstance(verdict, Unanswered) or verdict.broken is None:
+            return verdict
+        repair = [assistant(verdict.broken or "(nothing)"), user(REPAIR.format(reason=verdict.reason))]
+        return await self._verdict(self._call([*self.prompt, *repair], "repaired join", temperature))
+
+    async def more(self, temperature: float) -> list[Verdict]:
+        """Further readings, sampled side by side."""
+        calls = [self._call(self.prompt, "join", temperature) for _ in range(SAMPLES)]
+        return [await self._verdict(call) for call in calls]
+
+    def _call(self, prompt: list[Message], label: str, temperature: float) -> Node[Completion]:
+        return self.run.generate(
+            prompt,
+            label=label,
+            schema=verdict_schema(may_replan=self.may_replan),
             role="planner",
             temperature=temperature,
-            max_tokens=max_tokens,
+            max_tokens=self.max_tokens,
         )
 
-    def verdict(outcome: Outcome[Completion]) -> Verdict:
-        return _verdict(outcome, question, may_replan=may_replan)
-
-    first = verdict(await read(temperature).settled())
-    if not isinstance(first, Missing):
-        return first
-    saw: dict[str, Any] = {"missing": first.what, "lacking": list(lacking)}
-    believed: Verdict = first
-    if not lacking:
-        sampled = await run.outcomes([read(max(temperature, RESAMPLED)) for _ in range(2)])
-        readings = [verdict(outcome) for outcome in sampled]
-        believed = _second_opinion(first, readings)
-        saw["agree"] = 1 + sum(isinstance(reading, Missing) for reading in readings)
-    run.decide("llm_compiler", "replan" if believed is first else "no replan", saw)
-    return believed
+    async def _verdict(self, call: Node[Completion]) -> Verdict:
+        match await call.settled():
+            case Succeeded(completion):
+                return read_verdict(completion, self.question, may_replan=self.may_replan)
+            case Failed(failure):
+                return Unanswered(f"the results could not be read: {failure.message}")
+            case _:
+                return Unanswered("the reading of the results was cancelled")
 
 
-def _second_opinion(first: Missing, readings: Sequence[Verdict]) -> Verdict:
-    """What to believe if only readings say that something is missing."""
-    if any(isinstance(reading, Missing) for reading in readings):
-        return first
-    nothing = Unanswered("one reading of the results finds something missing, the others find nothing at all")
-    return next((reading for reading in readings if isinstance(reading, Answer)), nothing)
+@dataclass(frozen=True, slots=True)
+class _Election:
+    """What several readings come to, and what is written about it into the trace."""
+
+    verdict: Verdict
+    word: str
+    saw: dict[str, Any]
 
 
-def _verdict(outcome: Outcome[Completion], question: Question, *, may_replan: bool) -> Verdict:
-    match outcome:
-        case Succeeded(completion):
-            return read_verdict(completion, question, may_replan=may_replan)
-        case Failed(failure):
-            return Unanswered(f"the results could not be read: {failure.message}")
-        case _:
-            return Unanswered("the reading of the results was cancelled")
+def _elected(readings: Sequence[Verdict], question: Question, may_replan: bool) -> _Election:
+    clusters = Clusters(choices=labels(question.choices))
+    answers: dict[int, Answer] = {}
+    for at, reading in enumerate(readings):
+        if isinstance(reading, Answer) and reading.claim is not None:
+            answers.setdefault(clusters.add(at, Claim(reading.claim, "json")), reading)
+    missing = [reading for reading in readings if isinstance(reading, Missing)]
+    counts = clusters.counts()
+    entropy = discrete(counts, abstained=len(readings) - sum(counts))
+    ranked = sorted(clusters.members, key=lambda cluster: -len(cluster.branches))
+    found = tuple(Cluster(cluster.text, len(cluster.branches)) for cluster in ranked)
+    saw = {
+        "answers": {cluster.claim: cluster.count for cluster in found},
+        "missing": len(missing),
+        "nothing": len(readings) - sum(counts) - len(missing),
+        "entropy": entropy.nats,
+    }
+    if len(missing) > 1 and len(missing) >= max(counts, default=0):
+        return _Election(missing[0], "replan", saw | {"what": missing[0].what})
+    if not ranked:
+        nothing = "one reading of the results finds something missing, the others find nothing at all"
+        return _Election(Unanswered(nothing), "nothing", saw)
+    winner = answers[ranked[0].index]
+    if entropy.normalised is not None and entropy.normalised <= DISAGREE:
+        share = found[0].count / len(readings)
+        best = replace(winner, confidence=share, entropy=entropy.nats, clusters=found)
+        return _Election(best, "answer", saw)
+    differ = "; ".join(f"{cluster.claim} ({cluster.count})" for cluster in found)
+    if may_replan:
+        what = f"what tells which answer is right, as the readings of the results differ: {differ}"
+        return _Election(Missing(what), "replan", saw | {"what": what})
+    why = f"of {len(readings)} readings of the results no answer has enough: {differ}"
+    return _Election(replace(winner, entropy=entropy.nats, clusters=found, undecided=why), "undecided", saw)
 
 
-def verdict_schema(*, may_replan: bool) -> dict[str, Any]:
-    """The JSON schema of what the joiner says."""
-    text = {"type": "string"}
-    verdicts = [
-        record({"thought": text, key: text}) for key in (("answer", "replan") if may_replan else ("answer",))
-    ]
-    return {"anyOf": verdicts} if may_replan else verdicts[0]
+def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Answer:
+    """An answer made of what the steps gave, for when no joiner has read it.
+
+    ``steps`` are the calls as text, each with its value or with words such as "failed: … (tool_error)". The
+    last one answers if it has computed something that can be the answer; otherwise all are listed, and the
+    answer is undecided.
+    """
+    if steps and (call := steps[-1])[0].partition("(")[0] in _FINAL and not _failed(call[1]):
+        answer = as_answer(_computed(call[1]), question)
+        if answer.text and (answer.claim is not None):
+            return answer
+    listed = [f"- {call}{_outcome(value)}" for call, value in steps]
+    text = "\n".join(["The steps gave:", *listed]) if listed else "No step gave a result."
+    return Answer(text, undecided="no model has made an answer of the results of the steps")
 
 
-def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Verdict:
-    """What the joiner has decided, without what it thought. Plain prose is taken as the answer."""
-    if said.finish_reason == "refused":
-        return Unanswered("the model refused to read the results")
-    text = split_thinking(said.text).answer
-    verdict = _object_in(text)
-    if verdict is None:
-        if said.finish_reason == "stop" and text.strip() and "{" not in text:
-            return answer_of(said, question)
-        return Unanswered("what was made of the results cannot be read")
-    given = verdict.get("answer")
-    answer = "" if given in (None, [], {}) else text_of(given).strip()  # 0 and false are answers
-    if answer:
-        return answer_of(replace(said, text=answer, finish_reason="stop"), question)
-    if may_replan and verdict.get("replan"):
-        return Missing(text_of(verdict["replan"]))
-    return Unanswered("the results do not suffice")
+def _computed(value: object) -> str:
+    """The names that a filter has left, or what another step has computed."""
+    names = value.get("names") if isinstance(value, dict) else None
+    return ", ".join(map(text_of, names)) if isinstance(names, list) else text_of(value)
 
 
-def _object_in(text: str) -> Mapping[str, Any] | None:
-    """The first JSON object in a text that is a verdict."""
-    verdicts = (each for each in json_objects(text, nested=True) if each.keys() & {"answer", "replan"})
-    return next(verdicts, None)
+def _failed(value: object) -> bool:
+    return isinstance(value, str) and _FAILED.fullmatch(value) is not None
+
+
+def _outcome(value: object) -> str:
+    text = text_of(value)
+    short = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return f" {short}" if _failed(value) else f" = {short}"
+
+
+def _text(part: Part) -> str:
+    return text_of(part.value if isinstance(part, Node) else part)
+
+
+def _shown(run: Run, part: Part) -> Part:
+    """A part of the results that cannot be taken for the end of them."""
+    text = _text(part)
+    if guarded(text) == text:
+        return part
+    return run.merge(_guarded, part, label="result") if isinstance(part, Node) else guarded(text)
+
+
+def _guarded(value: object) -> str:
+    return guarded(text_of(value))

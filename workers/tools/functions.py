@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 
 from workers.errors import ToolError
-from workers.tools.arithmetic import floor, sqrt
+from workers.tools.arithmetic import add, divide, floor, sqrt
 from workers.tools.numbers import BITS, DIGITS, TOO_LARGE, Number, checked, decimal, settled, whole
 
 
@@ -35,6 +36,16 @@ def smallest(*values: Number) -> Number:
 def largest(*values: Number) -> Number:
     """The greatest of the values."""
     return max(values, key=_fraction)
+
+
+def total(*values: Number) -> Number:
+    """The sum of the values."""
+    return reduce(add, values)
+
+
+def mean(*values: Number) -> Number:
+    """The arithmetic mean of the values."""
+    return divide(total(*values), Fraction(len(values)))
 
 
 def magnitude(a: Number) -> Number:
@@ -92,6 +103,8 @@ class Function:
 FUNCTIONS = {
     "min": Function(smallest, most=None),
     "max": Function(largest, most=None),
+    "sum": Function(total, most=None),
+    "mean": Function(mean, most=None),
     "abs": Function(magnitude),
     "round": Function(nearest, most=2),
     "sqrt": Function(sqrt),

@@ -1,0 +1,320 @@
+"""Steps that compute on the results of other steps, which models do badly with the right results in hand.
+
+The tools take what small models write: names with their values in one object, lists, pairs, names in a
+second list or as the names of arguments. The values are results of any kind that state one value
+(:mod:`planners.stated`). All are pure, and refuse with a :class:`ToolError` where no value, or no single one,
+can be made out, or units cannot be compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from pydantic import create_model, model_validator
+
+from orchestrator.consensus.quantities import Quantity, parse_quantity
+from orchestrator.consensus.quantities.unit_tables import SHARE
+from planners.measuring import Measured, difference, entries_of, measured, ranked, unit_of
+from planners.stated import Value, is_known, likeliest, shown, unit_text, values_in
+from workers.errors import ToolError
+from workers.showing import show
+from workers.tools.calculator import evaluate
+from workers.tools.declaration import tool
+from workers.tools.numbers import shown as calculated
+from workers.tools.tool import Tool
+
+_MONEY = "$€£¥₹"
+_OPERAND = re.compile(
+    rf"(?P<money>[{_MONEY}]\s*)?(?<![\w.])(?P<number>\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+    r"(?P<unit>\s*[^\W\d_][^\W\d_]*[²³23]?(?:/[^\W\d_]+|\s+[^\W\d_]+)*(?!\w|\s*\()|\s?°\s?[CF]?)?"
+)
+_TIMES = re.compile(r"(?<=[\d)])\s*[x\u00d7]\s*(?=[\d(])")
+_END = re.compile(r"\s*=\s*\??\s*$")
+_KEEPS_NO_UNIT = re.compile(
+    r"/\s*\(*\s*u|u\s*\)*\s*\*\s*\(*\s*u|\^|\*\*|//|%|(?:sqrt|log|exp|gcd|lcm|factorial)\s*\(", re.IGNORECASE
+)
+_SHORT_NAMES = {"avg": "mean", "average": "mean", "total": "sum", "add": "sum"}
+_LAST_ORDERS = ("asc", "small", "low", "least", "early", "earli", "old", "short", "increas", "up", "cheap")
+_SIGNS = {">": (1,), ">=": (0, 1), "<": (-1,), "<=": (-1, 0), "=": (0,), "!=": (-1, 1)}
+_LAST_DAY = 31
+_SIGN = re.compile(r"(?P<sign>[<>]=?|[=!]?=|≥|≤|≠)\s*(?P<limit>\S.*)", re.DOTALL)
+_RANGE = re.compile(r"(?:is\s+)?between\s+(?P<low>\S.*?)\s+and\s+(?P<high>\S.*)", re.I | re.S)
+_SAME_SIGNS = {"≥": ">=", "≤": "<=", "==": "=", "≠": "!="}
+_WORDS = (
+    (">=", r"at\s+least|no\s+less\s+than|not\s+(?:below|under)|minimum|since|from"),
+    ("<=", r"at\s+most|no\s+more\s+than|not\s+(?:above|over)|maximum|up\s+to|until"),
+    (">", r"above|over|after|beyond|exceeding|(?:more|greater|larger|bigger|higher|longer|later|taller"
+          r"|heavier|faster|warmer|hotter|farther)\s+than"),
+    ("<", r"below|under|before|(?:less|fewer|smaller|lower|shorter|earlier|lighter|slower|colder|cheaper"
+          r"|younger|nearer)\s+than"),
+    ("!=", r"not(?:\s+equal\s+to)?|different\s+from"),
+    ("=", r"equals?(?:\s+to)?|exactly|is"),
+)  # fmt: skip
+
+
+# -- what a result states, in an expression -------------------------------------------------------
+
+
+def as_number(value: object) -> str:
+    """The number that a result states, as plain text for an expression: 2102650, (-5), 0.12 of "12%".
+
+    Raises:
+        ToolError: the result states no number, or several; it says what was there.
+    """
+    return _figures(_only(value)[1])
+
+
+def as_operand(value: object) -> str:
+    """As :func:`as_number`, but with a unit whose size is known, which :data:`calculate` converts.
+
+    A list of numbers becomes what a function such as ``sum`` takes.
+
+    Raises:
+        ToolError: as above.
+    """
+    if isinstance(value, list) and len(value) > 1:
+        return ", ".join(map(as_operand, value))
+    stated, number = _only(value)
+    unit = unit_text(stated) if stated.kind not in ("", SHARE) else ""
+    if not unit:
+        return _figures(number)
+    text = f"{unit}{_figures(abs(number))}" if unit in _MONEY else f"{_figures(abs(number))} {unit}"
+    return f"(-{text})" if number < 0 else text
+
+
+def _only(result: object) -> tuple[Value, Fraction]:
+    """The one value that a result states, and its number: of a share, that which it is of one."""
+    values = likeliest(values_in(result))
+    if not values:
+        raise ToolError(f"no number can be made out in {show(result)}")
+    if len(values) > 1:
+        several = ", ".join(each.text for each in values)
+        raise ToolError(f"several values stand in {show(result)}: {several}; give the one that is meant")
+    quantity = values[0].quantity
+    if quantity is None:
+        raise ToolError(
+            f"{values[0].text} is a date or a time, not a number; compare says how far two are apart"
+        )
+    if quantity.times:
+        raise ToolError(f"{values[0].text} is no number in figures")
+    return values[0], quantity.amount if quantity.unit == SHARE else quantity.value
+
+
+def _figures(number: Fraction) -> str:
+    text = shown(number)
+    if Fraction(text) != number:
+        text = f"({number.numerator}/{number.denominator})"
+    return f"({text})" if text.startswith("-") else text
+
+
+# -- the tools ------------------------------------------------------------------------------------
+
+
+@tool(timeout=10.0)
+def calculate(expression: str) -> str:
+    """Arithmetic on numbers and results, as in ($1 + $2) / 2. Also sum, mean, min, max, abs, round, sqrt."""
+    text = _TIMES.sub(" * ", _END.sub("", expression)).replace("[", "").replace("]", "")
+    for word, name in _SHORT_NAMES.items():
+        text = re.sub(rf"\b{word}\s*\(", f"{name}(", text, flags=re.IGNORECASE)
+    operands = [(match, _quantity(match)) for match in _OPERAND.finditer(text)]
+    first: dict[str, tuple[Quantity, str]] = {}
+    for match, quantity in operands:
+        if quantity is not None and is_known(quantity.unit):
+            first.setdefault(quantity.unit, (quantity, match["money"] or match["unit"]))
+    filled, marked, at = "", "", 0
+    for match, quantity in operands:
+        known = quantity is not None and is_known(quantity.unit)
+        filled += text[at : match.start()] + _number(match, quantity, first)
+        marked += text[at : match.start()] + ("u" if known else "0")
+        at = match.end()
+    number = calculated(evaluate(filled + text[at:]))
+    keeps = len(first) == 1 and not _KEEPS_NO_UNIT.search(marked + text[at:])
+    if len(first) > 1 and not re.search(r"[*/^]", marked):
+        raise ToolError(
+            f"these units cannot be added: {', '.join(unit.strip() for _, unit in first.values())}"
+        )
+    if not keeps:
+        return number
+    unit = next(iter(first.values()))[1].strip()
+    return f"{unit}{number}" if unit in _MONEY else f"{number} {unit}"
+
+
+@tool(timeout=10.0)
+def compare(a: Any, b: Any, names: Any = None) -> str:
+    """Say which of two values is more, or later, and by how much: compare({"Ollo": $1}, {"Vurm": $2})."""
+    values = [each for each in (a, b) if each is not None]
+    entries = [entry for each in values for entry in entries_of(each, record=True)]
+    if names is not None:
+        entries = entries_of([entry.result for entry in entries], names)
+    measures = measured(entries)
+    if len(measures) < 2:
+        raise ToolError(f"compare takes two values, not {show(values)}")
+    groups = ranked(measures)
+    if len(groups) == 1:
+        return f"Equal: {' = '.join(each.with_value for each in groups[0])}"
+    if len(measures) > 2:
+        return "From the largest: " + " > ".join(
+            " = ".join(each.with_value for each in group) for group in groups
+        )
+    more, less = groups[0][0], groups[1][0]
+    word = "later" if more.value.quantity is None or less.value.quantity is None else "more"
+    apart = _apart(more, less)
+    return f"{more.with_value} is {word} than {less.with_value}{f', by {apart}' if apart else ''}"
+
+
+@tool(timeout=10.0)
+def argmax(values: Any, names: Any = None) -> str:
+    """Name the largest, or latest, of several values: argmax({"Ollo": $1, "Vurm": $2})."""
+    return _tied(ranked(measured(entries_of(values, names)))[0])
+
+
+@tool(timeout=10.0)
+def argmin(values: Any, names: Any = None) -> str:
+    """Name the smallest, or earliest, of several values, as argmax does."""
+    return _tied(ranked(measured(entries_of(values, names)))[-1])
+
+
+@tool(name="sort", timeout=10.0)
+def sort(values: Any, order: str = "descending", names: Any = None) -> str:
+    """List the names of several values, the largest first, or the smallest if order is "ascending"."""
+    groups = ranked(measured(entries_of(values, names)))
+    if order.strip().casefold().startswith(_LAST_ORDERS):
+        groups.reverse()
+    return ", ".join(" = ".join(each.called for each in group) for group in groups)
+
+
+@tool(name="filter", timeout=10.0)
+def filtered(values: Any, condition: Any, names: Any = None) -> dict[str, Any]:
+    """Name and count those values that meet a condition: filter({"Ollo": $1, "Vurm": $2}, "> 100")."""
+    entries, conditions = entries_of(values, names), _conditions(condition)
+    limits = [entry for _, limit in conditions for entry in entries_of(limit)]
+    if len(limits) != len(conditions):
+        raise ToolError(f"{show(condition)} has several limits: give one sign and one value")
+    measures = measured([*entries, *limits])
+    bounds = [
+        (_SIGNS[sign], bound) for (sign, _), bound in zip(conditions, measures[len(entries) :], strict=True)
+    ]
+    met = [
+        each.called
+        for each in measures[: len(entries)]
+        if all(difference(each, bound) in allowed for allowed, bound in bounds)
+    ]
+    return {"count": len(met), "names": met}
+
+
+def _tied(group: list[Measured]) -> str:
+    return " and ".join(each.called for each in group) + (" (tied)" if len(group) > 1 else "")
+
+
+def _apart(more: Measured, less: Measured) -> str:
+    """How far two values are apart, in the unit of the larger; empty if that cannot be said."""
+    if more.value.quantity is not None and less.value.quantity is not None:
+        apart, unit = shown((more.size[0] - less.size[0]) / more.scale), unit_of(more) or unit_of(less)
+        return f"{unit}{apart}" if unit and unit in _MONEY else f"{apart} {unit}".rstrip()
+    parts, others = [int(part) for part in more.size], [int(part) for part in less.size]
+    if more.value.moment is not None and more.value.moment[0].startswith("clock"):
+        minutes, seconds = divmod(parts[0] - others[0], 60)
+        return f"{minutes} minutes" + (f" {seconds} seconds" if seconds else "")
+    if min(parts[0], others[0]) <= _LAST_DAY:
+        return ""  # before that year, or without a year
+    if min(len(parts), len(others)) < len(("year", "month", "day")):
+        return f"{parts[0] - others[0]} years"
+    days = (date(*parts[:3]) - date(*others[:3])).days
+    years = parts[0] - others[0] - (parts[1:3] < others[1:3])
+    return f"{days} days" + (f" ({years} full years)" if years else "")
+
+
+def _quantity(match: re.Match[str]) -> Quantity | None:
+    return parse_quantity(match[0]) if match["money"] or match["unit"] else None
+
+
+def _number(
+    match: re.Match[str], quantity: Quantity | None, first: Mapping[str, tuple[Quantity, str]]
+) -> str:
+    """The number of an operand, in the unit of the first operand of its dimension."""
+    if quantity is None:
+        return match[0]
+    if not is_known(quantity.unit):
+        return _figures(quantity.value)
+    unit = first[quantity.unit][0]
+    same = (quantity.scale, quantity.offset) == (unit.scale, unit.offset)
+    return _figures(quantity.value if same else (quantity.amount - unit.offset) / unit.scale)
+
+
+def _conditions(condition: object) -> list[tuple[str, object]]:
+    """Signs and limits: of "> 100", "at least 5 km", "between 5 and 7", {"above": 100}, or [">", 100].
+
+    Raises:
+        ToolError: it is none of them.
+    """
+    match condition:
+        case Mapping():
+            return [(_sign(str(sign)), limit) for sign, limit in condition.items()]
+        case [str(sign), limit]:
+            return [(_sign(sign), limit)]
+        case str():
+            if found := _SIGN.fullmatch(condition.strip()):
+                return [(_sign(found["sign"]), found["limit"])]
+            if found := _RANGE.fullmatch(condition.strip()):
+                return [(">=", found["low"]), ("<=", found["high"])]
+            for sign, words in _WORDS:
+                pattern = rf"\W*(?:(?:is|are|was|of)\s+)?(?:{words})\s+(?P<limit>\S.*)"
+                if found := re.fullmatch(pattern, condition, re.IGNORECASE | re.DOTALL):
+                    return [(sign, found["limit"])]
+    raise ToolError(
+        f'{show(condition)} is no condition: give a sign and a value, as in "> 100" or "before 1900"'
+    )
+
+
+def _sign(written: str) -> str:
+    sign = _SAME_SIGNS.get(written.strip(), written.strip())
+    if sign in _SIGNS:
+        return sign
+    return _conditions(f"{sign.replace('_', ' ')} 0")[0][0]
+
+
+# -- names as the names of arguments --------------------------------------------------------------
+
+
+def _taking_names(computing: Tool, *into: str) -> Tool:
+    """The tool, which also takes names for values as the names of arguments: argmax(Ollo=$1, Vurm=$2)."""
+    known = set(computing.parameters)
+
+    def gathered(cls: type, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        named = {key: value for key, value in given.items() if key not in known}
+        rest = {**dict.fromkeys(into), **{key: value for key, value in given.items() if key in known}}
+        if named:
+            before = rest[into[0]]
+            rest[into[0]] = (
+                named if before is None else [before, *({key: value} for key, value in named.items())]
+            )
+        return rest
+
+    arguments = create_model(
+        computing.name,
+        __base__=computing.arguments,
+        __validators__={"gathered": model_validator(mode="before")(classmethod(gathered))},  # type: ignore[arg-type, dict-item]
+    )
+    return replace(computing, arguments=arguments)
+
+
+COMPUTING: tuple[Tool, ...] = (
+    calculate,
+    *(
+        _taking_names(each, *into)
+        for each, *into in (
+            (compare, "a", "b"),
+            (argmax, "values"),
+            (argmin, "values"),
+            (sort, "values"),
+            (filtered, "values"),
+        )
+    ),
+)

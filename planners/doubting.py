@@ -1,0 +1,83 @@
+"""Whether one reading of results can be relied on, by signs that cost nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.consensus.quantities import parse_quantity, same_quantity
+from orchestrator.consensus.wording import in_one_spelling
+from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.ballot import labels
+from planners.computing import COMPUTING
+from planners.plans import REFERENCE
+from planners.stated import values_in
+
+WORDS = 12
+"""Words of an answer beyond which it is prose, which no vote can count."""
+
+_LINE = re.compile(r"^\d+\. (?P<tool>\w+)\((?P<arguments>.*)\) = (?P<result>.*)$", re.MULTILINE)
+_STEP = re.compile(r"^\d+\. \w+\(", re.MULTILINE)
+_COMPUTING = frozenset({tool.name for tool in COMPUTING} | {"calculator"})
+_DEGREES = (
+    "larg bigg small great high low tall short long old young heavi light fast slow cheap expens earli lat "
+    "near clos farth furth hott cold warm cool wid deep rich poor new strong weak bright dark hard soft few"
+)
+_COMPARES = re.compile(
+    rf"\b(?:{'|'.join(_DEGREES.split())})(?:er|est|st)\b|\b(?:more|less|fewer|most|least|fewest|first|last)\b"
+    r"|\b(?:differen(?:ce|t)|total|sum|average|mean|together|altogether|combined|same|equal|times|both)\b",
+    re.IGNORECASE,
+)
+_YES_NO = frozenset({"yes", "no", "true", "false"})
+
+
+def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[int]) -> list[str]:
+    """Why a first reading of ``results`` may be wrong, in words; nothing if there is no sign of it.
+
+    The signs are: steps lack a result or are uncertain, the answer is not in the results, the question
+    compares and no step has, or the last step has computed something else. An answer in prose cannot be
+    counted in a vote, so it is not doubted.
+    """
+    if answer.claim is None or len(answer.claim.split()) > WORDS:
+        return []
+    found = [f"steps without a certain result: {', '.join(map(str, lacking))}"] if lacking else []
+    said = _as_choice(answer.claim, question)
+    lines = list(_LINE.finditer(results))
+    computed = [line["result"] for line in lines if _has_computed(line)]
+    if computed and any(_occurs(said, result) for result in computed):
+        return found
+    if lines and lines[-1]["tool"] in _COMPUTING:
+        return [*found, "the last step has computed something else"]
+    if not computed and len(_STEP.findall(results)) > 1 and _COMPARES.search(question.text):
+        found.append("the question compares, and no step has compared")
+    elif said.casefold() in _YES_NO or not _occurs(said, results):
+        found.append("the answer is not in the results")
+    return found
+
+
+def _has_computed(line: re.Match[str]) -> bool:
+    """Whether a step has computed on results: one of ours, or a tool that was given two of them."""
+    several = line["tool"] != "ask" and len(REFERENCE.findall(line["arguments"])) > 1
+    return line["tool"] in _COMPUTING or several
+
+
+def _as_choice(claim: str, question: Question) -> str:
+    """What a label stands for, which is what results may say."""
+    return dict(zip(labels(question.choices), question.choices, strict=True)).get(claim, claim)
+
+
+def _occurs(claim: str, results: str) -> bool:
+    """Whether the results say the claim in its own words, or have its number."""
+    if re.search(
+        rf"(?<!\w){re.escape(in_one_spelling(claim.casefold()))}(?!\w)", in_one_spelling(results.casefold())
+    ):
+        return True
+    number = parse_quantity(claim)
+    if number is None:
+        return False
+    lines = [line["result"] for line in _LINE.finditer(results)] or [results]
+    return any(
+        value.quantity is not None and same_quantity(value.quantity, number)
+        for line in lines
+        for value in values_in(line)
+    )
