@@ -11,7 +11,8 @@ from orchestrator.voting.abstaining import no_answer
 from planners.questions import Temperature, Tokens, answer_of, set_task
 
 INSTRUCTIONS = (
-    "Answer the question, in its language and in the form that it asks for. Reason briefly before you conclude. "
+    "Answer the question, in its language and in the form that it asks for. "
+    "Reason briefly before you conclude. "
     "If the question has a short answer, such as a number, a name, yes or no, or the letter of a choice, "
     "write it again alone in the last line, as in\n"
     "Answer: 12"

@@ -37,7 +37,9 @@ _LISTED_CJK: Final = (
     "建议|建議|方法|理由|原因|优点|優點|缺点|缺點|好处|好處|技巧|例子|想法|办法|アイデア|コツ|メリット|デメリット|方法"
     "|팁|방법|이유|장점|단점|조언|아이디어|예시"
 )
-_MOST: Final = "main|major|primary|key|different|various|most|best|common|possible|potential|typical|important"
+_MOST: Final = (
+    "main|major|primary|key|different|various|most|best|common|possible|potential|typical|important"
+)
 
 _FORMS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -101,10 +103,12 @@ _ASKED: Final = tuple(
     for pattern in (
         rf"{_NUMBER}[ -](?:[^\W\d_]+[ -]){{0,3}}?(?:{_LISTED})\b",
         rf"\btop[ -]{_NUMBER}",
-        rf"\b(?:list|name|suggest|recommend|mention|describe|outline|(?:give|tell|show)(?: me| us)?|share|provide"
-        rf"|nenne|gib(?: mir)?|cite|citez|donne[sz]?(?:-moi)?|nombra|dame|menciona|liste|cita|elenca|dimmi)"
-        rf" (?:(?:the|at least|up to|about|exactly|only|just|top|mir) )*{_NUMBER}[ -](?!(?:{_OTHER})\b)[^\W\d_]",
-        rf"(?P<n>\d{{1,2}}|[{''.join(_CJK)}])(?:个|個|条|點|点|种|種|项|つ|가지)[^\s，。、？?]{{0,8}}?(?:{_LISTED_CJK})",
+        r"\b(?:list|name|suggest|recommend|mention|describe|outline|share|provide"
+        r"|(?:give|tell|show)(?: me| us)?|nenne|gib(?: mir)?|cite|citez|donne[sz]?(?:-moi)?|nombra|dame"
+        r"|menciona|liste|cita|elenca|dimmi) (?:(?:the|at least|up to|about|exactly|only|just|top) )*"
+        rf"{_NUMBER}[ -](?!(?:{_OTHER})\b)[^\W\d_]",
+        rf"(?P<n>\d{{1,2}}|[{''.join(_CJK)}])(?:个|個|条|點|点|种|種|项|つ|가지)"
+        rf"[^\s，。、？?]{{0,8}}?(?:{_LISTED_CJK})",
         rf"(?:{_LISTED_CJK})[^\s，。、？?]{{0,3}} ?(?P<n>\d{{1,2}})(?:つ|個|가지|개)",
     )
 )  # fmt: skip

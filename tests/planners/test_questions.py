@@ -77,6 +77,10 @@ def test_what_a_model_repeats_of_the_prompt_is_no_part_of_its_answer(said: str, 
 
 
 def test_reading_an_echo_takes_time_in_proportion_to_the_text() -> None:
-    for hostile in ("<question>" * 100_000, "<" + " " * 200_000 + "<", "<question>x" * 50_000 + "</question>" * 50_000):
+    for hostile in (
+        "<question>" * 100_000,
+        "<" + " " * 200_000 + "<",
+        "<question>x" * 50_000 + "</question>" * 50_000,
+    ):
         unechoed(hostile)
         guarded(hostile)

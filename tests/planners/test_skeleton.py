@@ -23,14 +23,19 @@ QUESTION = "How can I sleep better?"
 OUTLINE_TEXT = " Keep hours.\n2. Dim lights.\n3. No coffee."
 
 
+def task_of(call: Call) -> str:
+    """What a call is for: the first part of its prompt after the question."""
+    texts = [segment.text for segment in call.prompt.segments]
+    return texts[next(at for at, text in enumerate(texts) if text.startswith("<question>")) + 1]
+
+
 def writer(
     outline: str = OUTLINE_TEXT, *, route: str = "A", point: str = " It helps."
 ) -> Callable[[Call, Random], str]:
     """A model that routes, outlines and writes points as told, and otherwise answers plainly."""
 
     def say(call: Call, _: Random) -> str:
-        instructions = call.prompt.messages()[0]["content"]
-        return {ROUTER: route, OUTLINE: outline, EXPAND: point}.get(instructions, "Sleep more.")
+        return {ROUTER: route, OUTLINE: outline, EXPAND: point}.get(task_of(call), "Sleep more.")
 
     return say
 
@@ -66,9 +71,9 @@ async def test_prompts_of_points_differ_in_their_last_line_only() -> None:
     assert len(shared) == 1
     assert "2. Dim lights." in shared.pop()
     assert [prompt.rpartition("\n")[2] for prompt in prompts] == [
-        "Write point 1 only: Keep hours.",
-        "Write point 2 only: Dim lights.",
-        "Write point 3 only: No coffee.",
+        "Write point 1 only: Keep hours",
+        "Write point 2 only: Dim lights",
+        "Write point 3 only: No coffee",
     ]
 
 
@@ -188,8 +193,8 @@ async def test_what_a_point_does_not_say_does_not_stand_in_the_answer(
     said: str, end: FinishReason, shown: str | None
 ) -> None:
     def speak(call: Call) -> tuple[str, FinishReason]:
-        is_first = call.prompt.messages()[-1]["content"].endswith("Keep hours.")
-        outline = call.prompt.messages()[0]["content"] == OUTLINE
+        is_first = call.prompt.messages()[-1]["content"].endswith("Keep hours")
+        outline = task_of(call) == OUTLINE
         if outline:
             return "1. Keep hours.\n2. Dim lights.\n3. Walk.", "stop"
         return (said, end) if is_first else ("Yes.", "stop")
@@ -201,7 +206,7 @@ async def test_what_a_point_does_not_say_does_not_stand_in_the_answer(
 
 async def test_points_of_which_most_say_nothing_are_undecided() -> None:
     def speak(call: Call) -> tuple[str, FinishReason]:
-        outline = call.prompt.messages()[0]["content"] == OUTLINE
+        outline = task_of(call) == OUTLINE
         return ("1. Keep hours.\n2. Dim lights.", "stop") if outline else ("<think>What helps", "length")
 
     played = await play(skeleton, QUESTION, ending(speak), capabilities=BARE, route="always", max_tokens=8)
