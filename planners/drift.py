@@ -29,7 +29,7 @@ _NAME = r"[^\W_][\w'-]*(?: [^\W_][\w'-]*){0,2}?"
 _COMPARED = re.compile(
     rf"(?:\b(?:between|compare|buy|choose|take|get|prefer|zwischen|entre)\b|[:,]|^|\bis|\bare) ?"
     rf"{_ARTICLE}(?P<one>{_NAME}),? (?:or|vs\.?|versus|and|und|oder|et|ou|y|o|e) "
-    rf"{_ARTICLE}(?P<two>{_NAME})(?=[?.,;:]|$| for\b)",
+    rf"{_ARTICLE}(?P<two>{_NAME})(?=[?.,;:]|$| (?:for|as)\b)",
     re.IGNORECASE,
 )
 _MORE = (
