@@ -1,3 +1,5 @@
+# ruff: noqa: RUF001 (questions are written in these characters)
+
 from __future__ import annotations
 
 import pytest
@@ -88,6 +90,12 @@ def test_choices_are_no_list() -> None:
 
 
 def test_hostile_questions_take_time_in_proportion_to_their_length() -> None:
-    for text in ("how does " * 30_000, "two " * 50_000, "give me the " * 20_000, "what are " * 30_000, "7" * 99_999):
+    for text in (
+        "how does " * 30_000,
+        "two " * 50_000,
+        "give me the " * 20_000,
+        "what are " * 30_000,
+        "7" * 99_999,
+    ):
         list_sign(Question(text))
         number_asked(Question(text))
