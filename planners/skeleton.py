@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
@@ -21,9 +19,9 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import most_abstained
 from planners.direct import direct
 from planners.drift import Drift, drift_between
-from planners.listing import MOST_ASKED, list_sign, number_asked
-from planners.lists import read_outline
+from planners.listing import MOST_ASKED, list_sign
 from planners.markers import marker
+from planners.outlining import Outlining, Point, lines
 from planners.questions import (
     Temperature,
     Tokens,
@@ -44,13 +42,6 @@ ROUTER = (
     "C: not as a list, as in a story, a poem, code, a translation, a short fact.\n"
     "Reply with one letter: A, B or C."
 )
-OUTLINE = (
-    "Give the skeleton of the answer to the question, not the answer itself: a numbered list. "
-    "Begin each point with a heading of 2 to 5 words. After a colon, note in at most 10 words what the point "
-    "will say, and what it will judge or recommend. Points must neither overlap nor contradict each other. "
-    "Use the language of the question. As an example, one point of another answer:\n"
-    "1. Warm the teapot: rinse it with hot water so the tea stays hot.\n"
-)
 EXPAND = (
     "Write one point of the answer to the question, and only this one, in one or two short sentences, in the "
     "language of the question. The skeleton shows what each of the points says. Say what yours is to say, "
@@ -59,14 +50,7 @@ EXPAND = (
 AGAIN = "Write that point anew, so that it does not.\n"
 
 
-MOST = 10
-"""The most points where neither the question nor an option says a number."""
-
-TOKENS_OF_LINE = 32
-"""Room for a line of the outline."""
-
 _AFTER_HEADING = (":", "：", ".", "–", "—", "\n")
-_NOTED = re.compile(r"(?P<heading>[^:：–—]{2,80}?)(?:[:：]| [-–—] ).*\w", re.DOTALL)
 
 
 @planner("skeleton")
@@ -84,7 +68,7 @@ async def skeleton(
 
     ``route`` "ask" lets a router say that the question does not suit this method; it is then asked plainly,
     as it is when the outline has fewer than two points. At most ``points`` points are written, with at most
-    ``max_tokens`` tokens each; by default as many as the question asks for, or else at most ``MOST``. A point
+    ``max_tokens`` tokens each; by default as many as the question asks for, or else at most 10. A point
     that fails, is refused or only thought about stays in the answer as it is in the outline; if most are
     refused or only thought about, the answer is undecided. With ``repair``, points that are seen to repeat or
     to contradict another one are written once more.
@@ -94,27 +78,14 @@ async def skeleton(
     """
     if route == "ask" and (why := await unsuitable(run, question)):
         return await _fall_back(run, question, why)
-    asked = number_asked(question)
-    most = points or asked or MOST
-    prefill = run.capabilities.assistant_prefill
     try:
-        outline = await run.generate(
-            outline_prompt(question, most, exactly=most == asked, prefill=prefill),
-            label="outline",
-            role="planner",
-            temperature=temperature,
-            max_tokens=TOKENS_OF_LINE * (most + 1),
-        )
+        listed = await Outlining(run, question, points, temperature).points()
     except NodeFailed as error:
         return await _fall_back(run, question, f"the outline failed: {error.failure.message}")
-    text = continued(outline.text) if prefill else outline.text
-    found = points_of(text, cut_off=outline.finish_reason != "stop")
-    if len(found) < 2:
-        return await _fall_back(run, question, f"the outline has {len(found)} points")
-    listed = {index: Point(text) for index, text in list(found.items())[:most]}
-    if asked and len(listed) != asked:
-        run.decide("skeleton", "another number", {"asked": asked, "points": len(listed)})
-    shared = set_task(question, EXPAND, slot("skeleton", _lines(listed)))
+    if len(listed) < 2:
+        return await _fall_back(run, question, f"the outline has {len(listed)} points")
+    prefill = run.capabilities.assistant_prefill
+    shared = set_task(question, EXPAND, slot("skeleton", lines(listed)))
     written = {
         index: run.generate(
             expansion(shared, index, point, prefill=prefill),
@@ -128,14 +99,10 @@ async def skeleton(
     return await Writing(run, question, listed, written, max_tokens).collected(repair=repair)
 
 
-def sign(run: Run, question: Question) -> str:
-    """The words by which the question itself calls for a skeleton; empty if there are none."""
-    return list_sign(question)
-
-
-def lacks(run: Run, question: Question) -> str:
-    """Why no skeleton can be used here: it needs nothing that an engine may lack."""
-    return ""
+def asks_for_a_list(run: Run, question: Question) -> str:
+    """Why the question itself calls for a skeleton; empty if its words do not show it."""
+    words = list_sign(question)
+    return f"it asks for a list: {words!r}" if words else ""
 
 
 async def unsuitable(run: Run, question: Question) -> str:
@@ -147,8 +114,8 @@ async def unsuitable(run: Run, question: Question) -> str:
         return "it offers choices"
     if whole := computation_in(question) or writing_in(question):
         return f"it asks for something whole: {whole!r}"
-    if words := list_sign(question):
-        run.decide("router", "A", {"reason": f"it asks for a list: {words!r}"})
+    if sign := asks_for_a_list(run, question):
+        run.decide("router", "A", {"reason": sign})
         return ""
     letter = await chosen(run, set_task(question, ROUTER), "ABC")
     reason = {"A": "", "B": "its points depend on each other", "C": "its answer is no list"}.get(
@@ -156,43 +123,6 @@ async def unsuitable(run: Run, question: Question) -> str:
     )
     run.decide("router", letter or "unclear", {"reason": reason or "its points are independent"})
     return reason
-
-
-def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
-    """The points of a list by number, in the order given, as :mod:`planners.lists` reads them.
-
-    ``cut_off`` says that the last point may be unfinished; it is left out.
-    """
-    points = dict(read_outline(outline).points)
-    if cut_off and points:
-        points.popitem()
-    return points
-
-
-def continued(text: str) -> str:
-    """The outline that goes on after ``1.``, or begins its list anew: whichever has more points."""
-    answer = split_thinking(text).answer.lstrip()
-    return max((f"1. {answer}", answer), key=lambda text: len(read_outline(text).points))
-
-
-def outline_prompt(question: Question, most: int, *, exactly: bool, prefill: bool) -> list[Message]:
-    """The prompt for the skeleton; with ``prefill``, its completion goes on after ``1.``"""
-    number = f"exactly {most}" if exactly else f"{min(3, most)} to {most}"
-    prompt = set_task(question, OUTLINE, f"Write {number} points.")
-    return [*prompt, assistant("1.")] if prefill else prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A point as the outline has it: a heading, and mostly a note of what the point will say."""
-
-    text: str
-
-    @property
-    def heading(self) -> str:
-        """What comes before the note."""
-        match = _NOTED.match(self.text)
-        return (match["heading"] if match else self.text).rstrip(".:： ")
 
 
 def expansion(shared: Sequence[Message], index: int, point: Point, *, prefill: bool) -> list[Message]:
@@ -320,10 +250,6 @@ def _shown(drift: Drift) -> dict[str, object]:
     pairs = {"repeated": drift.repeated, "contradicting": drift.contradicting}
     told = {what: [f"{one}, {two}" for one, two in found] for what, found in pairs.items() if found}
     return {**told, "overlap": drift.overlap}
-
-
-def _lines(listed: Mapping[int, Point]) -> str:
-    return "\n".join(f"{index}. {point.text}" for index, point in listed.items())
 
 
 def _unsaid(completion: Completion) -> bool:

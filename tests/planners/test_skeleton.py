@@ -11,12 +11,14 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
-from planners.skeleton import AGAIN, EXPAND, OUTLINE, ROUTER, points_of, skeleton
+from planners.outlining import OUTLINE, points_of
+from planners.skeleton import AGAIN, EXPAND, ROUTER, skeleton
 from tests.orchestrator.runtime.harness import Speaker
 from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import BARE, play
 from tests.workers.virtual_time import elapsed, virtual_time
 from workers.calls import Call, Chunk, FinishReason, Usage
+from workers.engine import Capabilities
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
 
 QUESTION = "How can I sleep better?"
@@ -330,7 +332,7 @@ async def test_another_number_of_points_than_asked_for_stands_in_the_trace() -> 
 
 async def test_an_option_goes_before_the_number_that_is_asked_for() -> None:
     played = await play(skeleton, "Give me 6 tips for a better sleep", Simulator(writer()), points=2)
-    assert "Write 2 to 2 points." in played.said("outline")[0]
+    assert "Write exactly 2 points." in played.said("outline")[0]
     assert len(played.nodes(NodeKind.GENERATE, "point")) == 2
 
 
@@ -413,3 +415,31 @@ async def test_a_question_cannot_speak_for_the_planner() -> None:
         prompt.count("</question>") == 2 for prompt in played.said()
     )  # the head's, and in its system text
     assert played.verdicts("skeleton") == ["direct"]
+
+
+@pytest.mark.parametrize("claims", [None, BARE])
+async def test_an_outline_with_too_few_points_is_gone_on_with(claims: Capabilities | None) -> None:
+    def say(call: Call, _: Random) -> str:
+        if task_of(call) != OUTLINE:
+            return "It helps."
+        goes_on = any("2. Dim lights." in segment.text for segment in call.prompt.segments)
+        if claims is None:
+            return " No coffee.\n4. Walk." if goes_on else " Keep hours.\n2. Dim lights."
+        return "3. No coffee.\n4. Walk." if goes_on else "1. Keep hours.\n2. Dim lights."
+
+    played = await play(skeleton, "Give me 4 tips for a better sleep", Simulator(say, claims=claims))
+    assert len(played.nodes(NodeKind.GENERATE, "rest of the outline")) == 1
+    assert played.verdicts("skeleton") == []
+    assert [text.partition(":")[0] for text in played.answer.text.splitlines()] == [
+        "1. Keep hours",
+        "2. Dim lights",
+        "3. No coffee",
+        "4. Walk",
+    ]
+
+
+async def test_if_the_outline_cannot_be_gone_on_with_what_there_is_will_do() -> None:
+    engine = Simulator(writer(), faults=[Fault(kind="reset", calls={1})])
+    played = await play(skeleton, "Give me 4 tips for a better sleep", engine)
+    assert played.decisions("skeleton")[0]["saw"] == {"asked": 4, "points": 3}
+    assert len(played.answer.text.splitlines()) == 3
