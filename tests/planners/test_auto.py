@@ -11,7 +11,7 @@ from planners import auto as module
 from planners.auto import ROUTER, auto
 from planners.joining import JOINER
 from planners.llm_compiler import PLANNER
-from planners.skeleton import OUTLINE
+from planners.outlining import OUTLINE
 from tests.planners.conftest import play
 from workers.calls import Call
 from workers.engines.simulator.engine import Fault, Simulator
@@ -35,14 +35,14 @@ def model(letter: str = "") -> Simulator:
     """An engine that routes as told, plays its part in every method, and else answers plainly."""
 
     def say(call: Call, _: Random) -> str:
-        instructions = call.prompt.messages()[0]["content"]
+        told = "".join(message["content"] for message in call.prompt.messages())
         for beginning, text in (
             (ROUTER, letter),
             (OUTLINE, " One.\n2. Two."),
             (PLANNER, '1. population("Paris")\n2. population("Rome")\n3. join()\n'),
             (JOINER, '{"thought": "", "answer": "Rome"}'),
         ):
-            if instructions.startswith(beginning):
+            if beginning in told:
                 return text
         return r"It is \boxed{7}."
 
