@@ -26,7 +26,8 @@ from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.values import Question
 from planners.lists import read_outline
 from planners.llm_compiler import llm_compiler
-from planners.skeleton import continued, skeleton
+from planners.outlining import continued
+from planners.skeleton import skeleton
 from storage.events import Event, EventType
 from workers.engines.llama.engine import LlamaCppEngine
 from workers.models.catalogue import DEFAULT_MODEL

@@ -13,7 +13,8 @@ from planners.fitting import tools_at_hand
 from planners.questions import Temperature, Tokens, answer_of, set_task, writing_in
 
 INSTRUCTIONS = (
-    "Answer the question, in its language and in the form that it asks for. Reason briefly before you conclude. "
+    "Answer the question, in its language and in the form that it asks for. "
+    "Reason briefly before you conclude. "
     "If the question has a short answer, such as a number, a name, yes or no, or the letter of a choice, "
     "write it again alone in the last line, as in\n"
     "Answer: 12"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Final
 
 REPEATED: Final = 0.5
@@ -28,9 +28,10 @@ _ARTICLE = r"(?:(?:an?|the|my|your|der|die|das|ein|eine|le|la|les|un|une|el|los|
 _NAME = r"[^\W_][\w'-]*(?: [^\W_][\w'-]*){0,2}?"
 _COMPARED = re.compile(
     rf"(?:\b(?:between|compare|buy|choose|take|get|prefer|zwischen|entre)\b|[:,]|^|\bis|\bare) ?"
-    rf"{_ARTICLE}(?P<one>{_NAME}),? (?:or|vs\.?|versus|and|und|oder|et|ou|y|o|e) {_ARTICLE}(?P<two>{_NAME})(?=[?.,;:]|$| for\b)",
+    rf"{_ARTICLE}(?P<one>{_NAME}),? (?:or|vs\.?|versus|and|und|oder|et|ou|y|o|e) "
+    rf"{_ARTICLE}(?P<two>{_NAME})(?=[?.,;:]|$| (?:for|as)\b)",
     re.IGNORECASE,
-)  # fmt: skip
+)
 _MORE = (
     r"better|best|longer|longest|faster|fastest|cheaper|cheapest|stronger|larger|largest|higher|lighter|easier"
     r"|superior|greater|brighter|quieter|safer|more|most|wins?|excels?|outperforms?|besser|länger|schneller"
@@ -41,15 +42,17 @@ _LESS = (
     r"|schlechter|kürzer|langsamer|weniger|peor|menos|pire|moins|pior|peggiore|meno"
 )
 _COMPARATIVE = re.compile(rf"\b(?:(?P<more>{_MORE})|(?P<less>{_LESS}))\b", re.IGNORECASE)
-_GENERIC: Final = frozenset(
-    "with than that this what when also generally usually typically often much many most more less better "
-    "worse overall offers offer have provides provide choice option device from their they which while".split()
+_NOT = re.compile(r"\b(?:not?|nor|never|neither|nicht|kein\w*|pas|non?|nunca|não)\b|n['’]t\b", re.IGNORECASE)
+_GENERIC = re.compile(
+    "with|than|that|this|what|when|also|usually|often|much|many|overall|offers?|have|provides?|choice|option"
+    "|their|they|which|while|from"
 )
+"""Words that do not say in which respect something is better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Pairs of points, by their numbers; ``overlap`` is the largest share of wording that two points share."""
+    """Pairs of points, by their numbers; ``overlap`` is the largest share of wording in common."""
 
     repeated: tuple[tuple[int, int], ...] = ()
     contradicting: tuple[tuple[int, int], ...] = ()
@@ -91,15 +94,17 @@ def compared(question: str) -> tuple[str, ...]:
 
 def _pairs(text: str) -> set[tuple[str, str]]:
     """Neighbouring words, or neighbouring characters of a script that does not part its words."""
-    words = [part for word in _WORD.findall(text.casefold()) for part in (word if _CJK.search(word) else [word])]
-    return set(zip(words, words[1:], strict=False))
+    words: list[str] = []
+    for word in _WORD.findall(text.casefold()):
+        words.extend(word if _CJK.search(word) else [word])
+    return set(pairwise(words))
 
 
 _Preference = tuple[str, frozenset[str]]
 
 
 def _preferences(text: str, question: str) -> list[_Preference]:
-    """Which of the things compared the sentences of a text prefer, and the words that say in which respect."""
+    """Which of the things compared each sentence prefers, and the words that say in which respect."""
     return list(_preferred(text, compared(question)))
 
 
@@ -109,7 +114,7 @@ def _preferred(text: str, things: tuple[str, ...]) -> Iterator[_Preference]:
     for sentence in _SENTENCE.findall(text.casefold()):
         found = _COMPARATIVE.search(sentence)
         places = {thing: sentence.find(_stem(thing)) for thing in things if _stem(thing) in sentence}
-        if found is None or not places:
+        if found is None or not places or _NOT.search(sentence):
             continue
         first = min(places, key=places.__getitem__)
         other = things[1 - things.index(first)]
@@ -118,7 +123,7 @@ def _preferred(text: str, things: tuple[str, ...]) -> Iterator[_Preference]:
             word
             for word in _WORD.findall(sentence)
             if len(word) >= 4
-            and word not in _GENERIC
+            and not _GENERIC.fullmatch(word)
             and not any(word.startswith(name) for name in names)
             and not _COMPARATIVE.fullmatch(word)
         )

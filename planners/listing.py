@@ -13,6 +13,9 @@ from planners.questions import computation_in, writing_in
 MOST_ASKED: Final = 64
 """A larger number of points than this is not taken from a question."""
 
+LOOKED_AT: Final = 1000
+"""Characters at the beginning and at the end of a text that are looked at."""
+
 LONG: Final = 300
 """Characters from which only the sentences of a text that end with a question mark are looked at."""
 
@@ -37,7 +40,9 @@ _LISTED_CJK: Final = (
     "建议|建議|方法|理由|原因|优点|優點|缺点|缺點|好处|好處|技巧|例子|想法|办法|アイデア|コツ|メリット|デメリット|方法"
     "|팁|방법|이유|장점|단점|조언|아이디어|예시"
 )
-_MOST: Final = "main|major|primary|key|different|various|most|best|common|possible|potential|typical|important"
+_MOST: Final = (
+    "main|major|primary|key|different|various|most|best|common|possible|potential|typical|important"
+)
 
 _FORMS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -99,12 +104,15 @@ _OTHER: Final = (
 _ASKED: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"{_NUMBER}[ -](?:[^\W\d_]+[ -]){{0,3}}?(?:{_LISTED})\b",
+        rf"{_NUMBER}[ -](?!(?:{_OTHER})\b)(?:(?!(?:on|in|of|for|and|with|to|the)\b)[^\W\d_]+[ -]){{0,3}}?"
+        rf"(?:{_LISTED})\b",
         rf"\btop[ -]{_NUMBER}",
-        rf"\b(?:list|name|suggest|recommend|mention|describe|outline|(?:give|tell|show)(?: me| us)?|share|provide"
-        rf"|nenne|gib(?: mir)?|cite|citez|donne[sz]?(?:-moi)?|nombra|dame|menciona|liste|cita|elenca|dimmi)"
-        rf" (?:(?:the|at least|up to|about|exactly|only|just|top|mir) )*{_NUMBER}[ -](?!(?:{_OTHER})\b)[^\W\d_]",
-        rf"(?P<n>\d{{1,2}}|[{''.join(_CJK)}])(?:个|個|条|點|点|种|種|项|つ|가지)[^\s，。、？?]{{0,8}}?(?:{_LISTED_CJK})",
+        r"\b(?:list|name|suggest|recommend|mention|describe|outline|share|provide"
+        r"|(?:give|tell|show)(?: me| us)?|nenne|gib(?: mir)?|cite|citez|donne[sz]?(?:-moi)?|nombra|dame"
+        r"|menciona|liste|cita|elenca|dimmi) (?:(?:the|at least|up to|about|exactly|only|just|top) )*"
+        rf"{_NUMBER}[ -](?!(?:{_OTHER})\b)[^\W\d_]",
+        rf"(?P<n>\d{{1,2}}|[{''.join(_CJK)}])(?:个|個|条|點|点|种|種|项|つ|가지)"
+        rf"[^\s，。、？?]{{0,8}}?(?:{_LISTED_CJK})",
         rf"(?:{_LISTED_CJK})[^\s，。、？?]{{0,3}} ?(?P<n>\d{{1,2}})(?:つ|個|가지|개)",
     )
 )  # fmt: skip
@@ -112,9 +120,9 @@ _ASKED: Final = tuple(
 
 def list_sign(question: Question) -> str:
     """The words by which the question asks for a list of independent points; empty if there are none."""
-    if question.choices or computation_in(question) or writing_in(question) or _CODE.search(question.text):
+    text = _looked_at(question)
+    if question.choices or computation_in(question) or writing_in(question) or _CODE.search(text):
         return ""
-    text = question.text
     if len(text) > LONG:  # what tells of a situation first has such words anywhere
         text = "\n".join(_ASKING.findall(text))
     found = (pattern.search(text) for pattern in _FORMS)
@@ -126,10 +134,16 @@ def number_asked(question: Question) -> int | None:
 
     Numbers from 2 to ``MOST_ASKED`` count; a larger one counts as that.
     """
+    text = _looked_at(question)
     for pattern in _ASKED:
-        if match := pattern.search(question.text):
+        if match := pattern.search(text):
             said = match["n"].casefold()
             value = _WORDS.get(said) or _CJK.get(said) or (int(said) if said.isdecimal() else 0)
             if value >= 2:
                 return min(value, MOST_ASKED)
     return None
+
+
+def _looked_at(question: Question) -> str:
+    text = question.text
+    return text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]}\n{text[-LOOKED_AT:]}"

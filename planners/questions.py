@@ -101,7 +101,7 @@ def said(completion: Completion) -> str:
 
 
 def unechoed(text: str) -> str:
-    """What a model says, without the slots of the prompt that it may repeat before its answer or around it."""
+    """What a model says, without slots of the prompt that it may repeat before its answer or around it."""
     if "<" not in text:
         return text.strip()
     text = text.strip()

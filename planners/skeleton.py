@@ -1,66 +1,64 @@
 """Skeleton-of-Thought (arXiv 2307.15337): first the points of an answer, then all of them at once."""
 
+# ruff: noqa: RUF001 (models write these characters)
+
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.planning.suits import Suits
-from orchestrator.runtime.messages import Message, assistant, system, user
+from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import most_abstained
 from planners.direct import direct
+from planners.drift import Drift, drift_between
 from planners.fitting import tools_at_hand
-from planners.lists import read_outline
+from planners.listing import MOST_ASKED, list_sign
 from planners.markers import marker
-from planners.questions import Temperature, Tokens, asked, chosen, computation_in, said, writing_in
+from planners.outlining import Outlining, Point, lines
+from planners.questions import (
+    Temperature,
+    Tokens,
+    chosen,
+    computation_in,
+    said,
+    set_task,
+    slot,
+    writing_in,
+)
 from workers.calls import Completion
 
 ROUTER = (
-    "You decide how the answer to a question is best written. You do not answer the question.\n"
+    "Decide how the answer to the question is best written. Do not answer the question.\n"
     "A: as a list of independent points, each of which can be written without the others, as in tips, "
     "reasons, aspects, advantages, an overview of a topic.\n"
     "B: as a list of points that build on each other, as in the steps of a calculation or of a proof.\n"
     "C: not as a list, as in a story, a poem, code, a translation, a short fact.\n"
     "Reply with one letter: A, B or C."
 )
-OUTLINE = (
-    "You are an organiser who gives the skeleton of the answer, not the answer itself. "
-    "Give the skeleton as a numbered list of 3 to 10 points. Write each point in 3 to 5 words, "
-    "not in full sentences.\n\n"
-    "Question: What kinds of food do the Chinese like?\n"
-    "Skeleton:\n1. Dumplings.\n2. Noodles.\n3. Dim sum.\n4. Hot pot.\n5. Fried rice.\n\n"
-    "Question: How can a person sleep better?\n"
-    "Skeleton:\n1. Keep regular hours.\n2. Avoid late coffee.\n3. Dim the lights.\n4. Move by day."
-)
 EXPAND = (
-    "You write one point of an answer whose skeleton is given, and only this one. "
-    "Write one or two short sentences. Do not go on to the next point."
+    "Write one point of the answer to the question, and only this one, in one or two short sentences, in the "
+    "language of the question. The skeleton shows what each of the points says. Say what yours is to say, "
+    "agree with the others, and leave to them what is theirs.\n"
 )
+AGAIN = "Write that point anew, so that it does not.\n"
 
 
-_LIST = re.compile(
-    r"\b(?:tips|ways to|pros and cons|(?:dis)?advantages|benefits|reasons (?:for|why)|ideas for|suggestions"
-    r"|strategies|factors|what are (?:the|some))\b",
-    re.IGNORECASE,
-)
+_AFTER_HEADING = (":", "：", ".", "–", "—", "\n")
 
 
 def asks_for_a_list(run: Run, question: Question) -> str:
     """Why the answer is a list of independent points; with tools at hand, words do not show whether it is."""
-    if tools_at_hand(run) or question.choices or computation_in(question) or writing_in(question):
-        return ""
-    match = _LIST.search(question.text)
-    return f"it asks for a list: {match.group()!r}" if match else ""
+    words = "" if tools_at_hand(run) else list_sign(question)
+    return f"it asks for a list: {words!r}" if words else ""
 
 
 SUITS = Suits(
@@ -77,7 +75,8 @@ async def skeleton(
     question: Question,
     *,
     route: Literal["ask", "always"] = "ask",
-    points: Annotated[int, Field(ge=2, le=64)] = 10,
+    points: Annotated[int | None, Field(ge=2, le=MOST_ASKED)] = None,
+    repair: bool = True,
     temperature: Temperature = 0.7,
     max_tokens: Tokens = 256,
 ) -> Answer:
@@ -85,42 +84,41 @@ async def skeleton(
 
     ``route`` "ask" lets a router say that the question does not suit this method; it is then asked plainly,
     as it is when the outline has fewer than two points. At most ``points`` points are written, with at most
-    ``max_tokens`` tokens each. A point that fails, is refused or only thought about stays in the answer as it
-    is in the outline; if most are refused or only thought about, the answer is undecided.
+    ``max_tokens`` tokens each; by default as many as the question asks for, or else at most 10. A point
+    that fails, is refused or only thought about stays in the answer as it is in the outline; if most are
+    refused or only thought about, the answer is undecided. With ``repair``, points that are seen to repeat or
+    to contradict another one are written once more.
 
     Raises:
         NodeFailed: no point could be written.
     """
     if route == "ask" and (why := await unsuitable(run, question)):
         return await _fall_back(run, question, why)
-    prefill = run.capabilities.assistant_prefill
     try:
-        outline = await run.generate(
-            outline_prompt(question, prefill=prefill),
-            label="outline",
-            role="planner",
-            temperature=temperature,
-            max_tokens=16 * points,
-        )
+        listed = await Outlining(run, question, points, temperature).points()
     except NodeFailed as error:
         return await _fall_back(run, question, f"the outline failed: {error.failure.message}")
-    text = continued(outline.text) if prefill else outline.text
-    found = points_of(text, cut_off=outline.finish_reason != "stop")
-    if len(found) < 2:
-        return await _fall_back(run, question, f"the outline has {len(found)} points")
-    listed = dict(list(found.items())[:points])
-    shared = (*asked(question), "\n\nSkeleton:\n", *(f"{i}. {text}\n" for i, text in listed.items()))
+    if len(listed) < 2:
+        return await _fall_back(run, question, f"the outline has {len(listed)} points")
+    prefill = run.capabilities.assistant_prefill
+    shared = set_task(question, EXPAND, slot("skeleton", lines(listed)))
     written = {
         index: run.generate(
-            expansion(shared, index, text, prefill=prefill),
+            expansion(shared, index, point, prefill=prefill),
             label=f"point {index}",
             temperature=temperature,
             max_tokens=max_tokens,
             stop=(f"\n{index + 1}.",),
         )
-        for index, text in listed.items()
+        for index, point in listed.items()
     }
-    return await _collected(run, listed, written, max_tokens)
+    return await Writing(run, question, listed, written, max_tokens).collected(repair=repair)
+
+
+def asks_for_a_list(run: Run, question: Question) -> str:
+    """Why the question itself calls for a skeleton; empty if its words do not show it."""
+    words = list_sign(question)
+    return f"it asks for a list: {words!r}" if words else ""
 
 
 async def unsuitable(run: Run, question: Question) -> str:
@@ -130,9 +128,12 @@ async def unsuitable(run: Run, question: Question) -> str:
     """
     if question.choices:
         return "it offers choices"
-    if sign := computation_in(question) or writing_in(question):
-        return f"it asks for something whole: {sign!r}"
-    letter = await chosen(run, [system(ROUTER), user(*asked(question))], "ABC")
+    if whole := computation_in(question) or writing_in(question):
+        return f"it asks for something whole: {whole!r}"
+    if sign := asks_for_a_list(run, question):
+        run.decide("router", "A", {"reason": sign})
+        return ""
+    letter = await chosen(run, set_task(question, ROUTER), "ABC")
     reason = {"A": "", "B": "its points depend on each other", "C": "its answer is no list"}.get(
         letter or "", "the router gave no verdict"
     )
@@ -140,69 +141,131 @@ async def unsuitable(run: Run, question: Question) -> str:
     return reason
 
 
-def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
-    """The points of a list by number, in the order given, as :mod:`planners.lists` reads them.
-
-    ``cut_off`` says that the last point may be unfinished; it is left out.
-    """
-    points = dict(read_outline(outline).points)
-    if cut_off and points:
-        points.popitem()
-    return points
-
-
-def continued(text: str) -> str:
-    """The outline that goes on after ``1.``, or begins its list anew: whichever has more points."""
-    answer = split_thinking(text).answer.lstrip()
-    return max((f"1. {answer}", answer), key=lambda text: len(read_outline(text).points))
-
-
-def outline_prompt(question: Question, *, prefill: bool) -> list[Message]:
-    """The prompt for the skeleton; with ``prefill``, its completion goes on after ``1.``"""
-    prompt = [system(OUTLINE), user(*asked(question), "\n\nSkeleton:")]
-    return [*prompt, assistant("1.")] if prefill else prompt
-
-
-def expansion(shared: Sequence[str], index: int, text: str, *, prefill: bool) -> list[Message]:
+def expansion(shared: Sequence[Message], index: int, point: Point, *, prefill: bool) -> list[Message]:
     """The prompt for one point: only its last line differs from those of the other points."""
-    task = f"\nWrite point {index} only: {text}"
-    prompt = [system(EXPAND), user(*shared, task)]
-    return [*prompt, assistant(f"{index}. {text.rstrip('.:')}:")] if prefill else prompt
+    prompt = [*shared, user(f"Write point {index} only: {point.heading}")]
+    return [*prompt, assistant(f"{index}. {point.heading}:")] if prefill else prompt
 
 
-def assembled(listed: Mapping[int, str], written: Mapping[int, Completion]) -> Answer:
+def own_text(index: int, point: Point, said: str) -> str:
+    """What a model says in a point, without the number and the heading that it may repeat, even twice."""
+    body, before = said.strip(), ""
+    while body != before:
+        before = body
+        again = marker(body)
+        if again and (again.ordinal == index or _headed(body[again.end :], point.heading)):
+            body = body[again.end :]
+        body = _headed(body, point.heading) or body.lstrip(".: \n")
+    return body
+
+
+def _headed(text: str, heading: str) -> str:
+    """What comes after a heading at the beginning of a text; empty if the text does not begin with it."""
+    bare = text.lstrip("*_# ")
+    rest = bare[len(heading) :].lstrip("*_ ")
+    begins = bool(heading) and bare[: len(heading)].casefold() == heading.casefold()
+    return rest.lstrip("*_.:：–— \n") if begins and rest.startswith(_AFTER_HEADING) else ""
+
+
+def assembled(listed: Mapping[int, Point], written: Mapping[int, Completion]) -> Answer:
     """The points in the order of the outline; those not written stay as they are in the outline."""
 
-    def point(index: int, text: str) -> str:
-        if index not in written:
-            return f"{index}. {text}"
-        title = text.rstrip(".:")
-        body = said(written[index])
-        if (again := marker(body)) and again.ordinal == index:
-            body = body[again.end :]
-        return f"{index}. {title}: {body.removeprefix(title).lstrip('.: ')}"
+    def shown(index: int, point: Point) -> str:
+        body = own_text(index, point, said(written[index])) if index in written else ""
+        return f"{index}. {point.heading}: {body}" if body else f"{index}. {point.text}"
 
-    return Answer("\n".join(point(index, text) for index, text in listed.items()))
+    return Answer("\n".join(shown(index, point) for index, point in listed.items()))
 
 
-async def _collected(
-    run: Run, listed: Mapping[int, str], written: Mapping[int, Node[Completion]], max_tokens: int
-) -> Answer:
-    """All points; if the run ends early, its answer has those that are finished."""
+class Writing:
+    """The points of an answer, from the calls that write them to the answer that they make."""
 
-    def ended() -> dict[int, Completion]:
-        return {index: node.value for index, node in written.items() if isinstance(node.outcome, Succeeded)}
+    def __init__(
+        self,
+        run: Run,
+        question: Question,
+        listed: Mapping[int, Point],
+        written: Mapping[int, Node[Completion]],
+        max_tokens: int,
+    ) -> None:
+        self._run = run
+        self._question = question
+        self._listed = listed
+        self._written = written
+        self._nodes = dict(written)
+        """Of each point, the call whose text counts."""
+        self._max_tokens = max_tokens
 
-    def finished() -> dict[int, Node[Completion]]:
-        return {index: written[index] for index, each in ended().items() if not _unsaid(each)}
+    async def collected(self, *, repair: bool) -> Answer:
+        """All points; if the run ends early, its answer has those that are finished."""
+        run = self._run
+        run.propose(
+            lambda: assembled(self._listed, {index: node.value for index, node in self._finished().items()})
+        )
+        await run.outcomes(self._written.values())
+        ended = [node.value for node in self._written.values() if isinstance(node.outcome, Succeeded)]
+        if not ended:
+            await run.join(self._written.values())  # raises the failure of the first
+        silent = [each.finish_reason for each in ended if _unsaid(each)]
+        undecided = most_abstained(silent, len(ended), self._max_tokens, what="points")
+        await self._looked_over(repair=repair)
+        return replace(await run.merge(assembled, self._listed, self._finished()), undecided=undecided)
 
-    run.propose(lambda: assembled(listed, {index: node.value for index, node in finished().items()}))
-    await run.outcomes(written.values())
-    if not ended():
-        await run.join(written.values())  # raises the failure of the first
-    silent = [each.finish_reason for each in ended().values() if _unsaid(each)]
-    undecided = most_abstained(silent, len(ended()), max_tokens, what="points")
-    return replace(await run.merge(assembled, listed, finished()), undecided=undecided)
+    def _finished(self) -> dict[int, Node[Completion]]:
+        return {
+            index: node
+            for index, node in self._nodes.items()
+            if isinstance(node.outcome, Succeeded) and not _unsaid(node.value)
+        }
+
+    def _drift(self, nodes: Mapping[int, Node[Completion]]) -> Drift:
+        texts = {
+            index: (self._listed[index].heading, own_text(index, self._listed[index], said(node.value)))
+            for index, node in nodes.items()
+        }
+        return drift_between(texts, self._question.text)
+
+    async def _looked_over(self, *, repair: bool) -> None:
+        """See whether points repeat or contradict each other, and write those anew that do."""
+        finished = self._finished()
+        if len(finished) < 2:
+            return
+        drift = self._drift(finished)
+        wrong = drift.later
+        self._run.decide("points", ("repair" if repair else "drift") if wrong else "agree", _shown(drift))
+        if not wrong or not repair:
+            return
+        anew = {
+            index: self._run.generate(
+                self._again(index, *why),
+                label=f"point {index}, anew",
+                max_tokens=self._max_tokens,
+                stop=(f"\n{index + 1}.",),
+            )
+            for index, why in wrong.items()
+        }
+        await self._run.outcomes(anew.values())
+        for index, node in anew.items():
+            if isinstance(node.outcome, Succeeded) and said(node.value):
+                self._nodes[index] = node
+        left = self._drift(self._finished())
+        for index in left.later.keys() & anew.keys():
+            self._nodes[index] = self._written[index]  # it is no better
+        self._run.decide("points", "kept" if left.later else "repaired", _shown(left))
+
+    def _again(self, index: int, other: int, does: str) -> list[Message]:
+        finished = assembled(self._listed, {each: node.value for each, node in self._finished().items()})
+        heading = self._listed[index].heading
+        why = f"Point {index} {does} point {other}. {AGAIN}Write point {index} only: {heading}"
+        prompt = set_task(self._question, EXPAND, slot("answer", finished.text), why)
+        prefill = self._run.capabilities.assistant_prefill
+        return [*prompt, assistant(f"{index}. {heading}:")] if prefill else prompt
+
+
+def _shown(drift: Drift) -> dict[str, object]:
+    pairs = {"repeated": drift.repeated, "contradicting": drift.contradicting}
+    told = {what: [f"{one}, {two}" for one, two in found] for what, found in pairs.items() if found}
+    return {**told, "overlap": drift.overlap}
 
 
 def _unsaid(completion: Completion) -> bool:

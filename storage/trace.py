@@ -77,7 +77,8 @@ class CriticalPath:
     """The chain of nodes that bounds how fast the run could have been.
 
     CP(v) = cost(v) + max of CP over what v waited for (Kelley and Walker 1959). ``length`` and ``work``, the
-    sum of all costs, are in the unit of the cost; their ratio is the run's self-speedup.
+    sum of all costs, are in the unit of the cost. In seconds, the sum is not how long the nodes would take
+    one after another: those that ran at the same time slowed each other down.
     """
 
     paths: tuple[str, ...]
@@ -85,8 +86,8 @@ class CriticalPath:
     work: float
 
     @property
-    def speedup(self) -> float:
-        """How many times faster than running the nodes one by one; 1 for a run that cost nothing."""
+    def ratio(self) -> float:
+        """How many times the length all nodes together cost; 1 for a run that cost nothing."""
         return self.work / self.length if self.length else 1.0
 
 

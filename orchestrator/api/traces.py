@@ -37,7 +37,12 @@ def trace_json(trace: Trace) -> Iterator[str]:
         yield f"{',' if place else ''}{_dumped(trace, plain(decision))}"
     yield '],"nodes":['
     yield from _nodes(trace)
-    path = {**plain(longest), "speedup": longest.speedup}
+    tokens = trace.critical_path("tokens")
+    path = {
+        "paths": longest.paths,
+        "length": longest.length,
+        "tokens": {**plain(tokens), "ratio": tokens.ratio},
+    }
     yield f'],"usage":{_dumped(trace, trace.usage())},"critical_path":{_dumped(trace, path)}}}'
 
 

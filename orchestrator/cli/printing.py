@@ -143,8 +143,18 @@ def trace_tree(trace: Trace) -> Tree:
     if trace.answer is not None:
         tree.add(f"[bold]answer[/] {cell(_short(trace.answer))}")
     if longest.length:
-        tree.add(f"[dim]critical path {longest.length:.2f} s; one after another {longest.work:.2f} s[/]")
+        tree.add(f"[dim]critical path {longest.length:.2f} s{_in_tokens(trace)}[/]")
     return tree
+
+
+def _in_tokens(trace: Trace) -> str:
+    """What the critical path is of all that was written. Seconds would not say it: calls at the same time
+    slow each other down, so the sum of their times is more than they would take one after another.
+    """
+    tokens = trace.critical_path("tokens")
+    if not tokens.length:
+        return ""
+    return f"; {tokens.length:,.0f} of {tokens.work:,.0f} completion tokens, 1 in {tokens.ratio:.1f}"
 
 
 def _grow(

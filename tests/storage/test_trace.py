@@ -121,7 +121,7 @@ def test_critical_path_follows_inputs_and_what_the_planner_awaited() -> None:
     seconds, tokens = trace.critical_path(), trace.critical_path("tokens")
     assert (seconds.paths, seconds.length, seconds.work) == (("0", "1", "3"), 5.0, 6.0)
     assert (tokens.paths, tokens.length, tokens.work) == (("0", "2", "3"), 61.0, 66.0)
-    assert seconds.speedup == pytest.approx(1.2)
+    assert seconds.ratio == pytest.approx(1.2)
 
 
 def test_scope_ends_with_its_children_and_cancelled_nodes_bound_nothing() -> None:

@@ -209,11 +209,12 @@ def test_trace_shows_the_tree(solved: dict[str, Any], database: str, anabranch: 
     assert len(branches) == solved["usage"]["calls"]
     assert any("stop:" in line and "entropy" in line for line in lines)
     assert any("answer 72" in line for line in lines)
+    assert re.search(r"critical path [\d.]+ s; [\d,]+ of [\d,]+ completion tokens, 1 in [\d.]+$", lines[-1])
     told = anabranch("trace", solved["trace_id"], "--database", database, "--json").json
     assert told["task"]["id"] == solved["trace_id"]
     assert told["nodes"][0]["kind"] == "vote"
     assert told["usage"]["completion_tokens"] == solved["usage"]["completion"]
-    assert told["critical_path"]["speedup"] >= 1
+    assert told["critical_path"]["tokens"]["ratio"] >= 1
 
 
 def test_traces_lists_them(solved: dict[str, Any], database: str, anabranch: Any) -> None:
