@@ -198,6 +198,11 @@ class Replay:
                 return self._outcome(stop)
         raise RuntimeError(f"{self._rule.spec} never stopped on {self._problem.name}")
 
+    @property
+    def answers(self) -> list[int | None]:
+        """What the branches answered that have finished, in order of arrival."""
+        return [branch.cluster for branch in self._finished]
+
     def _start(self, number: int) -> None:
         for _ in range(min(number, self._room)):
             index = len(self._begin)

@@ -60,11 +60,16 @@ async def auto(
         raise InvalidRequest(f"no planner is left to choose ({why or 'all are left out'})")
     method, reason = await _choice(run, question, usable)
     run.decide("auto", method.name, {"reason": reason, **({"left out": left_out} if left_out else {})})
-    answer = await find_planner(method.name)(run, question)
+    answer = await _answer(run, question, method)
     if not split(answer):
         return answer
     others = [each for each in usable if each.settles and each.name != method.name]
     return await _settled(run, question, unless_split(answer), others)
+
+
+async def _answer(run: Run, question: Question, method: Candidate) -> Answer:
+    found = find_planner(method.name)
+    return await found(run, question, **found.arguments(method.options))
 
 
 async def _choice(run: Run, question: Question, usable: Sequence[Candidate]) -> tuple[Candidate, str]:
@@ -107,7 +112,7 @@ async def _settled(run: Run, question: Question, answer: Answer, others: Sequenc
             continue
         run.decide("auto", other.name, {"reason": f"the vote is undecided: {answer.undecided}"})
         try:
-            settled = await find_planner(other.name)(run, question)
+            settled = await _answer(run, question, other)
         except (NodeFailed, AnswerRefused) as error:
             run.decide("auto", f"{other.name} failed", {"reason": str(error)})
             break

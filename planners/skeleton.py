@@ -66,6 +66,7 @@ SUITS = Suits(
     cost=30,
     sign=asks_for_a_list,
     calls=3,
+    options={"route": "always"},
 )
 
 

@@ -14,7 +14,6 @@ from orchestrator.runtime.messages import Message, Part
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import SEGMENT, Merge, labels
 from orchestrator.voting.judging import Judge
-from orchestrator.voting.splitting import unless_split
 from planners.fitting import tools_at_hand
 from planners.questions import Temperature, Tokens, computation_in, set_task
 
@@ -86,13 +85,13 @@ async def vote(
     At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
     A vote without a ``rule`` follows the one that was the default when the run began.
     ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
-    :meth:`Run.vote`. If the majority decides and the branches are split, the answer is undecided.
+    :meth:`Run.vote`.
 
     Raises:
         NodeFailed: no branch gave a completion.
         InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
-    answer = await run.vote(
+    return await run.vote(
         solving(question),
         rule=rule,
         width=n,
@@ -106,5 +105,3 @@ async def vote(
         temperature=temperature,
         max_tokens=max_tokens,
     )
-    counted = merge == "majority" and verifier is None and not (rule and parse_rule(rule).needs)
-    return unless_split(answer) if counted else answer

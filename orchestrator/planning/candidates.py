@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -49,6 +49,7 @@ class Candidate:
     lacks: str = ""
     yields_to: tuple[str, ...] = ()
     settles: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def candidates(run: Run, question: Question, without: Sequence[str] = ()) -> list[Candidate]:
@@ -151,6 +152,7 @@ def _asked(name: str, run: Run, question: Question) -> dict[str, Any] | None:
         "sign": _kept(suits.sign(run, question)),
         "yields_to": list(suits.yields_to),
         "settles": suits.settles,
+        "options": dict(suits.options),
     }
     return told | {key: said for key, said in more.items() if said}
 

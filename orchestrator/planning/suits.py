@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Question
@@ -31,6 +31,7 @@ class Suits:
         calls: the fewest calls in which it comes to an answer; a run with fewer left does not choose it.
         yields_to: planners that do the same better: where one of them can be used, this one is not chosen.
         settles: whether it brings what may settle a question over which the branches of a vote are split.
+        options: its options where it was chosen, in place of its defaults.
 
     Raises:
         TypeError: the description does not begin with "with", or a number is not one.
@@ -43,9 +44,10 @@ class Suits:
     calls: int = 1
     yields_to: tuple[str, ...] = ()
     settles: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.description, str) or not self.description.startswith("with"):
+        if not str(self.description).startswith("with"):
             raise TypeError(
                 f'the description of what a planner suits begins with "with": {self.description!r}'
             )

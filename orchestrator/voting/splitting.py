@@ -11,8 +11,8 @@ def split(answer: Answer) -> str | None:
     """Why a vote is split, for people; None if it is not, or if it is not by votes that it was decided.
 
     It is split if the leader has no majority of the answers, and at most one vote more than the next: the
-    next answer to arrive may change who leads. Of recorded votes like that, one in six is right
-    (docs/planners/cascade.md).
+    next answer to arrive may change who leads. Of recorded votes like that, one in five is right
+    (``python -m benchmarks.rounds``).
     """
     counts = {cluster.claim: cluster.count for cluster in answer.clusters}
     if len(counts) < 2 or answer.claim not in counts:

@@ -120,7 +120,7 @@ async def test_without_a_large_model_none_is_asked_ahead() -> None:
 async def test_rounds_that_stay_split_are_undecided_without_a_large_model() -> None:
     rounds = ["7", "8", "9"], ["7", "8", "9"]
     for options in ({"claims": Capabilities("simulator")}, {"large": None}):
-        played = await ask(*rounds, **options)  # type: ignore[arg-type]
+        played = await ask(*rounds, **options)
         assert played.result.outcome is RunOutcome.UNDECIDED
         assert played.result.answer is not None
         assert played.result.answer.undecided == "all 3 answers differ"
