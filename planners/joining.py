@@ -45,8 +45,8 @@ REPAIR = "This cannot be used: {reason}. Write only the JSON object, with a shor
 RESAMPLED = 0.7
 """The lowest temperature for further readings, which at 0 would only repeat the first."""
 
-SAMPLES = 4
-"""Further readings where the first is not certain."""
+SAMPLES = 2
+"""Further readings where the first is not certain, and again as many where these are not of one mind."""
 
 DISAGREE = 0.6
 """The entropy of the readings, as a share of the most that it can be, beyond which they decide nothing: of
@@ -85,10 +85,10 @@ async def join(
 
     ``results`` are lines such as ``2. search("Ollo") = `` with what was found; ``lacking`` are the steps that
     have no result, or an uncertain one. What cannot be read is asked for once more. Where something speaks
-    against the first reading (:func:`doubts`), :data:`SAMPLES` more vote with it. If they disagree, that is
-    what is missing, or if nothing more may be found out, the answer is undecided. That something is missing
-    is believed if steps lack a result, or if two readings find it and no more agree on an answer. ``by`` is
-    who decides, in the trace.
+    against the first reading (:func:`doubts`), two more vote with it, and another two if the three differ. If
+    there is too little agreement then, that is what is missing, or if nothing more may be found out, the
+    answer is undecided. That something is missing is believed if steps lack a result, or if two readings find
+    it and no more than these agree on an answer. ``by`` is who decides, in the trace.
     """
     shown = [_shown(run, part) for part in results]
     reader = _Reader(
@@ -107,8 +107,12 @@ async def join(
             why = doubts(question, first, "".join(map(_text, results)), lacking)
     if not why:
         return first
-    readings = [first, *await reader.more(max(temperature, RESAMPLED))]
-    elected = _elected(readings, question, may_replan)
+    readings: list[Verdict] = [first]
+    for _ in range(2):
+        readings += await reader.more(max(temperature, RESAMPLED))
+        elected = _elected(readings, question, may_replan)
+        if elected.clear:
+            break
     run.decide(by, elected.word, {"doubts": why, **elected.saw})
     return elected.verdict
 
@@ -163,6 +167,8 @@ class _Election:
     verdict: Verdict
     word: str
     saw: dict[str, Any]
+    clear: bool = False
+    """Whether further readings are not worth their price."""
 
 
 def _elected(readings: Sequence[Verdict], question: Question, may_replan: bool) -> _Election:
@@ -183,7 +189,7 @@ def _elected(readings: Sequence[Verdict], question: Question, may_replan: bool) 
         "entropy": entropy.nats,
     }
     if len(missing) > 1 and len(missing) >= max(counts, default=0):
-        return _Election(missing[0], "replan", saw | {"what": missing[0].what})
+        return _Election(missing[0], "replan", saw | {"what": missing[0].what}, clear=True)
     if not ranked:
         nothing = "one reading of the results finds something missing, the others find nothing at all"
         return _Election(Unanswered(nothing), "nothing", saw)
@@ -191,7 +197,7 @@ def _elected(readings: Sequence[Verdict], question: Question, may_replan: bool) 
     if entropy.normalised is not None and entropy.normalised <= DISAGREE:
         share = found[0].count / len(readings)
         best = replace(winner, confidence=share, entropy=entropy.nats, clusters=found)
-        return _Election(best, "answer", saw)
+        return _Election(best, "answer", saw, clear=share == 1)
     differ = "; ".join(f"{cluster.claim} ({cluster.count})" for cluster in found)
     if may_replan:
         what = f"what tells which answer is right, as the readings of the results differ: {differ}"

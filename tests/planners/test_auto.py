@@ -40,10 +40,11 @@ def model(letter: str = "") -> Simulator:
             (ROUTER, letter),
             (OUTLINE, " One.\n2. Two."),
             (PLANNER, '1. population("Paris")\n2. population("Rome")\n3. join()\n'),
-            (JOINER, '{"thought": "", "answer": "Rome"}'),
         ):
             if instructions.startswith(beginning):
                 return text
+        if JOINER in call.prompt.messages()[-1]["content"]:
+            return '{"thought": "", "answer": "Rome"}'
         return r"It is \boxed{7}."
 
     return Simulator(say)
