@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from planners.computing import COMPUTING, as_number, as_operand
+from planners.computing import COMPUTING, as_number, as_operand, as_value, reading_for, with_names
 from workers.errors import ToolError
 
 TOOLS = {tool.name: tool for tool in COMPUTING}
@@ -54,6 +54,30 @@ def test_what_states_no_number_is_refused_in_words(value: object, why: str) -> N
 
 def test_a_list_of_numbers_is_what_a_function_takes() -> None:
     assert as_operand([1, "2 km"]) == "1, 2 km"
+
+
+def test_what_is_compared_keeps_its_unit_its_date_and_its_names() -> None:
+    for value in ("It is 5 km long.", "4 July 1776", {"a": 1, "b": 2}, [1, 2], 5):
+        assert as_value(value) is value
+    for value in ("not found", "6,400 km, and in flood 6,650 km", [], None):
+        with pytest.raises(ToolError):
+            as_value(value)
+    assert (reading_for("calculate"), reading_for("argmax")) == (as_operand, as_value)
+
+
+def test_results_without_names_are_called_by_what_tells_their_calls_apart() -> None:
+    calls = {"$1": 'weight("Ollo")', "$2": 'weight("Vurm")'}
+    assert with_names({"a": "$1", "b": "$2"}, calls.get)["names"] == ["Ollo", "Vurm"]
+    assert with_names({"values": ["$1", "$2"]}, calls.get)["names"] == ["Ollo", "Vurm"]
+    for named in (
+        {"a": "$1", "b": "5"},
+        {"values": {"Ollo": "$1", "Vurm": "$2"}},
+        {"values": ["$1", "$2"], "names": ["x", "y"]},
+        {"values": "$1"},
+        {"values": ["$1"]},
+        {"expression": "$1 + $2"},
+    ):
+        assert with_names(named, calls.get) == named
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,9 @@ def test_ties_and_dates_that_do_not_say_enough() -> None:
 @pytest.mark.parametrize(
     ("texts", "apart"),
     [
+        (['height("Mont Blanc")', 'height("K2")'], ["Mont Blanc", "K2"]),
+        (['height("Ollo")', 'size("Vurm")'], ['height("Ollo")', 'size("Vurm")']),
+        (['mayor("$1")', 'mayor("$2")'], ['mayor("$1")', 'mayor("$2")']),
         (["height of Mont Blanc", "height of K2"], ["Mont Blanc", "K2"]),
         (["How many people live in Ollo?", "How many people live in Vurm?"], ["Ollo", "Vurm"]),
         (["Ollo", "Ollo Town"], ["Ollo", "Ollo Town"]),
