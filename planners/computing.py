@@ -108,7 +108,7 @@ def with_names(arguments: Mapping[str, Any], call_of: Callable[[str], str | None
     """The arguments of a step that compares, with names for results that the plan compares without any.
 
     They are what tells the calls apart that the results come from: ``compare($1, $2)`` would otherwise say
-    which number is more, but not of what. ``call_of`` gives for "$1" that step as text; None for another text.
+    which number is more, but not of what. ``call_of`` gives for "$1" that step as text, or None.
     """
     compared = arguments.get("values", [arguments.get("a"), arguments.get("b")])
     if arguments.get("names") or not isinstance(compared, list) or len(compared) < 2:

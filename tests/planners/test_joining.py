@@ -12,7 +12,7 @@ from orchestrator.planning.planner import Planner, planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Part
 from orchestrator.runtime.values import Answer, Question
-from planners.joining import JOINER, Missing, Unanswered, Verdict, from_results, join, join_prompt
+from planners.joining import JOINER, Missing, Unanswered, Verdict, join, join_prompt
 from planners.questions import set_task
 from tests.planners.conftest import BARE, GUIDED, Played, play
 from workers.calls import Call
@@ -148,6 +148,16 @@ async def test_readings_that_differ_are_undecided_where_nothing_more_may_be_foun
     assert played.verdicts("llm_compiler") == ["undecided"]
 
 
+async def test_where_readings_differ_what_was_computed_is_the_answer() -> None:
+    verdict, played = await joined([OLLO, VURM, ZAB, ZAB, OLLO])
+    assert isinstance(verdict, Answer)
+    assert (verdict.claim, verdict.confidence, verdict.undecided) == ("Vurm", None, None)
+    assert [each.count for each in verdict.clusters] == [2, 2, 1]
+    assert played.verdicts("llm_compiler") == ["computed"]
+    assert "The last result was computed" in played.said("join")[0]
+    assert "The last result was computed" not in (await joined(VURM, LOOKED_UP))[1].said("join")[0]
+
+
 async def test_wordings_of_one_answer_vote_together() -> None:
     said = [f'{{"answer": "{each}"}}' for each in ("12 kg", "12,000 g", "12 kilograms")]
     verdict, _ = await joined(said, LOOKED_UP, "How heavy are both together?")
@@ -193,7 +203,7 @@ async def test_one_that_misses_something_is_not_believed() -> None:
 
 
 async def test_where_one_misses_something_and_nobody_answers_there_is_no_verdict() -> None:
-    verdict, _ = await joined([MORE, '{"thought": "t", "answer": ""}'])
+    verdict, _ = await joined([MORE, '{"thought": "t", "answer": ""}'], LOOKED_UP)
     assert verdict == Unanswered(
         "one reading of the results finds something missing, the others find nothing at all"
     )
@@ -238,55 +248,3 @@ async def test_a_vote_goes_on_without_a_call_that_fails() -> None:
     verdict, _ = await joined(VURM, LOOKED_UP, engine=engine)
     assert isinstance(verdict, Answer)
     assert (verdict.claim, verdict.confidence) == ("Vurm", 0.8)
-
-
-# -- without a joiner -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("call", "value", "claim"),
-    [
-        ('argmax({"Ollo": $1, "Vurm": $2})', "Vurm", "Vurm"),
-        ('calculate("$1 + $2")', "12 kg", "12 kg"),
-        ('filter({"Ollo": $1, "Vurm": $2}, "> 4 kg")', {"count": 2, "names": ["Ollo", "Vurm"]}, "Ollo, Vurm"),
-        ("sort($1)", "Vurm, Ollo", "Vurm, Ollo"),
-    ],
-)
-def test_what_the_last_step_computed_is_the_answer(call: str, value: object, claim: str) -> None:
-    answer = from_results(Question(QUESTION), [*LOOKED_UP, (call, value)])
-    assert (answer.claim, answer.undecided) == (claim, None)
-
-
-def test_of_choices_it_must_be_one() -> None:
-    question = Question(QUESTION, choices=("Ollo", "Vurm"))
-    assert from_results(question, COMPUTED).claim == "B"
-    assert from_results(question, [*LOOKED_UP, ("argmax($1)", "Zab")]).undecided
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        LOOKED_UP,
-        [*COMPUTED, ('colour("Vurm")', "green")],
-        [*LOOKED_UP, ("argmax($1)", "failed: no number or date can be made out (tool_error)")],
-        [*LOOKED_UP, ("compare($1, $2)", "Vurm (7 kg) is more than Ollo (5 kg), by 2 kg")],
-    ],
-)
-def test_other_results_are_listed_and_claim_nothing(steps: Sequence[tuple[str, object]]) -> None:
-    answer = from_results(Question(QUESTION), steps)
-    assert answer.claim is None
-    assert answer.undecided == "no model has made an answer of the results of the steps"
-    assert answer.text.startswith('The steps gave:\n- weight("Ollo") = 5 kg\n- weight("Vurm") = 7 kg')
-
-
-def test_failures_are_listed_as_such_and_long_results_are_cut() -> None:
-    steps = [
-        ("look()", "failed: it is away (tool_error)"),
-        ("read()", "x" * 1_000),
-        ("wait()", "was cancelled"),
-    ]
-    lines = from_results(Question(QUESTION), steps).text.splitlines()
-    assert lines[1] == "- look() failed: it is away (tool_error)"
-    assert len(lines[2]) < 450
-    assert lines[3] == "- wait() was cancelled"
-    assert from_results(Question(QUESTION), []).text == "No step gave a result."

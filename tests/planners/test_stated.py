@@ -102,6 +102,7 @@ def test_a_record_gives_its_value_with_its_unit_and_its_name() -> None:
         assert value.quantity is not None
         assert value.quantity.amount == amount
         assert name_in(record) in ("Paris", "Everest", "A to B")
+    assert name_in({"Ollo": "It is 5 km long.", "Vurm": 7}) == name_in({"Ollo": "It is long."}) == ""
     assert name_in({"a": 1}) == name_in({"a": "x", "b": "y"}) == name_in("x") == ""
 
 
