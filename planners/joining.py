@@ -28,9 +28,9 @@ from planners.verdicts import read_verdict, verdict_schema
 from workers.calls import Completion
 
 JOINER = (
-    "\nThe results above were found for the question, in numbered steps. Answer the question from them: first "
-    "a thought of one short sentence, then the answer alone, such as a name or a number. Reply with one JSON "
-    'object with "thought" and "answer".\n'
+    "\nThe results above were found for the question, in numbered steps. Answer the question from them: "
+    "first a thought of one short sentence, then the answer alone, such as a name or a number. Reply with "
+    'one JSON object with "thought" and "answer".\n'
 )
 OF_CHOICES = "The answer is the letter of the right choice.\n"
 OR_REPLAN = (
