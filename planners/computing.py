@@ -9,7 +9,7 @@ can be made out, or units cannot be compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -19,7 +19,7 @@ from pydantic import create_model, model_validator
 
 from orchestrator.consensus.quantities import Quantity, parse_quantity
 from orchestrator.consensus.quantities.unit_tables import SHARE
-from planners.measuring import Measured, difference, entries_of, measured, ranked, unit_of
+from planners.measuring import Measured, difference, entries_of, measured, ranked, told_apart, unit_of
 from planners.stated import Value, is_known, likeliest, shown, unit_text, values_in
 from workers.errors import ToolError
 from workers.showing import show
@@ -87,22 +87,55 @@ def as_operand(value: object) -> str:
     return f"(-{text})" if number < 0 else text
 
 
+def as_value(value: object) -> object:
+    """A result as the other steps compare it: itself, with its unit, date or names.
+
+    Raises:
+        ToolError: it states no value; or it is a text that states several.
+    """
+    stated = values_in(value)
+    if not stated or (isinstance(value, str) and len(likeliest(stated)) > 1):
+        _ = _one(value, stated)
+    return value
+
+
+def reading_for(computing: str) -> Callable[[object], object]:
+    """How the step of this name is given a result: what it refers to by ``$1``."""
+    return as_operand if computing == calculate.name else as_value
+
+
+def with_names(arguments: Mapping[str, Any], call_of: Callable[[str], str | None]) -> dict[str, Any]:
+    """The arguments of a step that compares, with names for results that the plan compares without any.
+
+    They are what tells the calls apart that the results come from: ``compare($1, $2)`` would otherwise say
+    which number is more, but not of what. ``call_of`` gives for "$1" that step as text, or None.
+    """
+    compared = arguments.get("values", [arguments.get("a"), arguments.get("b")])
+    if arguments.get("names") or not isinstance(compared, list) or len(compared) < 2:
+        return dict(arguments)
+    calls = [call_of(each) if isinstance(each, str) else None for each in compared]
+    known = [call for call in calls if call is not None]
+    return {**arguments, "names": told_apart(known)} if len(known) == len(calls) else dict(arguments)
+
+
 def _only(result: object) -> tuple[Value, Fraction]:
     """The one value that a result states, and its number: of a share, that which it is of one."""
-    values = likeliest(values_in(result))
-    if not values:
+    value = _one(result, values_in(result))
+    quantity = value.quantity
+    if quantity is None:
+        raise ToolError(f"{value.text} is a date or a time, no number; compare says how far two are apart")
+    if quantity.times:
+        raise ToolError(f"{value.text} is no number in figures")
+    return value, quantity.amount if quantity.unit == SHARE else quantity.value
+
+
+def _one(result: object, stated: list[Value]) -> Value:
+    if not stated:
         raise ToolError(f"no number can be made out in {show(result)}")
-    if len(values) > 1:
+    if len(values := likeliest(stated)) > 1:
         several = ", ".join(each.text for each in values)
         raise ToolError(f"several values stand in {show(result)}: {several}; give the one that is meant")
-    quantity = values[0].quantity
-    if quantity is None:
-        raise ToolError(
-            f"{values[0].text} is a date or a time, not a number; compare says how far two are apart"
-        )
-    if quantity.times:
-        raise ToolError(f"{values[0].text} is no number in figures")
-    return values[0], quantity.amount if quantity.unit == SHARE else quantity.value
+    return values[0]
 
 
 def _figures(number: Fraction) -> str:

@@ -9,16 +9,13 @@ from orchestrator.consensus.quantities import parse_quantity, same_quantity
 from orchestrator.consensus.wording import in_one_spelling
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
-from planners.computing import COMPUTING
-from planners.plans import REFERENCE
+from planners.findings import lines_of
 from planners.stated import values_in
 
 WORDS = 12
 """Words of an answer beyond which it is prose, which no vote can count."""
 
-_LINE = re.compile(r"^\d+\. (?P<tool>\w+)\((?P<arguments>.*)\) = (?P<result>.*)$", re.MULTILINE)
 _STEP = re.compile(r"^\d+\. \w+\(", re.MULTILINE)
-_COMPUTING = frozenset({tool.name for tool in COMPUTING} | {"calculator"})
 _DEGREES = (
     "larg bigg small great high low tall short long old young heavi light fast slow cheap expens earli lat "
     "near clos farth furth hott cold warm cool wid deep rich poor new strong weak bright dark hard soft few"
@@ -42,23 +39,17 @@ def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[i
         return []
     found = [f"steps without a certain result: {', '.join(map(str, lacking))}"] if lacking else []
     said = _as_choice(answer.claim, question)
-    lines = list(_LINE.finditer(results))
-    computed = [line["result"] for line in lines if _has_computed(line)]
+    lines = lines_of(results)
+    computed = [line.result for line in lines if line.from_several]
     if computed and any(_occurs(said, result) for result in computed):
         return found
-    if lines and lines[-1]["tool"] in _COMPUTING:
+    if lines and lines[-1].computing:
         return [*found, "the last step has computed something else"]
     if not computed and len(_STEP.findall(results)) > 1 and _COMPARES.search(question.text):
         found.append("the question compares, and no step has compared")
     elif said.casefold() in _YES_NO or not _occurs(said, results):
         found.append("the answer is not in the results")
     return found
-
-
-def _has_computed(line: re.Match[str]) -> bool:
-    """Whether a step has computed on results: one of ours, or a tool that was given two of them."""
-    several = line["tool"] != "ask" and len(REFERENCE.findall(line["arguments"])) > 1
-    return line["tool"] in _COMPUTING or several
 
 
 def _as_choice(claim: str, question: Question) -> str:
@@ -75,7 +66,7 @@ def _occurs(claim: str, results: str) -> bool:
     number = parse_quantity(claim)
     if number is None:
         return False
-    lines = [line["result"] for line in _LINE.finditer(results)] or [results]
+    lines = [line.result for line in lines_of(results)] or [results]
     return any(
         value.quantity is not None and same_quantity(value.quantity, number)
         for line in lines

@@ -5,7 +5,6 @@ A reading that nothing speaks against is one call. Otherwise further readings ar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,56 +17,53 @@ from orchestrator.runtime.messages import Message, Part, assistant, text_of, use
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.ballot import labels
-from planners.computing import COMPUTING
 from planners.doubting import doubts
+from planners.findings import computed_answer, lines_of
+from planners.findings import from_results as from_results
 from planners.questions import guarded, set_task
 from planners.verdicts import Missing as Missing
 from planners.verdicts import Unanswered as Unanswered
 from planners.verdicts import Verdict as Verdict
-from planners.verdicts import as_answer, read_verdict, verdict_schema
+from planners.verdicts import read_verdict, verdict_schema
 from workers.calls import Completion
 
 JOINER = (
-    "\nThe results were found for the question by the numbered steps. Answer the question from them; what "
-    "a step has compared or computed is right. Reply with one JSON object: a thought of one short sentence, "
-    "then the answer alone.\n"
-    "For example, to the question which of Ollo and Vurm weighs more, with the result\n"
-    '3. argmax({"Ollo": $1, "Vurm": $2}) = Vurm\n'
-    'the reply is {"thought": "Step 3 says that Vurm weighs more.", "answer": "Vurm"}\n'
+    "\nThe results above were found for the question, in numbered steps. Answer the question from them: "
+    "first a thought of one short sentence, then the answer alone, such as a name or a number. Reply with "
+    'one JSON object with "thought" and "answer".\n'
 )
 OF_CHOICES = "The answer is the letter of the right choice.\n"
 OR_REPLAN = (
-    "If a result that is needed is missing, give what to find out instead of the answer, as in "
-    '{"thought": "The weight of Vurm is not there.", "replan": "the weight of Vurm"}\n'
+    'Only if a result that is needed is missing, give "replan", which says what to find out, instead of '
+    "an answer.\n"
 )
+COMPUTED = "The last result was computed from the others, and is right.\n"
 REPAIR = "This cannot be used: {reason}. Write only the JSON object, with a short thought."
 
 RESAMPLED = 0.7
 """The lowest temperature for further readings, which at 0 would only repeat the first."""
 
-SAMPLES = 4
-"""Further readings where the first is not certain."""
+SAMPLES = 2
+"""Further readings where the first is not certain, and again as many where these are not of one mind."""
 
 DISAGREE = 0.6
 """The entropy of the readings, as a share of the most that it can be, beyond which they decide nothing: of
 five, 3 and 1 and 1 are just below it, 2 and 2 and 1 above."""
 
-LONGEST_SHOWN = 400
-"""Characters of one result in an answer that only lists the results."""
-
 _OPEN, _CLOSE = "\n<results>\n", "</results>\n"
-_FINAL = {tool.name for tool in COMPUTING} - {"compare"}
-"""The steps whose result may answer a question as it stands; that of ``compare`` is a sentence about both."""
-
-_FAILED = re.compile(r"failed: .*\(\w+\)|was cancelled", re.DOTALL)
 
 
-def join_prompt(question: Question, results: Sequence[Part] = (), *, may_replan: bool) -> list[Message]:
-    """The prompt of the joiner; without the results, the beginning of it."""
+def join_prompt(
+    question: Question, results: Sequence[Part] = (), *, may_replan: bool, computed: bool = False
+) -> list[Message]:
+    """The prompt of the joiner; without the results, the beginning of it.
+
+    ``computed`` says that the last of them is computed from others.
+    """
     if not results:
         return set_task(question, _OPEN)
-    task = (JOINER, OF_CHOICES if question.choices else "", OR_REPLAN if may_replan else "")
-    return set_task(question, _OPEN, *results, _CLOSE, "".join(task))
+    said = ((JOINER, True), (COMPUTED, computed), (OF_CHOICES, question.choices), (OR_REPLAN, may_replan))
+    return set_task(question, _OPEN, *results, _CLOSE, "".join(text for text, holds in said if holds))
 
 
 async def join(
@@ -85,15 +81,21 @@ async def join(
 
     ``results`` are lines such as ``2. search("Ollo") = `` with what was found; ``lacking`` are the steps that
     have no result, or an uncertain one. What cannot be read is asked for once more. Where something speaks
-    against the first reading (:func:`doubts`), :data:`SAMPLES` more vote with it. If they disagree, that is
-    what is missing, or if nothing more may be found out, the answer is undecided. That something is missing
-    is believed if steps lack a result, or if two readings find it and no more agree on an answer. ``by`` is
-    who decides, in the trace.
+    against the first reading (:func:`doubts`), two more vote with it, and another two if the three differ. If
+    there is too little agreement then, what the last step has computed is the answer; if it has not, the
+    disagreement is what is missing, or where nothing more may be found out, the answer is undecided. That
+    something is missing is believed if steps lack a result, or if two readings find it and no more than these
+    agree on an answer. ``by`` is who decides, in the trace.
     """
-    shown = [_shown(run, part) for part in results]
-    reader = _Reader(
-        run, question, join_prompt(question, shown, may_replan=may_replan), may_replan, max_tokens
+    text = "".join(map(_text, results))
+    lines = lines_of(text)
+    prompt = join_prompt(
+        question,
+        [_shown(run, part) for part in results],
+        may_replan=may_replan,
+        computed=bool(lines) and lines[-1].computing,
     )
+    reader = _Reader(run, question, prompt, may_replan, max_tokens)
     first = await reader.first(temperature)
     if isinstance(first, Missing) and lacking:
         run.decide(by, "replan", {"missing": first.what, "lacking": list(lacking)})
@@ -104,11 +106,15 @@ async def join(
         case Missing(what):
             why = [f"one reading finds that this is missing: {what}"]
         case Answer():
-            why = doubts(question, first, "".join(map(_text, results)), lacking)
+            why = doubts(question, first, text, lacking)
     if not why:
         return first
-    readings = [first, *await reader.more(max(temperature, RESAMPLED))]
-    elected = _elected(readings, question, may_replan)
+    readings: list[Verdict] = [first]
+    for _ in range(2):
+        readings += await reader.more(max(temperature, RESAMPLED))
+        elected = _elected(readings, question, may_replan, computed_answer(question, text))
+        if elected.clear:
+            break
     run.decide(by, elected.word, {"doubts": why, **elected.saw})
     return elected.verdict
 
@@ -163,9 +169,13 @@ class _Election:
     verdict: Verdict
     word: str
     saw: dict[str, Any]
+    clear: bool = False
+    """Whether further readings are not worth their price."""
 
 
-def _elected(readings: Sequence[Verdict], question: Question, may_replan: bool) -> _Election:
+def _elected(
+    readings: Sequence[Verdict], question: Question, may_replan: bool, computed: Answer | None
+) -> _Election:
     clusters = Clusters(choices=labels(question.choices))
     answers: dict[int, Answer] = {}
     for at, reading in enumerate(readings):
@@ -183,7 +193,9 @@ def _elected(readings: Sequence[Verdict], question: Question, may_replan: bool) 
         "entropy": entropy.nats,
     }
     if len(missing) > 1 and len(missing) >= max(counts, default=0):
-        return _Election(missing[0], "replan", saw | {"what": missing[0].what})
+        return _Election(missing[0], "replan", saw | {"what": missing[0].what}, clear=True)
+    if not ranked and computed is not None:
+        return _Election(computed, "computed", saw)
     if not ranked:
         nothing = "one reading of the results finds something missing, the others find nothing at all"
         return _Election(Unanswered(nothing), "nothing", saw)
@@ -191,45 +203,15 @@ def _elected(readings: Sequence[Verdict], question: Question, may_replan: bool) 
     if entropy.normalised is not None and entropy.normalised <= DISAGREE:
         share = found[0].count / len(readings)
         best = replace(winner, confidence=share, entropy=entropy.nats, clusters=found)
-        return _Election(best, "answer", saw)
+        return _Election(best, "answer", saw, clear=share == 1)
+    if computed is not None:
+        return _Election(replace(computed, entropy=entropy.nats, clusters=found), "computed", saw)
     differ = "; ".join(f"{cluster.claim} ({cluster.count})" for cluster in found)
     if may_replan:
         what = f"what tells which answer is right, as the readings of the results differ: {differ}"
         return _Election(Missing(what), "replan", saw | {"what": what})
     why = f"of {len(readings)} readings of the results no answer has enough: {differ}"
     return _Election(replace(winner, entropy=entropy.nats, clusters=found, undecided=why), "undecided", saw)
-
-
-def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Answer:
-    """An answer made of what the steps gave, for when no joiner has read it.
-
-    ``steps`` are the calls as text, each with its value or with words such as "failed: … (tool_error)". The
-    last one answers if it has computed something that can be the answer; otherwise all are listed, and the
-    answer is undecided.
-    """
-    if steps and (call := steps[-1])[0].partition("(")[0] in _FINAL and not _failed(call[1]):
-        answer = as_answer(_computed(call[1]), question)
-        if answer.text and (answer.claim is not None):
-            return answer
-    listed = [f"- {call}{_outcome(value)}" for call, value in steps]
-    text = "\n".join(["The steps gave:", *listed]) if listed else "No step gave a result."
-    return Answer(text, undecided="no model has made an answer of the results of the steps")
-
-
-def _computed(value: object) -> str:
-    """The names that a filter has left, or what another step has computed."""
-    names = value.get("names") if isinstance(value, dict) else None
-    return ", ".join(map(text_of, names)) if isinstance(names, list) else text_of(value)
-
-
-def _failed(value: object) -> bool:
-    return isinstance(value, str) and _FAILED.fullmatch(value) is not None
-
-
-def _outcome(value: object) -> str:
-    text = text_of(value)
-    short = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-    return f" {short}" if _failed(value) else f" = {short}"
 
 
 def _text(part: Part) -> str:

@@ -21,10 +21,13 @@ MOST = 1_000
 """How many values are compared at once."""
 
 _LONGEST_NAME = 80
-_NAMED = re.compile(
+_ENTRY = re.compile(
     r"""\s*["'“‘]?(?P<name>[^\W\d][^:=\n]*?)["'”’]?\s*(?:=|:(?!\d))\s*(?P<value>\S.*?)\s*""", re.DOTALL
 )
 _BETWEEN = re.compile(r"\s*[;\n]\s*|,\s+(?=[^\W\d][^,:=]*[:=])")
+_TOKEN = re.compile(r"\w+|\W")
+_NAME = re.compile(r"[^\W\d][^()\[\]{}$\"]*")
+_MARKS = " .,;:?!\"'"
 _EVERY = slice(None, None, 2), slice(1, None, 2)
 
 
@@ -150,7 +153,7 @@ def _entry(result: object) -> Entry:
     if name := name_in(result):
         return Entry(name, result)
     if isinstance(result, str):
-        if (match := _NAMED.fullmatch(result)) and values_in(match["value"]):
+        if (match := _ENTRY.fullmatch(result)) and values_in(match["value"]):
             return Entry(match["name"], match["value"])
         if len(result) <= _LONGEST_NAME and len(result.split()) > 3:
             return Entry(result.rstrip("."), result)
@@ -314,16 +317,15 @@ def unit_of(measures: Measured) -> str:
 
 
 def told_apart(texts: Sequence[str]) -> list[str]:
-    """What tells texts apart: without the words with which all begin or end, unless nothing is left of one.
+    """What tells texts apart: without what all begin or end with; whole if no name is left of one.
 
-    "height of Mont Blanc" and "height of K2" are told apart by "Mont Blanc" and "K2".
+    ``height("Mont Blanc")`` and ``height("K2")`` are told apart by "Mont Blanc" and "K2".
     """
-    words = [text.split() for text in texts]
-    if len(set(texts)) < 2:
-        return list(texts)
+    words = [_TOKEN.findall(text) for text in texts]
     first, last = (_shared(side) for side in (words, [each[::-1] for each in words]))
-    rest = [" ".join(each[first : len(each) - last]).strip(" .,;:?!\"'") for each in words]
-    return rest if all(rest) and len(set(rest)) == len(set(texts)) else list(texts)
+    rest = ["".join(each[first : len(each) - last]).strip(_MARKS) for each in words]
+    names = all(_NAME.fullmatch(each) for each in rest) and len(set(rest)) == len(texts)
+    return rest if names else list(texts)
 
 
 def _shared(texts: Sequence[Sequence[str]]) -> int:

@@ -157,15 +157,16 @@ def _is_number(value: object) -> bool:
 
 
 def name_in(result: object) -> str:
-    """The name that a record gives to its value: its only text that is no value; empty if there is none."""
+    """The name that a record gives to its value: its only text that states none; else empty."""
     if not isinstance(result, Mapping):
         return ""
-    names = [
-        value
-        for key, value in result.items()
-        if isinstance(value, str) and key.casefold() not in _UNIT_KEYS and value.strip() and not _whole(value)
-    ]
-    return names[0] if len(names) == 1 else ""
+    fields = [value for key, value in result.items() if key.casefold() not in _UNIT_KEYS]
+    names = [value for value in fields if isinstance(value, str) and value.strip() and not _states(value)]
+    return names[0] if len(names) == 1 and any(map(_states, fields)) else ""
+
+
+def _states(value: object) -> bool:
+    return any(each.weight < ASIDE for each in _values(value))
 
 
 # -- prose ----------------------------------------------------------------------------------------

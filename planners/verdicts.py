@@ -116,15 +116,14 @@ def _of_choice(answer: Answer, question: Question) -> Answer:
     return Answer(answer.text, same[0] if len(same) == 1 else answer.claim)
 
 
-def _flat(value: object) -> str:
+def _flat(value: Any) -> str:
     """A value as the text of an answer: a list with commas, an object with its names."""
-    match value:
-        case None | [] | {}:
-            return ""
-        case list() if not any(isinstance(item, list | dict) for item in value):
-            return ", ".join(map(text_of, value))
-        case dict() if not any(isinstance(item, list | dict) for item in value.values()):
-            return ", ".join(f"{name}: {text_of(item)}" for name, item in value.items())
+    named = list(value.items()) if isinstance(value, dict) else []
+    items = [item for _, item in named] or value
+    if value is None or items in ([], {}):
+        return ""
+    if isinstance(items, list) and not any(isinstance(item, list | dict) for item in items):
+        return ", ".join([f"{name}: {text_of(item)}" for name, item in named] or map(text_of, items))
     return text_of(value).strip()  # 0 and false are answers
 
 

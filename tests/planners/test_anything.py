@@ -112,7 +112,7 @@ def test_a_run_ends(
         instructions = call.prompt.messages()[0]["content"]
         if instructions.startswith(PLANNER):
             return rng.choice(plans)
-        return rng.choice(verdicts if instructions.startswith(JOINER) else others)
+        return rng.choice(verdicts if JOINER in call.prompt.messages()[-1]["content"] else others)
 
     async def example() -> None:
         engine = Simulator(

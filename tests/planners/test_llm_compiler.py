@@ -59,7 +59,7 @@ def model(
             plans
             if instructions.startswith(PLANNER)
             else verdicts
-            if instructions.startswith(JOINER)
+            if JOINER in call.prompt.messages()[1]["content"]
             else None
         )
         if script is None:
@@ -105,7 +105,7 @@ async def test_tools_run_and_the_joiner_answers_from_their_results(guided: bool)
     assert played.inputs(total) == [ann, bob]
     assert played.requests(kind=NodeKind.TOOL)[2]["arguments"] == {"first": 30, "second": 45}
     written = '"$1","second":"$2"' if guided else '"${1}","second":"${2}"'
-    assert played.said("join")[0].endswith(f'3. add({{"first":{written}}}) = 75\n')
+    assert f'3. add({{"first":{written}}}) = 75\n</results>' in played.said("join")[0]
     assert set(played.inputs(played.nodes(NodeKind.GENERATE, "join")[0])) == {ann, bob, total}
 
 
@@ -150,13 +150,13 @@ async def test_the_engine_may_prepare_for_the_joiner_while_tools_run() -> None:
         await asyncio.sleep(0.05)
         return 30
 
-    engine = Preparing(model('1. slow_age("Ann")\n2. join()\n'), claims=BARE)
+    engine = Preparing(model('1. slow_age("Ann")\n2. join()\n', '{"answer": 30}'), claims=BARE)
     played = await compile_(engine=engine, tools=(slow_age,))
     ((prompt, role),) = asked
     assert role == "planner"
     (joined,) = played.requests("join")
     assert joined["prompt"][: len(prompt.segments)] == [[one.role, one.text] for one in prompt.segments]
-    assert prompt.segments[-1].text.endswith("The results:\n")
+    assert prompt.segments[-1].text.endswith("<results>\n")
 
 
 @virtual_time
@@ -266,8 +266,8 @@ async def test_a_further_plan_without_numbers_goes_on_with_them() -> None:
 
 async def test_a_tool_that_raises_is_a_typed_result_for_the_joiner() -> None:
     played = await compile_('1. age("Cyd")\n2. add($1, 1)\n3. say("still here")\n4. join()')
-    read = played.said("join")[0]
-    ann, total, _ = read.splitlines()[-3:]
+    read = played.said("join")[0].partition("<results>\n")[2]
+    ann, total, *_ = read.splitlines()
     assert ann.startswith('1. age({"name":"Cyd"}) failed: ')
     assert ann.endswith("KeyError: 'Cyd' (tool_error)")
     assert total.startswith('2. add({"first":"${1}","second":1}) failed: ')
@@ -285,7 +285,7 @@ async def test_a_tool_that_hangs_is_a_typed_result_for_the_joiner() -> None:
 
     engine = Simulator(model("1. hang()\n2. say('x')\n3. join()"), claims=BARE)
     played = await compile_(engine=engine, tools=[tool(timeout=5.0)(hang), say])
-    hung, said = played.said("join")[0].splitlines()[-2:]
+    hung, said, *_ = played.said("join")[0].partition("<results>\n")[2].splitlines()
     assert hung.startswith("1. hang({}) failed: hang ")
     assert hung.endswith("5 s (tool_error)")
     assert said.endswith("= x")
@@ -348,19 +348,16 @@ async def test_a_replan_that_fails_leaves_an_answer_from_what_there_is() -> None
     more = '{"thought": "", "replan": "more"}'
     played = await compile_(plans, [more, more, FINISH])
     assert played.answer.text == "75"
-    assert played.verdicts("llm_compiler") == ["replan", "refuse", "refuse"]
+    assert played.verdicts("llm_compiler") == ["replan", "refuse", "refuse", "answer"]
 
 
 async def test_the_word_of_one_joiner_is_no_evidence() -> None:
     played = await compile_(verdicts=['{"thought": "", "replan": "more"}', FINISH])
     assert played.answer.text == "75"
     [decision] = played.decisions("llm_compiler")
-    assert decision["verdict"] == "no replan"
-    assert decision["saw"] == {"missing": "more", "lacking": [], "agree": 1}
-    first, *others = played.requests("join")
-    assert "temperature" in first["sampling"]
-    assert {request["sampling"].get("temperature", 0.7) for request in others} == {0.7}
-    assert len(others) == 2
+    assert decision["verdict"] == "answer"
+    assert decision["saw"]["missing"] == 1
+    assert decision["saw"]["answers"] == {"75": 4}
 
 
 @pytest.mark.parametrize("nothing", [None, "", [], {}])

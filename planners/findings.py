@@ -1,0 +1,100 @@
+"""What the steps of a plan have found: which lines of it are computed, and an answer made of them alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.runtime.messages import text_of
+from orchestrator.runtime.values import Answer, Question
+from planners.computing import COMPUTING
+from planners.plans import REFERENCE
+from planners.verdicts import as_answer
+
+LONGEST_SHOWN = 400
+"""Characters of one result in an answer that only lists the results."""
+
+UNREAD = "no model has made an answer of the results of the steps"
+
+_COMPUTING = frozenset({tool.name for tool in COMPUTING} | {"calculator"})
+_FINAL = _COMPUTING - {"compare"}
+"""The steps whose result may answer a question as it stands; that of ``compare`` is a sentence about both."""
+
+_LINE = re.compile(r"^\d+\. (?P<tool>\w+)\((?P<arguments>.*)\) = (?P<result>.*)$", re.MULTILINE)
+_FAILED = re.compile(r"failed: .*\(\w+\)|was cancelled", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A step that has a result, as a joiner reads it: ``3. argmax({"Ollo": $1, "Vurm": $2}) = Vurm``."""
+
+    tool: str
+    arguments: str
+    result: str
+
+    @property
+    def computing(self) -> bool:
+        """Whether it is a computing step."""
+        return self.tool in _COMPUTING
+
+    @property
+    def from_several(self) -> bool:
+        """Whether something other than a model has made the result of at least two others."""
+        several = self.tool != "ask" and len(REFERENCE.findall(self.arguments)) > 1
+        return self.computing or several
+
+
+def lines_of(results: str) -> list[Line]:
+    """The steps with results in a text; of a result with several lines, the first."""
+    return [Line(match["tool"], match["arguments"], match["result"]) for match in _LINE.finditer(results)]
+
+
+def computed_answer(question: Question, results: str) -> Answer | None:
+    """The answer that the last step has computed; None if it has not, or it is none of the choices."""
+    lines = lines_of(results)
+    if not lines or not lines[-1].computing:
+        return None
+    try:
+        value: object = json.loads(lines[-1].result)
+    except (ValueError, RecursionError):
+        value = lines[-1].result
+    return _answer(question, lines[-1].tool, value)
+
+
+def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Answer:
+    """An answer made of what the steps gave, for when no joiner has read it.
+
+    ``steps`` are the calls as text, each with its value or with words such as "failed: … (tool_error)". The
+    last one answers if it has computed something that can be the answer; otherwise all are listed, and the
+    answer is undecided.
+    """
+    if steps and not _failed(steps[-1][1]):
+        call, value = steps[-1]
+        if (answer := _answer(question, call.partition("(")[0], value)) is not None:
+            return answer
+    listed = [f"- {call}{_outcome(value)}" for call, value in steps]
+    text = "\n".join(["The steps gave:", *listed]) if listed else "No step gave a result."
+    return Answer(text, undecided=UNREAD)
+
+
+def _answer(question: Question, tool: str, value: object) -> Answer | None:
+    """What a step has computed, or the names that a filter has left, as the answer."""
+    if tool not in _FINAL:
+        return None
+    names = value.get("names") if isinstance(value, dict) else None
+    answer = as_answer(
+        ", ".join(map(text_of, names)) if isinstance(names, list) else text_of(value), question
+    )
+    return answer if answer.text and answer.claim is not None else None
+
+
+def _failed(value: object) -> bool:
+    return isinstance(value, str) and _FAILED.fullmatch(value) is not None
+
+
+def _outcome(value: object) -> str:
+    text = text_of(value)
+    short = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return f" {short}" if _failed(value) else f" = {short}"

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.runtime.values import Answer, Question
+from planners.doubting import doubts
+
+LOOKED_UP = '1. weight("Ollo") = 5 kg\n2. weight("Vurm") = 7 kg\n'
+COMPUTED = LOOKED_UP + '3. argmax({"Ollo": $1, "Vurm": $2}) = Vurm\n'
+
+
+@pytest.mark.parametrize(
+    ("question", "claim", "results"),
+    [
+        ("Which is heavier, Ollo or Vurm?", "Vurm", COMPUTED),
+        ("How heavy is Ollo?", "5 kg", '1. weight("Ollo") = Ollo weighs 5,000 g.\n'),
+        ("Who wrote it?", "Émile Zola", '1. search("it") = It was written by Emile Zola.\n'),
+        ("How heavy are both together?", "12", LOOKED_UP + "3. add($1, $2) = 12\n"),
+        ("How heavy are both together?", "12", LOOKED_UP + '3. calculator("5 + 7") = 12\n'),
+    ],
+)
+def test_what_the_results_say_is_not_doubted(question: str, claim: str, results: str) -> None:
+    assert doubts(Question(question), Answer(claim, claim), results, []) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "claim", "results", "why"),
+    [
+        ("Which is heavier?", "Vurm", LOOKED_UP, "no step has compared"),
+        (
+            "Which is heavier?",
+            "Vurm",
+            LOOKED_UP + '3. ask("Which?", [$1, $2]) = Vurm\n',
+            "no step has compared",
+        ),
+        ("Which is heavier?", "Ollo", COMPUTED, "the last step has computed something else"),
+        ("How heavy is Ollo?", "6 kg", LOOKED_UP, "the answer is not in the results"),
+        ("Is Ollo green?", "yes", '1. colour("Ollo") = green, yes\n', "the answer is not in the results"),
+        (
+            "Who wrote it?",
+            "Balzac",
+            '1. search("it") = It was written by Emile Zola.\n',
+            "not in the results",
+        ),
+    ],
+)
+def test_what_speaks_against_an_answer(question: str, claim: str, results: str, why: str) -> None:
+    [doubt] = doubts(Question(question), Answer(claim, claim), results, [])
+    assert why in doubt
+
+
+def test_steps_that_lack_a_result_are_named() -> None:
+    [doubt] = doubts(Question("Which is heavier?"), Answer("Vurm", "Vurm"), COMPUTED, [1, 2])
+    assert doubt == "steps without a certain result: 1, 2"
+
+
+def test_a_label_is_looked_for_as_what_it_stands_for() -> None:
+    question = Question("Which weighs 7 kg?", choices=("Ollo", "Vurm"))
+    results = '1. search("7 kg") = Vurm weighs 7 kg.\n'
+    assert doubts(question, Answer("B", "B"), results, []) == []
+    assert doubts(question, Answer("A", "A"), results, []) != []
+
+
+def test_prose_cannot_be_counted_and_is_not_doubted() -> None:
+    text = "Ollo and Vurm have a long history, of which a great deal could be said here and more elsewhere."
+    assert doubts(Question("Tell me more."), Answer(text, text), LOOKED_UP, [1]) == []
+    assert doubts(Question("Tell me more."), Answer(text), LOOKED_UP, [1]) == []

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator.runtime.values import Answer, Question
+from planners.verdicts import Missing, Unanswered, Verdict, read_verdict, verdict_schema
+from workers.calls import Completion, FinishReason
+
+QUESTION = Question("Which?")
+CHOICES = Question("Which is larger?", choices=("Ollo", "Vurm"))
+
+
+def read(
+    text: str, question: Question = QUESTION, *, may_replan: bool = True, finish: FinishReason = "stop"
+) -> Verdict:
+    return read_verdict(Completion(text, finish), question, may_replan=may_replan)
+
+
+def claim(text: str, question: Question = QUESTION) -> str | None:
+    verdict = read(text, question)
+    assert isinstance(verdict, Answer), verdict
+    return verdict.claim
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Toy Story 2",
+        "Catch-22",
+        "Paris: 19949, Rome: 2139",
+        "Between 1914 and 1918",
+        "The answer is no",
+        "2,102,650 inhabitants",
+        "f(x) = (a) + (b)\nand $1",
+        "\\frac{1}{2}",
+        "B. B. King",
+        "75",
+        "0",
+        "Apollo 11 (1969)",
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "finish", "python"])
+def test_the_answer_is_the_claim_as_it_stands(answer: str, form: str) -> None:
+    said = {
+        "json": json.dumps({"thought": "t", "answer": answer}),
+        "finish": f"Thought: I know it.\nAction: Finish({answer})",
+        "python": str({"thought": "it's", "answer": answer}),
+    }[form]
+    assert claim(said) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ('Sure! ```json\n{"answer": 75}\n```', "75"),
+        ('{"thought": "{", "answer": "75"} {"answer": "76"}', "75"),
+        ('{"answer": false}', "false"),
+        ('{"answer": ["Ollo", "Vurm"]}', "Ollo, Vurm"),
+        ('{"answer": {"Ollo": 5, "Vurm": 7}}', "Ollo: 5, Vurm: 7"),
+        ('{"thought": "t", "answer": "Ollo"', "Ollo"),
+        ('{"thought": "t", "answer": "Ollo', "Ollo"),
+        ('Finish(answer="Ollo")', "Ollo"),
+        ("finish(Ollo)", "Ollo"),
+        ("Finish(Ollo (the old one), and\nVurm) # done", "Ollo (the old one), and\nVurm"),
+        ("Finish(Ollo", "Ollo"),
+        ("<think>Finish(no)</think>Finish(Ollo)", "Ollo"),
+        ("The sum of both is 75.", "75"),
+        (r"So it is \boxed{75}.", "75"),
+    ],
+)
+def test_the_forms_in_which_an_answer_comes(text: str, answer: str) -> None:
+    assert claim(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('{"thought": "t", "replan": "the weight (in kg)"}', "the weight (in kg)"),
+        ("Replan(the weight (in kg))", "the weight (in kg)"),
+        ('Thought: no.\nAction: Replan("the weight")', "the weight"),
+        ("The weight is not there.\nReplan", "The weight is not there."),
+        ('{"answer": "unknown"}', "what the question asks for"),
+        ('{"answer": "I cannot answer from these results."}', "what the question asks for"),
+    ],
+)
+def test_what_is_missing(text: str, what: str) -> None:
+    assert read(text) == Missing(what)
+    assert isinstance(read(text, may_replan=False), Unanswered)
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [
+        ('{"answer": "B"}', "B"),
+        ('{"answer": "(B) Vurm"}', "B"),
+        ('{"answer": "Vurm"}', "B"),
+        ('{"answer": "vurm."}', "B"),
+        ("Vurm", "B"),
+        ("It is B.", "B"),
+        ('{"answer": "Zab"}', None),
+    ],
+)
+def test_a_choice_is_claimed_by_its_label(said: str, label: str | None) -> None:
+    assert claim(said, CHOICES) == label
+
+
+@pytest.mark.parametrize("text", ["", "   ", '{"thought": "hm"}', "{}", "[" * 5000 + '{"' * 5000])
+def test_what_cannot_be_read_may_be_asked_again(text: str) -> None:
+    verdict = read(text)
+    assert isinstance(verdict, Unanswered)
+    assert verdict.broken == text.strip()
+
+
+@pytest.mark.parametrize("text", ['{"thought": "so", "answer": "Ol', "Finish(Ol", "It may be"])
+def test_what_was_cut_off_is_no_answer(text: str) -> None:
+    verdict = read(text, finish="length")
+    assert isinstance(verdict, Unanswered)
+    assert verdict.reason == "what was made of the results was cut off"
+
+
+def test_a_whole_object_before_the_cut_is_an_answer() -> None:
+    assert isinstance(read('{"answer": "Ollo"} and so', finish="length"), Answer)
+
+
+def test_a_refusal_is_not_asked_again() -> None:
+    verdict = read("I must not.", finish="refused")
+    assert verdict == Unanswered("the model refused to read the results")
+
+
+def test_a_word_in_prose_is_no_call() -> None:
+    assert isinstance(read("They finish (in May), and then Ollo wins."), Answer)
+
+
+def test_the_schema_has_a_thought_first() -> None:
+    kinds = verdict_schema(may_replan=True)["anyOf"]
+    assert [list(kind["properties"]) for kind in kinds] == [["thought", "answer"], ["thought", "replan"]]
+    assert list(verdict_schema(may_replan=False)["properties"]) == ["thought", "answer"]
