@@ -65,6 +65,7 @@ async def join(
     may_replan: bool,
     temperature: float,
     max_tokens: int,
+    by: str = "llm_compiler",
 ) -> Verdict:
     """Have the results read: an answer, what is missing, or why there is neither.
 
@@ -95,8 +96,13 @@ async def join(
         readings = [verdict(outcome) for outcome in sampled]
         believed = _second_opinion(first, readings)
         saw["agree"] = 1 + sum(isinstance(reading, Missing) for reading in readings)
-    run.decide("llm_compiler", "replan" if believed is first else "no replan", saw)
+    run.decide(by, "replan" if believed is first else "no replan", saw)
     return believed
+
+
+def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Answer:
+    """An answer that is made of what the steps gave (a stand-in until the real one is there)."""
+    return Answer("\n".join(f"{call}: {text_of(value)}" for call, value in steps))
 
 
 def _second_opinion(first: Missing, readings: Sequence[Verdict]) -> Verdict:
