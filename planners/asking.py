@@ -45,7 +45,7 @@ HOW = (
 
 
 @tool(name=ASK)
-def _declared(question: str, context: list[Any] = [], n: int = 1) -> str:  # noqa: B006 (only its schema is used)
+def _declared(question: str, context: list[str] = [], n: int = 1) -> str:  # noqa: B006 (only its schema is used)
     """Ask a language model one simple question; context lists the results that it needs, as in [$1, $2]."""
     raise PlannerError("a question is put by the planner, not called as a tool")
 
@@ -100,7 +100,7 @@ async def ask(
     Raises:
         NodeFailed: no call gave a completion.
         AnswerRefused: the model, or a filter, refused to answer.
-        ToolError: a result does not have the field that is asked of it.
+        Unbound: a result does not have the field that is asked of it.
     """
     told = _Told(run, inquiry, calls, values)
     for text in _texts(context):

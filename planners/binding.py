@@ -12,7 +12,7 @@ from orchestrator.runtime.nodes import Node, NodeKind
 from orchestrator.runtime.values import Question
 from planners.extracting import for_step
 from planners.plans import Step
-from planners.references import NoFields, Numbering, Reference, at, mapped
+from planners.references import NoFields, Numbering, Reference, Unbound, at, mapped
 from workers.errors import ToolError
 
 LONGEST_BOUND: Final = 300
@@ -82,7 +82,7 @@ async def fill(
     the number in a sentence, the name in a long text.
 
     Raises:
-        ToolError: a result does not have what is asked of it.
+        Unbound: a result does not have what is asked of it.
         NodeFailed: the call of the model failed.
     """
 
@@ -98,8 +98,11 @@ async def fill(
             try:
                 return as_number(value)
             except ToolError:
-                number = f"the number {wanted}"
-                return as_number(await _extracted(run, question, value, number, call))
+                found = await _extracted(run, question, value, f"the number {wanted}", call)
+            try:
+                return as_number(found)
+            except ToolError as error:
+                raise Unbound(str(error)) from error
         if whole is None and len(text_of(value)) > LONGEST_BOUND:
             return await _extracted(run, question, value, wanted, call)
         return value
@@ -116,5 +119,5 @@ async def fill(
 async def _extracted(run: Run, question: Question, value: object, wanted: str, call: str) -> str:
     found = await for_step(run, question, text_of(value), wanted, call)
     if not found:
-        raise ToolError(f"the result does not say {wanted}")
+        raise Unbound(f"the result does not say {wanted}")
     return found

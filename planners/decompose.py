@@ -12,7 +12,7 @@ from orchestrator.runtime.values import Answer, Question
 from planners.asking import MOST, Asked, asking
 from planners.compiling import Method, compiled
 from planners.offers import computing, merged
-from planners.plan_prompt import Examples
+from planners.plan_prompt import Examples, read_examples
 from planners.questions import Temperature, Tokens
 from planners.vote import vote
 
@@ -43,6 +43,14 @@ async def decompose(
     offers = merged([asking(Asked(n, temperature, max_tokens))], computing().values())
     instead = ("vote", vote)
     method = Method(
-        "decompose", offers, instead, instead, list(examples), max_replans, max_tasks, temperature, max_tokens
+        "decompose",
+        offers,
+        instead,
+        instead,
+        read_examples(examples),
+        max_replans,
+        max_tasks,
+        temperature,
+        max_tokens,
     )
     return await compiled(run, question, method)

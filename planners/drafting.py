@@ -11,7 +11,6 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
-from planners.asking import ASK
 from planners.fetching import Fetcher
 from planners.offers import Offers
 from planners.parts import restates, uncovered
@@ -61,7 +60,10 @@ class Drafter:
                 text, errors = await self._write(plan, prompt, label, form)
             except NodeFailed as error:
                 self.fetcher.refuse(plan)
-                return Trouble(f"the plan could not be written: {error.failure.message}")
+                errors = [f"it could not be written: {error.failure.message}"]
+                if not error.failure.retryable:
+                    break
+                continue  # as after a stream that a process has left behind when it died
             gaps = [] if errors else self._gaps(plan)
             if not errors and (not gaps or label != "plan"):
                 return self._accepted(plan, gaps)
@@ -73,7 +75,7 @@ class Drafter:
                 assistant(split_thinking(text).answer or "(nothing)"),
                 user(REPAIR.format(errors=guarded(listed))),
             ]
-        return Trouble(f"the plan is invalid: {'; '.join(errors)}")
+        return Trouble(f"there is no valid plan: {'; '.join(errors)}")
 
     def _begun(self) -> Plan:
         text = self.question.text
@@ -83,11 +85,13 @@ class Drafter:
             self.max_tasks,
             amounts=amounts_in(text),
             refuse=lambda step: of_example(self.question, step),
-            is_needless=lambda step: step.tool == ASK and restates(text, str(step.arguments.get("question"))),
+            is_needless=lambda step: (
+                self.offers[step.tool].gives_answer and restates(text, str(step.arguments.get("question")))
+            ),
         )
 
     def _accepted(self, plan: Plan, gaps: list[str]) -> Trouble | None:
-        if not self.fetcher.steps and (why := _one_part(plan)):
+        if not self.fetcher.steps and (why := self._one_part(plan)):
             self.fetcher.refuse(plan)
             return Trouble(why, one_part=True)
         for verdict, steps in (("left out", list(plan.left_out.values())), ("cut", plan.cut)):
@@ -149,12 +153,10 @@ class Drafter:
             if plan.admit(step):
                 self.fetcher.fetch(step, plan)
 
-
-def _one_part(plan: Plan) -> str:
-    """Why a question needs no plan, going by the one that was written; empty if it does."""
-    if plan.left_out and not plan.steps:
-        return "the question has one part: its plan only asks it again"
-    match list(plan.steps.values()):
-        case [Step(tool=tool)] if tool == ASK:
+    def _one_part(self, plan: Plan) -> str:
+        """Why the question needs no plan, going by the one that was written; empty if it does."""
+        if plan.left_out and not plan.steps:
+            return "the question has one part: its plan only asks it again"
+        if len(plan.steps) == 1 and all(self.offers[step.tool].gives_answer for step in plan.steps.values()):
             return "the question has one part: its plan asks one question"
-    return ""
+        return ""

@@ -13,7 +13,7 @@ from planners.asking import MOST, Asked, asking
 from planners.compiling import Method, compiled
 from planners.decompose import decompose
 from planners.offers import computing, merged, tools_of
-from planners.plan_prompt import Examples
+from planners.plan_prompt import Examples, read_examples
 from planners.questions import Temperature, Tokens
 from planners.react import react
 from planners.vote import vote
@@ -63,7 +63,7 @@ async def llm_compiler(
         offers,
         ("vote", vote),
         ("react", react),
-        list(examples),
+        read_examples(examples),
         max_replans,
         max_tasks,
         temperature,

@@ -14,6 +14,8 @@ from planners.plans import JOIN, Step
 MOST_OPTIONAL: Final = 3
 """Optional arguments that may be left out one by one from the end of a list; with more, they have names."""
 
+_REFERENCE: Final = r"^\$[0-9]{1,3}([.][a-zA-Z_][a-zA-Z0-9_]{0,40}|\[[0-9]{1,3}\])*$"
+
 
 class JsonReader:
     """Reads ``{"plan": [["search", "Paris"], ["search", {"query": "Rome"}]]}``.
@@ -50,7 +52,7 @@ class JsonReader:
         """No steps: half a list is not a step."""
         return []
 
-    def _values(self) -> Iterator[object]:
+    def _values(self) -> Iterator[Any]:
         while self._at is not None:
             between = self._BETWEEN.match(self._text, self._at)
             assert between is not None
@@ -63,7 +65,7 @@ class JsonReader:
             self._at = end
             yield value
 
-    def _step(self, value: object) -> Step | None:
+    def _step(self, value: Any) -> Step | None:
         match value:
             case [str(tool), *given]:
                 number = self._next
@@ -88,7 +90,7 @@ def plan_schema(offers: Offers, limit: int, *, thinks: bool = False) -> dict[str
 
     Lists whose items differ are ``prefixItems`` alone, which is what llama.cpp's converter takes.
     """
-    definitions: dict[str, Any] = {"reference": {"type": "string", "pattern": r"^\$[0-9]+$"}}
+    definitions: dict[str, Any] = {"reference": {"type": "string", "pattern": _REFERENCE}}
     kinds: list[dict[str, Any]] = []
     for offer in offers.values():
         for key, definition in offer.schema.get("$defs", {}).items():

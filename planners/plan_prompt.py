@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ _THOUGHT: Final = '"thought": "…", '
 _CALLED = re.compile(r"(?<![\w$])(?P<tool>[^\W\d]\w*)\(")
 
 
-def _sound(given: str | list[Example]) -> list[Example]:
+def read_examples(given: str | list[Example]) -> list[Example]:
     """Examples as a list. Raises ValueError where one has no plan that can be read."""
     if isinstance(given, str):
         found: list[Example] = [
@@ -74,7 +75,7 @@ def _sound(given: str | list[Example]) -> list[Example]:
     return found
 
 
-Examples = Annotated[str | list[Example], AfterValidator(_sound)]
+Examples = Annotated[str | list[Example], AfterValidator(read_examples)]
 
 
 def steps_of(text: str, parameters: Parameters, question: str) -> list[Step]:
@@ -111,7 +112,7 @@ def form_of(can: Capabilities, offers: Offers, limit: int, *, thinks: bool) -> F
             {"schema": plan_schema(offers, limit, thinks=thinks)},
             lambda first: JsonReader(parameters, first),
             lambda steps: plan_json(steps, parameters),
-            lambda step: str(call_list(step, parameters)),
+            lambda step: json.dumps(call_list(step, parameters), ensure_ascii=False),
         )
     constraint = {"grammar": plan_grammar(offers, thinks=thinks)} if grammar else {}
     return Form(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from workers.errors import ToolError
+from orchestrator.errors import AnabranchError
 
 PATH: Final = r"""(?:\.[^\W\d]\w*|\[(?:[0-9]{1,9}|"[^"\]\n]{1,80}"|'[^'\]\n]{1,80}')\])*"""
 _AMOUNT = r"(?:[kKmMbB]n?\b|\s(?:million|billion|trillion|thousand)\b)"
@@ -29,7 +29,14 @@ _ITSELF: Final = frozenset({"result", "output", "value", "answer", "text", "resp
 Path = tuple[str | int, ...]
 
 
-class NoFields(ToolError):
+class Unbound(AnabranchError):
+    """A result does not have what a step needs of it."""
+
+    code = "unbound"
+    http_status = 422
+
+
+class NoFields(Unbound):
     """A field is asked of a result that is prose or a number."""
 
 
@@ -114,14 +121,14 @@ def at(value: object, reference: Reference) -> Any:
 
     Raises:
         NoFields: the result, or what is at the beginning of the path, is prose or a number.
-        ToolError: it has other fields, or fewer items; says which.
+        Unbound: it has other fields, or fewer items; says which.
     """
     for key in reference.path:
         if isinstance(value, str):
             value = _json_in(value)
         if isinstance(value, list) and isinstance(key, int):
             if key >= len(value):
-                raise ToolError(f"${reference.id} has no item {key}, only {len(value)} items, from 0")
+                raise Unbound(f"${reference.id} has no item {key}, only {len(value)} items, from 0")
             value = value[key]
         elif isinstance(value, Mapping) and str(key) in value:
             value = value[str(key)]
@@ -129,7 +136,7 @@ def at(value: object, reference: Reference) -> Any:
             continue
         elif isinstance(value, Mapping | list):
             fields = f"the fields {', '.join(value)}" if isinstance(value, Mapping) else "a list"
-            raise ToolError(f"${reference.id} has no {key!r}; it has {fields}")
+            raise Unbound(f"${reference.id} has no {key!r}; it has {fields}")
         else:
             raise NoFields(f"${reference.id} has no {key!r}; it is no JSON object")
     return value

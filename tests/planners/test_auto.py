@@ -10,7 +10,7 @@ from orchestrator.runtime.values import Question
 from planners import auto as module
 from planners.auto import ROUTER, auto
 from planners.joining import JOINER
-from planners.llm_compiler import PLANNER
+from planners.plan_prompt import PLANNER
 from planners.skeleton import OUTLINE
 from tests.planners.conftest import play
 from workers.calls import Call

@@ -35,7 +35,8 @@ def told(call: Call) -> str:
 
 def asked_in(text: str) -> str:
     """The last question that stands in a prompt."""
-    return re.findall(r"<question>\n(.*?)\n</question>", text, re.DOTALL)[-1]
+    found: list[str] = re.findall(r"<question>\n(.*?)\n</question>", text, re.DOTALL)
+    return found[-1]
 
 
 def model(

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from planners.references import NoFields, Numbering, Reference, amounts_in, at, mapped
-from workers.errors import ToolError
+from planners.references import NoFields, Numbering, Reference, Unbound, amounts_in, at, mapped
 
 NUMBERING = Numbering(16)
 
@@ -87,16 +86,16 @@ def test_what_is_at_a_path(value: object, path: tuple[Any, ...], expected: objec
 @pytest.mark.parametrize(
     ("value", "path", "error", "message"),
     [
-        (PERSON, ("age",), ToolError, "$1 has no 'age'; it has the fields name, ages, answer"),
-        ([1], (1,), ToolError, "$1 has no item 1, only 1 items, from 0"),
-        ([1], ("age",), ToolError, "$1 has no 'age'; it has a list"),
+        (PERSON, ("age",), Unbound, "$1 has no 'age'; it has the fields name, ages, answer"),
+        ([1], (1,), Unbound, "$1 has no item 1, only 1 items, from 0"),
+        ([1], ("age",), Unbound, "$1 has no 'age'; it has a list"),
         ("Ann is 30.", ("age",), NoFields, "$1 has no 'age'; it is no JSON object"),
         ("{broken", ("age",), NoFields, "it is no JSON object"),
         (None, ("age",), NoFields, "it is no JSON object"),
     ],
 )
 def test_what_is_not_there_is_named(
-    value: object, path: tuple[Any, ...], error: type[ToolError], message: str
+    value: object, path: tuple[Any, ...], error: type[Unbound], message: str
 ) -> None:
     with pytest.raises(error, match=re.escape(message)) as raised:
         at(value, Reference(1, path))
