@@ -18,6 +18,9 @@ from workers.errors import ToolError
 LONGEST_BOUND: Final = 300
 """Characters of a result that may stand inside a longer text; of longer ones, what is needed is extracted."""
 
+SAYS_ONE_THING: Final = 24
+"""Characters of a result from which nothing shorter can be taken that would be clearer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -50,9 +53,14 @@ class Binding:
             return self.run.merge(text_of, bound, label="text")
         return text_of(bound) if isinstance(bound, int | float) else bound
 
-    def numbers(self, argument: Any, as_number: Callable[[object], str]) -> Any:
-        """An argument in whose texts each reference is replaced by the number that the result states."""
-        return mapped(argument, lambda text: self._filled(text, as_number))
+    def read(self, argument: Any, reading: Callable[[object], object]) -> Any:
+        """An argument in which each reference stands for what ``reading`` makes of the result."""
+        return mapped(argument, lambda text: self._filled(text, reading))
+
+    def call_of(self, text: str) -> str | None:
+        """The step, as text, to whose result a text refers and nothing else; None for other texts."""
+        whole = self.numbering.whole(text)
+        return None if whole is None else self.calls.get(whole.id)
 
     def _value(self, text: str) -> Any:
         whole = self.numbering.whole(text)
@@ -60,10 +68,10 @@ class Binding:
             return self.values[whole.id]
         return self._filled(text, None)
 
-    def _filled(self, text: str, as_number: Callable[[object], str] | None) -> Any:
+    def _filled(self, text: str, reading: Callable[[object], object] | None) -> Any:
         if not (sources := self.sources(text)):
             return text
-        asked = (self.question, self.calls[self.step.id], text, self.numbering, sources, as_number)
+        asked = (self.question, self.calls[self.step.id], text, self.numbering, sources, reading)
         return self.run.scope(NodeKind.SPAWN, "text", fill, *asked)
 
 
@@ -74,7 +82,7 @@ async def fill(
     text: str,
     numbering: Numbering,
     values: Mapping[int, Any],
-    as_number: Callable[[object], str] | None,
+    reading: Callable[[object], object] | None,
 ) -> Any:
     """The text of an argument with values in it; a whole reference is what it refers to, of any type.
 
@@ -94,18 +102,22 @@ async def fill(
         except NoFields:
             wanted = f"the {' '.join(map(str, reference.path))}"
             value = await _extracted(run, question, value, wanted, call)
-        if as_number is not None:
-            try:
-                return as_number(value)
-            except ToolError:
-                found = await _extracted(run, question, value, f"the number {wanted}", call)
-            try:
-                return as_number(found)
-            except ToolError as error:
-                raise Unbound(str(error)) from error
+        if reading is not None:
+            return await read(value, wanted, reading)
         if whole is None and len(text_of(value)) > LONGEST_BOUND:
             return await _extracted(run, question, value, wanted, call)
         return value
+
+    async def read(value: Any, wanted: str, reading: Callable[[object], object]) -> object:
+        try:
+            return reading(value)
+        except ToolError as error:
+            if len(text_of(value)) <= SAYS_ONE_THING:
+                raise Unbound(str(error)) from error
+        try:
+            return reading(await _extracted(run, question, value, f"the value {wanted}", call))
+        except ToolError as error:
+            raise Unbound(str(error)) from error
 
     whole = numbering.whole(text)
     if whole is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from orchestrator.runtime.messages import text_of
 from workers.errors import ToolError
@@ -20,6 +22,16 @@ def calculate(expression: str) -> str:
 
 
 COMPUTING: tuple[Tool, ...] = (calculate,)
+
+
+def reading_for(computing: str) -> Callable[[object], object]:
+    """How the step of this name is given a result."""
+    return as_number
+
+
+def with_names(arguments: Mapping[str, Any], call_of: Callable[[str], str | None]) -> dict[str, Any]:
+    """The arguments of a step that compares, with names."""
+    return dict(arguments)
 
 
 def as_number(value: object) -> str:

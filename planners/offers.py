@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.planning.run import Run
 from orchestrator.runtime.nodes import Node
 from planners.binding import Binding
-from planners.computing import COMPUTING, as_number
+from planners.computing import COMPUTING, reading_for, with_names
 from planners.plan_writing import Parameters
 from workers.tools.tool import Tool
 
@@ -94,9 +94,9 @@ def begin_tool(binding: Binding) -> Node[Any]:
 
 def _begin_computing(tool: Tool) -> Callable[[Binding], Node[Any]]:
     def begin(binding: Binding) -> Node[Any]:
-        arguments = {
-            name: binding.numbers(value, as_number) for name, value in binding.step.arguments.items()
-        }
+        reading = reading_for(tool.name)
+        given = with_names(binding.step.arguments, binding.call_of)
+        arguments = {name: binding.read(value, reading) for name, value in given.items()}
         return binding.run.tool(tool, arguments, label=binding.label)
 
     return begin

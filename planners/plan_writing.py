@@ -51,6 +51,9 @@ def _written(value: Any) -> str:
         return reference_text(value) if match else json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, Mapping):
+        items = (f"{json.dumps(key, ensure_ascii=False)}: {_written(item)}" for key, item in value.items())
+        return f"{{{', '.join(items)}}}"
     return json.dumps(value, ensure_ascii=False)
 
 
