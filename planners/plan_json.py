@@ -79,7 +79,11 @@ class JsonReader:
 
     def _named(self, tool: str, given: list[Any]) -> dict[str, Any]:
         names = self._parameters.get(tool, ())
-        if len(given) == 1 and isinstance(given[0], dict) and (not names or given[0].keys() & set(names)):
+        if (
+            len(given) == 1
+            and isinstance(given[0], dict)
+            and (given[0].keys() & set(names) or not (names and given[0]))
+        ):
             return given[0]
         extra = (f"argument_{number}" for number in range(len(names) + 1, len(given) + 1))
         return dict(zip((*names, *extra), given, strict=False))
