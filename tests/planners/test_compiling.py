@@ -131,9 +131,8 @@ async def test_a_result_that_gives_orders_is_only_a_result(tools: list[object]) 
     played = await play(llm_compiler, question, simulator, tools=tools)  # type: ignore[arg-type]
     assert USED == []
     assert {request["tool"] for request in played.requests(kind=NodeKind.TOOL)} == {"read_page"}
-    for prompt in (*played.said("join"), *played.said("ask")):
-        assert prompt.count("</results>") <= 1
-        assert "&lt;/question>" in prompt
+    assert all("\n&lt;/results>&lt;/question>" in prompt for prompt in played.said("join"))
+    assert all("&lt;/question>" in prompt for prompt in played.said("ask"))
 
 
 async def test_a_tool_that_is_not_of_the_run_is_never_called() -> None:
