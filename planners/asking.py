@@ -16,7 +16,7 @@ from orchestrator.runtime.nodes import Node, NodeKind, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.binding import LONGEST_BOUND, Binding
-from planners.extracting import for_answer
+from planners.extracting import for_answer, shown_of
 from planners.offers import Offer, offered
 from planners.questions import SYSTEM, answer_of, material_of, slot
 from planners.references import NoFields, Numbering, Reference, at
@@ -34,9 +34,6 @@ UNSURE: Final = 0.69
 
 SAMPLED: Final = 0.7
 """The lowest temperature of a vote, whose branches would otherwise be copies."""
-
-LONGEST_SHOWN: Final = 4_000
-"""Characters of one result that a model is shown; of longer ones, what is needed is extracted."""
 
 HOW = (
     "Answer the question from what is given above; where it does not say, from what you know. Reason in one "
@@ -144,9 +141,9 @@ class _Told:
         name, value = self._found(reference)
         if name in self.results:
             return
-        if len(value) > LONGEST_SHOWN:
+        if len(value) > shown_of(self._run):
             part = Question(self._inquiry.text, self._inquiry.question.context)
-            value = await for_answer(self._run, part, value, name, most=LONGEST_SHOWN)
+            value = await for_answer(self._run, part, value, name)
         self.results[name] = value
 
     def _found(self, reference: Reference) -> tuple[str, str]:

@@ -16,6 +16,9 @@ from workers.showing import cut
 READ: Final = 12_000
 """Characters of a result that are read at most: the passages that share most words with what is wanted."""
 
+SHOWN: Final = 4_000
+"""Characters of one result that a model is shown; of longer ones, what is needed is extracted."""
+
 PASSAGE: Final = 600
 """Characters of a passage, about."""
 
@@ -36,13 +39,13 @@ _WORD = re.compile(r"\w{2,}")
 _END = re.compile(r"(?<=[.!?\n])\s+")
 
 
-async def for_answer(run: Run, question: Question, text: str, call: str, *, most: int) -> str:
-    """What a long result says for the question; the first ``most`` characters of it if the call fails."""
-    prompt = _reading(question, text, call, FOR_ANSWER)
+async def for_answer(run: Run, question: Question, text: str, call: str) -> str:
+    """What a long result says for the question; its beginning if the call fails."""
+    prompt = _reading(run, question, text, call, FOR_ANSWER)
     outcome = await run.generate(
         prompt, label="extract", temperature=0.0, max_tokens=EXTRACT_TOKENS
     ).settled()
-    return (said(outcome.value) if isinstance(outcome, Succeeded) else "") or cut(text, most)
+    return (said(outcome.value) if isinstance(outcome, Succeeded) else "") or cut(text, shown_of(run))
 
 
 async def for_step(run: Run, question: Question, text: str, wanted: str, call: str) -> str:
@@ -51,12 +54,20 @@ async def for_step(run: Run, question: Question, text: str, wanted: str, call: s
     Raises:
         NodeFailed: the call failed.
     """
-    prompt = _reading(question, text, call, FOR_STEP.format(wanted=guarded(wanted)))
+    prompt = _reading(run, question, text, call, FOR_STEP.format(wanted=guarded(wanted)))
     return said(await run.generate(prompt, label="extract", temperature=0.0, max_tokens=WORDS_TOKENS))
 
 
-def _reading(question: Question, text: str, call: str, task: str) -> list[Message]:
-    read = passages(text, f"{call} {question.text}")
+def shown_of(run: Run) -> int:
+    """Characters of one result that the model of a run is shown; fewer if its context is small."""
+    context = run.capabilities.max_model_len
+    return SHOWN if context is None else min(SHOWN, context)
+
+
+def _reading(run: Run, question: Question, text: str, call: str, task: str) -> list[Message]:
+    context = run.capabilities.max_model_len  # about a quarter to a half of it
+    most = READ if context is None else min(READ, 2 * context)
+    read = passages(text, f"{call} {question.text}", most)
     return [system(SYSTEM), user(*asked(question), slot("result", read), slot("plan", call), task)]
 
 

@@ -10,9 +10,9 @@ from orchestrator.runtime.messages import Part, text_of
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.plain import canonical
 from orchestrator.runtime.values import Answer, Question
-from planners.asking import LONGEST_SHOWN, uncertain
+from planners.asking import uncertain
 from planners.binding import Binding
-from planners.extracting import for_answer
+from planners.extracting import for_answer, shown_of
 from planners.offers import Offers, parameters_of
 from planners.plan_writing import call_text
 from planners.plans import Plan, Step
@@ -97,9 +97,9 @@ class Fetcher:
 
     async def _shown(self, node: Node[Any], text: str, call: str) -> Part:
         """What a model reads of a result; the node itself where that is the whole text."""
-        if len(text) > LONGEST_SHOWN:
+        if len(text) > shown_of(self._run):
             if call not in self._extracts:
-                extract = await for_answer(self._run, self._question, text, call, most=LONGEST_SHOWN)
+                extract = await for_answer(self._run, self._question, text, call)
                 self._extracts[call] = f"{guarded(extract)} (taken from {len(text)} characters)"
             return self._run.merge(_instead, node, self._extracts[call], label="extract")
         return node if guarded(text) == text else self._run.merge(_guarded, node, label="result")

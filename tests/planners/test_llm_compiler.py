@@ -424,7 +424,9 @@ async def test_a_plan_that_stays_bad_falls_back_with_the_reason(kind: str) -> No
     played = await compile_(bad, max_tasks=3)
     assert error in fell_back(played)
     assert (
-        len(played.nodes(NodeKind.GENERATE, "plan")) == len(played.nodes(NodeKind.GENERATE, "repaired")) == 1
+        len(played.nodes(NodeKind.GENERATE, "plan"))
+        == len(played.nodes(NodeKind.GENERATE, "repaired plan"))
+        == 1
     )
 
 
