@@ -43,7 +43,8 @@ HOW = (
 
 @tool(name=ASK)
 def _declared(question: str, context: list[str] = [], n: int = 1) -> str:  # noqa: B006 (only its schema is used)
-    """Ask a language model one simple question; context lists the results that it needs, as in [$1, $2]."""
+    """Ask a language model one simple question. context: the results that it needs, as in [$1, $2]. n: how
+    many answers vote, 1 unless it is doubtful."""
     raise PlannerError("a question is put by the planner, not called as a tool")
 
 

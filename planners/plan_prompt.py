@@ -13,7 +13,8 @@ from pydantic import AfterValidator
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.messages import Message, Part
 from orchestrator.runtime.values import Question
-from planners.offers import Offers, parameters_of
+from planners.asking import ASK
+from planners.offers import Offer, Offers, parameters_of
 from planners.plan_grammar import plan_grammar
 from planners.plan_json import JsonReader, plan_schema
 from planners.plan_text import TextReader
@@ -39,8 +40,8 @@ REPLAN: Final = (
 )
 REPAIR: Final = "This plan cannot be used:\n{errors}\nWrite the whole plan again without these errors."
 
-INVENTED: Final = ("Ulvarest", "Quembly")
-"""Names in the built-in example that stand in no real question."""
+INVENTED: Final = ("Ollo", "Vurm", "Quembly")
+"""Names in what models are shown that stand in no real question."""
 
 
 Example = dict[Literal["question", "plan"], str]
@@ -137,7 +138,7 @@ def plan_prompt(
     for offer in offers.values():
         lines.append(offer.described())
         lines += [f"  as in {form.call(step)}" for step in _examples_of(offer.examples, parameters)]
-    shown = [(each["question"], _checked(each, parameters)) for each in examples] or [_invented(offers)]
+    shown = [(each["question"], _checked(each, parameters)) for each in examples] or _invented(offers)
     told = "".join(f"Question: {asked}\n{form.plan(steps)}\n\n" for asked, steps in shown)
     return set_task(
         question,
@@ -168,24 +169,34 @@ def _examples_of(calls: Sequence[str], parameters: Parameters) -> list[Step]:
     return found
 
 
-def _invented(offers: Offers) -> tuple[str, list[Step]]:
-    """An example of which nothing stands in a real question, with the kinds of steps that are offered."""
-    first, second = INVENTED
-    subject = next(
-        (offer for offer in offers.values() if _takes_one_text(offer.schema, offer.required)), None
-    )
-    if subject is None:
-        subject = next(iter(offers.values()))
-    name = next(iter(subject.required), None) or next(iter(subject.parameters), "")
-    is_asked = subject.gives_answer
-    looked_up = [f"How many wells has {each}?" if is_asked else each for each in INVENTED]
-    steps = [
-        Step(number, subject.name, {name: text} if name else {}) for number, text in enumerate(looked_up, 1)
-    ]
+def _invented(offers: Offers) -> list[tuple[str, list[Step]]]:
+    """Examples of which nothing stands in a real question, with the kinds of steps that are offered.
+
+    One computes with what is looked up side by side, the other finds out one thing by means of another.
+    """
+    looking = [offer for offer in offers.values() if _takes_one_text(offer.schema, offer.required)]
+    subject = next(iter(looking), next(iter(offers.values())))
+    told = {name: f"How many wells has {name}?" if subject.gives_answer else name for name in INVENTED}
+    steps = [_step(number, subject, text) for number, text in enumerate(told.values(), 1)]
+    values = {name: f"${number}" for number, name in enumerate(told, 1)}
+    if "argmax" in offers:
+        steps.append(Step(4, "argmax", {offers["argmax"].parameters[0]: values}))
+    examples = [(f"Which has the most wells: {', '.join(INVENTED)}?", steps)]
     if "calculate" in offers:
-        argument = next(iter(offers["calculate"].parameters), "expression")
-        steps.append(Step(3, "calculate", {argument: "$1 - $2"}))
-    return f"How many more wells has {first} than {second}?", steps
+        sum_of = Step(3, "calculate", {offers["calculate"].parameters[0]: "$1 - $2"})
+        first, second, _ = INVENTED
+        examples.append((f"How many more wells has {first} than {second}?", [*steps[:2], sum_of]))
+    if (asking := offers.get(ASK)) is not None and asking.gives_answer:
+        chain = ["Who dug the wells of Vurm?", "In which year was $1 born?"]
+        steps = [_step(number, asking, text) for number, text in enumerate(chain, 1)]
+        examples.append(("In which year was the digger of the wells of Vurm born?", steps))
+    return examples
+
+
+def _step(number: int, offer: Offer, text: str) -> Step:
+    """A step that is given one text, if it takes any argument."""
+    name = next(iter(offer.required or offer.parameters), None)
+    return Step(number, offer.name, {} if name is None else {name: text})
 
 
 def _takes_one_text(schema: Mapping[str, Any], required: Sequence[str]) -> bool:
@@ -196,6 +207,7 @@ def _takes_one_text(schema: Mapping[str, Any], required: Sequence[str]) -> bool:
 def of_example(question: Question, step: Step) -> str:
     """Why a step cannot be meant, because it is about the built-in example; empty if it can."""
     for name in INVENTED:
-        if name in str(step.arguments) and name not in question.text + question.context:
+        spoken = rf"\b{name}\b"
+        if re.search(spoken, str(step.arguments)) and not re.search(spoken, question.text + question.context):
             return f"step {step.id} is about {name}, which stands in the example, not in the question"
     return ""

@@ -168,7 +168,7 @@ BAD_PLANS = {
     "tool that is not there": ('1. search("Ann")\n2. join()', "search, which is no tool; the tools are ask"),
     "circle": ('1. ask("Ann $2?")\n2. ask("Bob $1?")\n3. join()', "in a circle"),
     "used twice": ('1. ask("Ann?")\n1. ask("Bob?")\n2. join()', "the id 1 is used twice"),
-    "example": ('1. ask("Ulvarest or Ann?")\n2. ask("Bob?")\n3. join()', "stands in the example"),
+    "example": ('1. ask("Vurm or Ann?")\n2. ask("Bob?")\n3. join()', "stands in the example"),
 }
 
 
@@ -346,7 +346,7 @@ async def test_examples_of_the_caller_take_the_place_of_the_built_in_one(example
     engine = Simulator(model(plan if guided else PLAN), claims=GUIDED if guided else BARE)
     played = await run(engine=engine, examples=examples)
     planned = played.said("plan")[0]
-    assert "Ulvarest" not in planned
+    assert "Vurm" not in planned
     assert (
         '{"plan": [["ask", "A?"], ["ask", "B?"]]}' if guided else '1. ask("A?")\n2. ask("B?")\n3. join()'
     ) in planned
