@@ -12,9 +12,16 @@ from orchestrator.runtime.values import Answer, Question
 from planners.asking import MOST, Asked, asking
 from planners.compiling import Method, compiled
 from planners.offers import computing, merged
+from planners.parts import compared
 from planners.plan_prompt import Examples, read_examples
 from planners.questions import Temperature, Tokens
 from planners.vote import vote
+
+
+def compares(run: Run, question: Question) -> str:
+    """Why the question has several parts: it compares things that it names, or asks something of all."""
+    names = compared(question.text)
+    return f"it asks about several things: {', '.join(names)}" if names else ""
 
 
 @planner("decompose")

@@ -142,7 +142,13 @@ class Fetcher:
 
         self._steps[step.id] = step
         self._texts[step.id] = call_text(step, self._parameters)
-        call = canonical([step.tool, mapped(step.arguments, lambda text: numbering.filled(text, path))])
+        is_asked = self._offers[step.tool].gives_answer
+
+        def form(text: str) -> str:
+            filled = numbering.filled(text, path)
+            return " ".join(filled.casefold().split()).rstrip(" .?!") if is_asked else filled
+
+        call = canonical([step.tool, mapped(step.arguments, form)])
         node = self._calls.get(call)
         if node is None or (isinstance(node.outcome, Failed) and node.outcome.failure.retryable):
             values = {number: self._value(number) for number in plan.needs(step)}

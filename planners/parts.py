@@ -21,6 +21,11 @@ _BETWEEN = (
     r"(?:(?:in|of|for|at|on|the|to|is|does|did|has)\s+){0,2}"
 )
 _LISTED = re.compile(rf"{_NAME}(?:{_BETWEEN}{_NAME})+")
+_COMPARES = re.compile(
+    r"\b(?:more|less|fewer|most|least|fewest|than|which|who|difference|differ|total|sum|average|mean|together"
+    r"|altogether|combined|same|both|all|\w{2,}(?:er|est))\b",
+    re.IGNORECASE,
+)
 _ASKS = re.compile(
     r"(?:Which|What|Who|Whose|When|Where|How|Is|Are|Was|Were|Do|Does|Did|Has|Have|Can|Of|The|In|If|Give|Name|"
     r"Between|For|And|Or)\b\s*"
@@ -41,6 +46,12 @@ def uncovered(question: str, arguments: Iterable[Any]) -> list[str]:
     """The names in enumerations and comparisons of a question that no argument of a step mentions."""
     mentioned = {word for argument in arguments for text in _texts(argument) for word in _words(text)}
     return [name for name in _names(question) if not _words(name) & mentioned]
+
+
+def compared(question: str) -> list[str]:
+    """The names between which a question asks for a comparison, or for something of all of them."""
+    names = list(dict.fromkeys(_names(question)))
+    return names if len(names) > 1 and _COMPARES.search(question) else []
 
 
 def _names(question: str) -> Iterator[str]:
