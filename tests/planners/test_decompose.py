@@ -346,7 +346,7 @@ async def test_examples_of_the_caller_take_the_place_of_the_built_in_one(example
     engine = Simulator(model(plan if guided else PLAN), claims=GUIDED if guided else BARE)
     played = await run(engine=engine, examples=examples)
     planned = played.said("plan")[0]
-    assert "Vurm" not in planned
+    assert "Quembly" not in planned
     assert (
         '{"plan": [["ask", "A?"], ["ask", "B?"]]}' if guided else '1. ask("A?")\n2. ask("B?")\n3. join()'
     ) in planned
