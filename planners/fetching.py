@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Part, text_of
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.plain import canonical
-from planners.plans import Plan, Step, filled, is_reference, mapped, references
-
-LONGEST_SHOWN = 4_000
-"""Characters of one result that a model is shown; between steps, results are passed on uncut."""
+from orchestrator.runtime.values import Answer, Question
+from planners.asking import uncertain
+from planners.binding import Binding
+from planners.extracting import for_answer, shown_of
+from planners.offers import Offers, parameters_of
+from planners.plan_writing import call_text
+from planners.plans import Plan, Step
+from planners.questions import guarded
+from planners.references import Reference, mapped
 
 
 class Fetcher:
-    """Starts the steps of one plan after another. Equal calls of a tool are one node.
+    """Starts the steps of one plan after another. Equal calls are one node.
 
     ``steps`` are the steps of the plans that were accepted.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, question: Question, offers: Offers) -> None:
         self.steps: dict[int, Step] = {}
         self._run = run
+        self._question = question
+        self._offers = offers
+        self._parameters = parameters_of(offers)
         self._nodes: dict[int, Node[Any]] = {}
+        self._steps: dict[int, Step] = {}
+        self._texts: dict[int, str] = {}
         self._calls: dict[str, Node[Any]] = {}
+        self._values: dict[str, Node[Any]] = {}
         self._waiting: dict[int, Step] = {}
+        self._extracts: dict[str, str] = {}
+        self._cut: list[str] = []
 
     def fetch(self, step: Step, plan: Plan) -> None:
         """Start a step of a plan that is being written, unless it, or what it needs, has side effects."""
-        has_side_effects = self._run.tools[step.tool].side_effects
-        if has_side_effects or references(step.arguments, plan.last) & self._waiting.keys():
+        if self._offers[step.tool].side_effects or plan.needs(step) & self._waiting.keys():
             self._waiting[step.id] = step
         else:
             self._start(step, plan)
@@ -42,6 +54,7 @@ class Fetcher:
             self._start(step, plan)
         self._waiting.clear()
         self.steps |= plan.steps
+        self._cut = self.written(plan.cut)
         self.abandon(but=self._nodes)
 
     def refuse(self, plan: Plan) -> None:
@@ -57,64 +70,121 @@ class Fetcher:
             if id(node) not in wanted:
                 node.cancel("no plan wants it")
 
+    def written(self, steps: Sequence[Step]) -> list[str]:
+        """Steps as calls in text."""
+        return [call_text(step, self._parameters) for step in steps]
+
     async def observations(self) -> list[Part]:
-        """All steps with their results, one per line, once they have settled; failures are results too."""
+        """All steps with their results, one per line, once they have settled; failures are results too.
+
+        What a model reads of a result cannot be taken for the tags of a slot. Of a long one, it reads what
+        another call finds in it for the question.
+        """
         await self._run.outcomes(self._nodes.values())
         parts: list[Part] = []
-        for number, step in self.steps.items():
-            parts.append(f"{number}. {step.tool}({canonical(step.arguments)})")
+        for number, call in self._written():
             match (node := self._nodes[number]).outcome:
-                case Succeeded(value) if len(shown := text_of(value)) > LONGEST_SHOWN:
-                    parts.append(
-                        f" = {shown[:LONGEST_SHOWN]}… (cut after {LONGEST_SHOWN} of {len(shown)} characters)"
-                    )
-                case Succeeded():
-                    parts += [" = ", node]
-                case Failed(failure):
-                    parts.append(f" failed: {failure.message} ({failure.code})")
+                case Succeeded(value):
+                    parts += [f"{number}. {guarded(call)} = ", await self._shown(node, text_of(value), call)]
+                    if why := _doubt(value):
+                        parts.append(f" (uncertain: {why})")
                 case _:
-                    parts.append(" was cancelled")
+                    parts.append(guarded(f"{number}. {call} {_trouble(node)}"))
             parts.append("\n")
+        if self._cut:
+            parts.append(guarded(f"The plan was too long; not taken: {'; '.join(self._cut)}\n"))
         return parts
 
+    async def _shown(self, node: Node[Any], text: str, call: str) -> Part:
+        """What a model reads of a result; the node itself where that is the whole text."""
+        if len(text) > shown_of(self._run):
+            if call not in self._extracts:
+                extract = await for_answer(self._run, self._question, text, call)
+                self._extracts[call] = f"{guarded(extract)} (taken from {len(text)} characters)"
+            return self._run.merge(_instead, node, self._extracts[call], label="extract")
+        return node if guarded(text) == text else self._run.merge(_guarded, node, label="result")
+
+    def taken(self) -> list[tuple[str, object]]:
+        """The steps that have settled, as text, each with its value or the words of its failure."""
+        settled = [(call, self._nodes[number]) for number, call in self._written()]
+        return [
+            (call, _plain(node.outcome.value))
+            if isinstance(node.outcome, Succeeded)
+            else (call, _trouble(node))
+            for call, node in settled
+            if node.outcome is not None
+        ]
+
+    def has_results(self) -> bool:
+        """Whether any step has given something."""
+        return any(isinstance(self._nodes[number].outcome, Succeeded) for number in self.steps)
+
     def lacking(self) -> list[int]:
-        """The steps that have failed, were cancelled, or returned nothing, once all have settled."""
+        """The steps that have failed, were cancelled, returned nothing or are uncertain, once all settled."""
         outcomes = {number: self._nodes[number].outcome for number in self.steps}
         return [
             number
             for number, outcome in outcomes.items()
-            if not isinstance(outcome, Succeeded) or outcome.value in (None, "", [], {})
+            if not isinstance(outcome, Succeeded)
+            or outcome.value in (None, "", [], {})
+            or _doubt(outcome.value)
         ]
 
+    def _written(self) -> list[tuple[int, str]]:
+        return list(zip(self.steps, self.written(list(self.steps.values())), strict=True))
+
     def _start(self, step: Step, plan: Plan) -> None:
-        tool = self._run.tools[step.tool]
+        numbering = plan.numbering
 
-        def named(text: str) -> str:
-            """The text with references as node paths, so that equal calls look equal in different plans."""
-            numbers = references(text, plan.last)
-            return filled(text, {number: f"${{{self._nodes[number].path}}}" for number in numbers})
+        def path(reference: Reference) -> str:
+            """A reference with the path of its node, so that equal calls look equal in different plans."""
+            return f"${{{self._nodes[reference.id].path}}}{''.join(f'[{key!r}]' for key in reference.path)}"
 
-        def bound(text: str) -> Any:
-            sources = {number: self._nodes[number] for number in references(text, plan.last)}
-            if is_reference(text):
-                return next(iter(sources.values()))
-            return self._run.merge(filled, text, sources, label="text") if sources else text
+        self._steps[step.id] = step
+        self._texts[step.id] = call_text(step, self._parameters)
+        is_asked = self._offers[step.tool].gives_answer
 
-        call = canonical([step.tool, mapped(step.arguments, named)])
+        def form(text: str) -> str:
+            filled = numbering.filled(text, path)
+            return " ".join(filled.casefold().split()).rstrip(" .?!") if is_asked else filled
+
+        call = canonical([step.tool, mapped(step.arguments, form)])
         node = self._calls.get(call)
         if node is None or (isinstance(node.outcome, Failed) and node.outcome.failure.retryable):
-            properties = tool.schema.get("properties", {})
-            arguments = {
-                name: self._as_text(mapped(value, bound))
-                if properties.get(name, {}).get("type") == "string"
-                else mapped(value, bound)
-                for name, value in step.arguments.items()
-            }
-            node = self._calls[call] = self._run.tool(step.tool, arguments, label=f"{step.id} {step.tool}")
+            values = {number: self._value(number) for number in plan.needs(step)}
+            binding = Binding(self._run, self._question, step, self._texts, numbering, values)
+            node = self._calls[call] = self._offers[step.tool].begin(binding)
         self._nodes[step.id] = node
 
-    def _as_text(self, value: Any) -> Any:
-        """A number or a result as text, for a tool that takes text."""
-        if isinstance(value, Node):
-            return self._run.merge(text_of, value, label="text")
-        return text_of(value) if isinstance(value, int | float) else value
+    def _value(self, number: int) -> Node[Any]:
+        """What a reference to a step stands for: of an answer, its text."""
+        node, step = self._nodes[number], self._steps[number]
+        if not self._offers[step.tool].gives_answer:
+            return node
+        if node.path not in self._values:
+            self._values[node.path] = self._run.merge(text_of, node, label="text")
+        return self._values[node.path]
+
+
+def _plain(value: object) -> object:
+    return value.text if isinstance(value, Answer) else value
+
+
+def _doubt(value: object) -> str:
+    """Why the answer of a step is uncertain; empty if it is none, or certain."""
+    return uncertain(value) if isinstance(value, Answer) else ""
+
+
+def _trouble(node: Node[Any]) -> str:
+    if isinstance(node.outcome, Failed):
+        return f"failed: {node.outcome.failure.message} ({node.outcome.failure.code})"
+    return "was cancelled"
+
+
+def _guarded(value: object) -> str:
+    return guarded(text_of(value))
+
+
+def _instead(_: object, extract: str) -> str:
+    """An extract in place of the result that it was taken from."""
+    return extract

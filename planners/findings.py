@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from orchestrator.runtime.messages import text_of
 from orchestrator.runtime.values import Answer, Question
 from planners.computing import COMPUTING
-from planners.plans import REFERENCE
+from planners.references import REFERENCE
 from planners.verdicts import as_answer
 
 LONGEST_SHOWN = 400

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.runtime.messages import text_of
-from planners.plans import REFERENCE, reference_id
+from planners.references import PATH, REFERENCE
 
 QUOTES: Final = {
     '"': '"',
@@ -52,6 +52,7 @@ _ESCAPE = re.compile(
     r"\\(?:(?P<self>[\"'\\/`])|(?P<control>[nrt])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
     r"|U(?P<U>[0-9a-fA-F]{8})|(?P<line>\n))|(?P<none>\\)"
 )
+_STEP = re.compile(r"\b__step_([0-9]+)__((?:\.[^\W\d]\w*|\[[^\]]*\])*)")
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t"}
 _LATEX = re.compile(
     r"\\(?:nabla|neq|neg|nu|notin|newline|tan|tanh|tau|text\w{0,4}|theta|times|triangle|top|right\w{0,10}|rho|rangle)"
@@ -99,7 +100,8 @@ def scan(text: str, at: int) -> Scanned:
                 raw, position = "r" in word.lower(), end
                 continue
             case "reference":
-                written = f"__step_{reference_id(token)}__"
+                number, path = _parts(token)
+                written = f"__step_{number}__{path}"
             case "open":
                 depth += 1
             case "close" if depth == 0 and text[position - 1] in ":;" and smiley is None and word == ")":
@@ -193,14 +195,14 @@ def with_results(argument: Argument, named: Mapping[str, int]) -> Argument:
     """
     source, raw = argument.source, argument.raw
     for name, step in named.items():
-        anywhere = f"{name}(?!\\w)" if name[0] == "#" else rf"\{{{name}\}}"
+        anywhere = f"{name}(?P<path>)(?!\\w)" if name[0] == "#" else rf"\{{{name}(?P<path>{PATH})\}}"
         if name[0] == "#" or _FORMATTED.search(argument.raw):
-            source, raw = (re.sub(anywhere, f"${{{step}}}", each) for each in (source, raw))
+            source, raw = (re.sub(anywhere, rf"${{{step}\g<path>}}", each) for each in (source, raw))
         if name[0] != "#":
-            bare = rf"(?P<text>{_QUOTED})|(?<![\w.$]){name}(?!\w|\s*[=(\[.])"
+            bare = rf"(?P<text>{_QUOTED})|(?<![\w.$]){name}(?P<path>{PATH})(?!\w|\s*[=(\[.])"
             source, raw = (
-                re.sub(bare, lambda match, to=to: match["text"] or to, each)  # type: ignore[misc]
-                for each, to in ((source, f"__step_{step}__"), (raw, f"${{{step}}}"))
+                re.sub(bare, lambda match, to=to: match["text"] or to.format(match["path"]), each)  # type: ignore[misc]
+                for each, to in ((source, f"__step_{step}__{{}}"), (raw, f"${{{{{step}{{}}}}}}"))
             )
     return Argument(source, raw)
 
@@ -263,7 +265,13 @@ def _valued(source: str, raw: str) -> tuple[Any, bool]:
             return _value(node), True
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return as_text(raw), False
-    return REFERENCE.sub(lambda match: f"${{{reference_id(match)}}}", raw.strip()), False
+    return REFERENCE.sub(lambda match: f"${{{''.join(_parts(match))}}}", raw.strip()), False
+
+
+def _parts(reference: re.Match[str]) -> tuple[str, str]:
+    """The number of a reference and its path, as they are written."""
+    number = int(reference["braced"] or reference["bare"])
+    return str(number), reference["inside"] or reference["after"] or ""
 
 
 def as_text(raw: str) -> str:
@@ -307,4 +315,4 @@ def _value(node: ast.expr) -> Any:
                 text_of(_value(key)): _value(value) for key, value in zip(keys, values, strict=True) if key
             }
         case _:
-            return re.sub(r"\b__step_([0-9]+)__\b", r"${\1}", ast.unparse(node))
+            return _STEP.sub(r"${\1\2}", ast.unparse(node))

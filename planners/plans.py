@@ -1,25 +1,18 @@
-"""Plans: numbered calls of tools that refer to each other's results by ``$id`` or ``${id}``.
-
-The arguments of a step are a tree of JSON values. A reference stays a string in that tree until the step
-starts, and what it stands for is bound in the tree, never pasted into text that is parsed afterwards.
-"""
+"""Plans: numbered steps that refer to each other's results, admitted one by one while they are written."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orchestrator.errors import GraphError
 from orchestrator.runtime.graph import check_references
-from orchestrator.runtime.messages import text_of
+from planners.references import Numbering
 
 JOIN = "join"
 DEEPEST = 32
 """How deep lists and objects may be nested in the arguments of a step."""
-
-REFERENCE = re.compile(r"\$(?:\{(?P<braced>[0-9]{1,9})\}|(?P<bare>[0-9]{1,9})(?!\.?[0-9]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,52 +22,6 @@ class Step:
     id: int
     tool: str
     arguments: Mapping[str, Any]
-
-
-def reference_id(match: re.Match[str]) -> int:
-    """The id in a match of :data:`REFERENCE`."""
-    return int(match["braced"] or match["bare"])
-
-
-def references(value: object, last: int) -> set[int]:
-    """The ids that an argument refers to.
-
-    A bare ``$20`` inside a longer text is money if no step can have the id 20, because it is beyond ``last``.
-    """
-    if isinstance(value, str):
-        whole = REFERENCE.fullmatch(value.strip()) is not None
-        found = REFERENCE.finditer(value)
-        return {
-            reference_id(match) for match in found if whole or match["braced"] or reference_id(match) <= last
-        }
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        return set[int]().union(*(references(item, last) for item in value))
-    return set()
-
-
-def mapped(value: Any, function: Callable[[str], Any]) -> Any:
-    """An argument with every text in it replaced by what ``function`` makes of it."""
-    if isinstance(value, str):
-        return function(value)
-    if isinstance(value, Mapping):
-        return {key: mapped(item, function) for key, item in value.items()}
-    return [mapped(item, function) for item in value] if isinstance(value, list) else value
-
-
-def is_reference(text: str) -> bool:
-    """Whether a text is nothing but one reference, which then stands for the value itself."""
-    return REFERENCE.fullmatch(text.strip()) is not None
-
-
-def filled(text: str, values: Mapping[int, object]) -> str:
-    """A text with the values of steps in place of references to them; other references stay."""
-
-    def replace(match: re.Match[str]) -> str:
-        return text_of(values[reference_id(match)]) if reference_id(match) in values else match.group()
-
-    return REFERENCE.sub(replace, text)
 
 
 class Reader(Protocol):
@@ -92,20 +39,46 @@ class Reader(Protocol):
 class Plan:
     """A plan while it is being written: which steps may start, and what is wrong.
 
-    ``tools`` are the names of the tools, ``known`` the ids of steps in earlier plans; ``limit`` is the
-    maximum number of steps. Ids go from ``first`` to ``last``.
+    ``tools`` are the names of what steps may call, ``known`` the ids of steps in earlier plans; ``limit`` is
+    the maximum number of steps, ``amounts`` are those of :class:`Numbering`. Ids go from ``first`` to
+    ``numbering.last``. ``refuse`` says why a step cannot be meant (empty: it can), ``is_needless`` whether it
+    only says again what the plan is for.
+
+    Steps beyond the limit are ``cut``, needless ones ``left_out``: neither is an error, unless it is needed.
     """
 
-    def __init__(self, tools: Collection[str], known: Collection[int], limit: int) -> None:
+    def __init__(
+        self,
+        tools: Collection[str],
+        known: Collection[int],
+        limit: int,
+        *,
+        amounts: frozenset[int] = frozenset(),
+        refuse: Callable[[Step], str] = lambda step: "",
+        is_needless: Callable[[Step], bool] = lambda step: False,
+    ) -> None:
         self.first = max(known, default=0) + 1
-        self.last = self.first + limit - 1
+        self.numbering = Numbering(self.first + limit - 1, amounts)
         self.steps: dict[int, Step] = {}
+        self.cut: list[Step] = []
+        self.left_out: dict[int, Step] = {}
         self.joined = False
         self._tools = tools
         self._known = known
         self._limit = limit
+        self._refuse = refuse
+        self._is_needless = is_needless
         self._sound: set[int] = set(known)
         self._errors: list[str] = []
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether as many steps have been cut as may be taken: nothing of use comes any more."""
+        return len(self.cut) >= self._limit
+
+    def needs(self, step: Step) -> set[int]:
+        """The ids of the steps whose results a step uses."""
+        return self.numbering.ids(step.arguments)
 
     def admit(self, step: Step) -> bool:
         """Take the next step, and return whether it may start. The plan ends at its first join."""
@@ -114,41 +87,53 @@ class Plan:
         if step.tool == JOIN:
             self.joined = True
             return False
+        if len(self.steps) >= self._limit:
+            self.cut.append(step)
+            return False
         if error := self._refusal(step):
             self._errors.append(error)
             return False
+        if self._is_needless(step):
+            self.left_out[step.id] = step
+            return False
         self.steps[step.id] = step
-        if not references(step.arguments, self.last) <= self._sound:
+        if not self.needs(step) <= self._sound:
             return False  # what it refers to was refused, or comes later; the end of the plan will show
         self._sound.add(step.id)
         return True
 
     def _refusal(self, step: Step) -> str:
-        if len(self.steps) >= self._limit:
-            return f"step {step.id} is too many: a plan has at most {self._limit} steps"
-        if step.id in self.steps:
+        last = self.numbering.last
+        if step.id in self.steps or step.id in self.left_out:
             return f"the id {step.id} is used twice"
-        if not self.first <= step.id <= self.last:
-            return f"the ids of the steps go from {self.first} to {self.last}, not to {step.id}"
+        if not self.first <= step.id <= last:
+            return f"the ids of the steps go from {self.first} to {last}, not to {step.id}"
         if _deeper_than(DEEPEST, step.arguments):
             return f"step {step.id} nests its arguments more than {DEEPEST} deep"
         if step.tool not in self._tools:
             return (
                 f"step {step.id} uses {step.tool}, which is no tool; the tools are {', '.join(self._tools)}"
             )
-        return ""
+        return self._refuse(step)
 
     def close(self, *, cut_off: bool = False) -> list[str]:
         """All that is wrong with the plan, now that it is whole; empty if it is valid."""
         errors = list(self._errors) or self._wrong_references()
-        if not self.joined:
+        if not self.joined and not self.cut:
             errors.append(
                 f"the plan was cut off before {JOIN}" if cut_off else f"the plan does not end with {JOIN}"
             )
         return errors
 
     def _wrong_references(self) -> list[str]:
-        needs = {number: references(step.arguments, self.last) for number, step in self.steps.items()}
+        needs = {number: self.needs(step) for number, step in self.steps.items()}
+        useless = [
+            f"step {number} refers to step {source}, which only repeats the question"
+            for number in needs
+            for source in sorted(needs[number] & self.left_out.keys())
+        ]
+        if useless:
+            return useless
         try:
             check_references(
                 {str(number): () for number in self._known}

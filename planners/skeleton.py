@@ -116,12 +116,6 @@ async def skeleton(
     return await Writing(run, question, listed, written, max_tokens).collected(repair=repair)
 
 
-def asks_for_a_list(run: Run, question: Question) -> str:
-    """Why the question itself calls for a skeleton; empty if its words do not show it."""
-    words = list_sign(question)
-    return f"it asks for a list: {words!r}" if words else ""
-
-
 async def unsuitable(run: Run, question: Question) -> str:
     """Why the answer should not be written in parallel; empty if it should.
 
@@ -131,8 +125,8 @@ async def unsuitable(run: Run, question: Question) -> str:
         return "it offers choices"
     if whole := computation_in(question) or writing_in(question):
         return f"it asks for something whole: {whole!r}"
-    if sign := asks_for_a_list(run, question):
-        run.decide("router", "A", {"reason": sign})
+    if words := list_sign(question):
+        run.decide("router", "A", {"reason": f"it asks for a list: {words!r}"})
         return ""
     letter = await chosen(run, set_task(question, ROUTER), "ABC")
     reason = {"A": "", "B": "its points depend on each other", "C": "its answer is no list"}.get(

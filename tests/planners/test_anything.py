@@ -15,9 +15,11 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
 from planners.auto import auto
+from planners.decompose import decompose
 from planners.direct import direct
 from planners.joining import JOINER
-from planners.llm_compiler import PLANNER, llm_compiler
+from planners.llm_compiler import llm_compiler
+from planners.plan_prompt import PLANNER
 from planners.skeleton import skeleton
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
@@ -50,15 +52,16 @@ WORDS = [
     *("say", "fail", "hang", "send", "join", "fly", "$1", "${2}", "$$", "<END_OF_PLAN>", "True"),
     *('1. say("x")\n', "2. send($1)\n", "3. fail($1, 2)\n", "4. hang()\n", "5. join()\n"),
     *(
-        '{"steps": [',
-        '{"id": 1, "tool": "say", "arguments": {"text": "$',
-        '"}}',
+        '{"plan": [',
+        '["say", "$',
+        '"], ["ask", "$1?"], ["calculate", "$2 + $1.x"]',
         "]}",
         '], "then": "join"}',
         "null",
         "1e999",
     ),
-    *('{"id": 2, "tool": "hang"}', '{"id": 3, "tool": "join"}', '{"answer": "x"}', '{"replan": "y"}'),
+    *('1. ask("x $1", [$1], 2)\n', '2. calculate("$1 + 2")\n', "Thought: ", "Answer: 7"),
+    *('["hang"], ', '["join"]', '{"answer": "x"}', '{"replan": "y"}'),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
 ]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=25).map("".join), min_size=1, max_size=3)
@@ -84,7 +87,7 @@ def _without_threads() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "planner", [auto, direct, llm_compiler, skeleton, vote], ids=lambda planner: planner.name
+    "planner", [auto, decompose, direct, llm_compiler, skeleton, vote], ids=lambda planner: planner.name
 )
 @settings(max_examples=60, deadline=None)
 @given(
@@ -109,10 +112,10 @@ def test_a_run_ends(
     seed: int,
 ) -> None:
     def answer(call: Call, rng: Random) -> str:
-        instructions = call.prompt.messages()[0]["content"]
-        if instructions.startswith(PLANNER):
+        told = "".join(message["content"] for message in call.prompt.messages())
+        if PLANNER in told:
             return rng.choice(plans)
-        return rng.choice(verdicts if JOINER in call.prompt.messages()[-1]["content"] else others)
+        return rng.choice(verdicts if JOINER in told else others)
 
     async def example() -> None:
         engine = Simulator(

@@ -57,6 +57,7 @@ def test_a_list_of_numbers_is_what_a_function_takes() -> None:
 
 
 def test_what_is_compared_keeps_its_unit_its_date_and_its_names() -> None:
+    value: object
     for value in ("It is 5 km long.", "4 July 1776", {"a": 1, "b": 2}, [1, 2], 5):
         assert as_value(value) is value
     for value in ("not found", "6,400 km, and in flood 6,650 km", [], None):

@@ -244,7 +244,7 @@ PATH = r"C:\new\table"
         ('search(\n  "Paris, France"\n)', "Paris, France"),
         ("search($1)", "${1}"),
         ("search(${1})", "${1}"),
-        ("search($1.name)", "${1}.name"),
+        ("search($1.name)", "${1.name}"),
         ('search("the mayor of $1")', "the mayor of $1"),
         ("search(the mayor of $1)", "the mayor of $1"),
     ],

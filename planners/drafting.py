@@ -1,0 +1,162 @@
+"""Having a plan written while its steps start, repaired once where it is not valid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.consensus.thinking import split_thinking
+from orchestrator.errors import NodeFailed
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Message, assistant, user
+from orchestrator.runtime.nodes import Succeeded
+from orchestrator.runtime.values import Question
+from planners.fetching import Fetcher
+from planners.offers import Offers
+from planners.parts import restates, uncovered
+from planners.plan_prompt import REPAIR, REPLAN, Example, Form, form_of, of_example, plan_prompt
+from planners.plans import Plan, Step
+from planners.questions import guarded
+from planners.references import amounts_in
+
+LONGEST_AFTERMATH: Final = 64
+"""Characters that may follow the join of a plan before its generation is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why there is no plan to work with; ``one_part``: because the question needs none."""
+
+    reason: str
+    one_part: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drafter:
+    """Has plans written for a question; ``by`` is the method in whose name it decides."""
+
+    run: Run
+    question: Question
+    by: str
+    offers: Offers
+    fetcher: Fetcher
+    examples: list[Example]
+    max_tasks: int
+    temperature: float
+    max_tokens: int
+
+    async def plan(self, missing: str) -> Trouble | None:
+        """Have a plan written while its steps start; returns why there is none to work with.
+
+        A plan that only leaves a part of the question out is sent back like a wrong one, and taken if that
+        does not help.
+        """
+        form = form_of(self.run.capabilities, self.offers, self.max_tasks, thinks=bool(self.fetcher.steps))
+        prompt = await self._prompt(missing, form)
+        errors: list[str] = []
+        for label in ("plan", "repaired plan"):
+            plan = self._begun()
+            try:
+                text, errors = await self._write(plan, prompt, label, form)
+            except NodeFailed as error:
+                self.fetcher.refuse(plan)
+                errors = [f"it could not be written: {error.failure.message}"]
+                if not error.failure.retryable:
+                    break
+                continue  # as after a stream that a process has left behind when it died
+            gaps = [] if errors else self._gaps(plan)
+            if not errors and (not gaps or label != "plan"):
+                return self._accepted(plan, gaps)
+            self.fetcher.refuse(plan)
+            self.run.decide(self.by, "refuse", {"plan": label, "errors": errors or gaps})
+            listed = "\n".join(f"- {error}" for error in errors or gaps)
+            prompt = [
+                *prompt,
+                assistant(split_thinking(text).answer or "(nothing)"),
+                user(REPAIR.format(errors=guarded(listed))),
+            ]
+        return Trouble(f"there is no valid plan: {'; '.join(errors)}")
+
+    def _begun(self) -> Plan:
+        text = self.question.text
+        return Plan(
+            self.offers,
+            self.fetcher.steps,
+            self.max_tasks,
+            amounts=amounts_in(text),
+            refuse=lambda step: of_example(self.question, step),
+            is_needless=lambda step: (
+                self.offers[step.tool].gives_answer and restates(text, str(step.arguments.get("question")))
+            ),
+        )
+
+    def _accepted(self, plan: Plan, gaps: list[str]) -> Trouble | None:
+        if not self.fetcher.steps and (why := self._one_part(plan)):
+            self.fetcher.refuse(plan)
+            return Trouble(why, one_part=True)
+        for verdict, steps in (("left out", list(plan.left_out.values())), ("cut", plan.cut)):
+            if steps:
+                self.run.decide(self.by, verdict, {"steps": self.fetcher.written(steps)})
+        if gaps:
+            self.run.decide(self.by, "gaps", {"gaps": gaps})
+        self.fetcher.accept(plan)
+        return None if plan.steps else Trouble("the plan has no steps")
+
+    def _gaps(self, plan: Plan) -> list[str]:
+        """What the question speaks of and no step; a further plan need not speak of all again."""
+        if self.fetcher.steps or not plan.steps or plan.cut:
+            return []
+        names = uncovered(self.question.text, [dict(step.arguments) for step in plan.steps.values()])
+        return [f"no step is about {name}" for name in names]
+
+    async def _prompt(self, missing: str, form: Form) -> list[Message]:
+        if not self.fetcher.steps:
+            return plan_prompt(self.question, self.offers, form, self.examples)
+        before, after = REPLAN
+        first = max(self.fetcher.steps) + 1
+        replan = (
+            before,
+            *await self.fetcher.observations(),
+            after.format(missing=guarded(missing), first=first),
+        )
+        return plan_prompt(self.question, self.offers, form, self.examples, *replan)
+
+    async def _write(
+        self, plan: Plan, prompt: list[Message], label: str, form: Form
+    ) -> tuple[str, list[str]]:
+        """The text of a plan and what is wrong with it; its steps start as they are read."""
+        reader = form.reader(plan.first)
+        stream = self.run.stream(
+            prompt,
+            label=label,
+            role="planner",
+            breaks="]}\n",
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            **form.constraints,
+        )
+        text, aftermath = "", 0
+        async for piece in stream:
+            text += piece
+            aftermath += len(piece) if plan.joined else 0
+            if aftermath > LONGEST_AFTERMATH or plan.runs_on:
+                stream.cancel("the plan has ended")
+                break
+            self._fetch(plan, reader.feed(piece))
+        self._fetch(plan, reader.finish())
+        outcome = await stream.settled()
+        cut_off = isinstance(outcome, Succeeded) and outcome.value.finish_reason != "stop"
+        return text, plan.close(cut_off=cut_off)
+
+    def _fetch(self, plan: Plan, steps: list[Step]) -> None:
+        for step in steps:
+            if plan.admit(step):
+                self.fetcher.fetch(step, plan)
+
+    def _one_part(self, plan: Plan) -> str:
+        """Why the question needs no plan, going by the one that was written; empty if it does."""
+        if plan.left_out and not plan.steps:
+            return "the question has one part: its plan only asks it again"
+        if len(plan.steps) == 1 and all(self.offers[step.tool].gives_answer for step in plan.steps.values()):
+            return "the question has one part: its plan asks one question"
+        return ""
