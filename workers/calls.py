@@ -89,7 +89,8 @@ class Call:
     """One request to an engine.
 
     ``schema`` is a JSON schema that the completion must satisfy; it is a request for guided decoding, and
-    engines without it ignore it, so the caller validates. ``role`` says which model of a pool should answer
+    engines without it ignore it, so the caller validates. ``grammar`` asks for the same in GBNF,
+    llama.cpp's form; a call has one of them at most. ``role`` says which model of a pool should answer
     (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes first.
     Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
     ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
@@ -102,6 +103,7 @@ class Call:
     prompt: Prompt
     sampling: Sampling = field(default_factory=Sampling)
     schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
     role: str = "branch"
     priority: float = 0.0
     family: str | None = None

@@ -25,6 +25,7 @@ class Capabilities:
     token_ids_out: bool = False
     logprobs: bool = False
     guided_json: bool = False
+    guided_grammar: bool = False
     priority: bool = False
     cache_salt: bool = False
     assistant_prefill: bool = False

@@ -214,6 +214,7 @@ class Drivers:
             prompt=prompt,
             sampling=work.sampling,
             schema=None if already else work.schema,
+            grammar=None if already else work.grammar,
             role=work.role,
             priority=priority,
             family=family,

@@ -26,6 +26,7 @@ class Generation:
     messages: tuple[Message, ...]
     sampling: Sampling
     schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
     role: str = "branch"
     breaks: str | None = None
     """For streams: the characters after which text is handed to the planner."""
@@ -46,6 +47,7 @@ class Generation:
             self.messages,
             self.sampling,
             self.schema,
+            self.grammar,
             self.role,
             self.breaks,
             self.scored,
@@ -68,6 +70,8 @@ class Generation:
         }
         if self.schema is not None:
             asked["schema"] = self.schema
+        if self.grammar is not None:
+            asked["grammar"] = self.grammar
         if self.role != "branch":
             asked["role"] = self.role
         if self.scored:

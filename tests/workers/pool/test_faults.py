@@ -137,15 +137,18 @@ def needing(what: str, number: int) -> Call:
             return replace(call, sampling=replace(call.sampling, top_logprobs=5))
         case "guided_json":
             return replace(call, schema={"type": "object"})
+        case "guided_grammar":
+            return replace(call, grammar="root ::= [0-9]")
         case _:
             segments = (*call.prompt.segments, Segment("assistant", "Well,"))
             return replace(call, prompt=Prompt(segments))
 
 
-@pytest.mark.parametrize("what", ["logprobs", "guided_json", "assistant_prefill"])
+@pytest.mark.parametrize("what", ["logprobs", "guided_json", "guided_grammar", "assistant_prefill"])
 @virtual_time
 async def test_a_replica_that_joins_late_gets_no_calls_that_it_cannot_serve(what: str) -> None:
-    can = Capabilities("m", max_concurrency=1, logprobs=True, guided_json=True, assistant_prefill=True)
+    able_to = dict.fromkeys(("logprobs", "guided_json", "guided_grammar", "assistant_prefill"), True)
+    can = Capabilities("m", max_concurrency=1, **able_to)
     late = Slow(ANSWER, name="late", cost=COST, claims=Capabilities("other"))
     late.seconds = 50.0
     able = Simulator(ANSWER, name="able", cost=COST, max_concurrency=1, claims=can)

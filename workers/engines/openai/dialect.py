@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -18,8 +18,16 @@ PREFILL_FLAGS: dict[str, object] = {"continue_final_message": True, "add_generat
 _WORDS = {
     "logprobs": "log-probabilities",
     "guided_json": "answers that follow a schema",
+    "guided_grammar": "answers that follow a grammar",
     "assistant_prefill": "continuations of an assistant's text",
 }
+GRAMMARS: Mapping[str, Callable[[str], object]] = {
+    "structured_outputs": lambda grammar: {"grammar": grammar},
+    "grammar": str,
+    "ebnf": str,
+}
+"""The fields in which servers take a GBNF grammar, and in what form: vLLM, llama.cpp, SGLang."""
+
 _PRIORITY_STEPS = 1000
 """Servers take whole numbers, and priorities here are often seconds: keep milliseconds."""
 
@@ -30,13 +38,15 @@ class Dialect:
 
     ``priority_sign`` is 1 if larger numbers go first, -1 if smaller ones do. ``prefill_flags`` says whether
     a prefill needs vLLM's flags, or whether the server continues an assistant's last message without them.
-    ``owner`` is the owner of the model according to the server, usually the name of its own software.
-    ``refused`` are parameters that the server refused: they are left out, or sent under another name.
+    ``grammar`` is the field of :data:`GRAMMARS` that has an effect. ``owner`` is the owner of the model
+    according to the server, usually the name of its own software. ``refused`` are parameters that the server
+    refused: they are left out, or sent under another name.
     """
 
     capabilities: Capabilities
     priority_sign: int = 1
     prefill_flags: bool = False
+    grammar: str = ""
     owner: str = ""
     refused: frozenset[str] = frozenset()
 
@@ -102,6 +112,8 @@ class Dialect:
             body["seed"] = sampling.seed
         if call.schema is not None and can.guided_json:
             body |= response_format(call.schema)
+        if call.grammar is not None and can.guided_grammar:
+            body |= guided_by(self.grammar, call.grammar)
         if call.priority and can.priority:
             body["priority"] = round(self.priority_sign * call.priority * _PRIORITY_STEPS)
         if can.cache_salt:
@@ -124,6 +136,11 @@ def response_format(schema: object) -> dict[str, object]:
             "json_schema": {"name": "answer", "schema": schema, "strict": True},
         }
     }
+
+
+def guided_by(field: str, grammar: str) -> dict[str, object]:
+    """The field that asks for a text of this grammar, which is one of :data:`GRAMMARS`."""
+    return {field: GRAMMARS[field](grammar)}
 
 
 def salt_of(tenant: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import re
 import secrets
 import signal
 import time
@@ -67,6 +68,7 @@ async def test_it_says_what_it_can_do(llama: LlamaCppEngine) -> None:
     assert found.token_ids_out
     assert found.logprobs
     assert found.guided_json
+    assert found.guided_grammar
     assert found.priority
     assert found.assistant_prefill
     assert found.cached_token_usage
@@ -100,6 +102,16 @@ async def test_the_beginning_of_an_answer_is_continued_up_to_a_stop_string(llama
     text, _, chunks = await ask(llama, Call(count, Sampling(0.0, max_tokens=40, stop=(", 11",))))
     assert text.strip() == "8, 9, 10"
     assert chunks[-1].finish_reason == "stop"
+
+
+async def test_a_grammar_decides_what_can_be_said(llama: LlamaCppEngine) -> None:
+    sampling = Sampling(temperature=0.0, max_tokens=16)
+    guided = Call(prompt("Say hello."), sampling, grammar='root ::= "no " [0-9]{2} "!"')
+    text, _, chunks = await ask(llama, guided)
+    assert re.fullmatch("no [0-9]{2}!", text)
+    assert chunks[-1].finish_reason == "stop"
+    with pytest.raises(CallRejected, match="grammar"):
+        await ask(llama, Call(prompt("Say hello."), GREEDY, grammar="root ::= nothing"))
 
 
 async def test_an_empty_beginning_is_none(llama: LlamaCppEngine) -> None:

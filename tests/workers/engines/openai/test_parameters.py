@@ -100,6 +100,10 @@ ONLY_ONE = "Unsupported value: 'temperature' does not support 0.7 with this mode
         (openai("Extra parameters ['seed'] are not allowed. Set extra-parameters."), "seed"),
         (json.dumps({"issues": [{"keys": ["seed"], "message": "Unrecognized key(s): 'seed'"}]}), "seed"),
         (json.dumps([{"error": {"message": "extraneous key [seed] is not permitted"}}]), "seed"),
+        (json.dumps({"detail": [pydantic("structured_outputs")]}), "structured_outputs"),
+        ("unknown field `grammar`, expected one of `messages`, `seed` at line 1 column 9", "grammar"),
+        (openai("EBNF parser error at line 1, column 9: unexpected rule name in grammar"), ""),
+        (openai("Failed to convert the grammar: unexpected character in structured_outputs"), ""),
         (openai("Ungültiger Wert für seed"), "seed"),  # our own value: it goes, whatever is wrong with it
         (openai("Invalid value", param="stream_options"), "stream_options"),
         (json.dumps({"message": "Additional properties are not allowed ('seed' was unexpected)"}), "seed"),

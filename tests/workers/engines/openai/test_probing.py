@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from tests.workers.engines.openai.harness import (
+    ask,
     connected,
 )
 from tests.workers.engines.raw_server import (
@@ -215,3 +216,52 @@ async def test_a_server_that_counts_no_tokens_is_not_taken_to_continue_a_text() 
     async with raw_server() as server, connected(server.url) as engine:
         server.whole = lambda body: respond("200 OK", {"choices": [{"message": {"content": "1"}}]})
         assert await engine.capabilities() == Capabilities(model="raw")
+
+
+@pytest.mark.parametrize(
+    ("owner", "takes", "sent"),
+    [
+        ("vllm", "structured_outputs", ["structured_outputs"]),
+        ("sglang", "ebnf", ["ebnf"]),
+        ("llamacpp", "grammar", ["grammar"]),
+        ("somebody", "ebnf", ["structured_outputs", "grammar", "ebnf"]),
+    ],
+)
+@pytest.mark.parametrize("strict", [False, True])
+async def test_a_grammar_is_sent_in_the_field_in_which_it_had_an_effect(
+    owner: str, takes: str, sent: list[str], strict: bool
+) -> None:
+    tried: list[str] = []
+
+    def whole(body: Any) -> bytes:
+        for field in ("structured_outputs", "grammar", "ebnf"):
+            if field not in body:
+                continue
+            tried.append(field)
+            if field == takes:
+                return respond("200 OK", {"choices": [{"message": {"content": "probe kiwi"}}]})
+            if strict:
+                refusal = {"error": {"message": f"{field}: Extra inputs are not permitted"}}
+                return respond("400 Bad Request", refusal)
+        return capable(body)
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = whole
+        server.get = lambda _: respond("200 OK", {"data": [{"id": "m", "owned_by": owner}]})
+        assert (await engine.capabilities()).guided_grammar
+        assert tried == sent
+        assert engine._dialect is not None
+        body = engine._dialect.request(ask(grammar="root ::= [0-9]"))
+        wanted = {"grammar": "root ::= [0-9]"} if takes == "structured_outputs" else "root ::= [0-9]"
+        assert {field: body[field] for field in body.keys() & {"structured_outputs", "grammar", "ebnf"}} == {
+            takes: wanted
+        }
+
+
+async def test_a_server_that_guides_by_schemas_alone_is_not_sent_grammars() -> None:
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = capable
+        can = await engine.capabilities()
+        assert (can.guided_json, can.guided_grammar) == (True, False)
+        assert engine._dialect is not None
+        assert engine._dialect.request(ask(grammar="root ::= [0-9]")) == engine._dialect.request(ask())
