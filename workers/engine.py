@@ -26,6 +26,7 @@ class Capabilities:
     logprobs: bool = False
     guided_json: bool = False
     guided_grammar: bool = False
+    function_calls: bool = False
     priority: bool = False
     cache_salt: bool = False
     assistant_prefill: bool = False

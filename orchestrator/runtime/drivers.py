@@ -215,6 +215,7 @@ class Drivers:
             sampling=work.sampling,
             schema=None if already else work.schema,
             grammar=None if already else work.grammar,
+            functions=work.functions,
             role=work.role,
             priority=priority,
             family=family,

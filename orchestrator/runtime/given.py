@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from orchestrator.errors import PlannerError
 from orchestrator.runtime.plain import TOO_DEEP, plain, text
+from workers.functions import Function
+from workers.tools.tool import Tool
 
 LARGEST = 1 << 63
 
@@ -70,6 +72,18 @@ def guidance_of(
         None if schema is None else plain(schema),
         None if grammar is None else name_of(grammar, "the grammar of a call"),
     )
+
+
+def functions_of(tools: Sequence[Tool]) -> tuple[Function, ...]:
+    """What a model is told of tools that it may call.
+
+    Raises:
+        PlannerError: one of them is no tool.
+    """
+    for each in tools:
+        if not isinstance(each, Tool):
+            raise PlannerError(f"the functions of a call are tools; it cannot offer {type(each).__name__}")
+    return tuple(Function(each.name, each.description, plain(each.schema)) for each in tools)
 
 
 def check_stack() -> None:

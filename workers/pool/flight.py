@@ -138,6 +138,7 @@ def _needs(call: Call) -> tuple[str, ...]:
         "logprobs": call.sampling.top_logprobs is not None,
         "guided_json": call.schema is not None,
         "guided_grammar": call.grammar is not None,
+        "function_calls": bool(call.functions),
         "assistant_prefill": bool(call.prompt.prefill),
     }
     return tuple(name for name, needed in asked.items() if needed)

@@ -23,6 +23,7 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
+from workers.functions import Function
 from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
 
@@ -139,16 +140,20 @@ def needing(what: str, number: int) -> Call:
             return replace(call, schema={"type": "object"})
         case "guided_grammar":
             return replace(call, grammar="root ::= [0-9]")
+        case "function_calls":
+            return replace(call, functions=(Function("f", "", {}),))
         case _:
             segments = (*call.prompt.segments, Segment("assistant", "Well,"))
             return replace(call, prompt=Prompt(segments))
 
 
-@pytest.mark.parametrize("what", ["logprobs", "guided_json", "guided_grammar", "assistant_prefill"])
+ABILITIES = ("logprobs", "guided_json", "guided_grammar", "function_calls", "assistant_prefill")
+
+
+@pytest.mark.parametrize("what", ABILITIES)
 @virtual_time
 async def test_a_replica_that_joins_late_gets_no_calls_that_it_cannot_serve(what: str) -> None:
-    able_to = dict.fromkeys(("logprobs", "guided_json", "guided_grammar", "assistant_prefill"), True)
-    can = Capabilities("m", max_concurrency=1, **able_to)
+    can = replace(Capabilities("m", max_concurrency=1), **dict.fromkeys(ABILITIES, True))
     late = Slow(ANSWER, name="late", cost=COST, claims=Capabilities("other"))
     late.seconds = 50.0
     able = Simulator(ANSWER, name="able", cost=COST, max_concurrency=1, claims=can)

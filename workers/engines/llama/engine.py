@@ -21,6 +21,7 @@ from workers.engines.llama.queue import SlotQueue, Turn
 from workers.engines.llama.server import LlamaServer
 from workers.engines.llama.slots import SlotTable
 from workers.errors import CallRejected, EngineUnavailable, WorkerError
+from workers.functions import Function
 from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL
 from workers.models.files import Progress, fetch
 
@@ -209,6 +210,8 @@ async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
     user = {"role": "user", "content": "a"}
     prefilled = await server.client.chat([user, {"role": "assistant", "content": "b c"}])
     plain = await server.client.chat([user])
+    told = Function("b", "c", {"type": "object", "properties": {}})
+    offered = await server.client.chat([user], [told.as_tool()])
 
     async def said(**options: object) -> list[Piece]:
         async with aclosing(server.client.complete(0, plain, 4, {"temperature": 0, **options})) as stream:
@@ -224,6 +227,7 @@ async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
         token_ids_out=any(piece.tokens for piece in pieces),
         logprobs=any(piece.logprobs for piece in pieces),
         guided_json=_text(pieces).strip() in ("true", "false"),
+        function_calls=len(offered) > len(plain),
         guided_grammar=_text(await said(grammar='root ::= "kiwi"')) == "kiwi",
         priority=True,
         assistant_prefill=len(prefilled) > len(plain) and prefilled[: len(plain)] == plain,

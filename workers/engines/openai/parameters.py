@@ -23,6 +23,8 @@ NEEDED = {
     "structured_outputs": "guided_grammar",
     "grammar": "guided_grammar",
     "ebnf": "guided_grammar",
+    "tools": "function_calls",
+    "tool_choice": "function_calls",
     "continue_final_message": "assistant_prefill",
     "add_generation_prompt": "assistant_prefill",
 }
@@ -144,7 +146,7 @@ def _named(complaint: _Complaint, known: Collection[str]) -> set[str]:
     if complaint.code not in _CODES and not _REFUSES.search(complaint.text):
         return names & _OURS
     if _SCHEMA.search(complaint.text):
-        names -= {"response_format"}
+        names -= {"response_format", "tools"}
     return names - _GRAMMARS if _MALFORMED.search(complaint.text) else names
 
 

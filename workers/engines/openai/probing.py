@@ -23,6 +23,7 @@ from workers.engines.openai.dialect import (
     guided_by,
     logprobs,
     response_format,
+    tools,
 )
 from workers.engines.openai.http import Transport
 from workers.engines.openai.listing import Listed, choose, read_list
@@ -39,6 +40,7 @@ from workers.errors import (
     QuotaExhausted,
     WorkerError,
 )
+from workers.functions import Function
 
 _log = structlog.get_logger()
 
@@ -71,6 +73,10 @@ _GUIDED = {
 }
 _GRAMMAR = 'root ::= "probe " "kiwi"'
 """Forms that no model would choose by itself for its answer to the prompt."""
+
+_FUNCTION = Function("probe", "Look up the taste of a fruit.", _GUIDED)
+_FUNCTION_TOKENS = 8
+"""By how many tokens a prompt grows at least that shows this function."""
 _GRAMMAR = 'root ::= "probe kiwi"'
 
 
@@ -133,6 +139,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
             prefill = group.create_task(
                 prober.check("assistant_prefill", partial(prober.continues, PREFILL_FLAGS))
             )
+            functions = group.create_task(prober.check("function_calls", prober.shows_functions))
             salt = group.create_task(prober.check("cache_salt", partial(prober.salts_cache, cached)))
             priority = group.create_task(prober.check("priority", partial(prober.takes_priority, sign)))
             tokens_in = group.create_task(
@@ -156,6 +163,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
             logprobs=scores.result(),
             guided_json=guided.result(),
             guided_grammar=grammar,
+            function_calls=functions.result(),
             priority=priority.result(),
             cache_salt=salt.result(),
             assistant_prefill=prefill.result() or continues_anyway,
@@ -164,6 +172,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
         priority_sign=sign or 1,
         prefill_flags=prefill.result(),
         grammar=prober.grammar,
+        tool_choice=prober.tool_choice,
         owner=listed.owner,
         refused=refused,
     )
@@ -230,6 +239,8 @@ class _Prober:
         self._first = first  # the answer to the base request
         self.grammar = ""
         """The field that takes a grammar, once one has shown an effect."""
+        self.tool_choice = "auto"
+        """With which functions are offered, once that has shown an effect."""
 
     async def check(self, capability: str, question: Callable[[], Awaitable[bool]]) -> bool:
         """The answer to a question; a failure counts as no and is logged.
@@ -305,6 +316,20 @@ class _Prober:
                     ):
                         self.grammar = field
                         return True
+        return False
+
+    async def shows_functions(self) -> bool:
+        """Whether the model is shown functions, as the prompt is then longer.
+
+        Whether it calls one depends on the model. vLLM without a parser refuses ``auto``, but shows them all
+        the same; the calls can then be read from the text.
+        """
+        for choice in ("auto", "none"):
+            with suppress(CallRejected):
+                answer = await self._complete(**tools([_FUNCTION], choice))
+                if _prompt_tokens(answer) >= _prompt_tokens(self._first) + _FUNCTION_TOKENS:
+                    self.tool_choice = choice
+                    return True
         return False
 
     async def continues(self, flags: dict[str, object]) -> bool:

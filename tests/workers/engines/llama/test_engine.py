@@ -24,6 +24,8 @@ from workers.errors import (
     EngineUnavailable,
     ModelUnavailable,
 )
+from workers.functions import Function, FunctionCall
+from workers.models.catalogue import DEFAULT_MODEL
 
 pytestmark = [
     pytest.mark.engine,
@@ -379,3 +381,26 @@ async def test_the_default_model_answers_a_question() -> None:
     text, _, _ = await ask(engine, call)
     await engine.close()
     assert "42" in text
+
+
+@pytest.mark.parametrize("model", ["smollm2-135m", DEFAULT_MODEL])
+async def test_functions_are_shown_where_the_template_of_the_model_provides_for_them(model: str) -> None:
+    """SmolLM2's does not, and Qwen's shows calls and results in the marks that it was trained with."""
+    look = Function("look", "Look up a city.", {"type": "object", "properties": {"at": {"type": "string"}}})
+    call = FunctionCall("abcdefghi", "look", '{"at": "Paris"}')
+    asked = Segment("user", "Where?")
+    talk = Prompt((asked, Segment("assistant", "", calls=(call,)), Segment("tool", "here", calls=(call,))))
+    engine = LlamaCppEngine(model, slots=1, context=512)
+    try:
+        can = await engine.capabilities()
+        assert can.function_calls == (model == DEFAULT_MODEL)
+        server = (await engine._run()).server
+        shown = await server.client.spell(await server.client.chat(talk.messages(), [look.as_tool()]))
+        plain = await ask(engine, Call(Prompt((asked,)), GREEDY))
+        offered = await ask(engine, Call(Prompt((asked,)), GREEDY, functions=(look,)))
+    finally:
+        await engine.close()
+    assert ("Look up a city." in shown) == can.function_calls
+    assert ('{"name": "look", "arguments": {"at": "Paris"}}' in shown) == can.function_calls
+    assert "here" in shown
+    assert (offered[1].prompt_tokens > plain[1].prompt_tokens) == can.function_calls

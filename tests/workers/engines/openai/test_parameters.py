@@ -132,7 +132,7 @@ def test_a_refused_parameter_is_read_from_what_servers_say(said: str, names: str
         ),
         openai("The model `temperature-7b` does not exist"),
         openai("This model does not support images", param="messages"),
-        openai("Unsupported parameter: 'tools'", param="tools", code="unsupported_parameter"),
+        openai("Unsupported parameter: 'audio'", param="audio", code="unsupported_parameter"),
         openai("Unknown parameter: 'seed_of_doubt'"),
         json.dumps({"detail": [pydantic("messages", 0, "name")]}),
         json.dumps({"detail": [pydantic("messages", kind="missing") | {"msg": "Field required"}]}),

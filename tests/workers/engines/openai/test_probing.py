@@ -22,6 +22,9 @@ from workers.errors import (
     ModelUnavailable,
     QuotaExhausted,
 )
+from workers.functions import Function
+
+LOOKUP = Function("lookup", "d", {})
 
 
 async def test_the_probe_finds_what_the_simulator_can() -> None:
@@ -45,6 +48,7 @@ async def test_a_server_that_ignores_what_it_does_not_know_has_no_capabilities_a
         "cached_token_usage",
         "logprobs",
         "guided_json",
+        "function_calls",
         "assistant_prefill",
         "cache_salt",
         "priority",
@@ -265,3 +269,26 @@ async def test_a_server_that_guides_by_schemas_alone_is_not_sent_grammars() -> N
         assert (can.guided_json, can.guided_grammar) == (True, False)
         assert engine._dialect is not None
         assert engine._dialect.request(ask(grammar="root ::= [0-9]")) == engine._dialect.request(ask())
+
+
+@pytest.mark.parametrize("refused", ["", "auto"])
+async def test_functions_are_offered_where_the_model_is_shown_them(refused: str) -> None:
+    def whole(body: Any) -> bytes:
+        if "tools" not in body:
+            return capable(body)
+        if body["tool_choice"] == refused:
+            said = '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
+            return respond("400 Bad Request", {"error": {"message": said}})
+        usage = {"prompt_tokens": 95}
+        return respond("200 OK", {"choices": [{"message": {"content": "1"}}], "usage": usage})
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = whole
+        assert (await engine.capabilities()).function_calls
+        assert engine._dialect is not None
+        body = engine._dialect.request(ask(functions=(LOOKUP,)))
+        assert body["tools"] == [
+            {"type": "function", "function": {"name": "lookup", "description": "d", "parameters": {}}}
+        ]
+        assert body["tool_choice"] == ("none" if refused else "auto")
+        assert "tools" not in engine._dialect.request(ask())
