@@ -131,5 +131,5 @@ def _named(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     name = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)
     if name is None:
         return
-    given = next((value[key] for key in _ARGUMENTS if key in value), {})
+    given: Any = next((value[key] for key in _ARGUMENTS if key in value), {})
     yield name, given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)

@@ -391,7 +391,6 @@ async def test_a_prompt_that_is_none_is_refused_at_once(draft: Any) -> None:
 
 
 async def test_a_grammar_reaches_the_engine_and_counts_in_the_content_key() -> None:
-    engine = Simulator("42")
     grammar = "root ::= [0-9]+"
 
     async def body(run: Run) -> Answer:
@@ -403,9 +402,13 @@ async def test_a_grammar_reaches_the_engine_and_counts_in_the_content_key() -> N
         return Answer((await run.stream("?", grammar=grammar)).text)
 
     asked: list[str | None] = []
-    say = engine.generate
-    engine.generate = lambda call: (asked.append(call.grammar), say(call))[1]  # type: ignore[method-assign]
-    played = await play(body, engine)
+
+    class Noting(Simulator):
+        def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
+            asked.append(call.grammar)
+            return super().generate(call)
+
+    played = await play(body, Noting("42"))
     assert asked == [None, grammar, grammar]
     plain, guided, streamed = [e.data["request"] for e in played.events if "request" in e.data]
     assert "grammar" not in plain

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -153,7 +154,8 @@ ABILITIES = ("logprobs", "guided_json", "guided_grammar", "function_calls", "ass
 @pytest.mark.parametrize("what", ABILITIES)
 @virtual_time
 async def test_a_replica_that_joins_late_gets_no_calls_that_it_cannot_serve(what: str) -> None:
-    can = replace(Capabilities("m", max_concurrency=1), **dict.fromkeys(ABILITIES, True))
+    able: dict[str, Any] = dict.fromkeys(ABILITIES, True)
+    can = Capabilities("m", max_concurrency=1, **able)
     late = Slow(ANSWER, name="late", cost=COST, claims=Capabilities("other"))
     late.seconds = 50.0
     able = Simulator(ANSWER, name="able", cost=COST, max_concurrency=1, claims=can)
