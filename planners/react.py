@@ -49,8 +49,10 @@ REPAIR = (
 REPEATED = "You have taken this action before. Take another one, or finish with the answer:\n"
 
 _LABEL = re.compile(
-    r"^[ \t*#>-]*action(?:[ \t]*\d+)?[ \t*]*:[ \t*`]*(?=\w+[(\[])", re.IGNORECASE | re.MULTILINE
+    r"(?:^[ \t*#>-]*|[ \t]+[*]*)action(?:[ \t]*\d+)?[ \t*]*:[ \t*`]*(?=\w+[(\[])",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""What stands before an action, which then begins a line."""
 _STATED = re.compile(
     r"^[ \t*#>-]*(?:action[ \t*]*:[ \t*]*)?(?:(?:final[ \t]+)?answer|finish)[ \t*]*:[ \t*]*"
     r"(?P<answer>\S.*?)[ \t*]*$",
@@ -174,7 +176,7 @@ def action_in(text: str, tools: Mapping[str, Tool], *, is_whole: bool = True) ->
     """
     parameters = {name: tuple(tool.schema.get("properties", ())) for name, tool in tools.items()}
     reader = TextReader({**parameters, FINISH: (ANSWER,)})
-    text = _LABEL.sub("", text)
+    text = _LABEL.sub("\n", text)
     for step in (*reader.feed(text), *(reader.finish() if is_whole else ())):
         if step.tool != FINISH or text_of(step.arguments.get(ANSWER, "")).strip():
             return Action(step.tool, step.arguments)

@@ -125,6 +125,8 @@ def test_of_several_choices_the_claim_is_the_letter() -> None:
         ('{"action": "age", "action_input": {"name": "Ann"}}', Action("age", {"name": "Ann"})),
         ('Action: age("Ann")\nAction: age("Bob")', Action("age", {"name": "Ann"})),
         ('<think>age("Bob")?</think>Action: age("Ann")', Action("age", {"name": "Ann"})),
+        ('Thought: Ann is needed. Action: age("Ann")', Action("age", {"name": "Ann"})),
+        ('**Thought 1:** Ann?\n**Action 1:** age("Ann")', Action("age", {"name": "Ann"})),
         ('Action: fly("home")', Action("fly", {"argument_1": "home"})),
         ("Thought: I wonder.", None),
         ("Action: finish()", None),
