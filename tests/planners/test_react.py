@@ -11,9 +11,9 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
-from planners.acting import LONGEST_SHOWN
+from planners.acting import LONGEST_SHOWN, Action
 from planners.questions import SYSTEM
-from planners.react import REPAIR, REPEATED, STOPS, Action, action_in, finished, react
+from planners.react import REPAIR, REPEATED, STOPS, action_in, finished, react
 from tests.planners.conftest import BARE, Played, play
 from workers.calls import Call
 from workers.engines.simulator.engine import Fault, Simulator

@@ -154,8 +154,8 @@ ABILITIES = ("logprobs", "guided_json", "guided_grammar", "function_calls", "ass
 @pytest.mark.parametrize("what", ABILITIES)
 @virtual_time
 async def test_a_replica_that_joins_late_gets_no_calls_that_it_cannot_serve(what: str) -> None:
-    able: dict[str, Any] = dict.fromkeys(ABILITIES, True)
-    can = Capabilities("m", max_concurrency=1, **able)
+    abilities: dict[str, Any] = dict.fromkeys(ABILITIES, True)
+    can = Capabilities("m", max_concurrency=1, **abilities)
     late = Slow(ANSWER, name="late", cost=COST, claims=Capabilities("other"))
     late.seconds = 50.0
     able = Simulator(ANSWER, name="able", cost=COST, max_concurrency=1, claims=can)
