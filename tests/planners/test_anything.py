@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -13,9 +14,11 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
 from planners.auto import auto
+from planners.calls import calls
 from planners.direct import direct
 from planners.joining import JOINER
 from planners.llm_compiler import PLANNER, llm_compiler
+from planners.react import react
 from planners.skeleton import skeleton
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
@@ -58,6 +61,7 @@ WORDS = [
     ),
     *('{"id": 2, "tool": "hang"}', '{"id": 3, "tool": "join"}', '{"answer": "x"}', '{"replan": "y"}'),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
+    *("Thought: ", "Action: ", "finish(", "Observation:", "<tool_call>", '{"name": "say", "arguments": {'),
 ]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=25).map("".join), min_size=1, max_size=3)
 KINDS: list[FaultKind] = ["refuse", "reset", "hang", "garbage", "mangle", "overload"]
@@ -70,14 +74,14 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize(
-    "planner", [auto, direct, llm_compiler, skeleton, vote], ids=lambda planner: planner.name
+    "planner", [auto, calls, direct, llm_compiler, react, skeleton, vote], ids=lambda planner: planner.name
 )
 @settings(max_examples=60, deadline=None)
 @given(
     plans=TEXTS,
     verdicts=TEXTS,
     others=TEXTS,
-    claims=st.sampled_from([BARE, GUIDED]),
+    claims=st.sampled_from([BARE, GUIDED, replace(BARE, function_calls=True)]),
     kind=st.sampled_from(KINDS),
     probability=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
     question=st.sampled_from(QUESTIONS),

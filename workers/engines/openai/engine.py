@@ -46,7 +46,7 @@ class OpenAIEngine:
 
     Prompts go to ``/chat/completions`` and are streamed. One that ends with an assistant's text whose tokens
     are known goes to ``/completions`` as tokens, if the server can take them. What the server can do beyond
-    the common protocol is probed once, with about fifteen tiny requests, when it is first needed.
+    the common protocol is probed once, with ten to twenty tiny requests, when it is first needed.
 
     Args:
         base_url: such as ``http://host:8000/v1``. Where nothing is found at the path, it is tried with

@@ -103,7 +103,7 @@ async def find(http: Transport, model: str | None, engine: str) -> Dialect:
 
 
 async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
-    """Find out what a server can do, with about fifteen requests of one or a few tokens.
+    """Find out what a server can do, with ten to twenty requests of one or a few tokens.
 
     A field counts as understood if it has an effect, not if it is merely accepted, as many servers ignore
     what they do not know: a schema must shape the answer, a salt must keep a prompt from being found in the
