@@ -29,6 +29,8 @@ from orchestrator.planning.run import Run as Run
 from orchestrator.planning.suits import Suits as Suits
 from orchestrator.runtime.change import Change as Change
 from orchestrator.runtime.messages import assistant as assistant
+from orchestrator.runtime.messages import calling as calling
+from orchestrator.runtime.messages import result as result
 from orchestrator.runtime.messages import system as system
 from orchestrator.runtime.messages import user as user
 from orchestrator.runtime.nodes import Node as Node

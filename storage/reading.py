@@ -54,6 +54,13 @@ class _Score(TypedDict):
     top: dict[str, float]
 
 
+@with_config(_EXACT)
+class _Call(TypedDict):
+    id: str
+    name: str
+    arguments: str
+
+
 class _Completion(TypedDict):
     text: str
     finish_reason: str
@@ -63,12 +70,13 @@ class _Completion(TypedDict):
     entropies: NotRequired[list[float]]
     reasoning: NotRequired[str]
     cached: NotRequired[bool]
+    calls: NotRequired[list[_Call]]
 
 
 class _Request(TypedDict):
     key: NotRequired[str]
     seed: NotRequired[int | None]
-    prompt: NotRequired[list[tuple[str, str]]]
+    prompt: NotRequired[list[tuple[str, str] | tuple[str, str, list[_Call]]]]
     sampling: NotRequired[dict[str, Any]]
     tool: NotRequired[str]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from storage.trace import Trace, TraceNode
@@ -138,7 +138,10 @@ class _Exporter:
             attributes["gen_ai.input.messages"] = _messages(request.get("prompt", []))
             if completion:
                 attributes["gen_ai.output.messages"] = _output(
-                    completion["text"], completion["finish_reason"], completion.get("reasoning", "")
+                    completion["text"],
+                    completion["finish_reason"],
+                    completion.get("reasoning", ""),
+                    completion.get("calls", ()),
                 )
         return attributes
 
@@ -163,20 +166,33 @@ def _status(error: Mapping[str, Any] | None) -> dict[str, Any]:
     return {} if error is None else {"code": _ERROR, "message": str(error.get("message", ""))}
 
 
-def _messages(turns: list[list[str]]) -> str:
-    """Turns of role and text in the conventions' form; successive turns of one role are one message."""
+def _messages(turns: list[Any]) -> str:
+    """Turns of role and text in the conventions' form; successive turns of one role are one message.
+
+    A turn with calls is a message of its own: that which makes them, or the result of one.
+    """
     merged: list[dict[str, Any]] = []
-    for role, text in turns:
-        if merged and merged[-1]["role"] == role:
+    for role, text, *calls in turns:
+        if calls and role == "tool":
+            answered = {"type": "tool_call_response", "id": calls[0][0]["id"], "response": text}
+            merged.append({"role": role, "parts": [answered]})
+        elif not calls and merged and merged[-1]["role"] == role and len(merged[-1]["parts"]) == 1:
             merged[-1]["parts"][0]["content"] += text
         else:
-            merged.append({"role": role, "parts": [{"type": "text", "content": text}]})
+            told = {"type": "text", "content": text}
+            merged.append({"role": role, "parts": [told, *_called(calls[0] if calls else ())]})
     return json.dumps(merged, ensure_ascii=False)
 
 
-def _output(text: str, finish_reason: str = "stop", reasoning: str = "") -> str:
+def _called(calls: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"type": "tool_call", **call} for call in calls]
+
+
+def _output(
+    text: str, finish_reason: str = "stop", reasoning: str = "", calls: Iterable[Mapping[str, Any]] = ()
+) -> str:
     parts = [{"type": "reasoning", "content": reasoning}] if reasoning else []
-    parts.append({"type": "text", "content": text})
+    parts += [{"type": "text", "content": text}, *_called(calls)]
     message = {"role": "assistant", "parts": parts, "finish_reason": finish_reason}
     return json.dumps([message], ensure_ascii=False)
 

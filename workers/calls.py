@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Literal
 
-Role = Literal["system", "user", "assistant"]
+from workers.functions import Function, FunctionCall
+
+Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "abort", "refused"]
 """Why a completion ended: it was finished, cut off at its bound of tokens, broken off, or withheld by a
 filter or by the model itself. Only the first is an answer."""
@@ -19,14 +21,20 @@ class Segment:
 
     ``token_ids`` are the tokens that an engine generated for ``text``, if that is an assistant's text which
     a call continues. The text is what counts: an engine sends the tokens in its place only after checking
-    that they spell it.
+    that they spell it. ``calls`` are those that an assistant makes after the text, or the one call whose
+    result a tool's text is.
     """
 
     role: Role
     text: str
     token_ids: tuple[int, ...] = ()
+    calls: tuple[FunctionCall, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.role == "tool" and len(self.calls) != 1:
+            raise ValueError(f"a tool's segment is the result of one call, not of {len(self.calls)}")
+        if self.calls and self.role not in ("assistant", "tool"):
+            raise ValueError(f"a {self.role}'s segment has calls: only an assistant makes them")
         if self.token_ids and self.role != "assistant":
             raise ValueError(f"a {self.role}'s segment has token_ids: only an assistant's text is generated")
         if self.token_ids and not (min(self.token_ids) >= 0 and max(self.token_ids) < 1 << 32):
@@ -44,14 +52,22 @@ class Prompt:
 
     segments: tuple[Segment, ...]
 
-    def messages(self) -> list[dict[str, str]]:
-        """The prompt in the form of the chat-completions protocol: ``[{"role", "content"}, ...]``."""
-        merged: list[dict[str, str]] = []
+    def messages(self) -> list[dict[str, Any]]:
+        """The prompt in the form of the chat-completions protocol: ``[{"role", "content"}, ...]``.
+
+        An assistant's message may have ``tool_calls``, a tool's has ``tool_call_id`` and ``name``.
+        """
+        merged: list[dict[str, Any]] = []
         for segment in self.segments:
-            if merged and merged[-1]["role"] == segment.role:
+            head: dict[str, Any] = {"role": segment.role}
+            if segment.role == "tool":
+                head |= {"tool_call_id": segment.calls[0].id, "name": segment.calls[0].name}
+            if merged and head.items() <= merged[-1].items():
                 merged[-1]["content"] += segment.text
             else:
-                merged.append({"role": segment.role, "content": segment.text})
+                merged.append({**head, "content": segment.text})
+            if segment.calls and segment.role == "assistant":
+                merged[-1].setdefault("tool_calls", []).extend(each.as_tool_call() for each in segment.calls)
         # Chat templates would close the assistant's turn after an empty text.
         return merged[:-1] if merged and merged[-1] == {"role": "assistant", "content": ""} else merged
 
@@ -89,7 +105,9 @@ class Call:
     """One request to an engine.
 
     ``schema`` is a JSON schema that the completion must satisfy; it is a request for guided decoding, and
-    engines without it ignore it, so the caller validates. ``role`` says which model of a pool should answer
+    engines without it ignore it, so the caller validates. ``grammar`` asks for the same in GBNF,
+    llama.cpp's form; a call has one of them at most. ``functions`` may be called by the model if the engine
+    can do that; otherwise they are ignored, too. ``role`` says which model of a pool should answer
     (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes first.
     Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
     ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
@@ -102,6 +120,8 @@ class Call:
     prompt: Prompt
     sampling: Sampling = field(default_factory=Sampling)
     schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
+    functions: tuple[Function, ...] = ()
     role: str = "branch"
     priority: float = 0.0
     family: str | None = None
@@ -159,7 +179,8 @@ class Chunk:
     ``restarted`` voids everything streamed so far: the call failed midway and starts again, with this chunk,
     on another worker. Only a pool sends it; whoever collects a stream discards what it has.
 
-    ``cached``, on the last chunk, says that a cache answered with a completion that it had kept.
+    ``cached``, on the last chunk, says that a cache answered with a completion that it had kept. ``calls``,
+    also there, are the functions that the model calls, where the engine keeps them apart from the text.
     """
 
     text: str = ""
@@ -172,6 +193,7 @@ class Chunk:
     restarted: bool = False
     reasoning: str = ""
     cached: bool = False
+    calls: tuple[FunctionCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +204,8 @@ class Completion:
     them, and ``token_ids`` also if no tokens spell exactly this text, as when a stop string cuts a token in
     two. ``confidences`` and ``entropies`` (nats) have a value for each token if the orchestrator kept these
     scores instead of the log-probabilities. ``reasoning`` is the thinking that the engine keeps apart;
-    ``cached`` says that a cache answered in place of a model.
+    ``cached`` says that a cache answered in place of a model. ``calls`` are of functions that the call
+    offered, or of others that the model made up; what it wrote as calls is not in the text.
     """
 
     text: str
@@ -195,6 +218,7 @@ class Completion:
     entropies: tuple[float, ...] = ()
     reasoning: str = ""
     cached: bool = False
+    calls: tuple[FunctionCall, ...] = ()
 
     def __str__(self) -> str:
         return self.text

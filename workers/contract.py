@@ -16,6 +16,7 @@ from workers.calls import Call, Chunk, FinishReason, Logprob, Usage
 from workers.contained import Escaped, Overdue, contained
 from workers.engine import Capabilities, Engine, Health
 from workers.errors import EngineProtocolError, EngineTimeout, WorkerError
+from workers.functions import FunctionCall
 from workers.redaction import redacted
 from workers.showing import SAID, SHOWN, cut, raised, said, show, told, whole_characters
 
@@ -179,6 +180,8 @@ class _Keeper:
             raise ValueError("token_ids must be unsigned 32-bit integers")
         for logprob in chunk.logprobs:
             _check_logprob(logprob)
+        if chunk.calls != ():
+            chunk = replace(chunk, calls=tuple(map(_checked_call, chunk.calls)))
         texts = (chunk.text, chunk.reasoning, chunk.worker)
         if not all(map(str.isascii, texts)):
             text, reasoning, worker = map(whole_characters, texts)
@@ -193,7 +196,7 @@ class _Keeper:
             if self._restarts > MOST_RESTARTS:
                 raise EngineProtocolError(f"{self._name} restarted a completion {MOST_RESTARTS} times")
             self._tokens, self._room = 0, self._most * TOKEN_CHARACTERS
-        characters = len(chunk.text) + len(chunk.reasoning)
+        characters = len(chunk.text) + len(chunk.reasoning) + sum(len(each.arguments) for each in chunk.calls)
         said_something = characters > 0 or chunk.tokens > 0
         self._empty = 0 if said_something or chunk.finish_reason else self._empty + 1
         if self._empty > MOST_EMPTY:
@@ -307,6 +310,15 @@ def _check_logprob(logprob: object) -> None:
     for token, number in logprob.top.items():
         if type(token) is not str or not isinstance(number, int | float):
             raise TypeError("the alternatives of a logprob must be numbers by token")
+
+
+def _checked_call(call: object) -> FunctionCall:
+    if not isinstance(call, FunctionCall):
+        raise TypeError("calls must be FunctionCalls")
+    told = (call.id, call.name, call.arguments)
+    if any(type(each) is not str for each in told):
+        raise TypeError("the id, the name and the arguments of a call must be str")
+    return FunctionCall(*map(whole_characters, told))
 
 
 def _is_count(value: object) -> bool:

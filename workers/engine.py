@@ -25,6 +25,8 @@ class Capabilities:
     token_ids_out: bool = False
     logprobs: bool = False
     guided_json: bool = False
+    guided_grammar: bool = False
+    function_calls: bool = False
     priority: bool = False
     cache_salt: bool = False
     assistant_prefill: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,7 +14,6 @@ from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.work import Generation, ToolUse
 from orchestrator.validation import Text, explain
-from workers.calls import Role
 
 
 class Change(BaseModel):
@@ -26,7 +25,7 @@ class Change(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    prompt: tuple[tuple[Role, Text], ...] | None = Field(
+    prompt: tuple[tuple[Literal["system", "user", "assistant"], Text], ...] | None = Field(
         None, min_length=1, description="Pairs of role and text."
     )
     temperature: float | None = Field(None, ge=0.0, le=2.0)

@@ -214,6 +214,8 @@ class Drivers:
             prompt=prompt,
             sampling=work.sampling,
             schema=None if already else work.schema,
+            grammar=None if already else work.grammar,
+            functions=work.functions,
             role=work.role,
             priority=priority,
             family=family,

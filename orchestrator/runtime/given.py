@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from orchestrator.errors import PlannerError
-from orchestrator.runtime.plain import TOO_DEEP, text
+from orchestrator.runtime.plain import TOO_DEEP, plain, text
+from workers.functions import Function
+from workers.tools.tool import Tool
 
 LARGEST = 1 << 63
 
@@ -53,6 +56,34 @@ def sampling_of(given: SamplingOptions) -> SamplingOptions:
                 f"{option} of a call must be {right}, not a value of type {type(value).__name__}"
             )
     return {**given, "stop": tuple(map(text, given["stop"]))} if "stop" in given else given
+
+
+def guidance_of(
+    schema: Mapping[str, Any] | None, grammar: str | None
+) -> tuple[Mapping[str, Any] | None, str | None]:
+    """What a completion must be, as JSON schema or as grammar; at most one of them is given.
+
+    Raises:
+        PlannerError: both are given, or the grammar is no text.
+    """
+    if schema is not None and grammar is not None:
+        raise PlannerError("a completion follows a schema or a grammar: give one of them, not both")
+    return (
+        None if schema is None else plain(schema),
+        None if grammar is None else name_of(grammar, "the grammar of a call"),
+    )
+
+
+def functions_of(tools: Sequence[Tool]) -> tuple[Function, ...]:
+    """What a model is told of tools that it may call.
+
+    Raises:
+        PlannerError: one of them is no tool.
+    """
+    for each in tools:
+        if not isinstance(each, Tool):
+            raise PlannerError(f"the functions of a call are tools; it cannot offer {type(each).__name__}")
+    return tuple(Function(each.name, each.description, plain(each.schema)) for each in tools)
 
 
 def check_stack() -> None:

@@ -11,6 +11,7 @@ from orchestrator.errors import PlannerError
 from orchestrator.runtime.nodes import Node
 from orchestrator.runtime.plain import DEPTH, canonical, plain, text
 from workers.calls import Completion, Prompt, Role, Segment
+from workers.functions import FunctionCall
 
 Part = str | Segment | Completion | Node[Any]
 _PARTS = (str, Segment, Completion, Node)
@@ -22,6 +23,8 @@ class Message:
 
     role: Role
     parts: tuple[Part, ...]
+    calls: tuple[FunctionCall, ...] = ()
+    """Those that an assistant's message of one part makes, or the one whose result a tool's message is."""
 
 
 Draft = str | Prompt | Sequence[Message]
@@ -46,6 +49,16 @@ def assistant(*parts: Part) -> Message:
     return Message("assistant", parts)
 
 
+def calling(completion: Completion) -> Message:
+    """The assistant's message that made the calls of ``completion``; the :func:`result` of each follows."""
+    return Message("assistant", (split_thinking(completion.text).answer,), completion.calls)
+
+
+def result(call: FunctionCall, *parts: Part) -> Message:
+    """What came of a call."""
+    return Message("tool", parts, (call,))
+
+
 def messages_of(draft: Draft) -> tuple[Message, ...]:
     """The messages of a prompt; a plain string is one user message.
 
@@ -56,7 +69,7 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
         return (user(draft),)
     if isinstance(draft, Prompt):
         messages = tuple(
-            Message(segment.role, (segment if segment.token_ids else segment.text,))
+            Message(segment.role, (segment if segment.token_ids else segment.text,), segment.calls)
             for segment in draft.segments
         )
     else:
@@ -69,7 +82,18 @@ def messages_of(draft: Draft) -> tuple[Message, ...]:
             raise PlannerError(f"a prompt is a text, or messages of texts and nodes; it cannot hold {wrong}")
         if not isinstance(message.role, str):
             raise PlannerError(f"the role of a message is a str, not {type(message.role).__name__}")
+        if message.calls or message.role == "tool":
+            _check_calls(message)
     return messages
+
+
+def _check_calls(message: Message) -> None:
+    if message.role not in ("assistant", "tool"):
+        raise PlannerError(f"a {message.role}'s message has calls: only an assistant makes them")
+    if len(message.calls if message.role == "tool" else message.parts) != 1:
+        raise PlannerError("make messages with calls by calling(completion) and result(call, ...)")
+    if not all(isinstance(each, FunctionCall) for each in message.calls):
+        raise PlannerError("the calls of a message are FunctionCalls")
 
 
 def render(messages: Sequence[Message]) -> Prompt:
@@ -77,18 +101,20 @@ def render(messages: Sequence[Message]) -> Prompt:
 
     A completion comes without its thinking, unless it is the assistant's own text, which may be continued.
     """
-    return Prompt(tuple([_segment(message.role, part) for message in messages for part in message.parts]))
+    return Prompt(
+        tuple([_segment(message.role, part, message.calls) for message in messages for part in message.parts])
+    )
 
 
-def _segment(role: Role, part: Part) -> Segment:
+def _segment(role: Role, part: Part, calls: tuple[FunctionCall, ...]) -> Segment:
     if type(part) is str:
-        return Segment(role, text(part))
+        return Segment(role, text(part), (), calls)
     value = part.value if isinstance(part, Node) else part
     if role == "assistant" and isinstance(value, Completion | Segment):
-        return Segment(role, text_of(value), value.token_ids)
+        return Segment(role, text_of(value), value.token_ids, calls)
     if isinstance(value, Completion):
-        return Segment(role, text(split_thinking(value.text).answer))
-    return Segment(role, text_of(value))
+        return Segment(role, text(split_thinking(value.text).answer), (), calls)
+    return Segment(role, text_of(value), (), calls)
 
 
 def text_of(value: object) -> str:

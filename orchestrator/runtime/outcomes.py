@@ -15,6 +15,7 @@ from orchestrator.runtime.plain import label, plain, said, text
 from storage import codec
 from storage.codec import Redact
 from workers.calls import Completion, Logprob, Usage
+from workers.functions import FunctionCall
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ def decode(kind: NodeKind, data: Mapping[str, Any]) -> Outcome[Any]:
                     entropies=tuple(value.get("entropies", ())),
                     reasoning=value.get("reasoning", ""),
                     cached=value.get("cached", False),
+                    calls=tuple(FunctionCall(**each) for each in value.get("calls", ())),
                 )
             )
         case "succeeded":

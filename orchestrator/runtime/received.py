@@ -9,8 +9,10 @@ from orchestrator.consensus.confidence import token_scores
 from orchestrator.runtime.nodes import Node, Stream
 from orchestrator.runtime.plain import plain
 from orchestrator.runtime.work import Generation
+from orchestrator.runtime.written_calls import written_calls
 from workers.calls import Chunk, FinishReason, Logprob, Usage
 from workers.errors import EngineInterrupted
+from workers.functions import FunctionCall
 
 
 class Received:
@@ -28,6 +30,8 @@ class Received:
         self._token_ids: list[int] = []
         self._logprobs: list[Logprob] = []
         self._scored = work.scored
+        self._functions = [each.name for each in work.functions]
+        self._calls: tuple[FunctionCall, ...] = ()
         self._finish: FinishReason | None = None
         self._usage: Usage | None = None
         self._tokens = 0
@@ -45,6 +49,7 @@ class Received:
         self._tokens += chunk.tokens
         self._token_ids.extend(chunk.token_ids)
         self._logprobs.extend(chunk.logprobs)
+        self._calls += chunk.calls
         self._finish = chunk.finish_reason or self._finish
         self._usage = chunk.usage or self._usage
         self._worker = chunk.worker or self._worker
@@ -58,6 +63,7 @@ class Received:
         self._reasoning.clear()
         self._token_ids.clear()
         self._logprobs.clear()
+        self._calls = ()
         return unread
 
     def piece(self) -> str:
@@ -84,7 +90,12 @@ class Received:
             value["reasoning"] = reasoning
         if self._cached:
             value["cached"] = True
-        if self._token_ids and not self.text:  # they spell only what came after the stream was cut off
+        if self._functions and not self._calls:
+            value["text"], self._calls = written_calls(value["text"], self._functions)
+        if self._functions and self._calls:
+            value["calls"] = plain(self._calls)
+        # They spell only what came after the stream was cut off, and calls that are not in the text.
+        if self._token_ids and not self.text and "calls" not in value:
             value["token_ids"] = self._token_ids
         if self._scored:
             tops = [tuple(each.top.values()) for each in self._logprobs]

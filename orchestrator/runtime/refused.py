@@ -64,4 +64,5 @@ def _now() -> float:
 
 def _alike(call: Call) -> Hashable:
     schema = None if call.schema is None else str(call.schema)
-    return call.role, call.prompt, replace(call.sampling, seed=None), schema
+    functions = tuple(each.name for each in call.functions)
+    return call.role, call.prompt, replace(call.sampling, seed=None), schema, call.grammar, functions

@@ -12,7 +12,14 @@ from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import PlannerError
 from orchestrator.runtime.executor import Executor
-from orchestrator.runtime.given import SamplingOptions, check_stack, name_of, sampling_of
+from orchestrator.runtime.given import (
+    SamplingOptions,
+    check_stack,
+    functions_of,
+    guidance_of,
+    name_of,
+    sampling_of,
+)
 from orchestrator.runtime.messages import Draft, messages_of, text_of
 from orchestrator.runtime.nodes import Arrivals, Node, NodeKind, Outcome, Stream
 from orchestrator.runtime.plain import label as label_of
@@ -54,7 +61,9 @@ class Verbs:
         *,
         label: str = "",
         schema: Mapping[str, Any] | None = None,
+        grammar: str | None = None,
         role: str = "branch",
+        functions: Sequence[Tool] = (),
         scored: bool = False,
         return_token_ids: bool = False,
         **sampling: Unpack[SamplingOptions],
@@ -63,7 +72,11 @@ class Verbs:
 
         Sampling that is not given comes from the run; a seed that is not given is derived from the seed of
         the run and the path of the node, so that branches with one prompt differ and runs can be repeated.
-        ``schema`` (JSON schema) is enforced by engines with guided decoding; validate the text all the same.
+        ``schema`` (JSON schema) or ``grammar`` (GBNF, llama.cpp's form) is enforced by engines with guided
+        decoding of that kind, see ``capabilities``; validate the text all the same.
+        ``functions`` are tools that the model may call, if the engine can do that. Nothing happens by itself:
+        the planner uses the tools that ``Completion.calls`` name, and puts what came of it into a next prompt
+        by ``calling`` and ``result``.
         ``scored`` asks for the confidence and the entropy of each token (``Completion.confidences``), which
         are kept in place of the log-probabilities that they are computed from. ``return_token_ids`` keeps the
         tokens of a completion that another call continues: its prompt ends with ``assistant(completion)``.
@@ -74,10 +87,11 @@ class Verbs:
         work = Generation(
             messages_of(prompt),
             self._sampling(node, sampling),
-            None if schema is None else plain(schema),
+            *guidance_of(schema, grammar),
             name_of(role, "the role of a call"),
             scored=scored,
             return_token_ids=return_token_ids,
+            functions=functions_of(functions),
         )
         return self._add(node, work)
 
@@ -87,6 +101,7 @@ class Verbs:
         *,
         label: str = "",
         schema: Mapping[str, Any] | None = None,
+        grammar: str | None = None,
         role: str = "branch",
         breaks: str = "\n",
         **sampling: Unpack[SamplingOptions],
@@ -99,7 +114,7 @@ class Verbs:
         work = Generation(
             messages_of(prompt),
             self._sampling(node, sampling),
-            None if schema is None else plain(schema),
+            *guidance_of(schema, grammar),
             name_of(role, "the role of a call"),
             name_of(breaks, "what breaks a stream"),
         )

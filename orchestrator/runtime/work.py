@@ -11,6 +11,7 @@ from orchestrator.runtime.messages import Message, bind, inputs_of, nodes_in, re
 from orchestrator.runtime.nodes import Node
 from orchestrator.runtime.plain import canonical, digest, plain
 from workers.calls import Prompt, Sampling
+from workers.functions import Function
 from workers.tools.tool import Tool
 from workers.tools.toolbox import Toolbox
 
@@ -26,6 +27,7 @@ class Generation:
     messages: tuple[Message, ...]
     sampling: Sampling
     schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
     role: str = "branch"
     breaks: str | None = None
     """For streams: the characters after which text is handed to the planner."""
@@ -33,6 +35,7 @@ class Generation:
     """Keep how sure the model was of each token in place of the log-probabilities, which are large."""
     return_token_ids: bool = False
     """Keep the tokens. This does not change what is asked, so it is not part of the content key."""
+    functions: tuple[Function, ...] = ()
     rendered: Prompt | None = None
     """The prompt, once it is :meth:`bound`."""
 
@@ -46,10 +49,12 @@ class Generation:
             self.messages,
             self.sampling,
             self.schema,
+            self.grammar,
             self.role,
             self.breaks,
             self.scored,
             self.return_token_ids,
+            self.functions,
             self.prompt(),
         )
 
@@ -61,13 +66,20 @@ class Generation:
         """What is asked, for the journal, with its content key, which does not cover the seed."""
         given = self.sampling
         asked: dict[str, Any] = {
-            "prompt": [[segment.role, segment.text] for segment in self.prompt().segments],
+            "prompt": [
+                [segment.role, segment.text, *([plain(segment.calls)] if segment.calls else ())]
+                for segment in self.prompt().segments
+            ],
             "sampling": {
                 name: value for name, usual in _DEFAULTS.items() if (value := getattr(given, name)) != usual
             },
         }
         if self.schema is not None:
             asked["schema"] = self.schema
+        if self.grammar is not None:
+            asked["grammar"] = self.grammar
+        if self.functions:
+            asked["functions"] = plain(self.functions)
         if self.role != "branch":
             asked["role"] = self.role
         if self.scored:

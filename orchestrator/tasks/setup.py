@@ -41,6 +41,9 @@ VERSIONS = {
 }
 
 
+_LATER = frozenset({"guided_grammar", "function_calls", "roles"})
+
+
 class _Tool(TypedDict):
     name: str
     description: str
@@ -251,9 +254,9 @@ def _on_top(earlier: Mapping[str, Change], later: Mapping[str, Change]) -> dict[
 
 
 def _capabilities_as_json(capabilities: Capabilities) -> dict[str, Any]:
-    """Roles are left out if there are none, as in journals from before roles were introduced."""
-    told = {name: value for name, value in plain(capabilities).items() if name != "roles"}
-    return {**told, "roles": sorted(capabilities.roles)} if capabilities.roles else told
+    """Journals once had no words for some; those are left out where the engine does not have them."""
+    told = plain(capabilities) | {"roles": sorted(capabilities.roles)}
+    return {name: value for name, value in told.items() if value or name not in _LATER}
 
 
 def _as_json(changes: Mapping[str, Change]) -> dict[str, Any]:

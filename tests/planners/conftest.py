@@ -94,7 +94,7 @@ class Played:
         return [e.data["request"] for e in self.events if e.path in paths and "request" in e.data]
 
     def prompts(self, label: str = "") -> list[list[tuple[str, str]]]:
-        return [[(role, text) for role, text in request["prompt"]] for request in self.requests(label)]
+        return [[(role, text) for role, text, *_ in request["prompt"]] for request in self.requests(label)]
 
     def said(self, label: str = "") -> list[str]:
         """All prompts as plain text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -15,11 +16,13 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
 from planners.auto import auto
+from planners.calls import calls
 from planners.decompose import decompose
 from planners.direct import direct
 from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
 from planners.plan_prompt import PLANNER
+from planners.react import react
 from planners.skeleton import skeleton
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
@@ -63,6 +66,7 @@ WORDS = [
     *('1. ask("x $1", [$1], 2)\n', '2. calculate("$1 + 2")\n', "Thought: ", "Answer: 7"),
     *('["hang"], ', '["join"]', '{"answer": "x"}', '{"replan": "y"}'),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
+    *("Thought: ", "Action: ", "finish(", "Observation:", "<tool_call>", '{"name": "say", "arguments": {'),
 ]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=25).map("".join), min_size=1, max_size=3)
 KINDS: list[FaultKind] = ["refuse", "reset", "hang", "garbage", "mangle", "overload"]
@@ -87,14 +91,16 @@ def _without_threads() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "planner", [auto, decompose, direct, llm_compiler, skeleton, vote], ids=lambda planner: planner.name
+    "planner",
+    [auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)
 @given(
     plans=TEXTS,
     verdicts=TEXTS,
     others=TEXTS,
-    claims=st.sampled_from([BARE, GUIDED]),
+    claims=st.sampled_from([BARE, GUIDED, replace(BARE, function_calls=True)]),
     kind=st.sampled_from(KINDS),
     probability=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
     question=st.sampled_from(QUESTIONS),

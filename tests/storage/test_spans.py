@@ -26,7 +26,7 @@ REQUEST = {
 USAGE = {"prompt_tokens": 30, "cached_tokens": 16, "completion_tokens": 5}
 
 
-def trace(**value: Any) -> Trace:
+def trace(prompt: Any = REQUEST["prompt"], **value: Any) -> Trace:
     task = Task(
         id="t1", tenant="default", status=TaskStatus.SUCCEEDED, question={}, planner="p", options={}, seed=0,
         idempotency_key=None, parent_id=None, fork_at=None, created_at=99.0,
@@ -34,7 +34,7 @@ def trace(**value: Any) -> Trace:
     told: list[tuple[EventType, str, dict[str, Any]]] = [
         (EventType.RUN_STARTED, "", {"planner": "p", "question": {"text": "secret?"}, "sampling": {"temperature": 0.0, "top_p": 1.0},
                                      "capabilities": {"model": "m"}}),
-        (EventType.NODE_ADDED, "0", {"kind": "generate", "label": "a", "request": REQUEST}),
+        (EventType.NODE_ADDED, "0", {"kind": "generate", "label": "a", "request": {**REQUEST, "prompt": prompt}}),
         (EventType.NODE_ADDED, "1", {"kind": "tool", "label": "t", "request": {"key": "k", "tool": "t", "arguments": {"x": 1}}}),
         (EventType.NODE_SETTLED, "0", {"outcome": "succeeded", "external": True, "usage": USAGE, "worker": "w",
                                        "value": {"text": "secret.", "finish_reason": "stop", **value}}),
@@ -134,3 +134,18 @@ def test_thinking_is_a_part_of_its_own() -> None:
         attributes(data.resource_spans[0].scope_spans[0].spans[1])["gen_ai.output.messages"]
     )
     assert [part["type"] for part in message["parts"]] == ["reasoning", "text"]
+
+
+def test_calls_and_their_results_are_parts_of_the_conventions() -> None:
+    call = {"id": "1", "name": "look", "arguments": "{}"}
+    told = spans(
+        trace(calls=[call], prompt=[["assistant", "so", [call]], ["tool", "here", [call]]]), content=True
+    )
+    data = ParseDict(told, TracesData())
+    span = attributes(data.resource_spans[0].scope_spans[0].spans[1])
+    [said] = json.loads(span["gen_ai.output.messages"])
+    assert said["parts"][1] == {"type": "tool_call", **call}
+    assert json.loads(span["gen_ai.input.messages"]) == [
+        {"role": "assistant", "parts": [{"type": "text", "content": "so"}, {"type": "tool_call", **call}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "1", "response": "here"}]},
+    ]

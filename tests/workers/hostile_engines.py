@@ -14,6 +14,7 @@ from typing import Any
 from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
 from workers.engine import Capabilities, Health
 from workers.errors import EngineUnavailable, Overloaded, WorkerError
+from workers.functions import FunctionCall
 
 MAX_TOKENS = 16
 
@@ -112,6 +113,9 @@ sends("sends_wrong_token_ids", Chunk("a", token_ids=(-1,)))
 sends("sends_no_token_ids", Chunk("a", token_ids=None))  # type: ignore[arg-type]
 sends("sends_wrong_logprobs", Chunk("a", 1, logprobs=("a",)))  # type: ignore[arg-type]
 sends("sends_logprobs_without_numbers", Chunk("a", 1, logprobs=(Logprob("a", "b"),)))  # type: ignore[arg-type]
+sends("sends_no_calls", Chunk("a", finish_reason="stop", calls=None))  # type: ignore[arg-type]
+sends("sends_calls_that_are_none", Chunk("a", 1, calls=({"name": "f"},)))  # type: ignore[arg-type]
+sends("sends_arguments_that_are_read", Chunk("a", 1, calls=(FunctionCall("1", "f", {"x": 1}),)))  # type: ignore[arg-type]
 sends("sends_everything_at_once", Chunk("x" * 100_000_000, 1))
 sends("sends_a_number_as_worker", Chunk("a", worker=5))  # type: ignore[arg-type]
 

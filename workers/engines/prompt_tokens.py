@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from workers.calls import Prompt, Segment
 from workers.errors import WorkerError
+from workers.functions import Function
 
 CAPACITY = 1 << 20
 """The most tokens that are remembered, at four bytes each."""
@@ -30,8 +31,13 @@ _log = structlog.get_logger()
 class Tokenizer(Protocol):
     """What a server can be asked. All methods raise what calls to the server raise."""
 
-    async def chat(self, messages: Sequence[dict[str, str]]) -> Sequence[int]:
-        """The tokens of a chat, ready for the assistant's answer, or to continue it if it comes last."""
+    async def chat(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> Sequence[int]:
+        """The tokens of a chat, ready for the assistant's answer, or to continue it if it comes last.
+
+        ``tools`` are what the assistant may call.
+        """
         ...
 
     async def text(self, text: str) -> Sequence[int]:
@@ -52,11 +58,11 @@ class PromptTokens:
         self._size = 0
         self._known: OrderedDict[bytes, array[int]] = OrderedDict()
 
-    async def of(self, prompt: Prompt) -> Sequence[int]:
-        """The tokens that the engine computes for ``prompt``."""
-        return await self.continued(prompt) or await self._chat(prompt)
+    async def of(self, prompt: Prompt, functions: tuple[Function, ...] = ()) -> Sequence[int]:
+        """The tokens that the engine computes for ``prompt``, with the functions that may be called."""
+        return await self.continued(prompt, functions) or await self._chat(prompt, functions)
 
-    async def continued(self, prompt: Prompt) -> Sequence[int] | None:
+    async def continued(self, prompt: Prompt, functions: tuple[Function, ...] = ()) -> Sequence[int] | None:
         """The tokens of a prompt that ends with known ones; None if it does not, or they are not its text.
 
         They are not if another model generated them, or if a text does not show what they spell (special
@@ -67,15 +73,19 @@ class PromptTokens:
         if not end or not stem.segments:
             return None
         try:
-            joined = await self._remembered("joined", prompt.segments, lambda: self._joined(stem, end))
+            joined = await self._remembered(
+                "joined", (prompt.segments, functions), lambda: self._joined(stem, functions, end)
+            )
         except WorkerError as error:
             _log.info("tokens cannot be looked up", action="tokens_ignored", reason=str(error))
             return None
         return joined or None
 
-    async def _joined(self, stem: Prompt, end: Sequence[Segment]) -> Sequence[int]:
+    async def _joined(
+        self, stem: Prompt, functions: tuple[Function, ...], end: Sequence[Segment]
+    ) -> Sequence[int]:
         """The tokens of both, one after the other; none if those of the end do not spell its text."""
-        chat = await self._chat(stem)
+        chat = await self._chat(stem, functions)
         own: list[int] = []
         for segment in end:
             own += segment.token_ids or await self._text(segment.text)
@@ -84,9 +94,11 @@ class PromptTokens:
             return ()
         return (*chat, *own)
 
-    async def _chat(self, prompt: Prompt) -> Sequence[int]:
+    async def _chat(self, prompt: Prompt, functions: tuple[Function, ...]) -> Sequence[int]:
         return await self._remembered(
-            "chat", prompt.segments, lambda: self._tokenizer.chat(prompt.messages())
+            "chat",
+            (prompt.segments, functions),
+            lambda: self._tokenizer.chat(prompt.messages(), [each.as_tool() for each in functions]),
         )
 
     async def _text(self, text: str) -> Sequence[int]:

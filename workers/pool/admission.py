@@ -61,7 +61,7 @@ class Admission:
         self._calls += 1
         self.tenants[call.tenant] = here + 1
         age = self.families.join(call.family, self._calls)
-        return Ticket(call, self._chains.of(call.prompt, call.tenant), self._calls, age, now)
+        return Ticket(call, self._chains.of(call.prompt, call.tenant, call.functions), self._calls, age, now)
 
     def leave(self, ticket: Ticket[Replica]) -> None:
         """A call that was let in is over."""

@@ -19,6 +19,8 @@ def common_capabilities(known: Sequence[Capabilities], roles: frozenset[str]) ->
         token_ids_out=all(one.token_ids_out for one in known),
         logprobs=all(one.logprobs for one in known),
         guided_json=all(one.guided_json for one in known),
+        guided_grammar=all(one.guided_grammar for one in known),
+        function_calls=all(one.function_calls for one in known),
         priority=all(one.priority for one in known),
         cache_salt=all(one.cache_salt for one in known),
         assistant_prefill=all(one.assistant_prefill for one in known),

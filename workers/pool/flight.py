@@ -137,6 +137,8 @@ def _needs(call: Call) -> tuple[str, ...]:
     asked = {
         "logprobs": call.sampling.top_logprobs is not None,
         "guided_json": call.schema is not None,
+        "guided_grammar": call.grammar is not None,
+        "function_calls": bool(call.functions),
         "assistant_prefill": bool(call.prompt.prefill),
     }
     return tuple(name for name, needed in asked.items() if needed)

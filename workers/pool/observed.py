@@ -121,7 +121,7 @@ class Observed:
     def _sent(self, call: Call) -> Flight[Replica]:
         self._calls += 1
         now = self._now()
-        chain = self._chains.of(call.prompt, call.tenant)
+        chain = self._chains.of(call.prompt, call.tenant, call.functions)
         ticket: Ticket[Replica] = Ticket(call, chain, self._calls, self._calls, now)
         ticket.ideal_blocks = self._seen.covered(ticket.chain, now)
         self._seen.add(ticket.chain)

@@ -345,7 +345,7 @@ class Pool:
         if usage.completion_tokens >= 16 and replica.sharing is not Sharing.NEVER:
             said = Segment("assistant", "".join(text))
             prompt = Prompt((*ticket.call.prompt.segments, said))
-            replica.index.remember(self._chains.of(prompt, ticket.tenant), now)
+            replica.index.remember(self._chains.of(prompt, ticket.tenant, ticket.call.functions), now)
 
     def _replica(self, name: str) -> Replica:
         for replica in self._replicas:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 
 from workers.calls import Prompt, Segment
+from workers.functions import Function
 
 BLOCK_CHARACTERS = 64
 
@@ -48,11 +49,16 @@ class Chains:
         # texts of thousands of long prompts would cost memory.
         self._stems: OrderedDict[int, tuple[Chain, int, str, str]] = OrderedDict()
 
-    def of(self, prompt: Prompt, tenant: str) -> Chain:
-        """The chain of ``prompt``. Prompts that the engine sees as equal have equal chains."""
+    def of(self, prompt: Prompt, tenant: str, functions: Sequence[Function] = ()) -> Chain:
+        """The chain of ``prompt``. Prompts that the engine sees as equal have equal chains.
+
+        ``functions`` that go with it come first of all, so it shares nothing with a prompt without them.
+        """
         segments = prompt.segments
         if not segments:
             return ()
+        if functions:
+            tenant = f"{tenant}\0{functions}"
         chain, parent, rest, role = self._stem(segments[:-1], tenant)
         text = rest + _rendered(segments[-1:], role)
         return (*chain, *extend_chain(parent, _blocks(text)))[: self._longest]
@@ -81,7 +87,7 @@ def _rendered(segments: Sequence[Segment], role: str) -> str:
         if segment.role != role:
             role = segment.role
             parts.append(f"\0{role}\0")
-        parts.append(segment.text)
+        parts.append(f"{segment.text}{segment.calls}" if segment.calls else segment.text)
     return "".join(parts)
 
 

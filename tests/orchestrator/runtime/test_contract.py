@@ -390,6 +390,32 @@ async def test_a_prompt_that_is_none_is_refused_at_once(draft: Any) -> None:
     assert played.paths(EventType.NODE_ADDED) == ["0"]
 
 
+async def test_a_grammar_reaches_the_engine_and_counts_in_the_content_key() -> None:
+    grammar = "root ::= [0-9]+"
+
+    async def body(run: Run) -> Answer:
+        with pytest.raises(PlannerError, match="a schema or a grammar"):
+            run.generate("?", schema={}, grammar=grammar)
+        with pytest.raises(PlannerError, match="the grammar of a call must be a str"):
+            run.generate("?", grammar=5)  # type: ignore[arg-type]
+        await run.join([run.generate("?"), run.generate("?", grammar=grammar)])
+        return Answer((await run.stream("?", grammar=grammar)).text)
+
+    asked: list[str | None] = []
+
+    class Noting(Simulator):
+        def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
+            asked.append(call.grammar)
+            return super().generate(call)
+
+    played = await play(body, Noting("42"))
+    assert asked == [None, grammar, grammar]
+    plain, guided, streamed = [e.data["request"] for e in played.events if "request" in e.data]
+    assert "grammar" not in plain
+    assert guided["grammar"] == streamed["grammar"] == grammar
+    assert guided["key"] == streamed["key"] != plain["key"]
+
+
 async def test_arguments_that_change_under_way_fail_their_node() -> None:
     async def body(run: Run) -> Answer:
         arguments: list[Any] = [run.generate("hello")]

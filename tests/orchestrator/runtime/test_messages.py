@@ -7,14 +7,30 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.runtime.messages import assistant, bind, messages_of, render, system, text_of, user
+from orchestrator.errors import PlannerError
+from orchestrator.runtime.messages import (
+    Message,
+    assistant,
+    bind,
+    calling,
+    messages_of,
+    render,
+    result,
+    system,
+    text_of,
+    user,
+)
 from orchestrator.runtime.plain import canonical, digest, plain
 from orchestrator.runtime.values import Answer
 from workers.calls import Completion, Prompt, Segment
+from workers.functions import FunctionCall
+
+CALL = FunctionCall("1", "look", "{}")
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -86,3 +102,31 @@ def test_only_an_assistants_completion_keeps_its_tokens() -> None:
     )
     prompt = Prompt((Segment("user", "hello"), own))
     assert render(messages_of(prompt)) == prompt
+
+
+def test_calls_and_results_are_rendered_with_what_they_belong_to() -> None:
+    said = Completion("<think>hm</think>I look.", "stop", calls=(CALL,))
+    drafted = [user("Where?"), calling(said), result(CALL, "it is ", "here")]
+    assert render(messages_of(drafted)).segments == (
+        Segment("user", "Where?"),
+        Segment("assistant", "I look.", calls=(CALL,)),
+        Segment("tool", "it is ", calls=(CALL,)),
+        Segment("tool", "here", calls=(CALL,)),
+    )
+    prompt = render(messages_of(drafted))
+    assert render(messages_of(prompt)) == prompt
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("user", ("x",), (CALL,)),
+        Message("tool", ("x",)),
+        Message("tool", ("x",), (CALL, CALL)),
+        Message("assistant", ("x", "y"), (CALL,)),
+        Message("assistant", ("x",), ("call",)),  # type: ignore[arg-type]
+    ],
+)
+def test_messages_with_calls_that_cannot_be_sent_are_refused(message: Message) -> None:
+    with pytest.raises(PlannerError, match="call"):
+        messages_of([message])

@@ -10,6 +10,7 @@ from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.setup import recorded_setup
 from storage.opening import open_store
+from workers.engine import Capabilities
 from workers.engines.simulator.engine import Simulator
 from workers.tools.toolbox import Toolbox
 
@@ -20,6 +21,21 @@ async def talkative(run: Run, question: Question) -> Answer:
     for _ in range(5):
         run.note("a note " * 100)
     return Answer((await run.generate(question.text)).text)
+
+
+async def test_capabilities_that_an_engine_lacks_are_not_told_where_old_journals_did_not() -> None:
+    request = TaskRequest.model_validate({"query": "?", "planner": "talkative"})
+    written = []
+    for can in (Capabilities("m"), Capabilities("m", guided_grammar=True)):
+        async with await open_store("memory") as store:
+            service = Service(store, Simulator("ok", claims=can), planners={"talkative": talkative})
+            solution = await service.solve(request)
+            header = (await anext(aiter(store.read(solution.trace_id)))).data
+            setup = recorded_setup(header, talkative, "1", engine=None, toolbox=Toolbox(), call_seconds=1.0)
+            assert setup.environment.capabilities == can
+            written.append(header["capabilities"])
+    assert not {"guided_grammar", "roles"} & written[0].keys()
+    assert written[1] == {**written[0], "guided_grammar": True}
 
 
 async def test_bounds_are_those_under_which_a_run_began() -> None:

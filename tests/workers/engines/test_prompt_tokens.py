@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from workers.calls import Prompt, Role, Segment
 from workers.engines.prompt_tokens import PromptTokens
 from workers.errors import CallRejected
+from workers.functions import Function
 
 HEADERS = {"system": 1, "user": 2, "assistant": 3}
 HELLO = 7
@@ -20,10 +22,12 @@ class Letters:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
+    async def chat(
+        self, messages: Sequence[Mapping[str, str]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[int]:
         self.asked.append("chat")
         await asyncio.sleep(0)
-        tokens = []
+        tokens = [*ords("".join(tool["function"]["name"] for tool in tools))]
         for message in messages:
             tokens += [HEADERS[message["role"]], *map(ord, message["content"])]
         return tokens if messages[-1]["role"] == "assistant" else [*tokens, HEADERS["assistant"]]
@@ -131,3 +135,16 @@ def test_only_an_assistant_has_tokens() -> None:
     for wrong in (-1, 1 << 32):
         with pytest.raises(ValueError, match="unsigned 32-bit"):
             own("hi", 1, wrong)
+
+
+async def test_the_tokens_of_a_prompt_depend_on_the_functions_that_go_with_it() -> None:
+    tokenizer = Letters()
+    tokens = PromptTokens(tokenizer)
+    given = prompt(("user", "hi"))
+    offered = (Function("f", "", {}),)
+    assert [*await tokens.of(given)] == [2, *ords("hi"), 3]
+    assert [*await tokens.of(given, offered)] == [*ords("f"), 2, *ords("hi"), 3]
+    assert [*await tokens.of(given)] == [2, *ords("hi"), 3]
+    assert tokenizer.asked == ["chat", "chat"]
+    ended = prompt(("user", "hi"), own("Hello", HELLO))
+    assert [*await tokens.of(ended, offered)] == [*ords("f"), 2, *ords("hi"), 3, HELLO]

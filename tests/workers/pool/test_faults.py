@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from workers.errors import (
     Overloaded,
     WorkerError,
 )
+from workers.functions import Function
 from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
 
@@ -137,15 +139,23 @@ def needing(what: str, number: int) -> Call:
             return replace(call, sampling=replace(call.sampling, top_logprobs=5))
         case "guided_json":
             return replace(call, schema={"type": "object"})
+        case "guided_grammar":
+            return replace(call, grammar="root ::= [0-9]")
+        case "function_calls":
+            return replace(call, functions=(Function("f", "", {}),))
         case _:
             segments = (*call.prompt.segments, Segment("assistant", "Well,"))
             return replace(call, prompt=Prompt(segments))
 
 
-@pytest.mark.parametrize("what", ["logprobs", "guided_json", "assistant_prefill"])
+ABILITIES = ("logprobs", "guided_json", "guided_grammar", "function_calls", "assistant_prefill")
+
+
+@pytest.mark.parametrize("what", ABILITIES)
 @virtual_time
 async def test_a_replica_that_joins_late_gets_no_calls_that_it_cannot_serve(what: str) -> None:
-    can = Capabilities("m", max_concurrency=1, logprobs=True, guided_json=True, assistant_prefill=True)
+    abilities: dict[str, Any] = dict.fromkeys(ABILITIES, True)
+    can = Capabilities("m", max_concurrency=1, **abilities)
     late = Slow(ANSWER, name="late", cost=COST, claims=Capabilities("other"))
     late.seconds = 50.0
     able = Simulator(ANSWER, name="able", cost=COST, max_concurrency=1, claims=can)

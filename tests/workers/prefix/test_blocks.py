@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tests.workers.prefix.prompts import prompt
 from workers.calls import Prompt, Segment
+from workers.functions import Function, FunctionCall
 from workers.prefix.blocks import BLOCK_CHARACTERS, Chain, Chains
 
 roles = st.sampled_from(["system", "user", "assistant"])
@@ -62,3 +63,17 @@ def test_stems_are_remembered_up_to_a_bound() -> None:
     for number in range(100):
         chains.of(prompt(f"{number} " + "x" * 500, "y"), "t")
     assert len(chains._stems) == 10
+
+
+def test_functions_come_before_the_prompt_and_calls_are_part_of_it() -> None:
+    chains = Chains()
+    long = Prompt((Segment("user", "x" * 500),))
+    look, ask = Function("look", "", {}), Function("ask", "", {})
+    plain, offered, other = (chains.of(long, "t", each) for each in ((), (look,), (ask,)))
+    assert len(plain) == len(offered)
+    assert not set(plain) & set(offered)
+    assert not set(offered) & set(other)
+    assert chains.of(long, "t", (look,)) == offered
+    call, another = FunctionCall("1", "look", "{}" * 99), FunctionCall("1", "ask", "[]" * 99)
+    said = [Prompt((Segment("assistant", "", calls=(each,)),)) for each in (call, another)]
+    assert chains.of(said[0], "t") != chains.of(said[1], "t")

@@ -89,9 +89,15 @@ class LlamaClient:
         except TimeoutError:
             raise EngineTimeout(f"llama.cpp did not answer within {HEALTH_SECONDS:.0f} s") from None
 
-    async def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
-        """The tokens of a conversation under the model's chat template, ready for the assistant's answer."""
-        templated = await self._ask("POST", "/apply-template", messages=list(messages))
+    async def chat(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[int]:
+        """The tokens of a conversation under the model's chat template, ready for the assistant's answer.
+
+        ``tools`` are what it may call; where a template does not provide for them, llama.cpp words them.
+        """
+        offered = {"tools": list(tools)} if tools else {}
+        templated = await self._ask("POST", "/apply-template", messages=list(messages), **offered)
         return await self._tokens(content=templated["prompt"], add_special=True, parse_special=True)
 
     async def text(self, text: str) -> list[int]:

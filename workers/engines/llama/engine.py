@@ -7,7 +7,7 @@ keeps the prefixes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from workers.engines.llama.queue import SlotQueue, Turn
 from workers.engines.llama.server import LlamaServer
 from workers.engines.llama.slots import SlotTable
 from workers.errors import CallRejected, EngineUnavailable, WorkerError
+from workers.functions import Function
 from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL
 from workers.models.files import Progress, fetch
 
@@ -209,9 +210,14 @@ async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
     user = {"role": "user", "content": "a"}
     prefilled = await server.client.chat([user, {"role": "assistant", "content": "b c"}])
     plain = await server.client.chat([user])
-    options = {"n_probs": 1, "json_schema": {"type": "boolean"}, "temperature": 0}
-    async with aclosing(server.client.complete(0, plain, 4, options)) as stream:
-        pieces = [piece async for piece in stream]
+    told = Function("b", "c", {"type": "object", "properties": {}})
+    offered = await server.client.chat([user], [told.as_tool()])
+
+    async def said(**options: object) -> list[Piece]:
+        async with aclosing(server.client.complete(0, plain, 4, {"temperature": 0, **options})) as stream:
+            return [piece async for piece in stream]
+
+    pieces = await said(n_probs=1, json_schema={"type": "boolean"})
     timing = pieces[-1].timing
     return Capabilities(
         model=model,
@@ -220,11 +226,17 @@ async def _probe(server: LlamaServer, model: str, slots: int) -> Capabilities:
         token_ids_in=await server.client.spell(await server.client.text("a b")) == "a b",
         token_ids_out=any(piece.tokens for piece in pieces),
         logprobs=any(piece.logprobs for piece in pieces),
-        guided_json="".join(piece.text for piece in pieces).strip() in ("true", "false"),
+        guided_json=_text(pieces).strip() in ("true", "false"),
+        function_calls=len(offered) > len(plain),
+        guided_grammar=_text(await said(grammar='root ::= "kiwi"')) == "kiwi",
         priority=True,
         assistant_prefill=len(prefilled) > len(plain) and prefilled[: len(plain)] == plain,
         cached_token_usage=timing is not None and timing.cached + timing.computed == len(plain),
     )
+
+
+def _text(pieces: Sequence[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
 
 
 def _options(call: Call) -> dict[str, object]:
@@ -239,4 +251,6 @@ def _options(call: Call) -> dict[str, object]:
         options["n_probs"] = max(sampling.top_logprobs, 1)  # 0 would give none at all
     if call.schema is not None:
         options["json_schema"] = call.schema
+    if call.grammar is not None:
+        options["grammar"] = call.grammar
     return options

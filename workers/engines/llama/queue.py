@@ -133,7 +133,7 @@ class SlotQueue:
             await asyncio.sleep(0)
             if self._gathering is gathering:
                 self._gathering = _Gathering()
-            tokens = list(await self._tokens.of(call.prompt))
+            tokens = list(await self._tokens.of(call.prompt, call.functions))
             if len(tokens) >= self._server.context:
                 raise CallRejected(
                     f"the prompt has {len(tokens)} tokens, but there is room for {self._server.context}, "

@@ -1,8 +1,8 @@
-"""What a message, or a piece of one, says: text, thinking that the server keeps apart, and a refusal."""
+"""What a message, or a piece of one, says: text, thinking that is kept apart, calls, and a refusal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from workers.engines.openai.answers import garbage
@@ -10,7 +10,7 @@ from workers.engines.openai.answers import garbage
 _REASONING: Final = ("reasoning_content", "reasoning", "thinking", "thinking_blocks", "reasoning_details")
 """Where servers put the thinking. Some put the same into two fields, so the first that has any counts."""
 
-_APART: Final = frozenset({*_REASONING, "refusal"})
+_APART: Final = frozenset({*_REASONING, "refusal", "tool_calls", "function_call"})
 
 _THOUGHTS: Final = frozenset({"thinking", "thought", "reasoning"})
 _WORDS: Final = ("text", "content", "thinking", "reasoning", "summary", "value")
@@ -22,6 +22,8 @@ class Said(NamedTuple):
     text: str
     reasoning: str
     refusal: str
+    calls: Sequence[object] = ()
+    """Pieces of calls, as they were sent."""
 
 
 def read_said(message: Mapping[str, object]) -> Said:
@@ -54,7 +56,9 @@ def read_said(message: Mapping[str, object]) -> Said:
             break
     if isinstance(refusal := message.get("refusal"), str):
         refusals.append(refusal)
-    return Said("".join(texts), "".join(thoughts), "".join(refusals))
+    calls = message.get("tool_calls") or message.get("function_call") or ()
+    pieces = tuple(calls) if isinstance(calls, list | tuple) else (calls,)
+    return Said("".join(texts), "".join(thoughts), "".join(refusals), pieces)
 
 
 def _words(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -11,6 +11,7 @@ from workers.calls import Call
 from workers.engine import Capabilities
 from workers.engines.openai.parameters import CAPABILITIES, NEEDED, without
 from workers.errors import CapabilityMissing
+from workers.functions import Function
 
 PREFILL_FLAGS: dict[str, object] = {"continue_final_message": True, "add_generation_prompt": False}
 """What vLLM needs in a request to continue the assistant's last message."""
@@ -18,8 +19,17 @@ PREFILL_FLAGS: dict[str, object] = {"continue_final_message": True, "add_generat
 _WORDS = {
     "logprobs": "log-probabilities",
     "guided_json": "answers that follow a schema",
+    "guided_grammar": "answers that follow a grammar",
+    "function_calls": "calls of functions",
     "assistant_prefill": "continuations of an assistant's text",
 }
+GRAMMARS: Mapping[str, Callable[[str], object]] = {
+    "structured_outputs": lambda grammar: {"grammar": grammar},
+    "grammar": str,
+    "ebnf": str,
+}
+"""The fields in which servers take a GBNF grammar, and in what form: vLLM, llama.cpp, SGLang."""
+
 _PRIORITY_STEPS = 1000
 """Servers take whole numbers, and priorities here are often seconds: keep milliseconds."""
 
@@ -30,13 +40,17 @@ class Dialect:
 
     ``priority_sign`` is 1 if larger numbers go first, -1 if smaller ones do. ``prefill_flags`` says whether
     a prefill needs vLLM's flags, or whether the server continues an assistant's last message without them.
-    ``owner`` is the owner of the model according to the server, usually the name of its own software.
-    ``refused`` are parameters that the server refused: they are left out, or sent under another name.
+    ``grammar`` is the field of :data:`GRAMMARS` that has an effect. ``tool_choice`` goes with functions:
+    ``auto``, or ``none`` for a server that shows them to the model but does not read its calls. ``owner`` is
+    the owner of the model according to the server, usually the name of its own software. ``refused`` are
+    parameters that the server refused: they are left out, or sent under another name.
     """
 
     capabilities: Capabilities
     priority_sign: int = 1
     prefill_flags: bool = False
+    grammar: str = ""
+    tool_choice: str = "auto"
     owner: str = ""
     refused: frozenset[str] = frozenset()
 
@@ -102,6 +116,10 @@ class Dialect:
             body["seed"] = sampling.seed
         if call.schema is not None and can.guided_json:
             body |= response_format(call.schema)
+        if call.grammar is not None and can.guided_grammar:
+            body |= guided_by(self.grammar, call.grammar)
+        if call.functions and can.function_calls:
+            body |= tools(call.functions, self.tool_choice)
         if call.priority and can.priority:
             body["priority"] = round(self.priority_sign * call.priority * _PRIORITY_STEPS)
         if can.cache_salt:
@@ -124,6 +142,16 @@ def response_format(schema: object) -> dict[str, object]:
             "json_schema": {"name": "answer", "schema": schema, "strict": True},
         }
     }
+
+
+def guided_by(field: str, grammar: str) -> dict[str, object]:
+    """The field that asks for a text of this grammar, which is one of :data:`GRAMMARS`."""
+    return {field: GRAMMARS[field](grammar)}
+
+
+def tools(functions: Iterable[Function], choice: str) -> dict[str, object]:
+    """The fields that offer functions to the model, to call as many of them at once as it likes."""
+    return {"tools": [each.as_tool() for each in functions], "tool_choice": choice}
 
 
 def salt_of(tenant: str) -> str:

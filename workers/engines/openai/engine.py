@@ -35,6 +35,7 @@ from workers.errors import (
     QuotaExhausted,
     WorkerError,
 )
+from workers.functions import Function
 
 _HEALTH = 5.0  # seconds
 _TOKEN_BYTES = 1 << 14  # of a stream for each token, with all its alternatives; beyond that, it is a flood
@@ -45,7 +46,7 @@ class OpenAIEngine:
 
     Prompts go to ``/chat/completions`` and are streamed. One that ends with an assistant's text whose tokens
     are known goes to ``/completions`` as tokens, if the server can take them. What the server can do beyond
-    the common protocol is probed once, with about fifteen tiny requests, when it is first needed.
+    the common protocol is probed once, with ten to twenty tiny requests, when it is first needed.
 
     Args:
         base_url: such as ``http://host:8000/v1``. Where nothing is found at the path, it is tried with
@@ -109,13 +110,15 @@ class OpenAIEngine:
         """What the server calls itself, such as ``vllm``; empty if it does not say. Probed on first use."""
         return (await self._understand()).owner
 
-    async def tokens(self, prompt: Prompt) -> Sequence[int]:
-        """The tokens that the server computes for ``prompt``. Servers other than vLLM may not report them.
+    async def tokens(self, prompt: Prompt, functions: tuple[Function, ...] = ()) -> Sequence[int]:
+        """The tokens that the server computes for ``prompt``, with the functions that the call offers.
+
+        Servers other than vLLM may not report them.
 
         Raises:
             WorkerError: they cannot be obtained.
         """
-        return await self._tokens_of(await self._understand()).of(prompt)
+        return await self._tokens_of(await self._understand()).of(prompt, functions)
 
     async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """Stream a completion. Text that arrived at once comes as one chunk.
@@ -279,7 +282,7 @@ class OpenAIEngine:
     async def _request(self, dialect: Dialect, call: Call) -> tuple[str, dict[str, object]]:
         """Where to send ``call``, and what."""
         if dialect.capabilities.token_ids_in and (
-            tokens := await self._tokens_of(dialect).continued(call.prompt)
+            tokens := await self._tokens_of(dialect).continued(call.prompt, call.functions)
         ):
             return "completions", dialect.plain_request(call, tokens)
         return "chat/completions", dialect.request(call)

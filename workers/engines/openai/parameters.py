@@ -20,6 +20,11 @@ NEEDED = {
     "logprobs": "logprobs",
     "top_logprobs": "logprobs",
     "response_format": "guided_json",
+    "structured_outputs": "guided_grammar",
+    "grammar": "guided_grammar",
+    "ebnf": "guided_grammar",
+    "tools": "function_calls",
+    "tool_choice": "function_calls",
     "continue_final_message": "assistant_prefill",
     "add_generation_prompt": "assistant_prefill",
 }
@@ -69,6 +74,11 @@ _SUGGESTS = re.compile(
 )
 """Where the names begin that a server would take instead."""
 _SCHEMA = re.compile(r"\bschema\b", re.IGNORECASE)
+_GRAMMARS = frozenset({"structured_outputs", "grammar", "ebnf"})
+_MALFORMED = re.compile(
+    r"\b(pars(e|er|ing)|convert|lex(er|ing)|syntax|invalid\sgrammar|rules?)\b", re.IGNORECASE
+)
+"""What is said of a grammar that the server would take if it were right."""
 _LOCATION = re.compile(r"'loc': [(\[]'body', '(\w+)'")  # pydantic's errors, printed by Python
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _QUOTES = frozenset({"input", "request", "body"})  # where errors quote the request, all parameters included
@@ -135,7 +145,9 @@ def _named(complaint: _Complaint, known: Collection[str]) -> set[str]:
         names = {*re.findall(r"\w+", text), *_LOCATION.findall(complaint.text)} & set(known)
     if complaint.code not in _CODES and not _REFUSES.search(complaint.text):
         return names & _OURS
-    return names - {"response_format"} if _SCHEMA.search(complaint.text) else names
+    if _SCHEMA.search(complaint.text):
+        names -= {"response_format", "tools"}
+    return names - _GRAMMARS if _MALFORMED.search(complaint.text) else names
 
 
 def _complaints(said: object, depth: int) -> Iterator[_Complaint]:

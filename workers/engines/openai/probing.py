@@ -16,7 +16,15 @@ import structlog
 
 from workers.engine import Capabilities
 from workers.engines.openai.answers import Ask, cached_tokens, garbage, read_usage
-from workers.engines.openai.dialect import PREFILL_FLAGS, Dialect, logprobs, response_format
+from workers.engines.openai.dialect import (
+    GRAMMARS,
+    PREFILL_FLAGS,
+    Dialect,
+    guided_by,
+    logprobs,
+    response_format,
+    tools,
+)
 from workers.engines.openai.http import Transport
 from workers.engines.openai.listing import Listed, choose, read_list
 from workers.engines.openai.parameters import ParametersRefused, tell_refused, without
@@ -32,12 +40,19 @@ from workers.errors import (
     QuotaExhausted,
     WorkerError,
 )
+from workers.functions import Function
 
 _log = structlog.get_logger()
 
 _PRIORITY_SIGN = {"vllm": -1, "sglang": 1}
 """Which priorities a server runs first, by the owner that it names for its models: vLLM small numbers,
 SGLang large ones. Others are not sent a priority, as it might mean the opposite."""
+
+_GRAMMAR_FIRST = {"vllm": "structured_outputs", "llamacpp": "grammar", "sglang": "ebnf"}
+"""The field for a grammar that is tried first, by the same owner; then come the others."""
+
+_GRAMMAR_OF = {"vllm": "structured_outputs", "llamacpp": "grammar", "sglang": "ebnf"}
+"""The field in which the same owners take a grammar; others are asked for one after the other."""
 
 _PROMPT = "Repeat these numbers: " + " ".join(map(str, range(100, 164)))
 """Longer than a few cache blocks of any server, so that sending it again shows in the usage."""
@@ -56,7 +71,13 @@ _GUIDED = {
     "required": ["probe"],
     "additionalProperties": False,
 }
-"""A form that no model would choose by itself for its answer to the prompt."""
+_GRAMMAR = 'root ::= "probe " "kiwi"'
+"""Forms that no model would choose by itself for its answer to the prompt."""
+
+_FUNCTION = Function("probe", "Look up the taste of a fruit.", _GUIDED)
+_FUNCTION_TOKENS = 8
+"""By how many tokens a prompt grows at least that shows this function."""
+_GRAMMAR = 'root ::= "probe kiwi"'
 
 
 async def find(http: Transport, model: str | None, engine: str) -> Dialect:
@@ -82,7 +103,7 @@ async def find(http: Transport, model: str | None, engine: str) -> Dialect:
 
 
 async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
-    """Find out what a server can do, with about fifteen requests of one or a few tokens.
+    """Find out what a server can do, with ten to twenty requests of one or a few tokens.
 
     A field counts as understood if it has an effect, not if it is merely accepted, as many servers ignore
     what they do not know: a schema must shape the answer, a salt must keep a prompt from being found in the
@@ -118,6 +139,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
             prefill = group.create_task(
                 prober.check("assistant_prefill", partial(prober.continues, PREFILL_FLAGS))
             )
+            functions = group.create_task(prober.check("function_calls", prober.shows_functions))
             salt = group.create_task(prober.check("cache_salt", partial(prober.salts_cache, cached)))
             priority = group.create_task(prober.check("priority", partial(prober.takes_priority, sign)))
             tokens_in = group.create_task(
@@ -129,6 +151,9 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
     continues_anyway = not prefill.result() and await prober.check(
         "assistant_prefill", partial(prober.continues, {})
     )
+    grammar = guided.result() and await prober.check(
+        "guided_grammar", partial(prober.follows_grammar, listed.owner)
+    )
     return Dialect(
         Capabilities(
             model=served,
@@ -137,6 +162,8 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
             token_ids_out=tokens_out.result(),
             logprobs=scores.result(),
             guided_json=guided.result(),
+            guided_grammar=grammar,
+            function_calls=functions.result(),
             priority=priority.result(),
             cache_salt=salt.result(),
             assistant_prefill=prefill.result() or continues_anyway,
@@ -144,6 +171,8 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
         ),
         priority_sign=sign or 1,
         prefill_flags=prefill.result(),
+        grammar=prober.grammar,
+        tool_choice=prober.tool_choice,
         owner=listed.owner,
         refused=refused,
     )
@@ -208,6 +237,10 @@ class _Prober:
         self._base = base
         self._refused = refused
         self._first = first  # the answer to the base request
+        self.grammar = ""
+        """The field that takes a grammar, once one has shown an effect."""
+        self.tool_choice = "auto"
+        """With which functions are offered, once that has shown an effect."""
 
     async def check(self, capability: str, question: Callable[[], Awaitable[bool]]) -> bool:
         """The answer to a question; a failure counts as no and is logged.
@@ -270,6 +303,33 @@ class _Prober:
                 except ValueError:
                     return False
                 return answer == {"probe": "kiwi"}
+        return False
+
+    async def follows_grammar(self, owner: str) -> bool:
+        messages = [{"role": "user", "content": "Name a fruit."}]
+        known = _GRAMMAR_OF.get(owner)
+        for field in (known,) if known else GRAMMARS:
+            with suppress(CallRejected):  # strict servers refuse a field that they do not know
+                match await self._complete(**guided_by(field, _GRAMMAR), messages=messages, max_tokens=64):
+                    case {"choices": [{"message": {"content": str(content)}}, *_]} if (
+                        content.strip() == "probe kiwi"
+                    ):
+                        self.grammar = field
+                        return True
+        return False
+
+    async def shows_functions(self) -> bool:
+        """Whether the model is shown functions, as the prompt is then longer.
+
+        Whether it calls one depends on the model. vLLM without a parser refuses ``auto``, but shows them all
+        the same; the calls can then be read from the text.
+        """
+        for choice in ("auto", "none"):
+            with suppress(CallRejected):
+                answer = await self._complete(**tools([_FUNCTION], choice))
+                if _prompt_tokens(answer) >= _prompt_tokens(self._first) + _FUNCTION_TOKENS:
+                    self.tool_choice = choice
+                    return True
         return False
 
     async def continues(self, flags: dict[str, object]) -> bool:

@@ -20,8 +20,10 @@ from workers.engines.openai.caching import event_tells
 from workers.engines.openai.contents import Said, read_said
 from workers.engines.openai.events import LINE_LIMIT, EventReader, ServerEvent
 from workers.engines.openai.finishes import End, read_finish, tell_once
+from workers.engines.openai.functions import CallPieces
 from workers.engines.openai.refusals import error_told
 from workers.errors import EngineFailed, EngineInterrupted, WorkerError
+from workers.functions import FunctionCall
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ class CompletionStream:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
+        self._calls = CallPieces()
         self._tokens = 0
         self._logprobs: list[Logprob] = []
         self._usage: Usage | None = None
@@ -142,7 +145,7 @@ class CompletionStream:
         if self._thought and not usage.reasoning_tokens:
             thought = min(self._thought, usage.completion_tokens)
             usage = Usage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, thought)
-        return self._chunk(reason, usage, self._own_tokens(reason))
+        return self._chunk(reason, usage, self._own_tokens(reason), self._calls.calls())
 
     def _own_tokens(self, finish_reason: FinishReason) -> tuple[int, ...]:
         """The tokens that spell the text, without the one that ended it and without half a character."""
@@ -152,7 +155,11 @@ class CompletionStream:
         return tuple(self._token_ids[: min(end, self._spelled)])
 
     def _chunk(
-        self, finish_reason: FinishReason | None, usage: Usage | None, token_ids: tuple[int, ...] = ()
+        self,
+        finish_reason: FinishReason | None,
+        usage: Usage | None,
+        token_ids: tuple[int, ...] = (),
+        calls: tuple[FunctionCall, ...] = (),
     ) -> Chunk:
         chunk = Chunk(
             text="".join(self._text),
@@ -164,6 +171,7 @@ class CompletionStream:
             usage=usage,
             worker=self._worker,
             cached=finish_reason is not None and self.cached,
+            calls=calls,
         )
         self._text.clear()
         self._reasoning.clear()
@@ -263,11 +271,12 @@ class CompletionStream:
     def _read_choice(self, choice: Mapping[str, object], data: bytes) -> None:
         said = _said(choice, data)
         end = self._end(choice, said)
-        if self.finish_reason is not None and not (said.text and end != "none"):
+        something = bool(said.text or said.calls)
+        if self.finish_reason is not None and not (something and end != "none"):
             return  # only a server that gives a reason with every piece goes on after it
         if end == "failed":
             raise EngineFailed(f"{self._worker} ended the completion with an internal error")
-        tokens = self._read_logprobs(choice) or (1 if said.text or said.reasoning else 0)
+        tokens = self._read_logprobs(choice) or (1 if something or said.reasoning else 0)
         if (token_ids := choice.get("token_ids")) is not None:
             self._token_ids += (found := read_tokens(token_ids))
             tokens = len(found)
@@ -282,7 +291,10 @@ class CompletionStream:
             self._thought += 0 if said.text else tokens
         if said.refusal:
             self._refusal.append(said.refusal)
-        self._said |= bool(said.text)
+        if said.calls:
+            self._calls.add(said.calls)
+            self._cut = True
+        self._said |= something
         self._tokens += tokens
         self.total += tokens
         if end != "none":
@@ -295,7 +307,9 @@ class CompletionStream:
             if not (value := choice.get(field)):
                 continue
             reason = value.get("type") if isinstance(value, dict) else value
-            return read_finish(str(reason), self._worker, said_something=self._said or bool(said.text))
+            return read_finish(
+                str(reason), self._worker, said_something=self._said or bool(said.text or said.calls)
+            )
         return "none"
 
     def _read_logprobs(self, choice: Mapping[str, object]) -> int:

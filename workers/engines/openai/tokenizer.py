@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from workers.engines.openai.answers import Ask, garbage, read_tokens
 
@@ -15,11 +16,16 @@ class ServerTokenizer:
         self._ask = ask
         self._model = model
 
-    async def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    async def chat(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[int]:
         """The tokens of a chat, as the server computes them for a request with these messages."""
         prefill = bool(messages) and messages[-1]["role"] == "assistant"
         return await self._tokens(
-            messages=messages, add_generation_prompt=not prefill, continue_final_message=prefill
+            messages=messages,
+            add_generation_prompt=not prefill,
+            continue_final_message=prefill,
+            **({"tools": tools} if tools else {}),
         )
 
     async def text(self, text: str) -> list[int]:

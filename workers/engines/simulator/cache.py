@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from workers.calls import Prompt
+from workers.functions import Function
 
 CHARACTERS = 4
 """A token is this many characters; the last token of a message may be shorter."""
@@ -14,7 +16,8 @@ BLOCK = 16
 """Tokens in a block of the cache (vLLM's default)."""
 
 _BLOCK_CHARACTERS = BLOCK * CHARACTERS
-_HEADERS = {"system": "<|s>", "user": "<|u>", "assistant": "<|a>"}
+_HEADERS = {"system": "<|s>", "user": "<|u>", "assistant": "<|a>", "tool": "<|t>"}
+_FUNCTIONS = "<|f>"
 _END = "<|/>"
 
 
@@ -23,19 +26,23 @@ def count_tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS)
 
 
-def render(prompt: Prompt) -> str:
+def render(prompt: Prompt, functions: Sequence[Function] = ()) -> str:
     """The chat template: one token before and one after each message, and the assistant's header last.
+
+    Functions come first of all, as in the templates of most models, and an assistant's calls after its text.
 
     The result is padded so that each token has exactly ``CHARACTERS`` characters: the content of each
     message is tokenised by itself. So a generated answer that comes back as an assistant message has the
     same tokens as when it was generated. A prefill that ends inside a token does not: its tokens change
     once the answer is appended to it, as with real tokenizers.
     """
-    parts: list[str] = []
+    parts = [_FUNCTIONS, _padded(json.dumps([each.as_tool() for each in functions]))] if functions else []
     messages = prompt.messages()
     for message in messages:
         parts.append(_HEADERS[message["role"]])
         parts.append(_padded(message["content"]))
+        if calls := message.get("tool_calls"):
+            parts.append(_padded(json.dumps(calls)))
         parts.append(_END)
     if messages and messages[-1]["role"] == "assistant":
         parts.pop()

@@ -9,11 +9,12 @@ It serves tests, and measurements at scales beyond the machine at hand. What it 
 - refusals, resets, hangs, garbage, slow calls, and the death of the whole engine.
 
 What it does not model: a language model (the answers do not depend on sampling except for ``seed``,
-``temperature`` 0, ``max_tokens`` and ``stop``; there are no logprobs, and a schema is ignored); a real
-tokenizer (a token is four characters); chunked prefill (a prompt is computed in one piece, and does not slow
-down those that decode); memory pressure (a full cache evicts, but no call is preempted). Decoding keeps
-its own clock, so a slow reader finds all tokens that fell due meanwhile in one chunk; but the call
-holds its place in the batch until its last chunk is read.
+``temperature`` 0, ``max_tokens`` and ``stop``; there are no logprobs, a schema or a grammar is ignored, and
+functions cost their tokens but are called only where an answer spells a call); a real tokenizer (a token is
+four characters); chunked prefill (a prompt is computed in one piece, and does not slow down those that
+decode); memory pressure (a full cache evicts, but no call is preempted). Decoding keeps its own clock, so a
+slow reader finds all tokens that fell due meanwhile in one chunk; but the call holds its place in the batch
+until its last chunk is read.
 """
 
 from __future__ import annotations

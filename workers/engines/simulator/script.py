@@ -66,7 +66,7 @@ class Script:
         if dead:
             raise EngineUnavailable(f"{self._name} is not running: {dead}")
 
-        flight.rendered = render(call.prompt)
+        flight.rendered = render(call.prompt, call.functions)
         flight.prompt_tokens = len(flight.rendered) // CHARACTERS
         room = self._max_model_len
         if room is not None and flight.prompt_tokens + sampling.max_tokens > room:

@@ -113,7 +113,7 @@ class VLLMEngine:
         try:
             async with asyncio.timeout(TOKENIZE_SECONDS):
                 salted = (await self._openai.capabilities()).cache_salt
-                tokens = await self._openai.tokens(call.prompt)
+                tokens = await self._openai.tokens(call.prompt, call.functions)
         except (WorkerError, TimeoutError):
             return ()
         root = token_root(salt_of(call.tenant)) if salted else token_root()

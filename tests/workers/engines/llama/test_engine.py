@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import re
 import secrets
 import signal
 import time
@@ -23,6 +24,8 @@ from workers.errors import (
     EngineUnavailable,
     ModelUnavailable,
 )
+from workers.functions import Function, FunctionCall
+from workers.models.catalogue import DEFAULT_MODEL
 
 pytestmark = [
     pytest.mark.engine,
@@ -67,6 +70,7 @@ async def test_it_says_what_it_can_do(llama: LlamaCppEngine) -> None:
     assert found.token_ids_out
     assert found.logprobs
     assert found.guided_json
+    assert found.guided_grammar
     assert found.priority
     assert found.assistant_prefill
     assert found.cached_token_usage
@@ -100,6 +104,16 @@ async def test_the_beginning_of_an_answer_is_continued_up_to_a_stop_string(llama
     text, _, chunks = await ask(llama, Call(count, Sampling(0.0, max_tokens=40, stop=(", 11",))))
     assert text.strip() == "8, 9, 10"
     assert chunks[-1].finish_reason == "stop"
+
+
+async def test_a_grammar_decides_what_can_be_said(llama: LlamaCppEngine) -> None:
+    sampling = Sampling(temperature=0.0, max_tokens=16)
+    guided = Call(prompt("Say hello."), sampling, grammar='root ::= "no " [0-9]{2} "!"')
+    text, _, chunks = await ask(llama, guided)
+    assert re.fullmatch("no [0-9]{2}!", text)
+    assert chunks[-1].finish_reason == "stop"
+    with pytest.raises(CallRejected, match="grammar"):
+        await ask(llama, Call(prompt("Say hello."), GREEDY, grammar="root ::= nothing"))
 
 
 async def test_an_empty_beginning_is_none(llama: LlamaCppEngine) -> None:
@@ -367,3 +381,26 @@ async def test_the_default_model_answers_a_question() -> None:
     text, _, _ = await ask(engine, call)
     await engine.close()
     assert "42" in text
+
+
+@pytest.mark.parametrize("model", ["smollm2-135m", DEFAULT_MODEL])
+async def test_functions_are_shown_where_the_template_of_the_model_provides_for_them(model: str) -> None:
+    """SmolLM2's does not, and Qwen's shows calls and results in the marks that it was trained with."""
+    look = Function("look", "Look up a city.", {"type": "object", "properties": {"at": {"type": "string"}}})
+    call = FunctionCall("abcdefghi", "look", '{"at": "Paris"}')
+    asked = Segment("user", "Where?")
+    talk = Prompt((asked, Segment("assistant", "", calls=(call,)), Segment("tool", "here", calls=(call,))))
+    engine = LlamaCppEngine(model, slots=1, context=512)
+    try:
+        can = await engine.capabilities()
+        assert can.function_calls == (model == DEFAULT_MODEL)
+        server = (await engine._run()).server
+        shown = await server.client.spell(await server.client.chat(talk.messages(), [look.as_tool()]))
+        plain = await ask(engine, Call(Prompt((asked,)), GREEDY))
+        offered = await ask(engine, Call(Prompt((asked,)), GREEDY, functions=(look,)))
+    finally:
+        await engine.close()
+    assert ("Look up a city." in shown) == can.function_calls
+    assert ('{"name": "look", "arguments": {"at": "Paris"}}' in shown) == can.function_calls
+    assert "here" in shown
+    assert (offered[1].prompt_tokens > plain[1].prompt_tokens) == can.function_calls

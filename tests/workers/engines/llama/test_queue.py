@@ -23,7 +23,7 @@ class Client:
     end: asyncio.Event
     fails: bool = False
 
-    async def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    async def chat(self, messages: Sequence[Mapping[str, str]], tools: Sequence[object] = ()) -> list[int]:
         return list("".join(message["content"] for message in messages).encode())
 
     async def save(self, slot: int, place: str) -> int:

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-from tests.workers.engines.openai.harness import (
-    ask,
-    connected,
-    failure,
-)
-from tests.workers.engines.raw_server import (
-    raw_server,
-)
+from dataclasses import replace
+
+from tests.workers.engines.openai.harness import ask, connected, failure, scripted
+from tests.workers.engines.raw_server import Exchange, raw_server, respond
 from workers.calls import Sampling
 from workers.engine import Capabilities
 from workers.engines.openai.dialect import Dialect
@@ -57,6 +53,22 @@ def test_everything_that_is_asked_for_is_sent_where_the_server_can() -> None:
 
 def test_a_server_that_runs_large_numbers_first_gets_them() -> None:
     assert Dialect(FULL, priority_sign=1).request(ask(priority=0.25))["priority"] == 250
+
+
+async def test_a_grammar_that_a_server_begins_to_refuse_is_a_capability_that_it_has_lost() -> None:
+    async def refuse(exchange: Exchange) -> None:
+        said = {"error": {"message": "Unrecognized request argument supplied: grammar"}}
+        await exchange.send(respond("400 Bad Request", said))
+
+    async with scripted(refuse) as (engine, server):
+        can = replace(FULL, model="raw", guided_grammar=True)
+        engine._dialect = Dialect(can, grammar="grammar")
+        for requests in (1, 1):  # the second is not even sent
+            error = await failure(engine, ask(grammar="root ::= [0-9]"))
+            assert isinstance(error, CapabilityMissing)
+            assert "answers that follow a grammar" in str(error)
+            assert len(server.exchanges) == requests
+        assert not (await engine.capabilities()).guided_grammar
 
 
 async def test_a_prefill_that_the_server_cannot_continue_is_refused_before_it_is_sent() -> None:

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from tests.workers.engines.openai.harness import (
+    ask,
     connected,
 )
 from tests.workers.engines.raw_server import (
@@ -21,6 +22,9 @@ from workers.errors import (
     ModelUnavailable,
     QuotaExhausted,
 )
+from workers.functions import Function
+
+LOOKUP = Function("lookup", "d", {})
 
 
 async def test_the_probe_finds_what_the_simulator_can() -> None:
@@ -44,6 +48,7 @@ async def test_a_server_that_ignores_what_it_does_not_know_has_no_capabilities_a
         "cached_token_usage",
         "logprobs",
         "guided_json",
+        "function_calls",
         "assistant_prefill",
         "cache_salt",
         "priority",
@@ -215,3 +220,75 @@ async def test_a_server_that_counts_no_tokens_is_not_taken_to_continue_a_text() 
     async with raw_server() as server, connected(server.url) as engine:
         server.whole = lambda body: respond("200 OK", {"choices": [{"message": {"content": "1"}}]})
         assert await engine.capabilities() == Capabilities(model="raw")
+
+
+@pytest.mark.parametrize(
+    ("owner", "takes", "sent"),
+    [
+        ("vllm", "structured_outputs", ["structured_outputs"]),
+        ("sglang", "ebnf", ["ebnf"]),
+        ("llamacpp", "grammar", ["grammar"]),
+        ("somebody", "ebnf", ["structured_outputs", "grammar", "ebnf"]),
+    ],
+)
+@pytest.mark.parametrize("strict", [False, True])
+async def test_a_grammar_is_sent_in_the_field_in_which_it_had_an_effect(
+    owner: str, takes: str, sent: list[str], strict: bool
+) -> None:
+    tried: list[str] = []
+
+    def whole(body: Any) -> bytes:
+        for field in ("structured_outputs", "grammar", "ebnf"):
+            if field not in body:
+                continue
+            tried.append(field)
+            if field == takes:
+                return respond("200 OK", {"choices": [{"message": {"content": "probe kiwi"}}]})
+            if strict:
+                refusal = {"error": {"message": f"{field}: Extra inputs are not permitted"}}
+                return respond("400 Bad Request", refusal)
+        return capable(body)
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = whole
+        server.get = lambda _: respond("200 OK", {"data": [{"id": "m", "owned_by": owner}]})
+        assert (await engine.capabilities()).guided_grammar
+        assert tried == sent
+        assert engine._dialect is not None
+        body = engine._dialect.request(ask(grammar="root ::= [0-9]"))
+        wanted = {"grammar": "root ::= [0-9]"} if takes == "structured_outputs" else "root ::= [0-9]"
+        assert {field: body[field] for field in body.keys() & {"structured_outputs", "grammar", "ebnf"}} == {
+            takes: wanted
+        }
+
+
+async def test_a_server_that_guides_by_schemas_alone_is_not_sent_grammars() -> None:
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = capable
+        can = await engine.capabilities()
+        assert (can.guided_json, can.guided_grammar) == (True, False)
+        assert engine._dialect is not None
+        assert engine._dialect.request(ask(grammar="root ::= [0-9]")) == engine._dialect.request(ask())
+
+
+@pytest.mark.parametrize("refused", ["", "auto"])
+async def test_functions_are_offered_where_the_model_is_shown_them(refused: str) -> None:
+    def whole(body: Any) -> bytes:
+        if "tools" not in body:
+            return capable(body)
+        if body["tool_choice"] == refused:
+            said = '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
+            return respond("400 Bad Request", {"error": {"message": said}})
+        usage = {"prompt_tokens": 95}
+        return respond("200 OK", {"choices": [{"message": {"content": "1"}}], "usage": usage})
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = whole
+        assert (await engine.capabilities()).function_calls
+        assert engine._dialect is not None
+        body = engine._dialect.request(ask(functions=(LOOKUP,)))
+        assert body["tools"] == [
+            {"type": "function", "function": {"name": "lookup", "description": "d", "parameters": {}}}
+        ]
+        assert body["tool_choice"] == ("none" if refused else "auto")
+        assert "tools" not in engine._dialect.request(ask())

@@ -133,6 +133,7 @@ async def test_what_vllm_can_do_was_found_out(pool: Pool) -> None:
     assert capabilities.cache_salt
     assert capabilities.cached_token_usage
     assert capabilities.guided_json
+    assert capabilities.guided_grammar
     assert capabilities.token_ids_in
     assert capabilities.token_ids_out
     assert {replica.sharing for replica in pool.snapshot().replicas} == {str(Sharing.IN_FLIGHT)}

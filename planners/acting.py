@@ -1,0 +1,131 @@
+"""What planners share that use tools step by step: tools described, actions taken once, results told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import text_of
+from orchestrator.runtime.nodes import Failed, Node, Succeeded
+from orchestrator.runtime.plain import canonical
+from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.abstaining import no_answer
+from planners.direct import INSTRUCTIONS, direct
+from planners.questions import answer_of, set_task, slot
+
+if TYPE_CHECKING:
+    from workers.tools.tool import Tool
+
+LONGEST_SHOWN = 4_000
+"""Characters of one result that a model is shown."""
+
+NO_TOOLS = "there are no tools"
+
+
+def described(tool: Tool) -> str:
+    """A tool as it is described in a prompt: ``- name(argument: type, …): what it does``."""
+    required = tool.schema.get("required", ())
+    arguments = (
+        f"{name}: {schema.get('type', 'any')}{'' if name in required else ' (optional)'}"
+        for name, schema in tool.schema.get("properties", {}).items()
+    )
+    return f"- {tool.name}({', '.join(arguments)}): {' '.join(tool.description.split())}"
+
+
+def fitted(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with numbers as text where the tool takes text."""
+    properties = tool.schema.get("properties", {})
+    return {
+        name: text_of(value)
+        if isinstance(value, int | float) and properties.get(name, {}).get("type") == "string"
+        else value
+        for name, value in arguments.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A call of one of the run's tools, with its arguments by name."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.tool}({canonical(self.arguments)})"
+
+
+class Actions:
+    """The actions of a run, each made once: only tools of the run are called, and equal calls are one node.
+
+    An action that failed in a way that may pass is made again.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._nodes: dict[str, Node[Any]] = {}
+        self._refused: set[str] = set()
+
+    def has(self, action: Action) -> bool:
+        """Whether the action was taken before, and would come to the same."""
+        key = str(self._fitted(action))
+        if (node := self._nodes.get(key)) is None:
+            return key in self._refused
+        return not (isinstance(node.outcome, Failed) and node.outcome.failure.retryable)
+
+    def take(self, action: Action, label: str) -> Node[Any] | None:
+        """The node of the action; None if the run has no such tool."""
+        if action.tool not in self._run.tools:
+            self._refused.add(str(action))
+            return None
+        action = self._fitted(action)
+        if not self.has(action):
+            self._nodes[str(action)] = self._run.tool(action.tool, action.arguments, label=label)
+        return self._nodes[str(action)]
+
+    def unknown(self, name: str) -> str:
+        """What a model is told that names a tool which the run does not have."""
+        return f"there is no tool {name[:100]!r}; the tools are {', '.join(self._run.tools)}"
+
+    def found(self) -> list[str]:
+        """The results so far, one action a line; failures are none."""
+        return [
+            f"{action} = {told(node)}"
+            for action, node in self._nodes.items()
+            if isinstance(node.outcome, Succeeded)
+        ]
+
+    def _fitted(self, action: Action) -> Action:
+        tool = self._run.tools.get(action.tool)
+        return action if tool is None else Action(action.tool, fitted(tool, action.arguments))
+
+
+def told(node: Node[Any]) -> str:
+    """What came of a node that has settled, as a model is told it; a failure is a result, too."""
+    match node.outcome:
+        case Succeeded(value):
+            text = text_of(value)
+            if len(text) > LONGEST_SHOWN:
+                return f"{text[:LONGEST_SHOWN]}… (cut after {LONGEST_SHOWN} of {len(text)} characters)"
+            return text or "(nothing)"
+        case Failed(failure):
+            return f"failed: {failure.message} ({failure.code})"
+        case _:
+            return "was cancelled"
+
+
+async def from_found(
+    run: Run, question: Question, found: list[str], *, temperature: float, max_tokens: int
+) -> Answer:
+    """The answer where acting has come to none: from what was found, or asked plainly if that is nothing.
+
+    Raises:
+        NodeFailed: the call failed.
+        AnswerRefused: the model, or a filter, refused to answer.
+    """
+    if not found:
+        return await direct(run, question)
+    prompt = set_task(question, slot("results", "\n".join(found)), INSTRUCTIONS)
+    completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
+    return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))

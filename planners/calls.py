@@ -1,0 +1,138 @@
+"""The engine's own function calling, in rounds: as many calls at once as the model makes, until it answers.
+
+This is the baseline "OpenAI parallel function calling" of LLMCompiler (arXiv 2312.04511).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.messages import Message, calling, result
+from orchestrator.runtime.nodes import Failed, Node, Succeeded
+from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.abstaining import no_answer
+from planners.acting import NO_TOOLS, Action, Actions, from_found, told
+from planners.direct import INSTRUCTIONS
+from planners.questions import Temperature, Tokens, answer_of, said, set_task
+from planners.react import react
+from workers.functions import FunctionCall
+
+TASK = (
+    "Call the functions that help to answer the question. Calls that do not need each other's results belong "
+    "into one message. Call nothing twice. Once you have the results that you need, answer.\n"
+)
+NO_CALLING = "the engine has no function calling"
+
+
+def sign(run: Run, question: Question) -> str:
+    """Why the question itself calls for this planner: nothing does."""
+    return ""
+
+
+def lacks(run: Run, question: Question) -> str:
+    """Why this planner cannot be used here; empty if it can."""
+    if not run.tools:
+        return NO_TOOLS
+    return "" if run.capabilities.function_calls else NO_CALLING
+
+
+@planner("calls")
+async def calls(
+    run: Run,
+    question: Question,
+    *,
+    max_rounds: Annotated[int, Field(ge=1, le=64)] = 8,
+    temperature: Temperature = 0.0,
+    max_tokens: Tokens = 1024,
+) -> Answer:
+    """Offer the run's tools to the model as functions, make its calls at once, and tell it the results.
+
+    A call of an unknown function, or with arguments that cannot be used, is a result for the model to read.
+    Equal calls are made once; a round with nothing new in it is the last. Where there is no answer in the
+    end, one is made from what was found. An engine without function calling gets ``react`` instead. The
+    trace has the reason in both cases. ``max_rounds`` bounds the rounds.
+
+    Raises:
+        NodeFailed: the engine failed even then.
+        AnswerRefused: the model, or a filter, refused to answer.
+    """
+    reason = lacks(run, question)
+    if reason == NO_CALLING:
+        run.decide("calls", "react", {"reason": reason})
+        return await react(run, question, temperature=temperature, max_tokens=max_tokens)
+    rounds = _Rounds(run, question, temperature, max_tokens)
+    for number in range(1, max_rounds + 1):
+        if reason:
+            break
+        read = await rounds.next(number)
+        if isinstance(read, Answer):
+            return read
+        reason = read
+    found = rounds.actions.found()
+    reason = reason or f"{max_rounds} rounds have come to no answer"
+    run.decide("calls", "answer from results" if found else "direct", {"reason": reason})
+    return await from_found(run, question, found, temperature=temperature, max_tokens=max_tokens)
+
+
+@dataclass(slots=True)
+class _Rounds:
+    run: Run
+    question: Question
+    temperature: float
+    max_tokens: int
+    actions: Actions = field(init=False)
+    prompt: list[Message] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.actions = Actions(self.run)
+        self.prompt = set_task(self.question, TASK + INSTRUCTIONS)
+
+    async def next(self, number: int) -> Answer | str:
+        """Hold one round; returns the answer, or why there is no next round, empty if there is one."""
+        outcome = await self.run.generate(
+            self.prompt,
+            label=f"round {number}",
+            role="planner",
+            functions=list(self.run.tools.values()),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+        ).settled()
+        if not isinstance(outcome, Succeeded):
+            why = outcome.failure.message if isinstance(outcome, Failed) else "it was cancelled"
+            return f"round {number} failed: {why}"
+        completion = outcome.value
+        if not completion.calls:
+            if not said(completion) and completion.finish_reason != "refused" and self.actions.found():
+                return f"round {number} says nothing"
+            return replace(
+                answer_of(completion, self.question), undecided=no_answer(completion, self.max_tokens)
+            )
+        is_new, results = await self._results(number, completion.calls)
+        if not is_new:
+            return f"round {number} calls nothing new"
+        self.prompt += [calling(completion), *results]
+        return ""
+
+    async def _results(self, number: int, made: Sequence[FunctionCall]) -> tuple[bool, list[Message]]:
+        """Whether any of the calls is new, and the messages with what came of each, once all have settled."""
+        taken: list[tuple[FunctionCall, Node[Any] | str]] = []
+        is_new = False
+        for call in made:
+            values = call.values()
+            if values is None:
+                taken.append((call, f"the arguments are no JSON object: {call.arguments[:500]}"))
+                is_new = True
+                continue
+            action = Action(call.name, values)
+            is_new |= not self.actions.has(action)
+            node = self.actions.take(action, f"{number} {call.name}")
+            taken.append((call, self.actions.unknown(call.name) if node is None else node))
+        await self.run.outcomes([each for _, each in taken if isinstance(each, Node)])
+        told_of = [result(call, each if isinstance(each, str) else told(each)) for call, each in taken]
+        return is_new, told_of
