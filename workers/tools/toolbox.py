@@ -71,6 +71,9 @@ class Toolbox(Mapping[str, Tool]):
                 "schema": entry.schema,
                 "side_effects": entry.side_effects,
                 **({"takes_key": True} if entry.takes_key else {}),
+                **entry.limits.described(),
+                **({"retries": entry.retries} if entry.retries else {}),
+                **({"examples": list(entry.examples)} if entry.examples else {}),
             }
             for entry in self._tools.values()
         ]
@@ -87,6 +90,7 @@ class Toolbox(Mapping[str, Tool]):
             description=str(description["description"]),
             schema=schema,
             side_effects=bool(description["side_effects"]),
+            examples=tuple(description.get("examples", ())),
         )
 
 

@@ -117,3 +117,16 @@ def test_description_tells_of_a_key_only_where_there_is_one() -> None:
     assert [entry.get("takes_key") for entry in described] == [None, True]
     assert "takes_key" not in described[0]
     assert Toolbox().as_described(described)["pay"].takes_key
+
+
+def test_limits_and_examples_are_described_where_they_are_given_and_examples_come_back() -> None:
+    @tool(concurrency=2, rate="5/second", exclusive="door", retries=1, examples=["look()"])
+    def look() -> None:
+        """Look."""
+
+    plain, described = Toolbox([area, look]).describe()
+    assert set(plain) == {"name", "description", "schema", "side_effects"}
+    given = {"concurrency": 2, "rate": "5/second", "exclusive": "door", "retries": 1, "examples": ["look()"]}
+    assert {name: described[name] for name in given} == given
+    assert Toolbox([look]).as_described([described])["look"].limits is look.limits
+    assert Toolbox().as_described([described])["look"].examples == ("look()",)
