@@ -177,7 +177,8 @@ class Limits:
 
         try:
             for gate in self._gates:
-                places.append(await gate.enter())
+                place = await gate.enter()
+                places.append(place)
             if self._rate is not None:
                 await self._rate.wait()
         except BaseException as error:

@@ -99,9 +99,9 @@ async def test_who_is_cancelled_while_it_waits_takes_no_place() -> None:
     ended = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(each, asyncio.CancelledError) for each in ended] == [False, *[True] * 3, False, False]
     assert (inside.most, inside.entered) == (1, 3)
-    for _ in range(50):  # at whatever moment a call is cancelled, its place is free afterwards
+    for moment in range(50):  # at whatever moment a call is cancelled, its place is free afterwards
         call = asyncio.create_task(work.invoke({}))
-        for _ in range(_ % 7):
+        for _ in range(moment % 7):
             await asyncio.sleep(0)
         call.cancel()
     await asyncio.wait_for(work.invoke({}), 30)
