@@ -127,7 +127,10 @@ async def test_arguments_are_a_model_a_function_or_a_schema(site: tuple[Site, st
     ("host", "told"),
     [
         *((each, "not a public address") for each in ("localhost", "127.0.0.1", "[::1]", "0x7f.1")),
-        *((each, "") for each in ("2130706433", "127.1", "017700000001", "127.0.0.1.", "localhost.")),
+        *(
+            (each, "canonical|not a public|cannot be reached|raised")
+            for each in ("2130706433", "127.1", "017700000001", "127.0.0.1.", "localhost.")
+        ),
     ],
 )
 async def test_addresses_that_are_not_public_are_refused(
