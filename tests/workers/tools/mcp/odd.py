@@ -7,11 +7,14 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
 tools: list[dict[str, Any]] = [{"name": "look", "inputSchema": SCHEMA, "annotations": {"readOnlyHint": True}}]
 kind = sys.argv[1]
+if kind == "dying":
+    del tools[0]["annotations"]
 
 
 def say(**message: Any) -> None:
@@ -35,6 +38,10 @@ def answer(method: str, given: dict[str, Any]) -> dict[str, Any]:
             page = [{"name": f"t{at}_{n}", "inputSchema": SCHEMA} for n in range(30)]
             return {"tools": page, "nextCursor": str(at + 1)}
         return {"tools": tools}
+    if kind == "dying":
+        with Path(sys.argv[2]).open("a") as log:
+            log.write("called\n")
+        os._exit(3)
     if kind == "changing":
         tools[:] = [{"name": "new", "inputSchema": SCHEMA}]
         say(method="notifications/tools/list_changed")
@@ -64,9 +71,7 @@ def main() -> None:
             "type": "object",
             "properties": {"a": {"type": "string"}, "b c": {}, "__class__": {"type": []}},
         }
-        tools.extend(
-            [{"name": "huge", "inputSchema": huge}, {"name": "list", "inputSchema": {"type": "array"}}]
-        )
+        tools.append({"name": "huge", "inputSchema": huge})
         tools.extend([{"name": "odd.name/1", "inputSchema": odd}, {"name": "1st", "inputSchema": SCHEMA}])
     print("this line is no message", flush=True)
     for line in sys.stdin:
