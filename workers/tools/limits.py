@@ -66,14 +66,14 @@ class Gate:
             self._waiting.append(waiter)
             self._admit()
         try:
-            while waiter.place is None:
-                await asyncio.wait([waiter.woken], timeout=self._patience())
-                if waiter.place is None and self._patience() <= 0:
+            while (place := waiter.place) is None:
+                if self._patience() <= 0:
                     raise Overdue("the call", "waits for calls that do not end")
+                await asyncio.wait([waiter.woken], timeout=self._patience())
         except BaseException:
             self._give_up(waiter)
             raise
-        return waiter.place
+        return place
 
     def _patience(self) -> float:
         """Seconds until the last of those who have a place should have given it back."""

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ class Counter:
             self.now -= 1
 
 
-def limited(inside: Counter, *, is_async: bool = True, **options: object) -> Tool:
+def limited(inside: Counter, *, is_async: bool = True, **options: Any) -> Tool:
     async def work() -> None:
         with inside:
             await asyncio.sleep(0.01)
@@ -42,7 +43,7 @@ def limited(inside: Counter, *, is_async: bool = True, **options: object) -> Too
         with inside:
             time.sleep(0.01)
 
-    made = tool(name="work", **options)  # type: ignore[call-overload]
+    made = tool(name="work", **options)
     function: Callable[..., object] = work if is_async else work_in_thread
     function.__doc__ = "Work."
     declared: Tool = made(function)
@@ -190,7 +191,7 @@ async def test_no_more_calls_begin_in_a_time_than_may() -> None:
         ({"examples": ["wrok()"]}, r"the example 'wrok\(\)' is no call of the tool: write work\(…\)"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options: dict[str, object], message: str) -> None:
+def test_what_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         limited(Counter(), **options)
 

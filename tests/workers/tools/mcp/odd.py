@@ -38,17 +38,19 @@ def answer(method: str, given: dict[str, Any]) -> dict[str, Any]:
             page = [{"name": f"t{at}_{n}", "inputSchema": SCHEMA} for n in range(30)]
             return {"tools": page, "nextCursor": str(at + 1)}
         return {"tools": tools}
-    if kind == "dying":
+    if kind == "dying" or (kind == "dying once" and not Path(sys.argv[2]).exists()):
         with Path(sys.argv[2]).open("a") as log:
             log.write("called\n")
         os._exit(3)
+    if kind == "slow":
+        time.sleep(0.2)
     if kind == "changing":
         tools[:] = [{"name": "new", "inputSchema": SCHEMA}]
         say(method="notifications/tools/list_changed")
     if kind == "mute":
         time.sleep(3_600)
     if kind == "line":
-        sys.stdout.write("x" * 20_000_000)
+        sys.stdout.write("x" * 5_000_000)
     if kind == "garbage":
         flood(sys.stdout)
     return {"content": [{"type": "text", "text": f"{os.getpid()}"}]}
@@ -65,6 +67,8 @@ def main() -> None:
         import signal
 
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if kind == "plain":
+        tools.extend({"name": name, "inputSchema": SCHEMA} for name in ("add", "see-it"))
     if kind == "schemas":
         huge = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(3_000)}}
         odd = {
