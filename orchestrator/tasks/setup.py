@@ -47,10 +47,6 @@ class _Tool(TypedDict):
     schema: dict[str, Any]
     side_effects: bool
     takes_key: NotRequired[bool]
-    concurrency: NotRequired[int]
-    rate: NotRequired[str]
-    exclusive: NotRequired[str]
-    retries: NotRequired[int]
     examples: NotRequired[list[str]]
 
 

@@ -193,11 +193,6 @@ class Limits:
             place.until = time.monotonic() + seconds
         return leave
 
-    def described(self) -> dict[str, int | str]:
-        """Those that are given."""
-        given = {"concurrency": self.concurrency, "rate": self.rate, "exclusive": self.exclusive}
-        return {name: value for name, value in given.items() if value}
-
 
 UNLIMITED: Final = Limits()
 

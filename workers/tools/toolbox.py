@@ -63,7 +63,11 @@ class Toolbox(Mapping[str, Tool]):
         return Toolbox({**self._tools, **{entry.name: entry for entry in tools}}.values())
 
     def describe(self) -> list[dict[str, Any]]:
-        """What planners and models can know about the tools, as JSON."""
+        """What planners and models can know about the tools, as JSON.
+
+        How often and how many at once is a matter of the process that calls them, and may differ when a run
+        is resumed by another.
+        """
         return [
             {
                 "name": entry.name,
@@ -71,8 +75,6 @@ class Toolbox(Mapping[str, Tool]):
                 "schema": entry.schema,
                 "side_effects": entry.side_effects,
                 **({"takes_key": True} if entry.takes_key else {}),
-                **entry.limits.described(),
-                **({"retries": entry.retries} if entry.retries else {}),
                 **({"examples": list(entry.examples)} if entry.examples else {}),
             }
             for entry in self._tools.values()

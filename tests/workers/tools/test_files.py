@@ -46,7 +46,7 @@ def test_http_tools_are_declared_in_a_list() -> None:
     (tool,) = http_tools(json.dumps([full]))
     assert (tool.name, tool.parameters, tool.timeout, tool.retries) == ("look", ("at",), 5.0, 1)
     assert (tool.side_effects, tool.takes_key, tool.examples) == (True, True, ('look("here")',))
-    assert tool.limits.described() == {"concurrency": 2, "rate": "5/second"}
+    assert (tool.limits.concurrency, tool.limits.rate) == (2, "5/second")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import pytest
 from workers.errors import ToolError, ToolUnavailable
 from workers.tools import limits
 from workers.tools.declaration import tool
-from workers.tools.limits import Limits
 from workers.tools.tool import Tool
 
 
@@ -194,12 +193,6 @@ async def test_no_more_calls_begin_in_a_time_than_may() -> None:
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         limited(Counter(), **options)
-
-
-def test_limits_are_described_where_there_are_any() -> None:
-    assert Limits().described() == {}
-    given = Limits(2, "5/min", "door").described()
-    assert given == {"concurrency": 2, "rate": "5/min", "exclusive": "door"}
 
 
 class Failing:

@@ -119,14 +119,15 @@ def test_description_tells_of_a_key_only_where_there_is_one() -> None:
     assert Toolbox().as_described(described)["pay"].takes_key
 
 
-def test_limits_and_examples_are_described_where_they_are_given_and_examples_come_back() -> None:
+def test_examples_are_described_and_limits_are_those_of_this_process() -> None:
     @tool(concurrency=2, rate="5/second", exclusive="door", retries=1, examples=["look()"])
     def look() -> None:
         """Look."""
 
     plain, described = Toolbox([area, look]).describe()
     assert set(plain) == {"name", "description", "schema", "side_effects"}
-    given = {"concurrency": 2, "rate": "5/second", "exclusive": "door", "retries": 1, "examples": ["look()"]}
-    assert {name: described[name] for name in given} == given
-    assert Toolbox([look]).as_described([described])["look"].limits is look.limits
-    assert Toolbox().as_described([described])["look"].examples == ("look()",)
+    assert set(described) == {*plain, "examples"}
+    assert described["examples"] == ["look()"]
+    box = Toolbox([look]).as_described([{**described, "examples": ["look()  "]}])
+    assert (box["look"].limits, box["look"].examples) == (look.limits, ("look()  ",))
+    assert Toolbox().as_described([described]).describe() == [described]
