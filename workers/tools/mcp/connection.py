@@ -35,6 +35,7 @@ MOST_TOOLS: Final = 200
 """Of one server; further ones are left out."""
 
 _PAGES: Final = 50
+_SETTLING_SECONDS: Final = 0.3  # until tools that have changed are listed, so often at most
 _SILENT: Final = 3  # calls in a row without an answer, after which a server is started again
 _CLIENT: Final = Implementation(name="anabranch", version="1")
 
@@ -172,6 +173,7 @@ class Connection:
                 await asyncio.wait([closing, changed], return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 if self._changed.is_set() and not self._closing.is_set():
+                    await asyncio.wait([closing], timeout=_SETTLING_SECONDS)
                     self._changed.clear()
                     self._on_tools(await asyncio.wait_for(listed(client), START_SECONDS))
         finally:

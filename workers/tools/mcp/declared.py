@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from workers.tools.files import read_declarations
 
@@ -22,6 +22,7 @@ class Declared(BaseModel):
         type: which of the two; need not be given.
         disabled: leave it out.
         timeout: seconds that one call may take.
+        concurrency: how many calls the server is sent at a time; None: any number.
         include_tools: the names of the tools to offer; None: all of them.
     """
 
@@ -36,6 +37,7 @@ class Declared(BaseModel):
     type: str | None = None
     disabled: bool = False
     timeout: PositiveFloat = Field(60.0, allow_inf_nan=False)
+    concurrency: PositiveInt | None = None
     include_tools: frozenset[str] | None = Field(None, alias="includeTools")
 
     @model_validator(mode="after")

@@ -32,7 +32,6 @@ LARGEST_SCHEMA: Final = 20_000
 """Characters of the JSON schema of a tool's arguments; a tool with a larger one is left out."""
 
 _AGAIN_SECONDS: Final = 5.0  # after a start that failed, the next one is tried no earlier
-_AT_ONCE: Final = 16  # calls of one tool
 
 
 @dataclass(eq=False)
@@ -46,6 +45,9 @@ class Server:
     _connection: Connection | None = None
     _ending: set[asyncio.Task[None]] = field(default_factory=set)
     _failed: tuple[float, str] = (float("-inf"), "")
+
+    def __post_init__(self) -> None:
+        self.limits = Limits(self.declared.concurrency)
 
     async def connected(self) -> Connection:
         """A connection over which calls can be made.
@@ -186,7 +188,7 @@ def _tool(server: Server, told: types.Tool, name: str) -> Tool | None:
         call,
         takes_key=side_effects and repeatable,
         cuts=True,
-        limits=Limits(_AT_ONCE),
+        limits=server.limits,
         retries=1 if repeatable else 0,
     )
 
