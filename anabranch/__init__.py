@@ -49,5 +49,8 @@ from workers.engine import Capabilities as Capabilities
 from workers.engine import Engine as Engine
 from workers.engine import Health as Health
 from workers.errors import CallRejected as CallRejected
+from workers.errors import ToolError as ToolError
+from workers.errors import ToolUnavailable as ToolUnavailable
 from workers.tools.declaration import tool as tool
+from workers.tools.http_json import http_tool as http_tool
 from workers.tools.tool import Tool as Tool

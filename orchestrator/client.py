@@ -66,6 +66,7 @@ class Client:
         model: a catalogue name, a GGUF file, or the model of a server.
         database: where traces are kept; ``memory`` keeps them until the client is closed.
         tools: what planners may call, besides the installed tools.
+        mcp_servers: a JSON file of MCP servers whose tools planners may call as well, or that JSON itself.
         planners: planners that no installed package provides; they may be passed to :meth:`solve` as well.
 
     Raises:
@@ -79,10 +80,16 @@ class Client:
         model: str | None = None,
         database: str | None = None,
         tools: Iterable[Tool] = (),
+        mcp_servers: str | None = None,
         planners: Iterable[Planner] = (),
         settings: Settings | None = None,
     ) -> None:
-        given = {"engine": engine if isinstance(engine, str) else None, "model": model, "database": database}
+        given = {
+            "engine": engine if isinstance(engine, str) else None,
+            "model": model,
+            "database": database,
+            "mcp_servers": mcp_servers,
+        }
         base = settings or Settings.read()
         if not structlog.is_configured():  # unconfigured, it would print every line to standard output
             logs.configure(base)

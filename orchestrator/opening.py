@@ -12,6 +12,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
 from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.service import Service
+from orchestrator.toolbox import with_servers
 from storage.opening import open_store
 from storage.store import Store
 from workers.engine import Engine
@@ -46,7 +47,7 @@ async def opened_service(
 
     Raises:
         InvalidRequest: a setting is wrong.
-        Unavailable: the database, the engine or its model cannot be used.
+        Unavailable: the database, the engine or its model, or an MCP server cannot be used.
     """
     calibrations = await Calibrations.read(settings.calibration)
     async with AsyncExitStack() as closing:
@@ -68,6 +69,7 @@ async def opened_service(
             settings=settings,
             calibrations=calibrations,
         )
+        await closing.enter_async_context(with_servers(settings, toolbox, service.offer))
         if engine is None:
             closing.push_async_callback(_close, service, closing_seconds)
         yield service

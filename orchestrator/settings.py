@@ -48,6 +48,14 @@ class Settings(BaseSettings):
         description="The entailment model for `judge=nli` (extra `nli`): a directory, or a repository on the "
         "Hugging Face hub as `organisation/model` or `organisation/model@commit`.",
     )
+    mcp_servers: str | None = Field(
+        None,
+        description="MCP servers whose tools planners may call (extra `mcp`): a JSON file with `mcpServers`, "
+        "as other clients read it, or that JSON itself.",
+    )
+    http_tools: str | None = Field(
+        None, description="HTTP endpoints as tools: a JSON file with a list of them, or that JSON itself."
+    )
     api_key: str | None = Field(
         None, description="Key for OpenAI-compatible servers, sent as a bearer token or as Azure wants it."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -49,12 +50,28 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         assert url is not None
         yield {
             **os.environ,
-            "PATH": f"{home}:{os.environ['PATH']}",
+            "PATH": f"{home}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "ANABRANCH_ENGINE": url.group(),
             "ANABRANCH_DATABASE": f"sqlite:///{home / 'docs.db'}",
         }
         process.terminate()
+
+
+@pytest.mark.timeout(600)
+def test_the_examples_of_tools(environment: dict[str, str]) -> None:
+    script = examples("docs/tools.md")
+    assert script.count("anabranch solve") >= 2
+    told = run(script.replace("18765", str(free_port())), environment)
+    assert told.startswith("2048472\n")
+    assert "{'people': 2048472, 'mayor': 'Emmanuel Grégoire'}" in told
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def run(script: str, environment: dict[str, str]) -> str:

@@ -162,6 +162,18 @@ class ToolResultTooLarge(ToolError):
     code = "tool_result_too_large"
 
 
+class ToolUnavailable(ToolError):
+    """What a tool uses is not there for now, or has no room; the same call may succeed later."""
+
+    code = "tool_unavailable"
+    http_status = 503
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class ProcessExhausted(WorkerError):
     """This process has no file descriptor or memory left with which to send a call. No engine is at fault."""
 

@@ -12,7 +12,9 @@ from orchestrator.cli.parameters import (
     AsJson,
     Database,
     Engine,
+    HttpTools,
     MaxTokens,
+    Mcp,
     Model,
     Options,
     Seed,
@@ -38,6 +40,8 @@ def solve(
         list[str] | None, typer.Option(help="A choice of a multiple-choice question; repeat it for each.")
     ] = None,
     tool: Tools = None,
+    mcp: Mcp = None,
+    http_tools: HttpTools = None,
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
@@ -79,7 +83,7 @@ def solve(
     }
     inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))
     with failures_shown(as_json=as_json):
-        made = settings(engine=engine, model=model, database=database)
+        made = settings(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
         solve_here(inputs, made, as_json=as_json, quiet=quiet)
 
 
@@ -103,6 +107,8 @@ def calibrate(
     ] = None,
     option: Options = None,
     tool: Tools = None,
+    mcp: Mcp = None,
+    http_tools: HttpTools = None,
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
@@ -121,7 +127,8 @@ def calibrate(
     from orchestrator.errors import InvalidRequest
     from orchestrator.tasks.calibrating import Wanted
 
-    made, wanted = settings(engine=engine, model=model, database=database), Wanted(signal, risk, out)
+    made = settings(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
+    wanted = Wanted(signal, risk, out)
     sampling = given_of(temperature=temperature, top_p=top_p, max_tokens=max_tokens)
     asking = given_of(planner=planner, seed=seed, sampling=sampling)
     if not traces:

@@ -24,6 +24,13 @@ Options = Annotated[
     typer.Option("--option", "-o", help="An option of the planner, such as n=16; values are JSON."),
 ]
 Tools = Annotated[list[str] | None, typer.Option(help="A tool for planners to call, as module:attribute.")]
+Mcp = Annotated[
+    str | None,
+    typer.Option(help="A JSON file of MCP servers whose tools planners may call; see docs/tools.md."),
+]
+HttpTools = Annotated[
+    str | None, typer.Option(help="A JSON file of HTTP endpoints that planners may call; see docs/tools.md.")
+]
 Temperature = Annotated[float | None, typer.Option(help="Sampling temperature of the calls; 0 to 2.")]
 TopP = Annotated[float | None, typer.Option(help="Nucleus sampling of the calls; above 0, at most 1.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Completion tokens of one call.")]

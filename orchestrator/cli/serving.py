@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.given import settings
-from orchestrator.cli.parameters import AsJson, Database, Engine, Model
+from orchestrator.cli.parameters import AsJson, Database, Engine, HttpTools, Mcp, Model
 
 commands = typer.Typer()
 
@@ -35,6 +35,8 @@ def serve(
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
+    mcp: Mcp = None,
+    http_tools: HttpTools = None,
     skip_check: Annotated[
         bool, typer.Option("--skip-check", help="Start even if the SQLite file is damaged.")
     ] = False,
@@ -43,7 +45,15 @@ def serve(
     from orchestrator.cli.solving import serve_here
 
     check = False if skip_check else None
-    serve_here(settings(engine=engine, model=model, database=database, check=check), host, port)
+    made = settings(
+        engine=engine,
+        model=model,
+        database=database,
+        mcp_servers=mcp,
+        http_tools=http_tools,
+        check=check,
+    )
+    serve_here(made, host, port)
 
 
 @commands.command()

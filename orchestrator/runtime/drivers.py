@@ -259,10 +259,11 @@ class Drivers:
                 )
             if durable:
                 await self._recorder.flush()
-            await self._recorder.leased()
             key = self._environment.idempotency_key(node.path)
             most = self._environment.bounds.tool_result
-            value = await tool.invoke(plain(bind(work.arguments)), key=key, most=most)
+            value = await tool.invoke(
+                plain(bind(work.arguments)), key=key, most=most, permit=self._recorder.leased
+            )
             data: dict[str, Any] = {"outcome": "succeeded", "value": value}
         except Exception as error:
             data = _failed(error, node, ToolError)

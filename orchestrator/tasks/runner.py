@@ -69,7 +69,7 @@ class Runner:
         self._engine = engine
         self._turns = turns
         self._find_planner = find_planner
-        self._toolbox = toolbox
+        self.toolbox = toolbox
         self._settings = settings
         self._calibrations = calibrations
         self._feeds: dict[str, Feed] = {}
@@ -260,7 +260,7 @@ class Runner:
                 task.id,
                 engine=self._engine,
                 capabilities=capabilities,
-                toolbox=self._toolbox,
+                toolbox=self.toolbox,
                 call_seconds=self._settings.call_seconds,
                 bounds=bounds_of(self._settings),
                 redact=self._store.redact,
@@ -273,7 +273,7 @@ class Runner:
             planner,
             task.id,
             engine=self._engine,
-            toolbox=self._toolbox,
+            toolbox=self.toolbox,
             call_seconds=self._settings.call_seconds,
             changes=changes,
             redact=self._store.redact,

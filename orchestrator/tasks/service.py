@@ -95,6 +95,10 @@ class Service:
         """Know a planner by its name from now on."""
         self._planners.given[planner.name] = planner
 
+    def offer(self, toolbox: Toolbox) -> None:
+        """Give these tools to the runs that begin from now on."""
+        self._runner.toolbox = toolbox
+
     def check(self, request: TaskRequest) -> NewTask:
         """The request as a task that can be stored.
 

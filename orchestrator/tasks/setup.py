@@ -50,6 +50,7 @@ class _Tool(TypedDict):
     schema: dict[str, Any]
     side_effects: bool
     takes_key: NotRequired[bool]
+    examples: NotRequired[list[str]]
 
 
 class _Header(TypedDict):

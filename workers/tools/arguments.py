@@ -40,6 +40,13 @@ def arguments_of(function: Callable[..., object], title: str) -> type[BaseModel]
     return arguments_model(title, fields)
 
 
+def schema_of(arguments: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of arguments, as models read it."""
+    schema = arguments.model_json_schema(schema_generator=PlainSchema)
+    schema.pop("title", None)
+    return schema
+
+
 def takes_key(function: Callable[..., object], title: str) -> bool:
     """Whether a function has a parameter for the idempotency key.
 

@@ -21,11 +21,15 @@ _left: list[threading.Thread] = []
 """Threads that nobody waits for any more; some have ended since."""
 
 
-async def in_thread(function: Callable[[], T], name: str) -> T:
+def _nothing() -> None:
+    """Do nothing."""
+
+
+async def in_thread(function: Callable[[], T], name: str, at_end: Callable[[], None] = _nothing) -> T:
     """What the function returns or raises, run in a daemon thread of its own and in this context.
 
     A pool's threads would hold up the end of the process. A caller that is cancelled leaves the thread
-    behind, since Python cannot stop it.
+    behind, since Python cannot stop it. ``at_end`` is called when the thread ends, or if it cannot begin.
 
     Raises:
         Overdue: ``MOST_LEFT`` threads of this name were left behind and still run.
@@ -34,6 +38,7 @@ async def in_thread(function: Callable[[], T], name: str) -> T:
         Exception: what else it raised.
     """
     if _running(name) >= MOST_LEFT:
+        at_end()
         raise Overdue(name, still_running(MOST_LEFT))
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
@@ -48,11 +53,16 @@ async def in_thread(function: Callable[[], T], name: str) -> T:
             outcome: tuple[Any, BaseException | None] = context.run(function), None
         except BaseException as error:  # also SystemExit, which would end the thread silently
             outcome = None, error
+        at_end()
         with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(settle, outcome)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except BaseException:
+        at_end()
+        raise
     try:
         result: T
         result, error = await done

@@ -63,7 +63,11 @@ class Toolbox(Mapping[str, Tool]):
         return Toolbox({**self._tools, **{entry.name: entry for entry in tools}}.values())
 
     def describe(self) -> list[dict[str, Any]]:
-        """What planners and models can know about the tools, as JSON."""
+        """What planners and models can know about the tools, as JSON.
+
+        How often and how many at once is a matter of the process that calls them, and may differ when a run
+        is resumed by another.
+        """
         return [
             {
                 "name": entry.name,
@@ -71,6 +75,7 @@ class Toolbox(Mapping[str, Tool]):
                 "schema": entry.schema,
                 "side_effects": entry.side_effects,
                 **({"takes_key": True} if entry.takes_key else {}),
+                **({"examples": list(entry.examples)} if entry.examples else {}),
             }
             for entry in self._tools.values()
         ]
@@ -87,6 +92,7 @@ class Toolbox(Mapping[str, Tool]):
             description=str(description["description"]),
             schema=schema,
             side_effects=bool(description["side_effects"]),
+            examples=tuple(description.get("examples", ())),
         )
 
 

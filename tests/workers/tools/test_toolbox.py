@@ -117,3 +117,17 @@ def test_description_tells_of_a_key_only_where_there_is_one() -> None:
     assert [entry.get("takes_key") for entry in described] == [None, True]
     assert "takes_key" not in described[0]
     assert Toolbox().as_described(described)["pay"].takes_key
+
+
+def test_examples_are_described_and_limits_are_those_of_this_process() -> None:
+    @tool(concurrency=2, rate="5/second", exclusive="door", retries=1, examples=["look()"])
+    def look() -> None:
+        """Look."""
+
+    plain, described = Toolbox([area, look]).describe()
+    assert set(plain) == {"name", "description", "schema", "side_effects"}
+    assert set(described) == {*plain, "examples"}
+    assert described["examples"] == ["look()"]
+    box = Toolbox([look]).as_described([{**described, "examples": ["look()  "]}])
+    assert (box["look"].limits, box["look"].examples) == (look.limits, ("look()  ",))
+    assert Toolbox().as_described([described]).describe() == [described]

@@ -1,0 +1,93 @@
+"""An MCP server of the older protocol, written by hand, that misbehaves as its argument says."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
+tools: list[dict[str, Any]] = [{"name": "look", "inputSchema": SCHEMA, "annotations": {"readOnlyHint": True}}]
+kind = sys.argv[1]
+if kind == "dying":
+    del tools[0]["annotations"]
+
+
+def say(**message: Any) -> None:
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+
+
+def flood(stream: Any) -> None:
+    while True:
+        stream.write("garbage " * 1_000 + "\n")
+
+
+def answer(method: str, given: dict[str, Any]) -> dict[str, Any]:
+    if method == "initialize":
+        info = {"name": "odd", "version": "1"}
+        capabilities = {"tools": {"listChanged": True}}
+        return {"protocolVersion": "2025-06-18", "capabilities": capabilities, "serverInfo": info}
+    if method == "tools/list":
+        if kind == "endless":  # pages of tools without an end
+            at = int(given.get("cursor", 0))
+            page = [{"name": f"t{at}_{n}", "inputSchema": SCHEMA} for n in range(30)]
+            return {"tools": page, "nextCursor": str(at + 1)}
+        return {"tools": tools}
+    if kind == "dying" or (kind == "dying once" and not Path(sys.argv[2]).exists()):
+        with Path(sys.argv[2]).open("a") as log:
+            log.write("called\n")
+        os._exit(3)
+    if kind == "slow":
+        time.sleep(0.2)
+    if kind == "changing":
+        tools[:] = [{"name": "new", "inputSchema": SCHEMA}]
+        say(method="notifications/tools/list_changed")
+    if kind == "mute":
+        time.sleep(3_600)
+    if kind == "line":
+        sys.stdout.write("x" * 5_000_000)
+    if kind == "garbage":
+        flood(sys.stdout)
+    return {"content": [{"type": "text", "text": f"{os.getpid()}"}]}
+
+
+def main() -> None:
+    if kind == "crash":
+        sys.exit("there is no such moon")
+    if kind == "silent":
+        time.sleep(3_600)
+    if kind == "stderr":
+        threading.Thread(target=flood, args=[sys.stderr], daemon=True).start()
+    if kind == "stubborn":
+        import signal
+
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if kind == "plain":
+        tools.extend({"name": name, "inputSchema": SCHEMA} for name in ("add", "see-it"))
+    if kind == "schemas":
+        huge = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(3_000)}}
+        odd = {
+            "type": "object",
+            "properties": {"a": {"type": "string"}, "b c": {}, "__class__": {"type": []}},
+        }
+        tools.append({"name": "huge", "inputSchema": huge})
+        tools.extend([{"name": "odd.name/1", "inputSchema": odd}, {"name": "1st", "inputSchema": SCHEMA}])
+    print("this line is no message", flush=True)
+    for line in sys.stdin:
+        told = json.loads(line)
+        if "id" not in told:
+            continue
+        if told["method"] in ("initialize", "tools/list", "tools/call"):
+            say(id=told["id"], result=answer(told["method"], told.get("params") or {}))
+        else:
+            say(id=told["id"], error={"code": -32601, "message": "no such method"})
+    if kind == "stubborn":
+        time.sleep(3_600)
+
+
+main()
