@@ -100,7 +100,7 @@ def _question(number: int, width: int, names: Names, heights: set[int], rng: ran
         Step(
             at + width, "math",
             f"height of the {towers[at - 1]} tower, {_change(percent, 'more', 'less')}", (at,),
-            f"{before[at - 1]} * {(100 + percent) / 100:g} = {after[at - 1]:g}",
+            f"{before[at - 1]} * {(100 + percent) / 100:g} = {after[at - 1]:.8g}",
             rng.lognormvariate(0.0, MATH_SIGMA) * MATH_MEDIAN,
         )
         for at, percent in enumerate(percents, start=1)
