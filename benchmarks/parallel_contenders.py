@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from benchmarks.early_stop_contenders import Process
 from benchmarks.parallel_questions import Question
-from benchmarks.parallel_server import PEER_PROMPTS
 from benchmarks.peers import environment
 from orchestrator.errors import AnabranchError
 from orchestrator.opening import opened_service
@@ -32,7 +31,17 @@ from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
 LANGGRAPH = "langgraph==1.2.22"
-PEER = Path(__file__).with_name("parallel_peer.py")
+PEER_PROGRAM = Path(__file__).with_name("parallel_peer.py")
+PEER_PROMPTS = {
+    "plan": (
+        "Write a plan of tool calls for the query, with as much in parallel as possible. Number the calls, "
+        "use $1 for the result of call 1, and end with join().\n"
+        "search(query): a passage about the subject.\n"
+        "math(problem, context): computes what the problem says, from a list of results.\n"
+    ),
+    "join": "Read the results of the calls, and give the answer or what is missing as JSON.\n",
+}
+"""What LangGraph asks; the prompts are ours, and short, so its prompt tokens are not compared."""
 
 
 @dataclass(frozen=True, slots=True)

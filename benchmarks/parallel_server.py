@@ -2,9 +2,9 @@
 
     python -m benchmarks.parallel_server --widths 2 3 5 --seed 1 --speed 10
 
-Which call it is asked for shows in the instructions of the prompt (:data:`REPLIES`), and how far the question
-has got in the results that stand in it. Texts are as long as models write them: a thought before each action,
-no more. A token takes as long as with the model of the paper (:data:`LATENCY`, :data:`DECODE`).
+There is one address for each style of asking (:data:`STYLES`), and the first lines that are printed are these
+addresses. What a prompt is for follows from the style and from which results stand in it already, whatever
+its words are. Texts are as long as models write them, with a thought of one sentence where there is one.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from random import Random
 
 from benchmarks.parallel_questions import Question, Step, questions
-from planners.joining import JOINER
-from planners.llm_compiler import END_OF_PLAN, PLANNER
 from workers.calls import Call
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.engines.simulator.server import serving
@@ -30,39 +29,47 @@ DECODE = 10.0
 """Tokens a second of a prompt, and of one call that writes. With these and the latencies of the tools, a
 question takes what it takes in the paper: 16.7 s, and 21.7 s without streaming."""
 
-PEER_PROMPTS = {
-    "plan": (
-        "Write a plan of tool calls for the query, with as much in parallel as possible. Number the calls, "
-        "use $1 for the result of call 1, and end with join().\n"
-        "search(query): a passage about the subject.\n"
-        "math(problem, context): computes what the problem says, from a list of results.\n"
-    ),
-    "join": "Read the results of the calls, and give the answer or what is missing as JSON.\n",
-}
-"""What LangGraph asks; the prompts are ours, so its tokens are not compared."""
+Reply = Callable[[Question, Sequence[Step]], str]
+"""What is said to a question of which these steps are done."""
 
 
-def plan(question: Question, _done: Sequence[Step]) -> str:
-    """A plan in the text form of the paper: the searches, then what is computed of them."""
+def planned(question: Question, done: Sequence[Step]) -> str:
+    """A plan in the text form of the paper; once it is done, the verdict of a joiner."""
+    if len(done) == len(question.steps):
+        return json.dumps({"thought": _concluding(question), "answer": question.answer})
     lines = []
     for step in question.steps:
         context = f", [{', '.join(f'${each}' for each in step.needs)}]" if step.needs else ""
         lines.append(f'{step.id}. {step.tool}("{step.text}"{context})')
-    return "\n".join([*lines, f"{len(lines) + 1}. join()", END_OF_PLAN])
+    return "\n".join([*lines, f"{len(lines) + 1}. join()"])
 
 
-def join(question: Question, _done: Sequence[Step]) -> str:
-    """The verdict of a joiner, as JSON."""
-    return json.dumps({"thought": _concluding(question), "answer": question.answer})
+def acted(question: Question, done: Sequence[Step]) -> str:
+    """A thought and the next action of a sequential agent, or its answer."""
+    left = [step for step in question.steps if step not in done]
+    if not left:
+        return f"Thought: {_concluding(question)}\nAnswer: {question.answer}"
+    thought = f"I need to find the {left[0].text}."
+    return f"Thought: {thought}\nAction: {left[0].tool}({json.dumps(_arguments(question, left[0]))})"
 
 
-REPLIES: tuple[tuple[str, Callable[[Question, Sequence[Step]], str]], ...] = (
-    (PEER_PROMPTS["plan"], plan),
-    (PEER_PROMPTS["join"], join),
-    (PLANNER.partition("\n")[0], plan),
-    (JOINER.partition("\n")[0], join),
-)
-"""What a prompt contains, and what is then said; the first that fits counts."""
+def called(question: Question, done: Sequence[Step]) -> str:
+    """All calls of functions whose arguments are known by now, or the answer."""
+    known = {step.id for step in done}
+    ready = [step for step in question.steps if step not in done and known.issuperset(step.needs)]
+    if not ready:
+        return f"{_concluding(question)}\nAnswer: {question.answer}"
+    calls = ({"name": step.tool, "arguments": _arguments(question, step)} for step in ready)
+    return "\n".join(f"<tool_call>\n{json.dumps(call)}\n</tool_call>" for call in calls)
+
+
+STYLES: Mapping[str, Reply] = {"plan": planned, "act": acted, "call": called}
+
+
+def _arguments(question: Question, step: Step) -> dict[str, object]:
+    if step.tool == "search":
+        return {"query": step.text}
+    return {"problem": step.text, "context": [step.result.split()[0]]}  # the number that it starts from
 
 
 def _concluding(question: Question) -> str:
@@ -71,10 +78,11 @@ def _concluding(question: Question) -> str:
 
 
 class Script:
-    """Answers a call by the question, the instructions and the results in its prompt."""
+    """Answers a call by the results in its prompt, in one style."""
 
-    def __init__(self, asked: Sequence[Question]) -> None:
+    def __init__(self, asked: Sequence[Question], reply: Reply) -> None:
         self._asked = {question.text: question for question in asked}
+        self._reply = reply
 
     def __call__(self, call: Call, _rng: Random) -> str:
         """What the call gets: ``ok`` if it asks none of the questions, as a client may try the server out."""
@@ -82,27 +90,24 @@ class Script:
         question = next((each for text, each in self._asked.items() if text in prompt), None)
         if question is None:
             return "ok"
-        done = [step for step in question.steps if step.result in prompt]
-        for mark, reply in REPLIES:
-            if mark in prompt:
-                return reply(question, done)
-        raise AssertionError(f"nothing is known to say to {prompt[-400:]!r}")
+        return self._reply(question, [step for step in question.steps if step.result in prompt])
 
 
-def simulator(asked: Sequence[Question], speed: float) -> Simulator:
+def simulator(asked: Sequence[Question], style: str, speed: float) -> Simulator:
     """A server for these questions on which everything goes ``speed`` times as fast."""
     cost = CostModel(
         latency=LATENCY / speed,
         prefill_tokens_per_s=PREFILL * speed,
         decode_tokens_per_s=DECODE * speed,
     )
-    return Simulator(Script(asked), cost=cost)
+    return Simulator(Script(asked, STYLES[style]), cost=cost)
 
 
 async def serve(asked: Sequence[Question], speed: float) -> None:
     """Serve until cancelled."""
-    async with serving(simulator(asked, speed)) as url:
-        print(url, flush=True)
+    async with AsyncExitStack() as stack:
+        for style in STYLES:
+            print(await stack.enter_async_context(serving(simulator(asked, style, speed))), flush=True)
         await asyncio.get_running_loop().create_future()
 
 

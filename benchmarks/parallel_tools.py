@@ -36,6 +36,7 @@ from benchmarks.dag import find
 from benchmarks.early_stop_contenders import running
 from benchmarks.parallel_contenders import (
     LANGGRAPH,
+    PEER_PROGRAM,
     Answered,
     Contender,
     LangGraph,
@@ -51,11 +52,19 @@ from benchmarks.parallel_questions import (
     questions,
     widths_of,
 )
-from benchmarks.parallel_server import DECODE, LATENCY, PREFILL
+from benchmarks.parallel_server import DECODE, LATENCY, PREFILL, STYLES
 from orchestrator import logs
 from orchestrator.settings import Settings
 
 COMPILER, HELD = "llm_compiler", "llm_compiler, not streamed"
+OURS = (
+    (COMPILER, COMPILER, "plan"),
+    (HELD, COMPILER, "plan"),
+    ("react", "react", "act"),
+    ("calls", "calls", "call"),
+)
+"""Contenders of ours: the name, the planner, and the style in which its server answers."""
+
 PEER, POOLED = "LangGraph", "LangGraph, all calls in its pool"
 BLOCK = 16  # questions that one contender answers before it is the next one's turn
 PRICE = 3  # of a completion token, in prompt tokens
@@ -106,24 +115,23 @@ async def contending(
                 "--seed", str(given.seed), "--speed", str(given.speed),
             )
         )  # fmt: skip
-        url = await server.line()
+        urls = {style: await server.line() for style in STYLES}
         contenders: list[Contender] = []
-        for name, planner in ((COMPILER, COMPILER), (HELD, COMPILER), ("react", "react"), ("calls", "calls")):
+        for name, planner, style in OURS:
             if (found := await asyncio.to_thread(find, planner)) is None:
                 print(f"  {name} is left out: there is no such planner", file=sys.stderr)
                 continue
             contender = ours(
-                name, found, url, asked,
+                name, found, urls[style], asked,
                 speed=given.speed, lanes=given.lanes, streams=name != HELD, plans=planner == COMPILER,
             )  # fmt: skip
             contenders.append(await stack.enter_async_context(contender))
         version = ""
         if peer is not None:
-            program = str(Path(__file__).with_name("parallel_peer.py"))
-            process = await stack.enter_async_context(running(peer, program))
+            process = await stack.enter_async_context(running(peer, str(PEER_PROGRAM)))
             version = json.loads(await process.line())["version"]
             contenders += [
-                LangGraph(name, process, url, given.speed, given.lanes, pooled=name == POOLED)
+                LangGraph(name, process, urls["plan"], given.speed, given.lanes, pooled=name == POOLED)
                 for name in (PEER, POOLED)
             ]
         yield version, contenders

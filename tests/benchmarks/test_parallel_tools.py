@@ -8,10 +8,10 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from benchmarks import parallel_tools
+from benchmarks import parallel_contenders, parallel_tools
 from benchmarks.parallel_contenders import LANGGRAPH, Answered, Heard, Watched, critical_seconds, tools_for
 from benchmarks.parallel_questions import PARALLELQA, Question, Step, questions, widths_of
-from benchmarks.parallel_server import PEER_PROMPTS, Script, plan
+from benchmarks.parallel_server import STYLES, Script, acted, called, planned
 from benchmarks.parallel_tools import COMPILER, HELD, PEER, POOLED, Row, checks_of, rows_of, table
 from workers.calls import Call, Prompt, Sampling, Segment
 from workers.engines.simulator.engine import CostModel, Simulator
@@ -84,20 +84,34 @@ async def test_what_is_not_streamed_comes_whole_and_its_lines_with_it() -> None:
     assert second.lines == [second.ended] * 2
 
 
-async def test_the_server_says_what_the_prompt_is_for() -> None:
-    script = Script([QUESTION])
-    engine = Simulator(script)
+async def test_what_the_server_says_follows_from_the_results_in_the_prompt() -> None:
+    engine = Simulator(Script([QUESTION], planned))
 
     async def said(text: str) -> str:
         return "".join([chunk.text async for chunk in engine.generate(asked(text))])
 
-    planned = await said(f"{PEER_PROMPTS['plan']}Query: {QUESTION.text}")
-    assert planned == plan(QUESTION, [])
-    assert planned.splitlines()[:3] == ['1. search("a")', '2. search("b")', '3. math("c", [$1])']
-    joined = json.loads(await said(f"{PEER_PROMPTS['join']}Query: {QUESTION.text}"))
+    lines = (await said(f"Whatever. {QUESTION.text}")).splitlines()
+    assert lines == [
+        '1. search("a")', '2. search("b")', '3. math("c", [$1])', '4. math("d", [$2])', "5. join()"
+    ]  # fmt: skip
+    results = " ".join(step.result for step in QUESTION.steps)
+    joined = json.loads(await said(f"Whatever. {QUESTION.text} {results}"))
     assert joined["answer"] == "A"
     assert "105 and 85.5 metres" in joined["thought"]
     assert await said("Is anybody there?") == "ok"
+
+
+def test_an_agent_makes_one_call_after_the_other_and_functions_are_called_in_rounds() -> None:
+    first, second, third, _ = QUESTION.steps
+    assert 'search({"query": "a"})' in acted(QUESTION, [])
+    assert 'math({"problem": "c", "context": ["100"]})' in acted(QUESTION, [first, second])
+    assert acted(QUESTION, QUESTION.steps).endswith("Answer: A")
+    assert called(QUESTION, []).count("<tool_call>") == 2
+    assert '"d"' not in called(QUESTION, [first])
+    assert called(QUESTION, [first, second]).count('"math"') == 2
+    assert called(QUESTION, [first, second, third]).count("<tool_call>") == 1
+    assert called(QUESTION, QUESTION.steps).endswith("Answer: A")
+    assert set(STYLES.values()) == {planned, acted, called}
 
 
 async def test_the_tools_take_their_time_and_say_when_they_know_nothing() -> None:
@@ -161,5 +175,5 @@ def test_langgraph_answers_beside_us(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_peer_that_cannot_be_run_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parallel_tools.find_peer(Path("/nowhere/python")) is None
+    assert parallel_contenders.find_peer(Path("/nowhere/python")) is None
     assert "LangGraph is left out: " in capsys.readouterr().err
