@@ -151,10 +151,12 @@ class Ours:
         engine: Watched,
         took: Mapping[str, float],
         *,
+        options: Mapping[str, Any],
         plans: bool,
         lanes: int,
     ) -> None:
         self.name = name
+        self._options = options
         self._planner, self._service, self._engine = planner, service, engine
         self._took, self._plans = took, plans
         self._room = asyncio.Semaphore(lanes)
@@ -185,6 +187,7 @@ async def ours(
     *,
     speed: float,
     lanes: int,
+    options: Mapping[str, Any],
     streams: bool,
     plans: bool,
 ) -> AsyncIterator[Ours]:
@@ -198,7 +201,7 @@ async def ours(
         async with opened_service(
             settings, toolbox, engine=engine, planners={planner.name: planner}
         ) as service:
-            yield Ours(name, planner.name, service, engine, took, plans=plans, lanes=lanes)
+            yield Ours(name, planner.name, service, engine, took, options=options, plans=plans, lanes=lanes)
     finally:
         await engine.close()
 

@@ -48,9 +48,9 @@ def acted(question: Question, done: Sequence[Step]) -> str:
     """A thought and the next action of a sequential agent, or its answer."""
     left = [step for step in question.steps if step not in done]
     if not left:
-        return f"Thought: {_concluding(question)}\nAnswer: {question.answer}"
-    thought = f"I need to find the {left[0].text}."
-    return f"Thought: {thought}\nAction: {left[0].tool}({json.dumps(_arguments(question, left[0]))})"
+        return f'Thought: {_concluding(question)}\nAction: finish(answer="{question.answer}")'
+    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in _arguments(left[0]).items())
+    return f"Thought: I need to find the {left[0].text}.\nAction: {left[0].tool}({given})"
 
 
 def called(question: Question, done: Sequence[Step]) -> str:
@@ -59,14 +59,14 @@ def called(question: Question, done: Sequence[Step]) -> str:
     ready = [step for step in question.steps if step not in done and known.issuperset(step.needs)]
     if not ready:
         return f"{_concluding(question)}\nAnswer: {question.answer}"
-    calls = ({"name": step.tool, "arguments": _arguments(question, step)} for step in ready)
+    calls = ({"name": step.tool, "arguments": _arguments(step)} for step in ready)
     return "\n".join(f"<tool_call>\n{json.dumps(call)}\n</tool_call>" for call in calls)
 
 
 STYLES: Mapping[str, Reply] = {"plan": planned, "act": acted, "call": called}
 
 
-def _arguments(question: Question, step: Step) -> dict[str, object]:
+def _arguments(step: Step) -> dict[str, object]:
     if step.tool == "search":
         return {"query": step.text}
     return {"problem": step.text, "context": [step.result.split()[0]]}  # the number that it starts from

@@ -64,6 +64,7 @@ OURS = (
     ("calls", "calls", "call"),
 )
 """Contenders of ours: the name, the planner, and the style in which its server answers."""
+OPTIONS = {"react": {"max_steps": 16}}  # five look-ups take eleven
 
 PEER, POOLED = "LangGraph", "LangGraph, all calls in its pool"
 BLOCK = 16  # questions that one contender answers before it is the next one's turn
@@ -123,7 +124,7 @@ async def contending(
                 continue
             contender = ours(
                 name, found, urls[style], asked,
-                speed=given.speed, lanes=given.lanes, streams=name != HELD, plans=planner == COMPILER,
+                speed=given.speed, lanes=given.lanes, options=OPTIONS.get(name, {}), streams=name != HELD, plans=planner == COMPILER,
             )  # fmt: skip
             contenders.append(await stack.enter_async_context(contender))
         version = ""
