@@ -124,7 +124,8 @@ async def contending(
                 continue
             contender = ours(
                 name, found, urls[style], asked,
-                speed=given.speed, lanes=given.lanes, options=OPTIONS.get(name, {}), streams=name != HELD, plans=planner == COMPILER,
+                speed=given.speed, lanes=given.lanes, options=OPTIONS.get(name, {}),
+                streams=name != HELD, plans=planner == COMPILER,
             )  # fmt: skip
             contenders.append(await stack.enter_async_context(contender))
         version = ""
