@@ -151,7 +151,11 @@ async def measure(
         block = asked[start : start + BLOCK]
         for contender in turns:
             print(f"  questions {start + 1} to {start + len(block)}, {contender.name}", file=sys.stderr)
-            results[contender.name] += zip(block, await contender.answer(block), strict=True)
+            answered = list(zip(block, await contender.answer(block), strict=True))
+            for question, each in answered:
+                if each.answer != question.answer:
+                    print(f"    {each.answer!r:.120} is not {question.answer}", file=sys.stderr)
+            results[contender.name] += answered
         turns = turns[1:] + turns[:1]
     return results
 
