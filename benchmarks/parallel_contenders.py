@@ -168,7 +168,8 @@ class Ours:
         async with self._room:
             began = perf_counter()
             try:
-                solution = await self._service.solve(TaskRequest(query=question.text, planner=self._planner))
+                request = TaskRequest(query=question.text, planner=self._planner, options=self._options)
+                solution = await self._service.solve(request)
             except AnabranchError as error:
                 return Answered(f"failed: {error}", perf_counter() - began, 0, 0, 0)
             seconds = perf_counter() - began
