@@ -43,11 +43,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, its answer, and the steps in the order in which a plan has them."""
+    """A question, its answer, what it asks about, and the steps in the order in which a plan has them."""
 
     number: int
     text: str
     answer: str
+    towers: tuple[str, ...]
     steps: tuple[Step, ...]
 
     @property
@@ -98,14 +99,13 @@ def _question(number: int, width: int, names: Names, heights: set[int], rng: ran
     ]  # fmt: skip
     maths = [
         Step(
-            at + width, "math",
-            f"height of the {towers[at - 1]} tower, {_change(percent, 'more', 'less')}", (at,),
-            f"{before[at - 1]} * {(100 + percent) / 100:g} = {after[at - 1]:.8g}",
+            at + width, "math", f"height of the {name} tower, {_change(percent, 'more', 'less')}", (at,),
+            f"The {name} tower would be {changed:.8g} metres high.",
             rng.lognormvariate(0.0, MATH_SIGMA) * MATH_MEDIAN,
         )
-        for at, percent in enumerate(percents, start=1)
+        for at, (name, percent, changed) in enumerate(zip(towers, percents, after, strict=True), start=1)
     ]  # fmt: skip
-    return Question(number, text, towers[after.index(max(after))], (*searches, *maths))
+    return Question(number, text, towers[after.index(max(after))], tuple(towers), (*searches, *maths))
 
 
 def _change(percent: int, up: str, down: str) -> str:

@@ -34,14 +34,16 @@ Reply = Callable[[Question, Sequence[Step]], str]
 
 
 def planned(question: Question, done: Sequence[Step]) -> str:
-    """A plan in the text form of the paper; once it is done, the verdict of a joiner."""
+    """A plan in the text form of the paper, which compares by a step; once it is done, a joiner's verdict."""
     if len(done) == len(question.steps):
         return json.dumps({"thought": _concluding(question), "answer": question.answer})
     lines = []
     for step in question.steps:
         context = f", [{', '.join(f'${each}' for each in step.needs)}]" if step.needs else ""
         lines.append(f'{step.id}. {step.tool}("{step.text}"{context})')
-    return "\n".join([*lines, f"{len(lines) + 1}. join()"])
+    width, last = question.width, len(lines) + 1
+    values = ", ".join(f'"{name}": ${at + width}' for at, name in enumerate(question.towers, start=1))
+    return "\n".join([*lines, f"{last}. argmax({{{values}}})", f"{last + 1}. join()"])
 
 
 def acted(question: Question, done: Sequence[Step]) -> str:
@@ -49,7 +51,8 @@ def acted(question: Question, done: Sequence[Step]) -> str:
     left = [step for step in question.steps if step not in done]
     if not left:
         return f'Thought: {_concluding(question)}\nAction: finish(answer="{question.answer}")'
-    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in _arguments(left[0]).items())
+    arguments = _arguments(question, left[0]).items()
+    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in arguments)
     return f"Thought: I need to find the {left[0].text}.\nAction: {left[0].tool}({given})"
 
 
@@ -59,22 +62,27 @@ def called(question: Question, done: Sequence[Step]) -> str:
     ready = [step for step in question.steps if step not in done and known.issuperset(step.needs)]
     if not ready:
         return f"{_concluding(question)}\nAnswer: {question.answer}"
-    calls = ({"name": step.tool, "arguments": _arguments(step)} for step in ready)
+    calls = ({"name": step.tool, "arguments": _arguments(question, step)} for step in ready)
     return "\n".join(f"<tool_call>\n{json.dumps(call)}\n</tool_call>" for call in calls)
 
 
 STYLES: Mapping[str, Reply] = {"plan": planned, "act": acted, "call": called}
 
 
-def _arguments(step: Step) -> dict[str, object]:
+def _arguments(question: Question, step: Step) -> dict[str, object]:
     if step.tool == "search":
         return {"query": step.text}
-    return {"problem": step.text, "context": [step.result.split()[0]]}  # the number that it starts from
+    found = [question.steps[each - 1].result for each in step.needs]
+    return {"problem": step.text, "context": [_number(each) for each in found]}
 
 
 def _concluding(question: Question) -> str:
-    heights = " and ".join(step.result.partition(" = ")[2] for step in question.steps if step.needs)
+    heights = " and ".join(_number(step.result) for step in question.steps if step.needs)
     return f"The changed heights are {heights} metres, so {question.answer} would be the highest."
+
+
+def _number(result: str) -> str:
+    return next(word for word in result.split() if word[0].isdigit())
 
 
 class Script:
