@@ -33,7 +33,10 @@ SYSTEM = (
 )
 
 HEAD = ("material", "question")
-"""The slots that all calls have. No text that is given may look as if it opened or closed one of them."""
+"""The slots that all calls have."""
+
+SLOTS = (*HEAD, "results", "result", "tools", "plan")
+"""Those that many calls have. No text that is given may look as if it opened or closed one of them."""
 
 _ECHO = re.compile(
     rf"(?:\s*<(?P<name>{'|'.join(HEAD)})>(?:(?!</?(?P=name)>)[\s\S])*</(?P=name)>(?=\s*\S))*"
@@ -61,12 +64,12 @@ def slot(name: str, text: str) -> str:
 
 
 def guarded(text: str, *names: str) -> str:
-    """A text that is given, without what could be taken for the tags of the head or of the slots ``names``.
+    """A text that is given, without what could be taken for the tags of a usual slot, or of one of ``names``.
 
     Only bare tags are changed: code and markup of the user, which may well have a ``<note>`` or an
     ``<answer>``, stay as they are.
     """
-    slots = "|".join(map(re.escape, (*HEAD, *names)))
+    slots = "|".join(map(re.escape, (*SLOTS, *names)))
     return re.sub(rf"<(?=\s*(?:/\s*)?(?:{slots})\s*>)", "&lt;", text, flags=re.IGNORECASE)
 
 
