@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from workers.calls import Call, Prompt, Role, Sampling, Segment
 from workers.errors import CallRejected
+from workers.functions import Function, FunctionCall
 
 _ROLES: Mapping[str, Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
-    "tool": "user",
+    "tool": "tool",
     "assistant": "assistant",
 }
 
@@ -25,11 +26,46 @@ class Part(BaseModel):
     text: str
 
 
+class Called(BaseModel):
+    """What is called, and with what."""
+
+    name: str
+    arguments: str = ""
+
+
+class ToolCall(BaseModel):
+    """A call of a function that an assistant's message makes."""
+
+    id: str
+    function: Called
+
+
+class Offered(BaseModel):
+    """A function as a request describes it."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class Tool(BaseModel):
+    """A function that the model may call."""
+
+    function: Offered
+
+    def described(self) -> Function:
+        """The function as a call has it."""
+        return Function(self.function.name, self.function.description, self.function.parameters)
+
+
 class Message(BaseModel):
     """A message of a chat."""
 
     role: str
-    content: str | list[Part]
+    content: str | list[Part] | None = None
+    tool_calls: list[ToolCall] = []
+    tool_call_id: str = ""
+    name: str = ""
 
     def segment(self) -> Segment:
         """The message as a piece of a prompt.
@@ -39,8 +75,14 @@ class Message(BaseModel):
         """
         if self.role not in _ROLES:
             raise CallRejected(f"unknown role {self.role!r}: give one of {', '.join(_ROLES)}")
-        text = self.content if isinstance(self.content, str) else "".join(p.text for p in self.content)
-        return Segment(_ROLES[self.role], text)
+        content = self.content or ""
+        text = content if isinstance(content, str) else "".join(p.text for p in content)
+        calls = [
+            FunctionCall(each.id, each.function.name, each.function.arguments) for each in self.tool_calls
+        ]
+        if self.role == "tool":
+            calls = [FunctionCall(self.tool_call_id, self.name, "")]
+        return Segment(_ROLES[self.role], text, calls=tuple(calls))
 
 
 class StreamOptions(BaseModel):
@@ -65,6 +107,7 @@ class Body(BaseModel):
     priority: int = 0
     cache_salt: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     continue_final_message: bool = False
+    tools: list[Tool] = []
 
     def call(self, *, chat: bool) -> Call:
         """The call that is asked for, a chat or a plain completion.
@@ -88,6 +131,7 @@ class Body(BaseModel):
                 stop=tuple(stop),
                 seed=self.seed,
             ),
+            functions=tuple(each.described() for each in self.tools),
             priority=-self.priority,  # vLLM runs small numbers first
             tenant=self.cache_salt or "",
         )

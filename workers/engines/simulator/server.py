@@ -6,6 +6,7 @@ the list of models, health, and metrics under vLLM's names. A client that hangs 
 faults look as they do on the wire: refusals are HTTP errors, a reset closes the connection midway, garbage
 is bytes outside the protocol.
 
+Functions are part of the prompt; calls of them stay in the text, as with a vLLM that has no parser for them.
 Not offered: token ids, logprobs, guided decoding, several choices per request.
 """
 

@@ -117,6 +117,33 @@ async def test_what_a_request_asks_for_reaches_the_simulator() -> None:
     assert said["choices"][0]["message"]["content"] == "one two "
 
 
+async def test_functions_and_what_came_of_their_calls_are_part_of_the_prompt() -> None:
+    seen: list[Call] = []
+
+    def note(call: Call, _rng: Random) -> str:
+        seen.append(call)
+        return "ok"
+
+    called = {"id": "abc", "type": "function", "function": {"name": "search", "arguments": '{"query": "x"}'}}
+    messages = [
+        {"role": "user", "content": "Find x."},
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "abc", "name": "search", "content": "x is 3"},
+    ]
+    function = {"name": "search", "description": "Finds.", "parameters": {"type": "object"}}
+    offered = {"tools": [{"type": "function", "function": function}], "tool_choice": "auto"}
+    async with session(Simulator(note)) as client:
+        _, without = await post(client, "v1/chat/completions", chat(messages=messages))
+        status, answer = await post(client, "v1/chat/completions", chat(messages=messages, **offered))
+    assert status == 200
+    assert answer["usage"]["prompt_tokens"] > without["usage"]["prompt_tokens"] + 8
+    assert [segment.role for segment in seen[1].prompt.segments] == ["user", "assistant", "tool"]
+    assert [each.arguments for each in seen[1].prompt.segments[1].calls] == ['{"query": "x"}']
+    assert seen[1].prompt.segments[2].calls[0].id == "abc"
+    assert [each.as_tool() for each in seen[1].functions] == offered["tools"]
+    assert seen[0].functions == ()
+
+
 async def test_a_finished_message_of_the_assistant_is_not_continued() -> None:
     finished = chat()
     finished["messages"] = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
