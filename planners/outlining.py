@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.consensus.thinking import split_thinking
@@ -82,17 +82,13 @@ class Outlining:
             NodeFailed: the outline could not be written.
         """
         outline = await self._written("outline")
-        found = list(outline.items())
+        found = _distinct(outline.items())
         if self._asked and self._exact and 2 <= len(found) < self._asked:
             last = max(outline)
             try:
                 rest = await self._written("rest of the outline", lines(outline), last)
-                known = {point.heading.casefold() for point in outline.values()}
-                found += [
-                    (index, point)
-                    for index, point in rest.items()
-                    if index > last and point.heading.casefold() not in known
-                ]
+                found += [(index, point) for index, point in rest.items() if index > last]
+                found = _distinct(found)
             except NodeFailed:
                 pass  # what there is will do
         if self._asked and min(len(found), self._most) != self._asked:
@@ -118,6 +114,14 @@ class Outlining:
         text = continued(outline.text, begun) if prefill else outline.text
         cut_off = outline.finish_reason != "stop"
         return {index: Point(text) for index, text in points_of(text, cut_off=cut_off).items()}
+
+
+def _distinct(points: Iterable[tuple[int, Point]]) -> list[tuple[int, Point]]:
+    """The points without those whose heading came before: small models may go round in circles."""
+    found: dict[str, tuple[int, Point]] = {}
+    for index, point in points:
+        found.setdefault(point.heading.casefold(), (index, point))
+    return list(found.values())
 
 
 def lines(listed: Mapping[int, Point]) -> str:

@@ -438,6 +438,12 @@ async def test_an_outline_with_too_few_points_is_gone_on_with(claims: Capabiliti
     ]
 
 
+async def test_a_heading_that_comes_again_is_no_further_point() -> None:
+    outline = "1. Keep hours: always.\n2. Walk.\n3. keep hours: every day.\n4. Walk."
+    played = await play(skeleton, QUESTION, Simulator(writer(outline), claims=BARE))
+    assert len(played.nodes(NodeKind.GENERATE, "point")) == 2
+
+
 async def test_if_the_outline_cannot_be_gone_on_with_what_there_is_will_do() -> None:
     engine = Simulator(writer(), faults=[Fault(kind="reset", calls={1})])
     played = await play(skeleton, "Give me 4 tips for a better sleep", engine)
