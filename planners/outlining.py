@@ -72,7 +72,7 @@ class Outlining:
         self._question = question
         self._asked = number_asked(question)
         self._most = points or self._asked or MOST
-        self._exact = self._most == self._asked or self._most < FEWEST
+        self._exact = self._most == self._asked or self._most <= FEWEST
         self._temperature = temperature
 
     async def points(self) -> dict[int, Point]:
