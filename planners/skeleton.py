@@ -27,6 +27,7 @@ from planners.questions import (
     Tokens,
     chosen,
     computation_in,
+    guarded,
     said,
     set_task,
     slot,
@@ -128,7 +129,7 @@ async def unsuitable(run: Run, question: Question) -> str:
 
 def expansion(shared: Sequence[Message], index: int, point: Point, *, prefill: bool) -> list[Message]:
     """The prompt for one point: only its last line differs from those of the other points."""
-    prompt = [*shared, user(f"Write point {index} only: {point.heading}")]
+    prompt = [*shared, user(f"Write point {index} only: {guarded(point.heading, 'skeleton', 'answer')}")]
     return [*prompt, assistant(f"{index}. {point.heading}:")] if prefill else prompt
 
 
