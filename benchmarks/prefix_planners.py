@@ -24,7 +24,8 @@ import logging
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import structlog
 
@@ -58,7 +59,7 @@ class Way:
     """A planner on its whole way: what is asked, what the model says where, and how many calls that takes.
 
     A reply is given where its key stands in what a prompt says after the material; the first key that does
-    counts. Several replies take turns.
+    counts. Several replies take turns. ``can`` is a capability that the engine has for it.
     """
 
     planner: str
@@ -67,6 +68,7 @@ class Way:
     calls: int
     options: tuple[tuple[str, object], ...] = ()
     with_tool: bool = False
+    can: str = ""
 
 
 LISTED = "1. Early: when it began.\n2. Middle: how it went on.\n3. Late: how it ended."
@@ -79,6 +81,10 @@ ACTED = (
     "Thought: Now Rome.\nAction: population(city=\"Rome\")",
     'Thought: Rome has more.\nAction: finish(answer="Rome")',
 )  # fmt: skip
+CALLED = "".join(
+    f'<tool_call>{{"name": "population", "arguments": {{"city": "{city}"}}}}</tool_call>\n'
+    for city in ("Paris", "Rome")
+)
 SPLIT = (r"\boxed{3}", r"\boxed{4}", r"\boxed{5}")
 
 WAYS = (
@@ -96,7 +102,7 @@ WAYS = (
         (("Plan how to find out", '1. ask("How old is Ann?")\n2. ask("How old is Bob?")\n3. join()\n'),
          ("How old is Ann?", "Answer: 30"), ("How old is Bob?", "Answer: 45"), *READ), 4),
     Way("react", CITIES, (("", ACTED),), 3, with_tool=True),
-    Way("calls", CITIES, (("", ACTED),), 3, with_tool=True),
+    Way("calls", CITIES, (("", (CALLED, "Answer: Rome")),), 2, with_tool=True, can="function_calls"),
 )  # fmt: skip
 
 
@@ -149,6 +155,13 @@ def scripted(way: Way) -> Callable[[Call, random.Random], str]:
         return replies[(said[key] - 1) % len(replies)]
 
     return say
+
+
+def simulator(way: Way) -> Simulator:
+    """A simulator that goes that way, with an empty cache."""
+    known = {each.name for each in fields(Capabilities)}
+    can: dict[str, Any] = {way.can: True} if way.can in known else {}
+    return Simulator(scripted(way), claims=Capabilities(model="simulator", assistant_prefill=True, **can))
 
 
 class Metered:
@@ -204,10 +217,8 @@ class _Journal:
     async def leased(self) -> None: ...
 
 
-async def measured(way: Way, engine: Engine, tokens: int) -> Row | None:
-    """One run of a planner over a material of so many tokens; None if there is no such planner."""
-    if (planner := found(way.planner)) is None:
-        return None
+async def measured(way: Way, planner: Planner, engine: Engine, tokens: int, seed: int = 1) -> Row:
+    """One run of a planner over a material of so many tokens."""
     metered = Metered(engine)
     environment = Environment(
         engine=metered,
@@ -215,28 +226,28 @@ async def measured(way: Way, engine: Engine, tokens: int) -> Row | None:
         toolbox=Toolbox([population] if way.with_tool else []),
         budget=Budget(),
     )
-    question = Question(way.query, context=material(tokens))
+    question = Question(way.query, context=material(tokens, seed))
     options = planner.validate(dict(way.options))
     executor = Executor(Run, environment, _Journal())
     result = await executor.execute(lambda run: planner(run, question, **options), {})
     return metered.row(way.planner, result.outcome)
 
 
-async def simulated() -> AsyncIterator[tuple[Way, Row]]:
+Ways = Sequence[tuple[Way, Planner]]
+
+
+async def simulated(ways: Ways) -> AsyncIterator[tuple[Way, Row]]:
     """All planners on the simulator, each on an empty cache."""
-    for way in WAYS:
-        engine = Simulator(scripted(way), claims=Capabilities(model="simulator", assistant_prefill=True))
-        if row := await measured(way, engine, MATERIAL_TOKENS):
-            yield way, row
+    for way, planner in ways:
+        yield way, await measured(way, planner, simulator(way), MATERIAL_TOKENS)
 
 
-async def embedded(model: str) -> AsyncIterator[tuple[Way, Row]]:
-    """All planners on an embedded model, each with a material of its own length."""
+async def embedded(ways: Ways, model: str) -> AsyncIterator[tuple[Way, Row]]:
+    """All planners on an embedded model, each with a material of its own."""
     engine = LlamaCppEngine(model, slots=8, context=8 * EMBEDDED_TOKENS)
     try:
-        for number, way in enumerate(WAYS):
-            if row := await measured(way, engine, EMBEDDED_TOKENS + number):
-                yield way, row
+        for number, (way, planner) in enumerate(ways):
+            yield way, await measured(way, planner, engine, EMBEDDED_TOKENS, seed=number)
     finally:
         await engine.close()
 
@@ -265,9 +276,9 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-async def _main(arguments: argparse.Namespace) -> int:
+async def _main(arguments: argparse.Namespace, ways: Ways) -> int:
     rows, wrong = [], []
-    source = embedded(arguments.embedded) if arguments.embedded else simulated()
+    source = embedded(ways, arguments.embedded) if arguments.embedded else simulated(ways)
     async for way, row in source:
         rows.append(row)
         wrong += [f"{row.planner}: {each}" for each in failures(way, row, whole=not arguments.embedded)]
@@ -289,7 +300,8 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    sys.exit(asyncio.run(_main(parser.parse_args())))
+    ways = [(way, planner) for way in WAYS if (planner := found(way.planner))]
+    sys.exit(asyncio.run(_main(parser.parse_args(), ways)))
 
 
 if __name__ == "__main__":

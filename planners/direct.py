@@ -14,11 +14,12 @@ from planners.questions import Temperature, Tokens, answer_of, set_task, writing
 
 INSTRUCTIONS = (
     "Answer the question, in its language and in the form that it asks for. "
-    "Reason briefly before you conclude. "
-    "If the question has a short answer, such as a number, a name, yes or no, or the letter of a choice, "
-    "write it again alone in the last line, as in\n"
-    "Answer: 12"
+    "If it has a short answer, such as a number, a name, yes or no, or the letter of a choice, "
+    "the last line gives that again alone, as in\n"
+    "Answer: 12\n"
+    "Unless it asks for another form, begin with brief reasoning, before you conclude."
 )
+"""Reasoning comes last here, so that small models come to it: after an example, they just complete that."""
 
 
 def asks_for_writing(run: Run, question: Question) -> str:

@@ -24,12 +24,13 @@ _FEWEST = 6
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _SENTENCE = re.compile(r"[^.!?;。！？；\n]+")
-_ARTICLE = r"(?:(?:an?|the|my|your|der|die|das|ein|eine|le|la|les|un|une|el|los|las|una) )?"
+_ARTICLE = r"(?:in )?(?:(?:an?|the|my|your|der|die|das|ein|eine|le|la|les|un|une|el|los|las|una) )?"
 _NAME = r"[^\W_][\w'-]*(?: [^\W_][\w'-]*){0,2}?"
 _COMPARED = re.compile(
-    rf"(?:\b(?:between|compare|buy|choose|take|get|prefer|zwischen|entre)\b|[:,]|^|\bis|\bare) ?"
-    rf"{_ARTICLE}(?P<one>{_NAME}),? (?:or|vs\.?|versus|and|und|oder|et|ou|y|o|e) "
-    rf"{_ARTICLE}(?P<two>{_NAME})(?=[?.,;:]|$| (?:for|as)\b)",
+    rf"(?:\b(?:between|compare|comparing|zwischen|entre|tra|vergleiche) {_ARTICLE}(?P<one>{_NAME}),? "
+    rf"(?:and|und|et|y|e|or|with|vs\.?|mit) {_ARTICLE}(?P<two>{_NAME})"
+    rf"|(?:\b(?:buy|choose|take|get|prefer|use|learn|is|are|live)|[:,]|^) ?{_ARTICLE}(?P<either>{_NAME}),? "
+    rf"(?:or|vs\.?|versus|oder|ou|o) {_ARTICLE}(?P<other>{_NAME}))(?=[?.,;:]|$| (?:for|as)\b)",
     re.IGNORECASE,
 )
 _MORE = (
@@ -89,7 +90,8 @@ def drift_between(points: Mapping[int, tuple[str, str]], question: str) -> Drift
 def compared(question: str) -> tuple[str, ...]:
     """The two things that a question compares by name, as in "a laptop or a tablet"; none if it does not."""
     match = _COMPARED.search(question)
-    return (match["one"].casefold(), match["two"].casefold()) if match else ()
+    named = match.group("one", "two") if match and match["one"] else match and match.group("either", "other")
+    return tuple(name.casefold() for name in named or ())
 
 
 def _pairs(text: str) -> set[tuple[str, str]]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.consensus.thinking import split_thinking
@@ -18,12 +18,15 @@ from planners.lists import read_outline
 from planners.questions import set_task
 
 OUTLINE = (
-    "Give the skeleton of the answer to the question, not the answer itself: a numbered list. "
-    "Begin each point with a heading of 2 to 5 words. After a colon, note in at most 10 words what the point "
-    "will say, and what it will judge or recommend. Points must neither overlap nor contradict each other. "
-    "Use the language of the question. As an example, one point of another answer:\n"
-    "1. Warm the teapot: rinse it with hot water so the tea stays hot.\n"
+    "You are an organiser who gives the skeleton of the answer, not the answer itself: a numbered list. "
+    "Each line has a heading of 2 to 5 words and, after a colon, a note of at most 10 words on what the "
+    "point will say and judge. Points neither overlap nor contradict each other. "
+    "Use the language of the question.\n\n"
+    "Question: How is tea made well?\n"
+    "Skeleton:\n1. Warm pot: rinse it with hot water.\n2. Good leaves: loose ones taste better than bags.\n"
+    "3. Right time: three minutes, not more.\n4. Fresh water: never boil it twice.\n\n"
 )
+COUNTED = "Now the question at the beginning: write {number} points.\nSkeleton:"
 
 FEWEST, MOST = 3, 10
 """How many points there may be where neither the question nor an option says a number."""
@@ -31,7 +34,11 @@ FEWEST, MOST = 3, 10
 TOKENS_OF_LINE = 32
 """Room for a line of the outline."""
 
-_NOTED = re.compile(r"(?P<heading>[^:：–—]{2,80}?)(?:[:：]| [-–—] ).*\w", re.DOTALL)
+_NOTED = re.compile(
+    r"(?P<heading>[^:：–—?!。？！]{2,80}?)(?:[:：](?!\d)| [-–—] ).*\w"
+    r"|(?P<sentence>[^.?!。？！]{10,80})[.?!。？！]\s*\w",
+    re.DOTALL,
+)
 
 
 def points_of(outline: str, *, cut_off: bool = False) -> dict[int, str]:
@@ -59,9 +66,9 @@ class Point:
 
     @property
     def heading(self) -> str:
-        """What comes before the note."""
+        """What comes before the note, or is the first of several sentences."""
         match = _NOTED.match(self.text)
-        return (match["heading"] if match else self.text).rstrip(".:： ")
+        return (match["heading"] or match["sentence"] if match else self.text).rstrip(".:： ")
 
 
 class Outlining:
@@ -72,7 +79,7 @@ class Outlining:
         self._question = question
         self._asked = number_asked(question)
         self._most = points or self._asked or MOST
-        self._exact = self._most == self._asked or self._most < FEWEST
+        self._exact = self._most == self._asked or self._most <= FEWEST
         self._temperature = temperature
 
     async def points(self) -> dict[int, Point]:
@@ -82,17 +89,13 @@ class Outlining:
             NodeFailed: the outline could not be written.
         """
         outline = await self._written("outline")
-        found = list(outline.items())
+        found = _distinct(outline.items())
         if self._asked and self._exact and 2 <= len(found) < self._asked:
             last = max(outline)
             try:
                 rest = await self._written("rest of the outline", lines(outline), last)
-                known = {point.heading.casefold() for point in outline.values()}
-                found += [
-                    (index, point)
-                    for index, point in rest.items()
-                    if index > last and point.heading.casefold() not in known
-                ]
+                found += [(index, point) for index, point in rest.items() if index > last]
+                found = _distinct(found)
             except NodeFailed:
                 pass  # what there is will do
         if self._asked and min(len(found), self._most) != self._asked:
@@ -101,7 +104,7 @@ class Outlining:
 
     async def _written(self, label: str, so_far: str = "", last: int = 0) -> dict[int, Point]:
         number = f"exactly {self._most}" if self._exact else f"{FEWEST} to {self._most}"
-        prompt = set_task(self._question, OUTLINE, f"Write {number} points.")
+        prompt = set_task(self._question, OUTLINE, COUNTED.format(number=number))
         begun = f"{so_far}\n{last + 1}." if so_far else "1."
         prefill = self._run.capabilities.assistant_prefill
         if prefill:
@@ -118,6 +121,14 @@ class Outlining:
         text = continued(outline.text, begun) if prefill else outline.text
         cut_off = outline.finish_reason != "stop"
         return {index: Point(text) for index, text in points_of(text, cut_off=cut_off).items()}
+
+
+def _distinct(points: Iterable[tuple[int, Point]]) -> list[tuple[int, Point]]:
+    """The points without those whose heading came before: small models may go round in circles."""
+    found: dict[str, tuple[int, Point]] = {}
+    for index, point in points:
+        found.setdefault(point.heading.casefold(), (index, point))
+    return list(found.values())
 
 
 def lines(listed: Mapping[int, Point]) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -29,6 +29,7 @@ from planners.questions import (
     Tokens,
     chosen,
     computation_in,
+    guarded,
     said,
     set_task,
     slot,
@@ -103,17 +104,18 @@ async def skeleton(
         return await _fall_back(run, question, f"the outline has {len(listed)} points")
     prefill = run.capabilities.assistant_prefill
     shared = set_task(question, EXPAND, slot("skeleton", lines(listed)))
-    written = {
-        index: run.generate(
-            expansion(shared, index, point, prefill=prefill),
-            label=f"point {index}",
+
+    def write(index: int, before: Sequence[Message], label: str) -> Node[Completion]:
+        return run.generate(
+            expansion(before, index, listed[index], prefill=prefill),
+            label=label,
             temperature=temperature,
             max_tokens=max_tokens,
             stop=(f"\n{index + 1}.",),
         )
-        for index, point in listed.items()
-    }
-    return await Writing(run, question, listed, written, max_tokens).collected(repair=repair)
+
+    written = {index: write(index, shared, f"point {index}") for index in listed}
+    return await Writing(run, question, listed, written, write).collected(max_tokens, repair=repair)
 
 
 async def unsuitable(run: Run, question: Question) -> str:
@@ -138,7 +140,7 @@ async def unsuitable(run: Run, question: Question) -> str:
 
 def expansion(shared: Sequence[Message], index: int, point: Point, *, prefill: bool) -> list[Message]:
     """The prompt for one point: only its last line differs from those of the other points."""
-    prompt = [*shared, user(f"Write point {index} only: {point.heading}")]
+    prompt = [*shared, user(f"Write point {index} only: {guarded(point.heading, 'skeleton', 'answer')}")]
     return [*prompt, assistant(f"{index}. {point.heading}:")] if prefill else prompt
 
 
@@ -172,6 +174,10 @@ def assembled(listed: Mapping[int, Point], written: Mapping[int, Completion]) ->
     return Answer("\n".join(shown(index, point) for index, point in listed.items()))
 
 
+Write = Callable[[int, Sequence[Message], str], Node[Completion]]
+"""Has the point of a number written, after what comes before its last line, in a call of that label."""
+
+
 class Writing:
     """The points of an answer, from the calls that write them to the answer that they make."""
 
@@ -181,7 +187,7 @@ class Writing:
         question: Question,
         listed: Mapping[int, Point],
         written: Mapping[int, Node[Completion]],
-        max_tokens: int,
+        write: Write,
     ) -> None:
         self._run = run
         self._question = question
@@ -189,9 +195,9 @@ class Writing:
         self._written = written
         self._nodes = dict(written)
         """Of each point, the call whose text counts."""
-        self._max_tokens = max_tokens
+        self._write = write
 
-    async def collected(self, *, repair: bool) -> Answer:
+    async def collected(self, max_tokens: int, *, repair: bool) -> Answer:
         """All points; if the run ends early, its answer has those that are finished."""
         run = self._run
         run.propose(
@@ -202,7 +208,7 @@ class Writing:
         if not ended:
             await run.join(self._written.values())  # raises the failure of the first
         silent = [each.finish_reason for each in ended if _unsaid(each)]
-        undecided = most_abstained(silent, len(ended), self._max_tokens, what="points")
+        undecided = most_abstained(silent, len(ended), max_tokens, what="points")
         await self._looked_over(repair=repair)
         return replace(await run.merge(assembled, self._listed, self._finished()), undecided=undecided)
 
@@ -230,14 +236,13 @@ class Writing:
         self._run.decide("points", ("repair" if repair else "drift") if wrong else "agree", _shown(drift))
         if not wrong or not repair:
             return
+        answer = assembled(self._listed, {index: node.value for index, node in finished.items()})
+        shared = set_task(self._question, EXPAND, slot("answer", answer.text))
         anew = {
-            index: self._run.generate(
-                self._again(index, *why),
-                label=f"point {index}, anew",
-                max_tokens=self._max_tokens,
-                stop=(f"\n{index + 1}.",),
+            index: self._write(
+                index, [*shared, user(f"Point {index} {does} point {other}. {AGAIN}")], f"point {index}, anew"
             )
-            for index, why in wrong.items()
+            for index, (other, does) in wrong.items()
         }
         await self._run.outcomes(anew.values())
         for index, node in anew.items():
@@ -247,14 +252,6 @@ class Writing:
         for index in left.later.keys() & anew.keys():
             self._nodes[index] = self._written[index]  # it is no better
         self._run.decide("points", "kept" if left.later else "repaired", _shown(left))
-
-    def _again(self, index: int, other: int, does: str) -> list[Message]:
-        finished = assembled(self._listed, {each: node.value for each, node in self._finished().items()})
-        heading = self._listed[index].heading
-        why = f"Point {index} {does} point {other}. {AGAIN}Write point {index} only: {heading}"
-        prompt = set_task(self._question, EXPAND, slot("answer", finished.text), why)
-        prefill = self._run.capabilities.assistant_prefill
-        return [*prompt, assistant(f"{index}. {heading}:")] if prefill else prompt
 
 
 def _shown(drift: Drift) -> dict[str, object]:

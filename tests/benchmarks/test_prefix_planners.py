@@ -13,26 +13,22 @@ from benchmarks.prefix_planners import (
     found,
     material,
     measured,
-    scripted,
+    simulator,
     table,
 )
-from orchestrator.planning.planner import planner
+from orchestrator.planning.planner import Planner, planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import system, user
 from orchestrator.runtime.values import Answer, Question
-from workers.engine import Capabilities
 from workers.engines.simulator.cache import count_tokens
 from workers.engines.simulator.engine import Simulator
 
-CLAIMS = Capabilities(model="simulator", assistant_prefill=True)
+HERE = [(way, method) for way in WAYS if (method := found(way.planner))]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.planner}: {way.query[:20]}")
-async def test_every_planner_computes_its_material_once(way: Way) -> None:
-    if found(way.planner) is None:
-        pytest.skip("there is no such planner")
-    row = await measured(way, Simulator(scripted(way), claims=CLAIMS), 2_000)
-    assert row is not None
+@pytest.mark.parametrize(("way", "method"), HERE, ids=[f"{way.planner}: {way.query[:20]}" for way, _ in HERE])
+async def test_every_planner_computes_its_material_once(way: Way, method: Planner) -> None:
+    row = await measured(way, method, simulator(way), 2_000)
     assert failures(way, row, whole=True) == []
     assert row.prompt >= 2_000 * row.calls
 
@@ -45,11 +41,9 @@ async def own_heads(run: Run, question: Question) -> Answer:
     return Answer(first.text + second.text)
 
 
-async def test_a_planner_with_heads_of_its_own_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.prefix_planners.found", lambda _: own_heads)
+async def test_a_planner_with_heads_of_its_own_is_found_out() -> None:
     way = Way("own_heads", "Why?", (("", "So."),), 3)
-    row = await measured(way, Simulator("So."), 2_000)
-    assert row is not None
+    row = await measured(way, own_heads, Simulator("So."), 2_000)
     assert row.ratio == pytest.approx(2, abs=0.1)
     assert failures(way, row, whole=True) == [
         f"{row.ratio:.2f} is more than {BOUND}",

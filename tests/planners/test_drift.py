@@ -17,6 +17,8 @@ QUESTION = "Should a student buy a laptop or a tablet?"
         ("Compare cats and dogs.", ("cats", "dogs")),
         ("What is the difference between a compiler and an interpreter?", ("compiler", "interpreter")),
         ("Which is better, tea or coffee?", ("tea", "coffee")),
+        ("Is it better to live in a city or in a village?", ("city", "village")),
+        ("Tell me of rivers, lakes and seas.", ()),
         ("iPhone vs. Android", ("iphone", "android")),
         ("Was ist besser: das Auto oder die Bahn?", ("auto", "bahn")),
         ("How can I sleep better?", ()),
