@@ -336,7 +336,8 @@ async def test_a_split_vote_with_nothing_that_may_settle_it_is_undecided(methods
 async def test_what_does_not_settle_it_leaves_the_vote(methods: Methods) -> None:
     methods.add("vote", SPLIT)
     failure = NodeFailed("0", Failure("engine_unavailable", "it is away"))
-    for answer in (Answer("", undecided="the plan failed"), failure, AnswerRefused("it refused")):
+    again = replace(SPLIT, text="It is 8.", claim="8")  # as of a plan that fell back on a vote
+    for answer in (Answer("", undecided="the plan failed"), again, failure, AnswerRefused("it refused")):
         methods.add("llm_compiler", answer)
         played = await chosen(SUM, tools=[population])
         assert played.result.answer == replace(SPLIT, undecided="all 3 answers differ")
