@@ -31,7 +31,7 @@ def test_a_rule_that_stops_on_agreement_lets_more_pass() -> None:
 
 
 def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    branches = [[[], 10, answer] for answer in ("7", "7", "8", "7", "7")]
+    branches: list[list[object]] = [[[], 10, answer] for answer in ("7", "7", "8", "7", "7")]
     path = tmp_path / "made_up.json"
     path.write_text(json.dumps([{"gold_answer": "7", "probe_freq": 500, "each_branch": branches}]))
     rounds.main(["--traces", str(path), "--widths", "5", "--times", "1"])
