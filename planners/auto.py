@@ -112,7 +112,7 @@ async def _settled(run: Run, question: Question, answer: Answer, others: Sequenc
             continue
         run.decide("auto", other.name, {"reason": f"the vote is undecided: {answer.undecided}"})
         try:
-            settled = await _answer(run, question, other)
+            settled = unless_split(await _answer(run, question, other))
         except (NodeFailed, AnswerRefused) as error:
             run.decide("auto", f"{other.name} failed", {"reason": str(error)})
             break

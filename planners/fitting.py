@@ -41,6 +41,13 @@ def tools_at_hand(run: Run) -> list[Tool]:
     return [tool for name, tool in run.tools.items() if name not in ARITHMETIC]
 
 
+def lacks_tools(run: Run, question: Question) -> str:
+    """Why there is nothing to look anything up with; the calculator counts only where it is named."""
+    if tools_at_hand(run) or fitting_tool(run, question):
+        return ""
+    return "there are no tools but for arithmetic" if run.tools else "there are no tools"
+
+
 def fitting_tool(run: Run, question: Question) -> str:
     """Why a tool fits the question, with its name; empty if none shows.
 

@@ -8,8 +8,9 @@ import pytest
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Question
-from planners.fitting import fitting_tool, tools_at_hand
+from planners.fitting import fitting_tool, lacks_tools, tools_at_hand
 from workers.tools.declaration import tool
+from workers.tools.tool import Tool
 
 
 @tool
@@ -80,6 +81,19 @@ def test_a_tool_fits_by_its_words(question: str, why: str) -> None:
 
 def test_without_tools_none_fits() -> None:
     assert fitting_tool(cast(Run, Means()), Question("How many people live in Rome?")) == ""
+
+
+@pytest.mark.parametrize(
+    ("tools", "question", "why"),
+    [
+        ([population], "Why?", ""),
+        ([calculator], "Use the calculator.", ""),
+        ([calculator], "What is 2 + 2?", "there are no tools but for arithmetic"),
+        ([], "What is 2 + 2?", "there are no tools"),
+    ],
+)
+def test_what_is_lacking_is_said(tools: list[Tool], question: str, why: str) -> None:
+    assert lacks_tools(cast(Run, Means(*tools)), Question(question)) == why
 
 
 def test_the_calculator_is_no_reason_to_plan() -> None:
