@@ -179,7 +179,7 @@ def calculate(expression: str) -> str:
 
 @tool(timeout=10.0)
 def compare(a: Any, b: Any, names: Any = None) -> str:
-    """Say which of two values is more, or later, and by how much: compare({"Ollo": $1}, {"Vurm": $2})."""
+    """Say which of two values is more, or later, and by how much: compare($1, $2)."""
     values = [each for each in (a, b) if each is not None]
     entries = [entry for each in values for entry in entries_of(each, record=True)]
     if names is not None:
@@ -202,19 +202,19 @@ def compare(a: Any, b: Any, names: Any = None) -> str:
 
 @tool(timeout=10.0)
 def argmax(values: Any, names: Any = None) -> str:
-    """Name the largest, or latest, of several values: argmax({"Ollo": $1, "Vurm": $2})."""
+    """Name the largest, or latest, of several results: argmax([$1, $2, $3])."""
     return _tied(ranked(measured(entries_of(values, names)))[0])
 
 
 @tool(timeout=10.0)
 def argmin(values: Any, names: Any = None) -> str:
-    """Name the smallest, or earliest, of several values, as argmax does."""
+    """Name the smallest, or earliest, of several results: argmin([$1, $2, $3])."""
     return _tied(ranked(measured(entries_of(values, names)))[-1])
 
 
 @tool(name="sort", timeout=10.0)
 def sort(values: Any, order: str = "descending", names: Any = None) -> str:
-    """List the names of several values, the largest first, or the smallest if order is "ascending"."""
+    """List the names of several results, the largest first, or the smallest if order is "ascending"."""
     groups = ranked(measured(entries_of(values, names)))
     if order.strip().casefold().startswith(_LAST_ORDERS):
         groups.reverse()
@@ -223,7 +223,7 @@ def sort(values: Any, order: str = "descending", names: Any = None) -> str:
 
 @tool(name="filter", timeout=10.0)
 def filtered(values: Any, condition: Any, names: Any = None) -> dict[str, Any]:
-    """Name and count those values that meet a condition: filter({"Ollo": $1, "Vurm": $2}, "> 100")."""
+    """Name and count the results that meet a condition: filter([$1, $2, $3], "> 100")."""
     entries, conditions = entries_of(values, names), _conditions(condition)
     limits = [entry for _, limit in conditions for entry in entries_of(limit)]
     if len(limits) != len(conditions):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from orchestrator.runtime.messages import text_of
 from orchestrator.runtime.values import Answer, Question
 from planners.computing import COMPUTING
-from planners.references import REFERENCE
 from planners.verdicts import as_answer
 
 LONGEST_SHOWN = 400
@@ -22,6 +21,7 @@ _COMPUTING = frozenset({tool.name for tool in COMPUTING} | {"calculator"})
 _FINAL = _COMPUTING - {"compare"}
 """The steps whose result may answer a question as it stands; that of ``compare`` is a sentence about both."""
 
+_REFERENCE = re.compile(r"\$\{?\d")
 _LINE = re.compile(r"^\d+\. (?P<tool>\w+)\((?P<arguments>.*)\) = (?P<result>.*)$", re.MULTILINE)
 _FAILED = re.compile(r"failed: .*\(\w+\)|was cancelled", re.DOTALL)
 
@@ -42,7 +42,7 @@ class Line:
     @property
     def from_several(self) -> bool:
         """Whether something other than a model has made the result of at least two others."""
-        several = self.tool != "ask" and len(REFERENCE.findall(self.arguments)) > 1
+        several = self.tool != "ask" and len(_REFERENCE.findall(self.arguments)) > 1
         return self.computing or several
 
 

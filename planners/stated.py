@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 
 from orchestrator.consensus.extraction import extract_claim
 from orchestrator.consensus.quantities import SCALES, Quantity, interpret
@@ -18,8 +19,11 @@ from orchestrator.consensus.reading.languages import language_of
 from orchestrator.consensus.reading.spelling import folded, plain
 from orchestrator.consensus.thinking import split_thinking
 
-LONGEST = 20_000
+LONGEST = 4_000
 """Characters of a text beyond which no value is looked for in it."""
+
+MOST = 32
+"""Values after which no more are looked for: it is not one that is stated."""
 
 PROPER, PLAIN, ASIDE = 0, 1, 2
 """How likely a figure is what a text states: with a unit or as a whole date; alone; the year of something."""
@@ -93,7 +97,7 @@ def is_known(unit: str) -> bool:
 def values_in(result: object) -> list[Value]:
     """All values that a result states, those first that are the likeliest to be meant."""
     found: list[Value] = []
-    for value in _values(result):
+    for value in islice(_values(result), MOST):
         if not any(_repeats(value, other) for other in found):
             found.append(value)
     return sorted(found, key=lambda value: value.weight)
@@ -222,7 +226,8 @@ def _scanned(text: str) -> list[Value]:
     asides = [inside for match in _PARENTHESES.finditer(text) for inside in _parts(match[1])]
     rest = _parts(_PARENTHESES.sub(" ", text))
     for numerals in (False, True):  # a number in words counts only where there is none in figures
-        found = [value for part in rest for value in _in_part(part, numerals=numerals)]
+        figures = (value for part in rest for value in _in_part(part, numerals=numerals))
+        found = list(islice(figures, MOST))
         for part in asides:
             inside = _in_part(part, numerals=numerals, aside=True)
             found += [replace(value, bracketed=True) for value in inside]

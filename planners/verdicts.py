@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -140,7 +141,9 @@ def _literals(text: str) -> Iterator[dict[str, Any]]:
     start, end = text.find("{"), text.rfind("}") + 1
     if 0 <= start < end <= start + _LONGEST_LITERAL:
         try:
-            value = ast.literal_eval(text[start:end])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)
+                value = ast.literal_eval(text[start:end])
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             return
         if isinstance(value, dict):

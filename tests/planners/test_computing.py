@@ -56,13 +56,18 @@ def test_a_list_of_numbers_is_what_a_function_takes() -> None:
     assert as_operand([1, "2 km"]) == "1, 2 km"
 
 
-def test_what_is_compared_keeps_its_unit_its_date_and_its_names() -> None:
-    value: object
-    for value in ("It is 5 km long.", "4 July 1776", {"a": 1, "b": 2}, [1, 2], 5):
-        assert as_value(value) is value
-    for value in ("not found", "6,400 km, and in flood 6,650 km", [], None):
-        with pytest.raises(ToolError):
-            as_value(value)
+@pytest.mark.parametrize("value", ["It is 5 km long.", "4 July 1776", {"a": 1, "b": 2}, [1, 2], 5])
+def test_what_is_compared_keeps_its_unit_its_date_and_its_names(value: object) -> None:
+    assert as_value(value) is value
+
+
+@pytest.mark.parametrize("value", ["not found", "6,400 km, and in flood 6,650 km", [], None])
+def test_what_cannot_be_compared_is_refused(value: object) -> None:
+    with pytest.raises(ToolError):
+        as_value(value)
+
+
+def test_only_an_expression_is_given_numbers() -> None:
     assert (reading_for("calculate"), reading_for("argmax")) == (as_operand, as_value)
 
 
