@@ -43,8 +43,7 @@ HOW = (
 
 @tool(name=ASK)
 def _declared(question: str, context: list[str] = [], n: int = 1) -> str:  # noqa: B006 (only its schema is used)
-    """Ask a language model one simple question. context: the results that it needs, as in [$1, $2]. n: how
-    many answers vote, 1 unless it is doubtful."""
+    """asks a language model one simple question, with the results that it needs, if any."""
     raise PlannerError("a question is put by the planner, not called as a tool")
 
 
@@ -75,7 +74,7 @@ def asking(how: Asked) -> Offer:
         calls = {number: binding.calls[number] for number in sources}
         return binding.run.scope(NodeKind.SPAWN, binding.label, ask, inquiry, context, calls, sources)
 
-    return offered(_declared, begin, gives_answer=True)
+    return offered(_declared, begin, gives_answer=True, signature="(question, context=[$1, $2])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,13 @@ _COMPARES = re.compile(
     r"|altogether|combined|same|both|all|\w{2,}(?:er|est))\b",
     re.IGNORECASE,
 )
+NESTED: Final = re.compile(
+    r"\b(?:(?:in|to|of|by|from|for|with|at|on) (?:which|whom|whose)|(?<=\w )(?:whose|that|who|where)"
+    r"|(?:of|in|at) (?:the |an? )?\w+ (?:of|in|at|from)|\w+['\u2019]s \w+['\u2019]s)\b",
+    re.IGNORECASE,
+)
+"""What shows that a thing is told by what it has to do with another."""
+
 _ASKS = re.compile(
     r"(?:Which|What|Who|Whose|When|Where|How|Is|Are|Was|Were|Do|Does|Did|Has|Have|Can|Of|The|In|If|Give|Name|"
     r"Between|For|And|Or)\b\s*"
@@ -52,6 +59,11 @@ def compared(question: str) -> list[str]:
     """The names between which a question asks for a comparison, or for something of all of them."""
     names = list(dict.fromkeys(_names(question)))
     return names if len(names) > 1 and _COMPARES.search(question) else []
+
+
+def has_parts(question: str) -> bool:
+    """Whether a question shows that one thing has to be found out for another, or several for one."""
+    return bool(compared(question)) or NESTED.search(question) is not None
 
 
 def _names(question: str) -> Iterator[str]:
