@@ -82,7 +82,7 @@ def offered(
 
 
 def tools_of(run: Run) -> dict[str, Offer]:
-    """The tools of a run but for the built-in calculator, in whose place :func:`computing` has a better one."""
+    """The tools of a run but for the built-in calculator: :func:`computing` has a better one in its place."""
     return {
         name: offered(tool, begin_tool, side_effects=tool.side_effects)
         for name, tool in run.tools.items()

@@ -21,13 +21,20 @@ _BETWEEN = (
     r"(?:(?:in|of|for|at|on|the|to|is|does|did|has)\s+){0,2}"
 )
 _LISTED = re.compile(rf"{_NAME}(?:{_BETWEEN}{_NAME})+")
+DEGREE: Final = (
+    r"(?:larg|bigg|small|great|high|low|tall|short|long|old|young|heavi|light|fast|quick|slow|cheap|earli|lat"
+    r"|near|clos|farth|furth|hott|cold|warm|cool|wid|deep|rich|poor|new|strong|weak|hard|soft|few|bett|wors)"
+    r"(?:er|est|st|t|e)|more|most|less|least"
+)
+"""Words that compare, as a pattern."""
+
 _COMPARES = re.compile(
-    r"\b(?:more|less|fewer|most|least|fewest|than|which|who|difference|differ|total|sum|average|mean|together"
-    r"|altogether|combined|same|both|all|\w{2,}(?:er|est))\b",
+    rf"\b(?:{DEGREE}|than|which|who|difference|differ|total|sum|average|mean|together|altogether|combined|same"
+    r"|both|all)\b",
     re.IGNORECASE,
 )
 NESTED: Final = re.compile(
-    r"\b(?:(?:in|to|of|by|from|for|with|at|on) (?:which|whom|whose)|(?<=\w )(?:whose|that|who|where)"
+    r"\b(?:(?<=\w )(?:(?:in|to|of|by|from|for|with|at|on) (?:which|whom|whose)|whose|that|who|where)"
     r"|(?:of|in|at) (?:the |an? )?\w+ (?:of|in|at|from)|\w+['\u2019]s \w+['\u2019]s)\b",
     re.IGNORECASE,
 )

@@ -16,7 +16,7 @@ from pydantic import AfterValidator
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.values import Question
 from planners.offers import Offer, Offers, parameters_of
-from planners.parts import NESTED
+from planners.parts import DEGREE, NESTED
 from planners.plan_text import TextReader
 from planners.plan_writing import Parameters
 from planners.plans import JOIN, Plan, Step
@@ -54,10 +54,10 @@ def _words(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
 
 
-_MORE = r"\w{2,}(?:er|est)|more|most|less|least|fewer|fewest|first|last|which|who"
+_MORE = rf"{DEGREE}|first|last|which|who"
 _SUMS = r"how (?:many|much)|difference|together|total|sum|average|mean|altogether|combined|by how"
 _LIMITS = (
-    r"(?:(?:more|less|fewer|\w{2,}er) than|at (?:least|most)|over|under|above|below|before|after)"
+    rf"(?:(?:{DEGREE}) than|at (?:least|most)|over|under|above|below|before|after)"
     r" (?:\w+ )?\W?\d[\d,.]*"
 )
 

@@ -586,7 +586,7 @@ async def test_a_plan_may_ask_the_model_and_compute_beside_the_tools() -> None:
     assert '3. calculate("$1 * 2") = 60' in read
     assert '2. ask("Who is $1?", [$1]) = Plainly 75' in read
     offered = played.said("plan")[0]
-    assert offered.index("- age(") < offered.index("- ask(") < offered.index("- calculate(")
+    assert offered.index("- age(") < offered.index("- ask(") < offered.index("- calculate: ")
 
 
 async def test_a_tool_of_the_run_goes_before_a_built_in_step_of_that_name() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from planners.parts import compared, restates, uncovered
+from planners.parts import compared, has_parts, restates, uncovered
 
 QUESTION = "How much older is Bob than Ann?"
 
@@ -55,3 +55,19 @@ def test_names_that_no_step_mentions(question: str, arguments: list[object], nam
 )
 def test_what_is_compared(question: str, names: list[str]) -> None:
     assert compared(question) == names
+
+
+@pytest.mark.parametrize(
+    ("question", "several"),
+    [
+        (QUESTION, True),
+        ("In which town was the line founded to which the Calypso belongs?", True),
+        ("How old is the keeper of the wells of Vurm?", True),
+        ("What is Ann's father's name?", True),
+        ("In which year was Ann born?", False),
+        ("What is the capital of Portugal?", False),
+        ("Who was it?", False),
+    ],
+)
+def test_whether_a_question_shows_several_parts(question: str, several: bool) -> None:
+    assert has_parts(question) is several
