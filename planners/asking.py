@@ -180,7 +180,8 @@ async def _answered(run: Run, asked: list[Message], text: str, how: Asked) -> An
         asked, label="ask", temperature=how.temperature, max_tokens=how.max_tokens
     )
     answer = answer_of(completion, Question(text))
-    return replace(answer, undecided=no_answer(completion, how.max_tokens))
+    silent = "it states no answer" if answer.claim is None and len(answer.text) <= LONGEST_BOUND else None
+    return replace(answer, undecided=no_answer(completion, how.max_tokens) or silent)
 
 
 async def _voted(run: Run, asked: list[Message], text: str, how: Asked) -> Answer:

@@ -259,6 +259,34 @@ async def test_a_replan_begins_with_a_thought_and_goes_on_with_the_numbers() -> 
     assert '4. calculate("$3 - $1") = 15' in played.said("join")[-1]
 
 
+async def test_a_further_plan_that_begins_anew_is_numbered_on() -> None:
+    plans = [
+        '1. ask("How old is Ann?")\n2. ask("Is Bob older?")\n3. join()\n',
+        '1. ask("How old is Bob?")\n2. ask("Is $1 more than $2?")\n3. calculate("${1} - 1")\n4. join()\n',
+    ]
+    missing = '{"thought": "", "replan": "the age of Bob"}'
+    played = await run(plans, [missing, missing, FINISH])
+    read = played.said("join")[-1]
+    assert '3. ask("How old is Bob?") = 45' in read
+    assert '4. ask("Is ${3} more than ${4}?")' not in read  # no step refers to itself
+    assert '5. calculate("${3} - 1") = 44' in read
+    asked = [asked_in(text) for text in played.said("ask")]
+    assert asked[-1] == "Is 45 more than Answer: unknown?"
+    assert '2. ask("Is Bob older?") = Answer: unknown (uncertain: it states no answer)\n' in read
+
+
+async def test_a_repair_is_sampled_and_told_what_to_write() -> None:
+    whole = f'1. ask("{QUESTION}")\n2. calculate("$1 - 2")\n3. join()\n'
+    played = await run([whole, PLAN])
+    assert played.answer.text == "15 years"
+    first, again = played.requests("plan")[0], played.requests("repaired plan")[0]
+    assert first["sampling"]["temperature"] == 0.0
+    assert again["sampling"].get("temperature", 0.7) == 0.7
+    told = played.prompts("repaired plan")[0][-1][1]
+    assert "step 2 refers to step 1, which only repeats the question" in told
+    assert "ask for one thing in each step: about Bob, about Ann" in told
+
+
 # -- votes ----------------------------------------------------------------------------------------
 
 
