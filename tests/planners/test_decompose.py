@@ -250,7 +250,7 @@ async def test_a_replan_begins_with_a_thought_and_goes_on_with_the_numbers() -> 
         '3. ask("How old is Bob?")\n4. calculate("$3 - $1")\n5. join()\n',
     ]
     missing = '{"thought": "", "replan": "the age of Bob"}'
-    played = await run(plans, [missing, missing, FINISH])
+    played = await run(plans, [missing, missing, FINISH], {**AGES, "Is Bob older?": "Answer: yes"})
     assert played.answer.text == "15 years"
     assert "Begin with a thought" not in played.said("plan")[0]
     assert "Begin with a thought" in played.said("plan")[1]
