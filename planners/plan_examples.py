@@ -16,7 +16,7 @@ from pydantic import AfterValidator
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.values import Question
 from planners.offers import Offer, Offers, parameters_of
-from planners.parts import DEGREE, NESTED
+from planners.parts import DEGREE, LOOKED_AT, NESTED
 from planners.plan_text import TextReader
 from planners.plan_writing import Parameters
 from planners.plans import JOIN, Plan, Step
@@ -38,7 +38,7 @@ class Shape(NamedTuple):
     for, or only its name, or with a question to the model.
     """
 
-    words: re.Pattern[str]
+    words: tuple[re.Pattern[str], ...]
     question: str
     plan: str
     computes: str = ""
@@ -48,6 +48,10 @@ class Shape(NamedTuple):
     def chained(self) -> bool:
         """Whether what is looked up depends on what another look-up gave."""
         return 'find("age"' in self.plan
+
+    def suits(self, question: str) -> bool:
+        """Whether all of the words are in a question."""
+        return all(words.search(question[:LOOKED_AT]) for words in self.words)
 
 
 def _words(pattern: str) -> re.Pattern[str]:
@@ -63,33 +67,33 @@ _LIMITS = (
 
 SHAPES: Final = (
     Shape(
-        _words(_LIMITS),
+        (_words(_LIMITS),),
         "How many of Ollo, Vurm and Quembly have more than 40 wells?",
         'find("wells", "Ollo")\nfind("wells", "Vurm")\nfind("wells", "Quembly")\n'
         'filter({"Ollo": $1, "Vurm": $2, "Quembly": $3}, "> 40")',
         "filter",
     ),
     Shape(
-        re.compile(rf"(?=.*{NESTED.pattern})(?=.*\b(?:{_MORE})\b)", re.IGNORECASE | re.DOTALL),
+        (NESTED, _words(_MORE)),
         "Which is older, the keeper of the wells of Ollo or the keeper of the wells of Vurm?",
         'find("keeper", "Ollo")\nfind("keeper", "Vurm")\nfind("age", "$1")\nfind("age", "$2")\n'
         'argmax({"Ollo": $3, "Vurm": $4})',
         "argmax",
     ),
     Shape(
-        NESTED,
+        (NESTED,),
         "How old is the keeper of the wells of Vurm?",
         'find("keeper", "Vurm")\nfind("age", "$1")',
     ),
     Shape(
-        _words(_MORE),
+        (_words(_MORE),),
         "Which has the most wells: Ollo, Vurm or Quembly?",
         'find("wells", "Ollo")\nfind("wells", "Vurm")\nfind("wells", "Quembly")\n'
         'argmax({"Ollo": $1, "Vurm": $2, "Quembly": $3})',
         "argmax",
     ),
     Shape(
-        _words(_SUMS),
+        (_words(_SUMS),),
         "How many more wells has Ollo than Vurm?",
         'find("wells", "Ollo")\nfind("wells", "Vurm")\ncalculate("$1 - $2")',
         "calculate",
@@ -180,7 +184,7 @@ def built_in(question: Question, offers: Offers) -> list[tuple[str, list[Step]]]
         for shape in SHAPES
         if (not shape.computes or shape.computes in offers) and (_takes_words(finder) or not shape.chained)
     ]
-    fitting = [shape for shape in possible if shape.words.search(question.text)] or possible[-2:]
+    fitting = [shape for shape in possible if shape.suits(question.text)] or possible[-2:]
     parameters = parameters_of(offers)
     return [
         (shape.question, _steps(_found(shape.plan, finder), parameters, shape.question))

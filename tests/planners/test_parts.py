@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from planners.parts import compared, has_parts, restates, uncovered
@@ -71,3 +73,12 @@ def test_what_is_compared(question: str, names: list[str]) -> None:
 )
 def test_whether_a_question_shows_several_parts(question: str, several: bool) -> None:
     assert has_parts(question) is several
+
+
+@pytest.mark.parametrize("word", ["Aa ", "12 ", "a's ", "of the x ", "A, ", "A and "])
+def test_a_long_question_is_looked_at_soon(word: str) -> None:
+    question = word * 20_000
+    began = process_time()
+    for look in (compared, has_parts, lambda text: uncovered(text, ["x"]), lambda text: restates(text, text)):
+        look(question)
+    assert process_time() - began < 5

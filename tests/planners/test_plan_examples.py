@@ -96,7 +96,7 @@ def test_what_is_looked_up_is_looked_up_as_the_tools_take_it() -> None:
 
 def test_every_shape_is_a_plan() -> None:
     for shape in SHAPES:
-        assert shape.words.search(shape.question), shape.question
+        assert shape.suits(shape.question), shape.question
         assert any(name in shape.question for name in INVENTED)
 
 
