@@ -14,7 +14,7 @@ SAME: Final = 0.8
 """The share of words, of those in either of two texts, from which they say the same."""
 
 LOOKED_AT: Final = 2_000
-"""Characters of a question in whose words its parts are looked for."""
+"""Characters at the end of a question, where it asks, in which its parts are looked for."""
 
 _WORD = re.compile(r"\w+")
 _NAME = r"(?:[A-Z\d][\w'’-]*(?:\s+(?:of\s+)?[A-Z\d][\w'’-]*)*|[\"“][^\"”\n]{1,60}[\"”])"
@@ -68,16 +68,16 @@ def uncovered(question: str, arguments: Iterable[Any]) -> list[str]:
 def compared(question: str) -> list[str]:
     """The names between which a question asks for a comparison, or for something of all of them."""
     names = list(dict.fromkeys(_names(question)))
-    return names if len(names) > 1 and _COMPARES.search(question[:LOOKED_AT]) else []
+    return names if len(names) > 1 and _COMPARES.search(question[-LOOKED_AT:]) else []
 
 
 def has_parts(question: str) -> bool:
     """Whether a question shows that one thing has to be found out for another, or several for one."""
-    return bool(compared(question)) or NESTED.search(question[:LOOKED_AT]) is not None
+    return bool(compared(question)) or NESTED.search(question[-LOOKED_AT:]) is not None
 
 
 def _names(question: str) -> Iterator[str]:
-    for listed in _LISTED.finditer(question[:LOOKED_AT]):
+    for listed in _LISTED.finditer(question[-LOOKED_AT:]):
         for name in re.findall(_NAME, listed.group()):
             if stripped := _ASKS.sub("", name, count=1).strip():
                 yield stripped

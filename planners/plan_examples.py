@@ -51,7 +51,7 @@ class Shape(NamedTuple):
 
     def suits(self, question: str) -> bool:
         """Whether all of the words are in a question."""
-        return all(words.search(question[:LOOKED_AT]) for words in self.words)
+        return all(words.search(question[-LOOKED_AT:]) for words in self.words)
 
 
 def _words(pattern: str) -> re.Pattern[str]:
