@@ -236,6 +236,19 @@ async def test_a_part_that_fails_is_a_result_for_the_joiner() -> None:
     assert '2. ask("How old is Bob?") = 45' in read
 
 
+@virtual_time
+async def test_a_part_that_no_accepted_plan_wants_is_cancelled_with_its_call() -> None:
+    bad = '1. ask("How old is Ann?")\n2. ask("Who is Cyd?")\n3. fly()\n4. join()\n'
+    slow = {**AGES, "Who is Cyd?": "word " * 2_000}
+    engine = Simulator(model([bad, PLAN], answers=slow), cost=CostModel(decode_tokens_per_s=20), claims=BARE)
+    played = await run(engine=engine, call_seconds=600)
+    assert played.answer.text == "15 years"
+    parts = played.nodes(NodeKind.SPAWN, "2 ask")
+    assert [played.outcome(path) for path in parts] == ["cancelled", "succeeded"]
+    assert engine.counters().aborted == 1
+    assert len(played.nodes(NodeKind.GENERATE, "ask")) == 3  # Ann's age is not asked again
+
+
 async def test_the_budget_ends_a_run_with_what_there_is() -> None:
     played = await run(budget=Budget(calls=3))
     assert played.result.outcome == "limited"
