@@ -476,10 +476,10 @@ async def test_a_call_that_was_cancelled_is_made_again_when_a_further_plan_wants
             await asyncio.Event().wait()
         return f"found {name}"
 
-    bad, good = '1. look("x")\n2. fly()\n3. join()', '1. age("Ann")\n2. join()'
+    bad, good = '1. look("x")\n2. fly()\n3. join()', '1. age("Cyd")\n2. join()'
     more = '{"thought": "", "replan": "x"}'
     plans = [bad, good, '2. look("x")\n3. join()']
-    played = await compile_(plans, [more, more, FINISH], tools=[look, age])
+    played = await compile_(plans, [more, FINISH], tools=[look, age])
     assert '2. look("x") = found x' in played.said("join")[-1]
     assert tries == ["x", "x"]
 
