@@ -43,8 +43,7 @@ HOW = (
 
 @tool(name=ASK)
 def _declared(question: str, context: list[str] = [], n: int = 1) -> str:  # noqa: B006 (only its schema is used)
-    """Ask a language model one simple question. context: the results that it needs, as in [$1, $2]. n: how
-    many answers vote, 1 unless it is doubtful."""
+    """asks a language model one simple question, with the results that it needs, if any."""
     raise PlannerError("a question is put by the planner, not called as a tool")
 
 
@@ -75,7 +74,7 @@ def asking(how: Asked) -> Offer:
         calls = {number: binding.calls[number] for number in sources}
         return binding.run.scope(NodeKind.SPAWN, binding.label, ask, inquiry, context, calls, sources)
 
-    return offered(_declared, begin, gives_answer=True)
+    return offered(_declared, begin, gives_answer=True, signature="(question, context=[$1, $2])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,8 @@ async def _answered(run: Run, asked: list[Message], text: str, how: Asked) -> An
         asked, label="ask", temperature=how.temperature, max_tokens=how.max_tokens
     )
     answer = answer_of(completion, Question(text))
-    return replace(answer, undecided=no_answer(completion, how.max_tokens))
+    silent = "it states no answer" if answer.claim is None and len(answer.text) <= LONGEST_BOUND else None
+    return replace(answer, undecided=no_answer(completion, how.max_tokens) or silent)
 
 
 async def _voted(run: Run, asked: list[Message], text: str, how: Asked) -> Answer:

@@ -12,7 +12,7 @@ from planners.drafting import Drafter, Trouble
 from planners.fetching import Fetcher
 from planners.joining import Missing, Unanswered, from_results, join, join_prompt
 from planners.offers import Offers
-from planners.plan_prompt import Example
+from planners.plan_examples import Example
 
 Ask = Callable[[Run, Question], Coroutine[Any, Any, Answer]]
 

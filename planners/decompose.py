@@ -13,7 +13,7 @@ from planners.asking import MOST, Asked, asking
 from planners.compiling import Method, compiled
 from planners.offers import computing, merged
 from planners.parts import compared
-from planners.plan_prompt import Examples, read_examples
+from planners.plan_examples import Examples, read_examples
 from planners.questions import Temperature, Tokens
 from planners.vote import vote
 
@@ -47,7 +47,7 @@ async def decompose(
         NodeFailed: the engine failed even for the vote.
         InvalidRequest: an example uses what is not offered.
     """
-    offers = merged([asking(Asked(n, temperature, max_tokens))], computing().values())
+    offers = merged([asking(Asked(n, temperature, max_tokens))], computing(question).values())
     instead = ("vote", vote)
     method = Method(
         "decompose",

@@ -13,14 +13,17 @@ from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
 from planners.fetching import Fetcher
 from planners.offers import Offers
-from planners.parts import restates, uncovered
-from planners.plan_prompt import REPAIR, REPLAN, Example, Form, form_of, of_example, plan_prompt
+from planners.parts import compared, has_parts, restates, uncovered
+from planners.plan_examples import Example, of_example
+from planners.plan_prompt import REPAIR, REPLAN, Form, form_of, plan_prompt
 from planners.plans import Plan, Step
 from planners.questions import guarded
 from planners.references import amounts_in
 
 LONGEST_AFTERMATH: Final = 64
 """Characters that may follow the join of a plan before its generation is cancelled."""
+
+RESAMPLED: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,20 @@ class Drafter:
         A plan that only leaves a part of the question out is sent back like a wrong one, and taken if that
         does not help.
         """
-        form = form_of(self.run.capabilities, self.offers, self.max_tasks, thinks=bool(self.fetcher.steps))
+        taken = self.fetcher.steps
+        form = form_of(
+            self.run.capabilities,
+            self.offers,
+            self.max_tasks,
+            first=max(taken, default=0) + 1,
+            thinks=bool(taken),
+        )
         prompt = await self._prompt(missing, form)
         errors: list[str] = []
-        for label in ("plan", "repaired plan"):
+        for label, temperature in (("plan", self.temperature), ("repaired plan", self._sampled)):
             plan = self._begun()
             try:
-                text, errors = await self._write(plan, prompt, label, form)
+                text, errors = await self._write(plan, prompt, label, temperature, form)
             except NodeFailed as error:
                 self.fetcher.refuse(plan)
                 errors = [f"it could not be written: {error.failure.message}"]
@@ -68,14 +78,20 @@ class Drafter:
             if not errors and (not gaps or label != "plan"):
                 return self._accepted(plan, gaps)
             self.fetcher.refuse(plan)
-            self.run.decide(self.by, "refuse", {"plan": label, "errors": errors or gaps})
-            listed = "\n".join(f"- {error}" for error in errors or gaps)
+            errors = [*(errors or gaps), *self._advice(plan)]
+            self.run.decide(self.by, "refuse", {"plan": label, "errors": errors})
+            listed = "\n".join(f"- {error}" for error in errors)
             prompt = [
                 *prompt,
                 assistant(split_thinking(text).answer or "(nothing)"),
                 user(REPAIR.format(errors=guarded(listed))),
             ]
         return Trouble(f"there is no valid plan: {'; '.join(errors)}")
+
+    @property
+    def _sampled(self) -> float:
+        """The temperature of a repair, which at 0 would often be the same plan again."""
+        return max(self.temperature, RESAMPLED)
 
     def _begun(self) -> Plan:
         text = self.question.text
@@ -104,10 +120,21 @@ class Drafter:
 
     def _gaps(self, plan: Plan) -> list[str]:
         """What the question speaks of and no step; a further plan need not speak of all again."""
-        if self.fetcher.steps or not plan.steps or plan.cut:
+        if self.fetcher.steps or plan.cut:
             return []
+        if self._one_part(plan):
+            return ["the question has several parts"] if has_parts(self.question.text) else []
         names = uncovered(self.question.text, [dict(step.arguments) for step in plan.steps.values()])
         return [f"no step is about {name}" for name in names]
+
+    def _advice(self, plan: Plan) -> list[str]:
+        """What to write instead of steps that only ask the question again."""
+        asked = ", ".join(f"step {number}" for number in plan.left_out)
+        if not asked and not self._one_part(plan):
+            return []
+        names = compared(self.question.text)
+        apart = f": about {', about '.join(names)}" if names else ", and use the result in the next"
+        return [f"{asked or 'step 1'} asks for all at once; ask for one thing in each step{apart}"]
 
     async def _prompt(self, missing: str, form: Form) -> list[Message]:
         if not self.fetcher.steps:
@@ -122,7 +149,7 @@ class Drafter:
         return plan_prompt(self.question, self.offers, form, self.examples, *replan)
 
     async def _write(
-        self, plan: Plan, prompt: list[Message], label: str, form: Form
+        self, plan: Plan, prompt: list[Message], label: str, temperature: float, form: Form
     ) -> tuple[str, list[str]]:
         """The text of a plan and what is wrong with it; its steps start as they are read."""
         reader = form.reader(plan.first)
@@ -131,7 +158,7 @@ class Drafter:
             label=label,
             role="planner",
             breaks="]}\n",
-            temperature=self.temperature,
+            temperature=temperature,
             max_tokens=self.max_tokens,
             **form.constraints,
         )
@@ -149,7 +176,7 @@ class Drafter:
         return text, plan.close(cut_off=cut_off)
 
     def _fetch(self, plan: Plan, steps: list[Step]) -> None:
-        for step in steps:
+        for step in map(plan.renumbered, steps):
             if plan.admit(step):
                 self.fetcher.fetch(step, plan)
 

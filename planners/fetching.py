@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Part, text_of
-from orchestrator.runtime.nodes import Failed, Node, Succeeded
+from orchestrator.runtime.nodes import Cancelled, Failed, Node, Succeeded
 from orchestrator.runtime.plain import canonical
 from orchestrator.runtime.values import Answer, Question
 from planners.asking import uncertain
@@ -150,7 +150,7 @@ class Fetcher:
 
         call = canonical([step.tool, mapped(step.arguments, form)])
         node = self._calls.get(call)
-        if node is None or (isinstance(node.outcome, Failed) and node.outcome.failure.retryable):
+        if node is None or _may_be_taken_again(node):
             values = {number: self._value(number) for number in plan.needs(step)}
             binding = Binding(self._run, self._question, step, self._texts, numbering, values)
             node = self._calls[call] = self._offers[step.tool].begin(binding)
@@ -164,6 +164,12 @@ class Fetcher:
         if node.path not in self._values:
             self._values[node.path] = self._run.merge(text_of, node, label="text")
         return self._values[node.path]
+
+
+def _may_be_taken_again(node: Node[Any]) -> bool:
+    """Whether a call that was made has no result, and may have one yet."""
+    outcome = node.outcome
+    return isinstance(outcome, Cancelled) or (isinstance(outcome, Failed) and outcome.failure.retryable)
 
 
 def _plain(value: object) -> object:

@@ -15,7 +15,7 @@ from planners.compiling import Method, compiled
 from planners.decompose import decompose
 from planners.fitting import fitting_tool, tools_at_hand
 from planners.offers import computing, merged, tools_of
-from planners.plan_prompt import Examples, read_examples
+from planners.plan_examples import Examples, read_examples
 from planners.questions import Temperature, Tokens
 from planners.react import react
 from planners.vote import vote
@@ -64,8 +64,9 @@ async def llm_compiler(
         NodeFailed: the engine failed even for the method that was used instead.
         InvalidRequest: an example uses what is not offered.
     """
-    if not run.tools:
-        run.decide("llm_compiler", "decompose", {"reason": "there are no tools"})
+    if not tools_of(run):
+        reason = "there are no tools but for arithmetic" if run.tools else "there are no tools"
+        run.decide("llm_compiler", "decompose", {"reason": reason})
         return await decompose(
             run,
             question,
@@ -76,7 +77,9 @@ async def llm_compiler(
             temperature=temperature,
             max_tokens=max_tokens,
         )
-    offers = merged(tools_of(run).values(), [asking(Asked(n, temperature, max_tokens))], computing().values())
+    offers = merged(
+        tools_of(run).values(), [asking(Asked(n, temperature, max_tokens))], computing(question).values()
+    )
     method = Method(
         "llm_compiler",
         offers,

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.nodes import Node
+from orchestrator.runtime.values import Question
 from planners.binding import Binding
 from planners.computing import COMPUTING, reading_for, with_names
 from planners.plan_writing import Parameters
+from workers.tools.calculator import calculator
 from workers.tools.tool import Tool
+
+_RARE: Final = {
+    "sort": re.compile(
+        r"\b(?:orders?|ordered|rank\w*|sort\w*|ascending|descending|ordn\w*|reihenfolge|trie[rz]?|class\w+|ordena\w*)\b",
+        re.IGNORECASE,
+    )
+}
+"""The words of questions without which a step is not offered: small models use whatever they are offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,8 @@ class Offer:
     examples: tuple[str, ...] = ()
     gives_answer: bool = False
     """Whether its value is an :class:`Answer`, whose text is what a reference to it stands for."""
+    signature: str | None = None
+    """How its arguments are shown, instead of by their types."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -40,11 +53,14 @@ class Offer:
 
     def described(self) -> str:
         """A line for the model: ``- name(argument: type, …): what it does``."""
+        told = " ".join(self.description.split())
+        if self.signature is not None:
+            return f"- {self.name}{self.signature}: {told}"
         arguments = (
             f"{name}: {schema.get('type', 'any')}{'' if name in self.required else ' (optional)'}"
             for name, schema in self.schema.get("properties", {}).items()
         )
-        return f"- {self.name}({', '.join(arguments)}): {' '.join(self.description.split())}"
+        return f"- {self.name}({', '.join(arguments)}): {told}"
 
 
 Offers = Mapping[str, Offer]
@@ -56,22 +72,31 @@ def offered(
     *,
     side_effects: bool = False,
     gives_answer: bool = False,
+    signature: str | None = None,
 ) -> Offer:
     """A tool as an offer."""
     examples = tuple(getattr(tool, "examples", ()))
-    return Offer(tool.name, tool.description, tool.schema, begin, side_effects, examples, gives_answer)
+    return Offer(
+        tool.name, tool.description, tool.schema, begin, side_effects, examples, gives_answer, signature
+    )
 
 
 def tools_of(run: Run) -> dict[str, Offer]:
-    """The tools of a run."""
+    """The tools of a run but for the built-in calculator: :func:`computing` has a better one in its place."""
     return {
-        name: offered(tool, begin_tool, side_effects=tool.side_effects) for name, tool in run.tools.items()
+        name: offered(tool, begin_tool, side_effects=tool.side_effects)
+        for name, tool in run.tools.items()
+        if tool is not calculator
     }
 
 
-def computing() -> dict[str, Offer]:
-    """The computing steps."""
-    return {tool.name: offered(tool, _begin_computing(tool)) for tool in COMPUTING}
+def computing(question: Question) -> dict[str, Offer]:
+    """The computing steps that a question may need; how each is called, its description shows."""
+    return {
+        tool.name: offered(tool, _begin_computing(tool), signature="")
+        for tool in COMPUTING
+        if tool.name not in _RARE or _RARE[tool.name].search(question.text)
+    }
 
 
 def parameters_of(offers: Offers) -> Parameters:

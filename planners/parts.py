@@ -13,6 +13,9 @@ from orchestrator.runtime.messages import text_of
 SAME: Final = 0.8
 """The share of words, of those in either of two texts, from which they say the same."""
 
+LOOKED_AT: Final = 2_000
+"""Characters at the end of a question, where it asks, in which its parts are looked for."""
+
 _WORD = re.compile(r"\w+")
 _NAME = r"(?:[A-Z\d][\w'’-]*(?:\s+(?:of\s+)?[A-Z\d][\w'’-]*)*|[\"“][^\"”\n]{1,60}[\"”])"
 _BETWEEN = (
@@ -21,11 +24,25 @@ _BETWEEN = (
     r"(?:(?:in|of|for|at|on|the|to|is|does|did|has)\s+){0,2}"
 )
 _LISTED = re.compile(rf"{_NAME}(?:{_BETWEEN}{_NAME})+")
+DEGREE: Final = (
+    r"(?:larg|bigg|small|great|high|low|tall|short|long|old|young|heavi|light|fast|quick|slow|cheap|earli|lat"
+    r"|near|clos|farth|furth|hott|cold|warm|cool|wid|deep|rich|poor|new|strong|weak|hard|soft|few|bett|wors)"
+    r"(?:er|est|st|t|e)|more|most|less|least"
+)
+"""Words that compare, as a pattern."""
+
 _COMPARES = re.compile(
-    r"\b(?:more|less|fewer|most|least|fewest|than|which|who|difference|differ|total|sum|average|mean|together"
-    r"|altogether|combined|same|both|all|\w{2,}(?:er|est))\b",
+    rf"\b(?:{DEGREE}|than|which|who|difference|differ|total|sum|average|mean|together|altogether|combined|same"
+    r"|both|all)\b",
     re.IGNORECASE,
 )
+NESTED: Final = re.compile(
+    r"\b(?:(?<=\w )(?:(?:in|to|of|by|from|for|with|at|on) (?:which|whom|whose)|whose|that|who|where)"
+    r"|(?:of|in|at) (?:the |an? )?\w+ (?:of|in|at|from)|\w+['\u2019]s \w+['\u2019]s)\b",
+    re.IGNORECASE,
+)
+"""What shows that a thing is told by what it has to do with another."""
+
 _ASKS = re.compile(
     r"(?:Which|What|Who|Whose|When|Where|How|Is|Are|Was|Were|Do|Does|Did|Has|Have|Can|Of|The|In|If|Give|Name|"
     r"Between|For|And|Or)\b\s*"
@@ -51,11 +68,16 @@ def uncovered(question: str, arguments: Iterable[Any]) -> list[str]:
 def compared(question: str) -> list[str]:
     """The names between which a question asks for a comparison, or for something of all of them."""
     names = list(dict.fromkeys(_names(question)))
-    return names if len(names) > 1 and _COMPARES.search(question) else []
+    return names if len(names) > 1 and _COMPARES.search(question[-LOOKED_AT:]) else []
+
+
+def has_parts(question: str) -> bool:
+    """Whether a question shows that one thing has to be found out for another, or several for one."""
+    return bool(compared(question)) or NESTED.search(question[-LOOKED_AT:]) is not None
 
 
 def _names(question: str) -> Iterator[str]:
-    for listed in _LISTED.finditer(question):
+    for listed in _LISTED.finditer(question[-LOOKED_AT:]):
         for name in re.findall(_NAME, listed.group()):
             if stripped := _ASKS.sub("", name, count=1).strip():
                 yield stripped

@@ -10,7 +10,6 @@ from planners.offers import Offer, Offers
 from planners.plans import JOIN
 
 _FIXED: Final = r"""
-number ::= [1-9] [0-9]{0,2} ". "
 ref ::= "$" [1-9] [0-9]{0,2} path
 path ::= ("." [a-zA-Z_] [a-zA-Z0-9_]{0,40} | "[" [0-9]{1,3} "]")*
 string ::= "\"" char+ "\""
@@ -33,15 +32,21 @@ _TYPES: Final = {
 }
 
 
-def plan_grammar(offers: Offers, *, thinks: bool = False) -> str:
+def plan_grammar(offers: Offers, first: int = 1, limit: int = 16, *, thinks: bool = False) -> str:
     """The grammar of ``1. search("Paris")`` … ``3. join()``; with ``thinks``, a thought comes first.
 
-    Required arguments stand in their order, the others may follow with their names. A value of any type may
-    be a reference instead; where the schema says more than a type, any value is let through, as tools check.
+    Steps have the numbers from ``first`` on, ``limit`` at most. Required arguments stand in their order, the
+    others may follow with their names. A value of any type may be a reference instead; where the schema says
+    more than a type, any value is let through, as tools check.
     """
     kinds = " | ".join(f"t{index}" for index in range(len(offers)))
-    thought = r'"Thought: " [^\n]{1,400} "\n" ' if thinks else ""
-    rules = [f'root ::= {thought}step+ number "{JOIN}()"', r'step ::= number call "\n"', f"call ::= {kinds}"]
+    thought = r'"Thought: " [^\n():]{1,160} "\n" ' if thinks else ""
+    end = first + limit
+    rules = [f"root ::= {thought}s{first}"]
+    for number in range(first, end):
+        following = f's{number + 1} | "{number + 1}. {JOIN}()"' if number + 1 < end else f'"{end}. {JOIN}()"'
+        rules.append(rf's{number} ::= "{number}. " call "\n" ({following})')
+    rules.append(f"call ::= {kinds}")
     rules += [f"t{index} ::= {_call(offer)}" for index, offer in enumerate(offers.values())]
     return "\n".join(rules) + _FIXED
 

@@ -70,11 +70,26 @@ class Plan:
         self._is_needless = is_needless
         self._sound: set[int] = set(known)
         self._errors: list[str] = []
+        self._written: set[int] = set()
+        self._ahead = 0
 
     @property
     def runs_on(self) -> bool:
         """Whether as many steps have been cut as may be taken: nothing of use comes any more."""
         return len(self.cut) >= self._limit
+
+    def renumbered(self, step: Step) -> Step:
+        """A step of a further plan that begins anew with the number 1, as if it went on with the numbers.
+
+        What it refers to is a step of its own plan if that has one of the number.
+        """
+        if self._known and not self._written and step.id == 1 and step.tool != JOIN:
+            self._ahead = self.first - 1
+        if not self._ahead:
+            return step
+        moved = self.numbering.moved(dict(step.arguments), self._written, self._ahead)
+        self._written.add(step.id)
+        return Step(step.id + self._ahead, step.tool, moved)
 
     def needs(self, step: Step) -> set[int]:
         """The ids of the steps whose results a step uses."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -86,6 +86,17 @@ class Numbering:
             return match.group() if new is None else new
 
         return REFERENCE.sub(replaced, text)
+
+    def moved(self, value: Any, ids: Collection[int], by: int) -> Any:
+        """An argument in which references to some ids are to those that many numbers on."""
+
+        def there(match: re.Match[str]) -> str:
+            reference = reference_of(match)
+            if reference.id not in ids or not self._is_meant(match):
+                return match.group()
+            return f"${{{reference.id + by}{match['inside'] or match['after'] or ''}}}"
+
+        return mapped(value, lambda text: REFERENCE.sub(there, text))
 
     def _is_meant(self, match: re.Match[str]) -> bool:
         if match["braced"] or match.group() == match.string.strip():

@@ -236,6 +236,19 @@ async def test_a_part_that_fails_is_a_result_for_the_joiner() -> None:
     assert '2. ask("How old is Bob?") = 45' in read
 
 
+@virtual_time
+async def test_a_part_that_no_accepted_plan_wants_is_cancelled_with_its_call() -> None:
+    bad = '1. ask("How old is Ann?")\n2. ask("Who is Cyd?")\n3. fly()\n4. join()\n'
+    slow = {**AGES, "Who is Cyd?": "word " * 2_000}
+    engine = Simulator(model([bad, PLAN], answers=slow), cost=CostModel(decode_tokens_per_s=20), claims=BARE)
+    played = await run(engine=engine, call_seconds=600)
+    assert played.answer.text == "15 years"
+    parts = played.nodes(NodeKind.SPAWN, "2 ask")
+    assert [played.outcome(path) for path in parts] == ["cancelled", "succeeded"]
+    assert engine.counters().aborted == 1
+    assert len(played.nodes(NodeKind.GENERATE, "ask")) == 3  # Ann's age is not asked again
+
+
 async def test_the_budget_ends_a_run_with_what_there_is() -> None:
     played = await run(budget=Budget(calls=3))
     assert played.result.outcome == "limited"
@@ -250,13 +263,41 @@ async def test_a_replan_begins_with_a_thought_and_goes_on_with_the_numbers() -> 
         '3. ask("How old is Bob?")\n4. calculate("$3 - $1")\n5. join()\n',
     ]
     missing = '{"thought": "", "replan": "the age of Bob"}'
-    played = await run(plans, [missing, missing, FINISH])
+    played = await run(plans, [missing, missing, FINISH], {**AGES, "Is Bob older?": "Answer: yes"})
     assert played.answer.text == "15 years"
     assert "Begin with a thought" not in played.said("plan")[0]
     assert "Begin with a thought" in played.said("plan")[1]
     asked = [asked_in(text) for text in played.said("ask")]
     assert asked == ["How old is Ann?", "Is Bob older?", "How old is Bob?"]
     assert '4. calculate("$3 - $1") = 15' in played.said("join")[-1]
+
+
+async def test_a_further_plan_that_begins_anew_is_numbered_on() -> None:
+    plans = [
+        '1. ask("How old is Ann?")\n2. ask("Is Bob older?")\n3. join()\n',
+        '1. ask("How old is Bob?")\n2. ask("Is $1 more than $2?")\n3. calculate("${1} - 1")\n4. join()\n',
+    ]
+    missing = '{"thought": "", "replan": "the age of Bob"}'
+    played = await run(plans, [missing, missing, FINISH])
+    read = played.said("join")[-1]
+    assert '3. ask("How old is Bob?") = 45' in read
+    assert '4. ask("Is ${3} more than ${4}?")' not in read  # no step refers to itself
+    assert '5. calculate("${3} - 1") = 44' in read
+    asked = [asked_in(text) for text in played.said("ask")]
+    assert asked[-1] == "Is 45 more than Answer: unknown?"
+    assert '2. ask("Is Bob older?") = Answer: unknown (uncertain: it states no answer)\n' in read
+
+
+async def test_a_repair_is_sampled_and_told_what_to_write() -> None:
+    whole = f'1. ask("{QUESTION}")\n2. calculate("$1 - 2")\n3. join()\n'
+    played = await run([whole, PLAN])
+    assert played.answer.text == "15 years"
+    first, again = played.requests("plan")[0], played.requests("repaired plan")[0]
+    assert first["sampling"]["temperature"] == 0.0
+    assert again["sampling"].get("temperature", 0.7) == 0.7
+    told = played.prompts("repaired plan")[0][-1][1]
+    assert "step 2 refers to step 1, which only repeats the question" in told
+    assert "ask for one thing in each step: about Bob, about Ann" in told
 
 
 # -- votes ----------------------------------------------------------------------------------------

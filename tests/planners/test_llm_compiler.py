@@ -465,6 +465,25 @@ async def test_what_a_refused_plan_began_is_used_again_or_cancelled() -> None:
     assert len(played.nodes(NodeKind.TOOL)) == 4
 
 
+async def test_a_call_that_was_cancelled_is_made_again_when_a_further_plan_wants_it() -> None:
+    tries: list[str] = []
+
+    @tool
+    async def look(name: str) -> str:
+        """Never ends at first."""
+        tries.append(name)
+        if len(tries) == 1:
+            await asyncio.Event().wait()
+        return f"found {name}"
+
+    bad, good = '1. look("x")\n2. fly()\n3. join()', '1. age("Cyd")\n2. join()'
+    more = '{"thought": "", "replan": "x"}'
+    plans = [bad, good, '2. look("x")\n3. join()']
+    played = await compile_(plans, [more, FINISH], tools=[look, age])
+    assert '2. look("x") = found x' in played.said("join")[-1]
+    assert tries == ["x", "x"]
+
+
 async def test_side_effects_wait_for_a_plan_that_is_whole_and_valid() -> None:
     sent: list[str] = []
 
@@ -586,7 +605,7 @@ async def test_a_plan_may_ask_the_model_and_compute_beside_the_tools() -> None:
     assert '3. calculate("$1 * 2") = 60' in read
     assert '2. ask("Who is $1?", [$1]) = Plainly 75' in read
     offered = played.said("plan")[0]
-    assert offered.index("- age(") < offered.index("- ask(") < offered.index("- calculate(")
+    assert offered.index("- age(") < offered.index("- ask(") < offered.index("- calculate: ")
 
 
 async def test_a_tool_of_the_run_goes_before_a_built_in_step_of_that_name() -> None:

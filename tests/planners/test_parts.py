@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
-from planners.parts import compared, restates, uncovered
+from planners.parts import compared, has_parts, restates, uncovered
 
 QUESTION = "How much older is Bob than Ann?"
 
@@ -55,3 +57,28 @@ def test_names_that_no_step_mentions(question: str, arguments: list[object], nam
 )
 def test_what_is_compared(question: str, names: list[str]) -> None:
     assert compared(question) == names
+
+
+@pytest.mark.parametrize(
+    ("question", "several"),
+    [
+        (QUESTION, True),
+        ("In which town was the line founded to which the Calypso belongs?", True),
+        ("How old is the keeper of the wells of Vurm?", True),
+        ("What is Ann's father's name?", True),
+        ("In which year was Ann born?", False),
+        ("What is the capital of Portugal?", False),
+        ("Who was it?", False),
+    ],
+)
+def test_whether_a_question_shows_several_parts(question: str, several: bool) -> None:
+    assert has_parts(question) is several
+
+
+@pytest.mark.parametrize("word", ["Aa ", "12 ", "a's ", "of the x ", "A, ", "A and "])
+def test_a_long_question_is_looked_at_soon(word: str) -> None:
+    question = word * 20_000
+    began = process_time()
+    for look in (compared, has_parts, lambda text: uncovered(text, ["x"]), lambda text: restates(text, text)):
+        look(question)
+    assert process_time() - began < 5
