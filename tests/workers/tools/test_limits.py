@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.workers.tools.samples import area
 from workers.errors import ToolError, ToolUnavailable
 from workers.tools import limits
 from workers.tools.declaration import tool
@@ -47,6 +48,11 @@ def limited(inside: Counter, *, is_async: bool = True, **options: Any) -> Tool:
     function.__doc__ = "Work."
     declared: Tool = made(function)
     return declared
+
+
+def test_a_tool_has_no_limits_unless_it_declares_some() -> None:
+    assert area.limits is limits.UNLIMITED
+    assert (area.retries, area.examples) == (0, ())
 
 
 @pytest.mark.parametrize("is_async", [True, False])
