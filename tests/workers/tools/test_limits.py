@@ -51,7 +51,7 @@ def limited(inside: Counter, *, is_async: bool = True, **options: Any) -> Tool:
 
 
 def test_a_tool_has_no_limits_unless_it_declares_some() -> None:
-    assert area.limits is limits.UNLIMITED
+    assert (area.limits.concurrency, area.limits.rate, area.limits.exclusive) == (None, "", "")
     assert (area.retries, area.examples) == (0, ())
 
 
