@@ -1,4 +1,4 @@
-"""Tools that planners may call: typed Python callables, the calculator, entailment.
+"""Tools that planners may call: Python callables, HTTP endpoints, MCP servers, the calculator, entailment.
 
 May import ``models`` and the errors of workers.
 """

@@ -96,11 +96,12 @@ class Tool:
             ToolError: the arguments do not fit, the tool raised or took too long, its result is not JSON, or
                 it takes a key and was given none.
         """
-
-        async def validated() -> dict[str, object]:
-            return self._values(arguments, key)
-
-        values = await self._contained(validated)
+        try:
+            values = self._values(arguments, key)
+        except ToolError:
+            raise
+        except BaseException as error:  # validators are foreign code, too
+            raise self._failed(error) from error
         tries = 1
         while True:
             try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.workers.tools.samples import area
 from workers.errors import ToolError, ToolUnavailable
 from workers.tools import limits
 from workers.tools.declaration import tool
@@ -47,6 +48,11 @@ def limited(inside: Counter, *, is_async: bool = True, **options: Any) -> Tool:
     function.__doc__ = "Work."
     declared: Tool = made(function)
     return declared
+
+
+def test_a_tool_has_no_limits_unless_it_declares_some() -> None:
+    assert (area.limits.concurrency, area.limits.rate, area.limits.exclusive) == (None, "", "")
+    assert (area.retries, area.examples) == (0, ())
 
 
 @pytest.mark.parametrize("is_async", [True, False])
@@ -131,12 +137,21 @@ def test_who_waits_in_an_event_loop_that_is_gone_is_passed_over() -> None:
 
 
 async def test_the_time_that_a_call_waits_is_not_its_own() -> None:
-    @tool(concurrency=1, timeout=0.6)
-    async def work() -> None:
-        """Work."""
-        await asyncio.sleep(0.25)
+    @tool(exclusive="the desk of this test")
+    async def long() -> None:
+        """Take long."""
+        await asyncio.sleep(1.2)
 
-    await asyncio.gather(*(work.invoke({}) for _ in range(5)))  # more than a second in all
+    @tool(exclusive="the desk of this test", timeout=1.0)
+    async def short() -> str:
+        """Take no time."""
+        return "done"
+
+    first = asyncio.create_task(long.invoke({}))
+    await asyncio.sleep(0)
+    assert await short.invoke({}) == "done"
+    assert first.done()
+    await first
 
 
 async def test_a_thread_that_was_left_behind_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
