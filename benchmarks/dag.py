@@ -142,6 +142,8 @@ def run(
     with Client(
         engine=engine, model=given.model, database=given.database, tools=[search_tool(paragraphs)]
     ) as client:
+        if isinstance(engine, str):  # loading its model is not answering
+            client.solve("Say yes.", planner="direct", options={"max_tokens": 1})
         for question in questions:
             for contestant in CONTESTANTS:
                 planner = found.get(contestant.planner)
