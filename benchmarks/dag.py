@@ -42,8 +42,8 @@ from benchmarks.multi_hop import KINDS, Question
 from benchmarks.paragraphs import search_tool
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim
-from orchestrator.errors import AnabranchError, TaskFailed
-from orchestrator.planning.finding import find_planner, installed_planners
+from orchestrator.errors import AnabranchError, PlannerError, TaskFailed, UnknownPlanner
+from orchestrator.planning.finding import find_planner
 from orchestrator.planning.planner import Planner
 from workers.engine import Engine
 from workers.engines.simulator.engine import Simulator
@@ -75,12 +75,19 @@ RIVALS = ("direct", "vote")
 
 
 def find(name: str) -> Planner | None:
-    """The planner that the module ``planners.<name>`` has, else the installed one; None without either."""
-    if find_spec(f"planners.{name}") is not None:
-        found = getattr(importlib.import_module(f"planners.{name}"), name, None)
-        if isinstance(found, Planner):
-            return found
-    return find_planner(name) if name in installed_planners() else None
+    """The planner that the module ``planners.<name>`` has, else the installed one; None without either.
+
+    Why there is none goes to standard error.
+    """
+    try:
+        if find_spec(f"planners.{name}") is not None:
+            found = getattr(importlib.import_module(f"planners.{name}"), name, None)
+            if isinstance(found, Planner):
+                return found
+        return find_planner(name)
+    except (UnknownPlanner, PlannerError) as error:
+        print(f"  {name} is left out: {error}", file=sys.stderr)
+        return None
 
 
 def is_right(answer: str, gold: str) -> bool:
@@ -134,14 +141,14 @@ def run(
     key = {"engine": given.engine, "model": given.model, "seed": given.seed}
     done = {(each["planner"], each["question"]) for each in _stored(given.out, key)}
     found = {name: find(name) for name in given.planners}
-    for name in [name for name, planner in found.items() if planner is None]:
-        print(f"  {name} is left out: there is no such planner", file=sys.stderr)
     everything = multi_hop.questions(seed=given.seed)
     paragraphs = [text for question in everything for text in question.paragraphs]
     until = time.monotonic() + 60 * given.minutes if given.minutes else float("inf")
     with Client(
         engine=engine, model=given.model, database=given.database, tools=[search_tool(paragraphs)]
     ) as client:
+        if isinstance(engine, str):  # loading its model is not answering
+            client.solve("Say yes.", planner="direct", options={"max_tokens": 1})
         for question in questions:
             for contestant in CONTESTANTS:
                 planner = found.get(contestant.planner)

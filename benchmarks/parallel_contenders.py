@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from benchmarks.early_stop_contenders import Process
 from benchmarks.parallel_questions import Question
+from benchmarks.parallel_server import COMPARING
 from benchmarks.peers import environment
 from orchestrator.errors import AnabranchError
 from orchestrator.opening import opened_service
@@ -175,8 +176,15 @@ class Ours:
             seconds = perf_counter() - began
         usage, beyond = solution.usage, None
         if self._plans:
-            beyond = seconds - critical_seconds(question, self._engine.heard[solution.trace_id], self._took)
+            heard = self._engine.heard[solution.trace_id]
+            computing = await self._computing(solution.trace_id)
+            beyond = seconds - critical_seconds(question, heard, self._took, computing)
         return Answered(solution.answer, seconds, usage.prompt, usage.completion, usage.calls, beyond)
+
+    async def _computing(self, trace_id: str) -> float:
+        """Seconds of the step that compares, which is a tool of the planner's own."""
+        trace = await self._service.trace(trace_id)
+        return sum(node.seconds for node in trace.walk() if node.label.endswith(f" {COMPARING}"))
 
 
 @asynccontextmanager
@@ -207,18 +215,21 @@ async def ours(
         await engine.close()
 
 
-def critical_seconds(question: Question, heard: Sequence[Heard], took: Mapping[str, float]) -> float:
+def critical_seconds(
+    question: Question, heard: Sequence[Heard], took: Mapping[str, float], computing: float = 0.0
+) -> float:
     """How long the plan, its calls and what followed must take, by what was measured of each.
 
-    A step can begin once its line has come and what it needs has ended; the first call is the plan's, and the
-    others begin when everything before has ended.
+    A step can begin once its line has come and what it needs has ended, and the step that compares, which
+    took ``computing``, after all of them. The first call is the plan's; the others begin after everything.
     """
     plan, *others = heard
     ends: dict[int, float] = {}
     for step, written in zip(question.steps, plan.lines, strict=False):
         ends[step.id] = max([written, *(ends[each] for each in step.needs)]) + took[step.text]
+    compared = max([*ends.values(), *plan.lines[len(question.steps) :][:1]]) + computing
     joined = max(each.ended for each in others) - min(each.began for each in others) if others else 0.0
-    return max([plan.ended, *ends.values()]) - plan.began + joined
+    return max(plan.ended, compared) - plan.began + joined
 
 
 @dataclass(frozen=True, slots=True)

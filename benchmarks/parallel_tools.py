@@ -120,7 +120,6 @@ async def contending(
         contenders: list[Contender] = []
         for name, planner, style in OURS:
             if (found := await asyncio.to_thread(find, planner)) is None:
-                print(f"  {name} is left out: there is no such planner", file=sys.stderr)
                 continue
             contender = ours(
                 name, found, urls[style], asked,

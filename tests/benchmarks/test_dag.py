@@ -11,7 +11,7 @@ import pytest
 from anabranch import Answer, Client, Question, Run, planner, user
 from benchmarks import dag
 from benchmarks.costs import costs_of
-from benchmarks.dag import CONTESTANTS, is_right, rows_of, table
+from benchmarks.dag import CONTESTANTS, Contestant, is_right, rows_of, table
 from benchmarks.intervals import paired_bootstrap, wilson
 from benchmarks.multi_hop import questions
 from benchmarks.paragraphs import MOST, NOTHING, Collection, search_tool
@@ -126,10 +126,11 @@ def test_what_was_interrupted_goes_on_and_counts_once(
 def test_a_planner_that_does_not_exist_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dag, "find", {"direct": dag.find("direct")}.get)
+    there = [each for each in CONTESTANTS if each.planner in ("direct", "vote")]
+    monkeypatch.setattr(dag, "CONTESTANTS", (Contestant("oracle", has_material=True), *there))
     report, said = measured(capsys, "--questions", "1", "--out", str(tmp_path / "dag.jsonl"))
-    assert [row["planner"] for row in report["rows"]] == ["direct"]
-    assert "vote is left out: there is no such planner" in said
+    assert [row["planner"] for row in report["rows"]] == ["direct", "vote"]
+    assert "oracle is left out: no planner is called 'oracle'" in said
 
 
 def test_all_planners_that_there_are_end_on_an_engine_that_says_anything(

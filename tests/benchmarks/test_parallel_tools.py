@@ -62,6 +62,7 @@ def test_the_critical_path_is_made_of_lines_calls_and_the_join() -> None:
     joins = [Heard(11.0, [], 11.4), Heard(11.1, [], 11.5)]
     assert critical_seconds(QUESTION, [planned, *joins], took) == pytest.approx(0.8 + 0.5)
     assert critical_seconds(QUESTION, [planned], {**took, "b": 2.0}) == pytest.approx(2.5)
+    assert critical_seconds(QUESTION, [planned], took, 0.1) == pytest.approx(0.9)
     # Nothing ends before the plan.
     assert critical_seconds(QUESTION, [Heard(10.0, planned.lines, 13.0)], took) == pytest.approx(3.0)
 
