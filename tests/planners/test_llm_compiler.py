@@ -477,7 +477,7 @@ async def test_a_call_that_was_cancelled_is_made_again_when_a_further_plan_wants
     @tool
     async def fail() -> str:
         """Fails, once what nobody wants has been cancelled."""
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         ready.set()
         raise KeyError("gone")
 
