@@ -61,7 +61,8 @@ def asking(how: Asked) -> Offer:
 
     def begin(binding: Binding) -> Node[Any]:
         arguments = dict(binding.step.arguments)
-        text = text_of(arguments.pop("question", ""))
+        text = question_in(arguments)
+        arguments = {name: value for name, value in arguments.items() if value != text}
         n = arguments.pop("n", None)
         context: list[Any] = list(arguments.values())
         if isinstance(n, str | list):  # a result in the place of the number
@@ -75,6 +76,13 @@ def asking(how: Asked) -> Offer:
         return binding.run.scope(NodeKind.SPAWN, binding.label, ask, inquiry, context, calls, sources)
 
     return offered(_declared, begin, gives_answer=True, signature="(question, context=[$1, $2])")
+
+
+def question_in(arguments: Mapping[str, Any]) -> str:
+    """The question among the arguments of a step: the one of that name, or the first text; empty if none."""
+    texts = [value for value in arguments.values() if isinstance(value, str) and value.strip()]
+    named = arguments.get("question")
+    return named if isinstance(named, str) and named.strip() else next(iter(texts), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
+from planners.asking import question_in
 from planners.fetching import Fetcher
 from planners.offers import Offers
 from planners.parts import compared, has_parts, restates, uncovered
@@ -100,11 +101,16 @@ class Drafter:
             self.fetcher.steps,
             self.max_tasks,
             amounts=amounts_in(text),
-            refuse=lambda step: of_example(self.question, step),
+            refuse=self._refusal,
             is_needless=lambda step: (
-                self.offers[step.tool].gives_answer and restates(text, str(step.arguments.get("question")))
+                self.offers[step.tool].gives_answer and restates(text, question_in(step.arguments))
             ),
         )
+
+    def _refusal(self, step: Step) -> str:
+        if self.offers[step.tool].gives_answer and not question_in(step.arguments):
+            return f"step {step.id} asks nothing"
+        return of_example(self.question, step)
 
     def _accepted(self, plan: Plan, gaps: list[str]) -> Trouble | None:
         if not self.fetcher.steps and (why := self._one_part(plan)):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from planners.plans import JOIN, Step
-from planners.references import REFERENCE, reference_of
+from planners.references import REFERENCE, mapped, reference_of
 
 Parameters = Mapping[str, Sequence[str]]
 """The names of the arguments of each tool, in order."""
@@ -35,8 +35,8 @@ def call_list(step: Step, parameters: Parameters) -> list[Any]:
     """A step as a list: its tool, then its arguments in order, or an object with them by name."""
     names = list(parameters.get(step.tool, ()))[: len(step.arguments)]
     if list(step.arguments) == names or set(step.arguments) == set(names):
-        return [step.tool, *(step.arguments[name] for name in names)]
-    return [step.tool, dict(step.arguments)]
+        return [step.tool, *(mapped(step.arguments[name], _shortest) for name in names)]
+    return [step.tool, mapped(step.arguments, _shortest)]
 
 
 def plan_json(steps: Iterable[Step], parameters: Parameters) -> str:
@@ -55,6 +55,10 @@ def _written(value: Any) -> str:
         items = (f"{json.dumps(key, ensure_ascii=False)}: {_written(item)}" for key, item in value.items())
         return f"{{{', '.join(items)}}}"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _shortest(text: str) -> str:
+    return reference_text(text) if REFERENCE.fullmatch(text.strip()) else text
 
 
 def reference_text(text: str) -> str:

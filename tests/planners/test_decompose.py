@@ -168,6 +168,7 @@ BAD_PLANS = {
     "tool that is not there": ('1. search("Ann")\n2. join()', "search, which is no tool; the tools are ask"),
     "circle": ('1. ask("Ann $2?")\n2. ask("Bob $1?")\n3. join()', "in a circle"),
     "used twice": ('1. ask("Ann?")\n1. ask("Bob?")\n2. join()', "the id 1 is used twice"),
+    "nothing asked": ('1. ask()\n2. ask(" ")\n3. join()', "step 1 asks nothing"),
     "example": ('1. ask("Vurm or Ann?")\n2. ask("Bob?")\n3. join()', "stands in the example"),
 }
 

@@ -466,22 +466,26 @@ async def test_what_a_refused_plan_began_is_used_again_or_cancelled() -> None:
 
 
 async def test_a_call_that_was_cancelled_is_made_again_when_a_further_plan_wants_it() -> None:
-    tries: list[str] = []
+    ready = asyncio.Event()
 
     @tool
     async def look(name: str) -> str:
-        """Never ends at first."""
-        tries.append(name)
-        if len(tries) == 1:
-            await asyncio.Event().wait()
+        """Waits for somebody to fail."""
+        await ready.wait()
         return f"found {name}"
 
-    bad, good = '1. look("x")\n2. fly()\n3. join()', '1. age("Cyd")\n2. join()'
-    more = '{"thought": "", "replan": "x"}'
-    plans = [bad, good, '2. look("x")\n3. join()']
-    played = await compile_(plans, [more, FINISH], tools=[look, age])
+    @tool
+    async def fail() -> str:
+        """Fails, once what nobody wants has been cancelled."""
+        await asyncio.sleep(0.3)
+        ready.set()
+        raise KeyError("gone")
+
+    plans = ['1. look("x")\n2. fly()\n3. join()', "1. fail()\n2. join()", '2. look("x")\n3. join()']
+    played = await compile_(plans, ['{"thought": "", "replan": "x"}', FINISH], tools=[look, fail])
+    looked = [played.outcome(path) for path in played.nodes(NodeKind.TOOL, "1 look")]
+    assert looked == ["cancelled"]
     assert '2. look("x") = found x' in played.said("join")[-1]
-    assert tries == ["x", "x"]
 
 
 async def test_side_effects_wait_for_a_plan_that_is_whole_and_valid() -> None:

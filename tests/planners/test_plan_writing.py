@@ -21,7 +21,7 @@ PARAMETERS = {
     ("tool", "arguments", "text", "listed"),
     [
         ("search", {"query": 'a "b"\n'}, 'search("a \\"b\\"\\n")', ["search", 'a "b"\n']),
-        ("search", {"query": "${1}"}, "search($1)", ["search", "${1}"]),
+        ("search", {"query": "${1}"}, "search($1)", ["search", "$1"]),
         ("search", {"limit": 3}, "search(limit=3)", ["search", {"limit": 3}]),
         ("search", {"limit": 3, "query": "é"}, 'search("é", 3)', ["search", "é", 3]),
         (
