@@ -12,7 +12,7 @@ from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.plain import canonical
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
-from planners.direct import INSTRUCTIONS, direct
+from planners.direct import direct
 from planners.questions import answer_of, set_task, slot
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ LONGEST_SHOWN = 4_000
 """Characters of one result that a model is shown."""
 
 NO_TOOLS = "there are no tools"
+
+CONCLUDING = (
+    "If the question has a short answer, such as a number, a name, yes or no, or the letter of a choice, the "
+    'last line of your answer is that alone, after "Answer:".'
+)
+"""How an answer ends. It shows no answer, as a small model would give that."""
+FROM_RESULTS = "Answer the question from the results above. "
 
 
 def described(tool: Tool) -> str:
@@ -126,6 +133,6 @@ async def from_found(
     """
     if not found:
         return await direct(run, question)
-    prompt = set_task(question, slot("results", "\n".join(found)), INSTRUCTIONS)
+    prompt = set_task(question, slot("results", "\n".join(found)), FROM_RESULTS + CONCLUDING)
     completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
     return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))

@@ -17,8 +17,7 @@ from orchestrator.runtime.messages import Message, calling, result
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
-from planners.acting import NO_TOOLS, Action, Actions, from_found, told
-from planners.direct import INSTRUCTIONS
+from planners.acting import CONCLUDING, NO_TOOLS, Action, Actions, from_found, told
 from planners.questions import Temperature, Tokens, answer_of, said, set_task
 from planners.react import react
 from workers.functions import FunctionCall
@@ -91,7 +90,7 @@ class _Rounds:
 
     def __post_init__(self) -> None:
         self.actions = Actions(self.run)
-        self.prompt = set_task(self.question, TASK + INSTRUCTIONS)
+        self.prompt = set_task(self.question, TASK + CONCLUDING)
 
     async def next(self, number: int) -> Answer | str:
         """Hold one round; returns the answer, or why there is no next round, empty if there is one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -23,24 +23,27 @@ from planners.questions import Temperature, Tokens, answer_of, said, set_task, s
 from workers.calls import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from planners.plans import Step
     from workers.tools.tool import Tool
 
 FINISH, ANSWER = "finish", "answer"
 """The action that ends, and its argument."""
 OBSERVATION = "Observation:"
-STOPS = (OBSERVATION, f"\n{OBSERVATION[:-1]} ")
+STOPS = (OBSERVATION, OBSERVATION.lower())
 """What a model writes where it is the tool's turn."""
 
 TASK = (
-    "Find the answer step by step, with the tools below and nothing else. Each of your messages is a step:\n"
-    "Thought: what is known, and what is needed next\n"
-    'Action: one call of a tool, in the form name(argument="value")\n'
-    "End the message there. The next one gives you the observation, which is what the tool returned.\n"
-    "Never take an action twice: its observation would be the same. If one did not help, take another.\n"
-    f'Once you know the answer, end with the action {FINISH}(answer="…"), which gives the answer alone.\n'
+    "Find the answer step by step, with the tools below and nothing else. Each step calls one tool; then you "
+    "are told what it returned, and take the next step. Never take a step twice: the tool would return the "
+    f'same. Once you know the answer, the last step is {FINISH}(answer="…"), with the answer alone.\n'
     "\nThe tools:\n"
+)
+FORM = (
+    "\nWrite one step now, as two lines in this form and nothing after them:\n"
+    "Thought: what is known, and what is needed next\n"
+    'Action: name(argument="value")\n'
 )
 REPAIR = (
     "No action can be read in this. Write the step again: a line with a thought, and a line that begins with "
@@ -53,6 +56,7 @@ _LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """What stands before an action, which then begins a line."""
+_PIECE = re.compile(r"[^)\]\n]*[)\]\n]|[^)\]\n]+")
 _STATED = re.compile(
     r"^[ \t*#>-]*(?:action[ \t*]*:[ \t*]*)?(?:(?:final[ \t]+)?answer|finish)[ \t*]*:[ \t*]*"
     r"(?P<answer>\S.*?)[ \t*]*$",
@@ -120,11 +124,11 @@ class _Agent:
     def __post_init__(self) -> None:
         listed = "\n".join(described(tool) for tool in self.run.tools.values())
         self.actions = Actions(self.run)
-        self.prompt = set_task(self.question, f"{TASK}{listed}\n")
+        self.prompt = set_task(self.question, f"{TASK}{listed}\n{FORM}")
 
     async def step(self, number: int) -> Answer | str:
         """Take one step; returns the answer, or why there is no next step, empty if there is one."""
-        action: Action | None = None
+        read: Read | None = None
         for label in (f"step {number}", f"repaired step {number}"):
             outcome = await self.run.generate(
                 self.prompt,
@@ -138,16 +142,17 @@ class _Agent:
                 why = outcome.failure.message if isinstance(outcome, Failed) else "it was cancelled"
                 return f"step {number} failed: {why}"
             text, is_whole = said(outcome.value), outcome.value.finish_reason == "stop"
-            self.prompt.append(assistant(text or "(nothing)"))
-            if (action := action_in(text, self.run.tools, is_whole=is_whole)) is not None:
+            if (read := action_in(text, self.run.tools, is_whole=is_whole)) is not None:
                 break
             self.run.decide("react", "refuse", {"step": number, "why": "no action can be read"})
-            self.prompt.append(user(REPAIR))
-        if action is None:
+            self.prompt += [assistant(text or "(nothing)"), user(REPAIR)]
+        if read is None:
             return f"no action can be read in step {number}"
-        if action.tool == FINISH:
-            return finished(text_of(action.arguments[ANSWER]), self.question)
-        return await self._observe(number, action)
+        if read.action.tool == FINISH:
+            return finished(text_of(read.action.arguments[ANSWER]), self.question)
+        # What a model makes up after its action, such as what the tool returns, must not seem to be known.
+        self.prompt.append(assistant(text[: read.end].rstrip()))
+        return await self._observe(number, read.action)
 
     async def _observe(self, number: int, action: Action) -> str:
         is_repeated = self.actions.has(action)
@@ -168,7 +173,14 @@ class _Agent:
         return ""
 
 
-def action_in(text: str, tools: Mapping[str, Tool], *, is_whole: bool = True) -> Action | None:
+class Read(NamedTuple):
+    """An action, and where the text after it begins."""
+
+    action: Action
+    end: int
+
+
+def action_in(text: str, tools: Mapping[str, Tool], *, is_whole: bool = True) -> Read | None:
     """The first action in a step, which may be of a tool that there is not; None if there is no action.
 
     An answer that is stated without an action finishes. Of a text that is not whole, an action counts only if
@@ -176,12 +188,24 @@ def action_in(text: str, tools: Mapping[str, Tool], *, is_whole: bool = True) ->
     """
     parameters = {name: tuple(tool.schema.get("properties", ())) for name, tool in tools.items()}
     reader = TextReader({**parameters, FINISH: (ANSWER,)})
-    text = _LABEL.sub("\n", text)
-    for step in (*reader.feed(text), *(reader.finish() if is_whole else ())):
+    lines = _LABEL.sub(lambda label: "\n".rjust(len(label.group())), text)
+    for piece in _PIECE.finditer(lines):
+        if (action := _first(reader.feed(piece.group()))) is not None:
+            return Read(action, piece.end())
+    if not is_whole:
+        return None
+    if (action := _first(reader.finish())) is not None:
+        return Read(action, len(text))
+    stated = _STATED.search(text)
+    return None if stated is None else Read(Action(FINISH, {ANSWER: stated["answer"]}), stated.end())
+
+
+def _first(steps: Iterable[Step]) -> Action | None:
+    """The first of the steps that is an action; one that finishes without an answer is none."""
+    for step in steps:
         if step.tool != FINISH or text_of(step.arguments.get(ANSWER, "")).strip():
             return Action(step.tool, step.arguments)
-    stated = _STATED.search(text) if is_whole else None
-    return None if stated is None else Action(FINISH, {ANSWER: stated["answer"]})
+    return None
 
 
 def finished(answer: str, question: Question) -> Answer:

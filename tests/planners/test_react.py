@@ -78,6 +78,17 @@ async def test_thoughts_actions_and_observations_follow_each_other_up_to_the_ans
     assert "<result>\n75\n</result>" in played.said("step 4")[0]
 
 
+@pytest.mark.parametrize("step", [ANN, ANN.replace("Action: ", ""), "Thought: hm. Action: age['Ann']"])
+async def test_what_a_model_makes_up_after_its_action_is_not_told_to_it_again(step: str) -> None:
+    made_up = f'{step}\nThe result is 99.\nAction: age("Bob")\nAction: finish("99")'
+    played = await act(made_up, BOB, DONE)
+    assert played.prompts("step 2")[0][3] == ("assistant", step)
+    assert [request["arguments"] for request in played.requests(kind=NodeKind.TOOL)] == [
+        {"name": "Ann"},
+        {"name": "Bob"},
+    ]
+
+
 async def test_each_prompt_begins_with_all_of_the_one_before_and_with_the_common_head() -> None:
     played = await act(ANN, BOB, DONE, question=Question(QUESTION, context="They are people."))
     prompts = [prompt for number in (1, 2, 3) for prompt in played.prompts(f"step {number}")]
@@ -134,14 +145,17 @@ def test_of_several_choices_the_claim_is_the_letter() -> None:
     ],
 )
 def test_the_first_action_is_read_in_many_forms(text: str, action: Action | None) -> None:
-    assert action_in(text, {"age": age}) == action
+    read = action_in(text, {"age": age})
+    assert (read and read.action) == action
 
 
 def test_of_a_text_that_is_cut_off_only_a_whole_action_counts() -> None:
     cut = 'Action: age("An'
     assert action_in(cut, {"age": age}) is not None
     assert action_in(cut, {"age": age}, is_whole=False) is None
-    assert action_in(f'{cut}n")', {"age": age}, is_whole=False) == Action("age", {"name": "Ann"})
+    whole = action_in(f'{cut}n")', {"age": age}, is_whole=False)
+    assert whole is not None
+    assert whole.action == Action("age", {"name": "Ann"})
     assert action_in("Answer: 4", {}, is_whole=False) is None
 
 

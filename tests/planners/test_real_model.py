@@ -13,10 +13,12 @@ import pytest_asyncio
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Question
 from planners.auto import auto
+from planners.calls import calls
 from planners.cascade import cascade
 from planners.decompose import decompose
 from planners.direct import direct
 from planners.llm_compiler import llm_compiler
+from planners.react import react
 from planners.skeleton import skeleton
 from planners.vote import vote
 from storage.events import EventType
@@ -170,3 +172,18 @@ async def test_a_cascade_holds_as_many_rounds_as_it_takes(engine: LlamaCppEngine
     )
     assert played.result.answer is not None
     assert len(played.requests("branch")) == 3 * rounds
+async def test_react_looks_something_up_and_gives_it(engine: LlamaCppEngine) -> None:
+    question = "How many people live in Berlin?"
+    played = await play(react, question, engine, tools=[population], max_tokens=96)
+    first = played.requests(kind=NodeKind.TOOL)[0]
+    assert (first["tool"], first["arguments"]) == ("population", {"city": "Berlin"})
+    assert "3685265" in played.answer.text.replace(",", "")
+
+
+async def test_calls_are_made_by_the_template_of_the_model(engine: LlamaCppEngine) -> None:
+    assert (await engine.capabilities()).function_calls
+    question = "How many people live in Berlin?"
+    played = await play(calls, question, engine, tools=[population], max_tokens=96)
+    first = played.requests(kind=NodeKind.TOOL)[0]
+    assert (first["tool"], first["arguments"]) == ("population", {"city": "Berlin"})
+    assert "3685265" in played.answer.text.replace(",", "")
