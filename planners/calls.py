@@ -13,11 +13,13 @@ from pydantic import Field
 
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, calling, result
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
-from planners.acting import CONCLUDING, NO_TOOLS, Action, Actions, from_found, told
+from planners.acting import CONCLUDING, Action, Actions, from_found, told
+from planners.fitting import fitting_tool, lacks_tools
 from planners.questions import Temperature, Tokens, answer_of, said, set_task
 from planners.react import react
 from workers.functions import FunctionCall
@@ -29,19 +31,23 @@ TASK = (
 NO_CALLING = "the engine has no function calling"
 
 
-def sign(run: Run, question: Question) -> str:
-    """Why the question itself calls for this planner: nothing does."""
-    return ""
-
-
 def lacks(run: Run, question: Question) -> str:
     """Why this planner cannot be used here; empty if it can."""
-    if not run.tools:
-        return NO_TOOLS
-    return "" if run.capabilities.function_calls else NO_CALLING
+    return lacks_tools(run, question) or ("" if run.capabilities.function_calls else NO_CALLING)
 
 
-@planner("calls")
+SUITS = Suits(
+    "with what tools find out, as the engine calls them",
+    cost=70,
+    sign=fitting_tool,
+    lacks=lacks,
+    calls=2,
+    yields_to=("llm_compiler",),
+    settles=True,
+)
+
+
+@planner("calls", suits=SUITS)
 async def calls(
     run: Run,
     question: Question,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime.values import Answer, Question
 from planners.asking import MOST, Asked, asking
 from planners.compiling import Method, compiled
@@ -19,12 +20,22 @@ from planners.vote import vote
 
 
 def compares(run: Run, question: Question) -> str:
-    """Why the question has several parts: it compares things that it names, or asks something of all."""
-    names = compared(question.text)
+    """Why the question has several parts: it compares things that it names, over what is given."""
+    names = compared(question.text) if question.context and not question.choices else []
     return f"it asks about several things: {', '.join(names)}" if names else ""
 
 
-@planner("decompose")
+SUITS = Suits(
+    "with answers to several smaller questions, from which it is then put together",
+    cost=60,
+    sign=compares,
+    calls=4,
+    yields_to=("llm_compiler",),
+    settles=True,
+)
+
+
+@planner("decompose", suits=SUITS)
 async def decompose(
     run: Run,
     question: Question,

@@ -13,20 +13,12 @@ from orchestrator.runtime.values import Answer, Question
 from planners.asking import MOST, Asked, asking
 from planners.compiling import Method, compiled
 from planners.decompose import decompose
-from planners.fitting import fitting_tool, tools_at_hand
+from planners.fitting import fitting_tool, lacks_tools
 from planners.offers import computing, merged, tools_of
 from planners.plan_examples import Examples, read_examples
 from planners.questions import Temperature, Tokens
 from planners.react import react
 from planners.vote import vote
-
-
-def lacks_tools(run: Run, question: Question) -> str:
-    """Why there is nothing to plan with; the calculator is no reason to plan, unless it is named."""
-    if tools_at_hand(run) or fitting_tool(run, question):
-        return ""
-    return "there are no tools but for arithmetic" if run.tools else "there are no tools"
-
 
 SUITS = Suits(
     "with what tools must find out first, in one or more steps",

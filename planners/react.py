@@ -14,10 +14,12 @@ from pydantic import Field
 
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, assistant, text_of, user
 from orchestrator.runtime.nodes import Failed, Succeeded
 from orchestrator.runtime.values import Answer, Question
-from planners.acting import NO_TOOLS, Action, Actions, described, from_found, told
+from planners.acting import Action, Actions, described, from_found, told
+from planners.fitting import fitting_tool, lacks_tools
 from planners.plan_text import TextReader
 from planners.questions import Temperature, Tokens, answer_of, said, set_task, slot
 from workers.calls import Completion
@@ -65,19 +67,25 @@ _STATED = re.compile(
 """An answer that is given without the form of an action."""
 
 
-def sign(run: Run, question: Question) -> str:
-    """Why the question itself calls for this planner: nothing does, as others need fewer steps."""
-    return ""
-
-
 def lacks(run: Run, question: Question) -> str:
     """Why this planner cannot be used here; empty if it can."""
-    if not run.tools:
-        return NO_TOOLS
+    if why := lacks_tools(run, question):
+        return why
     return f"a tool is called {FINISH}, as the action that ends" if FINISH in run.tools else ""
 
 
-@planner("react")
+SUITS = Suits(
+    "with what tools find out, one after the other",
+    cost=80,
+    sign=fitting_tool,
+    lacks=lacks,
+    calls=2,
+    yields_to=("llm_compiler", "calls"),
+    settles=True,
+)
+
+
+@planner("react", suits=SUITS)
 async def react(
     run: Run,
     question: Question,

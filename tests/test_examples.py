@@ -80,7 +80,7 @@ CASES: Mapping[str, Sequence[Case]] = {
             r"replayed \d+ events; warnings sent: 1\n",
             {
                 "water level": '1. water_level(place="Cologne")\n2. join()\n<END_OF_PLAN>',
-                'The results:\n1. water_level({"place":"Cologne"}) = 8.4': '{"answer": "8.4"}',
+                '<results>\n1. water_level("Cologne") = 8.4': '{"answer": "8.4"}',
             },
         )
     ],

@@ -172,6 +172,8 @@ async def test_a_cascade_holds_as_many_rounds_as_it_takes(engine: LlamaCppEngine
     )
     assert played.result.answer is not None
     assert len(played.requests("branch")) == 3 * rounds
+
+
 async def test_react_looks_something_up_and_gives_it(engine: LlamaCppEngine) -> None:
     question = "How many people live in Berlin?"
     played = await play(react, question, engine, tools=[population], max_tokens=96)

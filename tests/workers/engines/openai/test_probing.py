@@ -36,6 +36,7 @@ async def test_the_probe_finds_what_the_simulator_can() -> None:
             cache_salt=True,
             assistant_prefill=True,
             cached_token_usage=True,
+            function_calls=True,
         )
 
 

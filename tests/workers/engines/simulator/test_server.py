@@ -131,7 +131,7 @@ async def test_functions_and_what_came_of_their_calls_are_part_of_the_prompt() -
         {"role": "tool", "tool_call_id": "abc", "name": "search", "content": "x is 3"},
     ]
     function = {"name": "search", "description": "Finds.", "parameters": {"type": "object"}}
-    offered = {"tools": [{"type": "function", "function": function}], "tool_choice": "auto"}
+    offered: dict[str, Any] = {"tools": [{"type": "function", "function": function}], "tool_choice": "auto"}
     async with session(Simulator(note)) as client:
         _, without = await post(client, "v1/chat/completions", chat(messages=messages))
         status, answer = await post(client, "v1/chat/completions", chat(messages=messages, **offered))
