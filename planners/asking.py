@@ -37,7 +37,7 @@ SAMPLED: Final = 0.7
 
 HOW = (
     "Answer the question from what is given above; where it does not say, from what you know. Reason in one "
-    "or two short sentences, then write the answer alone in the last line, as in\nAnswer: 12"
+    'or two short sentences, then write the answer alone in the last line, after "Answer:".'
 )
 
 

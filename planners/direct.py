@@ -15,11 +15,10 @@ from planners.questions import Temperature, Tokens, answer_of, set_task, writing
 INSTRUCTIONS = (
     "Answer the question, in its language and in the form that it asks for. "
     "If it has a short answer, such as a number, a name, yes or no, or the letter of a choice, "
-    "the last line gives that again alone, as in\n"
-    "Answer: 12\n"
+    'the last line gives that again alone, after "Answer:".\n'
     "Unless it asks for another form, begin with brief reasoning, before you conclude."
 )
-"""Reasoning comes last here, so that small models come to it: after an example, they just complete that."""
+"""Without an example, which small models repeat; and reasoning is asked for last, so that they heed it."""
 
 
 def asks_for_writing(run: Run, question: Question) -> str:

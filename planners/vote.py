@@ -17,15 +17,13 @@ from orchestrator.voting.judging import Judge
 from planners.fitting import tools_at_hand
 from planners.questions import Temperature, Tokens, computation_in, set_task
 
-FREE = (
+FREE = (  # without an example, which small models repeat
     "Solve the problem step by step. Keep each step short. "
-    "Then end with the final answer alone in \\boxed{}, as in\n"
-    "The final answer is \\boxed{12}."
+    "At the end, put the final answer alone in \\boxed{}."
 )
 MULTIPLE_CHOICE = (
     "Solve the problem step by step. Keep each step short. "
-    "Then end with the letter of the right choice alone in \\boxed{}, as in\n"
-    "The final answer is \\boxed{B}."
+    "At the end, put the letter of the right choice alone in \\boxed{}."
 )
 
 

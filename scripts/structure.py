@@ -35,6 +35,7 @@ ROOMS = (
     "workers/models",
     "workers/prefix",
     "workers/tools",
+    "workers/tools/mcp",
     "storage",
     "storage/sql",
 )
