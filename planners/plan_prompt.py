@@ -102,7 +102,7 @@ def plan_prompt(
 
 
 def _begins(question: Question) -> str:
-    """How the plan of a question begins that shows several parts: small models put the whole into one step."""
+    """How the plan of a question with several parts begins: small models put the whole into one step."""
     names = [name for name in compared(question.text) if name[0].isalnum()]
     if len(names) > 1:
         return f" It begins with a step about {' alone, then one about '.join(names)} alone."
