@@ -10,6 +10,7 @@ from typing import Any, Final
 from orchestrator.runtime.messages import Message, Part
 from orchestrator.runtime.values import Question
 from planners.offers import Offers, parameters_of
+from planners.parts import compared, has_parts
 from planners.plan_examples import Example, built_in, calls_in, given
 from planners.plan_grammar import plan_grammar
 from planners.plan_json import JsonReader, plan_schema
@@ -96,5 +97,13 @@ def plan_prompt(
         f"\n{RULES}{form.rule}{THINKS if replan else ''}\nThe form, in examples:\n",
         guarded(told),
         *replan,
-        "Now write the plan for the question at the beginning.",
+        f"Now write the plan for the question at the beginning.{guarded(_begins(question))}",
     )
+
+
+def _begins(question: Question) -> str:
+    """How the plan of a question with several parts begins: small models put the whole into one step."""
+    names = [name for name in compared(question.text) if name[0].isalnum()]
+    if len(names) > 1:
+        return f" It begins with a step about {' alone, then one about '.join(names)} alone."
+    return " Its first step finds out what the next one needs." if has_parts(question.text) else ""

@@ -289,6 +289,19 @@ async def test_a_further_plan_that_begins_anew_is_numbered_on() -> None:
     assert '2. ask("Is Bob older?") = Answer: unknown (uncertain: it states no answer)\n' in read
 
 
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        (QUESTION, " It begins with a step about Bob alone, then one about Ann alone."),
+        ("How old is the keeper of the wells of Ulm?", " Its first step finds out what the next one needs."),
+        ("How old is Ann?", ""),
+    ],
+)
+async def test_a_model_is_told_last_how_the_plan_begins(question: str, begins: str) -> None:
+    planned = (await run(question=question)).said("plan")[0]
+    assert planned.endswith(f"Now write the plan for the question at the beginning.{begins}")
+
+
 async def test_a_repair_is_sampled_and_told_what_to_write() -> None:
     whole = f'1. ask("{QUESTION}")\n2. calculate("$1 - 2")\n3. join()\n'
     played = await run([whole, PLAN])
