@@ -25,6 +25,15 @@ _COMPARES = re.compile(
     r"|\b(?:differen(?:ce|t)|total|sum|average|mean|together|altogether|combined|same|equal|times|both)\b",
     re.IGNORECASE,
 )
+_COMPARED = re.compile(
+    r"(?P<more>.+?)(?: \([^()]*\))? is (?:more|later) than (?P<less>.+?)(?: \([^()]*\))?(?:, by .+)?"
+)
+_LESS = re.compile(
+    r"\b(?:(?:small|low|tini|short|young|light|slow|cheap|earli|near|clos|few|narrow|thin|weak|soft|poor)(?:er|est|st)"
+    r"|less|least|first|before)\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
@@ -41,7 +50,8 @@ def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[i
     said = _as_choice(answer.claim, question)
     lines = lines_of(results)
     computed = [line.result for line in lines if line.from_several]
-    if computed and any(_occurs(said, result) for result in computed):
+    plain = [result for result in computed if not _COMPARED.fullmatch(result)]
+    if agrees(said, question, results) or any(_occurs(said, result) for result in plain):
         return found
     if lines and lines[-1].computing:
         return [*found, "the last step has computed something else"]
@@ -50,6 +60,29 @@ def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[i
     elif said.casefold() in _YES_NO or not _occurs(said, results):
         found.append("the answer is not in the results")
     return found
+
+
+def agrees(claim: str, question: Question, results: str) -> bool:
+    """Whether a claim says, in words of its own, what a comparison in the last of ``results`` came to.
+
+    It does if it has no numbers but those of the comparison, and first names, of the two that were compared,
+    the one that is more; or the other one, if the question asks for the less; or has such a number alone.
+    """
+    lines = lines_of(results)
+    compared = _COMPARED.fullmatch(lines[-1].result) if lines and lines[-1].tool == "compare" else None
+    numbers = set(_NUMBER.findall(claim))
+    if compared is None or not numbers <= set(_NUMBER.findall(lines[-1].result)):
+        return False
+    more, less = (_place(name, claim) for name in (compared["more"], compared["less"]))
+    if more is None and less is None:
+        return bool(numbers)
+    wanted, other = (less, more) if _LESS.search(question.text) else (more, less)
+    return wanted is not None and (other is None or wanted < other)
+
+
+def _place(name: str, claim: str) -> int | None:
+    found = re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", claim.casefold())
+    return found.start() if found else None
 
 
 def _as_choice(claim: str, question: Question) -> str:

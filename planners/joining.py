@@ -17,7 +17,7 @@ from orchestrator.runtime.messages import Message, Part, assistant, text_of, use
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.ballot import labels
-from planners.doubting import doubts
+from planners.doubting import agrees, doubts
 from planners.findings import computed_answer, lines_of
 from planners.findings import from_results as from_results
 from planners.questions import guarded, set_task
@@ -112,7 +112,7 @@ async def join(
     readings: list[Verdict] = [first]
     for _ in range(2):
         readings += await reader.more(max(temperature, RESAMPLED))
-        elected = _elected(readings, question, may_replan, computed_answer(question, text))
+        elected = _elected(readings, question, text, may_replan=may_replan)
         if elected.clear:
             break
     run.decide(by, elected.word, {"doubts": why, **elected.saw})
@@ -173,14 +173,19 @@ class _Election:
     """Whether further readings are not worth their price."""
 
 
-def _elected(
-    readings: Sequence[Verdict], question: Question, may_replan: bool, computed: Answer | None
-) -> _Election:
+def _elected(readings: Sequence[Verdict], question: Question, results: str, *, may_replan: bool) -> _Election:
+    """What the readings come to; those that agree with a comparison are one answer, whatever their words."""
+    computed = computed_answer(question, results)
     clusters = Clusters(choices=labels(question.choices))
     answers: dict[int, Answer] = {}
+    agreed = ""
     for at, reading in enumerate(readings):
-        if isinstance(reading, Answer) and reading.claim is not None:
-            answers.setdefault(clusters.add(at, Claim(reading.claim, "json")), reading)
+        if not isinstance(reading, Answer) or reading.claim is None:
+            continue
+        claim = reading.claim
+        if agrees(claim, question, results):
+            claim = agreed = agreed or claim
+        answers.setdefault(clusters.add(at, Claim(claim, "json")), reading)
     missing = [reading for reading in readings if isinstance(reading, Missing)]
     counts = clusters.counts()
     entropy = discrete(counts, abstained=len(readings) - sum(counts))

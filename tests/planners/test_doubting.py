@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.runtime.values import Answer, Question
-from planners.doubting import doubts
+from planners.doubting import agrees, doubts
 
 LOOKED_UP = '1. weight("Ollo") = 5 kg\n2. weight("Vurm") = 7 kg\n'
+COMPARED = (
+    LOOKED_UP + '3. compare({"Ollo": $1, "Vurm": $2}) = Vurm (7 kg) is more than Ollo (5 kg), by 2 kg\n'
+)
 COMPUTED = LOOKED_UP + '3. argmax({"Ollo": $1, "Vurm": $2}) = Vurm\n'
 
 
@@ -65,3 +68,33 @@ def test_prose_cannot_be_counted_and_is_not_doubted() -> None:
     text = "Ollo and Vurm have a long history, of which a great deal could be said here and more elsewhere."
     assert doubts(Question("Tell me more."), Answer(text, text), LOOKED_UP, [1]) == []
     assert doubts(Question("Tell me more."), Answer(text), LOOKED_UP, [1]) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "claim", "agree"),
+    [
+        ("Which is heavier?", "Vurm", True),
+        ("Which is heavier, and by how much?", "Vurm is heavier than Ollo by 2 kg.", True),
+        ("Which is heavier, and by how much?", "Vurm, by 2 kg", True),
+        ("Which is heavier, and by how much?", "Vurm, by 3 kg", False),
+        ("Which is heavier, and by how much?", "Ollo is heavier by 2 kg.", False),
+        ("Which is heavier?", "Ollo", False),
+        ("Which is heavier?", "Vurmling", False),
+        ("Which is lighter?", "Ollo", True),
+        ("Which is lighter?", "Ollo is lighter than Vurm.", True),
+        ("Which is lighter?", "Vurm", False),
+        ("Which is heavier?", "the second", False),
+        ("How much heavier is Vurm?", "2 kg", True),
+        ("How much heavier is Vurm?", "3 kg", False),
+    ],
+)
+def test_a_claim_may_say_in_other_words_what_a_comparison_came_to(
+    question: str, claim: str, agree: bool
+) -> None:
+    assert agrees(claim, Question(question), COMPARED) is agree
+    assert (doubts(Question(question), Answer(claim, claim), COMPARED, []) == []) is agree
+
+
+def test_only_a_comparison_in_the_last_step_speaks_for_a_claim() -> None:
+    for results in (LOOKED_UP, COMPUTED, COMPARED + '4. weight("Zab") = 9 kg\n', ""):
+        assert not agrees("Vurm", Question("Which is heavier?"), results)

@@ -158,6 +158,23 @@ async def test_where_readings_differ_what_was_computed_is_the_answer() -> None:
     assert "The last result was computed" not in (await joined(VURM, LOOKED_UP))[1].said("join")[0]
 
 
+async def test_wordings_of_what_a_comparison_came_to_vote_together() -> None:
+    compared = (*LOOKED_UP, ("compare($1, $2)", "Vurm (7 kg) is more than Ollo (5 kg), by 2 kg"))
+    claims = (
+        "Ollo, by 2 kg",
+        "Vurm is heavier, by 2 kg.",
+        "Vurm is heavier than Ollo by 2 kg.",
+        "Vurm",
+        "Vurm",
+    )
+    said = [f'{{"thought": "t", "answer": "{claim}"}}' for claim in claims]
+    verdict, _ = await joined(said, compared)
+    assert isinstance(verdict, Answer)
+    assert (verdict.claim, verdict.confidence, verdict.undecided) == ("Vurm is heavier, by 2 kg.", 0.8, None)
+    verdict, played = await joined(said[1], compared)
+    assert len(played.requests("join")) == 1
+
+
 async def test_wordings_of_one_answer_vote_together() -> None:
     said = [f'{{"answer": "{each}"}}' for each in ("12 kg", "12,000 g", "12 kilograms")]
     verdict, _ = await joined(said, LOOKED_UP, "How heavy are both together?")
