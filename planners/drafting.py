@@ -150,7 +150,7 @@ class Drafter:
         replan = (
             before,
             *await self.fetcher.observations(),
-            after.format(missing=guarded(missing), first=first),
+            after.format(missing=guarded(missing, "notes"), first=first),
         )
         return plan_prompt(self.question, self.offers, form, self.examples, *replan)
 

@@ -55,7 +55,7 @@ class Form:
 def form_of(can: Capabilities, offers: Offers, limit: int, *, first: int = 1, thinks: bool = False) -> Form:
     """The shortest form that an engine can be held to: text under a grammar, lists in JSON, or text."""
     parameters = parameters_of(offers)
-    grammar = getattr(can, "guided_grammar", False)
+    grammar = can.guided_grammar
     if can.guided_json and not grammar:
         return Form(
             f'- Reply with JSON: {{{_THOUGHT if thinks else ""}"plan": [step, …]}}. A step is a list: '
