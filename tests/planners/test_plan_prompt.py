@@ -39,8 +39,7 @@ async def test_a_plan_is_asked_for_in_the_shortest_form_that_the_engine_can_be_h
 async def test_the_question_comes_first_and_what_the_plan_is_for_last() -> None:
     played = await compile_()
     told = played.said("plan")[0]
-    places = [
-        told.index(each) for each in ("<question>", "Plan how", "- age(", "Rules:", "in examples", "Now write")
-    ]
+    marks = ("<question>", "Plan how", "- age(", "Rules:", "in examples", "Now write")
+    places = [told.index(each) for each in marks]
     assert places == sorted(places)
     assert END_OF_PLAN not in told
