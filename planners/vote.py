@@ -14,6 +14,7 @@ from orchestrator.runtime.messages import Message, Part
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import SEGMENT, Merge, labels
 from orchestrator.voting.judging import Judge
+from orchestrator.voting.splitting import unless_split
 from planners.fitting import tools_at_hand
 from planners.questions import Temperature, Tokens, computation_in, set_task
 
@@ -83,13 +84,13 @@ async def vote(
     At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
     A vote without a ``rule`` follows the one that was the default when the run began.
     ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
-    :meth:`Run.vote`.
+    :meth:`Run.vote`. Where the majority decides, a vote whose leader owes the lead to chance is undecided.
 
     Raises:
         NodeFailed: no branch gave a completion.
         InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
-    return await run.vote(
+    answer = await run.vote(
         solving(question),
         rule=rule,
         width=n,
@@ -103,3 +104,4 @@ async def vote(
         temperature=temperature,
         max_tokens=max_tokens,
     )
+    return unless_split(answer) if merge == "majority" else answer

@@ -108,7 +108,7 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
     for task, verdict in labelled:
         if not task.status.terminal:
             raise InvalidRequest(f"trace {task.id} is {task.status}; label only runs that have ended")
-        if task.outcome != RunOutcome.ANSWERED:
+        if task.outcome not in (RunOutcome.ANSWERED, RunOutcome.UNDECIDED):
             left_out[task.outcome or str(task.status)] += 1
             continue
         example = await _example(store, task, verdict)

@@ -23,7 +23,7 @@ from orchestrator.cli import app as cli
 from orchestrator.consensus.stopping import DEFAULT_RULE
 
 ANSWERS = {
-    "clips": {"So it is \\boxed{72}": 4, "Hence \\boxed{96}": 1},
+    "clips": {"So it is \\boxed{72}": 9, "Hence \\boxed{96}": 1},
     "slow": "word " * 50_000,
     "very slow": "word " * 50_000,
     "context": "Answer: 17",
