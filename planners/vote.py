@@ -18,14 +18,9 @@ from orchestrator.voting.splitting import unless_split
 from planners.fitting import tools_at_hand
 from planners.questions import Temperature, Tokens, computation_in, set_task
 
-FREE = (  # without an example, which small models repeat
-    "Solve the problem step by step. Keep each step short. "
-    "At the end, put the final answer alone in \\boxed{}."
-)
-MULTIPLE_CHOICE = (
-    "Solve the problem step by step. Keep each step short. "
-    "At the end, put the letter of the right choice alone in \\boxed{}."
-)
+THINK = "Think step by step, in a few short lines. "
+FREE = THINK + "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
+MULTIPLE_CHOICE = THINK + "Then give the letter of the right choice alone in \\boxed{}."
 
 
 def solving(question: Question, *more: Part) -> list[Message]:
