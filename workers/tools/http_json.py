@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,6 +19,10 @@ from workers.tools.tool import IDEMPOTENCY_KEY, TRANSIENT, Tool
 
 _METHODS: Final = {"GET": False, "POST": True, "PUT": True, "PATCH": True, "DELETE": True}
 """The methods, and whether a tool has side effects with them unless it says otherwise."""
+
+_HEADER: Final = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
+_BREAKING: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What ends a header, or may not be in one; values that are read from files often end with a line end."""
 
 _BODILESS: Final = ("GET", "DELETE")
 
@@ -79,6 +84,9 @@ def http_tool(
         if fields[each].default is OMITTED:
             raise TypeError(f"the tool {name}: {each!r} stands in its url: it must be required")
     sent = dict(headers or {})
+    for each, value in {**sent, key_header or "-": ""}.items():
+        if not _HEADER.fullmatch(each) or _BREAKING.search(value):  # which may be a key: it is not shown
+            raise TypeError(f"the tool {name}: the header {each!r} cannot be sent: look for line ends in it")
 
     async def call(**values: object) -> JsonValue:
         key = values.pop(IDEMPOTENCY_KEY, None)

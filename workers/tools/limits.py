@@ -184,7 +184,8 @@ class Limits:
             # The rate comes first: who waits for it must not keep other tools from what is exclusive.
             async with self._rate.next() if self._rate is not None else nullcontext():
                 for gate in self._gates:
-                    places.append(await gate.enter())
+                    place = await gate.enter()
+                    places.append(place)
         except BaseException as error:
             leave()
             if isinstance(error, Overdue):
