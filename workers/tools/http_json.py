@@ -9,12 +9,13 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic_core import to_jsonable_python
 
+from workers.errors import ToolError
 from workers.tools.addresses import Reach
 from workers.tools.arguments import arguments_of, schema_of
 from workers.tools.declaration import checked, limits_of
 from workers.tools.endpoint import Endpoint
 from workers.tools.exchange import Request, exchanged
-from workers.tools.schemas import OMITTED, arguments_of_schema, given
+from workers.tools.schemas import OMITTED, arguments_of_schema, given, plain_schema
 from workers.tools.tool import IDEMPOTENCY_KEY, TRANSIENT, Tool
 
 _METHODS: Final = {"GET": False, "POST": True, "PUT": True, "PATCH": True, "DELETE": True}
@@ -74,11 +75,11 @@ def http_tool(
         raise TypeError(f"the tool {name} needs a description: it tells the model what the tool does")
     try:
         model = _model(name, arguments)
-        schema = dict(arguments) if isinstance(arguments, Mapping) else schema_of(model)
+        schema = plain_schema(arguments, name) if isinstance(arguments, Mapping) else schema_of(model)
         fields = {field.alias or each: field for each, field in model.model_fields.items()}
         endpoint = Endpoint.of(url, fields)
         reach = Reach.of(private_hosts)
-    except ValueError as error:
+    except (ValueError, ToolError) as error:
         raise TypeError(f"the tool {name}: {error}") from None
     for each in sorted(endpoint.in_url):
         if fields[each].default is OMITTED:
