@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, TypeVar
@@ -27,6 +28,7 @@ from workers.tools.mcp.pipes import Complaints, piped
 from workers.tools.mcp.web import over_http
 
 log = structlog.get_logger(__name__)
+logging.getLogger("mcp").addHandler(logging.NullHandler())  # else it writes tracebacks to standard error
 
 START_SECONDS: Final = 60.0
 """How long a server may take from its start until it has listed its tools."""
@@ -95,7 +97,8 @@ class Connection:
             if error.code in (CONNECTION_CLOSED, INVALID_REQUEST):  # or it does not know our session any more
                 self.close()
                 raise self._gone(said(error)) from None
-            raise ToolError(f"the MCP server {self.server} says: {cut(error.message, SAID)}") from None
+            told = cut(self._declared.discreet(error.message), SAID)
+            raise ToolError(f"the MCP server {self.server} says: {told}") from None
         self._silent = 0
         return result
 
@@ -104,10 +107,11 @@ class Connection:
         self._closing.set()
 
     async def ended(self) -> None:
-        """Return when it has been closed."""
+        """Return when it has been closed. What is still starting is not waited for."""
         self.close()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([self.task], timeout=START_SECONDS / 6)
+        if self._client.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([self.task], timeout=START_SECONDS / 6)
         if not self.task.done():
             await end(self.task, self.task.get_name())
 
@@ -125,7 +129,7 @@ class Connection:
                 await asyncio.wait([call])
 
     def _gone(self, why: str) -> ToolUnavailable:
-        return ToolUnavailable(f"the MCP server {self.server} is not there: {why}")
+        return ToolUnavailable(f"the MCP server {self.server} is not there: {self._declared.discreet(why)}")
 
     async def _run(self) -> None:
         try:
@@ -143,7 +147,7 @@ class Connection:
             why = f"it took more than {START_SECONDS:g} s to start" if is_late else _innermost(error)
             if str(self._complaints):
                 why = f"{why}; it wrote: {self._complaints}"
-            log.info("mcp_server_ended", server=self.server, why=why)
+            log.info("mcp_server_ended", server=self.server, why=self._declared.discreet(why))
             if not self._client.done():
                 self._client.set_exception(self._gone(why))
         finally:

@@ -73,8 +73,11 @@ def answer(method: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     if kind == "crash":
-        sys.exit("there is no such moon")
+        sys.exit(f"there is no such moon for {os.environ['KEY']}")
     if kind == "silent":
+        if sys.argv[2:]:
+            Path(sys.argv[2]).with_suffix(".new").write_text(str(os.getpid()))
+            Path(sys.argv[2]).with_suffix(".new").rename(sys.argv[2])
         time.sleep(3_600)
     if kind == "stderr":
         threading.Thread(target=flood, args=[sys.stderr], daemon=True).start()

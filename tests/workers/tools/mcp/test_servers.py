@@ -258,7 +258,7 @@ async def test_what_models_cannot_be_shown_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("crash", "Connection closed; it wrote: there is no such moon"),
+        ("crash", r"Connection closed; it wrote: there is no such moon for \*\*\*"),
         ("silent", r"it took more than 0\.5 s"),
     ],
 )
@@ -266,9 +266,23 @@ async def test_a_server_that_does_not_start_is_named_with_what_it_wrote(
     kind: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "START_SECONDS", 0.5 if kind == "silent" else PATIENCE)
-    with pytest.raises(ToolUnavailable, match=rf"the MCP server moon is not there: {told}"):
-        async with running(moon=odd(kind)):
+    with pytest.raises(ToolUnavailable, match=rf"the MCP server moon is not there: {told}") as failed:
+        async with running(moon=odd(kind, env={"KEY": "secret-4711"})):
             pass
+    assert "4711" not in str(failed.value)
+
+
+async def test_a_server_that_is_still_starting_is_ended_at_once(tmp_path: Path) -> None:
+    starting = asyncio.create_task(running(test=odd("silent", str(tmp_path / "pid"))).__aenter__())
+    async with asyncio.timeout(PATIENCE):
+        while not (tmp_path / "pid").exists():  # noqa: ASYNC110 - it is a process
+            await asyncio.sleep(0.02)
+    begun = time.monotonic()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert time.monotonic() - begun < connection.START_SECONDS / 6
+    assert not is_there(int((tmp_path / "pid").read_text()))
 
 
 async def test_a_command_or_a_host_that_is_not_there_is_named() -> None:
