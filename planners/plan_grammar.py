@@ -93,7 +93,8 @@ def _value(schema: Any, defined: Mapping[str, Any]) -> str:
     if schema.get("type") == "array":
         item = _value(schema.get("items"), defined)
         return f'(ref | "[" ({item} (", " {item})*)? "]")'
-    rule = _TYPES.get(schema.get("type", ""), "value")
+    kind = schema.get("type")
+    rule = _TYPES.get(kind, "value") if isinstance(kind, str) else "value"
     return rule if rule == "value" else f"({rule} | ref)"
 
 

@@ -196,7 +196,8 @@ class _Keeper:
             if self._restarts > MOST_RESTARTS:
                 raise EngineProtocolError(f"{self._name} restarted a completion {MOST_RESTARTS} times")
             self._tokens, self._room = 0, self._most * TOKEN_CHARACTERS
-        characters = len(chunk.text) + len(chunk.reasoning) + sum(len(each.arguments) for each in chunk.calls)
+        called = sum(len(each.id) + len(each.name) + len(each.arguments) for each in chunk.calls)
+        characters = len(chunk.text) + len(chunk.reasoning) + called
         said_something = characters > 0 or chunk.tokens > 0
         self._empty = 0 if said_something or chunk.finish_reason else self._empty + 1
         if self._empty > MOST_EMPTY:

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from orchestrator.cli.printing import output, print_evidence
 from orchestrator.cli.saying import dump, say, tell
-from orchestrator.cli.solving import INTERRUPTED, Announcer, Inputs, handing_back, opened
+from orchestrator.cli.solving import INTERRUPTED, Announcer, Inputs, handing_back, opened, run_here
 from orchestrator.cli.terminal import Terminal
 from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
@@ -54,7 +54,7 @@ def calibrate_questions(
                 return await fit(service.store, list(zip(tasks, answers, strict=True)), file.name, wanted)
 
     try:
-        _report(asyncio.run(run()), wanted, settings, as_json=as_json)
+        _report(run_here(run()), wanted, settings, as_json=as_json)
     except KeyboardInterrupt:
         tell("interrupted; run the same command again to continue")
         raise typer.Exit(INTERRUPTED) from None

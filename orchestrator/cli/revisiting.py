@@ -10,7 +10,7 @@ import typer
 
 from orchestrator.cli.printing import output, print_solution, table
 from orchestrator.cli.saying import dump, say
-from orchestrator.cli.solving import Announcer, handing_back, named_value, opened
+from orchestrator.cli.solving import Announcer, handing_back, named_value, opened, run_here
 from orchestrator.opening import opened_store
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.change import Change, parse_change
@@ -49,7 +49,7 @@ def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, 
                 solution = await service.fork(trace_id, at=at, change=change)
             return solution, await service.difference(trace_id, solution.trace_id)
 
-    solution, differences = asyncio.run(run())
+    solution, differences = run_here(run())
     if as_json:
         body = {"solution": solution.model_dump(mode="json"), "difference": asdict(differences)}
         dump(body)

@@ -10,11 +10,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 
@@ -39,7 +39,10 @@ from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 from workers.tools.toolbox import Toolbox
 
+T = TypeVar("T")
+
 INTERRUPTED = 130
+TERMINATED = 143
 ANNOUNCED_SECONDS = 10.0
 """How often a slow start is reported when there is no terminal to show it."""
 CLOSING_SECONDS = 5.0
@@ -101,7 +104,7 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
     display = Display(console) if console.is_terminal and not quiet else None
     try:
         request, toolbox = inputs.read(), inputs.toolbox(settings)
-        solution = asyncio.run(_solve(request, toolbox, settings, display))
+        solution = run_here(_solve(request, toolbox, settings, display))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
@@ -208,15 +211,41 @@ def opened(
     )
 
 
+def run_here(work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work of a command, which a SIGTERM cancels: what it has begun must not stay behind.
+
+    Raises:
+        typer.Exit: a SIGTERM came.
+        Exception: what the work raised.
+    """
+
+    async def obeying() -> T:
+        _cancel_on_sigterm()
+        return await work
+
+    try:
+        return asyncio.run(obeying())
+    except asyncio.CancelledError:
+        raise typer.Exit(TERMINATED) from None
+
+
+def _cancel_on_sigterm() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
 @asynccontextmanager
 async def handing_back(service: Service) -> AsyncIterator[None]:
-    """On SIGTERM, put the tasks that run here back into the queue, instead of letting their leases lapse."""
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, service.hand_back)
+    """On SIGTERM, put the tasks that run here back into the queue, instead of letting their leases lapse.
+
+    Before and after, one ends the command; see :func:`run_here`.
+    """
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.hand_back)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        _cancel_on_sigterm()
 
 
 class Announcer:

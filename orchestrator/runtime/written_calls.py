@@ -16,16 +16,17 @@ _MARK: Final = re.compile(
 )
 """What stands around calls: Hermes, Qwen, Granite, Llama, Mistral. Some models never close it."""
 
-_TAGGED: Final = re.compile(r"<function=(?P<name>[^>\s]+)>(?P<body>.*?)(?:</function>|\Z)", re.DOTALL)
+_TAGGED: Final = re.compile(r"<function=(?P<name>[^<>\s]+)>(?P<body>.*?)(?:</function>|\Z)", re.DOTALL)
 _PARAMETER: Final = re.compile(
-    r"<parameter=(?P<name>[^>\s]+)>\n?(?P<value>.*?)\n?(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL
+    r"<parameter=(?P<name>[^<>\s]+)>\n?(?P<value>.*?)\n?(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL
 )
 """The form of Qwen3-Coder."""
 
 _NAMES: Final = ("name", "function", "tool", "tool_name", "function_name", "action")
 _ARGUMENTS: Final = ("arguments", "parameters", "args", "input", "params", "action_input", "tool_input")
 _LISTS: Final = ("tool_calls", "function_calls", "calls", "tools")
-_OPENING: Final = re.compile(r"(?:```\w*\s*|\[\s*|\*\*)+\Z")
+_OPENING: Final = " \t\n[*`"
+"""What stands before calls, besides the language of a fence."""
 _DECODER: Final = json.JSONDecoder()
 _READINGS: Final = 64  # braces of a text at which an object is looked for
 
@@ -52,8 +53,15 @@ def written_calls(text: str, names: Collection[str]) -> Written:
             found.append((name, arguments))
     if begins is None:
         return Written(text, ())
-    said = _OPENING.sub("", _MARK.split(answer[:begins])[0].rstrip()).rstrip()
-    return Written(said, tuple(FunctionCall.at(n, *each) for n, each in enumerate(found)))
+    return Written(_said(answer[:begins]), tuple(FunctionCall.at(n, *each) for n, each in enumerate(found)))
+
+
+def _said(before: str) -> str:
+    """What is said before the calls, without what only opens them. Takes linear time, as texts may be odd."""
+    mark = _MARK.search(before)
+    said = (before[: mark.start()] if mark else before).rstrip(_OPENING)
+    words, fence, language = said.rpartition("```")
+    return words.rstrip(_OPENING) if fence and language.isalnum() else said
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str, bool]]:

@@ -56,6 +56,9 @@ async def exchanged(request: Request, reach: Reach, name: str) -> JsonValue:
             target, found = await _once(request, url, headers, reach, name)
         except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError) as error:
             raise ToolUnavailable(f"{name}: {url.host} cannot be reached: {raised(error)}") from error
+        except aiohttp.ClientResponseError as error:  # which would tell the whole URL, and keys in its query
+            wrong = " ".join(error.message.split())
+            raise ToolError(f"{name}: {url.host} answered with broken HTTP: {cut(wrong, _SAID)}") from None
         if target is None:
             return found
         if origin(target) != origin(url):
@@ -81,6 +84,7 @@ async def _once(
         headers={"Accept": "application/json, text/plain;q=0.5", "Accept-Encoding": "identity", **headers},
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
     )
+    session._retry_connection = False  # else a PUT or DELETE may be sent twice
     async with (
         session,
         session.request(request.method, url, json=request.body, allow_redirects=False) as response,
@@ -145,7 +149,7 @@ def _read(body: bytes, response: aiohttp.ClientResponse, name: str) -> JsonValue
     if kind.startswith("text/"):
         try:
             return body.decode(response.charset or "utf-8", "replace")
-        except LookupError:
+        except (LookupError, ValueError):  # it is unknown, or no encoding of texts
             return body.decode("utf-8", "replace")
     raise ToolError(f"{name}: {response.url.host} answered with {kind}, which is neither JSON nor text")
 

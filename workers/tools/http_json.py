@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic_core import to_jsonable_python
 
+from workers.errors import ToolError
 from workers.tools.addresses import Reach
 from workers.tools.arguments import arguments_of, schema_of
 from workers.tools.declaration import checked, limits_of
 from workers.tools.endpoint import Endpoint
 from workers.tools.exchange import Request, exchanged
-from workers.tools.schemas import OMITTED, arguments_of_schema, given
+from workers.tools.schemas import OMITTED, arguments_of_schema, given, plain_schema
 from workers.tools.tool import IDEMPOTENCY_KEY, TRANSIENT, Tool
 
 _METHODS: Final = {"GET": False, "POST": True, "PUT": True, "PATCH": True, "DELETE": True}
 """The methods, and whether a tool has side effects with them unless it says otherwise."""
+
+_HEADER: Final = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
+_BREAKING: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What ends a header, or may not be in one; values that are read from files often end with a line end."""
 
 _BODILESS: Final = ("GET", "DELETE")
 
@@ -69,16 +75,19 @@ def http_tool(
         raise TypeError(f"the tool {name} needs a description: it tells the model what the tool does")
     try:
         model = _model(name, arguments)
-        schema = dict(arguments) if isinstance(arguments, Mapping) else schema_of(model)
+        schema = plain_schema(arguments, name) if isinstance(arguments, Mapping) else schema_of(model)
         fields = {field.alias or each: field for each, field in model.model_fields.items()}
         endpoint = Endpoint.of(url, fields)
         reach = Reach.of(private_hosts)
-    except ValueError as error:
+    except (ValueError, ToolError) as error:
         raise TypeError(f"the tool {name}: {error}") from None
     for each in sorted(endpoint.in_url):
         if fields[each].default is OMITTED:
             raise TypeError(f"the tool {name}: {each!r} stands in its url: it must be required")
     sent = dict(headers or {})
+    for each, value in {**sent, key_header or "-": ""}.items():
+        if not _HEADER.fullmatch(each) or _BREAKING.search(value):  # which may be a key: it is not shown
+            raise TypeError(f"the tool {name}: the header {each!r} cannot be sent: look for line ends in it")
 
     async def call(**values: object) -> JsonValue:
         key = values.pop(IDEMPOTENCY_KEY, None)

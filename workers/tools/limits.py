@@ -7,8 +7,8 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -117,12 +117,17 @@ class Rate:
         self._begun: deque[float] = deque(maxlen=count)
         self._door = Gate(1)
 
-    async def wait(self) -> None:
-        """Return when another may begin, and count it."""
+    @asynccontextmanager
+    async def next(self) -> AsyncIterator[None]:
+        """Begin the block when another may begin, and count it at its end, unless that is an error.
+
+        Only one is in the block at a time, so what it waits for there cannot lead to several at once.
+        """
         place = await self._door.enter()
         try:
             if len(self._begun) == self._begun.maxlen:
                 await asyncio.sleep(self._begun[0] + self._seconds - time.monotonic())
+            yield
             self._begun.append(time.monotonic())
         finally:
             place.leave()
@@ -176,11 +181,11 @@ class Limits:
                 place.leave()
 
         try:
-            for gate in self._gates:
-                place = await gate.enter()
-                places.append(place)
-            if self._rate is not None:
-                await self._rate.wait()
+            # The rate comes first: who waits for it must not keep other tools from what is exclusive.
+            async with self._rate.next() if self._rate is not None else nullcontext():
+                for gate in self._gates:
+                    place = await gate.enter()
+                    places.append(place)
         except BaseException as error:
             leave()
             if isinstance(error, Overdue):

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from workers.tools.arguments import arguments_model
+from workers.tools.results import as_json
 
 _TYPES: Final[dict[str, Any]] = {
     "string": str,
@@ -19,6 +20,7 @@ _TYPES: Final[dict[str, Any]] = {
     "null": None,
 }
 _LONGEST_ENUM: Final = 1_000
+NO_SCHEMA: Final = 'the arguments must have a JSON schema with "type": "object"'
 
 
 class Omitted:
@@ -45,11 +47,38 @@ def arguments_of_schema(title: str, schema: Mapping[str, Any]) -> type[BaseModel
         or not isinstance(properties, Mapping)
         or not isinstance(required, list)
     ):
-        raise ValueError('the arguments must have a JSON schema with "type": "object"')
+        raise ValueError(NO_SCHEMA)
     fields = {
         name: (_type(property), ... if name in required else OMITTED) for name, property in properties.items()
     }
     return arguments_model(title, fields)
+
+
+def plain_schema(schema: object, title: str, most: int | None = None) -> dict[str, Any]:
+    """The JSON schema of an object as journals keep it, of at most ``most`` characters.
+
+    Whoever reads it finds an object for each property and definition, where there may be ``true`` for any
+    value, and only names that are required.
+
+    Raises:
+        ValueError: it is not the schema of an object.
+        ToolError: it is no JSON, or larger. ``title`` names it there.
+    """
+    plain: Any = as_json(schema, title, most)
+    if not (isinstance(plain, dict) and isinstance(plain.get("required", []), list)):
+        raise ValueError(NO_SCHEMA)  # noqa: TRY004 - it is what a server or a file says
+    for part in ("properties", "$defs"):
+        if part in plain:
+            plain[part] = _described(plain[part])
+    if "required" in plain:
+        plain["required"] = [name for name in plain["required"] if isinstance(name, str)]
+    return plain
+
+
+def _described(named: object) -> dict[str, Any]:
+    if not isinstance(named, dict):
+        raise ValueError(NO_SCHEMA)  # noqa: TRY004 - as above
+    return {name: each if isinstance(each, dict) else {} for name, each in named.items()}
 
 
 def given(values: Mapping[str, object]) -> dict[str, object]:

@@ -116,7 +116,8 @@ class Tool:
     def _pause(self, error: ToolError, tries: int) -> float | None:
         """Seconds until a call that has failed so many times is tried again; None: it is not."""
         may_repeat = not self.side_effects or self.takes_key
-        if tries > self.retries or not may_repeat or not isinstance(error.__cause__ or error, self.transient):
+        is_transient = any(isinstance(each, self.transient) for each in (error, error.__cause__))
+        if tries > self.retries or not may_repeat or not is_transient:
             return None
         pause = max(_FIRST_PAUSE * 2.0 ** (tries - 1), error.retry_after or 0.0)
         return pause if pause <= _LONGEST_PAUSE else None

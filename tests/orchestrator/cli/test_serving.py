@@ -224,6 +224,24 @@ def test_a_signal_while_the_engine_starts_ends_the_start(database: str, number: 
             assert process.stderr.read() == ""
 
 
+@pytest.mark.parametrize("what", [["solve", "2+2"], ["serve", "--port", "0"]])
+def test_a_signal_while_a_server_of_tools_starts_leaves_nothing_behind(
+    what: list[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("mcp")
+    pid = tmp_path / "pid"
+    write = f"import os, time; open({str(tmp_path / 'new')!r}, 'w').write(str(os.getpid())); "
+    script = f"{write} os.rename({str(tmp_path / 'new')!r}, {str(pid)!r}); time.sleep(3600)"
+    servers = json.dumps({"mcpServers": {"silent": {"command": sys.executable, "args": ["-c", script]}}})
+    engine = ["--engine", "http://127.0.0.1:9/v1", "--model", "m", "--database", "memory", "--mcp", servers]
+    with started(command(*what, *engine), stderr=subprocess.PIPE) as process:
+        wait_until(pid.exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
 def test_a_signal_while_the_database_is_opened_ends_the_start(tmp_path: Path) -> None:
     path = tmp_path / "locked.db"
     url = f"sqlite:///{path}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -128,3 +129,10 @@ def test_what_is_marked_as_a_call_and_cannot_be_read_is_one_without_a_name() -> 
     written = written_calls("I try.\n<tool_call>search Paris</tool_call>", NAMES)
     assert written.text == "I try."
     assert [(call.name, call.arguments) for call in written.calls] == [("", "search Paris")]
+
+
+@pytest.mark.parametrize("odd", ["[", "[ ", "```", "<function=", "<function=a><parameter=", "{", "\n"])
+def test_a_text_of_a_model_that_goes_round_in_circles_is_read_in_no_time(odd: str) -> None:
+    begun = time.monotonic()
+    written_calls(odd * 60_000 + 'x<tool_call>{"name": "a"}</tool_call>', {"a"})
+    assert time.monotonic() - begun < 10  # seconds, of the minutes that it would take to go back and forth

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -93,18 +94,22 @@ async def test_arguments_go_into_path_query_and_body(site: tuple[Site, str]) -> 
     def arguments(city: str, days: int = 3, tags: list[str] | None = None) -> None: ...
 
     get = declared(f"{url}/of/{{city}}/now?units=m", arguments=arguments)
-    told: Any = await get.invoke(["Köln/../x?y#z", 2, ["a", "b&c=d"]])
-    assert told["path"].split("?")[0] == "/of/K%C3%B6ln%2F..%2Fx%3Fy%23z/now"
+    told: Any = await get.invoke(["Köln/..x?y#z", 2, ["a", "b&c=d"]])
+    assert told["path"].split("?")[0] == "/of/K%C3%B6ln%2F..x%3Fy%23z/now"
     assert told["query"] == [["units", "m"], ["days", "2"], ["tags", "a"], ["tags", "b&c=d"]]
     assert (told["method"], told["body"]) == ("GET", "")
     post = declared(f"{url}/of/{{city}}", method="POST", arguments=arguments)
     told = await post.invoke({"city": "Rome"})
     assert json.loads(told["body"]) == {"days": 3, "tags": None}
     assert (get.side_effects, post.side_effects) == (False, True)
-    for text in (".", "..", ""):
+    for text in (".", "..", "", "../../admin", "a/..\\b"):
         with pytest.raises(ToolError, match=r"argument 'city' is .* cannot stand in a path"):
             await get.invoke([text])
     assert len(made.asked) == 2
+    with pytest.raises(ToolError, match="cannot stand in a path"):
+        await declared(f"{url}/of/.{{city}}").invoke(["./x"])
+    told = await declared(f"{url}/ü x?a=b c&d={{city}}").invoke(["x"])
+    assert told["path"] == "/%C3%BC%20x?a=b%20c&d=x"
 
 
 async def test_arguments_are_a_model_a_function_or_a_schema(site: tuple[Site, str]) -> None:
@@ -193,6 +198,49 @@ async def test_redirects_are_followed_without_credentials_to_where_the_tool_may_
         await declared(f"{url}/moved?to=/there&status=307", method="POST").invoke(["x"])
 
 
+@asynccontextmanager
+async def saying(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """The URL of what says the same to all requests, and these."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://localhost:{server.sockets[0].getsockname()[1]}", asked
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0 there\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA: " + b"a" * 99_999,
+    ],
+)
+async def test_what_is_no_http_is_told_without_the_keys_in_the_url(answer: bytes) -> None:
+    async with saying(answer) as (url, _):
+        with pytest.raises(ToolError, match="look: localhost answered with broken HTTP") as failed:
+            await declared(f"{url}/?key=secret1").invoke(["x"])
+    assert "secret1" not in repr((failed.value, failed.value.__cause__))
+
+
+async def test_a_text_of_an_odd_encoding_is_read_all_the_same() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=idna\r\nContent-Length: 2\r\n\r\nhi"
+    async with saying(answer) as (url, _):
+        assert await declared(url).invoke(["x"]) == "hi"
+
+
+@pytest.mark.parametrize(("method", "retries"), [("GET", 1), ("DELETE", 0)])
+async def test_who_hangs_up_is_asked_as_often_as_declared(method: str, retries: int) -> None:
+    async with saying(b"") as (url, asked):
+        with pytest.raises(ToolUnavailable, match="look: localhost cannot be reached"):
+            await declared(url, method=method, retries=retries).invoke(["x"])
+    assert len(asked) == 1 + retries
+
+
 @pytest.mark.parametrize(
     ("path", "told"),
     [
@@ -262,7 +310,8 @@ async def test_a_huge_answer_is_parsed_in_a_thread_and_bounded_by_the_run(
         ({"url": "{city}://example.org/"}, "write http:// or https://"),
         ({"url": "https://{city}"}, "only in its path and query"),
         ({"url": "https://me@example.org/"}, "a user or a fragment does not"),
-        ({"url": "https://example.org/{town}"}, "a place for 'town', which is no argument"),
+        ({"url": "https://secret1@example.org/?key=secret1"}, "a user or a fragment does not"),
+        ({"url": "https://example.org/{town}?key=secret1"}, "a place for 'town', which is no argument"),
         ({"url": "https://example.org/{city"}, "the name of an argument in braces"),
         ({"method": "HEAD"}, "method 'HEAD' is none of GET"),
         ({"description": " "}, "needs a description"),
@@ -275,9 +324,12 @@ async def test_a_huge_answer_is_parsed_in_a_thread_and_bounded_by_the_run(
             "be required",
         ),
         ({"private_hosts": ["*"]}, "no host, address or network"),
+        ({"headers": {"X-Key": "secret1\n"}}, "the header 'X-Key' cannot be sent"),
+        ({"headers": {"X Key": "a"}}, "the header 'X Key' cannot be sent"),
         ({"rate": "x"}, "write a number and a time"),
     ],
 )
 def test_declarations_that_do_not_fit_together_are_refused(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(TypeError, match=f"the tool look.*{re.escape(told)}"):
+    with pytest.raises(TypeError, match=f"the tool look.*{re.escape(told)}") as failed:
         declared(**{"url": "https://example.org/", **options})
+    assert "secret1" not in str(failed.value)

@@ -236,6 +236,40 @@ async def test_a_tool_is_tried_again_for_the_errors_that_it_declares() -> None:
     assert len(failing.keys) == 3
 
 
+async def test_who_waits_for_its_rate_keeps_nothing_from_other_tools() -> None:
+    @tool(exclusive="the press", rate="1/hour")
+    async def slow() -> str:
+        """Slow."""
+        return "slow"
+
+    @tool(exclusive="the press")
+    async def quick() -> str:
+        """Quick."""
+        return "quick"
+
+    await slow.invoke({})
+    waiting = asyncio.create_task(slow.invoke({}))
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        assert await quick.invoke({}) == "quick"
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+async def test_what_another_error_led_to_is_tried_again_too() -> None:
+    failing = Failing(LookupError("gone"))
+
+    @tool(retries=1)
+    def fetch() -> str:
+        """Fetch."""
+        try:
+            return failing()
+        except LookupError as error:
+            raise ToolUnavailable("not there") from error
+
+    assert await fetch.invoke({}) == "done"
+
+
 @pytest.mark.parametrize(
     ("errors", "told", "tries"),
     [

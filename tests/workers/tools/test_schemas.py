@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from workers.tools.schemas import OMITTED, arguments_of_schema, given
+from workers.errors import ToolError
+from workers.tools.schemas import OMITTED, arguments_of_schema, given, plain_schema
 
 SCHEMA = {
     "type": "object",
@@ -60,3 +61,26 @@ def test_what_is_not_given_is_not_sent_but_null_is() -> None:
 def test_other_schemas_are_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match='"type": "object"'):
         arguments_of_schema("look", schema)
+
+
+def test_whoever_reads_a_schema_finds_objects_and_names() -> None:
+    odd = {"type": "object", "required": ["x", []], "properties": {"x": True, "y": {}}, "$defs": {"z": False}}
+    assert plain_schema(odd, "look") == {
+        "type": "object",
+        "required": ["x"],
+        "properties": {"x": {}, "y": {}},
+        "$defs": {"z": {}},
+    }
+    assert odd["properties"] == {"x": True, "y": {}}
+    assert plain_schema(SCHEMA, "look") == SCHEMA
+    assert list(plain_schema(SCHEMA, "look")) == list(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "schema", [[], {"properties": []}, {"$defs": []}, {"required": "x"}, {"default": float("nan")}]
+)
+def test_a_schema_that_no_journal_could_keep_or_nobody_read_is_refused(schema: Any) -> None:
+    with pytest.raises((ValueError, ToolError)):
+        plain_schema(schema, "look")
+    with pytest.raises(ToolError, match="more than the 10"):
+        plain_schema(SCHEMA, "look", 10)

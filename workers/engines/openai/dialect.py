@@ -88,6 +88,8 @@ class Dialect:
         """The request body for ``call`` as a streamed plain completion, with the prompt as ``tokens``."""
         top = call.sampling.top_logprobs
         body = self._common(call) | {"prompt": list(tokens)}
+        for name in ("tools", "tool_choice"):  # they are in the tokens, and of chats alone
+            body.pop(name, None)
         if top is not None and self.capabilities.logprobs:
             body["logprobs"] = top
         return self._accepted(body)

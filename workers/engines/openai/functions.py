@@ -21,8 +21,13 @@ class _Begun:
         """Whether a piece with this name begins another call: it is another one, or this call is whole."""
         if not (name and self.name):
             return False
-        written = "".join(self.arguments)
-        return name != self.name or (written != "" and FunctionCall("", "", written).values() is not None)
+        if name != self.name:
+            return True
+        # Only what may be whole is read, as some servers send the name with every piece.
+        return bool(self.arguments) and self.arguments[-1].rstrip().endswith("}") and self._is_whole()
+
+    def _is_whole(self) -> bool:
+        return FunctionCall("", "", "".join(self.arguments)).values() is not None
 
 
 class CallPieces:
@@ -64,7 +69,7 @@ class CallPieces:
         call.id = call.id or key
         call.name = call.name or name
         if isinstance(arguments, str):
-            call.arguments.append(arguments)
+            call.arguments += [arguments] if arguments else []
         elif arguments is not None:  # some servers send them read
             call.arguments.append(json.dumps(arguments, ensure_ascii=False))
 

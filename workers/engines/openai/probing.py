@@ -48,9 +48,6 @@ _PRIORITY_SIGN = {"vllm": -1, "sglang": 1}
 """Which priorities a server runs first, by the owner that it names for its models: vLLM small numbers,
 SGLang large ones. Others are not sent a priority, as it might mean the opposite."""
 
-_GRAMMAR_FIRST = {"vllm": "structured_outputs", "llamacpp": "grammar", "sglang": "ebnf"}
-"""The field for a grammar that is tried first, by the same owner; then come the others."""
-
 _GRAMMAR_OF = {"vllm": "structured_outputs", "llamacpp": "grammar", "sglang": "ebnf"}
 """The field in which the same owners take a grammar; others are asked for one after the other."""
 
@@ -71,13 +68,12 @@ _GUIDED = {
     "required": ["probe"],
     "additionalProperties": False,
 }
-_GRAMMAR = 'root ::= "probe " "kiwi"'
+_GRAMMAR = 'root ::= "probe kiwi"'
 """Forms that no model would choose by itself for its answer to the prompt."""
 
 _FUNCTION = Function("probe", "Look up the taste of a fruit.", _GUIDED)
 _FUNCTION_TOKENS = 8
 """By how many tokens a prompt grows at least that shows this function."""
-_GRAMMAR = 'root ::= "probe kiwi"'
 
 
 async def find(http: Transport, model: str | None, engine: str) -> Dialect:
@@ -309,7 +305,7 @@ class _Prober:
         messages = [{"role": "user", "content": "Name a fruit."}]
         known = _GRAMMAR_OF.get(owner)
         for field in (known,) if known else GRAMMARS:
-            with suppress(CallRejected):  # strict servers refuse a field that they do not know
+            with suppress(CallRejected, EngineFailed):  # of a field that they do not know
                 match await self._complete(**guided_by(field, _GRAMMAR), messages=messages, max_tokens=64):
                     case {"choices": [{"message": {"content": str(content)}}, *_]} if (
                         content.strip() == "probe kiwi"
@@ -325,7 +321,7 @@ class _Prober:
         the same; the calls can then be read from the text.
         """
         for choice in ("auto", "none"):
-            with suppress(CallRejected):
+            with suppress(CallRejected, EngineFailed):
                 answer = await self._complete(**tools([_FUNCTION], choice))
                 if _prompt_tokens(answer) >= _prompt_tokens(self._first) + _FUNCTION_TOKENS:
                     self.tool_choice = choice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, TypeVar
@@ -27,6 +28,7 @@ from workers.tools.mcp.pipes import Complaints, piped
 from workers.tools.mcp.web import over_http
 
 log = structlog.get_logger(__name__)
+logging.getLogger("mcp").addHandler(logging.NullHandler())  # else it writes tracebacks to standard error
 
 START_SECONDS: Final = 60.0
 """How long a server may take from its start until it has listed its tools."""
@@ -95,7 +97,8 @@ class Connection:
             if error.code in (CONNECTION_CLOSED, INVALID_REQUEST):  # or it does not know our session any more
                 self.close()
                 raise self._gone(said(error)) from None
-            raise ToolError(f"the MCP server {self.server} says: {cut(error.message, SAID)}") from None
+            told = cut(self._declared.discreet(error.message), SAID)
+            raise ToolError(f"the MCP server {self.server} says: {told}") from None
         self._silent = 0
         return result
 
@@ -104,10 +107,11 @@ class Connection:
         self._closing.set()
 
     async def ended(self) -> None:
-        """Return when it has been closed."""
+        """Return when it has been closed. What is still starting is not waited for."""
         self.close()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([self.task], timeout=START_SECONDS / 6)
+        if self._client.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([self.task], timeout=START_SECONDS / 6)
         if not self.task.done():
             await end(self.task, self.task.get_name())
 
@@ -125,13 +129,14 @@ class Connection:
                 await asyncio.wait([call])
 
     def _gone(self, why: str) -> ToolUnavailable:
-        return ToolUnavailable(f"the MCP server {self.server} is not there: {why}")
+        return ToolUnavailable(f"the MCP server {self.server} is not there: {self._declared.discreet(why)}")
 
     async def _run(self) -> None:
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(START_SECONDS):
                     client = await stack.enter_async_context(self._made())
+                    client.session.validate_tool_result = _unchecked  # type: ignore[method-assign]
                     self._on_tools(await listed(client))
                 self._client.set_result(client)
                 await self._stay(client)
@@ -142,7 +147,7 @@ class Connection:
             why = f"it took more than {START_SECONDS:g} s to start" if is_late else _innermost(error)
             if str(self._complaints):
                 why = f"{why}; it wrote: {self._complaints}"
-            log.info("mcp_server_ended", server=self.server, why=why)
+            log.info("mcp_server_ended", server=self.server, why=self._declared.discreet(why))
             if not self._client.done():
                 self._client.set_exception(self._gone(why))
         finally:
@@ -159,7 +164,7 @@ class Connection:
         transport = (
             over_http(self._declared, self._complaints)
             if self._declared.command is None
-            else piped(self.server, self._declared, self._complaints)
+            else piped(self.server, self._declared, self._complaints, self.close)
         )
         return Client(transport, message_handler=heard, client_info=_CLIENT, cache=None)
 
@@ -200,6 +205,10 @@ async def listed(client: Client) -> Sequence[Tool]:
         if cursor is None or len(tools) > MOST_TOOLS:
             break
     return tools[:MOST_TOOLS]
+
+
+async def _unchecked(name: str, result: CallToolResult) -> None:
+    """Take any result: a server's own schema for it may have patterns that take for ever, and not yield."""
 
 
 def _innermost(error: BaseException) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from yarl import URL
 
+from workers.redaction import redacted
 from workers.tools.files import read_declarations
 
 _KINDS = {"stdio": "command", "http": "url", "streamable-http": "url", "streamableHttp": "url"}
@@ -47,6 +49,12 @@ class Declared(BaseModel):
         if self.type is not None and _KINDS.get(self.type) != ("url" if self.command is None else "command"):
             raise ValueError(f"type {self.type!r} is not supported here: stdio with command, http with url")
         return self
+
+    def discreet(self, text: str) -> str:
+        """What is told of a server, without the keys in its headers, its ``env`` and its ``url``."""
+        query = URL(self.url or "").query.values()
+        secret = (*self.headers.values(), *self.env.values(), *query)
+        return redacted(text, *secret, *(each.split()[-1] for each in secret if each.strip()))
 
 
 class _File(BaseModel):

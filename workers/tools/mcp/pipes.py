@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -51,8 +51,12 @@ class Complaints:
 
 
 @asynccontextmanager
-async def piped(server: str, declared: Declared, complaints: Complaints) -> AsyncIterator[Streams]:
+async def piped(
+    server: str, declared: Declared, complaints: Complaints, on_end: Callable[[], None]
+) -> AsyncIterator[Streams]:
     """Streams of messages from and to a process, which is started now and ended with the block.
+
+    ``on_end`` is called when no more messages will come.
 
     Raises:
         OSError: it cannot be started.
@@ -71,9 +75,16 @@ async def piped(server: str, declared: Declared, complaints: Complaints) -> Asyn
     )
     arriving, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, leaving = anyio.create_memory_object_stream[SessionMessage](0)
+
+    async def read() -> None:
+        try:
+            await _read(process, arriving, complaints)
+        finally:
+            on_end()
+
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_read, process, arriving, complaints)
+            tasks.start_soon(read)
             tasks.start_soon(_write, process, leaving, arriving)
             tasks.start_soon(_listen, process, complaints)
             try:

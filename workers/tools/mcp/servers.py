@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,9 +18,9 @@ from workers.tools.limits import Limits
 from workers.tools.mcp.connection import START_SECONDS, Connection
 from workers.tools.mcp.declared import Declared
 from workers.tools.mcp.results import value_of
-from workers.tools.schemas import arguments_of_schema, given
+from workers.tools.schemas import arguments_of_schema, given, plain_schema
 from workers.tools.tool import IDEMPOTENCY_KEY, Tool
-from workers.tools.toolbox import Toolbox
+from workers.tools.toolbox import ENTAILMENT, Toolbox
 
 log = structlog.get_logger(__name__)
 
@@ -133,15 +132,16 @@ class Servers:
     def toolbox(self) -> Toolbox:
         """The own tools with those of the servers.
 
-        A tool whose name another one has, too, gets its server's name before its own.
+        A tool whose name another one has, too, gets its server's name before its own. So does one that would
+        be taken for the judge of answers, whom no server appoints.
         """
         made: dict[str, Tool] = {}
-        known = Counter([*self._own, *(_name(tool.name) for _, tool in self._tools())])
+        known = Counter([*self._own, ENTAILMENT, *(_name(tool.name) for _, tool in self._tools())])
         for server, told in self._tools():
             name = _name(told.name)
             if known[name] > 1:
                 name = _name(f"{server.name}_{told.name}")
-            if name in made or name in self._own:
+            if name in made or name in self._own or name == ENTAILMENT:
                 log.warning("mcp_tool_left_out", server=server.name, tool=cut(told.name, 80), why="its name")
             elif (tool := _tool(server, told, name)) is not None:
                 made[name] = tool
@@ -164,9 +164,8 @@ def _tool(server: Server, told: types.Tool, name: str) -> Tool | None:
     and what is only said to be idempotent is repeated after a crash or a failure, but not begun on trial.
     """
     try:
-        if len(json.dumps(told.input_schema)) > LARGEST_SCHEMA:
-            raise ValueError(f"its schema has more than {LARGEST_SCHEMA} characters")
-        arguments = arguments_of_schema(name, told.input_schema)
+        schema = plain_schema(told.input_schema, name, LARGEST_SCHEMA)
+        arguments = arguments_of_schema(name, schema)
     except Exception as error:  # whatever a schema makes of itself
         log.warning("mcp_tool_left_out", server=server.name, tool=cut(told.name, 80), why=said(error))
         return None
@@ -175,14 +174,15 @@ def _tool(server: Server, told: types.Tool, name: str) -> Tool | None:
     repeatable = not side_effects or hints.idempotent_hint is True
 
     async def call(**values: object) -> object:
-        values.pop(IDEMPOTENCY_KEY, None)
+        if IDEMPOTENCY_KEY not in schema.get("properties", {}):  # some servers know what it is for
+            values.pop(IDEMPOTENCY_KEY, None)
         return value_of(await server.call(told.name, given(values)), name)
 
     return Tool(
         name,
         cut(told.description or told.title or told.name, LONGEST_DESCRIPTION),
         arguments,
-        told.input_schema,
+        schema,
         side_effects,
         START_SECONDS + server.declared.timeout + 5.0,
         call,

@@ -10,6 +10,7 @@ from workers.engines.openai.dialect import Dialect
 from workers.errors import (
     CapabilityMissing,
 )
+from workers.functions import Function
 
 FULL = Capabilities(
     model="m", logprobs=True, guided_json=True, priority=True, cache_salt=True, assistant_prefill=True
@@ -53,6 +54,15 @@ def test_everything_that_is_asked_for_is_sent_where_the_server_can() -> None:
 
 def test_a_server_that_runs_large_numbers_first_gets_them() -> None:
     assert Dialect(FULL, priority_sign=1).request(ask(priority=0.25))["priority"] == 250
+
+
+def test_functions_are_offered_to_chats_alone() -> None:
+    dialect, call = (
+        Dialect(replace(FULL, function_calls=True)),
+        ask(functions=(Function("look", "Look.", {}),)),
+    )
+    assert {"tools", "tool_choice"} <= dialect.request(call).keys()
+    assert not {"tools", "tool_choice"} & dialect.plain_request(call, [1, 2]).keys()  # they are in the tokens
 
 
 async def test_a_grammar_that_a_server_begins_to_refuse_is_a_capability_that_it_has_lost() -> None:

@@ -232,9 +232,9 @@ async def test_a_server_that_counts_no_tokens_is_not_taken_to_continue_a_text() 
         ("somebody", "ebnf", ["structured_outputs", "grammar", "ebnf"]),
     ],
 )
-@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("strict", ["", "400 Bad Request", "500 Internal Server Error"])
 async def test_a_grammar_is_sent_in_the_field_in_which_it_had_an_effect(
-    owner: str, takes: str, sent: list[str], strict: bool
+    owner: str, takes: str, sent: list[str], strict: str
 ) -> None:
     tried: list[str] = []
 
@@ -247,7 +247,7 @@ async def test_a_grammar_is_sent_in_the_field_in_which_it_had_an_effect(
                 return respond("200 OK", {"choices": [{"message": {"content": "probe kiwi"}}]})
             if strict:
                 refusal = {"error": {"message": f"{field}: Extra inputs are not permitted"}}
-                return respond("400 Bad Request", refusal)
+                return respond(strict, refusal)
         return capable(body)
 
     async with raw_server() as server, connected(server.url) as engine:
@@ -272,14 +272,17 @@ async def test_a_server_that_guides_by_schemas_alone_is_not_sent_grammars() -> N
         assert engine._dialect.request(ask(grammar="root ::= [0-9]")) == engine._dialect.request(ask())
 
 
+@pytest.mark.parametrize(
+    "status", ["400 Bad Request", "422 Unprocessable Entity", "500 Internal Server Error"]
+)
 @pytest.mark.parametrize("refused", ["", "auto"])
-async def test_functions_are_offered_where_the_model_is_shown_them(refused: str) -> None:
+async def test_functions_are_offered_where_the_model_is_shown_them(refused: str, status: str) -> None:
     def whole(body: Any) -> bytes:
         if "tools" not in body:
             return capable(body)
         if body["tool_choice"] == refused:
             said = '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
-            return respond("400 Bad Request", {"error": {"message": said}})
+            return respond(status, {"error": {"message": said}})
         usage = {"prompt_tokens": 95}
         return respond("200 OK", {"choices": [{"message": {"content": "1"}}], "usage": usage})
 

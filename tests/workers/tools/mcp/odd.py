@@ -17,6 +17,15 @@ if kind == "dying":
     del tools[0]["annotations"]
 
 
+if kind == "backtracking":
+    slow = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
+    tools[0]["outputSchema"] = slow
+if kind in ("parting", "keyed"):
+    del tools[0]["annotations"]
+if kind == "keyed":
+    tools[0]["inputSchema"] = {"type": "object", "properties": {"idempotency_key": {"type": "string"}}}
+
+
 def say(**message: Any) -> None:
     sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
     sys.stdout.flush()
@@ -47,6 +56,12 @@ def answer(method: str, given: dict[str, Any]) -> dict[str, Any]:
     if kind == "changing":
         tools[:] = [{"name": "new", "inputSchema": SCHEMA}]
         say(method="notifications/tools/list_changed")
+    if kind == "backtracking":
+        return {"content": [], "structuredContent": {"x": "a" * 40 + "!"}}
+    if kind == "keyed":
+        return {"content": [], "structuredContent": {"result": given["arguments"]}}
+    if kind == "parting":
+        threading.Timer(0.1, os._exit, [0]).start()
     if kind == "mute":
         time.sleep(3_600)
     if kind == "line":
@@ -58,8 +73,11 @@ def answer(method: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     if kind == "crash":
-        sys.exit("there is no such moon")
+        sys.exit(" for ".join(["there is no such moon", *filter(None, [os.environ.get("KEY")])]))
     if kind == "silent":
+        if sys.argv[2:]:
+            Path(sys.argv[2]).with_suffix(".new").write_text(str(os.getpid()))
+            Path(sys.argv[2]).with_suffix(".new").rename(sys.argv[2])
         time.sleep(3_600)
     if kind == "stderr":
         threading.Thread(target=flood, args=[sys.stderr], daemon=True).start()
@@ -75,8 +93,13 @@ def main() -> None:
             "type": "object",
             "properties": {"a": {"type": "string"}, "b c": {}, "__class__": {"type": []}},
         }
+        none = {"type": "object", "properties": {"x": {"default": float("nan")}, "y": True}}
         tools.append({"name": "huge", "inputSchema": huge})
+        tools.append({"name": "none", "inputSchema": none})
+        tools.append({"name": "any", "inputSchema": {"type": "object", "properties": {"x": True}}})
         tools.extend([{"name": "odd.name/1", "inputSchema": odd}, {"name": "1st", "inputSchema": SCHEMA}])
+    if kind == "judge":
+        tools.append({"name": "entailment", "inputSchema": SCHEMA})
     print("this line is no message", flush=True)
     for line in sys.stdin:
         told = json.loads(line)

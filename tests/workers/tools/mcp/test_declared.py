@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workers.tools.mcp.declared import mcp_servers
+from workers.tools.mcp.declared import Declared, mcp_servers
 
 
 def test_servers_are_declared_as_for_other_clients(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,3 +42,11 @@ def test_servers_are_declared_as_for_other_clients(monkeypatch: pytest.MonkeyPat
 def test_what_is_wrong_with_a_server_is_named(servers: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         mcp_servers(json.dumps({} if servers is None else {"mcpServers": servers}))
+
+
+def test_what_is_told_of_a_server_does_not_tell_its_secrets() -> None:
+    far = Declared(url="https://x.org/mcp?key=abc-1234", headers={"Authorization": "Bearer s3cret-token"})
+    near = Declared(command="x", env={"TOKEN": "s3cret-token"})
+    told = "moved to https://x.org/mcp/?key=abc-1234 for s3cret-token"
+    assert far.discreet(told) == "moved to https://x.org/mcp/?key=*** for ***"
+    assert near.discreet("bad s3cret-token") == "bad ***"

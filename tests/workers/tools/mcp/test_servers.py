@@ -176,6 +176,41 @@ async def test_a_tool_with_side_effects_is_not_called_again_when_its_server_dies
         assert log.read_text() == "called\n"
 
 
+async def test_a_server_that_went_away_between_calls_is_started_again_for_the_next() -> None:
+    async with running(test=odd("parting")) as offered:
+        look = offered[0]["look"]
+        assert look.side_effects
+        first = int(str(await look.invoke([])))
+        async with asyncio.timeout(PATIENCE):
+            while is_there(first):  # noqa: ASYNC110 - it is a process
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        assert await look.invoke([]) != str(first)
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_no_server_makes_itself_the_judge_of_answers() -> None:
+    async with running(test=odd("judge")) as offered:
+        assert sorted(offered[0]) == ["look", "test_entailment"]
+
+
+async def test_an_argument_may_be_called_as_the_key_is() -> None:
+    async with running(test=odd("keyed")) as offered:
+        assert await offered[0]["look"].invoke({"idempotency_key": "k"}) == {"idempotency_key": "k"}
+
+
+async def test_results_are_not_held_against_the_servers_own_patterns() -> None:
+    async with running(test=odd("backtracking")) as offered:
+        assert await offered[0]["look"].invoke([]) == {"x": "a" * 40 + "!"}
+
+
 async def test_tools_that_change_are_offered_anew() -> None:
     async with running(test=piped()) as offered:
         assert "new" not in offered[0]
@@ -211,7 +246,9 @@ async def test_names_that_clash_get_their_servers_name() -> None:
 
 async def test_what_models_cannot_be_shown_is_left_out() -> None:
     async with running(test=odd("schemas")) as offered:
-        assert sorted(offered[0]) == ["_1st", "look", "odd_name_1"]
+        assert sorted(offered[0]) == ["_1st", "any", "look", "odd_name_1"]
+        assert offered[0]["any"].schema["properties"] == {"x": {}}
+        assert await offered[0]["any"].invoke({"x": [1]})
         assert await offered[0]["odd_name_1"].invoke({"a": "x", "__class__": 1})
         assert offered[0]["look"].description == "look"
     async with running(test=odd("endless")) as offered:
@@ -221,7 +258,7 @@ async def test_what_models_cannot_be_shown_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("crash", "Connection closed; it wrote: there is no such moon"),
+        ("crash", r"Connection closed; it wrote: there is no such moon for \*\*\*"),
         ("silent", r"it took more than 0\.5 s"),
     ],
 )
@@ -229,9 +266,23 @@ async def test_a_server_that_does_not_start_is_named_with_what_it_wrote(
     kind: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "START_SECONDS", 0.5 if kind == "silent" else PATIENCE)
-    with pytest.raises(ToolUnavailable, match=rf"the MCP server moon is not there: {told}"):
-        async with running(moon=odd(kind)):
+    with pytest.raises(ToolUnavailable, match=rf"the MCP server moon is not there: {told}") as failed:
+        async with running(moon=odd(kind, env={"KEY": "secret-4711"})):
             pass
+    assert "4711" not in str(failed.value)
+
+
+async def test_a_server_that_is_still_starting_is_ended_at_once(tmp_path: Path) -> None:
+    starting = asyncio.create_task(running(test=odd("silent", str(tmp_path / "pid"))).__aenter__())
+    async with asyncio.timeout(PATIENCE):
+        while not (tmp_path / "pid").exists():  # noqa: ASYNC110 - it is a process
+            await asyncio.sleep(0.02)
+    begun = time.monotonic()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert time.monotonic() - begun < connection.START_SECONDS / 6
+    assert not is_there(int((tmp_path / "pid").read_text()))
 
 
 async def test_a_command_or_a_host_that_is_not_there_is_named() -> None:
