@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import create_model, model_validator
 
-from orchestrator.consensus.quantities import Quantity, parse_quantity
+from orchestrator.consensus.quantities import SCALES, Quantity, parse_quantity
 from orchestrator.consensus.quantities.unit_tables import SHARE
 from planners.measuring import Measured, difference, entries_of, measured, ranked, told_apart, unit_of
 from planners.stated import Value, is_known, likeliest, shown, unit_text, values_in
@@ -39,22 +39,48 @@ _KEEPS_NO_UNIT = re.compile(
     r"/\s*\(*\s*u|u\s*\)*\s*\*\s*\(*\s*u|\^|\*\*|//|%|(?:sqrt|log|exp|gcd|lcm|factorial)\s*\(", re.IGNORECASE
 )
 _SHORT_NAMES = {"avg": "mean", "average": "mean", "total": "sum", "add": "sum"}
-_LAST_ORDERS = ("asc", "small", "low", "least", "early", "earli", "old", "short", "increas", "up", "cheap")
+_ORDER = re.compile(
+    r"\b(?:(?P<ascending>asc|aufst|small|low|least|earl|short|increas|up\b|cheap)|(?P<old>old)|(?P<young>young)"
+    r"|desc|abst|larg|big|high|great|most|lat|long|new|decreas|down\b|expens)",
+    re.IGNORECASE,
+)
 _SIGNS = {">": (1,), ">=": (0, 1), "<": (-1,), "<=": (-1, 0), "=": (0,), "!=": (-1, 1)}
 _LAST_DAY = 31
-_SIGN = re.compile(r"(?P<sign>[<>]=?|[=!]?=|≥|≤|≠)\s*(?P<limit>\S.*)", re.DOTALL)
+LONGEST_CONDITION = 500
+"""Characters of a condition."""
 _RANGE = re.compile(r"(?:is\s+)?between\s+(?P<low>\S.*?)\s+and\s+(?P<high>\S.*)", re.I | re.S)
-_SAME_SIGNS = {"≥": ">=", "≤": "<=", "==": "=", "≠": "!="}
 _WORDS = (
-    (">=", r"at\s+least|no\s+less\s+than|not\s+(?:below|under)|minimum|since|from"),
-    ("<=", r"at\s+most|no\s+more\s+than|not\s+(?:above|over)|maximum|up\s+to|until"),
-    (">", r"above|over|after|beyond|exceeding|(?:more|greater|larger|bigger|higher|longer|later|taller"
-          r"|heavier|faster|warmer|hotter|farther)\s+than"),
-    ("<", r"below|under|before|(?:less|fewer|smaller|lower|shorter|earlier|lighter|slower|colder|cheaper"
-          r"|younger|nearer)\s+than"),
-    ("!=", r"not(?:\s+equal\s+to)?|different\s+from"),
-    ("=", r"equals?(?:\s+to)?|exactly|is"),
+    (">=", r">=|=>|≥", r"at\s+least|min(?:imum)?|since|from"),
+    ("<=", r"<=|=<|≤", r"at\s+most|max(?:imum)?|up\s+to|until"),
+    (">", r">", r"above|over|after|beyond|exceed(?:s|ing)?|(?:more|greater|larger|bigger|higher|longer|later"
+                r"|taller|heavier|faster|warmer|hotter|farther)(?:\s+than)?"),
+    ("<", r"<", r"below|under|before|(?:less|fewer|smaller|lower|shorter|earlier|lighter|slower|colder"
+                r"|cheaper|younger|nearer)(?:\s+than)?"),
+    ("=", r"==?", r"equals?(?:\s+to)?|exactly"),
+    ("!=", r"!=|≠", r"not|different\s+from"),
+    ("=", r"==?", r"is"),
 )  # fmt: skip
+_CONDITIONS = tuple(
+    (
+        sign,
+        re.compile(
+            rf"[\s\"'(]*(?:(?:is|are|was|of)\s+)?(?P<not>(?:not|no)\s+)?(?:{symbol}|\b(?:{words})\b)"
+            r"(?P<equal>\s+or\s+equals?(?:\s+to)?\b)?\s*(?P<limit>\S.*)",
+            re.IGNORECASE | re.DOTALL,
+        ),
+    )
+    for sign, symbol, words in _WORDS
+)
+_OR_MORE = re.compile(
+    r"(?P<limit>\S.*?)\s+(?:or|and)\s+(?:(?P<more>more|above|over|greater|larger|higher|longer|later|after)"
+    r"|less|fewer|below|under|smaller|lower|shorter|earlier|before)",
+    re.IGNORECASE | re.DOTALL,
+)
+_NEGATED = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "=": "!=", "!=": "="}
+_ANOTHER = re.compile(r"[<>=≥≤≠]|\b(?:than|equals?|not|no|or)\b", re.IGNORECASE)
+"""What a limit cannot have in it: it would be another condition, or the rest of the one before."""
+_DAY = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
+_SCALE = re.compile(rf"\s*(?:{'|'.join(SCALES)})\b\.?\s*", re.IGNORECASE)
 
 
 # -- what a result states, in an expression -------------------------------------------------------
@@ -154,11 +180,15 @@ def calculate(expression: str) -> str:
     text = _TIMES.sub(" * ", _END.sub("", expression)).replace("[", "").replace("]", "")
     for word, name in _SHORT_NAMES.items():
         text = re.sub(rf"\b{word}\s*\(", f"{name}(", text, flags=re.IGNORECASE)
+    if day := _DAY.search(text):
+        raise ToolError(f"{day[0]} is a date, no number; compare says how far two are apart")
     operands = [(match, _quantity(match)) for match in _OPERAND.finditer(text)]
     first: dict[str, tuple[Quantity, str]] = {}
     for match, quantity in operands:
         if quantity is not None and is_known(quantity.unit):
-            first.setdefault(quantity.unit, (quantity, match["money"] or match["unit"]))
+            first.setdefault(
+                quantity.unit, (quantity, match["money"] or _SCALE.sub("", match["unit"], count=1))
+            )
     filled, marked, at = "", "", 0
     for match, quantity in operands:
         known = quantity is not None and is_known(quantity.unit)
@@ -215,8 +245,9 @@ def argmin(values: Any, names: Any = None) -> str:
 @tool(name="sort", timeout=10.0)
 def sort(values: Any, order: str = "descending", names: Any = None) -> str:
     """List the names of several results, the largest first, or the smallest if order is "ascending"."""
-    groups = ranked(measured(entries_of(values, names)))
-    if order.strip().casefold().startswith(_LAST_ORDERS):
+    measures = measured(entries_of(values, names))
+    groups = ranked(measures)
+    if _is_ascending(order, ages=any(each.value.kind in ("s", "month") for each in measures)):
         groups.reverse()
     return ", ".join(" = ".join(each.called for each in group) for group in groups)
 
@@ -240,6 +271,14 @@ def filtered(values: Any, condition: Any, names: Any = None) -> dict[str, Any]:
     return {"count": len(met), "names": met}
 
 
+def _is_ascending(order: str, *, ages: bool) -> bool:
+    """Whether the smallest comes first; the oldest is the largest of ages, but the earliest of dates."""
+    found = _ORDER.search(order)
+    if found is None:
+        raise ToolError(f'{show(order)} is no order: give "ascending" or "descending"')
+    return found["ascending"] is not None or found["young" if ages else "old"] is not None
+
+
 def _tied(group: list[Measured]) -> str:
     return " and ".join(each.called for each in group) + (" (tied)" if len(group) > 1 else "")
 
@@ -255,11 +294,19 @@ def _apart(more: Measured, less: Measured) -> str:
         return f"{minutes} minutes" + (f" {seconds} seconds" if seconds else "")
     if min(parts[0], others[0]) <= _LAST_DAY:
         return ""  # before that year, or without a year
-    if min(len(parts), len(others)) < len(("year", "month", "day")):
-        return f"{parts[0] - others[0]} years"
+    known = min(len(parts), len(others))
+    if known == 1 and len(parts) != len(others):
+        return ""  # a year and a day in another may be almost a year closer
+    if known < len(("year", "month", "day")):
+        months = 12 * (parts[0] - others[0]) + sum(parts[1:known]) - sum(others[1:known])
+        return _counted(months, "month") if months % 12 else _counted(months // 12, "year")
     days = (date(*parts[:3]) - date(*others[:3])).days
     years = parts[0] - others[0] - (parts[1:3] < others[1:3])
     return f"{days} days" + (f" ({years} full years)" if years else "")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _quantity(match: re.Match[str]) -> Quantity | None:
@@ -290,25 +337,22 @@ def _conditions(condition: object) -> list[tuple[str, object]]:
             return [(_sign(str(sign)), limit) for sign, limit in condition.items()]
         case [str(sign), limit]:
             return [(_sign(sign), limit)]
-        case str():
-            if found := _SIGN.fullmatch(condition.strip()):
-                return [(_sign(found["sign"]), found["limit"])]
+        case str() if len(condition) <= LONGEST_CONDITION:
             if found := _RANGE.fullmatch(condition.strip()):
                 return [(">=", found["low"]), ("<=", found["high"])]
-            for sign, words in _WORDS:
-                pattern = rf"\W*(?:(?:is|are|was|of)\s+)?(?:{words})\s+(?P<limit>\S.*)"
-                if found := re.fullmatch(pattern, condition, re.IGNORECASE | re.DOTALL):
-                    return [(sign, found["limit"])]
+            if (found := _OR_MORE.fullmatch(condition.strip())) and not _ANOTHER.search(found["limit"]):
+                return [(">=" if found["more"] else "<=", found["limit"])]
+            for sign, pattern in _CONDITIONS:
+                if (found := pattern.fullmatch(condition)) and not _ANOTHER.search(found["limit"]):
+                    met = sign + "=" if found["equal"] and sign in ("<", ">") else sign
+                    return [(_NEGATED[met] if found["not"] else met, found["limit"])]
     raise ToolError(
         f'{show(condition)} is no condition: give a sign and a value, as in "> 100" or "before 1900"'
     )
 
 
 def _sign(written: str) -> str:
-    sign = _SAME_SIGNS.get(written.strip(), written.strip())
-    if sign in _SIGNS:
-        return sign
-    return _conditions(f"{sign.replace('_', ' ')} 0")[0][0]
+    return _conditions(f"{written.replace('_', ' ')} 0")[0][0]
 
 
 # -- names as the names of arguments --------------------------------------------------------------

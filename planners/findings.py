@@ -22,7 +22,10 @@ _FINAL = _COMPUTING - {"compare"}
 """The steps whose result may answer a question as it stands; that of ``compare`` is a sentence about both."""
 
 _REFERENCE = re.compile(r"\$\{?\d")
-_LINE = re.compile(r"^\d+\. (?P<tool>\w+)\((?P<arguments>.*)\) = (?P<result>.*)$", re.MULTILINE)
+_LINE = re.compile(
+    r"""^\d+\. (?P<tool>\w+)\((?P<arguments>(?:"(?:[^"\\\n]|\\.)*"|[^"\n])*?)\) = (?P<result>.*)$""",
+    re.MULTILINE,
+)
 _FAILED = re.compile(r"failed: .*\(\w+\)|was cancelled", re.DOTALL)
 
 
@@ -46,8 +49,20 @@ class Line:
         return self.computing or several
 
 
+def in_lines(parts: Sequence[str]) -> str:
+    """Steps with results, given in parts, as a text in which only steps begin a line.
+
+    A result, which is the part after one that ends with " = ", may itself have lines that look like steps.
+    """
+    ends = ["", *parts[:-1]]
+    return "".join(
+        " ".join(part.splitlines()) if end.endswith(" = ") else part
+        for end, part in zip(ends, parts, strict=True)
+    )
+
+
 def lines_of(results: str) -> list[Line]:
-    """The steps with results in a text; of a result with several lines, the first."""
+    """The steps with results in a text of :func:`in_lines`."""
     return [Line(match["tool"], match["arguments"], match["result"]) for match in _LINE.finditer(results)]
 
 

@@ -205,3 +205,86 @@ async def test_filter_converts_and_refuses() -> None:
 def test_what_a_model_is_told_is_short() -> None:
     told = [f"{tool.name}({', '.join(tool.parameters)}): {tool.description}" for tool in COMPUTING]
     assert sum(len(each) for each in told) < 900
+
+
+@pytest.mark.parametrize(
+    ("condition", "names"),
+    [
+        ("greater than or equal to 100", ["b", "c"]),
+        ("less than or equal to 100", ["a", "b"]),
+        ("not more than 100", ["a", "b"]),
+        ("not less than 100", ["b", "c"]),
+        ("not > 100", ["a", "b"]),
+        ("not equal to 100", ["a", "c"]),
+        ("=> 100", ["b", "c"]),
+        ("!= 100", ["a", "c"]),
+        ("100 or more", ["b", "c"]),
+        ("100 or less", ["a", "b"]),
+        ("exceeds 100", ["c"]),
+        ({"min": 100, "max": 120}, ["b"]),
+    ],
+)
+async def test_a_condition_means_what_its_words_say_at_the_limit_too(
+    condition: object, names: list[str]
+) -> None:
+    found = await call("filter", values={"a": 50, "b": 100, "c": 150}, condition=condition)
+    assert found["names"] == names
+
+
+@pytest.mark.parametrize(
+    "condition", ["> 100 or < 10", ">= 60 and < 120", "> not 100", "x > 100", ">" * 9_000]
+)
+async def test_a_condition_that_is_more_than_one_is_refused(condition: str) -> None:
+    with pytest.raises(ToolError):
+        await call("filter", values={"a": 50, "b": 100, "c": 150}, condition=condition)
+
+
+@pytest.mark.parametrize(
+    ("order", "first"),
+    [
+        ("from smallest to largest", "a"),
+        ("largest to smallest", "b"),
+        ("by population, ascending", "a"),
+        ("by population, descending", "b"),
+    ],
+)
+async def test_an_order_is_read_where_it_stands(order: str, first: str) -> None:
+    assert (await call("sort", values={"a": 1, "b": 3, "c": 2}, order=order)).startswith(first)
+
+
+async def test_an_order_that_is_none_is_refused() -> None:
+    with pytest.raises(ToolError, match='give "ascending" or "descending"'):
+        await call("sort", values={"a": 1, "b": 3}, order="as it comes")
+
+
+async def test_the_oldest_is_the_largest_of_ages_and_the_earliest_of_dates() -> None:
+    assert await call("sort", values={"a": "3 years", "b": "9 years"}, order="oldest first") == "b, a"
+    assert await call("sort", values={"a": 1903, "b": 1999}, order="oldest first") == "a, b"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [
+        ("March 2020", "May 2019", "March 2020 is later than May 2019, by 10 months"),
+        ("1999", "12 May 1998", "1999 is later than 12 May 1998"),
+        ("3 Mrd. Euro", "5 Mio. Euro", "3 Mrd. Euro is more than 5 Mio. Euro, by 2995000000 Euro"),
+    ],
+)
+async def test_how_far_two_are_apart_is_said_only_as_exactly_as_they_are_given(
+    a: str, b: str, said: str
+) -> None:
+    assert await call("compare", a, b) == said
+
+
+async def test_the_scale_of_a_number_is_not_also_in_its_unit() -> None:
+    assert await call("calculate", "3.5 million km * 2") == "7000000 km"
+    assert await call("calculate", "2 million dollars + 1 million dollars") == "3000000 dollars"
+
+
+async def test_dates_are_not_subtracted_as_numbers() -> None:
+    with pytest.raises(ToolError, match="is a date"):
+        await call("calculate", "2020-03-04 - 2019-03-04")
+
+
+async def test_names_with_numbers_in_them_are_names() -> None:
+    assert await call("argmax", ["Apollo 11", 1969, "Apollo 12", 1970]) == "Apollo 12"
