@@ -238,6 +238,20 @@ async def test_a_part_that_fails_is_a_result_for_the_joiner() -> None:
 
 
 @virtual_time
+async def test_a_limit_in_the_vote_of_a_fall_back_leaves_what_the_vote_has() -> None:
+    def answer(call: Call, _: Random) -> str:
+        return "I cannot." if PLANNER in told(call) else rf"\boxed{{{(call.sampling.seed or 0) % 5}}}"
+
+    played = await run(engine=Simulator(answer, claims=BARE), budget=Budget(tokens=1_100))
+    assert played.result.outcome == "limited"
+    assert played.result.answer is not None
+    assert played.result.answer.text.startswith("\\boxed")
+
+
+async def test_a_limit_before_any_result_leaves_no_answer() -> None:
+    assert (await run(budget=Budget(calls=1))).result.answer is None
+
+
 async def test_a_part_that_no_accepted_plan_wants_is_cancelled_with_its_call() -> None:
     bad = '1. ask("How old is Ann?")\n2. ask("Who is Cyd?")\n3. fly()\n4. join()\n'
     slow = {**AGES, "Who is Cyd?": "word " * 2_000}
