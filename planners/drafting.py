@@ -12,6 +12,7 @@ from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
 from planners.asking import question_in
+from planners.computing import calculate
 from planners.fetching import Fetcher
 from planners.offers import Offers
 from planners.parts import compared, has_parts, restates, uncovered
@@ -101,6 +102,7 @@ class Drafter:
             self.fetcher.steps,
             self.max_tasks,
             amounts=amounts_in(text),
+            expressions=(calculate.name,),
             refuse=self._refusal,
             is_needless=lambda step: (
                 self.offers[step.tool].gives_answer and restates(text, question_in(step.arguments))
@@ -150,7 +152,7 @@ class Drafter:
         replan = (
             before,
             *await self.fetcher.observations(),
-            after.format(missing=guarded(missing), first=first),
+            after.format(missing=guarded(missing, "notes"), first=first),
         )
         return plan_prompt(self.question, self.offers, form, self.examples, *replan)
 

@@ -26,6 +26,11 @@ _LINE = re.compile(
     r"""^\d+\. (?P<tool>\w+)\((?P<arguments>(?:"(?:[^"\\\n]|\\.)*"|[^"\n])*?)\) = (?P<result>.*)$""",
     re.MULTILINE,
 )
+_COUNTS = re.compile(
+    r"\b(?:how many|(?:what|which|the) number|count|wie ?viele?|anzahl|combien|cu[aá]nt[oa]s|quant[oaie]s?)\b"
+    r"|сколько|多少|几个|幾個|いくつ|何人|몇",
+    re.IGNORECASE,
+)
 _FAILED = re.compile(r"failed: .*\(\w+\)|was cancelled", re.DOTALL)
 
 
@@ -95,13 +100,13 @@ def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Ans
 
 
 def _answer(question: Question, tool: str, value: object) -> Answer | None:
-    """What a step has computed, or the names that a filter has left, as the answer."""
+    """What a step has computed, or the names that a filter has left, or their number, as the answer."""
     if tool not in _FINAL:
         return None
     names = value.get("names") if isinstance(value, dict) else None
-    answer = as_answer(
-        ", ".join(map(text_of, names)) if isinstance(names, list) else text_of(value), question
-    )
+    if isinstance(names, list):
+        value = len(names) if _COUNTS.search(question.text) else ", ".join(map(text_of, names))
+    answer = as_answer(text_of(value), question)
     return answer if answer.text and answer.claim is not None else None
 
 

@@ -248,6 +248,14 @@ async def test_a_limit_in_the_vote_of_a_fall_back_leaves_what_the_vote_has() -> 
     assert played.result.answer.text.startswith("\\boxed")
 
 
+async def test_an_earlier_step_is_meant_in_arithmetic_even_if_the_question_has_such_an_amount() -> None:
+    plan = PLAN.replace("$2 - $1", "($2 - $1) * 2")
+    played = await run(
+        plan, question="How much is it if Bob pays $2 for each year that he is older than Ann?"
+    )
+    assert [r["arguments"] for r in played.requests(kind=NodeKind.TOOL)] == [{"expression": "(45 - 30) * 2"}]
+
+
 async def test_a_limit_before_any_result_leaves_no_answer() -> None:
     assert (await run(budget=Budget(calls=1))).result.answer is None
 
