@@ -19,6 +19,7 @@ from pydantic import create_model, model_validator
 
 from orchestrator.consensus.quantities import SCALES, Quantity, parse_quantity
 from orchestrator.consensus.quantities.unit_tables import SHARE
+from planners.conditions import SIGNS, conditions
 from planners.measuring import Measured, difference, entries_of, measured, ranked, told_apart, unit_of
 from planners.stated import Value, is_known, likeliest, shown, unit_text, values_in
 from workers.errors import ToolError
@@ -34,6 +35,10 @@ _OPERAND = re.compile(
     r"(?P<unit>\s*[^\W\d_][^\W\d_]*[²³23]?(?:/[^\W\d_]+|\s+[^\W\d_]+)*(?!\w|\s*\()|\s?°\s?[CF]?)?"
 )
 _TIMES = re.compile(r"(?<=[\d)])\s*[x\u00d7]\s*(?=[\d(])")
+_SHARE_OF = re.compile(r"(?<=%)\s+of\s+(?=[\d(]|[$€£¥₹])")
+_SHARE_ADDED = re.compile(
+    r"(?<![\d.,])(?!1\s*[+-])[\d.,]+\)?\s*[+-]\s*[\d.,]+\s*%(?!\s*(?:[\d.,(*/^%]|of\b))"
+)
 _END = re.compile(r"\s*=\s*\??\s*$")
 _KEEPS_NO_UNIT = re.compile(
     r"/\s*\(*\s*u|u\s*\)*\s*\*\s*\(*\s*u|\^|\*\*|//|%|(?:sqrt|log|exp|gcd|lcm|factorial)\s*\(", re.IGNORECASE
@@ -44,41 +49,7 @@ _ORDER = re.compile(
     r"|desc|abst|larg|big|high|great|most|lat|long|new|decreas|down\b|expens)",
     re.IGNORECASE,
 )
-_SIGNS = {">": (1,), ">=": (0, 1), "<": (-1,), "<=": (-1, 0), "=": (0,), "!=": (-1, 1)}
 _LAST_DAY = 31
-LONGEST_CONDITION = 500
-"""Characters of a condition."""
-_RANGE = re.compile(r"(?:is\s+)?between\s+(?P<low>\S.*?)\s+and\s+(?P<high>\S.*)", re.I | re.S)
-_WORDS = (
-    (">=", r">=|=>|≥", r"at\s+least|min(?:imum)?|since|from"),
-    ("<=", r"<=|=<|≤", r"at\s+most|max(?:imum)?|up\s+to|until"),
-    (">", r">", r"above|over|after|beyond|exceed(?:s|ing)?|(?:more|greater|larger|bigger|higher|longer|later"
-                r"|taller|heavier|faster|warmer|hotter|farther)(?:\s+than)?"),
-    ("<", r"<", r"below|under|before|(?:less|fewer|smaller|lower|shorter|earlier|lighter|slower|colder"
-                r"|cheaper|younger|nearer)(?:\s+than)?"),
-    ("=", r"==?", r"equals?(?:\s+to)?|exactly"),
-    ("!=", r"!=|≠", r"not|different\s+from"),
-    ("=", r"==?", r"is"),
-)  # fmt: skip
-_CONDITIONS = tuple(
-    (
-        sign,
-        re.compile(
-            rf"[\s\"'(]*(?:(?:is|are|was|of)\s+)?(?P<not>(?:not|no)\s+)?(?:{symbol}|\b(?:{words})\b)"
-            r"(?P<equal>\s+or\s+equals?(?:\s+to)?\b)?\s*(?P<limit>\S.*)",
-            re.IGNORECASE | re.DOTALL,
-        ),
-    )
-    for sign, symbol, words in _WORDS
-)
-_OR_MORE = re.compile(
-    r"(?P<limit>\S.*?)\s+(?:or|and)\s+(?:(?P<more>more|above|over|greater|larger|higher|longer|later|after)"
-    r"|less|fewer|below|under|smaller|lower|shorter|earlier|before)",
-    re.IGNORECASE | re.DOTALL,
-)
-_NEGATED = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "=": "!=", "!=": "="}
-_ANOTHER = re.compile(r"[<>=≥≤≠]|\b(?:than|equals?|not|no|or)\b", re.IGNORECASE)
-"""What a limit cannot have in it: it would be another condition, or the rest of the one before."""
 _DAY = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
 _SCALE = re.compile(rf"\s*(?:{'|'.join(SCALES)})\b\.?\s*", re.IGNORECASE)
 
@@ -177,7 +148,10 @@ def _figures(number: Fraction) -> str:
 @tool(timeout=10.0)
 def calculate(expression: str) -> str:
     """Arithmetic on numbers and results, as in ($1 + $2) / 2. Also sum, mean, min, max, abs, round, sqrt."""
+    if added := _SHARE_ADDED.search(expression):
+        raise ToolError(f"{added[0]} is not clear: multiply, as in 400 * (1 + 10%), or write 400 + 0.1")
     text = _TIMES.sub(" * ", _END.sub("", expression)).replace("[", "").replace("]", "")
+    text = _SHARE_OF.sub(" * ", text)
     for word, name in _SHORT_NAMES.items():
         text = re.sub(rf"\b{word}\s*\(", f"{name}(", text, flags=re.IGNORECASE)
     if day := _DAY.search(text):
@@ -255,14 +229,12 @@ def sort(values: Any, order: str = "descending", names: Any = None) -> str:
 @tool(name="filter", timeout=10.0)
 def filtered(values: Any, condition: Any, names: Any = None) -> dict[str, Any]:
     """Name and count the results that meet a condition: filter([$1, $2, $3], "> 100")."""
-    entries, conditions = entries_of(values, names), _conditions(condition)
-    limits = [entry for _, limit in conditions for entry in entries_of(limit)]
-    if len(limits) != len(conditions):
+    entries, given = entries_of(values, names), conditions(condition)
+    limits = [entry for _, limit in given for entry in entries_of(limit)]
+    if len(limits) != len(given):
         raise ToolError(f"{show(condition)} has several limits: give one sign and one value")
     measures = measured([*entries, *limits])
-    bounds = [
-        (_SIGNS[sign], bound) for (sign, _), bound in zip(conditions, measures[len(entries) :], strict=True)
-    ]
+    bounds = [(SIGNS[sign], bound) for (sign, _), bound in zip(given, measures[len(entries) :], strict=True)]
     met = [
         each.called
         for each in measures[: len(entries)]
@@ -324,35 +296,6 @@ def _number(
     unit = first[quantity.unit][0]
     same = (quantity.scale, quantity.offset) == (unit.scale, unit.offset)
     return _figures(quantity.value if same else (quantity.amount - unit.offset) / unit.scale)
-
-
-def _conditions(condition: object) -> list[tuple[str, object]]:
-    """Signs and limits: of "> 100", "at least 5 km", "between 5 and 7", {"above": 100}, or [">", 100].
-
-    Raises:
-        ToolError: it is none of them.
-    """
-    match condition:
-        case Mapping():
-            return [(_sign(str(sign)), limit) for sign, limit in condition.items()]
-        case [str(sign), limit]:
-            return [(_sign(sign), limit)]
-        case str() if len(condition) <= LONGEST_CONDITION:
-            if found := _RANGE.fullmatch(condition.strip()):
-                return [(">=", found["low"]), ("<=", found["high"])]
-            if (found := _OR_MORE.fullmatch(condition.strip())) and not _ANOTHER.search(found["limit"]):
-                return [(">=" if found["more"] else "<=", found["limit"])]
-            for sign, pattern in _CONDITIONS:
-                if (found := pattern.fullmatch(condition)) and not _ANOTHER.search(found["limit"]):
-                    met = sign + "=" if found["equal"] and sign in ("<", ">") else sign
-                    return [(_NEGATED[met] if found["not"] else met, found["limit"])]
-    raise ToolError(
-        f'{show(condition)} is no condition: give a sign and a value, as in "> 100" or "before 1900"'
-    )
-
-
-def _sign(written: str) -> str:
-    return _conditions(f"{written.replace('_', ' ')} 0")[0][0]
 
 
 # -- names as the names of arguments --------------------------------------------------------------

@@ -98,7 +98,7 @@ class Plan:
         return self.numbering_of(step).ids(step.arguments)
 
     def numbering_of(self, step: Step) -> Numbering:
-        """What is a reference in a step: in arithmetic, $2 is step 2 even if the question has an amount of $2."""
+        """What is a reference in a step: in arithmetic, $2 is step 2 even if the question speaks of $2."""
         if step.tool not in self._expressions:
             return self.numbering
         amounts = (amount for amount in self.numbering.amounts if amount >= step.id)

@@ -288,3 +288,24 @@ async def test_dates_are_not_subtracted_as_numbers() -> None:
 
 async def test_names_with_numbers_in_them_are_names() -> None:
     assert await call("argmax", ["Apollo 11", 1969, "Apollo 12", 1970]) == "Apollo 12"
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("12% of 400", "48"),
+        ("15% of $80", "12"),
+        ("400 * (1 + 10%)", "440"),
+        ("50% + 20%", "0.7"),
+        ("400 + 10% of 400", "440"),
+        ("10 % 3", "1"),
+    ],
+)
+async def test_shares(expression: str, value: str) -> None:
+    assert await call("calculate", expression) == value
+
+
+@pytest.mark.parametrize("expression", ["400 + 10%", "(2 * 40) - 5 %", "80 - 20%"])
+async def test_a_share_that_is_added_to_something_else_is_refused(expression: str) -> None:
+    with pytest.raises(ToolError, match="is not clear"):
+        await call("calculate", expression)
