@@ -80,7 +80,8 @@ def as_operand(value: object) -> str:
     unit = unit_text(stated) if stated.kind not in ("", SHARE) else ""
     if not unit:
         return _figures(number)
-    text = f"{unit}{_figures(abs(number))}" if unit in _MONEY else f"{_figures(abs(number))} {unit}"
+    figures = shown(abs(number)) if number.denominator == 1 else f"{float(abs(number)):.15g}"
+    text = f"{unit}{figures}" if unit in _MONEY else f"{figures} {unit}"
     return f"(-{text})" if number < 0 else text
 
 

@@ -63,13 +63,16 @@ _WORDS_BETWEEN = (
 _NO_UNITS = frozenset(_WORDS_BETWEEN.split())
 _NUMERALS = frozenset({*ONES, *SCALES})
 _NUMBER_AND_UNIT = re.compile(
-    r"(?P<money>[$€£¥₹])?\s?\d(?:[\d.,'’ \u00a0\u202f]*\d)?\s*"
-    rf"(?:(?:{'|'.join(SCALES)})\b\.?\s*)?(?P<unit>[^\d]*)",
+    r"(?P<money>[$€£¥₹])?\s?(?:\d(?:[\d.,'’ \u00a0\u202f]*\d)?\s?[¼½¾⅐-⅞]?|[¼½¾⅐-⅞])"
+    r"(?:e[+-]?\d+|\s?[×x*·]\s?10\s?(?:\^|\*\*)\s?[-+−]?\d+)?\s*"
+    rf"(?:(?:{'|'.join(SCALES)})\b\.?\s*)?(?P<unit>[^\d]*(?:(?<=[^\W\d_])[23](?!\d))?)",
     re.IGNORECASE,
 )
 _MEASURED = re.compile(
     r"\s+(?:(?:in|of) \w+|tall|high|long|wide|broad|deep|old|thick|heavy|away|apart|across)$"
 )
+_JOINING = re.compile(r"(?:,|\s+and|\s+&)?\s*$")
+"""What stands between two units of one value: 3 hours and 20 minutes."""
 _UNIT_KEYS = frozenset({"unit", "units", "currency"})
 _TIME_KEYS = re.compile(r"\b(?:years?|dates?|day|as of|updated|time)\b")
 _NAMING_KEYS = re.compile(r"\b(?:id|rank|index|no|number of results|page|zip|postcode|lat\w*|lon\w*|lng)\b")
@@ -334,4 +337,4 @@ def unit_text(value: Value) -> str:
     match = _NUMBER_AND_UNIT.search(value.text)
     if match is None:
         return ""
-    return match["money"] or _MEASURED.sub("", match["unit"]).strip()
+    return match["money"] or _MEASURED.sub("", _JOINING.sub("", match["unit"])).strip()

@@ -309,3 +309,20 @@ async def test_shares(expression: str, value: str) -> None:
 async def test_a_share_that_is_added_to_something_else_is_refused(expression: str) -> None:
     with pytest.raises(ToolError, match="is not clear"):
         await call("calculate", expression)
+
+
+@pytest.mark.parametrize(
+    ("result", "twice"),
+    [
+        ("3 hours and 20 minutes", "6.6666666667 hours"),
+        ("2 h 40 min", "5.3333333333 h"),
+        ("2½ hours", "5 hours"),
+        ("½ hour", "1 hour"),
+        ("30 km2", "60 km2"),
+        ("5 ft 11 in", "11.8333333333 ft"),
+        ("1.2e-7 m", "0.00000024 m"),
+        ("1.2 × 10^6 km", "2400000 km"),
+    ],
+)
+async def test_every_result_with_a_unit_can_be_computed_with(result: str, twice: str) -> None:
+    assert await call("calculate", f"{as_operand(result)} * 2") == twice
