@@ -50,6 +50,8 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 _LAST_DAY = 31
+_TAKEN = frozenset({"a", "b", "values", "names", "order", "condition", "expression"})
+"""Names of arguments, which are no names for what is compared."""
 _DAY = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
 _SCALE = re.compile(rf"\s*(?:{'|'.join(SCALES)})\b\.?\s*", re.IGNORECASE)
 
@@ -106,14 +108,40 @@ def with_names(arguments: Mapping[str, Any], call_of: Callable[[str], str | None
     """The arguments of a step that compares, with names for results that the plan compares without any.
 
     They are what tells the calls apart that the results come from: ``compare($1, $2)`` would otherwise say
-    which number is more, but not of what. ``call_of`` gives for "$1" that step as text, or None.
+    which number is more, but not of what. ``call_of`` gives for "$1" that step as text, or None. Names and
+    results that the plan has mixed up belong together as the calls say: Ollo is not what was found of Vurm.
     """
-    compared = arguments.get("values", [arguments.get("a"), arguments.get("b")])
-    if arguments.get("names") or not isinstance(compared, list) or len(compared) < 2:
-        return dict(arguments)
+    given = dict(arguments)
+    if isinstance(values := given.get("values"), Mapping):
+        given["values"] = _belonging(values, call_of)
+    named = {name: value for name, value in given.items() if name not in _TAKEN}
+    given |= _belonging(named, call_of)
+    compared = values if isinstance(values, list) else [given.get("a"), given.get("b")]
+    if isinstance(values, Mapping) or len(compared) < 2 or any(each is None for each in compared):
+        return given
+    if names := given.get("names"):
+        if isinstance(names, list) and len(set(map(str, names))) == len(names) == len(compared):
+            found = list(_belonging(dict(zip(map(str, names), compared, strict=True)), call_of).values())
+            given |= {"values": found} if isinstance(values, list) else {"a": found[0], "b": found[1]}
+        return given
     calls = [call_of(each) if isinstance(each, str) else None for each in compared]
     known = [call for call in calls if call is not None]
-    return {**arguments, "names": told_apart(known)} if len(known) == len(calls) else dict(arguments)
+    return {**given, "names": told_apart(known)} if len(known) == len(calls) else given
+
+
+def _belonging(named: Mapping[str, Any], call_of: Callable[[str], str | None]) -> dict[str, Any]:
+    """Names with values: that of the call which alone speaks of it, if there is such a call for each."""
+    calls = {name: call_of(value) if isinstance(value, str) else None for name, value in named.items()}
+    about = {
+        name: [other for other, call in calls.items() if call is not None and _speaks_of(call, name)]
+        for name in named
+    }
+    apart = {found[0] for found in about.values() if len(found) == 1}
+    return {name: named[about[name][0]] for name in named} if len(apart) == len(named) else dict(named)
+
+
+def _speaks_of(call: str, name: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", call, re.IGNORECASE) is not None
 
 
 def _only(result: object) -> tuple[Value, Fraction]:

@@ -321,8 +321,30 @@ async def test_a_share_that_is_added_to_something_else_is_refused(expression: st
         ("30 km2", "60 km2"),
         ("5 ft 11 in", "11.8333333333 ft"),
         ("1.2e-7 m", "0.00000024 m"),
-        ("1.2 × 10^6 km", "2400000 km"),
+        ("1.2 \u00d7 10^6 km", "2400000 km"),
     ],
 )
 async def test_every_result_with_a_unit_can_be_computed_with(result: str, twice: str) -> None:
     assert await call("calculate", f"{as_operand(result)} * 2") == twice
+
+
+CALLS = {"$1": 'ask("How tall is Ollo?")', "$2": 'ask("How tall is Vurm?")', "$3": 'ask("And $1?")'}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"values": {"Ollo": "$2", "Vurm": "$1"}}, {"values": {"Ollo": "$1", "Vurm": "$2"}}),
+        ({"Ollo": "$2", "Vurm": "$1"}, {"Ollo": "$1", "Vurm": "$2"}),
+        (
+            {"a": "$2", "b": "$1", "names": ["Ollo", "Vurm"]},
+            {"a": "$1", "b": "$2", "names": ["Ollo", "Vurm"]},
+        ),
+        ({"values": {"Ollo": "$3", "Vurm": "$1"}}, {"values": {"Ollo": "$3", "Vurm": "$1"}}),
+        ({"values": {"Ollo": "$1", "Ol": "$2"}}, {"values": {"Ollo": "$1", "Ol": "$2"}}),
+        ({"values": {"tall": "$1", "Vurm": "$2"}}, {"values": {"tall": "$1", "Vurm": "$2"}}),
+        ({"values": {"Ollo": 5, "Vurm": 7}}, {"values": {"Ollo": 5, "Vurm": 7}}),
+    ],
+)
+def test_names_go_with_the_results_of_the_calls_that_speak_of_them(given: Any, meant: Any) -> None:
+    assert with_names(given, CALLS.get) == meant
