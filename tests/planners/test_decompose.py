@@ -256,6 +256,14 @@ async def test_an_earlier_step_is_meant_in_arithmetic_even_if_the_question_has_s
     assert [r["arguments"] for r in played.requests(kind=NodeKind.TOOL)] == [{"expression": "(45 - 30) * 2"}]
 
 
+async def test_numbers_alone_in_the_context_of_a_question_are_those_of_steps() -> None:
+    plan = PLAN.replace('calculate("$2 - $1")', 'ask("Who is older?", context=[1, 2])')
+    played = await run(plan, answers={**AGES, "Who is older?": "Answer: Bob"})
+    told_of = played.said("ask")[-1]
+    assert 'ask("How old is Ann?") = 30' in told_of
+    assert 'ask("How old is Bob?") = 45' in told_of
+
+
 async def test_a_limit_before_any_result_leaves_no_answer() -> None:
     assert (await run(budget=Budget(calls=1))).result.answer is None
 
