@@ -14,6 +14,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.direct import direct
 from planners.questions import answer_of, set_task, slot
+from planners.schemas import properties_of, signature_of, takes_text
 
 if TYPE_CHECKING:
     from workers.tools.tool import Tool
@@ -33,20 +34,15 @@ FROM_RESULTS = "Answer the question from the results above. "
 
 def described(tool: Tool) -> str:
     """A tool as it is described in a prompt: ``- name(argument: type, …): what it does``."""
-    required = tool.schema.get("required", ())
-    arguments = (
-        f"{name}: {schema.get('type', 'any')}{'' if name in required else ' (optional)'}"
-        for name, schema in tool.schema.get("properties", {}).items()
-    )
-    return f"- {tool.name}({', '.join(arguments)}): {' '.join(tool.description.split())}"
+    return f"- {tool.name}{signature_of(tool.schema)}: {' '.join(tool.description.split())}"
 
 
 def fitted(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with numbers as text where the tool takes text."""
-    properties = tool.schema.get("properties", {})
+    properties = properties_of(tool.schema)
     return {
         name: text_of(value)
-        if isinstance(value, int | float) and properties.get(name, {}).get("type") == "string"
+        if isinstance(value, int | float) and takes_text(properties.get(name, {}))
         else value
         for name, value in arguments.items()
     }

@@ -65,6 +65,8 @@ def asking(how: Asked) -> Offer:
         arguments = {name: value for name, value in arguments.items() if value != text}
         n = arguments.pop("n", None)
         context: list[Any] = list(arguments.values())
+        if isinstance(n, str) and n.strip().isdecimal():
+            n = int(n[:4])
         if isinstance(n, str | list):  # a result in the place of the number
             context.append(n)
         branches = n if isinstance(n, int) else how.n

@@ -58,7 +58,7 @@ async def compiled(run: Run, question: Question, method: Method) -> Answer:
         method.temperature,
         method.max_tokens,
     )
-    run.propose(lambda: from_results(question, fetcher.taken()))
+    run.propose(lambda: from_results(question, fetcher.taken()) if fetcher.has_results() else None)
     missing = ""
     for replans_left in range(method.max_replans, -1, -1):
         trouble = await drafter.plan(missing)

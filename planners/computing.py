@@ -17,8 +17,9 @@ from typing import Any
 
 from pydantic import create_model, model_validator
 
-from orchestrator.consensus.quantities import Quantity, parse_quantity
+from orchestrator.consensus.quantities import SCALES, Quantity, parse_quantity
 from orchestrator.consensus.quantities.unit_tables import SHARE
+from planners.conditions import SIGNS, conditions
 from planners.measuring import Measured, difference, entries_of, measured, ranked, told_apart, unit_of
 from planners.stated import Value, is_known, likeliest, shown, unit_text, values_in
 from workers.errors import ToolError
@@ -34,27 +35,25 @@ _OPERAND = re.compile(
     r"(?P<unit>\s*[^\W\d_][^\W\d_]*[²³23]?(?:/[^\W\d_]+|\s+[^\W\d_]+)*(?!\w|\s*\()|\s?°\s?[CF]?)?"
 )
 _TIMES = re.compile(r"(?<=[\d)])\s*[x\u00d7]\s*(?=[\d(])")
+_SHARE_OF = re.compile(r"(?<=%)\s+of\s+(?=[\d(]|[$€£¥₹])")
+_SHARE_ADDED = re.compile(
+    r"(?<![\d.,])(?!1\s*[+-])[\d.,]+\)?\s*[+-]\s*[\d.,]+\s*%(?!\s*(?:[\d.,(*/^%]|of\b))"
+)
 _END = re.compile(r"\s*=\s*\??\s*$")
 _KEEPS_NO_UNIT = re.compile(
     r"/\s*\(*\s*u|u\s*\)*\s*\*\s*\(*\s*u|\^|\*\*|//|%|(?:sqrt|log|exp|gcd|lcm|factorial)\s*\(", re.IGNORECASE
 )
 _SHORT_NAMES = {"avg": "mean", "average": "mean", "total": "sum", "add": "sum"}
-_LAST_ORDERS = ("asc", "small", "low", "least", "early", "earli", "old", "short", "increas", "up", "cheap")
-_SIGNS = {">": (1,), ">=": (0, 1), "<": (-1,), "<=": (-1, 0), "=": (0,), "!=": (-1, 1)}
+_ORDER = re.compile(
+    r"\b(?:(?P<ascending>asc|aufst|small|low|least|earl|short|increas|up\b|cheap)|(?P<old>old)|(?P<young>young)"
+    r"|desc|abst|larg|big|high|great|most|lat|long|new|decreas|down\b|expens)",
+    re.IGNORECASE,
+)
 _LAST_DAY = 31
-_SIGN = re.compile(r"(?P<sign>[<>]=?|[=!]?=|≥|≤|≠)\s*(?P<limit>\S.*)", re.DOTALL)
-_RANGE = re.compile(r"(?:is\s+)?between\s+(?P<low>\S.*?)\s+and\s+(?P<high>\S.*)", re.I | re.S)
-_SAME_SIGNS = {"≥": ">=", "≤": "<=", "==": "=", "≠": "!="}
-_WORDS = (
-    (">=", r"at\s+least|no\s+less\s+than|not\s+(?:below|under)|minimum|since|from"),
-    ("<=", r"at\s+most|no\s+more\s+than|not\s+(?:above|over)|maximum|up\s+to|until"),
-    (">", r"above|over|after|beyond|exceeding|(?:more|greater|larger|bigger|higher|longer|later|taller"
-          r"|heavier|faster|warmer|hotter|farther)\s+than"),
-    ("<", r"below|under|before|(?:less|fewer|smaller|lower|shorter|earlier|lighter|slower|colder|cheaper"
-          r"|younger|nearer)\s+than"),
-    ("!=", r"not(?:\s+equal\s+to)?|different\s+from"),
-    ("=", r"equals?(?:\s+to)?|exactly|is"),
-)  # fmt: skip
+_TAKEN = frozenset({"a", "b", "values", "names", "order", "condition", "expression"})
+"""Names of arguments, which are no names for what is compared."""
+_DAY = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
+_SCALE = re.compile(rf"\s*(?:{'|'.join(SCALES)})\b\.?\s*", re.IGNORECASE)
 
 
 # -- what a result states, in an expression -------------------------------------------------------
@@ -83,7 +82,8 @@ def as_operand(value: object) -> str:
     unit = unit_text(stated) if stated.kind not in ("", SHARE) else ""
     if not unit:
         return _figures(number)
-    text = f"{unit}{_figures(abs(number))}" if unit in _MONEY else f"{_figures(abs(number))} {unit}"
+    figures = shown(abs(number)) if number.denominator == 1 else f"{float(abs(number)):.15g}"
+    text = f"{unit}{figures}" if unit in _MONEY else f"{figures} {unit}"
     return f"(-{text})" if number < 0 else text
 
 
@@ -108,14 +108,40 @@ def with_names(arguments: Mapping[str, Any], call_of: Callable[[str], str | None
     """The arguments of a step that compares, with names for results that the plan compares without any.
 
     They are what tells the calls apart that the results come from: ``compare($1, $2)`` would otherwise say
-    which number is more, but not of what. ``call_of`` gives for "$1" that step as text, or None.
+    which number is more, but not of what. ``call_of`` gives for "$1" that step as text, or None. Names and
+    results that the plan has mixed up belong together as the calls say: Ollo is not what was found of Vurm.
     """
-    compared = arguments.get("values", [arguments.get("a"), arguments.get("b")])
-    if arguments.get("names") or not isinstance(compared, list) or len(compared) < 2:
-        return dict(arguments)
+    given = dict(arguments)
+    if isinstance(values := given.get("values"), Mapping):
+        given["values"] = _belonging(values, call_of)
+    named = {name: value for name, value in given.items() if name not in _TAKEN}
+    given |= _belonging(named, call_of)
+    compared = values if isinstance(values, list) else [given.get("a"), given.get("b")]
+    if isinstance(values, Mapping) or len(compared) < 2 or any(each is None for each in compared):
+        return given
+    if names := given.get("names"):
+        if isinstance(names, list) and len(set(map(str, names))) == len(names) == len(compared):
+            found = list(_belonging(dict(zip(map(str, names), compared, strict=True)), call_of).values())
+            given |= {"values": found} if isinstance(values, list) else {"a": found[0], "b": found[1]}
+        return given
     calls = [call_of(each) if isinstance(each, str) else None for each in compared]
     known = [call for call in calls if call is not None]
-    return {**arguments, "names": told_apart(known)} if len(known) == len(calls) else dict(arguments)
+    return {**given, "names": told_apart(known)} if len(known) == len(calls) else given
+
+
+def _belonging(named: Mapping[str, Any], call_of: Callable[[str], str | None]) -> dict[str, Any]:
+    """Names with values: that of the call which alone speaks of it, if there is such a call for each."""
+    calls = {name: call_of(value) if isinstance(value, str) else None for name, value in named.items()}
+    about = {
+        name: [other for other, call in calls.items() if call is not None and _speaks_of(call, name)]
+        for name in named
+    }
+    apart = {found[0] for found in about.values() if len(found) == 1}
+    return {name: named[about[name][0]] for name in named} if len(apart) == len(named) else dict(named)
+
+
+def _speaks_of(call: str, name: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", call, re.IGNORECASE) is not None
 
 
 def _only(result: object) -> tuple[Value, Fraction]:
@@ -151,14 +177,21 @@ def _figures(number: Fraction) -> str:
 @tool(timeout=10.0)
 def calculate(expression: str) -> str:
     """Arithmetic on numbers and results, as in ($1 + $2) / 2. Also sum, mean, min, max, abs, round, sqrt."""
+    if added := _SHARE_ADDED.search(expression):
+        raise ToolError(f"{added[0]} is not clear: multiply, as in 400 * (1 + 10%), or write 400 + 0.1")
     text = _TIMES.sub(" * ", _END.sub("", expression)).replace("[", "").replace("]", "")
+    text = _SHARE_OF.sub(" * ", text)
     for word, name in _SHORT_NAMES.items():
         text = re.sub(rf"\b{word}\s*\(", f"{name}(", text, flags=re.IGNORECASE)
+    if day := _DAY.search(text):
+        raise ToolError(f"{day[0]} is a date, no number; compare says how far two are apart")
     operands = [(match, _quantity(match)) for match in _OPERAND.finditer(text)]
     first: dict[str, tuple[Quantity, str]] = {}
     for match, quantity in operands:
         if quantity is not None and is_known(quantity.unit):
-            first.setdefault(quantity.unit, (quantity, match["money"] or match["unit"]))
+            first.setdefault(
+                quantity.unit, (quantity, match["money"] or _SCALE.sub("", match["unit"], count=1))
+            )
     filled, marked, at = "", "", 0
     for match, quantity in operands:
         known = quantity is not None and is_known(quantity.unit)
@@ -215,8 +248,9 @@ def argmin(values: Any, names: Any = None) -> str:
 @tool(name="sort", timeout=10.0)
 def sort(values: Any, order: str = "descending", names: Any = None) -> str:
     """List the names of several results, the largest first, or the smallest if order is "ascending"."""
-    groups = ranked(measured(entries_of(values, names)))
-    if order.strip().casefold().startswith(_LAST_ORDERS):
+    measures = measured(entries_of(values, names))
+    groups = ranked(measures)
+    if _is_ascending(order, ages=any(each.value.kind in ("s", "month") for each in measures)):
         groups.reverse()
     return ", ".join(" = ".join(each.called for each in group) for group in groups)
 
@@ -224,20 +258,26 @@ def sort(values: Any, order: str = "descending", names: Any = None) -> str:
 @tool(name="filter", timeout=10.0)
 def filtered(values: Any, condition: Any, names: Any = None) -> dict[str, Any]:
     """Name and count the results that meet a condition: filter([$1, $2, $3], "> 100")."""
-    entries, conditions = entries_of(values, names), _conditions(condition)
-    limits = [entry for _, limit in conditions for entry in entries_of(limit)]
-    if len(limits) != len(conditions):
+    entries, given = entries_of(values, names), conditions(condition)
+    limits = [entry for _, limit in given for entry in entries_of(limit)]
+    if len(limits) != len(given):
         raise ToolError(f"{show(condition)} has several limits: give one sign and one value")
     measures = measured([*entries, *limits])
-    bounds = [
-        (_SIGNS[sign], bound) for (sign, _), bound in zip(conditions, measures[len(entries) :], strict=True)
-    ]
+    bounds = [(SIGNS[sign], bound) for (sign, _), bound in zip(given, measures[len(entries) :], strict=True)]
     met = [
         each.called
         for each in measures[: len(entries)]
         if all(difference(each, bound) in allowed for allowed, bound in bounds)
     ]
     return {"count": len(met), "names": met}
+
+
+def _is_ascending(order: str, *, ages: bool) -> bool:
+    """Whether the smallest comes first; the oldest is the largest of ages, but the earliest of dates."""
+    found = _ORDER.search(order)
+    if found is None:
+        raise ToolError(f'{show(order)} is no order: give "ascending" or "descending"')
+    return found["ascending"] is not None or found["young" if ages else "old"] is not None
 
 
 def _tied(group: list[Measured]) -> str:
@@ -255,11 +295,19 @@ def _apart(more: Measured, less: Measured) -> str:
         return f"{minutes} minutes" + (f" {seconds} seconds" if seconds else "")
     if min(parts[0], others[0]) <= _LAST_DAY:
         return ""  # before that year, or without a year
-    if min(len(parts), len(others)) < len(("year", "month", "day")):
-        return f"{parts[0] - others[0]} years"
+    known = min(len(parts), len(others))
+    if known == 1 and len(parts) != len(others):
+        return ""  # a year and a day in another may be almost a year closer
+    if known < len(("year", "month", "day")):
+        months = 12 * (parts[0] - others[0]) + sum(parts[1:known]) - sum(others[1:known])
+        return _counted(months, "month") if months % 12 else _counted(months // 12, "year")
     days = (date(*parts[:3]) - date(*others[:3])).days
     years = parts[0] - others[0] - (parts[1:3] < others[1:3])
     return f"{days} days" + (f" ({years} full years)" if years else "")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _quantity(match: re.Match[str]) -> Quantity | None:
@@ -277,38 +325,6 @@ def _number(
     unit = first[quantity.unit][0]
     same = (quantity.scale, quantity.offset) == (unit.scale, unit.offset)
     return _figures(quantity.value if same else (quantity.amount - unit.offset) / unit.scale)
-
-
-def _conditions(condition: object) -> list[tuple[str, object]]:
-    """Signs and limits: of "> 100", "at least 5 km", "between 5 and 7", {"above": 100}, or [">", 100].
-
-    Raises:
-        ToolError: it is none of them.
-    """
-    match condition:
-        case Mapping():
-            return [(_sign(str(sign)), limit) for sign, limit in condition.items()]
-        case [str(sign), limit]:
-            return [(_sign(sign), limit)]
-        case str():
-            if found := _SIGN.fullmatch(condition.strip()):
-                return [(_sign(found["sign"]), found["limit"])]
-            if found := _RANGE.fullmatch(condition.strip()):
-                return [(">=", found["low"]), ("<=", found["high"])]
-            for sign, words in _WORDS:
-                pattern = rf"\W*(?:(?:is|are|was|of)\s+)?(?:{words})\s+(?P<limit>\S.*)"
-                if found := re.fullmatch(pattern, condition, re.IGNORECASE | re.DOTALL):
-                    return [(sign, found["limit"])]
-    raise ToolError(
-        f'{show(condition)} is no condition: give a sign and a value, as in "> 100" or "before 1900"'
-    )
-
-
-def _sign(written: str) -> str:
-    sign = _SAME_SIGNS.get(written.strip(), written.strip())
-    if sign in _SIGNS:
-        return sign
-    return _conditions(f"{sign.replace('_', ' ')} 0")[0][0]
 
 
 # -- names as the names of arguments --------------------------------------------------------------

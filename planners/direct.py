@@ -12,13 +12,11 @@ from orchestrator.voting.abstaining import no_answer
 from planners.fitting import tools_at_hand
 from planners.questions import Temperature, Tokens, answer_of, set_task, writing_in
 
-INSTRUCTIONS = (
-    "Answer the question, in its language and in the form that it asks for. "
-    "If it has a short answer, such as a number, a name, yes or no, or the letter of a choice, "
-    'the last line gives that again alone, after "Answer:".\n'
-    "Unless it asks for another form, begin with brief reasoning, before you conclude."
+INSTRUCTIONS = (  # without an example, which small models repeat
+    "Answer the question directly, in its language and in the form that it asks for. Where it takes several "
+    "steps, write them briefly first. If the answer is short, such as a number, a name, yes or no, or the "
+    'letter of a choice, repeat it alone in a last line, after "Answer:".'
 )
-"""Without an example, which small models repeat; and reasoning is asked for last, so that they heed it."""
 
 
 def asks_for_writing(run: Run, question: Question) -> str:

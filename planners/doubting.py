@@ -92,9 +92,7 @@ def _as_choice(claim: str, question: Question) -> str:
 
 def _occurs(claim: str, results: str) -> bool:
     """Whether the results say the claim in its own words, or have its number."""
-    if re.search(
-        rf"(?<!\w){re.escape(in_one_spelling(claim.casefold()))}(?!\w)", in_one_spelling(results.casefold())
-    ):
+    if re.search(rf"(?<!\w){re.escape(_spelt(claim))}(?!\w)", _spelt(results)):
         return True
     number = parse_quantity(claim)
     if number is None:
@@ -105,3 +103,7 @@ def _occurs(claim: str, results: str) -> bool:
         for line in lines
         for value in values_in(line)
     )
+
+
+def _spelt(text: str) -> str:
+    return in_one_spelling(" ".join(text.casefold().split()))

@@ -12,6 +12,7 @@ from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
 from planners.asking import question_in
+from planners.computing import calculate
 from planners.fetching import Fetcher
 from planners.offers import Offers
 from planners.parts import compared, has_parts, restates, uncovered
@@ -101,6 +102,7 @@ class Drafter:
             self.fetcher.steps,
             self.max_tasks,
             amounts=amounts_in(text),
+            expressions=(calculate.name,),
             refuse=self._refusal,
             is_needless=lambda step: (
                 self.offers[step.tool].gives_answer and restates(text, question_in(step.arguments))
@@ -182,9 +184,17 @@ class Drafter:
         return text, plan.close(cut_off=cut_off)
 
     def _fetch(self, plan: Plan, steps: list[Step]) -> None:
-        for step in map(plan.renumbered, steps):
+        for step in map(plan.renumbered, map(self._referring, steps)):
             if plan.admit(step):
                 self.fetcher.fetch(step, plan)
+
+    def _referring(self, step: Step) -> Step:
+        """A question whose context has the numbers of earlier steps alone, as references to them."""
+        context, offer = step.arguments.get("context"), self.offers.get(step.tool)
+        if offer is None or not offer.gives_answer or not isinstance(context, list):
+            return step
+        meant = [f"${{{each}}}" if type(each) is int and 0 < each < step.id else each for each in context]
+        return Step(step.id, step.tool, {**step.arguments, "context": meant})
 
     def _one_part(self, plan: Plan) -> str:
         """Why the question needs no plan, going by the one that was written; empty if it does."""

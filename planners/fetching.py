@@ -134,7 +134,7 @@ class Fetcher:
         return list(zip(self.steps, self.written(list(self.steps.values())), strict=True))
 
     def _start(self, step: Step, plan: Plan) -> None:
-        numbering = plan.numbering
+        numbering = plan.numbering_of(step)
 
         def path(reference: Reference) -> str:
             """A reference with the path of its node, so that equal calls look equal in different plans."""

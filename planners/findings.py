@@ -22,7 +22,15 @@ _FINAL = _COMPUTING - {"compare"}
 """The steps whose result may answer a question as it stands; that of ``compare`` is a sentence about both."""
 
 _REFERENCE = re.compile(r"\$\{?\d")
-_LINE = re.compile(r"^\d+\. (?P<tool>\w+)\((?P<arguments>.*)\) = (?P<result>.*)$", re.MULTILINE)
+_LINE = re.compile(
+    r"""^\d+\. (?P<tool>\w+)\((?P<arguments>(?:"(?:[^"\\\n]|\\.)*"|[^"\n])*?)\) = (?P<result>.*)$""",
+    re.MULTILINE,
+)
+_COUNTS = re.compile(
+    r"\b(?:how many|(?:what|which|the) number|count|wie ?viele?|anzahl|combien|cu[aá]nt[oa]s|quant[oaie]s?)\b"
+    r"|сколько|多少|几个|幾個|いくつ|何人|몇",
+    re.IGNORECASE,
+)
 _FAILED = re.compile(r"failed: .*\(\w+\)|was cancelled", re.DOTALL)
 
 
@@ -46,8 +54,20 @@ class Line:
         return self.computing or several
 
 
+def in_lines(parts: Sequence[str]) -> str:
+    """Steps with results, given in parts, as a text in which only steps begin a line.
+
+    A result, which is the part after one that ends with " = ", may itself have lines that look like steps.
+    """
+    ends = ["", *parts[:-1]]
+    return "".join(
+        " ".join(part.splitlines()) if end.endswith(" = ") else part
+        for end, part in zip(ends, parts, strict=True)
+    )
+
+
 def lines_of(results: str) -> list[Line]:
-    """The steps with results in a text; of a result with several lines, the first."""
+    """The steps with results in a text of :func:`in_lines`."""
     return [Line(match["tool"], match["arguments"], match["result"]) for match in _LINE.finditer(results)]
 
 
@@ -80,13 +100,13 @@ def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Ans
 
 
 def _answer(question: Question, tool: str, value: object) -> Answer | None:
-    """What a step has computed, or the names that a filter has left, as the answer."""
+    """What a step has computed, or the names that a filter has left, or their number, as the answer."""
     if tool not in _FINAL:
         return None
     names = value.get("names") if isinstance(value, dict) else None
-    answer = as_answer(
-        ", ".join(map(text_of, names)) if isinstance(names, list) else text_of(value), question
-    )
+    if isinstance(names, list):
+        value = len(names) if _COUNTS.search(question.text) else ", ".join(map(text_of, names))
+    answer = as_answer(text_of(value), question)
     return answer if answer.text and answer.claim is not None else None
 
 

@@ -18,7 +18,7 @@ from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.ballot import labels
 from planners.doubting import agrees, doubts
-from planners.findings import computed_answer, lines_of
+from planners.findings import computed_answer, in_lines, lines_of
 from planners.findings import from_results as from_results
 from planners.questions import guarded, set_task
 from planners.verdicts import Missing as Missing
@@ -87,7 +87,7 @@ async def join(
     something is missing is believed if steps lack a result, or if two readings find it and no more than these
     agree on an answer. ``by`` is who decides, in the trace.
     """
-    text = "".join(map(_text, results))
+    text = in_lines([_text(part) for part in results])
     lines = lines_of(text)
     prompt = join_prompt(
         question,

@@ -16,15 +16,26 @@ from planners.decompose import decompose
 from planners.fitting import fitting_tool, lacks_tools
 from planners.offers import computing, merged, tools_of
 from planners.plan_examples import Examples, read_examples
+from planners.plans import JOIN
 from planners.questions import Temperature, Tokens
 from planners.react import react
 from planners.vote import vote
+
+
+def lacks(run: Run, question: Question) -> str:
+    """Why this planner cannot be used here; empty if it can."""
+    return lacks_tools(run, question) or _taken(run)
+
+
+def _taken(run: Run) -> str:
+    return f"a tool is called {JOIN}, as the step that ends a plan" if JOIN in run.tools else ""
+
 
 SUITS = Suits(
     "with what tools must find out first, in one or more steps",
     cost=50,
     sign=fitting_tool,
-    lacks=lacks_tools,
+    lacks=lacks,
     calls=2,
     settles=True,
 )
@@ -69,6 +80,9 @@ async def llm_compiler(
             temperature=temperature,
             max_tokens=max_tokens,
         )
+    if reason := _taken(run):
+        run.decide("llm_compiler", "react", {"reason": reason})
+        return await react(run, question)
     offers = merged(
         tools_of(run).values(), [asking(Asked(n, temperature, max_tokens))], computing(question).values()
     )

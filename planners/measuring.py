@@ -13,7 +13,7 @@ from functools import cmp_to_key
 
 from orchestrator.consensus.quantities import Quantity
 from orchestrator.consensus.quantities.unit_tables import AMBIGUOUS, SHARE, Unit
-from planners.stated import Value, is_known, likeliest, name_in, unit_text, values_in
+from planners.stated import ASIDE, Value, is_known, likeliest, name_in, unit_text, values_in
 from workers.errors import ToolError
 from workers.showing import show
 
@@ -24,7 +24,7 @@ _LONGEST_NAME = 80
 _ENTRY = re.compile(
     r"""\s*["'“‘]?(?P<name>[^\W\d][^:=\n]*?)["'”’]?\s*(?:=|:(?!\d))\s*(?P<value>\S.*?)\s*""", re.DOTALL
 )
-_BETWEEN = re.compile(r"\s*[;\n]\s*|,\s+(?=[^\W\d][^,:=]*[:=])")
+_BETWEEN = re.compile(r"[;\n]|,\s+(?=[^\W\d][^,:=]*[:=])")
 _TOKEN = re.compile(r"\w+|\W")
 _NAME = re.compile(r"[^\W\d][^()\[\]{}$\"]*")
 _MARKS = " .,;:?!\"'"
@@ -117,8 +117,7 @@ def _entries(values: object) -> Iterator[Entry]:
         case None:
             return
         case str():
-            for piece in _BETWEEN.split(values):
-                yield _entry(piece)
+            yield from (_entry(piece.strip()) for piece in _BETWEEN.split(values) if piece.strip())
         case Mapping() if len(values) == 1 and isinstance(next(iter(values.values())), list):
             yield from _entries(next(iter(values.values())))  # {"cities": [...]}
         case Mapping():
@@ -143,10 +142,15 @@ def _pairs(items: list[object]) -> list[Entry] | None:
     else:
         return None
     for one, other in ((names, results), (results, names)):
-        named = all(isinstance(name, str) and name.strip() and not values_in(name) for name in one)
+        named = all(isinstance(name, str) and name.strip() and not _is_value(name) for name in one)
         if named and all(values_in(result) for result in other):
             return [Entry(str(name), result) for name, result in zip(one, other, strict=True)]
     return None
+
+
+def _is_value(text: str) -> bool:
+    """Whether a text states a value that is no part of a name, such as the number in Apollo 11."""
+    return any(value.weight < ASIDE or value.moment is not None for value in values_in(text))
 
 
 def _entry(result: object) -> Entry:

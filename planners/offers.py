@@ -13,6 +13,7 @@ from orchestrator.runtime.values import Question
 from planners.binding import Binding
 from planners.computing import COMPUTING, reading_for, with_names
 from planners.plan_writing import Parameters
+from planners.schemas import properties_of, signature_of, takes_text
 from workers.tools.calculator import calculator
 from workers.tools.tool import Tool
 
@@ -54,13 +55,8 @@ class Offer:
     def described(self) -> str:
         """A line for the model: ``- name(argument: type, …): what it does``."""
         told = " ".join(self.description.split())
-        if self.signature is not None:
-            return f"- {self.name}{self.signature}: {told}"
-        arguments = (
-            f"{name}: {schema.get('type', 'any')}{'' if name in self.required else ' (optional)'}"
-            for name, schema in self.schema.get("properties", {}).items()
-        )
-        return f"- {self.name}({', '.join(arguments)}): {told}"
+        signature = signature_of(self.schema) if self.signature is None else self.signature
+        return f"- {self.name}{signature}: {told}"
 
 
 Offers = Mapping[str, Offer]
@@ -107,11 +103,9 @@ def parameters_of(offers: Offers) -> Parameters:
 def begin_tool(binding: Binding) -> Node[Any]:
     """Call a tool of the run; what takes text is given text."""
     step = binding.step
-    properties = binding.run.tools[step.tool].schema.get("properties", {})
+    properties = properties_of(binding.run.tools[step.tool].schema)
     arguments = {
-        name: binding.text(value)
-        if properties.get(name, {}).get("type") == "string"
-        else binding.value(value)
+        name: binding.text(value) if takes_text(properties.get(name, {})) else binding.value(value)
         for name, value in step.arguments.items()
     }
     return binding.run.tool(step.tool, arguments, label=binding.label)

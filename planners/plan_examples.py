@@ -15,11 +15,13 @@ from pydantic import AfterValidator
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.values import Question
+from planners.computing import COMPUTING
 from planners.offers import Offer, Offers, parameters_of
 from planners.parts import DEGREE, LOOKED_AT, NESTED
 from planners.plan_text import TextReader
 from planners.plan_writing import Parameters
 from planners.plans import JOIN, Plan, Step
+from planners.schemas import properties_of, takes_text
 
 Example = dict[Literal["question", "plan"], str]
 """A question, and its plan as calls in text, one a line."""
@@ -182,7 +184,8 @@ def built_in(question: Question, offers: Offers) -> list[tuple[str, list[Step]]]
     possible = [
         shape
         for shape in SHAPES
-        if (not shape.computes or shape.computes in offers) and (_takes_words(finder) or not shape.chained)
+        if (not shape.computes or _computes(shape.computes, offers))
+        and (_takes_words(finder) or not shape.chained)
     ]
     fitting = [shape for shape in possible if shape.suits(question.text)] or possible[-2:]
     parameters = parameters_of(offers)
@@ -190,6 +193,11 @@ def built_in(question: Question, offers: Offers) -> list[tuple[str, list[Step]]]
         (shape.question, _steps(_found(shape.plan, finder), parameters, shape.question))
         for shape in fitting[:MOST]
     ]
+
+
+def _computes(name: str, offers: Offers) -> bool:
+    """Whether a computing step is offered, and no tool of the run has its name."""
+    return name in offers and any(tool.schema == offers[name].schema for tool in COMPUTING)
 
 
 def _found(plan: str, finder: Offer) -> str:
@@ -208,8 +216,7 @@ def _found(plan: str, finder: Offer) -> str:
 
 
 def _takes_one_text(offer: Offer) -> bool:
-    properties = offer.schema.get("properties", {})
-    return len(offer.required) == 1 and properties[offer.required[0]].get("type") == "string"
+    return len(offer.required) == 1 and takes_text(properties_of(offer.schema)[offer.required[0]])
 
 
 def _takes_words(offer: Offer) -> bool:

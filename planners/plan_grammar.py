@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from planners.offers import Offer, Offers
 from planners.plans import JOIN
+from planners.schemas import properties_of, types_of
 
 _FIXED: Final = r"""
 ref ::= "$" [1-9] [0-9]{0,2} path
@@ -52,7 +53,7 @@ def plan_grammar(offers: Offers, first: int = 1, limit: int = 16, *, thinks: boo
 
 
 def _call(offer: Offer) -> str:
-    schemas: Mapping[str, Any] = offer.schema.get("properties", {})
+    schemas = properties_of(offer.schema)
     defined: Mapping[str, Any] = offer.schema.get("$defs", {})
     leading = offer.required == offer.parameters[: len(offer.required)]
 
@@ -93,9 +94,8 @@ def _value(schema: Any, defined: Mapping[str, Any]) -> str:
     if schema.get("type") == "array":
         item = _value(schema.get("items"), defined)
         return f'(ref | "[" ({item} (", " {item})*)? "]")'
-    kind = schema.get("type")
-    rule = _TYPES.get(kind, "value") if isinstance(kind, str) else "value"
-    return rule if rule == "value" else f"({rule} | ref)"
+    rules = [_TYPES.get(each, "value") for each in types_of(schema)]
+    return "value" if not rules or "value" in rules else f"({' | '.join([*rules, 'ref'])})"
 
 
 def _literal(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from planners.offers import Offer, Offers
 from planners.plan_writing import Parameters
 from planners.plans import JOIN, Step
+from planners.schemas import properties_of
 
 MOST_OPTIONAL: Final = 3
 """Optional arguments that may be left out one by one from the end of a list; with more, they have names."""
@@ -97,8 +98,8 @@ def plan_schema(offers: Offers, limit: int, *, thinks: bool = False) -> dict[str
     definitions: dict[str, Any] = {"reference": {"type": "string", "pattern": _REFERENCE}}
     kinds: list[dict[str, Any]] = []
     for offer in offers.values():
-        for key, definition in offer.schema.get("$defs", {}).items():
-            definitions[f"{offer.name}.{key}"] = _opened(definition, offer.name, is_value=False)
+        for key, definition in _referring(offer.schema.get("$defs", {}), offer).items():
+            definitions[f"{offer.name}.{key}"] = _opened(definition, is_value=False)
         kinds += [_tuple(offer.name, arguments) for arguments in _arguments(offer)]
     steps = {"type": "array", "items": {"anyOf": kinds}, "minItems": 1, "maxItems": limit}
     thought = {"thought": {"type": "string"}} if thinks else {}
@@ -107,13 +108,13 @@ def plan_schema(offers: Offers, limit: int, *, thinks: bool = False) -> dict[str
 
 def _arguments(offer: Offer) -> Iterator[list[Any]]:
     """The lists of schemas of arguments that a step may have."""
-    schemas = offer.schema.get("properties", {})
+    schemas = _referring(properties_of(offer.schema), offer)
     optional = len(offer.parameters) - len(offer.required)
     if offer.required != offer.parameters[: len(offer.required)] or optional > MOST_OPTIONAL:
         whole = {key: value for key, value in offer.schema.items() if key not in ("$defs", "title")}
-        yield [_opened(whole, offer.name, is_value=False)]
+        yield [_opened(_referring(whole, offer), is_value=False)]
         return
-    opened = [_opened(schemas[name], offer.name) for name in offer.parameters]
+    opened = [_opened(schemas[name]) for name in offer.parameters]
     for count in range(len(offer.required), len(opened) + 1):
         yield opened[:count]
 
@@ -133,20 +134,33 @@ def record(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _opened(schema: Any, tool: str, *, is_value: bool = True) -> Any:
+def _referring(schema: Any, offer: Offer) -> Any:
+    """A schema whose references are to definitions of the plan's; one that leads elsewhere says nothing."""
+    if isinstance(schema, list):
+        return [_referring(each, offer) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    inner = {key: _referring(value, offer) for key, value in schema.items()}
+    if isinstance(reference := schema.get("$ref"), str):
+        del inner["$ref"]
+        name = reference.removeprefix("#/$defs/")
+        if name != reference and name in offer.schema.get("$defs", {}):
+            inner["$ref"] = f"#/$defs/{offer.name}.{name}"
+    return inner
+
+
+def _opened(schema: Any, *, is_value: bool = True) -> Any:
     """A schema in which a reference may stand for any value but a text, which can hold references anyway."""
     if not isinstance(schema, Mapping):
         return schema
     inner = dict(schema)
-    if "$ref" in inner:
-        inner["$ref"] = str(inner["$ref"]).replace("#/$defs/", f"#/$defs/{tool}.")
     if isinstance(properties := inner.get("properties"), Mapping):
-        inner["properties"] = {name: _opened(value, tool) for name, value in properties.items()}
+        inner["properties"] = {name: _opened(value) for name, value in properties.items()}
     for key in ("items", "additionalProperties"):
         if isinstance(inner.get(key), Mapping):
-            inner[key] = _opened(inner[key], tool)
+            inner[key] = _opened(inner[key])
     for key in ("anyOf", "oneOf", "allOf"):
         if isinstance(options := inner.get(key), list):
-            inner[key] = [_opened(option, tool, is_value=False) for option in options]
+            inner[key] = [_opened(option, is_value=False) for option in options]
     is_text = inner.get("type") == "string" and "enum" not in inner and "pattern" not in inner
     return {"anyOf": [inner, {"$ref": "#/$defs/reference"}]} if is_value and not is_text else inner

@@ -42,7 +42,7 @@ class Plan:
     ``tools`` are the names of what steps may call, ``known`` the ids of steps in earlier plans; ``limit`` is
     the maximum number of steps, ``amounts`` are those of :class:`Numbering`. Ids go from ``first`` to
     ``numbering.last``. ``refuse`` says why a step cannot be meant (empty: it can), ``is_needless`` whether it
-    only says again what the plan is for.
+    only says again what the plan is for. ``expressions`` are the tools that take arithmetic.
 
     Steps beyond the limit are ``cut``, needless ones ``left_out``: neither is an error, unless it is needed.
     """
@@ -56,6 +56,7 @@ class Plan:
         amounts: frozenset[int] = frozenset(),
         refuse: Callable[[Step], str] = lambda step: "",
         is_needless: Callable[[Step], bool] = lambda step: False,
+        expressions: Collection[str] = (),
     ) -> None:
         self.first = max(known, default=0) + 1
         self.numbering = Numbering(self.first + limit - 1, amounts)
@@ -68,6 +69,7 @@ class Plan:
         self._limit = limit
         self._refuse = refuse
         self._is_needless = is_needless
+        self._expressions = expressions
         self._sound: set[int] = set(known)
         self._errors: list[str] = []
         self._written: set[int] = set()
@@ -87,13 +89,20 @@ class Plan:
             self._ahead = self.first - 1
         if not self._ahead:
             return step
-        moved = self.numbering.moved(dict(step.arguments), self._written, self._ahead)
+        moved = self.numbering_of(step).moved(dict(step.arguments), self._written, self._ahead)
         self._written.add(step.id)
         return Step(step.id + self._ahead, step.tool, moved)
 
     def needs(self, step: Step) -> set[int]:
         """The ids of the steps whose results a step uses."""
-        return self.numbering.ids(step.arguments)
+        return self.numbering_of(step).ids(step.arguments)
+
+    def numbering_of(self, step: Step) -> Numbering:
+        """What is a reference in a step: in arithmetic, $2 is step 2 even if the question speaks of $2."""
+        if step.tool not in self._expressions:
+            return self.numbering
+        amounts = (amount for amount in self.numbering.amounts if amount >= step.id)
+        return Numbering(self.numbering.last, frozenset(amounts))
 
     def admit(self, step: Step) -> bool:
         """Take the next step, and return whether it may start. The plan ends at its first join."""

@@ -54,14 +54,14 @@ REPAIR = (
 REPEATED = "You have taken this action before. Take another one, or finish with the answer:\n"
 
 _LABEL = re.compile(
-    r"(?:^[ \t*#>-]*|[ \t]+[*]*)action(?:[ \t]*\d+)?[ \t*]*:[ \t*`]*(?=\w+[(\[])",
+    r"(?:^[ \t*#>-]*|[ \t][*]*)action(?:[ \t]*\d+)?[ \t*]*:[ \t*`]*(?=\w+[(\[])",
     re.IGNORECASE | re.MULTILINE,
 )
 """What stands before an action, which then begins a line."""
 _PIECE = re.compile(r"[^)\]\n]*[)\]\n]|[^)\]\n]+")
 _STATED = re.compile(
     r"^[ \t*#>-]*(?:action[ \t*]*:[ \t*]*)?(?:(?:final[ \t]+)?answer|finish)[ \t*]*:[ \t*]*"
-    r"(?P<answer>\S.*?)[ \t*]*$",
+    r"(?P<answer>\S.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 """An answer that is given without the form of an action."""
@@ -205,7 +205,9 @@ def action_in(text: str, tools: Mapping[str, Tool], *, is_whole: bool = True) ->
     if (action := _first(reader.finish())) is not None:
         return Read(action, len(text))
     stated = _STATED.search(text)
-    return None if stated is None else Read(Action(FINISH, {ANSWER: stated["answer"]}), stated.end())
+    if stated is None:
+        return None
+    return Read(Action(FINISH, {ANSWER: stated["answer"].rstrip(" \t*")}), stated.end())
 
 
 def _first(steps: Iterable[Step]) -> Action | None:

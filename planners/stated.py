@@ -38,6 +38,14 @@ _BOUNDARY = re.compile(
 )
 _PARENTHESES = re.compile(r"\(([^()]*)\)")
 _WORD = re.compile(r"\S+")
+_BELOW_ZERO = re.compile(
+    r"(?<![\w.,-])(?=\d)([\d.,]*\d(?:\s*°\s*[CF]?| degrees?(?: (?:celsius|fahrenheit))?)?) below zero\b",
+    re.IGNORECASE,
+)
+_TWO = re.compile(
+    r"(?<![\w.,:/-])(?P<low>\d[\d.,]*)(?P<between> (?:to|or|and) | ?(?:±|\+/-) ?)(?P<high>\d[\d.,]*)"
+    r"(?P<unit> ?(?:%|°[CF]?|[^\W\d_]+))"
+)
 _YEAR = re.compile(r"[12]\d{3}")
 _DIVIDED = re.compile(r"\d[.,'’ \u00a0\u202f]\d")
 _SCALED = re.compile(rf"\d\s*(?:[kKM]\b|(?:{'|'.join(SCALES)})\b)", re.IGNORECASE)
@@ -55,13 +63,16 @@ _WORDS_BETWEEN = (
 _NO_UNITS = frozenset(_WORDS_BETWEEN.split())
 _NUMERALS = frozenset({*ONES, *SCALES})
 _NUMBER_AND_UNIT = re.compile(
-    r"(?P<money>[$€£¥₹])?\s?\d(?:[\d.,'’ \u00a0\u202f]*\d)?\s*"
-    rf"(?:(?:{'|'.join(SCALES)})\b\s*)?(?P<unit>[^\d]*)",
+    r"(?P<money>[$€£¥₹])?\s?(?:\d(?:[\d.,'’ \u00a0\u202f]*\d)?\s?[¼½¾⅐-⅞]?|[¼½¾⅐-⅞])"
+    r"(?:e[+-]?\d+|\s?[×x*·]\s?10\s?(?:\^|\*\*)\s?[-+−]?\d+)?\s*"
+    rf"(?:(?:{'|'.join(SCALES)})\b\.?\s*)?(?P<unit>[^\d]*(?:(?<=[^\W\d_])[23](?!\d))?)",
     re.IGNORECASE,
 )
 _MEASURED = re.compile(
     r"\s+(?:(?:in|of) \w+|tall|high|long|wide|broad|deep|old|thick|heavy|away|apart|across)$"
 )
+_JOINING = re.compile(r"(?:,|\s+and|\s+&)?\s*$")
+"""What stands between two units of one value: 3 hours and 20 minutes."""
 _UNIT_KEYS = frozenset({"unit", "units", "currency"})
 _TIME_KEYS = re.compile(r"\b(?:years?|dates?|day|as of|updated|time)\b")
 _NAMING_KEYS = re.compile(r"\b(?:id|rank|index|no|number of results|page|zip|postcode|lat\w*|lon\w*|lng)\b")
@@ -207,7 +218,8 @@ def _in_text(text: str) -> list[Value]:
             return list(_values(json.loads(text)))
         except (ValueError, RecursionError):
             pass
-    if whole := _whole(text.rstrip(".")):
+    text = _BELOW_ZERO.sub(r"-\1", text)
+    if whole := _stated(text):
         found = _scanned(text)  # which leaves out "the price is"
         return found if len(found) == 1 == len(whole) and _repeats(found[0], whole[0]) else whole
     claim = extract_claim(text)
@@ -221,8 +233,27 @@ def _in_text(text: str) -> list[Value]:
     return _scanned(text)
 
 
+def _stated(text: str) -> list[Value]:
+    """What a text states as a whole; 5,3 Millionen is one value where that is how numbers are written."""
+    whole = _whole(text.rstrip("."))
+    if len(whole) > 1 and (language := language_of(text)).comma:
+        one = _whole(plain(folded(text.rstrip(".")), language))
+        return one if len(one) == 1 else whole
+    return whole
+
+
+def _with_both_units(match: re.Match[str]) -> str:
+    """Two numbers that share a unit, as "2 to 3 hours", with it after each of them."""
+    low, between, high, unit = match.group("low", "between", "high", "unit")
+    is_year = _YEAR.fullmatch(low) and not _YEAR.fullmatch(high)
+    if is_year or unit.strip().casefold() in _NO_UNITS | _OF_TIME:
+        return match[0]
+    return f"{low}{unit}{between}{high}{unit}"
+
+
 def _scanned(text: str) -> list[Value]:
     """All values in a text, in the order in which they stand, those in parentheses last."""
+    text = _TWO.sub(_with_both_units, text)
     asides = [inside for match in _PARENTHESES.finditer(text) for inside in _parts(match[1])]
     rest = _parts(_PARENTHESES.sub(" ", text))
     for numerals in (False, True):  # a number in words counts only where there is none in figures
@@ -273,13 +304,24 @@ def _longest(words: list[str]) -> tuple[list[Value], int]:
     for count in range(len(words), 0, -1):
         if count > 1 and not words[count - 1]:
             continue
-        if found := _whole(" ".join(words[:count]).rstrip(".")):
-            value = found[0]
-            after = words[1:count] if not value.kind else words[1:2] if count > 2 else []
-            if value.quantity is not None and any(word.casefold() in _NO_UNITS for word in after):
-                continue
+        found = _whole(" ".join(words[:count]).rstrip("."))
+        if found and (found[0].quantity is None or not _runs_on(words[:count], found[0])):
             return found, count
     return [], 1
+
+
+def _runs_on(words: list[str], value: Value) -> bool:
+    """Whether what follows a number is no unit, or has more after the unit that is none."""
+    after = [word.casefold() for word in words[1:]]
+    if value.kind:
+        joined = len(after) > 1 and after[-1] in _OF_TIME and not after[-2][-1:].isdigit()  # °C in, not 11 in
+        return joined or (len(after) > 1 and after[0] in _NO_UNITS)
+    named = False
+    for word in after:
+        if word in _NO_UNITS or word in _OF_TIME or (named and any(map(str.isdigit, word))):
+            return True
+        named = named or (word[:1].isalpha() and word not in _NUMERALS)
+    return False
 
 
 def shown(value: Fraction) -> str:
@@ -295,4 +337,4 @@ def unit_text(value: Value) -> str:
     match = _NUMBER_AND_UNIT.search(value.text)
     if match is None:
         return ""
-    return match["money"] or _MEASURED.sub("", match["unit"]).strip()
+    return match["money"] or _MEASURED.sub("", _JOINING.sub("", match["unit"])).strip()

@@ -83,7 +83,7 @@ class Executor(Generic[Handle]):
         self._turn = 0
         self._memo = memo
         self._live = environment.engine is not None or memo is not None
-        self._offers: dict[str, Callable[[], Answer]] = {}
+        self._offers: dict[str, Callable[[], Answer | None]] = {}
         self._account = Account(environment.budget)
         self._drivers = Drivers(environment, recorder, on_progress)
         self._journal = Journaling(
@@ -265,13 +265,15 @@ class Executor(Generic[Handle]):
                 offered = self._border.call(path, self._offered, offer)
                 if isinstance(offered, Answer):
                     return offered
-                log.warning("planner code made a wrong offer", node=path, error=offered)
+                if offered is not None:
+                    log.warning("planner code made a wrong offer", node=path, error=offered)
         return None
 
-    def _offered(self, offer: Callable[[], Answer]) -> Answer | str:
-        """The answer that is offered, or what is wrong with it. This is planner code."""
+    def _offered(self, offer: Callable[[], Answer | None]) -> Answer | str | None:
+        """The answer that is offered, if there is one yet, or what is wrong with it. This is planner code."""
         try:
-            return answer_of(offer(), self._border.planner, self.environment.bounds.answer)
+            made = offer()
+            return made and answer_of(made, self._border.planner, self.environment.bounds.answer)
         except RunEnded:
             raise
         except BaseException as error:
@@ -356,7 +358,7 @@ class Executor(Generic[Handle]):
             with suppress(Exception):  # a value that cannot be shown fails the call, if that is made
                 self._drivers.prefetch.expect(name, messages, role)
 
-    def propose(self, scope: Scope, answer: Callable[[], Answer]) -> None:
+    def propose(self, scope: Scope, answer: Callable[[], Answer | None]) -> None:
         """Keep the best answer that a scope has so far."""
         self._offers.pop(scope.node.path, None)
         self._offers[scope.node.path] = answer

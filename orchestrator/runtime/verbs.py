@@ -215,8 +215,11 @@ class Verbs:
         }
         self._executor.decide(self._scope, data)
 
-    def propose(self, answer: Callable[[], Answer]) -> None:
-        """Offer the best answer so far; ``answer`` is called if a limit or a user ends the run."""
+    def propose(self, answer: Callable[[], Answer | None]) -> None:
+        """Offer the best answer so far; ``answer`` is called if a limit or a user ends the run.
+
+        It returns None while there is none; what other scopes offer then counts.
+        """
         self._executor.propose(self._scope, answer)
 
     # -- what a planner may know ------------------------------------------------------------------

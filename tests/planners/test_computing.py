@@ -205,3 +205,146 @@ async def test_filter_converts_and_refuses() -> None:
 def test_what_a_model_is_told_is_short() -> None:
     told = [f"{tool.name}({', '.join(tool.parameters)}): {tool.description}" for tool in COMPUTING]
     assert sum(len(each) for each in told) < 900
+
+
+@pytest.mark.parametrize(
+    ("condition", "names"),
+    [
+        ("greater than or equal to 100", ["b", "c"]),
+        ("less than or equal to 100", ["a", "b"]),
+        ("not more than 100", ["a", "b"]),
+        ("not less than 100", ["b", "c"]),
+        ("not > 100", ["a", "b"]),
+        ("not equal to 100", ["a", "c"]),
+        ("=> 100", ["b", "c"]),
+        ("!= 100", ["a", "c"]),
+        ("100 or more", ["b", "c"]),
+        ("100 or less", ["a", "b"]),
+        ("exceeds 100", ["c"]),
+        ({"min": 100, "max": 120}, ["b"]),
+    ],
+)
+async def test_a_condition_means_what_its_words_say_at_the_limit_too(
+    condition: object, names: list[str]
+) -> None:
+    found = await call("filter", values={"a": 50, "b": 100, "c": 150}, condition=condition)
+    assert found["names"] == names
+
+
+@pytest.mark.parametrize(
+    "condition", ["> 100 or < 10", ">= 60 and < 120", "> not 100", "x > 100", ">" * 9_000]
+)
+async def test_a_condition_that_is_more_than_one_is_refused(condition: str) -> None:
+    with pytest.raises(ToolError):
+        await call("filter", values={"a": 50, "b": 100, "c": 150}, condition=condition)
+
+
+@pytest.mark.parametrize(
+    ("order", "first"),
+    [
+        ("from smallest to largest", "a"),
+        ("largest to smallest", "b"),
+        ("by population, ascending", "a"),
+        ("by population, descending", "b"),
+    ],
+)
+async def test_an_order_is_read_where_it_stands(order: str, first: str) -> None:
+    assert (await call("sort", values={"a": 1, "b": 3, "c": 2}, order=order)).startswith(first)
+
+
+async def test_an_order_that_is_none_is_refused() -> None:
+    with pytest.raises(ToolError, match='give "ascending" or "descending"'):
+        await call("sort", values={"a": 1, "b": 3}, order="as it comes")
+
+
+async def test_the_oldest_is_the_largest_of_ages_and_the_earliest_of_dates() -> None:
+    assert await call("sort", values={"a": "3 years", "b": "9 years"}, order="oldest first") == "b, a"
+    assert await call("sort", values={"a": 1903, "b": 1999}, order="oldest first") == "a, b"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [
+        ("March 2020", "May 2019", "March 2020 is later than May 2019, by 10 months"),
+        ("1999", "12 May 1998", "1999 is later than 12 May 1998"),
+        ("3 Mrd. Euro", "5 Mio. Euro", "3 Mrd. Euro is more than 5 Mio. Euro, by 2995000000 Euro"),
+    ],
+)
+async def test_how_far_two_are_apart_is_said_only_as_exactly_as_they_are_given(
+    a: str, b: str, said: str
+) -> None:
+    assert await call("compare", a, b) == said
+
+
+async def test_the_scale_of_a_number_is_not_also_in_its_unit() -> None:
+    assert await call("calculate", "3.5 million km * 2") == "7000000 km"
+    assert await call("calculate", "2 million dollars + 1 million dollars") == "3000000 dollars"
+
+
+async def test_dates_are_not_subtracted_as_numbers() -> None:
+    with pytest.raises(ToolError, match="is a date"):
+        await call("calculate", "2020-03-04 - 2019-03-04")
+
+
+async def test_names_with_numbers_in_them_are_names() -> None:
+    assert await call("argmax", ["Apollo 11", 1969, "Apollo 12", 1970]) == "Apollo 12"
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("12% of 400", "48"),
+        ("15% of $80", "12"),
+        ("400 * (1 + 10%)", "440"),
+        ("50% + 20%", "0.7"),
+        ("400 + 10% of 400", "440"),
+        ("10 % 3", "1"),
+    ],
+)
+async def test_shares(expression: str, value: str) -> None:
+    assert await call("calculate", expression) == value
+
+
+@pytest.mark.parametrize("expression", ["400 + 10%", "(2 * 40) - 5 %", "80 - 20%"])
+async def test_a_share_that_is_added_to_something_else_is_refused(expression: str) -> None:
+    with pytest.raises(ToolError, match="is not clear"):
+        await call("calculate", expression)
+
+
+@pytest.mark.parametrize(
+    ("result", "twice"),
+    [
+        ("3 hours and 20 minutes", "6.6666666667 hours"),
+        ("2 h 40 min", "5.3333333333 h"),
+        ("2½ hours", "5 hours"),
+        ("½ hour", "1 hour"),
+        ("30 km2", "60 km2"),
+        ("5 ft 11 in", "11.8333333333 ft"),
+        ("1.2e-7 m", "0.00000024 m"),
+        ("1.2 \u00d7 10^6 km", "2400000 km"),
+    ],
+)
+async def test_every_result_with_a_unit_can_be_computed_with(result: str, twice: str) -> None:
+    assert await call("calculate", f"{as_operand(result)} * 2") == twice
+
+
+CALLS = {"$1": 'ask("How tall is Ollo?")', "$2": 'ask("How tall is Vurm?")', "$3": 'ask("And $1?")'}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"values": {"Ollo": "$2", "Vurm": "$1"}}, {"values": {"Ollo": "$1", "Vurm": "$2"}}),
+        ({"Ollo": "$2", "Vurm": "$1"}, {"Ollo": "$1", "Vurm": "$2"}),
+        (
+            {"a": "$2", "b": "$1", "names": ["Ollo", "Vurm"]},
+            {"a": "$1", "b": "$2", "names": ["Ollo", "Vurm"]},
+        ),
+        ({"values": {"Ollo": "$3", "Vurm": "$1"}}, {"values": {"Ollo": "$3", "Vurm": "$1"}}),
+        ({"values": {"Ollo": "$1", "Ol": "$2"}}, {"values": {"Ollo": "$1", "Ol": "$2"}}),
+        ({"values": {"tall": "$1", "Vurm": "$2"}}, {"values": {"tall": "$1", "Vurm": "$2"}}),
+        ({"values": {"Ollo": 5, "Vurm": 7}}, {"values": {"Ollo": 5, "Vurm": 7}}),
+    ],
+)
+def test_names_go_with_the_results_of_the_calls_that_speak_of_them(given: Any, meant: Any) -> None:
+    assert with_names(given, CALLS.get) == meant

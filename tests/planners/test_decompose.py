@@ -238,6 +238,36 @@ async def test_a_part_that_fails_is_a_result_for_the_joiner() -> None:
 
 
 @virtual_time
+async def test_a_limit_in_the_vote_of_a_fall_back_leaves_what_the_vote_has() -> None:
+    def answer(call: Call, _: Random) -> str:
+        return "I cannot." if PLANNER in told(call) else rf"\boxed{{{(call.sampling.seed or 0) % 5}}}"
+
+    played = await run(engine=Simulator(answer, claims=BARE), budget=Budget(tokens=1_100))
+    assert played.result.outcome == "limited"
+    assert played.result.answer is not None
+    assert played.result.answer.text.startswith("\\boxed")
+
+
+async def test_an_earlier_step_is_meant_in_arithmetic_even_if_the_question_has_such_an_amount() -> None:
+    plan = PLAN.replace("$2 - $1", "($2 - $1) * 2")
+    played = await run(
+        plan, question="How much is it if Bob pays $2 for each year that he is older than Ann?"
+    )
+    assert [r["arguments"] for r in played.requests(kind=NodeKind.TOOL)] == [{"expression": "(45 - 30) * 2"}]
+
+
+async def test_numbers_alone_in_the_context_of_a_question_are_those_of_steps() -> None:
+    plan = PLAN.replace('calculate("$2 - $1")', 'ask("Who is older?", context=[1, 2])')
+    played = await run(plan, answers={**AGES, "Who is older?": "Answer: Bob"})
+    told_of = played.said("ask")[-1]
+    assert 'ask("How old is Ann?") = 30' in told_of
+    assert 'ask("How old is Bob?") = 45' in told_of
+
+
+async def test_a_limit_before_any_result_leaves_no_answer() -> None:
+    assert (await run(budget=Budget(calls=1))).result.answer is None
+
+
 async def test_a_part_that_no_accepted_plan_wants_is_cancelled_with_its_call() -> None:
     bad = '1. ask("How old is Ann?")\n2. ask("Who is Cyd?")\n3. fly()\n4. join()\n'
     slow = {**AGES, "Who is Cyd?": "word " * 2_000}

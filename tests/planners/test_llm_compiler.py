@@ -671,3 +671,26 @@ async def test_a_plan_that_repeats_the_example_is_refused() -> None:
     (decision,) = played.decisions("llm_compiler")
     assert "stands in the example" in decision["saw"]["errors"][0]
     assert played.answer.text == "75"
+
+
+async def test_a_tool_with_the_name_of_the_end_of_a_plan_is_not_confused_with_it() -> None:
+    @tool(name="join")
+    async def together(text: str) -> str:
+        """Puts words together."""
+        return text
+
+    played = await compile_(tools=(*TOOLS, together))
+    assert fell_back(played) == "a tool is called join, as the step that ends a plan"
+
+
+@pytest.mark.parametrize("name", ["ask", "argmax", "calculate", "filter", "compare"])
+async def test_a_tool_with_the_name_of_a_built_in_step_takes_its_place(name: str) -> None:
+    @tool(name=name)
+    async def own(left: str, right: str) -> str:
+        """Does something of its own."""
+        return f"{left} and {right}"
+
+    played = await compile_(f'1. {name}("a", "b")\n2. join()\n', tools=(*TOOLS, own))
+    assert played.requests(kind=NodeKind.TOOL)[0]["arguments"] == {"left": "a", "right": "b"}
+    shown = played.said("plan")[0].partition("The form, in examples:")[2]
+    assert f"{name}(" not in shown.replace(f"{name}(left", "")

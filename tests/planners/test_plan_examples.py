@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.runtime.values import Question
 from planners.asking import Asked, asking
-from planners.offers import Offer, begin_tool, merged, offered, parameters_of
+from planners.offers import Offer, begin_tool, computing, merged, offered, parameters_of
 from planners.plan_examples import INVENTED, SHAPES, built_in, calls_in, of_example
 from planners.plan_writing import plan_text
 from planners.plans import Step
@@ -29,20 +29,8 @@ def add(first: int, second: int) -> int:
     return first + second
 
 
-@tool
-def calculate(expression: str) -> str:
-    """Computes."""
-    return expression
-
-
-@tool
-def argmax(values: dict[str, int]) -> str:
-    """The largest."""
-    return max(values)
-
-
 ASK = asking(Asked(1, 0.0, 99))
-COMPUTING = [offered(each, begin_tool) for each in (calculate, argmax)]
+COMPUTING = list(computing(Question("How many are there?")).values())
 
 
 def shown(question: str, *offers: Offer) -> list[str]:

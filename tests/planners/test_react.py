@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -331,3 +332,12 @@ async def test_a_tool_that_takes_too_long_is_an_observation() -> None:
     played = await act(ANN, DONE, tools=(hang,))
     assert "failed: " in played.said("step 2")[0]
     assert played.answer.claim == "75"
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 100_000, "answer: x" + " " * 100_000 + "y", "\t" * 100_000 + "Action: "]
+)
+def test_a_model_that_only_writes_blanks_costs_no_time(text: str) -> None:
+    began = time.process_time()
+    _ = action_in(text, {})
+    assert time.process_time() - began < 5

@@ -125,3 +125,42 @@ def test_the_unit_as_it_is_written(text: str, unit: str) -> None:
 
 def test_a_very_long_text_is_not_searched() -> None:
     assert values_in("It is 5 km. " * 5_000) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("In 1820, Ollo had 5,300 inhabitants", 5300),
+        ("The town of Ollo had 5,300 inhabitants in 1820.", 5300),
+        ("The temperature was -5 °C in Ollo.", -5),
+        ("It is 5 degrees below zero there.", -5),
+        ("3 Mrd. Euro", 3_000_000_000),
+        ("5,3 Millionen", 5_300_000),
+        ("It is 5 ft 11 in tall.", None),
+        ("The tower was finished in 1889 and 330 m high.", 330),
+    ],
+)
+def test_one_value_is_read_from_prose(text: str, number: int | None) -> None:
+    [value] = likeliest(values_in(text))
+    assert value.quantity is not None
+    assert number is None or value.quantity.value == number
+
+
+def test_what_comes_after_a_unit_is_no_part_of_it() -> None:
+    degrees, inhabitants = values_in("It was -5 °C in Ollo.")[0], values_in("Ollo had 300 people in 1820.")[0]
+    assert degrees.quantity is not None
+    assert degrees.quantity.unit == "K"
+    assert inhabitants.text == "300 people"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "about 2 to 3 hours",
+        "It takes between 2 and 3 hours.",
+        "It weighs 5 +/- 1 kg.",
+        "It is 2 or 3 km long.",
+    ],
+)
+def test_of_two_numbers_that_share_a_unit_neither_is_taken_alone(text: str) -> None:
+    assert len(likeliest(values_in(text))) == 2

@@ -8,7 +8,8 @@ from orchestrator.consensus.reading.language import Language, words_of
 
 ENGLISH = Language(
     code="en",
-    words="the is of and are was were it there that has have with so therefore hence answer they he she",
+    words="the is of and are was were it there that has have had with in at by for from so therefore hence"
+    " answer they he she",
     nouns=r"(?:(?:correct|right|best)\s+(?:option|choice)|answer|answers)",
     after=r"choice|option|here|to the (?:question|problem)|to this (?:question|problem)",
     verbs=r"is|are|would be|must be|should be|will be|has to be|equals|comes (?:out )?to(?: be)?|turns"

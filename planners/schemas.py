@@ -1,0 +1,36 @@
+"""What the JSON schemas of tools say of their arguments, of which servers send any form that is valid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ANY = "any"
+
+
+def properties_of(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The schemas of the arguments by name; one that says nothing, such as ``true``, is empty."""
+    return {
+        name: each if isinstance(each, Mapping) else {} for name, each in schema.get("properties", {}).items()
+    }
+
+
+def types_of(schema: Mapping[str, Any]) -> list[str]:
+    """The types that a value may have, none where the schema does not say: ``["string", "null"]``."""
+    types = schema.get("type")
+    return [each for each in (types if isinstance(types, list) else [types]) if isinstance(each, str)]
+
+
+def takes_text(schema: Mapping[str, Any]) -> bool:
+    """Whether a value is a text wherever it is anything."""
+    return [each for each in types_of(schema) if each != "null"] == ["string"]
+
+
+def signature_of(schema: Mapping[str, Any]) -> str:
+    """The arguments of a tool as models are shown them: ``(query: string, limit: integer (optional))``."""
+    required = schema.get("required", ())
+    arguments = (
+        f"{name}: {' or '.join(types_of(each)) or ANY}{'' if name in required else ' (optional)'}"
+        for name, each in properties_of(schema).items()
+    )
+    return f"({', '.join(arguments)})"
