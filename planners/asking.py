@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from orchestrator.consensus.entropy import discrete
 from orchestrator.consensus.equivalence import Clusters
-from orchestrator.consensus.extraction import Claim
+from orchestrator.consensus.extraction import Claim, extract_claim
 from orchestrator.errors import PlannerError
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, system, text_of, user
@@ -34,6 +35,8 @@ UNSURE: Final = 0.69
 
 SAMPLED: Final = 0.7
 """The lowest temperature of a vote, whose branches would otherwise be copies."""
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 HOW = (
     "Answer the question from what is given above; where it does not say, from what you know. Reason in one "
@@ -190,8 +193,21 @@ async def _answered(run: Run, asked: list[Message], text: str, how: Asked) -> An
         asked, label="ask", temperature=how.temperature, max_tokens=how.max_tokens
     )
     answer = answer_of(completion, Question(text))
-    silent = "it states no answer" if answer.claim is None and len(answer.text) <= LONGEST_BOUND else None
-    return replace(answer, undecided=no_answer(completion, how.max_tokens) or silent)
+    return replace(answer, undecided=no_answer(completion, how.max_tokens) or _doubt(answer))
+
+
+def _doubt(answer: Answer) -> str | None:
+    """Why what a model says may not be its answer; None if it concludes."""
+    if answer.claim is None:
+        return "it states no answer" if len(answer.text) <= LONGEST_BOUND else None
+    return None if _concluded(answer) else "it has several numbers, and says of none that it is the answer"
+
+
+def _concluded(answer: Answer) -> bool:
+    """Whether a claim is more than the last of several numbers in a text that concludes nothing."""
+    numbers = {match.group() for match in _NUMBER.finditer(answer.text)}
+    claim = extract_claim(answer.text, choices=(), truncated=False)
+    return len(numbers) < 2 or claim is None or claim.how != "number"
 
 
 async def _voted(run: Run, asked: list[Message], text: str, how: Asked) -> Answer:

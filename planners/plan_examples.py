@@ -69,6 +69,12 @@ _LIMITS = (
 
 SHAPES: Final = (
     Shape(
+        (re.compile(r"\d\s*[-+*/^×÷]\s*\d"),),  # noqa: RUF001 (people write these characters)
+        "What is 14 * 3 + 5?",
+        'calculate("14 * 3 + 5")',
+        "calculate",
+    ),
+    Shape(
         (_words(_LIMITS),),
         "How many of Ollo, Vurm and Quembly have more than 40 wells?",
         'find("wells", "Ollo")\nfind("wells", "Vurm")\nfind("wells", "Quembly")\n'

@@ -38,6 +38,9 @@ REPLAN: Final = (
 )
 REPAIR: Final = "This plan cannot be used:\n{errors}\nWrite the whole plan again without these errors."
 
+REPEATED: Final = 300
+"""Characters of a question beyond which it is not worth repeating."""
+
 _THOUGHT: Final = '"thought": "…", '
 
 
@@ -98,6 +101,7 @@ def plan_prompt(
         guarded(told),
         *replan,
         f"Now write the plan for the question at the beginning.{guarded(_begins(question))}",
+        guarded(_again(question)),
     )
 
 
@@ -107,3 +111,9 @@ def _begins(question: Question) -> str:
     if len(names) > 1:
         return f" It begins with a step about {' alone, then one about '.join(names)} alone."
     return " Its first step finds out what the next one needs." if has_parts(question.text) else ""
+
+
+def _again(question: Question) -> str:
+    """A short question once more, in the form of the examples, which small models would otherwise repeat."""
+    text = " ".join(question.text.split())
+    return f"\nQuestion: {text}\n" if len(text) <= REPEATED else "\n"

@@ -329,7 +329,23 @@ async def test_a_further_plan_that_begins_anew_is_numbered_on() -> None:
 )
 async def test_a_model_is_told_last_how_the_plan_begins(question: str, begins: str) -> None:
     planned = (await run(question=question)).said("plan")[0]
-    assert planned.endswith(f"Now write the plan for the question at the beginning.{begins}")
+    last = f"Now write the plan for the question at the beginning.{begins}\nQuestion: {question}\n"
+    assert planned.endswith(last)
+
+
+async def test_a_long_question_is_not_repeated_after_the_examples() -> None:
+    question = QUESTION + " Think of the others." * 20
+    planned = (await run(question=question)).said("plan")[0]
+    assert planned.count("Think of the others.") == 20
+
+
+async def test_a_computation_is_a_plan_without_a_question() -> None:
+    question = "What is 127 * 49?"
+    plan, verdict = '1. calculate("127 * 49")\n2. join()\n', '{"answer": "6223"}'
+    played = await run(plan, verdict, question=question)
+    assert 'calculate("14 * 3 + 5")' in played.said("plan")[0]
+    assert played.answer.text == "6223"
+    assert played.verdicts("decompose") == []
 
 
 async def test_a_repair_is_sampled_and_told_what_to_write() -> None:
@@ -462,3 +478,21 @@ async def test_an_example_with_a_step_that_is_not_offered_is_refused() -> None:
 def test_bad_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest, match=f"planner decompose: {next(iter(options))}"):
         decompose.validate(options)
+
+
+@pytest.mark.parametrize(
+    ("said", "sure"),
+    [
+        ("Answer: 30", True),
+        ("Ann is 30.", True),
+        ("Ann is 30 and Bob is 45.\nAnswer: 30", True),
+        ("Bob is 45. Ann is 30.", False),
+    ],
+)
+async def test_the_last_of_several_numbers_is_uncertain_where_nothing_is_concluded(
+    said: str, sure: bool
+) -> None:
+    played = await run(answers={**AGES, "How old is Ann?": said})
+    read = played.said("join")[0]
+    assert '1. ask("How old is Ann?") = 30' in read
+    assert ("(uncertain: it has several numbers" not in read) is sure

@@ -85,7 +85,7 @@ def test_what_is_looked_up_is_looked_up_as_the_tools_take_it() -> None:
 def test_every_shape_is_a_plan() -> None:
     for shape in SHAPES:
         assert shape.suits(shape.question), shape.question
-        assert any(name in shape.question for name in INVENTED)
+        assert any(name in shape.question for name in INVENTED) or "find(" not in shape.plan
 
 
 def test_calls_that_a_tool_shows_are_read() -> None:

@@ -170,7 +170,7 @@ def test_plans_as_they_are_meant_are_let_through() -> None:
         ({"$ref": "#/$defs/Unit"}, '("\\"m\\"" | ref)'),
         ({"$ref": "#/$defs/Circle"}, "value"),
         ({"allOf": [{}]}, "value"),
-        ({"type": ["string", "null"]}, "value"),
+        ({"type": ["string", "null"]}, "(string | null | ref)"),
         (True, "value"),
     ],
 )

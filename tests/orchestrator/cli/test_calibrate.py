@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A simulator that knows how many coins are in every second box."""
     answers: dict[str, Any] = {"": "ok", "slow": "word " * 100_000}
     for box in range(QUESTIONS):
-        known = {f"\\boxed{{{box}}}": 0.99, "\\boxed{99}": 0.01} if box % 2 else None
+        known = {f"\\boxed{{{box}}}": 1.0} if box % 2 else None
         guessed = {f"\\boxed{{{wrong}}}": 1.0 for wrong in range(77, 85)}  # four that agree are rare
         answers[f"box {box}?"] = known or guessed
     file = tmp_path_factory.mktemp("answers") / "answers.json"

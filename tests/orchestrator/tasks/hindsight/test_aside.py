@@ -124,8 +124,11 @@ async def test_a_caller_that_leaves_does_not_wait_but_its_thread_keeps_its_place
     release: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aside = Aside()
-    caller = asyncio.create_task(aside.call(nothing, lambda _: release.wait(60)))
-    await started(1)
+    begun = threading.Event()  # not a count of threads, one of which another test may have left
+    caller = asyncio.create_task(aside.call(nothing, lambda _: begun.set() or release.wait(60)))
+    async with asyncio.timeout(60):
+        while not begun.is_set():  # noqa: ASYNC110 -- another thread sets it
+            await asyncio.sleep(0.01)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
