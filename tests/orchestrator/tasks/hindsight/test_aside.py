@@ -125,7 +125,12 @@ async def test_a_caller_that_leaves_does_not_wait_but_its_thread_keeps_its_place
 ) -> None:
     aside = Aside()
     begun = threading.Event()  # not a count of threads, one of which another test may have left
-    caller = asyncio.create_task(aside.call(nothing, lambda _: begun.set() or release.wait(60)))
+
+    def wait(_: Any) -> None:
+        begun.set()
+        release.wait(60)
+
+    caller = asyncio.create_task(aside.call(nothing, wait))
     async with asyncio.timeout(60):
         while not begun.is_set():  # noqa: ASYNC110 -- another thread sets it
             await asyncio.sleep(0.01)
