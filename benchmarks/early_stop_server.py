@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
@@ -24,6 +25,7 @@ MIXES = INDEPENDENT
 """Shares of the answers, the right one first, under the name of the mix."""
 
 # All are as long as one another, so that no phrasing comes sooner than the others.
+_QUESTION = re.compile(r"<question>\n(?P<text>.*?)\n</question>", re.DOTALL)
 PHRASINGS = ("The answer is {}.", "So we come to {}.", "Thus, \\boxed{{{}}}.", "It has to be {}.")
 TOKENS = 5  # of each phrasing
 MEDIAN = 0.2  # seconds of a call
@@ -73,13 +75,14 @@ class ByArrival(Simulator):
         self._arrived = Counter[str]()
 
     async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        """Answer the user's last message alone."""
-        question = call.prompt.segments[-1]
-        seed = 10_000 * self._own_seed + self._arrived[question.text]
-        self._arrived[question.text] += 1
+        """Answer the question in the user's last message alone, whatever else is said around it."""
+        text = call.prompt.segments[-1].text
+        question = slot["text"] if (slot := _QUESTION.search(text)) else text
+        seed = 10_000 * self._own_seed + self._arrived[question]
+        self._arrived[question] += 1
         asked = replace(
             call,
-            prompt=Prompt((Segment("user", question.text),)),
+            prompt=Prompt((Segment("user", question),)),
             sampling=replace(call.sampling, seed=seed),
         )
         async with aclosing(super().generate(asked)) as chunks:
