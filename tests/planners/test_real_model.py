@@ -6,6 +6,7 @@ What is judged is the exact answer where the model can give it, else the structu
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -52,7 +53,7 @@ async def engine() -> AsyncIterator[LlamaCppEngine]:
 
 
 async def test_vote_finds_out_how_many_clips(engine: LlamaCppEngine) -> None:
-    played = await play(vote, NATALIA, engine, n=5, rule="beta:0.9", max_tokens=320)
+    played = await play(vote, NATALIA, engine, n=8, rule="beta:0.9", temperature=0.3, max_tokens=320)
     assert played.answer.claim == "72"
     assert played.answer.confidence is not None
     assert played.answer.confidence > 0.5
@@ -97,7 +98,8 @@ async def test_direct_knows_a_capital(engine: LlamaCppEngine) -> None:
 
 async def test_skeleton_writes_its_points_side_by_side_over_one_prefix(engine: LlamaCppEngine) -> None:
     question = "What are the benefits of regular exercise?"
-    played = await play(skeleton, question, engine, route="always", points=3, max_tokens=32)
+    given: dict[str, Any] = {"route": "always", "points": 3, "repair": False, "max_tokens": 32}
+    played = await play(skeleton, question, engine, **given)
     points = played.nodes(NodeKind.GENERATE, "point")
     lines = [line for line in played.answer.text.splitlines() if line[:1].isdigit()]
     assert len(points) == 3
