@@ -34,6 +34,7 @@ from pathlib import Path
 
 from benchmarks.dag import find
 from benchmarks.early_stop_contenders import running
+from benchmarks.overhead import Check, at_least, at_most
 from benchmarks.parallel_contenders import (
     LANGGRAPH,
     PEER_PROGRAM,
@@ -90,17 +91,6 @@ class Row:
     calls: float
     cost_ratio: float
     beyond: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A bound that this benchmark holds; ``at_least`` says on which side of it the value must be."""
-
-    name: str
-    value: float
-    bound: float
-    passed: bool
-    at_least: bool
 
 
 @asynccontextmanager
@@ -198,21 +188,17 @@ def checks_of(rows: Sequence[Row]) -> list[Check]:
         HELD: ("streaming gain (1.3 in the paper)", 1.3),
         PEER: ("LangGraph over llm_compiler", 1.0),
     }
-    checks = [_at_least(f"right, {row.contender}", row.right, 1.0) for row in rows]
+    checks = [at_least(f"right, {row.contender}", row.right, 1.0) for row in rows]
     checks += [
-        _at_least(said, by_name[name].ratio, bound)
+        at_least(said, by_name[name].ratio, bound)
         for name, (said, bound) in ratios.items()
         if name in by_name
     ]
     beyond = by_name[COMPILER].beyond
     if beyond is not None:
         name = "llm_compiler beyond the critical path, ms"
-        checks.append(Check(name, beyond, 15.0, beyond <= 15.0, at_least=False))
+        checks.append(at_most(name, beyond, 15.0))
     return checks
-
-
-def _at_least(name: str, value: float, bound: float) -> Check:
-    return Check(name, value, bound, value >= bound, at_least=True)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -285,8 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n{table(rows)}\n")
         for check in checks:
             verdict = "ok  " if check.passed else "FAIL"
-            side = "at least" if check.at_least else "at most"
-            print(f"{verdict} {check.name}: {check.value:.2f} ({side} {check.bound:g})")
+            print(f"{verdict} {check.name}: {check.value:.2f} (bound {check.bound:g})")
     return 0 if all(check.passed for check in checks) else 1
 
 

@@ -1,10 +1,10 @@
-"""What planners share that use tools step by step: tools described, actions taken once, results told."""
+"""What planners share that use tools by turns: the turns, actions taken once, results told."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import text_of
@@ -14,7 +14,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.direct import direct
 from planners.questions import answer_of, set_task, slot
-from planners.schemas import properties_of, signature_of, takes_text
+from planners.schemas import properties_of, takes_text
 
 if TYPE_CHECKING:
     from workers.tools.tool import Tool
@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 LONGEST_SHOWN = 4_000
 """Characters of one result that a model is shown."""
 
-NO_TOOLS = "there are no tools"
-
 CONCLUDING = (
     "If the question has a short answer, such as a number, a name, yes or no, or the letter of a choice, the "
     'last line of your answer is that alone, after "Answer:".'
 )
 """How an answer ends. It shows no answer, as a small model would give that."""
 FROM_RESULTS = "Answer the question from the results above. "
-
-
-def described(tool: Tool) -> str:
-    """A tool as it is described in a prompt: ``- name(argument: type, …): what it does``."""
-    return f"- {tool.name}{signature_of(tool.schema)}: {' '.join(tool.description.split())}"
 
 
 def fitted(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +109,51 @@ def told(node: Node[Any]) -> str:
             return f"failed: {failure.message} ({failure.code})"
         case _:
             return "was cancelled"
+
+
+class Agent(Protocol):
+    """What takes turns, in each of which a model acts or answers."""
+
+    actions: Actions
+
+    async def turn(self, number: int) -> Answer | str:
+        """Take a turn; returns the answer, or why there is no next turn, empty if there is one."""
+        ...
+
+
+async def by_turns(
+    run: Run,
+    question: Question,
+    agent: Agent,
+    most: int,
+    *,
+    by: str,
+    turn: str,
+    lacking: str,
+    temperature: float,
+    max_tokens: int,
+) -> Answer:
+    """The answer of an agent that takes up to ``most`` turns, or one from what it has found until then.
+
+    ``by`` is who decides, in the trace, ``turn`` what a turn is called there, and ``lacking`` why not even
+    the first one can be taken, empty if it can.
+
+    Raises:
+        NodeFailed: the engine failed even when asked for an answer from what was found.
+        AnswerRefused: the model, or a filter, refused to answer.
+    """
+    reason = lacking
+    for number in range(1, most + 1):
+        if reason:
+            break
+        read = await agent.turn(number)
+        if isinstance(read, Answer):
+            return read
+        reason = read
+    found = agent.actions.found()
+    reason = reason or f"{most} {turn}s have come to no answer"
+    run.decide(by, "answer from results" if found else "direct", {"reason": reason})
+    return await from_found(run, question, found, temperature=temperature, max_tokens=max_tokens)
 
 
 async def from_found(

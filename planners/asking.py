@@ -19,22 +19,16 @@ from orchestrator.voting.abstaining import no_answer
 from planners.binding import LONGEST_BOUND, Binding
 from planners.extracting import for_answer, shown_of
 from planners.offers import Offer, offered
-from planners.questions import SYSTEM, answer_of, material_of, slot
+from planners.questions import LARGE, SAMPLED, SYSTEM, answer_of, material_of, slot
 from planners.references import NoFields, Numbering, Reference, at
 from workers.tools.declaration import tool
 
 ASK = "ask"
-LARGE = "large"
-"""The role of the model that is asked where the branches of a question do not agree."""
-
 MOST: Final = 16
 """Branches that a plan may ask for."""
 
 UNSURE: Final = 0.69
 """The entropy, in nats, from which a vote is uncertain: two answers with half of the branches each (ln 2)."""
-
-SAMPLED: Final = 0.7
-"""The lowest temperature of a vote, whose branches would otherwise be copies."""
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -205,9 +199,10 @@ def _doubt(answer: Answer) -> str | None:
 
 def _concluded(answer: Answer) -> bool:
     """Whether a claim is more than the last of several numbers in a text that concludes nothing."""
-    numbers = {match.group() for match in _NUMBER.finditer(answer.text)}
-    claim = extract_claim(answer.text, choices=(), truncated=False)
-    return len(numbers) < 2 or claim is None or claim.how != "number"
+    if len(set(_NUMBER.findall(answer.text))) < 2:
+        return True
+    claim = extract_claim(answer.text)
+    return claim is None or claim.how != "number"
 
 
 async def _voted(run: Run, asked: list[Message], text: str, how: Asked) -> Answer:

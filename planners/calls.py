@@ -15,10 +15,10 @@ from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, calling, result
-from orchestrator.runtime.nodes import Failed, Node, Succeeded
+from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
-from planners.acting import CONCLUDING, Action, Actions, from_found, told
+from planners.acting import CONCLUDING, Action, Actions, by_turns, told
 from planners.fitting import fitting_tool, lacks_tools
 from planners.questions import Temperature, Tokens, answer_of, said, set_task
 from planners.react import react
@@ -71,18 +71,17 @@ async def calls(
     if reason == NO_CALLING:
         run.decide("calls", "react", {"reason": reason})
         return await react(run, question, temperature=temperature, max_tokens=max_tokens)
-    rounds = _Rounds(run, question, temperature, max_tokens)
-    for number in range(1, max_rounds + 1):
-        if reason:
-            break
-        read = await rounds.next(number)
-        if isinstance(read, Answer):
-            return read
-        reason = read
-    found = rounds.actions.found()
-    reason = reason or f"{max_rounds} rounds have come to no answer"
-    run.decide("calls", "answer from results" if found else "direct", {"reason": reason})
-    return await from_found(run, question, found, temperature=temperature, max_tokens=max_tokens)
+    return await by_turns(
+        run,
+        question,
+        _Rounds(run, question, temperature, max_tokens),
+        max_rounds,
+        by="calls",
+        turn="round",
+        lacking=reason,
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
 
 
 @dataclass(slots=True)
@@ -98,7 +97,7 @@ class _Rounds:
         self.actions = Actions(self.run)
         self.prompt = set_task(self.question, TASK + CONCLUDING)
 
-    async def next(self, number: int) -> Answer | str:
+    async def turn(self, number: int) -> Answer | str:
         """Hold one round; returns the answer, or why there is no next round, empty if there is one."""
         outcome = await self.run.generate(
             self.prompt,
@@ -109,8 +108,7 @@ class _Rounds:
             max_tokens=self.max_tokens,
         ).settled()
         if not isinstance(outcome, Succeeded):
-            why = outcome.failure.message if isinstance(outcome, Failed) else "it was cancelled"
-            return f"round {number} failed: {why}"
+            return f"round {number} failed: {outcome.why}"
         completion = outcome.value
         if not completion.calls:
             if not said(completion) and completion.finish_reason != "refused" and self.actions.found():

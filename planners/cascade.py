@@ -24,11 +24,8 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
-from planners.questions import Temperature, Tokens, slot
+from planners.questions import LARGE, Temperature, Tokens, slot
 from planners.vote import SHORT_ANSWER, WIDEST, has_one_answer, solving
-
-LARGE = "large"
-"""The role of the model to which a question is escalated."""
 
 AGAIN = (
     "\nEarlier attempts ended with the answers below, in no particular order. They disagree, so some are "
@@ -92,7 +89,8 @@ async def cascade(
 
     rounds = _Rounds(question)
     rule = parse_round_rule(between)
-    can_escalate = large > 0 and LARGE in run.capabilities.roles
+    lacking = lacks_a_large_model(run, question) if large else ""
+    can_escalate = large > 0 and not lacking
     asked: Node[Answer] | None = None
     while not isinstance(decision := rule.decide(rounds.seen), End):
         if rounds.answers:
@@ -107,8 +105,8 @@ async def cascade(
     if decision.reason == "agreed" or not can_escalate:
         if asked is not None:
             asked.cancel("the branches agree")
-        lacking = "" if decision.reason == "agreed" or not large else f"no model has the role {LARGE}"
-        run.decide("cascade", f"finish: {lacking or decision.reason}", saw)
+        agreed = decision.reason == "agreed"
+        run.decide("cascade", f"finish: {decision.reason if agreed or not lacking else lacking}", saw)
         return best
     run.decide("cascade", f"escalate: {decision.reason}", saw)
     outcome = await (asked or vote(width=large, role=LARGE)).settled()

@@ -19,13 +19,11 @@ from planners.parts import compared, has_parts, restates, uncovered
 from planners.plan_examples import Example, of_example
 from planners.plan_prompt import REPAIR, REPLAN, Form, form_of, plan_prompt
 from planners.plans import Plan, Step
-from planners.questions import guarded
+from planners.questions import SAMPLED, guarded
 from planners.references import amounts_in
 
 LONGEST_AFTERMATH: Final = 64
 """Characters that may follow the join of a plan before its generation is cancelled."""
-
-RESAMPLED: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class Drafter:
     @property
     def _sampled(self) -> float:
         """The temperature of a repair, which at 0 would often be the same plan again."""
-        return max(self.temperature, RESAMPLED)
+        return max(self.temperature, SAMPLED)
 
     def _begun(self) -> Plan:
         text = self.question.text

@@ -16,7 +16,7 @@ from planners.extracting import for_answer, shown_of
 from planners.offers import Offers, parameters_of
 from planners.plan_writing import call_text
 from planners.plans import Plan, Step
-from planners.questions import guarded
+from planners.questions import guarded, guarded_part
 from planners.references import Reference, mapped
 
 
@@ -102,7 +102,7 @@ class Fetcher:
                 extract = await for_answer(self._run, self._question, text, call)
                 self._extracts[call] = f"{guarded(extract)} (taken from {len(text)} characters)"
             return self._run.merge(_instead, node, self._extracts[call], label="extract")
-        return node if guarded(text) == text else self._run.merge(_guarded, node, label="result")
+        return guarded_part(self._run, node)
 
     def taken(self) -> list[tuple[str, object]]:
         """The steps that have settled, as text, each with its value or the words of its failure."""
@@ -185,10 +185,6 @@ def _trouble(node: Node[Any]) -> str:
     if isinstance(node.outcome, Failed):
         return f"failed: {node.outcome.failure.message} ({node.outcome.failure.code})"
     return "was cancelled"
-
-
-def _guarded(value: object) -> str:
-    return guarded(text_of(value))
 
 
 def _instead(_: object, extract: str) -> str:

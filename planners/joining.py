@@ -20,7 +20,7 @@ from orchestrator.voting.ballot import labels
 from planners.doubting import agrees, doubts
 from planners.findings import computed_answer, in_lines, lines_of
 from planners.findings import from_results as from_results
-from planners.questions import guarded, set_task
+from planners.questions import SAMPLED, guarded_part, set_task
 from planners.verdicts import Missing as Missing
 from planners.verdicts import Unanswered as Unanswered
 from planners.verdicts import Verdict as Verdict
@@ -39,9 +39,6 @@ OR_REPLAN = (
 )
 COMPUTED = "The last result was computed from the others, and is right.\n"
 REPAIR = "This cannot be used: {reason}. Write only the JSON object, with a short thought."
-
-RESAMPLED = 0.7
-"""The lowest temperature for further readings, which at 0 would only repeat the first."""
 
 SAMPLES = 2
 """Further readings where the first is not certain, and again as many where these are not of one mind."""
@@ -91,7 +88,7 @@ async def join(
     lines = lines_of(text)
     prompt = join_prompt(
         question,
-        [_shown(run, part) for part in results],
+        [guarded_part(run, part) for part in results],
         may_replan=may_replan,
         computed=bool(lines) and lines[-1].computing,
     )
@@ -111,7 +108,7 @@ async def join(
         return first
     readings: list[Verdict] = [first]
     for _ in range(2):
-        readings += await reader.more(max(temperature, RESAMPLED))
+        readings += await reader.more(max(temperature, SAMPLED))
         elected = _elected(readings, question, text, may_replan=may_replan)
         if elected.clear:
             break
@@ -221,15 +218,3 @@ def _elected(readings: Sequence[Verdict], question: Question, results: str, *, m
 
 def _text(part: Part) -> str:
     return text_of(part.value if isinstance(part, Node) else part)
-
-
-def _shown(run: Run, part: Part) -> Part:
-    """A part of the results that cannot be taken for the end of them."""
-    text = _text(part)
-    if guarded(text) == text:
-        return part
-    return run.merge(_guarded, part, label="result") if isinstance(part, Node) else guarded(text)
-
-
-def _guarded(value: object) -> str:
-    return guarded(text_of(value))

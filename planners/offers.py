@@ -13,7 +13,7 @@ from orchestrator.runtime.values import Question
 from planners.binding import Binding
 from planners.computing import COMPUTING, reading_for, with_names
 from planners.plan_writing import Parameters
-from planners.schemas import properties_of, signature_of, takes_text
+from planners.schemas import described, properties_of, takes_text
 from workers.tools.calculator import calculator
 from workers.tools.tool import Tool
 
@@ -54,9 +54,7 @@ class Offer:
 
     def described(self) -> str:
         """A line for the model: ``- name(argument: type, …): what it does``."""
-        told = " ".join(self.description.split())
-        signature = signature_of(self.schema) if self.signature is None else self.signature
-        return f"- {self.name}{signature}: {told}"
+        return described(self, self.signature)
 
 
 Offers = Mapping[str, Offer]
@@ -71,9 +69,8 @@ def offered(
     signature: str | None = None,
 ) -> Offer:
     """A tool as an offer."""
-    examples = tuple(getattr(tool, "examples", ()))
     return Offer(
-        tool.name, tool.description, tool.schema, begin, side_effects, examples, gives_answer, signature
+        tool.name, tool.description, tool.schema, begin, side_effects, tool.examples, gives_answer, signature
     )
 
 

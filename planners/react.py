@@ -16,12 +16,13 @@ from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, assistant, text_of, user
-from orchestrator.runtime.nodes import Failed, Succeeded
+from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Answer, Question
-from planners.acting import Action, Actions, described, from_found, told
+from planners.acting import Action, Actions, by_turns, told
 from planners.fitting import fitting_tool, lacks_tools
 from planners.plan_text import TextReader
 from planners.questions import Temperature, Tokens, answer_of, said, set_task, slot
+from planners.schemas import described
 from workers.calls import Completion
 
 if TYPE_CHECKING:
@@ -104,19 +105,17 @@ async def react(
     Raises:
         NodeFailed: the engine failed even then.
     """
-    agent = _Agent(run, question, temperature, max_tokens)
-    reason = lacks(run, question)
-    for number in range(1, max_steps + 1):
-        if reason:
-            break
-        read = await agent.step(number)
-        if isinstance(read, Answer):
-            return read
-        reason = read
-    found = agent.actions.found()
-    reason = reason or f"{max_steps} steps have come to no answer"
-    run.decide("react", "answer from results" if found else "direct", {"reason": reason})
-    return await from_found(run, question, found, temperature=temperature, max_tokens=max_tokens)
+    return await by_turns(
+        run,
+        question,
+        _Agent(run, question, temperature, max_tokens),
+        max_steps,
+        by="react",
+        turn="step",
+        lacking=lacks(run, question),
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
 
 
 @dataclass(slots=True)
@@ -134,7 +133,7 @@ class _Agent:
         self.actions = Actions(self.run)
         self.prompt = set_task(self.question, f"{TASK}{listed}\n{FORM}")
 
-    async def step(self, number: int) -> Answer | str:
+    async def turn(self, number: int) -> Answer | str:
         """Take one step; returns the answer, or why there is no next step, empty if there is one."""
         read: Read | None = None
         for label in (f"step {number}", f"repaired step {number}"):
@@ -147,8 +146,7 @@ class _Agent:
                 max_tokens=self.max_tokens,
             ).settled()
             if not isinstance(outcome, Succeeded):
-                why = outcome.failure.message if isinstance(outcome, Failed) else "it was cancelled"
-                return f"step {number} failed: {why}"
+                return f"step {number} failed: {outcome.why}"
             text, is_whole = said(outcome.value), outcome.value.finish_reason == "stop"
             if (read := action_in(text, self.run.tools, is_whole=is_whole)) is not None:
                 break

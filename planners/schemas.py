@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 ANY = "any"
 
@@ -24,6 +24,34 @@ def types_of(schema: Mapping[str, Any]) -> list[str]:
 def takes_text(schema: Mapping[str, Any]) -> bool:
     """Whether a value is a text wherever it is anything."""
     return [each for each in types_of(schema) if each != "null"] == ["string"]
+
+
+class Told(Protocol):
+    """What a model is told of: a tool, or a step that a plan may have."""
+
+    @property
+    def name(self) -> str:
+        """What it is called by."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What it does."""
+        ...
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The JSON schema of its arguments."""
+        ...
+
+
+def described(tool: Told, signature: str | None = None) -> str:
+    """A line about a tool for a model: ``- name(argument: type, …): what it does``.
+
+    ``signature`` is how its arguments are shown, instead of by their types.
+    """
+    shown = signature_of(tool.schema) if signature is None else signature
+    return f"- {tool.name}{shown}: {' '.join(tool.description.split())}"
 
 
 def signature_of(schema: Mapping[str, Any]) -> str:

@@ -7,16 +7,15 @@ survey is therefore a tool: its result is in the journal, and a replay is told w
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from orchestrator.errors import InvalidRequest, PlannerError
-from orchestrator.planning.finding import find_planner, installed_planners
+from orchestrator.planning.finding import find_planner, installed_planners, not_among
 from orchestrator.planning.run import Run
-from orchestrator.runtime.nodes import Failed, Succeeded
+from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.plain import text
 from orchestrator.runtime.values import Budget, Question
 from workers.contained import Escaped, Overdue
@@ -64,8 +63,7 @@ async def candidates(run: Run, question: Question, without: Sequence[str] = ()) 
     """
     outcome = await run.tool(_survey(run, question), {"without": sorted(set(without))}).settled()
     if not isinstance(outcome, Succeeded):
-        why = outcome.failure.message if isinstance(outcome, Failed) else "it was cancelled"
-        raise PlannerError(f"the installed planners could not be asked what they suit: {why}")
+        raise PlannerError(f"the installed planners could not be asked what they suit: {outcome.why}")
     told: Mapping[str, Any] = outcome.value
     if "unknown" in told:
         raise InvalidRequest(str(told["unknown"]))
@@ -109,11 +107,7 @@ def _survey(run: Run, question: Question) -> Tool:
         names = installed_planners()
         for name in without:
             if name not in names:
-                close = difflib.get_close_matches(name, names, n=1)
-                hint = f"; did you mean {close[0]}?" if close else "."
-                return {
-                    "unknown": f"without: no planner is called {name!r}{hint} Installed: {', '.join(names)}"
-                }
+                return {"unknown": f"without: {not_among(name, names)}"}
         told = [await _told(name, run, question) for name in names if name not in without]
         return {"planners": [each for each in told if each is not None]}
 

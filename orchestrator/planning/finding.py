@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import Distribution, entry_points
 from typing import Any
@@ -64,10 +64,14 @@ def find_planner(name: str) -> Planner:
         if isinstance(loaded, Planner):
             return loaded
         raise PlannerError(f"entry point {point.value} is not a planner; declare it with @planner({name!r})")
-    known = installed_planners()
+    raise UnknownPlanner(not_among(name, installed_planners()))
+
+
+def not_among(name: str, known: Sequence[str]) -> str:
+    """That no planner has a name, which one has a similar one, and which there are."""
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
-    raise UnknownPlanner(f"no planner is called {name!r}{hint} Installed: {', '.join(known) or 'none'}")
+    return f"no planner is called {name!r}{hint} Installed: {', '.join(known) or 'none'}"
 
 
 def described(name: str) -> dict[str, Any]:

@@ -43,12 +43,22 @@ class Failed:
 
     failure: Failure
 
+    @property
+    def why(self) -> str:
+        """Why there is no value, for people."""
+        return self.failure.message
+
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
     """Nobody needs the node any more."""
 
     reason: str
+
+    @property
+    def why(self) -> str:
+        """Why there is no value, for people."""
+        return "it was cancelled"
 
 
 Outcome = Succeeded[T] | Failed | Cancelled

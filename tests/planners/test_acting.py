@@ -17,11 +17,13 @@ from orchestrator.runtime.values import Question
 from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
-from planners.acting import described, fitted
+from planners.acting import fitted
 from planners.calls import calls
 from planners.react import STOPS, react
+from planners.schemas import described
 from storage.opening import open_store
 from tests.planners.conftest import Recorder, play
+from tests.planners.people import age
 from workers.calls import Call
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import Simulator
@@ -30,12 +32,6 @@ from workers.tools.toolbox import Toolbox
 
 CAN = Capabilities("simulator", function_calls=True)
 QUESTION = "How old are Ann and Bob together?"
-
-
-@tool
-async def age(name: str) -> int:
-    """How old a person is."""
-    return {"Ann": 30, "Bob": 45}[name]
 
 
 def model(call: Call, _: Random) -> str:

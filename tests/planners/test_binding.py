@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.runtime.nodes import NodeKind
 from tests.planners.conftest import BARE, GUIDED
-from tests.planners.test_llm_compiler import add, as_json, compile_, model, say
+from tests.planners.people import add
+from tests.planners.test_llm_compiler import as_json, compile_, model, say
 from workers.calls import Call
 from workers.engines.simulator.engine import Fault, Simulator
 from workers.tools.declaration import tool

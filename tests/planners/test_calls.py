@@ -17,6 +17,7 @@ from planners.react import STOPS
 from storage.events import EventType
 from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import BARE, Played, play
+from tests.planners.people import add, age
 from tests.workers.virtual_time import elapsed, virtual_time
 from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities
@@ -27,18 +28,6 @@ from workers.tools.declaration import tool
 QUESTION = "How old are Ann and Bob together?"
 CAN = Capabilities("simulator", function_calls=True)
 DONE = "Together they are 75.\nAnswer: 75"
-
-
-@tool
-async def age(name: str) -> int:
-    """How old a person is."""
-    return {"Ann": 30, "Bob": 45}[name]
-
-
-@tool
-async def add(first: int, second: int) -> int:
-    """The sum of two numbers."""
-    return first + second
 
 
 TOOLS = (age, add)

@@ -15,6 +15,7 @@ from planners.llm_compiler import llm_compiler
 from planners.plan_prompt import PLANNER
 from storage.events import EventType
 from tests.planners.conftest import BARE, GUIDED, Played, play
+from tests.planners.people import add, age
 from tests.workers.virtual_time import elapsed, virtual_time
 from workers.calls import Call, Prompt
 from workers.engines.simulator.engine import CostModel, Fault, Simulator
@@ -24,18 +25,6 @@ from workers.tools.declaration import tool
 QUESTION = "How old are they together?"
 PLAN = '1. age("Ann")\n2. age("Bob")\n3. add($1, $2)\n4. join()\n'
 FINISH = '{"thought": "the sum is there", "answer": "75"}'
-
-
-@tool
-async def age(name: str) -> int:
-    """How old a person is."""
-    return {"Ann": 30, "Bob": 45}[name]
-
-
-@tool
-async def add(first: int, second: int) -> int:
-    """The sum of two numbers."""
-    return first + second
 
 
 @tool

@@ -16,6 +16,7 @@ from planners.acting import LONGEST_SHOWN, Action
 from planners.questions import SYSTEM
 from planners.react import REPAIR, REPEATED, STOPS, action_in, finished, react
 from tests.planners.conftest import BARE, Played, play
+from tests.planners.people import add, age
 from workers.calls import Call
 from workers.engines.simulator.engine import Fault, Simulator
 from workers.errors import ToolError
@@ -25,18 +26,6 @@ QUESTION = "How old are Ann and Bob together?"
 ANN, BOB = 'Thought: I need Ann.\nAction: age(name="Ann")', 'Thought: And Bob.\nAction: age("Bob")'
 SUM = "Thought: I add them.\nAction: add(30, 45)"
 DONE = 'Thought: It is 75.\nAction: finish(answer="75")'
-
-
-@tool
-async def age(name: str) -> int:
-    """How old a person is."""
-    return {"Ann": 30, "Bob": 45}[name]
-
-
-@tool
-async def add(first: int, second: int) -> int:
-    """The sum of two numbers."""
-    return first + second
 
 
 TOOLS = (age, add)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from planners.acting import described, fitted
+from planners.acting import fitted
 from planners.offers import Offer, offered
 from planners.plan_grammar import plan_grammar
 from planners.plan_json import plan_schema
-from planners.schemas import signature_of, takes_text, types_of
+from planners.schemas import described, signature_of, takes_text, types_of
 
 ODD: dict[str, dict[str, Any]] = {
     "without properties": {"type": "object"},
@@ -27,13 +27,13 @@ ODD: dict[str, dict[str, Any]] = {
 
 
 def offer(schema: dict[str, Any]) -> Offer:
-    tool: Any = SimpleNamespace(name="look", description="Looks.", schema=schema)
+    tool: Any = SimpleNamespace(name="look", description="Looks.", schema=schema, examples=())
     return offered(tool, lambda binding: pytest.fail("not begun"))
 
 
 @pytest.mark.parametrize("schema", ODD.values(), ids=ODD)
 def test_any_schema_that_a_server_may_send_can_be_planned_with(schema: dict[str, Any]) -> None:
-    tool: Any = SimpleNamespace(name="look", description="Looks.", schema=schema)
+    tool: Any = SimpleNamespace(name="look", description="Looks.", schema=schema, examples=())
     assert "look(" in offer(schema).described()
     assert described(tool) == offer(schema).described()
     assert '"look("' in plan_grammar({"look": offer(schema)})
