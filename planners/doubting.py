@@ -1,19 +1,22 @@
-"""Whether one reading of results can be relied on, by signs that cost nothing."""
+"""Whether one reading of results can be relied on, by signs that cost nothing, and what it says in short."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.consensus.quantities import parse_quantity, same_quantity
 from orchestrator.consensus.wording import in_one_spelling
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
-from planners.findings import lines_of
+from planners.findings import computed_answer, lines_of
 from planners.stated import values_in
 
 WORDS = 12
 """Words of an answer beyond which it is prose, which no vote can count."""
+
+ANOTHER = "the last step has computed something else"
 
 _STEP = re.compile(r"^\d+\. \w+\(", re.MULTILINE)
 _DEGREES = (
@@ -26,7 +29,7 @@ _COMPARES = re.compile(
     re.IGNORECASE,
 )
 _COMPARED = re.compile(
-    r"(?P<more>.+?)(?: \([^()]*\))? is (?:more|later) than (?P<less>.+?)(?: \([^()]*\))?(?:, by .+)?"
+    r"(?P<more>.+?)(?: \([^()]*\))? is (?:more|later) than (?P<less>.+?)(?: \([^()]*\))?(?:, by (?P<by>.+))?"
 )
 _LESS = re.compile(
     r"\b(?:(?:small|low|tini|short|young|light|slow|cheap|earli|near|clos|few|narrow|thin|weak|soft|poor)(?:er|est|st)"
@@ -34,6 +37,9 @@ _LESS = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_FOR_A_NAME = re.compile(r"\b(?:which|who|whose|where)\b", re.IGNORECASE)
+_FOR_A_NUMBER = re.compile(r"\bhow (?!do\b|does\b|did\b|can\b|is\b|are\b|was\b|were\b)\w+", re.IGNORECASE)
 _YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
@@ -42,10 +48,13 @@ def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[i
 
     The signs are: steps lack a result or are uncertain, the answer is not in the results, the question
     compares and no step has, or the last step has computed something else. An answer in prose cannot be
-    counted in a vote, so it is not doubted.
+    counted in a vote, so it is doubted only if it does not say the one thing that was computed.
     """
-    if answer.claim is None or len(answer.claim.split()) > WORDS:
+    if answer.claim is None:
         return []
+    if len(answer.claim.split()) > WORDS:
+        short = _one_computed(question, results)
+        return [ANOTHER] if short and not _says(answer.claim, short, question, results) else []
     found = [f"steps without a certain result: {', '.join(map(str, lacking))}"] if lacking else []
     said = _as_choice(answer.claim, question)
     lines = lines_of(results)
@@ -54,12 +63,55 @@ def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[i
     if agrees(said, question, results) or any(_occurs(said, result) for result in plain):
         return found
     if lines and lines[-1].computing:
-        return [*found, "the last step has computed something else"]
+        return [*found, ANOTHER]
     if not computed and len(_STEP.findall(results)) > 1 and _COMPARES.search(question.text):
         found.append("the question compares, and no step has compared")
     elif said.casefold() in _YES_NO or not _occurs(said, results):
         found.append("the answer is not in the results")
     return found
+
+
+def in_short(answer: Answer, question: Question, results: str) -> Answer:
+    """The answer with the name or number that the last of ``results`` has computed as its claim, if its claim
+    says just that in a sentence. A question for a name and a number keeps the sentence."""
+    short = "" if question.choices else _one_computed(question, results)
+    if answer.claim is None or not short or not _says(answer.claim, short, question, results):
+        return answer
+    more = len(answer.claim.split()) - len(short.split())
+    return replace(answer, claim=short) if more > 2 * _for_a_number(question) else answer
+
+
+def _one_computed(question: Question, results: str) -> str:
+    """The name or number that the last step has computed; empty if that, or what is asked for, is not one."""
+    lines, number = lines_of(results), _for_a_number(question)
+    if not lines or bool(_FOR_A_NAME.search(question.text)) is number:
+        return ""
+    if lines[-1].tool == "compare":
+        found = _COMPARED.fullmatch(lines[-1].result)
+        wanted = "by" if number else "less" if _LESS.search(question.text) else "more"
+        return (found[wanted] or "") if found else ""
+    answer = computed_answer(question, results)
+    short = (answer.claim or "") if answer is not None else ""
+    return short if (parse_quantity(short) is not None) is number else ""
+
+
+def _for_a_number(question: Question) -> bool:
+    return _FOR_A_NUMBER.search(question.text) is not None
+
+
+def _says(claim: str, short: str, question: Question, results: str) -> bool:
+    """Whether a sentence says the number, and none that no result has; or the name, before any other."""
+    lines = lines_of(results)
+    if _for_a_number(question):
+        known = _numbers(" ".join(line.result for line in lines))
+        return _numbers(short) <= _numbers(claim) <= known
+    place = _place(short, claim)
+    others = [_place(name, claim) for name in _QUOTED.findall(lines[-1].arguments) if name != short]
+    return place is not None and all(other is None or place < other for other in others)
+
+
+def _numbers(text: str) -> set[str]:
+    return {number.replace(",", "") for number in _NUMBER.findall(text)}
 
 
 def agrees(claim: str, question: Question, results: str) -> bool:

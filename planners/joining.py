@@ -17,7 +17,7 @@ from orchestrator.runtime.messages import Message, Part, assistant, text_of, use
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.ballot import labels
-from planners.doubting import agrees, doubts
+from planners.doubting import agrees, doubts, in_short
 from planners.findings import computed_answer, in_lines, lines_of
 from planners.findings import from_results as from_results
 from planners.questions import SAMPLED, guarded_part, set_task
@@ -103,6 +103,7 @@ async def join(
         case Missing(what):
             why = [f"one reading finds that this is missing: {what}"]
         case Answer():
+            first = in_short(first, question, text)
             why = doubts(question, first, text, lacking)
     if not why:
         return first
@@ -179,7 +180,8 @@ def _elected(readings: Sequence[Verdict], question: Question, results: str, *, m
     for at, reading in enumerate(readings):
         if not isinstance(reading, Answer) or reading.claim is None:
             continue
-        claim = reading.claim
+        reading = in_short(reading, question, results)
+        claim = reading.claim or ""
         if agrees(claim, question, results):
             claim = agreed = agreed or claim
         answers.setdefault(clusters.add(at, Claim(claim, "json")), reading)

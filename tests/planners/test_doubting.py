@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.runtime.values import Answer, Question
-from planners.doubting import agrees, doubts
+from planners.doubting import ANOTHER, agrees, doubts, in_short
 
 LOOKED_UP = '1. weight("Ollo") = 5 kg\n2. weight("Vurm") = 7 kg\n'
 COMPARED = (
@@ -98,3 +98,55 @@ def test_a_claim_may_say_in_other_words_what_a_comparison_came_to(
 def test_only_a_comparison_in_the_last_step_speaks_for_a_claim() -> None:
     for results in (LOOKED_UP, COMPUTED, COMPARED + '4. weight("Zab") = 9 kg\n', ""):
         assert not agrees("Vurm", Question("Which is heavier?"), results)
+
+
+WEIGHED = "Vurm is the heavier one, with 7 kg compared to the 5 kg of Ollo, by 2 kg."
+FILTERED = LOOKED_UP + '3. filter({"Ollo": $1, "Vurm": $2}, "> 6") = {"count":1,"names":["Vurm"]}\n'
+ADDED = LOOKED_UP + '3. calculate("$1 + $2") = 12 kg\n'
+
+
+@pytest.mark.parametrize(
+    ("question", "claim", "results", "short"),
+    [
+        ("Which is heavier, Ollo or Vurm?", WEIGHED, COMPARED, "Vurm"),
+        ("Which is lighter, Ollo or Vurm?", "Ollo is lighter than Vurm.", COMPARED, "Ollo"),
+        ("How much heavier is Vurm than Ollo?", "Vurm is heavier than Ollo by 2 kg.", COMPARED, "2 kg"),
+        ("Which is heavier, Ollo or Vurm?", "The heavier one is Vurm.", COMPUTED, "Vurm"),
+        ("How many weigh more than 6 kg?", "There is 1 that does: Vurm.", FILTERED, "1"),
+        ("Which weighs more than 6 kg?", "It is Vurm that weighs more.", FILTERED, "Vurm"),
+        ("How heavy are both together?", "Together, they weigh 12 kg.", ADDED, "12 kg"),
+    ],
+)
+def test_a_sentence_that_says_what_was_computed_is_short(
+    question: str, claim: str, results: str, short: str
+) -> None:
+    answer = in_short(Answer(claim, claim), Question(question), results)
+    assert (answer.claim, answer.text) == (short, claim)
+
+
+@pytest.mark.parametrize(
+    ("question", "claim", "results"),
+    [
+        ("Which is heavier, and by how much?", WEIGHED, COMPARED),  # asks for two things
+        ("Compare Ollo with Vurm.", WEIGHED, COMPARED),
+        ("Which is heavier, Ollo or Vurm?", "Ollo is heavier than Vurm.", COMPUTED),  # it says something else
+        ("How heavy are both together?", "Together, they weigh 13 kg, not 12 kg.", ADDED),
+        ("How heavy are both together?", "They weigh quite a lot.", ADDED),
+        ("Which is heavier, Ollo or Vurm?", "The heavier one is Vurm.", LOOKED_UP),  # nothing is computed
+        ("How heavy are both together?", "12 kg together", ADDED),  # short enough
+    ],
+)
+def test_all_else_stays_as_it_was_said(question: str, claim: str, results: str) -> None:
+    assert in_short(Answer(claim, claim), Question(question), results) == Answer(claim, claim)
+
+
+def test_where_there_are_choices_the_letter_stays() -> None:
+    question = Question("Which is heavier?", choices=("Ollo", "Vurm"))
+    assert in_short(Answer("B", "B"), question, COMPUTED).claim == "B"
+
+
+def test_a_long_sentence_that_says_something_else_is_doubted() -> None:
+    question = Question("Which is heavier, Ollo or Vurm?")
+    sentence = "Ollo is the heavier one of the two, as 7 kg is more than 5 kg are, so Ollo it is."
+    assert doubts(question, Answer(sentence, sentence), COMPUTED, []) == [ANOTHER]
+    assert doubts(question, Answer(WEIGHED, WEIGHED), COMPUTED, []) == []

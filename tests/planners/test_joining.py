@@ -170,7 +170,7 @@ async def test_wordings_of_what_a_comparison_came_to_vote_together() -> None:
     said = [f'{{"thought": "t", "answer": "{claim}"}}' for claim in claims]
     verdict, _ = await joined(said, compared)
     assert isinstance(verdict, Answer)
-    assert (verdict.claim, verdict.confidence, verdict.undecided) == ("Vurm is heavier, by 2 kg.", 0.8, None)
+    assert (verdict.claim, verdict.confidence, verdict.undecided) == ("Vurm", 0.8, None)
     verdict, played = await joined(said[1], compared)
     assert len(played.requests("join")) == 1
 
