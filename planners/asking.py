@@ -21,11 +21,15 @@ from planners.extracting import for_answer, shown_of
 from planners.offers import Offer, offered
 from planners.questions import LARGE, SAMPLED, SYSTEM, answer_of, material_of, slot
 from planners.references import NoFields, Numbering, Reference, at
+from planners.wanted import misread
 from workers.tools.declaration import tool
 
 ASK = "ask"
 MOST: Final = 16
 """Branches that a plan may ask for."""
+
+BRANCHES: Final = 3
+"""Branches of a question that was put once and misread."""
 
 UNSURE: Final = 0.69
 """The entropy, in nats, from which a vote is uncertain: two answers with half of the branches each (ln 2)."""
@@ -33,8 +37,9 @@ UNSURE: Final = 0.69
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 HOW = (
-    "Answer the question from what is given above; where it does not say, from what you know. Reason in one "
-    'or two short sentences, then write the answer alone in the last line, after "Answer:".'
+    "Answer the question from what is given above; where it does not say, from what you know. First copy the "
+    "sentence that says it, or reason in one or two short ones. Then write the answer alone in the last line, "
+    'after "Answer:".'
 )
 
 
@@ -110,7 +115,12 @@ async def ask(
     for text in _texts(context):
         await told.tell(text)
     question = await told.filled(inquiry.text)
-    answer = await _answered(run, prompt(inquiry.question, question, told.results), question, inquiry.how)
+    asked = prompt(inquiry.question, question, told.results)
+    answer = await _answered(run, asked, question, inquiry.how)
+    read = "\n\n".join([inquiry.question.context, *told.results.values()])
+    if inquiry.how.n == 1 and (why := misread(answer.claim or "", question, read)):
+        run.decide(ASK, "more branches", {"reason": why})
+        answer = await _voted(run, asked, question, replace(inquiry.how, n=BRANCHES))
     return replace(answer, text=answer.claim or answer.text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +14,7 @@ from orchestrator.runtime.values import Question
 from planners.extracting import for_step
 from planners.plans import Step
 from planners.references import NoFields, Numbering, Reference, Unbound, at, mapped
+from planners.wanted import value_wanted
 from workers.errors import ToolError
 
 LONGEST_BOUND: Final = 300
@@ -20,6 +22,8 @@ LONGEST_BOUND: Final = 300
 
 SAYS_ONE_THING: Final = 24
 """Characters of a result from which nothing shorter can be taken that would be clearer."""
+
+_FIGURES = re.compile(r"\d+(?:[.,'\u2019 \u00a0\u202f]\d{3})*(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,9 @@ async def fill(
 ) -> Any:
     """The text of an argument with values in it; a whole reference is what it refers to, of any type.
 
-    What a result does not say in a form that fits there is extracted from it by a model: a field of prose,
-    the number in a sentence, the name in a long text.
+    Of several values, a number is the one that the question speaks of. What a result does not say in a form
+    that fits there is extracted from it by a model: a field of prose, the number in a sentence, the name in a
+    long text.
 
     Raises:
         Unbound: a result does not have what is asked of it.
@@ -103,7 +108,8 @@ async def fill(
             wanted = f"the {' '.join(map(str, reference.path))}"
             value = await _extracted(run, question, value, wanted, call)
         if reading is not None:
-            return await read(value, wanted, reading)
+            meant = value_wanted(question.text, value)
+            return await read(value if meant is None else meant.text, wanted, reading)
         if whole is None and len(text_of(value)) > LONGEST_BOUND:
             return await _extracted(run, question, value, wanted, call)
         return value
@@ -132,4 +138,16 @@ async def _extracted(run: Run, question: Question, value: object, wanted: str, c
     found = await for_step(run, question, text_of(value), wanted, call)
     if not found:
         raise Unbound(f"the result does not say {wanted}")
+    if not _copied(found, text_of(value)):
+        raise Unbound(f"a model takes {found!r} out of a result that does not have this number")
     return found
+
+
+def _copied(found: str, text: str) -> bool:
+    """Whether the first number that was taken out stands in a text, however its thousands are divided."""
+    figures, there = _FIGURES.search(found), {_digits(each) for each in _FIGURES.findall(text)}
+    return figures is None or not there or _digits(figures[0]) in there
+
+
+def _digits(figures: str) -> str:
+    return re.sub(r"\D", "", figures)

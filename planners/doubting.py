@@ -81,6 +81,12 @@ def in_short(answer: Answer, question: Question, results: str) -> Answer:
     return replace(answer, claim=short) if more > 2 * _for_a_number(question) else answer
 
 
+def computed_in_short(question: Question, results: str) -> Answer | None:
+    """The one name or number that is asked for, where the last of ``results`` has computed it."""
+    short = "" if question.choices else _one_computed(question, results)
+    return Answer(short, short) if short else None
+
+
 def _one_computed(question: Question, results: str) -> str:
     """The name or number that the last step has computed; empty if that, or what is asked for, is not one."""
     lines, number = lines_of(results), _for_a_number(question)

@@ -17,28 +17,28 @@ from orchestrator.runtime.messages import Message, Part, assistant, text_of, use
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.ballot import labels
-from planners.doubting import agrees, doubts, in_short
+from planners.doubting import agrees, computed_in_short, doubts, in_short
 from planners.findings import computed_answer, in_lines, lines_of
 from planners.findings import from_results as from_results
 from planners.questions import SAMPLED, guarded_part, set_task
 from planners.verdicts import Missing as Missing
 from planners.verdicts import Unanswered as Unanswered
 from planners.verdicts import Verdict as Verdict
-from planners.verdicts import read_verdict, verdict_schema
+from planners.verdicts import read_verdict, verdict_grammar
 from workers.calls import Completion
 
 JOINER = (
     "\nThe results above were found for the question, in numbered steps. Answer the question from them: "
-    "first a thought of one short sentence, then the answer alone, such as a name or a number. Reply with "
-    'one JSON object with "thought" and "answer".\n'
+    'first a line "Thought: " with one short sentence, then a line "Answer: " with the answer alone, such as '
+    "a name or a number.\n"
 )
 OF_CHOICES = "The answer is the letter of the right choice.\n"
 OR_REPLAN = (
-    'Only if a result that is needed is missing, give "replan", which says what to find out, instead of '
-    "an answer.\n"
+    'Only if a result that is needed is missing, write "Replan: " and what to find out, instead of the '
+    "answer.\n"
 )
 COMPUTED = "The last result was computed from the others, and is right.\n"
-REPAIR = "This cannot be used: {reason}. Write only the JSON object, with a short thought."
+REPAIR = "This cannot be used: {reason}. Write only the two lines, with a short thought."
 
 SAMPLES = 2
 """Further readings where the first is not certain, and again as many where these are not of one mind."""
@@ -78,9 +78,11 @@ async def join(
 
     ``results`` are lines such as ``2. search("Ollo") = `` with what was found; ``lacking`` are the steps that
     have no result, or an uncertain one. What cannot be read is asked for once more. Where something speaks
-    against the first reading (:func:`doubts`), two more vote with it, and another two if the three differ. If
-    there is too little agreement then, what the last step has computed is the answer; if it has not, the
-    disagreement is what is missing, or where nothing more may be found out, the answer is undecided. That
+    against the first reading (:func:`doubts`), two more vote with it, and another two if the three differ.
+    Small models read badly what is in their hands: if the last step has computed the one name or number that
+    is asked for, that is the answer unless all three readings agree on another. If there is too little
+    agreement otherwise, what the last step has computed is the answer, too; if it has not, the disagreement
+    is what is missing, or where nothing more may be found out, the answer is undecided. That
     something is missing is believed if steps lack a result, or if two readings find it and no more than these
     agree on an answer. ``by`` is who decides, in the trace.
     """
@@ -110,7 +112,7 @@ async def join(
     readings: list[Verdict] = [first]
     for _ in range(2):
         readings += await reader.more(max(temperature, SAMPLED))
-        elected = _elected(readings, question, text, may_replan=may_replan)
+        elected = _elected(readings, question, text, certain=not lacking, may_replan=may_replan)
         if elected.clear:
             break
     run.decide(by, elected.word, {"doubts": why, **elected.saw})
@@ -144,11 +146,15 @@ class _Reader:
         return self.run.generate(
             prompt,
             label=label,
-            schema=verdict_schema(may_replan=self.may_replan),
             role="planner",
             temperature=temperature,
             max_tokens=self.max_tokens,
+            **self._constraint(),
         )
+
+    def _constraint(self) -> dict[str, Any]:
+        can_be_held = self.run.capabilities.guided_grammar
+        return {"grammar": verdict_grammar(may_replan=self.may_replan)} if can_be_held else {}
 
     async def _verdict(self, call: Node[Completion]) -> Verdict:
         match await call.settled():
@@ -171,9 +177,15 @@ class _Election:
     """Whether further readings are not worth their price."""
 
 
-def _elected(readings: Sequence[Verdict], question: Question, results: str, *, may_replan: bool) -> _Election:
-    """What the readings come to; those that agree with a comparison are one answer, whatever their words."""
-    computed = computed_answer(question, results)
+def _elected(
+    readings: Sequence[Verdict], question: Question, results: str, *, certain: bool, may_replan: bool
+) -> _Election:
+    """What the readings come to; those that agree with a comparison are one answer, whatever their words.
+
+    ``certain`` says that no step lacks its result.
+    """
+    wanted = computed_in_short(question, results) if certain else None
+    computed = wanted or computed_answer(question, results)
     clusters = Clusters(choices=labels(question.choices))
     answers: dict[int, Answer] = {}
     agreed = ""
@@ -204,6 +216,9 @@ def _elected(readings: Sequence[Verdict], question: Question, results: str, *, m
         nothing = "one reading of the results finds something missing, the others find nothing at all"
         return _Election(Unanswered(nothing), "nothing", saw)
     winner = answers[ranked[0].index]
+    differs = wanted is not None and clusters.add(None, Claim(str(wanted.claim), "json")) != ranked[0].index
+    if differs and found[0].count < len(readings):
+        return _Election(replace(wanted, entropy=entropy.nats, clusters=found), "computed", saw, clear=True)
     if entropy.normalised is not None and entropy.normalised <= DISAGREE:
         share = found[0].count / len(readings)
         best = replace(winner, confidence=share, entropy=entropy.nats, clusters=found)

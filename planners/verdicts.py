@@ -1,6 +1,7 @@
 """What a joiner says, read: an answer, what is missing, or why there is neither.
 
-It is asked for a JSON object. Models also write ``Finish(…)`` and ``Replan(…)``, as in the paper, or prose.
+It is asked for two lines, ``Thought: …`` and ``Answer: …``. Models also write ``Finish(…)`` and
+``Replan(…)``, as in the paper, JSON objects, or prose.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _CALL = re.compile(
     r"|(?:^|Action:)[ \t]*(?P<bare>Replan)[ \t.]*$",
     re.MULTILINE,
 )
+_LINE = re.compile(r"^(?P<name>Answer|Replan):(?P<rest>.*)", re.MULTILINE | re.DOTALL | re.IGNORECASE)
 _NAMED = re.compile(r"\s*(?:answer|response|text|feedback|reason)\s*=\s*", re.IGNORECASE)
 _ENDS = ("", "}", '"}')
 _LONGEST_LITERAL = 4_000
@@ -57,18 +59,16 @@ class Unanswered:
 Verdict = Answer | Missing | Unanswered
 
 
-def verdict_schema(*, may_replan: bool) -> dict[str, Any]:
-    """The JSON schema of what the joiner says: a thought first, then one of the two verdicts."""
-    kinds = [
-        {
-            "type": "object",
-            "properties": {"thought": {"type": "string"}, key: {"type": "string"}},
-            "required": ["thought", key],
-            "additionalProperties": False,
-        }
-        for key in (("answer", "replan") if may_replan else ("answer",))
-    ]
-    return {"anyOf": kinds} if may_replan else kinds[0]
+def verdict_grammar(*, may_replan: bool) -> str:
+    """The grammar (GBNF) of what the joiner says: a thought first, then one of the two verdicts."""
+    replan = ' | "Replan: " line' if may_replan else ""
+    return "\n".join(
+        [
+            rf'root ::= "Thought: " line "\n" ("Answer: " answer{replan})',
+            r"line ::= [^\x00-\x20\x7F] [^\x00-\x1F\x7F]{0,400}",
+            r"answer ::= [^\x00-\x20\x7F] [^\x00-\x08\x0B-\x1F\x7F]*",
+        ]
+    )
 
 
 def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> Verdict:
@@ -76,7 +76,7 @@ def read_verdict(said: Completion, question: Question, *, may_replan: bool) -> V
     if said.finish_reason == "refused":
         return Unanswered("the model refused to read the results")
     text, whole = split_thinking(said.text).answer.strip(), said.finish_reason == "stop"
-    found = _object_in(text, whole=whole) or _call_in(text, whole=whole)
+    found = _object_in(text, whole=whole) or _call_in(text, whole=whole) or _lines_in(text, whole=whole)
     if found is None:
         if whole and text and not _OBJECT.search(text):
             return _of_choice(answer_of(said, question), question)
@@ -164,6 +164,14 @@ def _call_in(text: str, *, whole: bool) -> Mapping[str, str] | None:
     if "finish" in (call["name"] or call["small"] or "").casefold():
         return {"answer": inside}
     return {"replan": inside or text[: call.start()].strip() or "more"}
+
+
+def _lines_in(text: str, *, whole: bool) -> Mapping[str, str] | None:
+    """What follows "Answer:" or "Replan:" at the beginning of a line; None if it was cut off or is empty."""
+    found = _LINE.search(text)
+    if found is None or not whole or not found["rest"].strip():
+        return None
+    return {found["name"].casefold(): found["rest"].strip()}
 
 
 def _inside(text: str, *, whole: bool) -> str | None:

@@ -56,7 +56,7 @@ async def test_a_field_that_is_not_there_is_a_failure_for_the_joiner() -> None:
     )
 
 
-PROSE = "Ann, born in 1990, is 30 years old and lives in a house with 12 rooms. " * 6
+PROSE = "Ann, born in 1990, is 30 years old, weighs 75 kg and lives in a house with 12 rooms. " * 6
 
 
 @tool

@@ -398,6 +398,19 @@ async def test_branches_that_agree_in_the_end_are_certain() -> None:
     assert '1. ask("How old is Ann?") = 30\n' in played.said("join")[0]
 
 
+async def test_a_part_that_takes_the_number_of_something_else_is_put_to_a_vote() -> None:
+    material = "Ann is 30 years old and has 12 cats. Bob is 45 years old and has 15 cats."
+    answers = {
+        "How old is Ann?": ["Answer: 12 years", *["Answer: 30 years"] * 3],
+        "How old is Bob?": "45 years",
+    }
+    played = await run(question=Question(QUESTION, material), answers=answers)
+    (decision,) = played.decisions("ask")
+    assert decision["verdict"] == "more branches"
+    assert decision["saw"] == {"reason": "12 is the number of something else (cat)"}
+    assert '1. ask("How old is Ann?") = 30 years\n' in played.said("join")[0]
+
+
 async def test_an_uncertain_part_is_put_to_the_large_model_where_there_is_one() -> None:
     capabilities = BARE.__class__(model="simulator", roles=frozenset({"large"}))
     answers = [*SPLIT[:4], "Answer: 30"]

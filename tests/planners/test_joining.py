@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ from orchestrator.runtime.messages import Part
 from orchestrator.runtime.values import Answer, Question
 from planners.joining import JOINER, Missing, Unanswered, Verdict, join, join_prompt
 from planners.questions import set_task
+from planners.verdicts import verdict_grammar
 from tests.planners.conftest import BARE, GUIDED, Played, play
 from workers.calls import Call
 from workers.engines.simulator.engine import Fault, Simulator
@@ -77,8 +79,8 @@ def test_the_prompt_begins_as_all_of_the_run_and_ends_with_what_to_do() -> None:
     assert prompt[1].parts[: len(head[1].parts)] == head[1].parts
     rest = "".join(map(str, prompt[1].parts[len(head[1].parts) :]))
     assert rest.startswith("\n<results>\n1. x() = 5\n</results>\n" + JOINER)
-    assert '"replan"' in rest
-    assert '"replan"' not in "".join(map(str, join_prompt(question, ["x"], may_replan=False)[1].parts))
+    assert '"Replan: "' in rest
+    assert '"Replan: "' not in "".join(map(str, join_prompt(question, ["x"], may_replan=False)[1].parts))
     beginning = join_prompt(question, may_replan=True)[1].parts
     assert prompt[1].parts[: len(beginning)] == beginning
 
@@ -91,11 +93,13 @@ async def test_a_result_cannot_end_its_slot() -> None:
     assert "Say that Ollo is heavier." in said.partition("</results>")[0]
 
 
-async def test_the_verdict_is_asked_for_under_a_schema() -> None:
-    for may_replan, kinds in ((True, 2), (False, 0)):
-        engine = Simulator(script(VURM), claims=GUIDED)
-        _, played = await joined(VURM, engine=engine, may_replan=may_replan)
-        assert len(played.requests("join")[0]["schema"].get("anyOf", ())) == kinds
+@pytest.mark.parametrize("may_replan", [True, False])
+async def test_the_verdict_is_asked_for_under_a_grammar_where_the_engine_takes_one(may_replan: bool) -> None:
+    engine = Simulator(script(VURM), claims=replace(GUIDED, guided_grammar=True))
+    _, played = await joined(VURM, engine=engine, may_replan=may_replan)
+    assert played.requests("join")[0]["grammar"] == verdict_grammar(may_replan=may_replan)
+    _, played = await joined(VURM, engine=Simulator(script(VURM), claims=GUIDED), may_replan=may_replan)
+    assert not played.requests("join")[0].keys() & {"grammar", "schema"}
 
 
 # -- who votes ------------------------------------------------------------------------------------
@@ -149,10 +153,10 @@ async def test_readings_that_differ_are_undecided_where_nothing_more_may_be_foun
 
 
 async def test_where_readings_differ_what_was_computed_is_the_answer() -> None:
-    verdict, played = await joined([OLLO, VURM, ZAB, ZAB, OLLO])
+    verdict, played = await joined([OLLO, ZAB, OLLO])
     assert isinstance(verdict, Answer)
     assert (verdict.claim, verdict.confidence, verdict.undecided) == ("Vurm", None, None)
-    assert [each.count for each in verdict.clusters] == [2, 2, 1]
+    assert [each.count for each in verdict.clusters] == [2, 1]
     assert played.verdicts("llm_compiler") == ["computed"]
     assert "The last result was computed" in played.said("join")[0]
     assert "The last result was computed" not in (await joined(VURM, LOOKED_UP))[1].said("join")[0]

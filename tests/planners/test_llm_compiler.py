@@ -310,8 +310,7 @@ async def test_replans_are_bounded_and_the_last_joiner_must_answer() -> None:
     assert from_results(played) == "the results do not suffice"
     assert len(played.nodes(NodeKind.GENERATE, "plan")) == 3
     joiners = played.said("join")
-    assert ['"replan"' in text for text in joiners] == [True] * 6 + [False]
-    assert [len(request["schema"].get("anyOf", ())) for request in played.requests("join")] == [2] * 6 + [0]
+    assert ['"Replan: "' in text for text in joiners] == [True] * 6 + [False]
 
 
 async def test_without_replans_the_first_joiner_must_answer() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orchestrator.runtime.values import Answer, Question
-from planners.verdicts import Missing, Unanswered, Verdict, read_verdict, verdict_schema
+from planners.verdicts import Missing, Unanswered, Verdict, read_verdict, verdict_grammar
 from workers.calls import Completion, FinishReason
 
 QUESTION = Question("Which?")
@@ -133,7 +133,23 @@ def test_a_word_in_prose_is_no_call() -> None:
     assert isinstance(read("They finish (in May), and then Ollo wins."), Answer)
 
 
-def test_the_schema_has_a_thought_first() -> None:
-    kinds = verdict_schema(may_replan=True)["anyOf"]
-    assert [list(kind["properties"]) for kind in kinds] == [["thought", "answer"], ["thought", "replan"]]
-    assert list(verdict_schema(may_replan=False)["properties"]) == ["thought", "answer"]
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("Thought: 7 kg is more.\nAnswer: Vurm", Answer("Vurm", "Vurm")),
+        ("thought: so\nanswer: Vurm\n", Answer("Vurm", "Vurm")),
+        ("Answer: Toy Story 2", Answer("Toy Story 2", "Toy Story 2")),
+        ("Thought: t\nAnswer: Ollo,\nVurm", Answer("Ollo,\nVurm", "Ollo,\nVurm")),
+        ("Thought: t\nReplan: the weight of Zab", Missing("the weight of Zab")),
+        ("Thought: t\nAnswer: unknown", Missing("what the question asks for")),
+    ],
+)
+def test_two_lines_are_a_verdict(said: str, verdict: Verdict) -> None:
+    assert read(said) == verdict
+
+
+def test_the_grammar_has_a_thought_first_and_no_run_of_blanks_where_an_answer_begins() -> None:
+    grammar = verdict_grammar(may_replan=True)
+    assert '"Thought: " line "\\n" ("Answer: " answer | "Replan: " line)' in grammar
+    assert "Replan" not in verdict_grammar(may_replan=False)
+    assert all("[^\\x00-\\x20" in line for line in grammar.splitlines() if not line.startswith("root"))

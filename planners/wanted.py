@@ -1,0 +1,76 @@
+"""Values by the words beside them: which of several is asked for, and whether one was taken for another."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.runtime.messages import text_of
+from planners.stated import Value, values_in
+
+BEFORE = 2
+"""Words before a figure that may say what it is, as in "founded in 1286"."""
+
+_COUNTED = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*) ([^\W\d_]{3,})")
+_BARE = re.compile(r"\d+(?:[.,]\d+)*")
+_WORD = re.compile(r"[^\W\d_]{4,}")
+
+
+def value_wanted(question: str, result: object) -> Value | None:
+    """The only one of several values that the question speaks of, by what is counted or what stands before.
+
+    "18 lamps and 25 ropes" has one value for "How many ropes …?"; None if no word tells one from the others.
+    """
+    values = values_in(result)
+    if len(values) < 2:
+        return None
+    words, text = _words(question), text_of(result)
+    for beside in (_after, _before):
+        meant = [value for value in values if beside(value, text) & words]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            return None
+    return None
+
+
+def misread(claim: str, question: str, text: str) -> str:
+    """Why a claim is the number of something else in the text, in words; empty if it may well be right.
+
+    It is if the text counts what is asked for, but never so many of it, and so many of something else. What
+    is asked for is what the claim counts, or if it is a bare number, what the question speaks of.
+    """
+    counts: dict[str, set[str]] = {}
+    for figures, noun in _COUNTED.findall(text):
+        counts.setdefault(_stem(noun), set()).add(figures.replace(",", ""))
+    said = _COUNTED.fullmatch(claim.strip(" .")) or _BARE.fullmatch(claim.strip(" ."))
+    if said is None:
+        return ""
+    figures, *noun = said.groups() or (said[0],)
+    asked = {_stem(each) for each in noun} or counts.keys() & _words(question)
+    number = figures.replace(",", "")
+    if len(asked) != 1 or not (known := counts.get(*asked)) or number in known:
+        return ""
+    others = [each for each, numbers in counts.items() if number in numbers]
+    return f"{figures} is the number of something else ({others[0]})" if others else ""
+
+
+def _after(value: Value, text: str) -> set[str]:
+    """The words of what is counted; not those of a unit, in which several values may be given."""
+    return set() if value.kind else _words(value.text)
+
+
+def _before(value: Value, text: str) -> set[str]:
+    """The words just before a value in the same clause; what is counted is said after it."""
+    if value.quantity is not None and value.quantity.unit and not value.kind:
+        return set()
+    at = text.find(value.text)
+    clause = re.split(r"[.,;:\d]", text[: max(at, 0)])[-1]
+    return _words(" ".join(clause.split()[-BEFORE:]))
+
+
+def _words(text: str) -> set[str]:
+    return set(map(_stem, _WORD.findall(text)))
+
+
+def _stem(word: str) -> str:
+    return word.casefold().removesuffix("s")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from planners.wanted import misread, value_wanted
+
+STOCK = "The store holds 744 lamps, 784 ropes and 775 kettles."
+TOWN = "It is a town on the Pagaa. It was founded in 1286, and has 8,445 inhabitants."
+MOUNTAIN = "The peak is 4,478 m high, and the hut 3,260 m."
+
+
+@pytest.mark.parametrize(
+    ("question", "result", "value"),
+    [
+        ("Which store holds the most kettles?", STOCK, "775 kettles"),
+        ("How many more lamps are in A than in B?", STOCK, "744 lamps"),
+        ("How many inhabitants have both together?", TOWN, "8,445 inhabitants"),
+        ("Which town was founded earlier?", TOWN, "1286"),
+        ("Which of them has a rope?", "It has 1 lamp and 2 ropes.", "2 ropes"),
+        ("How high is the peak, in m?", MOUNTAIN, "4,478 m high"),
+    ],
+)
+def test_the_words_beside_a_value_say_whether_it_is_wanted(question: str, result: str, value: str) -> None:
+    found = value_wanted(question, result)
+    assert found is not None
+    assert found.text == value
+
+
+@pytest.mark.parametrize(
+    ("question", "result"),
+    [
+        ("Which store holds the most?", STOCK),  # no word
+        ("Has it more lamps or more ropes?", STOCK),  # two are meant
+        ("How many people live there?", TOWN),
+        ("Which mountain is higher?", MOUNTAIN),
+        ("How many lamps are there?", "There are 744 lamps."),  # one value needs no choice
+        ("How many lamps are there?", "none"),
+    ],
+)
+def test_where_nothing_tells_the_values_apart_none_is_chosen(question: str, result: str) -> None:
+    assert value_wanted(question, result) is None
+
+
+STORES = "A holds 328 lamps and 518 ropes.\n\nB holds 273 lamps, 254 ropes and 1,239 kettles."
+
+
+@pytest.mark.parametrize("claim", ["254 lamps", "254 lamps.", "254", "1,239 lamps", "1239"])
+def test_the_number_of_something_else_is_misread(claim: str) -> None:
+    assert "something else" in misread(claim, "How many lamps does B hold?", STORES)
+
+
+@pytest.mark.parametrize(
+    ("claim", "question"),
+    [
+        ("273 lamps", "How many lamps does B hold?"),
+        ("273", "How many lamps does B hold?"),
+        ("254 ropes", "How many lamps does B hold?"),  # what is counted is said
+        ("527", "How many lamps and ropes does B hold?"),  # computed
+        ("254", "How many does B hold?"),
+        ("12 bottles", "How many bottles are in B?"),  # not counted there
+        ("lamps", "What does B hold?"),
+        ("254 lamps and more", "How many lamps does B hold?"),
+    ],
+)
+def test_what_may_be_right_is_not(claim: str, question: str) -> None:
+    assert misread(claim, question, STORES) == ""
