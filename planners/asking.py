@@ -37,9 +37,9 @@ UNSURE: Final = 0.69
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 HOW = (
-    "Answer the question from what is given above; where it does not say, from what you know. First copy the "
-    "sentence that says it, or reason in one or two short ones. Then write the answer alone in the last line, "
-    'after "Answer:".'
+    "Answer the question from what is given above; where it does not say, from what you know. First copy "
+    "the sentence that says it, or reason in one or two short ones. Then write the answer alone in the last "
+    'line, after "Answer:".'
 )
 
 

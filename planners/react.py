@@ -21,9 +21,9 @@ from orchestrator.runtime.values import Answer, Question
 from planners.acting import Action, Actions, by_turns, told
 from planners.fitting import fitting_tool, lacks_tools
 from planners.plan_text import TextReader
-from planners.questions import Temperature, Tokens, answer_of, said, set_task, slot
+from planners.questions import Temperature, Tokens, said, set_task, slot
 from planners.schemas import described
-from workers.calls import Completion
+from planners.verdicts import as_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -155,7 +155,7 @@ class _Agent:
         if read is None:
             return f"no action can be read in step {number}"
         if read.action.tool == FINISH:
-            return finished(text_of(read.action.arguments[ANSWER]), self.question)
+            return as_answer(text_of(read.action.arguments[ANSWER]).strip(), self.question)
         # What a model makes up after its action, such as what the tool returns, must not seem to be known.
         self.prompt.append(assistant(text[: read.end].rstrip()))
         return await self._observe(number, read.action)
@@ -214,11 +214,3 @@ def _first(steps: Iterable[Step]) -> Action | None:
         if step.tool != FINISH or text_of(step.arguments.get(ANSWER, "")).strip():
             return Action(step.tool, step.arguments)
     return None
-
-
-def finished(answer: str, question: Question) -> Answer:
-    """The answer that a model gave alone: it is the claim, unless one of several choices is meant by it."""
-    answer = answer.strip()
-    if question.choices:
-        return answer_of(Completion(answer, "stop"), question)
-    return Answer(answer, answer)

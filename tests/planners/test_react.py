@@ -14,7 +14,7 @@ from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
 from planners.acting import LONGEST_SHOWN, Action
 from planners.questions import SYSTEM
-from planners.react import REPAIR, REPEATED, STOPS, action_in, finished, react
+from planners.react import REPAIR, REPEATED, STOPS, action_in, react
 from tests.planners.conftest import BARE, Played, play
 from tests.planners.people import add, age
 from workers.calls import Call
@@ -113,8 +113,11 @@ async def test_the_answer_of_the_last_action_is_the_claim(said: str, claim: str)
     assert (answer.text, answer.claim) == (claim, claim)
 
 
-def test_of_several_choices_the_claim_is_the_letter() -> None:
-    assert finished("B", Question("?", choices=("x", "y"))).claim == "B"
+@pytest.mark.parametrize("said", ["B", "y", "(B) y"])
+async def test_of_several_choices_the_claim_is_the_letter(said: str) -> None:
+    question = Question("Which?", choices=("x", "y"))
+    played = await play(react, question, Simulator(f"Action: finish({said})", claims=BARE), tools=[age])
+    assert played.answer.claim == "B"
 
 
 @pytest.mark.parametrize(
