@@ -3,10 +3,10 @@
     python -m benchmarks.outlines [--json] [--model NAME] [--minutes M] [--method NAME]
 
 Both methods are run on questions that suit them, once as the engine is (an outline goes on after ``1.``, a
-plan is text under a grammar), and once as on an engine without prefill and without guided decoding (both are
-written freely). Outlines are sampled at the planner's temperature. Points are cut short: only whether they are
-begun counts. The forms are those that :mod:`planners.lists` names. The time is divided among methods and
-settings; when it ends, what there is so far is printed.
+plan is text under a grammar), and once as on an engine without prefill and without guided decoding (both
+are written freely). Outlines are sampled at the planner's temperature. Points are cut short: only whether
+they are begun counts. The forms are those that :mod:`planners.lists` names. The time is divided among
+methods and settings; when it ends, what there is so far is printed.
 """
 
 from __future__ import annotations
