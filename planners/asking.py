@@ -12,7 +12,7 @@ from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim, extract_claim
 from orchestrator.errors import PlannerError
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import Message, system, text_of, user
+from orchestrator.runtime.messages import Message, assistant, system, text_of, user
 from orchestrator.runtime.nodes import Node, NodeKind, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.abstaining import no_answer
@@ -28,19 +28,19 @@ ASK = "ask"
 MOST: Final = 16
 """Branches that a plan may ask for."""
 
-BRANCHES: Final = 3
-"""Branches of a question that was put once and misread."""
-
 UNSURE: Final = 0.69
 """The entropy, in nats, from which a vote is uncertain: two answers with half of the branches each (ln 2)."""
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 HOW = (
-    "Answer the question from what is given above; where it does not say, from what you know. First copy "
+    "Answer the question from what is given above; where it does not say, from what you know. First quote "
     "the sentence that says it, or reason in one or two short ones. Then write the answer alone in the last "
     'line, after "Answer:".'
 )
+
+
+READ_AGAIN = "In what is given above, {reason}. Read there again, and answer the question."
 
 
 @tool(name=ASK)
@@ -119,8 +119,11 @@ async def ask(
     answer = await _answered(run, asked, question, inquiry.how)
     read = "\n\n".join([inquiry.question.context, *told.results.values()])
     if inquiry.how.n == 1 and (why := misread(answer.claim or "", question, read)):
-        run.decide(ASK, "more branches", {"reason": why})
-        answer = await _voted(run, asked, question, replace(inquiry.how, n=BRANCHES))
+        run.decide(ASK, "read again", {"reason": why})
+        again = [*asked, assistant(answer.text), user(READ_AGAIN.format(reason=why))]
+        answer = await _answered(run, again, question, inquiry.how)
+        if why := misread(answer.claim or "", question, read):
+            answer = replace(answer, undecided=why)
     return replace(answer, text=answer.claim or answer.text)
 
 
