@@ -19,7 +19,7 @@ from orchestrator.voting.abstaining import no_answer
 from planners.binding import LONGEST_BOUND, Binding
 from planners.extracting import for_answer, shown_of
 from planners.offers import Offer, offered
-from planners.questions import LARGE, SAMPLED, SYSTEM, answer_of, material_of, slot
+from planners.questions import LARGE, SAMPLED, SYSTEM, answer_of, guarded, material_of, slot
 from planners.references import NoFields, Numbering, Reference, at
 from planners.wanted import misread
 from workers.tools.declaration import tool
@@ -40,7 +40,7 @@ HOW = (
 )
 
 
-READ_AGAIN = "In what is given above, {reason}. Read there again, and answer the question."
+READ_AGAIN = "In what is given above, {reason}. Read there again: {question}"
 
 
 @tool(name=ASK)
@@ -120,7 +120,11 @@ async def ask(
     read = "\n\n".join([inquiry.question.context, *told.results.values()])
     if inquiry.how.n == 1 and (why := misread(answer.claim or "", question, read)):
         run.decide(ASK, "read again", {"reason": why})
-        again = [*asked, assistant(answer.text), user(READ_AGAIN.format(reason=why))]
+        again = [
+            *asked,
+            assistant(answer.text),
+            user(READ_AGAIN.format(reason=why, question=guarded(question))),
+        ]
         answer = await _answered(run, again, question, inquiry.how)
         if why := misread(answer.claim or "", question, read):
             answer = replace(answer, undecided=why)

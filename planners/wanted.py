@@ -36,8 +36,9 @@ def value_wanted(question: str, result: object) -> Value | None:
 def misread(claim: str, question: str, text: str) -> str:
     """Why a claim is the number of something else in the text, in words; empty if it may well be right.
 
-    It is if the text counts what is asked for, but never so many of it, and so many of something else. What
-    is asked for is what the claim counts, or if it is a bare number, what the question speaks of.
+    It is if the text counts what is asked for, but never so many of it, and so many of something else; or if
+    the claim says itself that it counts something else. What is asked for is the one thing of those that the
+    text counts of which the question speaks, else what the claim counts.
     """
     counts: dict[str, set[str]] = {}
     for figures, noun in _COUNTED.findall(text):
@@ -46,12 +47,16 @@ def misread(claim: str, question: str, text: str) -> str:
     if said is None:
         return ""
     figures, *noun = said.groups() or (said[0],)
-    asked = {_stem(each) for each in noun} or counts.keys() & _words(question)
-    number = figures.replace(",", "")
-    if len(asked) != 1 or not (known := counts.get(*asked)) or number in known:
+    counted, number = {_stem(each) for each in noun}, figures.replace(",", "")
+    asked = counts.keys() & _words(question)
+    if len(asked) != 1:
+        asked = counted
+    if len(asked) != 1 or not (known := counts.get(*asked)):
         return ""
-    others = [each for each, numbers in counts.items() if number in numbers]
-    return f"{figures} is the number of something else ({others[0]})" if others else ""
+    others = [each for each, numbers in counts.items() if number in numbers and each not in asked]
+    if number in known and not counted & {*others}:
+        return ""
+    return f"{figures} is a number of {others[0]}s, not of {next(iter(asked))}s" if others else ""
 
 
 def _after(value: Value, text: str) -> set[str]:

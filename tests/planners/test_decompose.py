@@ -406,11 +406,11 @@ async def test_a_part_that_takes_the_number_of_something_else_is_read_again(agai
     answers = {"How old is Ann?": ["Answer: 12 years", again], "How old is Bob?": "45 years"}
     played = await run(question=Question(QUESTION, CATS), answers=answers)
     (decision,) = played.decisions("ask")
-    why = "12 is the number of something else (cat)"
+    why = "12 is a number of cats, not of years"
     assert (decision["verdict"], decision["saw"]) == ("read again", {"reason": why})
     *_, (_, said), (_, told) = played.prompts("ask")[-1]
     assert said == "Answer: 12 years"
-    assert told == f"In what is given above, {why}. Read there again, and answer the question."
+    assert told == f"In what is given above, {why}. Read there again: How old is Ann?"
     result = "30 years" if "30" in again else f"12 years (uncertain: {why})"
     assert f'1. ask("How old is Ann?") = {result}\n' in played.said("join")[0]
 
