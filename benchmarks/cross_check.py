@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.checks import Check
 from benchmarks.peers import environment
 from orchestrator.consensus.analysis import (
     chao1,
@@ -41,16 +42,6 @@ class Case:
     clusters: list[int]
     logprobs: list[float]
     similarity: list[list[float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The largest difference over all cases."""
-
-    name: str
-    value: float
-    bound: float
-    passed: bool
 
 
 def case(rng: random.Random) -> Case:

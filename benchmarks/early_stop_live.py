@@ -42,6 +42,7 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.checks import Check
 from benchmarks.early_stop_contenders import (
     DEFAULT,
     LAST_NUMBER,
@@ -192,16 +193,6 @@ def row(score: Score, rival: Score | None) -> Row:
         difference=difference,
         interval=interval,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A bound and whether it was kept."""
-
-    name: str
-    value: float
-    bound: float
-    passed: bool
 
 
 def of(rows: Sequence[Row], contender: str, cell: Row) -> Row | None:

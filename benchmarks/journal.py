@@ -23,12 +23,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
+from benchmarks.checks import Check, at_least, at_most
 from benchmarks.overhead import (
     CALLS,
     SEED,
-    Check,
-    at_least,
-    at_most,
     eight_raw_calls,
     run_all,
     seconds,

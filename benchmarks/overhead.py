@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks.checks import Check, at_least, at_most
 from orchestrator import logs
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
@@ -45,16 +46,6 @@ from workers.tools.toolbox import Toolbox
 SEED = 20_260_101
 CALLS = 8
 QUESTION = "What is six times seven?"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A figure, and the bound that it must keep to."""
-
-    name: str
-    value: float
-    bound: float
-    passed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,14 +316,6 @@ async def settled_to_sent(size: Size) -> list[Check]:
         for link in range(1, size.links)
     )
     return [at_most("last input settled to call sent, p99, ms", waits[int(0.99 * len(waits))], 1.0)]
-
-
-def at_most(name: str, value: float, bound: float) -> Check:
-    return Check(name, round(value, 4), bound, value <= bound)
-
-
-def at_least(name: str, value: float, bound: float) -> Check:
-    return Check(name, round(value, 4), bound, value >= bound)
 
 
 MEASUREMENTS = [

@@ -32,9 +32,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.checks import Check, at_least, at_most
 from benchmarks.dag import find
 from benchmarks.early_stop_contenders import running
-from benchmarks.overhead import Check, at_least, at_most
 from benchmarks.parallel_contenders import (
     LANGGRAPH,
     PEER_PROGRAM,

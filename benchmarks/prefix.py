@@ -42,6 +42,7 @@ from typing import Protocol
 import aiohttp
 import structlog
 
+from benchmarks.checks import Check
 from benchmarks.prefix_router import POLICIES, find_router, the_router, until_healthy
 from workers.calls import Call, Chunk, Prompt, Sampling, Segment, Usage
 from workers.engine import Engine
@@ -81,16 +82,6 @@ class Row:
     p50: float
     p95: float
     first_token_p50: float
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A bound that this benchmark holds the pool to."""
-
-    name: str
-    value: float
-    bound: float
-    passed: bool
 
 
 def family_calls(

@@ -23,7 +23,8 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from benchmarks.overhead import SEED, Check, at_least, at_most
+from benchmarks.checks import Check, at_least, at_most
+from benchmarks.overhead import SEED
 from orchestrator.api.application import create_application
 from orchestrator.api.listening import listening
 from orchestrator.api.traces import trace_json

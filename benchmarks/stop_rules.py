@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks import controls, pareto
+from benchmarks.checks import Check, at_most
 from benchmarks.replay import Problem, Replay, load_all, positive, resamples
 from orchestrator.consensus.stopping import DEFAULT_RULE, RULES, RuleError, Signal, StopRule, parse_rule
 
@@ -108,16 +109,6 @@ class Row:
     finished: float
     decision_ms: float
     slowest_decision_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A bound and whether it was kept."""
-
-    name: str
-    value: float
-    bound: float
-    passed: bool
 
 
 def score(
@@ -228,15 +219,15 @@ def checks(rows: Sequence[Row], sets: Sequence[str], width: int) -> list[Check]:
             )
             row = found[rule]
             kept += [
-                _at_most(
+                at_most(
                     f"{rule}: accuracy, points from published", abs(row.accuracy - accuracy), ACCURACY_BOUND
                 ),
-                _at_most(
+                at_most(
                     f"{rule}: sequential tokens, share from published",
                     abs(row.sequential_tokens / (1e3 * sequential) - 1),
                     TOKENS_BOUND,
                 ),
-                _at_most(
+                at_most(
                     f"{rule}: total tokens, share from published",
                     abs(row.total_tokens / (1e3 * total) - 1),
                     TOKENS_BOUND,
@@ -247,13 +238,13 @@ def checks(rows: Sequence[Row], sets: Sequence[str], width: int) -> list[Check]:
     kept.append(Check("default: accuracy over plain voting, upper end of the interval", high, 0.0, high >= 0))
     if width == 64:
         kept += [
-            _at_most("default: sequential tokens over plain voting", ours.sequential_ratio, SEQUENTIAL_BOUND),
-            _at_most("default: total tokens over plain voting", ours.total_ratio, TOTAL_BOUND),
+            at_most("default: sequential tokens over plain voting", ours.sequential_ratio, SEQUENTIAL_BOUND),
+            at_most("default: total tokens over plain voting", ours.total_ratio, TOTAL_BOUND),
         ]
     others = [rule for rule in found if rule in PUBLISHED_RULES or rule in controls.simple_rules(width)]
     better = [rule for rule in others if no_worse(found[rule], ours)]
-    kept.append(_at_most("default: published and simple rules no worse in all three", len(better), 0))
-    kept.append(_at_most("default: slowest of 100 decisions, ms", ours.slowest_decision_ms, DECISION_BOUND))
+    kept.append(at_most("default: published and simple rules no worse in all three", len(better), 0))
+    kept.append(at_most("default: slowest of 100 decisions, ms", ours.slowest_decision_ms, DECISION_BOUND))
     return kept
 
 
@@ -264,10 +255,6 @@ def no_worse(row: Row, than: Row) -> bool:
         and row.sequential_tokens <= than.sequential_tokens
         and row.total_tokens <= than.total_tokens
     )
-
-
-def _at_most(name: str, value: float, bound: float) -> Check:
-    return Check(name, value, bound, value <= bound)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -348,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     for name, found in others.items():
         kept.append(
-            _at_most(f"default: simple rules no worse, {name}", len(dominating(found, given.width)), 0)
+            at_most(f"default: simple rules no worse, {name}", len(dominating(found, given.width)), 0)
         )
     if given.plot:
         points = [

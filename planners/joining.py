@@ -216,9 +216,14 @@ def _elected(
         nothing = "one reading of the results finds something missing, the others find nothing at all"
         return _Election(Unanswered(nothing), "nothing", saw)
     winner = answers[ranked[0].index]
-    differs = wanted is not None and clusters.add(None, Claim(str(wanted.claim), "json")) != ranked[0].index
-    if differs and found[0].count < len(readings):
-        return _Election(replace(wanted, entropy=entropy.nats, clusters=found), "computed", saw, clear=True)
+    unanimous = found[0].count == len(readings)
+    if (
+        wanted is not None
+        and not unanimous
+        and clusters.add(None, Claim(str(wanted.claim), "json")) != ranked[0].index
+    ):
+        best = replace(wanted, entropy=entropy.nats, clusters=found)
+        return _Election(best, "computed", saw, clear=True)
     if entropy.normalised is not None and entropy.normalised <= DISAGREE:
         share = found[0].count / len(readings)
         best = replace(winner, confidence=share, entropy=entropy.nats, clusters=found)
