@@ -21,7 +21,7 @@ from planners.extracting import for_answer, shown_of
 from planners.offers import Offer, offered
 from planners.questions import LARGE, SAMPLED, SYSTEM, answer_of, guarded, material_of, slot
 from planners.references import NoFields, Numbering, Reference, at
-from planners.wanted import misread
+from planners.wanted import misread, sentence_about
 from workers.tools.declaration import tool
 
 ASK = "ask"
@@ -40,7 +40,7 @@ HOW = (
 )
 
 
-READ_AGAIN = "In what is given above, {reason}. Read there again: {question}"
+READ_AGAIN = 'In what is given above, {reason}. It says: "{sentence}" So: {question}'
 
 
 @tool(name=ASK)
@@ -120,14 +120,7 @@ async def ask(
     read = "\n\n".join([inquiry.question.context, *told.results.values()])
     if inquiry.how.n == 1 and (why := misread(answer.claim or "", question, read)):
         run.decide(ASK, "read again", {"reason": why})
-        again = [
-            *asked,
-            assistant(answer.text),
-            user(READ_AGAIN.format(reason=why, question=guarded(question))),
-        ]
-        answer = await _answered(run, again, question, inquiry.how)
-        if why := misread(answer.claim or "", question, read):
-            answer = replace(answer, undecided=why)
+        answer = await _read_again(run, [*asked, assistant(answer.text)], question, why, read, inquiry.how)
     return replace(answer, text=answer.claim or answer.text)
 
 
@@ -195,6 +188,14 @@ def prompt(question: Question, text: str, results: Mapping[str, str]) -> list[Me
     """The prompt of a question about a part of the whole: what all of them share, then what it is told."""
     told = (slot("result", f"{name} = {value}" if value else name) for name, value in results.items())
     return [system(SYSTEM), user(*material_of(question), *told, slot("question", text), HOW)]
+
+
+async def _read_again(run: Run, asked: list[Message], text: str, why: str, read: str, how: Asked) -> Answer:
+    """What is said when told that a number is another's, and shown the sentence; uncertain if it is again."""
+    sentence = guarded(sentence_about(text, read))
+    correction = user(READ_AGAIN.format(reason=why, sentence=sentence, question=guarded(text)))
+    answer = await _answered(run, [*asked, correction], text, how)
+    return replace(answer, undecided=misread(answer.claim or "", text, read) or answer.undecided)
 
 
 async def _answered(run: Run, asked: list[Message], text: str, how: Asked) -> Answer:

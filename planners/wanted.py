@@ -12,6 +12,7 @@ BEFORE = 2
 
 _COUNTED = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*) ([^\W\d_]{3,})")
 _BARE = re.compile(r"\d+(?:[.,]\d+)*")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
@@ -57,6 +58,13 @@ def misread(claim: str, question: str, text: str) -> str:
     if number in known and not counted & {*others}:
         return ""
     return f"{figures} is a number of {others[0]}s, not of {next(iter(asked))}s" if others else ""
+
+
+def sentence_about(question: str, text: str) -> str:
+    """The sentence of a text that shares the most words with a question; the first of equal ones."""
+    words = _words(question)
+    sentences = [sentence.strip() for sentence in _SENTENCE.split(text) if sentence.strip()]
+    return max(sentences, key=lambda sentence: len(words & _words(sentence)), default="")
 
 
 def _after(value: Value, text: str) -> set[str]:
