@@ -32,7 +32,10 @@ _CALL = re.compile(
     r"|(?:^|Action:)[ \t]*(?P<bare>Replan)[ \t.]*$",
     re.MULTILINE,
 )
-_LINE = re.compile(r"^(?P<name>Answer|Replan):(?P<rest>.*)", re.MULTILINE | re.DOTALL | re.IGNORECASE)
+_LINE = re.compile(
+    r"^(?P<name>Answer|Replan):(?P<rest>.*?)(?=^(?:Thought|Answer|Replan):|\Z)",
+    re.MULTILINE | re.DOTALL | re.IGNORECASE,
+)
 _NAMED = re.compile(r"\s*(?:answer|response|text|feedback|reason)\s*=\s*", re.IGNORECASE)
 _ENDS = ("", "}", '"}')
 _LONGEST_LITERAL = 4_000

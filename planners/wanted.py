@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from orchestrator.runtime.messages import text_of
 from planners.stated import Value, values_in
@@ -61,10 +62,16 @@ def misread(claim: str, question: str, text: str) -> str:
 
 
 def sentence_about(question: str, text: str) -> str:
-    """The sentence of a text that shares the most words with a question; the first of equal ones."""
-    words = _words(question)
+    """The sentence that shares the most with a question; a word counts the less, the more of them have it."""
     sentences = [sentence.strip() for sentence in _SENTENCE.split(text) if sentence.strip()]
-    return max(sentences, key=lambda sentence: len(words & _words(sentence)), default="")
+    words = _words(question)
+    shared = [words & _words(sentence) for sentence in sentences]
+    common = Counter(word for each in shared for word in each)
+    return max(
+        zip(sentences, shared, strict=True),
+        key=lambda each: sum(1 / common[word] for word in each[1]),
+        default=("", set()),
+    )[0]
 
 
 def _after(value: Value, text: str) -> set[str]:

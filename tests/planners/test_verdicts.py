@@ -141,6 +141,7 @@ def test_a_word_in_prose_is_no_call() -> None:
         ("Answer: Toy Story 2", Answer("Toy Story 2", "Toy Story 2")),
         ("Thought: t\nAnswer: Ollo,\nVurm", Answer("Ollo,\nVurm", "Ollo,\nVurm")),
         ("Thought: t\nReplan: the weight of Zab", Missing("the weight of Zab")),
+        ("Thought: t\nAnswer: Vurm  \nReplan: more", Answer("Vurm", "Vurm")),
         ("Thought: t\nAnswer: unknown", Missing("what the question asks for")),
     ],
 )
