@@ -17,7 +17,7 @@ from planners.references import NoFields, Numbering, Reference, Unbound, at, map
 from planners.wanted import value_wanted
 from workers.errors import ToolError
 
-LONGEST_BOUND: Final = 300
+LONGEST_BOUND: Final = 80
 """Characters of a result that may stand inside a longer text; of longer ones, what is needed is extracted."""
 
 SAYS_ONE_THING: Final = 24

@@ -66,10 +66,15 @@ async def compiled(run: Run, question: Question, method: Method) -> Answer:
             return await _otherwise(run, question, method, trouble, fetcher)
         may_replan = replans_left > 0 and trouble is None
         run.expect(join_prompt(question, may_replan=may_replan), role="planner")
+        results = await fetcher.observations()
+        if may_replan and (unfit := fetcher.unfit()):
+            missing = unfit
+            run.decide(method.by, "replan", {"missing": missing, "lacking": fetcher.lacking()})
+            continue
         verdict = await join(
             run,
             question,
-            await fetcher.observations(),
+            results,
             lacking=fetcher.lacking(),
             may_replan=may_replan,
             temperature=method.temperature,

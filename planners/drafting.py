@@ -12,15 +12,18 @@ from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
 from planners.asking import question_in
-from planners.computing import calculate
+from planners.computing import argmax, argmin, calculate
 from planners.fetching import Fetcher
+from planners.findings import is_computing
 from planners.offers import Offers
-from planners.parts import compared, has_parts, restates, uncovered
+from planners.parts import compared, has_parts, restates, tells_by_another, uncovered
 from planners.plan_examples import Example, of_example
 from planners.plan_prompt import REPAIR, REPLAN, Form, form_of, plan_prompt
 from planners.plans import Plan, Step
 from planners.questions import SAMPLED, guarded
 from planners.references import amounts_in
+
+CHOOSING: Final = frozenset({argmax.name, argmin.name})
 
 LONGEST_AFTERMATH: Final = 64
 """Characters that may follow the join of a plan before its generation is cancelled."""
@@ -131,7 +134,20 @@ class Drafter:
         if self._one_part(plan):
             return ["the question has several parts"] if has_parts(self.question.text) else []
         names = uncovered(self.question.text, [dict(step.arguments) for step in plan.steps.values()])
-        return [f"no step is about {name}" for name in names]
+        gaps = [f"no step is about {name}" for name in names]
+        gaps += [
+            f"step {step.id} has one value only; it must be given all that it chooses from"
+            for step in plan.steps.values()
+            if step.tool in CHOOSING and _has_one_value(step)
+        ]
+        if tells_by_another(self.question.text) and not self._is_chained(plan):
+            gaps.append("no step uses what another finds out; where a step needs what step 1 finds, write $1")
+        return gaps
+
+    def _is_chained(self, plan: Plan) -> bool:
+        """Whether a step that finds something out needs the result of another, or there is only one."""
+        finding = [step for step in plan.steps.values() if not is_computing(step.tool)]
+        return len(finding) < 2 or any(plan.needs(step) for step in finding)
 
     def _advice(self, plan: Plan) -> list[str]:
         """What to write instead of steps that only ask the question again."""
@@ -201,3 +217,8 @@ class Drafter:
         if len(plan.steps) == 1 and all(self.offers[step.tool].gives_answer for step in plan.steps.values()):
             return "the question has one part: its plan asks one question"
         return ""
+
+
+def _has_one_value(step: Step) -> bool:
+    """Whether a step that chooses is given one thing to choose from; a reference may have several in it."""
+    return any(isinstance(value, list | dict) and len(value) == 1 for value in step.arguments.values())

@@ -13,11 +13,12 @@ from orchestrator.runtime.values import Answer, Question
 from planners.asking import uncertain
 from planners.binding import Binding
 from planners.extracting import for_answer, shown_of
+from planners.findings import is_computing
 from planners.offers import Offers, parameters_of
 from planners.plan_writing import call_text
 from planners.plans import Plan, Step
 from planners.questions import guarded, guarded_part
-from planners.references import Reference, mapped
+from planners.references import Reference, Unbound, mapped
 
 
 class Fetcher:
@@ -40,6 +41,7 @@ class Fetcher:
         self._waiting: dict[int, Step] = {}
         self._extracts: dict[str, str] = {}
         self._cut: list[str] = []
+        self._superseded: set[int] = set()
 
     def fetch(self, step: Step, plan: Plan) -> None:
         """Start a step of a plan that is being written, unless it, or what it needs, has side effects."""
@@ -53,6 +55,7 @@ class Fetcher:
         for step in self._waiting.values():
             self._start(step, plan)
         self._waiting.clear()
+        self._superseded |= self._unfit().keys()
         self.steps |= plan.steps
         self._cut = self.written(plan.cut)
         self.abandon(but=self._nodes)
@@ -120,15 +123,33 @@ class Fetcher:
         return any(isinstance(self._nodes[number].outcome, Succeeded) for number in self.steps)
 
     def lacking(self) -> list[int]:
-        """The steps that have failed, were cancelled, returned nothing or are uncertain, once all settled."""
-        outcomes = {number: self._nodes[number].outcome for number in self.steps}
+        """The steps that have failed, were cancelled, returned nothing or are uncertain, once all settled.
+
+        A computing step that could not use a result lacks nothing any more once a further plan was made.
+        """
+        outcomes = {number: self._nodes[number].outcome for number in self.steps.keys() - self._superseded}
         return [
             number
-            for number, outcome in outcomes.items()
+            for number, outcome in sorted(outcomes.items())
             if not isinstance(outcome, Succeeded)
             or outcome.value in (None, "", [], {})
             or _doubt(outcome.value)
         ]
+
+    def unfit(self) -> str:
+        """What a computing step of the last plan lacks that could not use a result; empty without one."""
+        calls = dict(self._written())
+        return next((f"what {calls[number]} needs, as {why}" for number, why in self._unfit().items()), "")
+
+    def _unfit(self) -> dict[int, str]:
+        """The computing steps that could not use a result, and why; but for those that a plan came after."""
+        failed = {
+            number: node.outcome.failure
+            for number in self.steps
+            if is_computing(self.steps[number].tool) and number not in self._superseded
+            if isinstance((node := self._nodes[number]).outcome, Failed)
+        }
+        return {number: failure.message for number, failure in failed.items() if failure.code == Unbound.code}
 
     def _written(self) -> list[tuple[int, str]]:
         return list(zip(self.steps, self.written(list(self.steps.values())), strict=True))

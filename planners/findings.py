@@ -45,13 +45,18 @@ class Line:
     @property
     def computing(self) -> bool:
         """Whether it is a computing step."""
-        return self.tool in _COMPUTING
+        return is_computing(self.tool)
 
     @property
     def from_several(self) -> bool:
         """Whether something other than a model has made the result of at least two others."""
         several = self.tool != "ask" and len(_REFERENCE.findall(self.arguments)) > 1
         return self.computing or several
+
+
+def is_computing(tool: str) -> bool:
+    """Whether a step of that name computes on results."""
+    return tool in _COMPUTING
 
 
 def in_lines(parts: Sequence[str]) -> str:

@@ -73,7 +73,12 @@ def compared(question: str) -> list[str]:
 
 def has_parts(question: str) -> bool:
     """Whether a question shows that one thing has to be found out for another, or several for one."""
-    return bool(compared(question)) or NESTED.search(question[-LOOKED_AT:]) is not None
+    return bool(compared(question)) or tells_by_another(question)
+
+
+def tells_by_another(question: str) -> bool:
+    """Whether a question tells a thing by what it has to do with another, as in "the manager of the firm"."""
+    return NESTED.search(question[-LOOKED_AT:]) is not None
 
 
 def _names(question: str) -> Iterator[str]:

@@ -156,8 +156,13 @@ class Plan:
             for number in needs
             for source in sorted(needs[number] & self.left_out.keys())
         ]
-        if useless:
-            return useless
+        circular = [
+            f"step {number} refers to itself (${number}); it may only refer to steps before it"
+            for number in needs
+            if number in needs[number]
+        ]
+        if wrong := useless or circular:
+            return wrong
         try:
             check_references(
                 {str(number): () for number in self._known}

@@ -18,7 +18,7 @@ PATH: Final = r"""(?:\.[^\W\d]\w*|\[(?:[0-9]{1,9}|"[^"\]\n]{1,80}"|'[^'\]\n]{1,8
 _AMOUNT = r"(?:[kKmMbB]n?\b|\s(?:million|billion|trillion|thousand)\b)"
 REFERENCE = re.compile(
     rf"\$(?:\{{(?P<braced>[0-9]{{1,9}})(?P<inside>{PATH})\}}"
-    rf"|(?P<bare>[0-9]{{1,9}})(?!\.?[0-9]|{_AMOUNT})(?P<after>{PATH}))"
+    rf"|(?P<bare>[0-9]{{1,9}})(?!\.?[0-9]|{_AMOUNT})(?P<after>{PATH}))(?:\$(?![0-9{{]))?"  # $1$ is $1
 )
 _KEY = re.compile(r"""\.(?P<field>\w+)|\[(?:(?P<index>[0-9]+)|["'](?P<key>[^\]]*)["'])\]""")
 _THOUSANDS = re.compile(r",[0-9]{3}(?![0-9])")

@@ -166,6 +166,7 @@ BAD_PLANS = {
     "malformed": ("Let me think.", "the plan does not end with join"),
     "empty": ("", "the plan does not end with join"),
     "tool that is not there": ('1. search("Ann")\n2. join()', "search, which is no tool; the tools are ask"),
+    "itself": ('1. ask("Ann?")\n2. ask("Bob $2?")\n3. join()', "step 2 refers to itself ($2)"),
     "circle": ('1. ask("Ann $2?")\n2. ask("Bob $1?")\n3. join()', "in a circle"),
     "used twice": ('1. ask("Ann?")\n1. ask("Bob?")\n2. join()', "the id 1 is used twice"),
     "nothing asked": ('1. ask()\n2. ask(" ")\n3. join()', "step 1 asks nothing"),
@@ -431,6 +432,19 @@ async def test_an_uncertain_part_is_evidence_that_more_is_needed() -> None:
     played = await run(plans, [more, FINISH], {**AGES, "How old is Ann?": SPLIT}, n=4)
     (decision,) = (d for d in played.decisions("decompose") if d["verdict"] == "replan")
     assert decision["saw"]["lacking"] == [1]
+
+
+async def test_a_comparison_of_what_has_no_values_asks_for_them_before_anybody_reads_the_results() -> None:
+    names = '1. ask("Who is Ann?")\n2. ask("Who is Bob?")\n3. compare($1, $2)\n4. join()\n'
+    ages = '4. ask("How old is Ann?")\n5. ask("How old is Bob?")\n6. calculate("$5 - $4")\n7. join()\n'
+    answers = {**AGES, "Who is Ann?": "Answer: Ann", "Who is Bob?": "Answer: Bob"}
+    played = await run([names, ages], answers=answers, question=Question("How much older is Bob than Ann?"))
+    (decision,) = played.decisions("decompose")
+    missing = "what compare($1, $2) needs, as no number can be made out in 'Ann'"
+    assert (decision["verdict"], decision["saw"]["missing"]) == ("replan", missing)
+    assert f"Missing: {missing}" in played.said("plan")[1]
+    assert len(played.requests("join")) == 1
+    assert played.answer.text == "15 years"
 
 
 # -- what is given cannot choose ------------------------------------------------------------------

@@ -377,7 +377,7 @@ async def test_a_failure_that_may_pass_is_tried_again_in_the_next_plan() -> None
 
 BAD_PLANS = {
     "unknown tool": ('1. fly("home")\n2. join()', "fly, which is no tool; the tools are age, add, say"),
-    "self reference": ("1. say($1)\n2. join()", "in a circle: 1 -> 1"),
+    "self reference": ("1. say($1)\n2. join()", "step 1 refers to itself"),
     "forward reference": (
         '1. say($2)\n2. say("x")\n3. join()',
         "step 1 refers to step 2, which comes after it",

@@ -148,7 +148,7 @@ def test_a_valid_plan_has_no_errors_and_ends_at_its_join() -> None:
     [
         ([Step(1, "fly", {})], "step 1 uses fly, which is no tool; the tools are search, add"),
         ([search(1), search(1)], "the id 1 is used twice"),
-        ([search(1, "$1")], "steps wait for each other in a circle: 1 -> 1"),
+        ([search(1, "$1")], "step 1 refers to itself"),
         ([search(1, "$2"), search(2, "$1")], "steps wait for each other in a circle"),
         ([search(1, "$2"), search(2)], "step 1 refers to step 2, which comes after it"),
         ([search(1, "$3")], "step 1 refers to 3; the steps are 1"),

@@ -49,6 +49,13 @@ def test_an_amount_of_the_question_is_money_unless_nothing_else_can_be_meant() -
     assert numbering.found("$2") == [Reference(2)]
 
 
+def test_a_sign_after_a_reference_belongs_to_it() -> None:
+    assert NUMBERING.filled("How old is $1$, and $2?", {Reference(1): "Ann", Reference(2): "Bob"}.get) == (
+        "How old is Ann, and Bob?"
+    )
+    assert NUMBERING.found("$1$2") == [Reference(1), Reference(2)]
+
+
 def test_ids_are_found_at_any_depth() -> None:
     assert NUMBERING.ids(["a $1 b", {"x": "${3}$2"}, 4, None]) == {1, 2, 3}
 
