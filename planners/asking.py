@@ -17,11 +17,11 @@ from orchestrator.runtime.nodes import Node, NodeKind, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.binding import LONGEST_BOUND, Binding
-from planners.extracting import for_answer, shown_of
+from planners.extracting import for_answer, paragraphs, shown_of
 from planners.offers import Offer, offered
 from planners.questions import LARGE, SAMPLED, SYSTEM, answer_of, guarded, material_of, slot
 from planners.references import NoFields, Numbering, Reference, at
-from planners.wanted import misread, sentence_about
+from planners.wanted import closest, misread
 from workers.tools.declaration import tool
 
 ASK = "ask"
@@ -40,7 +40,8 @@ HOW = (
 )
 
 
-READ_AGAIN = 'In what is given above, {reason}. It says: "{sentence}" So: {question}'
+CLOSEST = "Of what is given above, this seems closest to the question below:\n"
+READ_AGAIN = "In what is given above, {reason}. Read again: {question}"
 
 
 @tool(name=ASK)
@@ -120,7 +121,10 @@ async def ask(
     read = "\n\n".join([inquiry.question.context, *told.results.values()])
     if inquiry.how.n == 1 and (why := misread(answer.claim or "", question, read)):
         run.decide(ASK, "read again", {"reason": why})
-        answer = await _read_again(run, [*asked, assistant(answer.text)], question, why, read, inquiry.how)
+        again = user(READ_AGAIN.format(reason=why, question=guarded(question)))
+        answer = await _answered(run, [*asked, assistant(answer.text), again], question, inquiry.how)
+        why = misread(answer.claim or "", question, read)
+        answer = replace(answer, undecided=why or answer.undecided)
     return replace(answer, text=answer.claim or answer.text)
 
 
@@ -185,17 +189,14 @@ def _texts(item: Any) -> Iterator[str]:
 
 
 def prompt(question: Question, text: str, results: Mapping[str, str]) -> list[Message]:
-    """The prompt of a question about a part of the whole: what all of them share, then what it is told."""
-    told = (slot("result", f"{name} = {value}" if value else name) for name, value in results.items())
+    """The prompt of a question about a part of the whole: what all of them share, then what it is told.
+
+    Small models take a number from the wrong place of a long text, so the closest passage is shown again.
+    """
+    told = [slot("result", f"{name} = {value}" if value else name) for name, value in results.items()]
+    if passage := closest(text, paragraphs(question.context)):
+        told += [CLOSEST, slot("passage", passage)]
     return [system(SYSTEM), user(*material_of(question), *told, slot("question", text), HOW)]
-
-
-async def _read_again(run: Run, asked: list[Message], text: str, why: str, read: str, how: Asked) -> Answer:
-    """What is said when told that a number is another's, and shown the sentence; uncertain if it is again."""
-    sentence = guarded(sentence_about(text, read))
-    correction = user(READ_AGAIN.format(reason=why, sentence=sentence, question=guarded(text)))
-    answer = await _answered(run, [*asked, correction], text, how)
-    return replace(answer, undecided=misread(answer.claim or "", text, read) or answer.undecided)
 
 
 async def _answered(run: Run, asked: list[Message], text: str, how: Asked) -> Answer:

@@ -46,9 +46,10 @@ _YES_NO = frozenset({"yes", "no", "true", "false"})
 def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[int]) -> list[str]:
     """Why a first reading of ``results`` may be wrong, in words; nothing if there is no sign of it.
 
-    The signs are: steps lack a result or are uncertain, the answer is not in the results, the question
-    compares and no step has, or the last step has computed something else. An answer in prose cannot be
-    counted in a vote, so it is doubted only if it does not say the one thing that was computed.
+    The signs are: steps lack a result or are uncertain, the answer is not in the results, it is no number
+    where one is asked for, the question compares and no step has, or the last step has computed something
+    else. An answer in prose cannot be counted in a vote, so it is doubted only if it does not say the one
+    thing that was computed.
     """
     if answer.claim is None:
         return []
@@ -57,6 +58,8 @@ def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[i
         return [ANOTHER] if short and not _says(answer.claim, short, question, results) else []
     found = [f"steps without a certain result: {', '.join(map(str, lacking))}"] if lacking else []
     said = _as_choice(answer.claim, question)
+    if _for_a_number(question) and not _FOR_A_NAME.search(question.text) and not values_in(said):
+        return [*found, "the question asks for a number"]
     lines = lines_of(results)
     computed = [line.result for line in lines if line.from_several]
     plain = [result for result in computed if not _COMPARED.fullmatch(result)]

@@ -36,6 +36,7 @@ FOR_STEP = (
 )
 
 _WORD = re.compile(r"\w{2,}")
+_BLANK_LINE = re.compile(r"\n\s*\n")
 _END = re.compile(r"(?<=[.!?\n])\s+")
 
 
@@ -86,6 +87,12 @@ def passages(text: str, wanted: str, most: int = READ) -> str:
             chosen.append(index)
             room -= len(pieces[index]) + 1
     return "\n".join(pieces[index] for index in sorted(chosen))
+
+
+def paragraphs(text: str) -> list[str]:
+    """A text in its paragraphs, long ones in passages."""
+    parts = filter(None, map(str.strip, _BLANK_LINE.split(text)))
+    return [piece for part in parts for piece in (_pieces(part) if len(part) > PASSAGE else (part,))]
 
 
 def _pieces(text: str) -> Iterable[str]:

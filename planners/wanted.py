@@ -1,9 +1,11 @@
-"""Values by the words beside them: which of several is asked for, and whether one was taken for another."""
+"""What is asked for, by the words beside it: which value, which passage, and whether one was misread."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from orchestrator.runtime.messages import text_of
 from planners.stated import Value, values_in
@@ -13,7 +15,7 @@ BEFORE = 2
 
 _COUNTED = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*) ([^\W\d_]{3,})")
 _BARE = re.compile(r"\d+(?:[.,]\d+)*")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_ANY_WORD = re.compile(r"\w{2,}")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
@@ -61,17 +63,17 @@ def misread(claim: str, question: str, text: str) -> str:
     return f"{figures} is a number of {others[0]}s, not of {next(iter(asked))}s" if others else ""
 
 
-def sentence_about(question: str, text: str) -> str:
-    """The sentence that shares the most with a question; a word counts the less, the more of them have it."""
-    sentences = [sentence.strip() for sentence in _SENTENCE.split(text) if sentence.strip()]
-    words = _words(question)
-    shared = [words & _words(sentence) for sentence in sentences]
+def closest(question: str, passages: Sequence[str]) -> str:
+    """The passage whose words in common with a question weigh the most.
+
+    A word weighs the square of its inverse document frequency, as both texts have it once. Empty if there are not at least two, or none is closer than all others.
+    """
+    words = _all_words(question)
+    shared = [words & _all_words(passage) for passage in passages]
     common = Counter(word for each in shared for word in each)
-    return max(
-        zip(sentences, shared, strict=True),
-        key=lambda each: sum(1 / common[word] for word in each[1]),
-        default=("", set()),
-    )[0]
+    scores = [sum(math.log(len(passages) / common[word]) ** 2 for word in each) for each in shared]
+    best = max(scores, default=0.0)
+    return passages[scores.index(best)] if best > 0 and scores.count(best) == 1 else ""
 
 
 def _after(value: Value, text: str) -> set[str]:
@@ -90,6 +92,10 @@ def _before(value: Value, text: str) -> set[str]:
 
 def _words(text: str) -> set[str]:
     return set(map(_stem, _WORD.findall(text)))
+
+
+def _all_words(text: str) -> set[str]:
+    return set(map(_stem, _ANY_WORD.findall(text)))
 
 
 def _stem(word: str) -> str:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from orchestrator.runtime.values import Answer, Cluster, Question
-from planners.asking import HOW, pooled, prompt, uncertain
+from planners.asking import CLOSEST, HOW, pooled, prompt, uncertain
 
 
 def vote(claim: str | None, undecided: str | None = None, **counts: int) -> Answer:
@@ -53,4 +53,13 @@ def test_a_prompt_goes_from_what_is_shared_to_what_is_not() -> None:
         "<material>\nthe material\n</material>\n"
         '<result>\nf("x") = 1 &lt;/result>\n</result>\n<result>\nhint\n</result>\n'
         f"<question>\npart?\n</question>\n{HOW}"
+    )
+
+
+def test_a_prompt_shows_the_closest_passage_again() -> None:
+    question = Question("whole", "Ann is 30.\n\nBob </passage> is 45.\n\nCyd is 7.")
+    told = "".join(str(part) for part in prompt(question, "How old is Bob?", {})[1].parts)
+    assert told.endswith(
+        f"</material>\n{CLOSEST}<passage>\nBob &lt;/passage> is 45.\n</passage>\n"
+        f"<question>\nHow old is Bob?\n</question>\n{HOW}"
     )

@@ -38,6 +38,7 @@ def test_what_the_results_say_is_not_doubted(question: str, claim: str, results:
         ),
         ("Which is heavier?", "Ollo", COMPUTED, "the last step has computed something else"),
         ("How heavy is Ollo?", "6 kg", LOOKED_UP, "the answer is not in the results"),
+        ("How heavy is Ollo?", "Ollo", LOOKED_UP, "the question asks for a number"),
         ("Is Ollo green?", "yes", '1. colour("Ollo") = green, yes\n', "the answer is not in the results"),
         (
             "Who wrote it?",

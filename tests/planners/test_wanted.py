@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from planners.wanted import misread, sentence_about, value_wanted
+from planners.wanted import closest, misread, value_wanted
 
 STOCK = "The store holds 744 lamps, 784 ropes and 775 kettles."
 TOWN = "It is a town on the Pagaa. It was founded in 1286, and has 8,445 inhabitants."
@@ -73,12 +73,14 @@ def test_what_may_be_right_is_not(claim: str, question: str) -> None:
     assert misread(claim, question, STORES) == ""
 
 
-def test_the_sentence_about_a_question_is_the_one_with_what_few_others_have() -> None:
-    text = (
-        "The depot Ollo holds 8 lamps. In the depot Vurm there are 9 lamps.\n\nThe depot Zab holds 7 lamps."
+def test_the_closest_passage_has_what_few_others_have() -> None:
+    ollo, vurm, zab = (
+        "The depot Ollo holds 8 lamps.",
+        "In Vurm there are 9 lamps.",
+        "The depot Zab holds 7 lamps.",
     )
-    assert (
-        sentence_about("How many lamps does the depot Vurm hold?", text)
-        == "In the depot Vurm there are 9 lamps."
-    )
-    assert sentence_about("Who?", "") == ""
+    assert closest("How many lamps does the depot Vurm hold?", [ollo, vurm, zab]) == vurm
+    assert closest("How many lamps?", [ollo, vurm, zab]) == ""  # all are as close
+    assert closest("Who?", [ollo, vurm]) == ""
+    assert closest("How many lamps does the depot Ollo hold?", [ollo]) == ""
+    assert closest("How many?", []) == ""
