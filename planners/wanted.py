@@ -66,7 +66,8 @@ def misread(claim: str, question: str, text: str) -> str:
 def closest(question: str, passages: Sequence[str]) -> str:
     """The passage whose words in common with a question weigh the most.
 
-    A word weighs the square of its inverse document frequency, as both texts have it once. Empty if there are not at least two, or none is closer than all others.
+    A word weighs the square of its inverse document frequency. Empty if there are not at least two passages,
+    or none is closer than all others.
     """
     words = _all_words(question)
     shared = [words & _all_words(passage) for passage in passages]
