@@ -50,6 +50,7 @@ class SolveOptions(TypedDict, total=False):
     sampling: Mapping[str, Any]
     budget: Mapping[str, Any]
     seed: int
+    abstain_below: float | None
     tenant: str
     idempotency_key: str | None
 
@@ -111,6 +112,9 @@ class Client:
 
     def solve(self, query: str, **options: Unpack[SolveOptions]) -> Solution:
         """Answer a question.
+
+        With ``abstain_below``, an answer that is not known to be right with that probability has the outcome
+        ``abstained``: ``solution.undecided`` says why, and ``solution.answer`` is still what it would be.
 
         Raises:
             InvalidRequest: the query or an option is wrong; the message says what would be right.

@@ -132,6 +132,7 @@ class _Answer(TypedDict):
     text: str
     claim: NotRequired[str | None]
     undecided: NotRequired[str | None]
+    agreement: NotRequired[str | None]
 
 
 class _RunFinished(TypedDict):
