@@ -113,9 +113,6 @@ class Client:
     def solve(self, query: str, **options: Unpack[SolveOptions]) -> Solution:
         """Answer a question.
 
-        With ``abstain_below``, an answer that is not known to be right with that probability has the outcome
-        ``abstained``: ``solution.undecided`` says why, and ``solution.answer`` is still what it would be.
-
         Raises:
             InvalidRequest: the query or an option is wrong; the message says what would be right.
             TaskFailed: there is no answer.
