@@ -101,3 +101,11 @@ def test_a_step_about_an_example_is_not_meant_unless_the_question_speaks_of_it()
     assert of_example(Question("How deep is Vurm?"), step) == ""
     assert of_example(Question("How old is Ann?", context="Vurm is a town."), step) == ""
     assert of_example(Question("How old is Ann?"), Step(1, "search", {"query": "Vurmhold"})) == ""
+
+
+@pytest.mark.parametrize("expression", ["6173 * 7319 + 5083", "7,319 + 2", "> 7319"])
+def test_numbers_of_an_example_are_those_of_no_question(expression: str) -> None:
+    step = Step(2, "calculate", {"expression": expression})
+    assert "step 2 is about " in of_example(Question("What is 12 * 3?"), step)
+    asked = Question("What of 6,173, 7319 and 5083?")
+    assert of_example(asked, step) == ""

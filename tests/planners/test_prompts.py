@@ -113,7 +113,7 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 
 PLANS = (
     ('weigh("wheels")', 'weigh("gauges")', "compare($1, $2)"),
-    ('search("gauge")', 'search("$1")'),
+    ('search("gauge")', 'search("what is $1")'),
     ('ask("how heavy is it?")', 'ask("is it $1?", [$1])', 'fails("gauge")'),
     ('search("gauge")', "unheard($9)"),
     (),
@@ -157,7 +157,9 @@ class Talker:
         if "Kinds of steps" in told:
             plan = PLANS[self._turn("plan") % len(PLANS)]
             if "Reply with JSON" in told:
-                return json.dumps({"plan": [re.findall(r"[\w$]+", step) for step in plan]})
+                return json.dumps(
+                    {"plan": [re.findall(r'(?<=")[^"]+(?=")|\$\d(?=[,)])|^\w+', each) for each in plan]}
+                )
             return "".join(f"{at}. {step}\n" for at, step in enumerate((*plan, "join()"), 1))
         mark = next(mark for mark in REPLIES if mark in told)
         return REPLIES[mark][self._turn(mark) % len(REPLIES[mark])]
