@@ -132,7 +132,6 @@ class _Answer(TypedDict):
     text: str
     claim: NotRequired[str | None]
     undecided: NotRequired[str | None]
-    agreement: NotRequired[str | None]
 
 
 class _RunFinished(TypedDict):

@@ -12,14 +12,24 @@ from orchestrator.consensus.calibration import NEEDED, pooled
 from orchestrator.consensus.shares import smoothed
 
 ALONE = "alone"
-"""The agreement of an answer that was compared with no other."""
 
-_COUNTED = re.compile(r"(?P<agree>\d+) of (?P<all>\d.*)", re.DOTALL)
+SURE = (99, 90, 50)
+"""From how many percent on a lone answer counts as equally sure of itself."""
+
+_RANKED = re.compile(r"(?P<rank>\d+) (?P<rest>.+)", re.DOTALL)
 
 
 def counted(agree: int, among: int) -> str:
-    """The name of an agreement that is only counted: so many of so many branches."""
+    """The agreement of a vote: so many of so many branches."""
     return f"{agree} of {among}"
+
+
+def alone(sure: float | None) -> str:
+    """The agreement of an answer compared with none; ``sure`` is how sure it is of itself, if known."""
+    if sure is None:
+        return ALONE
+    percent = next((percent for percent in SURE if sure >= percent / 100), 0)
+    return f"{percent} % sure, {ALONE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +50,8 @@ class Alike:
 class Agreements:
     """How often answers of each agreement were right; ``rows`` begin with the surest.
 
-    Of agreements that differ only in how many of the same number agree ("2 of 3", "3 of 3"), more are never
-    less sure: where the examples say so, they are taken together. Others are not compared.
+    Of agreements that differ only in the number that they begin with, such as "2 of 3" and "3 of 3", the
+    larger is never less sure: where the examples say so, they are taken together. Others are not compared.
     """
 
     rows: tuple[Alike, ...]
@@ -79,5 +89,5 @@ def tabulated(agreements: Sequence[str], right: Sequence[bool]) -> Agreements:
 
 def _order(agreement: str) -> tuple[str, int]:
     """What an agreement can be compared within, and its place there."""
-    found = _COUNTED.fullmatch(agreement)
-    return (found["all"], int(found["agree"])) if found else (f"\0{agreement}", 0)
+    found = _RANKED.fullmatch(agreement)
+    return (found["rest"], int(found["rank"])) if found else (agreement, 0)

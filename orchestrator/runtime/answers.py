@@ -36,11 +36,9 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         _number(value.entropy, f"{who} entropy", "a finite number that is not negative, or None"),
         tuple(_cluster(each, f"{who} clusters[{index}]") for index, each in enumerate(value.clusters)),
         None if value.undecided is None else _text(value.undecided, f"{who} undecided", "a str or None"),
-        None if value.agreement is None else _text(value.agreement, f"{who} agreement", "a str or None"),
     )
     claims = [each.claim for each in answer.clusters]
-    texts = (answer.text, answer.claim, answer.undecided, answer.agreement, *claims)
-    size = sum(len(each or "") for each in texts)
+    size = sum(map(len, (answer.text, answer.claim or "", answer.undecided or "", *claims)))
     if most is not None and size + len(answer.clusters) > most:
         raise TooLarge(
             f"{who} texts have {size:,} characters in all; there is room for {most:,} "

@@ -32,8 +32,7 @@ class Answer:
     ``claim`` is the short answer that was extracted from ``text``. ``confidence`` is in [0, 1]; ``entropy``
     is the discrete semantic entropy over the clusters, in nats; both are None if no branches were compared.
     ``undecided`` says, for people, why this is no answer to rely on: most branches gave none, or the only
-    one was cut off. ``agreement`` names how its branches agreed where counts do not say it, such as
-    "2 of 2 kinds": calibrations tell by it which answers are alike.
+    one was cut off.
     """
 
     text: str
@@ -42,7 +41,6 @@ class Answer:
     entropy: float | None = None
     clusters: tuple[Cluster, ...] = ()
     undecided: str | None = field(default=None, metadata={OMITTED: True})
-    agreement: str | None = field(default=None, metadata={OMITTED: True})
 
     def __str__(self) -> str:
         return self.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.errors import Failure
@@ -40,14 +40,13 @@ def ending_of(result: Result, task: Task, *, timings: Timings, sureness: Calibra
     Raises:
         ValidationError: the answer is not made as an answer must be.
     """
+    if result.answer is not None and (why := _unsure(result, task, sureness)):
+        answer = replace(result.answer, undecided=why)
+        result = replace(result, outcome=RunOutcome.ABSTAINED, answer=answer)
     solution = solution_of(result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness)
-    outcome = result.outcome
-    if solution is not None and (why := _unsure(result, task, sureness)):
-        outcome = RunOutcome.ABSTAINED
-        solution = solution.model_copy(update={"outcome": outcome, "undecided": why})
     return Ending(
-        TaskStatus.FAILED if result.failure is not None else _STATUS[outcome],
-        outcome,
+        TaskStatus.FAILED if result.failure is not None else _STATUS[result.outcome],
+        result.outcome,
         None if solution is None else solution.model_dump(mode="json"),
         None if result.failure is None else _error(result.failure),
     )
@@ -59,8 +58,8 @@ def _unsure(result: Result, task: Task, sureness: Calibrated | str) -> str:
     if below is None or result.outcome is not RunOutcome.ANSWERED:
         return ""
     if isinstance(sureness, str):
-        return f"unsure: how often answers like this are right is not known: {sureness}"
-    return "" if sureness.probability >= below else f"unsure: {sureness}, below {100 * below:g} %"
+        return f"how often answers like this are right is not known: {sureness}"
+    return "" if sureness.probability >= below else f"{sureness}, below {100 * below:g} %"
 
 
 def failed(failure: Failure) -> Ending:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from orchestrator.consensus.agreement import ALONE, Agreements, counted
+from orchestrator.consensus.agreement import Agreements, alone, counted
 from orchestrator.consensus.calibration import Calibration, HeldOut
 from orchestrator.consensus.shares import Checked, share_at_most, share_interval
 from orchestrator.errors import InvalidRequest
@@ -130,7 +130,7 @@ class Evidence(BaseModel):
     def _by_agreement(self, fitted: Agreements, agreement: str) -> Calibrated | str:
         alike = fitted.alike(agreement)
         if alike is None:
-            return f"no labelled answer agreed like this one ({agreement})"
+            return f"no labelled answer was like this one ({agreement})"
         low, high = share_interval(alike.right, alike.count)
         return Calibrated(
             probability=alike.probability,
@@ -181,21 +181,19 @@ class Evidence(BaseModel):
 
 
 def agreement_of(answer: Answer | Solution) -> str:
-    """How the branches agreed: in the planner's word, or as so many of so many branches.
+    """How the branches agreed, by name: so many of so many, or how sure a lone answer is of itself.
 
     Branches that gave no answer count as well where the winner's share shows them.
     """
-    if answer.agreement:
-        return answer.agreement
-    if not answer.clusters:
-        return ALONE
+    among = sum(each.count for each in answer.clusters)
+    if among < 2 and answer.entropy is None:
+        return alone(answer.confidence)
     claim = answer.claim if isinstance(answer, Answer) else answer.answer
     agree = next((each.count for each in answer.clusters if each.claim == claim), 0)
-    among = sum(each.count for each in answer.clusters)
-    if answer.confidence and (asked := round(agree / answer.confidence)) > among:
-        among = (
-            asked if abs(agree / answer.confidence - asked) < 1e-6 else among
-        )  # else it is no share of them
+    if answer.confidence:
+        all_branches = agree / answer.confidence  # no whole number if the branches had weights
+        if all_branches > among and abs(all_branches - round(all_branches)) < 1e-6:
+            among = round(all_branches)
     return counted(agree, among)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
+import structlog
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -23,6 +25,8 @@ from orchestrator.validation import Text, explain
 from orchestrator.voting import symbolic
 from orchestrator.voting.ballot import labels
 from workers.errors import ToolError
+
+log = structlog.get_logger()
 
 Half = Literal["dev", "held"]
 """A calibration is fitted to questions of the half ``dev``, and checked on those of the half ``held``."""
@@ -48,6 +52,7 @@ class LabelledQuestion(_Line):
     answer: Annotated[tuple[Text, ...], BeforeValidator(_several), Field(min_length=1)]
     context: str = ""
     choices: tuple[Text, ...] = ()
+    others: Any = Field(None, description="Wrong answers, as some sets have them; not looked at.")
 
     @model_validator(mode="after")
     def _offered(self) -> Self:
@@ -96,8 +101,12 @@ def read_labels(path: Path, kind: type[Label]) -> list[Label]:
         raise InvalidRequest(f"{path} cannot be read: {error}") from None
     found: dict[tuple[object, ...], int] = {}
     read: list[Label] = []
+    apart: list[int] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
+            continue
+        if kind is LabelledQuestion and _is_judged_apart(line):
+            apart.append(number)
             continue
         try:
             label = kind.model_validate_json(line)
@@ -107,11 +116,31 @@ def read_labels(path: Path, kind: type[Label]) -> list[Label]:
         if first != number:
             raise InvalidRequest(f"{path}, line {number}: the same as line {first}; each counts only once")
         read.append(label)
+    if apart:
+        log.warning(
+            "questions are left out whose answers take more than a comparison: judge runs, and use --traces",
+            questions=len(apart),
+            first_line=apart[0],
+        )
     if not read:
         raise InvalidRequest(f"{path} has no lines; each must be a JSON object such as {_EXAMPLES[kind]}")
     return read
 
 
+def _is_judged_apart(line: str) -> bool:
+    """Whether a line is of a set whose answers take more than a comparison: lists, programs, no answer.
+
+    Such a set names the kinds of its questions; of others, a line without an answer is a mistake.
+    """
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return False
+    is_of_set = isinstance(data, dict) and "kind" in data
+    return is_of_set and ("answer" not in data or not data.keys() <= _COMPARED)
+
+
+_COMPARED = frozenset({*LabelledQuestion.model_fields, "question"})
 _EXAMPLES = {
     LabelledQuestion: '{"query": "What is 17 * 23?", "answer": "391"}',
     LabelledTrace: '{"trace_id": "…", "right": true}',

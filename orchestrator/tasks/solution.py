@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -44,12 +43,6 @@ class Timings(BaseModel):
     run: float = Field(description="From the start of the run to its end.")
 
 
-SURE = 0.9
-"""From this probability of being right on, an answer is stated as sure."""
-LIKELY = 2 / 3
-"""Below this probability of being right, an answer is stated as unsure."""
-
-
 class Calibrated(BaseModel):
     """How likely an answer is to be right, judging by labelled answers of the same kind."""
 
@@ -73,19 +66,14 @@ class Calibrated(BaseModel):
         None, description="The 95 % interval of the share of those that are right."
     )
 
-    @property
-    def stated(self) -> Literal["sure", "likely", "unsure"]:
-        """How firmly the answer may be stated: sure from 0.9, unsure where one in three is wrong or more."""
-        return "sure" if self.probability >= SURE else "unsure" if self.probability < LIKELY else "likely"
-
     def __str__(self) -> str:
         """How often answers like this were right, in words."""
         percent = f"{100 * self.probability:.3g} %"
         if self.alike is None:
             return f"answers like this are right in about {percent}, going by {self.questions} questions"
         return (
-            f"answers that agreed like this ({self.agreement}) were right in {self.right} of {self.alike} "
-            f"questions, so about {percent} of them are right"
+            f"answers like this ({self.agreement}) were right in {self.right} of {self.alike} questions, so "
+            f"about {percent} of them are right"
         )
 
 
@@ -105,9 +93,6 @@ class Solution(BaseModel):
     limit: str | None = Field(None, description="The bound that ended the run.")
     confidence: float | None = Field(None, description="The winner's share of all branches; not calibrated.")
     entropy: float | None = Field(None, description="Discrete semantic entropy of the votes, in nats.")
-    agreement: str | None = Field(
-        None, description="How the branches agreed, where the planner has a word for it."
-    )
     calibrated: Calibrated | None = Field(
         None, description="From a calibration for this planner, options, sampling and model; null if none."
     )
@@ -141,7 +126,6 @@ def solution_of(
         limit=result.limit,
         confidence=answer.confidence,
         entropy=answer.entropy,
-        agreement=answer.agreement,
         calibrated=None if isinstance(sureness, str) else sureness,
         uncalibrated=sureness if isinstance(sureness, str) else None,
         clusters=tuple(ClusterCount(claim=c.claim, count=c.count) for c in answer.clusters),

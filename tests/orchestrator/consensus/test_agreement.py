@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.consensus.agreement import ALONE, Alike, counted, tabulated
+from orchestrator.consensus.agreement import ALONE, Alike, alone, counted, tabulated
 
 
 def examples(**rows: tuple[int, int]) -> tuple[list[str], list[bool]]:
@@ -46,6 +46,11 @@ def test_the_order_is_that_of_numbers_and_other_kinds_are_apart() -> None:
     }
     table = tabulated(*examples(**rows))
     assert [row.agreements for row in table.rows[2:]] == [("2 of 2 kinds",), ("9 of 12",)]
+
+
+def test_a_lone_answer_that_is_surer_of_itself_is_never_less_sure() -> None:
+    table = tabulated(*examples(**{alone(0.995): (8, 2), alone(0.95): (9, 1), alone(0.5): (1, 5)}))
+    assert table.rows[0] == Alike(("90 % sure, alone", "99 % sure, alone"), 17, 20)
 
 
 def test_too_few_examples_are_refused() -> None:

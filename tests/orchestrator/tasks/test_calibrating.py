@@ -314,7 +314,7 @@ async def test_answers_that_agreed_alike_were_right_so_often(store: Store) -> No
     assert (told.agreement, told.right, told.alike) == ("5 of 5", row.right, row.count)
     assert told.probability == (row.right + 1) / (row.count + 2)
     assert str(told).startswith(
-        f"answers that agreed like this (5 of 5) were right in {row.right} of {row.count} questions, so "
+        f"answers like this (5 of 5) were right in {row.right} of {row.count} questions, so "
     )
 
 
@@ -326,7 +326,7 @@ async def test_all_right_answers_tell_that_answers_alike_are_nearly_sure(store: 
     assert told.alike is not None
     assert told.probability == (told.alike + 1) / (told.alike + 2)
     unheard_of = evidence.apply(Answer("7", "7", 1.0, 0.0, (Cluster("7", 9),)), 100)
-    assert unheard_of == "no labelled answer agreed like this one (9 of 9)"
+    assert unheard_of == "no labelled answer was like this one (9 of 9)"
 
 
 async def test_probabilities_are_checked_on_the_half_that_is_held_out(store: Store) -> None:
@@ -351,8 +351,12 @@ async def test_probabilities_are_checked_on_the_half_that_is_held_out(store: Sto
         (Answer("7", "7", 0.6, 0.56, (Cluster("7", 3), Cluster("8", 1))), "3 of 5"),  # one was silent
         (Answer("7", "7", 0.58, 0.56, (Cluster("7", 3), Cluster("8", 1))), "3 of 4"),  # branches with weights
         (Answer("9", "9", 0.0, 0.56, (Cluster("7", 3), Cluster("8", 1))), "0 of 4"),
-        (Answer("7", "7", 1.0, 0.0, (Cluster("7", 2),), agreement="2 of 2 kinds"), "2 of 2 kinds"),
+        (Answer("7", "7", 1.0, 0.0, (Cluster("7", 2),)), "2 of 2"),
         (Answer("7", "7"), "alone"),
+        (Answer("7", "7", clusters=(Cluster("7", 1),)), "alone"),
+        (Answer("7", "7", 0.5, clusters=(Cluster("7", 1),)), "50 % sure, alone"),
+        (Answer("7", "7", 0.995), "99 % sure, alone"),
+        (Answer("7", "7", 0.2), "0 % sure, alone"),
     ],
 )
 def test_an_agreement_has_a_name(answer: Answer, agreement: str) -> None:

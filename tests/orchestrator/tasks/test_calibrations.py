@@ -101,7 +101,7 @@ async def test_an_answer_that_is_too_unsure_abstains_and_is_still_there(
     unsure = await service.solve(sure(2, below))
     assert (unsure.outcome, unsure.answer, unsure.calibrated) == (RunOutcome.ABSTAINED, "2", told)
     assert unsure.undecided == (
-        f"unsure: answers that agreed like this (5 of 5) were right in {told.right} of {told.alike} "
+        f"answers like this (5 of 5) were right in {told.right} of {told.alike} "
         f"questions, so about {100 * told.probability:.3g} % of them are right, below {100 * below:g} %"
     )
     task, trace = await store.get(unsure.trace_id), await Trace.read(store, unsure.trace_id)
@@ -117,7 +117,7 @@ async def test_an_answer_of_which_nothing_is_known_abstains(store: Store, fitted
     unsure = await service.solve(sure(2, 0.5))
     assert (unsure.outcome, unsure.answer) == (RunOutcome.ABSTAINED, "2")
     assert unsure.undecided == (
-        "unsure: how often answers like this are right is not known: "
+        "how often answers like this are right is not known: "
         'boxes.jsonl was fitted for model "simulator", not "other"'
     )
 

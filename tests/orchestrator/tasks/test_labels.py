@@ -78,6 +78,21 @@ def test_a_line_ends_where_json_lines_end_and_a_mark_of_the_encoding_is_no_json(
     assert label.query == query
 
 
+def test_what_takes_more_than_a_comparison_is_left_out_of_a_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(
+        tmp_path,
+        '{"kind": "fact", "question": "Who?", "answer": "Ann", "others": ["Bob"]}',
+        '{"kind": "list", "question": "Which?", "items": ["Ann", "Bob"]}',
+        '{"kind": "code", "question": "Sort!", "answer": "sorted", "tests": []}',
+        '{"kind": "unanswerable", "question": "Why?"}',
+    )
+    (label,) = read_labels(file, LabelledQuestion)
+    assert label.query == "Who?"
+    assert "questions=3" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
