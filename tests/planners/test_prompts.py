@@ -26,7 +26,6 @@ import orchestrator.voting
 import planners
 from orchestrator.consensus import judgement
 from orchestrator.planning.finding import find_planner, installed_planners
-from orchestrator.planning.suits import Suits
 from orchestrator.runtime.values import Question
 from planners.invented import NAMES, NUMBERS
 from tests.planners.conftest import BARE, GUIDED, play
@@ -244,9 +243,10 @@ def instructions() -> Iterator[tuple[str, str]]:
         ]
     for module in modules:
         for name, value in vars(module).items():
-            for text in value if isinstance(value, tuple) and not isinstance(value, Suits) else (value,):
+            several = value.values() if isinstance(value, dict) else value
+            for text in several if isinstance(value, dict | tuple) else (value,):
                 if isinstance(text, str) and name.isupper() and name[0] != "_" and text.count(" ") > 2:
-                    yield name, text
+                    yield name, text.replace("{{", "{").replace("}}", "}")
 
 
 UNSAID = {"UNREAD", "NO_CALLING", "INSUFFICIENT"}
