@@ -50,6 +50,7 @@ class SolveOptions(TypedDict, total=False):
     sampling: Mapping[str, Any]
     budget: Mapping[str, Any]
     seed: int
+    abstain_below: float | None
     tenant: str
     idempotency_key: str | None
 

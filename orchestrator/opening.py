@@ -10,7 +10,7 @@ from orchestrator.engines import OnProgress, build_engine
 from orchestrator.errors import translated
 from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
-from orchestrator.tasks.evidence import Calibrations
+from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.service import Service
 from orchestrator.toolbox import with_servers
 from storage.opening import open_store

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
         description="A file written by `anabranch calibrate`, or a directory of such files; by default this "
         "user's directory.",
     )
+    abstain_below: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="The outcome of a task is `abstained` if its answer is not known to be right with this "
+        "probability or more, unless its request says otherwise.",
+    )
     concurrency: PositiveInt = Field(64, description="Tasks that one process runs at the same time.")
     lease_seconds: PositiveFloat = Field(
         30.0,

@@ -178,7 +178,7 @@ def _figures(number: Fraction) -> str:
 def calculate(expression: str) -> str:
     """Arithmetic on numbers and results, as in ($1 + $2) / 2. Also sum, mean, min, max, abs, round, sqrt."""
     if added := _SHARE_ADDED.search(expression):
-        raise ToolError(f"{added[0]} is not clear: multiply, as in 400 * (1 + 10%), or write 400 + 0.1")
+        raise ToolError(f"{added[0]} is not clear: multiply by 1 plus the share, or write it without %")
     text = _TIMES.sub(" * ", _END.sub("", expression)).replace("[", "").replace("]", "")
     text = _SHARE_OF.sub(" * ", text)
     for word, name in _SHORT_NAMES.items():
@@ -257,7 +257,7 @@ def sort(values: Any, order: str = "descending", names: Any = None) -> str:
 
 @tool(name="filter", timeout=10.0)
 def filtered(values: Any, condition: Any, names: Any = None) -> dict[str, Any]:
-    """Name and count the results that meet a condition: filter([$1, $2, $3], "> 100")."""
+    """Name and count the results that meet a condition: filter([$1, $2, $3], "> 7319")."""
     entries, given = entries_of(values, names), conditions(condition)
     limits = [entry for _, limit in given for entry in entries_of(limit)]
     if len(limits) != len(given):

@@ -67,9 +67,7 @@ def conditions(condition: object) -> list[tuple[str, object]]:
                 if (found := pattern.fullmatch(condition)) and not _ANOTHER.search(found["limit"]):
                     met = sign + "=" if found["equal"] and sign in ("<", ">") else sign
                     return [(_NEGATED[met] if found["not"] else met, found["limit"])]
-    raise ToolError(
-        f'{show(condition)} is no condition: give a sign and a value, as in "> 100" or "before 1900"'
-    )
+    raise ToolError(f"{show(condition)} is no condition: give a sign and a value, such as > and a number")
 
 
 def _sign(written: str) -> str:

@@ -13,6 +13,7 @@ from orchestrator.errors import NodeFailed
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import assistant, user
 from orchestrator.runtime.values import Question
+from planners.invented import given_back
 from planners.listing import number_asked
 from planners.lists import read_outline
 from planners.questions import set_task
@@ -22,9 +23,9 @@ OUTLINE = (
     "Each line has a heading of 2 to 5 words and, after a colon, a note of at most 10 words on what the "
     "point will say and judge. Points neither overlap nor contradict each other. "
     "Use the language of the question.\n\n"
-    "Question: How is tea made well?\n"
-    "Skeleton:\n1. Warm pot: rinse it with hot water.\n2. Good leaves: loose ones taste better than bags.\n"
-    "3. Right time: three minutes, not more.\n4. Fresh water: never boil it twice.\n\n"
+    "Question: How is a Vurm kept well?\n"
+    "Skeleton:\n1. Dry Vurm shed: it falls ill on wet ground.\n2. Fresh Ollo grass: old bundles lose their "
+    "taste.\n3. Daily Vurm walk: a short one, not in rain.\n4. Quiet Vurm nights: never wake it early.\n\n"
 )
 COUNTED = "Now the question at the beginning: write {number} points.\nSkeleton:"
 
@@ -120,7 +121,11 @@ class Outlining:
         )
         text = continued(outline.text, begun) if prefill else outline.text
         cut_off = outline.finish_reason != "stop"
-        return {index: Point(text) for index, text in points_of(text, cut_off=cut_off).items()}
+        found = points_of(text, cut_off=cut_off)
+        back = [index for index, text in found.items() if given_back(self._question, text)]
+        if back:  # such a point of the example says nothing of the question
+            self._run.decide("skeleton", "example given back", {"points": [found[index] for index in back]})
+        return {index: Point(text) for index, text in found.items() if index not in back}
 
 
 def _distinct(points: Iterable[tuple[int, Point]]) -> list[tuple[int, Point]]:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.values import Question
 from planners.computing import COMPUTING
+from planners.invented import given_back
 from planners.offers import Offer, Offers, parameters_of
 from planners.parts import DEGREE, LOOKED_AT, NESTED
 from planners.plan_text import TextReader
@@ -25,9 +26,6 @@ from planners.schemas import properties_of, takes_text
 
 Example = dict[Literal["question", "plan"], str]
 """A question, and its plan as calls in text, one a line."""
-
-INVENTED: Final = ("Ollo", "Vurm", "Quembly")
-"""Names in what models are shown that stand in no real question."""
 
 MOST: Final = 3
 """Built-in examples that are shown."""
@@ -70,15 +68,15 @@ _LIMITS = (
 SHAPES: Final = (
     Shape(
         (re.compile(r"\d\s*[-+*/^×÷]\s*\d"),),  # noqa: RUF001 (people write these characters)
-        "What is 14 * 3 + 5?",
-        'calculate("14 * 3 + 5")',
+        "What is 6173 * 7319 + 5083?",
+        'calculate("6173 * 7319 + 5083")',
         "calculate",
     ),
     Shape(
         (_words(_LIMITS),),
-        "How many of Ollo, Vurm and Quembly have more than 40 wells?",
+        "How many of Ollo, Vurm and Quembly have more than 7319 wells?",
         'find("wells", "Ollo")\nfind("wells", "Vurm")\nfind("wells", "Quembly")\n'
-        'filter({"Ollo": $1, "Vurm": $2, "Quembly": $3}, "> 40")',
+        'filter({"Ollo": $1, "Vurm": $2, "Quembly": $3}, "> 7319")',
         "filter",
     ),
     Shape(
@@ -232,8 +230,5 @@ def _takes_words(offer: Offer) -> bool:
 
 def of_example(question: Question, step: Step) -> str:
     """Why a step cannot be meant, because it is about a built-in example; empty if it can."""
-    for name in INVENTED:
-        spoken = rf"\b{name}\b"
-        if re.search(spoken, str(step.arguments)) and not re.search(spoken, question.text + question.context):
-            return f"step {step.id} is about {name}, which stands in the example, not in the question"
-    return ""
+    back = given_back(question, str(step.arguments))
+    return f"step {step.id} is about {back}, which stands in the example, not in the question" if back else ""

@@ -46,7 +46,7 @@ TASK = (
 FORM = (
     "\nWrite one step now, as two lines in this form and nothing after them:\n"
     "Thought: what is known, and what is needed next\n"
-    'Action: name(argument="value")\n'
+    'Action: name(argument="…")\n'
 )
 REPAIR = (
     "No action can be read in this. Write the step again: a line with a thought, and a line that begins with "
@@ -203,7 +203,7 @@ def action_in(text: str, tools: Mapping[str, Tool], *, is_whole: bool = True) ->
     if (action := _first(reader.finish())) is not None:
         return Read(action, len(text))
     stated = _STATED.search(text)
-    if stated is None:
+    if stated is None or not _says_something(stated["answer"]):
         return None
     return Read(Action(FINISH, {ANSWER: stated["answer"].rstrip(" \t*")}), stated.end())
 
@@ -211,6 +211,11 @@ def action_in(text: str, tools: Mapping[str, Tool], *, is_whole: bool = True) ->
 def _first(steps: Iterable[Step]) -> Action | None:
     """The first of the steps that is an action; one that finishes without an answer is none."""
     for step in steps:
-        if step.tool != FINISH or text_of(step.arguments.get(ANSWER, "")).strip():
+        if step.tool != FINISH or _says_something(text_of(step.arguments.get(ANSWER, ""))):
             return Action(step.tool, step.arguments)
     return None
+
+
+def _says_something(answer: str) -> bool:
+    """Whether an answer is more than the dots in its place in the form that the model is shown."""
+    return bool(answer.strip(" \t\n*.…"))

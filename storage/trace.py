@@ -297,7 +297,8 @@ class _Draft:
             finished_at=self._finished_at,
             resumed_at=tuple(self._resumed),
             limit=self._limit,
-            outcome=self._end.get("outcome"),
+            # What became of the run's answer is said by the task, such as that it is not sure enough.
+            outcome=self._end.get("outcome") and (self._task.outcome or self._end["outcome"]),
             answer=self._end.get("answer"),
             # A task may end without its run ending, as when its processes die or its run cannot begin.
             error=self._end.get("error") or self._task.error,

@@ -49,6 +49,12 @@ def solve(
     top_p: TopP = None,
     max_tokens: MaxTokens = None,
     seed: Seed = None,
+    abstain_below: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, max=1, help="Abstain if the answer is not known to be right with this probability."
+        ),
+    ] = None,
     budget_tokens: Annotated[
         int | None, typer.Option(help="Most tokens of all calls; then the best answer so far.")
     ] = None,
@@ -70,6 +76,7 @@ def solve(
         "choices": choice or None,
         "planner": planner,
         "seed": seed,
+        "abstain_below": abstain_below,
         "tenant": tenant,
         "sampling": given_of(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
         "budget": given_of(
@@ -94,8 +101,9 @@ def calibrate(
         bool, typer.Option("--traces", help="The lines name stored runs: trace_id, and answer or right.")
     ] = False,
     signal: Annotated[
-        Literal["confidence", "entropy", "length"], typer.Option(help="What the probability is derived from.")
-    ] = "confidence",
+        Literal["agreement", "confidence", "entropy", "length"],
+        typer.Option(help="What the probability is derived from."),
+    ] = "agreement",
     risk: Annotated[
         float, typer.Option(min=0.001, max=0.999, help="The share of accepted answers that may be wrong.")
     ] = 0.1,

@@ -8,14 +8,16 @@ from pathlib import Path
 import typer
 from rich.progress import Progress
 
-from orchestrator.cli.printing import output, print_evidence
+from orchestrator.cli.printing import output
+from orchestrator.cli.reporting import print_evidence
 from orchestrator.cli.saying import dump, say, tell
 from orchestrator.cli.solving import INTERRUPTED, Announcer, Inputs, handing_back, opened, run_here
 from orchestrator.cli.terminal import Terminal
 from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
 from orchestrator.tasks.calibrating import Labelled, Wanted, fit, solve_all
-from orchestrator.tasks.evidence import Evidence, place
+from orchestrator.tasks.calibrations import place
+from orchestrator.tasks.evidence import Evidence
 from orchestrator.tasks.labels import LabelledQuestion, LabelledTrace, read_labels
 
 
@@ -39,7 +41,7 @@ def calibrate_questions(
         HandedBack: a SIGTERM came; the questions are in the queue, and the same command continues from there.
     """
     questions = read_labels(file, LabelledQuestion)
-    requests = [inputs.asking(each.model_dump(exclude={"answer"})) for each in questions]
+    requests = [inputs.asking(each.asked) for each in questions]
     toolbox = inputs.toolbox(settings)
     console = Terminal(stderr=True)
 
@@ -47,11 +49,14 @@ def calibrate_questions(
         with Progress(console=console, disable=quiet or not console.is_terminal) as progress:
             bar = progress.add_task("questions", total=len(questions))
             # What is calibrated needs no calibration, and the place of the first one may not exist yet.
-            plain = settings.model_copy(update={"calibration": None})
+            plain = settings.model_copy(update={"calibration": None, "abstain_below": None})
             async with opened(plain, toolbox, Announcer()) as service, handing_back(service):
                 tasks = await solve_all(service, requests, at_once, lambda: progress.advance(bar))
-                answers = [each.answer for each in questions]
-                return await fit(service.store, list(zip(tasks, answers, strict=True)), file.name, wanted)
+                labelled = [
+                    Labelled(task, each.answer, each.half)
+                    for task, each in zip(tasks, questions, strict=True)
+                ]
+                return await fit(service.store, labelled, file.name, wanted)
 
     try:
         _report(run_here(run()), wanted, settings, as_json=as_json)
@@ -72,11 +77,7 @@ def calibrate_traces(file: Path, settings: Settings, wanted: Wanted, *, as_json:
 
     async def run() -> Evidence:
         async with opened_store(settings) as store:
-            labelled: list[Labelled] = []
-            for each in traces:
-                verdict = each.answer if each.right is None else each.right
-                assert verdict is not None
-                labelled.append((await store.get(each.trace_id), verdict))
+            labelled = [Labelled(await store.get(each.trace_id), each.verdict, each.half) for each in traces]
             return await fit(store, labelled, file.name, wanted)
 
     _report(asyncio.run(run()), wanted, settings, as_json=as_json)
@@ -84,7 +85,7 @@ def calibrate_traces(file: Path, settings: Settings, wanted: Wanted, *, as_json:
 
 def _report(evidence: Evidence, wanted: Wanted, settings: Settings, *, as_json: bool) -> None:
     """Write the calibration where it is wanted, and print what it says."""
-    path = wanted.out or place(evidence, settings.calibration)
+    path = place(evidence, wanted.out or settings.calibration)
     evidence.save(path)
     if as_json:
         dump({"path": str(path), **evidence.model_dump(mode="json")})

@@ -33,7 +33,7 @@ SYMBOLS = {
     "cancelled": "[dim]-[/]",
     "waiting": "[dim]·[/]",
 }
-OUTCOMES = {"undecided": "yellow", "limited": "yellow", "failed": "red"}
+OUTCOMES = {"undecided": "yellow", "abstained": "yellow", "limited": "yellow", "failed": "red"}
 """The colours of the outcomes that are not as wished."""
 SCOPES = frozenset({NodeKind.SPAWN, NodeKind.VOTE})
 WORK = frozenset({NodeKind.GENERATE, NodeKind.TOOL})

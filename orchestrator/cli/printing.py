@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -14,8 +14,6 @@ from rich.tree import Tree
 
 from orchestrator.cli.live import SYMBOLS, first_line
 from orchestrator.cli.terminal import Terminal, cell
-from orchestrator.consensus.calibration import Risk
-from orchestrator.tasks.evidence import Evidence
 from orchestrator.tasks.solution import Solution
 from orchestrator.visible import visible
 from storage.tasks import Task
@@ -42,7 +40,7 @@ def print_solution(console: Console, solution: Solution) -> None:
         console.print(f"  [green]{bar}[/] {cluster.count}  {cell(first_line(cluster.claim))}")
     facts = [f"outcome {solution.outcome}" + (f" ({solution.limit})" if solution.limit else "")]
     if solution.undecided:
-        console.print(f"[yellow]undecided[/]: {cell(solution.undecided)}", soft_wrap=True)
+        console.print(f"[yellow]{solution.outcome}[/]: {cell(solution.undecided)}", soft_wrap=True)
     if solution.confidence is not None:
         facts.append(f"confidence {solution.confidence:.2f}")
     if solution.entropy is not None:
@@ -68,57 +66,6 @@ def print_solution(console: Console, solution: Solution) -> None:
         if line:
             console.print(cell(" · ".join(line)), soft_wrap=True)
     console.print(f"trace {solution.trace_id}")
-
-
-def print_evidence(console: Console, evidence: Evidence) -> None:
-    """A calibration: how well the signal tells right from wrong, what it promises, and what that risks."""
-    fitted, signal = evidence.calibration, evidence.signal
-    low, high = fitted.auroc_interval
-    left_out = ", ".join(f"{number} {reason}" for reason, number in evidence.left_out.items()) or "none"
-    console.print(cell(f"{evidence.purpose.planner} on {evidence.purpose.model}"), style="bold")
-    console.print(f"{fitted.examples} questions, {fitted.accuracy:.1%} right; left out: {cell(left_out)}")
-    console.print(
-        f"AUROC of {signal} {fitted.auroc:.3f} ({low:.3f} to {high:.3f}), Brier score {fitted.brier:.3f}, "
-        f"calibration error {fitted.calibration_error:.3f}"
-    )
-    beside = ", ".join(f"{other} {area:.3f}" for other, area in evidence.beside.items() if other != signal)
-    console.print(f"AUROC of the other signals on the same questions: {beside or 'none'}\n")
-    curve = ((f"{bin.predicted:.1%}", f"{bin.observed:.1%}", f"{bin.count}") for bin in fitted.reliability)
-    console.print(table(("predicted right", "were right", "questions"), curve))
-    console.print()
-    risks = (
-        (f"{risk.score:.3f}", f"{risk.coverage:.1%}", f"{risk.risk:.1%}", f"{risk.upper:.1%}")
-        for risk in _apart(fitted.risks)
-    )
-    console.print(table((f"from {signal}", "accepted", "wrong", "at most"), risks))
-    if evidence.threshold is None:
-        told = f"no {signal} is known to keep wrong answers below {evidence.risk:.1%}"
-    else:
-        bound = "at least" if fitted.rising else "at most"
-        told = f"for at most {evidence.risk:.1%} wrong, {signal} must be {bound} {evidence.threshold:.3f}"
-    console.print(f"\n{told}: {_borne_out(evidence)}", soft_wrap=True)
-
-
-def _borne_out(evidence: Evidence) -> str:
-    """What held-out questions say of the threshold."""
-    if (held := evidence.held_out) is None:
-        return (
-            f"on half of the {evidence.calibration.examples} questions, no threshold did well enough to be "
-            "tried on the other half; more questions, or a larger risk, would be needed"
-        )
-    return (
-        f"of {held.examples} held-out questions it accepts {held.accepted}, of which {held.wrong} are wrong, "
-        f"so at most {held.upper:.1%} with 95 % confidence"
-    )
-
-
-def _apart(risks: Sequence[Risk]) -> Iterator[Risk]:
-    """Those that accept at least 5 % more than the one shown before, and the last."""
-    shown = 0.0
-    for risk in risks:
-        if risk.coverage >= shown + 0.05 or risk is risks[-1]:
-            shown = risk.coverage
-            yield risk
 
 
 def trace_tree(trace: Trace) -> Tree:
@@ -246,7 +193,7 @@ def tasks_table(tasks: Iterable[Task]) -> Table:
     rows = (
         (
             task.id,
-            str(task.outcome if task.outcome in ("undecided", "limited") else task.status),
+            str(task.outcome if task.outcome in ("undecided", "abstained", "limited") else task.status),
             task.planner,
             _when(task.created_at),
             f"{(task.finished_at or 0) - task.started_at:.1f} s"

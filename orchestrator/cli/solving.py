@@ -28,6 +28,7 @@ from orchestrator.engines import OnProgress
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
 from orchestrator.opening import opened_service
 from orchestrator.planning.finding import find_planner
+from orchestrator.runtime.environment import RunOutcome
 from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
@@ -41,6 +42,7 @@ from workers.tools.toolbox import Toolbox
 
 T = TypeVar("T")
 
+ABSTAINED = 3
 INTERRUPTED = 130
 TERMINATED = 143
 ANNOUNCED_SECONDS = 10.0
@@ -99,6 +101,7 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
     Raises:
         InvalidRequest: something that was given is wrong.
         TaskFailed, Unavailable: there is no answer.
+        typer.Exit: the answer abstained, or was interrupted.
     """
     console = Terminal(stderr=True)
     display = Display(console) if console.is_terminal and not quiet else None
@@ -113,6 +116,8 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
         if display is not None:
             console.print()
         print_solution(output(), solution)
+    if solution.outcome is RunOutcome.ABSTAINED:
+        raise typer.Exit(ABSTAINED)
 
 
 @contextmanager

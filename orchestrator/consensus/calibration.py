@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-Z95 = 1.959963984540054
+from orchestrator.consensus.shares import share_at_most, smoothed, wilson_upper
 
 NEEDED = 20
 """The minimum number of examples with a score that a calibration takes."""
@@ -183,18 +183,19 @@ def isotonic(sure: Sequence[float], labels: Sequence[bool]) -> tuple[tuple[float
             blocks.append((first, hits + label, count + 1))
         else:
             blocks.append((score, float(label), 1))
-    pooled: list[tuple[float, float, int]] = []
+    return tuple((first, smoothed(hits, count)) for first, hits, count in pooled(blocks))
+
+
+def pooled(blocks: Iterable[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
+    """Blocks (first score, right, all), the least sure first, put together where their shares do not rise."""
+    kept: list[tuple[float, float, int]] = []
     for block in blocks:
-        pooled.append(block)
-        while len(pooled) > 1 and _share(pooled[-2]) >= _share(pooled[-1]):
-            _, hits, count = pooled.pop()
-            first, more, others = pooled.pop()
-            pooled.append((first, hits + more, count + others))
-    return tuple((first, _share((first, hits, count))) for first, hits, count in pooled)
-
-
-def _share(block: tuple[float, float, int]) -> float:
-    return (block[1] + 1) / (block[2] + 2)
+        kept.append(block)
+        while len(kept) > 1 and smoothed(*kept[-2][1:]) >= smoothed(*kept[-1][1:]):
+            _, hits, count = kept.pop()
+            first, more, others = kept.pop()
+            kept.append((first, hits + more, count + others))
+    return kept
 
 
 def auroc(sure: Sequence[float], labels: Sequence[bool]) -> float | None:
@@ -277,35 +278,3 @@ def _nested(pairs: Sequence[tuple[float, bool]]) -> Iterator[tuple[float, int, i
         wrong += not label
         if count == len(ranked) or ranked[count][0] != score:
             yield score, count, wrong
-
-
-def wilson_upper(events: int, trials: int) -> float:
-    """The upper end of the 95 % Wilson interval of a share."""
-    share, z2 = events / trials, Z95 * Z95
-    middle = share + z2 / (2 * trials)
-    spread = Z95 * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
-    return min(1.0, (middle + spread) / (1 + z2 / trials))
-
-
-def share_at_most(events: int, trials: int, *, confidence: float = 0.95) -> float:
-    """The one-sided upper confidence bound of a share (Clopper & Pearson 1934); 1 without any trials."""
-    if events >= trials:
-        return 1.0
-    low, high = events / trials, 1.0
-    for _ in range(50):  # halvings: as exact as floats of this size are
-        middle = (low + high) / 2
-        if _binomial_up_to(events, trials, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _binomial_up_to(events: int, trials: int, p: float) -> float:
-    """P(X <= events) for X ~ Binomial(trials, p), with 0 < p < 1."""
-    log_p, log_q = math.log(p), math.log1p(-p)
-    every = math.lgamma(trials + 1)
-    return math.fsum(
-        math.exp(every - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * log_p + (trials - k) * log_q)
-        for k in range(events + 1)
-    )

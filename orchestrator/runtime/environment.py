@@ -39,10 +39,11 @@ class Recorder(Protocol):
 
 
 class RunOutcome(StrEnum):
-    """How a run ended."""
+    """How a run ended; ``abstained`` is what becomes of an answer that is less sure than was asked for."""
 
     ANSWERED = "answered"
     UNDECIDED = "undecided"
+    ABSTAINED = "abstained"
     LIMITED = "limited"
     FAILED = "failed"
     CANCELLED = "cancelled"

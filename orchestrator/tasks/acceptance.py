@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.finding import FindPlanner
 from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.plain import plain
 from orchestrator.settings import Settings
+from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
-from orchestrator.tasks.requests import BudgetRequest, TaskRequest
+from orchestrator.tasks.requests import BudgetRequest, TaskRequest, sampling_of
 from orchestrator.tasks.turns import Turns
 from storage.errors import IllegalTransition, StorageError
 from storage.store import Store
@@ -25,19 +29,27 @@ class Acceptance:
     """Checks requests, stores them as tasks, and claims those that are to run here and now."""
 
     def __init__(
-        self, store: Store, owner: str, turns: Turns, find_planner: FindPlanner, settings: Settings
+        self,
+        store: Store,
+        owner: str,
+        turns: Turns,
+        find_planner: FindPlanner,
+        settings: Settings,
+        calibrations: Calibrations,
     ) -> None:
         self._store = store
         self._owner = owner
         self._turns = turns
         self._find_planner = find_planner
         self._settings = settings
+        self._calibrations = calibrations
 
     def check(self, request: TaskRequest) -> NewTask:
         """The request as a task that can be stored.
 
         Raises:
-            InvalidRequest: the query is too long, or the planner or one of its options is unknown or wrong.
+            InvalidRequest: the query is too long, the planner or one of its options is unknown or wrong, or
+                the answer is to abstain where no calibration could tell when.
         """
         longest = self._settings.max_query_chars
         length = len(request.query) + len(request.context)
@@ -47,8 +59,10 @@ class Acceptance:
             )
         options = self._find_planner(request.planner).validate(request.options)
         stored = request.model_dump(
-            mode="json", exclude={"query", "context", "choices", "planner", "seed", "tenant"}
+            mode="json", exclude={"query", "context", "choices", "planner", "seed", "tenant", "abstain_below"}
         )
+        if (below := self._abstain_below(request, options)) is not None:
+            stored["abstain_below"] = below
         if request.budget.nodes == BudgetRequest().nodes:
             del stored["budget"]["nodes"]  # as before nodes were bounded, so that a key still finds its task
         return NewTask(
@@ -59,6 +73,24 @@ class Acceptance:
             tenant=request.tenant,
             idempotency_key=request.idempotency_key,
         )
+
+    def _abstain_below(self, request: TaskRequest, options: Mapping[str, Any]) -> float | None:
+        """From which probability of being right on the answer counts; None if every answer does.
+
+        A model may be known only when the engine has started, so its calibration is looked for afterwards.
+        """
+        given = "abstain_below" in request.model_fields_set
+        below = request.abstain_below if given else self._settings.abstain_below
+        if below is None:
+            return None
+        planner, sampling = self._find_planner(request.planner), plain(sampling_of(request.sampling))
+        if why := self._calibrations.missing(planner, options, sampling):
+            raise InvalidRequest(
+                f"{'abstain_below' if given else 'ANABRANCH_ABSTAIN_BELOW'}: nothing tells how often answers "
+                f"of planner {request.planner} are right: {why}; find out with `anabranch calibrate`, or "
+                "leave it out"
+            )
+        return below
 
     async def claimed(self, new: NewTask, *, keep: bool = False) -> Claim | Task:
         """A claim on the task; or the first task with its idempotency key, once that has ended.

@@ -11,19 +11,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+from orchestrator.consensus.agreement import tabulated
 from orchestrator.consensus.calibration import auroc, calibrate, threshold
+from orchestrator.consensus.shares import Checked, checked
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.structured import task_group
-from orchestrator.tasks.evidence import RISING, Evidence, Purpose, Signal, signal_of
-from orchestrator.tasks.labels import agrees
+from orchestrator.tasks.evidence import RISING, Evidence, Purpose, Score, Signal, agreement_of, score_of
+from orchestrator.tasks.labels import Half, agrees
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.setup import VERSIONS
-from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.solution import Calibrated, Solution
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 
@@ -45,13 +48,23 @@ class Example:
     purpose: Purpose
     right: bool
 
-    def signal(self, signal: Signal) -> float | None:
-        """The value of that signal for the answer."""
-        return signal_of(self.solution, self.solution.usage.completion, signal)
+    def score(self, signal: Score) -> float | None:
+        """The value of that score for the answer."""
+        return score_of(self.solution, self.tokens, signal)
+
+    @property
+    def tokens(self) -> int:
+        """Completion tokens of the run."""
+        return self.solution.usage.completion
 
 
-Labelled = tuple[Task, str | bool]
-"""A task, with the right answer or with whether its own answer is right."""
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A task with its right answers, or with whether its own answer is right; fitted to, or held out."""
+
+    task: Task
+    verdict: tuple[str, ...] | bool
+    half: Half = "dev"
 
 
 async def solve_all(
@@ -86,7 +99,7 @@ async def _ended(service: Service, request: TaskRequest, model: str) -> Task:
     It is found again by its idempotency key, which covers everything that determines the answer. A failed
     task keeps its key; the next attempt gets another.
     """
-    asked = request.model_dump(mode="json", exclude={"tenant", "idempotency_key"})
+    asked = request.model_dump(mode="json", exclude={"tenant", "idempotency_key", "abstain_below"})
     digest = hashlib.sha256(json.dumps([asked, model], sort_keys=True).encode()).hexdigest()[:32]
     for attempt in count(1):
         new = replace(service.check(request), idempotency_key=f"calibration {digest} {attempt}")
@@ -99,54 +112,79 @@ async def _ended(service: Service, request: TaskRequest, model: str) -> Task:
 async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wanted) -> Evidence:
     """The calibration that labelled tasks support; ``name`` is the name of the file with the labels.
 
+    It is fitted to the tasks of the half ``dev``, and then checked on those of the half ``held``.
+
     Raises:
         InvalidRequest: a task has not ended, the tasks were run in different ways, or too few answers are
             right or wrong; says how many are needed.
     """
     left_out: Counter[str] = Counter()
-    examples = []
-    for task, verdict in labelled:
-        if not task.status.terminal:
-            raise InvalidRequest(f"trace {task.id} is {task.status}; label only runs that have ended")
-        if task.outcome not in (RunOutcome.ANSWERED, RunOutcome.UNDECIDED):
-            left_out[task.outcome or str(task.status)] += 1
+    examples: dict[Half, list[Example]] = {"dev": [], "held": []}
+    for each in labelled:
+        if why := _unusable(each.task, wanted.signal):
+            left_out[why] += 1
             continue
-        example = await _example(store, task, verdict)
-        if example.signal(wanted.signal) is None:
+        example = await _example(store, each.task, each.verdict)
+        if wanted.signal != "agreement" and example.score(wanted.signal) is None:
             left_out[f"without {wanted.signal}"] += 1
         else:
-            examples.append(example)
-    scores, right = [each.signal(wanted.signal) for each in examples], [each.right for each in examples]
-    rising = RISING[wanted.signal]
+            examples[each.half].append(example)
+    fitted_on = examples["dev"]
     try:
-        calibration = calibrate(scores, right, rising=rising)
+        fitted = _fitted(fitted_on, wanted)
     except ValueError as error:
         reasons = ", ".join(f"{number} {reason}" for reason, number in left_out.items()) or "none"
         raise InvalidRequest(f"{error}; left out: {reasons}") from None
-    least, held_out = threshold(scores, right, rising=rising, risk=wanted.risk)
-    return Evidence(
+    evidence = Evidence(
         name=name,
-        purpose=_one_purpose(examples),
         signal=wanted.signal,
-        calibration=calibration,
-        beside=_beside(examples),
+        **fitted,
+        purpose=_one_purpose([*fitted_on, *examples["held"]]),
+        beside=_beside(fitted_on),
         risk=wanted.risk,
-        threshold=least,
-        held_out=held_out,
         questions=len(labelled),
         left_out=dict(left_out),
         fitted_at=datetime.now(UTC),
         versions=VERSIONS,
     )
+    return evidence.model_copy(update={"checked": _checked(evidence, examples["held"])})
 
 
-def _beside(examples: Sequence[Example]) -> dict[Signal, float]:
-    """The AUROC of each signal that all of the examples have."""
-    found: dict[Signal, float] = {}
+def _unusable(task: Task, signal: Signal) -> str:
+    """Why a task tells nothing of how sure its answer was; empty if it does."""
+    if not task.status.terminal:
+        raise InvalidRequest(f"trace {task.id} is {task.status}; label only runs that have ended")
+    usable = [RunOutcome.ANSWERED, RunOutcome.ABSTAINED]
+    if (
+        signal != "agreement"
+    ):  # a split vote has its scores, and answers that are not given have no probability
+        usable.append(RunOutcome.UNDECIDED)
+    return "" if task.outcome in usable else task.outcome or str(task.status)
+
+
+def _fitted(examples: Sequence[Example], wanted: Wanted) -> dict[str, Any]:
+    """What of the evidence is fitted to the examples. Raises ValueError if they are too few."""
+    right = [each.right for each in examples]
+    if wanted.signal == "agreement":
+        return {"calibration": tabulated([agreement_of(each.solution) for each in examples], right)}
+    scores, rising = [each.score(wanted.signal) for each in examples], RISING[wanted.signal]
+    calibration = calibrate(scores, right, rising=rising)
+    least, held_out = threshold(scores, right, rising=rising, risk=wanted.risk)
+    return {"calibration": calibration, "threshold": least, "held_out": held_out}
+
+
+def _checked(evidence: Evidence, examples: Sequence[Example]) -> tuple[Checked, ...]:
+    """What the probabilities came to on examples that had no part in them."""
+    told = [(evidence.apply(each.solution, each.tokens), each.right) for each in examples]
+    known = [(says.probability, right) for says, right in told if isinstance(says, Calibrated)]
+    return checked([probability for probability, _ in known], [right for _, right in known])
+
+
+def _beside(examples: Sequence[Example]) -> dict[Score, float]:
+    """The AUROC of each score that all of the examples have."""
+    found: dict[Score, float] = {}
     for signal, rising in RISING.items():
-        sure = [
-            value if rising else -value for each in examples if (value := each.signal(signal)) is not None
-        ]
+        sure = [value if rising else -value for each in examples if (value := each.score(signal)) is not None]
         area = auroc(sure, [each.right for each in examples]) if len(sure) == len(examples) else None
         if area is not None:
             found[signal] = area
@@ -164,7 +202,7 @@ def _one_purpose(examples: Sequence[Example]) -> Purpose:
     return first.purpose
 
 
-async def _example(store: Store, task: Task, verdict: str | bool) -> Example:
+async def _example(store: Store, task: Task, verdict: tuple[str, ...] | bool) -> Example:
     solution = Solution.model_validate(task.solution)
     first, *_ = [event async for event in store.read(task.id)]
     header = first.data
@@ -176,6 +214,6 @@ async def _example(store: Store, task: Task, verdict: str | bool) -> Example:
         purpose = Purpose.of(planner, header["options"], header["sampling"], model, rule)
     except InvalidRequest as error:
         raise InvalidRequest(f"trace {task.id}: {error}") from None
-    if isinstance(verdict, str):
+    if not isinstance(verdict, bool):
         verdict = await agrees(solution.answer, verdict, task.question["choices"])
     return Example(solution, purpose, verdict)

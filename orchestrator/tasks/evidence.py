@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import platformdirs
-import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.consensus.agreement import Agreements, alone, counted
 from orchestrator.consensus.calibration import Calibration, HeldOut
+from orchestrator.consensus.shares import Checked, share_at_most, share_interval
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.planner import Planner
-from orchestrator.runtime.environment import Result, RunOutcome
-from orchestrator.runtime.plain import plain
 from orchestrator.runtime.values import Answer
-from orchestrator.tasks.setup import Setup
 from orchestrator.tasks.solution import Calibrated, Solution
 from orchestrator.validation import explain
 
-log = structlog.get_logger()
+Score = Literal["confidence", "entropy", "length"]
+RISING: Mapping[Score, bool] = {"confidence": True, "entropy": False, "length": False}
+"""The signals that are numbers, and whether a higher value means surer. The length is that of all branches,
+in tokens: hard questions make models talk. It is the baseline that the others must beat."""
 
-Signal = Literal["confidence", "entropy", "length"]
-RISING: Mapping[Signal, bool] = {"confidence": True, "entropy": False, "length": False}
-"""The signals that a calibration may use, and whether a higher value means surer. The length is that of all
-branches, in tokens: hard questions make models talk. It is the baseline that the others must beat."""
+Signal = Literal["agreement", Score]
+"""What a calibration may go by: how the branches agreed, by name, or one of the scores."""
 
 
 class Purpose(BaseModel):
@@ -94,34 +90,58 @@ class Evidence(BaseModel):
     name: str = Field(description="The name of the file with the labels.")
     purpose: Purpose
     signal: Signal = Field(description="What the probability is derived from.")
-    calibration: Calibration
-    beside: dict[Signal, float] = Field(description="AUROC of each signal that all these answers have.")
+    calibration: Calibration | Agreements
+    beside: dict[Score, float] = Field(description="AUROC of each score that all these answers have.")
     risk: float = Field(gt=0, lt=1, description="The share of accepted answers that may be wrong.")
     threshold: float | None = Field(
-        description="The least sure signal that is known to keep within `risk`; null if none is."
+        None, description="The least sure score that is known to keep within `risk`; null if none is."
     )
     held_out: HeldOut | None = Field(
         None, description="What the threshold did on the questions that it was not chosen on."
     )
-    questions: int = Field(description="Labelled questions, including those left out.")
+    checked: tuple[Checked, ...] = Field(
+        (), description="What each probability came to on the half of the questions that was held out."
+    )
+    questions: int = Field(description="Labelled questions, including those left out and held out.")
     left_out: dict[str, int] = Field(description="How many could not be used, by reason.")
     fitted_at: AwareDatetime
     versions: dict[str, str | int]
 
-    def apply(self, answer: Answer, tokens: int) -> Calibrated | None:
-        """How likely an answer that took ``tokens`` tokens is to be right; None if it lacks the signal."""
-        score = signal_of(answer, tokens, self.signal)
+    def apply(self, answer: Answer | Solution, tokens: int) -> Calibrated | str:
+        """How likely an answer that took ``tokens`` tokens is to be right, or why that is not known."""
+        fitted = self.calibration
+        if isinstance(fitted, Agreements):
+            return self._by_agreement(fitted, agreement_of(answer))
+        assert self.signal != "agreement"
+        score = score_of(answer, tokens, self.signal)
         if score is None:
-            return None
+            return f"the answer has no {self.signal} to go by"
         # Files from before thresholds were held out have one that nothing bears out.
         known = self.threshold is not None and self.held_out is not None
-        accepted = known and self.calibration.accepts(score, self.threshold or 0.0)
+        accepted = known and fitted.accepts(score, self.threshold or 0.0)
         return Calibrated(
-            probability=self.calibration.probability(score),
+            probability=fitted.probability(score),
             risk=self.risk,
             within_risk=accepted,
-            questions=self.calibration.examples,
+            questions=fitted.examples,
             evidence=self.name,
+        )
+
+    def _by_agreement(self, fitted: Agreements, agreement: str) -> Calibrated | str:
+        alike = fitted.alike(agreement)
+        if alike is None:
+            return f"no labelled answer was like this one ({agreement})"
+        low, high = share_interval(alike.right, alike.count)
+        return Calibrated(
+            probability=alike.probability,
+            risk=self.risk,
+            within_risk=share_at_most(alike.count - alike.right, alike.count) <= self.risk,
+            questions=fitted.examples,
+            evidence=self.name,
+            agreement=agreement,
+            right=alike.right,
+            alike=alike.count,
+            interval=(low, high),
         )
 
     @property
@@ -160,60 +180,25 @@ class Evidence(BaseModel):
             raise InvalidRequest(f"{path} is not a calibration: {explain(error)[:500]}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Calibrations:
-    """The calibrations that a process knows, the newest fit first."""
+def agreement_of(answer: Answer | Solution) -> str:
+    """How the branches agreed, by name: so many of so many, or how sure a lone answer is of itself.
 
-    kept: tuple[Evidence, ...] = ()
-
-    @classmethod
-    async def read(cls, path: Path | None) -> Self:
-        """The calibrations in a file or a directory; None means this user's directory, which need not exist.
-
-        In this user's directory a file that cannot be used, such as one of another version, is skipped.
-
-        Raises:
-            InvalidRequest: the named file, or one in the named directory, is not a readable calibration.
-        """
-        kept = await asyncio.to_thread(_load_user if path is None else _load_named, path or user_directory())
-        return cls(tuple(sorted(kept, key=lambda each: each.fitted_at, reverse=True)))
-
-    def apply(self, setup: Setup, result: Result) -> Calibrated | str:
-        """How likely the answer of a run is to be right, or in words why that is not known."""
-        if not self.kept:
-            return "no calibration is available"
-        if result.outcome is RunOutcome.UNDECIDED:
-            return "the run is undecided"
-        if result.answer is None or result.outcome is not RunOutcome.ANSWERED:
-            return "the run was cut short"
-        if setup.environment.changes:
-            return "the run is a fork with a change"
-        world = setup.environment
-        model = world.capabilities.model
-        run = Purpose.of(setup.planner, setup.options, plain(world.sampling), model, world.rule)
-        closest = min(self.kept, key=lambda each: each.purpose.distance(run))
-        if differences := closest.purpose.differences(run):
-            return f"{closest.name} was fitted for {', '.join(differences)}"
-        tokens = result.spent.usage.completion_tokens
-        return closest.apply(result.answer, tokens) or f"the answer has no {closest.signal} to go by"
+    Branches that gave no answer count as well where the winner's share shows them.
+    """
+    among = sum(each.count for each in answer.clusters)
+    if among < 2 and answer.entropy is None:
+        return alone(answer.confidence)
+    claim = answer.claim if isinstance(answer, Answer) else answer.answer
+    agree = next((each.count for each in answer.clusters if each.claim == claim), 0)
+    if answer.confidence:
+        all_branches = agree / answer.confidence  # no whole number if the branches had weights
+        if all_branches > among and abs(all_branches - round(all_branches)) < 1e-6:
+            among = round(all_branches)
+    return counted(agree, among)
 
 
-def _load_named(path: Path) -> list[Evidence]:
-    return [Evidence.load(file) for file in (path.glob("*.json") if path.is_dir() else [path])]
-
-
-def _load_user(directory: Path) -> list[Evidence]:
-    kept = []
-    for file in directory.glob("*.json"):
-        try:
-            kept.append(Evidence.load(file))
-        except InvalidRequest as error:
-            log.warning("a calibration cannot be used", error=str(error))
-    return kept
-
-
-def signal_of(answer: Answer | Solution, tokens: int, signal: Signal) -> float | None:
-    """The signal of an answer that took ``tokens`` completion tokens; None if no branches were compared.
+def score_of(answer: Answer | Solution, tokens: int, signal: Score) -> float | None:
+    """The score of an answer that took ``tokens`` completion tokens; None if no branches were compared.
 
     Otherwise one vote, or a few while most branches gave no answer, would look like full agreement.
     """
@@ -222,18 +207,3 @@ def signal_of(answer: Answer | Solution, tokens: int, signal: Signal) -> float |
     if answer.clusters and (answer.entropy is None or sum(each.count for each in answer.clusters) < 2):
         return None
     return answer.confidence if signal == "confidence" else answer.entropy
-
-
-def place(evidence: Evidence, configured: Path | None) -> Path:
-    """Where a new calibration is written so that processes with the setting ``calibration`` find it.
-
-    A path that does not exist yet is a file if its name ends in ``.json``, otherwise a directory.
-    """
-    where = configured or user_directory()
-    is_file = where.is_file() or (where.suffix == ".json" and not where.is_dir())
-    return where if is_file else where / evidence.file_name
-
-
-def user_directory() -> Path:
-    """Where this user's calibrations are kept, next to the database."""
-    return Path(platformdirs.user_data_dir("anabranch"), "calibrations")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+import structlog
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from orchestrator.consensus.equivalence import Clusters, Costly, read_form
 from orchestrator.consensus.extraction import Claim
@@ -16,38 +26,64 @@ from orchestrator.voting import symbolic
 from orchestrator.voting.ballot import labels
 from workers.errors import ToolError
 
+log = structlog.get_logger()
+
+Half = Literal["dev", "held"]
+"""A calibration is fitted to questions of the half ``dev``, and checked on those of the half ``held``."""
+
+
+def _several(given: object) -> object:
+    """One answer, or several of which each is right."""
+    return given if isinstance(given, list | tuple) else (given,)
+
 
 class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
+    half: Half = "dev"
+    id: str = ""
+    kind: str = ""
+
 
 class LabelledQuestion(_Line):
-    """A question and its right answer; for a multiple-choice question, a choice or its letter."""
+    """A question and its right answers, any of which is enough; of several choices, one or its letter."""
 
-    query: Text
-    answer: Text
+    query: Text = Field(validation_alias=AliasChoices("query", "question"))
+    answer: Annotated[tuple[Text, ...], BeforeValidator(_several), Field(min_length=1)]
     context: str = ""
     choices: tuple[Text, ...] = ()
+    others: Any = Field(None, description="Wrong answers, as some sets have them; not looked at.")
 
     @model_validator(mode="after")
     def _offered(self) -> Self:
-        if self.choices and letter_of(self.answer, self.choices) is None:
-            raise ValueError(f"the answer {self.answer!r} is neither a choice nor the letter of one")
+        for answer in self.answer if self.choices else ():
+            if letter_of(answer, self.choices) is None:
+                raise ValueError(f"the answer {answer!r} is neither a choice nor the letter of one")
         return self
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The question as the fields of a request."""
+        return self.model_dump(include={"query", "context", "choices"})
 
 
 class LabelledTrace(_Line):
-    """A stored run, with the right answer or with whether its own answer is right."""
+    """A stored run, with the right answers or with whether its own answer is right."""
 
     trace_id: Text
-    answer: Text | None = None
+    answer: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()
     right: bool | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        if (self.answer is None) == (self.right is None):
+        if bool(self.answer) == (self.right is not None):
             raise ValueError("give either answer or right")
         return self
+
+    @property
+    def verdict(self) -> tuple[str, ...] | bool:
+        """The right answers, or whether the answer of the run is right."""
+        return self.answer if self.right is None else self.right
 
 
 Label = TypeVar("Label", LabelledQuestion, LabelledTrace)
@@ -65,8 +101,12 @@ def read_labels(path: Path, kind: type[Label]) -> list[Label]:
         raise InvalidRequest(f"{path} cannot be read: {error}") from None
     found: dict[tuple[object, ...], int] = {}
     read: list[Label] = []
+    apart: list[int] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
+            continue
+        if kind is LabelledQuestion and _is_judged_apart(line):
+            apart.append(number)
             continue
         try:
             label = kind.model_validate_json(line)
@@ -76,11 +116,31 @@ def read_labels(path: Path, kind: type[Label]) -> list[Label]:
         if first != number:
             raise InvalidRequest(f"{path}, line {number}: the same as line {first}; each counts only once")
         read.append(label)
+    if apart:
+        log.warning(
+            "questions are left out whose answers take more than a comparison: judge runs, and use --traces",
+            questions=len(apart),
+            first_line=apart[0],
+        )
     if not read:
         raise InvalidRequest(f"{path} has no lines; each must be a JSON object such as {_EXAMPLES[kind]}")
     return read
 
 
+def _is_judged_apart(line: str) -> bool:
+    """Whether a line is of a set whose answers take more than a comparison: lists, programs, no answer.
+
+    Such a set names the kinds of its questions; of others, a line without an answer is a mistake.
+    """
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return False
+    is_of_set = isinstance(data, dict) and "kind" in data
+    return is_of_set and ("answer" not in data or not data.keys() <= _COMPARED)
+
+
+_COMPARED = frozenset({*LabelledQuestion.model_fields, "question"})
 _EXAMPLES = {
     LabelledQuestion: '{"query": "What is 17 * 23?", "answer": "391"}',
     LabelledTrace: '{"trace_id": "…", "right": true}',
@@ -93,15 +153,21 @@ def _asked(label: LabelledQuestion | LabelledTrace) -> tuple[object, ...]:
     return label.query, label.context, label.choices
 
 
-async def agrees(answer: str, right: str, choices: Sequence[str] = ()) -> bool:
-    """Whether an answer means the same as the right one, compared as votes are, mathematics included.
+async def agrees(answer: str, right: Sequence[str], choices: Sequence[str] = ()) -> bool:
+    """Whether an answer means the same as a right one, compared as votes are, mathematics included.
 
     Answers that only a model could compare, such as paraphrases, do not agree.
     """
+    for each in right:
+        if await _same(answer, letter_of(each, choices) or each, choices):
+            return True
+    return False
+
+
+async def _same(answer: str, right: str, choices: Sequence[str]) -> bool:
     costly: tuple[Costly, ...] = ("symbolic",) if symbolic.AVAILABLE else ()
     clusters = Clusters(choices=labels(choices), costly=costly)
-    expected = letter_of(right, choices) or right
-    clusters.add(0, Claim(expected, "whole"))
+    clusters.add(0, Claim(right, "whole"))
     claim = Claim(answer, "whole")
     verdicts = {}
     for pair in clusters.open_pairs(claim):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,9 @@ from orchestrator.validation import Text, explain
 from storage.errors import JournalDamaged
 from storage.tasks import Task
 from workers.calls import Sampling
+
+AbstainBelow = Annotated[float, Field(gt=0, le=1)]
+"""A probability of being right. Answers below it are no firm ones."""
 
 
 class SamplingRequest(BaseModel):
@@ -51,6 +54,11 @@ class TaskRequest(BaseModel):
     sampling: SamplingRequest = SamplingRequest()
     budget: BudgetRequest = BudgetRequest()
     seed: int = Field(0, ge=0, lt=2**53, description="All sampling seeds are derived from it.")
+    abstain_below: AbstainBelow | None = Field(
+        None,
+        description="The outcome is `abstained` if the answer is not known to be right with this probability "
+        "or more, from a calibration; null: never. If not given, the setting of the process counts.",
+    )
     tenant: Text = "default"
     idempotency_key: Text | None = Field(None, description="A second request with it returns the first task.")
 
@@ -102,6 +110,12 @@ def change_of(task: Task) -> Change:
         return parse_change(task.options["change"])
     except (InvalidRequest, TypeError, KeyError) as error:
         raise JournalDamaged(f"task {task.id}: its stored change is damaged: {error}") from None
+
+
+def abstain_below_of(task: Task) -> float | None:
+    """The probability of being right below which the answer of a task abstains; None if it never does."""
+    below = task.options.get("abstain_below")
+    return float(below) if isinstance(below, int | float) else None
 
 
 def sampling_of(request: SamplingRequest) -> Sampling:

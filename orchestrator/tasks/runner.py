@@ -18,6 +18,7 @@ from orchestrator.runtime.record import Record
 from orchestrator.runtime.reuse import Memo
 from orchestrator.runtime.values import Spent
 from orchestrator.settings import Settings
+from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.cancelling import Cancelling
 from orchestrator.tasks.containment import (
     EXPECTED,
@@ -30,7 +31,6 @@ from orchestrator.tasks.containment import (
     words,
 )
 from orchestrator.tasks.ending import Ending, ending_of, failed
-from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Feed
 from orchestrator.tasks.hold import Hold
 from orchestrator.tasks.requests import change_of, request_of

@@ -16,8 +16,8 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change
 from orchestrator.settings import Settings
 from orchestrator.tasks.acceptance import Acceptance
+from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
-from orchestrator.tasks.evidence import Calibrations
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.following import followed
 from orchestrator.tasks.health import Health
@@ -68,7 +68,8 @@ class Service:
         self.settings = made = settings or Settings.model_construct()
         self._hindsight = Hindsight(store, self._planners.find, stuck_seconds=made.stuck_seconds)
         self._turns = Turns()
-        self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made)
+        known = calibrations or Calibrations()
+        self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made, known)
         self._runner = Runner(
             store,
             self.engine,
@@ -76,7 +77,7 @@ class Service:
             self._planners.find,
             toolbox=toolbox or Toolbox(),
             settings=made,
-            calibrations=calibrations or Calibrations(),
+            calibrations=known,
         )
         self._queue = Queue(store, self.engine, self.owner, self._runner, made)
         self.health = Health(store, self.engine, self._runner, self._queue, made)

@@ -55,6 +55,26 @@ class Calibrated(BaseModel):
     )
     questions: int = Field(description="Labelled questions behind the probability.")
     evidence: str = Field(description="Name of the file with the labels.")
+    agreement: str | None = Field(
+        None, description="How the branches agreed, where that is what it rests on."
+    )
+    right: int | None = Field(
+        None, description="Of `alike` labelled answers that agreed like this, were right."
+    )
+    alike: int | None = Field(None, description="Labelled answers that agreed like this one.")
+    interval: tuple[float, float] | None = Field(
+        None, description="The 95 % interval of the share of those that are right."
+    )
+
+    def __str__(self) -> str:
+        """How often answers like this were right, in words."""
+        percent = f"{100 * self.probability:.3g} %"
+        if self.alike is None:
+            return f"answers like this are right in about {percent}, going by {self.questions} questions"
+        return (
+            f"answers like this ({self.agreement}) were right in {self.right} of {self.alike} questions, so "
+            f"about {percent} of them are right"
+        )
 
 
 class Solution(BaseModel):
@@ -66,7 +86,8 @@ class Solution(BaseModel):
     text: str = Field(description="The whole text of the answer.")
     outcome: RunOutcome = Field(
         description="`answered`; `undecided` when there is no answer to rely on, as most branches gave none "
-        "or the only one was cut off; or `limited` when a bound ended the run first."
+        "or the only one was cut off; `abstained` when it is less likely to be right than `abstain_below` "
+        "asks for; or `limited` when a bound ended the run first."
     )
     undecided: str | None = Field(None, description="Why this is no answer to rely on; null if it is one.")
     limit: str | None = Field(None, description="The bound that ended the run.")

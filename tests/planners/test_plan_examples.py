@@ -4,8 +4,9 @@ import pytest
 
 from orchestrator.runtime.values import Question
 from planners.asking import Asked, asking
+from planners.invented import NAMES, NUMBERS
 from planners.offers import Offer, begin_tool, computing, merged, offered, parameters_of
-from planners.plan_examples import INVENTED, SHAPES, built_in, calls_in, of_example
+from planners.plan_examples import SHAPES, built_in, calls_in, of_example
 from planners.plan_writing import plan_text
 from planners.plans import Step
 from workers.tools.declaration import tool
@@ -85,7 +86,7 @@ def test_what_is_looked_up_is_looked_up_as_the_tools_take_it() -> None:
 def test_every_shape_is_a_plan() -> None:
     for shape in SHAPES:
         assert shape.suits(shape.question), shape.question
-        assert any(name in shape.question for name in INVENTED) or "find(" not in shape.plan
+        assert any(each in shape.question for each in (*NAMES, *NUMBERS))
 
 
 def test_calls_that_a_tool_shows_are_read() -> None:
@@ -100,3 +101,11 @@ def test_a_step_about_an_example_is_not_meant_unless_the_question_speaks_of_it()
     assert of_example(Question("How deep is Vurm?"), step) == ""
     assert of_example(Question("How old is Ann?", context="Vurm is a town."), step) == ""
     assert of_example(Question("How old is Ann?"), Step(1, "search", {"query": "Vurmhold"})) == ""
+
+
+@pytest.mark.parametrize("expression", ["6173 * 7319 + 5083", "7,319 + 2", "> 7319"])
+def test_numbers_of_an_example_are_those_of_no_question(expression: str) -> None:
+    step = Step(2, "calculate", {"expression": expression})
+    assert "step 2 is about " in of_example(Question("What is 12 * 3?"), step)
+    asked = Question("What of 6,173, 7319 and 5083?")
+    assert of_example(asked, step) == ""

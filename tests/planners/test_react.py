@@ -168,7 +168,13 @@ async def test_a_tool_with_the_name_of_the_last_action_is_not_confused_with_it()
     assert "called finish" in given_up(await act(DONE, tools=(end,)))[1]
 
 
-@pytest.mark.parametrize("said", ["", "I do not know what to do.", "Thought: hm.", "Action: finish()"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("", "I do not know what to do.", "Thought: hm.", "Action: finish()"),
+        *('Action: finish(answer="…")', "Answer: …", "Action: finish(answer=...)"),
+    ],
+)
 async def test_a_step_without_an_action_is_sent_back_once(said: str) -> None:
     played = await act(said, DONE)
     assert played.answer.claim == "75"

@@ -144,6 +144,23 @@ async def test_an_outline_without_points_falls_back_with_the_reason(outline: str
     assert "the outline has" in played.decisions("skeleton")[0]["saw"]["reason"]
 
 
+async def test_points_of_the_example_say_nothing_of_the_question() -> None:
+    mixed = " Dry Vurm shed: it falls ill on wet ground.\n2. Dim lights.\n3. No coffee."
+    played = await play(skeleton, QUESTION, Simulator(writer(mixed)))
+    assert played.answer.text == "2. Dim lights: It helps.\n3. No coffee: It helps."
+    (decision,) = [each for each in played.decisions("skeleton") if each["verdict"] == "example given back"]
+    assert decision["saw"] == {"points": ["Dry Vurm shed: it falls ill on wet ground."]}
+
+
+async def test_an_outline_that_is_the_example_is_none() -> None:
+    example = OUTLINE.partition("Skeleton:\n1.")[2]
+    played = await play(skeleton, QUESTION, Simulator(writer(example)))
+    assert played.answer.text == "Sleep more."
+    assert played.verdicts("skeleton") == ["example given back", "direct"]
+    asked = await play(skeleton, "How are Vurm and Ollo kept well? Give 4 tips.", Simulator(writer(example)))
+    assert not asked.verdicts("skeleton")
+
+
 async def test_an_outline_that_fails_falls_back_with_the_reason() -> None:
     engine = Simulator(writer(), faults=[Fault(kind="reset", calls={1})])
     played = await play(skeleton, QUESTION, engine)

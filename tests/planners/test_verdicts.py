@@ -82,6 +82,7 @@ def test_the_forms_in_which_an_answer_comes(text: str, answer: str) -> None:
         ('Thought: no.\nAction: Replan("the weight")', "the weight"),
         ("The weight is not there.\nReplan", "The weight is not there."),
         ('{"answer": "unknown"}', "what the question asks for"),
+        ('{"thought": "…", "answer": "…"}', "what the question asks for"),
         ('{"answer": "I cannot answer from these results."}', "what the question asks for"),
     ],
 )

@@ -42,9 +42,9 @@ _PRODUCTS = {"*": multiply, "/": divide, "//": floor_divide, "%": modulo}
 def calculator(expression: str) -> str:
     """Evaluate an arithmetic expression exactly and return the number as text.
 
-    Numbers: 12, 1,000, 2.5, 3.5e2, 5% (which is 0.05), 3/4. Operators: + - * / // (floor) % (modulo)
-    ^ or ** (power), parentheses. Functions: min, max, abs, round(x, digits), sqrt, floor, ceil, gcd, lcm,
-    factorial, log(x, base) (natural without a base), exp. No variables, units or words.
+    Numbers may have decimals, grouped thousands, an exponent, or % for a share. Operators: + - * / // (floor)
+    % (modulo) ^ or ** (power), parentheses. Functions: min, max, abs, round(x, digits), sqrt, floor, ceil,
+    gcd, lcm, factorial, log(x, base) (natural without a base), exp. No variables, units or words.
     """
     return shown(evaluate(expression))
 

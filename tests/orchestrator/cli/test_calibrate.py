@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,18 +15,22 @@ from typing import Any
 
 import pytest
 
-from tests.orchestrator.cli.test_commands import anabranch, command, shell, started
+from orchestrator.tasks.calibrations import SHIPPED
+from tests.orchestrator.cli.test_commands import Done, anabranch, command, shell, started
 
 __all__ = ["anabranch"]
 
 QUESTIONS = 24
+MANY = 48
+"""So many that enough votes of them are decided."""
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A simulator that knows how many coins are in every second box."""
     answers: dict[str, Any] = {"": "ok", "slow": "word " * 100_000}
-    for box in range(QUESTIONS):
+    for box in range(MANY):
         known = {f"\\boxed{{{box}}}": 1.0} if box % 2 else None
         guessed = {f"\\boxed{{{wrong}}}": 1.0 for wrong in range(77, 85)}  # four that agree are rare
         answers[f"box {box}?"] = known or guessed
@@ -54,9 +59,9 @@ def options(server: str, tmp_path: Path) -> tuple[str, ...]:
     return (*asking, "--engine", server, "--database", f"sqlite:///{tmp_path / 'traces.db'}")
 
 
-def labels(tmp_path: Path) -> Path:
+def labels(tmp_path: Path, questions: int = QUESTIONS) -> Path:
     file = tmp_path / "boxes.jsonl"
-    lines = [{"query": f"How many coins are in box {box}?", "answer": box} for box in range(QUESTIONS)]
+    lines = [{"query": f"How many coins are in box {box}?", "answer": box} for box in range(questions)]
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return file
 
@@ -64,7 +69,8 @@ def labels(tmp_path: Path) -> Path:
 def test_it_is_fitted_kept_and_used(
     options: tuple[str, ...], tmp_path: Path, home: Path, anabranch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = anabranch("calibrate", str(labels(tmp_path)), *options, "--risk", "0.4")
+    by = ("--signal", "confidence")
+    done = anabranch("calibrate", str(labels(tmp_path)), *options, "--risk", "0.4", *by)
     assert done.code == 0, done.err
     assert done.err == ""
     lines = done.out.splitlines()
@@ -87,7 +93,7 @@ def test_it_is_fitted_kept_and_used(
 
 def test_stored_runs_are_calibrated(options: tuple[str, ...], tmp_path: Path, anabranch: Any) -> None:
     out = str(tmp_path / "calibration.json")
-    by_answer = anabranch("calibrate", str(labels(tmp_path)), *options, "--out", out, "--json").json
+    by_answer = anabranch("calibrate", str(labels(tmp_path, MANY)), *options, "--out", out, "--json").json
     tasks = anabranch("traces", *options[-2:], "--tenant", "calibration", "--limit", "99", "--json").json
     verdicts = tmp_path / "verdicts.jsonl"
     right = [(task["id"], int(task["solution"]["answer"]) < 77) for task in tasks]
@@ -97,7 +103,63 @@ def test_stored_runs_are_calibrated(options: tuple[str, ...], tmp_path: Path, an
     assert told.json["path"] == out
     assert told.json["name"] == "verdicts.jsonl"
     assert told.json["purpose"] == by_answer["purpose"]
-    assert told.json["calibration"]["knots"] == by_answer["calibration"]["knots"]
+    assert told.json["calibration"]["rows"] == by_answer["calibration"]["rows"]
+
+
+def test_what_is_stated_is_checked_on_held_out_questions(
+    options: tuple[str, ...], tmp_path: Path, anabranch: Any
+) -> None:
+    file = tmp_path / "everyday.jsonl"
+    lines = [
+        {
+            "id": f"box-{box}",
+            "kind": "counting",
+            "question": f"How many coins are in box {box}?",
+            "answer": [box, str(box)],
+            "half": "held" if box in (1, 3, 4, 5) else "dev",
+        }
+        for box in range(MANY)
+    ]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    done = anabranch("calibrate", str(file), *options, "--out", str(tmp_path / "out.json"))
+    assert done.code == 0, done.err
+    assert re.search(r"4 of 4 +95\.7% +21 of 21 +83\.9% to 100\.0%", done.out)
+    assert re.search(r"95\.7% +3 of 3 +29\.2% to 100\.0% +within", done.out)
+    assert "1 of 1 probabilities are within their interval on 3 held-out questions; on average " in done.out
+
+
+def test_a_calibration_in_the_package_tells_a_first_run_how_sure_it_is(
+    options: tuple[str, ...], tmp_path: Path, anabranch: Any
+) -> None:
+    """Copy the package with a calibration in it, made by the documented command, and ask as a new user."""
+    installed = tmp_path / "installed"
+    shutil.copytree(ROOT / "orchestrator", installed / "orchestrator")
+    shipped = installed / "orchestrator" / "tasks" / SHIPPED.name
+    assert anabranch("calibrate", str(labels(tmp_path, MANY)), *options, "--out", str(shipped)).code == 0
+    (file,) = shipped.glob("vote-simulator-*.json")
+    assert file.stat().st_size < 20_000
+
+    def asked(box: int, *more: str) -> Done:
+        return shell(
+            *("solve", f"How many coins are in box {box}?", *options, "--json", *more),
+            cwd=installed,
+            PYTHONPATH=f"{installed}:{ROOT}",
+            XDG_DATA_HOME=str(tmp_path / "new"),
+        )
+
+    sure = asked(3)
+    assert sure.json["calibrated"]["agreement"] == "4 of 4"
+    assert (sure.json["calibrated"]["right"], sure.json["calibrated"]["alike"]) == (24, 24)
+    unsure = asked(3, "--abstain-below", "0.99")
+    assert (unsure.code, unsure.json["outcome"]) == (3, "abstained")
+    assert unsure.json["undecided"].startswith(
+        "answers like this (4 of 4) were right in 24 of 24 questions, so "
+    )
+    assert unsure.json["answer"] == "3"
+    assert asked(3, "--abstain-below", "0.9").code == 0
+    refused = asked(3, "--abstain-below", "0.9", "--option", "n=5")
+    assert refused.code == 2
+    assert "no calibration is available; find out with `anabranch calibrate`" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -140,7 +202,7 @@ def test_a_signal_leaves_what_was_done(
         (("--signal", "mood"), "--signal"),
         (("--risk", "2"), "--risk"),
         (("--planner", "vot"), "did you mean vote?"),
-        (("--planner", "direct"), "there are 0, 0 right and 0 wrong; left out: 24 without confidence"),
+        (("--planner", "direct", "--signal", "entropy"), "there are 0, 0 right and 0 wrong; left out: 24 "),
     ],
 )
 def test_what_cannot_be_fitted_is_told(

@@ -10,10 +10,9 @@ from orchestrator.consensus.calibration import (
     calibrate,
     isotonic,
     reliability,
-    share_at_most,
     threshold,
-    wilson_upper,
 )
+from orchestrator.consensus.shares import share_at_most
 
 
 def examples(n: int, seed: int = 1) -> tuple[list[float], list[bool]]:
@@ -80,12 +79,6 @@ def test_a_threshold_seldom_allows_more_than_the_risk_although_many_are_tried() 
     assert sum(risk_up_to[found] > 0.2 for found in given) <= 2
 
 
-def test_the_upper_bound_of_a_share_is_that_of_clopper_and_pearson() -> None:
-    assert share_at_most(0, 29) == pytest.approx(1 - 0.05 ** (1 / 29))
-    assert share_at_most(2, 60) == pytest.approx(0.1012, abs=1e-4)
-    assert share_at_most(0, 0) == share_at_most(7, 7) == 1.0
-
-
 def test_too_few_or_one_sided_examples_are_refused() -> None:
     with pytest.raises(ValueError, match=r"at least 20 .* there are 5, 3 right and 2 wrong"):
         calibrate([0.1] * 5 + [None] * 20 + [math.nan], [True] * 3 + [False] * 23, rising=False)
@@ -127,8 +120,3 @@ def test_reliability_groups_hold_every_example() -> None:
     curve = reliability([0.1] * 7 + [0.9] * 3, [False] * 7 + [True] * 3, bins=5)
     assert [each.count for each in curve] == [7, 3]
     assert curve[1].observed == 1.0
-
-
-def test_wilson() -> None:
-    assert wilson_upper(0, 10) == pytest.approx(0.2775, abs=1e-3)
-    assert wilson_upper(10, 10) == pytest.approx(1.0)

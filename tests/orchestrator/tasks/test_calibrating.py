@@ -11,18 +11,20 @@ from random import Random
 
 import pytest
 
-from orchestrator.consensus.calibration import HeldOut
+from orchestrator.consensus.agreement import Agreements
+from orchestrator.consensus.calibration import Calibration, HeldOut
 from orchestrator.errors import InvalidRequest, Unavailable
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.values import Answer, Cluster
 from orchestrator.tasks.calibrating import Labelled, Wanted, fit, solve_all
-from orchestrator.tasks.evidence import Calibrations, Evidence, place, signal_of
+from orchestrator.tasks.calibrations import Calibrations, place
+from orchestrator.tasks.evidence import Evidence, agreement_of, score_of
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
-from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.solution import Calibrated, Solution
 from storage.opening import open_store
 from storage.store import Store
-from storage.tasks import TaskStatus
+from storage.tasks import Task, TaskStatus
 from workers.calls import Call
 from workers.engines.simulator.engine import CostModel, Simulator
 
@@ -58,11 +60,16 @@ async def store() -> AsyncIterator[Store]:
 
 async def solved(store: Store, requests: Sequence[TaskRequest] = REQUESTS) -> list[Labelled]:
     tasks = await solve_all(Service(store, Simulator(said)), requests, 8, lambda: None)
-    return list(zip(tasks, ANSWERS, strict=False))
+    return labelled(tasks)
+
+
+def labelled(tasks: Sequence[Task]) -> list[Labelled]:
+    return [Labelled(task, (answer,)) for task, answer in zip(tasks, ANSWERS, strict=False)]
 
 
 async def test_a_calibration_says_how_many_are_right(store: Store, tmp_path: Path) -> None:
     evidence = await fit(store, await solved(store), "boxes.jsonl", WANTED)
+    assert isinstance(evidence.calibration, Calibration)
     assert evidence.questions == evidence.calibration.examples == QUESTIONS
     assert evidence.purpose.planner == "vote"
     assert evidence.purpose.options["n"] == 5
@@ -94,7 +101,7 @@ async def test_a_risk_is_stated_only_where_held_out_questions_bear_it_out(store:
     before = evidence.model_copy(update={"threshold": 0.8, "held_out": None})
     for kept, within in ((borne_out, True), (before, False), (evidence, False)):
         told = kept.apply(answer, 100)
-        assert told is not None
+        assert isinstance(told, Calibrated)
         assert told.within_risk is within
 
 
@@ -143,8 +150,8 @@ async def test_answers_that_tell_nothing_are_not_calibrated(store: Store) -> Non
     ],
 )
 def test_silence_is_no_confidence(answer: Answer, confidence: float | None) -> None:
-    assert signal_of(answer, 100, "confidence") == confidence
-    assert signal_of(answer, 100, "length") == 100
+    assert score_of(answer, 100, "confidence") == confidence
+    assert score_of(answer, 100, "length") == 100
 
 
 async def test_what_was_answered_before_is_not_asked_again(store: Store) -> None:
@@ -180,7 +187,7 @@ async def test_a_question_that_failed_is_tried_again(store: Store) -> None:
     (task,) = await solve_all(Service(store, Simulator(said)), REQUESTS[:1], 1, lambda: None)
     assert task.status is TaskStatus.SUCCEEDED
     with pytest.raises(InvalidRequest, match=r"at least 20 .*; left out: 1 failed"):
-        await fit(store, [(failed, "0")], "boxes.jsonl", WANTED)
+        await fit(store, [Labelled(failed, ("0",))], "boxes.jsonl", WANTED)
 
 
 async def test_an_engine_that_is_not_there_is_told_before_anything_is_stored(store: Store) -> None:
@@ -192,41 +199,43 @@ async def test_an_engine_that_is_not_there_is_told_before_anything_is_stored(sto
 
 
 async def test_stored_runs_are_labelled_by_verdict(store: Store) -> None:
-    labelled = await solved(store)
-    by_answer = await fit(store, labelled, "boxes.jsonl", WANTED)
-    verdicts: list[Labelled] = [
-        (task, Solution.model_validate(task.solution).answer == answer) for task, answer in labelled
+    found = await solved(store)
+    by_answer = await fit(store, found, "boxes.jsonl", WANTED)
+    verdicts = [
+        Labelled(each.task, Solution.model_validate(each.task.solution).answer in (each.verdict or ()))
+        for each in found
+        if not isinstance(each.verdict, bool)
     ]
     assert (await fit(store, verdicts, "boxes.jsonl", WANTED)).calibration == by_answer.calibration
 
 
 async def test_runs_of_different_kinds_are_not_mixed(store: Store) -> None:
-    labelled = await solved(store, [*REQUESTS[:-1], asking(39, n=7)])
+    found = await solved(store, [*REQUESTS[:-1], asking(39, n=7)])
     with pytest.raises(InvalidRequest, match=r"different ways.* has n 5, not 7 as"):
-        await fit(store, labelled, "boxes.jsonl", WANTED)
+        await fit(store, found, "boxes.jsonl", WANTED)
 
 
 async def test_runs_that_have_not_ended_and_forks_are_refused(store: Store) -> None:
     service = Service(store, Simulator(said))
     waiting = await service.submit(asking(1))
     with pytest.raises(InvalidRequest, match="is queued; label only runs that have ended"):
-        await fit(store, [(waiting, "1")], "boxes.jsonl", WANTED)
+        await fit(store, [Labelled(waiting, ("1",))], "boxes.jsonl", WANTED)
     solution = await service.solve(asking(2))
     fork = await service.fork(solution.trace_id, at="0", change=Change(rule="fixed:3"))
     with pytest.raises(InvalidRequest, match="is a fork with a change"):
-        await fit(store, [(await store.get(fork.trace_id), "2")], "boxes.jsonl", WANTED)
+        await fit(store, [Labelled(await store.get(fork.trace_id), ("2",))], "boxes.jsonl", WANTED)
 
 
 async def test_answers_that_are_all_right_calibrate_nothing(store: Store) -> None:
-    labelled = [(task, True) for task, _ in await solved(store)]
+    found = [replace(each, verdict=True) for each in await solved(store)]
     with pytest.raises(InvalidRequest, match=r"5 wrong; there are 40, 40 right and 0 wrong; left out: none"):
-        await fit(store, labelled, "boxes.jsonl", WANTED)
+        await fit(store, found, "boxes.jsonl", WANTED)
 
 
 async def test_a_run_that_a_budget_ended_tells_nothing(store: Store) -> None:
-    labelled = await solved(store)
-    cut_short = replace(labelled[0][0], outcome="limited")
-    evidence = await fit(store, [(cut_short, "0"), *labelled[1:]], "boxes.jsonl", WANTED)
+    found = await solved(store)
+    cut_short = replace(found[0], task=replace(found[0].task, outcome="limited"))
+    evidence = await fit(store, [cut_short, *found[1:]], "boxes.jsonl", WANTED)
     assert evidence.left_out == {"limited": 1}
     assert evidence.calibration.examples == QUESTIONS - 1
 
@@ -238,9 +247,8 @@ async def test_one_answer_alone_is_calibrated_by_its_length(store: Store) -> Non
 
     requests = [asking(box, "direct", temperature=1.0) for box in range(QUESTIONS)]
     tasks = await solve_all(Service(store, Simulator(rambling)), requests, 8, lambda: None)
-    evidence = await fit(
-        store, list(zip(tasks, ANSWERS, strict=True)), "x.jsonl", replace(WANTED, signal="length")
-    )
+    evidence = await fit(store, labelled(tasks), "x.jsonl", replace(WANTED, signal="length"))
+    assert isinstance(evidence.calibration, Calibration)
     assert evidence.beside == {"length": evidence.calibration.auroc}
     assert evidence.calibration.auroc > 0.6
     service = Service(store, Simulator(rambling), calibrations=Calibrations((evidence,)))
@@ -271,7 +279,7 @@ async def test_files_that_are_no_calibrations_are_told(
     wrong.write_text(json.dumps({"format": "anabranch calibration 9"}))
     with pytest.raises(InvalidRequest, match=r"wrong.json is not a calibration: .*anabranch calibration 1"):
         await Calibrations.read(tmp_path)
-    monkeypatch.setattr("orchestrator.tasks.evidence.user_directory", lambda: tmp_path)
+    monkeypatch.setattr("orchestrator.tasks.calibrations.user_directory", lambda: tmp_path)
     assert (await Calibrations.read(None)).kept == ()  # it must not stop every command of this user
 
 
@@ -286,3 +294,70 @@ async def test_a_new_calibration_goes_where_the_settings_look_for_it(store: Stor
         assert await asyncio.to_thread(place, evidence, configured) == where
     await asyncio.to_thread(evidence.save, wanted[tmp_path / "new"])
     assert (await Calibrations.read(tmp_path / "new")).kept == (evidence,)
+
+
+BY_AGREEMENT = replace(WANTED, signal="agreement")
+
+
+async def test_answers_that_agreed_alike_were_right_so_often(store: Store) -> None:
+    found = await solved(store)
+    evidence = await fit(store, found, "boxes.jsonl", BY_AGREEMENT)
+    fitted = evidence.calibration
+    assert isinstance(fitted, Agreements)
+    assert sum(row.count for row in fitted.rows) == fitted.examples == QUESTIONS
+    assert {name for row in fitted.rows for name in row.agreements} <= {f"{k} of 5" for k in range(1, 6)}
+    service = Service(store, Simulator(said), calibrations=Calibrations((evidence,)))
+    solution = await service.solve(asking(2))
+    told, row = solution.calibrated, fitted.alike("5 of 5")
+    assert told is not None
+    assert row is not None
+    assert (told.agreement, told.right, told.alike) == ("5 of 5", row.right, row.count)
+    assert told.probability == (row.right + 1) / (row.count + 2)
+    assert str(told).startswith(
+        f"answers like this (5 of 5) were right in {row.right} of {row.count} questions, so "
+    )
+
+
+async def test_all_right_answers_tell_that_answers_alike_are_nearly_sure(store: Store) -> None:
+    found = [replace(each, verdict=True) for each in await solved(store)]
+    evidence = await fit(store, found, "boxes.jsonl", BY_AGREEMENT)
+    told = evidence.apply(Answer("7", "7", 1.0, 0.0, (Cluster("7", 5),)), 100)
+    assert isinstance(told, Calibrated)
+    assert told.alike is not None
+    assert told.probability == (told.alike + 1) / (told.alike + 2)
+    unheard_of = evidence.apply(Answer("7", "7", 1.0, 0.0, (Cluster("7", 9),)), 100)
+    assert unheard_of == "no labelled answer was like this one (9 of 9)"
+
+
+async def test_probabilities_are_checked_on_the_half_that_is_held_out(store: Store) -> None:
+    found = await solved(store)
+    halves = [replace(each, half="held" if at % 5 > 3 else "dev") for at, each in enumerate(found)]
+    for wanted in (BY_AGREEMENT, WANTED):
+        evidence = await fit(store, halves, "boxes.jsonl", wanted)
+        assert evidence.calibration.examples == 32
+        assert evidence.questions == QUESTIONS
+        assert sum(each.count for each in evidence.checked) == 8
+        for each in evidence.checked:
+            assert each.within is (each.low <= each.stated <= each.high)
+    turned = [replace(each, verdict=each.half == "dev") for each in halves]  # all that is stated is wrong
+    evidence = await fit(store, turned, "boxes.jsonl", BY_AGREEMENT)
+    assert [each.within for each in evidence.checked if each.count > 4] == [False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreement"),
+    [
+        (Answer("7", "7", 0.75, 0.56, (Cluster("7", 3), Cluster("8", 1))), "3 of 4"),
+        (Answer("7", "7", 0.6, 0.56, (Cluster("7", 3), Cluster("8", 1))), "3 of 5"),  # one was silent
+        (Answer("7", "7", 0.58, 0.56, (Cluster("7", 3), Cluster("8", 1))), "3 of 4"),  # branches with weights
+        (Answer("9", "9", 0.0, 0.56, (Cluster("7", 3), Cluster("8", 1))), "0 of 4"),
+        (Answer("7", "7", 1.0, 0.0, (Cluster("7", 2),)), "2 of 2"),
+        (Answer("7", "7"), "alone"),
+        (Answer("7", "7", clusters=(Cluster("7", 1),)), "alone"),
+        (Answer("7", "7", 0.5, clusters=(Cluster("7", 1),)), "50 % sure, alone"),
+        (Answer("7", "7", 0.995), "99 % sure, alone"),
+        (Answer("7", "7", 0.2), "0 % sure, alone"),
+    ],
+)
+def test_an_agreement_has_a_name(answer: Answer, agreement: str) -> None:
+    assert agreement_of(answer) == agreement

@@ -18,7 +18,7 @@ from orchestrator.runtime.environment import Result
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
 from orchestrator.tasks import queue
-from orchestrator.tasks.evidence import Calibrations
+from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.feed import Feed
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import Runner

@@ -17,7 +17,7 @@ from orchestrator.runtime.environment import Result
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
 from orchestrator.tasks import following, queue
-from orchestrator.tasks.evidence import Calibrations
+from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.feed import Feed, Progress
 from orchestrator.tasks.hold import Hold
 from orchestrator.tasks.requests import BudgetRequest, TaskRequest

@@ -1,0 +1,268 @@
+"""What models are told: no instruction shows an answer that could be given back as one.
+
+Every installed planner runs on a simulator that says all sorts of things, and its prompts are read without
+what users, tools and models have said in them. What is left are our own words. In these, a number, a filled
+box, an answer after its mark, a quoted value, or a name inside a sentence is what a small model repeats. So
+each must be in ``HARMLESS``, with the reason why it cannot be taken for an answer.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from random import Random
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import orchestrator.voting
+import planners
+from orchestrator.consensus import judgement
+from orchestrator.planning.finding import find_planner, installed_planners
+from orchestrator.runtime.values import Question
+from planners.invented import NAMES, NUMBERS
+from tests.planners.conftest import BARE, GUIDED, play
+from workers.calls import Call
+from workers.engines.simulator.engine import Simulator
+from workers.tools.calculator import calculator
+from workers.tools.declaration import tool
+
+JUDGED = "|".join(re.escape(f"Question: {asked}") for asked, *_ in judgement.EXAMPLES)
+HARMLESS = {
+    rf"^.*\b(?:{'|'.join((*NAMES, *NUMBERS))})\b.*$": "an example; what gives its names back is refused",
+    r'"(?:thought|answer|replan|plan)"': "a key of the form",
+    r'"(?:Answer|Action):"': "a mark of the form, with nothing after it",
+    r'"…"': "a place to fill; alone it is no answer",
+    r'"ascending"': "the value of an argument",
+    r'"?\(?\$\d(?: [-+] \$\d\)?)?(?: / 2)?"?': "references to results, which have no value of their own",
+    r"^\s*\d{1,2}\.(?: |$)": "the number of a line",
+    r"\b(?:2 to 5|at most 10) words\b": "how long a line is",
+    r"\b(?:exactly|write|[Pp]oint|number|step|steps) \d+(?: to \d+)?\b": "counts what is to be written",
+    r"\b\d+ -> \d+\b": "steps of the plan that is sent back",
+    r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
+    r"^[A-Z][.:] ": "a choice that is offered",
+    r"\(\d+ of \d+\)": "how many branches said so",
+    r"\b(?:JSON|Yes|No)\b": "words of the form",
+    rf"^(?:First|Second) answer: .*$|{JUDGED}": "a judge says Yes or No in one token, counted above its bias",
+}
+"""Patterns of what instructions may show, and why it cannot be given back as an answer."""
+
+SUSPECT = (
+    re.compile(r"\d[\d.,]*"),
+    re.compile(r"\\boxed\{[^}]+\}"),
+    re.compile(r"\b[Aa]nswer: *[^\s<].*"),
+    re.compile(r"\"[^\"]*\""),
+    re.compile(r"(?<=[a-z,] )[A-Z]\w*"),
+)
+
+
+@tool
+async def search(query: str) -> str:
+    """looks something up in a register of gauges"""
+    return "nothing was found" if "nothing" in query else "the gauge is blue, and rather long. " * 30
+
+
+@tool
+async def fails(text: str) -> str:
+    """looks at a gauge"""
+    raise RuntimeError("it is broken")
+
+
+@tool
+async def weigh(what: str) -> int:
+    """weighs things"""
+    return len(what)
+
+
+TOOLS = (search, fails, weigh, calculator)
+QUESTIONS = (
+    Question("which of the two gauges is heavier, the blue one or the red one?"),
+    Question("how many gauges are there?", context="there are as many gauges as wheels."),
+    Question("what do people say of gauges?"),
+    Question("give six tips for the care of a gauge."),
+    Question("which one?", choices=("this", "that", "neither")),
+    Question("what is x + y = z?"),
+)
+ABLE = (
+    BARE,
+    GUIDED,
+    replace(GUIDED, guided_grammar=True, logprobs=True, roles=frozenset({"large"})),
+    replace(GUIDED, function_calls=True, max_model_len=900),
+)
+WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    "vote": (
+        {"merge": "synthesis", "n": 3},
+        {"rule": "parallel_probe", "segment": 1},
+        {"judge": "model", "n": 4},
+    ),
+    "skeleton": ({"route": "always"},),
+    "decompose": ({"n": 3},),
+    "llm_compiler": ({}, {}),
+    "react": ({"max_steps": 1}, {}),
+    "calls": ({"max_rounds": 1},),
+}
+"""Options beside the defaults that lead planners to further prompts."""
+
+PLANS = (
+    ('weigh("wheels")', 'weigh("gauges")', "compare($1, $2)"),
+    ('search("gauge")', 'search("what is $1")'),
+    ('ask("how heavy is it?")', 'ask("is it $1?", [$1])', 'fails("gauge")'),
+    ('search("gauge")', "unheard($9)"),
+    (),
+)
+OUTLINE = "1. blue gauge: it is blue.\n2. red gauge: it is red.\n3. green gauge: it is green."
+READ = (
+    '{"thought": "so", "answer": "red"}',
+    '{"thought": "so", "replan": "how long"}',
+    '{"thought": "so',
+    "blue",
+)
+ACTIONS = ("hm", *['Action: search("gauge")'] * 2, 'Action: fails("a")', 'finish(answer="red")')
+REPLIES = {
+    '"thought" and "answer"': READ,
+    "keleton": (OUTLINE, OUTLINE, "one gauge"),
+    "Action": ACTIONS,
+    "letter": ("A", "B", "C", "none"),
+    "": ("so \\boxed{red}", "so \\boxed{blue}", "it is green.", "the gauge is blue.", "", "Yes"),
+}
+"""What is said, by turns, where a text stands in the prompt."""
+
+
+class Talker:
+    """Says all sorts of things, so that planners come to all their prompts, and keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.said: set[str] = set()
+        self._turns: Counter[str] = Counter()
+
+    def __call__(self, call: Call, rng: Random) -> str:
+        messages = call.prompt.messages()
+        for message in messages:
+            if message["role"] != "assistant" or message["content"] not in self.said:
+                self.asked.append(message["content"])
+        text = self._reply("".join(message["content"] for message in messages))
+        self.said.add(text)
+        return text
+
+    def _reply(self, told: str) -> str:
+        if "Kinds of steps" in told:
+            plan = PLANS[self._turn("plan") % len(PLANS)]
+            if "Reply with JSON" in told:
+                return json.dumps(
+                    {"plan": [re.findall(r'(?<=")[^"]+(?=")|\$\d(?=[,)])|^\w+', each) for each in plan]}
+                )
+            return "".join(f"{at}. {step}\n" for at, step in enumerate((*plan, "join()"), 1))
+        mark = next(mark for mark in REPLIES if mark in told)
+        return REPLIES[mark][self._turn(mark) % len(REPLIES[mark])]
+
+    def _turn(self, of: str) -> int:
+        self._turns[of] += 1
+        return self._turns[of] - 1
+
+
+def own_words(text: str) -> str:
+    """A text of a prompt without slots, and without what questions, tools and replies of this test say."""
+    text = re.sub(r"<(\w+)>\n.*?\n?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(r"^- (?:search|fails|weigh)\(.*$|1\. blue gauge", "", text, flags=re.MULTILINE)
+    for question in QUESTIONS:
+        for given in (question.text, question.context, *question.choices):
+            text = text.replace(given, "") if len(given) > 4 else text
+    return text
+
+
+def shown(text: str) -> list[str]:
+    """What in our own words could be given back as an answer."""
+    text = own_words(text)
+    for pattern in HARMLESS:
+        text = re.sub(pattern, " ", text, flags=re.MULTILINE)
+    return [found.group() for pattern in SUSPECT for found in pattern.finditer(text)]
+
+
+async def asked_by(name: str) -> list[str]:
+    """What a planner asks models, over questions and engines of all kinds, with tools and without."""
+    talker = Talker()
+    planner = find_planner(name)
+    ways = ({}, *WAYS.get(name, ()))
+    for seed, (options, _, question) in enumerate(product(ways, range(2), QUESTIONS)):
+        engine = Simulator(talker, claims=ABLE[seed % len(ABLE)], seed=seed)
+        await play(planner, question, engine, tools=TOOLS if seed % 5 else (), seed=seed, **options)
+    return list(dict.fromkeys(talker.asked))
+
+
+@pytest.fixture(scope="module")
+def kept() -> dict[str, list[str]]:
+    """What was asked, by planner."""
+    return {}
+
+
+async def asked(name: str, kept: dict[str, list[str]]) -> list[str]:
+    if name not in kept:
+        kept[name] = await asked_by(name)
+    return kept[name]
+
+
+@pytest.mark.parametrize("name", installed_planners())
+async def test_no_prompt_shows_what_could_be_given_back_as_an_answer(
+    name: str, kept: dict[str, list[str]]
+) -> None:
+    assert {text: found for text in await asked(name, kept) if (found := shown(text))} == {}
+
+
+@pytest.mark.parametrize(
+    ("instruction", "found"),
+    [
+        ("Give the final answer alone in a box, such as \\boxed{12}.", ["12", "\\boxed{12}"]),
+        ("Reply with the letter.\nAnswer: B", ["Answer: B"]),
+        ('Reply with {"answer": "the Nile"}.', ['"the Nile"', "Nile"]),
+        ("The form, in an example: search(London)", []),
+        ("Plan the steps, such as the capital of France.", ["France"]),
+        ("Write 3 points on it.", ["3"]),
+        ("1. Warm pot: rinse it at 90 degrees.", ["90"]),
+        ('Then finish(answer="…").', []),
+    ],
+)
+def test_what_can_be_given_back_is_seen(instruction: str, found: list[str]) -> None:
+    assert sorted(shown(instruction)) == sorted(found)
+
+
+def instructions() -> Iterator[tuple[str, str]]:
+    """The texts of the modules that prompts are made of, by their names."""
+    rooms = [planners, orchestrator.voting]
+    modules: list[ModuleType] = [judgement]
+    for room in rooms:
+        modules += [
+            importlib.import_module(f"{room.__name__}.{m.name}") for m in pkgutil.iter_modules(room.__path__)
+        ]
+    for module in modules:
+        for name, value in vars(module).items():
+            several = value.values() if isinstance(value, dict) else value
+            for text in several if isinstance(value, dict | tuple) else (value,):
+                if isinstance(text, str) and name.isupper() and name[0] != "_" and text.count(" ") > 2:
+                    yield name, text.replace("{{", "{").replace("}}", "}")
+
+
+UNSAID = {"UNREAD", "NO_CALLING", "INSUFFICIENT"}
+"""What is told to people, not to models."""
+
+
+INSTRUCTIONS = tuple(instructions())
+
+
+async def test_these_runs_come_to_every_instruction(kept: dict[str, list[str]]) -> None:
+    """A prompt that no run above comes to would go unseen."""
+    told = "\n".join([text for name in installed_planners() for text in await asked(name, kept)])
+    missing = {
+        (name, text)
+        for name, text in INSTRUCTIONS
+        if name not in UNSAID
+        and not all(part in told for part in re.split(r"\{\w+\}", text) if len(part.strip()) > 9)
+    }
+    assert missing == set()
