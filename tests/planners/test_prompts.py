@@ -37,8 +37,8 @@ from workers.tools.declaration import tool
 JUDGED = "|".join(re.escape(f"Question: {asked}") for asked, *_ in judgement.EXAMPLES)
 HARMLESS = {
     rf"^.*\b(?:{'|'.join((*NAMES, *NUMBERS))})\b.*$": "an example; what gives its names back is refused",
-    r'"(?:thought|answer|replan|plan)"': "a key of the form",
-    r'"(?:Answer|Action):"': "a mark of the form, with nothing after it",
+    r'"(?:thought|plan)"': "a key of the form",
+    r'"(?:Thought|Answer|Replan|Action): ?"': "a mark of the form, with nothing after it",
     r'"…"': "a place to fill; alone it is no answer",
     r'"ascending"': "the value of an argument",
     r'"?\(?\$\d(?: [-+] \$\d\)?)?(?: / 2)?"?': "references to results, which have no value of their own",
@@ -49,6 +49,7 @@ HARMLESS = {
     r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
     r"^[A-Z][.:] ": "a choice that is offered",
     r"\(\d+ of \d+\)": "how many branches said so",
+    r"\b\d+ is a number of \w+, not of \w+": "what a model has said, and why it is wrong",
     r"\b(?:JSON|Yes|No)\b": "words of the form",
     rf"^(?:First|Second) answer: .*$|{JUDGED}": "a judge says Yes or No in one token, counted above its bias",
 }
@@ -85,6 +86,7 @@ TOOLS = (search, fails, weigh, calculator)
 QUESTIONS = (
     Question("which of the two gauges is heavier, the blue one or the red one?"),
     Question("how many gauges are there?", context="there are as many gauges as wheels."),
+    Question("what is it?", context="it is heavy, and has 7 wheels.\n\nthe red gauge has 9 bolts."),
     Question("what do people say of gauges?"),
     Question("give six tips for the care of a gauge."),
     Question("which one?", choices=("this", "that", "neither")),
@@ -119,16 +121,17 @@ PLANS = (
 )
 OUTLINE = "1. blue gauge: it is blue.\n2. red gauge: it is red.\n3. green gauge: it is green."
 READ = (
-    '{"thought": "so", "answer": "red"}',
-    '{"thought": "so", "replan": "how long"}',
+    "Thought: so\nAnswer: red",
+    "Thought: so\nReplan: how long",
     '{"thought": "so',
     "blue",
 )
 ACTIONS = ("hm", *['Action: search("gauge")'] * 2, 'Action: fails("a")', 'finish(answer="red")')
 REPLIES = {
-    '"thought" and "answer"': READ,
+    'a line "Answer: "': READ,
     "keleton": (OUTLINE, OUTLINE, "one gauge"),
     "Action": ACTIONS,
+    "First quote": ("9 wheels", "9 wheels", "it is green.", "9 wheels", ""),
     "letter": ("A", "B", "C", "none"),
     "": ("so \\boxed{red}", "so \\boxed{blue}", "it is green.", "the gauge is blue.", "", "Yes"),
 }
@@ -221,7 +224,7 @@ async def test_no_prompt_shows_what_could_be_given_back_as_an_answer(
     [
         ("Give the final answer alone in a box, such as \\boxed{12}.", ["12", "\\boxed{12}"]),
         ("Reply with the letter.\nAnswer: B", ["Answer: B"]),
-        ('Reply with {"answer": "the Nile"}.', ['"the Nile"', "Nile"]),
+        ('Reply with {"plan": "the Nile"}.', ['"the Nile"', "Nile"]),
         ("The form, in an example: search(London)", []),
         ("Plan the steps, such as the capital of France.", ["France"]),
         ("Write 3 points on it.", ["3"]),
@@ -249,7 +252,7 @@ def instructions() -> Iterator[tuple[str, str]]:
                     yield name, text.replace("{{", "{").replace("}}", "}")
 
 
-UNSAID = {"UNREAD", "NO_CALLING", "INSUFFICIENT"}
+UNSAID = {"ANOTHER", "UNREAD", "NO_CALLING", "INSUFFICIENT"}
 """What is told to people, not to models."""
 
 
