@@ -32,11 +32,11 @@ from functools import lru_cache
 
 from benchmarks.everyday import Question
 from benchmarks.programs import alike, code_in, returned
-from orchestrator.consensus.equivalence import Clusters
-from orchestrator.consensus.extraction import Claim, extract_claim
-from orchestrator.consensus.forms import contradicts, read_form
+from orchestrator.consensus.extraction import extract_claim
+from orchestrator.consensus.forms import compare, contradicts, read_form
 from orchestrator.consensus.reading.counting import number_words
 from orchestrator.consensus.reading.endings import YES_NO_WORDS
+from orchestrator.consensus.reading.languages import ENGLISH, language_of
 
 SENTENCE = 60
 """Words that a sentence, or several, may have to be read as one answer."""
@@ -54,14 +54,10 @@ class Verdict(StrEnum):
 
 
 OPPOSITES = """
-larger bigger greater higher more | smaller less lower fewer
-largest biggest greatest highest most | smallest least lowest fewest
-heavier weighs_more | lighter weighs_less
-heaviest | lightest
-longer | shorter
-longest | shortest
-taller | shorter
-tallest | shortest
+larger bigger greater higher more heavier | smaller less lower fewer lighter
+largest biggest greatest highest most heaviest | smallest least lowest fewest lightest
+longer taller | shorter
+longest tallest | shortest
 older first earlier | younger last later
 oldest earliest | youngest latest
 faster quicker | slower
@@ -79,28 +75,49 @@ for _line in OPPOSITES.strip().splitlines():
         _CONTRARY[_word] = _CONTRARY.get(_word, frozenset()) | (_two if _word in _one else _one)
 
 _DENIALS = (
-    r"\b(?:not|never|nicht|kein\w*|pas|no\s+es|non\s+è)\b|\b(?:is|are|was|were|does|do|did|ca|ha[sd]|wo)n['’]t\b"
+    r"(?:\b(?:not|never|nicht|kein\w*|pas|no\s+es|non\s+è)\b|\b(?:is|are|was|were|does|do|did|ca|ha[sd]|wo)n['’]t\b)"
 )
-_DENIED = re.compile(
-    rf"(?:{_DENIALS}|\b(?:than|instead\s+of|rather\s+than|unlike|compared\s+(?:to|with)|statt|als|plutôt\s+que)\b)"
-    r"(?:(?!\b(?:but|sondern|mais|sino|ma)\b)(?:[^,;:!?.\n]|[.,](?=\d)))*",
+_END = r"(?:(?!\b(?:but|sondern|mais|sino|ma)\b)(?:[^,;:!?.\n]|[.,](?=\d)))*"
+"""The rest of a clause, up to "but"."""
+_COMPARED = re.compile(
+    r"(?:\b(?:than|instead\s+of|rather\s+than|unlike|compared\s+(?:to|with)|statt|als|plutôt\s+que)\b"
+    rf"|\b(?:mayor|menor|mejor|peor)\s+que\b|\b(?:plus|moins|más|menos|più|meno)\s+\w+\s+(?:que|di|de)\b){_END}",
     re.IGNORECASE,
 )
-_DENIES = re.compile(rf"^[^,;:.\n]*?(?:{_DENIALS})", re.IGNORECASE)
+_DENIED = re.compile(rf"{_DENIALS}{_END}", re.IGNORECASE)
+_DENIES = re.compile(rf"[^,;:.\n]*?{_DENIALS}", re.IGNORECASE)
+_ASKS_FOR_DENIED = re.compile(rf"{_DENIALS}|\bno\b|\bnon\b", re.IGNORECASE)
+_LAST_SENTENCE = re.compile(r"(?:[^.?!]|[.?!](?!\s|$))*\W*$")
+_SENTENCE = re.compile(r"\n+|(?<=[.!?])\s+")
+_CLAUSE = re.compile(r"[;\n]|[.!?](?=\s|$)|,?\s+\b(?:but|while|whereas|sondern|mais|sino|ma)\b", re.IGNORECASE)
+_ASIDE = re.compile(
+    r"\([^()]*\)|:\s[^;\n]*?(?=[.;\n](?!\d)|$)"
+    r"|\b(?:because|since|weil|denn|da|car|parce\s+que|porque|perché)\b.*?(?=[.;\n](?!\d)|$)",
+    re.IGNORECASE,
+)
 _UNSURE = re.compile(
-    r"\b(?:or|either|maybe|perhaps|possibly|might|oder|vielleicht|ou|peut-être|quizás?|tal\s+vez|o|forse)\b", re.I
+    r"\b(?:or|either|maybe|perhaps|possibly|might|could\s+be|oder|vielleicht|ou|peut-être|quizás?|tal\s+vez|o|forse)\b", re.I
 )
 _ALSO = re.compile(r"\b(?:and|und|et|y|e)\b|[/&]", re.IGNORECASE)
+_OPERAND = r"\(*+[-−]?[$€£]?(?:\d++(?:[.,]\d++)*+(?:\s?[%€]|[a-z](?![a-z]))?|[a-z](?![a-z]))\)*+"
 _LEFT_SIDE = re.compile(
-    r"(?:(?<![\w.,])[\d.,]+|\b[a-z]\b)?(?:\s*(?:[-+*/^×÷·()%$€−]|\d[\d.,]*|\\times|\\div|\b[a-z]\b))*\s*=\s*(?=\S)"
+    rf"(?<![\w.,$€£(−-])(?:{_OPERAND}(?:(?:\s*+(?:[-+*/^×÷·−]|\\times|\\div)\s*+|(?<=\))(?=\()){_OPERAND})*+"
+    r"|[a-z]\([a-z]\))\s*+=\s*+(?=\S)"
+)
+_MARKED = re.compile(
+    r"(?:\b(?:answer|antwort|réponse|respuesta|risposta)\b(?:\s+(?:is|lautet|ist|est|es|è))?\s*:"
+    r"|\bthe\s+(?:\w+\s+)?answer\s+is\b|\bdie\s+antwort\s+(?:ist|lautet)\b|\bla\s+réponse\s+est\b"
+    r"|\bla\s+respuesta\s+es\b|\bla\s+risposta\s+è\b|^####)\s*(?P<said>\S.*)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _MARKS = re.compile(r"\*\*|__|`|\$(?!\d)|\\[()\[\]]|(?<!\w)[*_]|[*_](?!\w)")
 _BOX = re.compile(r"\\boxed\{([^{}]*)\}")
 _TOKEN = re.compile(r"[^\s,;:!?()\"“”«»]+(?:,(?=\d)[^\s,;:!?()\"“”«»]+)*(?::\d\d)?")
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,.  ]*\d(?:\s*/\s*\d+)?|(?<![\w.])-?\d(?:\s*/\s*\d+)?")
 _MONTHS = r"(?:jan|feb|mar|apr|ma[iy]|jun|jul|aug|sep|oct|okt|nov|de[cz])\w*"
-_DAY = re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?={_MONTHS})", re.IGNORECASE)
-_DAY_AFTER = re.compile(rf"\b({_MONTHS})\s+\d{{1,2}}(?:st|nd|rd|th)?\b,?", re.IGNORECASE)
+_DAY = re.compile(
+    rf"\b(?:\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:of\s+)?)?{_MONTHS}(?:\s+\d{{1,2}}(?:st|nd|rd|th)?\b)?", re.IGNORECASE
+)
 _YEAR = re.compile(r"[12]\d{3}")
 _ARTICLE = re.compile(r"^(?:the|an?|der|die|das|ein|eine|le|la|les|un|une|el|los|las|una|il|lo|i|gli)\s+", re.I)
 _STARTERS = frozenset(
@@ -144,6 +161,8 @@ _GUESS = re.compile(
 )
 _PIECES = re.compile(r"[,;\n•]+|\s+(?:and|und|et|y|e|&)\s+|\s+[-–—]\s+|[.!?]\s+|(?<=\d)\s+(?=\d)|[<>→]")
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)](?=\s))\s*", re.MULTILINE)
+_HEADING = re.compile(r"[^\n.!?]*:(?=\s|$)")
+_LABEL = re.compile(r"(?<![\w'])(?:[B-Z]|A(?!\s+[a-z]))(?![\w'])")
 _LETTERS = re.compile(r"\b(?:[^\W\d_][-\s.]){2,}[^\W\d_]\b")
 
 
@@ -167,33 +186,49 @@ def _for_abstaining(question: Question) -> Verdict:
 # -- what an answer states ------------------------------------------------------------------------
 
 
-def stated(text: str, labels: Sequence[str] = ()) -> str:
-    """What stands in a box, in JSON or after a marker, else all of the text; without Markdown."""
-    claim = extract_claim(text, choices=labels)
-    explicit = claim is not None and claim.how in ("boxed", "json", "marker")
-    return _plain(claim.text if claim is not None and explicit else text)
+def stated(text: str) -> str:
+    """What stands in the last box, in JSON or after the last marker, else all of the text; without Markdown."""
+    if boxes := _BOX.findall(text):
+        return _plain(boxes[-1])
+    claim = extract_claim(text)
+    if claim is not None and claim.how == "json":
+        return _plain(claim.text)
+    text = _plain(text)
+    while marked := _MARKED.search(text):
+        text = marked["said"].strip()
+    return text
 
 
 def _plain(text: str) -> str:
-    text = _MARKS.sub("", _BOX.sub(r"\1", text)).replace("’", "'").strip()
-    return _LETTERS.sub(lambda spelled: re.sub(r"[-\s.]", "", spelled[0]), text)
+    return _MARKS.sub("", _BOX.sub(r"\1", text)).replace("’", "'").strip()
+
+
+_form = lru_cache(50_000)(read_form)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two short answers mean the same to a vote, an article in front left out of account."""
+    if _alike(one, other):
+        return True
+    bare = _ARTICLE.sub("", one), _ARTICLE.sub("", other)
+    return bare != (one, other) and all(bare) and _alike(*bare)
 
 
 @lru_cache(50_000)
-def same(one: str, other: str) -> bool:
-    """Whether two short answers mean the same to a vote, an article in front left out of account."""
-    clusters = Clusters()
-    pairs = {(one, other), (_ARTICLE.sub("", one), _ARTICLE.sub("", other))}
-    return any(
-        clusters.add(2 * at, Claim(a, "whole")) == clusters.add(2 * at + 1, Claim(b, "whole"))
-        for at, (a, b) in enumerate(pairs)
-        if a and b
-    )
+def _alike(one: str, other: str) -> bool:
+    """What :class:`~orchestrator.consensus.equivalence.Clusters` would say, of readings that are kept."""
+    a, b = _form(one), _form(other)
+    outcome = compare(a, b)
+    return outcome is not None and outcome[1] and not (outcome[0] == "numeric" and contradicts(a, b))
 
 
 def means(question: Question, text: str, accepted: Sequence[str]) -> bool:
     """Whether a text as a whole means the same as an accepted wording, within the tolerance of numbers."""
-    if any(same(each, text) for each in accepted):
+    bare = text.strip().rstrip(".")
+    wordings = {text, bare}
+    if language_of(question.question) is not ENGLISH:  # there, 3.600 is a number of four digits
+        wordings.add(re.sub(r"(?<=\d)\.(?=\d{3}\b)", "", bare))
+    if any(same(each, wording) for each in accepted for wording in wordings):
         return True
     if question.tolerance and (number := _NUMBER.search(text)) and (right := _NUMBER.search(accepted[0])):
         said, gold = _value(number[0]), _value(right[0])
@@ -204,30 +239,64 @@ def means(question: Question, text: str, accepted: Sequence[str]) -> bool:
 
 def states(question: Question, sentence: str, accepted: Sequence[str]) -> bool:
     """Whether a sentence states an accepted answer and no other (rule 3 of the module)."""
+    if len(sentence.split()) > SENTENCE:
+        return False
     text = _LEFT_SIDE.sub(" ", sentence)
-    if len(text.split()) > SENTENCE or _of_words_alone(text):
+    if means(question, text, accepted):
+        return True
+    text = _turned(question, text.replace(">", " is larger than ").replace("<", " is smaller than "))
+    kept = _affirmed(question, text, accepted)
+    spans = list(_windows(question, kept, accepted))
+    if not spans or _of_words_alone(question, kept) or any(_beside(kept, span) for span in spans):
         return False
-    open_text = _DENIED.sub(" , ", text)
-    spans = list(_windows(question, open_text, accepted))
-    if not spans or _is_denied(question, text, accepted) or _UNSURE.search(_without(open_text, spans)):
+    rest = _without(kept, spans)
+    if _UNSURE.search(rest) or set(_words(text)) & _contrary(question):
         return False
-    rest = _without(open_text, spans)
-    if any(_beside(open_text, span) for span in spans):
+    if question.others and any(_windows(question, rest, question.others)):
         return False
-    asked = set(_words(question.question))
-    said = set(_words(rest))
-    if any(_CONTRARY[word] & said for word in asked & _CONTRARY.keys()):
-        return False
-    if question.others and list(_windows(question, rest, question.others)):
-        return False
+    rest = _ASIDE.sub(" ", rest)
+    if any(_YEAR.fullmatch(each) for each in accepted):  # of "20 July 1969" the year may be the answer
+        rest = _DAY.sub(" ", rest)
     return not _other_numbers(question, rest, accepted) and not _other_names(question, rest, accepted)
 
 
-def _of_words_alone(text: str) -> bool:
+def _contrary(question: Question) -> set[str]:
+    """Words for the opposite of what the question asks for."""
+    asked = set(_words(question.question))
+    return {word for each in asked & _CONTRARY.keys() for word in _CONTRARY[each]} - asked
+
+
+def _turned(question: Question, text: str) -> str:
+    """The end of "3/5 is smaller than 5/8" where the larger one is asked for."""
+    words = "|".join(_contrary(question))
+    found = re.match(rf"([^,;:.\n]|[.,](?=\d))*\b(?:{words})\b(?:\s+\w+)?\s+than\s+", text, re.I) if words else None
+    return text[found.end() :] if found and not re.search(_DENIALS, found[0], re.I) else text
+
+
+def _affirmed(question: Question, text: str, accepted: Sequence[str]) -> str:
+    """What a text affirms: without what it compares with, and without what it denies.
+
+    A denial takes the rest of its clause with it, or all of it if what it denies comes first. Where the
+    question asks which is not so, denials stay.
+    """
+    text = _COMPARED.sub(" , ", text)
+    if _ASKS_FOR_DENIED.search(_LAST_SENTENCE.search(question.question)[0]):
+        return text
+    kept = []
+    for clause in _CLAUSE.split(text):
+        affirmed = _DENIED.sub(" , ", clause)
+        spans = list(_windows(question, affirmed, accepted))
+        if affirmed == clause or (spans and not any(_DENIES.match(clause, end) for _, end in spans)):
+            kept.append(affirmed)
+    return " ; ".join(kept)
+
+
+def _of_words_alone(question: Question, text: str) -> bool:
     """Whether a text is just several words between commas, which is no sentence."""
-    pieces = [piece.strip(" .!") for piece in re.split(r",\s+|;|\n", text)]
-    pieces = [piece for piece in pieces if piece and piece.casefold() not in YES_NO_WORDS]
-    return len(pieces) > 1 and all(len(piece.split()) <= 2 for piece in pieces)
+    known = {*YES_NO_WORDS, *_STARTERS, *_words(question.question)}
+    pieces = [piece for each in re.split(r",\s+|[;\n]", text) if (piece := _words(each))]
+    pieces = [piece for piece in pieces if not known.issuperset(piece)]
+    return len(pieces) > 1 and all(len(piece) <= 2 for piece in pieces)
 
 
 def _windows(question: Question, text: str, accepted: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -253,7 +322,7 @@ def _goes_on(
     tokens: Sequence[re.Match[str]], first: int, width: int, text: str, accepted: Sequence[str]
 ) -> bool:
     """Whether a number is that of a quantity with a unit that contradicts the answer's."""
-    gold = read_form(accepted[0])
+    gold = _form(accepted[0])
     begin = tokens[first].start()
     if gold.quantity is None:
         return False
@@ -261,7 +330,7 @@ def _goes_on(
         longer = text[begin : last.end()].rstrip(".'")
         if "," in longer or ";" in longer:
             break
-        form = read_form(longer)
+        form = _form(longer)
         if form.quantity is not None and form.quantity.unit and contradicts(form, gold):
             return True
     return False
@@ -271,11 +340,6 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     for begin, end in sorted(spans, reverse=True):
         text = f"{text[:begin]} , {text[end:]}"
     return text
-
-
-def _is_denied(question: Question, text: str, accepted: Sequence[str]) -> bool:
-    """Whether the clause goes on to deny what it says of the answer."""
-    return any(_DENIES.match(text[end:]) for _, end in _windows(question, text, accepted))
 
 
 def _beside(text: str, span: tuple[int, int]) -> bool:
@@ -323,8 +387,6 @@ def _apart(found: str) -> list[str]:
 
 def _other_numbers(question: Question, rest: str, accepted: Sequence[str]) -> set[float]:
     """Numbers that neither the question nor an accepted answer has."""
-    if any(_YEAR.fullmatch(each) for each in accepted):  # of "20 July 1969" the year may be the answer
-        rest = _DAY_AFTER.sub(r"\1 ", _DAY.sub(" ", rest))
     given = _numbers(f"{question.question} {question.context} {' '.join(question.choices)}")
     mine = set().union(*map(_numbers, accepted)) if accepted else set()
     return _numbers(rest) - given - mine
@@ -341,13 +403,15 @@ def _other_names(question: Question, rest: str, accepted: Sequence[str]) -> set[
 
 def _short(question: Question, answer: str) -> bool:
     text = stated(answer)
-    if means(question, text, question.answer):
+    if question.kind == "words":  # e-g-n-a-r-o
+        text = _LETTERS.sub(lambda spelled: re.sub(r"[-\s.]", "", spelled[0]), text)
+    if means(question, text, question.answer) or states(question, text, question.answer):
         return True
-    if text == _plain(answer):
-        claim = extract_claim(answer)
-        if claim is not None and claim.how == "number" and means(question, claim.text, question.answer):
-            return True
-    return states(question, text, question.answer)
+    last = _SENTENCE.split(text.strip())[-1]
+    if last != text and _NUMBER.search(question.answer[0]) and states(question, last, question.answer):
+        return True
+    claim = extract_claim(text)
+    return claim is not None and claim.how == "number" and means(question, claim.text, question.answer)
 
 
 def _yes_no(question: Question, answer: str) -> bool:
@@ -359,14 +423,14 @@ def _yes_no(question: Question, answer: str) -> bool:
 
 def _choice(question: Question, answer: str) -> bool:
     right = question.labels.index(question.answer[0])
-    text = stated(answer, question.labels)
-    short = len(text.split()) <= SENTENCE
-    named = _named(question, _DENIED.sub(" , ", text)) if short else set()
-    claim = extract_claim(answer, choices=question.labels)
-    label = claim.text if claim is not None else text.strip(" ().:")
-    if label in question.labels:
-        return label == question.answer[0] and named <= {right}
-    return named == {right} and not _UNSURE.search(text)
+    text = stated(answer)
+    if len(text.split()) > SENTENCE:
+        claim = extract_claim(answer, choices=question.labels)
+        return claim is not None and claim.text == question.answer[0]
+    text = _DENIED.sub(" , ", text)
+    labels = {question.labels.index(label) for label in _LABEL.findall(text) if label in question.labels}
+    named = _named(question, text)
+    return bool(labels | named) and labels <= {right} and named <= {right} and not _UNSURE.search(text)
 
 
 def _named(question: Question, text: str) -> set[int]:
@@ -382,37 +446,42 @@ def _named(question: Question, text: str) -> set[int]:
 
 
 def _parts(question: Question, answer: str) -> bool:
-    text = _LEFT_SIDE.sub(" ", _BULLET.sub(" ", stated(answer)))
+    return any(_has_parts(question, text) for text in {stated(answer), _plain(answer)})
+
+
+def _has_parts(question: Question, text: str) -> bool:
+    text = _LEFT_SIDE.sub(" ", _BULLET.sub(" ", text))
+    if len(text.split()) > SENTENCE:
+        return False
     position = 0
     spans = []
     for accepted in question.parts:
-        found = sorted(_windows(question, text[position:], accepted))
-        if not found:
+        found = min(_windows(question, text[position:], accepted), default=None)
+        if found is None:
             return False
-        begin, end = found[0]
-        spans.append((position + begin, position + end))
-        position += end
+        spans.append((position + found[0], position + found[1]))
+        position += found[1]
     rest = _without(text, spans)
     return not _other_numbers(question, rest, [each for part in question.parts for each in part])
 
 
 def _list(question: Question, answer: str) -> bool:
-    text = _BULLET.sub(" , ", _plain(stated(answer).replace("\\,", ",")))
-    position = {}
-    left = []
-    for place, piece in enumerate(_PIECES.split(re.sub(r"[^\n.!?]*:(?=\s|$)", " , ", text))):
-        piece = piece.strip(" .!?\"'[](){}")
-        items = {at for at, accepted in enumerate(question.items) if _has(piece, accepted)}
+    return any(_lists(question, text) for text in {stated(answer), _plain(answer)})
+
+
+def _lists(question: Question, text: str) -> bool:
+    position: dict[int, int] = {}
+    text = _HEADING.sub(" , ", _BULLET.sub(" , ", text))
+    for place, each in enumerate(_PIECES.split(_DENIED.sub(" , ", text))):
+        piece = each.strip(" .!?\"'[](){}")
+        items = [at for at, accepted in enumerate(question.items) if _has(piece, accepted)]
         for at in items:
             position.setdefault(at, place)
-        if piece and not items:
-            left.append(piece)
-        if question.others and _has(_DENIED.sub(" ", piece), question.others) and not items:
+        further = not items and 0 < len(piece.split()) <= PIECE and not _STARTERS.issuperset(_words(piece))
+        if further or (not items and _has(piece, question.others)):
             return False
-    if any(len(piece.split()) <= PIECE for piece in left) or len(position) < question.wanted:
-        return False
     places = [position[at] for at in sorted(position)]
-    return not question.ordered or places == sorted(places)
+    return len(places) >= question.wanted and (not question.ordered or places == sorted(places))
 
 
 def _has(piece: str, accepted: Sequence[str]) -> bool:
