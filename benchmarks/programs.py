@@ -1,8 +1,8 @@
 """Running a small program that a model wrote: its function on given arguments, in a process with limits.
 
-The process has an empty directory and an empty environment of its own, little time and memory, and no way to
-open a socket or to start another program. That keeps mistakes of a model from doing harm. It is no sandbox for
-code that wants to break out.
+The process has an empty directory and an empty environment of its own, little time and memory, and no way
+to open a socket or to start another program. That keeps mistakes of a model from doing harm. It is no
+sandbox for code that wants to break out.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def returned(code: str, function: str, calls: Sequence[Sequence[Any]]) -> list[A
     """
     given = json.dumps({"code": code, "function": function, "calls": calls})
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 -- running what a model wrote is the purpose
             [sys.executable, "-I", "-S", "-c", _RUNNER],
             stdin=subprocess.PIPE,
             stdout=out,
@@ -106,11 +106,13 @@ def alike(result: Any, expected: Any) -> bool:
             return result is expected
         case _, bool():
             return False
-        case (int() | float()), (int() | float()):
+        case ((int() | float()), (int() | float())):
             return math.isclose(result, expected, rel_tol=1e-9, abs_tol=1e-9)
         case list(), list():
             return len(result) == len(expected) and all(map(alike, result, expected))
         case dict(), dict():
-            return result.keys() == expected.keys() and all(alike(result[key], expected[key]) for key in result)
+            return result.keys() == expected.keys() and all(
+                alike(result[key], expected[key]) for key in result
+            )
         case _:
             return type(result) is type(expected) and bool(result == expected)
