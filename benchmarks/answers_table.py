@@ -1,9 +1,10 @@
 """The tables of :mod:`benchmarks.answers`: what runs on everyday questions came to, and how two sets differ.
 
 ``right %`` is that of the questions that have an answer; *told* are those of the others of which a planner
-says that they have none. *Only in the text* counts what is right in the whole text alone, not in the short answer.
-*Sure* are the answers with a calibrated probability of at least 0.9, and how many of them are right. *Echoes*
-are calls that give back an example of their prompt. Tokens, calls and seconds are means for a question.
+says that they have none. *Only in the text* counts what is right in the whole text alone, not in the short
+answer. *Sure* are the answers with a calibrated probability of at least 0.9, and how many of them are right.
+*Echoes* are calls that give back an example of their prompt. Tokens, calls and seconds are means for a
+question.
 
 Intervals are 95 %: Wilson's for shares, a paired bootstrap over questions for differences, of which only
 questions count that both have answered.

@@ -145,7 +145,7 @@ def load(path: Path = STORED) -> list[Question]:
         except ValueError as error:
             raise ValueError(f"{path.name}, line {number}: not JSON: {error}") from None
         if question.id in questions:
-            raise ValueError(f"{path.name}, line {number}: there is a {question.id} already")
+            raise ValueError(f"{path.name}, line {number}: the id {question.id} is used above")
         questions[question.id] = question
     return list(questions.values())
 

@@ -15,7 +15,8 @@ The rule, which docs/answers.md tells as well:
    last may also be judged alone where the answer is a number, since those before compute it.
 4. Yes and no: all words of the answer that stand for yes or no must say the same.
 5. A choice: the label, or the text of the choice, and no other label or choice.
-6. Parts: all of them, in the order of the question, and no other number that the question does not have.
+6. Parts: all of them, those that are numbers in the order of the question, and those that are words as well;
+   and no other number that the question does not have.
 7. A list: as many of its items as are wanted, in order where that is asked for, none of the other answers,
    and no further piece of up to four words.
 8. Code: its function returns what the tests expect (:mod:`benchmarks.programs`).
@@ -178,14 +179,15 @@ def _has_parts(question: Question, text: str) -> bool:
     text = LEFT_SIDE.sub(" ", _BULLET.sub(" ", text))
     if len(text.split()) > SENTENCE:
         return False
-    position = 0
-    spans = []
-    for accepted in question.parts:
-        found = min(windows(question, text[position:], accepted), default=None)
-        if found is None:
-            return False
-        spans.append((position + found[0], position + found[1]))
-        position += found[1]
+    spans: list[tuple[int, int]] = []
+    for group in (True, False):
+        position = 0
+        for accepted in (each for each in question.parts if bool(NUMBER.search(each[0])) is group):
+            found = min(windows(question, text[position:], accepted), default=None)
+            if found is None:
+                return False
+            spans.append((position + found[0], position + found[1]))
+            position += found[1]
     rest = without(text, spans)
     return not other_numbers(question, rest, [each for part in question.parts for each in part])
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.consensus.extraction import extract_code
@@ -60,7 +61,12 @@ def returned(code: str, function: str, calls: Sequence[Sequence[Any]]) -> list[A
     None if the program cannot be compiled, lacks the function, raises, breaks a limit, or returns what JSON
     cannot say.
     """
-    given = json.dumps({"code": code, "function": function, "calls": calls})
+    return _run(json.dumps({"code": code, "function": function, "calls": calls}))
+
+
+@lru_cache(1_000)
+def _run(given: str) -> list[Any] | None:
+    """Run once what may well be asked about again: a table judges all its answers anew."""
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as out:
         process = subprocess.Popen(  # noqa: S603 -- running what a model wrote is the purpose
             [sys.executable, "-I", "-S", "-c", _RUNNER],
