@@ -13,7 +13,7 @@ The rule, which docs/answers.md tells as well:
    is denied ("not 12"), what the answer is compared with ("than 3/8") and the left sides of equations state
    nothing; numbers and names in brackets, after a colon or after "because" explain. Of several sentences the
    last may also be judged alone where the answer is a number, since those before compute it.
-4. Yes and no: all words of the answer that stand for yes or no must say the same.
+4. Yes and no, in puzzles as well: all words of the answer that stand for yes or no must say the same.
 5. A choice: the label, or the text of the choice, and no other label or choice.
 6. Parts: all of them, those that are numbers in the order of the question, and those that are words as well;
    and no other number that the question does not have.
@@ -31,7 +31,7 @@ An answer that is not right and says that it cannot be known has abstained; any 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from benchmarks.everyday import Question
@@ -87,7 +87,7 @@ _UNKNOWN = re.compile(
     r"|\b(?:is|was|are|were|has\s+been|there['’]s)\s+no\s+(?:such|information|record|way|data|mention|unique)"
     r"|\bno\s+(?:information|record|data|mention)\b"
     r"|\bdepends\s+on\b|\b(?:more|additional|further)\s+(?:information|data|details|context)\b"
-    r"|\b(?:weiß|kenne)\s+(?:ich\s+|es\s+)*(?:leider\s+)?nicht\b|\bunbekannt\b|\bkann\s+(?:ich|man)\b.*\bnicht\b"
+    r"|\b(?:weiß|kenne)\s+(?:ich\s+|es\s+)*(?:leider\s+)?nicht\b|\bunbekannt\b|\b(?:kann\s+(?:ich|man)|(?:ich|man)\s+kann)\b.*\bnicht\b"
     r"|\blässt\s+sich\b.*\bnicht\b|\bnicht\s+(?:bekannt|möglich|genug|angegeben|beantworten)\b|\bkeine\s+(?:angabe|information)"
     r"|\bimpossible\s+(?:de|à)\b|\b(?:ne|n['’])\s*\w+\s+pas\b|\baucune\s+(?:information|donnée)|\binconnue?s?\b"
     r"|\bno\s+(?:se\s+puede|puedo|lo\s+sé|sé|es\s+posible|hay\s+(?:suficiente|forma|información))|\bdesconocid[oa]\b"
@@ -102,6 +102,10 @@ _GUESS = re.compile(
 )
 _PIECES = re.compile(r"[,;\n•]+|\s+(?:and|und|et|y|e|&)\s+|\s+[-–—]\s+|[.!?]\s+|(?<=\d)\s+(?=\d)|[<>→]")
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)](?=\s))\s*", re.MULTILINE)
+_ENTRY = re.compile(
+    r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+(?P<item>[^\n]+?)(?:[ \t][-–—][ \t]|:[ \t])[^\n]*$", re.MULTILINE
+)
+"""A line of a list whose item is explained behind a dash or a colon."""
 _HEADING = re.compile(r"[^\n.!?]*:(?=\s|$)")
 _LABEL = re.compile(r"(?<![\w'])(?:[B-Z]|A(?!\s+[a-z]))(?![\w'])")
 _LETTERS = re.compile(r"\b(?:[^\W\d_][-\s.]){2,}[^\W\d_]\b")
@@ -116,11 +120,16 @@ def grade(question: Question, answer: str | None, outcome: str = "answered") -> 
         return _for_abstaining(question)
     if outcome != "answered" or answer is None:
         return Verdict.WRONG
-    if question.kind != "unanswerable" and _JUDGES.get(question.kind, _short)(question, answer):
+    if question.kind != "unanswerable" and _judge(question)(question, answer):
         return Verdict.RIGHT
     if question.kind == "unanswerable" and _denies_premise(question, answer):
         return Verdict.RIGHT
     return _for_abstaining(question) if abstains(question, answer) else Verdict.WRONG
+
+
+def _judge(question: Question) -> Callable[[Question, str], bool]:
+    yes_no = question.answer and question.answer[0].casefold() in YES_NO_WORDS
+    return _yes_no if yes_no else _JUDGES.get(question.kind, _short)
 
 
 def _for_abstaining(question: Question) -> Verdict:
@@ -153,7 +162,8 @@ def _choice(question: Question, answer: str) -> bool:
     if len(text.split()) > SENTENCE:
         claim = extract_claim(answer, choices=question.labels)
         return claim is not None and claim.text == question.answer[0]
-    text = DENIED.sub(" , ", text)
+    if not any(DENIED.search(choice) for choice in question.choices):
+        text = DENIED.sub(" , ", text)
     labels = {question.labels.index(label) for label in _LABEL.findall(text) if label in question.labels}
     named = _named(question, text)
     return bool(labels | named) and labels <= {right} and named <= {right} and not UNSURE.search(text)
@@ -198,7 +208,7 @@ def _list(question: Question, answer: str) -> bool:
 
 def _lists(question: Question, text: str) -> bool:
     position: dict[int, int] = {}
-    text = _HEADING.sub(" , ", _BULLET.sub(" , ", text))
+    text = _HEADING.sub(" , ", _BULLET.sub(" , ", _ENTRY.sub(r"\g<item>\n", text)))
     for place, each in enumerate(_PIECES.split(DENIED.sub(" , ", text))):
         piece = each.strip(" .!?\"'[](){}")
         items = [at for at, accepted in enumerate(question.items) if _has(piece, accepted)]
@@ -227,7 +237,7 @@ def _code(question: Question, answer: str) -> bool:
     )
 
 
-_JUDGES = {"yes_no": _yes_no, "choice": _choice, "parts": _parts, "list": _list, "code": _code}
+_JUDGES = {"choice": _choice, "parts": _parts, "list": _list, "code": _code}
 
 
 def abstains(question: Question, answer: str) -> bool:

@@ -18,6 +18,7 @@ from orchestrator.consensus.extraction import extract_claim
 from orchestrator.consensus.forms import compare, contradicts, read_form
 from orchestrator.consensus.reading.counting import number_words
 from orchestrator.consensus.reading.endings import YES_NO_WORDS
+from orchestrator.consensus.reading.forms import boxed
 from orchestrator.consensus.reading.languages import ENGLISH, language_of
 
 SENTENCE = 60
@@ -85,6 +86,9 @@ _MARKED = re.compile(
 )
 _MARKS = re.compile(r"\*\*|__|`|\$(?!\d)|\\[()\[\]]|(?<!\w)[*_]|[*_](?!\w)")
 _BOX = re.compile(r"\\boxed\{([^{}]*)\}")
+_FRACTION = re.compile(r"\\[dt]?frac\{(\w+)\}\{(\w+)\}")
+_QUOTED = re.compile(r"(?<!\w)'([^'\n]+)'(?!\w)")
+_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
 _TOKEN = re.compile(r"[^\s,;:!?()\"“”«»]+(?:,(?=\d)[^\s,;:!?()\"“”«»]+)*(?::\d\d)?")
 NUMBER = re.compile(r"(?<![\w.])-?\d[\d,.  ]*\d(?:\s*/\s*\d+)?|(?<![\w.])-?\d(?:\s*/\s*\d+)?")
 _MONTHS = r"(?:jan|feb|mar|apr|ma[iy]|jun|jul|aug|sep|oct|okt|nov|de[cz])\w*"
@@ -109,8 +113,8 @@ STARTERS = frozenset(_STARTERS.split())
 
 def stated(text: str) -> str:
     """What stands in the last box, in JSON or after the last marker, else all of the text, bare."""
-    if boxes := _BOX.findall(text):
-        return plain(boxes[-1])
+    if (box := boxed(text)) is not None:
+        return plain(box)
     claim = extract_claim(text)
     if claim is not None and claim.how == "json":
         return plain(claim.text)
@@ -121,7 +125,9 @@ def stated(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    return _MARKS.sub("", _BOX.sub(r"\1", text)).replace("’", "'").strip()
+    """A text without Markdown, the commands of LaTeX that only set it, and single quotes around words."""
+    text = _FRACTION.sub(r"\1/\2", _TEXT.sub(r"\1", _BOX.sub(r"\1", text)))
+    return _QUOTED.sub(r"\1", _MARKS.sub("", text).replace("’", "'")).strip()
 
 
 _form = lru_cache(50_000)(read_form)
@@ -176,8 +182,6 @@ def states(question: Question, sentence: str, accepted: Sequence[str]) -> bool:
     if question.others and any(windows(question, rest, question.others)):
         return False
     rest = _ASIDE.sub(" ", rest)
-    if any(_YEAR.fullmatch(each) for each in accepted):  # of "20 July 1969" the year may be the answer
-        rest = _DAY.sub(" ", rest)
     return not other_numbers(question, rest, accepted) and not _other_names(question, rest, accepted)
 
 
@@ -312,15 +316,21 @@ def _apart(found: str) -> list[str]:
     return [found] if whole is not None else re.findall(r"\d+", found)
 
 
+def _undated(rest: str, accepted: Sequence[str]) -> str:
+    """The rest without days and months where a year is the answer: that of "20 July 1969"."""
+    return _DAY.sub(" ", rest) if any(_YEAR.fullmatch(each) for each in accepted) else rest
+
+
 def other_numbers(question: Question, rest: str, accepted: Sequence[str]) -> set[float]:
     """Numbers that neither the question nor an accepted answer has."""
     given = _numbers(f"{question.question} {question.context} {' '.join(question.choices)}")
     mine = set().union(*map(_numbers, accepted)) if accepted else set()
-    return _numbers(rest) - given - mine
+    return _numbers(_undated(rest, accepted)) - given - mine
 
 
 def _other_names(question: Question, rest: str, accepted: Sequence[str]) -> set[str]:
     """Words with a capital letter that neither the question nor an accepted answer has."""
+    rest = _undated(rest, accepted)
     known = {*words_of(" ".join([question.question, question.context, *accepted])), *STARTERS}
     return {
         word.casefold() for word in re.findall(r"\b[^\W\d_a-z][^\W\d_]+\b", rest) if word[0].isupper()
