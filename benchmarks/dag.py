@@ -22,7 +22,6 @@ of all that the file has for the questions at hand.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import statistics
 import sys
@@ -30,7 +29,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +38,10 @@ from benchmarks.costs import costs_of, in_general
 from benchmarks.intervals import Interval, paired_bootstrap, wilson
 from benchmarks.multi_hop import KINDS, Question
 from benchmarks.paragraphs import search_tool
+from benchmarks.runs import append, find, points, stored
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim
-from orchestrator.errors import AnabranchError, PlannerError, TaskFailed, UnknownPlanner
-from orchestrator.planning.finding import find_planner
+from orchestrator.errors import AnabranchError, TaskFailed
 from orchestrator.planning.planner import Planner
 from workers.engine import Engine
 from workers.engines.simulator.engine import Simulator
@@ -72,22 +70,6 @@ CONTESTANTS = (
 )
 RIVALS = ("direct", "vote")
 """Those that each planner is compared with, question by question."""
-
-
-def find(name: str) -> Planner | None:
-    """The planner that the module ``planners.<name>`` has, else the installed one; None without either.
-
-    Why there is none goes to standard error.
-    """
-    try:
-        if find_spec(f"planners.{name}") is not None:
-            found = getattr(importlib.import_module(f"planners.{name}"), name, None)
-            if isinstance(found, Planner):
-                return found
-        return find_planner(name)
-    except (UnknownPlanner, PlannerError) as error:
-        print(f"  {name} is left out: {error}", file=sys.stderr)
-        return None
 
 
 def is_right(answer: str, gold: str) -> bool:
@@ -139,7 +121,7 @@ def run(
 ) -> Iterator[dict[str, Any]]:
     """The runs that the file lacks. All planners answer a question before the next one is asked."""
     key = {"engine": given.engine, "model": given.model, "seed": given.seed}
-    done = {(each["planner"], each["question"]) for each in _stored(given.out, key)}
+    done = {(each["planner"], each["question"]) for each in stored(given.out, key)}
     found = {name: find(name) for name in given.planners}
     everything = multi_hop.questions(seed=given.seed)
     paragraphs = [text for question in everything for text in question.paragraphs]
@@ -158,15 +140,8 @@ def run(
                     print("  the time is over; the same command goes on from here", file=sys.stderr)
                     return
                 result = {**key, **ask(client, contestant, planner, question)}
-                with given.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(result, ensure_ascii=False) + "\n")
+                append(given.out, result)
                 yield result
-
-
-def _stored(path: Path, key: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The runs in a file that were made with this engine, model and seed."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [each for each in map(json.loads, lines) if key.items() <= each.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +231,7 @@ def table(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         low, high = row.interval
-        over = [_points(row.against.get(rival)) for rival in RIVALS]
+        over = [points(row.against.get(rival)) for rival in RIVALS]
         lines.append(
             f"| {row.planner} | {row.questions} | {100 * row.right:.0f} [{100 * low:.0f}, {100 * high:.0f}] "
             f"| {row.undecided} | {row.failed} | {row.prompt:.0f} | {row.completion:.0f} "
@@ -273,13 +248,6 @@ def table(rows: Sequence[Row]) -> str:
             lines += ["", f"{row.planner}:"]
             lines += [f"- {count} times {reason}" for reason, count in list(row.decisions.items())[:REASONS]]
     return "\n".join(lines)
-
-
-def _points(difference: tuple[float, Interval] | None) -> str:
-    if difference is None:
-        return ""
-    mean, (low, high) = difference
-    return f"{100 * mean:+.0f} [{100 * low:+.0f}, {100 * high:+.0f}]"
 
 
 def oracle(questions: Sequence[Question]) -> Simulator:
@@ -322,7 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     numbers = {each.number for each in questions}
     runs = [
         each
-        for each in _stored(given.out, key)
+        for each in stored(given.out, key)
         if each["question"] in numbers and each["planner"] in given.planners
     ]
     rows = rows_of(runs)

@@ -33,7 +33,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.checks import Check, at_least, at_most
-from benchmarks.dag import find
 from benchmarks.early_stop_contenders import running
 from benchmarks.parallel_contenders import (
     LANGGRAPH,
@@ -54,6 +53,7 @@ from benchmarks.parallel_questions import (
     widths_of,
 )
 from benchmarks.parallel_server import DECODE, LATENCY, PREFILL, STYLES
+from benchmarks.runs import find
 from orchestrator import logs
 from orchestrator.settings import Settings
 
