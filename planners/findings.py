@@ -91,13 +91,16 @@ def explained(read: Read, question: Question, results: str) -> Read | Answer:
         return read
     computed = computed_answer(question, results)
     steps = max(1, len(lines_of(results)))
-    told = f"the last of {steps} steps" if steps > 1 else "one step"
     if computed is not None and computed.claim == read.claim:
-        basis = f"computed in {told}"
+        basis = _computed_in(steps)
     else:
-        basis = f"read by the model from the results of {steps} steps" if steps > 1 else f"read from {told}"
+        basis = f"read by the model from what {'one step' if steps == 1 else f'{steps} steps'} found"
     basis = f"{basis}; {read.basis}" if read.basis else basis
     return replace(read, basis=basis, reasoning=results.strip())
+
+
+def _computed_in(steps: int) -> str:
+    return f"computed in the last of {steps} steps" if steps > 1 else "computed in one step"
 
 
 def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Answer:
@@ -111,10 +114,7 @@ def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Ans
     if steps and not _failed(steps[-1][1]):
         call, value = steps[-1]
         if (answer := _answer(question, call.partition("(")[0], value)) is not None:
-            basis = (
-                f"computed in the last of {len(steps)} steps" if len(steps) > 1 else "computed in one step"
-            )
-            return replace(answer, basis=basis, reasoning="\n".join(listed))
+            return replace(answer, basis=_computed_in(len(steps)), reasoning="\n".join(listed))
     text = "\n".join(["The steps gave:", *listed]) if listed else "No step gave a result."
     return Answer(text, undecided=UNREAD)
 

@@ -211,9 +211,8 @@ class Writing:
         undecided = most_abstained(silent, len(ended), max_tokens, what="points")
         await self._looked_over(repair=repair)
         written = self._finished()
-        basis = (
-            f"written in {len(written)} of {len(self._listed)} points side by side, not compared with others"
-        )
+        points = f"{len(written)} of {len(self._listed)} points"
+        basis = f"written in {points} side by side, not compared with others"
         answer = await run.merge(assembled, self._listed, written)
         return replace(answer, undecided=undecided, basis=basis)
 

@@ -44,10 +44,10 @@ class Answer:
     one was cut off.
 
     The rest explains the answer to people: it is cut where it is long, does not make an answer another one,
-    and is not in the journal, since a replay makes it again. ``reasoning`` is the text that leads to the answer, where that is another one than
-    ``text``; ``dissent`` are the other answers, the most frequent first. ``basis`` says in a few words what
-    the answer rests on, as in ``3 of 4 branches agree``; None if that is one text, or what ``clusters`` show.
-    ``doubtful`` says that counting decided without a majority.
+    and is not in the journal, since a replay makes it again. ``reasoning`` is the text that leads to the
+    answer, where that is another one than ``text``; ``dissent`` are the other answers, the most frequent
+    first. ``basis`` says in a few words what the answer rests on, as in ``3 of 4 branches agree``; None if
+    that is one text, or what ``clusters`` show. ``doubtful`` says that counting decided without a majority.
     """
 
     text: str
