@@ -1,15 +1,12 @@
-"""The commands that use an engine: ``solve`` and ``serve``."""
+"""The command ``solve``, and what commands that use an engine share."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 import json
-import os
 import signal
-import socket
 import sys
-import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,14 +15,12 @@ from typing import Any, TypeVar
 
 import typer
 
-from orchestrator.api.server import serve
-from orchestrator.api.signals import obeyed
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, print_solution
 from orchestrator.cli.saying import dump, say_json, tell
 from orchestrator.cli.terminal import Terminal
 from orchestrator.engines import OnProgress
-from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
+from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed
 from orchestrator.opening import opened_service
 from orchestrator.planning.finding import find_planner
 from orchestrator.settings import Settings
@@ -47,10 +42,6 @@ ANNOUNCED_SECONDS = 10.0
 """How often a slow start is reported when there is no terminal to show it."""
 CLOSING_SECONDS = 5.0
 """How long an engine may take to stop; one that is still starting is then abandoned."""
-GIVEN_UP_SECONDS = CLOSING_SECONDS + 3.0
-"""How long a process may take to end that is told to while it starts."""
-ENDED_SECONDS = 2 * CLOSING_SECONDS + 5.0
-"""How long a process may take to end after it has handed back its tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,58 +139,6 @@ async def _solve(
                 tell(f"cancelled; the work so far is in trace {claim.task.id}")
                 raise
     raise AssertionError("a run ends with a solution or an error")
-
-
-def serve_here(settings: Settings, host: str, port: int) -> None:
-    """Serve the API until a signal comes, then drain.
-
-    Raises:
-        InvalidRequest: there is no such host.
-        Unavailable: the database or the engine cannot be used, or the service cannot go on.
-        OSError: the address cannot be bound.
-    """
-    toolbox = build_toolbox(settings)
-
-    async def run() -> int:
-        async with obeyed(on_given_up=lambda number: _end_within(GIVEN_UP_SECONDS, 128 + number)) as signals:
-            try:
-                with translated():
-                    async with opened(settings, toolbox, Announcer(), staying=True) as service:
-                        try:
-                            await serve(
-                                service,
-                                host,
-                                port,
-                                signals,
-                                on_listening=lambda url: tell(f"listening on {url}"),
-                            )
-                        finally:
-                            if signals.draining.is_set():
-                                _end_within(ENDED_SECONDS, 0 if signals.first else 1)
-            except asyncio.CancelledError:
-                if signals.first is None:
-                    raise
-                return 128 + signals.first
-        return 0
-
-    try:
-        code = asyncio.run(run())
-    except socket.gaierror as error:
-        raise InvalidRequest(f"--host {host!r}: {error.strerror}; 127.0.0.1 is this machine only") from None
-    if code:
-        raise typer.Exit(code)
-
-
-def _end_within(seconds: float, code: int) -> None:
-    """End the process even if something in it does not: a thread that waits for a lock, or a tool."""
-
-    def end() -> None:
-        os.write(2, b"the process does not end by itself and is ended\n")
-        os._exit(code)
-
-    ending = threading.Timer(seconds, end)
-    ending.daemon = True
-    ending.start()
 
 
 def opened(
