@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,7 +22,9 @@ from orchestrator.cli.parameters import (
     Temperature,
     Tools,
     TopP,
+    Verbose,
 )
+from orchestrator.cli.saying import begin
 
 commands = typer.Typer()
 
@@ -59,9 +62,12 @@ def solve(
     budget_nodes: Annotated[int | None, typer.Option(help="Most nodes of the run, with notes.")] = None,
     tenant: Annotated[str | None, typer.Option(help="The tenant of the task.")] = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view, and no progress.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Answer a question, and show its branches as they run."""
+    if not quiet and (sys.stderr.isatty() or not as_json):
+        begin()
     from orchestrator.cli.solving import Inputs, failures_shown, solve_here
 
     request = {
@@ -84,7 +90,7 @@ def solve(
     inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))
     with failures_shown(as_json=as_json):
         made = settings(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
-        solve_here(inputs, made, as_json=as_json, quiet=quiet)
+        solve_here(inputs, made, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
 @commands.command()

@@ -12,7 +12,8 @@ import typer
 from orchestrator.api.server import serve
 from orchestrator.api.signals import obeyed
 from orchestrator.cli.saying import tell
-from orchestrator.cli.solving import CLOSING_SECONDS, Announcer, opened
+from orchestrator.cli.solving import CLOSING_SECONDS, opened
+from orchestrator.cli.ticking import Announcer
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.settings import Settings
 from orchestrator.toolbox import build_toolbox

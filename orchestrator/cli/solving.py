@@ -17,8 +17,9 @@ import typer
 
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, print_solution
-from orchestrator.cli.saying import dump, say_json, tell
+from orchestrator.cli.saying import clear, dump, say_json, tell
 from orchestrator.cli.terminal import Terminal
+from orchestrator.cli.ticking import Announcer, Ticker
 from orchestrator.engines import OnProgress
 from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed
 from orchestrator.opening import opened_service
@@ -28,8 +29,6 @@ from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
-from workers.engines.vllm.supervision import Starting
-from workers.models.files import Progress as Download
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 from workers.tools.toolbox import Toolbox
@@ -38,8 +37,6 @@ T = TypeVar("T")
 
 INTERRUPTED = 130
 TERMINATED = 143
-ANNOUNCED_SECONDS = 10.0
-"""How often a slow start is reported when there is no terminal to show it."""
 CLOSING_SECONDS = 5.0
 """How long an engine may take to stop; one that is still starting is then abandoned."""
 
@@ -60,6 +57,7 @@ class Inputs:
         """
         data = dict(self.request)
         if data["query"] == "-":
+            clear()
             data["query"] = sys.stdin.read()
         if str(data.get("context", "")).startswith("@"):
             data["context"] = _contents(Path(data["context"][1:]))
@@ -84,26 +82,30 @@ class Inputs:
         return build_toolbox(settings, [load_tool(name) for name in self.tools])
 
 
-def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool) -> None:
-    """Answer a question in this process, and print the solution.
+def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Answer a question in this process, and print the solution; ``verbose`` with all that it rests on.
 
     Raises:
         InvalidRequest: something that was given is wrong.
         TaskFailed, Unavailable: there is no answer.
     """
     console = Terminal(stderr=True)
-    display = Display(console) if console.is_terminal and not quiet else None
+    shown: Display | Ticker | None = None
+    if not quiet and (console.is_terminal or not as_json):
+        shown = Display(console) if console.is_terminal else Ticker()
     try:
         request, toolbox = inputs.read(), inputs.toolbox(settings)
-        solution = run_here(_solve(request, toolbox, settings, display))
+        solution = run_here(_solve(request, toolbox, settings, shown))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        clear()
     if as_json:
         say_json(solution.model_dump_json())
     else:
-        if display is not None:
+        if isinstance(shown, Display):
             console.print()
-        print_solution(output(), solution)
+        print_solution(output(), solution, verbose=verbose)
 
 
 @contextmanager
@@ -120,21 +122,20 @@ def failures_shown(*, as_json: bool) -> Iterator[None]:
 
 
 async def _solve(
-    request: TaskRequest, toolbox: Toolbox, settings: Settings, display: Display | None
+    request: TaskRequest, toolbox: Toolbox, settings: Settings, shown: Display | Ticker | None
 ) -> Solution:
-    on_progress = Announcer() if display is None else display.preparing
+    on_progress = Announcer() if shown is None else shown.preparing
     async with opened(settings, toolbox, on_progress) as service:
         service.check(request)
-        shown = nullcontext() if display is None else display.shown()
-        async with handing_back(service), shown:
+        async with handing_back(service), nullcontext() if shown is None else shown.shown():
             claim = await service.start(request)
             try:
                 async with aclosing(service.follow(claim)) as items:
                     async for item in items:
                         if isinstance(item, Solution):
                             return item
-                        if display is not None:
-                            display.view.take(item)
+                        if shown is not None:
+                            shown.view.take(item)
             except asyncio.CancelledError:
                 tell(f"cancelled; the work so far is in trace {claim.task.id}")
                 raise
@@ -185,35 +186,6 @@ async def handing_back(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         _cancel_on_sigterm()
-
-
-class Announcer:
-    """Reports the start of the engine when there is no terminal to show it: a line now and then."""
-
-    def __init__(self) -> None:
-        self._next = 0
-        self._told: dict[str, float] = {}
-
-    def __call__(self, progress: Download | Starting) -> None:
-        """Report the progress of a model's download or a server's start."""
-        if isinstance(progress, Starting):
-            self._starting(progress)
-            return
-        tenth = 10 * progress.done // progress.total
-        if tenth >= self._next:
-            self._next = tenth + 1
-            tell(
-                f"fetching the model from {progress.source}: {tenth * 10} % of {progress.total / 1e6:.0f} MB"
-            )
-
-    def _starting(self, progress: Starting) -> None:
-        told = self._told.get(progress.server)
-        if (
-            told is None or not told <= progress.seconds < told + ANNOUNCED_SECONDS
-        ):  # it began, or began again
-            self._told[progress.server] = progress.seconds
-            line = f"starting {progress.server}: {progress.seconds:.0f} s  {progress.line}"
-            tell(line.rstrip())
 
 
 def load_tool(name: str) -> Tool:
