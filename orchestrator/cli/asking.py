@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -66,7 +65,7 @@ def solve(
     verbose: Verbose = False,
 ) -> None:
     """Answer a question, and show its branches as they run."""
-    if not quiet and (sys.stderr.isatty() or not as_json):
+    if not quiet:
         begin()
     from orchestrator.cli.solving import Inputs, failures_shown, solve_here
 

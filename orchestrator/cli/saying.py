@@ -17,12 +17,10 @@ _waiting: list[str] = []
 
 
 def begin() -> None:
-    """Show at once that a command has begun, while what it needs is still imported."""
+    """Show on a terminal at once that a command has begun, while what it needs is still imported."""
     if sys.stderr.isatty():
         _waiting.append(_BEGUN)
         typer.echo(_BEGUN, err=True, nl=False)
-    else:
-        typer.echo(_BEGUN, err=True)
 
 
 def clear() -> None:
