@@ -18,7 +18,10 @@ Form = Literal["text", "words", "any"]
 MOST_WORDS = 8
 """The longest part of a sentence that is taken for its answer."""
 
-_SENTENCE = lazily(r"(?<=[.!?])\s+(?=\S)|\n+")
+WORDS_ALONE = 3
+"""Words of a first sentence that is an answer alone, before others explain it."""
+
+_SENTENCE = lazily(r"(?<=[.!?])(?<!\b[A-Z]\.)\s+(?=\S)|\n+")
 _OF_FIGURES = (
     "age|amount|angle|area|average|change|circumference|cost|date|day|decade|difference|digit|discount|distance"
     "|fraction|height|interest|length|mass|mean|median|month|number|percent|percentage|perimeter|point|population"
@@ -43,10 +46,11 @@ _SEVERAL = lazily(
     re.IGNORECASE,
 )
 _TEXT = lazily(
-    r"^\W*(?:(?:please|can you|could you)\s+)?"
-    r"(?:why\b|how (?:do|does|did|can|could|would|should|to|is|are)\b|explain|describe|summari[sz]e|define\b"
-    r"|discuss|justify|elaborate|write|compose|rephrase|paraphrase|rewrite|correct\b|improve|argue|compare"
-    r"|tell me (?:about|why|how)|what (?:happens|happened|should|would|could)\b|what does .+ mean\b)"
+    r"^\W*(?:(?:please|can you|could you)\s+)?(?:why\b"
+    r"|how (?:do|does|did|can|could|would|should|to|is|are)\b(?! (?:you|i|we) (?:say|spell|call|write))"
+    r"|explain|describe|summari[sz]e|define\b|discuss|justify|elaborate|write|compose|rephrase|paraphrase"
+    r"|rewrite|correct\b|improve|argue|compare|tell me (?:about|why|how)"
+    r"|what (?:happens|happened|should|would|could)\b|what does .+ mean\b)"
     r"|\bin (?:one|two|three|a|\d+)(?: or \w+)?(?: \w+)? sentences?\b"
     r"|\b(?:one|a)[- ]sentence\b",
     re.IGNORECASE,
@@ -57,28 +61,34 @@ _YES_NO = lazily(
 )
 _WORDS = lazily(r"^\W*(?:who|whom|whose|which|where)\s+\w", re.IGNORECASE)
 _NAMES = lazily(
-    r"^\W*(?:(?:please|now|so|and|in|of|from|for|on|at|to)\s+)*(?:what|name|give|tell|list|say|translate|spell)\b",
+    r"^\W*(?:(?:please|now|so|and|in|of|from|for|on|at|to)\s+)*"
+    r"(?:what|how do (?:you|i|we)|name|give|tell|list|say|translate|spell)\b",
     re.IGNORECASE,
 )
-_FIGURES_OR = lazily(r"\d[^?]*\bor\b[^?]*\d", re.IGNORECASE)
+_FIGURES_OR = lazily(r"\d[^?,]*\bor\s+(?:the\s+)?[$€£]?\d", re.IGNORECASE)
 _WORD = lazily(r"[^\W_]+(?:['’][^\W_]+)?")
 _ASIDE = lazily(r",\s+(?:with|at|about|which|who|whose|having|including|of)\b[^,]*(?:,\d{3}[^,]*)*,(?=\s)")
 _MORE = lazily(
     r"(?:,\s+|\s+)(?:because|since|which|who|whose|whereas|while|although|though|serving|covering|having)\b"
     r"|,\s+(?:with|at|as|about|so|and (?:it|he|she|they)|but|in|from|by|an?|the|it|known)\b|;|:\s|\s[—–(]"
-    r"|\s+(?:around|about|in|on|from|between|since|at)\s+(?:about\s+|around\s+)?(?=[\d$€£])",
+    r"|\s+(?:around|about|in|on|from|between|since|at)\s+(?:about\s+|around\s+)?"
+    r"(?=[\d$€£]|(?-i:(?:January|February|March|April|May|June|July|August|September|October|November|December)\b))"
+    r"|,\s+(?=[\d$€£])|,?\s+and\s+(?:is|was|are|were|has|have|had)\b",
     re.IGNORECASE,
 )
 _QUANTITY = lazily(r"(?:[a-z]+\s+)*[$€£]?\d")
 _LEAD = lazily(r"^\W*(?:so|thus|hence|therefore|well|sure|certainly)\b[,:!]?\s+", re.IGNORECASE)
-_BY = lazily(r"^(?:\w+\s+){0,3}by\s+", re.IGNORECASE)
-_IS = lazily(r"\s(?:is|are|was|were)\s", re.IGNORECASE)
+_BY = lazily(
+    r"^(?:(?:\w+\s+){0,3}by|called|known as|named|spelled|spelt|located|situated|found)\s+", re.IGNORECASE
+)
+_IS = lazily(r"\s(?:is|are|was|were|has|have|had)\s", re.IGNORECASE)
+_MARK = lazily(r"answer|result|solution|####|\*\*", re.IGNORECASE)
 _STATED_LINE = lazily(r"\n\W*(?:final\s+)?answer\W*:[^\n]*\Z", re.IGNORECASE)
 _EDGES = " \t\n\"'“”‘’«»`*_.,;:!"
 _EMPTY = frozenset(
     each
     for line in (
-        "a an and are as at be been by called did do does for from had has have he i in is it its known",
+        "a an and are as at be been by called did do does for from had has have he in is it its known",
         "named of on one or she than that the there these they this those to was we were with you",
     )
     for each in line.split()
@@ -119,15 +129,15 @@ def claim_for(
     body = split_thinking(text).answer.strip()
     if form == "text":
         return _as_text(body, claim)
-    if claim.how not in ("number", "whole") or claim.text.casefold() in ("yes", "no"):
-        return claim
-    if claim.how == "whole" and "\n" in claim.text:
+    has_figure = re.search(r"\d", claim.text) is not None
+    is_found = claim.how in ("number", "whole") or (
+        claim.how == "marker" and has_figure and not _MARK.search(body)  # what stands after some colon
+    )
+    if not is_found or "\n" in claim.text or claim.text.casefold() in ("yes", "no"):
         return claim
     if (new := _new(body, question, claim)) is not None:
         return Claim(new, "whole")
-    if claim.how == "whole" or not re.search(r"\d", claim.text):
-        return claim
-    return _whole(body)
+    return _whole(body) if has_figure and claim.how != "whole" else claim
 
 
 def _as_text(body: str, claim: Claim) -> Claim | None:
@@ -153,7 +163,8 @@ def _new(body: str, question: str, claim: Claim) -> str | None:
     for sentence in dict.fromkeys((*ends, claim.text)):
         if found := _answering(_main_clause(sentence), given):
             return found
-    return None
+    is_alone = len(sentences) > 1 and len(_WORD.findall(sentences[0])) <= WORDS_ALONE
+    return _subject(sentences[0]) if is_alone else None
 
 
 def _main_clause(sentence: str) -> str:
@@ -163,35 +174,49 @@ def _main_clause(sentence: str) -> str:
 
 
 def _answering(clause: str, given: set[str]) -> str | None:
-    """The part of a clause that is not given, where one part is and the other is not.
+    """The part of a clause that is not given, where another part is: the one before the verb, or after it.
 
     If all of it is given, it compares, and what it is about answers: "Paris is larger than Lyon".
     """
     verb = _IS.search(clause)
-    begins = verb.end() if verb is not None else 0
-    telling = [
-        (match, stem in given)
-        for match in _WORD.finditer(clause)
-        if (stem := _stem(match[0])) not in _EMPTY and not (stem.isdecimal() and match.start() < begins)
-    ]
-    if not telling or "=" in clause:
+    if "=" in clause:
         return None
-    flags = [is_given for _, is_given in telling]
-    if all(flags):
-        if verb is None:
-            return _trimmed(clause)
-        compares = next((is_given for match, is_given in telling if match.start() >= begins), False)
-        return _trimmed(clause[: verb.start()]) if compares else None
-    turns = [at for at in range(1, len(flags)) if flags[at] != flags[at - 1]]
-    if len(turns) != 1:
+    if verb is None:
+        return _without_verb(clause, given)
+    left, right = clause[: verb.start()], clause[verb.end() :]
+    about = [is_given for word, is_given in _told(left, given) if not word[0].isdecimal()]
+    said = _told(right, given)
+    flags = [is_given for _, is_given in said]
+    if not about or not flags:
         return None
-    last = telling[turns[0] - 1][0]
-    if not flags[0]:
-        found = clause[: last.end()].strip(_EDGES)
-        return None if _QUANTITY.match(found) else _trimmed(found)
-    if verb is None or verb.start() < last.end():
-        return None
-    return _trimmed(_BY.sub("", clause[verb.end() :].lstrip(_EDGES)))
+    if all(about) and not all(flags):
+        first = flags.index(False)
+        begins = said[first - 1][0].end() if first else 0
+        return None if any(flags[first:]) else _trimmed(_BY.sub("", right[begins:].lstrip(_EDGES)))
+    if all(about):
+        return _trimmed(left) if not said[0][0][0].isdecimal() else None
+    return _subject(left) if any(flags) and not any(about) else None
+
+
+def _without_verb(clause: str, given: set[str]) -> str | None:
+    """What is new at the beginning of a clause that then repeats the question, or a name that it offers."""
+    told = _told(clause, given)
+    flags = [is_given for _, is_given in told]
+    if flags and all(flags):
+        return _trimmed(clause)
+    first = flags.index(True) if True in flags else 0
+    return _subject(clause[: told[first - 1][0].end()]) if first and all(flags[first:]) else None
+
+
+def _told(text: str, given: set[str]) -> list[tuple[re.Match[str], bool]]:
+    """The words of a text that say something, and whether the question has them."""
+    words = ((match, _stem(match[0])) for match in _WORD.finditer(text))
+    return [(match, stem in given) for match, stem in words if stem not in _EMPTY]
+
+
+def _subject(text: str) -> str | None:
+    """A text as what a sentence is about; None if it is a quantity."""
+    return None if _QUANTITY.match(text.strip(_EDGES)) else _trimmed(text)
 
 
 def _trimmed(text: str) -> str | None:
