@@ -1,32 +1,42 @@
 from __future__ import annotations
 
+import io
 import sys
 
 import pytest
+from typing_extensions import override
 
 from orchestrator.cli.saying import begin, clear, tell
 
 
+class Screen(io.StringIO):
+    """Standard error that is a terminal."""
+
+    @override
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    made = Screen()
+    monkeypatch.setattr(sys, "stderr", made)
+    return made
 
 
-@pytest.mark.usefixtures("terminal")
-def test_the_first_sign_is_removed_by_what_is_told_next(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_sign_is_removed_by_what_is_told_next(screen: Screen) -> None:
     begin()
     tell("error [internal]: x")
     tell("more")
-    assert capsys.readouterr().err == "starting …\r\x1b[Kerror [internal]: x\nmore\n"
+    assert screen.getvalue() == "starting …\r\x1b[Kerror [internal]: x\nmore\n"
 
 
-@pytest.mark.usefixtures("terminal")
-def test_the_first_sign_is_removed_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_sign_is_removed_once(screen: Screen) -> None:
     clear()
     begin()
     clear()
     clear()
-    assert capsys.readouterr().err == "starting …\r\x1b[K"
+    assert screen.getvalue() == "starting …\r\x1b[K"
 
 
 def test_without_a_terminal_there_is_no_first_sign(capsys: pytest.CaptureFixture[str]) -> None:
