@@ -17,21 +17,22 @@ class Screen(io.StringIO):
         return True
 
 
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
-    made = Screen()
-    monkeypatch.setattr(sys, "stderr", made)
-    return made
+def on(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)  # in the test: a fixture would come before pytest's capture
+    return screen
 
 
-def test_the_first_sign_is_removed_by_what_is_told_next(screen: Screen) -> None:
+def test_the_first_sign_is_removed_by_what_is_told_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on(monkeypatch)
     begin()
     tell("error [internal]: x")
     tell("more")
     assert screen.getvalue() == "starting …\r\x1b[Kerror [internal]: x\nmore\n"
 
 
-def test_the_first_sign_is_removed_once(screen: Screen) -> None:
+def test_the_first_sign_is_removed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on(monkeypatch)
     clear()
     begin()
     clear()
