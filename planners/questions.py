@@ -145,7 +145,13 @@ def answer_of(completion: Completion, question: Question) -> Answer:
     if completion.finish_reason == "refused":
         raise AnswerRefused(f"the model or its filter refused to answer: {text[:SAID] or 'it says no more'}")
     truncated = completion.finish_reason != "stop"
-    claim = claim_for(question.text, completion.text, choices=labels(question.choices), truncated=truncated)
+    claim = claim_for(
+        question.text,
+        completion.text,
+        choices=labels(question.choices),
+        truncated=truncated,
+        alone=True,
+    )
     stated = claim is not None and (claim.how != "number" or len(text) <= LONGEST_WHOLE)
     return Answer(text, claim.text if claim is not None and stated else None)
 

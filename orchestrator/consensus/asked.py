@@ -12,8 +12,9 @@ from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_clai
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.thinking import split_thinking
 
-Form = Literal["text", "words", "any"]
-"""What a question asks for: a text of a sentence or more; a name, a word, yes or no; or it does not say."""
+Form = Literal["prose", "text", "words", "any"]
+"""What a question asks for: a text that is written for it; a sentence or more, most likely; a name, a word,
+yes or no; or a figure, or it does not say."""
 
 MOST_WORDS = 8
 """The longest part of a sentence that is taken for its answer."""
@@ -45,14 +46,15 @@ _SEVERAL = lazily(
     r"\b(?:who|which|what|where|when|why|how)\b.*\band\s+(?:who|when|where|why|how|(?:in )?(?:what|which))\b",
     re.IGNORECASE,
 )
+_PROSE = lazily(
+    r"^\W*(?:(?:please|can you|could you)\s+)?(?:why\b|explain|describe|summari[sz]e|define\b|discuss|justify"
+    r"|elaborate|write|compose|rephrase|paraphrase|rewrite|correct\b|improve|argue|tell me (?:about|why|how))"
+    r"|\bin (?:one|two|three|a|\d+)(?: or \w+)?(?: \w+)? sentences?\b|\b(?:one|a)[- ]sentence\b",
+    re.IGNORECASE,
+)
 _TEXT = lazily(
-    r"^\W*(?:(?:please|can you|could you)\s+)?(?:why\b"
-    r"|how (?:do|does|did|can|could|would|should|to|is|are)\b(?! (?:you|i|we) (?:say|spell|call|write))"
-    r"|explain|describe|summari[sz]e|define\b|discuss|justify|elaborate|write|compose|rephrase|paraphrase"
-    r"|rewrite|correct\b|improve|argue|compare|tell me (?:about|why|how)"
-    r"|what (?:happens|happened|should|would|could)\b|what does .+ mean\b)"
-    r"|\bin (?:one|two|three|a|\d+)(?: or \w+)?(?: \w+)? sentences?\b"
-    r"|\b(?:one|a)[- ]sentence\b",
+    r"^\W*(?:how (?:do|does|did|can|could|would|should|to|is|are)\b(?! (?:you|i|we) (?:say|spell|call|write))"
+    r"|compare\b|what (?:happens|happened|should (?:i|we|you))\b|what does .+ mean\b)",
     re.IGNORECASE,
 )
 _YES_NO = lazily(
@@ -101,11 +103,11 @@ def form_of(question: str) -> Form:
     sentences = [sentence for sentence in _SENTENCE.split(question.strip()) if sentence.strip()]
     asking = [sentence for sentence in sentences if sentence.rstrip("\"') ").endswith("?")]
     asked = _BEFORE.split((asking or sentences or [""])[-1])[-1]
-    if _SEVERAL.search(asked):
-        return "text"
-    if _FIGURE.search(asked):
+    if _FIGURE.search(asked) and not _SEVERAL.search(asked):
         return "any"
-    if _TEXT.search(asked):
+    if _PROSE.search(asked):
+        return "prose"
+    if _TEXT.search(asked) or _SEVERAL.search(asked):
         return "text"
     if _FIGURES_OR.search(asked):
         return "any"
@@ -115,20 +117,21 @@ def form_of(question: str) -> Form:
 
 
 def claim_for(
-    question: str, text: str, *, choices: Sequence[str] = (), truncated: bool = False
+    question: str, text: str, *, choices: Sequence[str] = (), truncated: bool = False, alone: bool = False
 ) -> Claim | None:
     """The claim of ``text`` (:func:`extract_claim`) in the form that the question asks for.
 
     Where it asks for words, a figure that is found in a sentence without any mark claims nothing: the part of
-    the sentence that does not repeat the question does, or else all of a short text. Where it asks for a
-    text, that is the claim if it is short; there is none if it is long.
+    the sentence that does not repeat the question does, or else all of a short text. ``alone`` says that the
+    text is compared with no other. Where the question asks for a text, it is then the claim as a whole if it
+    is short, and claims nothing if it is long.
     """
     claim = extract_claim(text, choices=choices, truncated=truncated)
     if claim is None or choices or (form := form_of(question)) == "any":
         return claim
     body = split_thinking(text).answer.strip()
-    if form == "text":
-        return _as_text(body, claim)
+    if form != "words":
+        return _as_text(body, claim, form) if alone else claim
     has_figure = re.search(r"\d", claim.text) is not None
     is_found = claim.how in ("number", "whole") or (
         claim.how == "marker" and has_figure and not _MARK.search(body)  # what stands after some colon
@@ -140,9 +143,9 @@ def claim_for(
     return _whole(body) if has_figure and claim.how != "whole" else claim
 
 
-def _as_text(body: str, claim: Claim) -> Claim | None:
-    """A text as the claim; a line that repeats a word or a figure as "the answer" is no part of it."""
-    if claim.how in ("boxed", "json", "marker") and len(claim.text.split()) > 3:
+def _as_text(body: str, claim: Claim, form: Form) -> Claim | None:
+    """A text as the claim; where it is written for the question, without a word that repeats "the answer"."""
+    if claim.how in ("boxed", "json", "marker") and (form != "prose" or len(claim.text.split()) > 3):
         return claim
     if claim.how == "whole" and len(claim.text) >= len(body) - 1:
         return claim

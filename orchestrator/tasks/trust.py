@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.runtime.environment import Result
 from orchestrator.runtime.values import Answer
+from orchestrator.voting.splitting import split
 from orchestrator.voting.standing import ALONE, agreement
 
 UNSURE = "unsure: "
@@ -26,13 +27,20 @@ def is_unsure(result: Result, probability: float | None) -> bool:
 def trust_in(result: Result, probability: float | None, questions: int) -> str:
     """The line; ``probability`` is how often answers like this were right, known from ``questions``."""
     answer = result.answer
-    told = "no answer" if answer is None else answer.undecided or answer.basis or _of_clusters(answer)
+    told = "no answer" if answer is None else _told(answer)
     if probability is not None:
         right = f"answers like this were right {100 * probability:.0f} % of the time"
         told = f"{told}; {right} ({questions} questions)"
     if result.limit is not None:
         told = f"{told}; the run was ended early ({result.limit})"
     return " ".join(f"{UNSURE if is_unsure(result, probability) else ''}{told}".split())
+
+
+def _told(answer: Answer) -> str:
+    """What an answer rests on, or why it is undecided, but for a split vote: who agrees says that already."""
+    if answer.undecided and answer.undecided != split(answer):
+        return answer.undecided
+    return answer.basis or _of_clusters(answer)
 
 
 def _of_clusters(answer: Answer) -> str:

@@ -37,11 +37,13 @@ def claimed(question: str, text: str) -> str | None:
         ("Is 91 prime?", "words"),
         ("What is the plural of ox?", "words"),
         ("Name a noble gas.", "words"),
-        ("Why is 11 prime?", "text"),
-        ("Explain in one sentence why 11 is prime.", "text"),
+        ("Why is 11 prime?", "prose"),
+        ("Explain in one sentence why 11 is prime.", "prose"),
+        ("What would be the price of 3 pens?", "any"),
+        ("How is a pearl made?", "text"),
         ("What does HTTP 503 mean?", "text"),
         ("Who invented dynamite, and when?", "text"),
-        ("Write a haiku about 2 rivers.", "text"),
+        ("Write a haiku about 2 rivers.", "prose"),
         ("", "any"),
     ],
 )
@@ -97,13 +99,21 @@ def test_a_question_about_words_gets_words(question: str, text: str, claim: str)
 )
 def test_a_sentence_that_is_asked_for_is_not_cut_down(text: str) -> None:
     question = "Explain in one sentence why 11 is prime."
-    assert claimed(question, text) == text
-    assert claimed(question, f"{text}\n\nAnswer: 11") == text
+    for said in (text, f"{text}\n\nAnswer: 11"):
+        claim = claim_for(question, said, alone=True)
+        assert claim is not None
+        assert claim.text == text
+
+
+def test_texts_that_are_compared_are_compared_by_what_they_conclude() -> None:
+    text = "11 is prime because its only divisors are 1 and itself. So it is \\boxed{yes}"
+    assert claimed("Why is 11 prime?", text) == "yes"
+    assert claimed("How would you add 3 and 4?", "Count on from 3.\nAnswer: 7") == "7"
 
 
 def test_of_a_long_text_that_is_asked_for_nothing_short_is_the_claim() -> None:
     text = "It rained for 40 days. " * 20
-    assert claimed("Why did the river flood?", text) is None
+    assert claim_for("Why did the river flood?", text, alone=True) is None
     assert claimed("Who flooded?", text) is None
 
 

@@ -5,6 +5,7 @@ import pytest
 from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.values import Answer, Cluster, Spent
 from orchestrator.tasks.trust import is_unsure, trust_in
+from orchestrator.voting.splitting import unless_split
 
 VOTED = Answer("so 72", "72", 0.75, 0.5, (Cluster("72", 3), Cluster("96", 1)))
 
@@ -47,6 +48,15 @@ def test_what_is_known_of_answers_like_it_counts_more_than_a_majority() -> None:
 def test_an_undecided_answer_is_unsure_for_its_reason() -> None:
     undecided = Answer("", undecided="the answer was cut off", basis="3 of 3 agree")
     assert trust_in(result(undecided, RunOutcome.UNDECIDED), None, 0) == "unsure: the answer was cut off"
+
+
+def test_a_split_vote_says_how_many_agree() -> None:
+    votes = Answer(
+        "72", "72", clusters=tuple(Cluster(claim, 2) for claim in ("72", "9")), basis="2 of 4 agree"
+    )
+    undecided = unless_split(votes)
+    assert undecided.undecided
+    assert trust_in(result(undecided, RunOutcome.UNDECIDED), None, 0) == "unsure: 2 of 4 agree"
 
 
 def test_a_run_that_was_ended_early_says_so() -> None:
