@@ -170,7 +170,7 @@ def test_without_verbose_solve_prints_the_answer_why_to_trust_it_and_the_trace(
 ) -> None:
     asked = ("solve", "How many clips?", "-p", "vote", "-o", "n=3", "--seed", "3")
     done = anabranch(*asked, "--engine", server, "--database", "memory")
-    assert re.fullmatch(r"72\n\n(?:all|both|\d of) \S+ branches agree\ntrace \w+\n", done.out), done.out
+    assert re.fullmatch(r"72\n\n.*branches agree.*\ntrace \w+\n", done.out), done.out
 
 
 def test_replay_takes_the_recorded_time_if_it_is_asked_to(
