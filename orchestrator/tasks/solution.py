@@ -129,11 +129,10 @@ def solution_of(
     spent = result.spent
     calibrated = None if isinstance(sureness, str) else sureness
     probability = None if calibrated is None else calibrated.probability
-    questions = 0 if calibrated is None else calibrated.questions
     return Solution(
         answer=answer.claim or answer.text,
         text=answer.text,
-        trust=trust_in(result, probability, questions),
+        trust=trust_in(result, probability, _frequency(calibrated)),
         unsure=is_unsure(result, probability),
         reasoning=_reasoning(answer),
         dissent=tuple(Dissent(claim=d.claim, count=d.count, text=d.text) for d in answer.dissent),
@@ -156,6 +155,14 @@ def solution_of(
         timings=timings,
         trace_id=trace_id,
     )
+
+
+def _frequency(calibrated: Calibrated | None) -> str:
+    """How often answers like this were right, in words; empty if that is not known."""
+    if calibrated is None:
+        return ""
+    right = f"{100 * calibrated.probability:.0f} %"
+    return f"answers like this were right {right} of the time ({calibrated.questions} questions)"
 
 
 def _reasoning(answer: Answer) -> str:

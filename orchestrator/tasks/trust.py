@@ -24,13 +24,12 @@ def is_unsure(result: Result, probability: float | None) -> bool:
     return result.answer.doubtful if probability is None else probability < 0.5
 
 
-def trust_in(result: Result, probability: float | None, questions: int) -> str:
-    """The line; ``probability`` is how often answers like this were right, known from ``questions``."""
+def trust_in(result: Result, probability: float | None, frequency: str = "") -> str:
+    """The line; ``frequency`` says in words how often answers like this were right, if that is known."""
     answer = result.answer
     told = "no answer" if answer is None else _told(answer)
-    if probability is not None:
-        right = f"answers like this were right {100 * probability:.0f} % of the time"
-        told = f"{told}; {right} ({questions} questions)"
+    if frequency:
+        told = f"{told}; {frequency}"
     if result.limit is not None:
         told = f"{told}; the run was ended early ({result.limit})"
     return " ".join(f"{UNSURE if is_unsure(result, probability) else ''}{told}".split())
