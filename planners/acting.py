@@ -148,12 +148,21 @@ async def by_turns(
             break
         read = await agent.turn(number)
         if isinstance(read, Answer):
-            return read
+            return _resting_on(agent.actions.found(), read)
         reason = read
     found = agent.actions.found()
     reason = reason or f"{most} {turn}s have come to no answer"
     run.decide(by, "answer from results" if found else "direct", {"reason": reason})
-    return await from_found(run, question, found, temperature=temperature, max_tokens=max_tokens)
+    answer = await from_found(run, question, found, temperature=temperature, max_tokens=max_tokens)
+    return _resting_on(found, answer)
+
+
+def _resting_on(found: list[str], answer: Answer) -> Answer:
+    """An answer that was made from what tools have found, if they have found something."""
+    if not found:
+        return answer
+    results = "1 result of a tool" if len(found) == 1 else f"{len(found)} results of tools"
+    return replace(answer, basis=f"made from {results}", reasoning="\n".join(found))
 
 
 async def from_found(

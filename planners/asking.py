@@ -218,7 +218,7 @@ def _doubt(answer: Answer) -> str | None:
 
 def _concluded(answer: Answer) -> bool:
     """Whether a claim is more than the last of several numbers in a text that concludes nothing."""
-    if len(set(_NUMBER.findall(answer.text))) < 2:
+    if len(set(_NUMBER.findall(answer.text))) < 2 or not _NUMBER.search(answer.claim or ""):
         return True
     claim = extract_claim(answer.text)
     return claim is None or claim.how != "number"

@@ -24,6 +24,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
+from orchestrator.voting.standing import agreement
 from planners.questions import LARGE, Temperature, Tokens, slot
 from planners.vote import SHORT_ANSWER, WIDEST, has_one_answer, solving
 
@@ -111,12 +112,18 @@ async def cascade(
     run.decide("cascade", f"escalate: {decision.reason}", saw)
     outcome = await (asked or vote(width=large, role=LARGE)).settled()
     if isinstance(outcome, Succeeded):
-        answer = unless_split(outcome.value)
+        answer = unless_split(replace(outcome.value, basis=_of_large(outcome.value, large)))
         if best.undecided or not answer.undecided:
             return answer
     trouble = "gave no answer" if isinstance(outcome, Succeeded) else "failed"
     run.decide("cascade", f"finish: the large model {trouble}", saw)
     return best
+
+
+def _of_large(answer: Answer, width: int) -> str:
+    """What an answer of the large model rests on, in words."""
+    who = "the large model was asked, as the branches disagree"
+    return f"{who}; {answer.basis}" if width > 1 else who
 
 
 class _Rounds:
@@ -145,7 +152,9 @@ class _Rounds:
         """The answer of a round. Its confidence is the share of it among the answers of all rounds."""
         answer, winner = self.answers[at], self.seen[at].winner
         if len(self.answers) > 1 and winner is not None and answer.confidence is not None:
-            answer = replace(answer, confidence=self._votes[winner] / self._votes.total())
+            votes, of = self._votes[winner], self._votes.total()
+            told = agreement(votes, of, what=f"answers of {len(self.answers)} rounds")
+            answer = replace(answer, confidence=votes / of, basis=told, doubtful=2 * votes <= of)
         return unless_split(answer)
 
     def shown(self, run: Run) -> list[list[Message]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from orchestrator.runtime.messages import text_of
 from orchestrator.runtime.values import Answer, Question
@@ -31,6 +32,7 @@ _COUNTS = re.compile(
     r"|сколько|多少|几个|幾個|いくつ|何人|몇",
     re.IGNORECASE,
 )
+Read = TypeVar("Read")
 _FAILED = re.compile(r"failed: .*\(\w+\)|was cancelled", re.DOTALL)
 
 
@@ -88,6 +90,24 @@ def computed_answer(question: Question, results: str) -> Answer | None:
     return _answer(question, lines[-1].tool, value)
 
 
+def explained(read: Read, question: Question, results: str) -> Read | Answer:
+    """What was read of results; if it is an answer, with these as its reasoning, and what it rests on."""
+    if not isinstance(read, Answer):
+        return read
+    computed = computed_answer(question, results)
+    steps = max(1, len(lines_of(results)))
+    if computed is not None and computed.claim == read.claim:
+        basis = _computed_in(steps)
+    else:
+        basis = f"read by the model from what {'one step' if steps == 1 else f'{steps} steps'} found"
+    basis = f"{basis}; {read.basis}" if read.basis else basis
+    return replace(read, basis=basis, reasoning=results.strip())
+
+
+def _computed_in(steps: int) -> str:
+    return f"computed in the last of {steps} steps" if steps > 1 else "computed in one step"
+
+
 def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Answer:
     """An answer made of what the steps gave, for when no joiner has read it.
 
@@ -95,11 +115,11 @@ def from_results(question: Question, steps: Sequence[tuple[str, object]]) -> Ans
     last one answers if it has computed something that can be the answer; otherwise all are listed, and the
     answer is undecided.
     """
+    listed = [f"- {call}{_outcome(value)}" for call, value in steps]
     if steps and not _failed(steps[-1][1]):
         call, value = steps[-1]
         if (answer := _answer(question, call.partition("(")[0], value)) is not None:
-            return answer
-    listed = [f"- {call}{_outcome(value)}" for call, value in steps]
+            return replace(answer, basis=_computed_in(len(steps)), reasoning="\n".join(listed))
     text = "\n".join(["The steps gave:", *listed]) if listed else "No step gave a result."
     return Answer(text, undecided=UNREAD)
 

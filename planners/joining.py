@@ -15,10 +15,11 @@ from orchestrator.consensus.extraction import Claim
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, Part, assistant, text_of, user
 from orchestrator.runtime.nodes import Failed, Node, Succeeded
-from orchestrator.runtime.values import Answer, Cluster, Question
+from orchestrator.runtime.values import Answer, Cluster, Dissent, Question
 from orchestrator.voting.ballot import labels
+from orchestrator.voting.standing import agreement
 from planners.doubting import agrees, computed_in_short, doubts, in_short
-from planners.findings import computed_answer, in_lines, lines_of
+from planners.findings import computed_answer, explained, in_lines, lines_of
 from planners.findings import from_results as from_results
 from planners.questions import SAMPLED, guarded_part, set_task
 from planners.verdicts import Missing as Missing
@@ -108,7 +109,7 @@ async def join(
             first = in_short(first, question, text)
             why = doubts(question, first, text, lacking)
     if not why:
-        return first
+        return explained(first, question, text)
     readings: list[Verdict] = [first]
     for _ in range(2):
         readings += await reader.more(max(temperature, SAMPLED))
@@ -116,7 +117,7 @@ async def join(
         if elected.clear:
             break
     run.decide(by, elected.word, {"doubts": why, **elected.saw})
-    return elected.verdict
+    return explained(elected.verdict, question, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,17 @@ def _elected(
         return _Election(best, "computed", saw, clear=True)
     if entropy.normalised is not None and entropy.normalised <= DISAGREE:
         share = found[0].count / len(readings)
-        best = replace(winner, confidence=share, entropy=entropy.nats, clusters=found)
+        best = replace(
+            winner,
+            confidence=share,
+            entropy=entropy.nats,
+            clusters=found,
+            basis=agreement(found[0].count, len(readings), what="readings"),
+            dissent=tuple(
+                Dissent(cluster.text, len(cluster.branches), answers[cluster.index].text)
+                for cluster in ranked[1:]
+            ),
+        )
         return _Election(best, "answer", saw, clear=share == 1)
     if computed is not None:
         return _Election(replace(computed, entropy=entropy.nats, clusters=found), "computed", saw)

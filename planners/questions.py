@@ -13,7 +13,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from orchestrator.consensus.extraction import LONGEST_WHOLE, extract_claim
+from orchestrator.consensus.asked import claim_for
+from orchestrator.consensus.extraction import LONGEST_WHOLE
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import AnswerRefused
 from orchestrator.planning.run import Run
@@ -133,7 +134,7 @@ def unechoed(text: str) -> str:
 
 
 def answer_of(completion: Completion, question: Question) -> Answer:
-    """The completion as an answer, without its thinking and with the claim that it makes.
+    """The completion as an answer, without its thinking and with the claim that it makes on the question.
 
     The last number of a long text is not taken as its claim: in an essay, it may be just a year.
 
@@ -144,7 +145,13 @@ def answer_of(completion: Completion, question: Question) -> Answer:
     if completion.finish_reason == "refused":
         raise AnswerRefused(f"the model or its filter refused to answer: {text[:SAID] or 'it says no more'}")
     truncated = completion.finish_reason != "stop"
-    claim = extract_claim(completion.text, choices=labels(question.choices), truncated=truncated)
+    claim = claim_for(
+        question.text,
+        completion.text,
+        choices=labels(question.choices),
+        truncated=truncated,
+        alone=True,
+    )
     stated = claim is not None and (claim.how != "number" or len(text) <= LONGEST_WHOLE)
     return Answer(text, claim.text if claim is not None and stated else None)
 

@@ -210,7 +210,11 @@ class Writing:
         silent = [each.finish_reason for each in ended if _unsaid(each)]
         undecided = most_abstained(silent, len(ended), max_tokens, what="points")
         await self._looked_over(repair=repair)
-        return replace(await run.merge(assembled, self._listed, self._finished()), undecided=undecided)
+        written = self._finished()
+        points = f"{len(written)} of {len(self._listed)} points"
+        basis = f"written in {points} side by side, not compared with others"
+        answer = await run.merge(assembled, self._listed, written)
+        return replace(answer, undecided=undecided, basis=basis)
 
     def _finished(self) -> dict[int, Node[Completion]]:
         return {

@@ -21,7 +21,9 @@ from orchestrator.cli.parameters import (
     Temperature,
     Tools,
     TopP,
+    Verbose,
 )
+from orchestrator.cli.saying import begin
 
 commands = typer.Typer()
 
@@ -65,9 +67,12 @@ def solve(
     budget_nodes: Annotated[int | None, typer.Option(help="Most nodes of the run, with notes.")] = None,
     tenant: Annotated[str | None, typer.Option(help="The tenant of the task.")] = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view, and no progress.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Answer a question, and show its branches as they run."""
+    if not quiet:
+        begin()
     from orchestrator.cli.solving import Inputs, failures_shown, solve_here
 
     request = {
@@ -91,7 +96,7 @@ def solve(
     inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))
     with failures_shown(as_json=as_json):
         made = settings(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
-        solve_here(inputs, made, as_json=as_json, quiet=quiet)
+        solve_here(inputs, made, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
 @commands.command()

@@ -11,8 +11,9 @@ from rich.progress import Progress
 from orchestrator.cli.printing import output
 from orchestrator.cli.reporting import print_evidence
 from orchestrator.cli.saying import dump, say, tell
-from orchestrator.cli.solving import INTERRUPTED, Announcer, Inputs, handing_back, opened, run_here
+from orchestrator.cli.solving import INTERRUPTED, Inputs, handing_back, opened, run_here
 from orchestrator.cli.terminal import Terminal
+from orchestrator.cli.ticking import Announcer
 from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
 from orchestrator.tasks.calibrating import Labelled, Wanted, fit, solve_all

@@ -1,4 +1,4 @@
-"""The live view of a run: its events folded into rows, drawn while it runs."""
+"""The live view of a run, drawn on a terminal while it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,12 +14,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.saying import clear
 from orchestrator.cli.terminal import cell
-from orchestrator.runtime.nodes import NodeKind
+from orchestrator.cli.transfer import Transfer
+from orchestrator.cli.view import SCOPES, WORK, Row, RunView, Vote
 from orchestrator.structured import task_group
-from orchestrator.tasks.feed import Progress
 from orchestrator.visible import one_line
-from storage.events import Event, EventType
 from workers.engines.vllm.supervision import Starting
 from workers.models.files import Progress as Download
 
@@ -35,100 +34,6 @@ SYMBOLS = {
 }
 OUTCOMES = {"undecided": "yellow", "abstained": "yellow", "limited": "yellow", "failed": "red"}
 """The colours of the outcomes that are not as wished."""
-SCOPES = frozenset({NodeKind.SPAWN, NodeKind.VOTE})
-WORK = frozenset({NodeKind.GENERATE, NodeKind.TOOL})
-
-
-@dataclass
-class Row:
-    """A node as the view shows it. Times are in seconds since the epoch."""
-
-    path: str
-    kind: str
-    label: str
-    state: str = "waiting"
-    tokens: int = 0
-    started_at: float | None = None
-    settled_at: float | None = None
-    cluster: int | None = None
-    claim: str = ""
-    remark: str = ""
-
-
-@dataclass
-class Vote:
-    """The state of a vote, as of its last decision."""
-
-    counts: list[int] = field(default_factory=list)
-    claims: dict[int, str] = field(default_factory=dict)
-    entropy: float | None = None
-    verdict: str = ""
-
-
-class RunView:
-    """What is known of a run so far; pass its events to :meth:`take` in order."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-        self._branches: dict[tuple[str, str], Row] = {}  # by scope and label
-        self.votes: dict[str, Vote] = {}
-        self.planner = ""
-        self.started_at: float | None = None
-        self.finished_at: float | None = None
-        self.outcome = ""
-
-    def take(self, item: Event | Progress) -> None:
-        """Fold in an event or the progress of a call."""
-        if isinstance(item, Progress):
-            if row := self.rows.get(item.path):
-                row.tokens = item.tokens
-            return
-        data = item.data
-        match item.type:
-            case EventType.RUN_STARTED:
-                self.planner, self.started_at = str(data.get("planner", "")), item.at
-            case EventType.NODE_ADDED:
-                row = self.rows[item.path] = Row(item.path, str(data["kind"]), str(data.get("label", "")))
-                self._branches.setdefault((item.path.rpartition(".")[0], row.label), row)
-                if "request" in data or (row.kind in SCOPES and not data.get("inputs")):
-                    row.state, row.started_at = "running", item.at
-            case EventType.NODE_STARTED:
-                self.rows[item.path].state, self.rows[item.path].started_at = "running", item.at
-            case EventType.NODE_SETTLED:
-                self._settled(self.rows[item.path], item)
-            case EventType.DECISION:
-                self._decided(item)
-            case EventType.RUN_FINISHED:
-                self.finished_at, self.outcome = item.at, str(data["outcome"])
-
-    def _settled(self, row: Row, event: Event) -> None:
-        data = event.data
-        row.state, row.settled_at = str(data["outcome"]), event.at
-        row.tokens = (data.get("usage") or {}).get("completion_tokens", row.tokens)
-        if row.state == "failed":
-            row.remark = str(data["error"]["message"])
-        elif row.state == "succeeded" and row.kind == NodeKind.TOOL:
-            row.remark = str(data.get("value"))
-
-    def _decided(self, event: Event) -> None:
-        saw = event.data.get("saw") or {}
-        vote = self.votes.setdefault(event.path, Vote())
-        vote.verdict = f"{event.data['by']}: {event.data.get('verdict')}"
-        if not isinstance(saw.get("counts"), list):
-            return
-        vote.counts, vote.entropy = saw["counts"], saw.get("entropy")
-        row = self._branches.get((event.path, f"branch {saw.get('branch')}"))
-        if isinstance(cluster := saw.get("cluster"), int):
-            vote.claims.setdefault(cluster, str(saw.get("claim", "")))
-            if row is not None:
-                row.cluster, row.claim = cluster, vote.claims[cluster]
-        elif row is not None:
-            row.claim = "no answer"
-
-    @property
-    def tokens(self) -> int:
-        """Completion tokens so far."""
-        return sum(row.tokens for row in self.rows.values())
 
 
 class Display:
@@ -139,15 +44,19 @@ class Display:
         self._console = console
         self._clock = clock
         self._progress: Download | Starting | None = None
+        self._transfer = Transfer()
         self._spinner = Spinner("dots")
 
     def preparing(self, progress: Download | Starting) -> None:
         """Take note of the progress of a model's download or a server's start."""
         self._progress = progress
+        if isinstance(progress, Download):
+            self._transfer.take(progress)
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
         """Draw while the block runs; the last drawing stays on the screen."""
+        clear()
         with Live(self, console=self._console, auto_refresh=False, redirect_stdout=False) as live:
 
             async def draw() -> None:
@@ -175,7 +84,7 @@ class Display:
                 line.add_row(
                     "fetching the model",
                     ProgressBar(total, done, width=30),
-                    f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB",
+                    self._transfer.told(),
                     Text(f"from {source}", style="dim", overflow="ellipsis", no_wrap=True),
                 )
                 return line
@@ -188,11 +97,7 @@ class Display:
 
     def _head(self) -> RenderableType:
         view = self.view
-        assert view.started_at is not None
-        work = [row for row in view.rows.values() if row.kind in WORK]
-        done = sum(row.settled_at is not None for row in work)
-        seconds = (view.finished_at or self._clock()) - view.started_at
-        text = f"{view.planner} · {done} of {len(work)} steps · {view.tokens:,} tokens · {seconds:.1f} s"
+        text = view.headline(self._clock())
         if view.finished_at is not None:
             return Text.assemble(
                 (f"{text} · ", "bold"), (view.outcome, f"bold {OUTCOMES.get(view.outcome, '')}")
@@ -227,6 +132,8 @@ class Display:
         yield f"{end - row.started_at:.1f} s" if timed else ""  # type: ignore[operator]
         if row.cluster is not None:
             yield f"[bold]{letter(row.cluster)}[/] {cell(first_line(row.claim))}"
+        elif row.state == "running" and row.text:
+            yield Text(latest(row.text, max(20, self._console.width - 66)), style="dim", no_wrap=True)
         else:
             yield f"[dim]{cell(first_line(row.claim or row.remark))}[/]"
 
@@ -234,7 +141,8 @@ class Display:
         for vote in self.view.votes.values():
             if vote.counts:
                 yield _agreement(vote)
-            yield Text(first_line(vote.verdict), style="dim", overflow="ellipsis", no_wrap=True)
+            if vote.verdict:
+                yield Text(first_line(vote.verdict), style="dim", overflow="ellipsis", no_wrap=True)
 
 
 def _agreement(vote: Vote) -> RenderableType:
@@ -270,3 +178,9 @@ def first_line(text: str, width: int = 80) -> str:
     """The text on one line, cut if it is long."""
     line = one_line(" ".join(text[: 20 * width].split()))
     return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def latest(text: str, width: int = 80) -> str:
+    """The end of a text that is still being written, on one line."""
+    line = one_line(" ".join(text.split()))
+    return line if len(line) <= width else f"…{line[1 - width :]}"

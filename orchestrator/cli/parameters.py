@@ -50,4 +50,12 @@ def in_utf8(as_json: bool) -> bool:
 AsJson = Annotated[
     bool, typer.Option("--json", callback=in_utf8, help="Print one JSON value and nothing else.")
 ]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="All that the answer rests on: who gave which answer, the reasoning, the cost.",
+    ),
+]
 TraceId = Annotated[str, typer.Argument(metavar="ID", help="The trace id, as solve prints it.")]

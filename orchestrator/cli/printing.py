@@ -15,6 +15,7 @@ from rich.tree import Tree
 from orchestrator.cli.live import SYMBOLS, first_line
 from orchestrator.cli.terminal import Terminal, cell
 from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.trust import UNSURE
 from orchestrator.visible import visible
 from storage.tasks import Task
 from storage.trace import Decision, Trace, TraceNode
@@ -26,21 +27,41 @@ SOURCES = 8
 """How many inputs of a node are named."""
 
 
-def print_solution(console: Console, solution: Solution) -> None:
-    """The answer, then what it rests on."""
-    if solution.answer:
-        console.print(
-            escape(visible(solution.answer)),
-            style="bold" if len(solution.answer) < 200 else "",
-            soft_wrap=True,
-        )
-        console.print()
+def print_solution(console: Console, solution: Solution, *, verbose: bool = False) -> None:
+    """The answer, why it may be trusted, and the id of the trace; with ``verbose``, all that it rests on."""
+    told = solution.trust.removeprefix(UNSURE)
+    if not solution.unsure:
+        _print_text(console, solution.answer)
+        if told:
+            console.print(f"\n{cell(told)}", soft_wrap=True)
+    elif not solution.answer:
+        console.print(f"[yellow]no answer[/]: {cell(told)}", soft_wrap=True)
+    elif _is_short(solution.answer):
+        said = escape(visible(solution.answer))
+        console.print(f"[yellow]unsure[/]: [bold]{said}[/] ({cell(told)})", soft_wrap=True)
+    else:
+        console.print(f"[yellow]unsure[/] ({cell(told)}):\n", soft_wrap=True)
+        _print_text(console, solution.answer)
+    if verbose:
+        _print_basis(console, solution)
+    console.print(f"trace {solution.trace_id}", style="dim")
+
+
+def _is_short(answer: str) -> bool:
+    return len(answer) < 200 and "\n" not in answer
+
+
+def _print_text(console: Console, text: str) -> None:
+    console.print(escape(visible(text)), style="bold" if _is_short(text) else "", soft_wrap=True)
+
+
+def _print_basis(console: Console, solution: Solution) -> None:
+    """Who gave which answer, how the run went, what leads to the answer, and what others say."""
+    console.print()
     for cluster in solution.clusters:
         bar = "█" * min(cluster.count, 40)
         console.print(f"  [green]{bar}[/] {cluster.count}  {cell(first_line(cluster.claim))}")
     facts = [f"outcome {solution.outcome}" + (f" ({solution.limit})" if solution.limit else "")]
-    if solution.undecided:
-        console.print(f"[yellow]{solution.outcome}[/]: {cell(solution.undecided)}", soft_wrap=True)
     if solution.confidence is not None:
         facts.append(f"confidence {solution.confidence:.2f}")
     if solution.entropy is not None:
@@ -65,7 +86,19 @@ def print_solution(console: Console, solution: Solution) -> None:
     for line in (facts, sureness, tokens, [f"planner {solution.planner}", f"{timings.run:.2f} s"]):
         if line:
             console.print(cell(" · ".join(line)), soft_wrap=True)
-    console.print(f"trace {solution.trace_id}")
+    if solution.reasoning:
+        _print_quoted(console, "reasoning:", solution.reasoning)
+    for other in solution.dissent:
+        who = "1 branch says" if other.count == 1 else f"{other.count} branches say"
+        _print_quoted(console, f"{who} {first_line(other.claim)}:", other.text)
+    console.print()
+
+
+def _print_quoted(console: Console, heading: str, text: str) -> None:
+    """A text from elsewhere, indented, so that none of its lines looks like one of ours."""
+    console.print(f"\n{cell(heading)}", soft_wrap=True)
+    for line in text.splitlines():
+        console.print(f"  {escape(visible(line))}", style="dim", soft_wrap=True)
 
 
 def trace_tree(trace: Trace) -> Tree:

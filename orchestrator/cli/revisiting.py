@@ -10,7 +10,8 @@ import typer
 
 from orchestrator.cli.printing import output, print_solution, table
 from orchestrator.cli.saying import dump, say
-from orchestrator.cli.solving import Announcer, handing_back, named_value, opened, run_here
+from orchestrator.cli.solving import handing_back, named_value, opened, run_here
+from orchestrator.cli.ticking import Announcer
 from orchestrator.opening import opened_store
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.change import Change, parse_change
@@ -34,7 +35,9 @@ def read_change(given: Sequence[str]) -> Change:
     return parse_change(dict(named_value(text) for text in given))
 
 
-def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, *, as_json: bool) -> None:
+def fork_here(
+    trace_id: str, at: str, given: Sequence[str], settings: Settings, *, as_json: bool, verbose: bool
+) -> None:
     """Run a task again with a change at a node; print the answer and what differs.
 
     Raises:
@@ -54,7 +57,7 @@ def fork_here(trace_id: str, at: str, given: Sequence[str], settings: Settings, 
         body = {"solution": solution.model_dump(mode="json"), "difference": asdict(differences)}
         dump(body)
         return
-    print_solution(output(), solution)
+    print_solution(output(), solution, verbose=verbose)
     output().print()
     print_difference(differences)
 

@@ -42,7 +42,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the HTTP API and work on its tasks; SIGTERM drains."""
-    from orchestrator.cli.solving import serve_here
+    from orchestrator.cli.hosting import serve_here
 
     check = False if skip_check else None
     made = settings(

@@ -1,15 +1,12 @@
-"""The commands that use an engine: ``solve`` and ``serve``."""
+"""The command ``solve``, and what commands that use an engine share."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 import json
-import os
 import signal
-import socket
 import sys
-import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,14 +15,13 @@ from typing import Any, TypeVar
 
 import typer
 
-from orchestrator.api.server import serve
-from orchestrator.api.signals import obeyed
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, print_solution
-from orchestrator.cli.saying import dump, say_json, tell
+from orchestrator.cli.saying import clear, dump, say_json, tell
 from orchestrator.cli.terminal import Terminal
+from orchestrator.cli.ticking import Announcer, Ticker
 from orchestrator.engines import OnProgress
-from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, translated
+from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed
 from orchestrator.opening import opened_service
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.environment import RunOutcome
@@ -34,8 +30,6 @@ from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
-from workers.engines.vllm.supervision import Starting
-from workers.models.files import Progress as Download
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 from workers.tools.toolbox import Toolbox
@@ -45,14 +39,8 @@ T = TypeVar("T")
 ABSTAINED = 3
 INTERRUPTED = 130
 TERMINATED = 143
-ANNOUNCED_SECONDS = 10.0
-"""How often a slow start is reported when there is no terminal to show it."""
 CLOSING_SECONDS = 5.0
 """How long an engine may take to stop; one that is still starting is then abandoned."""
-GIVEN_UP_SECONDS = CLOSING_SECONDS + 3.0
-"""How long a process may take to end that is told to while it starts."""
-ENDED_SECONDS = 2 * CLOSING_SECONDS + 5.0
-"""How long a process may take to end after it has handed back its tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +59,7 @@ class Inputs:
         """
         data = dict(self.request)
         if data["query"] == "-":
+            clear()
             data["query"] = sys.stdin.read()
         if str(data.get("context", "")).startswith("@"):
             data["context"] = _contents(Path(data["context"][1:]))
@@ -95,8 +84,8 @@ class Inputs:
         return build_toolbox(settings, [load_tool(name) for name in self.tools])
 
 
-def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool) -> None:
-    """Answer a question in this process, and print the solution.
+def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Answer a question in this process, and print the solution; ``verbose`` with all that it rests on.
 
     Raises:
         InvalidRequest: something that was given is wrong.
@@ -104,18 +93,22 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
         typer.Exit: the answer abstained, or was interrupted.
     """
     console = Terminal(stderr=True)
-    display = Display(console) if console.is_terminal and not quiet else None
+    shown: Display | Ticker | None = None
+    if not quiet and (console.is_terminal or not as_json):
+        shown = Display(console) if console.is_terminal else Ticker()
     try:
         request, toolbox = inputs.read(), inputs.toolbox(settings)
-        solution = run_here(_solve(request, toolbox, settings, display))
+        solution = run_here(_solve(request, toolbox, settings, shown))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        clear()
     if as_json:
         say_json(solution.model_dump_json())
     else:
-        if display is not None:
+        if isinstance(shown, Display):
             console.print()
-        print_solution(output(), solution)
+        print_solution(output(), solution, verbose=verbose)
     if solution.outcome is RunOutcome.ABSTAINED:
         raise typer.Exit(ABSTAINED)
 
@@ -134,77 +127,24 @@ def failures_shown(*, as_json: bool) -> Iterator[None]:
 
 
 async def _solve(
-    request: TaskRequest, toolbox: Toolbox, settings: Settings, display: Display | None
+    request: TaskRequest, toolbox: Toolbox, settings: Settings, shown: Display | Ticker | None
 ) -> Solution:
-    on_progress = Announcer() if display is None else display.preparing
+    on_progress = Announcer() if shown is None else shown.preparing
     async with opened(settings, toolbox, on_progress) as service:
         service.check(request)
-        shown = nullcontext() if display is None else display.shown()
-        async with handing_back(service), shown:
+        async with handing_back(service), nullcontext() if shown is None else shown.shown():
             claim = await service.start(request)
             try:
                 async with aclosing(service.follow(claim)) as items:
                     async for item in items:
                         if isinstance(item, Solution):
                             return item
-                        if display is not None:
-                            display.view.take(item)
+                        if shown is not None:
+                            shown.view.take(item)
             except asyncio.CancelledError:
                 tell(f"cancelled; the work so far is in trace {claim.task.id}")
                 raise
     raise AssertionError("a run ends with a solution or an error")
-
-
-def serve_here(settings: Settings, host: str, port: int) -> None:
-    """Serve the API until a signal comes, then drain.
-
-    Raises:
-        InvalidRequest: there is no such host.
-        Unavailable: the database or the engine cannot be used, or the service cannot go on.
-        OSError: the address cannot be bound.
-    """
-    toolbox = build_toolbox(settings)
-
-    async def run() -> int:
-        async with obeyed(on_given_up=lambda number: _end_within(GIVEN_UP_SECONDS, 128 + number)) as signals:
-            try:
-                with translated():
-                    async with opened(settings, toolbox, Announcer(), staying=True) as service:
-                        try:
-                            await serve(
-                                service,
-                                host,
-                                port,
-                                signals,
-                                on_listening=lambda url: tell(f"listening on {url}"),
-                            )
-                        finally:
-                            if signals.draining.is_set():
-                                _end_within(ENDED_SECONDS, 0 if signals.first else 1)
-            except asyncio.CancelledError:
-                if signals.first is None:
-                    raise
-                return 128 + signals.first
-        return 0
-
-    try:
-        code = asyncio.run(run())
-    except socket.gaierror as error:
-        raise InvalidRequest(f"--host {host!r}: {error.strerror}; 127.0.0.1 is this machine only") from None
-    if code:
-        raise typer.Exit(code)
-
-
-def _end_within(seconds: float, code: int) -> None:
-    """End the process even if something in it does not: a thread that waits for a lock, or a tool."""
-
-    def end() -> None:
-        os.write(2, b"the process does not end by itself and is ended\n")
-        os._exit(code)
-
-    ending = threading.Timer(seconds, end)
-    ending.daemon = True
-    ending.start()
 
 
 def opened(
@@ -251,35 +191,6 @@ async def handing_back(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         _cancel_on_sigterm()
-
-
-class Announcer:
-    """Reports the start of the engine when there is no terminal to show it: a line now and then."""
-
-    def __init__(self) -> None:
-        self._next = 0
-        self._told: dict[str, float] = {}
-
-    def __call__(self, progress: Download | Starting) -> None:
-        """Report the progress of a model's download or a server's start."""
-        if isinstance(progress, Starting):
-            self._starting(progress)
-            return
-        tenth = 10 * progress.done // progress.total
-        if tenth >= self._next:
-            self._next = tenth + 1
-            tell(
-                f"fetching the model from {progress.source}: {tenth * 10} % of {progress.total / 1e6:.0f} MB"
-            )
-
-    def _starting(self, progress: Starting) -> None:
-        told = self._told.get(progress.server)
-        if (
-            told is None or not told <= progress.seconds < told + ANNOUNCED_SECONDS
-        ):  # it began, or began again
-            self._told[progress.server] = progress.seconds
-            line = f"starting {progress.server}: {progress.seconds:.0f} s  {progress.line}"
-            tell(line.rstrip())
 
 
 def load_tool(name: str) -> Tool:

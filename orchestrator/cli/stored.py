@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from orchestrator.cli.given import settings
-from orchestrator.cli.parameters import AsJson, Database, Engine, Model, TraceId
+from orchestrator.cli.parameters import AsJson, Database, Engine, Model, TraceId, Verbose
 
 commands = typer.Typer()
 
@@ -66,12 +66,16 @@ def fork(
     model: Model = None,
     database: Database = None,
     as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run a task again with one node changed, and reuse everything that does not depend on it."""
     from orchestrator.cli.revisiting import ask_what_if, fork_here
 
     made = settings(engine=engine, model=model, database=database)
-    (ask_what_if if what_if else fork_here)(trace_id, at, change, made, as_json=as_json)
+    if what_if:
+        ask_what_if(trace_id, at, change, made, as_json=as_json)
+    else:
+        fork_here(trace_id, at, change, made, as_json=as_json, verbose=verbose)
 
 
 @commands.command()

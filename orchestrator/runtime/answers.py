@@ -7,11 +7,19 @@ import sys
 from typing import Any
 
 from orchestrator.errors import PlannerError, TooLarge
-from orchestrator.runtime.plain import text
-from orchestrator.runtime.values import Answer, Cluster
+from orchestrator.runtime.plain import cut, text
+from orchestrator.runtime.values import Answer, Cluster, Dissent
 
 _ROUNDING = 1e-9
 """By so much may a number that is computed lie outside of its range."""
+
+LONGEST_REASONING = 16_000
+LONGEST_BASIS = 400
+LONGEST_DISSENT = 1_000
+"""Characters that are kept of what explains an answer: of a claim or a text of dissent, each."""
+
+MOST_DISSENT = 8
+"""Other answers that are kept, the first ones."""
 
 
 def answer_of(value: object, planner: str, most: int | None) -> Answer:
@@ -29,6 +37,8 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
     who = f"planner {planner!r} returned an Answer whose"
     if not isinstance(value.clusters, tuple | list):
         raise PlannerError(f"{who} clusters are {_a(value.clusters)}; they must be a tuple of Clusters")
+    if not isinstance(value.dissent, tuple | list):
+        raise PlannerError(f"{who} dissent is {_a(value.dissent)}; it must be a tuple of Dissents")
     answer = Answer(
         _text(value.text, f"{who} text"),
         None if value.claim is None else _text(value.claim, f"{who} claim", "a str or None"),
@@ -36,6 +46,10 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         _number(value.entropy, f"{who} entropy", "a finite number that is not negative, or None"),
         tuple(_cluster(each, f"{who} clusters[{index}]") for index, each in enumerate(value.clusters)),
         None if value.undecided is None else _text(value.undecided, f"{who} undecided", "a str or None"),
+        _explaining(value.reasoning, f"{who} reasoning", LONGEST_REASONING),
+        tuple(_dissent(each, f"{who} dissent[{at}]") for at, each in enumerate(value.dissent[:MOST_DISSENT])),
+        _explaining(value.basis, f"{who} basis", LONGEST_BASIS),
+        value.doubtful is True,
     )
     claims = [each.claim for each in answer.clusters]
     size = sum(map(len, (answer.text, answer.claim or "", answer.undecided or "", *claims)))
@@ -50,12 +64,28 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
 def _cluster(value: object, what: str) -> Cluster:
     if not isinstance(value, Cluster):
         raise PlannerError(f"{what} is {_a(value)}; it must be a Cluster")
-    count: Any = value.count
+    return Cluster(_text(value.claim, f"{what}.claim"), _count(value.count, f"{what}.count"))
+
+
+def _dissent(value: object, what: str) -> Dissent:
+    if not isinstance(value, Dissent):
+        raise PlannerError(f"{what} is {_a(value)}; it must be a Dissent")
+    claim, said = _text(value.claim, f"{what}.claim"), _text(value.text, f"{what}.text")
+    return Dissent(
+        cut(claim, LONGEST_DISSENT), _count(value.count, f"{what}.count"), cut(said, LONGEST_DISSENT)
+    )
+
+
+def _count(count: Any, what: str) -> int:
     if not isinstance(count, int) or isinstance(count, bool):
-        raise PlannerError(f"{what}.count is {_a(count)}; it must be an int")
+        raise PlannerError(f"{what} is {_a(count)}; it must be an int")
     if not 0 <= count < 1 << 53:
-        raise PlannerError(f"{what}.count is {'negative' if count < 0 else 'too large'}")
-    return Cluster(_text(value.claim, f"{what}.claim"), int(count))
+        raise PlannerError(f"{what} is {'negative' if count < 0 else 'too large'}")
+    return int(count)
+
+
+def _explaining(value: Any, what: str, most: int) -> str | None:
+    return None if value is None else cut(_text(value, what, "a str or None"), most)
 
 
 def _text(value: Any, what: str, right: str = "a str") -> str:

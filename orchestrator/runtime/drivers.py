@@ -28,6 +28,12 @@ from workers.contained import Overdue, Unattended, end_all
 from workers.contract import name_of, stream, typed
 from workers.errors import EngineProtocolError, EngineTimeout, Overloaded, ToolError, WorkerError
 
+OnProgress = Callable[[str, int, Callable[[], str]], None]
+"""Called with the path of a call, its tokens so far, and what gives the end of their text.
+
+It gives none where what engines say is redacted: half of a secret would not be recognised.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -48,9 +54,7 @@ class Drivers:
     ``reached`` names the bound that has been reached, which the executor is told when it waits.
     """
 
-    def __init__(
-        self, environment: Environment, recorder: Recorder, on_progress: Callable[[str, int], None] | None
-    ) -> None:
+    def __init__(self, environment: Environment, recorder: Recorder, on_progress: OnProgress | None) -> None:
         self._environment = environment
         self._recorder = recorder
         self._on_progress = on_progress
@@ -194,7 +198,7 @@ class Drivers:
                 if chunk.restarted and not received.restart():
                     return False
                 received.take(chunk)
-                self._count(node.path, chunk.tokens)
+                self._count(node.path, chunk.tokens, received)
                 if piece := received.piece():
                     self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
                 if chunk.finish_reason is not None:
@@ -232,10 +236,11 @@ class Drivers:
             self._family = texts, digest([self._environment.task_id, texts])
         return self._family[1]
 
-    def _count(self, path: str, tokens: int) -> None:
+    def _count(self, path: str, tokens: int, received: Received) -> None:
         self._streamed[path] = self._streamed.get(path, 0) + tokens
         if self._on_progress is not None:
-            self._on_progress(path, self._streamed[path])
+            latest = str if self._environment.redact else received.latest
+            self._on_progress(path, self._streamed[path], latest)
         self.spend(tokens)
 
     def spend(self, tokens: int) -> None:

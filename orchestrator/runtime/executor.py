@@ -22,7 +22,7 @@ from orchestrator.runtime.account import Account
 from orchestrator.runtime.answers import answer_of
 from orchestrator.runtime.beginning import Beginning
 from orchestrator.runtime.border import Border
-from orchestrator.runtime.drivers import Drivers
+from orchestrator.runtime.drivers import Drivers, OnProgress
 from orchestrator.runtime.environment import Environment, Recorder, Result, RunOutcome
 from orchestrator.runtime.graph import Graph
 from orchestrator.runtime.interruption import RunEnded, paused
@@ -61,7 +61,8 @@ class Executor(Generic[Handle]):
         handle: makes what the code of a scope is handed; normally the class
             :class:`~orchestrator.planning.run.Run`.
         memo: the results of another run, for a fork of it.
-        on_progress: called with the path of a call and the number of tokens that it has generated so far.
+        on_progress: called with the path of a call, the number of tokens that it has generated so far, and
+            what gives the end of their text.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Executor(Generic[Handle]):
         next_seq: int = 0,
         since: float = 0.0,
         memo: Memo | None = None,
-        on_progress: Callable[[str, int], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self.environment = environment
         self.now = 0.0

@@ -28,6 +28,9 @@ BITS = 14_000
 OMITTED = "omitted"
 """In the metadata of a field of a dataclass: it is left out of the journal where it is None."""
 
+UNWRITTEN = "unwritten"
+"""In the metadata of a field of a dataclass: the journal never has it, since a replay makes it again."""
+
 LEFT_OUT = "… (the rest is left out)"
 TOO_DEEP = "maximum recursion depth exceeded"
 
@@ -210,7 +213,7 @@ def _key(key: object) -> str:
 
 @lru_cache(1_000)
 def _field_names(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return tuple(field.name for field in fields(kind) if not field.metadata.get(UNWRITTEN))
 
 
 @lru_cache(1_000)

@@ -14,6 +14,9 @@ from workers.calls import Chunk, FinishReason, Logprob, Usage
 from workers.errors import EngineInterrupted
 from workers.functions import FunctionCall
 
+LATEST = 200
+"""Characters of a completion that are shown while it arrives, the last ones."""
+
 
 class Received:
     """What has arrived of a completion so far.
@@ -76,6 +79,13 @@ class Received:
         piece = text[self._handed : end]
         self._handed = max(end, self._handed)
         return piece
+
+    def latest(self) -> str:
+        """The end of what has arrived: of the text, or of the thinking while there is no text."""
+        for parts in (self._parts, self._reasoning):
+            if text := "".join(parts[-LATEST:]):
+                return text[-LATEST:]
+        return ""
 
     def outcome(self) -> dict[str, Any]:
         """The completion as the event of its node records it.

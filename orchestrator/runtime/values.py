@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from orchestrator.runtime.plain import OMITTED
+from orchestrator.runtime.plain import OMITTED, UNWRITTEN
 from workers.calls import Usage
 
 
@@ -26,6 +26,15 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Dissent:
+    """Another answer than the one that was given: its claim, how many gave it, and what one of them says."""
+
+    claim: str
+    count: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a planner returns.
 
@@ -33,6 +42,12 @@ class Answer:
     is the discrete semantic entropy over the clusters, in nats; both are None if no branches were compared.
     ``undecided`` says, for people, why this is no answer to rely on: most branches gave none, or the only
     one was cut off.
+
+    The rest explains the answer to people: it is cut where it is long, does not make an answer another one,
+    and is not in the journal, since a replay makes it again. ``reasoning`` is the text that leads to the
+    answer, where that is another one than ``text``; ``dissent`` are the other answers, the most frequent
+    first. ``basis`` says in a few words what the answer rests on, as in ``3 of 4 branches agree``; None if
+    that is one text, or what ``clusters`` show. ``doubtful`` says that counting decided without a majority.
     """
 
     text: str
@@ -41,6 +56,10 @@ class Answer:
     entropy: float | None = None
     clusters: tuple[Cluster, ...] = ()
     undecided: str | None = field(default=None, metadata={OMITTED: True})
+    reasoning: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
+    dissent: tuple[Dissent, ...] = field(default=(), compare=False, metadata={UNWRITTEN: True})
+    basis: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
+    doubtful: bool = field(default=False, compare=False, metadata={UNWRITTEN: True})
 
     def __str__(self) -> str:
         return self.text

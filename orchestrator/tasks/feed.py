@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,10 +15,14 @@ from storage.store import Store, Writer
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A call that is generating, and how many tokens it has generated so far; not stored."""
+    """A call that is generating, the tokens that it has generated so far, and the end of their text.
+
+    It is not stored. ``text`` is empty where what engines say is redacted.
+    """
 
     path: str
     tokens: int
+    text: str = ""
 
 
 MOST_WAITING = 1_000
@@ -30,7 +34,7 @@ class _Listener:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Event | str | None] = asyncio.Queue()
-        self._tokens: dict[str, int] = {}
+        self._progress: dict[str, Progress] = {}
         self.overflowed = False
 
     def put(self, item: Event | str | None) -> None:
@@ -42,15 +46,15 @@ class _Listener:
                 self._queue.get_nowait()
         self._queue.put_nowait(item)
 
-    def put_progress(self, path: str, tokens: int) -> None:
-        if path not in self._tokens:
-            self.put(path)
+    def put_progress(self, progress: Progress) -> None:
+        if progress.path not in self._progress:
+            self.put(progress.path)
         if not self.overflowed:
-            self._tokens[path] = tokens
+            self._progress[progress.path] = progress
 
     async def get(self) -> Event | Progress | None:
         item = await self._queue.get()
-        return Progress(item, self._tokens.pop(item)) if isinstance(item, str) else item
+        return self._progress.pop(item) if isinstance(item, str) else item
 
 
 class Feed:
@@ -90,10 +94,12 @@ class Feed:
         """Wait until this process is known to hold the task."""
         await self.hold.leased()
 
-    def progress(self, path: str, tokens: int) -> None:
-        """Tell the listeners how far a call has got."""
-        for listener in self._listeners:
-            listener.put_progress(path, tokens)
+    def progress(self, path: str, tokens: int, latest: Callable[[], str] = str) -> None:
+        """Tell the listeners how far a call has got; ``latest`` gives the end of its text."""
+        if self._listeners:
+            progress = Progress(path, tokens, latest())
+            for listener in self._listeners:
+                listener.put_progress(progress)
 
     def end(self) -> None:
         """Tell the listeners that nothing more will come."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, NotRequired
@@ -17,6 +17,7 @@ from orchestrator.planning.finding import PACKAGES
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.change import Change
+from orchestrator.runtime.drivers import OnProgress
 from orchestrator.runtime.environment import Environment, Recorder, Result
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.plain import plain
@@ -91,7 +92,7 @@ class Setup:
         next_seq: int = 0,
         since: float = 0.0,
         memo: Memo | None = None,
-        on_progress: Callable[[str, int], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Executor[Run]:
         """An executor for the run, over what its journal already holds."""
         return Executor(

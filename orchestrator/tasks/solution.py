@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import Conflict, TaskFailed
 from orchestrator.runtime.environment import Result, RunOutcome
+from orchestrator.runtime.values import Answer
+from orchestrator.tasks.trust import is_unsure, trust_in
 from orchestrator.validation import explain
 from storage.errors import JournalDamaged
 from storage.tasks import Task
@@ -20,6 +22,16 @@ class ClusterCount(BaseModel):
 
     claim: str
     count: int
+
+
+class Dissent(BaseModel):
+    """Another answer than the one that was given, and who gave it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    claim: str
+    count: int = Field(description="How many branches gave it.")
+    text: str = Field(description="What one of them says, chosen as for `reasoning`; cut where it is long.")
 
 
 class TokenUsage(BaseModel):
@@ -84,6 +96,24 @@ class Solution(BaseModel):
 
     answer: str = Field(description="The short answer if one could be extracted, otherwise the whole text.")
     text: str = Field(description="The whole text of the answer.")
+    trust: str = Field(
+        "",
+        description="In one line, for people, why the answer may be trusted, or why not: what agrees, and "
+        "how often answers like it were right, if that is known.",
+    )
+    unsure: bool = Field(
+        False,
+        description="Whether `trust` says that the answer should not be relied on: it is undecided, has no "
+        "majority, or answers like it were mostly wrong.",
+    )
+    reasoning: str = Field(
+        "",
+        description="The text that leads to the answer. Of a vote, that of one branch which gave the answer: "
+        "the shortest that shows a step, the first of equal ones; cut where it is long.",
+    )
+    dissent: tuple[Dissent, ...] = Field(
+        (), description="The other answers, the most frequent first, at most 8."
+    )
     outcome: RunOutcome = Field(
         description="`answered`; `undecided` when there is no answer to rely on, as most branches gave none "
         "or the only one was cut off; `abstained` when it is less likely to be right than `abstain_below` "
@@ -118,15 +148,21 @@ def solution_of(
     if answer is None:
         return None
     spent = result.spent
+    calibrated = None if isinstance(sureness, str) else sureness
+    probability = None if calibrated is None else calibrated.probability
     return Solution(
         answer=answer.claim or answer.text,
         text=answer.text,
+        trust=trust_in(result, probability, _frequency(calibrated)),
+        unsure=is_unsure(result, probability),
+        reasoning=_reasoning(answer),
+        dissent=tuple(Dissent(claim=d.claim, count=d.count, text=d.text) for d in answer.dissent),
         outcome=result.outcome,
         undecided=answer.undecided,
         limit=result.limit,
         confidence=answer.confidence,
         entropy=answer.entropy,
-        calibrated=None if isinstance(sureness, str) else sureness,
+        calibrated=calibrated,
         uncalibrated=sureness if isinstance(sureness, str) else None,
         clusters=tuple(ClusterCount(claim=c.claim, count=c.count) for c in answer.clusters),
         planner=planner,
@@ -140,6 +176,24 @@ def solution_of(
         timings=timings,
         trace_id=trace_id,
     )
+
+
+def _frequency(calibrated: Calibrated | None) -> str:
+    """How often answers like this were right, in words; empty if that is not known."""
+    if calibrated is None:
+        return ""
+    if calibrated.alike and calibrated.right is not None:
+        share = 100 * calibrated.right / calibrated.alike
+        return f"of {calibrated.alike} answers like this, {share:.0f} % were right"
+    right = f"{100 * calibrated.probability:.0f} %"
+    return f"answers like this were right {right} of the time ({calibrated.questions} questions)"
+
+
+def _reasoning(answer: Answer) -> str:
+    """What leads to an answer: what its planner says does, or its text where that is more than the claim."""
+    if answer.reasoning is not None:
+        return answer.reasoning
+    return "" if answer.claim is None or answer.text.strip() == answer.claim.strip() else answer.text
 
 
 def solution_of_task(task: Task) -> Solution:

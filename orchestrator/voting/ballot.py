@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from orchestrator.consensus.extraction import Claim, extract_claim, extract_code
+from orchestrator.consensus.asked import claim_for
+from orchestrator.consensus.extraction import Claim, extract_code
 from orchestrator.consensus.stopping import Signal, StopRule
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.messages import Draft
@@ -73,7 +74,7 @@ class Ballot:
         """What a completion claims; ``truncated`` says that it was cut off."""
         if self.outputs is not None:
             return extract_code(text, truncated=truncated)
-        return extract_claim(text, choices=self.choices, truncated=truncated)
+        return claim_for(self.question, text, choices=self.choices, truncated=truncated)
 
     def check(self, can: Capabilities) -> None:
         """Check that the vote can be held on an engine with these capabilities.

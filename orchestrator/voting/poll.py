@@ -12,12 +12,13 @@ from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed, PlannerError
 from orchestrator.runtime.messages import messages_of, user
 from orchestrator.runtime.nodes import Failed, Succeeded
-from orchestrator.runtime.values import Answer, Cluster
+from orchestrator.runtime.values import Answer, Cluster, Dissent
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.abstaining import all_cut_off, most_abstained
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import FORCE, LiveBranch
 from orchestrator.voting.judging import methods
+from orchestrator.voting.standing import KNOWING, basis, standing
 from workers.calls import Completion
 
 SYNTHESIS = (
@@ -113,10 +114,10 @@ class Poll:
     def _elected(self, merged: Merged) -> Answer:
         """An answer with the text of the first branch that gave the winning one."""
         if merged.winner is None:
-            return self._described(Answer(self._without_claim()))
+            return self._described(Answer(self._without_claim()), None, merged.method)
         by = next((branch for branch in self.finished if branch.cluster == merged.winner), None)
         text = self._forced_text(merged.winner) if by is None else by.text
-        return self._described(Answer(text, merged.text, merged.confidence))
+        return self._described(Answer(text, merged.text, merged.confidence), merged.winner, merged.method)
 
     def _medoid(self) -> Answer | None:
         """The completion that has the most in common with all others; those that came to their end first."""
@@ -126,7 +127,7 @@ class Poll:
         texts = [branch.said for branch in ended]
         at = medoid(overlaps(texts))
         self._run.decide("merge", "medoid", {"branch": ended[at].index, "of": len(texts)})
-        return self._with_share(texts[at], ended[at].cluster)
+        return self._with_share(texts[at], ended[at].cluster, "medoid")
 
     async def _synthesis(self) -> Answer | None:
         """An answer that a model writes from the distinct ones; None if there are too few or it fails."""
@@ -150,33 +151,47 @@ class Poll:
         self._run.decide("merge", "synthesis", {"answers": len(given)})
         claim = self._ballot.claim(outcome.value.text, truncated=False)
         cluster = None if claim is None else self.clusters.add(None, claim)
-        return self._with_share(outcome.value.text, cluster)
+        return self._with_share(outcome.value.text, cluster, "synthesis")
 
     # -- how an answer is described ---------------------------------------------------------------
 
     def _texts(self) -> list[str]:
         return [cluster.text for cluster in self.clusters.members]
 
-    def _with_share(self, text: str, cluster: int | None) -> Answer:
+    def _with_share(self, text: str, cluster: int | None, method: str) -> Answer:
         """An answer that was not elected: its confidence is the share of branches that reached it too."""
         if cluster is None:
-            return self._described(Answer(text))
+            return self._described(Answer(text), None, method)
         share = self.clusters.counts()[cluster] / max(1, len(self.finished))
-        return self._described(Answer(text, self._texts()[cluster], share))
+        return self._described(Answer(text, self._texts()[cluster], share), cluster, method)
 
-    def _described(self, answer: Answer) -> Answer:
+    def _described(self, answer: Answer, winner: int | None, method: str) -> Answer:
         """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
-        entropy = self.entropy().nats
+        entropy = self.entropy()
         undecided = self._undecided(answer)
         given = [cluster for cluster in self.clusters.members if cluster.branches]
         ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
+        counts = {cluster.index: len(cluster.branches) for cluster in ranked}
+        stands = {index: standing(self.finished, index) for index in counts}
+        # What a merge has written or picked is its own reasoning.
+        by = None if winner is None or method in ("medoid", "synthesis") else stands.get(winner)
+        votes = counts.get(winner, 0) if winner is not None else 0
+        forced = winner is not None and not votes
         return replace(
             answer,
             text=split_thinking(answer.text).answer or answer.claim or "",
-            confidence=None if entropy is None or undecided else answer.confidence,
-            entropy=entropy,
+            confidence=None if entropy.nats is None or undecided else answer.confidence,
+            entropy=entropy.nats,
             undecided=undecided,
-            clusters=tuple(Cluster(cluster.text, len(cluster.branches)) for cluster in ranked),
+            clusters=tuple(Cluster(cluster.text, counts[cluster.index]) for cluster in ranked),
+            reasoning=None if by is None else by.said.strip(),
+            dissent=tuple(
+                Dissent(cluster.text, counts[cluster.index], stood.said.strip())
+                for cluster in ranked
+                if cluster.index != winner and (stood := stands[cluster.index]) is not None
+            ),
+            basis="what branches said when they were stopped" if forced else basis(method, votes, entropy),
+            doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
         )
 
     def _undecided(self, answer: Answer) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from orchestrator.consensus.stopping import DEFAULT_RULE
@@ -144,5 +144,6 @@ async def play(
     async with asyncio.timeout(100):
         repeated = await replay.execute(lambda run: planner(run, asked, **checked), {})
     assert repeated == result
+    assert asdict(repeated) == asdict(result)  # also what explains the answer
     assert again.events == []
     return Played(result, journal)

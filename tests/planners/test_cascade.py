@@ -70,6 +70,16 @@ async def test_the_confidence_after_several_rounds_counts_all_of_them() -> None:
     assert (played.answer.claim, played.answer.confidence) == ("7", 0.5)
 
 
+async def test_an_answer_says_what_it_rests_on() -> None:
+    assert (await ask(["8", "8"])).answer.basis == "both branches agree"
+    several = await ask(["9", "8", "8", "8"], ["8"] * 4)
+    assert several.answer.basis == "7 of 8 answers of 2 rounds agree"
+    assert not several.answer.doubtful
+    assert (await ask(["7", "7", "8"], ["7", "8", "9"], large=None)).answer.doubtful
+    escalated = await ask(["7", "8"], ["7", "8"], large="9")
+    assert escalated.answer.basis == "the large model was asked, as the branches disagree"
+
+
 async def test_all_branches_of_a_round_are_waited_for() -> None:
     played = await ask(["7", "7", "7", "7", "8"], ["7"] * 5, default_rule="beta:0.5")
     assert played.verdicts("cascade") == ["another round", "finish: agreed"]

@@ -48,6 +48,8 @@ def test_the_answer_that_the_last_step_has_computed() -> None:
 def test_what_the_last_step_computed_is_the_answer(call: str, value: object, claim: str) -> None:
     answer = from_results(Question(QUESTION), [*LOOKED_UP, (call, value)])
     assert (answer.claim, answer.undecided) == (claim, None)
+    assert answer.basis == "computed in the last of 3 steps"
+    assert str(answer.reasoning).startswith('- weight("Ollo") = 5 kg\n')
 
 
 def test_of_choices_it_must_be_one() -> None:

@@ -230,6 +230,23 @@ async def test_where_one_misses_something_and_nobody_answers_there_is_no_verdict
     )
 
 
+# -- what an answer says of itself ----------------------------------------------------------------
+
+
+async def test_what_the_last_step_computed_is_called_computed() -> None:
+    verdict, _ = await joined(VURM)
+    assert isinstance(verdict, Answer)
+    assert verdict.basis == "computed in the last of 3 steps"
+    assert str(verdict.reasoning).startswith('1. weight("Ollo") = 5 kg\n2. ')
+
+
+async def test_what_readings_agreed_on_is_told_with_who_disagreed() -> None:
+    verdict, _ = await joined([VURM, OLLO, VURM, VURM, VURM], LOOKED_UP)
+    assert isinstance(verdict, Answer)
+    assert verdict.basis == "read by the model from what 2 steps found; 4 of 5 readings agree"
+    assert [(each.claim, each.count) for each in verdict.dissent] == [("Ollo", 1)]
+
+
 # -- what goes wrong ------------------------------------------------------------------------------
 
 

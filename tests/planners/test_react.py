@@ -56,6 +56,8 @@ def given_up(played: Played) -> tuple[str, str]:
 async def test_thoughts_actions_and_observations_follow_each_other_up_to_the_answer() -> None:
     played = await act(ANN, BOB, SUM, DONE)
     assert (played.answer.text, played.answer.claim) == ("75", "75")
+    assert played.answer.basis == "made from 3 results of tools"
+    assert str(played.answer.reasoning).splitlines()[0] == 'age({"name":"Ann"}) = 30'
     asked = [(request["tool"], request["arguments"]) for request in played.requests(kind=NodeKind.TOOL)]
     assert asked == [
         ("age", {"name": "Ann"}),

@@ -58,6 +58,7 @@ async def test_points_are_written_side_by_side_and_joined_in_order() -> None:
     played = await play(skeleton, QUESTION, Simulator(writer()))
     assert played.answer.text == "1. Keep hours: It helps.\n2. Dim lights: It helps.\n3. No coffee: It helps."
     assert played.answer.claim is None
+    assert played.answer.basis == "written in 3 of 3 points side by side, not compared with others"
     (merge,) = played.nodes(NodeKind.MERGE)
     assert played.inputs(merge) == played.nodes(NodeKind.GENERATE, "point")
 

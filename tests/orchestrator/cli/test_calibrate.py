@@ -81,8 +81,11 @@ def test_it_is_fitted_kept_and_used(
     assert kept.parent == home
 
     solve = ("solve", "How many coins are in box 3?", *options)
-    assert "by calibration on 24 questions · " in anabranch(*solve).out
-    other = anabranch(*solve, "--option", "n=3")
+    assert re.search(
+        r"; answers like this were right \d+ % of the time \(24 questions\)\n", anabranch(*solve).out
+    )
+    assert "by calibration on 24 questions · " in anabranch(*solve, "--verbose").out
+    other = anabranch(*solve, "--option", "n=3", "-v")
     assert "not calibrated: boxes.jsonl was fitted for n 4, not 3" in other.out
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("ANABRANCH_CALIBRATION", str(kept))

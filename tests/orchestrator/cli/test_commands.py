@@ -152,17 +152,25 @@ def test_solve_gives_one_json_object(solved: dict[str, Any]) -> None:
 
 def test_solve_prints_what_the_answer_rests_on(server: str, database: str, anabranch: Any) -> None:
     done = shell(
-        *("solve", "-", "--planner", "vote", "--engine", server, "--database", database),
+        *("solve", "-", "--planner", "vote", "--engine", server, "--database", database, "--verbose"),
         stdin="How many clips?\n",
     )
     assert done.code == 0, done.err
     lines = done.out.splitlines()
     assert lines[0] == "72"
-    for words in ("confidence", "entropy", "completion tokens", "planner vote"):
+    for words in ("confidence", "entropy", "completion tokens", "planner vote", "reasoning:\n  So it is"):
         assert words in done.out
     assert re.search(r"^ +█+ \d  72$", done.out, re.MULTILINE)
     trace_id = lines[-1].removeprefix("trace ")
     assert anabranch("trace", trace_id, "--database", database).code == 0
+
+
+def test_without_verbose_solve_prints_the_answer_why_to_trust_it_and_the_trace(
+    server: str, anabranch: Any
+) -> None:
+    asked = ("solve", "How many clips?", "-p", "vote", "-o", "n=3", "--seed", "3")
+    done = anabranch(*asked, "--engine", server, "--database", "memory")
+    assert re.fullmatch(r"72\n\n.*branches agree.*\ntrace \w+\n", done.out), done.out
 
 
 def test_replay_takes_the_recorded_time_if_it_is_asked_to(
@@ -425,7 +433,7 @@ def test_ctrl_c_cancels_the_task_and_says_so(server: str, database: str, anabran
         out, err = process.communicate(timeout=60)  # by itself it would take four minutes
     assert process.returncode == 130
     assert out == ""
-    said = re.fullmatch(r"cancelled; the work so far is in trace (\w+)\n", err)
+    said = re.search(r"^cancelled; the work so far is in trace (\w+)\n\Z", err, re.MULTILINE)
     assert said is not None, err
     (task,) = [
         task for task in shell("traces", "--database", database, "--json").json if task["id"] == said.group(1)
@@ -441,8 +449,10 @@ def test_a_solve_that_is_told_to_end_puts_its_task_back(server: str, database: s
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    said = re.fullmatch(
-        r"error \[handed_back\]: task (\w+) was put back into the queue for another process\n", err
+    said = re.search(
+        r"^error \[handed_back\]: task (\w+) was put back into the queue for another process\n\Z",
+        err,
+        re.MULTILINE,
     )
     assert said is not None, err
     told = anabranch("traces", "--status", "queued", "--database", database, "--json").json

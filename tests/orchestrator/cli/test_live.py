@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 from rich.console import Console
 
-from orchestrator.cli.live import Display, RunView, first_line, letter
-from orchestrator.cli.solving import Announcer
+from orchestrator.cli.live import Display, first_line, latest, letter
+from orchestrator.cli.view import RunView
 from orchestrator.tasks.feed import Progress
 from storage.events import Event, EventType
 from workers.engines.vllm.supervision import Starting
@@ -164,15 +163,19 @@ def test_a_download_is_shown_before_the_run() -> None:
     assert "starting vllm-0 · 12 s  Loading weights: 50 %" in text
 
 
-def test_without_a_terminal_a_start_is_told_of_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    announce = Announcer()
-    for seconds in (*range(25), 0, 5):
-        announce(Starting("vllm-0", seconds, f"line {seconds}"))
-    announce(Starting("vllm-1", 3, ""))
-    assert capsys.readouterr().err.splitlines() == [
-        *(f"starting vllm-0: {seconds} s  line {seconds}" for seconds in (0, 10, 20, 0)),
-        "starting vllm-1: 3 s",
-    ]
+def test_a_branch_shows_the_end_of_its_text_as_it_comes() -> None:
+    view = told(*VOTE)
+    view.take(Progress("0.1", 40, f"{'long ago ' * 40}so half of 48\nis 24"))
+    text = drawn(view)
+    assert re.search(r"branch 1 +40 tok +7.0 s +….*so half of 48 is 24", text)
+    view.take(Event(9, *settled("0.1")[:2], 109.0, settled("0.1")[2]))
+    assert "is 24" not in drawn(view)
+
+
+def test_text_that_would_steer_the_terminal_is_shown() -> None:
+    view = told(*VOTE)
+    view.take(Progress("0.1", 4, "\x1b[2Kgone"))
+    assert "\\x1b[2Kgone" in drawn(view)
 
 
 async def test_an_error_in_the_block_is_raised_as_it_is() -> None:
@@ -189,3 +192,5 @@ def test_small_words() -> None:
     assert [letter(0), letter(25), letter(26)] == ["A", "Z", "27"]
     assert first_line(" a\n b ") == "a b"
     assert first_line("x" * 100, 10) == "x" * 9 + "…"
+    assert latest("a\n b") == "a b"
+    assert latest("0123456789", 5) == "…6789"

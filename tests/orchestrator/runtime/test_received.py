@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from orchestrator.errors import PlannerError
 from orchestrator.planning.run import Run
+from orchestrator.runtime.environment import Environment
+from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.messages import assistant, calling, result, user
 from orchestrator.runtime.values import Answer
-from tests.orchestrator.runtime.harness import play
+from tests.orchestrator.runtime.harness import Journal, play
 from tests.orchestrator.runtime.saying import Saying
 from workers.calls import Chunk, Segment, Usage
+from workers.engine import Capabilities
 from workers.functions import Function, FunctionCall
 from workers.tools.declaration import tool
+from workers.tools.toolbox import Toolbox
 
 
 async def once(run: Run) -> Answer:
@@ -147,3 +153,20 @@ async def test_only_tools_are_functions() -> None:
         return Answer("refused")
 
     assert (await play(body, Saying(Chunk("a", 1, finish_reason="stop")))).answer == "refused"
+
+
+@pytest.mark.parametrize(("redact", "told"), [(None, ["hm", "It", "It is"]), (str.upper, ["", "", ""])])
+async def test_progress_has_the_end_of_the_text_unless_it_is_redacted(
+    redact: Callable[[str], str] | None, told: list[str]
+) -> None:
+    engine = Saying(
+        Chunk(reasoning="hm", tokens=1), Chunk("It", 1), Chunk(" is", 1, finish_reason="stop", usage=Usage())
+    )
+    environment = Environment(engine, Capabilities("saying"), Toolbox([]), redact=redact)
+    seen: list[tuple[str, int, str]] = []
+
+    def on_progress(path: str, tokens: int, latest: Callable[[], str]) -> None:
+        seen.append((path, tokens, latest()))
+
+    await Executor(Run, environment, Journal(), on_progress=on_progress).execute(once, {})
+    assert seen == [("0", number, text) for number, text in enumerate(told, 1)]

@@ -16,9 +16,9 @@ import pytest
 from rich.console import Console
 
 from orchestrator.api.traces import trace_json
-from orchestrator.cli.live import RunView
 from orchestrator.cli.picture import picture
 from orchestrator.cli.printing import trace_tree
+from orchestrator.cli.view import RunView
 from orchestrator.errors import AnabranchError, Unavailable
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.reuse import Memo

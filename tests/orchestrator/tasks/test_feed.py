@@ -88,7 +88,7 @@ async def test_only_the_latest_progress_waits(feed: Feed) -> None:
         first = asyncio.create_task(anext(items))
         await asyncio.sleep(0.01)
         for tokens in range(100):
-            feed.progress("0", tokens)
+            feed.progress("0", tokens, lambda: "so far")
         feed.end()
-        assert await first == Progress("0", 99)
+        assert await first == Progress("0", 99, "so far")
         assert [item async for item in items] == []

@@ -1,0 +1,76 @@
+"""The command ``serve``: the API over this process's engine, until a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+
+import typer
+
+from orchestrator.api.server import serve
+from orchestrator.api.signals import obeyed
+from orchestrator.cli.saying import tell
+from orchestrator.cli.solving import CLOSING_SECONDS, opened
+from orchestrator.cli.ticking import Announcer
+from orchestrator.errors import InvalidRequest, translated
+from orchestrator.settings import Settings
+from orchestrator.toolbox import build_toolbox
+
+GIVEN_UP_SECONDS = CLOSING_SECONDS + 3.0
+"""How long a process may take to end that is told to while it starts."""
+ENDED_SECONDS = 2 * CLOSING_SECONDS + 5.0
+"""How long a process may take to end after it has handed back its tasks."""
+
+
+def serve_here(settings: Settings, host: str, port: int) -> None:
+    """Serve the API until a signal comes, then drain.
+
+    Raises:
+        InvalidRequest: there is no such host.
+        Unavailable: the database or the engine cannot be used, or the service cannot go on.
+        OSError: the address cannot be bound.
+    """
+    toolbox = build_toolbox(settings)
+
+    async def run() -> int:
+        async with obeyed(on_given_up=lambda number: _end_within(GIVEN_UP_SECONDS, 128 + number)) as signals:
+            try:
+                with translated():
+                    async with opened(settings, toolbox, Announcer(), staying=True) as service:
+                        try:
+                            await serve(
+                                service,
+                                host,
+                                port,
+                                signals,
+                                on_listening=lambda url: tell(f"listening on {url}"),
+                            )
+                        finally:
+                            if signals.draining.is_set():
+                                _end_within(ENDED_SECONDS, 0 if signals.first else 1)
+            except asyncio.CancelledError:
+                if signals.first is None:
+                    raise
+                return 128 + signals.first
+        return 0
+
+    try:
+        code = asyncio.run(run())
+    except socket.gaierror as error:
+        raise InvalidRequest(f"--host {host!r}: {error.strerror}; 127.0.0.1 is this machine only") from None
+    if code:
+        raise typer.Exit(code)
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """End the process even if something in it does not: a thread that waits for a lock, or a tool."""
+
+    def end() -> None:
+        os.write(2, b"the process does not end by itself and is ended\n")
+        os._exit(code)
+
+    ending = threading.Timer(seconds, end)
+    ending.daemon = True
+    ending.start()

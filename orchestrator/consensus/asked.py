@@ -1,0 +1,233 @@
+"""The claim of a text as an answer to its question: one that asks for words is not answered by a figure."""
+
+# ruff: noqa: RUF001 -- the look-alike characters are what people and models write
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_claim
+from orchestrator.consensus.quantities.patterns import lazily
+from orchestrator.consensus.thinking import split_thinking
+
+Form = Literal["prose", "text", "words", "any"]
+"""What a question asks for: a text that is written for it; a sentence or more, most likely; a name, a word,
+yes or no; or a figure, or it does not say."""
+
+MOST_WORDS = 8
+"""The longest part of a sentence that is taken for its answer."""
+
+WORDS_ALONE = 3
+"""Words of a first sentence that is an answer alone, before others explain it."""
+
+_SENTENCE = lazily(r"(?<=[.!?])(?<!\b[A-Z]\.)\s+(?=\S)|\n+")
+_OF_FIGURES = (
+    "age|amount|angle|area|average|change|circumference|cost|date|day|decade|difference|digit|discount|distance"
+    "|fraction|height|interest|length|mass|mean|median|month|number|percent|percentage|perimeter|point|population"
+    "|price|probability|product|profit|quotient|ratio|remainder|root|size|speed|sum|temperature|time|total|value"
+    "|volume|weight|year|century"
+)
+"""Nouns whose value is a figure."""
+
+_FIGURE = lazily(
+    r"\bhow (?:many|much|long|far|old|tall|big|large|fast|high|deep|heavy|wide|often|hot|cold|late|early)\b"
+    rf"|\b(?:what|which) (?:{_OF_FIGURES})s?\b|\b(?:{_OF_FIGURES}) of\b|^\W*when\b"
+    rf"|\b(?:find|what (?:is|are|was|were)) (?:its|his|her|their|the) (?:\w+ )?(?:{_OF_FIGURES})\b"
+    r"|\b(?:calculate|compute|evaluate|solve|convert|simplify|factor|integrate|differentiate)\b"
+    r"|\d\s*[-+*/×÷^=%]\s*\d|%",
+    re.IGNORECASE,
+)
+_BEFORE = lazily(
+    r",\s+(?=(?:who|which|what|where|how|why|is|are|was|were|do|does|did|can|will)\b[^,]*\?)", re.I
+)
+_SEVERAL = lazily(
+    r"\b(?:who|which|what|where|when|why|how)\b.*\band\s+(?:who|when|where|why|how|(?:in )?(?:what|which))\b",
+    re.IGNORECASE,
+)
+_PROSE = lazily(
+    r"^\W*(?:(?:please|can you|could you)\s+)?(?:why\b|explain|describe|summari[sz]e|define\b|discuss|justify"
+    r"|elaborate|write|compose|rephrase|paraphrase|rewrite|correct\b|improve|argue|tell me (?:about|why|how))"
+    r"|\bin (?:one|two|three|a|\d+)(?: or \w+)?(?: \w+)? sentences?\b|\b(?:one|a)[- ]sentence\b",
+    re.IGNORECASE,
+)
+_TEXT = lazily(
+    r"^\W*(?:how (?:do|does|did|can|could|would|should|to|is|are)\b(?! (?:you|i|we) (?:say|spell|call|write))"
+    r"|compare\b|what (?:happens|happened|should (?:i|we|you))\b|what does .+ mean\b)",
+    re.IGNORECASE,
+)
+_YES_NO = lazily(
+    r"^\W*(?:is|are|am|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b",
+    re.IGNORECASE,
+)
+_WORDS = lazily(r"^\W*(?:who|whom|whose|which|where)\s+\w", re.IGNORECASE)
+_NAMES = lazily(
+    r"^\W*(?:(?:please|now|so|and|in|of|from|for|on|at|to)\s+)*"
+    r"(?:what|how do (?:you|i|we)|name|give|tell|list|say|translate|spell)\b",
+    re.IGNORECASE,
+)
+_FIGURES_OR = lazily(r"\d[^?,]*\bor\s+(?:the\s+)?[$€£]?\d", re.IGNORECASE)
+_WORD = lazily(r"[^\W_]+(?:['’][^\W_]+)?")
+_ASIDE = lazily(r",\s+(?:with|at|about|which|who|whose|having|including|of)\b[^,]*(?:,\d{3}[^,]*)*,(?=\s)")
+_MORE = lazily(
+    r"(?:,\s+|\s+)(?:because|since|which|who|whose|whereas|while|although|though|serving|covering|having)\b"
+    r"|,\s+(?:with|at|as|about|so|and (?:it|he|she|they)|but|in|from|by|an?|the|it|known)\b|;|:\s|\s[—–(]"
+    r"|\s+(?:around|about|in|on|from|between|since|at)\s+(?:about\s+|around\s+)?"
+    r"(?=[\d$€£]|(?-i:(?:January|February|March|April|May|June|July|August|September|October|November|December)\b))"
+    r"|,\s+(?=[\d$€£])|,?\s+and\s+(?:is|was|are|were|has|have|had)\b",
+    re.IGNORECASE,
+)
+_QUANTITY = lazily(r"(?:[a-z]+\s+)*[$€£]?\d")
+_LEAD = lazily(r"^\W*(?:so|thus|hence|therefore|well|sure|certainly)\b[,:!]?\s+", re.IGNORECASE)
+_BY = lazily(
+    r"^(?:(?:\w+\s+){0,3}by|called|known as|named|spelled|spelt|located|situated|found)\s+", re.IGNORECASE
+)
+_IS = lazily(r"\s(?:is|are|was|were|has|have|had)\s", re.IGNORECASE)
+_MARK = lazily(r"answer|result|solution|####|\*\*", re.IGNORECASE)
+_STATED_LINE = lazily(r"\n\W*(?:final\s+)?answer\W*:[^\n]*\Z", re.IGNORECASE)
+_EDGES = " \t\n\"'“”‘’«»`*_.,;:!"
+_EMPTY = frozenset(
+    each
+    for line in (
+        "a an and are as at be been by called did do does for from had has have he in is it its known",
+        "named of on one or she than that the there these they this those to was we were with you",
+    )
+    for each in line.split()
+)
+"""Words that neither repeat a question nor answer it."""
+
+
+def form_of(question: str) -> Form:
+    """What a question asks for, judging by its last sentence that asks; only English ones are known."""
+    sentences = [sentence for sentence in _SENTENCE.split(question.strip()) if sentence.strip()]
+    asking = [sentence for sentence in sentences if sentence.rstrip("\"') ").endswith("?")]
+    asked = _BEFORE.split((asking or sentences or [""])[-1])[-1]
+    if _FIGURE.search(asked) and not _SEVERAL.search(asked):
+        return "any"
+    if _PROSE.search(asked):
+        return "prose"
+    if _TEXT.search(asked) or _SEVERAL.search(asked):
+        return "text"
+    if _FIGURES_OR.search(asked):
+        return "any"
+    if _YES_NO.match(asked) or _WORDS.match(asked):
+        return "words"
+    return "words" if _NAMES.match(asked) and not re.search(r"\d", question) else "any"
+
+
+def claim_for(
+    question: str, text: str, *, choices: Sequence[str] = (), truncated: bool = False, alone: bool = False
+) -> Claim | None:
+    """The claim of ``text`` (:func:`extract_claim`) in the form that the question asks for.
+
+    Where it asks for words, a figure that is found in a sentence without any mark claims nothing: the part of
+    the sentence that does not repeat the question does, or else all of a short text. ``alone`` says that the
+    text is compared with no other. Where the question asks for a text, it is then the claim as a whole if it
+    is short, and claims nothing if it is long.
+    """
+    claim = extract_claim(text, choices=choices, truncated=truncated)
+    if claim is None or choices or (form := form_of(question)) == "any":
+        return claim
+    body = split_thinking(text).answer.strip()
+    if form != "words":
+        return _as_text(body, claim, form) if alone else claim
+    has_figure = re.search(r"\d", claim.text) is not None
+    is_found = claim.how in ("number", "whole") or (
+        claim.how == "marker" and has_figure and not _MARK.search(body)  # what stands after some colon
+    )
+    if not is_found or "\n" in claim.text or claim.text.casefold() in ("yes", "no"):
+        return claim
+    if (new := _new(body, question, claim)) is not None:
+        return Claim(new, "whole")
+    return _whole(body) if has_figure and claim.how != "whole" else claim
+
+
+def _as_text(body: str, claim: Claim, form: Form) -> Claim | None:
+    """A text as the claim; where it is written for the question, without a word that repeats "the answer"."""
+    if claim.how in ("boxed", "json", "marker") and (form != "prose" or len(claim.text.split()) > 3):
+        return claim
+    if claim.how == "whole" and len(claim.text) >= len(body) - 1:
+        return claim
+    return _whole(_STATED_LINE.sub("", body).strip() or body)
+
+
+def _whole(body: str) -> Claim | None:
+    return Claim(body.strip(), "whole") if len(body) <= LONGEST_WHOLE else None
+
+
+def _new(body: str, question: str, claim: Claim) -> str | None:
+    """What the first or the last sentence says that the question does not; None if that is not clear."""
+    sentences = [sentence for sentence in _SENTENCE.split(body) if sentence.strip()]
+    given = {_stem(word) for word in _WORD.findall(question)}
+    ends = (*sentences[:1], *sentences[-1:])
+    if _LEAD.match(ends[-1]):  # it concludes
+        ends = ends[::-1]
+    for sentence in dict.fromkeys((*ends, claim.text)):
+        if found := _answering(_main_clause(sentence), given):
+            return found
+    is_alone = len(sentences) > 1 and len(_WORD.findall(sentences[0])) <= WORDS_ALONE
+    return _subject(sentences[0]) if is_alone else None
+
+
+def _main_clause(sentence: str) -> str:
+    clause = _ASIDE.sub("", _LEAD.sub("", sentence.strip()))
+    more = _MORE.search(clause, 1)
+    return clause[: more.start()] if more else clause
+
+
+def _answering(clause: str, given: set[str]) -> str | None:
+    """The part of a clause that is not given, where another part is: the one before the verb, or after it.
+
+    If all of it is given, it compares, and what it is about answers: "Paris is larger than Lyon".
+    """
+    verb = _IS.search(clause)
+    if "=" in clause:
+        return None
+    if verb is None:
+        return _without_verb(clause, given)
+    left, right = clause[: verb.start()], clause[verb.end() :]
+    about = [is_given for word, is_given in _told(left, given) if not word[0].isdecimal()]
+    said = _told(right, given)
+    flags = [is_given for _, is_given in said]
+    if not about or not flags:
+        return None
+    if all(about) and not all(flags):
+        first = flags.index(False)
+        begins = said[first - 1][0].end() if first else 0
+        return None if any(flags[first:]) else _trimmed(_BY.sub("", right[begins:].lstrip(_EDGES)))
+    if all(about):
+        return _trimmed(left) if not said[0][0][0].isdecimal() else None
+    return _subject(left) if any(flags) and not any(about) else None
+
+
+def _without_verb(clause: str, given: set[str]) -> str | None:
+    """What is new at the beginning of a clause that then repeats the question, or a name that it offers."""
+    told = _told(clause, given)
+    flags = [is_given for _, is_given in told]
+    if flags and all(flags):
+        return _trimmed(clause)
+    first = flags.index(True) if True in flags else 0
+    return _subject(clause[: told[first - 1][0].end()]) if first and all(flags[first:]) else None
+
+
+def _told(text: str, given: set[str]) -> list[tuple[re.Match[str], bool]]:
+    """The words of a text that say something, and whether the question has them."""
+    words = ((match, _stem(match[0])) for match in _WORD.finditer(text))
+    return [(match, stem in given) for match, stem in words if stem not in _EMPTY]
+
+
+def _subject(text: str) -> str | None:
+    """A text as what a sentence is about; None if it is a quantity."""
+    return None if _QUANTITY.match(text.strip(_EDGES)) else _trimmed(text)
+
+
+def _trimmed(text: str) -> str | None:
+    text = text.strip(_EDGES)
+    return text if text and len(text.split()) <= MOST_WORDS else None
+
+
+def _stem(word: str) -> str:
+    """A word as it is compared: without case, the plural's or the possessive's s."""
+    bare = re.sub(r"['’]s$", "", word.casefold())
+    return bare[:-1] if len(bare) > 3 and bare.endswith("s") and not bare.endswith("ss") else bare

@@ -1,0 +1,74 @@
+"""What explains the answer of a vote: the branch that stands for each cluster, and who agrees, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from orchestrator.consensus.entropy import Entropy
+from orchestrator.voting.branches import LiveBranch
+
+ALONE = "one answer, not compared with others"
+
+SETTLED_BY: Mapping[str, str] = {
+    "verifier": "accepted by the verifier",
+    "majority of unrefused": "not refused by the verifier",
+    "weighted by confidence": "the most weight by confidence",
+    "weighted by inverse_entropy": "the most weight by inverse entropy",
+    "medoid": "the text that shares most with the others",
+    "synthesis": "written by a model from all of them",
+}
+"""What settles a vote beside counting, by the merge that did."""
+
+KNOWING = frozenset({"verifier", "synthesis"})
+"""The merges whose answer needs no majority, since something other than counting has judged it."""
+
+_PIECES = re.compile(r"\n+|(?<=[.!?。])\s+")
+
+
+def standing(branches: Iterable[LiveBranch], cluster: int) -> LiveBranch | None:
+    """The branch that stands for a cluster; None if no branch is in it.
+
+    Of those that came to their end by themselves, it is the one with the shortest text that still shows a
+    step towards its answer; if none does, the longest. Of equal ones it is the first by number. Who arrived
+    first plays no part in it.
+    """
+    return min((each for each in branches if each.cluster == cluster), key=_rank, default=None)
+
+
+def _rank(branch: LiveBranch) -> tuple[bool, bool, int, int]:
+    length, shows = len(branch.said), shows_steps(branch.said)
+    return branch.end != "stop", not shows, length if shows else -length, branch.index
+
+
+def shows_steps(text: str) -> bool:
+    """Whether a text says something beside its answer: it has a sentence, or a line, before its last one."""
+    return len([piece for piece in _PIECES.split(text) if piece.strip()]) > 1
+
+
+def agreement(count: int, answers: int, *, silent: int = 0, what: str = "branches") -> str:
+    """Who agrees, in words: ``3 of 4 branches agree``.
+
+    ``count`` of the ``answers`` are the same; ``silent`` more gave none. ``what`` they are called.
+    """
+    of = answers + silent
+    if of == 1:
+        return ALONE
+    if count == of:
+        return f"both {what} agree" if of == 2 else f"all {of} {what} agree"
+    told = f"{count} of {of} {what} {'agree' if count > 1 else 'gave it'}"
+    return f"{told}, {silent} gave no answer" if silent else told
+
+
+def basis(method: str, count: int, entropy: Entropy) -> str:
+    """What the answer of a vote rests on: who agrees, whether that says anything, and what else settled it.
+
+    ``count`` branches gave the answer that the merge called ``method`` made.
+    """
+    answers, settled = sum(entropy.counts), SETTLED_BY.get(method)
+    if not count:
+        return settled or f"none of {answers + entropy.abstained} branches came to a short answer"
+    told = agreement(count, answers, silent=entropy.abstained)
+    if count > 1 and entropy.doubt is not None and entropy.abstained <= answers:
+        told = f"{told}, but {entropy.doubt}"
+    return f"{settled}; {told}" if settled and told != ALONE else told

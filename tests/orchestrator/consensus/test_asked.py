@@ -1,0 +1,142 @@
+"""Claims in the form that the question asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.consensus.asked import claim_for, form_of
+from orchestrator.consensus.extraction import extract_claim
+
+HEAVIER = "Which is heavier, a sack of wool or a bar of lead?"
+PRESIDENT = "Who was the first president of Finland?"
+
+
+def claimed(question: str, text: str) -> str | None:
+    claim = claim_for(question, text)
+    return None if claim is None else claim.text
+
+
+@pytest.mark.parametrize(
+    ("question", "form"),
+    [
+        ("How many legs does a crab have?", "any"),
+        ("A van drives 150 km in 2 hours. What is its speed?", "any"),
+        ("What is 12 % of 50?", "any"),
+        ("In which year was Oslo founded?", "any"),
+        ("When was Oslo founded?", "any"),
+        ("What is the boiling point of ethanol?", "any"),
+        ("Which is larger, 0.7 or 5/8?", "any"),
+        ("Which number is prime: 21 or 23?", "any"),
+        ("How many sheep are left? Explain briefly.", "any"),
+        ("Wie viele Beine hat ein Krebs?", "any"),
+        ("Quelle est la capitale du Pérou?", "any"),
+        (HEAVIER, "words"),
+        (PRESIDENT, "words"),
+        ("Ann has 3 pears, Ben has 5. Who has more?", "words"),
+        ("If the Nile were 20 % shorter, which river would be longest?", "words"),
+        ("Is 91 prime?", "words"),
+        ("What is the plural of ox?", "words"),
+        ("Name a noble gas.", "words"),
+        ("Why is 11 prime?", "prose"),
+        ("Explain in one sentence why 11 is prime.", "prose"),
+        ("What would be the price of 3 pens?", "any"),
+        ("How is a pearl made?", "text"),
+        ("What does HTTP 503 mean?", "text"),
+        ("Who invented dynamite, and when?", "text"),
+        ("Write a haiku about 2 rivers.", "prose"),
+        ("", "any"),
+    ],
+)
+def test_what_a_question_asks_for(question: str, form: str) -> None:
+    assert form_of(question) == form
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "claim"),
+    [
+        ("What is the plural of ox?", "The plural of ox is oxen.", "oxen"),
+        ("What is the plural of ox?", 'The plural of "ox" is "oxen". It is one of 3 such nouns.', "oxen"),
+        (
+            "What is the capital of Peru?",
+            "The capital of Peru is Lima, with about 10 million people.",
+            "Lima",
+        ),
+        ("Who painted Guernica?", "Guernica was painted by Pablo Picasso in 1937.", "Pablo Picasso"),
+        (
+            "Who painted Guernica?",
+            "Pablo Picasso painted Guernica between May and June 1937.",
+            "Pablo Picasso",
+        ),
+        (PRESIDENT, "K. J. Ståhlberg was the first president, serving from 1919 to 1925.", "K. J. Ståhlberg"),
+        (
+            HEAVIER,
+            "A bar of lead is heavier, because lead weighs 11.3 g per cubic centimetre.",
+            "A bar of lead",
+        ),
+        (HEAVIER, "Lead: 11.3 g/cm³.\nTherefore, the bar of lead is heavier.", "the bar of lead"),
+        (HEAVIER, "The bar of lead.\n\nIt weighs 12 kg.", "The bar of lead"),
+        ("Which city is larger, Rome or Pisa?", "Rome is larger: it has 2.8 million people.", "Rome"),
+        ("Which planet is the smallest?", "The smallest planet is Mercury, 4,879 km across.", "Mercury"),
+        (
+            "Name three noble gases.",
+            "The 3 noble gases are helium, neon and argon.",
+            "helium, neon and argon",
+        ),
+        ("Is 91 prime?", "No, 91 is not prime because 91 = 7 * 13.", "No"),
+        ("Ann has 3 pears, Ben has 5. Who has more?", "Ben has more, 5 pears against 3.", "Ben"),
+    ],
+)
+def test_a_question_about_words_gets_words(question: str, text: str, claim: str) -> None:
+    assert claimed(question, text) == claim
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "11 is prime because its only divisors are 1 and itself.",
+        "The number 11 cannot be divided evenly by 2, 3, 5 or 7.",
+    ],
+)
+def test_a_sentence_that_is_asked_for_is_not_cut_down(text: str) -> None:
+    question = "Explain in one sentence why 11 is prime."
+    for said in (text, f"{text}\n\nAnswer: 11"):
+        claim = claim_for(question, said, alone=True)
+        assert claim is not None
+        assert claim.text == text
+
+
+def test_texts_that_are_compared_are_compared_by_what_they_conclude() -> None:
+    text = "11 is prime because its only divisors are 1 and itself. So it is \\boxed{yes}"
+    assert claimed("Why is 11 prime?", text) == "yes"
+    assert claimed("How would you add 3 and 4?", "Count on from 3.\nAnswer: 7") == "7"
+
+
+def test_of_a_long_text_that_is_asked_for_nothing_short_is_the_claim() -> None:
+    text = "It rained for 40 days. " * 20
+    assert claim_for("Why did the river flood?", text, alone=True) is None
+    assert claimed("Who flooded?", text) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("How many legs does a crab have?", "A crab has 10 legs."),
+        ("A van drives 150 km in 2 hours. What is its speed?", "The speed is 150 / 2 = 75 km/h."),
+        ("In which year was Oslo founded?", "Oslo was founded around 1040."),
+        ("Wie viele Beine hat ein Krebs?", "Ein Krebs hat 10 Beine."),
+        (HEAVIER, r"So it is \boxed{lead}"),
+        (HEAVIER, "Answer: 11"),
+        ("Which?", "The sum of both is 75."),
+        ("", "The sum of both is 75."),
+    ],
+)
+def test_what_is_marked_or_asked_for_as_a_figure_is_read_as_before(question: str, text: str) -> None:
+    assert claim_for(question, text) == extract_claim(text)
+
+
+def test_what_says_nothing_claims_nothing() -> None:
+    assert claim_for(HEAVIER, "Lead is hea", truncated=True) is None
+    assert claim_for(PRESIDENT, "") is None
+    assert claim_for("Which is it?", "(B) the second", choices=("A", "B")) == extract_claim(
+        "(B) the second", choices=("A", "B")
+    )
