@@ -46,6 +46,10 @@ class Poll:
         self._counted.append(branch.view())
         self._samples.append(Sample(branch.cluster, branch.text, draw=branch.draw))
 
+    def kinds_cut_off(self) -> list[str]:
+        """The kinds of the branches that were cut off."""
+        return [branch.turn.kind for branch in self.finished if branch.end == "length"]
+
     def view(self) -> View:
         """What a stop rule may know."""
         counted = {branch.index for branch in self._counted}
@@ -111,11 +115,15 @@ class Poll:
                 return majority(view, texts, winner=winner)
 
     def _elected(self, merged: Merged) -> Answer:
-        """An answer with the text of the first branch that gave the winning one."""
+        """An answer with the text of the first branch that gave the winning one, if one does, in words."""
         if merged.winner is None:
             return self._described(Answer(self._without_claim()))
-        by = next((branch for branch in self.finished if branch.cluster == merged.winner), None)
-        text = self._forced_text(merged.winner) if by is None else by.text
+        gave = [branch for branch in self.finished if branch.cluster == merged.winner]
+        by = min(gave, key=lambda branch: bool(branch.computed), default=None)
+        if by is None:
+            text = self._forced_text(merged.winner)
+        else:
+            text = f"{by.text.rstrip()}\n\n{by.computed}" if by.computed else by.text
         return self._described(Answer(text, merged.text, merged.confidence))
 
     def _medoid(self) -> Answer | None:
@@ -137,7 +145,10 @@ class Poll:
         if len(given) < 2:
             return None
         outcome = await self._run.generate(
-            [*messages_of(self._ballot.prompt), user(SYNTHESIS, numbered(list(given), list(given.values())))],
+            [
+                *messages_of(self._ballot.turn_of(0).prompt),
+                user(SYNTHESIS, numbered(list(given), list(given.values()))),
+            ],
             label="synthesis",
             role=self._ballot.role,
             **self._ballot.sampling,
@@ -168,16 +179,21 @@ class Poll:
         """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy().nats
         undecided = self._undecided(answer)
+        confidence = self._sure() if entropy is None else answer.confidence
         given = [cluster for cluster in self.clusters.members if cluster.branches]
         ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
         return replace(
             answer,
             text=split_thinking(answer.text).answer or answer.claim or "",
-            confidence=None if entropy is None or undecided else answer.confidence,
+            confidence=None if undecided else confidence,
             entropy=entropy,
             undecided=undecided,
             clusters=tuple(Cluster(cluster.text, len(cluster.branches)) for cluster in ranked),
         )
+
+    def _sure(self) -> float | None:
+        """How sure a single answer is of itself, if that was asked for; agreement would say nothing of it."""
+        return self.finished[0].sure if len(self.finished) == 1 else None
 
     def _undecided(self, answer: Answer) -> str | None:
         """Why the vote is undecided; None if it is decided, by counting or by something that knows better."""
