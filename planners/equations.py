@@ -27,14 +27,16 @@ _EQUATION = re.compile(
 )
 _BEFORE = re.compile(r"(?:[\w.)\]}][ \t]*[-+*/^][ \t]*|[a-zA-Z]\s*\(\s*)\Z")
 _MONEY = re.compile(r"[$€£]")
-_ADDED_SHARE = re.compile(r"[-+]\s*[\d.,]+%")
+_NO_NUMBERS = re.compile(r"[-+]\s*[\d.,]+%|(?<![\d.,])0\d")
+"""A share that is added, of which it is not clear of what; and parts of dates."""
+
 _SPELLINGS = (
     (re.compile(r"\\(?:times|cdot)(?![a-zA-Z])|[×·∙]"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
     (re.compile(r"(?<=\d)\s*x\s*(?=\d)"), " * "),
     (re.compile(r"[−–]"), "-"),
     (re.compile(r"\\[$%,;! ]"), lambda found: found[0][1] if found[0][1] in "$%" else ""),
-    (re.compile(r"\*\*(?=\s|$)|(?<=\s)\*\*"), " "),
+    (re.compile(r"(?<!\S)\*\*(?=\S)|(?<=\S)\*\*(?=[\s.,;:!?)]|\Z)"), " "),
 )
 
 
@@ -47,7 +49,7 @@ def wrong_equation(text: str) -> str:
         if _BEFORE.search(text[max(0, equation.start() - 40) : equation.start()]):
             continue  # it goes on to the left
         left, right = (_MONEY.sub("", equation[side]) for side in ("left", "right"))
-        if left.count("(") != left.count(")") or _ADDED_SHARE.search(left):
+        if left.count("(") != left.count(")") or _NO_NUMBERS.search(left):
             continue
         try:
             value, stated = Fraction(evaluate(left)), Fraction(evaluate(right))

@@ -149,7 +149,11 @@ def _turn(run: Run, question: Question, kind: Kind, what: Computing, *, first: b
     task = TASKS[kind].format(form=FORMS["other" if kind == PROGRAM else form_of(question)])
     if kind == PROGRAM and _DATES.search(question.text):
         task += DAYS
-    reading = reading_program(question) if kind == PROGRAM else checking if kind == "steps" else None
+    reading = None
+    if kind == PROGRAM:
+        reading = reading_program(question)
+    elif kind == "steps" and what == "computing":
+        reading = checking
     return Turn(set_task(question, task), kind, sampling, reading)
 
 

@@ -61,7 +61,8 @@ class LiveBranch:
         self._prompt = self.turn.prompt
         self._sampling: dict[str, Any] = {**ballot.sampling, **self.turn.sampling}
         longer = self._sampling["max_tokens"] * LONGER ** cut_off.count(self.turn.kind)
-        self._sampling["max_tokens"] = min(longer, ballot.max_tokens)
+        self.length: int = min(longer, ballot.max_tokens)
+        self._sampling["max_tokens"] = self.length
         self._unseen = Branch(index, kind=self.turn.kind)
         self._segments: list[Node[Completion]] = []
         self._confidences: list[float] = []
@@ -81,7 +82,7 @@ class LiveBranch:
         options = dict(self._sampling)
         label = f"branch {self.index}"
         if ballot.watched:
-            options["max_tokens"] = min(ballot.segment, options["max_tokens"] - self.tokens)
+            options["max_tokens"] = min(ballot.segment, self.length - self.tokens)
         if self._segments:
             label = f"{label}, segment {len(self._segments)}"
         prompt = [*messages_of(self._prompt), assistant(*self._segments)] if self._segments else self._prompt
@@ -119,7 +120,7 @@ class LiveBranch:
         self._entropies += completion.entropies
         cut = completion.finish_reason == "length" and completion.usage.completion_tokens > 0
         cut = cut and bool(self.text or not completion.reasoning)  # thinking apart cannot be continued
-        self.ended = not (self._ballot.watched and cut and self.tokens < self._sampling["max_tokens"])
+        self.ended = not (self._ballot.watched and cut and self.tokens < self.length)
 
     @property
     def said(self) -> str:
@@ -175,8 +176,13 @@ class LiveBranch:
 
     @property
     def lost(self) -> bool:
-        """Whether the branch failed or was cancelled."""
-        return not self.ended and isinstance(self.node.outcome, (Failed, Cancelled))
+        """Whether the branch failed, was cancelled, or was cut off where the next of its kind gets more."""
+        return self.cut_short or (not self.ended and isinstance(self.node.outcome, (Failed, Cancelled)))
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the branch was cut off before it had all the tokens that the vote allows: it is no vote."""
+        return self.ended and self.end == "length" and self.length < self._ballot.max_tokens
 
     @property
     def end(self) -> FinishReason:
@@ -224,7 +230,7 @@ class LiveBranch:
         return Branch(
             self.index,
             self.cluster,
-            tokens=self.tokens + (self.node.usage.completion_tokens if lost else 0),
+            tokens=self.tokens + (0 if self.ended or not lost else self.node.usage.completion_tokens),
             confidence=self.lowest_confidence,
             probes=tuple(self.probes),
             verified=self.verified,

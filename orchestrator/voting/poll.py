@@ -48,7 +48,7 @@ class Poll:
 
     def kinds_cut_off(self) -> list[str]:
         """The kinds of the branches that were cut off."""
-        return [branch.turn.kind for branch in self.finished if branch.end == "length"]
+        return [branch.turn.kind for branch in self.branches if branch.cut_short]
 
     def view(self) -> View:
         """What a stop rule may know."""
@@ -199,16 +199,15 @@ class Poll:
         """Why the vote is undecided; None if it is decided, by counting or by something that knows better."""
         if self._known_better(answer):
             return None
-        ended, limit = self.finished, self._ballot.max_tokens
+        ended, limit = self.finished, max((each.length for each in self.branches), default=0)
         whole = self._ballot.merge in ("medoid", "synthesis")  # they need no short answers
         silent = [
             each.end
             for each in ended
             if (not _finished(each.node.value, each.said) if whole else each.cluster is None)
         ]
-        return all_cut_off([(each.end, each.tokens) for each in ended], limit) or most_abstained(
-            silent, len(ended), limit
-        )
+        came = [(each.end, each.tokens) for each in self.branches if each in ended or each.cut_short]
+        return all_cut_off(came, limit) or most_abstained(silent, len(ended), limit)
 
     def _known_better(self, answer: Answer) -> bool:
         """Whether a verifier accepted the answer, or branches agreed on it that were made to answer."""

@@ -92,7 +92,8 @@ class _Vote:
         match step:
             case "branch" if value is not None:
                 branch.take(value)
-                await (self._finish(branch) if branch.ended else self._go_on(branch))
+                if not branch.lost:
+                    await (self._finish(branch) if branch.ended else self._go_on(branch))
             case "probe":
                 claim = None if value is None else branch.forced_claim(value)
                 branch.probes.append(await self._place(None, claim))
@@ -141,7 +142,7 @@ class _Vote:
 
     def not_counted_yet(self, branch: LiveBranch) -> bool:
         """Whether a branch has ended but a tool still has to run or verify its answer."""
-        return branch.ended and branch not in self.poll.finished
+        return branch.ended and not branch.lost and branch not in self.poll.finished
 
     # -- what the rule decides --------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ class AdaptiveConsistency(Rule):
         seen = {"posterior": round(posterior, 6), "first": tally.first, "second": tally.second}
         if posterior >= self.threshold:
             return Stop("agreed", tally.winner, seen)
-        if view.room and unassailable(view, tally):
+        if (view.running or view.room) and unassailable(view, tally):
             return Stop("decided", tally.winner, seen)
         if not view.running and view.room:
             return Expand(1, seen)
