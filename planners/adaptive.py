@@ -21,7 +21,7 @@ from planners.vote import SHORT_ANSWER, has_one_answer
 MOST = 64
 """The most branches that may be asked for."""
 
-SUITS = Suits(SHORT_ANSWER, cost=20, sign=has_one_answer, calls=2, yields_to=("cascade",))
+SUITS = Suits(SHORT_ANSWER, cost=15, sign=has_one_answer, calls=2, yields_to=("cascade",))
 
 
 @planner("adaptive", suits=SUITS)
@@ -30,7 +30,7 @@ async def adaptive(
     question: Question,
     *,
     n: Annotated[int, Field(ge=1, le=MOST)] = 6,
-    sure: Annotated[float, Field(ge=0, le=1)] = 0.9,
+    sure: Annotated[float, Field(ge=0, le=1)] = 0.8,
     judge: Judge = "none",
     temperature: Temperature = SAMPLED,
     max_tokens: Tokens = 1024,
