@@ -96,6 +96,13 @@ _DATES = re.compile(
     r"|day of the week|leap year|date)\b|\b\d{4}-\d\d?-\d\d?\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
     re.IGNORECASE,
 )
+_COMPARED = re.compile(
+    r"(?P<what>\S.{0,60}?)\s+(?:is|are|was|were|has|have|weighs?|costs?)\s+(?:\w+\s+){0,2}"
+    r"(?:more|less|fewer|most|least|\w+er|\w+est)\b.*",
+    re.DOTALL,
+)
+"""What a program says that names the larger of two: "4/7 is larger"."""
+
 _OR = re.compile(r"\bor\b(?! (?:not|no)\b)", re.IGNORECASE)
 
 
@@ -175,8 +182,8 @@ def reading_program(question: Question) -> Tool:
         if not computed.operations:
             return {"nothing": "the program computes nothing"}
         value = written(computed.value)
-        if isinstance(computed.value, str) and (said := extract_claim(value)) is not None:
-            value = said.text
+        if isinstance(computed.value, str):
+            value = _named(value)
         if form == "yes or no" and not isinstance(computed.value, bool):
             return {"nothing": f"yes or no is asked for, and the program comes to {value}"}
         if form == "choice":
@@ -184,6 +191,14 @@ def reading_program(question: Question) -> Tool:
         return {"claim": value} if value else {"nothing": "the program comes to an empty text"}
 
     return program
+
+
+def _named(text: str) -> str:
+    """What a text of a program claims: without what it says of the one that it names."""
+    if compared := _COMPARED.fullmatch(text):
+        return compared["what"]
+    said = extract_claim(text)
+    return text if said is None else said.text
 
 
 def _chosen(value: str, choices: Sequence[str]) -> dict[str, Any]:

@@ -45,6 +45,9 @@ DEEPEST = 40
 STEPS = 50_000
 """What a program may do: each expression is a step, and long lists and numbers of many digits are more."""
 
+LONGEST_ANSWER = 100
+"""Values of a list that is what a program comes to."""
+
 ANSWER = "answer"
 """The name of the value that is the claim; without it, the last value is."""
 
@@ -126,6 +129,8 @@ def compute(program: str) -> Computed:
     value = walk.names.get(ANSWER, walk.last)
     if value is None:
         raise ProgramError("the program has no value")
+    if isinstance(value, list) and len(value) > LONGEST_ANSWER:
+        raise ProgramError(f"a list of {len(value):,} values is no answer")
     return Computed(value, walk.operations)
 
 

@@ -161,7 +161,7 @@ class LiveBranch:
         sure = self.sure
         said = {
             "kind": self.turn.kind,
-            "nothing": self.nothing,
+            "nothing": f"cut off after {self.tokens} tokens" if self.cut_short else self.nothing,
             "sure": None if sure is None else round(sure, 6),
         }
         return {name: value for name, value in said.items() if value not in ("", None)}

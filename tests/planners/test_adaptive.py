@@ -82,7 +82,7 @@ async def test_without_log_probabilities_a_look_needs_another_kind_that_agrees()
     played = await play(adaptive, FACT, engine)
     assert played.verdicts(KINDS)[-1] == "stop: agreed"
     assert engine.kinds == ["at once", "steps", "reworded"]
-    assert "top_logprobs" not in played.requests()[0]["sampling"] or True
+    assert played.requests()[0]["sampling"].get("top_logprobs") is None
     assert saw(played, "sure") == []
 
 
@@ -212,6 +212,7 @@ async def test_a_branch_that_was_cut_off_makes_the_next_of_its_kind_longer() -> 
     )
     played = await play(adaptive, FACT, engine, max_tokens=500)
     assert played.answer.claim == "Wellington"
+    assert saw(played, "nothing")[0] == f"cut off after {LENGTHS['at once']['other']} tokens"
     lengths = [(kind, call.sampling.max_tokens) for kind, call in engine.calls]
     assert lengths == [
         ("at once", LENGTHS["at once"]["other"]),

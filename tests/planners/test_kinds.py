@@ -74,7 +74,7 @@ async def read(question: Question, text: str) -> Any:
 )
 async def test_a_program_is_read_wherever_it_stands(text: str, said: dict[str, str]) -> None:
     found = await read(Question("How many are 3 and 4?"), text)
-    assert found == said or (said.get("claim") == "4/7" and found["claim"].startswith("4/7"))
+    assert found == said
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ async def test_a_wrong_equation_takes_the_claim_away() -> None:
     assert await checking.invoke({"text": "2 + 2 = 5", "claim": "5"}) == {
         "nothing": "2 + 2 = 5 is wrong: it is 4"
     }
-    assert "claim" not in await checking.invoke({"text": "2 + 2 = 4", "claim": ""})
+    assert await checking.invoke({"text": "2 + 2 = 4", "claim": ""}) == {"nothing": ""}
