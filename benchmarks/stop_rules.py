@@ -48,6 +48,7 @@ NOT_REPLAYED = {
     "deepconf": "the recordings hold no token confidences",
     "deepconf_offline": "the recordings hold no token confidences",
     "first_verified": "the recordings hold no verdicts",
+    "kinds": "the recordings hold one kind of branch",
     "deadline": "a limit, not a judgement",
     "token_budget": "a limit, not a judgement",
 }

@@ -56,7 +56,7 @@ def has_one_answer(run: Run, question: Question) -> str:
 
 
 SHORT_ANSWER = "with one short answer that is right or wrong: a number, a name, a date, yes or no"
-SUITS = Suits(SHORT_ANSWER, cost=20, sign=has_one_answer, calls=3, yields_to=("cascade",))
+SUITS = Suits(SHORT_ANSWER, cost=20, sign=has_one_answer, calls=3, yields_to=("cascade", "adaptive"))
 
 
 @planner("vote", suits=SUITS)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from orchestrator.consensus.entropy import LEAST_LOGPROB
 
 TOP = 20
 WINDOW = 2048
 Score = Literal["lowest", "bottom", "tail", "mean"]
+Token: TypeAlias = tuple[str, float, Mapping[str, float]]
+"""A token, its natural log-probability, and those of its likeliest alternatives (it may be one of them)."""
 
 
 def token_confidence(top: Sequence[float], *, k: int = TOP) -> float | None:
@@ -47,6 +49,35 @@ def token_scores(tops: Sequence[Sequence[float]]) -> tuple[list[float], list[flo
     known = [round(each, 4) for each in confidences if each is not None]
     uncertain = [round(each, 4) for each in entropies if each is not None]
     return (known, uncertain) if len(known) == len(uncertain) == len(tops) else ([], [])
+
+
+def least_probability(tokens: Sequence[Token], claim: str) -> float | None:
+    """How sure an answer is: the least probability of the tokens that spell it, in [0, 1].
+
+    Of a text that says more than its answer, only the tokens of the answer count, where it stands last; if it
+    does not stand there as it was read, all do. Alternatives that spell the same in another case, or with a
+    space before it, belong to a token: a model that is sure of the word may waver over how it begins. None if
+    nothing is known: there are no tokens, or one has no log-probability.
+    """
+    text = "".join(token for token, _, _ in tokens)
+    at = text.rfind(claim) if claim else -1
+    begin, end = (at, at + len(claim)) if at >= 0 else (0, len(text))
+    least, place = None, 0
+    for token, logprob, alternatives in tokens:
+        start, place = place, place + len(token)
+        if not token.strip() or place <= begin or start >= end:
+            continue
+        spelt, own = text[start:end].strip().casefold(), token.strip().casefold()
+        alike = [
+            other
+            for name, other in alternatives.items()
+            if name != token and spelt.startswith(word := name.strip().casefold()) and len(word) >= len(own)
+        ]
+        if not all(LEAST_LOGPROB <= each <= 0 or each == -math.inf for each in (logprob, *alike)):
+            return None
+        probability = math.fsum(map(math.exp, (logprob, *alike)))
+        least = probability if least is None else min(least, probability)
+    return None if least is None else min(1.0, least)
 
 
 def inverse_entropy(entropies: Sequence[float]) -> float:

@@ -11,7 +11,7 @@ from orchestrator.runtime.messages import Draft
 from orchestrator.runtime.nodes import Node, NodeKind
 from orchestrator.runtime.values import Answer
 from orchestrator.runtime.verbs import Verbs
-from orchestrator.voting.ballot import SEGMENT, Ballot, Merge
+from orchestrator.voting.ballot import SEGMENT, Ballot, Merge, Turn
 from orchestrator.voting.judging import Judge, check_judges
 from orchestrator.voting.vote import hold_vote
 from workers.tools.tool import Tool
@@ -25,7 +25,7 @@ class Run(Verbs):
 
     def vote(
         self,
-        prompt: Draft,
+        prompt: Draft | Turn,
         *,
         rule: StopRule | str | None = None,
         width: int | None = None,
@@ -37,7 +37,7 @@ class Run(Verbs):
         verifier: str | Tool | None = None,
         segment: int = SEGMENT,
         role: str = "branch",
-        turns: Sequence[Draft] = (),
+        turns: Sequence[Draft | Turn] = (),
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
@@ -49,7 +49,8 @@ class Run(Verbs):
         equal if their outputs are. ``merge`` says how one answer is made from all of them. ``verifier`` is a
         tool that takes ``question`` and ``answer`` and returns whether the answer is right. If the rule looks
         at branches as they run, they are generated in segments of ``segment`` tokens. ``turns`` are further
-        prompts for the same question, which the branches take in turns with the first.
+        prompts for the same question, which the branches take in turns with the first; as
+        :class:`~orchestrator.voting.ballot.Turn`, one has a kind, and sampling and a reading of its own.
 
         Raises:
             RuleError: the spec names no rule.

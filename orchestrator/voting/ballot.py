@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from orchestrator.consensus.asked import claim_for
 from orchestrator.consensus.extraction import Claim, extract_code
 from orchestrator.consensus.stopping import Signal, StopRule
 from orchestrator.errors import InvalidRequest
+from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft
 from orchestrator.voting.judging import Judge
 from workers.engine import Capabilities
@@ -30,6 +31,28 @@ SEGMENT = 512
 """Tokens after which a rule can look at a watched branch."""
 
 
+LONGER = 4
+"""How many times longer a branch may become after one of its kind was cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One way to ask the question of a vote.
+
+    ``kind`` names it, for the trace and for rules that ask for agreement across kinds. ``sampling`` has
+    keyword arguments of :meth:`Run.generate` in place of those of the vote; its ``max_tokens`` is where
+    branches of the kind begin, and after one that was cut off the next may be :data:`LONGER` times as long,
+    up to the ``max_tokens`` of the vote. ``reading`` is a tool that says what a branch claims: it takes the
+    text of the branch and what was read from it (empty if it was nothing), and returns ``{"claim": text}``,
+    or ``{"nothing": why}`` of a branch that claims nothing after all. A program is read by computing it.
+    """
+
+    prompt: Draft
+    kind: str = ""
+    sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions())
+    reading: Tool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """What a vote is about; the fields are the arguments of :meth:`Run.vote`.
@@ -37,7 +60,7 @@ class Ballot:
     ``sampling`` holds keyword arguments of :meth:`Run.generate`, including temperature and max_tokens.
     """
 
-    prompt: Draft
+    prompt: Draft | Turn
     rule: StopRule
     sampling: Mapping[str, Any]
     choices: tuple[str, ...] = ()
@@ -48,12 +71,13 @@ class Ballot:
     verifier: str | Tool | None = None
     segment: int = SEGMENT
     role: str = "branch"
-    turns: tuple[Draft, ...] = ()
+    turns: tuple[Draft | Turn, ...] = ()
 
-    def prompt_of(self, branch: int) -> Draft:
-        """The prompt of a branch, by its number: they take turns."""
-        prompts = (self.prompt, *self.turns)
-        return prompts[branch % len(prompts)]
+    def turn_of(self, branch: int) -> Turn:
+        """How a branch is asked, by its number: they take turns."""
+        turns = (self.prompt, *self.turns)
+        turn = turns[branch % len(turns)]
+        return turn if isinstance(turn, Turn) else Turn(turn)
 
     @property
     def max_tokens(self) -> int:

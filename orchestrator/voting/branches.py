@@ -8,17 +8,24 @@ like any other. The engine finds the text so far in its prefix cache.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
-from orchestrator.consensus.confidence import LowestGroup, branch_confidence, inverse_entropy
+from orchestrator.consensus.confidence import (
+    LowestGroup,
+    branch_confidence,
+    inverse_entropy,
+    least_probability,
+)
 from orchestrator.consensus.copies import Draw
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Branch
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.runtime.messages import assistant, messages_of
-from orchestrator.runtime.nodes import Cancelled, Failed, Node
+from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
-from orchestrator.voting.ballot import Ballot
+from orchestrator.voting.ballot import LONGER, Ballot
 from workers.calls import Completion, FinishReason
 
 FORCE = "\n\nThe final answer is \\boxed{"
@@ -32,11 +39,16 @@ class LiveBranch:
 
     ``node`` generates the branch, or its current segment. ``cluster`` is the cluster of its answer once it
     has ``ended``; ``probes`` are the clusters of the answers that it was made to give before that.
-    ``verified`` is a verifier's verdict on its answer.
+    ``verified`` is a verifier's verdict on its answer. A tool may read what it claims (``turn.reading``):
+    ``nothing`` is then why it claims nothing, and ``computed`` what it claims though its text does not say
+    so. ``cut_off`` are the kinds of the branches before it that were cut off.
     """
 
-    def __init__(self, run: Verbs, ballot: Ballot, index: int) -> None:
+    def __init__(self, run: Verbs, ballot: Ballot, index: int, *, cut_off: Sequence[str] = ()) -> None:
         self.index = index
+        self.turn = ballot.turn_of(index)
+        self.nothing = ""
+        self.computed = ""
         self.text = ""
         self._said: str | None = None
         self.tokens = 0
@@ -46,8 +58,12 @@ class LiveBranch:
         self.verified: bool | None = None
         self._run = run
         self._ballot = ballot
-        self._prompt = ballot.prompt_of(index)
-        self._unseen = Branch(index)
+        self._prompt = self.turn.prompt
+        self._sampling: dict[str, Any] = {**ballot.sampling, **self.turn.sampling}
+        longer = self._sampling["max_tokens"] * LONGER ** cut_off.count(self.turn.kind)
+        self.length: int = min(longer, ballot.max_tokens)
+        self._sampling["max_tokens"] = self.length
+        self._unseen = Branch(index, kind=self.turn.kind)
         self._segments: list[Node[Completion]] = []
         self._confidences: list[float] = []
         self._entropies: list[float] = []
@@ -63,10 +79,10 @@ class LiveBranch:
     def go_on(self) -> None:
         """Generate the branch, or its next segment."""
         ballot = self._ballot
-        options = dict(ballot.sampling)
+        options = dict(self._sampling)
         label = f"branch {self.index}"
         if ballot.watched:
-            options["max_tokens"] = min(ballot.segment, ballot.max_tokens - self.tokens)
+            options["max_tokens"] = min(ballot.segment, self.length - self.tokens)
         if self._segments:
             label = f"{label}, segment {len(self._segments)}"
         prompt = [*messages_of(self._prompt), assistant(*self._segments)] if self._segments else self._prompt
@@ -104,7 +120,7 @@ class LiveBranch:
         self._entropies += completion.entropies
         cut = completion.finish_reason == "length" and completion.usage.completion_tokens > 0
         cut = cut and bool(self.text or not completion.reasoning)  # thinking apart cannot be continued
-        self.ended = not (self._ballot.watched and cut and self.tokens < self._ballot.max_tokens)
+        self.ended = not (self._ballot.watched and cut and self.tokens < self.length)
 
     @property
     def said(self) -> str:
@@ -117,6 +133,39 @@ class LiveBranch:
         """What the branch claims at its end."""
         return self._ballot.claim(self.text, truncated=self.node.value.finish_reason != "stop")
 
+    def read(self, claim: Claim | None, outcome: Outcome[Any]) -> Claim | None:
+        """What the branch claims after its ``reading``; a reading that failed leaves nothing."""
+        told = outcome.value if isinstance(outcome, Succeeded) else None
+        said: Mapping[str, Any] = told if isinstance(told, Mapping) else {"nothing": "it could not be read"}
+        text = said.get("claim")
+        if not isinstance(text, str) or not text:
+            self.nothing = str(said.get("nothing", ""))
+            return None
+        if claim is not None and claim.text == text:
+            return claim
+        self.computed = text
+        return Claim(text, "whole")
+
+    @property
+    def sure(self) -> float | None:
+        """The least probability of the tokens of its answer; None if it is unknown."""
+        wanted = self.ended and "top_logprobs" in self.turn.sampling
+        given = self.node.value.logprobs if wanted else ()
+        claim = self.claim() if given else None
+        if claim is None:
+            return None
+        return least_probability([(each.token, each.logprob, each.top) for each in given], claim.text)
+
+    def told(self) -> dict[str, Any]:
+        """What the trace is told of a branch that was asked in a way of its own."""
+        sure = self.sure
+        said = {
+            "kind": self.turn.kind,
+            "nothing": f"cut off after {self.tokens} tokens" if self.cut_short else self.nothing,
+            "sure": None if sure is None else round(sure, 6),
+        }
+        return {name: value for name, value in said.items() if value not in ("", None)}
+
     def forced_claim(self, probe: Completion) -> Claim | None:
         """What the branch claimed when it was made to answer."""
         return self._ballot.claim(f"{FORCE}{probe.text}{'' if '}' in probe.text else '}'}", truncated=False)
@@ -127,8 +176,13 @@ class LiveBranch:
 
     @property
     def lost(self) -> bool:
-        """Whether the branch failed or was cancelled."""
-        return not self.ended and isinstance(self.node.outcome, (Failed, Cancelled))
+        """Whether the branch failed, was cancelled, or was cut off where the next of its kind gets more."""
+        return self.cut_short or (not self.ended and isinstance(self.node.outcome, (Failed, Cancelled)))
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the branch was cut off before it had all the tokens that the vote allows: it is no vote."""
+        return self.ended and self.end == "length" and self.length < self._ballot.max_tokens
 
     @property
     def end(self) -> FinishReason:
@@ -176,8 +230,10 @@ class LiveBranch:
         return Branch(
             self.index,
             self.cluster,
-            tokens=self.tokens + (self.node.usage.completion_tokens if lost else 0),
+            tokens=self.tokens + (0 if self.ended or not lost else self.node.usage.completion_tokens),
             confidence=self.lowest_confidence,
             probes=tuple(self.probes),
             verified=self.verified,
+            kind=self.turn.kind,
+            sure=self.sure,
         )

@@ -18,7 +18,7 @@ from orchestrator.voting.abstaining import all_cut_off, most_abstained
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import FORCE, LiveBranch
 from orchestrator.voting.judging import methods
-from orchestrator.voting.standing import KNOWING, basis, standing
+from orchestrator.voting.standing import FORCED, KNOWING, basis, standing
 from workers.calls import Completion
 
 SYNTHESIS = (
@@ -46,6 +46,10 @@ class Poll:
         self.finished.append(branch)
         self._counted.append(branch.view())
         self._samples.append(Sample(branch.cluster, branch.text, draw=branch.draw))
+
+    def kinds_cut_off(self) -> list[str]:
+        """The kinds of the branches that were cut off."""
+        return [branch.turn.kind for branch in self.branches if branch.cut_short]
 
     def view(self) -> View:
         """What a stop rule may know."""
@@ -112,11 +116,15 @@ class Poll:
                 return majority(view, texts, winner=winner)
 
     def _elected(self, merged: Merged) -> Answer:
-        """An answer with the text of the first branch that gave the winning one."""
+        """An answer with the text of the first branch that gave the winning one, if one does, in words."""
         if merged.winner is None:
             return self._described(Answer(self._without_claim()), None, merged.method)
-        by = next((branch for branch in self.finished if branch.cluster == merged.winner), None)
-        text = self._forced_text(merged.winner) if by is None else by.text
+        gave = [branch for branch in self.finished if branch.cluster == merged.winner]
+        by = min(gave, key=lambda branch: bool(branch.computed), default=None)
+        if by is None:
+            text = self._forced_text(merged.winner)
+        else:
+            text = f"{by.text.rstrip()}\n\n{by.computed}" if by.computed else by.text
         return self._described(Answer(text, merged.text, merged.confidence), merged.winner, merged.method)
 
     def _medoid(self) -> Answer | None:
@@ -138,7 +146,10 @@ class Poll:
         if len(given) < 2:
             return None
         outcome = await self._run.generate(
-            [*messages_of(self._ballot.prompt), user(SYNTHESIS, numbered(list(given), list(given.values())))],
+            [
+                *messages_of(self._ballot.turn_of(0).prompt),
+                user(SYNTHESIS, numbered(list(given), list(given.values()))),
+            ],
             label="synthesis",
             role=self._ballot.role,
             **self._ballot.sampling,
@@ -169,6 +180,7 @@ class Poll:
         """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy()
         undecided = self._undecided(answer)
+        confidence = self._sure() if entropy.nats is None else answer.confidence
         given = [cluster for cluster in self.clusters.members if cluster.branches]
         ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
         counts = {cluster.index: len(cluster.branches) for cluster in ranked}
@@ -180,7 +192,7 @@ class Poll:
         return replace(
             answer,
             text=split_thinking(answer.text).answer or answer.claim or "",
-            confidence=None if entropy.nats is None or undecided else answer.confidence,
+            confidence=None if undecided else confidence,
             entropy=entropy.nats,
             undecided=undecided,
             clusters=tuple(Cluster(cluster.text, counts[cluster.index]) for cluster in ranked),
@@ -190,24 +202,31 @@ class Poll:
                 for cluster in ranked
                 if cluster.index != winner and (stood := stands[cluster.index]) is not None
             ),
-            basis="what branches said when they were stopped" if forced else basis(method, votes, entropy),
+            basis=FORCED if forced else basis(method, votes, entropy, kinds=len(self._kinds(winner))),
             doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
         )
+
+    def _kinds(self, cluster: int | None) -> set[str]:
+        """The kinds of the branches that gave an answer."""
+        return {branch.turn.kind for branch in self.finished if branch.cluster == cluster}
+
+    def _sure(self) -> float | None:
+        """How sure a single answer is of itself, if that was asked for; agreement would say nothing of it."""
+        return self.finished[0].sure if len(self.finished) == 1 else None
 
     def _undecided(self, answer: Answer) -> str | None:
         """Why the vote is undecided; None if it is decided, by counting or by something that knows better."""
         if self._known_better(answer):
             return None
-        ended, limit = self.finished, self._ballot.max_tokens
+        ended, limit = self.finished, max((each.length for each in self.branches), default=0)
         whole = self._ballot.merge in ("medoid", "synthesis")  # they need no short answers
         silent = [
             each.end
             for each in ended
             if (not _finished(each.node.value, each.said) if whole else each.cluster is None)
         ]
-        return all_cut_off([(each.end, each.tokens) for each in ended], limit) or most_abstained(
-            silent, len(ended), limit
-        )
+        came = [(each.end, each.tokens) for each in self.branches if each in ended or each.cut_short]
+        return all_cut_off(came, limit) or most_abstained(silent, len(ended), limit)
 
     def _known_better(self, answer: Answer) -> bool:
         """Whether a verifier accepted the answer, or branches agreed on it that were made to answer."""

@@ -10,6 +10,9 @@ from orchestrator.voting.branches import LiveBranch
 
 ALONE = "one answer, not compared with others"
 
+OF_KINDS = "branches of different kinds"
+FORCED = "what branches said when they were stopped"
+
 SETTLED_BY: Mapping[str, str] = {
     "verifier": "accepted by the verifier",
     "majority of unrefused": "not refused by the verifier",
@@ -29,16 +32,16 @@ _PIECES = re.compile(r"\n+|(?<=[.!?。])\s+")
 def standing(branches: Iterable[LiveBranch], cluster: int) -> LiveBranch | None:
     """The branch that stands for a cluster; None if no branch is in it.
 
-    Of those that came to their end by themselves, it is the one with the shortest text that still shows a
-    step towards its answer; if none does, the longest. Of equal ones it is the first by number. Who arrived
-    first plays no part in it.
+    Words stand before programs. Of those that came to their end by themselves, it is the one with the
+    shortest text that still shows a step towards its answer; if none does, the longest. Of equal ones it is
+    the first by number. Who arrived first plays no part in it.
     """
     return min((each for each in branches if each.cluster == cluster), key=_rank, default=None)
 
 
-def _rank(branch: LiveBranch) -> tuple[bool, bool, int, int]:
+def _rank(branch: LiveBranch) -> tuple[bool, bool, bool, int, int]:
     length, shows = len(branch.said), shows_steps(branch.said)
-    return branch.end != "stop", not shows, length if shows else -length, branch.index
+    return bool(branch.computed), branch.end != "stop", not shows, length if shows else -length, branch.index
 
 
 def shows_steps(text: str) -> bool:
@@ -60,15 +63,16 @@ def agreement(count: int, answers: int, *, silent: int = 0, what: str = "branche
     return f"{told}, {silent} gave no answer" if silent else told
 
 
-def basis(method: str, count: int, entropy: Entropy) -> str:
+def basis(method: str, count: int, entropy: Entropy, *, kinds: int = 1) -> str:
     """What the answer of a vote rests on: who agrees, whether that says anything, and what else settled it.
 
-    ``count`` branches gave the answer that the merge called ``method`` made.
+    ``count`` branches of so many ``kinds`` gave the answer that the merge called ``method`` made.
     """
     answers, settled = sum(entropy.counts), SETTLED_BY.get(method)
     if not count:
         return settled or f"none of {answers + entropy.abstained} branches came to a short answer"
-    told = agreement(count, answers, silent=entropy.abstained)
+    what = OF_KINDS if kinds > 1 else "branches"
+    told = agreement(count, answers, silent=entropy.abstained, what=what)
     if count > 1 and entropy.doubt is not None and entropy.abstained <= answers:
         told = f"{told}, but {entropy.doubt}"
     return f"{settled}; {told}" if settled and told != ALONE else told

@@ -16,7 +16,7 @@ from orchestrator.voting.judging import Judging, executed
 from orchestrator.voting.poll import Poll
 from workers.tools.declaration import tool
 
-Step = Literal["branch", "probe", "outputs", "verdict"]
+Step = Literal["branch", "probe", "reading", "outputs", "verdict"]
 
 
 @tool(timeout=86_400.0)
@@ -64,7 +64,8 @@ class _Vote:
     def start(self, count: int) -> None:
         """Start ``count`` more branches."""
         for _ in range(count):
-            branch = LiveBranch(self._run, self._ballot, len(self.poll.branches))
+            index, cut_off = len(self.poll.branches), self.poll.kinds_cut_off()
+            branch = LiveBranch(self._run, self._ballot, index, cut_off=cut_off)
             self.poll.branches.append(branch)
             self._await(branch.node, "branch", branch)
 
@@ -91,10 +92,14 @@ class _Vote:
         match step:
             case "branch" if value is not None:
                 branch.take(value)
-                await (self._finish(branch) if branch.ended else self._go_on(branch))
+                if not branch.lost:
+                    await (self._finish(branch) if branch.ended else self._go_on(branch))
             case "probe":
                 claim = None if value is None else branch.forced_claim(value)
                 branch.probes.append(await self._place(None, claim))
+            case "reading":
+                assert node.outcome is not None
+                await self._count(branch, branch.read(branch.claim(), node.outcome))
             case "outputs":
                 claim = branch.claim()
                 ran = None if claim is None or node.outcome is None else executed(claim, node.outcome)
@@ -112,7 +117,10 @@ class _Vote:
 
     async def _finish(self, branch: LiveBranch) -> None:
         claim = branch.claim()
-        if claim is None or self._ballot.outputs is None:
+        if branch.turn.reading is not None and branch.end == "stop":
+            said = [branch.said, "" if claim is None else claim.text]
+            self._await(self._run.tool(branch.turn.reading, said), "reading", branch)
+        elif claim is None or self._ballot.outputs is None:
             await self._count(branch, claim)
         else:
             self._await(self._run.tool(self._ballot.outputs, [claim.text]), "outputs", branch)
@@ -134,7 +142,7 @@ class _Vote:
 
     def not_counted_yet(self, branch: LiveBranch) -> bool:
         """Whether a branch has ended but a tool still has to run or verify its answer."""
-        return branch.ended and branch not in self.poll.finished
+        return branch.ended and not branch.lost and branch not in self.poll.finished
 
     # -- what the rule decides --------------------------------------------------------------------
 
@@ -161,6 +169,8 @@ class _Vote:
         }
         if branch is not None and branch.cluster is not None:
             saw["claim"] = clusters.members[branch.cluster].text
+        if branch is not None:
+            saw |= branch.told()
         if branch is not None and branch.probes:
             saw["probe"] = branch.probes[-1]
         if branch is not None and branch.verified is not None:

@@ -15,6 +15,7 @@ from orchestrator.planning import candidates
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
+from planners.adaptive import adaptive
 from planners.auto import auto
 from planners.calls import calls
 from planners.decompose import decompose
@@ -92,7 +93,7 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

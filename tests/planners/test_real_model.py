@@ -14,12 +14,14 @@ import pytest_asyncio
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
+from planners.adaptive import adaptive
 from planners.auto import auto
 from planners.calls import calls
 from planners.cascade import cascade
 from planners.computing import COMPUTING
 from planners.decompose import decompose
 from planners.direct import direct
+from planners.kinds import LENGTHS
 from planners.llm_compiler import llm_compiler
 from planners.react import react
 from planners.skeleton import skeleton
@@ -84,6 +86,25 @@ async def test_branches_are_weighed_by_the_confidence_of_their_tokens(engine: Ll
         assert len(each["value"]["confidences"]) == len(each["value"]["entropies"])
         assert len(each["value"]["confidences"]) == pytest.approx(each["usage"]["completion_tokens"], abs=1)
         assert min(each["value"]["confidences"]) > 0
+
+
+async def test_adaptive_looks_first_and_computes_the_programs_that_it_gets(engine: LlamaCppEngine) -> None:
+    played = await play(adaptive, NATALIA, engine)
+    look, program = (each["sampling"]["max_tokens"] for each in played.requests("branch")[:2])
+    assert (look, program) == (LENGTHS["at once"]["computing"], LENGTHS["program"]["computing"])
+    seen = [decision["saw"] for decision in played.decisions("kinds")]
+    assert {"at once", "program"} <= {saw.get("kind") for saw in seen}
+    assert all(played.outcome(path) == "succeeded" for path in played.nodes(NodeKind.TOOL, "program"))
+    assert all(0 <= saw["sure"] <= 1 for saw in seen if "sure" in saw)
+    assert any("sure" in saw for saw in seen), "the look is asked for its probabilities"
+    assert played.result.answer is not None
+    assert played.result.answer.claim is not None
+
+
+async def test_adaptive_knows_a_capital(engine: LlamaCppEngine) -> None:
+    played = await play(adaptive, "What is the capital of Italy?", engine)
+    assert played.answer.claim == "Rome"
+    assert not played.nodes(NodeKind.TOOL)
 
 
 async def test_vote_chooses_a_letter(engine: LlamaCppEngine) -> None:

@@ -14,6 +14,7 @@ from orchestrator.consensus.stopping.counting import (
     majority_posterior,
 )
 from orchestrator.consensus.stopping.elastic import Elastic
+from orchestrator.consensus.stopping.kinds import AcrossKinds
 from orchestrator.consensus.stopping.limits import Deadline, FirstVerified, TokenBudget
 from orchestrator.consensus.stopping.probing import ParallelProbe
 from orchestrator.consensus.stopping.rounds import (
@@ -53,6 +54,7 @@ __all__ = [
     "FIRST_DEFAULT_RULE",
     "ROUND_RULES",
     "RULES",
+    "AcrossKinds",
     "AdaptiveConsistency",
     "AllOf",
     "Another",

@@ -49,7 +49,10 @@ class _Combined:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf(_Combined):
-    """Stop as soon as one rule stops. A rule that has merely run out of branches does not count."""
+    """Stop as soon as one rule stops.
+
+    One that has merely nothing more to wait for (``exhausted``, ``decided``) does not count, unless it leads.
+    """
 
     @property
     def spec(self) -> str:
@@ -61,7 +64,8 @@ class AnyOf(_Combined):
         decisions = [rule.decide(view) for rule in self.rules]
         seen = self._seen(decisions)
         for decision in decisions:
-            if isinstance(decision, Stop) and (decision.reason != "exhausted" or decision is decisions[0]):
+            idle = isinstance(decision, Stop) and decision.reason in ("exhausted", "decided")
+            if isinstance(decision, Stop) and (not idle or decision is decisions[0]):
                 return Stop(decision.reason, decision.winner, seen)
         if not isinstance(decisions[0], Continue):
             return decisions[0]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from orchestrator.consensus.entropy import discrete
-from orchestrator.consensus.stopping.rule import Rule, between, wait_or_end
+from orchestrator.consensus.stopping.rule import Rule, between, unassailable, wait_or_end
 from orchestrator.consensus.stopping.view import Decision, Expand, Stop, View
 
 
@@ -58,16 +58,18 @@ class Beta(Rule):
         tally = view.tally()
         posterior = majority_posterior(tally.first, tally.against)
         seen = {"posterior": round(posterior, 6), "first": tally.first, "second": tally.second}
-        if len(view.finished) >= self.min_finished:
-            decided = tally.first > tally.against + len(view.running) + view.room
-            if posterior >= self.threshold or decided:
-                return Stop("agreed", tally.winner, seen)
+        decided = posterior >= self.threshold or unassailable(view, tally)
+        if decided and len(view.finished) >= self.min_finished:
+            return Stop("agreed", tally.winner, seen)
         return wait_or_end(view, tally, seen)
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveConsistency(Rule):
-    """One branch after another until the posterior suffices (ASC, arXiv 2305.11860, section 3)."""
+    """One branch after another until the posterior suffices (ASC, arXiv 2305.11860, section 3).
+
+    It ends before where the branches that are left cannot change the answer.
+    """
 
     name: ClassVar[str] = "asc"
     threshold: float = 0.95
@@ -89,6 +91,8 @@ class AdaptiveConsistency(Rule):
         seen = {"posterior": round(posterior, 6), "first": tally.first, "second": tally.second}
         if posterior >= self.threshold:
             return Stop("agreed", tally.winner, seen)
+        if (view.running or view.room) and unassailable(view, tally):
+            return Stop("decided", tally.winner, seen)
         if not view.running and view.room:
             return Expand(1, seen)
         return wait_or_end(view, tally, seen)
@@ -129,7 +133,10 @@ class EarlyStopping(Rule):
 
 @dataclass(frozen=True, slots=True)
 class EntropyThreshold(Rule):
-    """Start all, and stop once the entropy of the arrived answers is low (Farquhar et al., Nature 2024)."""
+    """Start all, and stop once the entropy of the arrived answers is low (Farquhar et al., Nature 2024).
+
+    It stops, too, once the branches that still run cannot change the answer.
+    """
 
     name: ClassVar[str] = "entropy"
     nats: float = 0.3
@@ -147,4 +154,6 @@ class EntropyThreshold(Rule):
         seen = {"entropy": None if entropy is None else round(entropy, 6), "answers": tally.total}
         if entropy is not None and tally.total >= self.min_finished and entropy <= self.nats:
             return Stop("agreed", tally.winner, seen)
+        if view.running and unassailable(view, tally):
+            return Stop("decided", tally.winner, seen)
         return wait_or_end(view, tally, seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from orchestrator.consensus.stopping.rule import Rule, between, wait_or_end
+from orchestrator.consensus.stopping.rule import Rule, between, unassailable, wait_or_end
 from orchestrator.consensus.stopping.view import Continue, Decision, Signal, Stop, Tally, View
 
 
@@ -31,7 +31,10 @@ class FirstVerified(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Deadline(Rule):
-    """Stop with the leader when the time, in seconds since the first branch started, is up."""
+    """Stop with the leader when the time, in seconds since the first branch started, is up.
+
+    Or before, once the branches that still run cannot change the answer.
+    """
 
     name: ClassVar[str] = "deadline"
     seconds: float = 60.0
@@ -48,12 +51,17 @@ class Deadline(Rule):
         seen = {"elapsed": round(view.elapsed, 3)}
         if left <= 0:
             return Stop("deadline", tally.winner, seen)
+        if view.running and unassailable(view, tally):
+            return Stop("decided", tally.winner, seen)
         return Continue(seen, wake=left) if view.running else wait_or_end(view, tally, seen)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenBudget(Rule):
-    """Stop with the leader when all branches together have generated this many ``tokens``."""
+    """Stop with the leader when all branches together have generated this many ``tokens``.
+
+    Or before, once the branches that still run cannot change the answer.
+    """
 
     name: ClassVar[str] = "token_budget"
     needs: ClassVar[frozenset[Signal]] = frozenset({"tokens"})
@@ -70,4 +78,6 @@ class TokenBudget(Rule):
         spent = view.tokens
         if spent >= self.tokens:
             return Stop("budget", tally.winner, {"tokens": spent})
+        if view.running and unassailable(view, tally):
+            return Stop("decided", tally.winner, {"tokens": spent})
         return wait_or_end(view, tally, {"tokens": spent})

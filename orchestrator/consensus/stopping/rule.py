@@ -61,6 +61,11 @@ def wait_or_end(view: View, tally: Tally, seen: Mapping[str, Json] | None = None
     return Stop("exhausted", tally.winner, seen or {})
 
 
+def unassailable(view: View, tally: Tally) -> bool:
+    """Whether the leader stays ahead, whatever the branches say that still run or may yet be started."""
+    return tally.first > tally.against + len(view.running) + view.room
+
+
 def between(name: str, value: float, low: float, high: float) -> None:
     """Refuse a setting outside [low, high].
 

@@ -17,6 +17,7 @@ from orchestrator.consensus.stopping.counting import (
     FixedN,
 )
 from orchestrator.consensus.stopping.elastic import Elastic
+from orchestrator.consensus.stopping.kinds import AcrossKinds
 from orchestrator.consensus.stopping.limits import Deadline, FirstVerified, TokenBudget
 from orchestrator.consensus.stopping.probing import ParallelProbe
 from orchestrator.consensus.stopping.rounds import RoundRule, SeatSecretary, SeatThreshold
@@ -38,6 +39,7 @@ RULES: Mapping[str, type[Rule]] = {
         Deadline,
         TokenBudget,
         Elastic,
+        AcrossKinds,
     )
 }
 """The rules that a spec can name, besides the combinations ``any``, ``all`` and ``at_least``."""

@@ -21,6 +21,8 @@ class Branch:
     to give on its way, one per probe, None for a probe without an answer. ``confidence`` is the branch's
     score (larger is surer) as :mod:`orchestrator.consensus.confidence` computes it; for a running branch, the
     score so far. ``verified`` is a verifier's verdict on a finished answer, None if it was not judged.
+    ``kind`` is how the branch was asked, where a vote asks in several ways. ``sure`` is the least probability
+    of the tokens of its answer, None if that is not known.
     """
 
     index: int
@@ -29,6 +31,8 @@ class Branch:
     confidence: float | None = None
     probes: tuple[int | None, ...] = ()
     verified: bool | None = None
+    kind: str = ""
+    sure: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +159,11 @@ class Stop:
     """Cancel whatever runs and answer with ``winner``, which is None if there is no answer.
 
     The reason ``exhausted`` says that nothing runs and nothing more may start: the branches ended the vote,
-    not the rule. ``given_up`` says that more votes would cost more than they can be expected to change.
+    not the rule. ``given_up`` says that more votes would cost more than they can be expected to change,
+    ``decided`` that they cannot change the answer, and ``sure`` that one answer is sure enough.
     """
 
-    reason: Literal["agreed", "exhausted", "given_up", "deadline", "budget", "verified"]
+    reason: Literal["agreed", "exhausted", "decided", "given_up", "deadline", "budget", "verified", "sure"]
     winner: int | None
     seen: Mapping[str, Json] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from orchestrator.consensus.confidence import (
     LowestGroup,
     branch_confidence,
     inverse_entropy,
+    least_probability,
     token_confidence,
     token_entropy,
     token_scores,
@@ -68,3 +69,40 @@ def test_the_running_score_ends_as_the_whole_one(tokens: list[float], window: in
 def test_alternatives_that_are_all_impossible_have_no_entropy() -> None:
     assert token_entropy([-9999.0, -9999.0]) is None
     assert token_entropy([0.0, -9999.0]) == 0.0
+
+
+def spelt(
+    *tokens: str, probability: float = 0.5, **others: float
+) -> list[tuple[str, float, dict[str, float]]]:
+    """Tokens of one probability, each with the same alternatives."""
+    top = {name: math.log(each) for name, each in others.items()}
+    return [(token, math.log(probability), top) for token in tokens]
+
+
+def test_an_answer_is_as_sure_as_the_least_sure_of_its_own_tokens() -> None:
+    text = [
+        *spelt("The capital is", probability=0.1),
+        *spelt(" Wel", probability=0.8),
+        *spelt("lington", "."),
+    ]
+    assert least_probability(text, "Wellington") == pytest.approx(0.5)
+    assert least_probability(text, "Wel") == pytest.approx(0.8)
+    assert least_probability(text, "Auckland") == pytest.approx(0.1), "not found as it was read: all count"
+    assert least_probability(spelt("5", " or ", "5", probability=0.3), "5") == pytest.approx(0.3)
+
+
+def test_another_spelling_of_a_token_is_the_same_answer() -> None:
+    assert least_probability(spelt("Green", green=0.3, Red=0.2), "Green") == pytest.approx(0.8)
+    assert least_probability(spelt("Che", "etah", cheetah=0.3), "Cheetah") == pytest.approx(0.5)
+    assert least_probability(spelt("Che", c=0.3, Cheese=0.2), "Cheetah") == pytest.approx(0.5)
+    assert least_probability(spelt("Green", Green=0.5), "Green") == pytest.approx(0.5), (
+        "it is not counted twice"
+    )
+
+
+def test_how_sure_an_answer_is_may_be_unknown() -> None:
+    assert least_probability([], "x") is None
+    assert least_probability([("x", math.nan, {})], "x") is None
+    assert least_probability([("x", 0.5, {})], "x") is None
+    assert least_probability([(" ", -1.0, {})], "") is None
+    assert least_probability([("x", -math.inf, {})], "x") == 0.0

@@ -395,10 +395,10 @@ class TestCombinations:
         assert isinstance(rule.decide(voted(0, room=39)), Expand)
 
     def test_all_waits_for_every_rule(self) -> None:
-        rule = AllOf((Beta(width=8), EntropyThreshold(0.0, width=8)))
+        rule = AllOf((Beta(width=16), EntropyThreshold(0.0, width=16)))
         votes = (1, 0, 0, 0, 0, 0, 0)
-        assert stopped(Beta(width=8).decide(voted(*votes, running=1))) == ("agreed", 0)
-        assert isinstance(rule.decide(voted(*votes, running=1)), Continue)
+        assert stopped(Beta(width=16).decide(voted(*votes, running=9))) == ("agreed", 0)
+        assert isinstance(rule.decide(voted(*votes, running=9)), Continue)
         assert stopped(rule.decide(voted(0, 0, 0, 0, running=4))) == ("agreed", 0)
 
     def test_at_least_holds_a_stop_back(self) -> None:

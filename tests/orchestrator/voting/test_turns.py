@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import user
 from orchestrator.runtime.values import Answer
+from orchestrator.voting.ballot import Turn
 from storage.events import EventType
 from tests.orchestrator.runtime.harness import Played, play
 from workers.calls import Call
+from workers.engine import Engine
 from workers.engines.simulator.engine import Simulator
+from workers.tools.declaration import tool
+from workers.tools.tool import Tool
 
 
 async def vote(rule: str, engine: Simulator, *others: str) -> Played:
@@ -47,3 +52,74 @@ async def test_a_branch_that_goes_on_keeps_its_prompt() -> None:
     for path, prompt in requests.items():
         branch = int(labels[path].removeprefix("branch ").partition(",")[0])
         assert prompt[0][1] == ("Second?" if branch % 2 else "First?")
+
+
+@tool
+async def doubled(text: str, claim: str) -> dict[str, str]:
+    """Claim twice the number."""
+    return {"claim": str(2 * int(claim))} if claim.isdigit() else {"nothing": f"{text} is no number"}
+
+
+@tool
+async def broken(text: str, claim: str) -> dict[str, str]:
+    """Fail."""
+    raise RuntimeError(text + claim)
+
+
+def kinds(*readings: Tool | None) -> list[Turn]:
+    return [Turn([user(f"Kind {at}?")], f"kind {at}", reading=each) for at, each in enumerate(readings)]
+
+
+async def held(engine: Engine, *turns: Turn, rule: str = "fixed", width: int = 3, **options: Any) -> Played:
+    async def body(run: Run) -> Answer:
+        given = {"max_tokens": 64, **options}
+        return await run.vote(turns[0], turns=turns[1:], rule=rule, width=width, **given)
+
+    return await play(body, engine)
+
+
+def seen(played: Played, name: str) -> list[Any]:
+    return [
+        e.data["saw"][name] for e in played.events if e.type is EventType.DECISION and name in e.data["saw"]
+    ]
+
+
+async def test_a_branch_claims_what_its_reading_says_and_the_trace_has_its_kind() -> None:
+    played = await held(Simulator(r"\boxed{7}"), *kinds(None, doubled))
+    assert played.result.answer is not None
+    assert [(each.claim, each.count) for each in played.result.answer.clusters] == [("7", 2), ("14", 1)]
+    assert sorted(seen(played, "kind")) == ["kind 0", "kind 0", "kind 1"]
+
+
+async def test_what_a_reading_makes_of_it_stands_under_the_text_of_the_answer() -> None:
+    played = await held(Simulator(r"\boxed{7}"), *kinds(doubled))
+    assert played.answer == "\\boxed{7}\n\n14"
+
+
+async def test_a_reading_may_find_nothing_and_one_that_fails_leaves_nothing() -> None:
+    engine = Simulator([r"\boxed{x}", r"\boxed{7}", r"\boxed{7}", r"\boxed{7}"])
+    played = await held(engine, *kinds(doubled, broken, None, None), width=4)
+    assert played.answer == r"\boxed{7}"
+    assert set(seen(played, "nothing")) == {r"\boxed{x} is no number", "it could not be read"}
+
+
+async def test_a_turn_has_sampling_of_its_own() -> None:
+    turns = [
+        Turn([user("Cold?")], "cold", {"temperature": 0.0, "max_tokens": 9}),
+        Turn([user("Warm?")], "warm"),
+    ]
+    played = await held(Simulator(r"\boxed{7}"), *turns, width=2, temperature=0.9)
+    sampling = [e.data["request"]["sampling"] for e in played.events if "request" in e.data]
+    assert [(each["temperature"], each["max_tokens"]) for each in sampling] == [(0.0, 9), (0.9, 64)]
+
+
+async def test_a_branch_that_is_cut_off_early_is_no_vote_and_the_next_of_its_kind_may_be_longer() -> None:
+    turn = Turn([user("Long?")], "long", {"max_tokens": 4})
+    played = await held(
+        Simulator("one two three four five six seven eight \\boxed{7}"), turn, rule="kinds:kinds=1", width=3
+    )
+    sampling = [e.data["request"]["sampling"]["max_tokens"] for e in played.events if "request" in e.data]
+    assert sampling == [4, 16, 16]
+    assert played.result.answer is not None
+    assert played.result.answer.claim == "7"
+    assert [each.count for each in played.result.answer.clusters] == [1], "what was cut off is not counted"

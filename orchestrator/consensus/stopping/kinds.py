@@ -1,0 +1,69 @@
+"""Agreement across kinds of branches: a sure look ends the vote, or two kinds that say the same do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from orchestrator.consensus.stopping.rule import Rule, between, unassailable, wait_or_end
+from orchestrator.consensus.stopping.view import Decision, Expand, Stop, View
+
+FURTHER = 2
+"""How many branches are started together where those so far disagree."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcrossKinds(Rule):
+    """Few branches first, and more where kinds disagree.
+
+    A vote that asks in several ways has branches of several kinds. Samples of one kind share its mistakes, so
+    the vote stops when branches of ``kinds`` kinds agree, and the answer has more than half of the votes or
+    two more than the next. Branches of one kind never suffice, whatever their number, unless those that are
+    left cannot change the answer.
+
+    ``looks`` branches begin. A single look ends the vote if the least probability of the tokens of its answer
+    is at least ``sure``; of several, none does. Where that is not enough, there are ``first`` branches, and
+    then :data:`FURTHER` at a time up to ``width``. It needs no log-probabilities: without, no look is sure.
+    """
+
+    name: ClassVar[str] = "kinds"
+    kinds: int = 2
+    looks: int = 1
+    first: int = 3
+    sure: float = 0.8
+    width: int = 6
+
+    def __post_init__(self) -> None:
+        between("kinds", self.kinds, 1, 64)
+        between("looks", self.looks, 1, 64)
+        between("first", self.first, 1, 64)
+        between("sure", self.sure, 0, 1)
+        Rule.__post_init__(self)
+
+    @property
+    def initial(self) -> int:
+        """The looks."""
+        return min(self.looks, self.width)
+
+    def decide(self, view: View) -> Decision:
+        """Stop on a sure look or on kinds that agree; start more once all have come, if they do not."""
+        tally = view.tally()
+        looked = view.finished[0] if self.looks == 1 and view.started == 1 and view.finished else None
+        if looked is not None and looked.cluster is not None and (looked.sure or 0.0) >= self.sure:
+            return Stop("sure", looked.cluster, {"first": 1, "votes": 1})
+        kinds = {branch.kind for branch in view.finished if branch.cluster == tally.winner}
+        agreeing = len(kinds) if tally.leaders else 0
+        seen = {
+            "kinds": agreeing,
+            "first": tally.first,
+            "second": tally.second,
+            "votes": len(view.finished),
+        }
+        clear = 2 * tally.first > tally.total or tally.first - tally.second > 1
+        if agreeing >= self.kinds and clear:
+            return Stop("agreed", tally.winner, seen)
+        if (view.running or view.room) and unassailable(view, tally):
+            return Stop("decided", tally.winner, seen)
+        if not view.running and view.room:
+            return Expand(min(view.room, max(self.first - view.started, FURTHER)), seen)
+        return wait_or_end(view, tally, seen)

@@ -1,0 +1,60 @@
+"""As much reasoning as a question needs: a cheap look first, and a vote of several kinds if it is unsure."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from orchestrator.consensus.stopping import AcrossKinds
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.planning.suits import Suits
+from orchestrator.runtime.values import Answer, Question
+from orchestrator.voting.ballot import labels
+from orchestrator.voting.judging import Judge
+from orchestrator.voting.splitting import unless_split
+from planners.kinds import LOOKS, shows_computation, turns_of
+from planners.questions import SAMPLED, Temperature, Tokens
+from planners.vote import SHORT_ANSWER, has_one_answer
+
+MOST = 64
+"""The most branches that may be asked for."""
+
+SUITS = Suits(SHORT_ANSWER, cost=15, sign=has_one_answer, calls=2, yields_to=("cascade",))
+
+
+@planner("adaptive", suits=SUITS)
+async def adaptive(
+    run: Run,
+    question: Question,
+    *,
+    n: Annotated[int, Field(ge=1, le=MOST)] = 6,
+    sure: Annotated[float, Field(ge=0, le=1)] = 0.8,
+    judge: Judge = "none",
+    temperature: Temperature = SAMPLED,
+    max_tokens: Tokens = 1024,
+) -> Answer:
+    """Look first; where the look is not sure, let branches of different kinds vote, until two kinds agree.
+
+    At most ``n`` branches are started. ``sure`` is the least probability of the tokens of a short answer from
+    which it stands alone, 1 for never; a question that shows a computation never ends on one look. Each kind
+    has a length of its own, and ``max_tokens`` is the most that a branch gets after others of its kind were
+    cut off. ``judge`` is that of :meth:`Run.vote`.
+
+    Raises:
+        NodeFailed: no branch gave a completion.
+    """
+    first, *others = turns_of(run, question, n)
+    looks = LOOKS["computing" if shows_computation(question) else "other"]
+    answer = await run.vote(
+        first,
+        turns=others,
+        rule=AcrossKinds(looks=len(looks), sure=sure, width=n),
+        choices=labels(question.choices),
+        question=question.text,
+        judge=judge,
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
+    return unless_split(answer)

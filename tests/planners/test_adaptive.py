@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from random import Random
+
+import pytest
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.planning.run import Run
+from orchestrator.runtime.change import Change
+from orchestrator.runtime.environment import Environment, RunOutcome
+from orchestrator.runtime.executor import Executor
+from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.record import Record
+from orchestrator.runtime.values import Budget, Cluster, Question
+from orchestrator.settings import Settings
+from orchestrator.tasks.requests import TaskRequest
+from orchestrator.tasks.service import Service
+from planners.adaptive import adaptive
+from planners.kinds import LENGTHS, TASKS
+from storage.opening import open_store
+from tests.planners.conftest import Played, Recorder, play
+from tests.planners.scripted import Says, Scripted, kind_of
+from tests.workers.virtual_time import virtual_time
+from workers.calls import Call
+from workers.engines.simulator.engine import CostModel, Simulator
+from workers.tools.toolbox import Toolbox
+
+FACT = "What is the capital of New Zealand?"
+SUM = "Tom has 48 clips and buys half as many again. How many has he?"
+PROGRAM = "```python\nclips = 48\nanswer = clips + clips / 2\n```"
+KINDS = "kinds"
+
+
+def boxed(claim: str) -> str:
+    return rf"\boxed{{{claim}}}"
+
+
+def saw(played: Played, name: str) -> list[object]:
+    """What the decisions of the vote saw under a name, where it is there."""
+    return [each["saw"][name] for each in played.decisions(KINDS) if name in each["saw"]]
+
+
+# -- the first look -------------------------------------------------------------------------------
+
+
+async def test_a_sure_look_is_the_answer() -> None:
+    engine = Scripted({"at once": Says("Wellington", 0.97)})
+    played = await play(adaptive, FACT, engine)
+    assert (played.answer.text, played.answer.claim) == ("Wellington", "Wellington")
+    assert played.answer.confidence == pytest.approx(0.97)
+    assert played.verdicts(KINDS) == ["stop: sure"]
+    assert saw(played, "kind") == ["at once"]
+    assert engine.kinds == ["at once"]
+    assert engine.calls[0][1].sampling.temperature == 0
+
+
+async def test_a_look_that_is_not_sure_is_one_vote_among_kinds() -> None:
+    engine = Scripted(
+        {"at once": Says("Auckland", 0.5), "steps": boxed("Wellington"), "reworded": boxed("Wellington")}
+    )
+    played = await play(adaptive, FACT, engine)
+    assert played.answer.claim == "Wellington"
+    assert played.answer.clusters == (Cluster("Wellington", 2), Cluster("Auckland", 1))
+    assert played.verdicts(KINDS) == ["expand", "continue", "continue", "stop: agreed"]
+    assert engine.kinds == ["at once", "steps", "reworded"]
+    assert saw(played, "sure") == [0.5]
+
+
+async def test_an_option_says_how_sure_a_look_must_be() -> None:
+    for sure, calls in ((0.5, 1), (0.8, 3), (1.0, 3)):
+        engine = Scripted({"at once": Says("Wellington", 0.6), "steps": boxed("Wellington"), "reworded": ""})
+        await play(adaptive, FACT, engine, sure=sure)
+        assert len(engine.calls) == calls
+
+
+async def test_without_log_probabilities_a_look_needs_another_kind_that_agrees() -> None:
+    engine = Scripted(
+        {"at once": "Wellington", "steps": boxed("Wellington"), "reworded": "?"}, logprobs=False
+    )
+    played = await play(adaptive, FACT, engine)
+    assert played.verdicts(KINDS)[-1] == "stop: agreed"
+    assert engine.kinds == ["at once", "steps", "reworded"]
+    assert played.requests()[0]["sampling"].get("top_logprobs") is None
+    assert saw(played, "sure") == []
+
+
+async def test_a_look_without_an_answer_is_not_sure() -> None:
+    for look in (
+        Says("", 0.99),
+        Says("Welling", 0.99, "length"),
+        Says("I cannot answer that.", 0.99, "refused"),
+    ):
+        engine = Scripted({"at once": look, "steps": boxed("Wellington"), "reworded": boxed("Wellington")})
+        played = await play(adaptive, FACT, engine)
+        assert played.answer.claim == "Wellington"
+        assert len(engine.calls) == 3
+
+
+async def test_a_computation_never_ends_on_one_look() -> None:
+    engine = Scripted({"at once": Says("72", 1.0), "program": PROGRAM})
+    played = await play(adaptive, SUM, engine)
+    assert played.answer.claim == "72"
+    assert engine.kinds == ["at once", "program"]
+    assert played.verdicts(KINDS)[-1] == "stop: agreed"
+    assert saw(played, "kinds")[-1] == 2
+    assert played.answer.text == "72", "a text that says the answer stands for it, before a program does"
+
+
+# -- the vote -------------------------------------------------------------------------------------
+
+
+async def test_a_program_settles_what_the_others_computed_wrongly() -> None:
+    engine = Scripted(
+        {
+            "at once": "96",
+            "program": PROGRAM,
+            "steps": r"48 + 24 = 72, so \boxed{72}",
+            "reworded": "?",
+        }
+    )
+    played = await play(adaptive, SUM, engine)
+    assert played.answer.claim == "72"
+    assert played.answer.text == r"48 + 24 = 72, so \boxed{72}"
+    computed = played.nodes(NodeKind.TOOL, "program")
+    assert played.outcome(computed[0]) == "succeeded"
+
+
+async def test_where_only_programs_say_it_the_answer_is_the_program_and_its_value() -> None:
+    engine = Scripted({"at once": "", "program": PROGRAM, "steps": "", "reworded": ""})
+    played = await play(adaptive, SUM, engine, n=2)
+    assert played.result.answer is not None
+    assert played.result.answer.text == f"{PROGRAM}\n\n72"
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("import os\nanswer = 1", "no Import"),
+        ("answer = 72", "computes nothing"),
+        ("answer = [1, 2] + [[3]]", "holds no lists"),
+        ("I do not know.", "line 1"),
+    ],
+)
+async def test_a_program_without_a_value_claims_nothing_and_the_trace_says_why(
+    program: str, why: str
+) -> None:
+    engine = Scripted({"at once": "72", "program": program, "steps": boxed("72"), "reworded": boxed("72")})
+    played = await play(adaptive, SUM, engine)
+    assert played.answer.claim == "72"
+    (nothing,) = saw(played, "nothing")
+    assert why in str(nothing)
+
+
+async def test_a_branch_that_computed_wrongly_loses_to_others() -> None:
+    engine = Scripted(
+        {
+            "at once": "70",
+            "program": PROGRAM,
+            "steps": r"48 / 2 = 22. 48 + 22 = 70, so \boxed{70}",
+            "reworded": "?",
+        }
+    )
+    played = await play(adaptive, SUM, engine)
+    assert played.answer.claim == "72"
+    assert set(saw(played, "nothing")) == {"48 / 2 = 22 is wrong: it is 24"}
+
+
+async def test_two_branches_of_one_kind_do_not_suffice() -> None:
+    steps = [boxed("Wellington"), boxed("Wellington")]
+    engine = Scripted({"at once": "Auckland", "steps": steps, "reworded": [boxed("Napier"), boxed("Nelson")]})
+    played = await play(adaptive, FACT, engine)
+    assert engine.kinds == ["at once", "steps", "reworded", "steps", "reworded", "steps"]
+    assert saw(played, "kinds")[-1] == 1
+    assert (played.answer.claim, played.verdicts(KINDS)[-1]) == ("Wellington", "stop: exhausted")
+
+
+async def test_where_all_differ_it_is_undecided() -> None:
+    towns = iter(["Nelson", "Napier", "Otaki", "Picton", "Auckland"])
+    engine = Scripted(
+        {
+            "at once": "Wellington",
+            "steps": [boxed(next(towns)) for _ in range(3)],
+            "reworded": [boxed(next(towns)) for _ in range(2)],
+        }
+    )
+    played = await play(adaptive, FACT, engine)
+    assert played.result.outcome is RunOutcome.UNDECIDED
+    assert played.result.answer is not None
+    assert played.result.answer.undecided == "all 6 answers differ"
+
+
+async def test_two_kinds_that_are_no_majority_are_not_believed_yet() -> None:
+    engine = Scripted(
+        {
+            "at once": "Auckland",
+            "steps": [boxed("Nelson"), boxed("Wellington")],
+            "reworded": boxed("Wellington"),
+        }
+    )
+    played = await play(adaptive, FACT, engine)
+    assert played.answer.clusters[0] == Cluster("Wellington", 3)
+    assert saw(played, "kinds")[-2:] == [2, 2], "with two of four votes, one more was waited for"
+    assert played.verdicts(KINDS)[-2:] == ["continue", "stop: agreed"]
+
+
+async def test_a_branch_that_was_cut_off_makes_the_next_of_its_kind_longer() -> None:
+    cut = Says("A long way", finish_reason="length")
+    engine = Scripted(
+        {"at once": cut, "steps": [cut, boxed("Wellington")], "reworded": [cut, boxed("Wellington")]}
+    )
+    played = await play(adaptive, FACT, engine, max_tokens=500)
+    assert played.answer.claim == "Wellington"
+    assert saw(played, "nothing")[0] == f"cut off after {LENGTHS['at once']['other']} tokens"
+    lengths = [(kind, call.sampling.max_tokens) for kind, call in engine.calls]
+    assert lengths == [
+        ("at once", LENGTHS["at once"]["other"]),
+        ("steps", LENGTHS["steps"]["other"]),
+        ("reworded", LENGTHS["reworded"]["other"]),
+        ("steps", 500),
+        ("reworded", 4 * LENGTHS["reworded"]["other"]),
+    ]
+
+
+async def test_where_all_are_cut_off_it_says_so() -> None:
+    cut = Says("A long way", finish_reason="length")
+    played = await play(
+        adaptive, FACT, Scripted({"at once": cut, "steps": cut, "reworded": cut}), max_tokens=64
+    )
+    assert played.result.outcome is RunOutcome.UNDECIDED
+    assert played.result.answer is not None
+    assert "max_tokens=64 is too small" in str(played.result.answer.undecided)
+
+
+async def test_branches_that_fail_are_replaced() -> None:
+    away = Says("", fails=True)
+    engine = Scripted(
+        {"at once": away, "steps": [away, boxed("Wellington")], "reworded": boxed("Wellington")}
+    )
+    played = await play(adaptive, FACT, engine)
+    assert played.answer.claim == "Wellington"
+    assert (
+        await play(adaptive, FACT, Scripted({"at once": away, "steps": away, "reworded": away}))
+    ).failure == "engine_unavailable"
+
+
+@virtual_time
+async def test_once_two_kinds_agree_the_rest_is_cancelled() -> None:
+    def answer(call: Call, _: Random) -> str:
+        return {"at once": "Auckland", "steps": boxed("Auckland"), "reworded": "word " * 400}[kind_of(call)]
+
+    engine = Simulator(answer, cost=CostModel(decode_tokens_per_s=10))
+    played = await play(adaptive, FACT, engine)
+    assert played.answer.claim == "Auckland"
+    assert engine.counters().aborted == 1
+
+
+async def test_few_branches_and_a_budget_are_kept() -> None:
+    engine = Scripted(
+        {"at once": Says("Wellington", 0.4), "steps": boxed("Nelson"), "reworded": boxed("Napier")}
+    )
+    played = await play(adaptive, FACT, engine, n=1)
+    assert (played.answer.claim, len(engine.calls)) == ("Wellington", 1)
+    played = await play(adaptive, FACT, Scripted(engine.script), budget=Budget(calls=2))
+    assert played.result.answer is not None
+    assert played.result.spent.calls == 2
+
+
+# -- the form of the answer -----------------------------------------------------------------------
+
+
+async def test_choices_get_letters_and_a_program_chooses_the_one_of_its_value() -> None:
+    question = Question("What is 9 times 8?", choices=("63", "72", "81"))
+    engine = Scripted({"at once": "B", "program": "answer = 9 * 8"})
+    played = await play(adaptive, question, engine)
+    assert (played.answer.claim, len(engine.calls)) == ("B", 2)
+    assert "the letter of the right choice" in played.said("branch 0")[0]
+    engine = Scripted({"at once": "B", "program": "answer = 9 * 9 + 1", "steps": boxed("B"), "reworded": "?"})
+    played = await play(adaptive, question, engine)
+    assert saw(played, "nothing") == ["the program comes to 82, which is none of the choices"]
+
+
+async def test_yes_or_no_is_asked_for_and_a_program_says_so_by_a_comparison() -> None:
+    engine = Scripted({"at once": "No", "program": "answer = all(51 % n for n in range(2, 51))"})
+    played = await play(
+        adaptive, "Is 51 prime, or rather: are there no numbers from 2 to 50 in it? Is 51 prime?", engine
+    )
+    assert (played.answer.claim, len(engine.calls)) == ("No", 2)
+    assert "Give yes or no alone" in played.said("branch 0")[0]
+    engine = Scripted(
+        {"at once": "Yes", "program": "answer = 51 / 3", "steps": boxed("no"), "reworded": boxed("no")}
+    )
+    played = await play(adaptive, "Are 51 sheep more than 50 sheep?", engine)
+    assert saw(played, "nothing") == ["yes or no is asked for, and the program comes to 17"]
+
+
+def test_no_prompt_shows_an_answer() -> None:
+    for task in TASKS.values():
+        assert not re.search(r"\d|\\boxed\{\{[^}]", task), task
+
+
+async def test_the_prompts_of_all_kinds_share_their_head() -> None:
+    engine = Scripted(
+        {"at once": "1", "program": "answer = 1 + 1", "steps": boxed("3"), "reworded": boxed("4")}
+    )
+    played = await play(adaptive, Question(SUM, context="Clips are small."), engine)
+    heads = {str(prompt[:-1]) for prompt in played.prompts("branch")}
+    assert len(heads) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [({"n": 0}, "greater"), ({"n": 65}, "less"), ({"sure": 1.5}, "less"), ({"rule": "fixed"}, "its options")],
+)
+def test_bad_options_are_refused(options: dict[str, object], hint: str) -> None:
+    with pytest.raises(InvalidRequest, match=hint):
+        adaptive.validate(options)
+
+
+# -- resumed and forked ---------------------------------------------------------------------------
+
+DOUBTFUL = {
+    "at once": "96",
+    "program": "answer = 1 / 0",
+    "steps": r"48 / 2 = 24, \boxed{72}",
+    "reworded": boxed("72"),
+}
+
+
+async def test_a_run_that_was_killed_anywhere_goes_on_to_the_same_answer() -> None:
+    played = await play(adaptive, SUM, Scripted(DOUBTFUL))  # type: ignore[arg-type]
+    assert played.answer.claim == "72"
+    for cut in range(1, len(played.events)):
+        engine = Scripted(DOUBTFUL)  # type: ignore[arg-type]
+        world = Environment(
+            engine=engine, capabilities=await engine.capabilities(), toolbox=Toolbox(()), budget=Budget()
+        )
+        executor = Executor(Run, world, Recorder(), record=Record(played.events[:cut]), next_seq=cut)
+        async with asyncio.timeout(60):
+            result = await executor.execute(lambda run: adaptive(run, Question(SUM)), {})
+        assert result.answer == played.answer, f"resumed after event {cut}"
+
+
+async def test_a_fork_with_another_look_asks_only_what_follows_from_it() -> None:
+    async with await open_store("memory") as store:
+        engine = Scripted(
+            {
+                "at once": Says("Auckland", 0.9),
+                "steps": boxed("Wellington"),
+                "reworded": boxed("Wellington"),
+            }
+        )
+        service = Service(store, engine, planners={"adaptive": adaptive}, settings=Settings())
+        request = TaskRequest.model_validate({"query": FACT, "planner": "adaptive"})
+        solution = await service.solve(request)
+        events = [event async for event in store.read(solution.trace_id)]
+        look = next(e.path for e in events if e.data.get("kind") == NodeKind.GENERATE)
+        fork = await service.fork(solution.trace_id, at=look, change=Change(value="Wellington"))
+        replayed = await service.replay(fork.trace_id)
+    assert (solution.answer, fork.answer) == ("Auckland", "Wellington")
+    assert fork.usage.calls == 2, "a given look has no probabilities, so others are asked"
+    assert replayed.result.answer is not None

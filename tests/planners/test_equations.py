@@ -1,0 +1,78 @@
+# ruff: noqa: RUF001 -- the signs are what models write
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planners.equations import LONGEST, wrong_equation
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "48 / 2 = 24, and 48 + 24 = 72",
+        "48/2 = 24 + 48 = 72",
+        "(2 + 3) * 4 = 20, so it is 20.",
+        r"So \( 3 \times 4 = 12 \) and \(12 \div 4 = 3\).",
+        "3 x 4 = 12 and 3 × 4 = 12",
+        "5 - 8 = -3",
+        "2^3 = 8 and 2 ** 3 = 8",
+        "$5 * 3 = $15",
+        "1,200 + 300 = 1,500",
+        "10 / 3 = 3.33 and 20 / 3 = 6.66 and 20 / 3 = 6.67",
+        "100 / 7 = 14 remainder 2",
+        "20% * 50 = 10",
+        "12 / 60 * 100 = 20%",
+        "15 / 60 = 25%",
+        "2x + 3 * 4 = 14",
+        "y - 3 * 4 = 14",
+        "f(3 + 4) = 9",
+        "240 km / 3 h = 81 km/h",
+        "10:30 - 9:15 = 1:16",
+        "60 + 15% = 69",
+        "3 * 4 = 12x",
+        "3 * 4 = 13 * 1",
+        "1/0 = 5",
+        "2024-05-01 = 3",
+    ],
+)
+def test_what_holds_or_is_no_equation_of_numbers_is_left_alone(text: str) -> None:
+    assert wrong_equation(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("It is 48 / 2 = 25.", "48 / 2 = 25 is wrong: it is 24"),
+        ("120 - 45 = 85", "120 - 45 = 85 is wrong: it is 75"),
+        (r"\[ 3 \times 4 = 13 \]", "3 * 4 = 13 is wrong: it is 12"),
+        ("$5 * 3 = $16", "$5 * 3 = $16 is wrong: it is 15"),
+        ("2 * (3 + 4) = 15", "2 * (3 + 4) = 15 is wrong: it is 14"),
+        ("7 * 8 = 56, 56 + 4 = 61", "56 + 4 = 61 is wrong: it is 60"),
+        ("10 / 3 = 3.43", "10 / 3 = 3.43 is wrong: it is 3.3333333333"),
+        ("3 * 4 = 12.5", "3 * 4 = 12.5 is wrong: it is 12"),
+        ("**24 + 24 = 50**", "24 + 24 = 50 is wrong: it is 48"),
+    ],
+)
+def test_a_wrong_equation_is_told_with_what_is_right(text: str, wrong: str) -> None:
+    assert wrong_equation(text) == wrong
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.sampled_from("0123456789 .,+-*/^()=%$x\\timesdiv:"), max_size=200))
+def test_no_text_raises(text: str) -> None:
+    assert isinstance(wrong_equation(text), str)
+
+
+@pytest.mark.parametrize(
+    "piece", ["1+", "(1+", "1 = ", "9" * 9 + "*", "((((", "1,", "1 x ", "2^", "9**9**9=1 "]
+)
+def test_no_text_takes_long(piece: str) -> None:
+    begun = time.process_time()
+    wrong_equation(piece * (2 * LONGEST // len(piece)))
+    assert time.process_time() - begun < 20

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.runtime.values import Question
+from planners.kinds import checking, form_of, reading_program, shows_computation
+
+
+@pytest.mark.parametrize(
+    ("text", "computes"),
+    [
+        ("What is 17 percent of 250?", True),
+        ("What is 17 * 3?", True),
+        ("A train travels 240 km in three hours. What is its average speed?", True),
+        ("How many minutes are there in 3.5 hours?", True),
+        ("Ann has a dozen eggs and eats half of them. What is left?", True),
+        ("How often does the letter e occur in greenery?", True),
+        ("Which is larger, 5/9 or 4/7?", True),
+        ("What is the probability of rain?", True),
+        ("What is the capital of New Zealand?", False),
+        ("How many strings does a violin have?", False),
+        ("Who was the 16th president of the United States?", False),
+        ("In which year did the second world war end?", False),
+    ],
+)
+def test_what_shows_a_computation(text: str, computes: bool) -> None:
+    assert shows_computation(Question(text)) is computes
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("Is 51 a prime number?", "yes or no"),
+        ("A film begins at 18:40 and lasts 2.5 hours. Does it end before nine?", "yes or no"),
+        ("Do spiders have six legs?", "yes or no"),
+        ("If all cats purr, do some cats purr?", "yes or no"),
+        ("Is it true or not?", "yes or no"),
+        ("Is a whale a fish or a mammal?", "other"),
+        ("Can you name the capital of Peru?", "other"),
+        ("Which is heavier?", "other"),
+        ("Name three rivers.", "other"),
+    ],
+)
+def test_the_form_of_the_answer(text: str, form: str) -> None:
+    assert form_of(Question(text)) == form
+
+
+def test_choices_have_letters_whatever_the_question_looks_like() -> None:
+    assert form_of(Question("Is it so?", choices=("yes", "no"))) == "choice"
+
+
+async def read(question: Question, text: str) -> Any:
+    return await reading_program(question).invoke({"text": text, "claim": ""})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("```python\na = 3\nanswer = a * 4\n```", {"claim": "12"}),
+        ("```\na = 3\nanswer = a * 4", {"claim": "12"}),
+        ("a = 3\nanswer = a * 4", {"claim": "12"}),
+        (
+            "First this:\n```python\na = 3\n```\nthen\n```python\nanswer = 3 * 4\n```\nThat is it.",
+            {"claim": "12"},
+        ),
+        ("answer = '4/7 is larger' if 4/7 > 5/9 else '5/9 is larger'", {"claim": "4/7"}),
+        ("answer = date(2024, 1, 31) + 1", {"claim": "2024-02-01"}),
+        ("answer = '' if 1 < 2 else 'x'", {"nothing": "the program comes to an empty text"}),
+        ("answer = 12", {"nothing": "the program computes nothing"}),
+        ("Let us see.", {"nothing": "line 1: invalid syntax"}),
+    ],
+)
+async def test_a_program_is_read_wherever_it_stands(text: str, said: dict[str, str]) -> None:
+    found = await read(Question("How many are 3 and 4?"), text)
+    assert found == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("4 * 500", {"claim": "B"}),
+        ("4 / 2", {"claim": "C"}),
+        ("4 * 3", {"nothing": "the program comes to 12, which is none of the choices"}),
+        ("1 * 1", {"nothing": "the program comes to 1, which is several of the choices"}),
+    ],
+)
+async def test_the_value_of_a_program_chooses(value: str, said: dict[str, str]) -> None:
+    question = Question("How much?", choices=("1", "2,000 g", "two", "1.0"))
+    assert await read(question, f"answer = {value}") == said
+
+
+async def test_a_wrong_equation_takes_the_claim_away() -> None:
+    assert await checking.invoke({"text": "2 + 2 = 4", "claim": "4"}) == {"claim": "4"}
+    assert await checking.invoke({"text": "2 + 2 = 5", "claim": "5"}) == {
+        "nothing": "2 + 2 = 5 is wrong: it is 4"
+    }
+    assert await checking.invoke({"text": "2 + 2 = 4", "claim": ""}) == {"nothing": ""}
