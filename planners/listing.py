@@ -57,7 +57,7 @@ _STEPS_ELSEWHERE: Final = (
 """Verbs for what is done in steps that follow each other."""
 _IMPROVE: Final = (
     r"deal with|cope|improve|avoid|become|prepare|handle|manage|motivate|stay|save|overcome|reduce|increase"
-    r"|boost|get (?:better|over)|protect|prevent|encourage|support|sleep better|learn|lose weight|survive"
+    r"|boost|get (?:better|over)|protect|prevent|encourage|support|learn|lose weight|survive"
 )
 """Verbs for what there are many ways to do."""
 _MOST: Final = (

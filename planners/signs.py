@@ -128,11 +128,16 @@ _ONE = _begins(wording.ONE)
 
 @dataclass(frozen=True, slots=True)
 class _Clause:
-    """A clause without what is polite in it; ``asks`` says that it begins like a question."""
+    """A clause without what is polite in it.
+
+    ``asks`` says that it begins like a question, ``is_question`` that it ends like one, and ``tells`` that it
+    belongs to a long text, which tells of a situation in any words.
+    """
 
     text: str
     asks: bool
     is_question: bool
+    tells: bool
 
     @property
     def names_one(self) -> bool:
@@ -175,14 +180,14 @@ def computation_in(question: Question) -> str:
 def _clauses(text: str) -> list[_Clause]:
     """The clauses that may say what is asked for: of a long text its questions and its ends."""
     found = []
+    is_long = len(text) > LONG
     for sentence in filter(str.strip, _SENTENCE.split(text)):
         match = _POLITE.match(sentence)
         bare = (sentence[match.end() :] if match else sentence).strip()
         asks = bool(_ASKING.search(bare) or _INVERTED.search(bare))
-        found.append(_Clause(bare, asks, sentence.rstrip(" \"'”»)").endswith(("?", "？"))))
-    if len(text) > LONG:
-        found = [each for at, each in enumerate(found) if each.is_question or at in (0, len(found) - 1)]
-    return found
+        is_question = sentence.rstrip(" \"'”»)").endswith(("?", "？"))
+        found.append(_Clause(bare, asks, is_question, is_long and not is_question))
+    return [each for at, each in enumerate(found) if not each.tells or at in (0, len(found) - 1)]
 
 
 def _sign(kind: Kind, why: str, words: str, *, given: bool = False) -> Sign:
@@ -242,11 +247,8 @@ def _code(clauses: Clauses) -> Sign | None:
 def _list(clauses: Clauses) -> Sign | None:
     if len(_questions(clauses)) > MOST_QUESTIONS:
         return None
-    is_long = sum(len(each.text) for each in clauses) > LONG
     open_ended = (
-        each
-        for each in clauses
-        if not (each.names_one or _INVERTED.search(each.text)) and (each.is_question or not is_long)
+        each for each in clauses if not (each.tells or each.names_one or _INVERTED.search(each.text))
     )
     words = next((found for each in open_ended if (found := list_words(each.text))), "")
     return _sign(Kind.LIST, LIST, words) if words else None
