@@ -2,8 +2,8 @@
 
     python -m benchmarks.routing [--labels FILE …] [--model NAME|none|simulator] [--runs FILE] [--minutes M]
 
-The labels are our own (``benchmarks/data/routing.jsonl``): each line has a question, perhaps with material,
-choices or tools, the kinds of methods that suit it, and its half: signs are improved on "dev" alone. The other
+The labels are our own (``benchmarks/data/routing.jsonl``): a line has a question, perhaps with material,
+choices or tools, the kinds of methods that suit it, and its half: signs are improved on "dev". The other
 labels that can be read are those on which the router of Skeleton-of-Thought was trained (arXiv 2307.15337;
 repository imagination-research/sot, ``label;request``, 1 where the method suits): a question that it does not
 suit is "no list". With ``--model none`` no model is asked, and "asks" counts the questions that are left to

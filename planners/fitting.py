@@ -31,7 +31,10 @@ _COMMON = frozenset(
     per please query result results return returns s search see she should show so some state string such
     t tell than that the their them then there these they thing this those to tool tools true two up us use
     used uses using value values was way we were what when where which who whose why will with word words
-    would year years you your"""
+    would year years you your
+    das dem den der des die ein eine für hat im ist mit und von was welche wer wie wo zu zum au aux avec ce
+    dans de du elle en est et il la le les pour que quel quelle qui sur un une cuál del el es las los más para
+    por qué una y che da della di gli lo nel per qual è"""
     )
 )
 """Words that say nothing of what a question or a tool is about."""

@@ -46,8 +46,8 @@ _LISTED_CJK: Final = (
 )
 _STEPS: Final = (
     r"make|create|build|construct|assemble|cook|bake|boil|fry|draw|fold|peel|sew|knit|tie|install|find"
-    r"|calculate|determine|measure|solve|change|set up|open|unlock|download|connect|sort|plot|convert|say|spell"
-    r"|pronounce|write|use|do|cut|call|send|add|delete|remove|run|turn|disable|enable|format|read|print|fix"
+    r"|calculate|determine|measure|solve|change|set up|open|unlock|download|connect|sort|plot|convert|say"
+    r"|spell|pronounce|write|use|do|cut|call|send|add|delete|remove|run|turn|disable|enable|format|read|print|fix"
     r"|repair|replace"
 )
 _STEPS_ELSEWHERE: Final = (

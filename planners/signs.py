@@ -141,7 +141,7 @@ class _Clause:
 
     @property
     def names_one(self) -> bool:
-        """Whether it asks for what there is one of, or one set of: who, when, where, the name of something."""
+        """Whether it asks for one thing, or one set of things: who, when, where, the name of something."""
         return not _OPINION.search(self.text) and any(
             pattern.search(self.text) for pattern in (_WHO, _WHAT_IS, _WHAT_ARE, _WHICH_OF)
         )

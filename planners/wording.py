@@ -124,7 +124,7 @@ EXPLAIN: Final = (
     r"|expliquez|décri(?:s|vez|re)|explica|describe|spiega|descrivi|explique|descreva|объясни|опиши|解释|why"
     r"|how come|warum|wieso|weshalb|pourquoi|por qué|perché|por que|почему|为什么"
     r"|how (?:do|does|did|is|are|was|were|can|could|to|would|should|has|have)|how's"
-    r"|wie (?!viele?\b|heißt\b|lautet\b)\w+|comment|cómo|come|como|как"
+    r"|wie (?!viele?\b|heißt\b|lautet\b|ist\b|sind\b|war\b)\w+|comment|cómo|come|como|как"
     r"|what (?:happens|happened|makes|made|causes|do you think)"
 )
 """What an explanation is asked for with."""

@@ -195,7 +195,10 @@ async def test_with_tools_at_hand_words_alone_do_not_decide(methods: Methods) ->
 
 
 async def test_what_a_question_brings_itself_needs_no_tool(methods: Methods) -> None:
-    for question, method in (("Write a poem.", "direct"), ("Ann has 3 cats and 2 dogs. How many pets?", "vote")):
+    for question, method in (
+        ("Write a poem.", "direct"),
+        ("Ann has 3 cats and 2 dogs. How many pets?", "vote"),
+    ):
         played = await chosen(question, tools=[population])
         assert (played.verdicts("auto"), played.said("router")) == ([method], [])
 

@@ -1,5 +1,3 @@
-# ruff: noqa: RUF001 (questions are written in these characters)
-
 from __future__ import annotations
 
 import pytest

@@ -126,9 +126,7 @@ async def test_the_router_can_say_not_to_parallelise(route: str, reason: str) ->
         (Question("Which one?", choices=("this", "that")), "vote"),
     ],
 )
-async def test_what_is_plainly_no_list_is_handed_on_to_what_suits_it(
-    question: Question, method: str
-) -> None:
+async def test_what_is_plainly_no_list_is_handed_on_to_what_suits_it(question: Question, method: str) -> None:
     played = await play(skeleton, question, Simulator(writer()))
     assert played.nodes(NodeKind.GENERATE, "router") == []
     assert played.verdicts("skeleton") == [method]
