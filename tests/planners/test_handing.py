@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ async def test_what_gives_up_hands_on_to_what_suits_the_question(
     planner: Planner, tools: list[Tool], unclear: str
 ) -> None:
     for question, method in ((SHORT, "vote"), (TEXT, "direct"), (LIST, "direct"), (OPEN, unclear)):
-        options = {"max_steps": 1} if planner is react else {}
+        options: dict[str, Any] = {"max_steps": 1} if planner is react else {}
         played = await play(planner, question, Simulator(lost, claims=BARE), tools=tools, **options)
         if planner is skeleton and question == LIST:
             continue  # that is what it is for
