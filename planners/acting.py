@@ -12,7 +12,7 @@ from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.plain import canonical
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
-from planners.direct import direct
+from planners.handing import PLAIN, instead
 from planners.questions import answer_of, set_task, slot
 from planners.schemas import properties_of, takes_text
 
@@ -152,7 +152,11 @@ async def by_turns(
         reason = read
     found = agent.actions.found()
     reason = reason or f"{most} {turn}s have come to no answer"
-    run.decide(by, "answer from results" if found else "direct", {"reason": reason})
+    if not found:
+        name, ask = instead(run, question, PLAIN)
+        run.decide(by, name, {"reason": reason})
+        return await ask(run, question)
+    run.decide(by, "answer from results", {"reason": reason})
     answer = await from_found(run, question, found, temperature=temperature, max_tokens=max_tokens)
     return _resting_on(found, answer)
 
@@ -162,20 +166,19 @@ def _resting_on(found: list[str], answer: Answer) -> Answer:
     if not found:
         return answer
     results = "1 result of a tool" if len(found) == 1 else f"{len(found)} results of tools"
-    return replace(answer, basis=f"made from {results}", reasoning="\n".join(found))
+    return replace(answer, basis=f"made from {results}", reasoning="
+".join(found))
 
 
 async def from_found(
     run: Run, question: Question, found: list[str], *, temperature: float, max_tokens: int
 ) -> Answer:
-    """The answer where acting has come to none: from what was found, or asked plainly if that is nothing.
+    """The answer where acting has come to none, from what was found.
 
     Raises:
         NodeFailed: the call failed.
         AnswerRefused: the model, or a filter, refused to answer.
     """
-    if not found:
-        return await direct(run, question)
     prompt = set_task(question, slot("results", "\n".join(found)), FROM_RESULTS + CONCLUDING)
     completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
     return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))

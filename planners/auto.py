@@ -7,8 +7,9 @@ Which methods there are, and what each is good for, the planners say themselves
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -58,8 +59,9 @@ async def auto(
     if not usable:
         why = "; ".join(f"{name}: {lacks}" for name, lacks in left_out.items())
         raise InvalidRequest(f"no planner is left to choose ({why or 'all are left out'})")
-    method, reason = await _choice(run, question, usable)
-    run.decide("auto", method.name, {"reason": reason, **({"left out": left_out} if left_out else {})})
+    choice = await choose(run, question, usable)
+    method = choice.method
+    run.decide("auto", method.name, {"reason": choice.reason, **({"left out": left_out} if left_out else {})})
     answer = await _answer(run, question, method)
     if not split(answer):
         return answer
@@ -72,25 +74,43 @@ async def _answer(run: Run, question: Question, method: Candidate) -> Answer:
     return await found(run, question, **found.arguments(method.options))
 
 
-async def _choice(run: Run, question: Question, usable: Sequence[Candidate]) -> tuple[Candidate, str]:
-    """The method of choice, and why: what the question shows decides, or a model where that is not clear."""
-    signed = [each for each in usable if each.sign]
-    if len(signed) == 1:
-        return signed[0], signed[0].sign
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A method that was chosen, why, and by what: ``model`` also where its reply was no verdict."""
+
+    method: Candidate
+    reason: str
+    by: Literal["sign", "only", "model"]
+
+
+def signed(usable: Sequence[Candidate]) -> Choice | None:
+    """What the question itself shows: the one method that finds a sign in it; None if none or several do."""
+    found = [each for each in usable if each.sign]
+    return Choice(found[0], found[0].sign, "sign") if len(found) == 1 else None
+
+
+async def choose(run: Run, question: Question, usable: Sequence[Candidate]) -> Choice:
+    """The method of choice: what the question shows decides, or a model where that is not clear."""
+    if shown := signed(usable):
+        return shown
+    found = [each for each in usable if each.sign] or usable
     # The router's call is paid for, too.
-    options = [each for each in signed or usable if not cannot_afford(run.budget, question, 1 + each.calls)][
+    options = [each for each in found if not cannot_afford(run.budget, question, 1 + each.calls)][
         : len(ascii_uppercase)
     ]
     if len(options) < 2:
-        only = next(iter(options or signed or usable))
-        return only, only.sign or "nothing else can be used, or afforded after asking a model to choose"
+        only = next(iter(options or found))
+        return Choice(
+            only, only.sign or "nothing else can be used, or afforded after asking a model to choose", "only"
+        )
     # Small models lean towards the first letter, so A is the cheapest method.
     offered = dict(zip(ascii_uppercase, options, strict=False))
     descriptions = {letter: each.description for letter, each in offered.items()}
     letter = await chosen(run, set_task(question, *routing(run, descriptions)), descriptions)
     if letter is None:
-        return options[0], "the router gave no verdict"
-    return offered[letter], f"a model says that it is best answered {descriptions[letter]}"
+        return Choice(options[0], "the router gave no verdict", "model")
+    reason = f"a model says that it is best answered {descriptions[letter]}"
+    return Choice(offered[letter], reason, "model")
 
 
 def routing(run: Run, descriptions: Mapping[str, str]) -> list[str]:

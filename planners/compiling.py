@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from planners.drafting import Drafter, Trouble
 from planners.fetching import Fetcher
+from planners.handing import Instead, instead
 from planners.joining import Missing, Unanswered, from_results, join, join_prompt
 from planners.offers import Offers
 from planners.plan_examples import Example
-
-Ask = Callable[[Run, Question], Coroutine[Any, Any, Answer]]
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """A method that plans: the name in which it decides, what it offers, its bounds, and its fall-backs.
 
-    ``instead`` answers where the question has one part, ``broken`` where no valid plan can be had; both are
-    named in the trace.
+    ``instead`` answers where the question has one part and its words show nothing that suits it better,
+    ``broken`` where no valid plan can be had; both are named in the trace.
     """
 
     by: str
     offers: Offers
-    instead: tuple[str, Ask]
-    broken: tuple[str, Ask]
+    instead: Instead
+    broken: Instead
     examples: list[Example]
     max_replans: int
     max_tasks: int
@@ -100,5 +97,7 @@ async def _otherwise(
     """Another method's answer, with the reason in the trace."""
     fetcher.abandon()
     name, ask = method.instead if trouble.one_part else method.broken
+    if (name, ask) == method.instead:  # without tools, so what suits the question may do better
+        name, ask = instead(run, question, method.instead)
     run.decide(method.by, name, {"reason": trouble.reason})
     return await ask(run, question)

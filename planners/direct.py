@@ -9,8 +9,9 @@ from orchestrator.planning.run import Run
 from orchestrator.planning.suits import Suits
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
-from planners.fitting import tools_at_hand
-from planners.questions import Temperature, Tokens, answer_of, set_task, writing_in
+from planners.fitting import sign_of
+from planners.questions import Temperature, Tokens, answer_of, set_task
+from planners.signs import Kind
 
 INSTRUCTIONS = (  # without an example, which small models repeat
     "Answer the question directly, in its language and in the form that it asks for. Where it takes several "
@@ -20,9 +21,8 @@ INSTRUCTIONS = (  # without an example, which small models repeat
 
 
 def asks_for_writing(run: Run, question: Question) -> str:
-    """Why the answer is best written as a whole; words do not show whether tools at hand are needed first."""
-    sign = "" if tools_at_hand(run) else writing_in(question)
-    return f"it asks for something whole: {sign!r}" if sign else ""
+    """Why the answer is best written as a whole; where tools are at hand, only if none is needed first."""
+    return sign_of(run, question, Kind.WHOLE)
 
 
 SUITS = Suits("with a text or code that is written from beginning to end", cost=10, sign=asks_for_writing)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Question
+from planners.signs import Kind, shown
 from workers.tools.tool import Tool
 
 ARITHMETIC = frozenset({"calculator"})
@@ -30,7 +31,10 @@ _COMMON = frozenset(
     per please query result results return returns s search see she should show so some state string such
     t tell than that the their them then there these they thing this those to tool tools true two up us use
     used uses using value values was way we were what when where which who whose why will with word words
-    would year years you your"""
+    would year years you your
+    das dem den der des die ein eine für hat im ist mit und von was welche wer wie wo zu zum au aux avec ce
+    dans de du elle en est et il la le les pour que quel quelle qui sur un une cuál del el es las los más para
+    por qué una y che da della di gli lo nel per qual è"""
     )
 )
 """Words that say nothing of what a question or a tool is about."""
@@ -39,6 +43,19 @@ _COMMON = frozenset(
 def tools_at_hand(run: Run) -> list[Tool]:
     """The tools of a run that are worth a plan."""
     return [tool for name, tool in run.tools.items() if name not in ARITHMETIC]
+
+
+def sign_of(run: Run, question: Question, kind: Kind) -> str:
+    """Why the question asks for that kind of answer; empty if it does not, or if tools may be needed first.
+
+    Where tools are at hand, words alone do not show whether one of them knows a short answer, unless the
+    question brings all that it takes. Of a text that a tool fits, too, they say what is to be weighed.
+    """
+    sign = shown(question)
+    if sign is None or sign.kind is not kind:
+        return ""
+    is_clear = sign.given or not tools_at_hand(run)
+    return sign.why if is_clear or (kind is not Kind.SHORT and fitting_tool(run, question)) else ""
 
 
 def lacks_tools(run: Run, question: Question) -> str:
@@ -52,7 +69,8 @@ def fitting_tool(run: Run, question: Question) -> str:
     """Why a tool fits the question, with its name; empty if none shows.
 
     It does if the question names it, or shares :data:`ENOUGH` words with its name, its description and the
-    names of its arguments. Of several, the one that shares the most.
+    names of its arguments; one word of its name suffices where a short answer is asked for that the question
+    does not bring. Of several, the one that shares the most.
     """
     named = next((name for name in run.tools if re.search(rf"\b{re.escape(name)}\b", question.text)), None)
     if named is not None:
@@ -61,9 +79,20 @@ def fitting_tool(run: Run, question: Question) -> str:
     shared = {tool.name: asked.keys() & _about(tool) for tool in tools_at_hand(run)}
     best = max(shared, key=lambda name: len(shared[name]), default="")
     if not best or len(shared[best]) < ENOUGH:
+        best = _of_that_name(run, question, asked)
+    if not best:
         return ""
     words = ", ".join(word for stem, word in asked.items() if stem in shared[best])
     return f"the tool {best} fits it: {words}"
+
+
+def _of_that_name(run: Run, question: Question, asked: Mapping[str, str]) -> str:
+    """The tool that a question for a fact shares a word of the name with."""
+    sign = shown(question)
+    if sign is None or sign.kind is not Kind.SHORT or sign.given:
+        return ""
+    named = (tool.name for tool in tools_at_hand(run) if asked.keys() & _stems([_HUMP.sub(" ", tool.name)]))
+    return next(named, "")
 
 
 def _about(tool: Tool) -> set[str]:

@@ -8,7 +8,6 @@ import re
 from typing import Final
 
 from orchestrator.runtime.values import Question
-from planners.questions import computation_in, writing_in
 
 MOST_ASKED: Final = 64
 """A larger number of points than this is not taken from a question."""
@@ -18,8 +17,6 @@ LOOKED_AT: Final = 1000
 
 LONG: Final = 300
 """Characters from which only the sentences of a text that end with a question mark are looked at."""
-
-_ASKING: Final = re.compile(r"[^.!?。？！\n]+[?？]")
 
 _LISTED: Final = (
     # English
@@ -36,48 +33,36 @@ _LISTED: Final = (
     # Russian
     r"|советов|советы|способов|способы|преимущества|недостатки|причин|причины|идей|идеи|примеров|примеры"
 )
+_OPEN: Final = (
+    r"skills|qualities|questions|measures|steps|problems|risks|consequences|options|alternatives|activities"
+    r"|topics|issues|hobbies|signs|symptoms|uses|opportunities|impacts|implications|concerns|objections"
+    r"|considerations|properties|differences|similarities|eigenschaften|folgen|unterschiede|risiken|maßnahmen"
+    r"|conséquences|risques|différences|consecuencias|riesgos|diferencias|conseguenze|rischi|differenze"
+)
+"""Further words for points, in a question for several of them."""
 _LISTED_CJK: Final = (
     "建议|建議|方法|理由|原因|优点|優點|缺点|缺點|好处|好處|技巧|例子|想法|办法|アイデア|コツ|メリット|デメリット|方法"
     "|팁|방법|이유|장점|단점|조언|아이디어|예시"
 )
+_STEPS: Final = (
+    r"make|create|build|construct|assemble|cook|bake|boil|fry|draw|fold|peel|sew|knit|tie|install|find"
+    r"|calculate|determine|measure|solve|change|set up|open|unlock|download|connect|sort|plot|convert|say"
+    r"|spell|pronounce|write|use|do|cut|call|send|add|delete|remove|run|turn|disable|enable|format|read|print|fix"
+    r"|repair|replace"
+)
+_STEPS_ELSEWHERE: Final = (
+    r"faire|cuire|préparer|installer|calculer|dire|écrire|ouvrir|hacer|cocinar|preparar|instalar|calcular|decir"
+    r"|escribir|abrir|fare|cuocere|preparare|installare|calcolare|scrivere|aprire|fazer|cozinhar|dizer|escrever"
+)
+"""Verbs for what is done in steps that follow each other."""
+_IMPROVE: Final = (
+    r"deal with|cope|improve|avoid|become|prepare|handle|manage|motivate|stay|save|overcome|reduce|increase"
+    r"|boost|get (?:better|over)|protect|prevent|encourage|support|learn|lose weight|survive"
+)
+"""Verbs for what there are many ways to do."""
 _MOST: Final = (
     "main|major|primary|key|different|various|most|best|common|possible|potential|typical|important"
 )
-
-_FORMS: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # Of what kind the points are. In other places these words often tell of something else.
-        r"\b(?:tips|pros and cons|(?:dis)?advantages|benefits|drawbacks|suggestions|strategies|factors"
-        r"|recommendations|precautions|challenges|criteria|characteristics|ways (?:to|of|in)"
-        r"|reasons (?:for|why|to)|ideas (?:for|to)|arguments (?:for|against)|tipps|vor- und nachteile"
-        r"|vorteile|nachteile|gründe|vorschläge|ratschläge|conseils|avantages|inconvénients|astuces"
-        r"|consejos|ventajas|desventajas|dicas|vantagens|desvantagens|consigli|vantaggi|svantaggi"
-        r"|советы|преимущества|недостатки)\b",
-        rf"(?:{_LISTED_CJK})",
-        # Questions for several things at once.
-        rf"\b(?:what|which) (?:are|were) (?:some|(?:the )?(?:{_MOST}|types|kinds))\b",
-        r"\b(?:what|which) (?:are|were) (?:the )?(?:\w+ ){0,2}\w+s\b",
-        r"\b(?:was sind|welche|quel(?:le)?s sont|cuáles son|quais são|quali sono|какие)\b",
-        # Advice.
-        r"(?:^|[.!?\n]\s*)how to\b",
-        r"^\s*(?:cómo|como|comment|come|как) (?:\w+(?:ar|er|ir|re|rse|ть|ться|arsi))\b",
-        r"\b(?:what (?:should|can|could) (?:i|we|you|one|people) do|best ways?)\b",
-        # Two or more things held side by side, and what follows from something.
-        r"\b(?:differences? between|compare|contrast|unterschiede? zwischen|différences? entre"
-        r"|diferencias? entre|diferenças? entre|differenz[ae] tra)\b",
-        r"^\s*what if\b|\bhow (?:has|have|do|does|did|would|might|could|is|are)\b.{3,80}?"
-        r"\b(?:affect|impact|influenc|chang|benefit|help|be different)\w*",
-    )
-)
-_CODE: Final = re.compile(
-    r"```|[\w)]\(\)|\b[a-z]+_\w+\b|(?-i:[a-z][A-Z]\w*\b)|\b(?:\w\+\+|c#|\.net)(?=\W|$)"
-    r"|\b(?:python|java|javascript|typescript|php|ruby|golang|kotlin|matlab|latex|bash|git|docker|mysql"
-    r"|json|xml|css|api|compiler|array|string|dictionary|variable|function|database|query|command line"
-    r"|script|file|server|loop|android|windows|excel|ipad|ipod|iphone|google docs|app|download|upload)s?\b",
-    re.IGNORECASE,
-)
-"""What shows that the answer is a piece of code or of a configuration."""
 
 _WORDS: Final = {
     word: value
@@ -94,6 +79,42 @@ _WORDS: Final = {
 } | {"fifteen": 15, "twenty": 20, "a dozen": 12}
 _CJK: Final = {digit: value for value, digit in enumerate("二三四五六七八九十", start=2)} | {"两": 2, "兩": 2}
 _NUMBER: Final = rf"(?<![\d.,$€£])(?P<n>\d{{1,3}}(?![\d.,]*\d)|\b(?:{'|'.join(_WORDS)})\b)"
+
+_FORMS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # Of what kind the points are. In other places these words often tell of something else.
+        r"\b(?:tips|pros|cons|(?:dis)?advantages|benefits|drawbacks|suggestions|strategies|factors"
+        r"|recommendations|precautions|challenges|criteria|characteristics|ways (?:to|of|in)"
+        r"|reasons (?:for|why|to)|ideas (?:for|to|para|per)|idées pour|ideen für|overview of"
+        r"|arguments (?:for|against)|tipps|vor- und nachteile"
+        r"|vorteile|nachteile|gründe|vorschläge|ratschläge|conseils|avantages|inconvénients|astuces"
+        r"|consejos|ventajas|desventajas|dicas|vantagens|desvantagens|consigli|vantaggi|svantaggi"
+        r"|советы|преимущества|недостатки)\b",
+        rf"(?:{_LISTED_CJK})",
+        rf"^(?:the )?top[ -]{_NUMBER}",
+        r"^(?:suggest|recommend|brainstorm|propose|schlage?|proposez?|sugiere|suggerisci|sugira) "
+        r"(?!(?:an?|one|the)\b)",
+        # Questions for several things at once.
+        rf"\b(?:what|which) (?:are|were) (?:some|(?:the )?(?:{_MOST}|types|kinds))\b",
+        rf"\b(?:what|which) (?:are |were )?(?:(?:the|some) )?(?:\w+ ){{0,2}}?(?:{_LISTED}|{_OPEN})\b",
+        rf"\b(?:was sind|welche|quel(?:le)?s|cuáles son|qué|quais são|quali sono|quali|какие) "
+        rf"(?:\w+ ){{0,3}}?(?:{_LISTED}|{_OPEN})\b",
+        # Advice.
+        rf"^(?:how to|how (?:can|do|should|could) (?:i|we|you|one)(?= (?:{_IMPROVE}))) (?!(?:{_STEPS})\b)",
+        rf"^\s*(?:cómo|como|comment|come|как) (?!(?:{_STEPS_ELSEWHERE})\b)"
+        r"(?:\w+(?:ar|er|ir|re|rse|ть|ться|arsi))\b",
+        r"\b(?:what should (?:i|we|you|one|people) \w+|what (?:can|could) (?:i|we|you|one|people) do"
+        r"|best ways?)\b",
+        r"\b(?:was (?:kann|könnte|soll|sollte) (?:ich|man|wir)|que (?:puis-je|dois-je|peut-on)"
+        r"|qué (?:puedo|debo|debería)|(?:che )?cosa (?:posso|dovrei)|o que (?:posso|devo))\b",
+        # Two or more things held side by side, and what follows from something.
+        r"\b(?:differences? between|compare|contrast|unterschiede? zwischen|différences? entre"
+        r"|diferencias? entre|diferenças? entre|differenz[ae] tra)\b",
+        r"^\s*what if\b|\bhow (?:has|have|do|does|did|would|might|could|is|are)\b.{3,80}?"
+        r"\b(?:affect|impact|influenc|chang|benefit|help|be different)\w*",
+    )
+)
 _OTHER: Final = (
     r"words?|characters?|sentences?|paragraphs?|lines?|pages?|letters?|seconds?|minutes?|hours?|days?|weeks?"
     r"|months?|years?|times?|people|persons?|percent|dollars?|euros?|wörter|sätze|minuten|tage|mots|phrases"
@@ -118,13 +139,8 @@ _ASKED: Final = tuple(
 )  # fmt: skip
 
 
-def list_sign(question: Question) -> str:
-    """The words by which the question asks for a list of independent points; empty if there are none."""
-    text = _looked_at(question)
-    if question.choices or computation_in(question) or writing_in(question) or _CODE.search(text):
-        return ""
-    if len(text) > LONG:  # what tells of a situation first has such words anywhere
-        text = "\n".join(_ASKING.findall(text))
+def list_words(text: str) -> str:
+    """The words by which a text asks for a list of independent points; empty if there are none."""
     found = (pattern.search(text) for pattern in _FORMS)
     return next((match.group().strip() for match in found if match), "")
 
@@ -134,7 +150,7 @@ def number_asked(question: Question) -> int | None:
 
     Numbers from 2 to ``MOST_ASKED`` count; a larger one counts as that.
     """
-    text = _looked_at(question)
+    text = looked_at(question)
     for pattern in _ASKED:
         if match := pattern.search(text):
             said = match["n"].casefold()
@@ -144,6 +160,7 @@ def number_asked(question: Question) -> int | None:
     return None
 
 
-def _looked_at(question: Question) -> str:
+def looked_at(question: Question) -> str:
+    """The text of a question; of a very long one, its beginning and its end."""
     text = question.text
     return text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]}\n{text[-LOOKED_AT:]}"

@@ -22,6 +22,7 @@ from orchestrator.runtime.messages import Message, Part, system, text_of, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
+from planners.signs import computation_in as computation_in
 from workers.calls import Completion
 from workers.showing import SAID
 
@@ -51,16 +52,6 @@ _ECHO = re.compile(
     re.IGNORECASE,
 )
 _ECHO_AT_END = re.compile(rf"(?:</?(?:{'|'.join(HEAD)})>\s*)+\Z", re.IGNORECASE)
-_COMPUTATION = re.compile(
-    r"\d\s*[-+*/^=]\s*\d|\w\s*=\s*\w|\bhow (?:many|much)\b"
-    r"|\b(?:calculate|compute|solve|prove|equation|integral|derivative|probability)\b",
-    re.IGNORECASE,
-)
-_WRITING = re.compile(
-    r"```|\b(?:poem|story|essay|letter|e-?mail|song|lyrics|script|dialogue|speech|joke|haiku"
-    r"|code|program|function|algorithm|regex|sql|html|translate|rewrite|paraphrase|summari[sz]e|convert)\b",
-    re.IGNORECASE,
-)
 _LETTER = re.compile(r"[\s\"'`*_(\[{]*(?P<letter>[A-Z])(?:[\s\"'`*_)\]}.:,;!-]+(?P<rest>.*))?", re.DOTALL)
 _WORD = re.compile(r"\w+")
 
@@ -154,18 +145,6 @@ def answer_of(completion: Completion, question: Question) -> Answer:
     )
     stated = claim is not None and (claim.how != "number" or len(text) <= LONGEST_WHOLE)
     return Answer(text, claim.text if claim is not None and stated else None)
-
-
-def computation_in(question: Question) -> str:
-    """The words or symbols by which the question asks for a computation; empty if there are none."""
-    match = _COMPUTATION.search(question.text)
-    return match.group() if match else ""
-
-
-def writing_in(question: Question) -> str:
-    """The word by which the question asks for a piece of text or code; empty if there is none."""
-    match = _WRITING.search(question.text)
-    return match.group() if match else ""
 
 
 async def chosen(run: Run, prompt: Sequence[Message], letters: str | Mapping[str, str]) -> str | None:

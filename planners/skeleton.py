@@ -18,23 +18,22 @@ from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import most_abstained
-from planners.direct import direct
 from planners.drift import Drift, drift_between
-from planners.fitting import tools_at_hand
-from planners.listing import MOST_ASKED, list_sign
+from planners.fitting import sign_of
+from planners.handing import PLAIN, instead
+from planners.listing import MOST_ASKED
 from planners.markers import marker
 from planners.outlining import Outlining, Point, lines
 from planners.questions import (
     Temperature,
     Tokens,
     chosen,
-    computation_in,
     guarded,
     said,
     set_task,
     slot,
-    writing_in,
 )
+from planners.signs import Kind, shown
 from workers.calls import Completion
 
 ROUTER = (
@@ -58,8 +57,7 @@ _AFTER_HEADING = (":", "：", ".", "–", "—", "\n")
 
 def asks_for_a_list(run: Run, question: Question) -> str:
     """Why the answer is a list of independent points; with tools at hand, words do not show whether it is."""
-    words = "" if tools_at_hand(run) else list_sign(question)
-    return f"it asks for a list: {words!r}" if words else ""
+    return sign_of(run, question, Kind.LIST)
 
 
 SUITS = Suits(
@@ -84,24 +82,24 @@ async def skeleton(
 ) -> Answer:
     """Outline the answer, then write all points of the outline at the same time.
 
-    ``route`` "ask" lets a router say that the question does not suit this method; it is then asked plainly,
-    as it is when the outline has fewer than two points. At most ``points`` points are written, with at most
-    ``max_tokens`` tokens each; by default as many as the question asks for, or else at most 10. A point
-    that fails, is refused or only thought about stays in the answer as it is in the outline; if most are
-    refused or only thought about, the answer is undecided. With ``repair``, points that are seen to repeat or
-    to contradict another one are written once more.
+    ``route`` "ask" lets a router say that the question does not suit this method; it is then answered by what
+    suits it (:func:`~planners.handing.instead`), as it is when the outline has fewer than two points. At most
+    ``points`` points are written, with at most ``max_tokens`` tokens each; by default as many as the question
+    asks for, or else at most 10. A point that fails, is refused or only thought about stays in the answer as
+    it is in the outline; if most are refused or only thought about, the answer is undecided. With ``repair``,
+    points that are seen to repeat or to contradict another one are written once more.
 
     Raises:
         NodeFailed: no point could be written.
     """
     if route == "ask" and (why := await unsuitable(run, question)):
-        return await _fall_back(run, question, why)
+        return await _hand_on(run, question, why)
     try:
         listed = await Outlining(run, question, points, temperature).points()
     except NodeFailed as error:
-        return await _fall_back(run, question, f"the outline failed: {error.failure.message}")
+        return await _hand_on(run, question, f"the outline failed: {error.failure.message}")
     if len(listed) < 2:
-        return await _fall_back(run, question, f"the outline has {len(listed)} points")
+        return await _hand_on(run, question, f"the outline has {len(listed)} points")
     prefill = run.capabilities.assistant_prefill
     shared = set_task(question, EXPAND, slot("skeleton", lines(listed)))
 
@@ -123,12 +121,10 @@ async def unsuitable(run: Run, question: Question) -> str:
 
     The words of the question are searched for a reason first; the model is asked only if they give none.
     """
-    if question.choices:
-        return "it offers choices"
-    if whole := computation_in(question) or writing_in(question):
-        return f"it asks for something whole: {whole!r}"
-    if words := list_sign(question):
-        run.decide("router", "A", {"reason": f"it asks for a list: {words!r}"})
+    if sign := shown(question):
+        if sign.kind is not Kind.LIST:
+            return sign.why
+        run.decide("router", "A", {"reason": sign.why})
         return ""
     letter = await chosen(run, set_task(question, ROUTER), "ABC")
     reason = {"A": "", "B": "its points depend on each other", "C": "its answer is no list"}.get(
@@ -270,6 +266,7 @@ def _unsaid(completion: Completion) -> bool:
     return not is_empty and not said(completion)
 
 
-async def _fall_back(run: Run, question: Question, why: str) -> Answer:
-    run.decide("skeleton", "direct", {"reason": why})
-    return await direct(run, question)
+async def _hand_on(run: Run, question: Question, why: str) -> Answer:
+    name, ask = instead(run, question, PLAIN)
+    run.decide("skeleton", name, {"reason": why})
+    return await ask(run, question)

@@ -15,8 +15,9 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import SEGMENT, Merge, labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
-from planners.fitting import tools_at_hand
-from planners.questions import Temperature, Tokens, computation_in, set_task
+from planners.fitting import sign_of
+from planners.questions import Temperature, Tokens, set_task
+from planners.signs import Kind
 
 THINK = "Think step by step, in a few short lines. "
 FREE = THINK + "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
@@ -46,13 +47,8 @@ RuleOption = Annotated[
 
 
 def has_one_answer(run: Run, question: Question) -> str:
-    """Why the question has one right answer; with tools at hand, "how many" does not show who knows it."""
-    if question.choices:
-        return "it offers choices"
-    sign = computation_in(question)
-    if not sign or (tools_at_hand(run) and sign.lower().startswith("how")):
-        return ""
-    return f"it asks for a computation: {sign!r}"
+    """Why the question has one right answer; where tools are at hand, only if none is needed first."""
+    return sign_of(run, question, Kind.SHORT)
 
 
 SHORT_ANSWER = "with one short answer that is right or wrong: a number, a name, a date, yes or no"

@@ -27,7 +27,7 @@ from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
 LARGE = Capabilities("simulator", roles=frozenset({"large"}))
-OPEN = "Is Rome larger than Paris?"
+OPEN = "What do you make of Rome and Paris?"
 """A question whose words show nothing."""
 
 
@@ -108,13 +108,15 @@ def reason(played: Played) -> Any:
     ("question", "method", "why"),
     [
         (Question("Which?", choices=("this", "that")), "vote", "it offers choices"),
-        (Question("What is 17 * 23?"), "vote", "it asks for a computation: '7 * 2'"),
+        (Question("What is 17 * 23?"), "vote", "it asks for a computation: '17 * 2'"),
         (
             Question("Ann has 3 apples and eats 1. How many are left?"),
             "vote",
             "it asks for a computation: 'How many'",
         ),
-        (Question("Write a poem about rivers."), "direct", "it asks for something whole: 'poem'"),
+        (Question("Write a poem about rivers."), "direct", "it asks for something whole: 'Write'"),
+        (Question("Who wrote Hamlet?"), "vote", "it has one short answer: 'Who wrote'"),
+        (Question("Why is the sky blue?"), "direct", "it asks for something whole: 'Why'"),
         (Question("Give me tips for sleeping well."), "skeleton", "it asks for a list: 'tips'"),
     ],
 )
@@ -171,7 +173,7 @@ async def test_where_it_is_unclear_the_model_decides(
 
 async def test_a_router_that_fails_is_no_verdict(methods: Methods) -> None:
     engine = Simulator("A", faults=[Fault(kind="reset", calls={0})])
-    played = await play(auto, "Why is the sky blue?", engine)
+    played = await play(auto, OPEN, engine)
     assert played.verdicts("auto") == ["direct"]
     assert reason(played) == "the router gave no verdict"
 
@@ -188,8 +190,24 @@ async def test_tools_are_offered_only_where_there_are_some_worth_a_plan(
 
 
 async def test_with_tools_at_hand_words_alone_do_not_decide(methods: Methods) -> None:
-    for question in ("How many weeks has a year?", "Write a poem.", "Give me tips for sleeping well."):
+    for question in ("How many weeks has a year?", "Why is it so?", "Give me tips for sleeping well."):
         assert len((await chosen(question, "A", tools=[population])).said("router")) == 1
+
+
+async def test_what_a_question_brings_itself_needs_no_tool(methods: Methods) -> None:
+    for question, method in (
+        ("Write a poem.", "direct"),
+        ("Ann has 3 cats and 2 dogs. How many pets?", "vote"),
+    ):
+        played = await chosen(question, tools=[population])
+        assert (played.verdicts("auto"), played.said("router")) == ([method], [])
+
+
+async def test_a_list_for_which_a_tool_fits_is_for_the_model_to_weigh(methods: Methods) -> None:
+    played = await chosen("What factors influence the population of a city?", "A", tools=[population])
+    (asked,) = played.said("router")
+    assert "A: with a list" in asked
+    assert played.verdicts("auto") == ["skeleton"]
 
 
 async def test_signs_that_contradict_each_other_are_for_the_model_to_weigh(methods: Methods) -> None:
@@ -305,9 +323,11 @@ async def test_no_text_chooses_what_is_not_allowed(methods: Methods, text: str, 
         for tools, without in (([], ""), ([population, search], "llm_compiler")):
             played = await chosen(question, reply, tools=tools, without=without)
             assert played.verdicts("auto") == ["direct"]
-            asked = "".join(text for role, text in played.prompts("router")[0] if role == "user")
-            assert asked.count("</question>") == 1  # the text cannot close its slot
-            assert asked.partition(ROUTER)[2].count("<tools>") == bool(tools)
+            for prompt in played.prompts("router"):  # none where a text looks like code
+                asked = "".join(text for role, text in prompt if role == "user")
+                assert asked.count("</question>") == 1  # the text cannot close its slot
+                assert asked.partition(ROUTER)[2].count("<tools>") == bool(tools)
+            assert where == "question" or played.prompts("router")
 
 
 # -- a vote that is split ------------------------------------------------------------------------------

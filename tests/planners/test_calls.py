@@ -121,7 +121,7 @@ async def test_a_question_that_needs_no_function_is_answered_at_once() -> None:
 
 
 async def test_without_tools_the_question_is_asked_plainly() -> None:
-    assert given_up(await converse(DONE, tools=())) == ("direct", "there are no tools")
+    assert given_up(await converse(DONE, tools=())) == ("vote", "there are no tools")
 
 
 async def test_an_engine_without_function_calling_gets_react() -> None:

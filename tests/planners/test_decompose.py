@@ -243,7 +243,7 @@ async def test_a_limit_in_the_vote_of_a_fall_back_leaves_what_the_vote_has() -> 
     def answer(call: Call, _: Random) -> str:
         return "I cannot." if PLANNER in told(call) else rf"\boxed{{{(call.sampling.seed or 0) % 5}}}"
 
-    played = await run(engine=Simulator(answer, claims=BARE), budget=Budget(tokens=1_100))
+    played = await run(engine=Simulator(answer, claims=BARE), budget=Budget(tokens=1_400))
     assert played.result.outcome == "limited"
     assert played.result.answer is not None
     assert played.result.answer.text.startswith("\\boxed")

@@ -1,11 +1,9 @@
-# ruff: noqa: RUF001 (questions are written in these characters)
-
 from __future__ import annotations
 
 import pytest
 
 from orchestrator.runtime.values import Question
-from planners.listing import MOST_ASKED, list_sign, number_asked
+from planners.listing import MOST_ASKED, list_words, number_asked
 
 
 @pytest.mark.parametrize(
@@ -53,40 +51,20 @@ def test_other_numbers_are_none_of_points(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "words"),
     [
-        "What are the benefits of regular exercise?",
-        "How to deal with a noisy neighbour?",
-        "What are some good habits for students?",
-        "Compare cats with dogs as pets.",
-        "What if the Sun were twice as large?",
-        "Welche Vorteile hat ein Fahrrad?",
-        "Quels sont les avantages du vélo ?",
-        "¿Cuáles son las ventajas de leer?",
-        "学习编程有什么好处？",
+        ("Give me tips for sleeping well", "tips"),
+        ("Which risks has a flight?", "Which risks"),
+        ("how to save money", "how to"),
+        ("how to bake bread", ""),
+        ("Comment économiser de l'argent ?", "Comment économiser"),
+        ("Comment faire du pain ?", ""),
+        ("Suggest a name", ""),
+        ("What is the capital of Italy?", ""),
     ],
 )
-def test_a_question_for_a_list_shows_it(text: str) -> None:
-    assert list_sign(Question(text))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "What is the capital of Italy?",
-        "How to sort a list in Python?",
-        "What are the advantages of `foo_bar()` here?",
-        "Write a poem about the benefits of tea",
-        "How many ways to sit are there?",
-        "I know the benefits of tea and its drawbacks. " * 8 + "Who brought it to Europe?",
-    ],
-)
-def test_other_questions_do_not(text: str) -> None:
-    assert list_sign(Question(text)) == ""
-
-
-def test_choices_are_no_list() -> None:
-    assert list_sign(Question("What are the benefits of tea?", choices=("a", "b"))) == ""
+def test_words_for_points_are_found(text: str, words: str) -> None:
+    assert list_words(text) == words
 
 
 def test_hostile_questions_take_time_in_proportion_to_their_length() -> None:
@@ -97,5 +75,5 @@ def test_hostile_questions_take_time_in_proportion_to_their_length() -> None:
         "what are " * 30_000,
         "7" * 99_999,
     ):
-        list_sign(Question(text))
+        list_words(text[:2000])
         number_asked(Question(text))

@@ -158,7 +158,7 @@ def test_of_a_text_that_is_cut_off_only_a_whole_action_counts() -> None:
 
 
 async def test_without_tools_the_question_is_asked_plainly() -> None:
-    assert given_up(await act(DONE, tools=())) == ("direct", "there are no tools")
+    assert given_up(await act(DONE, tools=())) == ("vote", "there are no tools")
 
 
 async def test_a_tool_with_the_name_of_the_last_action_is_not_confused_with_it() -> None:
@@ -191,7 +191,7 @@ async def test_a_step_that_stays_without_an_action_ends_it_and_what_was_found_is
 
 
 async def test_where_nothing_was_found_the_question_is_asked_plainly() -> None:
-    assert given_up(await act("hm"))[0] == "direct"
+    assert given_up(await act("hm"))[0] == "vote"
 
 
 async def test_a_step_that_is_cut_off_is_sent_back() -> None:
@@ -244,7 +244,7 @@ async def test_a_tool_that_fails_or_gets_wrong_arguments_is_an_observation() -> 
     assert "failed: age raised KeyError" in played.said("step 2")[0]
     assert "failed: add: argument 'first' was given 'x'" in played.said("step 3")[0]
     assert played.answer.claim == "75"
-    assert given_up(await act('Action: age("Eve")', "hm"))[0] == "direct", "a failure is nothing found"
+    assert given_up(await act('Action: age("Eve")', "hm"))[0] == "vote", "a failure is nothing found"
 
 
 async def test_numbers_are_text_for_a_tool_that_takes_text() -> None:

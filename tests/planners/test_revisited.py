@@ -29,7 +29,7 @@ from workers.engine import Capabilities
 from workers.engines.simulator.engine import Simulator
 from workers.tools.toolbox import Toolbox
 
-OPEN = "Is Rome larger than Paris?"
+OPEN = "What do you make of Rome and Paris?"
 ROLES = Capabilities("simulator", roles=frozenset({"large"}))
 
 
