@@ -166,8 +166,7 @@ def _resting_on(found: list[str], answer: Answer) -> Answer:
     if not found:
         return answer
     results = "1 result of a tool" if len(found) == 1 else f"{len(found)} results of tools"
-    return replace(answer, basis=f"made from {results}", reasoning="
-".join(found))
+    return replace(answer, basis=f"made from {results}", reasoning="\n".join(found))
 
 
 async def from_found(
