@@ -12,9 +12,9 @@ from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
 from planners.asking import question_in
-from planners.computing import argmax, argmin, calculate
+from planners.computing import calculate
 from planners.fetching import Fetcher
-from planners.findings import is_computing
+from planners.findings import CHOOSING, is_computing
 from planners.offers import Offers
 from planners.parts import compared, has_parts, restates, tells_by_another, uncovered
 from planners.plan_examples import Example, of_example
@@ -22,8 +22,6 @@ from planners.plan_prompt import REPAIR, REPLAN, Form, form_of, plan_prompt
 from planners.plans import Plan, Step
 from planners.questions import SAMPLED, guarded
 from planners.references import amounts_in
-
-CHOOSING: Final = frozenset({argmax.name, argmin.name})
 
 LONGEST_AFTERMATH: Final = 64
 """Characters that may follow the join of a plan before its generation is cancelled."""

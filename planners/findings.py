@@ -10,13 +10,16 @@ from typing import TypeVar
 
 from orchestrator.runtime.messages import text_of
 from orchestrator.runtime.values import Answer, Question
-from planners.computing import COMPUTING
+from planners.computing import COMPUTING, argmax, argmin
 from planners.verdicts import as_answer
 
 LONGEST_SHOWN = 400
 """Characters of one result in an answer that only lists the results."""
 
 UNREAD = "no model has made an answer of the results of the steps"
+
+CHOOSING = frozenset({argmax.name, argmin.name})
+"""The steps that name one of several values."""
 
 _COMPUTING = frozenset({tool.name for tool in COMPUTING} | {"calculator"})
 _FINAL = _COMPUTING - {"compare"}
@@ -50,6 +53,11 @@ class Line:
         return is_computing(self.tool)
 
     @property
+    def chooses_from_one(self) -> bool:
+        """Whether it names the largest of a single value, which says nothing."""
+        return self.tool in CHOOSING and len(_REFERENCE.findall(self.arguments)) < 2
+
+    @property
     def from_several(self) -> bool:
         """Whether something other than a model has made the result of at least two others."""
         several = self.tool != "ask" and len(_REFERENCE.findall(self.arguments)) > 1
@@ -79,9 +87,12 @@ def lines_of(results: str) -> list[Line]:
 
 
 def computed_answer(question: Question, results: str) -> Answer | None:
-    """The answer that the last step has computed; None if it has not, or it is none of the choices."""
+    """The answer that the last step has computed; None if it has not, or it is none of the choices.
+
+    What a step has chosen from one value is no answer.
+    """
     lines = lines_of(results)
-    if not lines or not lines[-1].computing:
+    if not lines or not lines[-1].computing or lines[-1].chooses_from_one:
         return None
     try:
         value: object = json.loads(lines[-1].result)

@@ -34,6 +34,7 @@ def test_the_answer_that_the_last_step_has_computed() -> None:
     assert str(computed_answer(question, '1. filter($1, "> 4") = {"count":1,"names":["Vurm"]}\n')) == "Vurm"
     assert computed_answer(question, text([*COMPUTED, LOOKED_UP[0]])) is None
     assert computed_answer(question, "") is None
+    assert computed_answer(question, '1. argmax([$1], names="weight") = weight\n') is None
 
 
 @pytest.mark.parametrize(
