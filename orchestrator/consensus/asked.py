@@ -10,6 +10,7 @@ from typing import Literal
 
 from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_claim
 from orchestrator.consensus.quantities.patterns import lazily
+from orchestrator.consensus.reading.endings import MARKDOWN
 from orchestrator.consensus.thinking import split_thinking
 
 Form = Literal["prose", "text", "words", "any"]
@@ -18,6 +19,9 @@ yes or no; or a figure, or it does not say."""
 
 MOST_WORDS = 8
 """The longest part of a sentence that is taken for its answer."""
+
+LONGEST_SENTENCE = 600
+"""Characters beyond which a sentence is not looked at, neither one that asks nor one that answers."""
 
 WORDS_ALONE = 3
 """Words of a first sentence that is an answer alone, before others explain it."""
@@ -86,6 +90,13 @@ _BY = lazily(
 _IS = lazily(r"\s(?:is|are|was|were|has|have|had)\s", re.IGNORECASE)
 _MARK = lazily(r"answer|result|solution|####|\*\*", re.IGNORECASE)
 _STATED_LINE = lazily(r"\n\W*(?:final\s+)?answer\W*:[^\n]*\Z", re.IGNORECASE)
+_STATED = lazily(r"^\W*(?:final\s+)?answers?\W*:\W*", re.IGNORECASE)
+_NAMED = lazily(
+    r"(?:^|[,;]\s+|\band\s+)(?:[-*•]\s+)?(?P<name>[^\W\d_][^:=,;\n]{0,40})(?::|\s=)\s+"
+    r"(?P<value>[^,;\n]+)"
+)
+"""A value behind its name: "Area: 24 cm²"."""
+_FENCED = lazily(r"\s*(?P<fence>`{3,}|~{3,})(?:(?!(?P=fence)).)*(?P=fence)\s*", re.DOTALL)
 _EDGES = " \t\n\"'“”‘’«»`*_.,;:!"
 _EMPTY = frozenset(
     each
@@ -98,11 +109,17 @@ _EMPTY = frozenset(
 """Words that neither repeat a question nor answer it."""
 
 
-def form_of(question: str) -> Form:
-    """What a question asks for, judging by its last sentence that asks; only English ones are known."""
+def _asking(question: str) -> str:
+    """The last sentence of a question that asks; empty if it is too long to be looked at."""
     sentences = [sentence for sentence in _SENTENCE.split(question.strip()) if sentence.strip()]
     asking = [sentence for sentence in sentences if sentence.rstrip("\"') ").endswith("?")]
-    asked = _BEFORE.split((asking or sentences or [""])[-1])[-1]
+    asked = (asking or sentences or [""])[-1]
+    return asked if len(asked) <= LONGEST_SENTENCE else ""
+
+
+def form_of(question: str) -> Form:
+    """What a question asks for, judging by its last sentence that asks; only English ones are known."""
+    asked = _BEFORE.split(_asking(question))[-1]
     if _FIGURE.search(asked) and not _SEVERAL.search(asked):
         return "any"
     if _PROSE.search(asked):
@@ -121,15 +138,22 @@ def claim_for(
 ) -> Claim | None:
     """The claim of ``text`` (:func:`extract_claim`) in the form that the question asks for.
 
-    Where it asks for words, a figure that is found in a sentence without any mark claims nothing: the part of
-    the sentence that does not repeat the question does, or else all of a short text. ``alone`` says that the
-    text is compared with no other. Where the question asks for a text, it is then the claim as a whole if it
-    is short, and claims nothing if it is long.
+    Where a text gives several parts that it asks for, the claim has all of them. Where it asks for words, a
+    figure that is found in a sentence without any mark claims nothing: the part of the sentence that does not
+    repeat the question does, or else all of a short text. ``alone`` says that the text is compared with no
+    other. Where the question asks for a text, it is then the claim as a whole if it is short, and claims
+    nothing if it is long; so is a text with a program, unless it is all of it.
     """
     claim = extract_claim(text, choices=choices, truncated=truncated)
-    if claim is None or choices or (form := form_of(question)) == "any":
+    if claim is None or choices:
         return claim
     body = split_thinking(text).answer.strip()
+    if claim.how == "code":
+        return claim if not alone or _FENCED.fullmatch(body) else _whole(body)
+    if claim.how in ("marker", "number", "whole") and (parts := _parts(body, question, claim)):
+        return Claim(parts, "whole")
+    if (form := form_of(question)) == "any":
+        return claim
     if form != "words":
         return _as_text(body, claim, form) if alone else claim
     has_figure = re.search(r"\d", claim.text) is not None
@@ -141,6 +165,37 @@ def claim_for(
     if (new := _new(body, question, claim)) is not None:
         return Claim(new, "whole")
     return _whole(body) if has_figure and claim.how != "whole" else claim
+
+
+def _parts(body: str, question: str, claim: Claim) -> str | None:
+    """The end of a text that gives several parts that a question asks for, where the claim has not all of it.
+
+    These are the last line, or lines, with values behind names that the question has, of which none is given
+    in it; or all of a short text, where the question plainly asks for several things.
+    """
+    end = MARKDOWN.sub("", body[-LONGEST_SENTENCE:])
+    lines = [_STATED.sub("", line.strip(f"{_EDGES}-•")) for line in end.splitlines()]
+    last: list[str] = []
+    for line in filter(None, reversed(lines)):
+        if not _NAMED.match(line):
+            break
+        last.insert(0, line)
+    told = ", ".join(last[-1:] if last and len(_asked_for(last[-1], question)) > 1 else last)
+    if len(_asked_for(told, question)) < 2:
+        is_short = claim.how == "number" and len(body) <= LONGEST_WHOLE
+        told = " ".join(body.split()) if is_short and _SEVERAL.search(_asking(question)) else ""
+    return told.strip(_EDGES) if len(claim.text) < len(told) <= LONGEST_SENTENCE else None
+
+
+def _asked_for(told: str, question: str) -> set[str]:
+    """The names in a text that stand in the question as well, but not with the same value."""
+    given = {_stem(word) for word in _WORD.findall(question)}
+    return {
+        part["name"].casefold()
+        for part in _NAMED.finditer(told)
+        if not given.isdisjoint(map(_stem, _WORD.findall(part["name"])))
+        and given.isdisjoint(re.findall(r"\d+", part["value"]))
+    }
 
 
 def _as_text(body: str, claim: Claim, form: Form) -> Claim | None:
@@ -164,7 +219,7 @@ def _new(body: str, question: str, claim: Claim) -> str | None:
     if _LEAD.match(ends[-1]):  # it concludes
         ends = ends[::-1]
     for sentence in dict.fromkeys((*ends, claim.text)):
-        if found := _answering(_main_clause(sentence), given):
+        if len(sentence) <= LONGEST_SENTENCE and (found := _answering(_main_clause(sentence), given)):
             return found
     is_alone = len(sentences) > 1 and len(_WORD.findall(sentences[0])) <= WORDS_ALONE
     return _subject(sentences[0]) if is_alone else None

@@ -89,8 +89,32 @@ _RELABELLED = lazily(
 _WITHDRAWN = lazily(r"\b(?:wrong|incorrect|mistaken?|error|not (?:right|correct))\b", re.IGNORECASE)
 _REFUSAL = lazily(rf"\W*(?:{'|'.join(each.refusals for each in LANGUAGES)})", re.IGNORECASE)
 _FENCE = lazily(
-    r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*+\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
+    r"^[ \t]*(?P<fence>`{3,}+|~{3,}+)(?P<named>[^`\n]*+)\n(?P<code>.*?)"
+    r"(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z(?P<open>))",
     re.MULTILINE | re.DOTALL,
+)
+_PLAIN_BLOCK = frozenset(
+    [
+        "text",
+        "txt",
+        "plaintext",
+        "plain",
+        "output",
+        "console",
+        "latex",
+        "tex",
+        "math",
+        "markdown",
+        "md",
+        "json",
+    ]
+)
+"""What stands behind the fence of a block that holds no program."""
+_PROGRAM = lazily(
+    r"^[ \t]*(?:(?:def|class|function|fn|func|public|private|static|struct|impl)\s+\w"
+    r"|(?:from|import|#include|using)\s+\S|(?:return|print|console\.log)\b\W|(?:const|let|var)\s+\w+\s*=|(?:for|while|if|with|try|elif|else)\b[^\n]*"
+    r"[:{]\s*$|SELECT\s|@\w|#!|[^\n]*[;{}]\s*$)",
+    re.MULTILINE,
 )
 _POINTED = lazily(r"\d{1,3}\.\d{1,3}")
 _VERSION_IS = lazily(r"^(?:version|release)\s+is\s+(?=\d)", re.IGNORECASE)
@@ -122,17 +146,20 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
     ``#### x``, "the answer is x" or "Answer: x" in any of the larger languages, one of ``choices`` (labels
     such as "A"), the whole text if it is not a sentence, the figure that the last sentence comes to, with all
     that its value depends on, or that sentence, and finally the whole text if it is short. If a yes or no
-    comes with reasons, the word is the claim. Figures and numbers come in English spelling where the text's
-    language writes them otherwise. Thinking claims nothing. ``truncated`` says that the engine stopped for
-    length: the last words of such a text are not its conclusion, so it claims nothing.
+    comes with reasons, the word is the claim. Of a text that ends in a fenced block of a program, that is the
+    claim if nothing before it is marked as the answer: its figures claim nothing. Figures and numbers come in
+    English spelling where the text's language writes them otherwise. Thinking claims nothing. ``truncated``
+    says that the engine stopped for length: the last words of such a text are not its conclusion, so it
+    claims nothing.
     """
     body = _conclusion(text, truncated)
     if body is None:
         return None
-    body = _ITALIC.sub(r"\1", _STRUCK.sub("", folded(body)))
+    prose, program = _before_program(body)
+    body = _ITALIC.sub(r"\1", _STRUCK.sub("", folded(prose)))
     language = language_of(body)
     body = plain(body, language)
-    for how, found in _candidates(body, choices, language):
+    for how, found in _candidates(body, choices, language, ends=program is None):
         answer = _tidy(found, how)
         if answer.casefold() not in _NOTHING or (how == "number" and answer in _NULLS):
             stated = how in ("boxed", "json", "marker")
@@ -157,7 +184,7 @@ def extract_claim(text: str, *, choices: Sequence[str] = (), truncated: bool = F
             return Claim(chosen or _as_yes_no(answer) or answer, how)
         if how in ("boxed", "json") or (how == "marker" and answer):
             return None  # an explicit "no answer" is an answer that abstains
-    return None
+    return None if program is None or choices else extract_code(text)
 
 
 def extract_code(text: str, *, truncated: bool = False) -> Claim | None:
@@ -173,6 +200,17 @@ def extract_code(text: str, *, truncated: bool = False) -> Claim | None:
     return Claim(code, "code") if code.strip() else None
 
 
+def _before_program(body: str) -> tuple[str, str | None]:
+    """What stands before the program in a fenced block that a text ends with, and the program, if any."""
+    last = next(reversed(list(_FENCE.finditer(body))), None)
+    if last is None or body[last.end() :].strip():
+        return body, None
+    named, code = last["named"].strip().casefold(), last["code"]
+    if named in _PLAIN_BLOCK or not (named or _PROGRAM.search(code)):
+        return body, None
+    return body[: last.start()].strip(), code
+
+
 def _conclusion(text: str, truncated: bool) -> str | None:
     """What was said after thinking; None if the text did not get that far."""
     if truncated:
@@ -181,7 +219,10 @@ def _conclusion(text: str, truncated: bool) -> str | None:
     return thinking.answer.strip() if thinking.closed else None
 
 
-def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterator[tuple[How, str]]:
+def _candidates(
+    body: str, choices: Sequence[str], language: Language, *, ends: bool
+) -> Iterator[tuple[How, str]]:
+    """What may be the claim, the most explicit first; without a mark only if ``body`` ``ends`` the text."""
     box = forms.boxed(body)
     if box is not None:
         yield "boxed", box
@@ -212,7 +253,8 @@ def _candidates(body: str, choices: Sequence[str], language: Language) -> Iterat
         if (letter := _last_choice(body, choices)) is not None:
             yield "choice", letter
         return  # a number or a sentence does not answer a multiple-choice question
-    yield from unmarked(without_notes(_ended(body, language)))
+    if ends:
+        yield from unmarked(without_notes(_ended(body, language)))
 
 
 def _corrected(body: str, end: int) -> str | None:

@@ -52,6 +52,10 @@ class Example:
         """The value of that score for the answer."""
         return score_of(self.solution, self.tokens, signal)
 
+    def says(self, signal: Signal) -> str | float | None:
+        """What the signal is for the answer; None if it has none."""
+        return agreement_of(self.solution) if signal == "agreement" else self.score(signal)
+
     @property
     def tokens(self) -> int:
         """Completion tokens of the run."""
@@ -125,7 +129,7 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
             left_out[why] += 1
             continue
         example = await _example(store, each.task, each.verdict)
-        if wanted.signal != "agreement" and example.score(wanted.signal) is None:
+        if example.says(wanted.signal) is None:
             left_out[f"without {wanted.signal}"] += 1
         else:
             examples[each.half].append(example)
@@ -159,6 +163,8 @@ def _unusable(task: Task, signal: Signal) -> str:
         signal != "agreement"
     ):  # a split vote has its scores, and answers that are not given have no probability
         usable.append(RunOutcome.UNDECIDED)
+    if task.outcome == RunOutcome.ABSTAINED and (task.solution or {}).get("limit") is not None:
+        return RunOutcome.LIMITED
     return "" if task.outcome in usable else task.outcome or str(task.status)
 
 
@@ -166,7 +172,7 @@ def _fitted(examples: Sequence[Example], wanted: Wanted) -> dict[str, Any]:
     """What of the evidence is fitted to the examples. Raises ValueError if they are too few."""
     right = [each.right for each in examples]
     if wanted.signal == "agreement":
-        return {"calibration": tabulated([agreement_of(each.solution) for each in examples], right)}
+        return {"calibration": tabulated([str(each.says("agreement")) for each in examples], right)}
     scores, rising = [each.score(wanted.signal) for each in examples], RISING[wanted.signal]
     calibration = calibrate(scores, right, rising=rising)
     least, held_out = threshold(scores, right, rising=rising, risk=wanted.risk)

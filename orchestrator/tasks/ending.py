@@ -55,7 +55,7 @@ def ending_of(result: Result, task: Task, *, timings: Timings, sureness: Calibra
 def _unsure(result: Result, task: Task, sureness: Calibrated | str) -> str:
     """Why an answer is less sure than the task asks for; empty if it is sure enough, or is none anyway."""
     below = abstain_below_of(task)
-    if below is None or result.outcome is not RunOutcome.ANSWERED:
+    if below is None or result.outcome not in (RunOutcome.ANSWERED, RunOutcome.LIMITED):
         return ""
     if isinstance(sureness, str):
         return f"how often answers like this are right is not known: {sureness}"

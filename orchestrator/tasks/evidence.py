@@ -111,7 +111,10 @@ class Evidence(BaseModel):
         """How likely an answer that took ``tokens`` tokens is to be right, or why that is not known."""
         fitted = self.calibration
         if isinstance(fitted, Agreements):
-            return self._by_agreement(fitted, agreement_of(answer))
+            agreement = agreement_of(answer)
+            if agreement is None:
+                return "that its branches agree says nothing"
+            return self._by_agreement(fitted, agreement)
         assert self.signal != "agreement"
         score = score_of(answer, tokens, self.signal)
         if score is None:
@@ -180,14 +183,15 @@ class Evidence(BaseModel):
             raise InvalidRequest(f"{path} is not a calibration: {explain(error)[:500]}") from None
 
 
-def agreement_of(answer: Answer | Solution) -> str:
+def agreement_of(answer: Answer | Solution) -> str | None:
     """How the branches agreed, by name: so many of so many, or how sure a lone answer is of itself.
 
-    Branches that gave no answer count as well where the winner's share shows them.
+    None where that says nothing, as of copies of one completion. Branches that gave no answer count as well
+    where the winner's share shows them.
     """
     among = sum(each.count for each in answer.clusters)
-    if among < 2 and answer.entropy is None:
-        return alone(answer.confidence)
+    if answer.entropy is None:
+        return alone(answer.confidence) if among < 2 else None
     claim = answer.claim if isinstance(answer, Answer) else answer.answer
     agree = next((each.count for each in answer.clusters if each.claim == claim), 0)
     if answer.confidence:

@@ -27,12 +27,13 @@ def is_unsure(result: Result, probability: float | None) -> bool:
 def trust_in(result: Result, probability: float | None, frequency: str = "") -> str:
     """The line; ``frequency`` says in words how often answers like this were right, if that is known."""
     answer = result.answer
-    told = "no answer" if answer is None else _told(answer)
+    told = ["no answer" if answer is None else _told(answer)]
     if frequency and result.outcome.value != "abstained":  # whose reason has it already
-        told = f"{told}; {frequency}"
+        told.append(frequency)
     if result.limit is not None:
-        told = f"{told}; the run was ended early ({result.limit})"
-    return " ".join(f"{UNSURE if is_unsure(result, probability) else ''}{told}".split())
+        told.append(f"the run was ended early ({result.limit})")
+    line = "; ".join(filter(None, told))
+    return " ".join(f"{UNSURE if is_unsure(result, probability) else ''}{line}".split())
 
 
 def _told(answer: Answer) -> str:
@@ -44,6 +45,8 @@ def _told(answer: Answer) -> str:
 
 def _of_clusters(answer: Answer) -> str:
     """What an answer rests on whose planner does not say it."""
+    if answer.claim is None and not answer.clusters:
+        return ""  # a text, such as a poem, is no answer that others could agree with
     votes = {cluster.claim: cluster.count for cluster in answer.clusters}
     if answer.claim is None or answer.claim not in votes:
         return ALONE

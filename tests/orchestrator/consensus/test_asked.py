@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from orchestrator.consensus.asked import claim_for, form_of
@@ -140,3 +142,65 @@ def test_what_says_nothing_claims_nothing() -> None:
     assert claim_for("Which is it?", "(B) the second", choices=("A", "B")) == extract_claim(
         "(B) the second", choices=("A", "B")
     )
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "claim"),
+    [
+        (
+            "A rectangle is 6 cm long and 4 cm wide. Give its perimeter and its area.",
+            "Perimeter: 20 cm, area: 24 cm2",
+            "Perimeter: 20 cm, area: 24 cm2",
+        ),
+        (
+            "Give its perimeter and its area.",
+            "I add the sides.\n\n- **Perimeter:** 20 cm\n- **Area:** 24 cm2.",
+            "Perimeter: 20 cm, Area: 24 cm2",
+        ),
+        ("Give its perimeter and its area.", "Answer: Perimeter = 20 cm; area = 24 cm2", None),
+        (
+            "write 12 as a binary number and in roman numerals",
+            "Binary: 1100, Roman: XII",
+            "Binary: 1100, Roman: XII",
+        ),
+        ("Wie viele Tage hat der April, und wie viele der Mai?", "April: 30 Tage, Mai: 31 Tage", None),
+        (
+            "What is the opposite of 'early', and what is the plural of 'child'?",
+            "Opposite: late, plural: children",
+            None,
+        ),
+        (
+            "What is the sum of 5 and 7, and what is their product?",
+            "The sum is 12, and the product is 35.",
+            None,
+        ),
+    ],
+)
+def test_no_part_of_an_answer_to_several_questions_is_lost(
+    question: str, text: str, claim: str | None
+) -> None:
+    expected = claim or text.removeprefix("Answer: ").rstrip(".")
+    for alone in (False, True):
+        found = claim_for(question, text, alone=alone)
+        assert found is not None
+        assert found.text == expected
+
+
+def test_what_a_question_gives_is_no_part_of_the_answer() -> None:
+    given = "A car covers a distance of 180 km in 2 hours. What is its speed?"
+    assert claimed(given, "I divide the distance: 180 km, by the time.\nSpeed: 90 km/h") == "90 km/h"
+
+
+def test_a_program_is_the_answer_only_where_nothing_else_is_said() -> None:
+    code = "def even(n):\n    return n % 2 == 0"
+    bare, told = f"```python\n{code}\n```", f"Here it is:\n```python\n{code}\n```"
+    for question in ("Write a Python function even(n).", "Schreibe eine Funktion even(n)."):
+        found = [claim_for(question, text, alone=True) for text in (bare, told, "It is so. " * 20 + told)]
+        assert [each and each.text for each in found] == [code, told, None]
+
+
+@pytest.mark.parametrize("piece", ["what ", "1 ", ", which ", "and what ", "is "])
+def test_a_question_as_long_as_may_be_asked_is_read_quickly(piece: str) -> None:
+    begun = time.process_time()
+    form_of(piece * (200_000 // len(piece)) + "?")
+    assert time.process_time() - begun < 5.0

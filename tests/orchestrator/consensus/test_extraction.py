@@ -377,3 +377,31 @@ def test_no_whole_block_is_no_program(text: str) -> None:
 
 def test_a_text_that_was_cut_off_ends_with_no_program() -> None:
     assert extract_code("```\nx = 1\n```", truncated=True) is None
+
+
+CODE = "def even(n):\n    return n % 2 == 0"
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        (f"```python\n{CODE}\n```", CODE),
+        (f"Here is the function:\n\n```\n{CODE}\n```\n", CODE),
+        (f"~~~\n{CODE}\n~~~", CODE),
+        ("In SQL:\n```sql\nSELECT name FROM t LIMIT 10;\n```", "SELECT name FROM t LIMIT 10;"),
+        ('```python\nreturn {"answer": 0}\n```', 'return {"answer": 0}'),
+        (f"```python\n{CODE}", None),  # cut off
+        (f"The answer is 5.\n```python\n{CODE}\n```", "5"),
+        (f"```python\n{CODE}\n```\nThe answer is False.", "False"),
+        ("```\n42\n```", "42"),
+        ('```json\n{"answer": 5}\n```', "5"),
+        ("The result is:\n```text\n391\n```", "391"),
+    ],
+)
+def test_a_program_at_the_end_is_the_claim_and_its_numbers_are_not(text: str, claim: str | None) -> None:
+    found = extract_claim(text)
+    assert (found and found.text) == claim
+
+
+def test_a_program_is_no_choice() -> None:
+    assert extract_claim(f"```python\n{CODE}\n```", choices=("A", "B")) is None

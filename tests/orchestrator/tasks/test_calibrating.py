@@ -357,7 +357,8 @@ async def test_probabilities_are_checked_on_the_half_that_is_held_out(store: Sto
         (Answer("7", "7", 0.5, clusters=(Cluster("7", 1),)), "50 % sure, alone"),
         (Answer("7", "7", 0.995), "99 % sure, alone"),
         (Answer("7", "7", 0.2), "0 % sure, alone"),
+        (Answer("7", "7", clusters=(Cluster("7", 4),)), None),  # as of copies of one completion
     ],
 )
-def test_an_agreement_has_a_name(answer: Answer, agreement: str) -> None:
+def test_an_agreement_has_a_name(answer: Answer, agreement: str | None) -> None:
     assert agreement_of(answer) == agreement

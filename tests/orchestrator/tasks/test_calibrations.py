@@ -13,14 +13,17 @@ import pytest
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.change import Change
-from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.plain import plain
+from orchestrator.runtime.values import Answer, Spent
 from orchestrator.settings import Settings
 from orchestrator.tasks.calibrating import fit
 from orchestrator.tasks.calibrations import SHIPPED, Calibrations
+from orchestrator.tasks.ending import ending_of
 from orchestrator.tasks.evidence import Evidence, Purpose
 from orchestrator.tasks.requests import TaskRequest, parse, sampling_of
 from orchestrator.tasks.service import Service
+from orchestrator.tasks.solution import Timings
 from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import TaskStatus
@@ -175,3 +178,22 @@ async def test_answers_that_abstained_calibrate_as_any_other(store: Store, fitte
     abstained = [replace(each, task=replace(each.task, outcome="abstained")) for each in found]
     again = await fit(store, abstained, "boxes.jsonl", BY_AGREEMENT)
     assert again.calibration == fitted.calibration
+
+
+async def test_an_answer_that_a_bound_cut_short_abstains_too_and_calibrates_nothing(
+    store: Store, fitted: Evidence
+) -> None:
+    service = Service(store, Simulator(said), calibrations=Calibrations((fitted,)))
+    short = Result(RunOutcome.LIMITED, Answer("2", "2"), Spent(), limit="tokens")
+    ending = ending_of(
+        short,
+        task=await service.submit(sure(2, 0.5)),
+        timings=Timings(queued=0, run=0),
+        sureness="the run was cut short",
+    )
+    assert ending.outcome is RunOutcome.ABSTAINED
+    assert ending.solution is not None
+    assert (ending.solution["limit"], ending.solution["unsure"]) == ("tokens", True)
+    first, *rest = await solved(store)
+    cut = replace(first, task=replace(first.task, outcome="abstained", solution=ending.solution))
+    assert (await fit(store, [cut, *rest], "again", BY_AGREEMENT)).left_out == {"limited": 1}

@@ -19,7 +19,8 @@ def result(
 @pytest.mark.parametrize(
     ("answer", "line"),
     [
-        (Answer("Paris"), "one answer, not compared with others"),
+        (Answer("It is Paris.", "Paris"), "one answer, not compared with others"),
+        (Answer("Roses are red, …"), ""),
         (VOTED, "3 of 4 branches agree"),
         (Answer("x", "x", clusters=(Cluster("x", 2),)), "both branches agree"),
         (Answer("x", "y", clusters=(Cluster("x", 2),)), "one answer, not compared with others"),
@@ -57,6 +58,11 @@ def test_a_split_vote_says_how_many_agree() -> None:
     undecided = unless_split(votes)
     assert undecided.undecided
     assert trust_in(result(undecided, RunOutcome.UNDECIDED), None) == "unsure: 2 of 4 agree"
+
+
+def test_a_text_that_was_ended_early_says_only_that() -> None:
+    line = trust_in(result(Answer("Roses are red, …"), RunOutcome.LIMITED, "tokens"), None)
+    assert line == "the run was ended early (tokens)"
 
 
 def test_a_run_that_was_ended_early_says_so() -> None:
