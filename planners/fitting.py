@@ -86,6 +86,19 @@ def fitting_tool(run: Run, question: Question) -> str:
     return f"the tool {best} fits it: {words}"
 
 
+def wants_tools(run: Run, question: Question) -> str:
+    """Why tools may be needed: one fits, or a short answer is asked for that the question does not bring.
+
+    Of the latter, words do not show whether a tool knows the answer ("how far" and a tool for distances): a
+    plan does, and one that needs no tool is given up at once.
+    """
+    if fit := fitting_tool(run, question):
+        return fit
+    sign = shown(question)
+    is_open = sign is not None and sign.kind is Kind.SHORT and not sign.given
+    return f"tools may know what it asks for: {sign.why}" if sign and is_open and tools_at_hand(run) else ""
+
+
 def _of_that_name(run: Run, question: Question, asked: Mapping[str, str]) -> str:
     """The tool that a question for a fact shares a word of the name with."""
     sign = shown(question)

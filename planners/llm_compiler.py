@@ -13,7 +13,7 @@ from orchestrator.runtime.values import Answer, Question
 from planners.asking import MOST, Asked, asking
 from planners.compiling import Method, compiled
 from planners.decompose import decompose
-from planners.fitting import fitting_tool, lacks_tools
+from planners.fitting import lacks_tools, wants_tools
 from planners.offers import computing, merged, tools_of
 from planners.plan_examples import Examples, read_examples
 from planners.plans import JOIN
@@ -34,7 +34,7 @@ def _taken(run: Run) -> str:
 SUITS = Suits(
     "with what tools must find out first, in one or more steps",
     cost=50,
-    sign=fitting_tool,
+    sign=wants_tools,
     lacks=lacks,
     calls=2,
     settles=True,
