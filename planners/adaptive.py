@@ -45,6 +45,8 @@ async def adaptive(
     Raises:
         NodeFailed: no branch gave a completion.
     """
+    if run.budget.calls is not None:
+        n = max(1, min(n, run.budget.calls))
     first, *others = turns_of(run, question, n)
     looks = LOOKS["computing" if shows_computation(question) else "other"]
     answer = await run.vote(

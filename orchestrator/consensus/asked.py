@@ -124,8 +124,10 @@ def claim_for(
     Where it asks for words, a figure that is found in a sentence without any mark claims nothing: the part of
     the sentence that does not repeat the question does, or else all of a short text. ``alone`` says that the
     text is compared with no other. Where the question asks for a text, it is then the claim as a whole if it
-    is short, and claims nothing if it is long.
+    is short, and claims nothing if it is long. A text that asks the question again claims nothing.
     """
+    if _asks_again(text, question):
+        return None
     claim = extract_claim(text, choices=choices, truncated=truncated)
     if claim is None or choices or (form := form_of(question)) == "any":
         return claim
@@ -141,6 +143,14 @@ def claim_for(
     if (new := _new(body, question, claim)) is not None:
         return Claim(new, "whole")
     return _whole(body) if has_figure and claim.how != "whole" else claim
+
+
+def _asks_again(text: str, question: str) -> bool:
+    said = split_thinking(text).answer.strip()
+    if not said.endswith(("?", "？")) or len(said) > len(question) + len(_EDGES):
+        return False
+    words, asked = (_WORD.findall(each.casefold()) for each in (said, question))
+    return len(words) > 1 and words == asked[-len(words) :]
 
 
 def _as_text(body: str, claim: Claim, form: Form) -> Claim | None:
