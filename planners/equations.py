@@ -1,7 +1,7 @@
 """The arithmetic that a text writes out, such as "48 / 2 = 24", checked by the calculator.
 
 Only what is plainly an equation of numbers is judged: signs of variables, units or times of the day beside it
-leave it alone, and a result that is rounded is right.
+leave it alone, as do results in something else (hours, modulo 12), and a result that is rounded is right.
 """
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
@@ -26,7 +26,8 @@ _EQUATION = re.compile(
     r"(?![\w:]|[.,]\d|\s*[-+*/^(?])"
 )
 _BEFORE = re.compile(
-    r"(?:[\w.)\]}][ \t]*[-+*/^][ \t]*|[a-zA-Z]\s*\(\s*|\d[ \t]+(?::[ \t]*)?|\b(?:mod|step|if|whether|not)[ \t]+)\Z",
+    r"(?:[\w.)\]}][ \t]*[-+*/^][ \t]*|[a-zA-Z]\s*\(\s*|\d[ \t]+(?::[ \t]*)?"
+    r"|\b(?:mod|step|if|whether|not)[ \t]+)\Z",
     re.IGNORECASE,
 )
 """What goes on to the left, such as the whole of "1 1/2", or says that nothing is stated."""

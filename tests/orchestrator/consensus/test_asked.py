@@ -140,3 +140,10 @@ def test_what_says_nothing_claims_nothing() -> None:
     assert claim_for("Which is it?", "(B) the second", choices=("A", "B")) == extract_claim(
         "(B) the second", choices=("A", "B")
     )
+
+
+def test_a_text_that_asks_the_question_again_claims_nothing() -> None:
+    question = "I forgot it. What is the capital of New Zealand?"
+    assert claim_for(question, question) is None
+    assert claim_for(question, "What is the capital of New Zealand?") is None
+    assert claim_for(question, "Wellington") is not None
