@@ -14,12 +14,14 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
-from planners.kinds import LOOKS, shows_computation, turns_of
+from planners.kinds import LOOKS, form_of, shows_computation, turns_of
 from planners.questions import SAMPLED, Temperature, Tokens
 from planners.vote import SHORT_ANSWER, has_one_answer
 
 MOST = 64
 """The most branches that may be asked for."""
+
+NEVER, YES_OR_NO = 1.0, "yes or no"
 
 SUITS = Suits(SHORT_ANSWER, cost=15, sign=has_one_answer, calls=2, yields_to=("cascade",))
 
@@ -38,19 +40,22 @@ async def adaptive(
     """Look first; where the look is not sure, let branches of different kinds vote, until two kinds agree.
 
     At most ``n`` branches are started. ``sure`` is the least probability of the tokens of a short answer from
-    which it stands alone, 1 for never; a question that shows a computation never ends on one look. Each kind
-    has a length of its own, and ``max_tokens`` is the most that a branch gets after others of its kind were
-    cut off. ``judge`` is that of :meth:`Run.vote`.
+    which it stands alone, 1 for never; a question that shows a computation, or asks for yes or no, of which
+    small models are sure without reason, never ends on one look. Each kind has a length of its own, and
+    ``max_tokens`` is the most that a branch gets after others of its kind were cut off. ``judge`` is that of
+    :meth:`Run.vote`.
 
     Raises:
         NodeFailed: no branch gave a completion.
     """
+    if run.budget.calls is not None:
+        n = max(1, min(n, run.budget.calls))
     first, *others = turns_of(run, question, n)
     looks = LOOKS["computing" if shows_computation(question) else "other"]
     answer = await run.vote(
         first,
         turns=others,
-        rule=AcrossKinds(looks=len(looks), sure=sure, width=n),
+        rule=AcrossKinds(looks=len(looks), sure=NEVER if form_of(question) == YES_OR_NO else sure, width=n),
         choices=labels(question.choices),
         question=question.text,
         judge=judge,

@@ -1,7 +1,7 @@
 """The arithmetic that a text writes out, such as "48 / 2 = 24", checked by the calculator.
 
 Only what is plainly an equation of numbers is judged: signs of variables, units or times of the day beside it
-leave it alone, and a result that is rounded is right.
+leave it alone, as do results in something else (hours, modulo 12), and a result that is rounded is right.
 """
 
 # ruff: noqa: RUF001 -- the look-alike characters are what people and models write
@@ -18,22 +18,41 @@ from workers.tools.numbers import shown
 LONGEST = 20_000
 """Characters of a text that are looked at."""
 
-_NUMBER = r"[$€£]?\d[\d,]*(?:\.\d+)?%?"
+_NUMBER = r"[$€£]?\d+(?:,\d+)*(?:\.\d+)?%?"
 _SIGN = r"\s*(?:[-+*/^]|\*\*)\s*"
 _TERM = rf"\(*{_NUMBER}\)*"
 _EQUATION = re.compile(
-    rf"(?<![\w.,:/^*+\-(])(?P<left>{_TERM}(?:{_SIGN}{_TERM}){{1,20}})\s*=\s*(?P<right>-?{_NUMBER})"
-    r"(?![\w:]|[.,]\d|\s*[-+*/^(])"
+    rf"(?<![\w.,:/^*+√\-(])(?P<left>{_TERM}(?:{_SIGN}{_TERM}){{1,20}})\s*=\s*(?P<right>-?{_NUMBER})"
+    r"(?![\w:]|[.,]\d|\s*[-+*/^(?])"
 )
-_BEFORE = re.compile(r"(?:[\w.)\]}][ \t]*[-+*/^][ \t]*|[a-zA-Z]\s*\(\s*)\Z")
+_BEFORE = re.compile(
+    r"(?:[\w.)\]}][ \t]*[-+*/^][ \t]*|[a-zA-Z]\s*\(\s*|\d[ \t]+(?::[ \t]*)?"
+    r"|\b(?:mod|step|if|whether|not)[ \t]+)\Z",
+    re.IGNORECASE,
+)
+"""What goes on to the left, such as the whole of "1 1/2", or says that nothing is stated."""
+
+_AFTER = re.compile(
+    r"\s*[,(]?\s*(?:mod\b|modulo\b|remainder\b|o['’]clock|[ap]\.?m\b|(?:seconds?|minutes?|hours?|days?|weeks?"
+    r"|months?|years?|dozens?|feet|foot|h|min|ft)\b|(?:in |to )?(?:binary|hexadecimal|base)\b"
+    r"|is (?:wrong|false|incorrect|not)\b)",
+    re.IGNORECASE,
+)
+"""What a result may be in, other than the numbers before it: "45 + 30 = 1 hour 15 minutes"."""
+
 _MONEY = re.compile(r"[$€£]")
 _NO_NUMBERS = re.compile(r"[-+]\s*[\d.,]+%|(?<![\d.,])0\d")
 """A share that is added, of which it is not clear of what; and parts of dates."""
 
+_ELSEWHERE = str.maketrans(".,", ",.")
+"""Points and commas as other languages write them: "1.000 + 500 = 1.500"."""
+
 _SPELLINGS = (
     (re.compile(r"\\(?:times|cdot)(?![a-zA-Z])|[×·∙]"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
-    (re.compile(r"(?<=\d)\s*x\s*(?=\d)"), " * "),
+    (re.compile(r"\\[()\[\]]"), " "),
+    (re.compile(r"\\boxed\{([^{}]*)\}"), r"\1"),
+    (re.compile(r"(?<=\d)(?<!\b0)\s*x\s*(?=\d)"), " * "),
     (re.compile(r"[−–]"), "-"),
     (re.compile(r"\\[$%,;! ]"), lambda found: found[0][1] if found[0][1] in "$%" else ""),
     (re.compile(r"(?<!\S)\*\*(?=\S)|(?<=\S)\*\*(?=[\s.,;:!?)]|\Z)"), " "),
@@ -47,29 +66,43 @@ def wrong_equation(text: str) -> str:
         text = spelling.sub(sign, text)
     for equation in _EQUATION.finditer(text):
         if _BEFORE.search(text[max(0, equation.start() - 40) : equation.start()]):
-            continue  # it goes on to the left
+            continue
+        if _AFTER.match(text, equation.end()):
+            continue
         left, right = (_MONEY.sub("", equation[side]) for side in ("left", "right"))
+        if left.startswith("(") and left.count("(") == left.count(")") + 1:
+            left = left[1:]  # it closes after the equation
         if left.count("(") != left.count(")") or _NO_NUMBERS.search(left):
             continue
-        try:
-            value, stated = Fraction(evaluate(left)), Fraction(evaluate(right))
-        except ToolError:
+        value = _value(left)
+        if value is None or _value(right) is None:
             continue
-        if not _holds(value, stated, right, whole="/" in left):
+        if not (_holds(left, right) or _holds(left.translate(_ELSEWHERE), right.translate(_ELSEWHERE))):
             said = " ".join(f"{equation['left']} = {equation['right']}".split())
             return f"{said} is wrong: it is {shown(value)}"
     return ""
 
 
-def _holds(value: Fraction, stated: Fraction, as_written: str, *, whole: bool) -> bool:
-    """Whether a value is what is stated, or that is the value rounded up or down to the digits written.
+def _value(expression: str) -> Fraction | None:
+    try:
+        return Fraction(evaluate(expression))
+    except ToolError:
+        return None
 
-    A quotient may be given without its remainder (``whole``).
+
+def _holds(left: str, right: str) -> bool:
+    """Whether a value is what is stated, or that is the value rounded to the digits written.
+
+    It may be rounded up or down to decimals, and a quotient to a whole number, without its remainder. Other
+    values are rounded to the nearest whole number. With a percentage or a quotient, a sign of percent may be
+    missing.
     """
-    if stated in (value, value * 100, value / 100):
-        return True  # the sign of percent may be missing
-    decimals = as_written.rstrip("%").partition(".")[2]
-    if not decimals and not whole:
+    value, stated = _value(left), _value(right)
+    if value is None or stated is None:
         return False
-    unit = Fraction(1, 10 ** len(decimals)) / (100 if as_written.endswith("%") else 1)
-    return value.denominator != 1 and abs(value - stated) < unit
+    if value == stated or (("%" in left + right or "/" in left) and stated in (value * 100, value / 100)):
+        return True
+    decimals = right.rstrip("%").partition(".")[2]
+    unit = Fraction(1, 10 ** len(decimals)) / (100 if right.endswith("%") else 1)
+    off = abs(value - stated)
+    return value.denominator != 1 and (off < unit if decimals or "/" in left else 2 * off <= unit)

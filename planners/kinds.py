@@ -16,6 +16,7 @@ from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import Turn, labels
 from planners.equations import wrong_equation
+from planners.listing import looked_at
 from planners.program_values import written
 from planners.programs import ProgramError, compute, translated
 from planners.questions import computation_in, set_task
@@ -82,7 +83,7 @@ _COUNTED = re.compile(
     rf"\bhow (?:many|much|often)\b.*?(?:\d|\b(?:{'|'.join(_LETTERS.split())})\b)", re.IGNORECASE | re.DOTALL
 )
 _HOW_MANY = re.compile(r"how (?:many|much)", re.IGNORECASE)
-_SENTENCE = re.compile(r"[^.?!\n]*(?:[.!](?!\s|$)[^.?!\n]*)*\?")
+_ENDED = re.compile(r"[.!](?=\s)|[?\n]")
 _AUXILIARIES = (
     "is are was were am do does did has have had can could will would should must may might isn't aren't "
     "wasn't weren't doesn't don't didn't hasn't haven't can't"
@@ -117,15 +118,16 @@ def shows_computation(question: Question) -> bool:
     sign = computation_in(question)
     if sign and not _HOW_MANY.fullmatch(sign):
         return True
-    return len(_NUMBER.findall(question.text)) > 1 or bool(_COUNTED.search(question.text))
+    text = looked_at(question)
+    return len(_NUMBER.findall(text)) > 1 or bool(_COUNTED.search(text))
 
 
 def form_of(question: Question) -> str:
     """The form of the answer: ``choice``, ``yes or no`` or ``other``."""
     if question.choices:
         return "choice"
-    asked = _SENTENCE.findall(question.text)
-    last = asked[-1] if asked else ""
+    told, mark, _ = looked_at(question).rpartition("?")
+    last = _ENDED.split(told)[-1] if mark else ""
     return "yes or no" if _YES_NO.match(last) and not _OR.search(last) else "other"
 
 

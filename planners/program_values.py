@@ -20,7 +20,7 @@ from workers.showing import show as shortened
 from workers.tools.arithmetic import add, divide, multiply, subtract
 from workers.tools.functions import FUNCTIONS as OF_NUMBERS
 from workers.tools.functions import total
-from workers.tools.numbers import Number, shown, whole
+from workers.tools.numbers import Number, checked, shown, whole
 
 Scalar: TypeAlias = "Number | bool | date | str"
 Value: TypeAlias = "Scalar | list[Scalar]"
@@ -97,7 +97,8 @@ def order(a: Value, b: Value) -> int:
     if isinstance(a, date) and isinstance(b, date):
         return (a > b) - (a < b)
     if not isinstance(a, str | date | list) and not isinstance(b, str | date | list):
-        one, other = Fraction(as_number(a)), Fraction(as_number(b))
+        # Exact as they are: a fraction of a rounded number with a large exponent would have all its digits.
+        one, other = as_number(a), as_number(b)
         return (one > other) - (one < other)
     raise ToolError(f"{called(a)} and {called(b)} have no order")
 
@@ -172,7 +173,7 @@ def _range(*values: Value) -> Value:
 def _truncated(value: Value) -> Value:
     if isinstance(value, str):
         raise ToolError("a text is no number")
-    return Fraction(math.trunc(as_number(value)))
+    return checked(Fraction(math.trunc(as_number(value))))
 
 
 def _date(year: Value, month: Value, day: Value) -> Value:

@@ -85,7 +85,7 @@ class Computed:
 _TRANSLATED = (
     (re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:math|datetime)\b[^\n]*$", re.MULTILINE), ""),
     (re.compile(r"\b(?:math|datetime)\.(?=[a-z])"), ""),
-    (re.compile(r"(?<=\))\.days\b"), ""),
+    (re.compile(r"(?<=[\w)])\.days\b"), ""),
     (re.compile(r"\btimedelta\(\s*days\s*=\s*"), "("),
 )
 """What models write of Python for what is there without it: a day less a day is a number already."""
@@ -285,8 +285,7 @@ class _Walk:
         return True
 
     def _holds(self, operation: ast.cmpop, left: Value, right: Value) -> bool:
-        if isinstance(right, list):
-            self._charge(len(right))
+        self._charge_for(left, right)
         match operation:
             case ast.Eq() | ast.NotEq():
                 return equal(left, right) is isinstance(operation, ast.Eq)
@@ -338,9 +337,7 @@ class _Walk:
         function = FUNCTIONS.get(name)
         if function is None:
             raise ProgramError(f"there is no function {name[:LONGEST_TEXT]!r}, only {', '.join(FUNCTIONS)}")
-        for argument in arguments:
-            for each in argument if isinstance(argument, list) else [argument]:
-                self._sized(each)
+        self._charge_for(*arguments)
         try:
             found = function(*arguments)
         except TypeError:
@@ -358,6 +355,11 @@ class _Walk:
             bits = len(value)
         self._charge(1 + bits // _BITS_A_STEP)
         return value
+
+    def _charge_for(self, *values: Value) -> None:
+        for value in values:
+            for each in value if isinstance(value, list) else [value]:
+                self._sized(each)
 
     def _bounded(self, items: list[Scalar]) -> list[Scalar]:
         if len(items) > LONGEST_LIST:

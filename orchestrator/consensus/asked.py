@@ -142,8 +142,11 @@ def claim_for(
     figure that is found in a sentence without any mark claims nothing: the part of the sentence that does not
     repeat the question does, or else all of a short text. ``alone`` says that the text is compared with no
     other. Where the question asks for a text, it is then the claim as a whole if it is short, and claims
-    nothing if it is long; so is a text with a program, unless it is all of it.
+    nothing if it is long; so is a text with a program, unless it is all of it. A text that asks the question
+    again claims nothing.
     """
+    if _asks_again(text, question):
+        return None
     claim = extract_claim(text, choices=choices, truncated=truncated)
     if claim is None or choices:
         return claim
@@ -196,6 +199,14 @@ def _asked_for(told: str, question: str) -> set[str]:
         if not given.isdisjoint(map(_stem, _WORD.findall(part["name"])))
         and given.isdisjoint(re.findall(r"\d+", part["value"]))
     }
+
+
+def _asks_again(text: str, question: str) -> bool:
+    said = split_thinking(text).answer.strip()
+    if not said.endswith(("?", "？")) or len(said) > len(question) + len(_EDGES):
+        return False
+    words, asked = (_WORD.findall(each.casefold()) for each in (said, question))
+    return len(words) > 1 and words == asked[-len(words) :]
 
 
 def _as_text(body: str, claim: Claim, form: Form) -> Claim | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -60,8 +61,7 @@ def least_probability(tokens: Sequence[Token], claim: str) -> float | None:
     nothing is known: there are no tokens, or one has no log-probability.
     """
     text = "".join(token for token, _, _ in tokens)
-    at = text.rfind(claim) if claim else -1
-    begin, end = (at, at + len(claim)) if at >= 0 else (0, len(text))
+    begin, end = _where_last(claim, text)
     least, place = None, 0
     for token, logprob, alternatives in tokens:
         start, place = place, place + len(token)
@@ -78,6 +78,16 @@ def least_probability(tokens: Sequence[Token], claim: str) -> float | None:
         probability = math.fsum(map(math.exp, (logprob, *alike)))
         least = probability if least is None else min(least, probability)
     return None if least is None else min(1.0, least)
+
+
+def _where_last(claim: str, text: str) -> tuple[int, int]:
+    """Where a claim stands last in a text, if it can apart from longer words (B is not that of "Bern")."""
+    alone = (
+        [found.span() for found in re.finditer(rf"(?<!\w){re.escape(claim)}(?!\w)", text)] if claim else []
+    )
+    at = text.rfind(claim) if claim else -1
+    within = (at, at + len(claim)) if at >= 0 else (0, len(text))
+    return alone[-1] if alone else within
 
 
 def inverse_entropy(entropies: Sequence[float]) -> float:

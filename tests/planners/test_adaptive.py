@@ -56,6 +56,24 @@ async def test_a_sure_look_is_the_answer() -> None:
     assert engine.calls[0][1].sampling.temperature == 0
 
 
+async def test_a_look_at_yes_or_no_is_never_sure() -> None:
+    engine = Scripted({"at once": Says("Yes", 0.99), "steps": boxed("no"), "reworded": boxed("no")})
+    played = await play(adaptive, "Is Wellington larger than Auckland?", engine)
+    assert (played.answer.claim, len(engine.kinds)) == ("no", 3)
+
+
+async def test_a_look_that_asks_the_question_again_is_not_sure() -> None:
+    engine = Scripted(
+        {"at once": Says(FACT, 0.99), "steps": boxed("Wellington"), "reworded": boxed("Wellington")}
+    )
+    assert (await play(adaptive, FACT, engine)).answer.claim == "Wellington"
+
+
+async def test_a_budget_of_one_call_is_one_look() -> None:
+    engine = Scripted({"at once": "72"})
+    assert (await play(adaptive, SUM, engine, budget=Budget(calls=1))).answer.claim == "72"
+
+
 async def test_a_look_that_is_not_sure_is_one_vote_among_kinds() -> None:
     engine = Scripted(
         {"at once": Says("Auckland", 0.5), "steps": boxed("Wellington"), "reworded": boxed("Wellington")}

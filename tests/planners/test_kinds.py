@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -97,3 +98,12 @@ async def test_a_wrong_equation_takes_the_claim_away() -> None:
         "nothing": "2 + 2 = 5 is wrong: it is 4"
     }
     assert await checking.invoke({"text": "2 + 2 = 4", "claim": ""}) == {"nothing": ""}
+
+
+@pytest.mark.parametrize("piece", ["a ", "how many ", "!.", "if "])
+def test_a_long_text_is_read_quickly(piece: str) -> None:
+    begun = time.process_time()
+    question = Question(piece * (100_000 // len(piece)))
+    assert form_of(question) == "other"
+    shows_computation(question)
+    assert time.process_time() - begun < 5

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import time
 import tracemalloc
 
@@ -245,3 +246,28 @@ def test_no_text_raises_anything_else(program: str) -> None:
 )
 def test_what_models_take_from_modules_is_there_without_them(program: str, claim: str) -> None:
     assert value(translated(program)) == claim
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "x = exp(20000)\na = [x * (i * 7919 % 500 + 1) for i in range(900)]\nanswer = sorted(a)",
+        "x = exp(20000)\na = [x for i in range(5000)]\nanswer = 3 in a",
+        "x = 3**6000 / 7**3000\na = [x for i in range(10000)]\nanswer = x + 1 in a",
+    ],
+)
+def test_to_compare_numbers_of_many_digits_takes_no_longer_than_its_steps(program: str) -> None:
+    begun = time.process_time()
+    with contextlib.suppress(ProgramError):
+        compute(program)
+    assert time.process_time() - begun < 5
+
+
+def test_a_rounded_number_beyond_the_bounds_is_no_whole_one() -> None:
+    with pytest.raises(ProgramError, match="digits"):
+        compute("answer = int(exp(20000))")
+
+
+def test_days_of_a_named_difference_are_its_number() -> None:
+    program = "gap = date(2024, 3, 1) - date(2024, 2, 1)\nanswer = gap.days"
+    assert compute(translated(program)).value == 29

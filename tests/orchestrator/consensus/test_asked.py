@@ -204,3 +204,10 @@ def test_a_question_as_long_as_may_be_asked_is_read_quickly(piece: str) -> None:
     begun = time.process_time()
     form_of(piece * (200_000 // len(piece)) + "?")
     assert time.process_time() - begun < 5.0
+
+
+def test_a_text_that_asks_the_question_again_claims_nothing() -> None:
+    question = "I forgot it. What is the capital of New Zealand?"
+    assert claim_for(question, question) is None
+    assert claim_for(question, "What is the capital of New Zealand?") is None
+    assert claim_for(question, "Wellington") is not None

@@ -91,6 +91,11 @@ def test_an_answer_is_as_sure_as_the_least_sure_of_its_own_tokens() -> None:
     assert least_probability(spelt("5", " or ", "5", probability=0.3), "5") == pytest.approx(0.3)
 
 
+def test_a_letter_is_not_sought_in_a_word_behind_it() -> None:
+    tokens = [*spelt("B", probability=0.4), *spelt(") ", "Bern", probability=0.99)]
+    assert least_probability(tokens, "B") == pytest.approx(0.4)
+
+
 def test_another_spelling_of_a_token_is_the_same_answer() -> None:
     assert least_probability(spelt("Green", green=0.3, Red=0.2), "Green") == pytest.approx(0.8)
     assert least_probability(spelt("Che", "etah", cheetah=0.3), "Cheetah") == pytest.approx(0.5)
