@@ -16,7 +16,7 @@ from orchestrator.runtime.values import Question
 from planners.invented import given_back
 from planners.listing import number_asked
 from planners.lists import read_outline
-from planners.questions import set_task
+from planners.questions import again, set_task
 
 OUTLINE = (
     "You are an organiser who gives the skeleton of the answer, not the answer itself: a numbered list. "
@@ -27,7 +27,7 @@ OUTLINE = (
     "Skeleton:\n1. Dry Vurm shed: it falls ill on wet ground.\n2. Fresh Ollo grass: old bundles lose their "
     "taste.\n3. Daily Vurm walk: a short one, not in rain.\n4. Quiet Vurm nights: never wake it early.\n\n"
 )
-COUNTED = "Now the question at the beginning: write {number} points.\nSkeleton:"
+COUNTED = "Now the question at the beginning: write {number} points.\n"
 
 FEWEST, MOST = 3, 10
 """How many points there may be where neither the question nor an option says a number."""
@@ -105,7 +105,8 @@ class Outlining:
 
     async def _written(self, label: str, so_far: str = "", last: int = 0) -> dict[int, Point]:
         number = f"exactly {self._most}" if self._exact else f"{FEWEST} to {self._most}"
-        prompt = set_task(self._question, OUTLINE, COUNTED.format(number=number))
+        counted = COUNTED.format(number=number)
+        prompt = set_task(self._question, OUTLINE, counted, f"{again(self._question)}Skeleton:")
         begun = f"{so_far}\n{last + 1}." if so_far else "1."
         prefill = self._run.capabilities.assistant_prefill
         if prefill:

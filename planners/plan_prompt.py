@@ -17,7 +17,7 @@ from planners.plan_json import JsonReader, plan_schema
 from planners.plan_text import TextReader
 from planners.plan_writing import call_list, call_text, plan_json, plan_text
 from planners.plans import JOIN, Reader, Step
-from planners.questions import guarded, set_task
+from planners.questions import again, guarded, set_task
 from workers.engine import Capabilities
 
 END_OF_PLAN: Final = "<END_OF_PLAN>"
@@ -38,8 +38,6 @@ REPLAN: Final = (
 )
 REPAIR: Final = "This plan cannot be used:\n{errors}\nWrite the whole plan again without these errors."
 
-REPEATED: Final = 300
-"""Characters of a question beyond which it is not worth repeating."""
 
 _THOUGHT: Final = '"thought": "…", '
 
@@ -101,7 +99,7 @@ def plan_prompt(
         guarded(told),
         *replan,
         f"Now write the plan for the question at the beginning.{guarded(_begins(question))}",
-        guarded(_again(question)),
+        f"\n{again(question)}",
     )
 
 
@@ -111,9 +109,3 @@ def _begins(question: Question) -> str:
     if len(names) > 1:
         return f" It begins with a step about {' alone, then one about '.join(names)} alone."
     return " Its first step finds out what the next one needs." if has_parts(question.text) else ""
-
-
-def _again(question: Question) -> str:
-    """A short question once more, in the form of the examples, which small models would otherwise repeat."""
-    text = " ".join(question.text.split())
-    return f"\nQuestion: {text}\n" if len(text) <= REPEATED else "\n"

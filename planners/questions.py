@@ -46,6 +46,9 @@ HEAD = ("material", "question")
 SLOTS = (*HEAD, "results", "result", "tools", "plan")
 """Those that many calls have. No text that is given may look as if it opened or closed one of them."""
 
+REPEATED: Final = 300
+"""Characters of a question that is repeated after examples."""
+
 _ECHO = re.compile(
     rf"(?:\s*<(?P<name>{'|'.join(HEAD)})>(?:(?!</?(?P=name)>)[\s\S])*</(?P=name)>(?=\s*\S))*"
     rf"(?:\s*</?(?:{'|'.join(HEAD)})>)*\s*",
@@ -94,6 +97,12 @@ def set_task(question: Question, *task: Part) -> list[Message]:
     The first part of the task is what its calls have in common, such as the instruction.
     """
     return [system(SYSTEM), user(*asked(question), *task)]
+
+
+def again(question: Question) -> str:
+    """A short question once more, in the form of examples, with which small models would otherwise go on."""
+    text = " ".join(question.text.split())
+    return f"Question: {guarded(text)}\n" if len(text) <= REPEATED else ""
 
 
 def guarded_part(run: Run, part: Part) -> Part:

@@ -52,7 +52,10 @@ _SEVERAL = lazily(
 )
 _PROSE = lazily(
     r"^\W*(?:(?:please|can you|could you)\s+)?(?:why\b|explain|describe|summari[sz]e|define\b|discuss|justify"
-    r"|elaborate|write|compose|rephrase|paraphrase|rewrite|correct\b|improve|argue|tell me (?:about|why|how))"
+    r"|elaborate|write|compose|rephrase|paraphrase|rewrite|correct\b|improve|argue|tell me (?:about|why|how)"
+    r"|(?:compare|contrast)\b(?!.*\b(?:which|who)\b)"
+    r"|(?:give|list|suggest)\s+(?:me\s+)?"
+    r"(?:some|several|a few|[2-9]|two|three|four|five|six|seven|eight|ten)\s\w+s\b)"
     r"|\bin (?:one|two|three|a|\d+)(?: or \w+)?(?: \w+)? sentences?\b|\b(?:one|a)[- ]sentence\b",
     re.IGNORECASE,
 )
@@ -98,6 +101,11 @@ _NAMED = lazily(
 """A value behind its name: "Area: 24 cm²"."""
 _FENCED = lazily(r"\s*(?P<fence>`{3,}|~{3,})(?:(?!(?P=fence)).)*(?P=fence)\s*", re.DOTALL)
 _EDGES = " \t\n\"'“”‘’«»`*_.,;:!"
+_LISTED = re.compile(
+    r"\W*(?:\w+\W*:\W*)?(?P<items>\(?1[.)]\s+[^\W\d](?:(?!\s2[.)]\s).)*\s\(?2[.)]\s+\S.*)", re.DOTALL
+)
+"""A numbered list, perhaps behind a mark such as "Answer:"."""
+
 _EMPTY = frozenset(
     each
     for line in (
@@ -142,8 +150,8 @@ def claim_for(
     figure that is found in a sentence without any mark claims nothing: the part of the sentence that does not
     repeat the question does, or else all of a short text. ``alone`` says that the text is compared with no
     other. Where the question asks for a text, it is then the claim as a whole if it is short, and claims
-    nothing if it is long; so is a text with a program, unless it is all of it. A text that asks the question
-    again claims nothing.
+    nothing if it is long; so is a numbered list, and a text with a program, unless it is all of it. A text
+    that asks the question again claims nothing.
     """
     if _asks_again(text, question):
         return None
@@ -151,6 +159,8 @@ def claim_for(
     if claim is None or choices:
         return claim
     body = split_thinking(text).answer.strip()
+    if (listed := _LISTED.match(body)) and (alone or claim.text == "1"):
+        return _whole(listed["items"])
     if claim.how == "code":
         return claim if not alone or _FENCED.fullmatch(body) else _whole(body)
     if claim.how in ("marker", "number", "whole") and (parts := _parts(body, question, claim)):

@@ -50,7 +50,7 @@ HARMLESS = {
     r"^[A-Z][.:] ": "a choice that is offered",
     r"\(\d+ of \d+\)": "how many branches said so",
     r"\b\d+ is a number of \w+, not of \w+": "what a model has said, and why it is wrong",
-    r"\b(?:JSON|Yes|No)\b": "words of the form",
+    r"\b(?:JSON|Yes|No|Python)\b": "words of the form",
     rf"^(?:First|Second) answer: .*$|{JUDGED}": "a judge says Yes or No in one token, counted above its bias",
 }
 """Patterns of what instructions may show, and why it cannot be given back as an answer."""
@@ -91,6 +91,7 @@ QUESTIONS = (
     Question("give six tips for the care of a gauge."),
     Question("which one?", choices=("this", "that", "neither")),
     Question("what is x + y = z?"),
+    Question("compute on what date the gauge is read, and how many weeks later than the wheel."),
 )
 ABLE = (
     BARE,
@@ -236,6 +237,10 @@ def test_what_can_be_given_back_is_seen(instruction: str, found: list[str]) -> N
     assert sorted(shown(instruction)) == sorted(found)
 
 
+WITHOUT_PROMPTS = {"planners.signs", "planners.wording", "orchestrator.voting.standing"}
+"""Modules whose texts are words to look for, or what people are told."""
+
+
 def instructions() -> Iterator[tuple[str, str]]:
     """The texts of the modules that prompts are made of, by their names."""
     rooms = [planners, orchestrator.voting]
@@ -245,6 +250,8 @@ def instructions() -> Iterator[tuple[str, str]]:
             importlib.import_module(f"{room.__name__}.{m.name}") for m in pkgutil.iter_modules(room.__path__)
         ]
     for module in modules:
+        if module.__name__ in WITHOUT_PROMPTS:
+            continue
         for name, value in vars(module).items():
             several = value.values() if isinstance(value, dict) else value
             for text in several if isinstance(value, dict | tuple) else (value,):
@@ -252,7 +259,7 @@ def instructions() -> Iterator[tuple[str, str]]:
                     yield name, text.replace("{{", "{").replace("}}", "}")
 
 
-UNSAID = {"ANOTHER", "UNREAD", "NO_CALLING", "INSUFFICIENT"}
+UNSAID = {"ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "INSUFFICIENT"}
 """What is told to people, not to models."""
 
 

@@ -211,3 +211,37 @@ def test_a_text_that_asks_the_question_again_claims_nothing() -> None:
     assert claim_for(question, question) is None
     assert claim_for(question, "What is the capital of New Zealand?") is None
     assert claim_for(question, "Wellington") is not None
+
+
+TIPS = "1. Prepare well. 2. Dress well. 3. Be on time."
+
+
+@pytest.mark.parametrize("text", [TIPS, f"Answer: {TIPS}", f"**Answer:** {TIPS}", TIPS.replace(" 2", "\n2")])
+def test_a_numbered_list_is_not_the_number_of_its_first_item(text: str) -> None:
+    question = "Give me three tips for an interview."
+    assert str(claim_for(question, text, alone=True)).count("well") == 2
+    assert claim_for(question, f"{text} " + "And be ready to say why. " * 20, alone=True) is None
+    found = claim_for(question, text)
+    assert found is None or found.text != "1"
+
+
+def test_a_long_text_is_looked_through_for_a_list_quickly() -> None:
+    begun = time.process_time()
+    claim_for("Give tips.", "1. Well " + "and 2 more 2.) " * 12_000, alone=True)
+    assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize("text", ["Answer: 1", "1. 5", "It is 1.5 kg, and 2. is wrong."])
+def test_a_number_is_no_list(text: str) -> None:
+    assert claim_for("How many?", text, alone=True) is not None
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Compare trains and planes for a trip: time, cost and comfort.", "Give me four tips for an interview."],
+)
+def test_a_text_that_was_asked_for_is_not_its_last_word(question: str) -> None:
+    text = "A train takes three hours, and a plane takes two with the way to the airport. " * 5
+    assert claim_for(question, f"{text}\n\nAnswer: Train", alone=True) is None
+    assert form_of(question) == "prose"
+    assert form_of("Compare them: which is larger?") != "prose"
