@@ -33,16 +33,19 @@ LOOKS: Mapping[Computing, tuple[Kind, ...]] = {"computing": (AT_ONCE, PROGRAM), 
 """What is asked first."""
 
 THEN: Mapping[Computing, tuple[Kind, ...]] = {
-    "computing": ("steps", "reworded", PROGRAM),
+    "computing": ("steps", PROGRAM),
     "other": ("steps", "reworded"),
 }
-"""What is asked in turns where the looks do not settle it."""
+"""What is asked in turns where the looks do not settle it.
+
+Whoever rewords a computation answers at once after it, with the mistakes of a first look.
+"""
 
 LENGTHS: Mapping[Kind, Mapping[Computing, int]] = {
     AT_ONCE: {"computing": 32, "other": 48},
     PROGRAM: {"computing": 192, "other": 192},
     "steps": {"computing": 256, "other": 160},
-    "reworded": {"computing": 160, "other": 112},
+    "reworded": {"other": 112},
 }
 """Tokens that a branch may have at first; after one of its kind was cut off, the next may have more."""
 

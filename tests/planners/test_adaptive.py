@@ -310,7 +310,7 @@ async def test_yes_or_no_is_asked_for_and_a_program_says_so_by_a_comparison() ->
         {"at once": "Yes", "program": "answer = 51 / 3", "steps": boxed("no"), "reworded": boxed("no")}
     )
     played = await play(adaptive, "Are 51 sheep more than 50 sheep?", engine)
-    assert saw(played, "nothing") == ["yes or no is asked for, and the program comes to 17"]
+    assert set(saw(played, "nothing")) == {"yes or no is asked for, and the program comes to 17"}
 
 
 def test_no_prompt_shows_an_answer() -> None:
