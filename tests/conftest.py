@@ -59,3 +59,21 @@ def plain_logs() -> None:
         colors=False, exception_formatter=structlog.dev.plain_traceback, force_colors=False
     )
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loggers_that_are_not_cached() -> Iterator[None]:
+    """A logger that is cached keeps the set-up of whoever used it first, and hides from `capture_logs`."""
+    configure = structlog.configure
+    with pytest.MonkeyPatch.context() as patch:
+        uncached = {"cache_logger_on_first_use": False}
+        patch.setattr(structlog, "configure", lambda **given: configure(**given | uncached))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Whoever sets up logging in the process of the tests does so for one test."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
