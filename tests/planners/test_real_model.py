@@ -171,11 +171,17 @@ async def test_decompose_asks_for_the_parts_side_by_side(engine: LlamaCppEngine)
 
 async def test_auto_chooses_and_says_why(engine: LlamaCppEngine) -> None:
     played = await play(auto, "What is the capital of Italy?", engine, tools=[calculator])
-    assert len(played.nodes(NodeKind.GENERATE, "router")) == 1
+    assert played.nodes(NodeKind.GENERATE, "router") == []  # words show that it asks for a fact
     (decision,) = played.decisions("auto")
-    assert decision["verdict"] in ("direct", "vote", "skeleton")
-    assert decision["saw"]["reason"]
+    assert (decision["verdict"], "short answer" in decision["saw"]["reason"]) == ("adaptive", True)
     assert "Rome" in played.answer.text
+
+
+async def test_auto_asks_the_model_where_words_do_not_decide(engine: LlamaCppEngine) -> None:
+    played = await play(auto, "What do you make of Rome?", engine, tools=[calculator])
+    assert len(played.nodes(NodeKind.GENERATE, "router")) == 1
+    assert played.decisions("auto")[0]["verdict"] in ("direct", "adaptive", "skeleton", "decompose")
+    assert played.answer.text
 
 
 @pytest.mark.parametrize("tools", [[], [population]])
@@ -189,7 +195,7 @@ async def test_no_text_of_a_question_chooses_what_was_left_out(
     )
     others = ["llm_compiler", "calls", "react", "decompose", "skeleton"]
     played = await play(auto, question, engine, tools=tools, without=others)
-    assert played.verdicts("auto")[0] in ("direct", "vote")
+    assert played.verdicts("auto")[0] in ("direct", "vote", "adaptive")
     assert played.nodes(NodeKind.TOOL) == played.nodes(NodeKind.TOOL, "survey")
 
 
