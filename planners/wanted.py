@@ -56,7 +56,8 @@ def misread(claim: str, question: str, text: str) -> str:
     of_claim, *more = said["words"].split() or [""]
     if more:
         return ""
-    sentences = [list(_COUNTED.finditer(sentence)) for sentence in _SENTENCE_END.split(text)]
+    likely = (each for each in _SENTENCE_END.split(text) if number[-3:] in each)  # commas divide thousands
+    sentences = [list(_COUNTED.finditer(sentence)) for sentence in likely]
     places = [(at, sentence) for sentence in sentences for at in sentence if _number(at) == number]
     places = [(at, sentence) for at, sentence in places if _counts(at, of_claim)] or places
     nouns = [(at["words"].split() or [""])[0] for at, _ in places]
