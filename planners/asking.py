@@ -31,6 +31,9 @@ MOST: Final = 16
 UNSURE: Final = 0.69
 """The entropy, in nats, from which a vote is uncertain: two answers with half of the branches each (ln 2)."""
 
+STATES: Final = 300
+"""Characters of an answer that should state something; a longer one may be what was asked for as a whole."""
+
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 HOW = (
@@ -38,10 +41,8 @@ HOW = (
     "the sentence that says it, or reason in one or two short ones. Then write the answer alone in the last "
     'line, after "Answer:".'
 )
-
-
 CLOSEST = "Of what is given above, this seems closest to the question below:\n"
-READ_AGAIN = "In what is given above, {reason}. Read again: {question}"
+READ_AGAIN = "Of what is given above, {reason}. Read again: {question}"
 
 
 @tool(name=ASK)
@@ -212,7 +213,7 @@ async def _answered(run: Run, asked: list[Message], text: str, how: Asked) -> An
 def _doubt(answer: Answer) -> str | None:
     """Why what a model says may not be its answer; None if it concludes."""
     if answer.claim is None:
-        return "it states no answer" if len(answer.text) <= LONGEST_BOUND else None
+        return "it states no answer" if len(answer.text) <= STATES else None
     return None if _concluded(answer) else "it has several numbers, and says of none that it is the answer"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from orchestrator.consensus.quantities import parse_quantity
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import text_of
 from orchestrator.runtime.nodes import Node, NodeKind
@@ -14,6 +15,7 @@ from orchestrator.runtime.values import Question
 from planners.extracting import for_step
 from planners.plans import Step
 from planners.references import NoFields, Numbering, Reference, Unbound, at, mapped
+from planners.stated import values_in
 from planners.wanted import value_wanted
 from workers.errors import ToolError
 
@@ -23,7 +25,8 @@ LONGEST_BOUND: Final = 80
 SAYS_ONE_THING: Final = 24
 """Characters of a result from which nothing shorter can be taken that would be clearer."""
 
-_FIGURES = re.compile(r"\d+(?:[.,'\u2019 \u00a0\u202f]\d{3})*(?:[.,]\d+)?")
+_BETWEEN_DIGITS = "[.,'\u2019 \u00a0\u202f]"
+_FIGURES = re.compile(rf"\d+(?:{_BETWEEN_DIGITS}\d{{3}})*(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +141,20 @@ async def _extracted(run: Run, question: Question, value: object, wanted: str, c
     found = await for_step(run, question, text_of(value), wanted, call)
     if not found:
         raise Unbound(f"the result does not say {wanted}")
-    if not _copied(found, text_of(value)):
+    if not copied(found, text_of(value)):
         raise Unbound(f"a model takes {found!r} out of a result that does not have this number")
     return found
 
 
-def _copied(found: str, text: str) -> bool:
-    """Whether the first number that was taken out stands in a text, however its thousands are divided."""
-    figures, there = _FIGURES.search(found), {_digits(each) for each in _FIGURES.findall(text)}
-    return figures is None or not there or _digits(figures[0]) in there
-
-
-def _digits(figures: str) -> str:
-    return re.sub(r"\D", "", figures)
+def copied(found: str, text: str) -> bool:
+    """Whether the first number that was taken out of a text stands there, however it is written."""
+    figures = _FIGURES.search(found)
+    if figures is None or not any(map(str.isdigit, text)):
+        return True
+    digits = f"{_BETWEEN_DIGITS}?".join(re.sub(r"\D", "", figures[0]))
+    if re.search(rf"(?<!\d){digits}(?!\d)", text):
+        return True
+    number = parse_quantity(figures[0])
+    return number is not None and any(
+        value.quantity is not None and value.quantity.amount == number.amount for value in values_in(text)
+    )

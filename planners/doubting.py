@@ -10,8 +10,10 @@ from orchestrator.consensus.quantities import parse_quantity, same_quantity
 from orchestrator.consensus.wording import in_one_spelling
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
+from planners.comparisons import asks_how_far_apart, asks_to_compare, comparison_in
 from planners.findings import computed_answer, lines_of
 from planners.stated import values_in
+from planners.wording import AMOUNTS
 
 WORDS = 12
 """Words of an answer beyond which it is prose, which no vote can count."""
@@ -19,27 +21,12 @@ WORDS = 12
 ANOTHER = "the last step has computed something else"
 
 _STEP = re.compile(r"^\d+\. \w+\(", re.MULTILINE)
-_DEGREES = (
-    "larg bigg small great high low tall short long old young heavi light fast slow cheap expens earli lat "
-    "near clos farth furth hott cold warm cool wid deep rich poor new strong weak bright dark hard soft few"
-)
-_COMPARES = re.compile(
-    rf"\b(?:{'|'.join(_DEGREES.split())})(?:er|est|st)\b|\b(?:more|less|fewer|most|least|fewest|first|last)\b"
-    r"|\b(?:differen(?:ce|t)|total|sum|average|mean|together|altogether|combined|same|equal|times|both)\b",
-    re.IGNORECASE,
-)
-_COMPARED = re.compile(
-    r"(?P<more>.+?)(?: \([^()]*\))? is (?:more|later) than (?P<less>.+?)(?: \([^()]*\))?(?:, by (?P<by>.+))?"
-)
-_LESS = re.compile(
-    r"\b(?:(?:small|low|tini|short|young|light|slow|cheap|earli|near|clos|few|narrow|thin|weak|soft|poor)(?:er|est|st)"
-    r"|less|least|first|before)\b",
-    re.IGNORECASE,
-)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _FOR_A_NAME = re.compile(r"\b(?:which|who|whose|where)\b", re.IGNORECASE)
-_FOR_A_NUMBER = re.compile(r"\bhow (?!do\b|does\b|did\b|can\b|is\b|are\b|was\b|were\b)\w+", re.IGNORECASE)
+_FOR_A_NUMBER = re.compile(rf"\b(?:{AMOUNTS})\b", re.IGNORECASE)
+_ASKING = "(?:what|when|which|who|whose|where|why|how)"
+_SEVERAL = re.compile(rf"\b{_ASKING}\b.*(?:\band|\?) (?:\w+ ){{0,2}}{_ASKING}\b", re.IGNORECASE | re.DOTALL)
 _YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
@@ -62,12 +49,12 @@ def doubts(question: Question, answer: Answer, results: str, lacking: Sequence[i
         return [*found, "the question asks for a number"]
     lines = lines_of(results)
     computed = [line.result for line in lines if line.from_several]
-    plain = [result for result in computed if not _COMPARED.fullmatch(result)]
+    plain = [result for result in computed if comparison_in(result) is None]
     if agrees(said, question, results) or any(_occurs(said, result) for result in plain):
         return found
     if lines and lines[-1].computing:
         return [*found, ANOTHER]
-    if not computed and len(_STEP.findall(results)) > 1 and _COMPARES.search(question.text):
+    if not computed and len(_STEP.findall(results)) > 1 and asks_to_compare(question.text):
         found.append("the question compares, and no step has compared")
     elif said.casefold() in _YES_NO or not _occurs(said, results):
         found.append("the answer is not in the results")
@@ -93,12 +80,16 @@ def computed_in_short(question: Question, results: str) -> Answer | None:
 def _one_computed(question: Question, results: str) -> str:
     """The name or number that the last step has computed; empty if that, or what is asked for, is not one."""
     lines, number = lines_of(results), _for_a_number(question)
-    if not lines or bool(_FOR_A_NAME.search(question.text)) is number:
+    neither_or_both = bool(_FOR_A_NAME.search(question.text)) is number
+    if not lines or neither_or_both or _SEVERAL.search(question.text):
         return ""
     if lines[-1].tool == "compare":
-        found = _COMPARED.fullmatch(lines[-1].result)
-        wanted = "by" if number else "less" if _LESS.search(question.text) else "more"
-        return (found[wanted] or "") if found else ""
+        found = comparison_in(lines[-1].result)
+        if found is None:
+            return ""
+        if number:
+            return found.apart if asks_how_far_apart(question.text) else ""
+        return (found.asked(question.text) or ("",))[0]
     answer = computed_answer(question, results)
     short = (answer.claim or "") if answer is not None else ""
     return short if (parse_quantity(short) is not None) is number else ""
@@ -127,17 +118,15 @@ def agrees(claim: str, question: Question, results: str) -> bool:
     """Whether a claim says, in words of its own, what a comparison in the last of ``results`` came to.
 
     It does if it has no numbers but those of the comparison, and first names, of the two that were compared,
-    the one that is more; or the other one, if the question asks for the less; or has such a number alone.
+    the one that the question asks for; or has such a number alone.
     """
     lines = lines_of(results)
-    compared = _COMPARED.fullmatch(lines[-1].result) if lines and lines[-1].tool == "compare" else None
-    numbers = set(_NUMBER.findall(claim))
-    if compared is None or not numbers <= set(_NUMBER.findall(lines[-1].result)):
+    compared = comparison_in(lines[-1].result) if lines and lines[-1].tool == "compare" else None
+    if compared is None or not set(_NUMBER.findall(claim)) <= set(_NUMBER.findall(lines[-1].result)):
         return False
-    more, less = (_place(name, claim) for name in (compared["more"], compared["less"]))
-    if more is None and less is None:
-        return bool(numbers)
-    wanted, other = (less, more) if _LESS.search(question.text) else (more, less)
+    if _place(compared.more, claim) is None and _place(compared.less, claim) is None:
+        return _NUMBER.search(claim) is not None
+    wanted, other = (_place(name, claim) for name in compared.asked(question.text) or ("", ""))
     return wanted is not None and (other is None or wanted < other)
 
 

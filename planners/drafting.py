@@ -52,8 +52,8 @@ class Drafter:
     async def plan(self, missing: str) -> Trouble | None:
         """Have a plan written while its steps start; returns why there is none to work with.
 
-        A plan that only leaves a part of the question out is sent back like a wrong one, and taken if that
-        does not help.
+        A plan that only leaves a part of the question out is sent back like a wrong one, and taken if there
+        is no valid one instead.
         """
         taken = self.fetcher.steps
         form = form_of(
@@ -65,6 +65,7 @@ class Drafter:
         )
         prompt = await self._prompt(missing, form)
         errors: list[str] = []
+        spare: tuple[Plan, list[str]] | None = None
         for label, temperature in (("plan", self.temperature), ("repaired plan", self._sampled)):
             plan = self._begun()
             try:
@@ -79,6 +80,8 @@ class Drafter:
             if not errors and (not gaps or label != "plan"):
                 return self._accepted(plan, gaps)
             self.fetcher.refuse(plan)
+            if not errors and plan.steps:
+                spare = plan, gaps
             errors = [*(errors or gaps), *self._advice(plan)]
             self.run.decide(self.by, "refuse", {"plan": label, "errors": errors})
             listed = "\n".join(f"- {error}" for error in errors)
@@ -87,7 +90,12 @@ class Drafter:
                 assistant(split_thinking(text).answer or "(nothing)"),
                 user(REPAIR.format(errors=guarded(listed))),
             ]
-        return Trouble(f"there is no valid plan: {'; '.join(errors)}")
+        if spare is None:
+            return Trouble(f"there is no valid plan: {'; '.join(errors)}")
+        plan, gaps = spare
+        for step in plan.steps.values():
+            self.fetcher.fetch(step, plan)
+        return self._accepted(plan, gaps)
 
     @property
     def _sampled(self) -> float:

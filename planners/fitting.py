@@ -22,7 +22,7 @@ _ENDING = re.compile(r"(?:'s|ies|ing|ed|es|s|e|y)$")
 _LEAST = 3
 """Letters that a word keeps when its ending is taken off."""
 
-_COMMON = frozenset(
+COMMON = frozenset(
     _WORD.findall(
         """a about all also an and another any are argument as at be been between both but by call can city
     could country data did do does each end find first for from function get give given gives has have he her
@@ -118,7 +118,7 @@ def _stems(texts: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in texts:
         for word in _WORD.findall(text.lower()):
-            if word not in _COMMON:
+            if word not in COMMON:
                 found.setdefault(_stem(word), word)
     return found
 

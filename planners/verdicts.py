@@ -170,9 +170,12 @@ def _call_in(text: str, *, whole: bool) -> Mapping[str, str] | None:
 
 
 def _lines_in(text: str, *, whole: bool) -> Mapping[str, str] | None:
-    """What follows "Answer:" or "Replan:" at the beginning of a line; None if it was cut off or is empty."""
+    """What follows "Answer:" or "Replan:" at the beginning of a line; None if it was cut off or is empty.
+
+    A text that was cut off may have said it before another line began.
+    """
     found = _LINE.search(text)
-    if found is None or not whole or not found["rest"].strip():
+    if found is None or not found["rest"].strip() or not (whole or found.end() < len(text)):
         return None
     return {found["name"].casefold(): found["rest"].strip()}
 

@@ -8,13 +8,18 @@ from collections import Counter
 from collections.abc import Sequence
 
 from orchestrator.runtime.messages import text_of
+from planners.fitting import COMMON
 from planners.stated import Value, values_in
+from planners.wording import AMOUNTS
 
 BEFORE = 2
 """Words before a figure that may say what it is, as in "founded in 1286"."""
 
-_COUNTED = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*) ([^\W\d_]{3,})")
-_BARE = re.compile(r"\d+(?:[.,]\d+)*")
+_FIGURES = re.compile(r"\d+(?:[.,]\d+)*")
+_COUNTED = re.compile(r"(?<![\w.,])(?P<figures>\d+(?:[.,]\d+)*)(?P<words>(?:[ \t]+[^\W\d_]+){0,3})")
+_HOW_MANY = re.compile(rf"\b(?:{AMOUNTS}|number of)\b(?P<after>.*)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _ANY_WORD = re.compile(r"\w{2,}")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
@@ -23,14 +28,15 @@ def value_wanted(question: str, result: object) -> Value | None:
     """The only one of several values that the question speaks of, by what is counted or what stands before.
 
     "18 lamps and 25 ropes" has one value for "How many ropes …?"; None if no word tells one from the others.
+    A value that the question has itself is not what it asks for.
     """
     values = values_in(result)
     if len(values) < 2:
         return None
-    words, text = _words(question), text_of(result)
+    words, text, given = _words(question), text_of(result), set(_FIGURES.findall(question))
     for beside in (_after, _before):
         meant = [value for value in values if beside(value, text) & words]
-        if len(meant) == 1:
+        if len(meant) == 1 and not given & set(_FIGURES.findall(meant[0].text)):
             return meant[0]
         if meant:
             return None
@@ -40,27 +46,29 @@ def value_wanted(question: str, result: object) -> Value | None:
 def misread(claim: str, question: str, text: str) -> str:
     """Why a claim is the number of something else in the text, in words; empty if it may well be right.
 
-    It is if the text counts what is asked for, but never so many of it, and so many of something else; or if
-    the claim says itself that it counts something else. What is asked for is the one thing of those that the
-    text counts of which the question speaks, else what the claim counts.
+    It is if the text never has the number for what is asked for, and counts another number of that in the
+    same sentence: what is only counted elsewhere may go by another word. What is asked for is the noun after
+    "how many", else what the claim itself counts.
     """
-    counts: dict[str, set[str]] = {}
-    for figures, noun in _COUNTED.findall(text):
-        counts.setdefault(_stem(noun), set()).add(figures.replace(",", ""))
-    said = _COUNTED.fullmatch(claim.strip(" .")) or _BARE.fullmatch(claim.strip(" ."))
-    if said is None:
+    said = _COUNTED.fullmatch(claim.strip(" ."))
+    if said is None or (number := _number(said)) == "1":  # which has its noun in another form
         return ""
-    figures, *noun = said.groups() or (said[0],)
-    counted, number = {_stem(each) for each in noun}, figures.replace(",", "")
-    asked = counts.keys() & _words(question)
-    if len(asked) != 1:
-        asked = counted
-    if len(asked) != 1 or not (known := counts.get(*asked)):
+    of_claim, *more = said["words"].split() or [""]
+    if more:
         return ""
-    others = [each for each, numbers in counts.items() if number in numbers and each not in asked]
-    if number in known and not counted & {*others}:
+    likely = (each for each in _SENTENCE_END.split(text) if number[-3:] in each)  # commas divide thousands
+    sentences = [list(_COUNTED.finditer(sentence)) for sentence in likely]
+    places = [(at, sentence) for sentence in sentences for at in sentence if _number(at) == number]
+    places = [(at, sentence) for at, sentence in places if _counts(at, of_claim)] or places
+    nouns = [(at["words"].split() or [""])[0] for at, _ in places]
+    if any(not noun or noun.casefold() in COMMON for noun in nouns):
         return ""
-    return f"{figures} is a number of {others[0]}s, not of {next(iter(asked))}s" if others else ""
+    for asked in (_after_how_many(question), of_claim):
+        if any(_counts(at, asked) for _, sentence in places for at in sentence):
+            if any(_counts(at, asked) for at, _ in places):
+                return ""
+            return f'it says "{places[0][0]["figures"]} {nouns[0]}", which is no number of {asked}'
+    return ""
 
 
 def closest(question: str, passages: Sequence[str]) -> str:
@@ -69,12 +77,37 @@ def closest(question: str, passages: Sequence[str]) -> str:
     A word weighs the square of its inverse document frequency. Empty if there are not at least two passages,
     or none is closer than all others.
     """
-    words = _all_words(question)
-    shared = [words & _all_words(passage) for passage in passages]
+    words = sorted({_stem(word) for word in _ANY_WORD.findall(question)})
+    if not words:
+        return ""
+    in_common = re.compile(rf"\b({'|'.join(map(re.escape, words))})s?\b")
+    shared = [sorted({*in_common.findall(passage.casefold())}) for passage in passages]
     common = Counter(word for each in shared for word in each)
     scores = [sum(math.log(len(passages) / common[word]) ** 2 for word in each) for each in shared]
     best = max(scores, default=0.0)
     return passages[scores.index(best)] if best > 0 and scores.count(best) == 1 else ""
+
+
+def _number(counted: re.Match[str]) -> str:
+    return counted["figures"].replace(",", "")
+
+
+def _counts(counted: re.Match[str], noun: str) -> bool:
+    """Whether one of the words after a number is the noun in some form: 2 cities, 273 brass lamps."""
+    return bool(noun) and any(_alike(word, noun.casefold()) for word in counted["words"].casefold().split())
+
+
+def _alike(word: str, other: str) -> bool:
+    """Whether two words differ in their endings at most."""
+    kept = max(3, min(len(word), len(other)) - 2)
+    return word[:kept] == other[:kept]
+
+
+def _after_how_many(question: str) -> str:
+    """The first word after "how many" that says something; empty if there is none."""
+    found = _HOW_MANY.search(question)
+    words = _LETTERS.findall(found["after"]) if found else []
+    return next((word for word in words if word.casefold() not in COMMON), "")
 
 
 def _after(value: Value, text: str) -> set[str]:
@@ -92,11 +125,7 @@ def _before(value: Value, text: str) -> set[str]:
 
 
 def _words(text: str) -> set[str]:
-    return set(map(_stem, _WORD.findall(text)))
-
-
-def _all_words(text: str) -> set[str]:
-    return set(map(_stem, _ANY_WORD.findall(text)))
+    return {_stem(word) for word in _WORD.findall(text) if word.casefold() not in COMMON}
 
 
 def _stem(word: str) -> str:

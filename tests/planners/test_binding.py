@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.runtime.nodes import NodeKind
+from planners.binding import copied
 from tests.planners.conftest import BARE, GUIDED
 from tests.planners.people import add
 from tests.planners.test_llm_compiler import as_json, compile_, model, say
@@ -114,3 +115,26 @@ async def test_of_a_long_result_the_joiner_reads_what_is_taken_out_of_it(fails: 
     assert ("1. book() = Plainly 75." in read) is not fails
     assert len(played.requests(kind=NodeKind.TOOL)[1]["arguments"]["text"]) > 60_000
     assert played.answer.text == "75"
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ("300 people", "In 2020 300 people lived there."),
+        ("300", "a 12 300 400"),
+        ("1300", "It has 1,300 lamps and 2 ropes."),
+        ("1,300", "It has 1300 lamps and 2 ropes."),
+        ("3500000", "It had 3.5 million in 2020."),
+        ("7.5", "2 of them cost 7.50 together."),
+        ("14 July", "On July 14, 1789"),
+        ("Ann", "Ann is 12."),
+        ("2", "the two of them"),
+    ],
+)
+def test_a_number_that_a_text_has_is_copied_however_it_is_written(found: str, text: str) -> None:
+    assert copied(found, text)
+
+
+@pytest.mark.parametrize("found", ["30", "2300", "130", "12.5"])
+def test_a_number_that_a_text_does_not_have_is_made_up(found: str) -> None:
+    assert not copied(found, "In 2020 1300 people lived in 12 houses.")

@@ -203,6 +203,15 @@ async def test_a_plan_that_still_leaves_a_part_out_is_taken_and_says_so() -> Non
     assert played.verdicts("decompose")[:2] == ["refuse", "gaps"]
 
 
+@pytest.mark.parametrize("repair", ["no plan", "1. fly($9)\n2. join()\n", ""])
+async def test_a_plan_that_leaves_a_part_out_is_better_than_a_broken_repair(repair: str) -> None:
+    partly = '1. ask("How old is Ann?")\n2. ask("In which year was Ann born, $1?")\n3. join()\n'
+    played = await run([partly, repair])
+    assert played.answer.text == "15 years"
+    assert played.verdicts("decompose")[:3] == ["refuse", "refuse", "gaps"]
+    assert len(played.nodes(NodeKind.GENERATE, "ask")) == 2  # nothing is asked again
+
+
 async def test_a_plan_that_is_too_long_keeps_its_beginning_and_says_what_was_cut() -> None:
     lines = [*PLAN.splitlines()[:3], '4. ask("How old is Cyd?")', '5. ask("How old is Dan?")', "6. join()"]
     played = await run("\n".join(lines), max_tasks=3)
@@ -215,7 +224,7 @@ async def test_a_plan_that_is_too_long_keeps_its_beginning_and_says_what_was_cut
 
 async def test_a_plan_that_does_not_end_is_stopped() -> None:
     endless = "".join(f'{number}. ask("How old is Bob or Ann {number}?")\n' for number in range(1, 200))
-    engine = Simulator(model(endless), cost=CostModel(decode_tokens_per_s=20_000), claims=BARE)
+    engine = Simulator(model(endless), cost=CostModel(decode_tokens_per_s=1_000), claims=BARE)
     played = await run(engine=engine, max_tasks=2)
     assert played.outcome(played.nodes(NodeKind.GENERATE, "plan")[0]) == "cancelled"
     assert len(played.nodes(NodeKind.GENERATE, "ask")) == 2
@@ -407,13 +416,19 @@ async def test_a_part_that_takes_the_number_of_something_else_is_read_again(agai
     answers = {"How old is Ann?": ["Answer: 12 years", again], "How old is Bob?": "45 years"}
     played = await run(question=Question(QUESTION, CATS), answers=answers)
     (decision,) = played.decisions("ask")
-    why = "12 is a number of cats, not of years"
+    why = 'it says "12 cats", which is no number of years'
     assert (decision["verdict"], decision["saw"]) == ("read again", {"reason": why})
     *_, (_, said), (_, told) = played.prompts("ask")[-1]
     assert said == "Answer: 12 years"
-    assert told == f"In what is given above, {why}. Read again: How old is Ann?"
+    assert told == f"Of what is given above, {why}. Read again: How old is Ann?"
     result = "30 years" if "30" in again else f"12 years (uncertain: {why})"
     assert f'1. ask("How old is Ann?") = {result}\n' in played.said("join")[0]
+
+
+async def test_a_part_that_states_nothing_in_a_few_sentences_says_so() -> None:
+    nothing = "I do not know. It is not possible to say how old she is from what is given above."
+    played = await run(answers={**AGES, "How old is Ann?": nothing})
+    assert "(uncertain: it states no answer)" in played.said("join")[0]
 
 
 async def test_an_uncertain_part_is_put_to_the_large_model_where_there_is_one() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.runtime.values import Answer, Question
-from planners.doubting import ANOTHER, agrees, doubts, in_short
+from planners.doubting import ANOTHER, agrees, computed_in_short, doubts, in_short
 
 LOOKED_UP = '1. weight("Ollo") = 5 kg\n2. weight("Vurm") = 7 kg\n'
 COMPARED = (
@@ -135,10 +135,48 @@ def test_a_sentence_that_says_what_was_computed_is_short(
         ("How heavy are both together?", "They weigh quite a lot.", ADDED),
         ("Which is heavier, Ollo or Vurm?", "The heavier one is Vurm.", LOOKED_UP),  # nothing is computed
         ("How heavy are both together?", "12 kg together", ADDED),  # short enough
+        ("How heavy is the heavier one?", "Vurm weighs 7 kg, which is 2 kg more than Ollo.", COMPARED),
+        ("Which is heavier, and what is its colour?", "Vurm, which is red.", COMPARED),
+        ("Who is heavier? How does it feel?", "Vurm, and it feels well.", COMPARED),
     ],
 )
 def test_all_else_stays_as_it_was_said(question: str, claim: str, results: str) -> None:
     assert in_short(Answer(claim, claim), Question(question), results) == Answer(claim, claim)
+
+
+BORN = '3. compare({"Ann": $1, "Bob": $2}) = Bob (1 June 1990) is later than Ann (3 May 1980), by 3681 days\n'
+FOUNDED = '3. compare({"Ann": $1, "Bob": $2}) = Bob (1990) is more than Ann (1980), by 10\n'
+AGED = '3. compare({"Ann": $1, "Bob": $2}) = Bob (46) is more than Ann (36), by 10\n'
+
+
+@pytest.mark.parametrize(
+    ("question", "results", "name"),
+    [
+        ("Who is older, Ann or Bob?", BORN, "Ann"),
+        ("Who is younger, Ann or Bob?", BORN, "Bob"),
+        ("Which is the older firm, Ann or Bob?", FOUNDED, "Ann"),
+        ("Which is the newest firm, Ann or Bob?", FOUNDED, "Bob"),
+        ("Who is older, Ann or Bob?", AGED, "Bob"),
+        ("Who is younger, Ann or Bob?", AGED, "Ann"),
+        ("Which of the first two firms is larger?", AGED, ""),
+        ("Which was larger before the war?", AGED, ""),
+    ],
+)
+def test_what_a_comparison_says_of_the_question(question: str, results: str, name: str) -> None:
+    found = computed_in_short(Question(question), LOOKED_UP + results)
+    assert (found.claim if found else "") == name
+    assert {each for each in ("Ann", "Bob") if agrees(each, Question(question), results)} == {name} - {""}
+
+
+@pytest.mark.parametrize("question", ["How should I get there?", "Explain how plants grow.", "How come?"])
+def test_not_all_that_is_asked_with_how_is_a_number(question: str) -> None:
+    results = '1. search("it") = by bus\n'
+    assert doubts(Question(question), Answer("by bus", "by bus"), results, []) == []
+
+
+def test_a_number_is_asked_for_in_other_languages_too() -> None:
+    answer, question = Answer("Ollo", "Ollo"), Question("Wie viele Lampen hat Ollo?")
+    assert doubts(question, answer, '1. search("x") = Ollo\n', []) == ["the question asks for a number"]
 
 
 def test_where_there_are_choices_the_letter_stays() -> None:

@@ -150,6 +150,12 @@ def test_two_lines_are_a_verdict(said: str, verdict: Verdict) -> None:
     assert read(said) == verdict
 
 
+def test_an_answer_after_which_another_line_begins_is_whole_though_the_text_was_cut_off() -> None:
+    said = "Thought: t\nAnswer: Vurm\nThought: so Vu"
+    assert read(said, finish="length") == Answer("Vurm", "Vurm")
+    assert isinstance(read("Thought: t\nAnswer: Vur", finish="length"), Unanswered)
+
+
 def test_the_grammar_has_a_thought_first_and_no_run_of_blanks_where_an_answer_begins() -> None:
     grammar = verdict_grammar(may_replan=True)
     assert '"Thought: " line "\\n" ("Answer: " answer | "Replan: " line)' in grammar
