@@ -189,3 +189,14 @@ def test_a_long_sentence_that_says_something_else_is_doubted() -> None:
     sentence = "Ollo is the heavier one of the two, as 7 kg is more than 5 kg are, so Ollo it is."
     assert doubts(question, Answer(sentence, sentence), COMPUTED, []) == [ANOTHER]
     assert doubts(question, Answer(WEIGHED, WEIGHED), COMPUTED, []) == []
+
+
+def test_a_number_for_a_name_is_the_name_whose_number_it_is() -> None:
+    answer = in_short(Answer("7 kg", "7 kg"), Question("Which is heavier, Ollo or Vurm?"), LOOKED_UP)
+    assert (answer.claim, answer.text) == ("Vurm", "Vurm (7 kg)")
+    for question, said in (
+        ("How heavy is Vurm?", "7 kg"),
+        ("Which is it?", "7 kg"),
+        ("Which of them?", "8 kg"),
+    ):
+        assert in_short(Answer(said, said), Question(question), LOOKED_UP).claim == said

@@ -49,7 +49,7 @@ HARMLESS = {
     r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
     r"^[A-Z][.:] ": "a choice that is offered",
     r"\(\d+ of \d+\)": "how many branches said so",
-    r"\b\d+ is a number of \w+, not of \w+": "what a model has said, and why it is wrong",
+    r"it says .*?, which is no number of \w+": "what a model has said, and why it is wrong",
     r"\b(?:JSON|Yes|No|Python)\b": "words of the form",
     rf"^(?:First|Second) answer: .*$|{JUDGED}": "a judge says Yes or No in one token, counted above its bias",
 }
@@ -86,7 +86,7 @@ TOOLS = (search, fails, weigh, calculator)
 QUESTIONS = (
     Question("which of the two gauges is heavier, the blue one or the red one?"),
     Question("how many gauges are there?", context="there are as many gauges as wheels."),
-    Question("what is it?", context="it is heavy, and has 7 wheels.\n\nthe red gauge has 9 bolts."),
+    Question("what is it?", context="it is heavy, and has 7 wheels and 9 bolts.\n\nthe red gauge has none."),
     Question("what do people say of gauges?"),
     Question("give six tips for the care of a gauge."),
     Question("which one?", choices=("this", "that", "neither")),
@@ -116,7 +116,7 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 PLANS = (
     ('weigh("wheels")', 'weigh("gauges")', "compare($1, $2)"),
     ('search("gauge")', 'search("what is $1")'),
-    ('ask("how heavy is it?")', 'ask("is it $1?", [$1])', 'fails("gauge")'),
+    ('ask("how many wheels has it?")', 'ask("is it $1?", [$1])', 'fails("gauge")'),
     ('search("gauge")', "unheard($9)"),
     (),
 )
@@ -259,7 +259,7 @@ def instructions() -> Iterator[tuple[str, str]]:
                     yield name, text.replace("{{", "{").replace("}}", "}")
 
 
-UNSAID = {"ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "INSUFFICIENT"}
+UNSAID = {"AMOUNTS", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "INSUFFICIENT"}
 """What is told to people, not to models."""
 
 
