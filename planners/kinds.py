@@ -92,7 +92,8 @@ _AUXILIARIES = (
     "wasn't weren't doesn't don't didn't hasn't haven't can't"
 )
 _YES_NO = re.compile(
-    rf"\W*(?:(?:and|so|but|then|now|if [^,]*,)\s+)?(?:{'|'.join(_AUXILIARIES.split())})\s+(?!you\b)",
+    r"\W*(?:(?:and|so|but|then|now|if [^,]*,)\s+)?(?!(?:can|could|will|would) you\b)"
+    rf"(?:{'|'.join(_AUXILIARIES.split())})\s+",
     re.IGNORECASE,
 )
 _DATES = re.compile(

@@ -107,3 +107,16 @@ def test_a_long_text_is_read_quickly(piece: str) -> None:
     assert form_of(question) == "other"
     shows_computation(question)
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("question", "form"),
+    [
+        ("Do you sell caviar?", "yes or no"),
+        ("Are you open?", "yes or no"),
+        ("Can you tell me who wrote it?", "other"),
+        ("Would you name the capital?", "other"),
+    ],
+)
+def test_what_is_asked_of_you_is_for_yes_or_no_unless_it_is_a_request(question: str, form: str) -> None:
+    assert form_of(Question(question)) == form
