@@ -40,8 +40,8 @@ async def adaptive(
     """Look first; where the look is not sure, let branches of different kinds vote, until two kinds agree.
 
     At most ``n`` branches are started. ``sure`` is the least probability of the tokens of a short answer from
-    which it stands alone, 1 for never; a question that shows a computation, or asks for yes or no, of which
-    small models are sure without reason, never ends on one look. Each kind has a length of its own, and
+    which it stands alone, 1 for never; a question that shows a computation, or asks for yes or no, never ends
+    on one look. Each kind has a length of its own, and
     ``max_tokens`` is the most that a branch gets after others of its kind were cut off. ``judge`` is that of
     :meth:`Run.vote`.
 

@@ -56,8 +56,9 @@ async def test_a_sure_look_is_the_answer() -> None:
     assert engine.calls[0][1].sampling.temperature == 0
 
 
-async def test_a_look_at_yes_or_no_is_never_sure() -> None:
-    engine = Scripted({"at once": Says("Yes", 0.99), "steps": boxed("no"), "reworded": boxed("no")})
+@pytest.mark.parametrize("probability", [0.99, 1.0])
+async def test_a_look_at_yes_or_no_is_never_sure(probability: float) -> None:
+    engine = Scripted({"at once": Says("Yes", probability), "steps": boxed("no"), "reworded": boxed("no")})
     played = await play(adaptive, "Is Wellington larger than Auckland?", engine)
     assert (played.answer.claim, len(engine.kinds)) == ("no", 3)
 

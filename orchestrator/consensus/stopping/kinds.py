@@ -22,8 +22,9 @@ class AcrossKinds(Rule):
     left cannot change the answer.
 
     ``looks`` branches begin. A single look ends the vote if the least probability of the tokens of its answer
-    is at least ``sure``; of several, none does. Where that is not enough, there are ``first`` branches, and
-    then :data:`FURTHER` at a time up to ``width``. It needs no log-probabilities: without, no look is sure.
+    is at least ``sure``, never if that is 1; of several, none does. Where that is not enough, there are
+    ``first`` branches, and then :data:`FURTHER` at a time up to ``width``. It needs no log-probabilities:
+    without, no look is sure.
     """
 
     name: ClassVar[str] = "kinds"
@@ -48,7 +49,8 @@ class AcrossKinds(Rule):
     def decide(self, view: View) -> Decision:
         """Stop on a sure look or on kinds that agree; start more once all have come, if they do not."""
         tally = view.tally()
-        looked = view.finished[0] if self.looks == 1 and view.started == 1 and view.finished else None
+        may_end = self.looks == 1 and self.sure < 1
+        looked = view.finished[0] if may_end and view.started == 1 and view.finished else None
         if looked is not None and looked.cluster is not None and (looked.sure or 0.0) >= self.sure:
             return Stop("sure", looked.cluster, {"first": 1, "votes": 1})
         kinds = {branch.kind for branch in view.finished if branch.cluster == tally.winner}
