@@ -65,10 +65,12 @@ def in_short(answer: Answer, question: Question, results: str) -> Answer:
     """The answer with the name or number that the last of ``results`` has computed as its claim, if its claim
     says just that in a sentence. A question for a name and a number keeps the sentence. A number that answers
     a question for a name is the name whose number it is."""
-    short = "" if question.choices else _one_computed(question, results)
-    if answer.claim is not None and (name := _named_by_value(answer.claim, question, results)):
+    if answer.claim is None or question.choices:
+        return answer
+    if name := _named_by_value(answer.claim, question, results):
         return replace(answer, text=f"{name} ({answer.claim})", claim=name)
-    if answer.claim is None or not short or not _says(answer.claim, short, question, results):
+    short = _one_computed(question, results)
+    if not short or not _says(answer.claim, short, question, results):
         return answer
     more = len(answer.claim.split()) - len(short.split())
     return replace(answer, claim=short) if more > 2 * _for_a_number(question) else answer
@@ -77,7 +79,7 @@ def in_short(answer: Answer, question: Question, results: str) -> Answer:
 def _named_by_value(claim: str, question: Question, results: str) -> str:
     """The name in the one step that has found the number which a claim is, if a name is asked for."""
     value = parse_quantity(claim)
-    if value is None or question.choices or _for_a_number(question) or not _FOR_A_NAME.search(question.text):
+    if value is None or _for_a_number(question) or not _FOR_A_NAME.search(question.text):
         return ""
     names = [
         names[0]
