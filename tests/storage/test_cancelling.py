@@ -39,21 +39,33 @@ async def followed(store: Store, held: Collection[str]) -> AsyncIterator[asyncio
         assert following.cancelled()
 
 
+async def told_of(heard: asyncio.Queue[str], task_id: str) -> list[str]:
+    """What is heard before an id comes: a store may repeat what it has told already."""
+    before = []
+    async with asyncio.timeout(60):
+        while (told := await heard.get()) != task_id:
+            before.append(told)
+    return before
+
+
+def told_so_far(heard: asyncio.Queue[str]) -> set[str]:
+    """What has been heard and not been looked at."""
+    return {heard.get_nowait() for _ in range(heard.qsize())}
+
+
 async def test_wish_from_another_process_is_heard_within_a_second(database_url: str) -> None:
     async with await open_store(database_url) as mine, await open_store(database_url) as other:
         claims = [await mine.start(NEW, "me", 60) for _ in range(3)]
         held = [claim.task.id for claim in claims[:2]]
         async with followed(mine, held) as heard:
-            async with asyncio.timeout(30):
-                await other.request_cancel(claims[0].task.id)  # perhaps before anything is listened to
-                assert await heard.get() == claims[0].task.id
+            await other.request_cancel(claims[0].task.id)  # perhaps before anything is listened to
+            assert await told_of(heard, claims[0].task.id) == []
             held.remove(claims[0].task.id)
             await other.request_cancel(claims[2].task.id)  # held by somebody else
             await asyncio.sleep(0.1)
             asked = time.monotonic()
             await other.request_cancel(claims[1].task.id)
-            async with asyncio.timeout(30):
-                assert await heard.get() == claims[1].task.id
+            assert claims[2].task.id not in await told_of(heard, claims[1].task.id)
             assert time.monotonic() - asked < 1.0
         assert (await mine.get(claims[0].task.id)).cancel_requested
 
@@ -100,20 +112,18 @@ async def test_connection_that_breaks_is_opened_again(
     ):
         claims = [await mine.start(NEW, "me", 60) for _ in range(3)]
         held = {claim.task.id for claim in claims}
-        async with followed(mine, held) as heard, asyncio.timeout(60):
+        async with followed(mine, held) as heard:
             for claim, state in zip(claims, (Network.UP, Network.DOWN, Network.SILENT), strict=True):
                 proxy.set(state)
                 await asyncio.sleep(0.2)
                 await other.request_cancel(claim.task.id)
                 if state is not Network.UP:
                     await asyncio.sleep(0.3)
-                    assert heard.empty()
+                    assert claim.task.id not in told_so_far(heard)
                     proxy.set(Network.DOWN)  # what was silent stays so
                     proxy.set(Network.UP)
-                assert await heard.get() == claim.task.id
+                await told_of(heard, claim.task.id)
                 held.remove(claim.task.id)
-                while not heard.empty():
-                    heard.get_nowait()
 
 
 @pytest.mark.postgres
