@@ -3,6 +3,8 @@
 Which of them a question gets, in which order, and how long each may be, stands in tables.
 """
 
+# ruff: noqa: RUF001 (questions are written in these characters)
+
 from __future__ import annotations
 
 import re
@@ -15,10 +17,11 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import Turn, labels
+from planners import wording
 from planners.equations import wrong_equation
 from planners.listing import looked_at
-from planners.program_values import written
-from planners.programs import ProgramError, compute, translated
+from planners.programs.computing import ProgramError, compute
+from planners.programs.values import written
 from planners.questions import computation_in, set_task
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
@@ -81,11 +84,13 @@ _FIGURES = (
     "million half halves third thirds quarter quarters twice thrice double triple dozen percent"
 )
 _NUMBER = re.compile(rf"\d[\d.,]*|\b(?:{'|'.join(_FIGURES.split())})\b", re.IGNORECASE)
-_LETTERS = "letters? vowels? consonants? syllables? words? characters? times"
 _COUNTED = re.compile(
-    rf"\bhow (?:many|much|often)\b.*?(?:\d|\b(?:{'|'.join(_LETTERS.split())})\b)", re.IGNORECASE | re.DOTALL
+    rf"(?:{wording.AMOUNTS})(?:\b.*\b(?:{wording.IN_WORDS})\b| (?:de |d')?[\"'“‘„«]?[a-z]\b)",
+    re.IGNORECASE | re.DOTALL,
 )
-_HOW_MANY = re.compile(r"how (?:many|much)", re.IGNORECASE)
+"""Letters, words and the like, which are counted: a single letter among them."""
+
+_HOW_MANY = re.compile(wording.AMOUNTS, re.IGNORECASE)
 _ENDED = re.compile(r"[.!](?=\s)|[?\n]")
 _AUXILIARIES = (
     "is are was were am do does did has have had can could will would should must may might isn't aren't "
@@ -120,10 +125,11 @@ def shows_computation(question: Question) -> bool:
     "How many" alone may ask for a fact; with a number, or for letters or words, it asks to compute or count.
     """
     sign = computation_in(question)
-    if sign and not _HOW_MANY.fullmatch(sign):
+    asks_how_many = bool(_HOW_MANY.fullmatch(sign))
+    if sign and not asks_how_many:
         return True
     text = looked_at(question)
-    return len(_NUMBER.findall(text)) > 1 or bool(_COUNTED.search(text))
+    return len(_NUMBER.findall(text)) > (0 if asks_how_many else 1) or bool(_COUNTED.search(text))
 
 
 def form_of(question: Question) -> str:
@@ -182,7 +188,7 @@ def reading_program(question: Question) -> Tool:
         """Compute the program that a branch wrote."""
         code = extract_code(text)
         try:
-            computed = compute(translated(text.strip("` \n") if code is None else code.text))
+            computed = compute(text.strip("` \n") if code is None else code.text)
         except ProgramError as error:
             return {"nothing": str(error)}
         if not computed.operations:

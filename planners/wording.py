@@ -42,11 +42,20 @@ OPINION: Final = (
 PERSONAL: Final = r"i|we|you|my|our|your|ich|wir|du|je|nous|tu|yo|io|noi|eu"
 """Whom advice is for."""
 
+HOW_MANY: Final = r"how (?:many|much)|wie ?viele?|combien|cuánt[oa]s?|quant[oaie]|quantos|quantas|сколько"
+
 AMOUNTS: Final = (
-    r"how (?:many|much)|wie ?viele?|combien|cuánt[oa]s?|quant[oaie]|quantos|quantas|сколько"
+    rf"{HOW_MANY}"
     r"|how (?:old|tall|far|long|big|large|fast|heavy|deep|high|wide|often|hot|cold|thick|late)"
     r"|wie (?:alt|hoch|weit|lange?|groß|schnell|schwer|tief|breit|oft|warm|kalt|spät|teuer)"
 )
+
+IN_WORDS: Final = (
+    r"letters?|vowels?|consonants?|syllables?|words?|characters?|times|buchstaben?|vokale?|konsonanten?"
+    r"|silben?|wörter|zeichen|mal|lettres?|voyelles?|consonnes?|syllabes?|mots?|fois|letras?|vocales"
+    r"|consonantes?|sílabas?|palabras?|veces|lettere|vocali|consonanti|sillabe|parole|volte"
+)
+"""What words and texts are made of, and how often."""
 
 RECKONING: Final = (
     r"calculate|compute|solve|evaluate|add(?: up)?|subtract|multiply|divide|round|convert|simplify"

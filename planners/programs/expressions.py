@@ -1,0 +1,363 @@
+"""The expressions of short programs: what each comes to, and what it costs."""
+
+from __future__ import annotations
+
+import ast
+import calendar
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
+
+from planners.programs import methods, operations
+from planners.programs.functions import FUNCTIONS, MODULES
+from planners.programs.values import (
+    LONGEST_LIST,
+    LONGEST_TEXT,
+    Value,
+    as_function,
+    as_key,
+    as_list,
+    as_number,
+    as_text,
+    truth,
+)
+from workers.errors import ToolError
+from workers.tools.arithmetic import subtract
+from workers.tools.numbers import whole
+
+DEEPEST = 100
+"""Expressions, statements and calls in each other."""
+
+STEPS = 50_000
+"""What a program may do: each expression is a step, and long lists and numbers of many digits are more."""
+
+DEEPEST_LIST = 3
+"""Lists in each other."""
+
+_BITS_A_STEP = 64
+_NAMES: Mapping[str, Value] = {
+    "pi": Decimal("3.14159265358979323846264338327950288419716939937511"),
+    "e": Decimal("2.71828182845904523536028747135266249775724709369996"),
+    "day_name": [*calendar.day_name],
+    "month_name": [*calendar.month_name],
+    "__name__": "__main__",
+}
+
+
+class ProgramError(ToolError):
+    """A program that cannot be computed; says why."""
+
+
+def refused(node: ast.expr | ast.stmt | ast.keyword) -> ProgramError:
+    """The error for what there is not in a program."""
+    return ProgramError(f"line {node.lineno}: there is no {type(node).__name__} in a program")
+
+
+class Expressions:
+    """One walk through a program: its names so far, the scope that is filled first, and what it has cost."""
+
+    def __init__(self) -> None:
+        self.names: ChainMap[str, Value] = ChainMap({})
+        self.operations = 0
+        self._steps = 0
+        self._depth = 0
+
+    def charge(self, steps: int = 1) -> None:
+        """Count steps. Raises ProgramError if there are too many."""
+        self._steps += steps
+        if self._steps > STEPS:
+            raise ProgramError(f"the program takes more than {STEPS:,} steps")
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """One level more while the block runs. Raises ProgramError if there are too many."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise ProgramError(f"the program is nested more than {DEEPEST} levels deep")
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def value(self, node: ast.expr) -> Value:
+        """The value of an expression."""
+        self.charge()
+        with self.deeper():
+            return self._evaluated(node)
+
+    def _evaluated(self, node: ast.expr) -> Value:
+        match node:
+            case ast.Constant(value):
+                return _constant(value)
+            case ast.Name(name):
+                return self._named(name)
+            case ast.UnaryOp(ast.Not(), operand):
+                return not truth(self.value(operand))
+            case ast.UnaryOp(ast.USub(), operand):
+                return self._sized(subtract(Fraction(0), as_number(self.value(operand))))
+            case ast.UnaryOp(ast.UAdd(), operand):
+                return as_number(self.value(operand))
+            case ast.BinOp(left, operation, right):
+                return self.combined(operation, self.value(left), self.value(right))
+            case ast.BoolOp(operation, operands):
+                return self._decided(isinstance(operation, ast.Or), operands)
+            case ast.Compare(left, signs, others):
+                return self._compared(left, signs, others)
+            case ast.IfExp(test, then, otherwise):
+                return self.value(then if truth(self.value(test)) else otherwise)
+            case ast.List(items) | ast.Tuple(items):
+                return self._bounded(self._listed(items))
+            case ast.Set(items):
+                return FUNCTIONS["set"](self._listed(items))
+            case ast.Dict(keys, values):
+                return {
+                    as_key(self.value(key)): self.value(value)
+                    for key, value in zip(keys, values, strict=True)
+                    if key is not None
+                }
+            case ast.ListComp(item, sources) | ast.GeneratorExp(item, sources):
+                return self._gathered(lambda: self.value(item), sources)
+            case ast.SetComp(item, sources):
+                return FUNCTIONS["set"](self._gathered(lambda: self.value(item), sources))
+            case ast.DictComp(key, value, sources):
+                return FUNCTIONS["dict"](
+                    self._gathered(lambda: [self.value(key), self.value(value)], sources)
+                )
+            case ast.Subscript(collection, index):
+                return self._item(self.value(collection), index)
+            case ast.JoinedStr(parts):
+                return methods.text("".join(map(self._formed, parts)))
+            case ast.Lambda(parameters, body):
+                return self.function("a function", parameters, lambda: self.value(body))
+            case ast.Attribute(whose, name):
+                known = self._of_module(node)
+                return methods.attribute(self.value(whose), name) if known is None else self._named(known)
+            case ast.Call(function, arguments, named):
+                return self._call(function, self._listed(arguments), named)
+            case _:
+                raise refused(node)
+
+    # -- names and functions ----------------------------------------------------------------------
+
+    def _named(self, name: str) -> Value:
+        if name in self.names:
+            return self.names[name]
+        if name in FUNCTIONS:
+            return lambda *arguments, **named: self._called(name, FUNCTIONS[name], arguments, named)
+        if name in _NAMES:
+            return _NAMES[name]
+        raise ProgramError(f"nothing is called {name[:LONGEST_TEXT]!r}")
+
+    def _of_module(self, node: ast.expr) -> str | None:
+        """The name of what stands in a module: ``sqrt`` for ``math.sqrt``."""
+        match node:
+            case ast.Attribute(ast.Name(module) | ast.Attribute(_, module) as whose, name) if (
+                module in MODULES and module not in self.names
+            ):
+                return name if isinstance(whose, ast.Name) or self._of_module(whose) is not None else None
+        return None
+
+    def function(
+        self, name: str, parameters: ast.arguments, body: Callable[[], Value]
+    ) -> Callable[..., Value]:
+        """A function that a program defines; it knows the names around it, and those of its own call."""
+        if parameters.vararg or parameters.kwarg or parameters.kwonlyargs or parameters.posonlyargs:
+            raise ProgramError(f"{name[:LONGEST_TEXT]} has parameters other than names")
+        called = [parameter.arg for parameter in parameters.args]
+        defaults = [self.value(default) for default in parameters.defaults]
+        given = dict(zip(called[len(called) - len(defaults) :], defaults, strict=True))
+        around = self.names
+
+        def call(*arguments: Value, **named: Value) -> Value:
+            values = {**given, **dict(zip(called, arguments, strict=False)), **named}
+            if len(arguments) > len(called) or values.keys() != set(called):
+                raise ProgramError(f"{name[:LONGEST_TEXT]} takes {len(called)} values")
+            before, self.names = self.names, around.new_child(values)
+            try:
+                with self.deeper():
+                    return body()
+            finally:
+                self.names = before
+
+        return call
+
+    def _call(self, function: ast.expr, arguments: list[Value], named: Sequence[ast.keyword]) -> Value:
+        given = {}
+        for each in named:
+            if each.arg is None:
+                raise refused(each)
+            given[each.arg] = self.value(each.value)
+        if isinstance(function, ast.Attribute) and self._of_module(function) is None:
+            whose = self.value(function.value)
+            method = methods.method(whose, function.attr)
+            if function.attr not in methods.CHEAP:
+                self.charge_for(whose)
+            return self._called(function.attr, method, arguments, given)
+        if isinstance(function, ast.Name) and function.id not in self.names and function.id not in FUNCTIONS:
+            raise ProgramError(
+                f"there is no function {function.id[:LONGEST_TEXT]!r}, only {', '.join(FUNCTIONS)}"
+            )
+        return as_function(self.value(function))(*arguments, **given)
+
+    def _called(
+        self,
+        name: str,
+        function: Callable[..., Value],
+        arguments: Sequence[Value],
+        named: Mapping[str, Value],
+    ) -> Value:
+        self.operations += 1
+        self.charge_for(*arguments, *named.values())
+        try:
+            found = function(*arguments, **named)
+        except TypeError:
+            given = ", ".join((str(len(arguments)), *named))
+            raise ProgramError(f"{name} does not take {given[:LONGEST_TEXT]} values") from None
+        return self._bounded(found) if isinstance(found, list) else self._sized(found)
+
+    # -- operations -------------------------------------------------------------------------------
+
+    def combined(self, operation: ast.operator, left: Value, right: Value) -> Value:
+        """What an operation with two operands comes to."""
+        self.operations += 1
+        found = operations.combined(operation, left, right)
+        return self._bounded(found) if isinstance(found, list) else self._sized(found)
+
+    def _decided(self, until: bool, operands: Sequence[ast.expr]) -> Value:
+        """The first operand that decides, or the last one."""
+        found: Value = until
+        for each in operands:
+            found = self.value(each)
+            if truth(found) is until:
+                break
+        return found
+
+    def _compared(self, left: ast.expr, signs: Sequence[ast.cmpop], others: Sequence[ast.expr]) -> bool:
+        self.operations += 1
+        before = self.value(left)
+        for operation, other in zip(signs, others, strict=True):
+            after = self.value(other)
+            self.charge_for(before, after)
+            if not operations.holds(operation, before, after):
+                return False
+            before = after
+        return True
+
+    # -- collections and texts --------------------------------------------------------------------
+
+    def _listed(self, items: Sequence[ast.expr]) -> list[Value]:
+        found: list[Value] = []
+        for item in items:
+            if isinstance(item, ast.Starred):
+                found += as_list(self.value(item.value), letters=True)
+            else:
+                found.append(self.value(item))
+        return found
+
+    def _gathered(self, item: Callable[[], Value], sources: Sequence[ast.comprehension]) -> list[Value]:
+        self.operations += 1
+        before, self.names = self.names, self.names.new_child()
+        found: list[Value] = []
+        try:
+            for _ in self._bindings(sources):
+                if len(found) == LONGEST_LIST:
+                    raise ProgramError(f"a list holds at most {LONGEST_LIST:,} values")
+                found.append(item())
+        finally:
+            self.names = before
+        return found
+
+    def _bindings(self, sources: Sequence[ast.comprehension]) -> Iterator[None]:
+        """Give the names of a comprehension their values, one after the other."""
+        if not sources:
+            yield
+            return
+        source, *others = sources
+        if source.is_async:
+            raise refused(source.target)
+        for value in as_list(self.value(source.iter), letters=True):
+            self.charge()
+            self.assign(source.target, value)
+            if all(truth(self.value(test)) for test in source.ifs):
+                yield from self._bindings(others)
+
+    def assign(self, target: ast.expr, value: Value) -> None:
+        """Give names, or an item of a list or dictionary, a value."""
+        match target:
+            case ast.Name(name):
+                self.names[name] = value
+            case ast.Tuple(parts) | ast.List(parts):
+                items = as_list(value, letters=True)
+                if len(parts) != len(items):
+                    raise ProgramError(f"{len(items)} values are no {len(parts)} values")
+                for part, each in zip(parts, items, strict=True):
+                    self.assign(part, each)
+            case ast.Subscript(collection, index) if not isinstance(index, ast.Slice):
+                operations.put(self.value(collection), self.value(index), value)
+            case _:
+                raise refused(target)
+
+    def _item(self, collection: Value, index: ast.expr) -> Value:
+        if isinstance(index, ast.Slice):
+            bounds = [
+                None if bound is None else whole("a slice", as_number(self.value(bound)))
+                for bound in (index.lower, index.upper, index.step)
+            ]
+            found = operations.sliced(collection, bounds)
+            return self._bounded(found) if isinstance(found, list) else found
+        return operations.item(collection, self.value(index))
+
+    def _formed(self, part: ast.expr) -> str:
+        match part:
+            case ast.FormattedValue(value, _, form):
+                found = self.value(value)
+                self.charge_for(found)
+                return methods.formed(found, as_text(self.value(form)) if form else "")
+            case ast.Constant(str() as said):
+                return said
+        raise refused(part)
+
+    # -- bounds -----------------------------------------------------------------------------------
+
+    def _sized(self, value: Value) -> Value:
+        """The value, with what it costs to compute with its digits."""
+        bits = 0
+        if isinstance(value, Fraction):
+            bits = value.numerator.bit_length() + value.denominator.bit_length()
+        elif isinstance(value, str):
+            bits = len(value)
+        self.charge(1 + bits // _BITS_A_STEP)
+        return value
+
+    def charge_for(self, *values: Value, depth: int = 0) -> None:
+        """Count what it takes to look at all of some values. Raises ProgramError if that is too much."""
+        for value in values:
+            if not isinstance(value, list | dict):
+                self._sized(value)
+                continue
+            if depth == DEEPEST_LIST:
+                raise ProgramError(f"lists are nested more than {DEEPEST_LIST} levels deep")
+            self.charge()
+            self.charge_for(*(value.values() if isinstance(value, dict) else value), depth=depth + 1)
+
+    def _bounded(self, items: list[Value]) -> list[Value]:
+        if len(items) > LONGEST_LIST:
+            raise ProgramError(f"a list holds at most {LONGEST_LIST:,} values")
+        self.charge(len(items))
+        return items
+
+
+def _constant(value: object) -> Value:
+    """A number, text, truth value or None that is written out; numbers are taken as they are written."""
+    match value:
+        case bool() | None:
+            return value
+        case int():
+            return Fraction(value)
+        case float() if value - value == 0:
+            return Fraction(repr(value))
+        case str() if len(value) <= LONGEST_TEXT:
+            return value
+    raise ProgramError(f"a program has no such value: {type(value).__name__}")
