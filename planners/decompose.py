@@ -31,7 +31,6 @@ SUITS = Suits(
     sign=compares,
     calls=4,
     yields_to=("llm_compiler",),
-    settles=True,
 )
 
 

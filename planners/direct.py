@@ -11,13 +11,18 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.fitting import sign_of
 from planners.questions import Temperature, Tokens, answer_of, set_task
-from planners.signs import Kind
+from planners.signs import Kind, shown
 
 INSTRUCTIONS = (  # without an example, which small models repeat
     "Answer the question directly, in its language and in the form that it asks for. Where it takes several "
     "steps, write them briefly first. If the answer is short, such as a number, a name, yes or no, or the "
     'letter of a choice, repeat it alone in a last line, after "Answer:".'
 )
+WRITING = (
+    "Write what the question asks for, whole and ready to be used, in its language and form, and nothing "
+    "besides. Code stands in one fenced block."
+)
+"""What is asked for where the answer is a text or code: a last line with an answer would replace it."""
 
 
 def asks_for_writing(run: Run, question: Question) -> str:
@@ -42,6 +47,8 @@ async def direct(
         NodeFailed: the call failed.
         AnswerRefused: the model, or a filter, refused to answer.
     """
-    prompt = set_task(question, INSTRUCTIONS)
+    sign = shown(question)
+    writes = sign is not None and sign.kind is Kind.WHOLE
+    prompt = set_task(question, WRITING if writes else INSTRUCTIONS)
     completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
     return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))

@@ -1,4 +1,4 @@
-"""The kinds of branches that vote on a question: it is answered at once, by a program, in steps, or reworded.
+"""The kinds of branches that vote on a question: it is answered plainly, at once, by a program, or in steps.
 
 Which of them a question gets, in which order, and how long each may be, stands in tables.
 """
@@ -18,6 +18,7 @@ from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import Turn, labels
 from planners import wording
+from planners.direct import INSTRUCTIONS
 from planners.equations import wrong_equation
 from planners.listing import looked_at
 from planners.programs.computing import ProgramError, compute
@@ -26,29 +27,26 @@ from planners.questions import computation_in, set_task
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
-Kind = Literal["at once", "program", "steps", "reworded"]
+Kind = Literal["plain", "at once", "program", "steps"]
 Computing = Literal["computing", "other"]
 
-AT_ONCE: Final = "at once"
+PLAIN: Final = "plain"
 PROGRAM: Final = "program"
 
-LOOKS: Mapping[Computing, tuple[Kind, ...]] = {"computing": (AT_ONCE, PROGRAM), "other": (AT_ONCE,)}
+LOOKS: Mapping[Computing, tuple[Kind, ...]] = {"computing": (PROGRAM, "at once"), "other": (PLAIN,)}
 """What is asked first."""
 
 THEN: Mapping[Computing, tuple[Kind, ...]] = {
-    "computing": ("steps", PROGRAM),
-    "other": ("steps", "reworded"),
+    "computing": (PLAIN, "steps", PROGRAM, "steps"),
+    "other": ("at once", "steps", PLAIN, "steps"),
 }
-"""What is asked in turns where the looks do not settle it.
-
-Whoever rewords a computation answers at once after it, with the mistakes of a first look.
-"""
+"""What is asked in turns where the looks do not settle it."""
 
 LENGTHS: Mapping[Kind, Mapping[Computing, int]] = {
-    AT_ONCE: {"computing": 32, "other": 48},
-    PROGRAM: {"computing": 192, "other": 192},
-    "steps": {"computing": 256, "other": 160},
-    "reworded": {"other": 112},
+    PLAIN: {"computing": 320, "other": 192},
+    "at once": {"computing": 32, "other": 48},
+    PROGRAM: {"computing": 224},
+    "steps": {"computing": 320, "other": 192},
 }
 """Tokens that a branch may have at first; after one of its kind was cut off, the next may have more."""
 
@@ -61,23 +59,24 @@ DAYS = " A day is date(year, month, day), and the difference of two is a number 
 FORMS: Mapping[str, str] = {
     "choice": "the letter of the right choice",
     "yes or no": "yes or no",
+    "several": "the answers to all parts, in their order, with commas in between",
     "other": "the answer",
 }
 """What is asked for, by the form of the answer."""
 
 TASKS: Mapping[Kind, str] = {
-    AT_ONCE: "Give {form} alone, in as few words as it needs, without an explanation.",
+    PLAIN: INSTRUCTIONS,
+    "at once": "Give {form} alone, in as few words as it needs, without an explanation.",
     PROGRAM: (
-        "Write a short calculation of {form} in plain Python: give the numbers of the question telling "
-        "names, compute with them, and call the last value answer. Without imports, definitions and remarks."
+        "Write a short calculation of {form} in Python: give what is known telling names, compute with them, "
+        "and call the last value answer. Write the code alone, without remarks."
     ),
     "steps": "Think step by step, in a few short lines. Then give {form} alone in \\boxed{{}}.",
-    "reworded": (
-        "State first in one sentence of your own what is asked and what is given. Then give {form} alone in "
-        "\\boxed{{}}."
-    ),
 }
 """What each kind asks for. None shows an answer, which small models would repeat."""
+
+LISTED = " The last value is a list of the answers to all parts, in their order."
+"""What a program is told besides if the question has several parts."""
 
 _FIGURES = (
     "two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand "
@@ -90,11 +89,15 @@ _COUNTED = re.compile(
 )
 """Letters, words and the like, which are counted: a single letter among them."""
 
+_SPELT = re.compile(rf"\b(?:{wording.SPELLING})\b", re.IGNORECASE)
 _HOW_MANY = re.compile(wording.AMOUNTS, re.IGNORECASE)
 _ENDED = re.compile(r"[.!](?=\s)|[?\n]")
 _AUXILIARIES = (
     "is are was were am do does did has have had can could will would should must may might isn't aren't "
     "wasn't weren't doesn't don't didn't hasn't haven't can't"
+)
+_SEVERAL = re.compile(
+    rf"(?:[?,;]|\w)\s+(?:and|und|et|y|e)\s+(?:{wording.ASKING})\b|\?.*\w.*\?", re.IGNORECASE | re.DOTALL
 )
 _YES_NO = re.compile(
     r"\W*(?:(?:and|so|but|then|now|if [^,]*,)\s+)?(?!(?:can|could|will|would) you\b)"
@@ -123,20 +126,25 @@ def shows_computation(question: Question) -> bool:
     """Whether the question shows that something is to be computed: by its words, or by two numbers.
 
     "How many" alone may ask for a fact; with a number, or for letters or words, it asks to compute or count.
+    One number is enough where yes or no is asked for: whether something is so many, or divides it.
     """
     sign = computation_in(question)
     asks_how_many = bool(_HOW_MANY.fullmatch(sign))
     if sign and not asks_how_many:
         return True
     text = looked_at(question)
-    return len(_NUMBER.findall(text)) > (0 if asks_how_many else 1) or bool(_COUNTED.search(text))
+    numbers = 1 if asks_how_many or form_of(question) == "yes or no" else 2
+    return len(_NUMBER.findall(text)) >= numbers or bool(_COUNTED.search(text) or _SPELT.search(text))
 
 
 def form_of(question: Question) -> str:
-    """The form of the answer: ``choice``, ``yes or no`` or ``other``."""
+    """The form of the answer: ``choice``, ``yes or no``, ``several`` or ``other``."""
     if question.choices:
         return "choice"
-    told, mark, _ = looked_at(question).rpartition("?")
+    text = looked_at(question)
+    if _SEVERAL.search(text):
+        return "several"
+    told, mark, _ = text.rpartition("?")
     last = _ENDED.split(told)[-1] if mark else ""
     return "yes or no" if _YES_NO.match(last) and not _OR.search(last) else "other"
 
@@ -147,7 +155,7 @@ def form_of(question: Question) -> str:
 def turns_of(run: Run, question: Question, n: int) -> list[Turn]:
     """How the first ``n`` branches are asked.
 
-    The first of each kind is greedy, so that it says what is likeliest. The look at once asks for the
+    The first of each kind is greedy, so that it says what is likeliest. A single look asks for the
     log-probabilities of its tokens, where the engine gives them.
     """
     what: Computing = "computing" if shows_computation(question) else "other"
@@ -163,17 +171,19 @@ def _turn(run: Run, question: Question, kind: Kind, what: Computing, *, first: b
     sampling: SamplingOptions = {"max_tokens": LENGTHS[kind][what]}
     if first:
         sampling["temperature"] = 0.0
-    if kind == AT_ONCE and run.capabilities.logprobs:
+    if LOOKS[what] == (kind,) and run.capabilities.logprobs:
         sampling["top_logprobs"] = ALTERNATIVES
-    task = TASKS[kind].format(form=FORMS["other" if kind == PROGRAM else form_of(question)])
-    if kind == PROGRAM and _DATES.search(question.text):
-        task += DAYS
-    reading = None
     if kind == PROGRAM:
-        reading = reading_program(question)
-    elif kind == "steps" and what == "computing":
-        reading = checking
-    return Turn(set_task(question, task), kind, sampling, reading)
+        return Turn(set_task(question, _programming(question)), kind, sampling, reading_program(question))
+    task = TASKS[kind].format(form=FORMS[form_of(question)])
+    return Turn(set_task(question, task), kind, sampling, checking if what == "computing" else None)
+
+
+def _programming(question: Question) -> str:
+    task = TASKS[PROGRAM].format(form=FORMS["other"])
+    if form_of(question) == "several":
+        task += LISTED
+    return task + DAYS if _DATES.search(question.text) else task
 
 
 # -- what branches claim --------------------------------------------------------------------------

@@ -57,6 +57,14 @@ IN_WORDS: Final = (
 )
 """What words and texts are made of, and how often."""
 
+SPELLING: Final = (
+    r"backwards?|in reverse|rückwärts|à l'envers|al revés|al contrario"
+    r"|(?:first|last|second|third|the) letters?|letters? of|(?:with|by) the letter"
+    r"|(?:ersten?|letzten?) buchstaben?|(?:première|dernière) lettre|(?:primera|última) letra"
+    r"|(?:prima|ultima) lettera"
+)
+"""Words for the letters of a word, which a model does not see, and a program does."""
+
 RECKONING: Final = (
     r"calculate|compute|solve|evaluate|add(?: up)?|subtract|multiply|divide|round|convert|simplify"
     r"|factori[sz]e|differentiate|integrate|count|berechne|rechne|löse|runde|addiere|multipliziere|wandle"

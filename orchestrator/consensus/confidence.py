@@ -55,17 +55,19 @@ def token_scores(tops: Sequence[Sequence[float]]) -> tuple[list[float], list[flo
 def least_probability(tokens: Sequence[Token], claim: str) -> float | None:
     """How sure an answer is: the least probability of the tokens that spell it, in [0, 1].
 
-    Of a text that says more than its answer, only the tokens of the answer count, where it stands last; if it
-    does not stand there as it was read, all do. Alternatives that spell the same in another case, or with a
-    space before it, belong to a token: a model that is sure of the word may waver over how it begins. None if
-    nothing is known: there are no tokens, or one has no log-probability.
+    Of a text that says more than its answer, only the tokens of the answer count, wherever it stands: what is
+    said a second time is sure in any case. If it does not stand there as it was read, all tokens do.
+    Alternatives that spell the same in another case, or with a space before it, belong to a token: a model
+    that is sure of the word may waver over how it begins. None if nothing is known: there are no tokens, or
+    one has no log-probability.
     """
     text = "".join(token for token, _, _ in tokens)
-    begin, end = _where_last(claim, text)
+    spans = _where(claim, text)
     least, place = None, 0
     for token, logprob, alternatives in tokens:
         start, place = place, place + len(token)
-        if not token.strip() or place <= begin or start >= end:
+        end = next((end for begin, end in spans if place > begin and start < end), None)
+        if not token.strip() or end is None:
             continue
         spelt, own = text[start:end].strip().casefold(), token.strip().casefold()
         alike = [
@@ -80,14 +82,12 @@ def least_probability(tokens: Sequence[Token], claim: str) -> float | None:
     return None if least is None else min(1.0, least)
 
 
-def _where_last(claim: str, text: str) -> tuple[int, int]:
-    """Where a claim stands last in a text, if it can apart from longer words (B is not that of "Bern")."""
-    alone = (
-        [found.span() for found in re.finditer(rf"(?<!\w){re.escape(claim)}(?!\w)", text)] if claim else []
-    )
-    at = text.rfind(claim) if claim else -1
-    within = (at, at + len(claim)) if at >= 0 else (0, len(text))
-    return alone[-1] if alone else within
+def _where(claim: str, text: str) -> list[tuple[int, int]]:
+    """Where a claim stands in a text, if it can apart from longer words (B is not that of "Bern")."""
+    if not claim or claim not in text:
+        return [(0, len(text))]
+    alone = [found.span() for found in re.finditer(rf"(?<!\w){re.escape(claim)}(?!\w)", text)]
+    return alone or [found.span() for found in re.finditer(re.escape(claim), text)]
 
 
 def inverse_entropy(entropies: Sequence[float]) -> float:

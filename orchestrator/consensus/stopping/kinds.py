@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from orchestrator.consensus.stopping.rule import Rule, between, unassailable, wait_or_end
-from orchestrator.consensus.stopping.view import Decision, Expand, Stop, View
+from orchestrator.consensus.stopping.rule import Rule, between, unassailable
+from orchestrator.consensus.stopping.view import Continue, Decision, Expand, Stop, View
 
 FURTHER = 2
 """How many branches are started together where those so far disagree."""
@@ -20,6 +20,8 @@ class AcrossKinds(Rule):
     the vote stops when branches of ``kinds`` kinds agree, and the answer has more than half of the votes or
     two more than the next. Branches of one kind never suffice, whatever their number, unless those that are
     left cannot change the answer.
+
+    Of answers with equal votes, the one leads that more kinds gave, then that which was asked for first.
 
     ``looks`` branches begin. A single look ends the vote if the least probability of the tokens of its answer
     is at least ``sure``, never if that is 1; of several, none does. Where that is not enough, there are
@@ -49,11 +51,12 @@ class AcrossKinds(Rule):
     def decide(self, view: View) -> Decision:
         """Stop on a sure look or on kinds that agree; start more once all have come, if they do not."""
         tally = view.tally()
+        winner = _leader(view)
         may_end = self.looks == 1 and self.sure < 1
         looked = view.finished[0] if may_end and view.started == 1 and view.finished else None
         if looked is not None and looked.cluster is not None and (looked.sure or 0.0) >= self.sure:
             return Stop("sure", looked.cluster, {"first": 1, "votes": 1})
-        kinds = {branch.kind for branch in view.finished if branch.cluster == tally.winner}
+        kinds = {branch.kind for branch in view.finished if branch.cluster == winner}
         agreeing = len(kinds) if tally.leaders else 0
         seen = {
             "kinds": agreeing,
@@ -63,9 +66,21 @@ class AcrossKinds(Rule):
         }
         clear = 2 * tally.first > tally.total or tally.first - tally.second > 1
         if agreeing >= self.kinds and clear:
-            return Stop("agreed", tally.winner, seen)
+            return Stop("agreed", winner, seen)
         if (view.running or view.room) and unassailable(view, tally):
-            return Stop("decided", tally.winner, seen)
+            return Stop("decided", winner, seen)
         if not view.running and view.room:
             return Expand(min(view.room, max(self.first - view.started, FURTHER)), seen)
-        return wait_or_end(view, tally, seen)
+        return Continue(seen) if view.running else Stop("exhausted", winner, seen)
+
+
+def _leader(view: View) -> int | None:
+    """The cluster with the most votes; of equals, that of more kinds, then that of the first branch."""
+    tally = view.tally()
+    given = [branch for branch in view.finished if branch.cluster in tally.weights]
+
+    def rank(cluster: int) -> tuple[float, int, int]:
+        own = [branch for branch in given if branch.cluster == cluster]
+        return (-tally.weights[cluster], -len({each.kind for each in own}), min(each.index for each in own))
+
+    return min(tally.leaders, key=rank, default=None)
