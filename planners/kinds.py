@@ -17,6 +17,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import Turn, labels
+from orchestrator.voting.standing import shows_steps
 from planners import wording
 from planners.direct import INSTRUCTIONS
 from planners.equations import wrong_equation
@@ -36,11 +37,14 @@ PROGRAM: Final = "program"
 LOOKS: Mapping[Computing, tuple[Kind, ...]] = {"computing": (PROGRAM, "at once"), "other": (PLAIN,)}
 """What is asked first."""
 
-THEN: Mapping[Computing, tuple[Kind, ...]] = {
-    "computing": (PLAIN, "steps", PROGRAM, "steps"),
-    "other": ("at once", "steps", PLAIN, "steps"),
+THEN: Mapping[Computing, tuple[Kind, ...]] = {"computing": (PLAIN, "steps"), "other": ("at once", "steps")}
+"""What is asked where the looks do not settle it."""
+
+AGAIN: Mapping[Computing, tuple[Kind, ...]] = {
+    "computing": (PROGRAM, "steps", PLAIN),
+    "other": (PLAIN, "steps"),
 }
-"""What is asked in turns where the looks do not settle it."""
+"""What is asked once more after that, in turns: samples of an answer at once would only repeat it."""
 
 LENGTHS: Mapping[Kind, Mapping[Computing, int]] = {
     PLAIN: {"computing": 320, "other": 192},
@@ -159,9 +163,11 @@ def turns_of(run: Run, question: Question, n: int) -> list[Turn]:
     log-probabilities of its tokens, where the engine gives them.
     """
     what: Computing = "computing" if shows_computation(question) else "other"
-    kinds = [*LOOKS[what]]
+    if n == 1:
+        return [Turn(set_task(question, TASKS[PLAIN]), PLAIN, {"temperature": 0.0})]
+    kinds = [*LOOKS[what], *THEN[what]]
     while len(kinds) < n:
-        kinds += THEN[what]
+        kinds += AGAIN[what]
     return [
         _turn(run, question, kind, what, first=kind not in kinds[:at]) for at, kind in enumerate(kinds[:n])
     ]
@@ -176,7 +182,8 @@ def _turn(run: Run, question: Question, kind: Kind, what: Computing, *, first: b
     if kind == PROGRAM:
         return Turn(set_task(question, _programming(question)), kind, sampling, reading_program(question))
     task = TASKS[kind].format(form=FORMS[form_of(question)])
-    return Turn(set_task(question, task), kind, sampling, checking if what == "computing" else None)
+    reading = {PLAIN: checking_steps}.get(kind, checking) if what == "computing" else None
+    return Turn(set_task(question, task), kind, sampling, reading)
 
 
 def _programming(question: Question) -> str:
@@ -206,8 +213,10 @@ def reading_program(question: Question) -> Tool:
         value = written(computed.value)
         if isinstance(computed.value, str):
             value = _named(value)
-        if form == "yes or no" and not isinstance(computed.value, bool):
-            return {"nothing": f"yes or no is asked for, and the program comes to {value}"}
+        if form == "yes or no":
+            if not isinstance(computed.value, bool):
+                return {"nothing": f"yes or no is asked for, and the program comes to {value}"}
+            return {"claim": value.capitalize()}
         if form == "choice":
             return _chosen(value, question.choices)
         return {"claim": value} if value else {"nothing": "the program comes to an empty text"}
@@ -241,5 +250,18 @@ def _chosen(value: str, choices: Sequence[str]) -> dict[str, Any]:
 @tool(name="check", timeout=20.0)
 def checking(text: str, claim: str) -> dict[str, Any]:
     """Check the arithmetic that a branch wrote; with a wrong equation, it claims nothing."""
+    return _checked(text, claim)
+
+
+@tool(name="check", timeout=20.0)
+def checking_steps(text: str, claim: str) -> dict[str, Any]:
+    """Check the arithmetic that a branch wrote; without any steps it claims nothing, as a look says that."""
+    if claim and not shows_steps(text):
+        return {"nothing": "it states an answer without a computation"}
+    return _checked(text, claim)
+
+
+def _checked(text: str, claim: str) -> dict[str, Any]:
+    """What is left of a claim after the arithmetic around it."""
     wrong = wrong_equation(text) if claim else ""
     return {"claim": claim} if claim and not wrong else {"nothing": wrong}

@@ -74,6 +74,10 @@ _NAMES = lazily(
     r"(?:what|how do (?:you|i|we)|name|give|tell|list|say|translate|spell)\b",
     re.IGNORECASE,
 )
+_COMPARED = lazily(
+    r"^\W*what(?:['’]s| is| are| was| were)?\s+(?:the\s+)?(?:\w+er|more|less|(?:more|less)\s+\w+)\b.*\bor\b",
+    re.IGNORECASE,
+)
 _FIGURES_OR = lazily(r"\d[^?,]*\bor\s+(?:the\s+)?[$€£]?\d", re.IGNORECASE)
 _WORD = lazily(r"[^\W_]+(?:['’][^\W_]+)?")
 _ASIDE = lazily(r",\s+(?:with|at|about|which|who|whose|having|including|of)\b[^,]*(?:,\d{3}[^,]*)*,(?=\s)")
@@ -99,6 +103,13 @@ _NAMED = lazily(
     r"(?P<value>[^,;\n]+)"
 )
 """A value behind its name: "Area: 24 cm²"."""
+_QUOTED = lazily(r"(?:[^\W\d_]+\s+){1,3}[\"“‘](?P<what>[^\"“”‘’]+)[\"”’][.,;:!]*")
+"""A name in quotes behind what it is: the word "under"."""
+
+_IN_QUOTES = lazily(r"[\"“‘][^\"“”‘’]+[\"”’][.,;:!]*")
+_SAID = lazily(r"\S+\s.*\s(?:is|are|was|were|has|have|had)\s+\S.*", re.DOTALL)
+"""A sentence with a verb."""
+
 _FENCED = lazily(r"\s*(?P<fence>`{3,}|~{3,})(?:(?!(?P=fence)).)*(?P=fence)\s*", re.DOTALL)
 _EDGES = " \t\n\"'“”‘’«»`*_.,;:!"
 _LISTED = re.compile(
@@ -138,7 +149,8 @@ def form_of(question: str) -> Form:
         return "any"
     if _YES_NO.match(asked) or _WORDS.match(asked):
         return "words"
-    return "words" if _NAMES.match(asked) and not re.search(r"\d", question) else "any"
+    is_named = _NAMES.match(asked) and not re.search(r"\d", question)
+    return "words" if is_named or _COMPARED.match(asked) else "any"
 
 
 def claim_for(
@@ -171,7 +183,8 @@ def claim_for(
         return _as_text(body, claim, form) if alone else claim
     has_figure = re.search(r"\d", claim.text) is not None
     is_found = claim.how in ("number", "whole") or (
-        claim.how == "marker" and has_figure and not _MARK.search(body)  # what stands after some colon
+        claim.how == "marker"
+        and (_SAID.fullmatch(claim.text) or (has_figure and not _MARK.search(body)))  # after some colon
     )
     if not is_found or "\n" in claim.text or claim.text.casefold() in ("yes", "no"):
         return claim
@@ -272,6 +285,8 @@ def _answering(clause: str, given: set[str]) -> str | None:
         first = flags.index(False)
         begins = said[first - 1][0].end() if first else 0
         return None if any(flags[first:]) else _trimmed(_BY.sub("", right[begins:].lstrip(_EDGES)))
+    if all(about) and _IN_QUOTES.fullmatch(right.strip()):
+        return _trimmed(right)
     if all(about):
         return _trimmed(left) if not said[0][0][0].isdecimal() else None
     return _subject(left) if any(flags) and not any(about) else None
@@ -299,7 +314,9 @@ def _subject(text: str) -> str | None:
 
 
 def _trimmed(text: str) -> str | None:
-    text = text.strip(_EDGES)
+    """A short text without what stands around it; of one that ends with a word in quotes, that word."""
+    quoted = _QUOTED.fullmatch(text.strip())
+    text = (quoted["what"] if quoted else text).strip(_EDGES)
     return text if text and len(text.split()) <= MOST_WORDS else None
 
 

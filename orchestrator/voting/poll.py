@@ -203,6 +203,7 @@ class Poll:
                 if cluster.index != winner and (stood := stands[cluster.index]) is not None
             ),
             basis=FORCED if forced else basis(method, votes, entropy, kinds=len(self._kinds(winner))),
+            kinds=len(self._kinds(winner)),
             doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
         )
 

@@ -12,14 +12,14 @@ def split(answer: Answer) -> str | None:
 
     It is split if the leader has no majority of the answers, and at most one vote more than the next: the
     next answer to arrive may change who leads. Of recorded votes like that, one in five is right
-    (``python -m benchmarks.rounds``).
+    (``python -m benchmarks.rounds``). Where branches of several kinds gave the answer, any lead is enough.
     """
     counts = {cluster.claim: cluster.count for cluster in answer.clusters}
     if len(counts) < 2 or answer.claim not in counts:
         return None
     first, second, *_ = sorted(counts.values(), reverse=True)
     votes = sum(counts.values())
-    if 2 * first > votes or first - second > 1:
+    if 2 * first > votes or first - second > 1 or (answer.kinds > 1 and first > second):
         return None
     if first == 1:
         return f"all {votes} answers differ"

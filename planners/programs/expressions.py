@@ -300,6 +300,7 @@ class Expressions:
                 raise refused(target)
 
     def _item(self, collection: Value, index: ast.expr) -> Value:
+        self.operations += 1
         if isinstance(index, ast.Slice):
             bounds = [
                 None if bound is None else whole("a slice", as_number(self.value(bound)))

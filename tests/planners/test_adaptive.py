@@ -46,61 +46,59 @@ def saw(played: Played, name: str) -> list[object]:
 
 
 async def test_a_sure_look_is_the_answer() -> None:
-    engine = Scripted({"at once": Says("Wellington", 0.97)})
+    engine = Scripted({"plain": Says("Wellington", 0.97)})
     played = await play(adaptive, FACT, engine)
     assert (played.answer.text, played.answer.claim) == ("Wellington", "Wellington")
     assert played.answer.confidence == pytest.approx(0.97)
     assert played.verdicts(KINDS) == ["stop: sure"]
-    assert saw(played, "kind") == ["at once"]
-    assert engine.kinds == ["at once"]
+    assert saw(played, "kind") == ["plain"]
+    assert engine.kinds == ["plain"]
     assert engine.calls[0][1].sampling.temperature == 0
 
 
 @pytest.mark.parametrize("probability", [0.99, 1.0])
 async def test_a_look_at_yes_or_no_is_never_sure(probability: float) -> None:
-    engine = Scripted({"at once": Says("Yes", probability), "steps": boxed("no"), "reworded": boxed("no")})
+    engine = Scripted({"plain": Says("Yes", probability), "steps": boxed("no"), "at once": boxed("no")})
     played = await play(adaptive, "Is Wellington larger than Auckland?", engine)
     assert (played.answer.claim, len(engine.kinds)) == ("no", 3)
 
 
 async def test_a_look_that_asks_the_question_again_is_not_sure() -> None:
     engine = Scripted(
-        {"at once": Says(FACT, 0.99), "steps": boxed("Wellington"), "reworded": boxed("Wellington")}
+        {"plain": Says(FACT, 0.99), "steps": boxed("Wellington"), "at once": boxed("Wellington")}
     )
     assert (await play(adaptive, FACT, engine)).answer.claim == "Wellington"
 
 
 async def test_a_budget_of_one_call_is_one_look() -> None:
-    engine = Scripted({"at once": "72"})
+    engine = Scripted({"plain": "Answer: 72"})
     assert (await play(adaptive, SUM, engine, budget=Budget(calls=1))).answer.claim == "72"
 
 
 async def test_a_look_that_is_not_sure_is_one_vote_among_kinds() -> None:
     engine = Scripted(
-        {"at once": Says("Auckland", 0.5), "steps": boxed("Wellington"), "reworded": boxed("Wellington")}
+        {"plain": Says("Auckland", 0.5), "steps": boxed("Wellington"), "at once": boxed("Wellington")}
     )
     played = await play(adaptive, FACT, engine)
     assert played.answer.claim == "Wellington"
     assert played.answer.clusters == (Cluster("Wellington", 2), Cluster("Auckland", 1))
     assert played.verdicts(KINDS) == ["expand", "continue", "continue", "stop: agreed"]
-    assert engine.kinds == ["at once", "steps", "reworded"]
+    assert engine.kinds == ["plain", "at once", "steps"]
     assert saw(played, "sure") == [0.5]
 
 
 async def test_an_option_says_how_sure_a_look_must_be() -> None:
     for sure, calls in ((0.5, 1), (0.8, 3), (1.0, 3)):
-        engine = Scripted({"at once": Says("Wellington", 0.6), "steps": boxed("Wellington"), "reworded": ""})
+        engine = Scripted({"plain": Says("Wellington", 0.6), "steps": boxed("Wellington"), "at once": ""})
         await play(adaptive, FACT, engine, sure=sure)
         assert len(engine.calls) == calls
 
 
 async def test_without_log_probabilities_a_look_needs_another_kind_that_agrees() -> None:
-    engine = Scripted(
-        {"at once": "Wellington", "steps": boxed("Wellington"), "reworded": "?"}, logprobs=False
-    )
+    engine = Scripted({"plain": "Wellington", "steps": boxed("Wellington"), "at once": "?"}, logprobs=False)
     played = await play(adaptive, FACT, engine)
     assert played.verdicts(KINDS)[-1] == "stop: agreed"
-    assert engine.kinds == ["at once", "steps", "reworded"]
+    assert engine.kinds == ["plain", "at once", "steps"]
     assert played.requests()[0]["sampling"].get("top_logprobs") is None
     assert saw(played, "sure") == []
 
@@ -111,7 +109,7 @@ async def test_a_look_without_an_answer_is_not_sure() -> None:
         Says("Welling", 0.99, "length"),
         Says("I cannot answer that.", 0.99, "refused"),
     ):
-        engine = Scripted({"at once": look, "steps": boxed("Wellington"), "reworded": boxed("Wellington")})
+        engine = Scripted({"plain": look, "steps": boxed("Wellington"), "at once": boxed("Wellington")})
         played = await play(adaptive, FACT, engine)
         assert played.answer.claim == "Wellington"
         assert len(engine.calls) == 3
@@ -121,7 +119,7 @@ async def test_a_computation_never_ends_on_one_look() -> None:
     engine = Scripted({"at once": Says("72", 1.0), "program": PROGRAM})
     played = await play(adaptive, SUM, engine)
     assert played.answer.claim == "72"
-    assert engine.kinds == ["at once", "program"]
+    assert engine.kinds == ["program", "at once"]
     assert played.verdicts(KINDS)[-1] == "stop: agreed"
     assert saw(played, "kinds")[-1] == 2
     assert played.answer.text == "72", "a text that says the answer stands for it, before a program does"
@@ -136,7 +134,7 @@ async def test_a_program_settles_what_the_others_computed_wrongly() -> None:
             "at once": "96",
             "program": PROGRAM,
             "steps": r"48 + 24 = 72, so \boxed{72}",
-            "reworded": "?",
+            "plain": "?",
         }
     )
     played = await play(adaptive, SUM, engine)
@@ -147,7 +145,7 @@ async def test_a_program_settles_what_the_others_computed_wrongly() -> None:
 
 
 async def test_where_only_programs_say_it_the_answer_is_the_program_and_its_value() -> None:
-    engine = Scripted({"at once": "", "program": PROGRAM, "steps": "", "reworded": ""})
+    engine = Scripted({"at once": "", "program": PROGRAM, "steps": "", "plain": ""})
     played = await play(adaptive, SUM, engine, n=2)
     assert played.result.answer is not None
     assert played.result.answer.text == f"{PROGRAM}\n\n72"
@@ -158,18 +156,17 @@ async def test_where_only_programs_say_it_the_answer_is_the_program_and_its_valu
     [
         ("import os\nanswer = 1", "no Import"),
         ("answer = 72", "computes nothing"),
-        ("answer = [1, 2] + [[3]]", "holds no lists"),
+        ("answer = [1, 2][3]", "no item 3"),
         ("I do not know.", "line 1"),
     ],
 )
 async def test_a_program_without_a_value_claims_nothing_and_the_trace_says_why(
     program: str, why: str
 ) -> None:
-    engine = Scripted({"at once": "72", "program": program, "steps": boxed("72"), "reworded": boxed("72")})
+    engine = Scripted({"at once": "72", "program": program, "steps": boxed("72"), "plain": boxed("72")})
     played = await play(adaptive, SUM, engine)
     assert played.answer.claim == "72"
-    (nothing,) = saw(played, "nothing")
-    assert why in str(nothing)
+    assert any(why in str(nothing) for nothing in saw(played, "nothing"))
 
 
 async def test_a_branch_that_computed_wrongly_loses_to_others() -> None:
@@ -178,7 +175,7 @@ async def test_a_branch_that_computed_wrongly_loses_to_others() -> None:
             "at once": "70",
             "program": PROGRAM,
             "steps": r"48 / 2 = 22. 48 + 22 = 70, so \boxed{70}",
-            "reworded": "?",
+            "plain": "?",
         }
     )
     played = await play(adaptive, SUM, engine)
@@ -188,65 +185,69 @@ async def test_a_branch_that_computed_wrongly_loses_to_others() -> None:
 
 async def test_two_branches_of_one_kind_do_not_suffice() -> None:
     steps = [boxed("Wellington"), boxed("Wellington")]
-    engine = Scripted({"at once": "Auckland", "steps": steps, "reworded": [boxed("Napier"), boxed("Nelson")]})
+    engine = Scripted({"plain": ["Auckland", "Otaki", "Picton"], "steps": steps, "at once": "Napier"})
     played = await play(adaptive, FACT, engine)
-    assert engine.kinds == ["at once", "steps", "reworded", "steps", "reworded", "steps"]
+    assert engine.kinds == ["plain", "at once", "steps", "plain", "steps", "plain"]
     assert saw(played, "kinds")[-1] == 1
-    assert (played.answer.claim, played.verdicts(KINDS)[-1]) == ("Wellington", "stop: exhausted")
+    assert (played.result.outcome, played.verdicts(KINDS)[-1]) == (RunOutcome.UNDECIDED, "stop: exhausted")
+    assert played.result.answer is not None
+    assert played.result.answer.claim == "Wellington"
 
 
-async def test_where_all_differ_it_is_undecided() -> None:
-    towns = iter(["Nelson", "Napier", "Otaki", "Picton", "Auckland"])
+async def test_where_all_differ_it_is_undecided_and_the_look_stands() -> None:
     engine = Scripted(
         {
-            "at once": "Wellington",
-            "steps": [boxed(next(towns)) for _ in range(3)],
-            "reworded": [boxed(next(towns)) for _ in range(2)],
+            "plain": ["Wellington", "Nelson", "Auckland"],
+            "steps": [boxed("Napier"), boxed("Otaki")],
+            "at once": "Picton",
         }
     )
     played = await play(adaptive, FACT, engine)
     assert played.result.outcome is RunOutcome.UNDECIDED
     assert played.result.answer is not None
     assert played.result.answer.undecided == "all 6 answers differ"
+    assert played.result.answer.claim == "Wellington"
 
 
-async def test_two_kinds_that_are_no_majority_are_not_believed_yet() -> None:
+async def test_two_kinds_that_agree_are_enough_where_all_others_differ() -> None:
     engine = Scripted(
-        {
-            "at once": "Auckland",
-            "steps": [boxed("Nelson"), boxed("Wellington")],
-            "reworded": boxed("Wellington"),
-        }
+        {"plain": ["Auckland", "Wellington"], "steps": boxed("Wellington"), "at once": "Nelson"},
     )
     played = await play(adaptive, FACT, engine)
-    assert played.answer.clusters[0] == Cluster("Wellington", 3)
-    assert saw(played, "kinds")[-2:] == [2, 2], "with two of four votes, one more was waited for"
-    assert played.verdicts(KINDS)[-2:] == ["continue", "stop: agreed"]
+    assert played.answer.clusters[0] == Cluster("Wellington", 2)
+    assert played.result.outcome is RunOutcome.ANSWERED
+    assert saw(played, "kinds")[-1] == 2
+    assert len(engine.calls) == 5
+
+
+async def test_an_answer_without_a_computation_is_no_second_kind_beside_the_look() -> None:
+    engine = Scripted({"at once": "50", "plain": "Answer: 50", "program": PROGRAM, "steps": boxed("72")})
+    played = await play(adaptive, SUM, engine)
+    assert played.answer.claim == "72"
+    assert "without a computation" in str(saw(played, "nothing"))
 
 
 async def test_a_branch_that_was_cut_off_makes_the_next_of_its_kind_longer() -> None:
     cut = Says("A long way", finish_reason="length")
     engine = Scripted(
-        {"at once": cut, "steps": [cut, boxed("Wellington")], "reworded": [cut, boxed("Wellington")]}
+        {"plain": [cut, "Wellington"], "steps": [cut, boxed("Wellington")], "at once": cut},
     )
     played = await play(adaptive, FACT, engine, max_tokens=500)
     assert played.answer.claim == "Wellington"
-    assert saw(played, "nothing")[0] == f"cut off after {LENGTHS['at once']['other']} tokens"
+    assert saw(played, "nothing")[0] == f"cut off after {LENGTHS['plain']['other']} tokens"
     lengths = [(kind, call.sampling.max_tokens) for kind, call in engine.calls]
     assert lengths == [
+        ("plain", LENGTHS["plain"]["other"]),
         ("at once", LENGTHS["at once"]["other"]),
         ("steps", LENGTHS["steps"]["other"]),
-        ("reworded", LENGTHS["reworded"]["other"]),
+        ("plain", 500),
         ("steps", 500),
-        ("reworded", 4 * LENGTHS["reworded"]["other"]),
     ]
 
 
 async def test_where_all_are_cut_off_it_says_so() -> None:
     cut = Says("A long way", finish_reason="length")
-    played = await play(
-        adaptive, FACT, Scripted({"at once": cut, "steps": cut, "reworded": cut}), max_tokens=64
-    )
+    played = await play(adaptive, FACT, Scripted({"plain": cut, "steps": cut, "at once": cut}), max_tokens=64)
     assert played.result.outcome is RunOutcome.UNDECIDED
     assert played.result.answer is not None
     assert "max_tokens=64 is too small" in str(played.result.answer.undecided)
@@ -254,20 +255,18 @@ async def test_where_all_are_cut_off_it_says_so() -> None:
 
 async def test_branches_that_fail_are_replaced() -> None:
     away = Says("", fails=True)
-    engine = Scripted(
-        {"at once": away, "steps": [away, boxed("Wellington")], "reworded": boxed("Wellington")}
-    )
+    engine = Scripted({"plain": away, "steps": [away, boxed("Wellington")], "at once": boxed("Wellington")})
     played = await play(adaptive, FACT, engine)
     assert played.answer.claim == "Wellington"
     assert (
-        await play(adaptive, FACT, Scripted({"at once": away, "steps": away, "reworded": away}))
+        await play(adaptive, FACT, Scripted({"plain": away, "steps": away, "at once": away}))
     ).failure == "engine_unavailable"
 
 
 @virtual_time
 async def test_once_two_kinds_agree_the_rest_is_cancelled() -> None:
     def answer(call: Call, _: Random) -> str:
-        return {"at once": "Auckland", "steps": boxed("Auckland"), "reworded": "word " * 400}[kind_of(call)]
+        return {"plain": "Auckland", "steps": boxed("Auckland"), "at once": "word " * 400}[kind_of(call)]
 
     engine = Simulator(answer, cost=CostModel(decode_tokens_per_s=10))
     played = await play(adaptive, FACT, engine)
@@ -277,7 +276,7 @@ async def test_once_two_kinds_agree_the_rest_is_cancelled() -> None:
 
 async def test_few_branches_and_a_budget_are_kept() -> None:
     engine = Scripted(
-        {"at once": Says("Wellington", 0.4), "steps": boxed("Nelson"), "reworded": boxed("Napier")}
+        {"plain": Says("Wellington", 0.4), "steps": boxed("Nelson"), "at once": boxed("Napier")}
     )
     played = await play(adaptive, FACT, engine, n=1)
     assert (played.answer.claim, len(engine.calls)) == ("Wellington", 1)
@@ -294,24 +293,22 @@ async def test_choices_get_letters_and_a_program_chooses_the_one_of_its_value() 
     engine = Scripted({"at once": "B", "program": "answer = 9 * 8"})
     played = await play(adaptive, question, engine)
     assert (played.answer.claim, len(engine.calls)) == ("B", 2)
-    assert "the letter of the right choice" in played.said("branch 0")[0]
-    engine = Scripted({"at once": "B", "program": "answer = 9 * 9 + 1", "steps": boxed("B"), "reworded": "?"})
+    assert "the letter of the right choice" in played.said("branch 1")[0]
+    engine = Scripted({"at once": "B", "program": "answer = 9 * 9 + 1", "steps": boxed("B"), "plain": "?"})
     played = await play(adaptive, question, engine)
     assert saw(played, "nothing") == ["the program comes to 82, which is none of the choices"]
 
 
 async def test_yes_or_no_is_asked_for_and_a_program_says_so_by_a_comparison() -> None:
     engine = Scripted({"at once": "No", "program": "answer = all(51 % n for n in range(2, 51))"})
-    played = await play(
-        adaptive, "Is 51 prime, or rather: are there no numbers from 2 to 50 in it? Is 51 prime?", engine
-    )
+    played = await play(adaptive, "Is 51 a prime number?", engine)
     assert (played.answer.claim, len(engine.calls)) == ("No", 2)
-    assert "Give yes or no alone" in played.said("branch 0")[0]
+    assert "Give yes or no alone" in played.said("branch 1")[0]
     engine = Scripted(
-        {"at once": "Yes", "program": "answer = 51 / 3", "steps": boxed("no"), "reworded": boxed("no")}
+        {"at once": "Yes", "program": "answer = 51 / 3", "steps": boxed("no"), "plain": boxed("no")}
     )
     played = await play(adaptive, "Are 51 sheep more than 50 sheep?", engine)
-    assert set(saw(played, "nothing")) == {"yes or no is asked for, and the program comes to 17"}
+    assert "yes or no is asked for, and the program comes to 17" in saw(played, "nothing")
 
 
 def test_no_prompt_shows_an_answer() -> None:
@@ -320,9 +317,7 @@ def test_no_prompt_shows_an_answer() -> None:
 
 
 async def test_the_prompts_of_all_kinds_share_their_head() -> None:
-    engine = Scripted(
-        {"at once": "1", "program": "answer = 1 + 1", "steps": boxed("3"), "reworded": boxed("4")}
-    )
+    engine = Scripted({"at once": "1", "program": "answer = 1 + 1", "steps": boxed("3"), "plain": boxed("4")})
     played = await play(adaptive, Question(SUM, context="Clips are small."), engine)
     heads = {str(prompt[:-1]) for prompt in played.prompts("branch")}
     assert len(heads) == 1
@@ -343,7 +338,7 @@ DOUBTFUL = {
     "at once": "96",
     "program": "answer = 1 / 0",
     "steps": r"48 / 2 = 24, \boxed{72}",
-    "reworded": boxed("72"),
+    "plain": r"48 / 2 = 24, \boxed{72}",
 }
 
 
@@ -365,9 +360,9 @@ async def test_a_fork_with_another_look_asks_only_what_follows_from_it() -> None
     async with await open_store("memory") as store:
         engine = Scripted(
             {
-                "at once": Says("Auckland", 0.9),
+                "plain": Says("Auckland", 0.9),
                 "steps": boxed("Wellington"),
-                "reworded": boxed("Wellington"),
+                "at once": boxed("Wellington"),
             }
         )
         service = Service(store, engine, planners={"adaptive": adaptive}, settings=Settings())

@@ -92,6 +92,9 @@ QUESTIONS = (
     Question("which one?", choices=("this", "that", "neither")),
     Question("what is x + y = z?"),
     Question("compute on what date the gauge is read, and how many weeks later than the wheel."),
+    Question("compute the weight of the gauge."),
+    Question("write a poem of a gauge."),
+    Question("which gauge is it?"),
 )
 ABLE = (
     BARE,

@@ -17,9 +17,8 @@ class AcrossKinds(Rule):
     """Few branches first, and more where kinds disagree.
 
     A vote that asks in several ways has branches of several kinds. Samples of one kind share its mistakes, so
-    the vote stops when branches of ``kinds`` kinds agree, and the answer has more than half of the votes or
-    two more than the next. Branches of one kind never suffice, whatever their number, unless those that are
-    left cannot change the answer.
+    the vote stops when branches of ``kinds`` kinds agree, and no other answer has as many votes. Branches of
+    one kind never suffice, whatever their number, unless those that are left cannot change the answer.
 
     Of answers with equal votes, the one leads that more kinds gave, then that which was asked for first.
 
@@ -64,8 +63,7 @@ class AcrossKinds(Rule):
             "second": tally.second,
             "votes": len(view.finished),
         }
-        clear = 2 * tally.first > tally.total or tally.first - tally.second > 1
-        if agreeing >= self.kinds and clear:
+        if agreeing >= self.kinds and tally.first > tally.second:
             return Stop("agreed", winner, seen)
         if (view.running or view.room) and unassailable(view, tally):
             return Stop("decided", winner, seen)

@@ -74,11 +74,12 @@ class TestKinds:
         assert verdict(rule, voted((0, LOOK), (1, STEPS), (1, STEPS), room=3)) == "Expand"
         assert verdict(rule, voted((1, STEPS), (1, STEPS), (1, STEPS), running=1, room=2)) == "Continue"
 
-    def test_agreement_without_a_majority_waits_for_one(self) -> None:
+    def test_agreement_that_leads_is_enough_and_a_tie_is_not(self) -> None:
         rule = AcrossKinds()
         split = ((0, LOOK), (1, STEPS), (2, PROGRAM), (1, PROGRAM))
-        assert verdict(rule, voted(*split, room=2)) == "Expand"
-        assert verdict(rule, voted(*split, (1, STEPS), room=1)) == ("agreed", 1)
+        assert verdict(rule, voted(*split, room=2)) == ("agreed", 1)
+        assert verdict(rule, voted(*split, (0, STEPS), room=1)) == "Expand"
+        assert verdict(rule, voted((0, LOOK), (0, LOOK), (1, STEPS), (1, PROGRAM))) == ("exhausted", 1)
 
     def test_it_ends_where_nothing_is_left(self) -> None:
         rule = AcrossKinds()
