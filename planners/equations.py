@@ -1,4 +1,4 @@
-"""The arithmetic that a text writes out, such as "48 / 2 = 24", checked by the calculator.
+"""The arithmetic that a text writes out, such as "48 / 2 = 24" or "90 is more than 100", computed again.
 
 Only what is plainly an equation of numbers is judged: signs of variables, units or times of the day beside it
 leave it alone, as do results in something else (hours, modulo 12), and a result that is rounded is right.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from orchestrator.consensus.forms import read_form
 from workers.errors import ToolError
 from workers.tools.calculator import evaluate
 from workers.tools.numbers import shown
@@ -39,6 +40,16 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 """What a result may be in, other than the numbers before it: "45 + 30 = 1 hour 15 minutes"."""
+
+_AMOUNT = r"(?:[$€£]\s?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:\s?(?:%|°[CF]|(?!(?:is|are)\b)[a-zA-Z]{1,12}\b))?"
+_COMPARISON = re.compile(
+    rf"(?<![\w.,:/^*+√(-])(?P<left>{_AMOUNT})\s+(?:is|are)\s+(?:\w+\s+)?"
+    r"(?P<word>more|larger|greater|bigger|longer|heavier|higher|later|faster|less|smaller|fewer|shorter|lighter"
+    rf"|lower|slower)\s+than\s+(?P<right>{_AMOUNT})(?![\w:]|[.,]\d|\s*[-+*/^(])"
+)
+_LESS = frozenset(("less", "smaller", "fewer", "shorter", "lighter", "lower", "slower"))
+_IN_A_SUM = re.compile(r"(?:\b(?:and|of|plus|minus|times|by)|[-+*/^])\s*\Z", re.IGNORECASE)
+_DENIED = re.compile(r"\b(?:if|whether|not|never|wrong|false|no longer)\b", re.IGNORECASE)
 
 _MONEY = re.compile(r"[$€£]")
 _NO_NUMBERS = re.compile(r"[-+]\s*[\d.,]+%|(?<![\d.,])0\d")
@@ -80,6 +91,26 @@ def wrong_equation(text: str) -> str:
         if not (_holds(left, right) or _holds(left.translate(_ELSEWHERE), right.translate(_ELSEWHERE))):
             said = " ".join(f"{equation['left']} = {equation['right']}".split())
             return f"{said} is wrong: it is {shown(value)}"
+    return ""
+
+
+def wrong_comparison(text: str) -> str:
+    """The first comparison of two amounts that does not hold: "90 minutes is longer than 100 minutes".
+
+    Empty if none is wrong. The amounts must be of one kind; what is denied or asked is no statement.
+    """
+    for found in _COMPARISON.finditer(text[:LONGEST]):
+        begin = max(text.rfind(mark, 0, found.start()) for mark in "\n.:;")
+        if _DENIED.search(text[begin + 1 : found.end()]) or text[found.end() :].lstrip(" .")[:1] == "?":
+            continue
+        if _IN_A_SUM.search(text[max(0, found.start() - 10) : found.start()]):
+            continue
+        left, right = (read_form(found[side]).quantity for side in ("left", "right"))
+        if left is None or right is None or left.unit != right.unit:
+            continue
+        sizes = left.amount, right.amount
+        if sizes[0] >= sizes[1] if found["word"] in _LESS else sizes[0] <= sizes[1]:
+            return f"{' '.join(found[0].split())} is wrong"
     return ""
 
 

@@ -20,7 +20,7 @@ from orchestrator.voting.ballot import Turn, labels
 from orchestrator.voting.standing import shows_steps
 from planners import wording
 from planners.direct import INSTRUCTIONS
-from planners.equations import wrong_equation
+from planners.equations import wrong_comparison, wrong_equation
 from planners.listing import looked_at
 from planners.programs.computing import ProgramError, compute
 from planners.programs.values import written
@@ -59,6 +59,9 @@ ALTERNATIVES = 10
 
 DAYS = " A day is date(year, month, day), and the difference of two is a number of days."
 """What a program is told besides if the question speaks of dates."""
+
+TIMES = " Count a time of the day in minutes from midnight; clock(minutes) writes it."
+"""What it is told if the question speaks of times of the day."""
 
 FORMS: Mapping[str, str] = {
     "choice": "the letter of the right choice",
@@ -101,7 +104,9 @@ _AUXILIARIES = (
     "wasn't weren't doesn't don't didn't hasn't haven't can't"
 )
 _SEVERAL = re.compile(
-    rf"(?:[?,;]|\w)\s+(?:and|und|et|y|e)\s+(?:{wording.ASKING})\b|\?.*\w.*\?", re.IGNORECASE | re.DOTALL
+    rf"(?:[?,;]|\w)\s+(?:and|und|et|y|e)\s+(?:{wording.ASKING})\b|\?.*\w.*\?"
+    r"|\b(?:its|his|her|their) \w+ and (?:its|his|her|their)? ?\w+\W*$",
+    re.IGNORECASE | re.DOTALL,
 )
 _YES_NO = re.compile(
     r"\W*(?:(?:and|so|but|then|now|if [^,]*,)\s+)?(?!(?:can|could|will|would) you\b)"
@@ -113,12 +118,16 @@ _DATES = re.compile(
     r"|day of the week|leap year|date)\b|\b\d{4}-\d\d?-\d\d?\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
     re.IGNORECASE,
 )
+_TIMES = re.compile(r"\b\d{1,2}:\d\d\b|\b\d{1,2} ?(?:[ap]\.?m\b|uhr\b|o['’]clock\b)", re.IGNORECASE)
 _COMPARED = re.compile(
     r"(?P<what>\S.{0,60}?)\s+(?:is|are|was|were|has|have|weighs?|costs?)\s+(?:\w+\s+){0,2}"
     r"(?:more|less|fewer|most|least|\w+er|\w+est)\b.*",
     re.DOTALL,
 )
 """What a program says that names the larger of two: "4/7 is larger"."""
+
+_LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
+"""A name before a value, of which a text may list several."""
 
 _OR = re.compile(r"\bor\b(?! (?:not|no)\b)", re.IGNORECASE)
 
@@ -190,6 +199,8 @@ def _programming(question: Question) -> str:
     task = TASKS[PROGRAM].format(form=FORMS["other"])
     if form_of(question) == "several":
         task += LISTED
+    if _TIMES.search(question.text):
+        task += TIMES
     return task + DAYS if _DATES.search(question.text) else task
 
 
@@ -225,10 +236,10 @@ def reading_program(question: Question) -> Tool:
 
 
 def _named(text: str) -> str:
-    """What a text of a program claims: without what it says of the one that it names."""
+    """What a text of a program claims: without what it says of what it names, or all that it lists."""
     if compared := _COMPARED.fullmatch(text):
         return compared["what"]
-    said = extract_claim(text)
+    said = None if len(_LABEL.findall(text)) > 1 else extract_claim(text)
     return text if said is None else said.text
 
 
@@ -263,5 +274,5 @@ def checking_steps(text: str, claim: str) -> dict[str, Any]:
 
 def _checked(text: str, claim: str) -> dict[str, Any]:
     """What is left of a claim after the arithmetic around it."""
-    wrong = wrong_equation(text) if claim else ""
+    wrong = (wrong_equation(text) or wrong_comparison(text)) if claim else ""
     return {"claim": claim} if claim and not wrong else {"nothing": wrong}

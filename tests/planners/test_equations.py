@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planners.equations import LONGEST, wrong_equation
+from planners.equations import LONGEST, wrong_comparison, wrong_equation
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,35 @@ def test_no_text_takes_long(piece: str) -> None:
     begun = time.process_time()
     wrong_equation(piece * (2 * LONGEST // len(piece)))
     assert time.process_time() - begun < 20
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Clearly, 90 minutes is longer than 100 minutes.", "90 minutes is longer than 100 minutes is wrong"),
+        ("100 minutes is longer than 90 minutes.", ""),
+        ("1 hour is shorter than 50 minutes", "1 hour is shorter than 50 minutes is wrong"),
+        ("3/8 is larger than 2/5", "3/8 is larger than 2/5 is wrong"),
+        ("9.11 is larger than 9.9", "9.11 is larger than 9.9 is wrong"),
+        ("$5 is less than $4.50", "$5 is less than $4.50 is wrong"),
+        ("0.9 is larger than 0.11", ""),
+        ("1 mile is longer than 1500 metres", ""),
+        ("10 km is more than 5 kg", ""),
+        ("Is 5 more than 6?", ""),
+        ("5 is not more than 6", ""),
+        ("If 5 is more than 6, then all is well", ""),
+        ("It is wrong that 5 is more than 6", ""),
+        ("the sum of 2 and 3 is larger than 4", ""),
+        ("5 + 3 is more than 7", ""),
+    ],
+)
+def test_comparisons_of_amounts_are_checked(text: str, wrong: str) -> None:
+    assert wrong_comparison(text) == wrong
+
+
+def test_many_comparisons_take_no_time() -> None:
+    begun = time.process_time()
+    wrong_comparison("5 is more than 4 and " * 5_000)
+    wrong_comparison("9" * 20_000)
+    wrong_comparison("9 is very " * 3_000)
+    assert time.process_time() - begun < 5

@@ -215,12 +215,13 @@ def _part(match: re.Match[str] | None) -> Fraction:
 
 
 def _with_decimal_comma(body: str, money: str = "") -> Quantity | None:
-    """A number with a decimal comma, only where the known unit behind it shows that it is no list: 3,5 m."""
+    """A number with a decimal comma, only where it shows that it is no list: a known unit behind it, as in
+    3,5 m, or a 0 before it, as in 0,4."""
     pointed = with_decimal_comma(body)
     number = None if pointed is None else read_number(pointed, money=bool(money))
     if pointed is None or number is None:
         return None
-    if not money and known_unit(pointed[number.end :]) in (None, NO_UNIT):
+    if not money and not pointed.startswith("0.") and known_unit(pointed[number.end :]) in (None, NO_UNIT):
         return None
     return _with_rest(number, pointed, money)
 
