@@ -50,8 +50,8 @@ class Puzzle:
         *before, last = map(str, self.numbers)
         return (
             f"Make {self.target} from the numbers {', '.join(before)} and {last}. You may add, subtract, "
-            "multiply, divide and use brackets. Use each of the numbers at most once, and no other number; you "
-            "need not use all of them. Answer with one expression alone, without an equals sign."
+            "multiply, divide and use brackets. Use each of the numbers at most once, and no other number; "
+            "you need not use all of them. Answer with one expression alone, without an equals sign."
         )
 
 

@@ -3,11 +3,11 @@
     python -m benchmarks.harder --models qwen2.5-coder-1.5b --gsm8k test.jsonl [--questions N] [--minutes M]
     python -m benchmarks.harder --sets countdown --planners auto --controls vote:n=3 vote:n=5 vote:n=9
 
-The sets are those of :mod:`benchmarks.harder_sets`: GSM8K from a file of yours, which
-:mod:`benchmarks.record_gsm8k` says where to find, look-ups in given paragraphs of which one leads to the next,
-and Countdown. The short answer is judged, exactly. Beside the planners the ``--controls`` are asked: plain votes, by default of
-two widths. The columns of the table, and how it compares planners with votes at equal tokens, are told by
-:mod:`benchmarks.harder_table`.
+The sets are those of :mod:`benchmarks.harder_sets`: GSM8K from a file of yours (where to find it is told by
+:mod:`benchmarks.record_gsm8k`), look-ups in given paragraphs of which one leads to the next, and Countdown.
+The short answer is judged, exactly. Beside the planners the ``--controls`` are asked: plain votes, by
+default of two widths. The columns of the table, and how it compares planners with votes at equal tokens, are
+told by :mod:`benchmarks.harder_table`.
 
 Sets and kinds take turns, all planners answer one question before the next is asked, and who begins rotates,
 so what is cut short is balanced. Each model gets an equal share of ``--minutes``.

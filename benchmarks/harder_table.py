@@ -183,7 +183,7 @@ def at_equal_tokens(own: Runs, controls: Mapping[str, Runs], cost: str) -> Equal
 
 
 def mixture(tokens: float, costs: Mapping[str, float]) -> dict[str, float]:
-    """The weights of the two controls beside so many tokens, which cost as much together; of one at an end."""
+    """Weights of the two controls beside so many tokens, which cost as much together; at an end of one."""
     line = sorted(costs, key=lambda name: costs[name])
     under = [name for name in line if costs[name] <= tokens]
     over = [name for name in line if costs[name] > tokens]
