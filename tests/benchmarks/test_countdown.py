@@ -101,3 +101,8 @@ def test_fractions_are_computed_exactly() -> None:
     assert is_right("\\boxed{\\frac{8}{3 - \\frac{8}{3}}}", (8, 3, 8, 3), 24)
     assert not is_right("8 / (3 - 8 / 3)", (8, 3, 3), 24)
     assert not is_right("10 / 3 * 9 / 3", (10, 3, 9), 10)
+
+
+def test_a_given_number_by_itself_computes_nothing() -> None:
+    assert not is_right("12 = 12", (12, 3), 12)
+    assert is_right("12 = 12 * 3 / 3", (12, 3, 3), 12)
