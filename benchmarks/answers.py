@@ -18,166 +18,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from anabranch import Client
 from benchmarks.answers_table import changes, comparison, judged, rows_of, table
-from benchmarks.costs import in_general
+from benchmarks.asking import add_options, ask_all, contestants, models
 from benchmarks.everyday import KINDS, Question, chosen, load
 from benchmarks.grading import Verdict, grade
-from benchmarks.runs import append, find, stored
-from benchmarks.statements import same
-from orchestrator.consensus.extraction import extract_claim
-from orchestrator.errors import AnabranchError, TaskFailed
-from orchestrator.planning.planner import Planner
-from storage.trace import Trace
-from workers.engine import Engine
+from benchmarks.runs import stored
 from workers.engines.simulator.engine import Simulator
-from workers.models.catalogue import CATALOGUE
 
 OUT = Path("answers.jsonl")
 PLANNERS = ("direct", "vote", "auto")
-_SLOT = re.compile(r"<(\w+)>\n.*?\n</\1>", re.DOTALL)
-_EXAMPLE = re.compile(
-    r"\\boxed\{(?P<box>[^{}]+)\}|\banswer(?:\s+is)?\s*:\s*(?P<marked>[^\s\"'].*?)(?=[.\n]|$)"
-    r"|\"(?P<quoted>[^\"\n]{1,40})\"|`(?P<code>[^`\n]{1,40})`",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """A planner with its options, under the name it was given by."""
-
-    name: str
-    planner: Planner
-    options: Mapping[str, Any]
-
-
-def contestant(given: str) -> Contestant | None:
-    """The planner of a name such as ``vote``, ``vote:n=3,temperature=0.5`` or ``vote:{"n": 3}``.
-
-    None if there is no such planner; why goes to standard error.
-
-    Raises:
-        ValueError: the options are not written like that, or the planner does not have them.
-    """
-    name, _, written = given.partition(":")
-    planner = find(name)
-    if planner is None:
-        return None
-    try:
-        if written.startswith("{"):
-            options = json.loads(written)
-        else:
-            pairs = [each.partition("=") for each in written.split(",") if each]
-            if bad := next((key for key, sign, _ in pairs if not sign), None):
-                raise ValueError(f"{bad!r} has no value; options are written like n=3,temperature=0.5")
-            options = {key: _value(value) for key, _, value in pairs}
-        planner.arguments(options)
-    except (ValueError, AnabranchError) as error:
-        raise ValueError(f"{given}: {error}") from None
-    return Contestant(given, planner, options)
-
-
-def _value(written: str) -> Any:
-    try:
-        return json.loads(written)
-    except ValueError:
-        return written
-
-
-def ask(client: Client, who: Contestant, question: Question, seed: int) -> dict[str, Any]:
-    """One run: what it was asked, what it answered, and what it cost."""
-    began = time.monotonic()
-    said: dict[str, Any]
-    try:
-        solution = client.solve(
-            question.question,
-            context=question.context,
-            choices=question.choices,
-            planner=who.planner,
-            options=who.options,
-            seed=seed,
-            budget={"seconds": None},
-        )
-        seconds = time.monotonic() - began
-        trace_id: str | None = solution.trace_id
-        said = {
-            "answer": solution.answer,
-            "said": solution.text,
-            "outcome": str(solution.outcome),
-            "undecided": solution.undecided,
-            "confidence": solution.confidence,
-            "probability": solution.calibrated.probability if solution.calibrated else None,
-            "calls": solution.usage.calls,
-            "prompt": solution.usage.prompt,
-            "completion": solution.usage.completion,
-            "echoes": echoes(client.trace(solution.trace_id)),
-        }
-    except AnabranchError as error:
-        seconds = time.monotonic() - began
-        trace_id = error.task_id if isinstance(error, TaskFailed) else None
-        said = {"answer": None, "outcome": "failed", "error": in_general(str(error))}
-    return {
-        "planner": who.name,
-        "question": question.id,
-        "text": question.question,
-        **said,
-        "seconds": round(seconds, 3),
-        "trace": trace_id,
-    }
-
-
-def echoes(trace: Trace) -> int:
-    """How many calls of a run claim what their instructions give as an example.
-
-    What stands in the slots of a prompt is given, such as the question, and is no instruction.
-    """
-    count = 0
-    for node in trace.walk():
-        if node.kind != "generate" or not isinstance(node.value, dict):
-            continue
-        prompt = "\n".join(text for _, text, *_ in (node.request or {}).get("prompt", ()))
-        found = _EXAMPLE.finditer(_SLOT.sub(" ", prompt))
-        examples = {next(filter(None, each.groups())) for each in found}
-        claim = extract_claim(str(node.value.get("text", "")))
-        count += claim is not None and any(same(claim.text, each) for each in examples)
-    return count
-
-
-def run(
-    engine: Engine | str,
-    model: str | None,
-    contestants: Sequence[Contestant],
-    questions: Sequence[Question],
-    given: argparse.Namespace,
-    until: float,
-) -> Iterator[dict[str, Any]]:
-    """The runs of a model that the file lacks, until a time of the monotonic clock."""
-    key = {"engine": given.engine, "model": model}
-    done = {(each["planner"], each["question"], each["text"]) for each in stored(given.out, key)}
-    seeds = {each.id: at for at, each in enumerate(load(), start=1)}
-    with Client(engine=engine, model=model, database=given.database) as client:
-        if isinstance(engine, str):  # loading its model is not answering
-            client.solve("Say yes.", planner="direct", options={"max_tokens": 1})
-        for at, question in enumerate(questions):
-            first = at % len(contestants)
-            for who in (*contestants[first:], *contestants[:first]):
-                if (who.name, question.id, question.question) in done:
-                    continue
-                if time.monotonic() > until:
-                    print("  the time is over; the same command goes on from here", file=sys.stderr)
-                    return
-                result = {**key, **ask(client, who, question, seeds[question.id])}
-                append(given.out, result)
-                yield result
 
 
 def oracle(questions: Sequence[Question]) -> Simulator:
@@ -200,23 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.answers", description="Models and planners on everyday questions."
     )
-    parser.add_argument("--engine", default="embedded", help="embedded, URLs, or simulator: it knows all")
-    parser.add_argument("--models", nargs="+", metavar="M", help="by default all of the catalogue")
-    parser.add_argument(
-        "--planners",
-        nargs="+",
-        metavar="P",
-        default=list(PLANNERS),
-        help='also with options: vote:n=3,temperature=0.5 or vote:{"n": 3} (default %(default)s)',
-    )
+    add_options(parser, PLANNERS, OUT)
     parser.add_argument("--half", choices=("dev", "held", "all"), default="all", help="of the questions")
     parser.add_argument("--questions", type=int, metavar="N", help="by default all")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[], metavar="K", help="by default all")
-    parser.add_argument("--minutes", type=float, help="begin no run after so long; default: no limit")
-    parser.add_argument("--out", type=Path, default=OUT, help="runs, a line each (default %(default)s)")
-    parser.add_argument("--database", default="memory", help="where the traces are kept")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"), help="two such files")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     given = parser.parse_args(arguments)
     if given.questions is not None and given.questions < 1:
         parser.error("--questions must be at least 1")
@@ -227,21 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made = changes(*(judged(stored(path, {}), questions) for path in given.compare))
         print(json.dumps({"changes": list(map(asdict, made))}) if given.json else comparison(made))
         return 0 if made else 1
-    try:
-        contestants = [each for each in map(contestant, given.planners) if each is not None]
-    except ValueError as error:
-        parser.error(str(error))
-    if not contestants:
-        parser.error("there is none of these planners")
-    models = given.models or (list(CATALOGUE) if given.engine == "embedded" else [None])
-    _ask_all(models, contestants, questions, given)
-    runs = [each for model in models for each in stored(given.out, {"engine": given.engine, "model": model})]
-    names = [each.name for each in contestants]
+    who = contestants(parser, given.planners)
+    keys = [{"engine": given.engine, "model": model} for model in models(given)]
+    seeds = {each.id: at for at, each in enumerate(load(), start=1)}
+    ask_all(who, questions, seeds, given, lambda: oracle(questions), keys, _telling(questions))
+    runs = [each for key in keys for each in stored(given.out, key)]
+    names = [each.name for each in who]
     rows = sorted(
         rows_of(judged([each for each in runs if each["planner"] in names], questions)),
         key=lambda row: names.index(row.planner),
     )
-    rows.sort(key=lambda row: [each or given.engine for each in models].index(row.model))
+    rows.sort(key=lambda row: [each["model"] or given.engine for each in keys].index(row.model))
     if given.json:
         print(json.dumps({"questions": len(questions), "rows": list(map(asdict, rows))}))
     else:
@@ -249,29 +88,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if rows else 1
 
 
-def _ask_all(
-    models: Sequence[str | None],
-    contestants: Sequence[Contestant],
-    questions: Sequence[Question],
-    given: argparse.Namespace,
-) -> None:
-    """Ask each model, in an equal share of what is left of the time."""
-    end = time.monotonic() + 60 * given.minutes if given.minutes else float("inf")
+def _telling(questions: Sequence[Question]) -> Callable[[Mapping[str, Any]], str]:
+    """What is told of a run on these questions: its verdict, and of a wrong answer what would be right."""
     by_id = {each.id: each for each in questions}
-    for at, model in enumerate(models):
-        engine = oracle(questions) if given.engine == "simulator" else given.engine
-        now = time.monotonic()
-        until = now + (end - now) / (len(models) - at)
-        for each in run(engine, model, contestants, questions, given, until):
-            question = by_id[each["question"]]
-            verdict = grade(question, each["answer"], each["outcome"])
-            told = (
-                verdict
-                if verdict is not Verdict.WRONG
-                else f"{each['answer']!r:.60} is not {question.gold:.60}"
-            )
-            who = f"{model or given.engine} {each['planner']}"
-            print(f"  {question.id}, {who}, {each['seconds']:.1f} s: {told}", file=sys.stderr)
+
+    def told(run: Mapping[str, Any]) -> str:
+        question = by_id[run["question"]]
+        verdict = grade(question, run["answer"], run["outcome"])
+        wrong = verdict is Verdict.WRONG
+        return f"{run['answer']!r:.60} is not {question.gold:.60}" if wrong else verdict
+
+    return told
 
 
 if __name__ == "__main__":

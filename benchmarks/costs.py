@@ -58,6 +58,18 @@ def costs_of(trace: Trace) -> Costs:
     )
 
 
+def unknown_prompt(trace: Trace) -> int:
+    """Prompt tokens of calls that were cancelled in their answer, so that their usage is not known.
+
+    Estimated by the length of their prompts, and the tokens of a character in the other calls of the run.
+    """
+    calls = [node for node in trace.walk() if node.kind == "generate" and node.tokens]
+    known = [node for node in calls if node.usage.get("prompt_tokens")]
+    characters = sum(len(_prompt(node)) for node in known)
+    unknown = sum(len(_prompt(node)) for node in calls if not node.usage.get("prompt_tokens"))
+    return round(unknown * sum(node.usage["prompt_tokens"] for node in known) / max(1, characters))
+
+
 def in_general(reason: str) -> str:
     """A reason without the numbers of the one case, and not too long."""
     return re.sub(r"\d+(?:[.,]\d+)*", "N", reason)[:SAID]
@@ -68,12 +80,16 @@ def _ideal(calls: Sequence[TraceNode]) -> int:
     earlier: list[str] = []
     total = 0.0
     for node in sorted(calls, key=lambda node: node.started_at or 0.0):
-        prompt = "".join(f"\0{role}\0{text}" for role, text, *_ in (node.request or {}).get("prompt", ()))
+        prompt = _prompt(node)
         shared = max((_shared(prompt, each) for each in earlier), default=0)
         total += node.usage["prompt_tokens"] * (1 - shared / max(1, len(prompt)))
         said = node.value.get("text", "") if isinstance(node.value, dict) else ""
         earlier.append(f"{prompt}\0assistant\0{said}")
     return round(total)
+
+
+def _prompt(node: TraceNode) -> str:
+    return "".join(f"\0{role}\0{text}" for role, text, *_ in (node.request or {}).get("prompt", ()))
 
 
 def _shared(one: str, other: str) -> int:

@@ -25,14 +25,16 @@ def wilson(events: int, trials: int) -> Interval:
 
 
 def paired_bootstrap(
-    ours: Sequence[bool], theirs: Sequence[bool], *, seed: int = 1
+    ours: Sequence[float], theirs: Sequence[float], *, seed: int = 1
 ) -> tuple[float, Interval]:
     """The difference of two shares over the same questions, and its 95 % interval by resampling them.
+
+    What each did on a question is right or not, or how probably it is right.
 
     Raises:
         ValueError: there are no questions, or not the same.
     """
-    differences = [int(mine) - int(other) for mine, other in zip(ours, theirs, strict=True)]
+    differences = [mine - other for mine, other in zip(ours, theirs, strict=True)]
     if not differences:
         raise ValueError("there is no question that both have answered")
     rng = random.Random(seed)

@@ -65,6 +65,11 @@ def drawn(count: int, seed: int) -> list[int]:
     return random.Random(seed).sample(range(TEST_QUESTIONS), count)
 
 
+def gold_of(answer: str) -> str:
+    """The right answer in the ``answer`` of a line of the test set."""
+    return answer.rpartition("####")[2].strip().replace(",", "")
+
+
 async def branch(engine: LlamaCppEngine, question: str, sampling: Sampling) -> dict[str, Any]:
     """One sampled chain of thought: its text, tokens, log-probabilities and whether it came to its end."""
     prompt = Prompt((*SHARED, Segment("user", question)))
@@ -96,8 +101,9 @@ async def record(asked: Sequence[tuple[int, dict[str, str]]], given: argparse.Na
                 for at in range(given.branches)
             ]
             branches = await asyncio.gather(*[branch(engine, item["question"], each) for each in samplings])
-        gold = item["answer"].rpartition("####")[2].strip().replace(",", "")
-        line = json.dumps({"question": index, "gold": gold, "branches": branches}, ensure_ascii=False)
+        line = json.dumps(
+            {"question": index, "gold": gold_of(item["answer"]), "branches": branches}, ensure_ascii=False
+        )
         with given.raw.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         tokens = sum(each["tokens"] for each in branches)

@@ -11,8 +11,8 @@ import pytest
 from anabranch import Answer, Client, Run, planner, user
 from anabranch import Question as Asked
 from benchmarks import answers
-from benchmarks.answers import contestant, echoes
 from benchmarks.answers_table import changes, comparison, judged, rows_of, table
+from benchmarks.asking import contestant, echoes
 from benchmarks.everyday import load
 from workers.engines.simulator.engine import Simulator
 
