@@ -14,7 +14,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
-from planners.kinds import LOOKS, form_of, shows_computation, turns_of
+from planners.kinds import LOOKS, form_of, shows, turns_of
 from planners.questions import SAMPLED, Temperature, Tokens
 from planners.vote import SHORT_ANSWER, has_one_answer
 
@@ -51,7 +51,7 @@ async def adaptive(
     if run.budget.calls is not None:
         n = max(1, min(n, run.budget.calls))
     first, *others = turns_of(run, question, n)
-    looks = LOOKS["computing" if shows_computation(question) else "other"]
+    looks = LOOKS[shows(question)]
     answer = await run.vote(
         first,
         turns=others,

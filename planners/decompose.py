@@ -25,10 +25,16 @@ def compares(run: Run, question: Question) -> str:
     return f"it asks about several things: {', '.join(names)}" if names else ""
 
 
+def lacks_material(run: Run, question: Question) -> str:
+    """Why a plan of questions gains nothing: without material, its parts are as hard as the whole."""
+    return "" if question.context else "there is no material to look the parts up in"
+
+
 SUITS = Suits(
     "with answers to several smaller questions, from which it is then put together",
     cost=60,
     sign=compares,
+    lacks=lacks_material,
     calls=4,
     yields_to=("llm_compiler",),
 )

@@ -8,7 +8,9 @@ Which of them a question gets, in which order, and how long each may be, stands 
 from __future__ import annotations
 
 import re
+from calendar import month_name
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from orchestrator.consensus.extraction import extract_claim, extract_code
@@ -28,29 +30,40 @@ from planners.questions import computation_in, set_task
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
-Kind = Literal["plain", "at once", "program", "steps"]
-Computing = Literal["computing", "other"]
+Kind = Literal["plain", "at once", "program", "other program", "steps"]
+Shows = Literal["letters", "computation", "nothing"]
 
 PLAIN: Final = "plain"
 PROGRAM: Final = "program"
+ANOTHER_PROGRAM: Final = "other program"
 
-LOOKS: Mapping[Computing, tuple[Kind, ...]] = {"computing": (PROGRAM, "at once"), "other": (PLAIN,)}
+LOOKS: Mapping[Shows, tuple[Kind, ...]] = {
+    "letters": (PROGRAM, "at once"),
+    "computation": (PROGRAM, "at once"),
+    "nothing": (PLAIN,),
+}
 """What is asked first."""
 
-THEN: Mapping[Computing, tuple[Kind, ...]] = {"computing": (PLAIN, "steps"), "other": ("at once", "steps")}
-"""What is asked where the looks do not settle it."""
+THEN: Mapping[Shows, tuple[Kind, ...]] = {
+    "letters": (ANOTHER_PROGRAM, "steps"),
+    "computation": (PLAIN, "steps"),
+    "nothing": ("at once", "steps"),
+}
+"""What is asked where the looks do not settle it. Models do not see letters: only programs count them."""
 
-AGAIN: Mapping[Computing, tuple[Kind, ...]] = {
-    "computing": (PROGRAM, "steps", PLAIN),
-    "other": (PLAIN, "steps"),
+AGAIN: Mapping[Shows, tuple[Kind, ...]] = {
+    "letters": (PROGRAM, ANOTHER_PROGRAM),
+    "computation": (PROGRAM, "steps", PLAIN),
+    "nothing": (PLAIN, "steps"),
 }
 """What is asked once more after that, in turns: samples of an answer at once would only repeat it."""
 
-LENGTHS: Mapping[Kind, Mapping[Computing, int]] = {
-    PLAIN: {"computing": 320, "other": 192},
-    "at once": {"computing": 32, "other": 48},
-    PROGRAM: {"computing": 224},
-    "steps": {"computing": 320, "other": 192},
+LENGTHS: Mapping[Kind, Mapping[Shows, int]] = {
+    PLAIN: {"computation": 320, "nothing": 192},
+    "at once": {"letters": 32, "computation": 32, "nothing": 48},
+    PROGRAM: {"letters": 224, "computation": 224},
+    ANOTHER_PROGRAM: {"letters": 224},
+    "steps": {"letters": 192, "computation": 320, "nothing": 192},
 }
 """Tokens that a branch may have at first; after one of its kind was cut off, the next may have more."""
 
@@ -77,6 +90,10 @@ TASKS: Mapping[Kind, str] = {
     PROGRAM: (
         "Write a short calculation of {form} in Python: give what is known telling names, compute with them, "
         "and call the last value answer. Write the code alone, without remarks."
+    ),
+    ANOTHER_PROGRAM: (
+        "Write a Python function that finds {form} from what the question gives, and call it: the last line "
+        "sets answer to what it returns. Write the code alone, without remarks."
     ),
     "steps": "Think step by step, in a few short lines. Then give {form} alone in \\boxed{{}}.",
 }
@@ -126,6 +143,7 @@ _COMPARED = re.compile(
 )
 """What a program says that names the larger of two: "4/7 is larger"."""
 
+_YEAR = re.compile(r"\b\d{4}\b|\byears?\b", re.IGNORECASE)
 _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
 """A name before a value, of which a text may list several."""
 
@@ -135,19 +153,21 @@ _OR = re.compile(r"\bor\b(?! (?:not|no)\b)", re.IGNORECASE)
 # -- what kind of question it is ------------------------------------------------------------------
 
 
-def shows_computation(question: Question) -> bool:
+def shows(question: Question) -> Shows:
     """Whether the question shows that something is to be computed: by its words, or by two numbers.
 
-    "How many" alone may ask for a fact; with a number, or for letters or words, it asks to compute or count.
-    One number is enough where yes or no is asked for: whether something is so many, or divides it.
+    "How many" alone may ask for a fact; with a number it asks to compute. One number is enough where yes or
+    no is asked for: whether something is so many, or divides it. Letters and words are counted and spelt.
     """
+    text = looked_at(question)
+    if _COUNTED.search(text) or _SPELT.search(text):
+        return "letters"
     sign = computation_in(question)
     asks_how_many = bool(_HOW_MANY.fullmatch(sign))
     if sign and not asks_how_many:
-        return True
-    text = looked_at(question)
+        return "computation"
     numbers = 1 if asks_how_many or form_of(question) == "yes or no" else 2
-    return len(_NUMBER.findall(text)) >= numbers or bool(_COUNTED.search(text) or _SPELT.search(text))
+    return "computation" if len(_NUMBER.findall(text)) >= numbers else "nothing"
 
 
 def form_of(question: Question) -> str:
@@ -171,7 +191,7 @@ def turns_of(run: Run, question: Question, n: int) -> list[Turn]:
     The first of each kind is greedy, so that it says what is likeliest. A single look asks for the
     log-probabilities of its tokens, where the engine gives them.
     """
-    what: Computing = "computing" if shows_computation(question) else "other"
+    what = shows(question)
     if n == 1:
         return [Turn(set_task(question, TASKS[PLAIN]), PLAIN, {"temperature": 0.0})]
     kinds = [*LOOKS[what], *THEN[what]]
@@ -182,21 +202,22 @@ def turns_of(run: Run, question: Question, n: int) -> list[Turn]:
     ]
 
 
-def _turn(run: Run, question: Question, kind: Kind, what: Computing, *, first: bool) -> Turn:
+def _turn(run: Run, question: Question, kind: Kind, what: Shows, *, first: bool) -> Turn:
     sampling: SamplingOptions = {"max_tokens": LENGTHS[kind][what]}
     if first:
         sampling["temperature"] = 0.0
     if LOOKS[what] == (kind,) and run.capabilities.logprobs:
         sampling["top_logprobs"] = ALTERNATIVES
-    if kind == PROGRAM:
-        return Turn(set_task(question, _programming(question)), kind, sampling, reading_program(question))
+    if kind in (PROGRAM, ANOTHER_PROGRAM):
+        task = _programming(question, TASKS[kind])
+        return Turn(set_task(question, task), kind, sampling, reading_program(question))
     task = TASKS[kind].format(form=FORMS[form_of(question)])
-    reading = {PLAIN: checking_steps}.get(kind, checking) if what == "computing" else None
+    reading = {PLAIN: checking_steps}.get(kind, checking) if what == "computation" else None
     return Turn(set_task(question, task), kind, sampling, reading)
 
 
-def _programming(question: Question) -> str:
-    task = TASKS[PROGRAM].format(form=FORMS["other"])
+def _programming(question: Question, task: str) -> str:
+    task = task.format(form=FORMS["other"])
     if form_of(question) == "several":
         task += LISTED
     if _TIMES.search(question.text):
@@ -224,6 +245,12 @@ def reading_program(question: Question) -> Tool:
         value = written(computed.value)
         if isinstance(computed.value, str):
             value = _named(value)
+        elif (
+            isinstance(computed.value, date)
+            and not isinstance(computed.value, datetime)
+            and not _YEAR.search(question.text)
+        ):
+            value = f"{computed.value.day} {month_name[computed.value.month]}"  # the year is the program's own
         if form == "yes or no":
             if not isinstance(computed.value, bool):
                 return {"nothing": f"yes or no is asked for, and the program comes to {value}"}

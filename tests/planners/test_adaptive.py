@@ -234,12 +234,12 @@ async def test_a_branch_that_was_cut_off_makes_the_next_of_its_kind_longer() -> 
     )
     played = await play(adaptive, FACT, engine, max_tokens=500)
     assert played.answer.claim == "Wellington"
-    assert saw(played, "nothing")[0] == f"cut off after {LENGTHS['plain']['other']} tokens"
+    assert saw(played, "nothing")[0] == f"cut off after {LENGTHS['plain']['nothing']} tokens"
     lengths = [(kind, call.sampling.max_tokens) for kind, call in engine.calls]
     assert lengths == [
-        ("plain", LENGTHS["plain"]["other"]),
-        ("at once", LENGTHS["at once"]["other"]),
-        ("steps", LENGTHS["steps"]["other"]),
+        ("plain", LENGTHS["plain"]["nothing"]),
+        ("at once", LENGTHS["at once"]["nothing"]),
+        ("steps", LENGTHS["steps"]["nothing"]),
         ("plain", 500),
         ("steps", 500),
     ]

@@ -95,6 +95,7 @@ QUESTIONS = (
     Question("compute the weight of the gauge."),
     Question("write a poem of a gauge."),
     Question("which gauge is it?"),
+    Question("how many letters has the gauge?"),
 )
 ABLE = (
     BARE,
