@@ -43,7 +43,14 @@ def ending_of(result: Result, task: Task, *, timings: Timings, sureness: Calibra
     if result.answer is not None and (why := _unsure(result, task, sureness)):
         answer = replace(result.answer, undecided=why)
         result = replace(result, outcome=RunOutcome.ABSTAINED, answer=answer)
-    solution = solution_of(result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness)
+    solution = solution_of(
+        result,
+        question=str(task.question.get("query", "")),
+        planner=task.planner,
+        trace_id=task.id,
+        timings=timings,
+        sureness=sureness,
+    )
     return Ending(
         TaskStatus.FAILED if result.failure is not None else _STATUS[result.outcome],
         result.outcome,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.consensus.readable import asks_for_latex, readable
 from orchestrator.errors import Conflict, TaskFailed
 from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.values import Answer
@@ -94,7 +95,10 @@ class Solution(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    answer: str = Field(description="The short answer if one could be extracted, otherwise the whole text.")
+    answer: str = Field(
+        description="The short answer if one could be extracted, as people write it: without LaTeX, and "
+        "rounded where it was computed; otherwise the whole text."
+    )
     text: str = Field(description="The whole text of the answer.")
     trust: str = Field(
         "",
@@ -138,11 +142,18 @@ class Solution(BaseModel):
 
 
 def solution_of(
-    result: Result, *, planner: str, trace_id: str, timings: Timings, sureness: Calibrated | str
+    result: Result,
+    *,
+    question: str,
+    planner: str,
+    trace_id: str,
+    timings: Timings,
+    sureness: Calibrated | str,
 ) -> Solution | None:
     """The solution of a run; None if it has no answer.
 
-    ``sureness`` is how likely the answer is to be right, or in words why that is not known.
+    ``question`` is its text: what is asked for in LaTeX is given in it. ``sureness`` is how likely the answer
+    is to be right, or in words why that is not known.
     """
     answer = result.answer
     if answer is None:
@@ -150,13 +161,18 @@ def solution_of(
     spent = result.spent
     calibrated = None if isinstance(sureness, str) else sureness
     probability = None if calibrated is None else calibrated.probability
+
+    def plain(claim: str) -> str:
+        told = answer.shown.get(claim, claim)
+        return told if asks_for_latex(question) else readable(told)
+
     return Solution(
-        answer=answer.claim or answer.text,
+        answer=plain(answer.claim) if answer.claim else answer.text,
         text=answer.text,
         trust=trust_in(result, probability, _frequency(calibrated)),
         unsure=is_unsure(result, probability),
         reasoning=_reasoning(answer),
-        dissent=tuple(Dissent(claim=d.claim, count=d.count, text=d.text) for d in answer.dissent),
+        dissent=tuple(Dissent(claim=plain(d.claim), count=d.count, text=d.text) for d in answer.dissent),
         outcome=result.outcome,
         undecided=answer.undecided,
         limit=result.limit,
@@ -164,7 +180,7 @@ def solution_of(
         entropy=answer.entropy,
         calibrated=calibrated,
         uncalibrated=sureness if isinstance(sureness, str) else None,
-        clusters=tuple(ClusterCount(claim=c.claim, count=c.count) for c in answer.clusters),
+        clusters=tuple(ClusterCount(claim=plain(c.claim), count=c.count) for c in answer.clusters),
         planner=planner,
         usage=TokenUsage(
             prompt=spent.usage.prompt_tokens,

@@ -61,6 +61,12 @@ async def doubled(text: str, claim: str) -> dict[str, str]:
 
 
 @tool
+async def divided(text: str, claim: str) -> dict[str, str]:
+    """Claim two thirds of a number, with all its digits."""
+    return {"claim": "66.6666666667"}
+
+
+@tool
 async def broken(text: str, claim: str) -> dict[str, str]:
     """Fail."""
     raise RuntimeError(text + claim)
@@ -94,6 +100,18 @@ async def test_a_branch_claims_what_its_reading_says_and_the_trace_has_its_kind(
 async def test_what_a_reading_makes_of_it_stands_under_the_text_of_the_answer() -> None:
     played = await held(Simulator(r"\boxed{7}"), *kinds(doubled))
     assert played.answer == "\\boxed{7}\n\n14"
+
+
+async def test_a_text_votes_for_the_number_that_it_rounds_and_people_are_shown_it() -> None:
+    played = await held(Simulator(r"\boxed{66.67 \text{ km/h}}"), *kinds(divided, None))
+    answer = played.result.answer
+    assert answer is not None
+    assert [each.count for each in answer.clusters] == [3]
+    told = answer.shown.get(answer.claim or "", answer.claim)
+    assert told == r"66.67 \text{ km/h}"
+    alone = (await held(Simulator(r"\boxed{100}"), *kinds(divided), width=1)).result.answer
+    assert alone is not None
+    assert (alone.claim, alone.shown) == ("66.6666666667", {"66.6666666667": "66.67"})
 
 
 async def test_a_reading_may_find_nothing_and_one_that_fails_leaves_nothing() -> None:
