@@ -81,13 +81,15 @@ class Calibrated(BaseModel):
 
     def __str__(self) -> str:
         """How often answers like this were right, in words."""
-        percent = f"{100 * self.probability:.3g} %"
-        if self.alike is None:
-            return f"answers like this are right in about {percent}, going by {self.questions} questions"
-        return (
-            f"answers like this ({self.agreement}) were right in {self.right} of {self.alike} questions, so "
-            f"about {percent} of them are right"
-        )
+        if not self.alike or self.right is None:
+            of = f"{self.questions} question{'s' * (self.questions != 1)}"
+            return f"answers like this were right {100 * self.probability:.0f} % of the time ({of})"
+        if self.alike == 1:
+            return f"the one labelled answer like this was {'right' if self.right else 'wrong'}"
+        share = round(100 * self.right / self.alike)
+        if 0 < self.right < self.alike:  # none of them, and all, are said only where it is so
+            share = min(max(share, 1), 99)
+        return f"of {self.alike} answers like this, {share} % were right"
 
 
 class Solution(BaseModel):
@@ -120,8 +122,8 @@ class Solution(BaseModel):
     )
     outcome: RunOutcome = Field(
         description="`answered`; `undecided` when there is no answer to rely on, as most branches gave none "
-        "or the only one was cut off; `abstained` when it is less likely to be right than `abstain_below` "
-        "asks for; or `limited` when a bound ended the run first."
+        "or the only one was cut off; `abstained` when `abstain_below` asks for a probability, and it is "
+        "undecided or less likely to be right; or `limited` when a bound ended the run first."
     )
     undecided: str | None = Field(None, description="Why this is no answer to rely on; null if it is one.")
     limit: str | None = Field(None, description="The bound that ended the run.")
@@ -169,7 +171,7 @@ def solution_of(
     return Solution(
         answer=plain(answer.claim) if answer.claim else answer.text,
         text=answer.text,
-        trust=trust_in(result, probability, _frequency(calibrated)),
+        trust=trust_in(result, probability, "" if calibrated is None else str(calibrated)),
         unsure=is_unsure(result, probability),
         reasoning=_reasoning(answer),
         dissent=tuple(Dissent(claim=plain(d.claim), count=d.count, text=d.text) for d in answer.dissent),
@@ -192,17 +194,6 @@ def solution_of(
         timings=timings,
         trace_id=trace_id,
     )
-
-
-def _frequency(calibrated: Calibrated | None) -> str:
-    """How often answers like this were right, in words; empty if that is not known."""
-    if calibrated is None:
-        return ""
-    if calibrated.alike and calibrated.right is not None:
-        share = 100 * calibrated.right / calibrated.alike
-        return f"of {calibrated.alike} answers like this, {share:.0f} % were right"
-    right = f"{100 * calibrated.probability:.0f} %"
-    return f"answers like this were right {right} of the time ({calibrated.questions} questions)"
 
 
 def _reasoning(answer: Answer) -> str:

@@ -203,7 +203,9 @@ class Poll:
                 for cluster in ranked
                 if cluster.index != winner and (stood := stands[cluster.index]) is not None
             ),
-            basis=FORCED if forced else basis(method, votes, entropy, kinds=len(self._kinds(winner))),
+            basis=FORCED
+            if forced
+            else basis(method, votes, entropy, kinds=len(self._kinds(winner)), sure=self._sure()),
             doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
             shown=self._shown(),
         )

@@ -63,14 +63,25 @@ def agreement(count: int, answers: int, *, silent: int = 0, what: str = "branche
     return f"{told}, {silent} gave no answer" if silent else told
 
 
-def basis(method: str, count: int, entropy: Entropy, *, kinds: int = 1) -> str:
+def at_once(sure: float) -> str:
+    """What a single answer rests on of which the model was so ``sure``, a probability."""
+    return f"one answer, given at once; the model was {min(int(100 * sure), 99)} % sure of it"
+
+
+def basis(method: str, count: int, entropy: Entropy, *, kinds: int = 1, sure: float | None = None) -> str:
     """What the answer of a vote rests on: who agrees, whether that says anything, and what else settled it.
 
-    ``count`` branches of so many ``kinds`` gave the answer that the merge called ``method`` made.
+    ``count`` branches of so many ``kinds`` gave the answer that the merge called ``method`` made. ``sure`` is
+    how sure of itself a single one is, if that is known.
     """
     answers, settled = sum(entropy.counts), SETTLED_BY.get(method)
+    of = answers + entropy.abstained
     if not count:
-        return settled or f"none of {answers + entropy.abstained} branches came to a short answer"
+        return settled or (
+            "no short answer was found" if of == 1 else f"none of {of} branches came to a short answer"
+        )
+    if of == 1 and sure is not None and not settled:
+        return at_once(sure)
     what = OF_KINDS if kinds > 1 else "branches"
     told = agreement(count, answers, silent=entropy.abstained, what=what)
     if count > 1 and entropy.doubt is not None and entropy.abstained <= answers:

@@ -12,7 +12,7 @@ from orchestrator.runtime.answers import LONGEST_DISSENT, LONGEST_REASONING, MOS
 from orchestrator.runtime.values import Answer, Cluster, Dissent, Question
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
-from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.solution import Calibrated, Solution
 from storage.opening import open_store
 from workers.engines.simulator.engine import Simulator
 
@@ -107,3 +107,22 @@ async def test_who_asks_for_latex_is_shown_it() -> None:
 async def test_a_claim_that_is_shown_as_no_text_is_an_error_of_the_planner() -> None:
     with pytest.raises(TaskFailed, match="shown for a claim is an int; it must be a str"):
         await run("misshown")
+
+
+@pytest.mark.parametrize(
+    ("right", "alike", "line"),
+    [
+        (54, 88, "of 88 answers like this, 61 % were right"),
+        (399, 400, "of 400 answers like this, 99 % were right"),
+        (1, 400, "of 400 answers like this, 1 % were right"),
+        (5, 5, "of 5 answers like this, 100 % were right"),
+        (1, 1, "the one labelled answer like this was right"),
+        (0, 1, "the one labelled answer like this was wrong"),
+        (None, None, "answers like this were right 90 % of the time (212 questions)"),
+    ],
+)
+def test_how_often_answers_like_it_were_right(right: int | None, alike: int | None, line: str) -> None:
+    told = Calibrated(
+        probability=0.9, risk=0.1, within_risk=True, questions=212, evidence="x", right=right, alike=alike
+    )
+    assert str(told) == line
