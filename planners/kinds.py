@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from orchestrator.consensus.extraction import extract_claim, extract_code
 from orchestrator.consensus.forms import compare, read_form
+from orchestrator.consensus.yes_or_no import asks_yes_or_no
 from orchestrator.planning.run import Run
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.values import Question
@@ -86,16 +87,6 @@ _COUNTED = re.compile(
     rf"\bhow (?:many|much|often)\b.*?(?:\d|\b(?:{'|'.join(_LETTERS.split())})\b)", re.IGNORECASE | re.DOTALL
 )
 _HOW_MANY = re.compile(r"how (?:many|much)", re.IGNORECASE)
-_ENDED = re.compile(r"[.!](?=\s)|[?\n]")
-_AUXILIARIES = (
-    "is are was were am do does did has have had can could will would should must may might isn't aren't "
-    "wasn't weren't doesn't don't didn't hasn't haven't can't"
-)
-_YES_NO = re.compile(
-    r"\W*(?:(?:and|so|but|then|now|if [^,]*,)\s+)?(?!(?:can|could|will|would) you\b)"
-    rf"(?:{'|'.join(_AUXILIARIES.split())})\s+",
-    re.IGNORECASE,
-)
 _DATES = re.compile(
     r"\b(?:january|february|march|april|june|july|august|september|october|november|december|weekday"
     r"|day of the week|leap year|date)\b|\b\d{4}-\d\d?-\d\d?\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
@@ -107,8 +98,6 @@ _COMPARED = re.compile(
     re.DOTALL,
 )
 """What a program says that names the larger of two: "4/7 is larger"."""
-
-_OR = re.compile(r"\bor\b(?! (?:not|no)\b)", re.IGNORECASE)
 
 
 # -- what kind of question it is ------------------------------------------------------------------
@@ -130,9 +119,7 @@ def form_of(question: Question) -> str:
     """The form of the answer: ``choice``, ``yes or no`` or ``other``."""
     if question.choices:
         return "choice"
-    told, mark, _ = looked_at(question).rpartition("?")
-    last = _ENDED.split(told)[-1] if mark else ""
-    return "yes or no" if _YES_NO.match(last) and not _OR.search(last) else "other"
+    return "yes or no" if asks_yes_or_no(looked_at(question)) else "other"
 
 
 # -- the turns ------------------------------------------------------------------------------------

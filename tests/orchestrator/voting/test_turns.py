@@ -121,6 +121,23 @@ async def test_a_reading_may_find_nothing_and_one_that_fails_leaves_nothing() ->
     assert set(seen(played, "nothing")) == {r"\boxed{x} is no number", "it could not be read"}
 
 
+@tool
+async def echoing(text: str, claim: str) -> dict[str, str]:
+    """Claim what the prompt says is asked for."""
+    return {"claim": "the answer"}
+
+
+async def test_a_branch_that_gives_the_prompt_back_abstains_and_the_trace_says_so() -> None:
+    engine = Simulator([r"\boxed{the final answer}", r"\boxed{7}", r"\boxed{7}"])
+    played = await held(engine, *kinds(None, echoing, None))
+    assert played.result.answer is not None
+    assert [(each.claim, each.count) for each in played.result.answer.clusters] == [("7", 1)]
+    assert set(seen(played, "nothing")) == {
+        "it gives back what is asked for: the final answer",
+        "it gives back what is asked for: the answer",
+    }
+
+
 async def test_a_turn_has_sampling_of_its_own() -> None:
     turns = [
         Turn([user("Cold?")], "cold", {"temperature": 0.0, "max_tokens": 9}),
