@@ -165,11 +165,10 @@ def solution_of(
     probability = None if calibrated is None else calibrated.probability
 
     def plain(claim: str) -> str:
-        told = answer.shown.get(claim, claim)
-        return told if asks_for_latex(question) else readable(told)
+        return _as_shown(claim, answer, question)
 
     return Solution(
-        answer=plain(answer.claim) if answer.claim else answer.text,
+        answer=shown_answer(answer, question),
         text=answer.text,
         trust=trust_in(result, probability, "" if calibrated is None else str(calibrated)),
         unsure=is_unsure(result, probability),
@@ -194,6 +193,16 @@ def solution_of(
         timings=timings,
         trace_id=trace_id,
     )
+
+
+def shown_answer(answer: Answer, question: str = "") -> str:
+    """An answer as people are shown it: its claim without LaTeX and with useful digits, or its whole text."""
+    return _as_shown(answer.claim, answer, question) if answer.claim else answer.text
+
+
+def _as_shown(claim: str, answer: Answer, question: str) -> str:
+    told = answer.shown.get(claim, claim)
+    return told if asks_for_latex(question) else readable(told)
 
 
 def _reasoning(answer: Answer) -> str:

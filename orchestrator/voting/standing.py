@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from orchestrator.consensus.entropy import Entropy
+from orchestrator.consensus.reading.sentences import pieces
 from orchestrator.voting.branches import LiveBranch
 
 ALONE = "one answer, not compared with others"
@@ -26,8 +26,6 @@ SETTLED_BY: Mapping[str, str] = {
 KNOWING = frozenset({"verifier", "synthesis"})
 """The merges whose answer needs no majority, since something other than counting has judged it."""
 
-_PIECES = re.compile(r"\n+|(?<=[.!?。])\s+")
-
 
 def standing(branches: Iterable[LiveBranch], cluster: int) -> LiveBranch | None:
     """The branch that stands for a cluster; None if no branch is in it.
@@ -46,7 +44,7 @@ def _rank(branch: LiveBranch) -> tuple[bool, bool, bool, int, int]:
 
 def shows_steps(text: str) -> bool:
     """Whether a text says something beside its answer: it has a sentence, or a line, before its last one."""
-    return len([piece for piece in _PIECES.split(text) if piece.strip()]) > 1
+    return len(pieces(text)) > 1
 
 
 def agreement(count: int, answers: int, *, silent: int = 0, what: str = "branches") -> str:
