@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from orchestrator.consensus.extraction import extract_claim, extract_code
 from orchestrator.consensus.forms import compare, read_form
+from orchestrator.consensus.yes_or_no import asks_yes_or_no
 from orchestrator.planning.run import Run
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.values import Question
@@ -115,20 +116,10 @@ _COUNTED = re.compile(
 
 _SPELT = re.compile(rf"\b(?:{wording.SPELLING})\b", re.IGNORECASE)
 _HOW_MANY = re.compile(wording.AMOUNTS, re.IGNORECASE)
-_ENDED = re.compile(r"[.!](?=\s)|[?\n]")
-_AUXILIARIES = (
-    "is are was were am do does did has have had can could will would should must may might isn't aren't "
-    "wasn't weren't doesn't don't didn't hasn't haven't can't"
-)
 _SEVERAL = re.compile(
     rf"(?:[?,;]|\w)\s+(?:and|und|et|y|e)\s+(?:{wording.ASKING})\b|\?.*\w.*\?"
     r"|\b(?:its|his|her|their) \w+ and (?:its|his|her|their)? ?\w+\W*$",
     re.IGNORECASE | re.DOTALL,
-)
-_YES_NO = re.compile(
-    r"\W*(?:(?:and|so|but|then|now|if [^,]*,)\s+)?(?!(?:can|could|will|would) you\b)"
-    rf"(?:{'|'.join(_AUXILIARIES.split())})\s+",
-    re.IGNORECASE,
 )
 _DATES = re.compile(
     r"\b(?:january|february|march|april|june|july|august|september|october|november|december|weekday"
@@ -146,8 +137,6 @@ _COMPARED = re.compile(
 _YEAR = re.compile(r"\b\d{4}\b|\byears?\b", re.IGNORECASE)
 _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
 """A name before a value, of which a text may list several."""
-
-_OR = re.compile(r"\bor\b(?! (?:not|no)\b)", re.IGNORECASE)
 
 
 # -- what kind of question it is ------------------------------------------------------------------
@@ -177,9 +166,7 @@ def form_of(question: Question) -> str:
     text = looked_at(question)
     if _SEVERAL.search(text):
         return "several"
-    told, mark, _ = text.rpartition("?")
-    last = _ENDED.split(told)[-1] if mark else ""
-    return "yes or no" if _YES_NO.match(last) and not _OR.search(last) else "other"
+    return "yes or no" if asks_yes_or_no(text) else "other"
 
 
 # -- the turns ------------------------------------------------------------------------------------
@@ -250,7 +237,9 @@ def reading_program(question: Question) -> Tool:
             and not isinstance(computed.value, datetime)
             and not _YEAR.search(question.text)
         ):
-            value = f"{computed.value.day} {month_name[computed.value.month]}"  # the year is the program's own
+            value = (
+                f"{computed.value.day} {month_name[computed.value.month]}"  # the year is the program's own
+            )
         if form == "yes or no":
             if not isinstance(computed.value, bool):
                 return {"nothing": f"yes or no is asked for, and the program comes to {value}"}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from orchestrator.consensus.yes_or_no import begins_like_one
 from orchestrator.runtime.values import Question
 from planners import wording
 from planners.listing import LONG, list_words, looked_at
@@ -67,6 +68,8 @@ _OPINION = _compiled(
     rf"\b(?:{wording.OPINION})\b|\A(?:{wording.INVERTED}) (?:{wording.PERSONAL})\b"
     rf"|\A(?:{wording.ASKING}) (?:\S+ )?(?:{wording.INVERTED}) (?:{wording.PERSONAL})\b"
 )
+_WORDS_OF_OPINION = _compiled(rf"\b(?:{wording.OPINION})\b")
+_ASKED_OF_YOU = _compiled(rf"\A(?:do|did|have|are|were) you (?!(?:{wording.OF_A_PERSON})\b)")
 _DIGITS = re.compile(r"\d+(?:[.,:/]\d+)*")
 _CODE = _compiled(
     r"```|`[^`\n]+`|[\w)]\(\)|\b[a-z]+_\w+\b|(?-i:\b[a-z]+[A-Z]\w*\b)|\b(?:\w\+\+|c#|\.net)(?=\W|$)"
@@ -156,7 +159,9 @@ class _Clause:
 
     @property
     def is_yes_or_no(self) -> bool:
-        return bool(_INVERTED.search(self.text)) and not _OPINION.search(self.text)
+        if _ASKED_OF_YOU.search(self.text):
+            return not _WORDS_OF_OPINION.search(self.text)
+        return begins_like_one(self.text) and not _OPINION.search(self.text)
 
 
 Clauses = Sequence[_Clause]

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from orchestrator.consensus.reading.sentences import pieces
 from orchestrator.runtime.messages import text_of
 from planners.fitting import COMMON
 from planners.stated import Value, values_in
@@ -18,7 +19,6 @@ BEFORE = 2
 _FIGURES = re.compile(r"\d+(?:[.,]\d+)*")
 _COUNTED = re.compile(r"(?<![\w.,])(?P<figures>\d+(?:[.,]\d+)*)(?P<words>(?:[ \t]+[^\W\d_]+){0,3})")
 _HOW_MANY = re.compile(rf"\b(?:{AMOUNTS}|number of)\b(?P<after>.*)", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _ANY_WORD = re.compile(r"\w{2,}")
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -56,7 +56,7 @@ def misread(claim: str, question: str, text: str) -> str:
     of_claim, *more = said["words"].split() or [""]
     if more:
         return ""
-    likely = (each for each in _SENTENCE_END.split(text) if number[-3:] in each)  # commas divide thousands
+    likely = (each for each in pieces(text) if number[-3:] in each)  # commas divide thousands
     sentences = [list(_COUNTED.finditer(sentence)) for sentence in likely]
     places = [(at, sentence) for sentence in sentences for at in sentence if _number(at) == number]
     places = [(at, sentence) for at, sentence in places if _counts(at, of_claim)] or places

@@ -44,6 +44,12 @@ PERSONAL: Final = r"i|we|you|my|our|your|ich|wir|du|je|nous|tu|yo|io|noi|eu"
 
 HOW_MANY: Final = r"how (?:many|much)|wie ?viele?|combien|cuánt[oa]s?|quant[oaie]|quantos|quantas|сколько"
 
+OF_A_PERSON: Final = (
+    r"think|feel|like|love|hate|prefer|believe|agree|enjoy|want|know|have|remember|suggest|see|mind|ever|able"
+    r"|sure|happy|aware|familiar|capable|good|heard|any"
+)
+"""What nobody but who is asked can say, behind "do you" and "are you"."""
+
 AMOUNTS: Final = (
     rf"{HOW_MANY}"
     r"|how (?:old|tall|far|long|big|large|fast|heavy|deep|high|wide|often|hot|cold|thick|late)"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.tasks.hindsight.replaying import Replayed
-from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.solution import Solution, shown_answer
 from storage.errors import JournalDamaged
 from storage.events import Event, EventType
 from storage.reading import explained
@@ -253,7 +253,7 @@ def replay_body(task_id: str, replayed: Replayed) -> ReplayBody:
     return ReplayBody(
         trace_id=task_id,
         outcome=replayed.result.outcome,
-        answer=None if answer is None else answer.claim or answer.text,
+        answer=None if answer is None else shown_answer(answer),
         events=replayed.events,
         seconds=replayed.seconds,
     )

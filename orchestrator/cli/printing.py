@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from orchestrator.cli.live import SYMBOLS, first_line
 from orchestrator.cli.terminal import Terminal, cell
+from orchestrator.consensus.readable import readable_text
 from orchestrator.tasks.solution import Solution
 from orchestrator.tasks.trust import UNSURE
 from orchestrator.visible import visible
@@ -31,7 +32,7 @@ def print_solution(console: Console, solution: Solution, *, verbose: bool = Fals
     """The answer, why it may be trusted, and the id of the trace; with ``verbose``, all that it rests on."""
     told = solution.trust.removeprefix(UNSURE)
     if not solution.unsure:
-        _print_text(console, solution.answer)
+        _print_text(console, _plainly(solution))
         if told:
             console.print(f"\n{cell(told)}", soft_wrap=True)
     elif not solution.answer:
@@ -41,10 +42,15 @@ def print_solution(console: Console, solution: Solution, *, verbose: bool = Fals
         console.print(f"[yellow]unsure[/]: [bold]{said}[/] ({cell(told)})", soft_wrap=True)
     else:
         console.print(f"[yellow]unsure[/] ({cell(told)}):\n", soft_wrap=True)
-        _print_text(console, solution.answer)
+        _print_text(console, _plainly(solution))
     if verbose:
         _print_basis(console, solution)
     console.print(f"trace {solution.trace_id}", style="dim")
+
+
+def _plainly(solution: Solution) -> str:
+    """The answer; where it is a whole text, its formulas are readable."""
+    return readable_text(solution.answer) if solution.answer == solution.text else solution.answer
 
 
 def _is_short(answer: str) -> bool:
@@ -97,7 +103,7 @@ def _print_basis(console: Console, solution: Solution) -> None:
 def _print_quoted(console: Console, heading: str, text: str) -> None:
     """A text from elsewhere, indented, so that none of its lines looks like one of ours."""
     console.print(f"\n{cell(heading)}", soft_wrap=True)
-    for line in text.splitlines():
+    for line in readable_text(text).splitlines():
         console.print(f"  {escape(visible(line))}", style="dim", soft_wrap=True)
 
 

@@ -20,7 +20,7 @@ from orchestrator.tasks.hindsight.aside import Aside
 from orchestrator.tasks.hindsight.counterfactual import Counterfactual, counterfactual
 from orchestrator.tasks.hindsight.difference import TraceDifference, difference
 from orchestrator.tasks.hindsight.verifying import Verification, verify_stored
-from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.solution import Solution, shown_answer
 from orchestrator.toolbox import build_toolbox
 from orchestrator.visible import one_line
 from storage.reading import read_journal
@@ -80,7 +80,7 @@ def ask_what_if(trace_id: str, at: str, given: Sequence[str], settings: Settings
 
     found = asyncio.run(run())
     answer = found.result.answer
-    told = None if answer is None else answer.claim or answer.text
+    told = None if answer is None else shown_answer(answer)
     if as_json:
         body = {"answer": told, "tokens": found.tokens, "recorded_tokens": found.recorded_tokens}
         dump(body)

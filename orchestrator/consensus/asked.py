@@ -12,6 +12,7 @@ from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_clai
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.endings import MARKDOWN
 from orchestrator.consensus.thinking import split_thinking
+from orchestrator.consensus.yes_or_no import asks_yes_or_no, begins_like_one
 
 Form = Literal["prose", "text", "words", "any"]
 """What a question asks for: a text that is written for it; a sentence or more, most likely; a name, a word,
@@ -64,11 +65,7 @@ _TEXT = lazily(
     r"|compare\b|what (?:happens|happened|should (?:i|we|you))\b|what does .+ mean\b)",
     re.IGNORECASE,
 )
-_YES_NO = lazily(
-    r"^\W*(?:is|are|am|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b",
-    re.IGNORECASE,
-)
-_WORDS = lazily(r"^\W*(?:who|whom|whose|which|where)\s+\w", re.IGNORECASE)
+_WORDS = lazily(r"^\W*(?:(?:who|whom|whose|which|where)\s+\w|(?:can|could|will|would) you\b)", re.IGNORECASE)
 _NAMES = lazily(
     r"^\W*(?:(?:please|now|so|and|in|of|from|for|on|at|to)\s+)*"
     r"(?:what|how do (?:you|i|we)|name|give|tell|list|say|translate|spell)\b",
@@ -117,6 +114,25 @@ _LISTED = re.compile(
 )
 """A numbered list, perhaps behind a mark such as "Answer:"."""
 
+_ECHOES = frozenset(
+    each
+    for line in (
+        "answer,the answer,the answer alone,final answer,the final answer,your answer,short answer",
+        "the short answer,yes or no,letter,the letter,the letter of the right choice,the right choice",
+        "letter of the right choice",
+        "the letter of a choice,the letter of the choice",
+    )
+    for each in line.split(",")
+)
+"""What prompts say is asked for."""
+
+_ABOUT_WORDS = lazily(
+    r"[\"“‘«`]|(?<!\w)'|\b(?:words?|synonyms?|antonyms?|opposite|translat\w+|means?|meaning|verbs?|nouns?|spell\w*"
+    r"|unscramble|anagrams?|rhymes?|english|wort|übersetz\w+|mots?|tradui\w+|palabras?|traduc\w+|parol[ae])\b"
+    r"|\bor answer\b|\banswer or\b",
+    re.IGNORECASE,
+)
+
 _EMPTY = frozenset(
     each
     for line in (
@@ -147,7 +163,7 @@ def form_of(question: str) -> Form:
         return "text"
     if _FIGURES_OR.search(asked):
         return "any"
-    if _YES_NO.match(asked) or _WORDS.match(asked):
+    if begins_like_one(asked) or _WORDS.match(asked):
         return "words"
     is_named = _NAMES.match(asked) and not re.search(r"\d", question)
     return "words" if is_named or _COMPARED.match(asked) else "any"
@@ -170,6 +186,8 @@ def claim_for(
     claim = extract_claim(text, choices=choices, truncated=truncated)
     if claim is None or choices:
         return claim
+    if says_nothing(question, claim.text):
+        return None
     body = split_thinking(text).answer.strip()
     if (listed := _LISTED.match(body)) and (alone or claim.text == "1"):
         return _whole(listed["items"])
@@ -190,7 +208,23 @@ def claim_for(
         return claim
     if (new := _new(body, question, claim)) is not None:
         return Claim(new, "whole")
-    return _whole(body) if has_figure and claim.how != "whole" else claim
+    is_all = claim.how == "whole" or len(claim.text) >= len(body.strip(_EDGES))
+    return _whole(body) if has_figure and not is_all else claim
+
+
+def says_nothing(question: str, claim: str) -> str:
+    """Why a claim says nothing, for people: it gives back what is asked for, or leaves it open; or empty.
+
+    What is asked for are the words of prompts, such as "the answer", which a question about words may have as
+    its answer. "It depends" leaves open what is asked for as yes or no, or as a figure.
+    """
+    said = " ".join(_WORD.findall(claim.casefold()))
+    if said in _ECHOES and not _ABOUT_WORDS.search(question):
+        return f"it gives back what is asked for: {claim}"
+    is_open = said.startswith("it depends") and len(said.split()) <= MOST_WORDS
+    if is_open and (asks_yes_or_no(question) or _FIGURE.search(_asking(question))):
+        return f"it leaves the answer open: {claim}"
+    return ""
 
 
 def _parts(body: str, question: str, claim: Claim) -> str | None:
@@ -210,7 +244,7 @@ def _parts(body: str, question: str, claim: Claim) -> str | None:
     if len(_asked_for(told, question)) < 2:
         is_short = claim.how == "number" and len(body) <= LONGEST_WHOLE
         told = " ".join(body.split()) if is_short and _SEVERAL.search(_asking(question)) else ""
-    return told.strip(_EDGES) if len(claim.text) < len(told) <= LONGEST_SENTENCE else None
+    return told.strip(_EDGES) if len(claim.text) <= len(told) <= LONGEST_SENTENCE else None
 
 
 def _asked_for(told: str, question: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import PlannerError, TooLarge
@@ -50,6 +51,7 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         tuple(_dissent(each, f"{who} dissent[{at}]") for at, each in enumerate(value.dissent[:MOST_DISSENT])),
         _explaining(value.basis, f"{who} basis", LONGEST_BASIS),
         value.doubtful is True,
+        _forms(value.shown, f"{who} shown"),
     )
     claims = [each.claim for each in answer.clusters]
     size = sum(map(len, (answer.text, answer.claim or "", answer.undecided or "", *claims)))
@@ -74,6 +76,13 @@ def _dissent(value: object, what: str) -> Dissent:
     return Dissent(
         cut(claim, LONGEST_DISSENT), _count(value.count, f"{what}.count"), cut(said, LONGEST_DISSENT)
     )
+
+
+def _forms(value: object, what: str) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise PlannerError(f"{what} is {_a(value)}; it must be a mapping of claims to texts")
+    pairs = [(_text(claim, f"{what} has a claim that"), told) for claim, told in value.items()]
+    return {claim: cut(_text(told, f"{what} for a claim"), LONGEST_DISSENT) for claim, told in pairs}
 
 
 def _count(count: Any, what: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.runtime.plain import OMITTED, UNWRITTEN
@@ -49,6 +50,7 @@ class Answer:
     first. ``basis`` says in a few words what the answer rests on, as in ``3 of 4 branches agree``; None if
     that is one text, or what ``clusters`` show. ``doubtful`` says that counting decided without a majority.
     ``kinds`` is how many kinds of branches gave the answer, where a vote asked in several ways.
+    ``shown`` has, for claims that people are shown in another form, such as a rounded number, that form.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Answer:
     basis: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
     doubtful: bool = field(default=False, compare=False, metadata={UNWRITTEN: True})
     kinds: int = field(default=1, compare=False, metadata={UNWRITTEN: True})
+    shown: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={UNWRITTEN: True})
 
     def __str__(self) -> str:
         return self.text

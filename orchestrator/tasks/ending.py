@@ -34,7 +34,8 @@ class Ending:
 def ending_of(result: Result, task: Task, *, timings: Timings, sureness: Calibrated | str) -> Ending:
     """How a task ends whose run has ended; one that reached a bound without an answer has failed.
 
-    An answer abstains that is less likely to be right than the task asks for, or not known to be as likely.
+    An answer abstains that is less likely to be right than the task asks for, or not known to be as likely,
+    as one that is undecided.
     That is a judgement about the run: its journal says what it came to, and replays the same.
 
     Raises:
@@ -43,7 +44,14 @@ def ending_of(result: Result, task: Task, *, timings: Timings, sureness: Calibra
     if result.answer is not None and (why := _unsure(result, task, sureness)):
         answer = replace(result.answer, undecided=why)
         result = replace(result, outcome=RunOutcome.ABSTAINED, answer=answer)
-    solution = solution_of(result, planner=task.planner, trace_id=task.id, timings=timings, sureness=sureness)
+    solution = solution_of(
+        result,
+        question=str(task.question.get("query", "")),
+        planner=task.planner,
+        trace_id=task.id,
+        timings=timings,
+        sureness=sureness,
+    )
     return Ending(
         TaskStatus.FAILED if result.failure is not None else _STATUS[result.outcome],
         result.outcome,
@@ -55,11 +63,18 @@ def ending_of(result: Result, task: Task, *, timings: Timings, sureness: Calibra
 def _unsure(result: Result, task: Task, sureness: Calibrated | str) -> str:
     """Why an answer is less sure than the task asks for; empty if it is sure enough, or is none anyway."""
     below = abstain_below_of(task)
-    if below is None or result.outcome not in (RunOutcome.ANSWERED, RunOutcome.LIMITED):
+    if below is None or result.answer is None:
+        return ""
+    if result.outcome is RunOutcome.UNDECIDED:
+        return result.answer.undecided or str(sureness)
+    if result.outcome not in (RunOutcome.ANSWERED, RunOutcome.LIMITED):
         return ""
     if isinstance(sureness, str):
         return f"how often answers like this are right is not known: {sureness}"
-    return "" if sureness.probability >= below else f"{sureness}, below {100 * below:g} %"
+    if sureness.probability >= below:
+        return ""
+    likely = f"about {100 * sureness.probability:.3g} % likely to be right, below {100 * below:g} %"
+    return f"{sureness}; this one is {likely}"
 
 
 def failed(failure: Failure) -> Ending:

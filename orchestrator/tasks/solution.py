@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.consensus.readable import asks_for_latex, readable
 from orchestrator.errors import Conflict, TaskFailed
 from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.values import Answer
@@ -80,13 +81,15 @@ class Calibrated(BaseModel):
 
     def __str__(self) -> str:
         """How often answers like this were right, in words."""
-        percent = f"{100 * self.probability:.3g} %"
-        if self.alike is None:
-            return f"answers like this are right in about {percent}, going by {self.questions} questions"
-        return (
-            f"answers like this ({self.agreement}) were right in {self.right} of {self.alike} questions, so "
-            f"about {percent} of them are right"
-        )
+        if not self.alike or self.right is None:
+            of = f"{self.questions} question{'s' * (self.questions != 1)}"
+            return f"answers like this were right {100 * self.probability:.0f} % of the time ({of})"
+        if self.alike == 1:
+            return f"the one labelled answer like this was {'right' if self.right else 'wrong'}"
+        share = round(100 * self.right / self.alike)
+        if 0 < self.right < self.alike:  # none of them, and all, are said only where it is so
+            share = min(max(share, 1), 99)
+        return f"of {self.alike} answers like this, {share} % were right"
 
 
 class Solution(BaseModel):
@@ -94,7 +97,10 @@ class Solution(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    answer: str = Field(description="The short answer if one could be extracted, otherwise the whole text.")
+    answer: str = Field(
+        description="The short answer if one could be extracted, as people write it: without LaTeX, and "
+        "rounded where it was computed; otherwise the whole text."
+    )
     text: str = Field(description="The whole text of the answer.")
     trust: str = Field(
         "",
@@ -116,8 +122,8 @@ class Solution(BaseModel):
     )
     outcome: RunOutcome = Field(
         description="`answered`; `undecided` when there is no answer to rely on, as most branches gave none "
-        "or the only one was cut off; `abstained` when it is less likely to be right than `abstain_below` "
-        "asks for; or `limited` when a bound ended the run first."
+        "or the only one was cut off; `abstained` when `abstain_below` asks for a probability, and it is "
+        "undecided or less likely to be right; or `limited` when a bound ended the run first."
     )
     undecided: str | None = Field(None, description="Why this is no answer to rely on; null if it is one.")
     limit: str | None = Field(None, description="The bound that ended the run.")
@@ -138,11 +144,18 @@ class Solution(BaseModel):
 
 
 def solution_of(
-    result: Result, *, planner: str, trace_id: str, timings: Timings, sureness: Calibrated | str
+    result: Result,
+    *,
+    question: str,
+    planner: str,
+    trace_id: str,
+    timings: Timings,
+    sureness: Calibrated | str,
 ) -> Solution | None:
     """The solution of a run; None if it has no answer.
 
-    ``sureness`` is how likely the answer is to be right, or in words why that is not known.
+    ``question`` is its text: what is asked for in LaTeX is given in it. ``sureness`` is how likely the answer
+    is to be right, or in words why that is not known.
     """
     answer = result.answer
     if answer is None:
@@ -150,13 +163,17 @@ def solution_of(
     spent = result.spent
     calibrated = None if isinstance(sureness, str) else sureness
     probability = None if calibrated is None else calibrated.probability
+
+    def plain(claim: str) -> str:
+        return _as_shown(claim, answer, question)
+
     return Solution(
-        answer=answer.claim or answer.text,
+        answer=shown_answer(answer, question),
         text=answer.text,
-        trust=trust_in(result, probability, _frequency(calibrated)),
+        trust=trust_in(result, probability, "" if calibrated is None else str(calibrated)),
         unsure=is_unsure(result, probability),
         reasoning=_reasoning(answer),
-        dissent=tuple(Dissent(claim=d.claim, count=d.count, text=d.text) for d in answer.dissent),
+        dissent=tuple(Dissent(claim=plain(d.claim), count=d.count, text=d.text) for d in answer.dissent),
         outcome=result.outcome,
         undecided=answer.undecided,
         limit=result.limit,
@@ -164,7 +181,7 @@ def solution_of(
         entropy=answer.entropy,
         calibrated=calibrated,
         uncalibrated=sureness if isinstance(sureness, str) else None,
-        clusters=tuple(ClusterCount(claim=c.claim, count=c.count) for c in answer.clusters),
+        clusters=tuple(ClusterCount(claim=plain(c.claim), count=c.count) for c in answer.clusters),
         planner=planner,
         usage=TokenUsage(
             prompt=spent.usage.prompt_tokens,
@@ -178,15 +195,14 @@ def solution_of(
     )
 
 
-def _frequency(calibrated: Calibrated | None) -> str:
-    """How often answers like this were right, in words; empty if that is not known."""
-    if calibrated is None:
-        return ""
-    if calibrated.alike and calibrated.right is not None:
-        share = 100 * calibrated.right / calibrated.alike
-        return f"of {calibrated.alike} answers like this, {share:.0f} % were right"
-    right = f"{100 * calibrated.probability:.0f} %"
-    return f"answers like this were right {right} of the time ({calibrated.questions} questions)"
+def shown_answer(answer: Answer, question: str = "") -> str:
+    """An answer as people are shown it: its claim without LaTeX and with useful digits, or its whole text."""
+    return _as_shown(answer.claim, answer, question) if answer.claim else answer.text
+
+
+def _as_shown(claim: str, answer: Answer, question: str) -> str:
+    told = answer.shown.get(claim, claim)
+    return told if asks_for_latex(question) else readable(told)
 
 
 def _reasoning(answer: Answer) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from orchestrator.runtime.environment import Result
 from orchestrator.runtime.values import Answer
 from orchestrator.voting.splitting import split
@@ -12,6 +14,10 @@ UNSURE = "unsure: "
 
 DOUBTED = frozenset({"undecided", "abstained"})
 """The outcomes of runs whose answer should not be relied on."""
+
+
+_OF_ONE = re.compile(r"\A1 of 1 \w+ gave no answer: 1 ")
+"""How a reason begins that counts one; journals have it, so it is put into better words only here."""
 
 
 def is_unsure(result: Result, probability: float | None) -> bool:
@@ -39,7 +45,7 @@ def trust_in(result: Result, probability: float | None, frequency: str = "") -> 
 def _told(answer: Answer) -> str:
     """What an answer rests on, or why it is undecided, but for a split vote: who agrees says that already."""
     if answer.undecided and answer.undecided != split(answer):
-        return answer.undecided
+        return _OF_ONE.sub("no answer was given: ", answer.undecided)
     return answer.basis or _of_clusters(answer)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from orchestrator.consensus.asked import claim_for
-from orchestrator.consensus.extraction import Claim, extract_code
+from orchestrator.consensus.asked import claim_for, says_nothing
+from orchestrator.consensus.extraction import Claim, extract_claim, extract_code
 from orchestrator.consensus.stopping import Signal, StopRule
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.given import SamplingOptions
@@ -99,6 +99,11 @@ class Ballot:
         if self.outputs is not None:
             return extract_code(text, truncated=truncated)
         return claim_for(self.question, text, choices=self.choices, truncated=truncated)
+
+    def nothing_in(self, text: str, *, truncated: bool) -> str:
+        """Why a completion claims nothing that seems to state an answer; empty if it does not seem so."""
+        seems = None if self.outputs is not None else extract_claim(text, truncated=truncated)
+        return "" if seems is None else says_nothing(self.question, seems.text)
 
     def check(self, can: Capabilities) -> None:
         """Check that the vote can be held on an engine with these capabilities.

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from orchestrator.consensus.asked import says_nothing
 from orchestrator.consensus.confidence import (
     LowestGroup,
     branch_confidence,
@@ -141,6 +142,9 @@ class LiveBranch:
         if not isinstance(text, str) or not text:
             self.nothing = str(said.get("nothing", ""))
             return None
+        if why := says_nothing(self._ballot.question, text):
+            self.nothing = why
+            return None
         if claim is not None and claim.text == text:
             return claim
         self.computed = text
@@ -161,10 +165,16 @@ class LiveBranch:
         sure = self.sure
         said = {
             "kind": self.turn.kind,
-            "nothing": f"cut off after {self.tokens} tokens" if self.cut_short else self.nothing,
+            "nothing": f"cut off after {self.tokens} tokens" if self.cut_short else self._why_nothing(),
             "sure": None if sure is None else round(sure, 6),
         }
         return {name: value for name, value in said.items() if value not in ("", None)}
+
+    def _why_nothing(self) -> str:
+        """Why it claims nothing, where that is known."""
+        if self.nothing or not self.ended or self.cluster is not None:
+            return self.nothing
+        return self._ballot.nothing_in(self.text, truncated=self.end != "stop")
 
     def forced_claim(self, probe: Completion) -> Claim | None:
         """What the branch claimed when it was made to answer."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from orchestrator.consensus.entropy import Entropy, Sample, guarded
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.merging import Merged, majority, medoid, numbered, overlaps, verified, weighted
+from orchestrator.consensus.rounding import shown_as
 from orchestrator.consensus.stopping import Branch, View
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed, PlannerError
@@ -202,10 +203,22 @@ class Poll:
                 for cluster in ranked
                 if cluster.index != winner and (stood := stands[cluster.index]) is not None
             ),
-            basis=FORCED if forced else basis(method, votes, entropy, kinds=len(self._kinds(winner))),
+            basis=FORCED
+            if forced
+            else basis(method, votes, entropy, kinds=len(self._kinds(winner)), sure=self._sure()),
             kinds=len(self._kinds(winner)),
             doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
+            shown=self._shown(),
         )
+
+    def _shown(self) -> dict[str, str]:
+        """How people are shown claims that they would not write as they are."""
+        computed = {branch.computed for branch in self.finished}
+        told = {
+            cluster.text: shown_as([form.text for form in cluster.forms], computed, self._ballot.question)
+            for cluster in self.clusters.members
+        }
+        return {claim: text for claim, text in told.items() if text != claim}
 
     def _kinds(self, cluster: int | None) -> set[str]:
         """The kinds of the branches that gave an answer."""

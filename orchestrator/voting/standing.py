@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from orchestrator.consensus.entropy import Entropy
+from orchestrator.consensus.reading.sentences import pieces
 from orchestrator.voting.branches import LiveBranch
 
 ALONE = "one answer, not compared with others"
@@ -26,8 +26,6 @@ SETTLED_BY: Mapping[str, str] = {
 KNOWING = frozenset({"verifier", "synthesis"})
 """The merges whose answer needs no majority, since something other than counting has judged it."""
 
-_PIECES = re.compile(r"\n+|(?<=[.!?。])\s+")
-
 
 def standing(branches: Iterable[LiveBranch], cluster: int) -> LiveBranch | None:
     """The branch that stands for a cluster; None if no branch is in it.
@@ -46,7 +44,7 @@ def _rank(branch: LiveBranch) -> tuple[bool, bool, bool, int, int]:
 
 def shows_steps(text: str) -> bool:
     """Whether a text says something beside its answer: it has a sentence, or a line, before its last one."""
-    return len([piece for piece in _PIECES.split(text) if piece.strip()]) > 1
+    return len(pieces(text)) > 1
 
 
 def agreement(count: int, answers: int, *, silent: int = 0, what: str = "branches") -> str:
@@ -63,14 +61,25 @@ def agreement(count: int, answers: int, *, silent: int = 0, what: str = "branche
     return f"{told}, {silent} gave no answer" if silent else told
 
 
-def basis(method: str, count: int, entropy: Entropy, *, kinds: int = 1) -> str:
+def at_once(sure: float) -> str:
+    """What a single answer rests on of which the model was so ``sure``, a probability."""
+    return f"one answer, given at once; the model was {min(int(100 * sure), 99)} % sure of it"
+
+
+def basis(method: str, count: int, entropy: Entropy, *, kinds: int = 1, sure: float | None = None) -> str:
     """What the answer of a vote rests on: who agrees, whether that says anything, and what else settled it.
 
-    ``count`` branches of so many ``kinds`` gave the answer that the merge called ``method`` made.
+    ``count`` branches of so many ``kinds`` gave the answer that the merge called ``method`` made. ``sure`` is
+    how sure of itself a single one is, if that is known.
     """
     answers, settled = sum(entropy.counts), SETTLED_BY.get(method)
+    of = answers + entropy.abstained
     if not count:
-        return settled or f"none of {answers + entropy.abstained} branches came to a short answer"
+        return settled or (
+            "no short answer was found" if of == 1 else f"none of {of} branches came to a short answer"
+        )
+    if of == 1 and sure is not None and not settled:
+        return at_once(sure)
     what = OF_KINDS if kinds > 1 else "branches"
     told = agreement(count, answers, silent=entropy.abstained, what=what)
     if count > 1 and entropy.doubt is not None and entropy.abstained <= answers:

@@ -25,9 +25,11 @@ import pytest
 import orchestrator.voting
 import planners
 from orchestrator.consensus import judgement
+from orchestrator.consensus.asked import claim_for
 from orchestrator.planning.finding import find_planner, installed_planners
 from orchestrator.runtime.values import Question
 from planners.invented import NAMES, NUMBERS
+from planners.kinds import FORMS
 from tests.planners.conftest import BARE, GUIDED, play
 from workers.calls import Call
 from workers.engines.simulator.engine import Simulator
@@ -281,3 +283,9 @@ async def test_these_runs_come_to_every_instruction(kept: dict[str, list[str]]) 
         and not all(part in told for part in re.split(r"\{\w+\}", text) if len(part.strip()) > 9)
     }
     assert missing == set()
+
+
+@pytest.mark.parametrize("form", FORMS.values())
+def test_what_is_asked_for_is_no_answer(form: str) -> None:
+    assert claim_for("How many?", rf"\boxed{{{form}}}") is None
+    assert claim_for("How many?", form) is None

@@ -9,6 +9,13 @@ from fractions import Fraction
 
 from orchestrator.consensus.quantities.unit_tables import AMBIGUOUS, BASES, SHARE
 
+HALF = Fraction(1, 2)
+HUNDREDTH = Fraction(1, 200)
+"""Half a unit of the last place of whole numbers, and of those with two decimals."""
+
+TWO, THREE, SEVEN = 20, 200, 2_000_000
+"""How often half a unit of its last place goes into a number of so many significant digits, at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -50,14 +57,15 @@ def same_quantity(a: Quantity, b: Quantity) -> bool:
 
     Equal amounts are equal in any unit of one dimension. A number without a unit equals the same number
     with one ("72" and "72 clips"), and a percentage equals its share ("50%" and "0.5"). A decimal fraction
-    with at least three digits equals the exact value that it rounds.
+    with at least three digits equals the exact value that it rounds, and a number with at least three digits,
+    or two decimals, the much longer one that it rounds: 66.67 and 66.6666666667.
     """
     if _asides_differ(a, b):
         return False
     if a.times != b.times:
         return False
     if a.unit == b.unit:
-        return abs(a.size - b.size) <= 0.01 * abs(a.size) and _close(a, a.amount, b, b.amount)
+        return abs(a.size - b.size) <= 0.05 * abs(a.size) and _close(a, a.amount, b, b.amount)
     if a.unit and b.unit and (a.unit in AMBIGUOUS or b.unit in AMBIGUOUS):
         readings = [(one, other) for one in _readings(a) for other in _readings(b)]
         if len(readings) > 1 or readings[0] != (a, b):
@@ -82,7 +90,10 @@ def contrary(a: Quantity | None, b: Quantity | None) -> bool:
         return False
     if a.unit != b.unit:
         return not same_quantity(a, b)
-    return a.times != b.times or abs(a.amount - b.amount) > a.rounding * a.scale + b.rounding * b.scale
+    if a.times != b.times:
+        return True
+    apart = abs(a.amount - b.amount)
+    return apart > a.rounding * a.scale + b.rounding * b.scale and not _rounds(a, b, apart)
 
 
 def _asides_differ(a: Quantity, b: Quantity) -> bool:
@@ -119,10 +130,39 @@ def _close(a: Quantity, left: Fraction, b: Quantity, right: Fraction, *, units: 
     """Whether two amounts are equal, or one is the other correctly rounded to at least three digits."""
     if left == right:
         return True
+    apart = abs(left - right)
     if bool(a.rounding) == bool(b.rounding):
-        return False
+        return _rounds(a, b, apart, units=units)
     rounded = a if a.rounding else b
     exact = right if a.rounding else left
     scale = rounded.scale if units else Fraction(1)
-    written = abs(rounded.value) >= 200 * rounded.rounding
-    return exact.denominator != 1 and written and abs(left - right) <= rounded.rounding * scale
+    is_rounded = exact.denominator != 1 and _has_digits(rounded, THREE) and apart <= rounded.rounding * scale
+    return is_rounded or _rounds(a, b, apart, units=units)
+
+
+def _rounds(a: Quantity, b: Quantity, apart: Fraction, *, units: bool = True) -> bool:
+    """Whether one of two amounts that are so far apart is the other, which is much longer, rounded.
+
+    The longer one has decimals and more than six digits, as what is computed has. Of two short ones, such as
+    3.1 and 3.14, none stands for the other.
+    """
+    long, short = (a, b) if _digits(a) > _digits(b) else (b, a)
+    if not long.rounding or not _has_digits(long, SEVEN):
+        return False
+    if short.rounding:
+        told = _has_digits(short, THREE) or (short.rounding == HUNDREDTH and _has_digits(short, TWO))
+        rounding = short.rounding
+    else:
+        told = short.value.denominator == 1 and len(str(abs(short.value.numerator)).rstrip("0")) > 2
+        rounding = HALF
+    return told and apart <= rounding * (short.scale if units else 1)
+
+
+def _digits(quantity: Quantity) -> Fraction:
+    """How long a number is: what grows with its digits."""
+    return abs(quantity.value) / (quantity.rounding or HALF)
+
+
+def _has_digits(quantity: Quantity, least: int) -> bool:
+    """Whether a number with decimals has so many significant digits."""
+    return abs(quantity.value) >= least * quantity.rounding

@@ -87,6 +87,8 @@ _LABELLED = lazily(
     rf"[*_\s]*(?P<label>\w[^:.!?\n]{{0,{LONGEST_LABEL}}}?(?<=[^\W\d_]|[)%]))[*_]*\s?:(?!\s*$"
     rf"|//)[*_]*\s+(?P<rest>\S.*)$"
 )
+_AFTER_A_VALUE = lazily(r"[-+$€£]?\d[^,;]*[,;]\s")
+_MORE_LABELS = lazily(r"(?:[,;]\s+|\sand\s+)(?=[^\W\d_])[^:,;=\n]{0,40}(?<=[^\W\d_]):\s+\S")
 _REMARK_AFTER = lazily(r"(?<=[\"”\w])\s+\([^()\d]{1,60}\)[.\s]*$")
 _BALANCE = lazily(r"\b(loss|deficit|debt|profit|surplus)$", re.IGNORECASE)
 _SAID_OF = lazily(rf"\b(?:{either(NO_SUBJECTS)})\b|n['’]t\b", re.IGNORECASE)
@@ -167,9 +169,14 @@ def code(sentence: str) -> str | None:
 
 
 def labelled(line: str) -> str | None:
-    """What stands after a label, as in "Average speed: 90 km/h"; None where that is only a remark."""
+    """What stands after a label, as in "Average speed: 90 km/h"; None where that is only a remark.
+
+    None as well where the line has more than one: "Distance: 180 km, time: 2 h" loses no label.
+    """
     match = _LABELLED.match(line)
     if match is None or re.match(rf"(?:{either(NO_LABELS)})\b", match["label"], re.IGNORECASE):
+        return None
+    if _AFTER_A_VALUE.match(match["label"]) or _MORE_LABELS.search(match["rest"]):
         return None
     rest = _REMARK_AFTER.sub("", match["rest"].strip())
     balance = _BALANCE.search(match["label"])

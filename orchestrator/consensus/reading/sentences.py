@@ -81,6 +81,7 @@ _REFERENCE = lazily(
 _CITATION = lazily(r"(?<=[\w%)])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=[.,;!?]?\s*$|[.,;]\s)")
 _MEASURE = lazily(r"\d\s?[^\W\d_]{1,3}[²³]?$")
 _AFTER_STOP = lazily(r"[\s*_(]*((?:\w{1,12}|\S)?)")
+_PIECES = lazily(r"\n+|(?<=[.!?。])\s+")
 
 
 def masked(text: str) -> str:
@@ -102,6 +103,11 @@ def without_citations(sentence: str) -> str:
 
 def _blank(match: re.Match[str]) -> str:
     return "".join(char if char == "\n" else " " for char in match[0])
+
+
+def pieces(text: str) -> list[str]:
+    """The lines of a text, and what stands in them up to a full stop: quick, and blind to abbreviations."""
+    return [piece for piece in _PIECES.split(text) if piece.strip()]
 
 
 def sentence_ends(text: str) -> Iterator[Span]:

@@ -245,3 +245,55 @@ def test_a_text_that_was_asked_for_is_not_its_last_word(question: str) -> None:
     assert claim_for(question, f"{text}\n\nAnswer: Train", alone=True) is None
     assert form_of(question) == "prose"
     assert form_of("Compare them: which is larger?") != "prose"
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("How many eggs are left?", r"\boxed{the answer}"),
+        ("Who wrote Emma?", "Answer: the final answer"),
+        ("Who wrote Emma?", "answer"),
+        ("Is iron heavier than wood?", "yes or no"),
+        ("Is iron heavier than wood?", "It depends."),
+        ("Ist Eisen schwerer als Holz?", r"\boxed{It depends}"),
+        ("How much does a car weigh?", "It depends on the model."),
+        ("Which one?", r"\boxed{\text{the letter of the right choice}}"),
+    ],
+)
+def test_what_gives_the_prompt_back_or_leaves_the_answer_open_claims_nothing(
+    question: str, text: str
+) -> None:
+    assert claim_for(question, text) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "claim"),
+    [
+        ("What is a synonym of 'reply'?", "answer", "answer"),
+        ("How do you say la respuesta in English?", "the answer", "the answer"),
+        ("What decides whether it rains?", "It depends on the wind", "It depends on the wind"),
+        ("Is iron heavier than wood?", "Yes", "yes"),
+    ],
+)
+def test_an_answer_in_such_words_stays(question: str, text: str, claim: str) -> None:
+    found = claim_for(question, text)
+    assert found is not None
+    assert found.text.casefold() == claim.casefold()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Distance: 180 km, time: 2 h, speed: 90 km/h",
+        r"\boxed{Distance: 180 km, time: 2 h, speed: 90 km/h}",
+        "Answer: Distance: 180 km, time: 2 h, speed: 90 km/h",
+        "**Distance: 180 km, time: 2 h, speed: 90 km/h**",
+    ],
+)
+def test_none_of_several_labels_is_lost(text: str) -> None:
+    found = claim_for("What comes out for a car?", text)
+    assert found is not None
+    assert found.text == "Distance: 180 km, time: 2 h, speed: 90 km/h"
+    (one,) = {claim_for("How fast?", f"{mark}Speed: 90 km/h") for mark in ("", "Answer: ")} - {None}
+    assert one is not None
+    assert one.text == "90 km/h"

@@ -104,8 +104,8 @@ async def test_an_answer_that_is_too_unsure_abstains_and_is_still_there(
     unsure = await service.solve(sure(2, below))
     assert (unsure.outcome, unsure.answer, unsure.calibrated) == (RunOutcome.ABSTAINED, "2", told)
     assert unsure.undecided == (
-        f"answers like this (5 of 5) were right in {told.right} of {told.alike} "
-        f"questions, so about {100 * told.probability:.3g} % of them are right, below {100 * below:g} %"
+        f"{told}; this one is about {100 * told.probability:.3g} % likely to be right, "
+        f"below {100 * below:g} %"
     )
     task, trace = await store.get(unsure.trace_id), await Trace.read(store, unsure.trace_id)
     assert (task.status, task.outcome, trace.outcome) == (TaskStatus.SUCCEEDED, "abstained", "abstained")
@@ -113,6 +113,19 @@ async def test_an_answer_that_is_too_unsure_abstains_and_is_still_there(
     assert replayed.result.outcome is RunOutcome.ANSWERED
     fork = await service.fork(unsure.trace_id, at="0", change=Change(rule="fixed:3"))
     assert fork.outcome is RunOutcome.ANSWERED
+
+
+async def test_an_undecided_run_abstains_where_an_answer_to_rely_on_is_asked_for(
+    store: Store, fitted: Evidence
+) -> None:
+    service = Service(store, Simulator("", model=fitted.purpose.model), calibrations=Calibrations((fitted,)))
+    plain = await service.solve(sure(2, None))
+    assert plain.outcome is RunOutcome.UNDECIDED
+    unsure = await service.solve(sure(2, 0.5))
+    assert (unsure.outcome, unsure.undecided) == (RunOutcome.ABSTAINED, plain.undecided)
+    assert (unsure.trust, unsure.unsure) == (plain.trust, True)
+    replayed = await service.replay(unsure.trace_id)
+    assert replayed.result.outcome is RunOutcome.UNDECIDED
 
 
 async def test_an_answer_of_which_nothing_is_known_abstains(store: Store, fitted: Evidence) -> None:

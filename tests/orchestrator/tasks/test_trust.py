@@ -68,3 +68,9 @@ def test_a_text_that_was_ended_early_says_only_that() -> None:
 def test_a_run_that_was_ended_early_says_so() -> None:
     line = trust_in(result(VOTED, RunOutcome.LIMITED, "tokens"), None)
     assert line == "3 of 4 branches agree; the run was ended early (tokens)"
+
+
+def test_a_reason_that_counts_one_is_put_plainly() -> None:
+    why = "1 of 1 branches gave no answer: 1 without an answer that can be used"
+    told = trust_in(result(Answer("", undecided=why), RunOutcome.UNDECIDED), None)
+    assert told == "unsure: no answer was given: without an answer that can be used"

@@ -61,6 +61,12 @@ async def doubled(text: str, claim: str) -> dict[str, str]:
 
 
 @tool
+async def divided(text: str, claim: str) -> dict[str, str]:
+    """Claim two thirds of a number, with all its digits."""
+    return {"claim": "66.6666666667"}
+
+
+@tool
 async def broken(text: str, claim: str) -> dict[str, str]:
     """Fail."""
     raise RuntimeError(text + claim)
@@ -96,11 +102,40 @@ async def test_what_a_reading_makes_of_it_stands_under_the_text_of_the_answer() 
     assert played.answer == "\\boxed{7}\n\n14"
 
 
+async def test_a_text_votes_for_the_number_that_it_rounds_and_people_are_shown_it() -> None:
+    played = await held(Simulator(r"\boxed{66.67 \text{ km/h}}"), *kinds(divided, None))
+    answer = played.result.answer
+    assert answer is not None
+    assert [each.count for each in answer.clusters] == [3]
+    told = answer.shown.get(answer.claim or "", answer.claim)
+    assert told == r"66.67 \text{ km/h}"
+    alone = (await held(Simulator(r"\boxed{100}"), *kinds(divided), width=1)).result.answer
+    assert alone is not None
+    assert (alone.claim, alone.shown) == ("66.6666666667", {"66.6666666667": "66.67"})
+
+
 async def test_a_reading_may_find_nothing_and_one_that_fails_leaves_nothing() -> None:
     engine = Simulator([r"\boxed{x}", r"\boxed{7}", r"\boxed{7}", r"\boxed{7}"])
     played = await held(engine, *kinds(doubled, broken, None, None), width=4)
     assert played.answer == r"\boxed{7}"
     assert set(seen(played, "nothing")) == {r"\boxed{x} is no number", "it could not be read"}
+
+
+@tool
+async def echoing(text: str, claim: str) -> dict[str, str]:
+    """Claim what the prompt says is asked for."""
+    return {"claim": "the answer"}
+
+
+async def test_a_branch_that_gives_the_prompt_back_abstains_and_the_trace_says_so() -> None:
+    engine = Simulator([r"\boxed{the final answer}", r"\boxed{7}", r"\boxed{7}"])
+    played = await held(engine, *kinds(None, echoing, None))
+    assert played.result.answer is not None
+    assert [(each.claim, each.count) for each in played.result.answer.clusters] == [("7", 1)]
+    assert set(seen(played, "nothing")) == {
+        "it gives back what is asked for: the final answer",
+        "it gives back what is asked for: the answer",
+    }
 
 
 async def test_a_turn_has_sampling_of_its_own() -> None:
