@@ -28,6 +28,7 @@ from planners.skeleton import skeleton
 from planners.vote import vote
 from storage.events import EventType
 from tests.planners.conftest import play
+from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
 from workers.tools.calculator import calculator
 from workers.tools.declaration import tool
@@ -50,7 +51,7 @@ async def population(city: str) -> int:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[LlamaCppEngine]:
     # One thread: two wait for each other at every layer, which is slow where others use the cores, too.
-    engine = LlamaCppEngine(slots=4, context=2048, threads=1)
+    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
     await engine.capabilities()
     yield engine
     await engine.close()

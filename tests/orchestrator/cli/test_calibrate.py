@@ -17,6 +17,7 @@ import pytest
 
 from orchestrator.tasks.calibrations import SHIPPED
 from tests.orchestrator.cli.test_commands import Done, anabranch, command, shell, started
+from tests.real_model import SMALL
 
 __all__ = ["anabranch"]
 
@@ -227,7 +228,7 @@ def test_the_embedded_engine_is_calibrated(tmp_path: Path) -> None:
     sums = [{"query": f"What is {a} + {a + 1}?", "answer": a + a + 1 + a % 2} for a in range(1, 23)]
     file.write_text("".join(f"{json.dumps(line)}\n" for line in sums))
     kept = tmp_path / "calibration.json"
-    asking = ("--planner", "vote", "--option", "n=3", "--option", "rule=fixed", "--max-tokens", "120")
+    asking = ("--model", SMALL, "--planner", "vote", "-o", "n=3", "-o", "rule=fixed", "--max-tokens", "120")
     options = (*asking, "--database", f"sqlite:///{tmp_path / 'real.db'}")
     done = shell("calibrate", str(file), *options, "--out", str(kept), "--json")
     assert done.code == 0, done.err
