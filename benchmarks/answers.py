@@ -2,6 +2,7 @@
 
     python -m benchmarks.answers [--models M …] [--planners direct vote:n=3 …] [--half dev] [--minutes M]
     python -m benchmarks.answers --compare before.jsonl after.jsonl
+    python -m benchmarks.answers --models M --planners P --verdicts everyday.jsonl
 
 The questions are those of :mod:`benchmarks.everyday`, and answers are judged by :mod:`benchmarks.grading`:
 what is judged is the short answer, which a person is shown first. The columns of the table are those of
@@ -11,7 +12,8 @@ Questions of all kinds take turns, all planners answer one before the next is as
 so what is cut short is balanced. Each model gets an equal share of ``--minutes``.
 
 Each run is appended to ``--out`` as it ends. The same command continues after whatever ended it; the table is
-of all that the file has for the questions at hand, judged anew.
+of all that the file has for the questions at hand, judged anew. ``--verdicts`` writes which of them were
+right, for ``anabranch calibrate --traces``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from anabranch import Client
-from benchmarks.answers_table import changes, comparison, judged, rows_of, table
+from benchmarks.answers_table import Judged, changes, comparison, judged, rows_of, table
 from benchmarks.costs import in_general
 from benchmarks.everyday import KINDS, Question, chosen, load
 from benchmarks.grading import Verdict, grade
@@ -195,6 +197,25 @@ def _told(question: Question) -> str:
     )
 
 
+def write_verdicts(
+    model: str | None, who: Contestant, questions: Sequence[Question], given: argparse.Namespace
+) -> int:
+    """Write what ``anabranch calibrate --traces`` reads of the runs in the file; 1 if there are none."""
+    key = {"engine": given.engine, "model": model, "planner": who.name}
+    by_id: dict[str, Judged] = {}
+    for some in judged(stored(given.out, key), questions).values():
+        by_id |= some
+    lines = [
+        {"trace_id": each.run["trace"], "right": each.right, "half": each.question.half, "id": at}
+        for at, each in by_id.items()
+        if each.run["trace"] is not None
+    ]
+    given.verdicts.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    right, lost = sum(bool(line["right"]) for line in lines), len(by_id) - len(lines)
+    print(f"{len(lines)} runs in {given.verdicts}, {right} right; {lost} have no trace", file=sys.stderr)
+    return 0 if lines else 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(
@@ -216,6 +237,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=OUT, help="runs, a line each (default %(default)s)")
     parser.add_argument("--database", default="memory", help="where the traces are kept")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"), help="two such files")
+    parser.add_argument(
+        "--verdicts", type=Path, metavar="FILE", help="ask nothing; write which runs of --out were right"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     given = parser.parse_args(arguments)
     if given.questions is not None and given.questions < 1:
@@ -234,6 +258,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not contestants:
         parser.error("there is none of these planners")
     models = given.models or (list(CATALOGUE) if given.engine == "embedded" else [None])
+    if given.verdicts:
+        if len(models) != 1 or len(contestants) != 1:
+            parser.error("--verdicts: a calibration is for one model and one planner; name them")
+        return write_verdicts(models[0], contestants[0], questions, given)
     _ask_all(models, contestants, questions, given)
     runs = [each for model in models for each in stored(given.out, {"engine": given.engine, "model": model})]
     names = [each.name for each in contestants]

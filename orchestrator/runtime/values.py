@@ -48,6 +48,7 @@ class Answer:
     answer, where that is another one than ``text``; ``dissent`` are the other answers, the most frequent
     first. ``basis`` says in a few words what the answer rests on, as in ``3 of 4 branches agree``; None if
     that is one text, or what ``clusters`` show. ``doubtful`` says that counting decided without a majority.
+    ``method`` is the planner that gave the answer, where another one chose it.
     """
 
     text: str
@@ -60,6 +61,7 @@ class Answer:
     dissent: tuple[Dissent, ...] = field(default=(), compare=False, metadata={UNWRITTEN: True})
     basis: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
     doubtful: bool = field(default=False, compare=False, metadata={UNWRITTEN: True})
+    method: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
 
     def __str__(self) -> str:
         return self.text

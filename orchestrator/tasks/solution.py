@@ -78,6 +78,11 @@ class Calibrated(BaseModel):
         None, description="The 95 % interval of the share of those that are right."
     )
 
+    @property
+    def percent(self) -> str:
+        """The probability for people, which never says that something is certain."""
+        return f"{min(99, max(1, round(100 * self.probability)))} %"
+
     def __str__(self) -> str:
         """How often answers like this were right, in words."""
         percent = f"{100 * self.probability:.3g} %"
@@ -183,10 +188,9 @@ def _frequency(calibrated: Calibrated | None) -> str:
     if calibrated is None:
         return ""
     if calibrated.alike and calibrated.right is not None:
-        share = 100 * calibrated.right / calibrated.alike
-        return f"of {calibrated.alike} answers like this, {share:.0f} % were right"
-    right = f"{100 * calibrated.probability:.0f} %"
-    return f"answers like this were right {right} of the time ({calibrated.questions} questions)"
+        seen = f"{calibrated.right} of {calibrated.alike} question{'s' * (calibrated.alike > 1)}"
+        return f"answers like this were right in {seen}, so about {calibrated.percent} of the time"
+    return f"answers like this were right {calibrated.percent} of the time ({calibrated.questions} questions)"
 
 
 def _reasoning(answer: Answer) -> str:
