@@ -2,6 +2,7 @@
 
     python -m benchmarks.answers [--models M …] [--planners direct vote:n=3 …] [--half dev] [--minutes M]
     python -m benchmarks.answers --compare before.jsonl after.jsonl
+    python -m benchmarks.answers --models M --planners P --verdicts everyday.jsonl
 
 The questions are those of :mod:`benchmarks.everyday`, and answers are judged by :mod:`benchmarks.grading`:
 what is judged is the short answer, which a person is shown first. The columns of the table are those of
@@ -11,7 +12,8 @@ Questions of all kinds take turns, all planners answer one before the next is as
 so what is cut short is balanced. Each model gets an equal share of ``--minutes``.
 
 Each run is appended to ``--out`` as it ends. The same command continues after whatever ended it; the table is
-of all that the file has for the questions at hand, judged anew.
+of all that the file has for the questions at hand, judged anew. ``--verdicts`` writes which of them were
+right, for ``anabranch calibrate --traces``.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.answers_table import changes, comparison, judged, rows_of, table
-from benchmarks.asking import add_options, ask_all, contestants, models
+from benchmarks.answers_table import Judged, changes, comparison, judged, rows_of, table
+from benchmarks.asking import Contestant, add_options, ask_all, contestants, models
 from benchmarks.everyday import KINDS, Question, chosen, load
 from benchmarks.grading import Verdict, grade
 from benchmarks.runs import stored
@@ -50,6 +52,25 @@ def _told(question: Question) -> str:
     )
 
 
+def write_verdicts(
+    model: str | None, who: Contestant, questions: Sequence[Question], given: argparse.Namespace
+) -> int:
+    """Write what ``anabranch calibrate --traces`` reads of the runs in the file; 1 if there are none."""
+    key = {"engine": given.engine, "model": model, "planner": who.name}
+    by_id: dict[str, Judged] = {}
+    for some in judged(stored(given.out, key), questions).values():
+        by_id |= some
+    lines = [
+        {"trace_id": each.run["trace"], "right": each.right, "half": each.question.half, "id": at}
+        for at, each in by_id.items()
+        if each.run["trace"] is not None
+    ]
+    given.verdicts.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    right, lost = sum(bool(line["right"]) for line in lines), len(by_id) - len(lines)
+    print(f"{len(lines)} runs in {given.verdicts}, {right} right; {lost} have no trace", file=sys.stderr)
+    return 0 if lines else 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(
@@ -60,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--questions", type=int, metavar="N", help="by default all")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[], metavar="K", help="by default all")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"), help="two such files")
+    parser.add_argument(
+        "--verdicts", type=Path, metavar="FILE", help="ask nothing; write which runs of --out were right"
+    )
     given = parser.parse_args(arguments)
     if given.questions is not None and given.questions < 1:
         parser.error("--questions must be at least 1")
@@ -71,6 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({"changes": list(map(asdict, made))}) if given.json else comparison(made))
         return 0 if made else 1
     who = contestants(parser, given.planners)
+    if given.verdicts:
+        if len(models(given)) != 1 or len(who) != 1:
+            parser.error("--verdicts: a calibration is for one model and one planner; name them")
+        return write_verdicts(models(given)[0], who[0], questions, given)
     keys = [{"engine": given.engine, "model": model} for model in models(given)]
     seeds = {each.id: at for at, each in enumerate(load(), start=1)}
     ask_all(who, questions, seeds, given, lambda: oracle(questions), keys, _telling(questions))

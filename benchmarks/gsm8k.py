@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.record_gsm8k import COUNT, MAX_TOKENS, SEED, TEMPERATURE, drawn
+from benchmarks.record_gsm8k import COUNT, MAX_TOKENS, MODEL, SEED, TEMPERATURE, drawn
 from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim, extract_claim
-from workers.models.catalogue import CATALOGUE, DEFAULT_MODEL
+from workers.models.catalogue import CATALOGUE
 
 STORED = Path(__file__).parent / "data" / "gsm8k.jsonl"
 
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     raw = [json.loads(line) for line in given.raw.read_text(encoding="utf-8").splitlines()]
     asked = compact(raw, drawn(COUNT, SEED))
-    model = CATALOGUE[DEFAULT_MODEL]
+    model = CATALOGUE[MODEL]
     provenance = {
         "recording": "answers of a language model to questions of the test set of GSM8K (MIT)",
         "columns": ["question in the test set", "right answer", "branches: claim, tokens, logprob, finish"],

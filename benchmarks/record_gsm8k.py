@@ -23,8 +23,8 @@ from typing import Any
 
 from workers.calls import Call, Prompt, Sampling, Segment
 from workers.engines.llama.engine import LlamaCppEngine
-from workers.models.catalogue import DEFAULT_MODEL
 
+MODEL = "qwen2.5-coder-0.5b"
 TEST_QUESTIONS = 1319
 COUNT, TEMPERATURE, MAX_TOKENS, SEED = 300, 0.7, 160, 1
 
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--questions", type=Path, required=True, metavar="FILE")
     parser.add_argument("--raw", type=Path, required=True, metavar="FILE", help="appended to")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default=MODEL)
     parser.add_argument("--count", type=int, default=COUNT, help="questions")
     parser.add_argument("--branches", type=int, default=5, help="for each question")
     parser.add_argument("--temperature", type=float, default=TEMPERATURE)

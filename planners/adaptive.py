@@ -14,7 +14,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
-from planners.kinds import LOOKS, form_of, shows, turns_of
+from planners.kinds import ENOUGH, LOOKS, form_of, shows, turns_of
 from planners.questions import SAMPLED, Temperature, Tokens
 from planners.vote import SHORT_ANSWER, has_one_answer
 
@@ -51,11 +51,13 @@ async def adaptive(
     if run.budget.calls is not None:
         n = max(1, min(n, run.budget.calls))
     first, *others = turns_of(run, question, n)
-    looks = LOOKS[shows(question)]
+    what = shows(question)
+    # What needs no other opinion is known by what it computes, not by how sure its tokens are.
+    never = form_of(question) == YES_OR_NO or ENOUGH[what] == 1
     answer = await run.vote(
         first,
         turns=others,
-        rule=AcrossKinds(looks=len(looks), sure=NEVER if form_of(question) == YES_OR_NO else sure, width=n),
+        rule=AcrossKinds(ENOUGH[what], looks=len(LOOKS[what]), sure=NEVER if never else sure, width=n),
         choices=labels(question.choices),
         question=question.text,
         judge=judge,

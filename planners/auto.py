@@ -7,7 +7,7 @@ Which methods there are, and what each is good for, the planners say themselves
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Annotated, Literal
 
@@ -71,7 +71,8 @@ async def auto(
 
 async def _answer(run: Run, question: Question, method: Candidate) -> Answer:
     found = find_planner(method.name)
-    return await found(run, question, **found.arguments(method.options))
+    answer = await found(run, question, **found.arguments(method.options))
+    return replace(answer, method=method.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 from calendar import month_name
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Any, Final, Literal
 
 from orchestrator.consensus.extraction import extract_claim, extract_code
@@ -31,39 +32,40 @@ from planners.questions import computation_in, set_task
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
-Kind = Literal["plain", "at once", "program", "other program", "steps"]
+Kind = Literal["plain", "at once", "program", "steps"]
 Shows = Literal["letters", "computation", "nothing"]
 
 PLAIN: Final = "plain"
 PROGRAM: Final = "program"
-ANOTHER_PROGRAM: Final = "other program"
 
 LOOKS: Mapping[Shows, tuple[Kind, ...]] = {
-    "letters": (PROGRAM, "at once"),
+    "letters": (PROGRAM,),
     "computation": (PROGRAM, "at once"),
     "nothing": (PLAIN,),
 }
 """What is asked first."""
 
 THEN: Mapping[Shows, tuple[Kind, ...]] = {
-    "letters": (ANOTHER_PROGRAM, "steps"),
+    "letters": (PROGRAM, "steps"),
     "computation": (PLAIN, "steps"),
     "nothing": ("at once", "steps"),
 }
-"""What is asked where the looks do not settle it. Models do not see letters: only programs count them."""
+"""What is asked where the looks do not settle it."""
 
 AGAIN: Mapping[Shows, tuple[Kind, ...]] = {
-    "letters": (PROGRAM, ANOTHER_PROGRAM),
+    "letters": (PROGRAM, "steps"),
     "computation": (PROGRAM, "steps", PLAIN),
     "nothing": (PLAIN, "steps"),
 }
 """What is asked once more after that, in turns: samples of an answer at once would only repeat it."""
 
+ENOUGH: Mapping[Shows, int] = {"letters": 1, "computation": 2, "nothing": 2}
+"""How many kinds must agree. Models do not see letters: a program that counts them needs no other opinion."""
+
 LENGTHS: Mapping[Kind, Mapping[Shows, int]] = {
     PLAIN: {"computation": 320, "nothing": 192},
-    "at once": {"letters": 32, "computation": 32, "nothing": 48},
+    "at once": {"computation": 32, "nothing": 48},
     PROGRAM: {"letters": 224, "computation": 224},
-    ANOTHER_PROGRAM: {"letters": 224},
     "steps": {"letters": 192, "computation": 320, "nothing": 192},
 }
 """Tokens that a branch may have at first; after one of its kind was cut off, the next may have more."""
@@ -91,10 +93,6 @@ TASKS: Mapping[Kind, str] = {
     PROGRAM: (
         "Write a short calculation of {form} in Python: give what is known telling names, compute with them, "
         "and call the last value answer. Write the code alone, without remarks."
-    ),
-    ANOTHER_PROGRAM: (
-        "Write a Python function that finds {form} from what the question gives, and call it: the last line "
-        "sets answer to what it returns. Write the code alone, without remarks."
     ),
     "steps": "Think step by step, in a few short lines. Then give {form} alone in \\boxed{{}}.",
 }
@@ -135,6 +133,8 @@ _COMPARED = re.compile(
 """What a program says that names the larger of two: "4/7 is larger"."""
 
 _YEAR = re.compile(r"\b\d{4}\b|\byears?\b", re.IGNORECASE)
+_JOINED = re.compile(r"[,;\n]|\b(?:and|und|et|y|e)\b", re.IGNORECASE)
+_GIVEN = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?%?")
 _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
 """A name before a value, of which a text may list several."""
 
@@ -195,16 +195,20 @@ def _turn(run: Run, question: Question, kind: Kind, what: Shows, *, first: bool)
         sampling["temperature"] = 0.0
     if LOOKS[what] == (kind,) and run.capabilities.logprobs:
         sampling["top_logprobs"] = ALTERNATIVES
-    if kind in (PROGRAM, ANOTHER_PROGRAM):
-        task = _programming(question, TASKS[kind])
+    if kind == PROGRAM:
+        task = _programming(question)
         return Turn(set_task(question, task), kind, sampling, reading_program(question))
     task = TASKS[kind].format(form=FORMS[form_of(question)])
-    reading = {PLAIN: checking_steps}.get(kind, checking) if what == "computation" else None
+    reading: Tool | None = None
+    if form_of(question) == "several":
+        reading = checking_all
+    elif what == "computation":
+        reading = checking_steps if kind == PLAIN else checking
     return Turn(set_task(question, task), kind, sampling, reading)
 
 
-def _programming(question: Question, task: str) -> str:
-    task = task.format(form=FORMS["other"])
+def _programming(question: Question) -> str:
+    task = TASKS[PROGRAM].format(form=FORMS["other"])
     if form_of(question) == "several":
         task += LISTED
     if _TIMES.search(question.text):
@@ -223,6 +227,8 @@ def reading_program(question: Question) -> Tool:
     def program(text: str, claim: str) -> dict[str, Any]:
         """Compute the program that a branch wrote."""
         code = extract_code(text)
+        if "<question>" in text:
+            return {"nothing": "the program looks at the question as it is written"}
         try:
             computed = compute(text.strip("` \n") if code is None else code.text)
         except ProgramError as error:
@@ -240,6 +246,8 @@ def reading_program(question: Question) -> Tool:
             value = (
                 f"{computed.value.day} {month_name[computed.value.month]}"  # the year is the program's own
             )
+        elif isinstance(computed.value, Fraction) and computed.value.denominator != 1:
+            value = _as_given(computed.value, question) or value
         if form == "yes or no":
             if not isinstance(computed.value, bool):
                 return {"nothing": f"yes or no is asked for, and the program comes to {value}"}
@@ -249,6 +257,12 @@ def reading_program(question: Question) -> Tool:
         return {"claim": value} if value else {"nothing": "the program comes to an empty text"}
 
     return program
+
+
+def _as_given(value: Fraction, question: Question) -> str:
+    """A number as the question writes it, such as 1/3 or 31%; empty if it does not."""
+    given = (found[0] for found in _GIVEN.finditer(question.text))
+    return next((each for each in given if (q := read_form(each).quantity) and q.amount == value), "")
 
 
 def _named(text: str) -> str:
@@ -285,6 +299,14 @@ def checking_steps(text: str, claim: str) -> dict[str, Any]:
     """Check the arithmetic that a branch wrote; without any steps it claims nothing, as a look says that."""
     if claim and not shows_steps(text):
         return {"nothing": "it states an answer without a computation"}
+    return _checked(text, claim)
+
+
+@tool(name="check", timeout=20.0)
+def checking_all(text: str, claim: str) -> dict[str, Any]:
+    """Check the arithmetic that a branch wrote, and that it answers more than one part of what is asked."""
+    if claim and not _JOINED.search(claim):
+        return {"nothing": "it answers one part of what is asked"}
     return _checked(text, claim)
 
 

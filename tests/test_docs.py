@@ -19,6 +19,7 @@ from orchestrator.cli.app import app
 from orchestrator.consensus.stopping.spec import ROUND_RULES, RULES
 from orchestrator.planning.finding import PACKAGES, installed_planners
 from orchestrator.settings import Settings
+from tests.real_model import SMALL
 
 ROOT = Path(__file__).parents[1]
 
@@ -152,7 +153,13 @@ def test_the_example_of_the_readme_on_the_real_model() -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     assert len(blocks) == 1
     done = subprocess.run(
-        [sys.executable, "-c", blocks[0]], capture_output=True, text=True, timeout=600, cwd=ROOT, check=False
+        [sys.executable, "-c", blocks[0]],
+        env={**os.environ, "ANABRANCH_MODEL": SMALL},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=ROOT,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[0] == "72"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.real_model import SMALL
 from workers.engines.simulator.engine import Simulator
 from workers.engines.simulator.server import serving
 
@@ -193,7 +194,7 @@ def test_an_example_on_the_real_model(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, FOLDER / "own_planner.py"],
         cwd=tmp_path,
-        env=clean(tmp_path),
+        env=clean(tmp_path) | {"ANABRANCH_MODEL": SMALL},
         capture_output=True,
         text=True,
         timeout=850,

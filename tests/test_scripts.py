@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.real_vllm import require_vllm
+from workers.models.catalogue import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ["scripts/solve", "scripts/test", "scripts/check", ".ci/run"]
@@ -73,6 +74,38 @@ def test_solve_installs_once_and_hands_its_arguments_on(environment: Path) -> No
     again = call("scripts/solve", "What is 2 + 2?", **given)
     assert (again.stdout, again.stderr) == ("<solve><What is 2 + 2?>", "")
     assert (environment / "pip.log").read_text() == asked
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # it may have to fetch the model
+def test_solve_answers_with_the_default_model(environment: Path, tmp_path: Path) -> None:
+    """What a new user gets: nothing is set or named, so the model and the planner are the defaults."""
+    write(environment / "bin" / "anabranch", f'#!/bin/sh\nexec "{sys.executable}" -m orchestrator.cli "$@"\n')
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANABRANCH_")}
+    here = {"PYTHONPATH": str(ROOT), "ANABRANCH_VENV": str(environment), "XDG_DATA_HOME": str(tmp_path)}
+    solved = subprocess.run(
+        ["/bin/sh", str(ROOT / "scripts/solve"), "What is the capital of France?", "--json"],
+        env=kept | here,
+        cwd=tmp_path,  # settings may stand in a file of the working directory
+        capture_output=True,
+        text=True,
+        timeout=1700,
+    )
+    assert solved.returncode == 0, solved.stderr
+    solution = json.loads(solved.stdout)
+    assert (solution["answer"], solution["outcome"], solution["planner"]) == ("Paris", "answered", "auto")
+    assert not solution["unsure"]
+    shown = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", "trace", solution["trace_id"], "--json"],
+        env=kept | here,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert f'"model":"{DEFAULT_MODEL}"' in shown.stdout
 
 
 @pytest.mark.vllm

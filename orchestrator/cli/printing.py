@@ -73,7 +73,11 @@ def _print_basis(console: Console, solution: Solution) -> None:
     if solution.entropy is not None:
         facts.append(f"entropy {solution.entropy:.3f} nats")
     if calibrated := solution.calibrated:
-        right = f"about {calibrated.probability:.0%} likely to be right"
+        right = f"about {calibrated.percent} likely to be right"
+        if calibrated.interval:
+            low, high = calibrated.interval
+            alike = f"{calibrated.right} of {calibrated.alike} alike ({calibrated.agreement}) were right"
+            right = f"{right}, as {alike} (95 % interval {low:.0%} to {high:.0%})"
         within = "within" if calibrated.within_risk else "not known to be within"
         sureness = [
             f"{right}, by calibration on {calibrated.questions} questions",

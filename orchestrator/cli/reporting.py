@@ -38,7 +38,8 @@ def _print_agreements(console: Console, fitted: Agreements) -> None:
 def _row(row: Alike) -> tuple[str, ...]:
     low, high = share_interval(row.right, row.count)
     named = cell(", ".join(row.agreements))
-    return named, f"{row.probability:.1%}", f"{row.right} of {row.count}", f"{low:.1%} to {high:.1%}"
+    stated = f"{row.probability:.1%}" if row.tells else "too few"
+    return named, stated, f"{row.right} of {row.count}", f"{low:.1%} to {high:.1%}"
 
 
 def _print_scores(console: Console, evidence: Evidence, fitted: Calibration) -> None:

@@ -13,6 +13,9 @@ from orchestrator.consensus.shares import smoothed
 
 ALONE = "alone"
 
+LEAST = 5
+"""From how many labelled answers that agreed alike on, something is said of others: one or two are chance."""
+
 SURE = (99, 90, 50)
 """From how many percent on a lone answer counts as equally sure of itself."""
 
@@ -39,6 +42,11 @@ class Alike:
     agreements: tuple[str, ...]
     right: int
     count: int
+
+    @property
+    def tells(self) -> bool:
+        """Whether there are enough of them to say something of others."""
+        return self.count >= LEAST
 
     @property
     def probability(self) -> float:

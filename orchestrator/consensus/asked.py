@@ -121,6 +121,7 @@ _ECHOES = frozenset(
         "the short answer,yes or no,letter,the letter,the letter of the right choice,the right choice",
         "letter of the right choice",
         "the letter of a choice,the letter of the choice",
+        "the answers to all parts in their order with commas in between,the answers to all parts",
     )
     for each in line.split(",")
 )

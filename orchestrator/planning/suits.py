@@ -46,6 +46,11 @@ class Suits:
     settles: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def needs_means(self) -> bool:
+        """Whether there are runs that lack what the planner needs, such as tools."""
+        return self.lacks is not _nothing
+
     def __post_init__(self) -> None:
         if not str(self.description).startswith("with"):
             raise TypeError(

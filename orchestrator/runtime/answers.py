@@ -51,7 +51,9 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         tuple(_dissent(each, f"{who} dissent[{at}]") for at, each in enumerate(value.dissent[:MOST_DISSENT])),
         _explaining(value.basis, f"{who} basis", LONGEST_BASIS),
         value.doubtful is True,
-        _forms(value.shown, f"{who} shown"),
+        kinds=value.kinds,
+        shown=_forms(value.shown, f"{who} shown"),
+        method=_explaining(value.method, f"{who} method", LONGEST_BASIS),
     )
     claims = [each.claim for each in answer.clusters]
     size = sum(map(len, (answer.text, answer.claim or "", answer.undecided or "", *claims)))

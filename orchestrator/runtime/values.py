@@ -51,6 +51,7 @@ class Answer:
     that is one text, or what ``clusters`` show. ``doubtful`` says that counting decided without a majority.
     ``kinds`` is how many kinds of branches gave the answer, where a vote asked in several ways.
     ``shown`` has, for claims that people are shown in another form, such as a rounded number, that form.
+    ``method`` is the planner that gave the answer, where another one chose it.
     """
 
     text: str
@@ -65,6 +66,7 @@ class Answer:
     doubtful: bool = field(default=False, compare=False, metadata={UNWRITTEN: True})
     kinds: int = field(default=1, compare=False, metadata={UNWRITTEN: True})
     shown: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={UNWRITTEN: True})
+    method: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
 
     def __str__(self) -> str:
         return self.text

@@ -17,16 +17,18 @@ from orchestrator.consensus.agreement import tabulated
 from orchestrator.consensus.calibration import auroc, calibrate, threshold
 from orchestrator.consensus.shares import Checked, checked
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
-from orchestrator.errors import InvalidRequest, translated
+from orchestrator.errors import Divergence, InvalidRequest, translated
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.values import Answer
 from orchestrator.structured import task_group
 from orchestrator.tasks.evidence import RISING, Evidence, Purpose, Score, Signal, agreement_of, score_of
+from orchestrator.tasks.hindsight.replaying import replay
 from orchestrator.tasks.labels import Half, agrees
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
-from orchestrator.tasks.setup import VERSIONS
-from orchestrator.tasks.solution import Calibrated, Solution
+from orchestrator.tasks.setup import VERSIONS, versions_of
+from orchestrator.tasks.solution import Calibrated
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 
@@ -42,24 +44,21 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An answer, how it was obtained, and whether it is right."""
+    """The answer of a run, how much it took, how it was obtained, and whether it is right."""
 
-    solution: Solution
+    trace_id: str
+    answer: Answer
+    tokens: int
     purpose: Purpose
     right: bool
 
     def score(self, signal: Score) -> float | None:
         """The value of that score for the answer."""
-        return score_of(self.solution, self.tokens, signal)
+        return score_of(self.answer, self.tokens, signal)
 
     def says(self, signal: Signal) -> str | float | None:
         """What the signal is for the answer; None if it has none."""
-        return agreement_of(self.solution) if signal == "agreement" else self.score(signal)
-
-    @property
-    def tokens(self) -> int:
-        """Completion tokens of the run."""
-        return self.solution.usage.completion
+        return agreement_of(self.answer) if signal == "agreement" else self.score(signal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,8 @@ async def _ended(service: Service, request: TaskRequest, model: str) -> Task:
     task keeps its key; the next attempt gets another.
     """
     asked = request.model_dump(mode="json", exclude={"tenant", "idempotency_key", "abstain_below"})
-    digest = hashlib.sha256(json.dumps([asked, model], sort_keys=True).encode()).hexdigest()[:32]
+    determining = json.dumps([asked, model, VERSIONS["anabranch"]], sort_keys=True)
+    digest = hashlib.sha256(determining.encode()).hexdigest()[:32]
     for attempt in count(1):
         new = replace(service.check(request), idempotency_key=f"calibration {digest} {attempt}")
         task, ran = await service.run_new(new, keep=True)
@@ -139,17 +139,18 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
     except ValueError as error:
         reasons = ", ".join(f"{number} {reason}" for reason, number in left_out.items()) or "none"
         raise InvalidRequest(f"{error}; left out: {reasons}") from None
+    purpose = _one_purpose([*fitted_on, *examples["held"]])
     evidence = Evidence(
         name=name,
         signal=wanted.signal,
         **fitted,
-        purpose=_one_purpose([*fitted_on, *examples["held"]]),
+        purpose=purpose,
         beside=_beside(fitted_on),
         risk=wanted.risk,
         questions=len(labelled),
         left_out=dict(left_out),
         fitted_at=datetime.now(UTC),
-        versions=VERSIONS,
+        versions=versions_of(find_planner(purpose.planner)),
     )
     return evidence.model_copy(update={"checked": _checked(evidence, examples["held"])})
 
@@ -181,7 +182,7 @@ def _fitted(examples: Sequence[Example], wanted: Wanted) -> dict[str, Any]:
 
 def _checked(evidence: Evidence, examples: Sequence[Example]) -> tuple[Checked, ...]:
     """What the probabilities came to on examples that had no part in them."""
-    told = [(evidence.apply(each.solution, each.tokens), each.right) for each in examples]
+    told = [(evidence.apply(each.answer, each.tokens), each.right) for each in examples]
     known = [(says.probability, right) for says, right in told if isinstance(says, Calibrated)]
     return checked([probability for probability, _ in known], [right for _, right in known])
 
@@ -203,23 +204,32 @@ def _one_purpose(examples: Sequence[Example]) -> Purpose:
         if differences := first.purpose.differences(other.purpose):
             raise InvalidRequest(
                 f"the runs were made in different ways, and each way needs its own calibration: "
-                f"{first.solution.trace_id} has {', '.join(differences)} as {other.solution.trace_id} has"
+                f"{first.trace_id} has {', '.join(differences)} as {other.trace_id} has"
             )
     return first.purpose
 
 
 async def _example(store: Store, task: Task, verdict: tuple[str, ...] | bool) -> Example:
-    solution = Solution.model_validate(task.solution)
-    first, *_ = [event async for event in store.read(task.id)]
-    header = first.data
+    events = [event async for event in store.read(task.id)]
+    header = events[0].data
     if header.get("changes"):
         raise InvalidRequest(f"trace {task.id} is a fork with a change; label only runs without one")
     planner, model = find_planner(header["planner"]), header["capabilities"]["model"]
     try:
         rule = header.get("rule", FIRST_DEFAULT_RULE)
-        purpose = Purpose.of(planner, header["options"], header["sampling"], model, rule)
+        tools = [tool["name"] for tool in header["tools"]]
+        purpose = Purpose.of(planner, header["options"], header["sampling"], model, rule, tools)
     except InvalidRequest as error:
         raise InvalidRequest(f"trace {task.id}: {error}") from None
+    try:
+        result = (await replay(task.id, events, find_planner)).result
+    except Divergence as error:
+        raise InvalidRequest(
+            f"trace {task.id} cannot be repeated, so it says nothing of runs as they are now: {error}; "
+            "answer its question anew, in another database, as what was answered before is not asked again"
+        ) from None
+    answer = result.answer
+    assert answer is not None  # of a run that has an outcome that is usable
     if not isinstance(verdict, bool):
-        verdict = await agrees(solution.answer, verdict, task.question["choices"])
-    return Example(solution, purpose, verdict)
+        verdict = await agrees(answer.claim or answer.text, verdict, task.question["choices"])
+    return Example(task.id, answer, result.spent.usage.completion_tokens, purpose, verdict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import Result, RunOutcome
 from orchestrator.runtime.plain import plain
 from orchestrator.tasks.evidence import Evidence, Purpose
-from orchestrator.tasks.setup import Setup
+from orchestrator.tasks.setup import Setup, versions_of
 from orchestrator.tasks.solution import Calibrated
 
 log = structlog.get_logger()
@@ -59,7 +59,12 @@ class Calibrations:
             return "the run is a fork with a change"
         world = setup.environment
         found = self._closest(
-            setup.planner, setup.options, plain(world.sampling), world.rule, world.capabilities.model
+            setup.planner,
+            setup.options,
+            plain(world.sampling),
+            world.rule,
+            world.capabilities.model,
+            list(world.toolbox),
         )
         if isinstance(found, str):
             return found
@@ -67,7 +72,7 @@ class Calibrations:
 
     def missing(self, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any]) -> str:
         """Why nothing can be known of the answers of a new run, by any model; empty if something may be."""
-        found = self._closest(planner, options, sampling, DEFAULT_RULE, None)
+        found = self._closest(planner, options, sampling, DEFAULT_RULE, None, None)
         return found if isinstance(found, str) else ""
 
     def _closest(
@@ -77,18 +82,21 @@ class Calibrations:
         sampling: Mapping[str, Any],
         rule: str,
         model: str | None,
+        tools: Sequence[str] | None,
     ) -> Evidence | str:
-        """What was fitted for runs like this, by any model if it is None; or how the closest one differs."""
+        """What was fitted for runs like this, or how the closest one differs; None is any model, or tools."""
         told = "no calibration is available"
         for known in (self.kept, self.shipped):
-            found = [
-                (each, Purpose.of(planner, options, sampling, model or each.purpose.model, rule))
-                for each in known
-            ]
+            found = []
+            for each in known:
+                fitted = each.purpose
+                at_hand = fitted.tools if tools is None else tools
+                run = Purpose.of(planner, options, sampling, model or fitted.model, rule, at_hand)
+                found.append((each, run))
             if not found:
                 continue
             closest, run = min(found, key=lambda pair: pair[0].purpose.distance(pair[1]))
-            differences = closest.purpose.differences(run)
+            differences = closest.differences(run, versions_of(planner))
             if not differences:
                 return closest
             if known is self.kept:

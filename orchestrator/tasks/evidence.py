@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,7 +18,7 @@ from orchestrator.consensus.shares import Checked, share_at_most, share_interval
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.values import Answer
-from orchestrator.tasks.solution import Calibrated, Solution
+from orchestrator.tasks.solution import Calibrated
 from orchestrator.validation import explain
 
 Score = Literal["confidence", "entropy", "length"]
@@ -39,14 +39,21 @@ class Purpose(BaseModel):
     options: dict[str, Any] = Field(description="All options of the planner, defaults included.")
     sampling: dict[str, Any] = Field(description="Sampling parameters that the planner leaves open.")
     model: str
+    tools: tuple[str, ...] = Field((), description="Those at hand, if the planner cannot do without some.")
 
     @classmethod
     def of(
-        cls, planner: Planner, options: Mapping[str, Any], sampling: Mapping[str, Any], model: str, rule: str
+        cls,
+        planner: Planner,
+        options: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        model: str,
+        rule: str,
+        tools: Iterable[str] = (),
     ) -> Self:
         """The purpose of a run, from ``options`` and ``sampling`` as its journal has them.
 
-        ``rule`` is the stop rule of its votes where the options name none.
+        ``rule`` is the stop rule of its votes where the options name none; ``tools`` are those at hand.
 
         Raises:
             InvalidRequest: the planner no longer has these options.
@@ -61,6 +68,7 @@ class Purpose(BaseModel):
             options=filled,
             sampling={name: sampling[name] for name in left_open if name not in filled},
             model=model,
+            tools=tuple(sorted(tools)) if planner.suits is not None and planner.suits.needs_means else (),
         )
 
     def distance(self, run: Purpose) -> tuple[bool, int]:
@@ -72,8 +80,8 @@ class Purpose(BaseModel):
         ours: dict[str, Any] = {"planner": self.planner, "model": self.model}
         theirs: dict[str, Any] = {"planner": run.planner, "model": run.model}
         if self.planner == run.planner:  # otherwise their options are unrelated
-            ours |= self.options | self.sampling
-            theirs |= run.options | run.sampling
+            ours |= self.options | self.sampling | {"tools": self.tools}
+            theirs |= run.options | run.sampling | {"tools": run.tools}
         return [
             f"{name} {json.dumps(ours.get(name))}, not {json.dumps(theirs.get(name))}"
             for name in {**ours, **theirs}
@@ -107,7 +115,7 @@ class Evidence(BaseModel):
     fitted_at: AwareDatetime
     versions: dict[str, str | int]
 
-    def apply(self, answer: Answer | Solution, tokens: int) -> Calibrated | str:
+    def apply(self, answer: Answer, tokens: int) -> Calibrated | str:
         """How likely an answer that took ``tokens`` tokens is to be right, or why that is not known."""
         fitted = self.calibration
         if isinstance(fitted, Agreements):
@@ -134,6 +142,8 @@ class Evidence(BaseModel):
         alike = fitted.alike(agreement)
         if alike is None:
             return f"no labelled answer was like this one ({agreement})"
+        if not alike.tells:
+            return f"too few labelled answers were like this one ({agreement}): {alike.count}"
         low, high = share_interval(alike.right, alike.count)
         return Calibrated(
             probability=alike.probability,
@@ -146,6 +156,18 @@ class Evidence(BaseModel):
             alike=alike.count,
             interval=(low, high),
         )
+
+    def differences(self, run: Purpose, versions: Mapping[str, str | int]) -> list[str]:
+        """How a run with these ``versions`` of the program and its planner differs; empty if it does not.
+
+        Prompts, and how answers are read, may change from one version to the next.
+        """
+        others = (
+            f"{name} {self.versions[name]}, not {now}"
+            for name, now in versions.items()
+            if name not in ("journal", "python") and self.versions.get(name, now) != now
+        )
+        return [*self.purpose.differences(run), *others]
 
     @property
     def file_name(self) -> str:
@@ -183,17 +205,22 @@ class Evidence(BaseModel):
             raise InvalidRequest(f"{path} is not a calibration: {explain(error)[:500]}") from None
 
 
-def agreement_of(answer: Answer | Solution) -> str | None:
+def agreement_of(answer: Answer) -> str | None:
     """How the branches agreed, by name: so many of so many, or how sure a lone answer is of itself.
 
-    None where that says nothing, as of copies of one completion. Branches that gave no answer count as well
-    where the winner's share shows them.
+    Where one planner chose another, its name is added: agreement within one method says nothing of that
+    within another. None where agreement says nothing, as of copies of one completion. Branches that gave no
+    answer count as well where the winner's share shows them.
     """
+    agreed = _agreed(answer)
+    return f"{agreed}, {answer.method}" if agreed and answer.method else agreed
+
+
+def _agreed(answer: Answer) -> str | None:
     among = sum(each.count for each in answer.clusters)
     if answer.entropy is None:
         return alone(answer.confidence) if among < 2 else None
-    claim = answer.claim if isinstance(answer, Answer) else answer.answer
-    agree = next((each.count for each in answer.clusters if each.claim == claim), 0)
+    agree = next((each.count for each in answer.clusters if each.claim == answer.claim), 0)
     if answer.confidence:
         all_branches = agree / answer.confidence  # no whole number if the branches had weights
         if all_branches > among and abs(all_branches - round(all_branches)) < 1e-6:
@@ -201,7 +228,7 @@ def agreement_of(answer: Answer | Solution) -> str | None:
     return counted(agree, among)
 
 
-def score_of(answer: Answer | Solution, tokens: int, signal: Score) -> float | None:
+def score_of(answer: Answer, tokens: int, signal: Score) -> float | None:
     """The score of an answer that took ``tokens`` completion tokens; None if no branches were compared.
 
     Otherwise one vote, or a few while most branches gave no answer, would look like full agreement.

@@ -35,7 +35,7 @@ from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
 from workers.tools.toolbox import Toolbox
 
-VERSIONS = {
+VERSIONS: Mapping[str, str | int] = {
     "journal": JOURNAL_VERSION,
     "anabranch": version("anabranch"),
     "python": platform.python_version(),
@@ -132,11 +132,16 @@ class Setup:
             "capabilities": _capabilities_as_json(environment.capabilities),
             "symbolic": environment.symbolic,
             "tools": environment.toolbox.describe(),
-            "versions": {**VERSIONS, **PACKAGES.get(self.planner.name, {})},
+            "versions": versions_of(self.planner),
             **({"bounds": bounds} if (bounds := _bounds_as_json(environment.bounds)) else {}),
             **({"rule": environment.rule} if environment.rule != FIRST_DEFAULT_RULE else {}),
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
+
+
+def versions_of(planner: Planner) -> dict[str, str | int]:
+    """The versions of the program, and of the package that the planner is from."""
+    return {**VERSIONS, **PACKAGES.get(planner.name, {})}
 
 
 def _bounds_as_json(bounds: Bounds) -> dict[str, int]:

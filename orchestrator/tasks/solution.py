@@ -79,17 +79,20 @@ class Calibrated(BaseModel):
         None, description="The 95 % interval of the share of those that are right."
     )
 
+    @property
+    def percent(self) -> str:
+        """The probability for people, which never says that something is certain."""
+        return f"{min(99, max(1, round(100 * self.probability)))} %"
+
     def __str__(self) -> str:
         """How often answers like this were right, in words."""
         if not self.alike or self.right is None:
             of = f"{self.questions} question{'s' * (self.questions != 1)}"
-            return f"answers like this were right {100 * self.probability:.0f} % of the time ({of})"
+            return f"answers like this were right {self.percent} of the time ({of})"
         if self.alike == 1:
             return f"the one labelled answer like this was {'right' if self.right else 'wrong'}"
-        share = round(100 * self.right / self.alike)
-        if 0 < self.right < self.alike:  # none of them, and all, are said only where it is so
-            share = min(max(share, 1), 99)
-        return f"of {self.alike} answers like this, {share} % were right"
+        seen = f"{self.right} of {self.alike} questions"
+        return f"answers like this were right in {seen}, so about {self.percent} of the time"
 
 
 class Solution(BaseModel):

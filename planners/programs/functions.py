@@ -205,6 +205,13 @@ def _product(*values: Value) -> Value:
     return product
 
 
+def _in_base(sign: str) -> Callable[..., Value]:
+    def digits(value: Value) -> Value:
+        return format(whole("a whole number", as_number(value)), f"#{sign}")[:LONGEST_TEXT]
+
+    return digits
+
+
 def _code(letter: Value) -> Value:
     if len(as_text(letter)) != 1:
         raise ToolError("ord takes a text of one letter")
@@ -361,6 +368,9 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "float": _number,
         "str": lambda value="": written(value)[:LONGEST_TEXT],
         "ord": _code,
+        "bin": _in_base("b"),
+        "oct": _in_base("o"),
+        "hex": _in_base("x"),
         "chr": _letter,
         "date": _date,
         "datetime": _time,

@@ -13,7 +13,11 @@ from anabranch import Question as Asked
 from benchmarks import answers
 from benchmarks.answers_table import changes, comparison, judged, rows_of, table
 from benchmarks.asking import contestant, echoes
-from benchmarks.everyday import load
+from benchmarks.everyday import Question, load
+from orchestrator.cli.calibrating import calibrate_traces
+from orchestrator.settings import Settings
+from orchestrator.tasks.calibrating import Wanted
+from orchestrator.tasks.labels import LabelledTrace, read_labels
 from workers.engines.simulator.engine import Simulator
 
 QUESTIONS = load()
@@ -56,6 +60,53 @@ def test_the_oracle_is_right_on_every_kind_with_a_short_answer(
     assert row["right"] + row["only_in_text"] == row["answerable"]
 
 
+def test_what_runs_came_to_makes_a_calibration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, verdicts, kept = (tmp_path / name for name in ("runs.jsonl", "everyday.jsonl", "kept.json"))
+    database = f"sqlite:///{tmp_path / 'runs.db'}"
+    asked = (
+        "--planners",
+        "auto",
+        "--kinds",
+        "fact",
+        "choice",
+        "code",
+        "--questions",
+        "44",
+        "--out",
+        str(out),
+    )
+    measured(capsys, *asked, "--database", database)
+    runs = [json.loads(line) for line in out.read_text().splitlines()]
+    runs[0]["answer"] = "nobody"
+    runs[1]["trace"] = None
+    out.write_text("".join(f"{json.dumps(each)}\n" for each in runs))
+    assert answers.main(["--engine", "simulator", *asked, "--verdicts", str(verdicts)]) == 0
+    assert f"43 runs in {verdicts}, 42 right; 1 have no trace" in capsys.readouterr().err
+    lines = read_labels(verdicts, LabelledTrace)
+    halves = {each.id: each.half for each in QUESTIONS}
+    assert [(each.trace_id, each.id, each.half) for each in lines] == [
+        (each["trace"], each["question"], halves[each["question"]]) for each in runs if each["trace"]
+    ]
+    assert [each.id for each in lines if not each.right] == [runs[0]["question"]]
+
+    calibrate_traces(verdicts, Settings(database=database), Wanted("agreement", 0.1, kept), as_json=True)
+    monkeypatch.setenv("ANABRANCH_CALIBRATION", str(kept))
+    with Client(engine=answers.oracle(QUESTIONS), database="memory") as client:
+        told = {kind: client.solve(_first(kind).question).calibrated for kind in ("fact", "code")}
+    assert told["code"] is not None
+    assert told["fact"] is not None
+    assert told["code"].agreement == "alone, direct"
+    assert str(told["fact"].agreement).endswith(", adaptive")
+    assert told["fact"].probability < 1
+    assert told["fact"].interval is not None
+
+
+def _first(kind: str) -> Question:
+    return next(each for each in QUESTIONS if each.kind == kind)
+
+
 def test_options_of_planners() -> None:
     some = contestant("vote:n=3,temperature=0.5")
     assert some is not None
@@ -80,6 +131,7 @@ def test_options_of_planners() -> None:
         (["--planners", "vote:m=3"], "vote:m=3"),
         (["--planners", "oracle"], "none of these planners"),
         (["--questions", "0"], "at least 1"),
+        (["--verdicts", "verdicts.jsonl"], "one model and one planner; name them"),
         (["--compare", "missing.jsonl", "gone.jsonl"], "no file missing.jsonl, gone.jsonl"),
     ],
 )

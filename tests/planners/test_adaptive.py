@@ -375,3 +375,38 @@ async def test_a_fork_with_another_look_asks_only_what_follows_from_it() -> None
     assert (solution.answer, fork.answer) == ("Auckland", "Wellington")
     assert fork.usage.calls == 2, "a given look has no probabilities, so others are asked"
     assert replayed.result.answer is not None
+
+
+# -- letters, and several parts -------------------------------------------------------------------
+
+
+async def test_letters_are_counted_by_a_program_alone() -> None:
+    engine = Scripted({"program": "answer = 'raspberry'.count('r')"})
+    played = await play(adaptive, "How many r's are there in raspberry?", engine)
+    assert (played.answer.claim, engine.kinds) == ("3", ["program"])
+    assert played.verdicts(KINDS)[-1] == "stop: agreed"
+
+
+async def test_a_program_that_counts_in_the_prompt_claims_nothing() -> None:
+    wrong = "answer = '<question>How many r are there in raspberry?</question>'.count('r')"
+    engine = Scripted({"program": [wrong, "answer = 'raspberry'.count('r')"], "steps": ""})
+    played = await play(adaptive, "How many r's are there in raspberry?", engine)
+    assert played.answer.claim == "3"
+    assert "as it is written" in str(saw(played, "nothing")[0])
+
+
+async def test_all_parts_are_asked_for_and_one_of_them_is_no_answer() -> None:
+    question = "What is 15% of 80, and what is a quarter of that result?"
+    program = "a = 80 * 0.15\nanswer = [a, a / 4]"
+    engine = Scripted(
+        {
+            "at once": "12, 4",
+            "program": program,
+            "plain": "So 12 / 4 = 3.\nAnswer: 3",
+            "steps": boxed("12, 3"),
+        }
+    )
+    played = await play(adaptive, question, engine)
+    assert played.answer.claim == "12, 3"
+    assert "it answers one part of what is asked" in saw(played, "nothing")
+    assert "all parts" in played.said("branch 1")[0]

@@ -28,6 +28,7 @@ from planners.skeleton import skeleton
 from planners.vote import vote
 from storage.events import EventType
 from tests.planners.conftest import play
+from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
 from workers.tools.calculator import calculator
 from workers.tools.declaration import tool
@@ -50,7 +51,7 @@ async def population(city: str) -> int:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[LlamaCppEngine]:
     # One thread: two wait for each other at every layer, which is slow where others use the cores, too.
-    engine = LlamaCppEngine(slots=4, context=2048, threads=1)
+    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
     await engine.capabilities()
     yield engine
     await engine.close()
@@ -91,7 +92,7 @@ async def test_branches_are_weighed_by_the_confidence_of_their_tokens(engine: Ll
 async def test_adaptive_looks_first_and_computes_the_programs_that_it_gets(engine: LlamaCppEngine) -> None:
     played = await play(adaptive, NATALIA, engine)
     look, program = (each["sampling"]["max_tokens"] for each in played.requests("branch")[:2])
-    assert (look, program) == (LENGTHS["at once"]["computing"], LENGTHS["program"]["computing"])
+    assert (look, program) == (LENGTHS["at once"]["computation"], LENGTHS["program"]["computation"])
     seen = [decision["saw"] for decision in played.decisions("kinds")]
     assert {"at once", "program"} <= {saw.get("kind") for saw in seen}
     assert all(played.outcome(path) == "succeeded" for path in played.nodes(NodeKind.TOOL, "program"))

@@ -21,6 +21,8 @@ import structlog
 
 from orchestrator.cli import app as cli
 from orchestrator.consensus.stopping import DEFAULT_RULE
+from tests.real_model import SMALL
+from workers.models.catalogue import DEFAULT_MODEL
 
 ANSWERS = {
     "clips": {"So it is \\boxed{72}": 9, "Hence \\boxed{96}": 1},
@@ -496,8 +498,8 @@ def curl(url: str, body: Any = None) -> Any:
 
 def test_models_and_planners_are_listed(anabranch: Any) -> None:
     models = anabranch("models", "--json").json
-    assert [model["name"] for model in models if model["default"]] == ["qwen2.5-coder-0.5b"]
-    assert "qwen2.5-coder-0.5b (default)" in anabranch("models").out
+    assert [model["name"] for model in models if model["default"]] == [models[0]["name"]] == [DEFAULT_MODEL]
+    assert f"{DEFAULT_MODEL} (default)" in anabranch("models").out
     planners = {planner["name"]: planner for planner in anabranch("planners", "--json").json}
     assert {"direct", "vote"} <= set(planners)
     assert planners["vote"]["options"]["n"]["default"] == 8
@@ -533,7 +535,8 @@ def _cpu_seconds(*arguments: str) -> float:
 def test_the_embedded_engine_answers(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'real.db'}"
     done = shell(
-        *("solve", "What is 17 + 25?", "--planner", "vote", "--option", "n=3", "--seed", "1"),
+        *("solve", "What is 17 + 25?", "--model", SMALL, "--planner", "vote", "--option", "n=3"),
+        *("--seed", "1"),
         *("--option", "max_tokens=200", "--database", database, "--json"),
     )
     assert done.code == 0, done.err

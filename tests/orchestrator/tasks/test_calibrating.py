@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from orchestrator.consensus.agreement import Agreements
+from orchestrator.consensus.agreement import LEAST, Agreements
 from orchestrator.consensus.calibration import Calibration, HeldOut
 from orchestrator.errors import InvalidRequest, Unavailable
 from orchestrator.runtime.change import Change
@@ -313,7 +313,7 @@ async def test_answers_that_agreed_alike_were_right_so_often(store: Store) -> No
     assert row is not None
     assert (told.agreement, told.right, told.alike) == ("5 of 5", row.right, row.count)
     assert told.probability == (row.right + 1) / (row.count + 2)
-    assert str(told).startswith(f"of {row.count} answers like this, ")
+    assert str(told).startswith(f"answers like this were right in {row.right} of {row.count} questions, ")
 
 
 async def test_all_right_answers_tell_that_answers_alike_are_nearly_sure(store: Store) -> None:
@@ -325,6 +325,28 @@ async def test_all_right_answers_tell_that_answers_alike_are_nearly_sure(store: 
     assert told.probability == (told.alike + 1) / (told.alike + 2)
     unheard_of = evidence.apply(Answer("7", "7", 1.0, 0.0, (Cluster("7", 9),)), 100)
     assert unheard_of == "no labelled answer was like this one (9 of 9)"
+
+
+async def test_few_answers_alike_tell_nothing_of_others(store: Store) -> None:
+    evidence = await fit(store, await solved(store), "boxes.jsonl", BY_AGREEMENT)
+    fitted = evidence.calibration
+    assert isinstance(fitted, Agreements)
+    row = fitted.alike("5 of 5")
+    assert row is not None
+    for count, known in ((LEAST, True), (LEAST - 1, False)):
+        rows = tuple(replace(each, right=1, count=count) if each == row else each for each in fitted.rows)
+        few = evidence.model_copy(update={"calibration": replace(fitted, rows=rows)})
+        told = few.apply(Answer("7", "7", 1.0, 0.0, (Cluster("7", 5),)), 100)
+        assert isinstance(told, Calibrated) is known
+        assert known or told == f"too few labelled answers were like this one (5 of 5): {LEAST - 1}"
+
+
+async def test_runs_of_other_prompts_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cannot be repeated, which tells that a planner has changed since."""
+    found = await solved(store)
+    monkeypatch.setattr("planners.vote.FREE", "Think hard. Then give the final answer alone in \\boxed{}.")
+    with pytest.raises(InvalidRequest, match=r"trace \w+ cannot be repeated, .*in another database"):
+        await fit(store, found, "boxes.jsonl", BY_AGREEMENT)
 
 
 async def test_probabilities_are_checked_on_the_half_that_is_held_out(store: Store) -> None:
@@ -356,6 +378,13 @@ async def test_probabilities_are_checked_on_the_half_that_is_held_out(store: Sto
         (Answer("7", "7", 0.995), "99 % sure, alone"),
         (Answer("7", "7", 0.2), "0 % sure, alone"),
         (Answer("7", "7", clusters=(Cluster("7", 4),)), None),  # as of copies of one completion
+        (Answer("7", "7", 1.0, 0.0, (Cluster("7", 2),), method="adaptive"), "2 of 2, adaptive"),
+        (
+            Answer("7", "7", 0.995, clusters=(Cluster("7", 1),), method="adaptive"),
+            "99 % sure, alone, adaptive",
+        ),
+        (Answer("7", "7", method="direct"), "alone, direct"),
+        (Answer("7", "7", clusters=(Cluster("7", 4),), method="vote"), None),
     ],
 )
 def test_an_agreement_has_a_name(answer: Answer, agreement: str | None) -> None:

@@ -23,6 +23,7 @@ from orchestrator.tasks.ending import ending_of
 from orchestrator.tasks.evidence import Evidence, Purpose
 from orchestrator.tasks.requests import TaskRequest, parse, sampling_of
 from orchestrator.tasks.service import Service
+from orchestrator.tasks.setup import versions_of
 from orchestrator.tasks.solution import Timings
 from storage.opening import open_store
 from storage.store import Store
@@ -81,13 +82,31 @@ async def test_a_users_own_calibration_wins(store: Store, fitted: Evidence, ship
     assert told.evidence == "own.jsonl"
 
 
+async def test_a_calibration_does_not_tell_of_runs_by_another_version(store: Store, fitted: Evidence) -> None:
+    """Prompts and reading may have changed."""
+    older = fitted.model_copy(update={"versions": {**fitted.versions, "anabranch": "0.0.9"}})
+    service = Service(store, Simulator(said), calibrations=Calibrations((older,)))
+    told = (await service.solve(asking(2))).uncalibrated
+    assert told == f"boxes.jsonl was fitted for anabranch 0.0.9, not {fitted.versions['anabranch']}"
+    other_python = fitted.model_copy(update={"versions": {**fitted.versions, "python": "3.99"}})
+    service = Service(store, Simulator(said), calibrations=Calibrations((other_python,)))
+    assert (await service.solve(asking(2))).calibrated
+
+
+@pytest.mark.parametrize(("name", "differs"), [("react", True), ("vote", False)])
+def test_tools_count_for_planners_that_cannot_do_without(name: str, differs: bool) -> None:
+    planner, sampling = find_planner(name), plain(sampling_of(TaskRequest(query="?").sampling))
+    one, other = (Purpose.of(planner, {}, sampling, "m", "fixed", tools) for tools in (["a", "b"], ["b"]))
+    assert one.differences(other) == (['tools ["a", "b"], not ["b"]'] if differs else [])
+
+
 async def test_what_the_package_ships_is_for_its_defaults() -> None:
     for file in SHIPPED.glob("*.json"):
         evidence = await asyncio.to_thread(Evidence.load, file)
         planner, request = find_planner(evidence.purpose.planner), TaskRequest(query="?")
         model, rule = evidence.purpose.model, str(evidence.purpose.options.get("rule"))
         now = Purpose.of(planner, {}, plain(sampling_of(request.sampling)), model, rule)
-        assert evidence.purpose.differences(now) == []
+        assert evidence.differences(now, versions_of(planner)) == []
         assert file.name == evidence.file_name
         assert evidence.checked, "state probabilities only with questions that were held out"
 

@@ -112,10 +112,10 @@ async def test_a_claim_that_is_shown_as_no_text_is_an_error_of_the_planner() -> 
 @pytest.mark.parametrize(
     ("right", "alike", "line"),
     [
-        (54, 88, "of 88 answers like this, 61 % were right"),
-        (399, 400, "of 400 answers like this, 99 % were right"),
-        (1, 400, "of 400 answers like this, 1 % were right"),
-        (5, 5, "of 5 answers like this, 100 % were right"),
+        (54, 88, "answers like this were right in 54 of 88 questions, so about 90 % of the time"),
+        (399, 400, "answers like this were right in 399 of 400 questions, so about 90 % of the time"),
+        (1, 400, "answers like this were right in 1 of 400 questions, so about 90 % of the time"),
+        (5, 5, "answers like this were right in 5 of 5 questions, so about 90 % of the time"),
         (1, 1, "the one labelled answer like this was right"),
         (0, 1, "the one labelled answer like this was wrong"),
         (None, None, "answers like this were right 90 % of the time (212 questions)"),

@@ -18,6 +18,7 @@ from orchestrator.runtime.values import Answer
 from orchestrator.voting.judging import Judge, Judging, check_judges
 from storage.events import Event, EventType
 from tests.orchestrator.runtime.harness import Played, Speaker, play, said, whole
+from tests.real_model import SMALL
 from workers.calls import Call, Chunk, Logprob, Usage
 from workers.engine import Capabilities
 from workers.engines.llama.engine import LlamaCppEngine
@@ -248,7 +249,7 @@ async def test_a_real_model_leans_to_yes_or_to_no() -> None:
         first = completion.logprobs[0]
         return Answer(str(log_odds({first.token: first.logprob, **first.top})))
 
-    engine = LlamaCppEngine(slots=1, context=1024, threads=1)
+    engine = LlamaCppEngine(SMALL, slots=1, context=1024, threads=1)
     try:
         answer = (await play(body, engine, capabilities=await engine.capabilities())).result.answer
     finally:

@@ -20,7 +20,7 @@ async def test_unknown_names_get_the_known_ones() -> None:
 
 
 def test_the_catalogue_is_consistent() -> None:
-    assert find(DEFAULT_MODEL.upper()).name == DEFAULT_MODEL
+    assert find(DEFAULT_MODEL.upper()).name == DEFAULT_MODEL == next(iter(CATALOGUE))
     for name, each in CATALOGUE.items():
         assert each.name == name
         assert len(each.sha256) == 64

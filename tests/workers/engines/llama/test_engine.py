@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.real_model import SMALL
 from workers.calls import Call, Chunk, Prompt, Role, Sampling, Segment, Usage
 from workers.engines.llama.engine import LlamaCppEngine
 from workers.errors import (
@@ -25,7 +26,6 @@ from workers.errors import (
     ModelUnavailable,
 )
 from workers.functions import Function, FunctionCall
-from workers.models.catalogue import DEFAULT_MODEL
 
 pytestmark = [
     pytest.mark.engine,
@@ -374,8 +374,8 @@ async def test_senseless_sizes() -> None:
     assert LlamaCppEngine().name == "llama_cpp"
 
 
-async def test_the_default_model_answers_a_question() -> None:
-    engine = LlamaCppEngine(slots=2, context=512)
+async def test_a_model_answers_a_question() -> None:
+    engine = LlamaCppEngine(SMALL, slots=2, context=512)
     question = "A farmer has 12 cows and buys 30 more. How many cows has he now?"
     call = Call(prompt(question, prefill="He has 12 + 30 ="), Sampling(0.0, max_tokens=12))
     text, _, _ = await ask(engine, call)
@@ -383,7 +383,7 @@ async def test_the_default_model_answers_a_question() -> None:
     assert "42" in text
 
 
-@pytest.mark.parametrize("model", ["smollm2-135m", DEFAULT_MODEL])
+@pytest.mark.parametrize("model", ["smollm2-135m", SMALL])
 async def test_functions_are_shown_where_the_template_of_the_model_provides_for_them(model: str) -> None:
     """SmolLM2's does not, and Qwen's shows calls and results in the marks that it was trained with."""
     look = Function("look", "Look up a city.", {"type": "object", "properties": {"at": {"type": "string"}}})
@@ -393,7 +393,7 @@ async def test_functions_are_shown_where_the_template_of_the_model_provides_for_
     engine = LlamaCppEngine(model, slots=1, context=512)
     try:
         can = await engine.capabilities()
-        assert can.function_calls == (model == DEFAULT_MODEL)
+        assert can.function_calls == (model == SMALL)
         server = (await engine._run()).server
         shown = await server.client.spell(await server.client.chat(talk.messages(), [look.as_tool()]))
         plain = await ask(engine, Call(Prompt((asked,)), GREEDY))
