@@ -391,7 +391,8 @@ async def test_a_program_that_counts_in_the_prompt_claims_nothing() -> None:
     wrong = "answer = '<question>How many r are there in raspberry?</question>'.count('r')"
     engine = Scripted({"program": [wrong, "answer = 'raspberry'.count('r')"], "steps": ""})
     played = await play(adaptive, "How many r's are there in raspberry?", engine)
-    assert played.answer.claim == "3"
+    assert played.result.answer is not None
+    assert played.result.answer.claim == "3"
     assert "as it is written" in str(saw(played, "nothing")[0])
 
 
