@@ -25,6 +25,7 @@ ROOMS = (
     "orchestrator/consensus/quantities",
     "orchestrator/consensus/stopping",
     "planners",
+    "planners/programs",
     "workers",
     "workers/pool",
     "workers/engines",
