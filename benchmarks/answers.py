@@ -55,15 +55,23 @@ def _told(question: Question) -> str:
 def write_verdicts(
     model: str | None, who: Contestant, questions: Sequence[Question], given: argparse.Namespace
 ) -> int:
-    """Write what ``anabranch calibrate --traces`` reads of the runs in the file; 1 if there are none."""
+    """Write what ``anabranch calibrate --traces`` reads of the runs in the file; 1 if there are none.
+
+    Every other question is to be fitted to, the rest to check that. What prompts were developed on is no
+    sample of anything, so by default these are questions of the half ``held`` only.
+    """
     key = {"engine": given.engine, "model": model, "planner": who.name}
     by_id: dict[str, Judged] = {}
     for some in judged(stored(given.out, key), questions).values():
         by_id |= some
     lines = [
-        {"trace_id": each.run["trace"], "right": each.right, "half": each.question.half, "id": at}
-        for at, each in by_id.items()
-        if each.run["trace"] is not None
+        {
+            "trace_id": each.run["trace"],
+            "right": each.right,
+            "half": "held" if number % 2 else "dev",
+            "id": each.question.id,
+        }
+        for number, each in enumerate(by_id[at] for at in sorted(by_id) if by_id[at].run["trace"] is not None)
     ]
     given.verdicts.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
     right, lost = sum(bool(line["right"]) for line in lines), len(by_id) - len(lines)
@@ -77,7 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.answers", description="Models and planners on everyday questions."
     )
     add_options(parser, PLANNERS, OUT)
-    parser.add_argument("--half", choices=("dev", "held", "all"), default="all", help="of the questions")
+    parser.add_argument(
+        "--half", choices=("dev", "held", "all"), help="of the questions (default all; for --verdicts held)"
+    )
     parser.add_argument("--questions", type=int, metavar="N", help="by default all")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[], metavar="K", help="by default all")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"), help="two such files")
@@ -87,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.questions is not None and given.questions < 1:
         parser.error("--questions must be at least 1")
-    questions = chosen(load(), half=given.half, kinds=given.kinds, most=given.questions)
+    half = given.half or ("held" if given.verdicts else "all")
+    questions = chosen(load(), half=half, kinds=given.kinds, most=given.questions)
     if given.compare:
         if missing := [str(path) for path in given.compare if not path.exists()]:
             parser.error(f"--compare: there is no file {', '.join(missing)}")
