@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -14,6 +15,8 @@ from planners.measuring import Entry, measured
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
+    Fixed,
+    Unordered,
     Value,
     as_function,
     as_key,
@@ -22,9 +25,9 @@ from planners.programs.values import (
     as_text,
     called,
     equal,
+    in_text,
     order,
     truth,
-    written,
 )
 from workers.errors import ToolError
 from workers.showing import show as shortened
@@ -37,8 +40,12 @@ MODULES = frozenset(("math", "datetime", "date", "calendar", "statistics", "frac
 """Modules, and classes in them, whose functions are there without them: ``math.sqrt`` is ``sqrt``."""
 
 _LONGEST_UNIT = 40
+_MOST_PLACES = 50
 _DAY_MINUTES = 24 * 60
 _NOTHING = object()
+
+DIRECTIVES = re.compile(r"(?:%[-#]?[AaBbdeHIjMmpSYy]|[^%])*")
+"""What the form of a day or time has in it."""
 
 
 # -- lists ----------------------------------------------------------------------------------------
@@ -47,7 +54,7 @@ _NOTHING = object()
 def _items(values: tuple[Value, ...]) -> list[Value]:
     """The arguments of a function that takes a list, or the items of one."""
     one = len(values) == 1 and isinstance(values[0], list | dict | str)
-    items = as_list(values[0], letters=True) if one else [*values]
+    items = [*as_list(values[0], letters=True)] if one else [*values]
     if not items:
         raise ToolError("an empty list has no such value")
     return items
@@ -55,11 +62,11 @@ def _items(values: tuple[Value, ...]) -> list[Value]:
 
 def _ranks(items: list[Value], key: Value) -> list[Value]:
     """What the items are ordered by."""
-    return items if key is None else [*map(as_function(key), items)]
+    return items if key is None else [as_function(key)(each) for each in items]
 
 
 def _sorted(values: Value, key: Value = None, reverse: Value = False) -> list[Value]:
-    items = as_list(values, letters=True)
+    items = [*as_list(values, letters=True)]
     ranks = _ranks(items, key)
     ranked = [*zip(ranks, items, strict=True)]
     by_rank = cmp_to_key(_by_rank)
@@ -115,17 +122,19 @@ def _range(*values: Value) -> Value:
 def _unique(values: Value = "") -> Value:
     found: dict[object, Value] = {}
     for each in as_list(values, letters=True):
+        if isinstance(each, list | dict) and not isinstance(each, Fixed):
+            raise ToolError(f"{called(each)} is in no set")
         found.setdefault(tuple(each) if isinstance(each, list) else each, each)
-    return [*found.values()]
+    return Unordered(found.values())
 
 
 def _enumerated(values: Value, start: Value = Fraction(0)) -> Value:
     begun = whole("enumerate", as_number(start))
-    return [[Fraction(at), each] for at, each in enumerate(as_list(values, letters=True), begun)]
+    return [Fixed((Fraction(at), each)) for at, each in enumerate(as_list(values, letters=True), begun)]
 
 
 def _zipped(*values: Value) -> Value:
-    return [[*each] for each in zip(*(as_list(value, letters=True) for value in values), strict=False)]
+    return [Fixed(each) for each in zip(*(as_list(value, letters=True) for value in values), strict=False)]
 
 
 def _mapped(function: Value, *values: Value) -> Value:
@@ -164,7 +173,12 @@ def _truncated(value: Value = Fraction(0)) -> Value:
 
 
 def _rounded(value: Value, ndigits: Value = Fraction(0)) -> Value:
-    return OF_NUMBERS["round"].apply(as_number(value), as_number(ndigits or Fraction(0)))
+    """Halves go to the even digit where Python holds them exactly, and away from 0 among other decimals."""
+    number, places = as_number(value), as_number(ndigits or Fraction(0))
+    is_binary = isinstance(number, Fraction) and not number.denominator & (number.denominator - 1)
+    if is_binary and abs(digits := whole("round", places)) <= _MOST_PLACES:
+        return checked(Fraction(round(number, digits)))  # type: ignore[call-overload]
+    return OF_NUMBERS["round"].apply(number, places)
 
 
 def _of_numbers(name: str) -> Callable[..., Value]:
@@ -205,9 +219,16 @@ def _product(*values: Value) -> Value:
     return product
 
 
+def made(found: str) -> str:
+    """A text that was made. Raises ToolError if it is too long."""
+    if len(found) > LONGEST_TEXT:
+        raise ToolError(f"a text has at most {LONGEST_TEXT} characters")
+    return found
+
+
 def _in_base(sign: str) -> Callable[..., Value]:
     def digits(value: Value) -> Value:
-        return format(whole("a whole number", as_number(value)), f"#{sign}")[:LONGEST_TEXT]
+        return made(format(whole("a whole number", as_number(value)), f"#{sign}"))
 
     return digits
 
@@ -263,9 +284,11 @@ def _span(
 
 
 def _parsed(text: Value, form: Value) -> Value:
+    if not DIRECTIVES.fullmatch(as_text(form)):
+        raise ToolError(f"there is no such form of a day as {shortened(as_text(form))}")
     try:
         return datetime.strptime(as_text(text), as_text(form))
-    except ValueError:
+    except (ValueError, re.error):  # the latter of a part that is there twice
         raise ToolError(f"{shortened(as_text(text))} has not the form {shortened(as_text(form))}") from None
 
 
@@ -340,7 +363,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "max": _extreme(1),
         "round": _rounded,
         "pow": _pairwise(power),
-        "divmod": lambda a, b: [_pairwise(floor_divide)(a, b), _pairwise(modulo)(a, b)],
+        "divmod": lambda a, b: Fixed((_pairwise(floor_divide)(a, b), _pairwise(modulo)(a, b))),
         "Fraction": lambda a, b=Fraction(1): divide(as_number(_number(a)), as_number(b)),
         "Decimal": _number,
         "isqrt": lambda value: _truncated(OF_NUMBERS["sqrt"].apply(as_number(value))),
@@ -358,7 +381,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "count": _count,
         "range": _range,
         "list": lambda value="": [*as_list(value, letters=True)],
-        "tuple": lambda value="": [*as_list(value, letters=True)],
+        "tuple": lambda value="": Fixed(as_list(value, letters=True)),
         "set": _unique,
         "dict": _keyed,
         "any": lambda values: any(map(truth, as_list(values))),
@@ -366,7 +389,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "bool": truth,
         "int": _truncated,
         "float": _number,
-        "str": lambda value="": written(value)[:LONGEST_TEXT],
+        "str": lambda value="": made(in_text(value)),
         "ord": _code,
         "bin": _in_base("b"),
         "oct": _in_base("o"),

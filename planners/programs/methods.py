@@ -9,10 +9,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from planners.programs.functions import FUNCTIONS
+from planners.programs.functions import DIRECTIVES, FUNCTIONS
+from planners.programs.functions import made as text
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
+    Fixed,
+    Unordered,
     Value,
     as_key,
     as_list,
@@ -20,7 +23,8 @@ from planners.programs.values import (
     as_text,
     called,
     equal,
-    written,
+    in_text,
+    seconds_of,
 )
 from workers.errors import ToolError
 from workers.tools.numbers import decimal, whole
@@ -28,7 +32,6 @@ from workers.tools.numbers import decimal, whole
 Method = Callable[..., Value]
 
 _FORM = re.compile(r"(?:0?\d{1,2})?,?(?:\.\d{1,2}[f%]?|[fd%])?")
-_DIRECTIVES = re.compile(r"(?:%[-#]?[AaBbdeHIjMmpSYy]|[^%])*")
 
 
 _OF_TEXTS = (
@@ -38,13 +41,6 @@ _OF_TEXTS = (
 
 
 # -- texts ----------------------------------------------------------------------------------------
-
-
-def text(found: str) -> str:
-    """A text that was made. Raises ToolError if it is too long."""
-    if len(found) > LONGEST_TEXT:
-        raise ToolError(f"a text has at most {LONGEST_TEXT} characters")
-    return found
 
 
 def _made(name: str) -> Method:
@@ -75,11 +71,15 @@ def _pieces(whose: str, separator: Value = None) -> Value:
 def formed(value: Value, form: str) -> str:
     """A value in the form that a format string asks for; as it is written, where there is none."""
     if not form:
-        return text(written(value))
-    if isinstance(value, date) and _DIRECTIVES.fullmatch(form):
+        return text(in_text(value))
+    if isinstance(value, date) and DIRECTIVES.fullmatch(form):
         return text(value.strftime(form))
     if isinstance(value, bool | Fraction | Decimal) and _FORM.fullmatch(form):
-        return text(format(decimal(as_number(value)), form.replace("d", ".0f")))
+        number = as_number(value)
+        if form.endswith("d"):
+            return text(format(whole("the form d", number), form))
+        exact = Decimal(number.numerator) if number == int(number) else decimal(number)  # type: ignore[union-attr]
+        return text(format(exact, form))
     raise ToolError(f"{called(value)} has no such form")
 
 
@@ -141,7 +141,7 @@ _DICTIONARIES: Mapping[str, Method] = {
     "get": lambda pairs, key, default=None: pairs.get(as_key(key), default),
     "keys": lambda pairs: [*pairs],
     "values": lambda pairs: [*pairs.values()],
-    "items": lambda pairs: [[key, each] for key, each in pairs.items()],
+    "items": lambda pairs: [Fixed((key, each)) for key, each in pairs.items()],
 }
 
 
@@ -159,10 +159,12 @@ _DAYS: Mapping[str, Method] = {
 }
 _METHODS: tuple[tuple[type, Mapping[str, Method]], ...] = (
     (str, _TEXTS),
+    (Unordered, {name: _LISTS[name] for name in ("add", "remove")}),
+    (Fixed, {name: _LISTS[name] for name in ("index", "count")}),
     (list, _LISTS),
     (dict, _DICTIONARIES),
     (date, _DAYS),
-    (timedelta, {"total_seconds": lambda span: Fraction(span.days * 86_400 + span.seconds)}),
+    (timedelta, {"total_seconds": lambda span: seconds_of(span)}),
 )
 _ATTRIBUTES: Mapping[type, tuple[str, ...]] = {
     datetime: ("year", "month", "day", "hour", "minute", "second"),
@@ -176,7 +178,9 @@ CHEAP = frozenset(("append", "pop", "get"))
 def method(value: Value, name: str) -> Callable[..., Any]:
     """A method of a value. Raises ToolError if it has none of that name."""
     for kind, methods in _METHODS:
-        if isinstance(value, kind) and name in methods:
+        if isinstance(value, kind) and (name in methods or kind in (Fixed, Unordered)):
+            if name not in methods:
+                break
             found = methods[name]
             return lambda *arguments, **named: found(value, *arguments, **named)
     raise ToolError(f"{called(value)} has no method {name[:LONGEST_TEXT]!r}")

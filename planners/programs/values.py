@@ -10,13 +10,22 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from workers.errors import ToolError
 from workers.tools.numbers import Number, shown
 
 Scalar: TypeAlias = "Number | bool | date | timedelta | str | None"
 Value: TypeAlias = "Scalar | list[Value] | dict[Scalar, Value] | Callable[..., Value]"
+
+
+class Fixed(list[Any]):
+    """A tuple: a list that cannot be changed, and is the same as no other list."""
+
+
+class Unordered(list[Any]):
+    """A set: its items have no places, and none is there twice."""
+
 
 LONGEST_LIST = 10_000
 """Values that a list holds at most."""
@@ -40,7 +49,13 @@ def called(value: Value) -> str:
         bool: "a truth value",
         type(None): "None",
     }
-    return "a function" if callable(value) else kinds.get(type(value), "a number")
+    if isinstance(value, Unordered):
+        return "a set"
+    return (
+        "a function"
+        if callable(value)
+        else kinds.get(type(value), "a list" if isinstance(value, list) else "a number")
+    )
 
 
 # -- what a value may be used as ------------------------------------------------------------------
@@ -60,6 +75,11 @@ def as_number(value: Value) -> Number:
         case timedelta() if not value.seconds and not value.microseconds:
             return Fraction(value.days)
     raise ToolError(f"a number is needed, not {called(value)}")
+
+
+def seconds_of(span: timedelta) -> Fraction:
+    """The seconds of a span of time, exactly."""
+    return Fraction(span // timedelta(microseconds=1), 1_000_000)
 
 
 def as_text(value: Value) -> str:
@@ -118,7 +138,7 @@ def order(a: Value, b: Value) -> int:
             return (a > b) - (a < b)  # type: ignore[operator]
         case date(), date() if isinstance(a, datetime) is isinstance(b, datetime):
             return (a > b) - (a < b)
-        case list(), list():
+        case list(), list() if type(a) is type(b) and not isinstance(a, Unordered):
             differing = (each for each in map(order, a, b) if each)
             return next(differing, (len(a) > len(b)) - (len(a) < len(b)))
     if _is_number(a) and _is_number(b):
@@ -135,8 +155,10 @@ def _is_number(value: Value) -> bool:
 def equal(a: Value, b: Value) -> bool:
     """Whether two values are the same; those of different kinds are not."""
     match a, b:
+        case Unordered(), Unordered():
+            return len(a) == len(b) and all(any(equal(each, other) for other in b) for each in a)
         case list(), list():
-            return len(a) == len(b) and all(map(equal, a, b))
+            return type(a) is type(b) and len(a) == len(b) and all(map(equal, a, b))
         case dict(), dict():
             return a.keys() == b.keys() and all(equal(value, b[key]) for key, value in a.items())
         case None, None:
@@ -145,6 +167,29 @@ def equal(a: Value, b: Value) -> bool:
         return order(a, b) == 0
     except ToolError:
         return False
+
+
+def in_text(value: Value, *, inside: bool = False) -> str:
+    """A value as a part of a text, as Python writes it, but for numbers, which are exact.
+
+    ``inside`` says that it stands in a list or dictionary. Raises ToolError if it cannot be written.
+    """
+    match value:
+        case bool() | None:
+            return str(value)
+        case str():
+            return repr(value) if inside else value
+        case date() | timedelta() if not inside:
+            return str(value)
+        case Fixed() | list() if not isinstance(value, Unordered):
+            within = ", ".join(in_text(each, inside=True) for each in value)
+            return f"({within}{',' * (len(value) == 1)})" if isinstance(value, Fixed) else f"[{within}]"
+        case dict():
+            pairs = ((in_text(key, inside=True), in_text(each, inside=True)) for key, each in value.items())
+            return f"{{{', '.join(map(': '.join, pairs))}}}"
+        case Fraction() | Decimal():
+            return shown(value)
+    raise ToolError(f"{called(value)} is not written in a text")
 
 
 def written(value: Value) -> str:
