@@ -181,7 +181,10 @@ class _Walk(Expressions):
 
     def _print(self, arguments: Sequence[ast.expr]) -> None:
         """What a program prints is its value; of a text with values in it, the last of them."""
-        computed = [each for each in arguments if not isinstance(each, ast.Constant)] or arguments
+        said = [
+            each for each in arguments if not (isinstance(each, ast.Constant) and isinstance(each.value, str))
+        ]
+        computed = [each for each in said if not isinstance(each, ast.Constant)] or said or arguments
         shown = computed[-1] if computed else None
         if isinstance(shown, ast.JoinedStr):
             filled = [part.value for part in shown.values if isinstance(part, ast.FormattedValue)]

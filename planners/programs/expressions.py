@@ -6,13 +6,14 @@ import ast
 import calendar
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from planners.programs import methods, operations
-from planners.programs.functions import FUNCTIONS, MODULES
+from planners.programs.costs import STEPS as STEPS
+from planners.programs.costs import Costs, ProgramError
+from planners.programs.functions import FUNCTIONS, MODULES, made
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
@@ -25,20 +26,9 @@ from planners.programs.values import (
     as_text,
     truth,
 )
-from workers.errors import ToolError
 from workers.tools.arithmetic import subtract
 from workers.tools.numbers import whole
 
-DEEPEST = 100
-"""Expressions, statements and calls in each other."""
-
-STEPS = 50_000
-"""What a program may do: each expression is a step, and long lists and numbers of many digits are more."""
-
-DEEPEST_LIST = 3
-"""Lists in each other."""
-
-_BITS_A_STEP = 64
 _UNBOUND: Any = object()
 _COSTS = {"convert": 200, "strptime": 20}
 """Steps of functions that take longer than others."""
@@ -52,40 +42,18 @@ _NAMES: Mapping[str, Value] = {
 }
 
 
-class ProgramError(ToolError):
-    """A program that cannot be computed; says why."""
-
-
 def refused(node: ast.expr | ast.stmt | ast.keyword) -> ProgramError:
     """The error for what there is not in a program."""
     return ProgramError(f"line {node.lineno}: there is no {type(node).__name__} in a program")
 
 
-class Expressions:
+class Expressions(Costs):
     """One walk through a program: its names so far, the scope that is filled first, and what it has cost."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.names: ChainMap[str, Value] = ChainMap({})
         self.operations = 0
-        self._steps = 0
-        self._depth = 0
-
-    def charge(self, steps: int = 1) -> None:
-        """Count steps. Raises ProgramError if there are too many."""
-        self._steps += steps
-        if self._steps > STEPS:
-            raise ProgramError(f"the program takes more than {STEPS:,} steps")
-
-    @contextmanager
-    def deeper(self) -> Iterator[None]:
-        """One level more while the block runs. Raises ProgramError if there are too many."""
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise ProgramError(f"the program is nested more than {DEEPEST} levels deep")
-        try:
-            yield
-        finally:
-            self._depth -= 1
 
     def value(self, node: ast.expr) -> Value:
         """The value of an expression."""
@@ -102,7 +70,7 @@ class Expressions:
             case ast.UnaryOp(ast.Not(), operand):
                 return not truth(self.value(operand))
             case ast.UnaryOp(ast.USub(), operand):
-                return self._sized(subtract(Fraction(0), as_number(self.value(operand))))
+                return self.sized(subtract(Fraction(0), as_number(self.value(operand))))
             case ast.UnaryOp(ast.UAdd(), operand):
                 return as_number(self.value(operand))
             case ast.BinOp(left, operation, right):
@@ -114,9 +82,9 @@ class Expressions:
             case ast.IfExp(test, then, otherwise):
                 return self.value(then if truth(self.value(test)) else otherwise)
             case ast.List(items):
-                return self._bounded(self._listed(items))
+                return self.bounded(self._listed(items))
             case ast.Tuple(items):
-                return Fixed(self._bounded(self._listed(items)))
+                return Fixed(self.bounded(self._listed(items)))
             case ast.Set(items):
                 return FUNCTIONS["set"](self._listed(items))
             case ast.Dict(keys, values) if all(keys):
@@ -136,7 +104,7 @@ class Expressions:
             case ast.Subscript(collection, index):
                 return self._item(self.value(collection), index)
             case ast.JoinedStr(parts):
-                return methods.text("".join(map(self._formed, parts)))
+                return made("".join(map(self._formed, parts)))
             case ast.Lambda(parameters, body):
                 return self.function("a function", parameters, lambda: self.value(body))
             case ast.Attribute(whose, name):
@@ -248,7 +216,7 @@ class Expressions:
         except TypeError:
             given = ", ".join((str(len(arguments)), *named))
             raise ProgramError(f"{name} does not take {given[:LONGEST_TEXT]} values") from None
-        return self._bounded(found) if isinstance(found, list) else self._sized(found)
+        return self.bounded(found) if isinstance(found, list) else self.sized(found)
 
     def _charging(self, value: Value) -> Value:
         """A function that is handed to another one, with what it costs to look at what it gives."""
@@ -270,9 +238,9 @@ class Expressions:
         self.operations += 1
         for operand in (left, right):
             if isinstance(operand, Fraction):
-                self._sized(operand)
+                self.sized(operand)
         found = operations.combined(operation, left, right)
-        return self._bounded(found) if isinstance(found, list) else self._sized(found)
+        return self.bounded(found) if isinstance(found, list) else self.sized(found)
 
     def _decided(self, until: bool, operands: Sequence[ast.expr]) -> Value:
         """The first operand that decides, or the last one."""
@@ -358,7 +326,7 @@ class Expressions:
                 for bound in (index.lower, index.upper, index.step)
             ]
             found = operations.sliced(collection, bounds)
-            return self._bounded(found) if isinstance(found, list) else found
+            return self.bounded(found) if isinstance(found, list) else found
         return operations.item(collection, self.value(index))
 
     def _formed(self, part: ast.expr) -> str:
@@ -370,35 +338,6 @@ class Expressions:
             case ast.Constant(str() as said):
                 return said
         raise refused(part)
-
-    # -- bounds -----------------------------------------------------------------------------------
-
-    def _sized(self, value: Value) -> Value:
-        """The value, with what it costs to compute with its digits."""
-        bits = 0
-        if isinstance(value, Fraction):
-            bits = value.numerator.bit_length() + value.denominator.bit_length()
-        elif isinstance(value, str):
-            bits = len(value)
-        self.charge(1 + bits // _BITS_A_STEP)
-        return value
-
-    def charge_for(self, *values: Value, depth: int = 0) -> None:
-        """Count what it takes to look at all of some values. Raises ProgramError if that is too much."""
-        for value in values:
-            if not isinstance(value, list | dict):
-                self._sized(value)
-                continue
-            if depth == DEEPEST_LIST:
-                raise ProgramError(f"lists are nested more than {DEEPEST_LIST} levels deep")
-            self.charge()
-            self.charge_for(*(value.values() if isinstance(value, dict) else value), depth=depth + 1)
-
-    def _bounded(self, items: list[Value]) -> list[Value]:
-        if len(items) > LONGEST_LIST:
-            raise ProgramError(f"a list holds at most {LONGEST_LIST:,} values")
-        self.charge(len(items))
-        return items
 
 
 def _constant(value: object) -> Value:

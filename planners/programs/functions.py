@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import calendar
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cmp_to_key
 from types import MappingProxyType
 
 from planners.measuring import Entry, measured
+from planners.programs import days
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
@@ -41,11 +39,7 @@ MODULES = frozenset(("math", "datetime", "date", "calendar", "statistics", "frac
 
 _LONGEST_UNIT = 40
 _MOST_PLACES = 50
-_DAY_MINUTES = 24 * 60
 _NOTHING = object()
-
-DIRECTIVES = re.compile(r"(?:%[-#]?[AaBbdeHIjMmpSYy]|[^%])*")
-"""What the form of a day or time has in it."""
 
 
 # -- lists ----------------------------------------------------------------------------------------
@@ -125,7 +119,9 @@ def _unique(values: Value = "") -> Value:
         if isinstance(each, list | dict) and not isinstance(each, Fixed):
             raise ToolError(f"{called(each)} is in no set")
         found.setdefault(tuple(each) if isinstance(each, list) else each, each)
-    return Unordered(found.values())
+    numbers = all(isinstance(each, bool | Fraction) for each in found)
+    # Equal numbers have equal hashes, so that these come in the order that Python has them in.
+    return Unordered(set(found) if numbers else found.values())
 
 
 def _enumerated(values: Value, start: Value = Fraction(0)) -> Value:
@@ -169,7 +165,10 @@ def _number(value: Value = Fraction(0)) -> Value:
 
 
 def _truncated(value: Value = Fraction(0)) -> Value:
-    return checked(Fraction(math.trunc(as_number(_number(value)))))
+    number = as_number(_number(value))
+    if isinstance(value, str) and number != int(number):
+        raise ToolError(f"{shortened(value)} is no whole number")
+    return checked(Fraction(math.trunc(number)))
 
 
 def _rounded(value: Value, ndigits: Value = Fraction(0)) -> Value:
@@ -246,100 +245,6 @@ def _letter(code: Value) -> Value:
     return chr(number)
 
 
-# -- days and times -------------------------------------------------------------------------------
-
-
-def _date(year: Value, month: Value, day: Value) -> Value:
-    return _moment("date", date, year, month, day)
-
-
-def _time(
-    year: Value, month: Value, day: Value, hour: Value = Fraction(0), minute: Value = Fraction(0)
-) -> Value:
-    return _moment("datetime", datetime, year, month, day, hour, minute)
-
-
-def _moment(name: str, made: Callable[..., date], *values: Value) -> Value:
-    parts = [whole(name, as_number(each)) for each in values]
-    try:
-        return made(*parts)
-    except (ValueError, OverflowError):
-        raise ToolError(f"there is no day {'-'.join(str(each)[:9] for each in parts)}") from None
-
-
-def _span(
-    days: Value = Fraction(0),
-    seconds: Value = Fraction(0),
-    *,
-    minutes: Value = Fraction(0),
-    hours: Value = Fraction(0),
-    weeks: Value = Fraction(0),
-) -> Value:
-    sizes = {604_800: weeks, 86_400: days, 3_600: hours, 60: minutes, 1: seconds}
-    amount = sum((Fraction(as_number(each)) * size for size, each in sizes.items()), Fraction(0))
-    try:
-        return timedelta(seconds=float(amount))
-    except OverflowError:
-        raise ToolError("there is no such span of time") from None
-
-
-def _parsed(text: Value, form: Value) -> Value:
-    if not DIRECTIVES.fullmatch(as_text(form)):
-        raise ToolError(f"there is no such form of a day as {shortened(as_text(form))}")
-    try:
-        return datetime.strptime(as_text(text), as_text(form))
-    except (ValueError, re.error):  # the latter of a part that is there twice
-        raise ToolError(f"{shortened(as_text(text))} has not the form {shortened(as_text(form))}") from None
-
-
-def _from_iso(text: Value) -> Value:
-    try:
-        return date.fromisoformat(as_text(text))
-    except ValueError:
-        raise ToolError(f"{shortened(as_text(text))} is no day") from None
-
-
-def _weekday(value: Value) -> Value:
-    if not isinstance(value, date):
-        raise ToolError(f"weekday takes a day, not {called(value)}")
-    return calendar.day_name[value.weekday()]
-
-
-def _days_of_month(year: Value, month: Value) -> Value:
-    try:
-        return [Fraction(each) for each in calendar.monthrange(*_of_calendar(year, month))]
-    except ValueError:
-        raise ToolError("there is no such month") from None
-
-
-def _of_calendar(*values: Value) -> Iterator[int]:
-    for value in values:
-        number = whole("calendar", as_number(value))
-        if not 1 <= number <= 9_999:
-            raise ToolError("there is no such year")
-        yield number
-
-
-def _leap(year: Value) -> Value:
-    return calendar.isleap(*_of_calendar(year))
-
-
-def _clock(minutes: Value) -> Value:
-    """A time of the day, from the minutes since midnight."""
-    hour, minute = divmod(whole("clock", as_number(minutes)) % _DAY_MINUTES, 60)
-    return f"{hour}:{minute:02}"
-
-
-def moved(day: date, days: Value) -> date:
-    """The day so many days, or such a span, later. Raises ToolError if there is none."""
-    try:
-        return day + (
-            days if isinstance(days, timedelta) else timedelta(days=whole("a day", as_number(days)))
-        )
-    except OverflowError:
-        raise ToolError("there is no such day") from None
-
-
 # -- units ----------------------------------------------------------------------------------------
 
 
@@ -395,15 +300,15 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "oct": _in_base("o"),
         "hex": _in_base("x"),
         "chr": _letter,
-        "date": _date,
-        "datetime": _time,
-        "timedelta": _span,
-        "strptime": _parsed,
-        "fromisoformat": _from_iso,
-        "weekday": _weekday,
-        "monthrange": _days_of_month,
-        "isleap": _leap,
-        "clock": _clock,
+        "date": days.day,
+        "datetime": days.moment,
+        "timedelta": days.span,
+        "strptime": days.parsed,
+        "fromisoformat": days.from_iso,
+        "weekday": days.weekday,
+        "monthrange": days.days_of_month,
+        "isleap": days.leap,
+        "clock": days.clock,
         "convert": _convert,
     }
 )

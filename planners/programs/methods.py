@@ -9,8 +9,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from planners.programs.functions import DIRECTIVES, FUNCTIONS
-from planners.programs.functions import made as text
+from planners.programs.days import DIRECTIVES
+from planners.programs.functions import FUNCTIONS, made
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
@@ -50,7 +50,7 @@ def _made(name: str) -> Method:
     def apply(whose: str, *arguments: Value) -> Value:
         found = method(whose, *map(as_text, arguments))
         if isinstance(found, str):
-            return text(found)
+            return made(found)
         return found if isinstance(found, bool) else Fraction(found)
 
     return apply
@@ -61,7 +61,7 @@ def _counted(whose: str, part: Value) -> Value:
 
 
 def _joined(between: str, items: Value) -> Value:
-    return text(between.join(as_text(each) for each in as_list(items, letters=True)))
+    return made(between.join(as_text(each) for each in as_list(items, letters=True)))
 
 
 def _pieces(whose: str, separator: Value = None) -> Value:
@@ -71,15 +71,15 @@ def _pieces(whose: str, separator: Value = None) -> Value:
 def formed(value: Value, form: str) -> str:
     """A value in the form that a format string asks for; as it is written, where there is none."""
     if not form:
-        return text(in_text(value))
+        return made(in_text(value))
     if isinstance(value, date) and DIRECTIVES.fullmatch(form):
-        return text(value.strftime(form))
+        return made(value.strftime(form))
     if isinstance(value, bool | Fraction | Decimal) and _FORM.fullmatch(form):
         number = as_number(value)
         if form.endswith("d"):
-            return text(format(whole("the form d", number), form))
+            return made(format(whole("the form d", number), form))
         exact = Decimal(number.numerator) if number == int(number) else decimal(number)  # type: ignore[union-attr]
-        return text(format(exact, form))
+        return made(format(exact, form))
     raise ToolError(f"{called(value)} has no such form")
 
 

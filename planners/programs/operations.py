@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from fractions import Fraction
 
-from planners.programs.functions import moved
-from planners.programs.methods import text
+from planners.programs.days import moved
+from planners.programs.functions import made
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
@@ -71,7 +71,7 @@ def combined(operation: ast.operator, left: Value, right: Value) -> Value:
         case list(), ast.Add(), list() if type(left) is type(right) and not isinstance(left, Unordered):
             return type(left)([*left, *right])
         case str(), ast.Add(), str():
-            return text(left + right)
+            return made(left + right)
         case list() | str(), ast.Mult(), Fraction() if not isinstance(left, Unordered):
             return _repeated(left, whole("a repetition", right))
     function = _ARITHMETIC.get(type(operation))

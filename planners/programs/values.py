@@ -49,8 +49,8 @@ def called(value: Value) -> str:
         bool: "a truth value",
         type(None): "None",
     }
-    if isinstance(value, Unordered):
-        return "a set"
+    if isinstance(value, Fixed | Unordered):
+        return "a tuple" if isinstance(value, Fixed) else "a set"
     return (
         "a function"
         if callable(value)
@@ -181,7 +181,7 @@ def in_text(value: Value, *, inside: bool = False) -> str:
             return repr(value) if inside else value
         case date() | timedelta() if not inside:
             return str(value)
-        case Fixed() | list() if not isinstance(value, Unordered):
+        case list() if not isinstance(value, Unordered):
             within = ", ".join(in_text(each, inside=True) for each in value)
             return f"({within}{',' * (len(value) == 1)})" if isinstance(value, Fixed) else f"[{within}]"
         case dict():
