@@ -6,9 +6,9 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from planners.programs.expressions import STEPS as STEPS
+from planners.programs.costs import STEPS as STEPS
+from planners.programs.costs import ProgramError as ProgramError
 from planners.programs.expressions import Expressions, refused
-from planners.programs.expressions import ProgramError as ProgramError
 from planners.programs.functions import MODULES
 from planners.programs.values import Value, as_list, truth
 from workers.errors import ToolError

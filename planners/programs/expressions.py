@@ -11,7 +11,6 @@ from fractions import Fraction
 from typing import Any
 
 from planners.programs import methods, operations
-from planners.programs.costs import STEPS as STEPS
 from planners.programs.costs import Costs, ProgramError
 from planners.programs.functions import FUNCTIONS, MODULES, made
 from planners.programs.values import (

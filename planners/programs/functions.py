@@ -21,8 +21,8 @@ from planners.programs.values import (
     as_list,
     as_number,
     as_text,
-    called,
     equal,
+    hashed,
     in_text,
     order,
     truth,
@@ -116,12 +116,10 @@ def _range(*values: Value) -> Value:
 def _unique(values: Value = "") -> Value:
     found: dict[object, Value] = {}
     for each in as_list(values, letters=True):
-        if isinstance(each, list | dict) and not isinstance(each, Fixed):
-            raise ToolError(f"{called(each)} is in no set")
-        found.setdefault(tuple(each) if isinstance(each, list) else each, each)
-    numbers = all(isinstance(each, bool | Fraction) for each in found)
+        found.setdefault(hashed(each), each)
+    numbers = [each for each in found.values() if isinstance(each, bool | Fraction)]
     # Equal numbers have equal hashes, so that these come in the order that Python has them in.
-    return Unordered(set(found) if numbers else found.values())
+    return Unordered({*numbers} if len(numbers) == len(found) else found.values())
 
 
 def _enumerated(values: Value, start: Value = Fraction(0)) -> Value:

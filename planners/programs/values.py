@@ -112,6 +112,15 @@ def as_key(value: Value) -> Scalar:
     return value
 
 
+def hashed(value: Value) -> object:
+    """What stands for the value in a set. Raises ToolError if it can be in none."""
+    if isinstance(value, Fixed):
+        return tuple(map(hashed, value))
+    if isinstance(value, list | dict):
+        raise ToolError(f"{called(value)} is in no set")
+    return value
+
+
 def as_function(value: Value) -> Callable[..., Value]:
     """The function that a value is. Raises ToolError if it is something else."""
     if callable(value):
@@ -156,7 +165,7 @@ def equal(a: Value, b: Value) -> bool:
     """Whether two values are the same; those of different kinds are not."""
     match a, b:
         case Unordered(), Unordered():
-            return len(a) == len(b) and all(any(equal(each, other) for other in b) for each in a)
+            return {*map(hashed, a)} == {*map(hashed, b)}
         case list(), list():
             return type(a) is type(b) and len(a) == len(b) and all(map(equal, a, b))
         case dict(), dict():

@@ -147,4 +147,4 @@ def test_what_is_asked_of_you_is_for_yes_or_no_unless_it_is_a_request(question: 
     ],
 )
 def test_several_parts_are_asked_for_only_where_a_question_has_them(text: str, form: str) -> None:
-    assert kinds.form_of(Question(text)) == form
+    assert form_of(Question(text)) == form
