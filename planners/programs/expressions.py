@@ -17,6 +17,7 @@ from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
     Fixed,
+    Once,
     Value,
     as_function,
     as_key,
@@ -92,8 +93,10 @@ class Expressions(Costs):
                     for key, value in zip(keys, values, strict=True)
                     if key is not None
                 }
-            case ast.ListComp(item, sources) | ast.GeneratorExp(item, sources):
+            case ast.ListComp(item, sources):
                 return self._gathered(lambda: self.value(item), sources)
+            case ast.GeneratorExp(item, sources):
+                return Once(self._gathered(lambda: self.value(item), sources))
             case ast.SetComp(item, sources):
                 return FUNCTIONS["set"](self._gathered(lambda: self.value(item), sources))
             case ast.DictComp(key, value, sources):

@@ -14,6 +14,7 @@ from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
     Fixed,
+    Once,
     Unordered,
     Value,
     as_function,
@@ -94,6 +95,8 @@ def _total(*values: Value, start: Value = Fraction(0)) -> Value:
 
 
 def _length(value: Value) -> Value:
+    if isinstance(value, Once):
+        raise ToolError("what is gone through once has no length")
     return Fraction(len(value) if isinstance(value, str | dict) else len(as_list(value)))
 
 
@@ -124,21 +127,23 @@ def _unique(values: Value = "") -> Value:
 
 def _enumerated(values: Value, start: Value = Fraction(0)) -> Value:
     begun = whole("enumerate", as_number(start))
-    return [Fixed((Fraction(at), each)) for at, each in enumerate(as_list(values, letters=True), begun)]
+    return Once(Fixed((Fraction(at), each)) for at, each in enumerate(as_list(values, letters=True), begun))
 
 
 def _zipped(*values: Value) -> Value:
-    return [Fixed(each) for each in zip(*(as_list(value, letters=True) for value in values), strict=False)]
+    return Once(
+        Fixed(each) for each in zip(*(as_list(value, letters=True) for value in values), strict=False)
+    )
 
 
 def _mapped(function: Value, *values: Value) -> Value:
     lists = [as_list(value, letters=True) for value in values]
-    return [as_function(function)(*each) for each in zip(*lists, strict=False)]
+    return Once(as_function(function)(*each) for each in zip(*lists, strict=False))
 
 
 def _filtered(function: Value, values: Value) -> Value:
     kept = truth if function is None else as_function(function)
-    return [each for each in as_list(values, letters=True) if truth(kept(each))]
+    return Once(each for each in as_list(values, letters=True) if truth(kept(each)))
 
 
 def _keyed(values: Value = None) -> Value:
@@ -275,7 +280,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "median": _median,
         "sum": _total,
         "sorted": _sorted,
-        "reversed": lambda values: [*reversed(as_list(values, letters=True))],
+        "reversed": lambda values: Once(reversed(as_list(values, letters=True))),
         "enumerate": _enumerated,
         "zip": _zipped,
         "map": _mapped,

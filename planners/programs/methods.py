@@ -15,6 +15,7 @@ from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
     Fixed,
+    Once,
     Unordered,
     Value,
     as_key,
@@ -160,6 +161,7 @@ _DAYS: Mapping[str, Method] = {
 _METHODS: tuple[tuple[type, Mapping[str, Method]], ...] = (
     (str, _TEXTS),
     (Unordered, {name: _LISTS[name] for name in ("add", "remove")}),
+    (Once, {}),
     (Fixed, {name: _LISTS[name] for name in ("index", "count")}),
     (list, _LISTS),
     (dict, _DICTIONARIES),
@@ -178,7 +180,7 @@ CHEAP = frozenset(("append", "pop", "get"))
 def method(value: Value, name: str) -> Callable[..., Any]:
     """A method of a value. Raises ToolError if it has none of that name."""
     for kind, methods in _METHODS:
-        if isinstance(value, kind) and (name in methods or kind in (Fixed, Unordered)):
+        if isinstance(value, kind) and (name in methods or kind in (Fixed, Once, Unordered)):
             if name not in methods:
                 break
             found = methods[name]

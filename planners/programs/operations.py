@@ -13,6 +13,8 @@ from planners.programs.functions import made
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
+    Fixed,
+    Once,
     Unordered,
     Value,
     as_key,
@@ -68,11 +70,13 @@ def combined(operation: ast.operator, left: Value, right: Value) -> Value:
             return floor_divide(seconds_of(left), seconds_of(right))
         case timedelta(), ast.Mult() | ast.Div(), Fraction() if left.seconds or left.microseconds:
             return _span(_ARITHMETIC[type(operation)](seconds_of(left), right))
-        case list(), ast.Add(), list() if type(left) is type(right) and not isinstance(left, Unordered):
+        case list(), ast.Add(), list() if type(left) is type(right) and not isinstance(
+            left, Unordered | Once
+        ):
             return type(left)([*left, *right])
         case str(), ast.Add(), str():
             return made(left + right)
-        case list() | str(), ast.Mult(), Fraction() if not isinstance(left, Unordered):
+        case list() | str(), ast.Mult(), Fraction() if not isinstance(left, Unordered | Once):
             return _repeated(left, whole("a repetition", right))
     function = _ARITHMETIC.get(type(operation))
     if function is None:
@@ -156,8 +160,8 @@ def sliced(value: Value, bounds: list[int | None]) -> Value:
 
 
 def _with_places(value: Value) -> list[Value]:
-    if isinstance(value, Unordered):
-        raise ToolError("the values of a set have no places")
+    if isinstance(value, Unordered | Once):
+        raise ToolError("the values of a set, or of what is gone through once, have no places")
     return as_list(value)
 
 

@@ -27,6 +27,16 @@ class Unordered(list[Any]):
     """A set: its items have no places, and none is there twice."""
 
 
+class Once(list[Any]):
+    """What is gone through once: what generators and functions such as ``map`` give."""
+
+    spent = False
+
+    def __bool__(self) -> bool:
+        """True, as of all that has no length."""
+        return True
+
+
 LONGEST_LIST = 10_000
 """Values that a list holds at most."""
 
@@ -96,6 +106,11 @@ def as_list(value: Value, *, letters: bool = False) -> list[Value]:
         ToolError: it is something else.
     """
     match value:
+        case Once() if value.spent:
+            raise ToolError("what can be gone through only once is used again")
+        case Once():
+            value.spent = True
+            return value
         case list():
             return value
         case dict():
@@ -190,7 +205,7 @@ def in_text(value: Value, *, inside: bool = False) -> str:
             return repr(value) if inside else value
         case date() | timedelta() if not inside:
             return str(value)
-        case list() if not isinstance(value, Unordered):
+        case list() if not isinstance(value, Unordered | Once):
             within = ", ".join(in_text(each, inside=True) for each in value)
             return f"({within}{',' * (len(value) == 1)})" if isinstance(value, Fixed) else f"[{within}]"
         case dict():

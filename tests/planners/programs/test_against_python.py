@@ -252,6 +252,10 @@ def test_values_are_those_of_python(program: str) -> None:
         ("answer = {1} < {1, 2}", "no order"),
         ("answer = {[1], [2]}", "in no set"),
         ("answer = str({1, 2})", "not written"),
+        ("g = (x for x in [1, 2])\na = sum(g)\nanswer = sum(g)", "only once"),
+        ("g = zip([1], [2])\nfor a in g:\n  break\nanswer = list(g)", "only once"),
+        ("answer = len(map(abs, [1]))", "no length"),
+        ("answer = reversed([1, 2])[0]", "no places"),
     ],
 )
 def test_what_is_other_than_in_python_is_refused(program: str, hint: str) -> None:
