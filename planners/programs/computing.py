@@ -146,7 +146,11 @@ class _Walk(Expressions):
     def _changed(self, operation: ast.operator, before: Value, by: Value) -> Value:
         """What an augmented assignment gives: a list itself is made longer."""
         if type(before) is not list or not isinstance(operation, ast.Add):
-            return self.combined(operation, before, by)
+            after = self.combined(operation, before, by)
+            if type(before) is list and isinstance(after, list):
+                before[:] = after
+                return before
+            return after
         self._method(before, "extend")(by)
         return before
 

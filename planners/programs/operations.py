@@ -13,7 +13,6 @@ from planners.programs.functions import made
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
-    Fixed,
     Once,
     Unordered,
     Value,

@@ -215,6 +215,7 @@ def test_decimals_are_exact_other_than_in_python(program: str) -> None:
     "program",
     [
         "a = [1]\nb = a\na += [2]\nanswer = b",
+        "a = [1]\nb = a\na *= 2\nanswer = b",
         "answer = [(1, 2) == [1, 2], {1, 2} == {2, 1}, (1,) + (2,), [1, 2][:1], (1, 2)[::-1]]",
         "answer = [round(2.5), round(0.5), round(-1.5), round(25, -1), round(0.125, 2)]",
         "answer = [str(True), str(None), str([1, 'a']), str((1,)), f'{[]}', len(str(' a '))]",
