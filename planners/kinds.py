@@ -121,7 +121,7 @@ _TWO_QUESTIONS = re.compile(
 _AND_ASKING = re.compile(rf"[\w,;]\s+(?:and|und|et|y|e)\s+(?:{wording.ASKING})\b", re.IGNORECASE)
 _ITS = re.compile(r"\b(?:its|his|her|their) \w+ and (?:its |his |her |their )?\w+\W*$", re.IGNORECASE)
 _IN_ALL = re.compile(
-    r"\b(?:(?:al)?together|in all|combined|difference between|than|zusammen|insgesamt|ensemble|en tout"
+    r"\b(?:(?:al)?together|in all|combined|difference between|zusammen|insgesamt|ensemble|en tout"
     r"|junt[oa]s|en total|insieme|in tutto)\b",
     re.IGNORECASE,
 )
