@@ -16,6 +16,7 @@ from workers.errors import ToolError
 from workers.tools.calculator import evaluate
 from workers.tools.numbers import shown
 
+_ASIDE = 40
 LONGEST = 20_000
 """Characters of a text that are looked at."""
 
@@ -41,15 +42,28 @@ _AFTER = re.compile(
 )
 """What a result may be in, other than the numbers before it: "45 + 30 = 1 hour 15 minutes"."""
 
-_AMOUNT = r"(?:[$€£]\s?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:\s?(?:%|°[CF]|(?!(?:is|are)\b)[a-zA-Z]{1,12}\b))?"
+_AMOUNT = r"(?:[$€£]\s?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:\s?(?:%|°[CF]|(?!(?:is|are)\b)[a-zA-Z]{1,12}\b))?+"
 _COMPARISON = re.compile(
     rf"(?<![\w.,:/^*+√(-])(?P<left>{_AMOUNT})\s+(?:is|are)\s+(?:\w+\s+)?"
     r"(?P<word>more|larger|greater|bigger|longer|heavier|higher|later|faster|less|smaller|fewer|shorter|lighter"
-    rf"|lower|slower)\s+than\s+(?P<right>{_AMOUNT})(?![\w:]|[.,]\d|\s*[-+*/^(])"
+    rf"|lower|slower)\s+than\s+(?P<right>{_AMOUNT})(?![\w:]|[.,]\d|\s*[-+*/^(]|\s+\d)"
 )
 _LESS = frozenset(("less", "smaller", "fewer", "shorter", "lighter", "lower", "slower"))
-_IN_A_SUM = re.compile(r"(?:\b(?:and|of|plus|minus|times|by)|[-+*/^])\s*\Z", re.IGNORECASE)
-_DENIED = re.compile(r"\b(?:if|whether|not|never|wrong|false|no longer)\b", re.IGNORECASE)
+_BEGINS = re.compile(
+    r"(?:\A|[\n.,:;!?(*#•>]|\b(?:so|thus|since|because|as|that|therefore|hence|but|while|then|though|however"
+    r"|also|now|clearly|yes|no|see))\s*\Z",
+    re.IGNORECASE,
+)
+"""What stands before an amount that is compared as it is: not "twice", "chapter", "1" (of 1 1/2), a minus."""
+
+_DENIED = re.compile(
+    r"\b(?:if|whether|not|nor|neither|never|cannot|\w+n['’]t|wrong|false|untrue|incorrect|impossible|hardly|barely"
+    r"|scarcely|suppos\w+|assum\w+|imagin\w+|unless|claim\w*|sa(?:y|ys|id)|th(?:ink|inks|ought)|believ\w+|would"
+    r"|no (?:longer|more|less|\w+er))\b",
+    re.IGNORECASE,
+)
+_THOUSANDS = re.compile(r"\d\.\d{3}(?!\d)")
+"""What is a decimal in one language, and a thousand in another."""
 
 _MONEY = re.compile(r"[$€£]")
 _NO_NUMBERS = re.compile(r"[-+]\s*[\d.,]+%|(?<![\d.,])0\d")
@@ -101,9 +115,13 @@ def wrong_comparison(text: str) -> str:
     """
     for found in _COMPARISON.finditer(text[:LONGEST]):
         begin = max(text.rfind(mark, 0, found.start()) for mark in "\n.:;")
-        if _DENIED.search(text[begin + 1 : found.end()]) or text[found.end() :].lstrip(" .")[:1] == "?":
+        after = text[found.end() : found.end() + _ASIDE].partition("\n")[0]
+        if _DENIED.search(text[begin + 1 : found.end()] + after) or after.lstrip(" .")[:1] == "?":
             continue
-        if _IN_A_SUM.search(text[max(0, found.start() - 10) : found.start()]):
+        before = text[max(0, found.start() - 12) : found.start()]
+        if (found.start() > len(before) and not before.strip()) or not _BEGINS.search(before):
+            continue
+        if _THOUSANDS.search(found[0]):
             continue
         left, right = (read_form(found[side]).quantity for side in ("left", "right"))
         if left is None or right is None or left.unit != right.unit:

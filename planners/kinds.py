@@ -114,11 +114,27 @@ _COUNTED = re.compile(
 
 _SPELT = re.compile(rf"\b(?:{wording.SPELLING})\b", re.IGNORECASE)
 _HOW_MANY = re.compile(wording.AMOUNTS, re.IGNORECASE)
-_SEVERAL = re.compile(
-    rf"(?:[?,;]|\w)\s+(?:and|und|et|y|e)\s+(?:{wording.ASKING})\b|\?.*\w.*\?"
-    r"|\b(?:its|his|her|their) \w+ and (?:its|his|her|their)? ?\w+\W*$",
-    re.IGNORECASE | re.DOTALL,
+_TWO_QUESTIONS = re.compile(
+    rf"\b(?:{wording.ASKING})\b[^?]*\?\s+(?:(?:and|und|et|y|e)\b|(?:{wording.ASKING})\b)[^?]*\?",
+    re.IGNORECASE,
 )
+_AND_ASKING = re.compile(rf"[\w,;]\s+(?:and|und|et|y|e)\s+(?:{wording.ASKING})\b", re.IGNORECASE)
+_ITS = re.compile(r"\b(?:its|his|her|their) \w+ and (?:its |his |her |their )?\w+\W*$", re.IGNORECASE)
+_IN_ALL = re.compile(
+    r"\b(?:(?:al)?together|in all|combined|difference between|zusammen|insgesamt|ensemble|en tout"
+    r"|junt[oa]s|en total|insieme|in tutto)\b",
+    re.IGNORECASE,
+)
+"""What makes one part of two, whatever they are."""
+
+_OF_BOTH = re.compile(
+    r"\b(?:who|which|sum|product|difference|ratio|average|mean|total|quotient|name|larger|older)\b",
+    re.IGNORECASE,
+)
+"""What is asked of two things in one."""
+
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
+_CONDITION = re.compile(r"\A\W*(?:if|when|wenn|falls|si|se|quand|quando|cuando)\b[^,]*,", re.IGNORECASE)
 _DATES = re.compile(
     r"\b(?:january|february|march|april|june|july|august|september|october|november|december|weekday"
     r"|day of the week|leap year|date)\b|\b\d{4}-\d\d?-\d\d?\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
@@ -164,9 +180,22 @@ def form_of(question: Question) -> str:
     if question.choices:
         return "choice"
     text = looked_at(question)
-    if _SEVERAL.search(text):
+    if _asks_several(text):
         return "several"
     return "yes or no" if asks_yes_or_no(text) else "other"
+
+
+def _asks_several(text: str) -> bool:
+    """Whether a text has two questions one after the other, or its last one has two parts."""
+    if _TWO_QUESTIONS.search(text):
+        return True
+    sentences = [each for each in _SENTENCES.split(text.strip()) if each]
+    asked = _CONDITION.sub(
+        "", next((each for each in reversed(sentences) if "?" in each), (sentences or [""])[-1])
+    )
+    if _IN_ALL.search(asked):
+        return False
+    return bool(_AND_ASKING.search(asked) or (_ITS.search(asked) and not _OF_BOTH.search(asked)))
 
 
 # -- the turns ------------------------------------------------------------------------------------
@@ -261,7 +290,7 @@ def reading_program(question: Question) -> Tool:
 
 def _as_given(value: Fraction, question: Question) -> str:
     """A number as the question writes it, such as 1/3 or 31%; empty if it does not."""
-    given = (found[0] for found in _GIVEN.finditer(question.text))
+    given = (found[0] for found in _GIVEN.finditer(looked_at(question)))
     return next((each for each in given if (q := read_form(each).quantity) and q.amount == value), "")
 
 

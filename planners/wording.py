@@ -25,7 +25,8 @@ ASKING: Final = (
 """The words that questions begin with."""
 
 INVERTED: Final = (
-    r"is|are|was(?! (?:ist|sind|war|waren|kann|können|soll\w*|muss|macht|bedeutet|heißt)\b)|were|do|does|did"
+    r"is|are|was(?! (?:ist|sind|war|waren|kann|können|soll\w*|muss|macht|bedeutet|heißt"
+    r"|koste\w*|ergib\w*|ergeben|wieg\w*|bleibt)\b)|were|do|does|did"
     r"|has|have|had|can|could|will|would|isn't|aren't|doesn't|didn't|can't|ist|sind|war|waren|hat|haben|kann"
     r"|können|gibt es|darf|est-ce que?|est-ce qu|y a-t-il|existe-t-il|es|son|está|están|hay|fue|fueron|tiene"
     r"|puede|è|sono|era|ha|può|esistono|c'è|é|são|foi|tem"

@@ -9,7 +9,8 @@ import re
 from orchestrator.consensus.quantities.patterns import lazily
 
 VERBS = (
-    r"is|are|am|was(?! (?:ist|sind|war|waren|kann|können|soll\w*|muss|macht|bedeutet|heißt)\b)|were"
+    r"is|are|am|was(?! (?:ist|sind|war|waren|kann|können|soll\w*|muss|macht|bedeutet|heißt"
+    r"|koste\w*|ergib\w*|ergeben|wieg\w*|bleibt)\b)|were"
     r"|do|does|did"
     r"|has|have|had|can|could|will|would|should|must|may|might|isn't|aren't|wasn't|weren't|doesn't|don't"
     r"|didn't|hasn't|haven't|can't|couldn't|won't|wouldn't|shouldn't"

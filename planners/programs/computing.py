@@ -6,9 +6,9 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from planners.programs.expressions import STEPS as STEPS
+from planners.programs.costs import STEPS as STEPS
+from planners.programs.costs import ProgramError as ProgramError
 from planners.programs.expressions import Expressions, refused
-from planners.programs.expressions import ProgramError as ProgramError
 from planners.programs.functions import MODULES
 from planners.programs.values import Value, as_list, truth
 from workers.errors import ToolError
@@ -22,6 +22,9 @@ LONGEST_ANSWER = 100
 
 ANSWER = "answer"
 """The name of the value that is the claim; without it, what is printed last is, or the last value."""
+
+_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+"""What has names of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def compute(program: str) -> Computed:
         raise ProgramError(f"line {error.lineno}: {error.msg}") from None
     except ToolError as error:
         raise ProgramError(str(error)) from None
-    except (ArithmeticError, ValueError, RecursionError, MemoryError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise ProgramError(f"it cannot be computed: {type(error).__name__}") from None
     if value is None or callable(value):
         raise ProgramError("the program has no value")
@@ -111,21 +114,22 @@ class _Walk(Expressions):
                 self._last = self.value(value)
                 self.assign(target, self._last)
             case ast.AugAssign(ast.Name() | ast.Subscript() as target, operation, value):
-                self._last = self.combined(operation, self.value(target), self.value(value))
+                self._last = self._changed(operation, self.value(target), self.value(value))
                 self.assign(target, self._last)
-            case ast.Expr(ast.Call(ast.Name("print"), arguments)):
+            case ast.Expr(ast.Call(ast.Name("print"), arguments, [])):
                 self._print(arguments)
             case ast.Expr(ast.Constant(str())) | ast.Pass():
                 pass  # a remark
             case ast.Expr(value):
                 found = self.value(value)
-                self._last = self._last if found is None else found
+                is_method = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
+                self._last = self._last if found is None and is_method else found
             case ast.If(test, body, others):
                 self.block(body if truth(self.value(test)) else others)
             case ast.For() | ast.While():
                 self._loop(statement)
             case ast.FunctionDef(name, parameters, body, []):
-                self.names[name] = self.function(name, parameters, lambda: self._returned(body))
+                self.names[name] = self.function(name, parameters, lambda: self._returned(body), _local(body))
             case ast.Break() | ast.Continue():
                 raise _Left(statement)
             case ast.Return(value):
@@ -138,6 +142,17 @@ class _Walk(Expressions):
                 pass
             case _:
                 raise refused(statement)
+
+    def _changed(self, operation: ast.operator, before: Value, by: Value) -> Value:
+        """What an augmented assignment gives: a list itself is made longer."""
+        if type(before) is not list or not isinstance(operation, ast.Add):
+            after = self.combined(operation, before, by)
+            if type(before) is list and isinstance(after, list):
+                before[:] = after
+                return before
+            return after
+        self._method(before, "extend")(by)
+        return before
 
     def _loop(self, loop: ast.For | ast.While) -> None:
         items = as_list(self.value(loop.iter), letters=True) if isinstance(loop, ast.For) else None
@@ -162,7 +177,7 @@ class _Walk(Expressions):
             self.block(body)
         except _Left as left:
             if not isinstance(left.how, ast.Return):
-                raise
+                raise ProgramError(f"line {left.how.lineno}: {left} outside of a loop") from None
             return left.value
         finally:
             self._last = last
@@ -170,9 +185,28 @@ class _Walk(Expressions):
 
     def _print(self, arguments: Sequence[ast.expr]) -> None:
         """What a program prints is its value; of a text with values in it, the last of them."""
-        shown = arguments[-1] if arguments else None
+        said = [
+            each for each in arguments if not (isinstance(each, ast.Constant) and isinstance(each.value, str))
+        ]
+        computed = [each for each in said if not isinstance(each, ast.Constant)] or said or arguments
+        shown = computed[-1] if computed else None
         if isinstance(shown, ast.JoinedStr):
             filled = [part.value for part in shown.values if isinstance(part, ast.FormattedValue)]
             shown = filled[-1] if filled else shown
         if shown is not None:
             self._printed = self.value(shown)
+
+
+def _local(body: Sequence[ast.stmt]) -> set[str]:
+    """The names that the statements of a function give values to."""
+    found: set[str] = set()
+    nodes: list[ast.AST] = [*body]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif not isinstance(node, _SCOPES):
+            nodes += ast.iter_child_nodes(node)
+    return found

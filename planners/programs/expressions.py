@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import calendar
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from planners.programs import methods, operations
-from planners.programs.functions import FUNCTIONS, MODULES
+from planners.programs.costs import Costs, ProgramError
+from planners.programs.functions import FUNCTIONS, MODULES, made
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
+    Fixed,
+    Once,
     Value,
     as_function,
     as_key,
@@ -23,20 +26,13 @@ from planners.programs.values import (
     as_text,
     truth,
 )
-from workers.errors import ToolError
 from workers.tools.arithmetic import subtract
 from workers.tools.numbers import whole
 
-DEEPEST = 100
-"""Expressions, statements and calls in each other."""
+_UNBOUND: Any = object()
+_COSTS = {"convert": 200, "strptime": 20}
+"""Steps of functions that take longer than others."""
 
-STEPS = 50_000
-"""What a program may do: each expression is a step, and long lists and numbers of many digits are more."""
-
-DEEPEST_LIST = 3
-"""Lists in each other."""
-
-_BITS_A_STEP = 64
 _NAMES: Mapping[str, Value] = {
     "pi": Decimal("3.14159265358979323846264338327950288419716939937511"),
     "e": Decimal("2.71828182845904523536028747135266249775724709369996"),
@@ -46,40 +42,18 @@ _NAMES: Mapping[str, Value] = {
 }
 
 
-class ProgramError(ToolError):
-    """A program that cannot be computed; says why."""
-
-
 def refused(node: ast.expr | ast.stmt | ast.keyword) -> ProgramError:
     """The error for what there is not in a program."""
     return ProgramError(f"line {node.lineno}: there is no {type(node).__name__} in a program")
 
 
-class Expressions:
+class Expressions(Costs):
     """One walk through a program: its names so far, the scope that is filled first, and what it has cost."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.names: ChainMap[str, Value] = ChainMap({})
         self.operations = 0
-        self._steps = 0
-        self._depth = 0
-
-    def charge(self, steps: int = 1) -> None:
-        """Count steps. Raises ProgramError if there are too many."""
-        self._steps += steps
-        if self._steps > STEPS:
-            raise ProgramError(f"the program takes more than {STEPS:,} steps")
-
-    @contextmanager
-    def deeper(self) -> Iterator[None]:
-        """One level more while the block runs. Raises ProgramError if there are too many."""
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise ProgramError(f"the program is nested more than {DEEPEST} levels deep")
-        try:
-            yield
-        finally:
-            self._depth -= 1
 
     def value(self, node: ast.expr) -> Value:
         """The value of an expression."""
@@ -96,7 +70,7 @@ class Expressions:
             case ast.UnaryOp(ast.Not(), operand):
                 return not truth(self.value(operand))
             case ast.UnaryOp(ast.USub(), operand):
-                return self._sized(subtract(Fraction(0), as_number(self.value(operand))))
+                return self.sized(subtract(Fraction(0), as_number(self.value(operand))))
             case ast.UnaryOp(ast.UAdd(), operand):
                 return as_number(self.value(operand))
             case ast.BinOp(left, operation, right):
@@ -107,18 +81,22 @@ class Expressions:
                 return self._compared(left, signs, others)
             case ast.IfExp(test, then, otherwise):
                 return self.value(then if truth(self.value(test)) else otherwise)
-            case ast.List(items) | ast.Tuple(items):
-                return self._bounded(self._listed(items))
+            case ast.List(items):
+                return self.bounded(self._listed(items))
+            case ast.Tuple(items):
+                return Fixed(self.bounded(self._listed(items)))
             case ast.Set(items):
                 return FUNCTIONS["set"](self._listed(items))
-            case ast.Dict(keys, values):
+            case ast.Dict(keys, values) if all(keys):
                 return {
                     as_key(self.value(key)): self.value(value)
                     for key, value in zip(keys, values, strict=True)
                     if key is not None
                 }
-            case ast.ListComp(item, sources) | ast.GeneratorExp(item, sources):
+            case ast.ListComp(item, sources):
                 return self._gathered(lambda: self.value(item), sources)
+            case ast.GeneratorExp(item, sources):
+                return Once(self._gathered(lambda: self.value(item), sources))
             case ast.SetComp(item, sources):
                 return FUNCTIONS["set"](self._gathered(lambda: self.value(item), sources))
             case ast.DictComp(key, value, sources):
@@ -128,12 +106,12 @@ class Expressions:
             case ast.Subscript(collection, index):
                 return self._item(self.value(collection), index)
             case ast.JoinedStr(parts):
-                return methods.text("".join(map(self._formed, parts)))
+                return made("".join(map(self._formed, parts)))
             case ast.Lambda(parameters, body):
                 return self.function("a function", parameters, lambda: self.value(body))
             case ast.Attribute(whose, name):
                 known = self._of_module(node)
-                return methods.attribute(self.value(whose), name) if known is None else self._named(known)
+                return self._attribute(self.value(whose), name) if known is None else self._named(known)
             case ast.Call(function, arguments, named):
                 return self._call(function, self._listed(arguments), named)
             case _:
@@ -143,12 +121,29 @@ class Expressions:
 
     def _named(self, name: str) -> Value:
         if name in self.names:
+            if self.names[name] is _UNBOUND:
+                raise ProgramError(f"{name[:LONGEST_TEXT]} has no value yet")
             return self.names[name]
         if name in FUNCTIONS:
             return lambda *arguments, **named: self._called(name, FUNCTIONS[name], arguments, named)
         if name in _NAMES:
-            return _NAMES[name]
+            return [*found] if isinstance(found := _NAMES[name], list) else found
         raise ProgramError(f"nothing is called {name[:LONGEST_TEXT]!r}")
+
+    def _attribute(self, whose: Value, name: str) -> Value:
+        found = methods.attribute(whose, name)
+        return self._method(whose, name) if callable(found) else found
+
+    def _method(self, whose: Value, name: str) -> Callable[..., Value]:
+        """A method of a value, which costs as much as the value is long, whenever it is called."""
+        method = methods.method(whose, name)
+
+        def call(*arguments: Value, **named: Value) -> Value:
+            if name not in methods.CHEAP:
+                self.charge_for(whose)
+            return self._called(name, method, arguments, named)
+
+        return call
 
     def _of_module(self, node: ast.expr) -> str | None:
         """The name of what stands in a module: ``sqrt`` for ``math.sqrt``."""
@@ -160,21 +155,30 @@ class Expressions:
         return None
 
     def function(
-        self, name: str, parameters: ast.arguments, body: Callable[[], Value]
+        self,
+        name: str,
+        parameters: ast.arguments,
+        body: Callable[[], Value],
+        local: Iterable[str] = (),
     ) -> Callable[..., Value]:
-        """A function that a program defines; it knows the names around it, and those of its own call."""
+        """A function that a program defines; it knows the names around it, and those of its own call.
+
+        ``local`` are the names that it gives values to, which have none before, whatever is around it.
+        """
         if parameters.vararg or parameters.kwarg or parameters.kwonlyargs or parameters.posonlyargs:
             raise ProgramError(f"{name[:LONGEST_TEXT]} has parameters other than names")
         called = [parameter.arg for parameter in parameters.args]
         defaults = [self.value(default) for default in parameters.defaults]
         given = dict(zip(called[len(called) - len(defaults) :], defaults, strict=True))
         around = self.names
+        unbound = dict.fromkeys(local, _UNBOUND)
 
         def call(*arguments: Value, **named: Value) -> Value:
             values = {**given, **dict(zip(called, arguments, strict=False)), **named}
-            if len(arguments) > len(called) or values.keys() != set(called):
+            twice = named.keys() & set(called[: len(arguments)])
+            if len(arguments) > len(called) or values.keys() != set(called) or twice:
                 raise ProgramError(f"{name[:LONGEST_TEXT]} takes {len(called)} values")
-            before, self.names = self.names, around.new_child(values)
+            before, self.names = self.names, around.new_child({**unbound, **values})
             try:
                 with self.deeper():
                     return body()
@@ -190,11 +194,7 @@ class Expressions:
                 raise refused(each)
             given[each.arg] = self.value(each.value)
         if isinstance(function, ast.Attribute) and self._of_module(function) is None:
-            whose = self.value(function.value)
-            method = methods.method(whose, function.attr)
-            if function.attr not in methods.CHEAP:
-                self.charge_for(whose)
-            return self._called(function.attr, method, arguments, given)
+            return self._method(self.value(function.value), function.attr)(*arguments, **given)
         if isinstance(function, ast.Name) and function.id not in self.names and function.id not in FUNCTIONS:
             raise ProgramError(
                 f"there is no function {function.id[:LONGEST_TEXT]!r}, only {', '.join(FUNCTIONS)}"
@@ -209,21 +209,40 @@ class Expressions:
         named: Mapping[str, Value],
     ) -> Value:
         self.operations += 1
+        self.charge(_COSTS.get(name, 0))
         self.charge_for(*arguments, *named.values())
         try:
-            found = function(*arguments, **named)
+            found = function(
+                *map(self._charging, arguments), **{key: self._charging(each) for key, each in named.items()}
+            )
         except TypeError:
             given = ", ".join((str(len(arguments)), *named))
             raise ProgramError(f"{name} does not take {given[:LONGEST_TEXT]} values") from None
-        return self._bounded(found) if isinstance(found, list) else self._sized(found)
+        return self.bounded(found) if isinstance(found, list) else self.sized(found)
+
+    def _charging(self, value: Value) -> Value:
+        """A function that is handed to another one, with what it costs to look at what it gives."""
+        if not callable(value):
+            return value
+        function = value
+
+        def call(*arguments: Value) -> Value:
+            found = function(*arguments)
+            self.charge_for(found)
+            return found
+
+        return call
 
     # -- operations -------------------------------------------------------------------------------
 
     def combined(self, operation: ast.operator, left: Value, right: Value) -> Value:
         """What an operation with two operands comes to."""
         self.operations += 1
+        for operand in (left, right):
+            if isinstance(operand, Fraction):
+                self.sized(operand)
         found = operations.combined(operation, left, right)
-        return self._bounded(found) if isinstance(found, list) else self._sized(found)
+        return self.bounded(found) if isinstance(found, list) else self.sized(found)
 
     def _decided(self, until: bool, operands: Sequence[ast.expr]) -> Value:
         """The first operand that decides, or the last one."""
@@ -254,6 +273,8 @@ class Expressions:
                 found += as_list(self.value(item.value), letters=True)
             else:
                 found.append(self.value(item))
+            if len(found) > LONGEST_LIST:
+                raise ProgramError(f"a list holds at most {LONGEST_LIST:,} values")
         return found
 
     def _gathered(self, item: Callable[[], Value], sources: Sequence[ast.comprehension]) -> list[Value]:
@@ -307,47 +328,18 @@ class Expressions:
                 for bound in (index.lower, index.upper, index.step)
             ]
             found = operations.sliced(collection, bounds)
-            return self._bounded(found) if isinstance(found, list) else found
+            return self.bounded(found) if isinstance(found, list) else found
         return operations.item(collection, self.value(index))
 
     def _formed(self, part: ast.expr) -> str:
         match part:
-            case ast.FormattedValue(value, _, form):
+            case ast.FormattedValue(value, -1 | 115, form):
                 found = self.value(value)
                 self.charge_for(found)
                 return methods.formed(found, as_text(self.value(form)) if form else "")
             case ast.Constant(str() as said):
                 return said
         raise refused(part)
-
-    # -- bounds -----------------------------------------------------------------------------------
-
-    def _sized(self, value: Value) -> Value:
-        """The value, with what it costs to compute with its digits."""
-        bits = 0
-        if isinstance(value, Fraction):
-            bits = value.numerator.bit_length() + value.denominator.bit_length()
-        elif isinstance(value, str):
-            bits = len(value)
-        self.charge(1 + bits // _BITS_A_STEP)
-        return value
-
-    def charge_for(self, *values: Value, depth: int = 0) -> None:
-        """Count what it takes to look at all of some values. Raises ProgramError if that is too much."""
-        for value in values:
-            if not isinstance(value, list | dict):
-                self._sized(value)
-                continue
-            if depth == DEEPEST_LIST:
-                raise ProgramError(f"lists are nested more than {DEEPEST_LIST} levels deep")
-            self.charge()
-            self.charge_for(*(value.values() if isinstance(value, dict) else value), depth=depth + 1)
-
-    def _bounded(self, items: list[Value]) -> list[Value]:
-        if len(items) > LONGEST_LIST:
-            raise ProgramError(f"a list holds at most {LONGEST_LIST:,} values")
-        self.charge(len(items))
-        return items
 
 
 def _constant(value: object) -> Value:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import calendar
 import math
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cmp_to_key
 from types import MappingProxyType
 
 from planners.measuring import Entry, measured
+from planners.programs import days
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
+    Fixed,
+    Once,
+    Unordered,
     Value,
     as_function,
     as_key,
     as_list,
     as_number,
     as_text,
-    called,
     equal,
+    hashed,
+    in_text,
     order,
     truth,
-    written,
 )
 from workers.errors import ToolError
 from workers.showing import show as shortened
@@ -37,7 +39,7 @@ MODULES = frozenset(("math", "datetime", "date", "calendar", "statistics", "frac
 """Modules, and classes in them, whose functions are there without them: ``math.sqrt`` is ``sqrt``."""
 
 _LONGEST_UNIT = 40
-_DAY_MINUTES = 24 * 60
+_MOST_PLACES = 50
 _NOTHING = object()
 
 
@@ -47,7 +49,7 @@ _NOTHING = object()
 def _items(values: tuple[Value, ...]) -> list[Value]:
     """The arguments of a function that takes a list, or the items of one."""
     one = len(values) == 1 and isinstance(values[0], list | dict | str)
-    items = as_list(values[0], letters=True) if one else [*values]
+    items = [*as_list(values[0], letters=True)] if one else [*values]
     if not items:
         raise ToolError("an empty list has no such value")
     return items
@@ -55,11 +57,11 @@ def _items(values: tuple[Value, ...]) -> list[Value]:
 
 def _ranks(items: list[Value], key: Value) -> list[Value]:
     """What the items are ordered by."""
-    return items if key is None else [*map(as_function(key), items)]
+    return items if key is None else [as_function(key)(each) for each in items]
 
 
 def _sorted(values: Value, key: Value = None, reverse: Value = False) -> list[Value]:
-    items = as_list(values, letters=True)
+    items = [*as_list(values, letters=True)]
     ranks = _ranks(items, key)
     ranked = [*zip(ranks, items, strict=True)]
     by_rank = cmp_to_key(_by_rank)
@@ -93,6 +95,8 @@ def _total(*values: Value, start: Value = Fraction(0)) -> Value:
 
 
 def _length(value: Value) -> Value:
+    if isinstance(value, Once):
+        raise ToolError("what is gone through once has no length")
     return Fraction(len(value) if isinstance(value, str | dict) else len(as_list(value)))
 
 
@@ -115,27 +119,31 @@ def _range(*values: Value) -> Value:
 def _unique(values: Value = "") -> Value:
     found: dict[object, Value] = {}
     for each in as_list(values, letters=True):
-        found.setdefault(tuple(each) if isinstance(each, list) else each, each)
-    return [*found.values()]
+        found.setdefault(hashed(each), each)
+    numbers = [each for each in found.values() if isinstance(each, bool | Fraction)]
+    # Equal numbers have equal hashes, so that these come in the order that Python has them in.
+    return Unordered({*numbers} if len(numbers) == len(found) else found.values())
 
 
 def _enumerated(values: Value, start: Value = Fraction(0)) -> Value:
     begun = whole("enumerate", as_number(start))
-    return [[Fraction(at), each] for at, each in enumerate(as_list(values, letters=True), begun)]
+    return Once(Fixed((Fraction(at), each)) for at, each in enumerate(as_list(values, letters=True), begun))
 
 
 def _zipped(*values: Value) -> Value:
-    return [[*each] for each in zip(*(as_list(value, letters=True) for value in values), strict=False)]
+    return Once(
+        Fixed(each) for each in zip(*(as_list(value, letters=True) for value in values), strict=False)
+    )
 
 
 def _mapped(function: Value, *values: Value) -> Value:
     lists = [as_list(value, letters=True) for value in values]
-    return [as_function(function)(*each) for each in zip(*lists, strict=False)]
+    return Once(as_function(function)(*each) for each in zip(*lists, strict=False))
 
 
 def _filtered(function: Value, values: Value) -> Value:
     kept = truth if function is None else as_function(function)
-    return [each for each in as_list(values, letters=True) if truth(kept(each))]
+    return Once(each for each in as_list(values, letters=True) if truth(kept(each)))
 
 
 def _keyed(values: Value = None) -> Value:
@@ -160,11 +168,19 @@ def _number(value: Value = Fraction(0)) -> Value:
 
 
 def _truncated(value: Value = Fraction(0)) -> Value:
-    return checked(Fraction(math.trunc(as_number(_number(value)))))
+    number = as_number(_number(value))
+    if isinstance(value, str) and number != int(number):
+        raise ToolError(f"{shortened(value)} is no whole number")
+    return checked(Fraction(math.trunc(number)))
 
 
 def _rounded(value: Value, ndigits: Value = Fraction(0)) -> Value:
-    return OF_NUMBERS["round"].apply(as_number(value), as_number(ndigits or Fraction(0)))
+    """Halves go to the even digit where Python holds them exactly, and away from 0 among other decimals."""
+    number, places = as_number(value), as_number(ndigits or Fraction(0))
+    is_binary = isinstance(number, Fraction) and not number.denominator & (number.denominator - 1)
+    if is_binary and abs(digits := whole("round", places)) <= _MOST_PLACES:
+        return checked(Fraction(round(number, digits)))  # type: ignore[call-overload]
+    return OF_NUMBERS["round"].apply(number, places)
 
 
 def _of_numbers(name: str) -> Callable[..., Value]:
@@ -205,9 +221,16 @@ def _product(*values: Value) -> Value:
     return product
 
 
+def made(found: str) -> str:
+    """A text that was made. Raises ToolError if it is too long."""
+    if len(found) > LONGEST_TEXT:
+        raise ToolError(f"a text has at most {LONGEST_TEXT} characters")
+    return found
+
+
 def _in_base(sign: str) -> Callable[..., Value]:
     def digits(value: Value) -> Value:
-        return format(whole("a whole number", as_number(value)), f"#{sign}")[:LONGEST_TEXT]
+        return made(format(whole("a whole number", as_number(value)), f"#{sign}"))
 
     return digits
 
@@ -223,98 +246,6 @@ def _letter(code: Value) -> Value:
     if not 32 <= number < 0xD800:
         raise ToolError("there is no such letter")
     return chr(number)
-
-
-# -- days and times -------------------------------------------------------------------------------
-
-
-def _date(year: Value, month: Value, day: Value) -> Value:
-    return _moment("date", date, year, month, day)
-
-
-def _time(
-    year: Value, month: Value, day: Value, hour: Value = Fraction(0), minute: Value = Fraction(0)
-) -> Value:
-    return _moment("datetime", datetime, year, month, day, hour, minute)
-
-
-def _moment(name: str, made: Callable[..., date], *values: Value) -> Value:
-    parts = [whole(name, as_number(each)) for each in values]
-    try:
-        return made(*parts)
-    except (ValueError, OverflowError):
-        raise ToolError(f"there is no day {'-'.join(str(each)[:9] for each in parts)}") from None
-
-
-def _span(
-    days: Value = Fraction(0),
-    seconds: Value = Fraction(0),
-    *,
-    minutes: Value = Fraction(0),
-    hours: Value = Fraction(0),
-    weeks: Value = Fraction(0),
-) -> Value:
-    sizes = {604_800: weeks, 86_400: days, 3_600: hours, 60: minutes, 1: seconds}
-    amount = sum((Fraction(as_number(each)) * size for size, each in sizes.items()), Fraction(0))
-    try:
-        return timedelta(seconds=float(amount))
-    except OverflowError:
-        raise ToolError("there is no such span of time") from None
-
-
-def _parsed(text: Value, form: Value) -> Value:
-    try:
-        return datetime.strptime(as_text(text), as_text(form))
-    except ValueError:
-        raise ToolError(f"{shortened(as_text(text))} has not the form {shortened(as_text(form))}") from None
-
-
-def _from_iso(text: Value) -> Value:
-    try:
-        return date.fromisoformat(as_text(text))
-    except ValueError:
-        raise ToolError(f"{shortened(as_text(text))} is no day") from None
-
-
-def _weekday(value: Value) -> Value:
-    if not isinstance(value, date):
-        raise ToolError(f"weekday takes a day, not {called(value)}")
-    return calendar.day_name[value.weekday()]
-
-
-def _days_of_month(year: Value, month: Value) -> Value:
-    try:
-        return [Fraction(each) for each in calendar.monthrange(*_of_calendar(year, month))]
-    except ValueError:
-        raise ToolError("there is no such month") from None
-
-
-def _of_calendar(*values: Value) -> Iterator[int]:
-    for value in values:
-        number = whole("calendar", as_number(value))
-        if not 1 <= number <= 9_999:
-            raise ToolError("there is no such year")
-        yield number
-
-
-def _leap(year: Value) -> Value:
-    return calendar.isleap(*_of_calendar(year))
-
-
-def _clock(minutes: Value) -> Value:
-    """A time of the day, from the minutes since midnight."""
-    hour, minute = divmod(whole("clock", as_number(minutes)) % _DAY_MINUTES, 60)
-    return f"{hour}:{minute:02}"
-
-
-def moved(day: date, days: Value) -> date:
-    """The day so many days, or such a span, later. Raises ToolError if there is none."""
-    try:
-        return day + (
-            days if isinstance(days, timedelta) else timedelta(days=whole("a day", as_number(days)))
-        )
-    except OverflowError:
-        raise ToolError("there is no such day") from None
 
 
 # -- units ----------------------------------------------------------------------------------------
@@ -340,7 +271,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "max": _extreme(1),
         "round": _rounded,
         "pow": _pairwise(power),
-        "divmod": lambda a, b: [_pairwise(floor_divide)(a, b), _pairwise(modulo)(a, b)],
+        "divmod": lambda a, b: Fixed((_pairwise(floor_divide)(a, b), _pairwise(modulo)(a, b))),
         "Fraction": lambda a, b=Fraction(1): divide(as_number(_number(a)), as_number(b)),
         "Decimal": _number,
         "isqrt": lambda value: _truncated(OF_NUMBERS["sqrt"].apply(as_number(value))),
@@ -349,7 +280,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "median": _median,
         "sum": _total,
         "sorted": _sorted,
-        "reversed": lambda values: [*reversed(as_list(values, letters=True))],
+        "reversed": lambda values: Once(reversed(as_list(values, letters=True))),
         "enumerate": _enumerated,
         "zip": _zipped,
         "map": _mapped,
@@ -358,7 +289,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "count": _count,
         "range": _range,
         "list": lambda value="": [*as_list(value, letters=True)],
-        "tuple": lambda value="": [*as_list(value, letters=True)],
+        "tuple": lambda value="": Fixed(as_list(value, letters=True)),
         "set": _unique,
         "dict": _keyed,
         "any": lambda values: any(map(truth, as_list(values))),
@@ -366,21 +297,21 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "bool": truth,
         "int": _truncated,
         "float": _number,
-        "str": lambda value="": written(value)[:LONGEST_TEXT],
+        "str": lambda value="": made(in_text(value)),
         "ord": _code,
         "bin": _in_base("b"),
         "oct": _in_base("o"),
         "hex": _in_base("x"),
         "chr": _letter,
-        "date": _date,
-        "datetime": _time,
-        "timedelta": _span,
-        "strptime": _parsed,
-        "fromisoformat": _from_iso,
-        "weekday": _weekday,
-        "monthrange": _days_of_month,
-        "isleap": _leap,
-        "clock": _clock,
+        "date": days.day,
+        "datetime": days.moment,
+        "timedelta": days.span,
+        "strptime": days.parsed,
+        "fromisoformat": days.from_iso,
+        "weekday": days.weekday,
+        "monthrange": days.days_of_month,
+        "isleap": days.leap,
+        "clock": days.clock,
         "convert": _convert,
     }
 )

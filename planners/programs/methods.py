@@ -9,10 +9,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from planners.programs.functions import FUNCTIONS
+from planners.programs.days import DIRECTIVES
+from planners.programs.functions import FUNCTIONS, made
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
+    Fixed,
+    Once,
+    Unordered,
     Value,
     as_key,
     as_list,
@@ -20,7 +24,8 @@ from planners.programs.values import (
     as_text,
     called,
     equal,
-    written,
+    in_text,
+    seconds_of,
 )
 from workers.errors import ToolError
 from workers.tools.numbers import decimal, whole
@@ -28,7 +33,6 @@ from workers.tools.numbers import decimal, whole
 Method = Callable[..., Value]
 
 _FORM = re.compile(r"(?:0?\d{1,2})?,?(?:\.\d{1,2}[f%]?|[fd%])?")
-_DIRECTIVES = re.compile(r"(?:%[-#]?[AaBbdeHIjMmpSYy]|[^%])*")
 
 
 _OF_TEXTS = (
@@ -40,13 +44,6 @@ _OF_TEXTS = (
 # -- texts ----------------------------------------------------------------------------------------
 
 
-def text(found: str) -> str:
-    """A text that was made. Raises ToolError if it is too long."""
-    if len(found) > LONGEST_TEXT:
-        raise ToolError(f"a text has at most {LONGEST_TEXT} characters")
-    return found
-
-
 def _made(name: str) -> Method:
     """A method of texts that takes texts and gives one, a truth value, or a number."""
     method = getattr(str, name)
@@ -54,7 +51,7 @@ def _made(name: str) -> Method:
     def apply(whose: str, *arguments: Value) -> Value:
         found = method(whose, *map(as_text, arguments))
         if isinstance(found, str):
-            return text(found)
+            return made(found)
         return found if isinstance(found, bool) else Fraction(found)
 
     return apply
@@ -65,7 +62,7 @@ def _counted(whose: str, part: Value) -> Value:
 
 
 def _joined(between: str, items: Value) -> Value:
-    return text(between.join(as_text(each) for each in as_list(items, letters=True)))
+    return made(between.join(as_text(each) for each in as_list(items, letters=True)))
 
 
 def _pieces(whose: str, separator: Value = None) -> Value:
@@ -75,11 +72,15 @@ def _pieces(whose: str, separator: Value = None) -> Value:
 def formed(value: Value, form: str) -> str:
     """A value in the form that a format string asks for; as it is written, where there is none."""
     if not form:
-        return text(written(value))
-    if isinstance(value, date) and _DIRECTIVES.fullmatch(form):
-        return text(value.strftime(form))
+        return made(in_text(value))
+    if isinstance(value, date) and DIRECTIVES.fullmatch(form):
+        return made(value.strftime(form))
     if isinstance(value, bool | Fraction | Decimal) and _FORM.fullmatch(form):
-        return text(format(decimal(as_number(value)), form.replace("d", ".0f")))
+        number = as_number(value)
+        if form.endswith("d"):
+            return made(format(whole("the form d", number), form))
+        exact = Decimal(number.numerator) if number == int(number) else decimal(number)  # type: ignore[union-attr]
+        return made(format(exact, form))
     raise ToolError(f"{called(value)} has no such form")
 
 
@@ -141,7 +142,7 @@ _DICTIONARIES: Mapping[str, Method] = {
     "get": lambda pairs, key, default=None: pairs.get(as_key(key), default),
     "keys": lambda pairs: [*pairs],
     "values": lambda pairs: [*pairs.values()],
-    "items": lambda pairs: [[key, each] for key, each in pairs.items()],
+    "items": lambda pairs: [Fixed((key, each)) for key, each in pairs.items()],
 }
 
 
@@ -159,10 +160,13 @@ _DAYS: Mapping[str, Method] = {
 }
 _METHODS: tuple[tuple[type, Mapping[str, Method]], ...] = (
     (str, _TEXTS),
+    (Unordered, {name: _LISTS[name] for name in ("add", "remove")}),
+    (Once, {}),
+    (Fixed, {name: _LISTS[name] for name in ("index", "count")}),
     (list, _LISTS),
     (dict, _DICTIONARIES),
     (date, _DAYS),
-    (timedelta, {"total_seconds": lambda span: Fraction(span.days * 86_400 + span.seconds)}),
+    (timedelta, {"total_seconds": lambda span: seconds_of(span)}),
 )
 _ATTRIBUTES: Mapping[type, tuple[str, ...]] = {
     datetime: ("year", "month", "day", "hour", "minute", "second"),
@@ -176,7 +180,9 @@ CHEAP = frozenset(("append", "pop", "get"))
 def method(value: Value, name: str) -> Callable[..., Any]:
     """A method of a value. Raises ToolError if it has none of that name."""
     for kind, methods in _METHODS:
-        if isinstance(value, kind) and name in methods:
+        if isinstance(value, kind) and (name in methods or kind in (Fixed, Once, Unordered)):
+            if name not in methods:
+                break
             found = methods[name]
             return lambda *arguments, **named: found(value, *arguments, **named)
     raise ToolError(f"{called(value)} has no method {name[:LONGEST_TEXT]!r}")

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from fractions import Fraction
 
-from planners.programs.functions import moved
-from planners.programs.methods import text
+from planners.programs.days import moved
+from planners.programs.functions import made
 from planners.programs.values import (
     LONGEST_LIST,
     LONGEST_TEXT,
+    Once,
+    Unordered,
     Value,
     as_key,
     as_list,
@@ -20,6 +22,7 @@ from planners.programs.values import (
     as_text,
     equal,
     order,
+    seconds_of,
 )
 from workers.errors import ToolError
 from workers.tools.arithmetic import add, divide, floor_divide, modulo, multiply, power, subtract
@@ -61,16 +64,18 @@ def combined(operation: ast.operator, left: Value, right: Value) -> Value:
         case timedelta(), ast.Sub(), timedelta():
             return left - right
         case timedelta(), ast.Div(), timedelta():
-            return divide(_seconds(left), _seconds(right))
+            return divide(seconds_of(left), seconds_of(right))
         case timedelta(), ast.FloorDiv(), timedelta():
-            return floor_divide(_seconds(left), _seconds(right))
-        case timedelta(), ast.Mult() | ast.Div(), Fraction() if left.seconds:
-            return _span(_ARITHMETIC[type(operation)](_seconds(left), right))
-        case list(), ast.Add(), list():
-            return [*left, *right]
+            return floor_divide(seconds_of(left), seconds_of(right))
+        case timedelta(), ast.Mult() | ast.Div(), Fraction() if left.seconds or left.microseconds:
+            return _span(_ARITHMETIC[type(operation)](seconds_of(left), right))
+        case list(), ast.Add(), list() if type(left) is type(right) and not isinstance(
+            left, Unordered | Once
+        ):
+            return type(left)([*left, *right])
         case str(), ast.Add(), str():
-            return text(left + right)
-        case list() | str(), ast.Mult(), Fraction():
+            return made(left + right)
+        case list() | str(), ast.Mult(), Fraction() if not isinstance(left, Unordered | Once):
             return _repeated(left, whole("a repetition", right))
     function = _ARITHMETIC.get(type(operation))
     if function is None:
@@ -80,10 +85,6 @@ def combined(operation: ast.operator, left: Value, right: Value) -> Value:
 
 def _days_between(left: date, right: date) -> Value:
     return Fraction(left.toordinal() - right.toordinal())
-
-
-def _seconds(span: timedelta) -> Fraction:
-    return Fraction(span.days * 86_400 + span.seconds)
 
 
 def _span(seconds: Number) -> Value:
@@ -97,7 +98,7 @@ def _repeated(what: list[Value] | str, times: int) -> Value:
     most = LONGEST_TEXT if isinstance(what, str) else LONGEST_LIST
     if len(what) * times > most:
         raise ToolError(f"what is repeated has more than {most:,} parts")
-    return what * times
+    return type(what)(what * times)
 
 
 def holds(sign: ast.cmpop, left: Value, right: Value) -> bool:
@@ -132,7 +133,7 @@ def item(collection: Value, at: Value) -> Value:
         if (key := as_key(at)) not in collection:
             raise ToolError("the dictionary has no such key")
         return collection[key]
-    items = collection if isinstance(collection, str) else as_list(collection)
+    items = collection if isinstance(collection, str) else _with_places(collection)
     return items[_place(items, at)]
 
 
@@ -143,7 +144,7 @@ def put(collection: Value, at: Value, value: Value) -> None:
             if len(collection) >= LONGEST_LIST:
                 raise ToolError(f"a dictionary holds at most {LONGEST_LIST:,} values")
             collection[as_key(at)] = value
-        case list():
+        case list() if type(collection) is list:
             collection[_place(collection, at)] = value
         case _:
             raise ToolError("only lists and dictionaries have items that can be set")
@@ -154,7 +155,13 @@ def sliced(value: Value, bounds: list[int | None]) -> Value:
     if bounds[2] == 0:
         raise ToolError("the step of a slice is not 0")
     part = slice(*bounds)
-    return value[part] if isinstance(value, str) else as_list(value)[part]
+    return value[part] if isinstance(value, str) else type(items := _with_places(value))(items[part])
+
+
+def _with_places(value: Value) -> list[Value]:
+    if isinstance(value, Unordered | Once):
+        raise ToolError("the values of a set, or of what is gone through once, have no places")
+    return as_list(value)
 
 
 def _place(items: str | list[Value], at: Value) -> int:

@@ -10,13 +10,32 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from workers.errors import ToolError
 from workers.tools.numbers import Number, shown
 
 Scalar: TypeAlias = "Number | bool | date | timedelta | str | None"
 Value: TypeAlias = "Scalar | list[Value] | dict[Scalar, Value] | Callable[..., Value]"
+
+
+class Fixed(list[Any]):
+    """A tuple: a list that cannot be changed, and is the same as no other list."""
+
+
+class Unordered(list[Any]):
+    """A set: its items have no places, and none is there twice."""
+
+
+class Once(list[Any]):
+    """What is gone through once: what generators and functions such as ``map`` give."""
+
+    spent = False
+
+    def __bool__(self) -> bool:
+        """True, as of all that has no length."""
+        return True
+
 
 LONGEST_LIST = 10_000
 """Values that a list holds at most."""
@@ -40,7 +59,13 @@ def called(value: Value) -> str:
         bool: "a truth value",
         type(None): "None",
     }
-    return "a function" if callable(value) else kinds.get(type(value), "a number")
+    if isinstance(value, Fixed | Unordered):
+        return "a tuple" if isinstance(value, Fixed) else "a set"
+    return (
+        "a function"
+        if callable(value)
+        else kinds.get(type(value), "a list" if isinstance(value, list) else "a number")
+    )
 
 
 # -- what a value may be used as ------------------------------------------------------------------
@@ -62,6 +87,11 @@ def as_number(value: Value) -> Number:
     raise ToolError(f"a number is needed, not {called(value)}")
 
 
+def seconds_of(span: timedelta) -> Fraction:
+    """The seconds of a span of time, exactly."""
+    return Fraction(span // timedelta(microseconds=1), 1_000_000)
+
+
 def as_text(value: Value) -> str:
     """The text that a value is. Raises ToolError if it is something else."""
     if isinstance(value, str):
@@ -76,6 +106,11 @@ def as_list(value: Value, *, letters: bool = False) -> list[Value]:
         ToolError: it is something else.
     """
     match value:
+        case Once() if value.spent:
+            raise ToolError("what can be gone through only once is used again")
+        case Once():
+            value.spent = True
+            return value
         case list():
             return value
         case dict():
@@ -89,6 +124,15 @@ def as_key(value: Value) -> Scalar:
     """The value, as a key of a dictionary. Raises ToolError if it can be none."""
     if isinstance(value, list | dict) or callable(value):
         raise ToolError(f"{called(value)} is no key of a dictionary")
+    return value
+
+
+def hashed(value: Value) -> object:
+    """What stands for the value in a set. Raises ToolError if it can be in none."""
+    if isinstance(value, Fixed):
+        return tuple(map(hashed, value))
+    if isinstance(value, list | dict):
+        raise ToolError(f"{called(value)} is in no set")
     return value
 
 
@@ -118,7 +162,7 @@ def order(a: Value, b: Value) -> int:
             return (a > b) - (a < b)  # type: ignore[operator]
         case date(), date() if isinstance(a, datetime) is isinstance(b, datetime):
             return (a > b) - (a < b)
-        case list(), list():
+        case list(), list() if type(a) is type(b) and not isinstance(a, Unordered):
             differing = (each for each in map(order, a, b) if each)
             return next(differing, (len(a) > len(b)) - (len(a) < len(b)))
     if _is_number(a) and _is_number(b):
@@ -135,8 +179,10 @@ def _is_number(value: Value) -> bool:
 def equal(a: Value, b: Value) -> bool:
     """Whether two values are the same; those of different kinds are not."""
     match a, b:
+        case Unordered(), Unordered():
+            return {*map(hashed, a)} == {*map(hashed, b)}
         case list(), list():
-            return len(a) == len(b) and all(map(equal, a, b))
+            return type(a) is type(b) and len(a) == len(b) and all(map(equal, a, b))
         case dict(), dict():
             return a.keys() == b.keys() and all(equal(value, b[key]) for key, value in a.items())
         case None, None:
@@ -145,6 +191,29 @@ def equal(a: Value, b: Value) -> bool:
         return order(a, b) == 0
     except ToolError:
         return False
+
+
+def in_text(value: Value, *, inside: bool = False) -> str:
+    """A value as a part of a text, as Python writes it, but for numbers, which are exact.
+
+    ``inside`` says that it stands in a list or dictionary. Raises ToolError if it cannot be written.
+    """
+    match value:
+        case bool() | None:
+            return str(value)
+        case str():
+            return repr(value) if inside else value
+        case date() | timedelta() if not inside:
+            return str(value)
+        case list() if not isinstance(value, Unordered | Once):
+            within = ", ".join(in_text(each, inside=True) for each in value)
+            return f"({within}{',' * (len(value) == 1)})" if isinstance(value, Fixed) else f"[{within}]"
+        case dict():
+            pairs = ((in_text(key, inside=True), in_text(each, inside=True)) for key, each in value.items())
+            return f"{{{', '.join(map(': '.join, pairs))}}}"
+        case Fraction() | Decimal():
+            return shown(value)
+    raise ToolError(f"{called(value)} is not written in a text")
 
 
 def written(value: Value) -> str:

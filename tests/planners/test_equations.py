@@ -126,3 +126,34 @@ def test_many_comparisons_take_no_time() -> None:
     wrong_comparison("9" * 20_000)
     wrong_comparison("9 is very " * 3_000)
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10 is no more than 12",
+        "Neither is 5 more than 6",
+        "The claim that 5 is more than 6 is untrue.",
+        "5 is more than 6 → False",
+        "Suppose 5 is more than 6.",
+        "Twice 3 is more than 5.",
+        "1 1/2 is more than 1.2",
+        "1 3/4 is more than 1 1/2",
+        "2 is less than 1 1/2 times 4",
+        "5 is less than 3 times 4",
+        "−5 is less than 3",
+        "A negative 5 is less than 3.",
+        "Chapter 3 is longer than 4.",
+        "1.500 is more than 999",
+        "It cannot be that 5 is more than 6.",
+    ],
+)
+def test_a_comparison_that_is_not_plainly_stated_is_left_alone(text: str) -> None:
+    assert not wrong_comparison(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["So 3/8 is larger than 2/5.", "Since 90 minutes is longer than 100 minutes,", "5 is more than 6"]
+)
+def test_a_comparison_that_is_stated_and_wrong_is_found(text: str) -> None:
+    assert wrong_comparison(text)

@@ -127,3 +127,24 @@ def test_a_long_text_is_read_quickly(piece: str) -> None:
 )
 def test_what_is_asked_of_you_is_for_yes_or_no_unless_it_is_a_request(question: str, form: str) -> None:
     assert form_of(Question(question)) == form
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("How far is it and how long does it take?", "several"),
+        ("How far is it? And how long does it take?", "several"),
+        ("A square has side 3. Find its area and its perimeter.", "several"),
+        ("Quel est le prix de 3 pommes et quel est le prix de 2 poires?", "several"),
+        ("Which is larger, the sum of its angles and its sides?", "other"),
+        ("What is the sum of its length and its width?", "other"),
+        ("What is the difference between what Anna and what Ben paid?", "other"),
+        ("If you know what 3 is and what 4 is, what is their sum?", "other"),
+        ("Tom asked: 'How old are you?' She said 12. How old is she in 3 years?", "other"),
+        ("She left at 5 and when she came it was 7. How long did it take?", "other"),
+        ("Was kosten 3 Äpfel und was kosten 2 Birnen zusammen?", "other"),
+        ("Really? What is 5 + 5?", "other"),
+    ],
+)
+def test_several_parts_are_asked_for_only_where_a_question_has_them(text: str, form: str) -> None:
+    assert form_of(Question(text)) == form

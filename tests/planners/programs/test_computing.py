@@ -393,3 +393,61 @@ def test_a_rounded_number_beyond_the_bounds_is_no_whole_one() -> None:
 def test_days_of_a_named_difference_are_its_number() -> None:
     program = "gap = date(2024, 3, 1) - date(2024, 2, 1)\nanswer = gap.days"
     assert compute(program).value == 29
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "x = [1]\nfor i in range(30):\n  x = [x, x]\nanswer = sorted([1, 2], key=lambda n: x)",
+        "a = range(9999)\nanswer = max(range(500), key=lambda n: a)",
+        "a = [i for i in range(5000)]\nanswer = sum(map(a.count, range(1000)))",
+        "a = [i for i in range(5000)]\nc = a.count\nfor i in range(5000):\n  c(i)",
+        "y = 3 ** 6000 / 7 ** 3500\nfor i in range(5000):\n  x = y % y",
+        "x = range(9999)\ny = [" + "*x, " * 450 + "]",
+        "x = range(9999)\ny = max(" + "*x, " * 450 + ")",
+        "for i in range(5000):\n  x = convert(i, 'km', 'mi')",
+        "answer = strptime('1 1', '%d %d')",
+        "answer = strptime('00:00 +0100', '%H:%M %z') - datetime(2024, 1, 1)",
+        "f = {}.get\nanswer = f()",
+        "f = 'a'.count\nanswer = f(1, 2, 3)",
+    ],
+)
+def test_functions_that_are_handed_on_are_bounded_as_well(program: str) -> None:
+    tracemalloc.start()
+    begun = time.process_time()
+    with pytest.raises(ProgramError):
+        compute(program)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.process_time() - begun < 20
+    assert peak < 10_000_000
+
+
+def test_a_key_function_that_changes_the_list_raises_nothing_else() -> None:
+    assert compute("a = [1]\nanswer = max(a, key=lambda n: a.pop())").value == 1
+
+
+def test_programs_share_no_list() -> None:
+    compute("day_name.append('x')\nmonth_name.pop()\nday_name[0] = 'x'\nanswer = 1")
+    assert compute("answer = [len(day_name), len(month_name), day_name[0]]").value == [7, 13, "Monday"]
+
+
+@pytest.mark.parametrize(
+    ("program", "claim"),
+    [
+        ("print(3 * 4, 'km')", "12"),
+        ("print(12, 'km')", "12"),
+        ("n = 'Anna'\nprint('It is', n)", "Anna"),
+        ("numbers = [3, 1]\nnumbers.sort()", "1, 3"),
+    ],
+)
+def test_what_is_printed_last_without_its_unit(program: str, claim: str) -> None:
+    assert value(program) == claim
+
+
+def test_sets_are_compared_in_no_more_time_than_they_are_long() -> None:
+    begun = time.process_time()
+    compute(
+        "a = [{i for i in range(900)} for j in range(8)]\nanswer = a.count({i for i in range(899, -1, -1)})"
+    )
+    assert time.process_time() - begun < 5
