@@ -97,8 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.questions is not None and given.questions < 1:
         parser.error("--questions must be at least 1")
-    half = given.half or ("held" if given.verdicts else "all")
-    questions = chosen(load(), half=half, kinds=given.kinds, most=given.questions)
+    questions = chosen(
+        load(),
+        half=given.half or ("held" if given.verdicts else "all"),
+        kinds=given.kinds,
+        most=given.questions,
+    )
     if given.compare:
         if missing := [str(path) for path in given.compare if not path.exists()]:
             parser.error(f"--compare: there is no file {', '.join(missing)}")

@@ -14,8 +14,9 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
-from planners.kinds import ENOUGH, LOOKS, form_of, shows, turns_of
+from planners.kinds import ENOUGH, LOOKS, turns_of
 from planners.questions import SAMPLED, Temperature, Tokens
+from planners.shapes import form_of, shows
 from planners.vote import SHORT_ANSWER, has_one_answer
 
 MOST = 64

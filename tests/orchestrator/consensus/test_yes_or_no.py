@@ -7,7 +7,7 @@ import pytest
 from orchestrator.consensus.asked import form_of as form_of_claim
 from orchestrator.consensus.yes_or_no import asks_yes_or_no
 from orchestrator.runtime.values import Question
-from planners.kinds import form_of
+from planners.shapes import form_of
 from planners.signs import Kind, shown
 
 
