@@ -40,6 +40,8 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         raise PlannerError(f"{who} clusters are {_a(value.clusters)}; they must be a tuple of Clusters")
     if not isinstance(value.dissent, tuple | list):
         raise PlannerError(f"{who} dissent is {_a(value.dissent)}; it must be a tuple of Dissents")
+    if not isinstance(value.kinds, tuple | list):
+        raise PlannerError(f"{who} kinds are {_a(value.kinds)}; they must be a tuple of texts")
     answer = Answer(
         _text(value.text, f"{who} text"),
         None if value.claim is None else _text(value.claim, f"{who} claim", "a str or None"),
@@ -51,7 +53,7 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         tuple(_dissent(each, f"{who} dissent[{at}]") for at, each in enumerate(value.dissent[:MOST_DISSENT])),
         _explaining(value.basis, f"{who} basis", LONGEST_BASIS),
         value.doubtful is True,
-        kinds=value.kinds,
+        kinds=tuple(_text(kind, f"{who} kinds") for kind in value.kinds),
         shown=_forms(value.shown, f"{who} shown"),
         method=_explaining(value.method, f"{who} method", LONGEST_BASIS),
     )

@@ -49,7 +49,7 @@ class Answer:
     answer, where that is another one than ``text``; ``dissent`` are the other answers, the most frequent
     first. ``basis`` says in a few words what the answer rests on, as in ``3 of 4 branches agree``; None if
     that is one text, or what ``clusters`` show. ``doubtful`` says that counting decided without a majority.
-    ``kinds`` is how many kinds of branches gave the answer, where a vote asked in several ways.
+    ``kinds`` are the kinds of branches that gave the answer, in order, where a vote asked in several ways.
     ``shown`` has, for claims that people are shown in another form, such as a rounded number, that form.
     ``method`` is the planner that gave the answer, where another one chose it.
     """
@@ -64,7 +64,7 @@ class Answer:
     dissent: tuple[Dissent, ...] = field(default=(), compare=False, metadata={UNWRITTEN: True})
     basis: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
     doubtful: bool = field(default=False, compare=False, metadata={UNWRITTEN: True})
-    kinds: int = field(default=1, compare=False, metadata={UNWRITTEN: True})
+    kinds: tuple[str, ...] = field(default=(), compare=False, metadata={UNWRITTEN: True})
     shown: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={UNWRITTEN: True})
     method: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
 

@@ -208,9 +208,10 @@ class Evidence(BaseModel):
 def agreement_of(answer: Answer) -> str | None:
     """How the branches agreed, by name: so many of so many, or how sure a lone answer is of itself.
 
-    Where one planner chose another, its name is added: agreement within one method says nothing of that
-    within another. None where agreement says nothing, as of copies of one completion. Branches that gave no
-    answer count as well where the winner's share shows them.
+    Where branches of several kinds gave the answer, it is these, whatever their number: a program and steps
+    that agree say more than two short answers. Where one planner chose another, its name is added: agreement
+    within one method says nothing of that within another. None where agreement says nothing, as of copies of
+    one completion. Branches that gave no answer count as well where the winner's share shows them.
     """
     agreed = _agreed(answer)
     return f"{agreed}, {answer.method}" if agreed and answer.method else agreed
@@ -218,6 +219,8 @@ def agreement_of(answer: Answer) -> str | None:
 
 def _agreed(answer: Answer) -> str | None:
     among = sum(each.count for each in answer.clusters)
+    if len(answer.kinds) > 1:
+        return " and ".join(answer.kinds)
     if answer.entropy is None:
         return alone(answer.confidence) if among < 2 else None
     agree = next((each.count for each in answer.clusters if each.claim == answer.claim), 0)

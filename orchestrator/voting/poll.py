@@ -206,7 +206,7 @@ class Poll:
             basis=FORCED
             if forced
             else basis(method, votes, entropy, kinds=len(self._kinds(winner)), sure=self._sure()),
-            kinds=len(self._kinds(winner)),
+            kinds=tuple(sorted(filter(None, self._kinds(winner)))),
             doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
             shown=self._shown(),
         )

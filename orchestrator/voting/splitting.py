@@ -19,7 +19,7 @@ def split(answer: Answer) -> str | None:
         return None
     first, second, *_ = sorted(counts.values(), reverse=True)
     votes = sum(counts.values())
-    if 2 * first > votes or first - second > 1 or (answer.kinds > 1 and first > second):
+    if 2 * first > votes or first - second > 1 or (len(answer.kinds) > 1 and first > second):
         return None
     if first == 1:
         return f"all {votes} answers differ"

@@ -380,6 +380,10 @@ async def test_probabilities_are_checked_on_the_half_that_is_held_out(store: Sto
         (Answer("7", "7", clusters=(Cluster("7", 4),)), None),  # as of copies of one completion
         (Answer("7", "7", 1.0, 0.0, (Cluster("7", 2),), method="adaptive"), "2 of 2, adaptive"),
         (
+            Answer("7", "7", 0.5, 0.7, (Cluster("7", 2), Cluster("8", 2)), kinds=("program", "steps")),
+            "program and steps",
+        ),
+        (
             Answer("7", "7", 0.995, clusters=(Cluster("7", 1),), method="adaptive"),
             "99 % sure, alone, adaptive",
         ),
