@@ -16,7 +16,7 @@ from orchestrator.voting.ballot import labels
 from orchestrator.voting.standing import shows_steps
 from planners.equations import wrong_comparison, wrong_equation
 from planners.listing import looked_at
-from planners.programs.computing import ProgramError, compute
+from planners.programs.computing import LONGEST, ProgramError, compute
 from planners.programs.values import Value, written
 from planners.shapes import form_of
 from workers.tools.declaration import tool
@@ -32,6 +32,8 @@ _COMPARED = re.compile(
 _YEAR = re.compile(r"\b\d{4}\b|\byears?\b", re.IGNORECASE)
 _JOINED = re.compile(r"[,;\n]|\b(?:and|und|et|y|e)\b", re.IGNORECASE)
 _GIVEN = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?%?")
+_WORD = re.compile(r"\w+")
+_REMARK = re.compile(r"#[^\n]*")
 _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
 """A name before a value, of which a text may list several."""
 
@@ -44,7 +46,7 @@ def reading_program(question: Question) -> Tool:
     def program(text: str, claim: str) -> dict[str, Any]:
         """Compute the program that a branch wrote."""
         code = extract_code(text)
-        if "<question>" in text:
+        if _repeats(text, question):
             return {"nothing": "the program looks at the question as it is written"}
         try:
             computed = compute(text.strip("` \n") if code is None else code.text)
@@ -62,6 +64,14 @@ def reading_program(question: Question) -> Tool:
         return {"claim": value} if value else {"nothing": "the program comes to an empty text"}
 
     return program
+
+
+def _repeats(text: str, question: Question) -> bool:
+    """Whether a program, remarks aside, has the question itself: it would count its letters, too."""
+    said, asked = (
+        " ".join(_WORD.findall(each[:LONGEST].casefold())) for each in (_REMARK.sub("", text), question.text)
+    )
+    return "<question>" in text or bool(asked and asked in said)
 
 
 def _in_words(value: Value, question: Question) -> str:

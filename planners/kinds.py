@@ -86,6 +86,9 @@ TASKS: Mapping[Kind, str] = {
 }
 """What each kind asks for. None shows an answer, which small models would repeat."""
 
+LETTERS = " Give the word or sentence in question as a text, and let the code look at its letters or words."
+"""What a program is told besides if the question is about letters or words, which models do not see."""
+
 LISTED = " The last value is a list of the answers to all parts, in their order."
 """What a program is told besides if the question has several parts."""
 
@@ -134,6 +137,8 @@ def _turn(run: Run, question: Question, kind: Kind, what: Shows, *, first: bool)
 
 def _programming(question: Question) -> str:
     task = TASKS[PROGRAM].format(form=FORMS["other"])
+    if shows(question) == "letters":
+        task += LETTERS
     if form_of(question) == "several":
         task += LISTED
     if _TIMES.search(question.text):

@@ -387,8 +387,14 @@ async def test_letters_are_counted_by_a_program_alone() -> None:
     assert played.verdicts(KINDS)[-1] == "stop: agreed"
 
 
-async def test_a_program_that_counts_in_the_prompt_claims_nothing() -> None:
-    wrong = "answer = '<question>How many r are there in raspberry?</question>'.count('r')"
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "answer = '<question>How many r are there in raspberry?</question>'.count('r')",
+        'text = "How many r\'s are there in raspberry?"\nanswer = text.count("r")',
+    ],
+)
+async def test_a_program_that_counts_in_the_prompt_claims_nothing(wrong: str) -> None:
     engine = Scripted({"program": [wrong, "answer = 'raspberry'.count('r')"], "steps": ""})
     played = await play(adaptive, "How many r's are there in raspberry?", engine)
     assert played.result.answer is not None
