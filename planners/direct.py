@@ -11,7 +11,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.fitting import sign_of
 from planners.questions import Temperature, Tokens, answer_of, set_task
-from planners.signs import Kind, shown
+from planners.signs import Kind, asks_to_write
 
 INSTRUCTIONS = (  # without an example, which small models repeat
     "Answer the question directly, in its language and in the form that it asks for. Where it takes several "
@@ -47,8 +47,6 @@ async def direct(
         NodeFailed: the call failed.
         AnswerRefused: the model, or a filter, refused to answer.
     """
-    sign = shown(question)
-    writes = sign is not None and sign.kind is Kind.WHOLE
-    prompt = set_task(question, WRITING if writes else INSTRUCTIONS)
+    prompt = set_task(question, WRITING if asks_to_write(question) else INSTRUCTIONS)
     completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
     return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))

@@ -175,6 +175,12 @@ def shown(question: Question) -> Sign | None:
     return next((found for rule in _RULES if (found := rule(clauses))), None)
 
 
+def asks_to_write(question: Question) -> bool:
+    """Whether a text or code is to be written, rather than something explained or translated."""
+    sign, clauses = shown(question), _clauses(looked_at(question))
+    return sign is not None and sign.kind is Kind.WHOLE and bool(_writing(clauses) or _code(clauses))
+
+
 def computation_in(question: Question) -> str:
     """The words or symbols by which the question asks for a computation; empty if there are none."""
     clauses = _clauses(looked_at(question))
@@ -227,8 +233,11 @@ def _writing(clauses: Clauses) -> Sign | None:
         _found(Kind.WHOLE, WHOLE, _WRITE, requests, given=True)
         or _found(Kind.WHOLE, WHOLE, _AS_A, requests, given=True)
         or _found(Kind.WHOLE, WHOLE, _WRITTEN, requests if len(requests) == len(clauses) else (), given=True)
-        or _found(Kind.WHOLE, WHOLE, _SAY, clauses, given=True)
     )
+
+
+def _translation(clauses: Clauses) -> Sign | None:
+    return _found(Kind.WHOLE, WHOLE, _SAY, clauses, given=True)
 
 
 def _computation(clauses: Clauses) -> Sign | None:
@@ -287,6 +296,7 @@ def _opening(clause: _Clause) -> str:
 _RULES: Final = (
     _brief,
     _writing,
+    _translation,
     _computation,
     _amount,
     _said,

@@ -6,7 +6,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Question
-from planners.direct import INSTRUCTIONS, direct
+from planners.direct import INSTRUCTIONS, WRITING, direct
 from planners.questions import SYSTEM
 from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import play
@@ -105,3 +105,20 @@ async def test_a_refusal_fails_the_run_with_what_was_said(said: str) -> None:
     assert played.failure == "answer_refused"
     assert played.result.failure is not None
     assert said in played.result.failure.message
+
+
+@pytest.mark.parametrize(
+    ("question", "instruction"),
+    [
+        ("Write a Python function clamp(x, low, high).", WRITING),
+        ("Can you draft an email to my landlord?", WRITING),
+        ("How do you say thank you in French?", INSTRUCTIONS),
+        ("Explain what a prime number is.", INSTRUCTIONS),
+        ("What is 6 times 7?", INSTRUCTIONS),
+    ],
+)
+async def test_what_is_written_is_asked_for_whole_and_without_a_last_line(
+    question: str, instruction: str
+) -> None:
+    played = await play(direct, question, Simulator("It is so."))
+    assert played.prompts()[0][-1] == ("user", instruction)
