@@ -42,9 +42,9 @@ async def adaptive(
 
     At most ``n`` branches are started. ``sure`` is the least probability of the tokens of a short answer from
     which it stands alone, 1 for never; a question that shows a computation, or asks for yes or no, never ends
-    on one look. Each kind has a length of its own, and
-    ``max_tokens`` is the most that a branch gets after others of its kind were cut off. ``judge`` is that of
-    :meth:`Run.vote`.
+    on one look, but for letters and words, where a program that is computed needs no other kind. Each kind
+    has a length of its own, and ``max_tokens`` is the most that a branch gets after others of its kind were
+    cut off. ``judge`` is that of :meth:`Run.vote`.
 
     Raises:
         NodeFailed: no branch gave a completion.

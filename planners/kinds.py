@@ -106,40 +106,41 @@ def turns_of(run: Run, question: Question, n: int) -> list[Turn]:
     The first of each kind is greedy, so that it says what is likeliest. A single look asks for the
     log-probabilities of its tokens, where the engine gives them.
     """
-    what = shows(question)
     if n == 1:
         return [Turn(set_task(question, TASKS[PLAIN]), PLAIN, {"temperature": 0.0})]
+    what, form = shows(question), form_of(question)
     kinds = [*LOOKS[what], *THEN[what]]
     while len(kinds) < n:
         kinds += AGAIN[what]
     return [
-        _turn(run, question, kind, what, first=kind not in kinds[:at]) for at, kind in enumerate(kinds[:n])
+        _turn(run, question, kind, what, form, first=kind not in kinds[:at])
+        for at, kind in enumerate(kinds[:n])
     ]
 
 
-def _turn(run: Run, question: Question, kind: Kind, what: Shows, *, first: bool) -> Turn:
+def _turn(run: Run, question: Question, kind: Kind, what: Shows, form: Form, *, first: bool) -> Turn:
     sampling: SamplingOptions = {"max_tokens": LENGTHS[kind][what]}
     if first:
         sampling["temperature"] = 0.0
     if LOOKS[what] == (kind,) and run.capabilities.logprobs:
         sampling["top_logprobs"] = ALTERNATIVES
     if kind == PROGRAM:
-        task = _programming(question)
+        task = _programming(question, what, form)
         return Turn(set_task(question, task), kind, sampling, reading_program(question))
-    task = TASKS[kind].format(form=FORMS[form_of(question)])
+    task = TASKS[kind].format(form=FORMS[form])
     reading: Tool | None = None
-    if form_of(question) == "several":
+    if form == "several":
         reading = checking_all
     elif what == "computation":
         reading = checking_steps if kind == PLAIN else checking
     return Turn(set_task(question, task), kind, sampling, reading)
 
 
-def _programming(question: Question) -> str:
+def _programming(question: Question, what: Shows, form: Form) -> str:
     task = TASKS[PROGRAM].format(form=FORMS["other"])
-    if shows(question) == "letters":
+    if what == "letters":
         task += LETTERS
-    if form_of(question) == "several":
+    if form == "several":
         task += LISTED
     if _TIMES.search(question.text):
         task += TIMES

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import time
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -189,16 +190,25 @@ BOMBS = [
 ]
 
 
+@contextlib.contextmanager
+def soon_and_small(most_bytes: int = 50_000_000) -> Iterator[None]:
+    """A block that takes less than 20 s of CPU time and less memory than so many bytes."""
+    tracemalloc.start()
+    begun = time.process_time()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - begun < 20
+    assert peak < most_bytes
+
+
 @pytest.mark.parametrize("program", BOMBS)
 def test_no_program_takes_long_or_much(program: str) -> None:
     assert len(program) <= LONGEST
-    tracemalloc.start()
-    begun = time.process_time()
-    judged(program)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert time.process_time() - begun < 20
-    assert peak < 50_000_000
+    with soon_and_small():
+        judged(program)
 
 
 def test_what_is_too_long_is_not_even_read() -> None:
@@ -360,14 +370,8 @@ def test_what_models_write_of_python(program: str, claim: str) -> None:
     ],
 )
 def test_what_holds_itself_or_grows_is_refused_soon(program: str) -> None:
-    tracemalloc.start()
-    begun = time.process_time()
-    with pytest.raises(ProgramError):
+    with soon_and_small(), pytest.raises(ProgramError):
         compute(program)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert time.process_time() - begun < 20
-    assert peak < 50_000_000
 
 
 @pytest.mark.parametrize(
@@ -413,14 +417,8 @@ def test_days_of_a_named_difference_are_its_number() -> None:
     ],
 )
 def test_functions_that_are_handed_on_are_bounded_as_well(program: str) -> None:
-    tracemalloc.start()
-    begun = time.process_time()
-    with pytest.raises(ProgramError):
+    with soon_and_small(10_000_000), pytest.raises(ProgramError):
         compute(program)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert time.process_time() - begun < 20
-    assert peak < 10_000_000
 
 
 def test_a_key_function_that_changes_the_list_raises_nothing_else() -> None:
