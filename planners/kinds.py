@@ -103,8 +103,8 @@ _TIMES = re.compile(r"\b\d{1,2}:\d\d\b|\b\d{1,2} ?(?:[ap]\.?m\b|uhr\b|o['’]clo
 def turns_of(run: Run, question: Question, n: int) -> list[Turn]:
     """How the first ``n`` branches are asked.
 
-    The first of each kind is greedy, so that it says what is likeliest. A single look asks for the
-    log-probabilities of its tokens, where the engine gives them.
+    The first of each kind is greedy, so that it says what is likeliest. A single look in words asks for the
+    log-probabilities of its tokens, where the engine gives them; those of a program say nothing of its value.
     """
     if n == 1:
         return [Turn(set_task(question, TASKS[PLAIN]), PLAIN, {"temperature": 0.0})]
@@ -122,7 +122,7 @@ def _turn(run: Run, question: Question, kind: Kind, what: Shows, form: Form, *, 
     sampling: SamplingOptions = {"max_tokens": LENGTHS[kind][what]}
     if first:
         sampling["temperature"] = 0.0
-    if LOOKS[what] == (kind,) and run.capabilities.logprobs:
+    if kind == PLAIN and LOOKS[what] == (PLAIN,) and run.capabilities.logprobs:
         sampling["top_logprobs"] = ALTERNATIVES
     if kind == PROGRAM:
         task = _programming(question, what, form)

@@ -385,6 +385,8 @@ async def test_letters_are_counted_by_a_program_alone() -> None:
     played = await play(adaptive, "How many r's are there in raspberry?", engine)
     assert (played.answer.claim, engine.kinds) == ("3", ["program"])
     assert played.verdicts(KINDS)[-1] == "stop: agreed"
+    assert (played.answer.confidence, saw(played, "sure")) == (None, []), "tokens of a program are no answer"
+    assert played.answer.basis == "one answer, not compared with others"
 
 
 @pytest.mark.parametrize(
