@@ -181,7 +181,8 @@ class Poll:
         """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy()
         undecided = self._undecided(answer)
-        confidence = self._sure() if entropy.nats is None else answer.confidence
+        kinds, sure = self._kinds(winner), self._sure()
+        confidence = sure if entropy.nats is None else answer.confidence
         given = [cluster for cluster in self.clusters.members if cluster.branches]
         ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
         counts = {cluster.index: len(cluster.branches) for cluster in ranked}
@@ -203,10 +204,8 @@ class Poll:
                 for cluster in ranked
                 if cluster.index != winner and (stood := stands[cluster.index]) is not None
             ),
-            basis=FORCED
-            if forced
-            else basis(method, votes, entropy, kinds=len(self._kinds(winner)), sure=self._sure()),
-            kinds=tuple(sorted(filter(None, self._kinds(winner)))),
+            basis=FORCED if forced else basis(method, votes, entropy, kinds=len(kinds), sure=sure),
+            kinds=tuple(sorted(filter(None, kinds))),
             doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
             shown=self._shown(),
         )
