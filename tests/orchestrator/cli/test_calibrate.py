@@ -223,9 +223,12 @@ def test_what_cannot_be_fitted_is_told(
 @pytest.mark.engine
 @pytest.mark.timeout(1800)
 def test_the_embedded_engine_is_calibrated(tmp_path: Path) -> None:
-    """Sums that a small model knows; every second label is wrong, so that about half of the answers are."""
+    """Sums that a small model knows; every second label is wrong, so that about half of the answers are.
+
+    There are more than a calibration needs: now and then the branches of one do not agree.
+    """
     file = tmp_path / "sums.jsonl"
-    sums = [{"query": f"What is {a} + {a + 1}?", "answer": a + a + 1 + a % 2} for a in range(1, 23)]
+    sums = [{"query": f"What is {a} + {a + 1}?", "answer": a + a + 1 + a % 2} for a in range(1, 33)]
     file.write_text("".join(f"{json.dumps(line)}\n" for line in sums))
     kept = tmp_path / "calibration.json"
     asking = ("--model", SMALL, "--planner", "vote", "-o", "n=3", "-o", "rule=fixed", "--max-tokens", "120")
@@ -237,4 +240,4 @@ def test_the_embedded_engine_is_calibrated(tmp_path: Path) -> None:
     assert solved.json["answer"] == "9"
     assert 0.2 < solved.json["calibrated"]["probability"] < 0.7
     assert solved.json["calibrated"]["within_risk"] is False
-    assert 20 <= solved.json["calibrated"]["questions"] <= 22
+    assert 20 <= solved.json["calibrated"]["questions"] <= 32
