@@ -138,6 +138,9 @@ def checking_all(text: str, claim: str) -> dict[str, Any]:
 
 
 def _checked(text: str, claim: str) -> dict[str, Any]:
-    """What is left of a claim after the arithmetic around it."""
-    wrong = (wrong_equation(text) or wrong_comparison(text)) if claim else ""
-    return {"claim": claim} if claim and not wrong else {"nothing": wrong}
+    """What is left of a claim after the arithmetic around it, and from where a wrong text may go on."""
+    wrong = (wrong_equation(text) or wrong_comparison(text)) if claim else None
+    if wrong is None:
+        return {"claim": claim} if claim else {"nothing": ""}
+    corrected = wrong.corrected(text)
+    return {"nothing": wrong.why, **({"corrected": corrected} if corrected else {})}

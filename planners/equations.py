@@ -8,7 +8,10 @@ leave it alone, as do results in something else (hours, modulo 12), and a result
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 
 from orchestrator.consensus.forms import read_form
@@ -42,6 +45,9 @@ _AFTER = re.compile(
 )
 """What a result may be in, other than the numbers before it: "45 + 30 = 1 hour 15 minutes"."""
 
+_UNIT = re.compile(r"(?: ?[^\W\d_]+)?[.,;:!)]*(?=\s|\Z)")
+"""What follows a result in a text: its unit, or the end of the sentence."""
+
 _AMOUNT = r"(?:[$€£]\s?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:\s?(?:%|°[CF]|(?!(?:is|are)\b)[a-zA-Z]{1,12}\b))?+"
 _COMPARISON = re.compile(
     rf"(?<![\w.,:/^*+√(-])(?P<left>{_AMOUNT})\s+(?:is|are)\s+(?:\w+\s+)?"
@@ -72,23 +78,40 @@ _NO_NUMBERS = re.compile(r"[-+]\s*[\d.,]+%|(?<![\d.,])0\d")
 _ELSEWHERE = str.maketrans(".,", ",.")
 """Points and commas as other languages write them: "1.000 + 500 = 1.500"."""
 
-_SPELLINGS = (
+_SPELLINGS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"\\(?:times|cdot)(?![a-zA-Z])|[×·∙]"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
     (re.compile(r"\\[()\[\]]"), " "),
-    (re.compile(r"\\boxed\{([^{}]*)\}"), r"\1"),
-    (re.compile(r"(?<=\d)(?<!\b0)\s*x\s*(?=\d)"), " * "),
+    (re.compile(r"\\boxed\{([^{}]*)\}"), lambda found: found[1]),
+    (re.compile(r"(?<=\d)(?<!\b0)\s*x\s*(?=\d)"), lambda found: found[0].replace("x", "*")),
     (re.compile(r"[−–]"), "-"),
     (re.compile(r"\\[$%,;! ]"), lambda found: found[0][1] if found[0][1] in "$%" else ""),
     (re.compile(r"(?<!\S)\*\*(?=\S)|(?<=\S)\*\*(?=[\s.,;:!?)]|\Z)"), " "),
 )
 
 
-def wrong_equation(text: str) -> str:
-    """The first equation of a text that does not hold, with what is right; empty if none is wrong."""
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Something that a text computes wrongly, and ``why`` it is wrong.
+
+    The wrong result begins at the offset ``at`` of the text. ``right`` is what should stand there, with what
+    the text says right after it, such as a unit; empty if that is not clear.
+    """
+
+    why: str
+    at: int = 0
+    right: str = ""
+
+    def corrected(self, text: str) -> str:
+        """The text up to the mistake, with what is right in its place; empty if that is not clear."""
+        return text[: self.at] + self.right if self.right else ""
+
+
+def wrong_equation(text: str) -> Mistake | None:
+    """The first equation of a text that does not hold; None if none is wrong."""
     text = text[:LONGEST]
     for spelling, sign in _SPELLINGS:
-        text = spelling.sub(sign, text)
+        text = spelling.sub(_as_long(sign), text)
     for equation in _EQUATION.finditer(text):
         if _BEFORE.search(text[max(0, equation.start() - 40) : equation.start()]):
             continue
@@ -104,14 +127,35 @@ def wrong_equation(text: str) -> str:
             continue
         if not (_holds(left, right) or _holds(left.translate(_ELSEWHERE), right.translate(_ELSEWHERE))):
             said = " ".join(f"{equation['left']} = {equation['right']}".split())
-            return f"{said} is wrong: it is {shown(value)}"
-    return ""
+            return Mistake(
+                f"{said} is wrong: it is {shown(value)}",
+                equation.start("right"),
+                _instead(equation, value, text[equation.end() : equation.end() + _ASIDE]),
+            )
+    return None
 
 
-def wrong_comparison(text: str) -> str:
+def _as_long(sign: str | Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
+    """A replacement that is as long as what it replaces, so that all else stays where it was."""
+    return lambda found: (sign if isinstance(sign, str) else sign(found)).ljust(len(found[0]))
+
+
+def _instead(equation: re.Match[str], value: Fraction, after: str) -> str:
+    """What should stand in place of a wrong result; empty where it is open in which notation."""
+    left, right = (_MONEY.sub("", equation[side]).strip("()") for side in ("left", "right"))
+    if "%" in equation[0] or _off(left, right) > _off(
+        left.translate(_ELSEWHERE), right.translate(_ELSEWHERE)
+    ):
+        return ""
+    sign = equation["right"][:1] if _MONEY.match(equation["right"]) else ""
+    unit = _UNIT.match(after)
+    return sign + shown(value) + (unit[0] if unit else "")
+
+
+def wrong_comparison(text: str) -> Mistake | None:
     """The first comparison of two amounts that does not hold: "90 minutes is longer than 100 minutes".
 
-    Empty if none is wrong. The amounts must be of one kind; what is denied or asked is no statement.
+    None if none is wrong. The amounts must be of one kind; what is denied or asked is no statement.
     """
     for found in _COMPARISON.finditer(text[:LONGEST]):
         begin = max(text.rfind(mark, 0, found.start()) for mark in "\n.:;")
@@ -128,8 +172,8 @@ def wrong_comparison(text: str) -> str:
             continue
         sizes = left.amount, right.amount
         if sizes[0] >= sizes[1] if found["word"] in _LESS else sizes[0] <= sizes[1]:
-            return f"{' '.join(found[0].split())} is wrong"
-    return ""
+            return Mistake(f"{' '.join(found[0].split())} is wrong")
+    return None
 
 
 def _value(expression: str) -> Fraction | None:
@@ -137,6 +181,14 @@ def _value(expression: str) -> Fraction | None:
         return Fraction(evaluate(expression))
     except ToolError:
         return None
+
+
+def _off(left: str, right: str) -> float:
+    """How far a stated result is from the value, as a share of the larger."""
+    value, stated = _value(left), _value(right)
+    if value is None or stated is None:
+        return math.inf
+    return float(abs(value - stated) / max(abs(value), abs(stated), Fraction(1)))
 
 
 def _holds(left: str, right: str) -> bool:

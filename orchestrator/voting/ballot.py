@@ -31,6 +31,9 @@ SEGMENT = 512
 """Tokens after which a rule can look at a watched branch."""
 
 
+CORRECTIONS = 3
+"""How many times a branch may be corrected: one that computes so badly is no help."""
+
 LONGER = 4
 """How many times longer a branch may become after one of its kind was cut off."""
 
@@ -45,6 +48,8 @@ class Turn:
     up to the ``max_tokens`` of the vote. ``reading`` is a tool that says what a branch claims: it takes the
     text of the branch and what was read from it (empty if it was nothing), and returns ``{"claim": text}``,
     or ``{"nothing": why}`` of a branch that claims nothing after all. A program is read by computing it.
+    With ``"corrected"`` beside that, the text up to where it went wrong and with what is right there, the
+    branch goes on from that text, at most :data:`CORRECTIONS` times, where the engine can continue one.
     """
 
     prompt: Draft

@@ -26,7 +26,7 @@ from orchestrator.consensus.thinking import split_thinking
 from orchestrator.runtime.messages import assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
-from orchestrator.voting.ballot import LONGER, Ballot
+from orchestrator.voting.ballot import CORRECTIONS, LONGER, Ballot
 from workers.calls import Completion, FinishReason
 
 FORCE = "\n\nThe final answer is \\boxed{"
@@ -41,8 +41,9 @@ class LiveBranch:
     ``node`` generates the branch, or its current segment. ``cluster`` is the cluster of its answer once it
     has ``ended``; ``probes`` are the clusters of the answers that it was made to give before that.
     ``verified`` is a verifier's verdict on its answer. A tool may read what it claims (``turn.reading``):
-    ``nothing`` is then why it claims nothing, and ``computed`` what it claims though its text does not say
-    so. ``cut_off`` are the kinds of the branches before it that were cut off.
+    ``nothing`` is then why it claims nothing, ``computed`` what it claims though its text does not say so,
+    and ``corrected`` what was wrong in it before it went on from what is right. ``cut_off`` are the kinds of
+    the branches before it that were cut off.
     """
 
     def __init__(self, run: Verbs, ballot: Ballot, index: int, *, cut_off: Sequence[str] = ()) -> None:
@@ -50,6 +51,7 @@ class LiveBranch:
         self.turn = ballot.turn_of(index)
         self.nothing = ""
         self.computed = ""
+        self.corrected: list[str] = []
         self.text = ""
         self._said: str | None = None
         self.tokens = 0
@@ -98,6 +100,31 @@ class LiveBranch:
             )
         )
 
+    def correct(self, outcome: Outcome[Any]) -> bool:
+        """Go on from where a reading corrected the text; returns whether there is something to go on from."""
+        text = _told(outcome).get("corrected")
+        left = self._run.budget.calls
+        if (
+            not isinstance(text, str)
+            or self._ballot.watched
+            or len(self.corrected) == CORRECTIONS
+            or not self._run.capabilities.assistant_prefill
+            or (left is not None and left < 1)
+        ):
+            return False
+        self.corrected.append(str(_told(outcome).get("nothing", "")))
+        self.text, self.ended, self._said = text, False, None
+        self._segments.append(
+            self._run.generate(
+                [*messages_of(self._prompt), assistant(text)],
+                label=f"branch {self.index}, corrected",
+                role=self._ballot.role,
+                scored=self._ballot.scored,
+                **self._sampling,
+            )
+        )
+        return True
+
     def probe(self) -> Node[Completion]:
         """Have the branch state its answer so far, while it goes on."""
         return self._run.generate(
@@ -136,8 +163,7 @@ class LiveBranch:
 
     def read(self, claim: Claim | None, outcome: Outcome[Any]) -> Claim | None:
         """What the branch claims after its ``reading``; a reading that failed leaves nothing."""
-        told = outcome.value if isinstance(outcome, Succeeded) else None
-        said: Mapping[str, Any] = told if isinstance(told, Mapping) else {"nothing": "it could not be read"}
+        said = _told(outcome)
         text = said.get("claim")
         if not isinstance(text, str) or not text:
             self.nothing = str(said.get("nothing", ""))
@@ -167,6 +193,7 @@ class LiveBranch:
             "kind": self.turn.kind,
             "nothing": f"cut off after {self.tokens} tokens" if self.cut_short else self._why_nothing(),
             "sure": None if sure is None else round(sure, 6),
+            "corrected": self.corrected or None,
         }
         return {name: value for name, value in said.items() if value not in ("", None)}
 
@@ -247,3 +274,9 @@ class LiveBranch:
             kind=self.turn.kind,
             sure=self.sure,
         )
+
+
+def _told(outcome: Outcome[Any]) -> Mapping[str, Any]:
+    """What a reading said; one that failed could not read the branch."""
+    told = outcome.value if isinstance(outcome, Succeeded) else None
+    return told if isinstance(told, Mapping) else {"nothing": "it could not be read"}

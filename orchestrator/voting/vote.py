@@ -99,7 +99,10 @@ class _Vote:
                 branch.probes.append(await self._place(None, claim))
             case "reading":
                 assert node.outcome is not None
-                await self._count(branch, branch.read(branch.claim(), node.outcome))
+                if branch.correct(node.outcome):
+                    self._await(branch.node, "branch", branch)
+                else:
+                    await self._count(branch, branch.read(branch.claim(), node.outcome))
             case "outputs":
                 claim = branch.claim()
                 ran = None if claim is None or node.outcome is None else executed(claim, node.outcome)

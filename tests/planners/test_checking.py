@@ -51,6 +51,10 @@ async def test_the_value_of_a_program_chooses(value: str, said: dict[str, str]) 
 async def test_a_wrong_equation_takes_the_claim_away() -> None:
     assert await checking.invoke({"text": "2 + 2 = 4", "claim": "4"}) == {"claim": "4"}
     assert await checking.invoke({"text": "2 + 2 = 5", "claim": "5"}) == {
-        "nothing": "2 + 2 = 5 is wrong: it is 4"
+        "nothing": "2 + 2 = 5 is wrong: it is 4",
+        "corrected": "2 + 2 = 4",
+    }
+    assert await checking.invoke({"text": "5 is more than 6.", "claim": "5"}) == {
+        "nothing": "5 is more than 6 is wrong"
     }
     assert await checking.invoke({"text": "2 + 2 = 4", "claim": ""}) == {"nothing": ""}

@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planners.equations import LONGEST, wrong_comparison, wrong_equation
+from planners.equations import LONGEST, Mistake, wrong_comparison, wrong_equation
+
+
+def why(mistake: Mistake | None) -> str:
+    return mistake.why if mistake else ""
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ from planners.equations import LONGEST, wrong_comparison, wrong_equation
     ],
 )
 def test_what_holds_or_is_no_equation_of_numbers_is_left_alone(text: str) -> None:
-    assert wrong_equation(text) == ""
+    assert wrong_equation(text) is None
 
 
 @pytest.mark.parametrize(
@@ -78,13 +82,36 @@ def test_what_holds_or_is_no_equation_of_numbers_is_left_alone(text: str) -> Non
     ],
 )
 def test_a_wrong_equation_is_told_with_what_is_right(text: str, wrong: str) -> None:
-    assert wrong_equation(text) == wrong
+    assert why(wrong_equation(text)) == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "corrected"),
+    [
+        ("It is 48 / 2 = 25.", "It is 48 / 2 = 24."),
+        ("First 48 / 2 = 25 clips, then 48 + 25 = 73 clips.", "First 48 / 2 = 24 clips,"),
+        ("26.2 * 1.609 = 42.000008 km in all", "26.2 * 1.609 = 42.1558 km"),
+        (r"\[ 3 \times 4 = 13 \]", r"\[ 3 \times 4 = 12"),
+        (r"so \(3 \cdot 4 = \boxed{13}\) it is", r"so \(3 \cdot 4 = 12"),
+        ("$5 * 3 = $16 altogether", "$5 * 3 = $15 altogether"),
+        ("3 x 4 = 13, so", "3 x 4 = 12,"),
+        ("5 - 8 = 3", "5 - 8 = -3"),
+        ("7 * 8 = 57 = 50 + 7", "7 * 8 = 56"),
+        ("20% * 50 = 11", ""),
+        ("1.000 + 500 = 1.600", ""),
+    ],
+)
+def test_a_wrong_equation_is_corrected_up_to_what_follows_from_it(text: str, corrected: str) -> None:
+    found = wrong_equation(text)
+    assert found is not None
+    assert found.corrected(text) == corrected
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.sampled_from("0123456789 .,+-*/^()=%$x\\timesdiv:"), max_size=200))
 def test_no_text_raises(text: str) -> None:
-    assert isinstance(wrong_equation(text), str)
+    found = wrong_equation(text)
+    assert found is None or found.corrected(text).startswith(text[: found.at] if found.right else "")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +144,7 @@ def test_no_text_takes_long(piece: str) -> None:
     ],
 )
 def test_comparisons_of_amounts_are_checked(text: str, wrong: str) -> None:
-    assert wrong_comparison(text) == wrong
+    assert why(wrong_comparison(text)) == wrong
 
 
 def test_many_comparisons_take_no_time() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+import pytest
+
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import user
-from orchestrator.runtime.values import Answer
-from orchestrator.voting.ballot import Turn
+from orchestrator.runtime.values import Answer, Budget
+from orchestrator.voting.ballot import CORRECTIONS, Turn
 from storage.events import EventType
 from tests.orchestrator.runtime.harness import Played, play
 from workers.calls import Call
-from workers.engine import Engine
+from workers.engine import Capabilities, Engine
 from workers.engines.simulator.engine import Simulator
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
@@ -76,12 +79,19 @@ def kinds(*readings: Tool | None) -> list[Turn]:
     return [Turn([user(f"Kind {at}?")], f"kind {at}", reading=each) for at, each in enumerate(readings)]
 
 
-async def held(engine: Engine, *turns: Turn, rule: str = "fixed", width: int = 3, **options: Any) -> Played:
+async def held(
+    engine: Engine,
+    *turns: Turn,
+    rule: str = "fixed",
+    width: int = 3,
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Played:
     async def body(run: Run) -> Answer:
         given = {"max_tokens": 64, **options}
         return await run.vote(turns[0], turns=turns[1:], rule=rule, width=width, **given)
 
-    return await play(body, engine)
+    return await play(body, engine, **(settings or {}))
 
 
 def seen(played: Played, name: str) -> list[Any]:
@@ -158,3 +168,45 @@ async def test_a_branch_that_is_cut_off_early_is_no_vote_and_the_next_of_its_kin
     assert played.result.answer is not None
     assert played.result.answer.claim == "7"
     assert [each.count for each in played.result.answer.clusters] == [1], "what was cut off is not counted"
+
+
+@tool
+async def correcting(text: str, claim: str) -> dict[str, str]:
+    """Accept only 8, and correct every 7."""
+    if "7" not in text:
+        return {"claim": claim}
+    return {"nothing": "7 is wrong: it is 8", "corrected": text.partition("7")[0] + "8"}
+
+
+def continued(call: Call, _: Random) -> str:
+    """A model that says 7, but goes on from what it has been told."""
+    last = call.prompt.messages()[-1]
+    return r", so \boxed{8}" if last["role"] == "assistant" else r"It is 7, so \boxed{7}"
+
+
+async def test_a_branch_goes_on_from_where_its_reading_corrected_it() -> None:
+    played = await held(Simulator(continued), *kinds(correcting), width=2)
+    assert played.answer == r"It is 8, so \boxed{8}"
+    assert [[each.claim, each.count] for each in played.result.answer.clusters] == [["8", 2]]
+    assert seen(played, "corrected")[-1] == ["7 is wrong: it is 8"]
+
+
+async def test_a_branch_is_corrected_a_few_times_only() -> None:
+    played = await held(Simulator(r"It is 7, so \boxed{7}"), *kinds(correcting, None), width=2)
+    asked = [e for e in played.events if "request" in e.data and "prompt" in e.data["request"]]
+    assert len(asked) == 2 + CORRECTIONS
+    assert seen(played, "nothing")[-1] == "7 is wrong: it is 8"
+    assert played.answer == r"It is 7, so \boxed{7}"
+    assert [each.count for each in played.result.answer.clusters] == [1]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"capabilities": Capabilities(model="simulator", assistant_prefill=False)},
+        {"budget": Budget(calls=1)},
+    ],
+)
+async def test_a_branch_that_cannot_go_on_claims_nothing(settings: dict[str, Any]) -> None:
+    played = await held(Simulator(continued), *kinds(correcting), width=1, settings=settings)
+    assert seen(played, "nothing") == ["7 is wrong: it is 8"]
