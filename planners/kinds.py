@@ -133,7 +133,7 @@ def _turn(run: Run, question: Question, kind: Kind, what: Shows, form: Form, *, 
         reading = checking_all
     elif what == "computation":
         reading = checking_steps if kind == PLAIN else checking
-    return Turn(set_task(question, task), kind, sampling, reading)
+    return Turn(set_task(question, task), kind, sampling, reading, concludes=kind != "at once")
 
 
 def _programming(question: Question, what: Shows, form: Form) -> str:

@@ -36,12 +36,13 @@ _TWO_QUESTIONS = re.compile(
 _AND_ASKING = re.compile(rf"[\w,;]\s+(?:and|und|et|y|e)\s+(?:{wording.ASKING})\b", re.IGNORECASE)
 _ITS = re.compile(r"\b(?:its|his|her|their) \w+ and (?:its |his |her |their )?\w+\W*$", re.IGNORECASE)
 _IN_ALL = re.compile(
-    r"\b(?:(?:al)?together|in all|combined|difference between|zusammen|insgesamt|ensemble|en tout"
+    r"\b(?:(?:al)?together|in all|combined|zusammen|insgesamt|ensemble|en tout"
     r"|junt[oa]s|en total|insieme|in tutto)\b",
     re.IGNORECASE,
 )
-"""What makes one part of two, whatever they are."""
+"""What makes one part of two, whatever they are, if it follows both."""
 
+_BETWEEN = re.compile(r"\bdifference between\b", re.IGNORECASE)
 _OF_BOTH = re.compile(
     r"\b(?:who|which|sum|product|difference|ratio|average|mean|total|quotient|name|larger|older)\b",
     re.IGNORECASE,
@@ -87,6 +88,7 @@ def _asks_several(text: str) -> bool:
     asked = _CONDITION.sub(
         "", next((each for each in reversed(sentences) if "?" in each), (sentences or [""])[-1])
     )
-    if _IN_ALL.search(asked):
+    *_, last = re.split(_AND_ASKING, asked)
+    if _IN_ALL.search(last) or _BETWEEN.search(asked):
         return False
-    return bool(_AND_ASKING.search(asked) or (_ITS.search(asked) and not _OF_BOTH.search(asked)))
+    return last != asked or bool(_ITS.search(asked) and not _OF_BOTH.search(asked))

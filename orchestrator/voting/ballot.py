@@ -49,13 +49,16 @@ class Turn:
     text of the branch and what was read from it (empty if it was nothing), and returns ``{"claim": text}``,
     or ``{"nothing": why}`` of a branch that claims nothing after all. A program is read by computing it.
     With ``"corrected"`` beside that, the text up to where it went wrong and with what is right there, the
-    branch goes on from that text, at most :data:`CORRECTIONS` times, where the engine can continue one.
+    branch goes on from that text, at most :data:`CORRECTIONS` times, where the engine can continue one. A
+    branch that was cut off and ``concludes`` is made to give its answer from what it has said, if the engine
+    can do that.
     """
 
     prompt: Draft
     kind: str = ""
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions())
     reading: Tool | None = None
+    concludes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

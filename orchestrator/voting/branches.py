@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.consensus.asked import says_nothing
 from orchestrator.consensus.confidence import (
@@ -23,6 +23,7 @@ from orchestrator.consensus.copies import Draw
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Branch
 from orchestrator.consensus.thinking import split_thinking
+from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
@@ -32,7 +33,8 @@ from workers.calls import Completion, FinishReason
 FORCE = "\n\nThe final answer is \\boxed{"
 """Appended to what an unfinished branch has said, so that it states the answer that it would give now."""
 
-FORCED_TOKENS = 24
+FORCING: Final[SamplingOptions] = {"temperature": 0.0, "max_tokens": 24, "stop": ("\n",)}
+"""How it states that."""
 
 
 class LiveBranch:
@@ -42,8 +44,8 @@ class LiveBranch:
     has ``ended``; ``probes`` are the clusters of the answers that it was made to give before that.
     ``verified`` is a verifier's verdict on its answer. A tool may read what it claims (``turn.reading``):
     ``nothing`` is then why it claims nothing, ``computed`` what it claims though its text does not say so,
-    and ``corrected`` what was wrong in it before it went on from what is right. ``cut_off`` are the kinds of
-    the branches before it that were cut off.
+    and ``corrected`` what was wrong in it before it went on from what is right. ``concluded`` says that it
+    was cut off and made to give its answer, ``cut_off`` are the kinds of the branches before it that were.
     """
 
     def __init__(self, run: Verbs, ballot: Ballot, index: int, *, cut_off: Sequence[str] = ()) -> None:
@@ -52,6 +54,7 @@ class LiveBranch:
         self.nothing = ""
         self.computed = ""
         self.corrected: list[str] = []
+        self.concluded = False
         self.text = ""
         self._said: str | None = None
         self.tokens = 0
@@ -103,27 +106,36 @@ class LiveBranch:
     def correct(self, outcome: Outcome[Any]) -> bool:
         """Go on from where a reading corrected the text; returns whether there is something to go on from."""
         text = _told(outcome).get("corrected")
-        left = self._run.budget.calls
-        if (
-            not isinstance(text, str)
-            or self._ballot.watched
-            or len(self.corrected) == CORRECTIONS
-            or not self._run.capabilities.assistant_prefill
-            or (left is not None and left < 1)
-        ):
+        if not isinstance(text, str) or len(self.corrected) == CORRECTIONS or not self._can_continue:
             return False
         self.corrected.append(str(_told(outcome).get("nothing", "")))
-        self.text, self.ended, self._said = text, False, None
-        self._segments.append(
-            self._run.generate(
-                [*messages_of(self._prompt), assistant(text)],
-                label=f"branch {self.index}, corrected",
-                role=self._ballot.role,
-                scored=self._ballot.scored,
-                **self._sampling,
-            )
-        )
+        self._continue(text, "corrected", self._sampling)
         return True
+
+    def conclude(self) -> bool:
+        """Have a branch that was cut off give its answer; returns whether it is one that can."""
+        thinks = not self.said.strip()
+        if not (self.cut_short and self.turn.concludes and self._can_continue) or thinks or self.concluded:
+            return False
+        self.concluded = True
+        self._continue(self.text + FORCE, "concluded", FORCING)
+        return True
+
+    @property
+    def _can_continue(self) -> bool:
+        """Whether there is an engine and a call for going on from a text."""
+        calls = self._run.budget.calls
+        prefill = self._run.capabilities.assistant_prefill
+        return prefill and not self._ballot.watched and (calls is None or calls > 0)
+
+    def _continue(self, text: str, how: str, sampling: Mapping[str, Any]) -> None:
+        """Generate what follows a text that stands in place of its own."""
+        self.text, self.ended, self._said = text, False, None
+        ballot, prompt = self._ballot, [*messages_of(self._prompt), assistant(text)]
+        label = f"branch {self.index}, {how}"
+        self._segments.append(
+            self._run.generate(prompt, label=label, role=ballot.role, scored=ballot.scored, **sampling)
+        )
 
     def probe(self) -> Node[Completion]:
         """Have the branch state its answer so far, while it goes on."""
@@ -131,9 +143,7 @@ class LiveBranch:
             [*messages_of(self._prompt), assistant(*self._segments, FORCE)],
             label=f"branch {self.index}, probe {len(self.probes)}",
             role=self._ballot.role,
-            temperature=0.0,
-            max_tokens=FORCED_TOKENS,
-            stop=("\n",),
+            **FORCING,
         )
 
     def take(self, completion: Completion) -> None:
@@ -194,6 +204,7 @@ class LiveBranch:
             "nothing": f"cut off after {self.tokens} tokens" if self.cut_short else self._why_nothing(),
             "sure": None if sure is None else round(sure, 6),
             "corrected": self.corrected or None,
+            "concluded": self.concluded or None,
         }
         return {name: value for name, value in said.items() if value not in ("", None)}
 

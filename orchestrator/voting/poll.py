@@ -49,8 +49,8 @@ class Poll:
         self._samples.append(Sample(branch.cluster, branch.text, draw=branch.draw))
 
     def kinds_cut_off(self) -> list[str]:
-        """The kinds of the branches that were cut off."""
-        return [branch.turn.kind for branch in self.branches if branch.cut_short]
+        """The kinds of the branches that were cut off, also of those that were made to conclude."""
+        return [branch.turn.kind for branch in self.branches if branch.cut_short or branch.concluded]
 
     def view(self) -> View:
         """What a stop rule may know."""

@@ -92,7 +92,9 @@ class _Vote:
         match step:
             case "branch" if value is not None:
                 branch.take(value)
-                if not branch.lost:
+                if branch.conclude():
+                    self._await(branch.node, "branch", branch)
+                elif not branch.lost:
                     await (self._finish(branch) if branch.ended else self._go_on(branch))
             case "probe":
                 claim = None if value is None else branch.forced_claim(value)

@@ -200,6 +200,51 @@ async def test_a_branch_is_corrected_a_few_times_only() -> None:
     assert [each.count for each in played.result.answer.clusters] == [1]
 
 
+def rambling(call: Call, _: Random) -> str:
+    """A model that does not come to its end before it must."""
+    last = call.prompt.messages()[-1]
+    return "7}" if last["role"] == "assistant" else "one two three four five six seven eight"
+
+
+def long(reading: Tool | None = None, *, concludes: bool = True) -> Turn:
+    return Turn([user("Long?")], "long", {"max_tokens": 4}, reading, concludes=concludes)
+
+
+async def test_a_branch_that_was_cut_off_is_made_to_conclude() -> None:
+    played = await held(Simulator(rambling), long(), rule="kinds:kinds=1", width=3)
+    answer = played.result.answer
+    assert answer is not None
+    assert (answer.claim, [each.count for each in answer.clusters]) == ("7", [1])
+    assert answer.text.endswith(r"The final answer is \boxed{7}")
+    assert seen(played, "concluded")[-1] is True
+    assert not seen(played, "nothing")
+
+
+async def test_only_a_branch_that_has_something_to_conclude_from_does() -> None:
+    for engine, turn in (
+        (Simulator(rambling), long(concludes=False)),
+        (Simulator("<think> one two three four five"), long()),
+    ):
+        played = await held(engine, turn, width=1)
+        assert seen(played, "nothing") == ["cut off after 4 tokens"]
+        assert not seen(played, "concluded")
+
+
+async def test_after_a_branch_that_had_to_conclude_the_next_of_its_kind_may_be_longer() -> None:
+    played = await held(Simulator(rambling), long(), rule="fixed", width=2)
+    sampling = [e.data["request"]["sampling"]["max_tokens"] for e in played.events if "request" in e.data]
+    assert sorted(sampling) == [4, 4, 24, 24], "both began together"
+    played = await held(Simulator(rambling), long(), rule="kinds:looks=1", width=2)
+    sampling = [e.data["request"]["sampling"]["max_tokens"] for e in played.events if "request" in e.data]
+    assert sampling[:3] == [4, 24, 16]
+
+
+async def test_what_a_branch_concludes_is_read_like_any_other() -> None:
+    played = await held(Simulator(rambling), long(doubled), width=1)
+    assert played.result.answer is not None
+    assert played.result.answer.claim == "14"
+
+
 @pytest.mark.parametrize(
     "settings",
     [
