@@ -1,9 +1,9 @@
-"""What branches claim after a look at their text: the value of a program, or steps whose arithmetic holds."""
+"""What branches claim after a look at their text: the value of a program, or words whose arithmetic holds."""
 
 from __future__ import annotations
 
 import re
-from calendar import month_name
+from calendar import day_name, month_name
 from collections.abc import Sequence
 from datetime import date, datetime
 from fractions import Fraction
@@ -14,6 +14,7 @@ from orchestrator.consensus.forms import compare, read_form
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.standing import shows_steps
+from planners.equations import LONGEST as LONGEST_TEXT
 from planners.equations import wrong_comparison, wrong_equation
 from planners.listing import looked_at
 from planners.programs.computing import LONGEST, ProgramError, compute
@@ -33,6 +34,10 @@ _YEAR = re.compile(r"\b\d{4}\b|\byears?\b", re.IGNORECASE)
 _JOINED = re.compile(r"[,;\n]|\b(?:and|und|et|y|e)\b", re.IGNORECASE)
 _GIVEN = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?%?")
 _WORD = re.compile(r"\w+")
+_DAY = re.compile(r"\b(?:date|datetime|strptime)\(")
+_PROGRAM = re.compile(r"^[ \t]*```(?:python|py)[ \t]*\n(.{1,2000}?)\n[ \t]*```", re.DOTALL | re.MULTILINE)
+"""A program in a text."""
+
 _REMARK = re.compile(r"#[^\n]*")
 _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
 """A name before a value, of which a text may list several."""
@@ -40,7 +45,6 @@ _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
 
 def reading_program(question: Question) -> Tool:
     """A tool that computes the program in a text, and says its value in the form that is asked for."""
-    form = form_of(question)
 
     @tool(name="program", timeout=20.0)
     def program(text: str, claim: str) -> dict[str, Any]:
@@ -48,22 +52,57 @@ def reading_program(question: Question) -> Tool:
         code = extract_code(text)
         if _repeats(text, question):
             return {"nothing": "the program looks at the question as it is written"}
-        try:
-            computed = compute(text.strip("` \n") if code is None else code.text)
-        except ProgramError as error:
-            return {"nothing": str(error)}
-        if not computed.operations:
-            return {"nothing": "the program computes nothing"}
-        value = _in_words(computed.value, question)
-        if form == "yes or no":
-            if not isinstance(computed.value, bool):
-                return {"nothing": f"yes or no is asked for, and the program comes to {value}"}
-            return {"claim": value.capitalize()}
-        if form == "choice":
-            return _chosen(value, question.choices)
-        return {"claim": value} if value else {"nothing": "the program comes to an empty text"}
+        return _computed(text.strip("` \n") if code is None else code.text, question)
 
     return program
+
+
+def reading_words(question: Question, *, steps: bool = False) -> Tool:
+    """A tool that checks what a text computes, and that it answers all that is asked.
+
+    Of a wrong equation it says how the text could go on. With ``steps`` a text without any claims nothing, as
+    a look says that. A program that stands in the text says more than what the text says that it comes to.
+    """
+    several = form_of(question) == "several"
+
+    @tool(name="check", timeout=20.0)
+    def check(text: str, claim: str) -> dict[str, Any]:
+        """Check the arithmetic that a branch wrote."""
+        if not claim:
+            return {"nothing": ""}
+        if several and not _JOINED.search(claim):
+            return {"nothing": "it answers one part of what is asked"}
+        if steps and not shows_steps(text):
+            return {"nothing": "it states an answer without a computation"}
+        if wrong := wrong_equation(text) or wrong_comparison(text):
+            corrected = wrong.corrected(text)
+            return {"nothing": wrong.why, **({"corrected": corrected} if corrected else {})}
+        programs = _PROGRAM.findall(text[:LONGEST_TEXT])
+        computed = _computed(programs[-1], question).get("claim") if programs and not several else None
+        return {"claim": claim if computed is None or _same(computed, claim) else computed}
+
+    return check
+
+
+def _computed(program: str, question: Question) -> dict[str, Any]:
+    """What a program comes to in the form that is asked for, or why that is nothing."""
+    form = form_of(question)
+    try:
+        computed = compute(program)
+    except ProgramError as error:
+        return {"nothing": str(error)}
+    if not computed.operations:
+        return {"nothing": "the program computes nothing"}
+    value = _in_words(computed.value, question)
+    if value in day_name and _DAY.search(program) and not _YEAR.search(question.text):
+        return {"nothing": "the program takes the weekday of a day in a year that nobody named"}
+    if form == "yes or no":
+        if not isinstance(computed.value, bool):
+            return {"nothing": f"yes or no is asked for, and the program comes to {value}"}
+        return {"claim": value.capitalize()}
+    if form == "choice":
+        return _chosen(value, question.choices)
+    return {"claim": value} if value else {"nothing": "the program comes to an empty text"}
 
 
 def _repeats(text: str, question: Question) -> bool:
@@ -102,12 +141,7 @@ def _named(text: str) -> str:
 
 def _chosen(value: str, choices: Sequence[str]) -> dict[str, Any]:
     """The letter of the one choice that is this value."""
-    form = read_form(value)
-    same = [
-        label
-        for label, choice in zip(labels(choices), choices, strict=True)
-        if (verdict := compare(form, read_form(choice))) is not None and verdict[1]
-    ]
+    same = [label for label, choice in zip(labels(choices), choices, strict=True) if _same(value, choice)]
     if len(same) == 1:
         return {"claim": same[0]}
     return {
@@ -115,32 +149,7 @@ def _chosen(value: str, choices: Sequence[str]) -> dict[str, Any]:
     }
 
 
-@tool(name="check", timeout=20.0)
-def checking(text: str, claim: str) -> dict[str, Any]:
-    """Check the arithmetic that a branch wrote; with a wrong equation, it claims nothing."""
-    return _checked(text, claim)
-
-
-@tool(name="check", timeout=20.0)
-def checking_steps(text: str, claim: str) -> dict[str, Any]:
-    """Check the arithmetic that a branch wrote; without any steps it claims nothing, as a look says that."""
-    if claim and not shows_steps(text):
-        return {"nothing": "it states an answer without a computation"}
-    return _checked(text, claim)
-
-
-@tool(name="check", timeout=20.0)
-def checking_all(text: str, claim: str) -> dict[str, Any]:
-    """Check the arithmetic that a branch wrote, and that it answers more than one part of what is asked."""
-    if claim and not _JOINED.search(claim):
-        return {"nothing": "it answers one part of what is asked"}
-    return _checked(text, claim)
-
-
-def _checked(text: str, claim: str) -> dict[str, Any]:
-    """What is left of a claim after the arithmetic around it, and from where a wrong text may go on."""
-    wrong = (wrong_equation(text) or wrong_comparison(text)) if claim else None
-    if wrong is None:
-        return {"claim": claim} if claim else {"nothing": ""}
-    corrected = wrong.corrected(text)
-    return {"nothing": wrong.why, **({"corrected": corrected} if corrected else {})}
+def _same(one: str, other: str) -> bool:
+    """Whether two claims are known to be the same."""
+    verdict = compare(read_form(one), read_form(other))
+    return verdict is not None and verdict[1]

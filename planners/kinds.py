@@ -8,6 +8,7 @@ Which of them a question gets, in which order, and how long each may be, stands 
 from __future__ import annotations
 
 import re
+from calendar import day_name
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -15,7 +16,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import Turn
-from planners.checking import checking, checking_all, checking_steps, reading_program
+from planners.checking import reading_program, reading_words
 from planners.direct import INSTRUCTIONS
 from planners.questions import set_task
 from planners.shapes import Form, Shows, form_of, shows
@@ -64,6 +65,9 @@ ALTERNATIVES = 10
 DAYS = " A day is date(year, month, day), and the difference of two is a number of days."
 """What a program is told besides if the question speaks of dates."""
 
+WEEKDAYS = " weekday(name, days) is the name of the weekday so many days after that of a name, or before it."
+"""What it is told instead if the question speaks of weekdays, and no year is named."""
+
 TIMES = " Count a time of the day in minutes from midnight; clock(minutes) writes it."
 """What it is told if the question speaks of times of the day."""
 
@@ -77,7 +81,10 @@ FORMS: Mapping[Form, str] = {
 
 TASKS: Mapping[Kind, str] = {
     PLAIN: INSTRUCTIONS,
-    "at once": "Give {form} alone, in as few words as it needs, without an explanation.",
+    "at once": (
+        "Give {form} alone, in as few words as it needs and in the language of the question, "
+        "without an explanation."
+    ),
     PROGRAM: (
         "Write a short calculation of {form} in Python: give what is known telling names, compute with them, "
         "and call the last value answer. Write the code alone, without remarks."
@@ -97,6 +104,8 @@ _DATES = re.compile(
     r"|day of the week|leap year|date)\b|\b\d{4}-\d\d?-\d\d?\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
     re.IGNORECASE,
 )
+_WEEKDAYS = re.compile(rf"\b(?:weekday|day of the week|{'|'.join(day_name)})\b", re.IGNORECASE)
+_YEAR = re.compile(r"\b\d{4}\b")
 _TIMES = re.compile(r"\b\d{1,2}:\d\d\b|\b\d{1,2} ?(?:[ap]\.?m\b|uhr\b|o['’]clock\b)", re.IGNORECASE)
 
 
@@ -129,10 +138,8 @@ def _turn(run: Run, question: Question, kind: Kind, what: Shows, form: Form, *, 
         return Turn(set_task(question, task), kind, sampling, reading_program(question))
     task = TASKS[kind].format(form=FORMS[form])
     reading: Tool | None = None
-    if form == "several":
-        reading = checking_all
-    elif what == "computation":
-        reading = checking_steps if kind == PLAIN else checking
+    if form == "several" or what == "computation":
+        reading = reading_words(question, steps=kind == PLAIN and what == "computation")
     return Turn(set_task(question, task), kind, sampling, reading, concludes=kind != "at once")
 
 
@@ -144,4 +151,6 @@ def _programming(question: Question, what: Shows, form: Form) -> str:
         task += LISTED
     if _TIMES.search(question.text):
         task += TIMES
+    if _WEEKDAYS.search(question.text) and not _YEAR.search(question.text):
+        return task + WEEKDAYS
     return task + DAYS if _DATES.search(question.text) else task

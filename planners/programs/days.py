@@ -74,11 +74,17 @@ def from_iso(text: Value) -> Value:
         raise ToolError(f"{shortened(as_text(text))} is no day") from None
 
 
-def weekday(value: Value) -> Value:
-    """The name of a day of the week. Raises ToolError if there is none."""
-    if not isinstance(value, date):
-        raise ToolError(f"weekday takes a day, not {called(value)}")
-    return calendar.day_name[value.weekday()]
+def weekday(value: Value, days: Value = Fraction(0)) -> Value:
+    """The name of a day of the week, of a day or so many days after one of a name.
+
+    Raises ToolError if there is none.
+    """
+    if isinstance(value, date):
+        return calendar.day_name[moved(value, days).weekday()]
+    names = [each.casefold() for each in calendar.day_name]
+    if not isinstance(value, str) or value.casefold() not in names:
+        raise ToolError(f"weekday takes a day or the name of a weekday, not {called(value)}")
+    return calendar.day_name[(names.index(value.casefold()) + whole("weekday", as_number(days))) % 7]
 
 
 def days_of_month(year: Value, month: Value) -> Value:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orchestrator.runtime.values import Question
-from planners.checking import checking, reading_program
+from planners.checking import reading_program, reading_words
 
 
 async def read(question: Question, text: str) -> Any:
@@ -48,13 +48,56 @@ async def test_the_value_of_a_program_chooses(value: str, said: dict[str, str]) 
     assert await read(question, f"answer = {value}") == said
 
 
+async def check(question: str, text: str, claim: str, *, steps: bool = False) -> Any:
+    tool = reading_words(Question(question), steps=steps)
+    return await tool.invoke({"text": text, "claim": claim})
+
+
 async def test_a_wrong_equation_takes_the_claim_away() -> None:
-    assert await checking.invoke({"text": "2 + 2 = 4", "claim": "4"}) == {"claim": "4"}
-    assert await checking.invoke({"text": "2 + 2 = 5", "claim": "5"}) == {
+    assert await check("How much?", "2 + 2 = 4", "4") == {"claim": "4"}
+    assert await check("How much?", "2 + 2 = 5", "5") == {
         "nothing": "2 + 2 = 5 is wrong: it is 4",
         "corrected": "2 + 2 = 4",
     }
-    assert await checking.invoke({"text": "5 is more than 6.", "claim": "5"}) == {
-        "nothing": "5 is more than 6 is wrong"
+    assert await check("More?", "5 is more than 6.", "5") == {"nothing": "5 is more than 6 is wrong"}
+    assert await check("How much?", "2 + 2 = 4", "") == {"nothing": ""}
+
+
+async def test_a_text_must_have_steps_and_all_parts_where_they_are_asked_for() -> None:
+    assert await check("How much?", "5", "5", steps=True) == {
+        "nothing": "it states an answer without a computation"
     }
-    assert await checking.invoke({"text": "2 + 2 = 4", "claim": ""}) == {"nothing": ""}
+    assert await check("How far is it, and how long does it take?", "5 km", "5 km") == {
+        "nothing": "it answers one part of what is asked"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("We count:\n```python\nprint(len(str(2**10)))\n```\nIt gives \\boxed{10}.", "4"),
+        ("We count:\n```python\nprint(len(str(2**10)))\n```\n```output\n10\n```\nSo 10.", "4"),
+        ("```python\nprint(3 + 4 + 3)\n```\nSo 10.0", "10.0"),
+        ("```python\nprint(open('x'))\n```\nSo 10", "10"),
+        ("```python\nprint(7)\n```\nSo 10", "10"),
+        ("```\nprint(3 + 4)\n```\nSo 10", "10"),
+    ],
+)
+async def test_a_program_in_a_text_says_more_than_the_text_says_of_it(text: str, said: str) -> None:
+    assert await check("How many digits?", text, "10.0" if "10.0" in text else "10") == {"claim": said}
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("The 3rd is a Saturday. Which weekday is the 20th?", "nothing"),
+        ("Which weekday is 20 January 2023?", "claim"),
+    ],
+)
+async def test_the_weekday_of_a_day_in_an_invented_year_is_nothing(question: str, said: str) -> None:
+    code = "day = date(2023, 1, 3) + timedelta(days=17)\nanswer = day.strftime('%A')"
+    assert [*await read(Question(question), code)] == [said]
+    code = "answer = weekday('Saturday', 20 - 3)"
+    assert await read(Question("The 3rd is a Saturday. Which weekday is the 20th?"), code) == {
+        "claim": "Tuesday"
+    }

@@ -96,6 +96,7 @@ QUESTIONS = (
     Question("what is x + y = z?"),
     Question("compute on what date the gauge is read, and how many weeks later than the wheel."),
     Question("compute the weight of the gauge at 9 pm."),
+    Question("compute the weekday of the next reading of the gauge."),
     Question("write a poem of a gauge."),
     Question("which gauge is it?"),
     Question("how many letters has the gauge?"),
