@@ -2,7 +2,8 @@
 
 ``right %`` is that of the questions that have an answer; *told* are those of the others of which a planner
 says that they have none. *Only in the text* counts what is right in the whole text alone, not in the short
-answer. *Sure* are the answers with a calibrated probability of at least 0.9, and how many of them are right.
+answer; in brackets after *abstained* is how many of those show a right answer all the same, as undecided runs
+do. *Sure* are the answers with a calibrated probability of at least 0.9, and how many of them are right.
 *Echoes* are calls that give back an example of their prompt. Tokens, calls and seconds are means for a
 question.
 
@@ -48,6 +49,11 @@ class Judged:
         return self.question.kind != "unanswerable"
 
     @property
+    def right_if_asked(self) -> bool:
+        """Whether the answer that is shown is right, also where the run calls itself undecided."""
+        return grade(self.question, self.run["answer"], ANSWERED) is Verdict.RIGHT
+
+    @property
     def only_in_text(self) -> bool:
         """Whether the whole text is right, and the short answer is not."""
         return self.verdict is Verdict.WRONG and grade(self.question, self.run.get("said")) is Verdict.RIGHT
@@ -74,7 +80,8 @@ def judged(runs: Sequence[Mapping[str, Any]], questions: Sequence[Question]) -> 
 class Row:
     """A model and a planner over the questions that it was asked.
 
-    ``right``, ``wrong`` and ``abstained`` count those that have an answer, ``told`` those of the
+    ``right``, ``wrong`` and ``abstained`` count those that have an answer, ``unsure_right`` those of the
+    abstained that show a right one all the same, ``told`` those of the
     ``unanswerable`` ones that the planner says have none. Tokens, calls and seconds are means for a question.
     ``kinds`` has how many are right, of how many.
     """
@@ -86,6 +93,7 @@ class Row:
     interval: Interval
     wrong: int
     abstained: int
+    unsure_right: int
     failed: int
     unanswerable: int
     told: int
@@ -129,6 +137,7 @@ def _row(model: str, planner: str, by: By) -> Row:
         interval=wilson(right, len(rest)),
         wrong=sum(each.verdict is Verdict.WRONG and each.run["outcome"] == ANSWERED for each in rest),
         abstained=sum(each.verdict is Verdict.ABSTAINED for each in rest),
+        unsure_right=sum(each.verdict is Verdict.ABSTAINED and each.right_if_asked for each in rest),
         failed=sum(each.run["outcome"] not in (ANSWERED, "undecided", "abstained") for each in own.values()),
         unanswerable=len(others),
         told=sum(each.right for each in others),
@@ -164,7 +173,8 @@ def table(rows: Sequence[Row]) -> str:
         share = 100 * row.right / max(1, row.answerable)
         lines.append(
             f"| {row.model} | {row.planner} | {share:.0f} [{100 * low:.0f}, {100 * high:.0f}] "
-            f"| {row.right} of {row.answerable} | {row.wrong} | {row.abstained} | {row.failed} "
+            f"| {row.right} of {row.answerable} | {row.wrong} | {row.abstained} ({row.unsure_right}) "
+            f"| {row.failed} "
             f"| {row.told} of {row.unanswerable} | {row.only_in_text} "
             f"| {f'{row.sure_right} of {row.sure}' if row.sure else ''} | {row.echoes} | {row.calls:.1f} "
             f"| {row.prompt:.0f} | {row.completion:.0f} | {row.seconds:.1f} | {row.median:.1f} "

@@ -10,7 +10,8 @@ from typing import Literal
 
 from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_claim
 from orchestrator.consensus.quantities.patterns import lazily
-from orchestrator.consensus.reading.endings import MARKDOWN
+from orchestrator.consensus.reading.endings import MARKDOWN, YES_NO_WORDS
+from orchestrator.consensus.restating import restated
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.consensus.yes_or_no import asks_yes_or_no, begins_like_one
 
@@ -134,6 +135,13 @@ _ABOUT_WORDS = lazily(
     re.IGNORECASE,
 )
 
+_NEITHER = lazily(
+    r"^\W*(?:(?:and|so|but|now|in|of|from|for|on|at|to)\s+)*(?:which|who|whom|whose|what(?:['’]s)?|when|where"
+    r"|how (?:many|much|long|far|old|tall|big|large|fast|high|deep|heavy|wide|often))\b",
+    re.IGNORECASE,
+)
+_ABOUT_YES = lazily(r"\b(?:yes|no|true|false|correct|agree|ja|nein|oui|non|sí|si)\b", re.IGNORECASE)
+
 _EMPTY = frozenset(
     each
     for line in (
@@ -189,6 +197,8 @@ def claim_for(
         return claim
     if says_nothing(question, claim.text):
         return None
+    if claim.how in ("marker", "number", "whole") and (verdict := _restated(question, text, claim)):
+        return verdict
     body = split_thinking(text).answer.strip()
     if (listed := _LISTED.match(body)) and (alone or claim.text == "1"):
         return _whole(listed["items"])
@@ -217,15 +227,27 @@ def says_nothing(question: str, claim: str) -> str:
     """Why a claim says nothing, for people: it gives back what is asked for, or leaves it open; or empty.
 
     What is asked for are the words of prompts, such as "the answer", which a question about words may have as
-    its answer. "It depends" leaves open what is asked for as yes or no, or as a figure.
+    its answer. Yes or no is nothing where which, who or how many is asked for. "It depends" leaves open what
+    is asked for as yes or no, or as a figure.
     """
     said = " ".join(_WORD.findall(claim.casefold()))
     if said in _ECHOES and not _ABOUT_WORDS.search(question):
         return f"it gives back what is asked for: {claim}"
+    if said in YES_NO_WORDS and _NEITHER.match(_asking(question)) and not _ABOUT_YES.search(question):
+        return f"it says {said} where something else is asked for"
     is_open = said.startswith("it depends") and len(said.split()) <= MOST_WORDS
     if is_open and (asks_yes_or_no(question) or _FIGURE.search(_asking(question))):
         return f"it leaves the answer open: {claim}"
     return ""
+
+
+def _restated(question: str, text: str, claim: Claim) -> Claim | None:
+    """Yes or no, where the claim, or the last sentence of a text, only restates a question for that."""
+    sentences = [each for each in _SENTENCE.split(split_thinking(text).answer.strip()) if each.strip()]
+    for sentence in (claim.text, *sentences[-1:]):
+        if verdict := restated(question, sentence):
+            return Claim(verdict, "whole")
+    return None
 
 
 def _parts(body: str, question: str, claim: Claim) -> str | None:

@@ -44,6 +44,11 @@ def asks_yes_or_no(question: str) -> bool:
 
     One that offers something to choose from does not: "Is a whale a fish or a mammal?"
     """
+    return bool(asked_for_yes_or_no(question))
+
+
+def asked_for_yes_or_no(question: str) -> str:
+    """The sentence of a text that asks for yes or no, if its last one does; else empty."""
     told, mark, _ = question.replace("？", "?").rpartition("?")
     last = _ENDED.split(told)[-1] if mark else ""
-    return begins_like_one(last) and not _OFFERS.search(last)
+    return last.strip() if begins_like_one(last) and not _OFFERS.search(last) else ""

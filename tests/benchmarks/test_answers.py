@@ -159,7 +159,7 @@ def test_the_table_counts_what_is_right_sure_and_only_in_the_text() -> None:
         run_of("vote", "fact-2", "Shakespeare", probability=0.9),
         run_of("vote", "fact-3", "wolf", said="The answer is Au, as in aurum."),
         run_of("vote", "fact-4", None, outcome="failed", error="no engine"),
-        run_of("vote", "fact-5", "Mars", outcome="undecided"),
+        run_of("vote", "fact-5", "Jupiter", outcome="undecided"),
         run_of("vote", "unanswerable-1", "It cannot be known."),
         {**run_of("vote", "fact-6", "4"), "text": "asked in other words once"},
     ]
@@ -171,7 +171,7 @@ def test_the_table_counts_what_is_right_sure_and_only_in_the_text() -> None:
     assert vote.over_direct is not None
     assert vote.over_direct[0] == 0  # one lost, one gained
     shown = table([direct, vote])
-    assert "| small | vote | 20 [4, 62] | 1 of 5 | 2 | 1 | 1 | 1 of 1 | 1 | 1 of 2 | 2 |" in shown
+    assert "| small | vote | 20 [4, 62] | 1 of 5 | 2 | 1 (1) | 1 | 1 of 1 | 1 | 1 of 2 | 2 |" in shown
     assert "| fact | 1 of 2 | 1 of 5 |" in shown
 
 
