@@ -33,7 +33,7 @@ async def adaptive(
     question: Question,
     *,
     n: Annotated[int, Field(ge=1, le=MOST)] = 6,
-    sure: Annotated[float, Field(ge=0, le=1)] = 0.8,
+    sure: Annotated[float, Field(ge=0, le=1)] = 0.6,
     judge: Judge = "none",
     temperature: Temperature = SAMPLED,
     max_tokens: Tokens = 1024,

@@ -28,6 +28,9 @@ LONGEST_SENTENCE = 600
 WORDS_ALONE = 3
 """Words of a first sentence that is an answer alone, before others explain it."""
 
+LEAST_REPEATED = 3
+"""Words of the question that a clause repeats around something new that answers it."""
+
 _SENTENCE = lazily(r"(?<=[.!?])(?<!\b[A-Z]\.)\s+(?=\S)|\n+")
 _OF_FIGURES = (
     "age|amount|angle|area|average|change|circumference|cost|date|day|decade|difference|digit|discount|distance"
@@ -350,13 +353,18 @@ def _answering(clause: str, given: set[str]) -> str | None:
 
 
 def _without_verb(clause: str, given: set[str]) -> str | None:
-    """What is new at the beginning of a clause that then repeats the question, or a name that it offers."""
+    """The one part of a clause that is new where the rest repeats the question, or a name that it offers."""
     told = _told(clause, given)
     flags = [is_given for _, is_given in told]
     if flags and all(flags):
         return _trimmed(clause)
-    first = flags.index(True) if True in flags else 0
-    return _subject(clause[: told[first - 1][0].end()]) if first and all(flags[first:]) else None
+    if True not in flags:
+        return None
+    first, last = flags.index(False), len(flags) - 1 - flags[::-1].index(False)
+    if any(flags[first:last]) or (first and sum(flags) < LEAST_REPEATED):
+        return None
+    new = clause[told[first][0].start() if first else 0 : told[last][0].end()]
+    return _trimmed(new) if first else _subject(new)
 
 
 def _told(text: str, given: set[str]) -> list[tuple[re.Match[str], bool]]:
