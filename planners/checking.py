@@ -14,6 +14,7 @@ from orchestrator.consensus.forms import compare, read_form
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.standing import shows_steps
+from planners.clock_sums import wrong_time
 from planners.equations import wrong_comparison, wrong_equation
 from planners.listing import looked_at
 from planners.programs.computing import LONGEST, ProgramError, compute
@@ -140,4 +141,6 @@ def checking_all(text: str, claim: str) -> dict[str, Any]:
 def _checked(text: str, claim: str) -> dict[str, Any]:
     """What is left of a claim after the arithmetic around it."""
     wrong = (wrong_equation(text) or wrong_comparison(text)) if claim else ""
+    if claim and not wrong and (mistake := wrong_time(text)) is not None:
+        wrong = mistake.why
     return {"claim": claim} if claim and not wrong else {"nothing": wrong}

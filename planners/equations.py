@@ -9,6 +9,7 @@ leave it alone, as do results in something else (hours, modulo 12), and a result
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 
 from orchestrator.consensus.forms import read_form
@@ -82,6 +83,19 @@ _SPELLINGS = (
     (re.compile(r"\\[$%,;! ]"), lambda found: found[0][1] if found[0][1] in "$%" else ""),
     (re.compile(r"(?<!\S)\*\*(?=\S)|(?<=\S)\*\*(?=[\s.,;:!?)]|\Z)"), " "),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A result that does not hold.
+
+    ``at`` is where it begins in the text, in characters, and ``right`` what should stand there, in the same
+    notation; empty if it is not clear how to write it.
+    """
+
+    why: str
+    at: int
+    right: str
 
 
 def wrong_equation(text: str) -> str:
