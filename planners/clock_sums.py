@@ -37,7 +37,7 @@ _UNITS = (
 """Of one, and of several. A day is none: it may be one of work."""
 
 _SHORT = ("h", "hr", "hrs", "m", "min", "mins", "s", "sec", "secs")
-_UNIT = rf"(?:{any_of({name for pair in (*_UNITS, _SHORT) for name in pair})})(?![\w'’])"
+_UNIT = rf"(?:{any_of({name for pair in (*_UNITS, _SHORT) for name in pair})})(?![^\W\d]|['’])"
 _FIGURE = r"\d{1,4}(?:[.,]\d{1,2})?"
 _COUNT = (
     rf"(?:{_FIGURE}|(?:half an?|quarter of an|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven"
@@ -60,7 +60,7 @@ _WAY = (
     r"(?P<way>after|past|nach|après|dopo|before|vor|avant|(?:later|earlier) than|después de|antes de"
     r"|prima delle)"
 )
-_BACK = re.compile(r"before|vor|avant|earlier|antes|prima|sub|tak|deduct", re.IGNORECASE)
+_BACK = re.compile(r"before|vor|avant|earlier|antes|prima|sub|tak|deduct|going", re.IGNORECASE)
 
 
 def _pattern(written: str) -> re.Pattern[str]:
@@ -73,8 +73,8 @@ _FORMS = (
     _SUM,
     _SAME,
     _pattern(
-        rf"\b(?P<way>add(?:ing)?|subtract(?:ing)?|tak(?:e|ing)|deduct(?:ing)?) (?P<by>{_SPAN}) (?:to|from) "
-        rf"(?P<time>{_TIME}){_IS}(?P<right>{_TIME})"
+        rf"\b(?P<way>add(?:ing)?|subtract(?:ing)?|tak(?:e|ing)|deduct(?:ing)?|going back) (?P<by>{_SPAN}) "
+        rf"(?:to|from) (?P<time>{_TIME}){_IS}(?P<right>{_TIME})"
     ),
     _pattern(rf"(?P<by>{_SPAN}) {_WAY} {_ARTICLE}(?P<time>{_TIME}){_IS}(?P<right>{_TIME})"),
     _pattern(
@@ -93,7 +93,7 @@ _TIME_ALONE, _SPAN_ALONE, _SIGNS = _pattern(_TIME), _pattern(_SPAN), _pattern(f"
 _HALF_NAMED = _pattern(_HALF)
 
 _BEFORE = re.compile(
-    rf"(?:[^\s:]{_S}[-+*/^×÷·]{_S}|[√^*/]|\d{_S}:{_S}|\d[^\S\n]+"
+    rf"(?:[^\s:]{_S}[-+*/^×÷·]{_S}|[√^*/]|\d[^\S\n]+"
     r"|\b(?:times|plus|minus|mal|fois|por|past|to|before|after|than|until|till|nach|vor|après|avant|dopo)\s*)\Z",
     re.IGNORECASE,
 )
@@ -132,7 +132,7 @@ _TAKEN_BACK = re.compile(
     r"\b(?:wait|oops|wrong|incorrect|mistake|actually|hmm|correction|false|remaining|falsch|faux|falso)\b",
     re.IGNORECASE,
 )
-_ENDS = re.compile(r"(?<!:)\n|[;!?]|(?<!\b[ap]\.m)(?<!\b[ap])[.](?=\s|\Z)")
+_ENDS = re.compile(r"(?<!:)\n|[;?]|!(?!=)|(?<!\b[a-zA-Z])[.](?=\s|\Z)")
 _OTHER_CLOCKS = re.compile(
     r"\b(?:UTC|GMT|CES?T|BST|IST|JST|[ECMP][SD]?T|Eastern|Central|Pacific)\b|(?i:\btime\s?-?zones?\b"
     r"|\blocal\s(?:\w+\s)?time\b|\bdaylight\b|\bhours?\s(?:ahead|behind)\b|\bZeitzonen?\b|\bOrtszeit\b"
@@ -150,7 +150,10 @@ _SPELLINGS = (
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """A time or a duration in seconds; ``half`` says that the half of the day is known."""
+    """A time or a duration in seconds, and how far what is written may be from it.
+
+    ``half`` says that the half of the day is known.
+    """
 
     text: str
     seconds: Fraction
@@ -168,7 +171,7 @@ _Terms = list[tuple[int, _Term]]
 
 
 def wrong_time(text: str) -> Mistake | None:
-    """The first sum of times of the day or durations, form by form, that holds in no reading; else None."""
+    """The first sum of times of the day or durations in a text that holds in no reading; else None."""
     text = text[:LONGEST]
     for spelling, sign in _SPELLINGS:
         text = spelling.sub(lambda found, sign=sign: sign.ljust(len(found[0])), text)  # type: ignore[misc]
@@ -198,7 +201,7 @@ def _is_stated(found: re.Match[str]) -> bool:
     sentence = before[max((end.end() for end in _ENDS.finditer(before)), default=0) :]
     end = _ENDS.search(after)
     rest, more = (after, "") if end is None else (after[: end.start()], after[end.end() - 1 :])
-    if more[:1] == "?" or not _CLOSED.match(after) or (re.search(r"\d", rest) and rest.lstrip()[:1] != "="):
+    if more[:1] == "?" or not _CLOSED.match(after) or _goes_on(rest, found["right"]):
         return False
     if _BEFORE.search(before) or (not _TIME_ALONE.match(said) and _BEFORE_SPAN.search(before)):
         return False
@@ -211,6 +214,11 @@ def _is_stated(found: re.Match[str]) -> bool:
             return False
     around = sentence + said + rest
     return not (_DENIED.search(around) or _ALSO_DENIED.search(around) or _TAKEN_BACK.search(more[:40]))
+
+
+def _goes_on(rest: str, result: str) -> bool:
+    """Whether a sentence has more numbers than the result, so that this may be one on the way."""
+    return rest.lstrip()[:1] != "=" and any(map(str.isdigit, rest.replace(result, "")))
 
 
 def _judged(found: re.Match[str]) -> Mistake | None:
@@ -278,7 +286,7 @@ def _holds(left: _Terms, right: _Term, either: bool) -> bool:
     total = sum(sign * term.seconds for sign, term in left)
     round_ = _round(terms)
     off = min(_apart(way * total - right.seconds, round_) for way in ways)
-    if not off or off < right.rounding:
+    if not off or off < sum(term.rounding for _, term in terms):
         return True
     if not any(term.clock for _, term in terms) or not all(term.bare for _, term in terms if term.clock):
         return False

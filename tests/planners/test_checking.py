@@ -54,3 +54,9 @@ async def test_a_wrong_equation_takes_the_claim_away() -> None:
         "nothing": "2 + 2 = 5 is wrong: it is 4"
     }
     assert await checking.invoke({"text": "2 + 2 = 4", "claim": ""}) == {"nothing": ""}
+    assert await checking.invoke({"text": "9:45 + 80 minutes = 11:05", "claim": "11:05"}) == {
+        "claim": "11:05"
+    }
+    assert await checking.invoke({"text": "9:45 + 80 minutes = 10:25", "claim": "10:25"}) == {
+        "nothing": "9:45 + 80 minutes = 10:25 is wrong: it is 11:05"
+    }

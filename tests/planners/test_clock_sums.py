@@ -34,6 +34,7 @@ The difference between 1:15 PM and 9:45 AM is 3.5 hours
 So 80 minutes is 1 hour and 20 minutes.
 80 minutes = 1.33 hours
 80 minutes = 1.3 hours
+1.33 hours = 80 minutes and 9:45 + 1.33 hours = 11:05
 11:30 + 2 hours = 1:30 and 11:30 + 2 hours = 13:30
 11:30 PM + 1 hour = 12:30 AM, 23:30 + 1 hour = 0:30
 11:30 PM + 1 hour = 12:30
@@ -208,11 +209,266 @@ def test_what_is_right_holds_in_place_of_what_is_wrong(written: str) -> None:
     assert wrong_time(mended) is None
 
 
+def is_wrong(text: str) -> bool:
+    return wrong_time(text) is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        " =", "=", " is", " is exactly", " is equal to", " is the same as", " was", " will be", " equals",
+        " gives",
+        " gives us", " makes", " yields", " becomes", " results in", " brings us to", " takes you to",
+        " gets us to",
+        " leads to", " comes to", ", we get", " you have", ", we arrive at", " to get", " and get", " ist",
+        " sind um",
+        " ergibt", " macht", " est", " sont", " donne", " fait", " es", " son las", " da", " è alle",
+        " sono le", " fa",
+        " dà le", " is the",
+    ],
+)  # fmt: skip
+def test_what_is_right_follows_many_words(words: str) -> None:
+    assert is_wrong(f"9:45 + 80 minutes{words} 10:25") == (words != " is the")
+    assert not is_wrong(f"9:45 + 80 minutes{words} 11:05")
+
+
+@pytest.mark.parametrize(
+    ("way", "right"),
+    [
+        *(
+            (way, "11:05")
+            for way in ("after", "past", "later than", "nach", "après", "dopo", "después de las")
+        ),
+        *((way, "8:25") for way in ("before", "earlier than", "vor", "avant", "antes de las", "prima delle")),
+    ],
+)
+def test_a_time_is_before_or_after_another(way: str, right: str) -> None:
+    for text in ("80 minutes {} 9:45 is {}", "{1} is 80 minutes {0} 9:45"):
+        assert not is_wrong(text.format(way, right))
+        assert is_wrong(text.format(way, "10:25"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "right"),
+    [
+        *((verb, "11:05") for verb in ("Add", "Adding")),
+        *((f"{verb}", "8:25") for verb in ("Subtract", "Subtracting", "Taking", "Deducting", "Going back")),
+    ],
+)
+def test_a_duration_is_added_or_taken_away(verb: str, right: str) -> None:
+    to = "to" if right == "11:05" else "from"
+    assert not is_wrong(f"{verb} 80 minutes {to} 9:45 to get {right}")
+    assert is_wrong(f"{verb} 80 minutes {to} 9:45 to get 10:25")
+
+
+@pytest.mark.parametrize(
+    ("sign", "right"),
+    [
+        *((sign, "11:05") for sign in ("+", "plus", "más", "più")),
+        *((sign, "8:25") for sign in ("-", "–", "−", "minus", "menos", "moins", "meno")),
+    ],
+)
+def test_signs_are_also_words(sign: str, right: str) -> None:
+    assert not is_wrong(f"9:45 {sign} 80 minutes = {right}")
+    assert is_wrong(f"9:45 {sign} 80 minutes = 10:25")
+
+
+@pytest.mark.parametrize(
+    ("span", "other"),
+    [
+        ("1 hour", "59 minutes"), ("2 hrs", "1 hr"), ("1 h 5 min", "64 mins"), ("1h5m", "64 min"),
+        ("90 sec", "1 min"),
+        ("2 secs", "3 s"), ("1 second", "2 seconds"), ("1 minute", "61 s"), ("2 Stunden", "119 Minuten"),
+        ("1 Stunde", "1 Minute"), ("1 Sekunde", "2 Sekunden"), ("2 heures et 5 minutes", "124 minutes"),
+        ("1 heure", "59 secondes"), ("1 seconde", "2 s"), ("2 horas y 5 minutos", "124 minutos"),
+        ("1 hora", "61 minutos"), ("1 minuto", "61 segundos"), ("1 segundo", "2 s"),
+        ("2 ore e 5 minuti", "124 minuti"),
+        ("1 ora", "61 minuti"), ("1 secondo", "2 secondi"), ("an hour", "50 minutes"),
+        ("half an hour", "20 minutes"),
+        ("a quarter of an hour", "20 minutes"), ("half a minute", "20 seconds"), ("one hour", "two hours"),
+        ("three hours, 20 minutes and 5 seconds", "four hours"), ("five hours", "six hours"),
+        ("seven hours", "eight hours"), ("nine hours", "ten hours"), ("eleven hours", "twelve hours"),
+        ("1.5 hours", "80 minutes"), ("1,5 Stunden", "80 Minuten"),
+    ],
+)  # fmt: skip
+def test_durations_are_converted(span: str, other: str) -> None:
+    assert not is_wrong(f"{span} = {span}")
+    if span != "a quarter of an hour":
+        assert is_wrong(f"{span} = {other}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "From {} to {} is {}", "{} to {} is {}", "{} until {} = {}", "From {} till {} takes {}",
+        "From {} to {} lasts {}",
+        "Von {} bis {} sind {}", "De {} à {} est {}", "De {} a {} son {}", "Dalle {} alle {} sono {}",
+        "Between {} and {} is {}", "Between {} and {} there are {}", "Zwischen {} und {} sind {}",
+        "Entre {} et {} = {}", "Entre las {} y las {} son {}", "Tra le {} e le {} sono {}",
+        "The difference between {} and {} is {}", "The time from {} to {} is {}", "Time from {} to {} = {}",
+        "The elapsed time from {} to {} is {}", "The time elapsed between {} and {} is {}",
+        "The time difference between {} and {} is {}", "The total duration from {} to {} is {}",
+        "The time passed from {} to {} is {}",
+    ],
+)  # fmt: skip
+def test_how_long_it_is_from_one_time_to_another(text: str) -> None:
+    assert not is_wrong(text.format("9:45", "11:05", "80 minutes"))
+    assert is_wrong(text.format("9:45", "11:05", "70 minutes"))
+    assert not is_wrong(text.format("9:45", "11:05", "70 minutes with a break"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The delay {}", "Trains {}", "Half of {}", "Halfway {}", "The middle {}", "The average {}",
+        "A third: {}",
+        "A quarter: {}", "Twice: {}", "Double: {}", "Part: {}", "Your share: {}", "With breaks: {}",
+        "With a pause: {}",
+        "With lunch: {}", "With a rest: {}", "With two stops: {}", "Stopping twice: {}", "Net: {}",
+        "La moitié: {}",
+        "La mitad: {}", "La metà: {}", "The mean: {}",
+    ],
+)  # fmt: skip
+def test_something_else_between_two_times_is_not_judged(text: str) -> None:
+    assert not is_wrong(text.format("from 9:45 to 11:05 is 40 minutes"))
+    assert is_wrong("So: from 9:45 to 11:05 is 40 minutes")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "x + ", "3 * ", "3 ^ ", "3 × ", "3 ÷ ", "3 · ", "3 / ", "3 - ", "√", "*", "1 ", "3 times ",
+        "it plus ", "it minus ",
+        "3 mal ", "3 fois ", "3 por ", "5 past ", "10 to ", "1 h before ", "1 h after ", "less than ",
+        "not until ",
+        "till ", "nach ", "vor ", "après ", "avant ", "dopo ", "Step 3 ",
+    ],
+)  # fmt: skip
+def test_what_goes_on_to_the_left_is_not_judged(before: str) -> None:
+    assert not is_wrong(f"{before}9:45 + 80 minutes = 10:25")
+    assert is_wrong("Step 3: 9:45 + 80 minutes = 10:25")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "3 of ", "3 at ", "in ", "within ", "with ", "twice ", "double ", "half ", "each ", "every ",
+        "per ",
+        "a hundred ", "a thousand ", "twenty ", "2 volte ", "an hour and a half and ", "a hundred and ",
+        "2½ hours and ",
+        "2½ minutes and ", "thousand and ", "twenty and ",
+    ],
+)  # fmt: skip
+def test_what_goes_on_to_the_left_of_a_duration_is_not_judged(before: str) -> None:
+    assert not is_wrong(f"{before}five minutes + 5 minutes = 110 minutes")
+    assert is_wrong("It is five minutes + 5 minutes = 110 minutes")
+    assert is_wrong("I stop at 9:45 + 80 minutes = 10:25 and 9:45 + 80 minutes = 10:25")
+
+
+@pytest.mark.parametrize(
+    ("after", "judged"),
+    [
+        *(
+            (after, True)
+            for after in ["", ".", "!", ";", ")", '"', "'", "|", ":", ", it is late", "\n- 2 more", " = it"]
+        ),
+        *(
+            (f" {after} it is", True)
+            for after in (
+                "so",
+                "because",
+                "since",
+                "as",
+                "which",
+                "therefore",
+                "thus",
+                "hence",
+                "but",
+                "while",
+            )
+        ),
+        *(
+            (f" {after}.", True)
+            for after in ("total", "in total", "in all", "altogether", "long", "the next day")
+        ),
+        *((f" in the {after}", True) for after in ("morning", "afternoon", "evening")),
+        (", therefore it is 10:25", True),
+        *(
+            (after, False)
+            for after in ["5", ":30 and", ".5", " + 5", " - it", " of it", " later", " in Berlin", "?", ",5"]
+        ),
+        *(
+            (after, False)
+            for after in [" (60 minutes) + 20 minutes = 11:05", ", then 20 minutes more", " and a half"]
+        ),
+        *(
+            (f". {after}", False)
+            for after in ("Wait", "Oops", "That is wrong", "Incorrect", "A mistake", "Actually")
+        ),
+        *(
+            (f". {after}", False)
+            for after in ("Hmm", "Correction", "False", "Remaining", "Falsch", "Faux", "Falso")
+        ),
+    ],
+)
+def test_what_stands_after_a_result(after: str, judged: bool) -> None:
+    assert is_wrong(f"9:45 + 80 minutes = 10:25{after}") == judged
+
+
+def test_the_point_of_am_may_end_a_sentence() -> None:
+    assert is_wrong("9:45 a.m. + 80 minutes = 10:25 a.m. So it is.")
+    assert not is_wrong("9:45 a.m. + 80 minutes = 10:45 a.m. + 20 minutes = 11:05 a.m.")
+    assert not is_wrong("If it is 9 a.m. now, 9:45 + 80 minutes = 10:25")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if {}", "It is not {}", "A mistake is {}", "The error {}", "incorrectly, {}", "wrongly, {}",
+        "it could be {}",
+        "it might be {}", "it may be {}", "wenn {}", "falls {}", "ob {}", "nicht {}", "kein {}",
+        "{} ist falsch",
+        "pas {}", "{} est faux", "si {}", "no, {}", "non {}", "se {}", "{} è falso", "{} è sbagliato",
+        "{}, incorrecto",
+        "the ratio {}", "the scale {}", "the odds {}", "the score {}", "verse {}", "verses {}",
+        "chapter {}", "about {}",
+        "roughly {}", "around {}", "approximately {}", "almost {}", "nearly {}", "{}, rounded",
+        "1 ≠ 2: {}", "1 ≈ 2: {}",
+        "1 != 2: {}", "A) {}", "(B) {}", "C. {}", "D: {}", "Is {}?", "wrong:\n{}", "suppose {}",
+        "{} is wrong",
+        "{} in UTC", "GMT: {}", "EST: {}", "ET. {}", "CET. {}", "CEST. {}", "BST. {}", "IST. {}", "JST. {}",
+        "Eastern. {}", "Central. {}", "Pacific. {}", "Two time zones. {}", "Local time. {}",
+        "Local arrival time. {}",
+        "Daylight saving. {}", "Six hours ahead. {}", "One hour behind. {}", "Zeitzonen. {}",
+        "Ortszeit. {}",
+        "Un fuseau. {}", "Otro huso. {}", "Un fuso. {}", "It gains. {}", "It is gaining. {}",
+        "It loses. {}",
+        "It is losing. {}", "It is slow. {}", "It is fast. {}",
+    ],
+)  # fmt: skip
+def test_what_is_denied_or_of_other_clocks_is_not_judged(text: str) -> None:
+    assert not is_wrong(text.format("9:45 + 80 minutes = 10:25"))
+    assert is_wrong("OK. 9:45 + 80 minutes = 10:25")
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.sampled_from(
-            "9:45|80 minutes|1 h 20 min| + | - | = | to | is | after |11:05 AM|24:59|From |0 s".split("|")
+            [
+                "9:45",
+                "80 minutes",
+                "1 h 20 min",
+                " + ",
+                " - ",
+                " = ",
+                " to ",
+                " is ",
+                " after ",
+                "11:05 AM",
+                "24:59",
+                "0 s",
+            ]
         ),
         max_size=12,
     )
@@ -225,7 +481,8 @@ def test_no_text_raises(pieces: list[str]) -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        "9:45 + ", "9:45", "80 minutes ", "80 minutes, ", "1 h ", "9:45 to ", "80 minutes after 9:45 ", " ", "add ",
+        "9:45 + ", "9:45", "80 minutes ", "80 minutes, ", "1 h ", "9:45 to ", "80 minutes after 9:45 ",
+        " ", "add ",
         "9:45 + 80 minutes = 11:05 ", "1 hour = 60 minutes. ", "\\boxed{", "1 ", ". ", "and ",
     ],
 )  # fmt: skip
