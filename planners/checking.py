@@ -14,6 +14,7 @@ from orchestrator.consensus.forms import compare, read_form
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.standing import shows_steps
+from planners.clock_sums import wrong_time
 from planners.equations import LONGEST as LONGEST_TEXT
 from planners.equations import wrong_comparison, wrong_equation
 from planners.listing import looked_at
@@ -74,7 +75,7 @@ def reading_words(question: Question, *, steps: bool = False) -> Tool:
             return {"nothing": "it answers one part of what is asked"}
         if steps and not shows_steps(text):
             return {"nothing": "it states an answer without a computation"}
-        if wrong := wrong_equation(text) or wrong_comparison(text):
+        if wrong := wrong_equation(text) or wrong_comparison(text) or wrong_time(text):
             corrected = wrong.corrected(text)
             return {"nothing": wrong.why, **({"corrected": corrected} if corrected else {})}
         programs = _PROGRAM.findall(text[:LONGEST_TEXT])

@@ -55,14 +55,14 @@ _COMPARISON = re.compile(
     rf"|lower|slower)\s+than\s+(?P<right>{_AMOUNT})(?![\w:]|[.,]\d|\s*[-+*/^(]|\s+\d)"
 )
 _LESS = frozenset(("less", "smaller", "fewer", "shorter", "lighter", "lower", "slower"))
-_BEGINS = re.compile(
+BEGINS = re.compile(
     r"(?:\A|[\n.,:;!?(*#•>]|\b(?:so|thus|since|because|as|that|therefore|hence|but|while|then|though|however"
     r"|also|now|clearly|yes|no|see))\s*\Z",
     re.IGNORECASE,
 )
 """What stands before an amount that is compared as it is: not "twice", "chapter", "1" (of 1 1/2), a minus."""
 
-_DENIED = re.compile(
+DENIED = re.compile(
     r"\b(?:if|whether|not|nor|neither|never|cannot|\w+n['’]t|wrong|false|untrue|incorrect|impossible|hardly|barely"
     r"|scarcely|suppos\w+|assum\w+|imagin\w+|unless|claim\w*|sa(?:y|ys|id)|th(?:ink|inks|ought)|believ\w+|would"
     r"|no (?:longer|more|less|\w+er))\b",
@@ -160,10 +160,10 @@ def wrong_comparison(text: str) -> Mistake | None:
     for found in _COMPARISON.finditer(text[:LONGEST]):
         begin = max(text.rfind(mark, 0, found.start()) for mark in "\n.:;")
         after = text[found.end() : found.end() + _ASIDE].partition("\n")[0]
-        if _DENIED.search(text[begin + 1 : found.end()] + after) or after.lstrip(" .")[:1] == "?":
+        if DENIED.search(text[begin + 1 : found.end()] + after) or after.lstrip(" .")[:1] == "?":
             continue
         before = text[max(0, found.start() - 12) : found.start()]
-        if (found.start() > len(before) and not before.strip()) or not _BEGINS.search(before):
+        if (found.start() > len(before) and not before.strip()) or not BEGINS.search(before):
             continue
         if _THOUSANDS.search(found[0]):
             continue

@@ -61,6 +61,11 @@ async def test_a_wrong_equation_takes_the_claim_away() -> None:
     }
     assert await check("More?", "5 is more than 6.", "5") == {"nothing": "5 is more than 6 is wrong"}
     assert await check("How much?", "2 + 2 = 4", "") == {"nothing": ""}
+    assert await check("When?", "9:45 + 80 minutes = 11:05", "11:05") == {"claim": "11:05"}
+    assert await check("When?", "So 9:45 + 80 minutes = 10:25.", "10:25") == {
+        "nothing": "9:45 + 80 minutes = 10:25 is wrong: it is 11:05",
+        "corrected": "So 9:45 + 80 minutes = 11:05",
+    }
 
 
 async def test_a_text_must_have_steps_and_all_parts_where_they_are_asked_for() -> None:
