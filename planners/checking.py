@@ -13,7 +13,6 @@ from orchestrator.consensus.extraction import extract_claim, extract_code
 from orchestrator.consensus.forms import compare, read_form
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import labels
-from orchestrator.voting.standing import shows_steps
 from planners.clock_sums import wrong_time
 from planners.equations import LONGEST as LONGEST_TEXT
 from planners.equations import wrong_comparison, wrong_equation
@@ -58,11 +57,11 @@ def reading_program(question: Question) -> Tool:
     return program
 
 
-def reading_words(question: Question, *, steps: bool = False) -> Tool:
+def reading_words(question: Question) -> Tool:
     """A tool that checks what a text computes, and that it answers all that is asked.
 
-    Of a wrong equation it says how the text could go on. With ``steps`` a text without any claims nothing, as
-    a look says that. A program that stands in the text says more than what the text says that it comes to.
+    Of a wrong equation it says how the text could go on. A program that stands in the text says more than
+    what the text says that it comes to.
     """
     several = form_of(question) == "several"
 
@@ -73,8 +72,6 @@ def reading_words(question: Question, *, steps: bool = False) -> Tool:
             return {"nothing": ""}
         if several and not _JOINED.search(claim):
             return {"nothing": "it answers one part of what is asked"}
-        if steps and not shows_steps(text):
-            return {"nothing": "it states an answer without a computation"}
         if wrong := wrong_equation(text) or wrong_comparison(text) or wrong_time(text):
             corrected = wrong.corrected(text)
             return {"nothing": wrong.why, **({"corrected": corrected} if corrected else {})}

@@ -29,14 +29,14 @@ PROGRAM: Final = "program"
 
 LOOKS: Mapping[Shows, tuple[Kind, ...]] = {
     "letters": (PROGRAM,),
-    "computation": (PROGRAM, "at once"),
+    "computation": (PROGRAM, PLAIN),
     "nothing": (PLAIN,),
 }
 """What is asked first."""
 
 THEN: Mapping[Shows, tuple[Kind, ...]] = {
     "letters": (PROGRAM, "steps"),
-    "computation": (PLAIN, "steps"),
+    "computation": ("steps",),
     "nothing": ("at once", "steps"),
 }
 """What is asked where the looks do not settle it."""
@@ -53,7 +53,7 @@ ENOUGH: Mapping[Shows, int] = {"letters": 1, "computation": 2, "nothing": 2}
 
 LENGTHS: Mapping[Kind, Mapping[Shows, int]] = {
     PLAIN: {"computation": 320, "nothing": 192},
-    "at once": {"computation": 32, "nothing": 48},
+    "at once": {"nothing": 48},
     PROGRAM: {"letters": 224, "computation": 224},
     "steps": {"letters": 192, "computation": 320, "nothing": 192},
 }
@@ -95,6 +95,9 @@ TASKS: Mapping[Kind, str] = {
 
 LETTERS = " Give the word or sentence in question as a text, and let the code look at its letters or words."
 """What a program is told besides if the question is about letters or words, which models do not see."""
+
+ALL = " Give the answers to all parts, in their order."
+"""What a plain branch is told besides if the question has several parts."""
 
 LISTED = " The last value is a list of the answers to all parts, in their order."
 """What a program is told besides if the question has several parts."""
@@ -138,8 +141,10 @@ def _turn(run: Run, question: Question, kind: Kind, what: Shows, form: Form, *, 
         return Turn(set_task(question, task), kind, sampling, reading_program(question))
     task = TASKS[kind].format(form=FORMS[form])
     reading: Tool | None = None
+    if form == "several" and kind == PLAIN:
+        task += ALL
     if form == "several" or what == "computation":
-        reading = reading_words(question, steps=kind == PLAIN and what == "computation")
+        reading = reading_words(question)
     return Turn(set_task(question, task), kind, sampling, reading, concludes=kind != "at once")
 
 

@@ -116,10 +116,10 @@ async def test_a_look_without_an_answer_is_not_sure() -> None:
 
 
 async def test_a_computation_never_ends_on_one_look() -> None:
-    engine = Scripted({"at once": Says("72", 1.0), "program": PROGRAM})
+    engine = Scripted({"plain": Says("72", 1.0), "program": PROGRAM})
     played = await play(adaptive, SUM, engine)
     assert played.answer.claim == "72"
-    assert engine.kinds == ["program", "at once"]
+    assert engine.kinds == ["program", "plain"]
     assert played.verdicts(KINDS)[-1] == "stop: agreed"
     assert saw(played, "kinds")[-1] == 2
     assert played.answer.text == "72", "a text that says the answer stands for it, before a program does"
@@ -131,10 +131,9 @@ async def test_a_computation_never_ends_on_one_look() -> None:
 async def test_a_program_settles_what_the_others_computed_wrongly() -> None:
     engine = Scripted(
         {
-            "at once": "96",
             "program": PROGRAM,
+            "plain": "96",
             "steps": r"48 + 24 = 72, so \boxed{72}",
-            "plain": "?",
         }
     )
     played = await play(adaptive, SUM, engine)
@@ -145,7 +144,7 @@ async def test_a_program_settles_what_the_others_computed_wrongly() -> None:
 
 
 async def test_where_only_programs_say_it_the_answer_is_the_program_and_its_value() -> None:
-    engine = Scripted({"at once": "", "program": PROGRAM, "steps": "", "plain": ""})
+    engine = Scripted({"program": PROGRAM, "plain": ""})
     played = await play(adaptive, SUM, engine, n=2)
     assert played.result.answer is not None
     assert played.result.answer.text == f"{PROGRAM}\n\n72"
@@ -163,7 +162,7 @@ async def test_where_only_programs_say_it_the_answer_is_the_program_and_its_valu
 async def test_a_program_without_a_value_claims_nothing_and_the_trace_says_why(
     program: str, why: str
 ) -> None:
-    engine = Scripted({"at once": "72", "program": program, "steps": boxed("72"), "plain": boxed("72")})
+    engine = Scripted({"program": program, "plain": boxed("72"), "steps": boxed("72")})
     played = await play(adaptive, SUM, engine)
     assert played.answer.claim == "72"
     assert any(why in str(nothing) for nothing in saw(played, "nothing"))
@@ -172,15 +171,14 @@ async def test_a_program_without_a_value_claims_nothing_and_the_trace_says_why(
 async def test_a_branch_that_computed_wrongly_loses_to_others() -> None:
     engine = Scripted(
         {
-            "at once": "70",
-            "program": PROGRAM,
-            "steps": r"48 / 2 = 22. 48 + 22 = 70, so \boxed{70}",
-            "plain": "?",
+            "program": ["answer = 1 / 0", PROGRAM],
+            "plain": r"48 / 2 = 22. 48 + 22 = 70, so \boxed{70}",
+            "steps": r"\boxed{72}",
         }
     )
     played = await play(adaptive, SUM, engine)
     assert played.answer.claim == "72"
-    assert set(saw(played, "nothing")) == {"48 / 2 = 22 is wrong: it is 24"}
+    assert "48 / 2 = 22 is wrong: it is 24" in saw(played, "nothing")
 
 
 async def test_two_branches_of_one_kind_do_not_suffice() -> None:
@@ -220,11 +218,10 @@ async def test_two_kinds_that_agree_are_enough_where_all_others_differ() -> None
     assert len(engine.calls) == 5
 
 
-async def test_an_answer_without_a_computation_is_no_second_kind_beside_the_look() -> None:
-    engine = Scripted({"at once": "50", "plain": "Answer: 50", "program": PROGRAM, "steps": boxed("72")})
+async def test_a_third_kind_decides_where_a_program_and_a_plain_answer_differ() -> None:
+    engine = Scripted({"program": PROGRAM, "plain": "Answer: 50", "steps": boxed("50")})
     played = await play(adaptive, SUM, engine)
-    assert played.answer.claim == "72"
-    assert "without a computation" in str(saw(played, "nothing"))
+    assert (played.answer.claim, engine.kinds) == ("50", ["program", "plain", "steps"])
 
 
 async def test_a_branch_that_was_cut_off_makes_the_next_of_its_kind_longer() -> None:
@@ -290,24 +287,22 @@ async def test_few_branches_and_a_budget_are_kept() -> None:
 
 async def test_choices_get_letters_and_a_program_chooses_the_one_of_its_value() -> None:
     question = Question("What is 9 times 8?", choices=("63", "72", "81"))
-    engine = Scripted({"at once": "B", "program": "answer = 9 * 8"})
+    engine = Scripted({"plain": "B", "program": "answer = 9 * 8"})
     played = await play(adaptive, question, engine)
     assert (played.answer.claim, len(engine.calls)) == ("B", 2)
-    assert "the letter of the right choice" in played.said("branch 1")[0]
-    engine = Scripted({"at once": "B", "program": "answer = 9 * 9 + 1", "steps": boxed("B"), "plain": "?"})
+    engine = Scripted({"plain": "B", "program": "answer = 9 * 9 + 1", "steps": boxed("B")})
     played = await play(adaptive, question, engine)
+    assert "the letter of the right choice" in played.said("branch 2")[0]
     assert saw(played, "nothing") == ["the program comes to 82, which is none of the choices"]
 
 
 async def test_yes_or_no_is_asked_for_and_a_program_says_so_by_a_comparison() -> None:
-    engine = Scripted({"at once": "No", "program": "answer = all(51 % n for n in range(2, 51))"})
+    engine = Scripted({"plain": "No", "program": "answer = all(51 % n for n in range(2, 51))"})
     played = await play(adaptive, "Is 51 a prime number?", engine)
     assert (played.answer.claim, len(engine.calls)) == ("No", 2)
-    assert "Give yes or no alone" in played.said("branch 1")[0]
-    engine = Scripted(
-        {"at once": "Yes", "program": "answer = 51 / 3", "steps": boxed("no"), "plain": boxed("no")}
-    )
+    engine = Scripted({"program": "answer = 51 / 3", "plain": boxed("no"), "steps": boxed("no")})
     played = await play(adaptive, "Are 51 sheep more than 50 sheep?", engine)
+    assert "give yes or no alone" in played.said("branch 2")[0]
     assert "yes or no is asked for, and the program comes to 17" in saw(played, "nothing")
 
 
@@ -317,7 +312,7 @@ def test_no_prompt_shows_an_answer() -> None:
 
 
 async def test_the_prompts_of_all_kinds_share_their_head() -> None:
-    engine = Scripted({"at once": "1", "program": "answer = 1 + 1", "steps": boxed("3"), "plain": boxed("4")})
+    engine = Scripted({"program": "answer = 1 + 1", "steps": boxed("3"), "plain": boxed("4")})
     played = await play(adaptive, Question(SUM, context="Clips are small."), engine)
     heads = {str(prompt[:-1]) for prompt in played.prompts("branch")}
     assert len(heads) == 1
@@ -335,7 +330,6 @@ def test_bad_options_are_refused(options: dict[str, object], hint: str) -> None:
 # -- resumed and forked ---------------------------------------------------------------------------
 
 DOUBTFUL = {
-    "at once": "96",
     "program": "answer = 1 / 0",
     "steps": r"48 / 2 = 24, \boxed{72}",
     "plain": r"48 / 2 = 24, \boxed{72}",
@@ -409,7 +403,6 @@ async def test_all_parts_are_asked_for_and_one_of_them_is_no_answer() -> None:
     program = "a = 80 * 0.15\nanswer = [a, a / 4]"
     engine = Scripted(
         {
-            "at once": "12, 4",
             "program": program,
             "plain": "So 12 / 4 = 3.\nAnswer: 3",
             "steps": boxed("12, 3"),

@@ -68,7 +68,8 @@ class AcrossKinds(Rule):
         if (view.running or view.room) and unassailable(view, tally):
             return Stop("decided", winner, seen)
         if not view.running and view.room:
-            return Expand(min(view.room, max(self.first - view.started, FURTHER)), seen)
+            missing = self.first - view.started
+            return Expand(min(view.room, missing if missing > 0 else FURTHER), seen)
         return Continue(seen) if view.running else Stop("exhausted", winner, seen)
 
 
