@@ -94,6 +94,11 @@ async def held(
     return await play(body, engine, **(settings or {}))
 
 
+def counted(played: Played) -> list[tuple[str, int]]:
+    assert played.result.answer is not None
+    return [(each.claim, each.count) for each in played.result.answer.clusters]
+
+
 def seen(played: Played, name: str) -> list[Any]:
     return [
         e.data["saw"][name] for e in played.events if e.type is EventType.DECISION and name in e.data["saw"]
@@ -187,7 +192,7 @@ def continued(call: Call, _: Random) -> str:
 async def test_a_branch_goes_on_from_where_its_reading_corrected_it() -> None:
     played = await held(Simulator(continued), *kinds(correcting), width=2)
     assert played.answer == r"It is 8, so \boxed{8}"
-    assert [[each.claim, each.count] for each in played.result.answer.clusters] == [["8", 2]]
+    assert counted(played) == [("8", 2)]
     assert seen(played, "corrected")[-1] == ["7 is wrong: it is 8"]
 
 
@@ -197,7 +202,7 @@ async def test_a_branch_is_corrected_a_few_times_only() -> None:
     assert len(asked) == 2 + CORRECTIONS
     assert seen(played, "nothing")[-1] == "7 is wrong: it is 8"
     assert played.answer == r"It is 7, so \boxed{7}"
-    assert [each.count for each in played.result.answer.clusters] == [1]
+    assert [count for _, count in counted(played)] == [1]
 
 
 def rambling(call: Call, _: Random) -> str:
