@@ -200,8 +200,8 @@ def test_an_example_on_the_real_model(tmp_path: Path) -> None:
         timeout=850,
     )
     assert done.returncode == 0, done.stderr
-    told = re.fullmatch(
-        r"\d+\ndecided: (agreed|vote), on \[.*\]\n(\d+) calls, \d+ completion tokens\n", done.stdout
+    told = re.fullmatch(  # whatever the answer, which may be a text where branches give no short one
+        r"(?s:.+)\ndecided: (agreed|vote), on \[.*\]\n(\d+) calls, \d+ completion tokens\n", done.stdout
     )
     assert told is not None, done.stdout
     assert (told[1] == "agreed") == (told[2] == "2")

@@ -124,7 +124,9 @@ def test_solve_answers_with_a_vllm_server_of_its_own(tmp_path: Path) -> None:
     )
     assert solved.returncode == 0, solved.stderr
     solution = json.loads(solved.stdout)
-    assert solution["outcome"] == "answered"
+    # Two short branches of a tiny model may well disagree.
+    assert solution["outcome"] in ("answered", "undecided")
+    assert solution["text"]
     assert solution["usage"]["completion"] > 0
     starting = [line for line in solved.stderr.splitlines() if line.startswith("starting vllm-0: ")]
     assert len(starting) > 1

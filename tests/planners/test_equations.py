@@ -118,9 +118,9 @@ def test_no_text_raises(text: str) -> None:
     "piece", ["1+", "(1+", "1 = ", "9" * 9 + "*", "((((", "1,", "1 x ", "2^", "9**9**9=1 "]
 )
 def test_no_text_takes_long(piece: str) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     wrong_equation(piece * (2 * LONGEST // len(piece)))
-    assert time.process_time() - begun < 20
+    assert time.thread_time() - begun < 20
 
 
 @pytest.mark.parametrize(
@@ -148,11 +148,11 @@ def test_comparisons_of_amounts_are_checked(text: str, wrong: str) -> None:
 
 
 def test_many_comparisons_take_no_time() -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     wrong_comparison("5 is more than 4 and " * 5_000)
     wrong_comparison("9" * 20_000)
     wrong_comparison("9 is very " * 3_000)
-    assert time.process_time() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 @pytest.mark.parametrize(

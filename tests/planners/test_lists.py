@@ -1,8 +1,6 @@
 # ruff: noqa: RUF001 (models write these characters)
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 from planners.lists import MOST_POINTS, read_outline
 from planners.markers import marker
 from planners.markup import plain
+from tests.timing import takes_time_in_proportion
 
 MEALS = ["Plan meals", "Buy in bulk", "Cook at home"]
 三餐 = ["计划三餐", "批量购买", "在家做饭"]
@@ -359,14 +358,7 @@ def test_a_list_without_end_is_read_up_to_a_bound() -> None:
     ],
 )
 def test_reading_takes_time_in_proportion_to_the_text(piece: str) -> None:
-    def seconds(length: int) -> float:
-        text = piece * (length // len(piece))
-        started = time.process_time()
-        read_outline(text)
-        return time.process_time() - started
-
-    seconds(1_000)
-    assert seconds(32_000) < 40 * seconds(4_000) + 0.05  # of quadratic work, it would be 64 times as much
+    takes_time_in_proportion(read_outline, piece)
 
 
 @given(st.text(alphabet=st.sampled_from("123456.):-*#•()[]|`_ \n\t一二、abiv{}\"'<>/"), max_size=120))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import process_time
+from time import thread_time
 
 import pytest
 
@@ -78,7 +78,7 @@ def test_whether_a_question_shows_several_parts(question: str, several: bool) ->
 @pytest.mark.parametrize("word", ["Aa ", "12 ", "a's ", "of the x ", "A, ", "A and "])
 def test_a_long_question_is_looked_at_soon(word: str) -> None:
     question = word * 20_000
-    began = process_time()
+    began = thread_time()
     for look in (compared, has_parts, lambda text: uncovered(text, ["x"]), lambda text: restates(text, text)):
         look(question)
-    assert process_time() - began < 5
+    assert thread_time() - began < 5

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import time
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from planners.plan_text import TextReader
 from planners.plans import Step
+from tests.timing import takes_time_in_proportion
 
 PARAMETERS = {"search": ["query"], "area": ["city"], "write": ["path", "content"]}
 PARIS = Step(1, "search", {"query": "Paris"})
@@ -329,7 +329,7 @@ def test_nothing_starts_while_the_model_thinks() -> None:
     "piece", ["(", ")", "\n", '"', "'a' ", ", ", "\\", "<think>", "a(", '","', "1. search(", "(\n"]
 )
 def test_reading_takes_time_in_proportion_to_the_text(piece: str) -> None:
-    takes_time_in_proportion("1. search(", piece)
+    takes_time_in_proportion(read, piece, start="1. search(")
 
 
 @pytest.mark.parametrize(
@@ -338,15 +338,4 @@ def test_reading_takes_time_in_proportion_to_the_text(piece: str) -> None:
 )
 @pytest.mark.parametrize("start", ["", "Action: a\n", "<function=a>"])
 def test_so_does_reading_what_has_no_calls(start: str, piece: str) -> None:
-    takes_time_in_proportion(start, piece)
-
-
-def takes_time_in_proportion(start: str, piece: str) -> None:
-    def seconds(length: int) -> float:
-        text = start + piece * (length // len(piece))
-        started = time.process_time()
-        read(text)
-        return time.process_time() - started
-
-    seconds(1_000)
-    assert seconds(32_000) < 40 * seconds(4_000) + 0.05  # of quadratic work, it would be 64 times as much
+    takes_time_in_proportion(read, piece, start=start)

@@ -338,6 +338,6 @@ async def test_a_tool_that_takes_too_long_is_an_observation() -> None:
     "text", [" " * 100_000, "answer: x" + " " * 100_000 + "y", "\t" * 100_000 + "Action: "]
 )
 def test_a_model_that_only_writes_blanks_costs_no_time(text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     _ = action_in(text, {})
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5

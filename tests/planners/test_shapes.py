@@ -60,11 +60,11 @@ def test_choices_have_letters_whatever_the_question_looks_like() -> None:
 
 @pytest.mark.parametrize("piece", ["a ", "how many ", "!.", "if "])
 def test_a_long_text_is_read_quickly(piece: str) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     question = Question(piece * (100_000 // len(piece)))
     assert form_of(question) == "other"
     shows(question)
-    assert time.process_time() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 @pytest.mark.parametrize(

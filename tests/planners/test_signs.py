@@ -163,7 +163,7 @@ def test_the_words_of_a_computation_are_told() -> None:
 
 
 def test_hostile_questions_take_time_in_proportion_to_their_length() -> None:
-    began = time.process_time()
+    began = time.thread_time()
     for text in (
         "how does " * 30_000,
         "two " * 50_000,
@@ -179,4 +179,4 @@ def test_hostile_questions_take_time_in_proportion_to_their_length() -> None:
         "\n" * 99_999,
     ):
         shown(Question(text))
-    assert time.process_time() - began < 20
+    assert time.thread_time() - began < 20

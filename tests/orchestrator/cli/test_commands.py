@@ -536,8 +536,8 @@ def test_the_embedded_engine_answers(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'real.db'}"
     done = shell(
         *("solve", "What is 17 + 25?", "--model", SMALL, "--planner", "vote", "--option", "n=3"),
-        *("--seed", "1"),
-        *("--option", "max_tokens=200", "--database", database, "--json"),
+        *("--seed", "1", "--option", "temperature=0", "--option", "max_tokens=200"),
+        *("--database", database, "--json"),
     )
     assert done.code == 0, done.err
     assert done.json["answer"] == "42"

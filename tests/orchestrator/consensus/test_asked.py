@@ -209,9 +209,9 @@ def test_a_program_is_the_answer_only_where_nothing_else_is_said() -> None:
 
 @pytest.mark.parametrize("piece", ["what ", "1 ", ", which ", "and what ", "is "])
 def test_a_question_as_long_as_may_be_asked_is_read_quickly(piece: str) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     form_of(piece * (200_000 // len(piece)) + "?")
-    assert time.process_time() - begun < 5.0
+    assert time.thread_time() - begun < 5.0
 
 
 def test_a_text_that_asks_the_question_again_claims_nothing() -> None:
@@ -234,9 +234,9 @@ def test_a_numbered_list_is_not_the_number_of_its_first_item(text: str) -> None:
 
 
 def test_a_long_text_is_looked_through_for_a_list_quickly() -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     claim_for("Give tips.", "1. Well " + "and 2 more 2.) " * 12_000, alone=True)
-    assert time.process_time() - begun < 10
+    assert time.thread_time() - begun < 10
 
 
 @pytest.mark.parametrize("text", ["Answer: 1", "1. 5", "It is 1.5 kg, and 2. is wrong."])

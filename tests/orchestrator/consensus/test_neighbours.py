@@ -99,6 +99,6 @@ def test_what_does_not_matter_keeps_none_apart(left: str, right: str) -> None:
     "piece", ["1", "1/2 left ", "比5 ", "5 mal so ", "hace 5 ", "before ", "`a", "f(", "5 R "]
 )
 def test_a_long_text_is_read_in_linear_time(piece: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     extract_claim("Die Antwort ist nicht " + piece * (60_000 // len(piece)))
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.consensus.thinking import Thinking, split_thinking
+from tests.timing import takes_time_in_proportion
 
 PAIRS = [
     ("<think>", "</think>"),
@@ -131,13 +130,8 @@ def test_an_answer_holds_no_more_thinking(pair: tuple[str, str], pieces: list[st
     ["<think>", "</think>", "<", "<|channel|>analysis", "```\n", "analysisA ", "<think a", "</think> x"],
 )
 def test_it_takes_time_in_proportion_to_the_text(piece: str) -> None:
-    def seconds(text: str) -> float:
-        began = time.process_time()
-        split_thinking(text)
-        return time.process_time() - began
-
-    assert seconds("```\n" + piece * 40_000) < 40 * seconds(piece * 4_000) + 1.0
-    assert seconds(piece * 40_000) < 40 * seconds(piece * 4_000) + 1.0
+    for start in ("", "```\n"):
+        takes_time_in_proportion(split_thinking, piece, start=start)
 
 
 def test_marks_beside_a_fence_are_meant() -> None:

@@ -135,12 +135,13 @@ def test_the_error_never_leaves_the_code() -> None:
         for _ in range(3):
             verb()
 
-    until = time.monotonic() + 1.0
+    begun = time.monotonic()
     switching = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
         with interrupting(0.0):
-            while time.monotonic() < until:
+            # For a second, and on a machine that gives the other thread no time, until it had enough of it.
+            while (spent := time.monotonic() - begun) < 1.0 or (ended <= 10 and spent < 60.0):
                 expected = outside
                 try:
                     code.run(*WHOSE, short)

@@ -50,10 +50,10 @@ async def test_a_chain_of_5000_is_cancelled_from_either_end() -> None:
 
 
 async def test_a_chain_of_5000_runs_to_its_end() -> None:
-    began = time.process_time()
+    began = time.thread_time()
     played = await play(chain, Simulator("ok"), budget=UNBOUNDED, repeat=False)
     assert played.answer == "Succeeded"
-    assert time.process_time() - began < 20.0
+    assert time.thread_time() - began < 20.0
 
 
 async def test_10_000_nodes_at_once() -> None:
@@ -84,9 +84,9 @@ async def test_ranks_are_not_computed_anew_for_every_node() -> None:
             await run.generate([user(first)])
         return Answer("done")
 
-    began = time.process_time()
+    began = time.thread_time()
     await play(body, Simulator("ok"), budget=UNBOUNDED, repeat=False)
-    assert time.process_time() - began < 10.0
+    assert time.thread_time() - began < 10.0
 
 
 async def test_deep_scopes() -> None:

@@ -197,13 +197,13 @@ BOMBS = [
 def soon_and_small(most_bytes: int = 50_000_000) -> Iterator[None]:
     """A block that takes less than 20 s of CPU time and less memory than so many bytes."""
     tracemalloc.start()
-    begun = time.process_time()
+    begun = time.thread_time()
     try:
         yield
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert time.process_time() - begun < 20
+    assert time.thread_time() - begun < 20
     assert peak < most_bytes
 
 
@@ -386,10 +386,10 @@ def test_what_holds_itself_or_grows_is_refused_soon(program: str) -> None:
     ],
 )
 def test_to_compare_numbers_of_many_digits_takes_no_longer_than_its_steps(program: str) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     with contextlib.suppress(ProgramError):
         compute(program)
-    assert time.process_time() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 def test_a_rounded_number_beyond_the_bounds_is_no_whole_one() -> None:
@@ -447,8 +447,8 @@ def test_what_is_printed_last_without_its_unit(program: str, claim: str) -> None
 
 
 def test_sets_are_compared_in_no_more_time_than_they_are_long() -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     compute(
         "a = [{i for i in range(900)} for j in range(8)]\nanswer = a.count({i for i in range(899, -1, -1)})"
     )
-    assert time.process_time() - begun < 5
+    assert time.thread_time() - begun < 5

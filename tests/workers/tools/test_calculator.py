@@ -190,13 +190,13 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_input_ends_soon(name: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     try:
         said = calculate(HOSTILE[name])
     except ToolError as error:
         said = str(error)
     assert len(said) <= 3100
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize(

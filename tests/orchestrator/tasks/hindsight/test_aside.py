@@ -190,8 +190,8 @@ async def test_code_that_cannot_be_ended_is_left_behind(
 
 async def test_code_that_waits_is_not_stuck() -> None:
     async def waits(_: None) -> int:
-        for _turn in range(5):
+        for _turn in range(15):
             await asyncio.sleep(0.1)
         return 7
 
-    assert await Aside(stuck_seconds=0.3).run(nothing, waits) == 7
+    assert await Aside(stuck_seconds=1.0).run(nothing, waits) == 7

@@ -91,12 +91,14 @@ async def test_a_completion_streams(llama: LlamaCppEngine) -> None:
 
 
 async def test_a_seed_decides(llama: LlamaCppEngine) -> None:
+    """As far as probabilities are the same, whose last digits depend on how a prompt is computed."""
+
     def call(seed: int) -> Call:
         return Call(prompt("Invent a name for a river."), Sampling(1.5, max_tokens=10, seed=seed))
 
-    first, again, other = [(await ask(llama, call(seed)))[0] for seed in (1, 1, 2)]
-    assert first == again
-    assert first != other
+    first, again = [[(await ask(llama, call(seed)))[0] for seed in range(5)] for _ in range(2)]
+    assert sum(text == repeated for text, repeated in zip(first, again, strict=True)) >= 4
+    assert len(set(first)) >= 4
 
 
 async def test_the_beginning_of_an_answer_is_continued_up_to_a_stop_string(llama: LlamaCppEngine) -> None:
@@ -192,8 +194,11 @@ async def test_a_sibling_that_comes_later_finds_what_its_family_left(llama: Llam
 
 
 async def test_the_next_turn_reuses_the_answer(llama: LlamaCppEngine) -> None:
-    opening = passage(8)
-    answer, first, _ = await ask(llama, Call(prompt(opening), Sampling(0.0, max_tokens=12)))
+    for _ in range(5):
+        opening = passage(8)
+        answer, first, _ = await ask(llama, Call(prompt(opening), Sampling(0.0, max_tokens=12)))
+        if first.completion_tokens == 12:  # else it had less to say on this passage
+            break
     turn = Prompt(
         (
             Segment("user", opening),
@@ -233,9 +238,12 @@ async def test_the_tokens_of_a_completion_spell_it(llama: LlamaCppEngine) -> Non
     cut, _ = await written(llama, prompt("Say hi."), Sampling(0.0, max_tokens=60, stop=(ended.text[7:9],)))
     assert cut.text == ended.text[:7]
     assert cut.token_ids == (), "a stop string may end inside a token"
-    stars, _ = await written(llama, prompt("Say hello to the emoji family."), Sampling(0.0, max_tokens=12))
-    assert stars.text
-    assert stars.token_ids == (), "the server does not tell the tokens of a character that takes several"
+    animals = Call(
+        prompt("Hi."), Sampling(0.0, max_tokens=60), grammar='root ::= "🦊🐼 tea"', return_token_ids=True
+    )
+    text, _, chunks = await ask(llama, animals)
+    assert text == "🦊🐼 tea"
+    assert chunks[-1].token_ids == (), "the server does not tell the tokens of a character that takes several"
 
 
 async def test_cancelled_calls_free_their_slots_and_their_places(llama: LlamaCppEngine) -> None:
@@ -252,11 +260,11 @@ async def test_cancelled_calls_free_their_slots_and_their_places(llama: LlamaCpp
 
 
 async def test_a_cancelled_prime_is_taken_over(llama: LlamaCppEngine) -> None:
-    for _ in range(5):
+    for attempt in range(6):
         shared = passage(55)
         calls = (Call(prompt(shared, f"Entry {n}?"), GREEDY) for n in range(4))
         tasks = [asyncio.create_task(ask(llama, call)) for call in calls]
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3 / 2**attempt)  # the quicker the machine, the sooner it must be
         tasks[0].cancel()
         usages = [usage for _, usage, _ in await asyncio.gather(*tasks[1:])]
         computed = sorted(usage.prompt_tokens - usage.cached_tokens for usage in usages)

@@ -74,7 +74,7 @@ async def test_closing_a_stream_frees_the_slot(server: LlamaServer) -> None:
             pass
         await pieces.aclose()
         delays.append(await until_free(server, 0) - idle)
-    assert min(delays) < 0.1, delays
+    assert min(delays) < 0.5, f"{delays}, of the ten seconds or more that 2000 tokens take"
 
 
 async def test_closing_a_stream_stops_a_prompt_between_batches(server: LlamaServer) -> None:

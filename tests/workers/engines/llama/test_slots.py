@@ -352,7 +352,7 @@ def test_a_thousand_waiting_calls_do_not_hold_up_the_loop() -> None:
     server.submit(*(shared + tokens(20, 1000 * n) for n in range(1, 1001)))
     server.start()
     server.finish(server.running[0])
-    began = time.process_time()
+    began = time.thread_time()
     server.table.assign()
     # Some milliseconds; measuring coverage makes it slower.
-    assert time.process_time() - began < (0.05 if sys.gettrace() is None else 0.5)
+    assert time.thread_time() - began < (0.05 if sys.gettrace() is None else 0.5)

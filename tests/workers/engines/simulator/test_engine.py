@@ -245,9 +245,9 @@ async def test_a_call_without_costs_is_cheap() -> None:
         await read(engine, call)
     rounds = []
     for _ in range(5):
-        began = time.process_time()
+        began = time.thread_time()
         for _ in range(500):
             await read(engine, call)
-        rounds.append((time.process_time() - began) / 500)
+        rounds.append((time.thread_time() - began) / 500)
     # 15 microseconds where it was measured. A busy machine takes longer, and measuring coverage much longer.
     assert min(rounds) < (100e-6 if sys.gettrace() is None else 1e-3)

@@ -234,7 +234,10 @@ async def going_on(server: VLLMServer, *end: Segment) -> Usage:
 async def test_a_branch_goes_on_where_it_was_computed(pool: Pool) -> None:
     """All full blocks of prompt and completion are found; the last token was drawn, but not computed."""
     server = servers_of(pool)[0]
-    told, first = await beginning(server, temperature=0.7, seed=1)
+    for seed in range(5):
+        told, first = await beginning(server, temperature=0.7, seed=seed)
+        if first.completion_tokens == 100:  # else its story was short
+            break
     assert len(told.token_ids) == first.completion_tokens == 100
     more = await going_on(server, told)
     assert more.prompt_tokens == first.prompt_tokens + 100
