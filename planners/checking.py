@@ -35,8 +35,13 @@ _JOINED = re.compile(r"[,;\n]|\b(?:and|und|et|y|e)\b", re.IGNORECASE)
 _GIVEN = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?%?")
 _WORD = re.compile(r"\w+")
 _DAY = re.compile(r"\b(?:date|datetime|strptime)\(")
-_PROGRAM = re.compile(r"^[ \t]*```(?:python|py)[ \t]*\n(.{1,2000}?)\n[ \t]*```", re.DOTALL | re.MULTILINE)
+_PROGRAM = re.compile(
+    r"^[ \t]*```(?:python|py)[ \t]*\n(?P<code>.{1,2000}?)\n[ \t]*```", re.DOTALL | re.MULTILINE
+)
 """A program in a text."""
+
+_SAYS_MORE = re.compile(r"\bdef\b|\bprint\([^()\n]*,")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 _REMARK = re.compile(r"#[^\n]*")
 _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
@@ -75,11 +80,27 @@ def reading_words(question: Question) -> Tool:
         if wrong := wrong_equation(text) or wrong_comparison(text) or wrong_time(text):
             corrected = wrong.corrected(text)
             return {"nothing": wrong.why, **({"corrected": corrected} if corrected else {})}
-        programs = _PROGRAM.findall(text[:LONGEST_TEXT])
-        computed = _computed(programs[-1], question).get("claim") if programs and not several else None
+        computed = _computed_in(text[:LONGEST_TEXT], claim, question)
         return {"claim": claim if computed is None or _same(computed, claim) else computed}
 
     return check
+
+
+def _computed_in(text: str, claim: str, question: Question) -> str | None:
+    """What the last program in a text comes to, if it is for a number that the text only takes from it.
+
+    None if the text goes on with other numbers, or the program has functions or says more than one thing.
+    """
+    last = next(reversed([*_PROGRAM.finditer(text)]), None)
+    if last is None or not _NUMBER.fullmatch(claim):
+        return None
+    code, known = last["code"], {claim, *_NUMBER.findall(question.text)}
+    if code.count("print(") != 1 or _SAYS_MORE.search(code):
+        return None
+    if not known.issuperset(_NUMBER.findall(text[last.end() :])):
+        return None
+    found = _computed(code, question).get("claim")
+    return found if isinstance(found, str) and _NUMBER.fullmatch(found) else None
 
 
 def _computed(program: str, question: Question) -> dict[str, Any]:

@@ -8,10 +8,9 @@ leave it alone, as do results in something else (hours, modulo 12), and a result
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from orchestrator.consensus.forms import read_form
@@ -23,13 +22,18 @@ _ASIDE = 40
 LONGEST = 20_000
 """Characters of a text that are looked at."""
 
+_LONGEST = 20
+"""Digits of a number that is put into a text."""
+
 _NUMBER = r"[$€£]?\d+(?:,\d+)*(?:\.\d+)?%?"
-_SIGN = r"\s*(?:[-+*/^]|\*\*)\s*"
+_S = r"[^\S\n]*"
+_SIGN = rf"{_S}(?:[-+*/^]|\*\*){_S}"
 _TERM = rf"\(*{_NUMBER}\)*"
 _EQUATION = re.compile(
-    rf"(?<![\w.,:/^*+√\-(])(?P<left>{_TERM}(?:{_SIGN}{_TERM}){{1,20}})\s*=\s*(?P<right>-?{_NUMBER})"
-    r"(?![\w:]|[.,]\d|\s*[-+*/^(?])"
+    rf"(?<![\w.,:/^*+√\-(])(?P<left>{_TERM}(?:{_SIGN}{_TERM}){{1,20}}){_S}={_S}(?P<right>-?{_NUMBER})"
+    rf"(?![\w:]|[.,]\d|{_S}[-+*/^(?])"
 )
+_MINUS = re.compile(r"(?:^|[\s(])[-−–][ \t]*\Z")
 _BEFORE = re.compile(
     r"(?:[\w.)\]}][ \t]*[-+*/^][ \t]*|[a-zA-Z]\s*\(\s*|\d[ \t]+(?::[ \t]*)?"
     r"|\b(?:mod|step|if|whether|not)[ \t]+)\Z",
@@ -38,14 +42,27 @@ _BEFORE = re.compile(
 """What goes on to the left, such as the whole of "1 1/2", or says that nothing is stated."""
 
 _AFTER = re.compile(
-    r"\s*[,(]?\s*(?:mod\b|modulo\b|remainder\b|o['’]clock|[ap]\.?m\b|(?:seconds?|minutes?|hours?|days?|weeks?"
-    r"|months?|years?|dozens?|feet|foot|h|min|ft)\b|(?:in |to )?(?:binary|hexadecimal|base)\b"
-    r"|is (?:wrong|false|incorrect|not)\b)",
+    r"\s*[,(]?\s*(?:mod\b|modulo\b|remainder\b|o['’]clock|[ap]\.?m\b|(?:seconds?|secs?|minutes?|mins?|hours?|hrs?"
+    r"|days?|weeks?|months?|years?|centur\w+|dozens?|feet|foot|h|ft|hundred|thousand|million|billion"
+    r"|Sekunden?|Minuten?|Stunden?|Tagen?|Wochen?|Monaten?|Jahren?|Dutzend|tausend|Million\w*|heures?|jours?"
+    r"|semaines?|mois|ans|années?|douzaines?|mille|horas?|días?|semanas?|meses|años|docenas?|mil|or[ae]|giorn[io]"
+    r"|settiman[ae]|mes[ei]|ann[io]|dozzin[ae]|mila)\b|(?:in |to )?(?:binary|hexadecimal|octal|base)\b"
+    r"|(?:is|was|ist|est|es|è) (?:wrong|false|incorrect|not|falsch|faux|falso)\b|isn['’]t\b)",
     re.IGNORECASE,
 )
 """What a result may be in, other than the numbers before it: "45 + 30 = 1 hour 15 minutes"."""
 
-_UNIT = re.compile(r"(?: ?[^\W\d_]+)?[.,;:!)]*(?=\s|\Z)")
+_ELSEWISE = re.compile(r"\b(?:base|binary|octal|hexadecimal|mod|modulo|modular|xor|clock)\b", re.IGNORECASE)
+"""Where numbers mean something else."""
+
+_RATIOS = frozenset((12, 16, 24, 36, 60, 1440, 3600, *(10**n for n in range(1, 10))))
+"""How many of a unit make another one, in which a result may be written: "500 * 3 = 1.5 litres"."""
+
+_WORD = re.compile(r" ?[^\W\d_]")
+_UNIT = re.compile(
+    r"(?: ?(?!(?:but|so|and|or|then|which|that|is|are|was|were|has|have|left|in|of|for|per|as|to|from|with|by"
+    r"|at|fails?|holds?|und|et|y|e)\b)[^\W\d_]+)?[.,;:!)]*(?=\s|\Z)"
+)
 """What follows a result in a text: its unit, or the end of the sentence."""
 
 _AMOUNT = r"(?:[$€£]\s?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:\s?(?:%|°[CF]|(?!(?:is|are)\b)[a-zA-Z]{1,12}\b))?+"
@@ -78,16 +95,18 @@ _NO_NUMBERS = re.compile(r"[-+]\s*[\d.,]+%|(?<![\d.,])0\d")
 _ELSEWHERE = str.maketrans(".,", ",.")
 """Points and commas as other languages write them: "1.000 + 500 = 1.500"."""
 
-_SPELLINGS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+_SPELLINGS: tuple[tuple[re.Pattern[str], str | None], ...] = (
     (re.compile(r"\\(?:times|cdot)(?![a-zA-Z])|[×·∙]"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
     (re.compile(r"\\[()\[\]]"), " "),
-    (re.compile(r"\\boxed\{([^{}]*)\}"), lambda found: found[1]),
-    (re.compile(r"(?<=\d)(?<!\b0)\s*x\s*(?=\d)"), lambda found: found[0].replace("x", "*")),
+    (re.compile(r"\\boxed\{([^{}]*)\}"), None),
+    (re.compile(r"(?<=\d)(?<!\b0)\s*x\s*(?=\d)"), " * "),
     (re.compile(r"[−–]"), "-"),
-    (re.compile(r"\\[$%,;! ]"), lambda found: found[0][1] if found[0][1] in "$%" else ""),
+    (re.compile(r"\\([$%])"), None),
+    (re.compile(r"\\[,;! ]"), ""),
     (re.compile(r"(?<!\S)\*\*(?=\S)|(?<=\S)\*\*(?=[\s.,;:!?)]|\Z)"), " "),
 )
+"""Other spellings of signs; of those without one, what stands in the group is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,47 +128,79 @@ class Mistake:
 
 def wrong_equation(text: str) -> Mistake | None:
     """The first equation of a text that does not hold; None if none is wrong."""
-    text = text[:LONGEST]
-    for spelling, sign in _SPELLINGS:
-        text = spelling.sub(_as_long(sign), text)
+    text, places = _plain(text[:LONGEST])
     for equation in _EQUATION.finditer(text):
-        if _BEFORE.search(text[max(0, equation.start() - 40) : equation.start()]):
+        before, after = text[: equation.start()], text[equation.end() : equation.end() + _ASIDE]
+        value = _wrong_value(equation, before[-_ASIDE:], after)
+        if value is None:
             continue
-        if _AFTER.match(text, equation.end()):
-            continue
-        left, right = (_MONEY.sub("", equation[side]) for side in ("left", "right"))
-        if left.startswith("(") and left.count("(") == left.count(")") + 1:
-            left = left[1:]  # it closes after the equation
-        if left.count("(") != left.count(")") or _NO_NUMBERS.search(left):
-            continue
-        value = _value(left)
-        if value is None or _value(right) is None:
-            continue
-        if not (_holds(left, right) or _holds(left.translate(_ELSEWHERE), right.translate(_ELSEWHERE))):
-            said = " ".join(f"{equation['left']} = {equation['right']}".split())
-            return Mistake(
-                f"{said} is wrong: it is {shown(value)}",
-                equation.start("right"),
-                _instead(equation, value, text[equation.end() : equation.end() + _ASIDE]),
-            )
+        said = " ".join(f"{equation['left']} = {equation['right']}".split())
+        begin = max(before.rfind(mark) for mark in "\n.:;")
+        denied = DENIED.search(before[begin + 1 :] + after.partition("\n")[0])
+        instead = "" if denied else _instead(equation, value, after)
+        return Mistake(f"{said} is wrong: it is {shown(value)}", places[equation.start("right")], instead)
     return None
 
 
-def _as_long(sign: str | Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
-    """A replacement that is as long as what it replaces, so that all else stays where it was."""
-    return lambda found: (sign if isinstance(sign, str) else sign(found)).ljust(len(found[0]))
+def _wrong_value(equation: re.Match[str], before: str, after: str) -> Fraction | None:
+    """The value of the left side, where the right one is another number for sure; else None."""
+    if _BEFORE.search(before) or _AFTER.match(after):
+        return None
+    left, right = (_MONEY.sub("", equation[side]) for side in ("left", "right"))
+    if left.startswith("(") and left.count("(") == left.count(")") + 1:
+        left = left[1:]  # it closes after the equation
+    if left.count("(") != left.count(")") or _NO_NUMBERS.search(left):
+        return None
+    value = _value(left)
+    if value is None or _value(right) is None:
+        return None
+    if _holds(left, right) or _holds(left.translate(_ELSEWHERE), right.translate(_ELSEWHERE)):
+        return None
+    if (_MINUS.search(before) and _holds(f"-{left}", right)) or _ELSEWISE.search(before + after):
+        return None
+    only_here = _MONEY.match(equation["right"]) and not _MONEY.search(equation["left"])
+    in_units = only_here or _WORD.match(after)
+    return None if in_units and _ratio(value, right) in _RATIOS else value
+
+
+def _plain(text: str) -> tuple[str, list[int]]:
+    """A text with plain signs, and for each of its characters the offset that it had."""
+    places = [*range(len(text) + 1)]
+    for spelling, sign in _SPELLINGS:
+        pieces, kept, at = [], [], 0
+        for found in spelling.finditer(text):
+            begin, end = found.span(1) if sign is None else (found.start(), found.start())
+            pieces += [text[at : found.start()], text[begin:end] if sign is None else sign]
+            kept += places[at : found.start()]
+            kept += places[begin:end] if sign is None else [places[found.start()]] * len(sign)
+            at = found.end()
+        if at:
+            text, places = "".join((*pieces, text[at:])), kept + places[at:]
+    return text, places
+
+
+def _ratio(value: Fraction, right: str) -> Fraction | None:
+    """How many times one of two numbers is the other."""
+    stated = abs(_value(right) or Fraction(0))
+    sizes = sorted((abs(value), stated))
+    return sizes[1] / sizes[0] if sizes[0] else None
 
 
 def _instead(equation: re.Match[str], value: Fraction, after: str) -> str:
     """What should stand in place of a wrong result; empty where it is open in which notation."""
-    left, right = (_MONEY.sub("", equation[side]).strip("()") for side in ("left", "right"))
-    if "%" in equation[0] or _off(left, right) > _off(
-        left.translate(_ELSEWHERE), right.translate(_ELSEWHERE)
-    ):
+    right, number = equation["right"], _rounded(value, equation["right"])
+    if "%" in equation[0] or _THOUSANDS.search(equation[0]) or len(number) > _LONGEST:
         return ""
-    sign = equation["right"][:1] if _MONEY.match(equation["right"]) else ""
     unit = _UNIT.match(after)
-    return sign + shown(value) + (unit[0] if unit else "")
+    return (right[0] if _MONEY.match(right) else "") + number + (unit[0] if unit else "")
+
+
+def _rounded(value: Fraction, like: str) -> str:
+    """A number with as many decimals as another one, or two if it needs them."""
+    number, places = shown(value), max(2, len(like.partition(".")[2]))
+    if len(number.partition(".")[2]) <= places or "e" in number:
+        return number
+    return f"{Decimal(number).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"
 
 
 def wrong_comparison(text: str) -> Mistake | None:
@@ -181,14 +232,6 @@ def _value(expression: str) -> Fraction | None:
         return Fraction(evaluate(expression))
     except ToolError:
         return None
-
-
-def _off(left: str, right: str) -> float:
-    """How far a stated result is from the value, as a share of the larger."""
-    value, stated = _value(left), _value(right)
-    if value is None or stated is None:
-        return math.inf
-    return float(abs(value - stated) / max(abs(value), abs(stated), Fraction(1)))
 
 
 def _holds(left: str, right: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from orchestrator.consensus.yes_or_no import asks_yes_or_no
+from orchestrator.consensus.yes_or_no import asks_yes_or_no, begins_like_one
 from orchestrator.runtime.values import Question
 from planners import wording
 from planners.listing import looked_at
@@ -88,7 +88,9 @@ def _asks_several(text: str) -> bool:
     asked = _CONDITION.sub(
         "", next((each for each in reversed(sentences) if "?" in each), (sentences or [""])[-1])
     )
-    *_, last = re.split(_AND_ASKING, asked)
-    if _IN_ALL.search(last) or _BETWEEN.search(asked):
+    *_, last = _AND_ASKING.split(asked)
+    if _IN_ALL.search(last) or _IN_ALL.match(asked.strip()):
+        return False
+    if _BETWEEN.search(asked) and not begins_like_one(last):
         return False
     return last != asked or bool(_ITS.search(asked) and not _OF_BOTH.search(asked))

@@ -10,7 +10,7 @@ from typing import Literal
 
 from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_claim
 from orchestrator.consensus.quantities.patterns import lazily
-from orchestrator.consensus.reading.endings import MARKDOWN, YES_NO_WORDS
+from orchestrator.consensus.reading.endings import MARKDOWN
 from orchestrator.consensus.restating import restated
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.consensus.yes_or_no import asks_yes_or_no, begins_like_one
@@ -143,7 +143,14 @@ _NEITHER = lazily(
     r"|how (?:many|much|long|far|old|tall|big|large|fast|high|deep|heavy|wide|often))\b",
     re.IGNORECASE,
 )
-_ABOUT_YES = lazily(r"\b(?:yes|no|true|false|correct|agree|ja|nein|oui|non|sí|si)\b", re.IGNORECASE)
+_ABOUT_YES = lazily(
+    r"\b(?:yes|no|true|false|correct|agree|symbols?|abbreviat\w+|elements?|formula|letters?|notes?|languages?|say)\b",
+    re.IGNORECASE,
+)
+_CLAUSE = lazily(r"[,:;]\s*|\s+and\s+")
+_DENIED = lazily(
+    r"\b(?:no|not true|false|wrong|incorrect|myth|misconception|untrue|disagree|claims?)\b", re.I
+)
 
 _EMPTY = frozenset(
     each
@@ -200,9 +207,10 @@ def claim_for(
         return claim
     if says_nothing(question, claim.text):
         return None
-    if claim.how in ("marker", "number", "whole") and (verdict := _restated(question, text, claim)):
-        return verdict
     body = split_thinking(text).answer.strip()
+    is_told = claim.how in ("marker", "number", "whole") and not _DENIED.search(body)
+    if is_told and (verdict := restated(question, claim.text)):
+        return Claim(verdict, "whole")
     if (listed := _LISTED.match(body)) and (alone or claim.text == "1"):
         return _whole(listed["items"])
     if claim.how == "code":
@@ -236,7 +244,7 @@ def says_nothing(question: str, claim: str) -> str:
     said = " ".join(_WORD.findall(claim.casefold()))
     if said in _ECHOES and not _ABOUT_WORDS.search(question):
         return f"it gives back what is asked for: {claim}"
-    if said in YES_NO_WORDS and _NEITHER.match(_asking(question)) and not _ABOUT_YES.search(question):
+    if said in ("yes", "no") and _asks_neither(question):
         return f"it says {said} where something else is asked for"
     is_open = said.startswith("it depends") and len(said.split()) <= MOST_WORDS
     if is_open and (asks_yes_or_no(question) or _FIGURE.search(_asking(question))):
@@ -244,13 +252,12 @@ def says_nothing(question: str, claim: str) -> str:
     return ""
 
 
-def _restated(question: str, text: str, claim: Claim) -> Claim | None:
-    """Yes or no, where the claim, or the last sentence of a text, only restates a question for that."""
-    sentences = [each for each in _SENTENCE.split(split_thinking(text).answer.strip()) if each.strip()]
-    for sentence in (claim.text, *sentences[-1:]):
-        if verdict := restated(question, sentence):
-            return Claim(verdict, "whole")
-    return None
+def _asks_neither(question: str) -> bool:
+    """Whether a question asks for something other than yes or no, and for no word that is spelt like them."""
+    first, *others = _CLAUSE.split(_asking(question))
+    if not _NEITHER.match(first) or any(begins_like_one(each) for each in others):
+        return False
+    return not (_ABOUT_YES.search(question) or _ABOUT_WORDS.search(question))
 
 
 def _parts(body: str, question: str, claim: Claim) -> str | None:
@@ -361,7 +368,8 @@ def _without_verb(clause: str, given: set[str]) -> str | None:
     if True not in flags:
         return None
     first, last = flags.index(False), len(flags) - 1 - flags[::-1].index(False)
-    if any(flags[first:last]) or (first and sum(flags) < LEAST_REPEATED):
+    ends = last == len(flags) - 1
+    if any(flags[first:last]) or ends or (first and sum(flags) < LEAST_REPEATED):
         return None
     new = clause[told[first][0].start() if first else 0 : told[last][0].end()]
     return _trimmed(new) if first else _subject(new)

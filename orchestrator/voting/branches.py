@@ -55,6 +55,7 @@ class LiveBranch:
         self.computed = ""
         self.corrected: list[str] = []
         self.concluded = False
+        self._before: str | None = None
         self.text = ""
         self._said: str | None = None
         self.tokens = 0
@@ -109,16 +110,31 @@ class LiveBranch:
         if not isinstance(text, str) or len(self.corrected) == CORRECTIONS or not self._can_continue:
             return False
         self.corrected.append(str(_told(outcome).get("nothing", "")))
-        self._continue(text, "corrected", self._sampling)
+        self.concluded = False
+        kept = round(self.tokens * len(text) / max(1, len(self.text), len(text)))
+        self._continue(text, "corrected", {**self._sampling, "max_tokens": max(1, self.length - kept)})
         return True
 
     def conclude(self) -> bool:
         """Have a branch that was cut off give its answer; returns whether it is one that can."""
-        thinks = not self.said.strip()
-        if not (self.cut_short and self.turn.concludes and self._can_continue) or thinks or self.concluded:
+        thinking = split_thinking(self.text)
+        says = self.ended and self.end == "length" and thinking.closed and bool(thinking.answer.strip())
+        if not (says and self.turn.concludes and self._can_continue) or self.concluded:
             return False
         self.concluded = True
-        self._continue(self.text + FORCE, "concluded", FORCING)
+        fence = "\n```" if self.text.count("```") % 2 else ""
+        self._continue(f"{self.text}{fence}{FORCE}", "concluded", FORCING)
+        return True
+
+    def fall_back(self) -> bool:
+        """Take back a continuation that failed; returns whether the branch ended before it did."""
+        if self._before is None or not isinstance(self.node.outcome, Failed):
+            return False
+        self.text, self._before, self._said, self.ended = self._before, None, None, True
+        self._segments.pop()
+        self.concluded = False
+        if self.corrected:
+            self.nothing = self.corrected[-1]
         return True
 
     @property
@@ -130,7 +146,7 @@ class LiveBranch:
 
     def _continue(self, text: str, how: str, sampling: Mapping[str, Any]) -> None:
         """Generate what follows a text that stands in place of its own."""
-        self.text, self.ended, self._said = text, False, None
+        self._before, self.text, self.ended, self._said = self.text, text, False, None
         ballot, prompt = self._ballot, [*messages_of(self._prompt), assistant(text)]
         label = f"branch {self.index}, {how}"
         self._segments.append(
@@ -148,7 +164,8 @@ class LiveBranch:
 
     def take(self, completion: Completion) -> None:
         """Take in what its node has generated; unless another segment follows, the branch has ended."""
-        self.text += completion.text
+        concludes = self.text.endswith(FORCE)
+        self.text += _boxed(completion.text) if concludes else completion.text
         self._said = None
         self.tokens += completion.usage.completion_tokens
         self._scored = self._scored and bool(completion.confidences)
@@ -169,7 +186,7 @@ class LiveBranch:
 
     def claim(self) -> Claim | None:
         """What the branch claims at its end."""
-        return self._ballot.claim(self.text, truncated=self.node.value.finish_reason != "stop")
+        return self._ballot.claim(self.text, truncated=self.end != "stop")
 
     def read(self, claim: Claim | None, outcome: Outcome[Any]) -> Claim | None:
         """What the branch claims after its ``reading``; a reading that failed leaves nothing."""
@@ -216,7 +233,7 @@ class LiveBranch:
 
     def forced_claim(self, probe: Completion) -> Claim | None:
         """What the branch claimed when it was made to answer."""
-        return self._ballot.claim(f"{FORCE}{probe.text}{'' if '}' in probe.text else '}'}", truncated=False)
+        return self._ballot.claim(FORCE + _boxed(probe.text), truncated=False)
 
     def cancel(self, reason: str) -> None:
         """Abort the branch's current generation."""
@@ -234,8 +251,9 @@ class LiveBranch:
 
     @property
     def end(self) -> FinishReason:
-        """Why it finished."""
-        return self.node.value.finish_reason
+        """Why it finished; one that was made to conclude has come to its end with that."""
+        reason = self.node.value.finish_reason
+        return "stop" if self.concluded and reason == "length" else reason
 
     @property
     def draw(self) -> Draw:
@@ -285,6 +303,16 @@ class LiveBranch:
             kind=self.turn.kind,
             sure=self.sure,
         )
+
+
+def _boxed(said: str) -> str:
+    """What was said up to the brace that closes the box before it, and that brace."""
+    depth = 1
+    for at, sign in enumerate(said):
+        depth += (sign == "{") - (sign == "}")
+        if not depth:
+            return said[: at + 1]
+    return said.rstrip() + "}" * depth
 
 
 def _told(outcome: Outcome[Any]) -> Mapping[str, Any]:

@@ -96,6 +96,9 @@ class _Vote:
                     self._await(branch.node, "branch", branch)
                 elif not branch.lost:
                     await (self._finish(branch) if branch.ended else self._go_on(branch))
+            case "branch":
+                if branch.fall_back() and not branch.lost:
+                    await self._count(branch, None)
             case "probe":
                 claim = None if value is None else branch.forced_claim(value)
                 branch.probes.append(await self._place(None, claim))

@@ -81,10 +81,13 @@ def weekday(value: Value, days: Value = Fraction(0)) -> Value:
     """
     if isinstance(value, date):
         return calendar.day_name[moved(value, days).weekday()]
-    names = [each.casefold() for each in calendar.day_name]
-    if not isinstance(value, str) or value.casefold() not in names:
+    name = value.strip().casefold() if isinstance(value, str) else ""
+    found = [
+        at for at, each in enumerate(calendar.day_name) if name in (each.casefold(), each[:3].casefold())
+    ]
+    if not found:
         raise ToolError(f"weekday takes a day or the name of a weekday, not {called(value)}")
-    return calendar.day_name[(names.index(value.casefold()) + whole("weekday", as_number(days))) % 7]
+    return calendar.day_name[(found[0] + whole("weekday", as_number(days))) % 7]
 
 
 def days_of_month(year: Value, month: Value) -> Value:

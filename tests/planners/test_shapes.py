@@ -88,6 +88,8 @@ def test_what_is_asked_of_you_is_for_yes_or_no_unless_it_is_a_request(question: 
         ("A square has side 3. Find its area and its perimeter.", "several"),
         ("What do they cost together, and how much change do I get from 20 euros?", "several"),
         ("How many apples and how many pears are there altogether?", "other"),
+        ("In all, how many boys and how many girls are there?", "other"),
+        ("What is the difference between 9 and 4 and what is their sum?", "several"),
         ("Quel est le prix de 3 pommes et quel est le prix de 2 poires?", "several"),
         ("Which is larger, the sum of its angles and its sides?", "other"),
         ("What is the sum of its length and its width?", "other"),

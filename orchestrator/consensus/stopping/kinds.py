@@ -32,7 +32,7 @@ class AcrossKinds(Rule):
     kinds: int = 2
     looks: int = 1
     first: int = 3
-    sure: float = 0.8
+    sure: float = 0.6
     width: int = 6
 
     def __post_init__(self) -> None:

@@ -32,6 +32,13 @@ BOILS = "Does water boil at a lower temperature on a high mountain than at sea l
         ("Which is larger?", "Which is larger.", None),
         ("Are cats never not hungry?", "Cats are never not hungry.", None),
         ("Is Rome in Italy?", "Italy is in Rome.", None),
+        ("Is 7 < 5?", "So 7 > 5.", None),
+        ("Is 5 + 3 = 9?", "5 + 3 ≠ 9", None),
+        ("Is -5 > 3?", "5 > 3", None),
+        ("Is a tomato a vegetable?", "Is a tomato a vegetable?", None),
+        ("Is a tomato a vegetable?", "A tomato is a vegetable?", None),
+        ("Is this rock larger than that rock?", "That rock is larger than this rock.", None),
+        ("Could dogs fly?", "Dogs should fly.", None),
         ("Is " + "very " * LONGEST + "old?", "Very old.", None),
     ],
 )
@@ -49,7 +56,14 @@ def test_a_text_that_ends_by_restating_its_question_claims_yes_or_no() -> None:
     claim = claim_for(BOILS, text)
     assert claim is not None
     assert claim.text == "Yes"
-    boxed = claim_for(BOILS, rf"{text} \boxed{{No}}")
+    for text in (
+        "Answer: No\n\nWater boils at height?",
+        "It is false that\nThe Earth is flat.",
+        "**No**\n\nIs it flat?",
+    ):
+        claim = claim_for("Is the Earth flat?", text)
+        assert claim is None or claim.text != "Yes"
+    boxed = claim_for(BOILS, r"So it is. \boxed{No}")
     assert boxed is not None
     assert boxed.text == "No"
 
@@ -65,6 +79,11 @@ def test_a_text_that_ends_by_restating_its_question_claims_yes_or_no() -> None:
         ("What is the opposite of yes?", "No", False),
         ("What is true of cats: do they bark?", "No", False),
         ("Which is longer?", "No mile is", False),
+        ("When water freezes, does it expand?", "Yes", False),
+        ("What's more, is 5 odd?", "Yes", False),
+        ("Where there is smoke, is there fire?", "No", False),
+        ("What is the chemical symbol of nobelium?", "No", False),
+        ("What note follows la?", "Si", False),
     ],
 )
 def test_yes_or_no_is_nothing_where_something_else_is_asked_for(

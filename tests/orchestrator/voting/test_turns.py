@@ -17,6 +17,7 @@ from tests.orchestrator.runtime.harness import Played, play
 from workers.calls import Call
 from workers.engine import Capabilities, Engine
 from workers.engines.simulator.engine import Simulator
+from workers.engines.simulator.faults import Fault
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
@@ -205,6 +206,27 @@ async def test_a_branch_is_corrected_a_few_times_only() -> None:
     assert [count for _, count in counted(played)] == [1]
 
 
+def on_going(call: Call) -> bool:
+    return str(call.prompt.messages()[-1]["role"]) == "assistant"
+
+
+async def test_a_branch_whose_correction_fails_claims_nothing() -> None:
+    engine = Simulator(continued, faults=[Fault(kind="reject", when=on_going)])
+    played = await held(engine, *kinds(correcting), width=2)
+    assert seen(played, "nothing")[-1] == "7 is wrong: it is 8"
+    assert played.result.answer is not None
+    assert played.result.answer.undecided
+    assert played.result.answer.text == r"It is 7, so \boxed{7}"
+
+
+async def test_a_correction_leaves_a_branch_no_more_tokens_than_it_had() -> None:
+    played = await held(Simulator(continued), *kinds(correcting), width=1, max_tokens=10)
+    requests = [e.data["request"] for e in played.events if "request" in e.data]
+    first, second = (each["sampling"]["max_tokens"] for each in requests if "prompt" in each)
+    assert first == 10
+    assert 1 <= second < 10
+
+
 def rambling(call: Call, _: Random) -> str:
     """A model that does not come to its end before it must."""
     last = call.prompt.messages()[-1]
@@ -225,10 +247,53 @@ async def test_a_branch_that_was_cut_off_is_made_to_conclude() -> None:
     assert not seen(played, "nothing")
 
 
+@pytest.mark.parametrize(
+    ("said", "claim"),
+    [
+        ("7", "7"),
+        ("7} as 3 + 4 is " + "seven " * 40, "7"),
+        (r"\frac{1}{2}} and", r"\frac{1}{2}"),
+        ("7\nso", "7"),
+    ],
+)
+async def test_what_a_branch_concludes_ends_with_its_box(said: str, claim: str) -> None:
+    def answer(call: Call, _: Random) -> str:
+        return said if on_going(call) else "one two three four five six seven eight"
+
+    played = await held(Simulator(answer), long(), width=1)
+    assert played.result.answer is not None
+    assert played.result.answer.claim == claim
+    assert played.result.answer.text.endswith(rf"\boxed{{{claim}}}")
+
+
+async def test_a_branch_that_fails_to_conclude_was_cut_off() -> None:
+    engine = Simulator(rambling, faults=[Fault(kind="reject", when=on_going)])
+    played = await held(engine, long(), width=1)
+    assert seen(played, "nothing") == ["cut off after 4 tokens"]
+    assert played.result.answer is not None
+    assert "cut off" in str(played.result.answer.undecided)
+
+
+async def test_a_branch_that_used_all_the_tokens_of_the_vote_concludes_as_well() -> None:
+    played = await held(Simulator(rambling), long(), width=1, max_tokens=4)
+    assert played.result.answer is not None
+    assert played.result.answer.claim == "7"
+
+
+async def test_a_conclusion_closes_the_program_that_was_cut() -> None:
+    def answer(call: Call, _: Random) -> str:
+        return "7}" if on_going(call) else "```python\nx = 1\n" + "y = 2\n" * 40
+
+    played = await held(Simulator(answer), long(), width=1)
+    assert played.result.answer is not None
+    assert played.result.answer.claim == "7"
+
+
 async def test_only_a_branch_that_has_something_to_conclude_from_does() -> None:
     for engine, turn in (
         (Simulator(rambling), long(concludes=False)),
         (Simulator("<think> one two three four five"), long()),
+        (Simulator("So <think> one two three four five"), long()),
     ):
         played = await held(engine, turn, width=1)
         assert seen(played, "nothing") == ["cut off after 4 tokens"]

@@ -66,6 +66,7 @@ def judged(program: str) -> str:
         ("answer = weekday(date(2024, 3, 1), 3)", "Monday"),
         ("answer = weekday('monday', 100)", "Wednesday"),
         ("answer = weekday('Monday', -1)", "Sunday"),
+        ("answer = weekday('Fri ', 3)", "Monday"),
         ("answer = clock(18 * 60 + 40 + 135)", "20:55"),
         ("answer = convert(3.5, 'hours', 'minutes')", "210"),
         ("answer = convert(2, 'km', 'm') + 5", "2005"),
