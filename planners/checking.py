@@ -40,6 +40,7 @@ _PROGRAM = re.compile(
 )
 """A program in a text."""
 
+_VERDICTS = {"yes": "Yes", "true": "Yes", "no": "No", "false": "No"}
 _SAYS_MORE = re.compile(r"\bdef\b|\bprint\([^()\n]*,")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -116,9 +117,12 @@ def _computed(program: str, question: Question) -> dict[str, Any]:
     if value in day_name and _DAY.search(program) and not _YEAR.search(question.text):
         return {"nothing": "the program takes the weekday of a day in a year that nobody named"}
     if form == "yes or no":
-        if not isinstance(computed.value, bool):
-            return {"nothing": f"yes or no is asked for, and the program comes to {value}"}
-        return {"claim": value.capitalize()}
+        said = _VERDICTS.get(value.casefold())
+        return (
+            {"claim": said}
+            if said
+            else {"nothing": f"yes or no is asked for, and the program comes to {value}"}
+        )
     if form == "choice":
         return _chosen(value, question.choices)
     return {"claim": value} if value else {"nothing": "the program comes to an empty text"}

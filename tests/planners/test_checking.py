@@ -48,6 +48,24 @@ async def test_the_value_of_a_program_chooses(value: str, said: dict[str, str]) 
     assert await read(question, f"answer = {value}") == said
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("51 % 3 == 0", {"claim": "Yes"}),
+        ("'No' if 51 % 3 else 'yes'", {"claim": "Yes"}),
+        (
+            "'It is' if 51 % 3 == 0 else 'no'",
+            {"nothing": "yes or no is asked for, and the program comes to It is"},
+        ),
+        ("51 / 3", {"nothing": "yes or no is asked for, and the program comes to 17"}),
+    ],
+)
+async def test_a_program_says_yes_or_no_by_a_truth_value_or_in_words(
+    value: str, said: dict[str, str]
+) -> None:
+    assert await read(Question("Can 51 be divided by 3?"), f"answer = {value}") == said
+
+
 async def check(question: str, text: str, claim: str) -> Any:
     return await reading_words(Question(question)).invoke({"text": text, "claim": claim})
 
