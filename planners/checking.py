@@ -14,12 +14,11 @@ from orchestrator.consensus.forms import compare, read_form
 from orchestrator.runtime.values import Question
 from orchestrator.voting.ballot import labels
 from planners.clock_sums import wrong_time
-from planners.equations import LONGEST as LONGEST_TEXT
 from planners.equations import wrong_comparison, wrong_equation
 from planners.listing import looked_at
 from planners.programs.computing import LONGEST, ProgramError, compute
 from planners.programs.values import Value, written
-from planners.shapes import form_of
+from planners.shapes import NAMED_YEAR, form_of
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
@@ -30,20 +29,12 @@ _COMPARED = re.compile(
 )
 """What a program says that names the larger of two: "4/7 is larger"."""
 
-_YEAR = re.compile(r"\b\d{4}\b|\byears?\b", re.IGNORECASE)
+_YEAR = re.compile(rf"{NAMED_YEAR.pattern}|\byears?\b", re.IGNORECASE)
 _JOINED = re.compile(r"[,;\n]|\b(?:and|und|et|y|e)\b", re.IGNORECASE)
 _GIVEN = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?%?")
 _WORD = re.compile(r"\w+")
 _DAY = re.compile(r"\b(?:date|datetime|strptime)\(")
-_PROGRAM = re.compile(
-    r"^[ \t]*```(?:python|py)[ \t]*\n(?P<code>.{1,2000}?)\n[ \t]*```", re.DOTALL | re.MULTILINE
-)
-"""A program in a text."""
-
 _VERDICTS = {"yes": "Yes", "true": "Yes", "no": "No", "false": "No"}
-_SAYS_MORE = re.compile(r"\bdef\b|\bprint\([^()\n]*,")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-
 _REMARK = re.compile(r"#[^\n]*")
 _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
 """A name before a value, of which a text may list several."""
@@ -66,8 +57,7 @@ def reading_program(question: Question) -> Tool:
 def reading_words(question: Question) -> Tool:
     """A tool that checks what a text computes, and that it answers all that is asked.
 
-    Of a wrong equation it says how the text could go on. A program that stands in the text says more than
-    what the text says that it comes to.
+    Of a wrong equation it says how the text could go on.
     """
     several = form_of(question) == "several"
 
@@ -78,30 +68,12 @@ def reading_words(question: Question) -> Tool:
             return {"nothing": ""}
         if several and not _JOINED.search(claim):
             return {"nothing": "it answers one part of what is asked"}
-        if wrong := wrong_equation(text) or wrong_comparison(text) or wrong_time(text):
+        if wrong := wrong_equation(text, question.text) or wrong_comparison(text) or wrong_time(text):
             corrected = wrong.corrected(text)
             return {"nothing": wrong.why, **({"corrected": corrected} if corrected else {})}
-        computed = _computed_in(text[:LONGEST_TEXT], claim, question)
-        return {"claim": claim if computed is None or _same(computed, claim) else computed}
+        return {"claim": claim}
 
     return check
-
-
-def _computed_in(text: str, claim: str, question: Question) -> str | None:
-    """What the last program in a text comes to, if it is for a number that the text only takes from it.
-
-    None if the text goes on with other numbers, or the program has functions or says more than one thing.
-    """
-    last = next(reversed([*_PROGRAM.finditer(text)]), None)
-    if last is None or not _NUMBER.fullmatch(claim):
-        return None
-    code, known = last["code"], {claim, *_NUMBER.findall(question.text)}
-    if code.count("print(") != 1 or _SAYS_MORE.search(code):
-        return None
-    if not known.issuperset(_NUMBER.findall(text[last.end() :])):
-        return None
-    found = _computed(code, question).get("claim")
-    return found if isinstance(found, str) and _NUMBER.fullmatch(found) else None
 
 
 def _computed(program: str, question: Question) -> dict[str, Any]:

@@ -58,6 +58,16 @@ _ELSEWISE = re.compile(r"\b(?:base|binary|octal|hexadecimal|mod|modulo|modular|x
 _RATIOS = frozenset((12, 16, 24, 36, 60, 1440, 3600, *(10**n for n in range(1, 10))))
 """How many of a unit make another one, in which a result may be written: "500 * 3 = 1.5 litres"."""
 
+_MIXED = re.compile(r" ?[^\W\d_]+\.?,? (?:(?:and|und|et|y|e) )?\d")
+"""What goes on in a smaller unit: "80 + 40 = 1 m 20 cm"."""
+
+_FAULTS = re.compile(
+    r"\b(?:errors?|mistakes?|contradict\w+|absurd|falsch|Fehler|faux|erreurs?|fals[ao]|errore?s?)\b|[✗✘❌≠]|→\s*no\b",
+    re.IGNORECASE,
+)
+_FAR = 300
+"""Characters of a sentence before an equation that are looked at."""
+
 _WORD = re.compile(r" ?[^\W\d_]")
 _UNIT = re.compile(
     r"(?: ?(?!(?:but|so|and|or|then|which|that|is|are|was|were|has|have|left|in|of|for|per|as|to|from|with|by"
@@ -126,20 +136,31 @@ class Mistake:
         return text[: self.at] + self.right if self.right else ""
 
 
-def wrong_equation(text: str) -> Mistake | None:
-    """The first equation of a text that does not hold; None if none is wrong."""
-    text, places = _plain(text[:LONGEST])
+def wrong_equation(text: str, question: str = "") -> Mistake | None:
+    """The first equation of a text that does not hold; None if none is wrong.
+
+    What is denied or supposed is no statement, nor is what stands in the ``question``.
+    """
+    given, asked = text[:LONGEST], "".join(_plain(question[:LONGEST])[0].split())
+    text, places = _plain(given)
     for equation in _EQUATION.finditer(text):
         before, after = text[: equation.start()], text[equation.end() : equation.end() + _ASIDE]
-        value = _wrong_value(equation, before[-_ASIDE:], after)
-        if value is None:
+        if "".join(equation[0].split()) in asked or _doubted(before, after.partition("\n")[0], question):
             continue
-        said = " ".join(f"{equation['left']} = {equation['right']}".split())
-        begin = max(before.rfind(mark) for mark in "\n.:;")
-        denied = DENIED.search(before[begin + 1 :] + after.partition("\n")[0])
-        instead = "" if denied else _instead(equation, value, after)
-        return Mistake(f"{said} is wrong: it is {shown(value)}", places[equation.start("right")], instead)
+        value = _wrong_value(equation, before[-_ASIDE:], after)
+        if value is not None:
+            said = " ".join(f"{equation['left']} = {equation['right']}".split())
+            at, end = places[equation.start("right")], places[equation.end("right") - 1] + 1
+            right = _instead(equation, value, given[end : end + _ASIDE])
+            return Mistake(f"{said} is wrong: it is {shown(value)}", at, right)
     return None
+
+
+def _doubted(before: str, after: str, question: str) -> bool:
+    """Whether the sentence around an equation denies or supposes it, or counts in another way."""
+    begin = max(before.rfind(mark) for mark in "\n.;")
+    around = f"{before[max(begin + 1, len(before) - _FAR) :]} {after}"
+    return bool(DENIED.search(around) or _FAULTS.search(around) or _ELSEWISE.search(f"{around} {question}"))
 
 
 def _wrong_value(equation: re.Match[str], before: str, after: str) -> Fraction | None:
@@ -156,7 +177,7 @@ def _wrong_value(equation: re.Match[str], before: str, after: str) -> Fraction |
         return None
     if _holds(left, right) or _holds(left.translate(_ELSEWHERE), right.translate(_ELSEWHERE)):
         return None
-    if (_MINUS.search(before) and _holds(f"-{left}", right)) or _ELSEWISE.search(before + after):
+    if (_MINUS.search(before) and _holds(f"-{left}", right)) or _MIXED.match(after):
         return None
     only_here = _MONEY.match(equation["right"]) and not _MONEY.search(equation["left"])
     in_units = only_here or _WORD.match(after)
@@ -191,8 +212,9 @@ def _instead(equation: re.Match[str], value: Fraction, after: str) -> str:
     right, number = equation["right"], _rounded(value, equation["right"])
     if "%" in equation[0] or _THOUSANDS.search(equation[0]) or len(number) > _LONGEST:
         return ""
-    unit = _UNIT.match(after)
-    return (right[0] if _MONEY.match(right) else "") + number + (unit[0] if unit else "")
+    closed = "}" if after.startswith("}") else ""  # the box that the result stands in
+    unit = _UNIT.match(after, len(closed))
+    return (right[0] if _MONEY.match(right) else "") + number + closed + (unit[0] if unit else "")
 
 
 def _rounded(value: Fraction, like: str) -> str:

@@ -19,7 +19,7 @@ from orchestrator.voting.ballot import Turn
 from planners.checking import reading_program, reading_words
 from planners.direct import INSTRUCTIONS
 from planners.questions import set_task
-from planners.shapes import Form, Shows, form_of, shows
+from planners.shapes import NAMED_YEAR, Form, Shows, form_of, shows
 from workers.tools.tool import Tool
 
 Kind = Literal["plain", "at once", "program", "steps"]
@@ -66,7 +66,7 @@ DAYS = " A day is date(year, month, day), and the difference of two is a number 
 """What a program is told besides if the question speaks of dates."""
 
 WEEKDAYS = " weekday(name, days) is the name of the weekday so many days after that of a name, or before it."
-"""What it is told instead if the question speaks of weekdays, and no year is named."""
+"""What it is told if the question speaks of weekdays, and no year is named."""
 
 TIMES = " Count a time of the day in minutes from midnight; clock(minutes) writes it."
 """What it is told if the question speaks of times of the day."""
@@ -103,12 +103,11 @@ LISTED = " The last value is a list of the answers to all parts, in their order.
 """What a program is told besides if the question has several parts."""
 
 _DATES = re.compile(
-    r"\b(?:january|february|march|april|june|july|august|september|october|november|december|weekday"
-    r"|day of the week|leap year|date)\b|\b\d{4}-\d\d?-\d\d?\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
+    r"\b(?:january|february|march|april|june|july|august|september|october|november|december|leap year"
+    r"|date)\b|\b\d{4}-\d\d?-\d\d?\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
     re.IGNORECASE,
 )
 _WEEKDAYS = re.compile(rf"\b(?:weekday|day of the week|{'|'.join(day_name)})\b", re.IGNORECASE)
-_YEAR = re.compile(r"\b\d{4}\b")
 _TIMES = re.compile(r"\b\d{1,2}:\d\d\b|\b\d{1,2} ?(?:[ap]\.?m\b|uhr\b|o['’]clock\b)", re.IGNORECASE)
 
 
@@ -156,6 +155,9 @@ def _programming(question: Question, what: Shows, form: Form) -> str:
         task += LISTED
     if _TIMES.search(question.text):
         task += TIMES
-    if _WEEKDAYS.search(question.text) and not _YEAR.search(question.text):
-        return task + WEEKDAYS
-    return task + DAYS if _DATES.search(question.text) else task
+    of_weekdays, has_year = _WEEKDAYS.search(question.text), NAMED_YEAR.search(question.text)
+    if of_weekdays and not has_year:
+        task += WEEKDAYS
+    if _DATES.search(question.text) or (of_weekdays and has_year):
+        task += DAYS
+    return task

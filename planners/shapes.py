@@ -49,6 +49,12 @@ _OF_BOTH = re.compile(
 )
 """What is asked of two things in one."""
 
+NAMED_YEAR = re.compile(
+    r"(?<![\d.,])(?:1\d|20)\d\d(?![\d.,]*\d)(?!\s*(?:years|months|weeks|days|hours|minutes|seconds|k?m|k?g|[€$%])\b)"
+    r"|\b\d{1,2}[./]\d{1,2}[./]\d{2}(?:\d\d)?\b|\b\d{4}-\d\d?-\d\d?\b"
+)
+"""A year, alone or in a date."""
+
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _CONDITION = re.compile(r"\A\W*(?:if|when|wenn|falls|si|se|quand|quando|cuando)\b[^,]*,", re.IGNORECASE)
 

@@ -28,9 +28,6 @@ LONGEST_SENTENCE = 600
 WORDS_ALONE = 3
 """Words of a first sentence that is an answer alone, before others explain it."""
 
-LEAST_REPEATED = 3
-"""Words of the question that a clause repeats around something new that answers it."""
-
 _SENTENCE = lazily(r"(?<=[.!?])(?<!\b[A-Z]\.)\s+(?=\S)|\n+")
 _OF_FIGURES = (
     "age|amount|angle|area|average|change|circumference|cost|date|day|decade|difference|digit|discount|distance"
@@ -139,15 +136,16 @@ _ABOUT_WORDS = lazily(
 )
 
 _NEITHER = lazily(
-    r"^\W*(?:(?:and|so|but|now|in|of|from|for|on|at|to)\s+)*(?:which|who|whom|whose|what(?:['’]s)?|when|where"
+    r"^\W*(?:(?:and|so|but|now|of|from|for|on|at|to)\s+)*(?:which|who|whom|whose|what(?:['’]s)?"
     r"|how (?:many|much|long|far|old|tall|big|large|fast|high|deep|heavy|wide|often))\b",
     re.IGNORECASE,
 )
 _ABOUT_YES = lazily(
-    r"\b(?:yes|no|true|false|correct|agree|symbols?|abbreviat\w+|elements?|formula|letters?|notes?|languages?|say)\b",
+    r"\b(?:yes|no|true|false|correct|agree|decide|whether|verdict|claim|think|symbols?|abbreviat\w+|elements?|formula"
+    r"|letters?|notes?|languages?|say|name[ds]?|called)\b",
     re.IGNORECASE,
 )
-_CLAUSE = lazily(r"[,:;]\s*|\s+and\s+")
+_CLAUSE = lazily(r"[,:;.?!(\[—–]\s*|\s-\s|\s+and\s+")
 _DENIED = lazily(
     r"\b(?:no|not true|false|wrong|incorrect|myth|misconception|untrue|disagree|claims?)\b", re.I
 )
@@ -253,11 +251,9 @@ def says_nothing(question: str, claim: str) -> str:
 
 
 def _asks_neither(question: str) -> bool:
-    """Whether a question asks for something other than yes or no, and for no word that is spelt like them."""
-    first, *others = _CLAUSE.split(_asking(question))
-    if not _NEITHER.match(first) or any(begins_like_one(each) for each in others):
-        return False
-    return not (_ABOUT_YES.search(question) or _ABOUT_WORDS.search(question))
+    """Whether a question asks for something other than yes or no, in all of its clauses."""
+    asking = _NEITHER.match(_asking(question)) and not _ABOUT_YES.search(question)
+    return bool(asking) and not any(begins_like_one(each) for each in _CLAUSE.split(question))
 
 
 def _parts(body: str, question: str, claim: Claim) -> str | None:
@@ -360,19 +356,13 @@ def _answering(clause: str, given: set[str]) -> str | None:
 
 
 def _without_verb(clause: str, given: set[str]) -> str | None:
-    """The one part of a clause that is new where the rest repeats the question, or a name that it offers."""
+    """What is new at the beginning of a clause that then repeats the question, or a name that it offers."""
     told = _told(clause, given)
     flags = [is_given for _, is_given in told]
     if flags and all(flags):
         return _trimmed(clause)
-    if True not in flags:
-        return None
-    first, last = flags.index(False), len(flags) - 1 - flags[::-1].index(False)
-    ends = last == len(flags) - 1
-    if any(flags[first:last]) or ends or (first and sum(flags) < LEAST_REPEATED):
-        return None
-    new = clause[told[first][0].start() if first else 0 : told[last][0].end()]
-    return _trimmed(new) if first else _subject(new)
+    first = flags.index(True) if True in flags else 0
+    return _subject(clause[: told[first - 1][0].end()]) if first and all(flags[first:]) else None
 
 
 def _told(text: str, given: set[str]) -> list[tuple[re.Match[str], bool]]:

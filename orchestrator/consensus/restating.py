@@ -43,7 +43,7 @@ def restated(question: str, sentence: str) -> Literal["Yes", "No"] | None:
     said, denies = _words(stated)
     if denied or denies > 1 or len(wanted) < LEAST or wanted != said:
         return None
-    if any(sorted(of(asked)) != sorted(of(stated)) for of in (_SIGN.findall, _modals)):
+    if _SIGN.findall(asked) != _SIGN.findall(stated.rstrip(".!*")) or _modals(asked) != _modals(stated):
         return None
     return "No" if denies else "Yes"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from orchestrator.consensus.asked import says_nothing
 from orchestrator.consensus.confidence import (
@@ -37,6 +37,10 @@ FORCING: Final[SamplingOptions] = {"temperature": 0.0, "max_tokens": 24, "stop":
 """How it states that."""
 
 
+Continuation = Literal["corrected", "concluded"]
+"""Why a branch goes on from a text that is not all its own."""
+
+
 class LiveBranch:
     """One branch, and how far it has come.
 
@@ -55,7 +59,9 @@ class LiveBranch:
         self.computed = ""
         self.corrected: list[str] = []
         self.concluded = False
+        self._going_on: Continuation | Literal[""] = ""
         self._before: str | None = None
+        self._written = 0
         self.text = ""
         self._said: str | None = None
         self.tokens = 0
@@ -110,31 +116,33 @@ class LiveBranch:
         if not isinstance(text, str) or len(self.corrected) == CORRECTIONS or not self._can_continue:
             return False
         self.corrected.append(str(_told(outcome).get("nothing", "")))
-        self.concluded = False
-        kept = round(self.tokens * len(text) / max(1, len(self.text), len(text)))
-        self._continue(text, "corrected", {**self._sampling, "max_tokens": max(1, self.length - kept)})
+        written = round(self._written * min(1.0, len(text) / max(1, len(self.text))))
+        left = max(self.length - written, FORCING["max_tokens"])
+        self._continue("corrected", text, {**self._sampling, "max_tokens": left}, written)
         return True
 
     def conclude(self) -> bool:
         """Have a branch that was cut off give its answer; returns whether it is one that can."""
         thinking = split_thinking(self.text)
         says = self.ended and self.end == "length" and thinking.closed and bool(thinking.answer.strip())
-        if not (says and self.turn.concludes and self._can_continue) or self.concluded:
+        if not (says and self.turn.concludes and self._can_continue):
             return False
         self.concluded = True
         fence = "\n```" if self.text.count("```") % 2 else ""
-        self._continue(f"{self.text}{fence}{FORCE}", "concluded", FORCING)
+        self._continue("concluded", f"{self.text}{fence}{FORCE}", FORCING, self._written)
         return True
 
     def fall_back(self) -> bool:
-        """Take back a continuation that failed; returns whether the branch ended before it did."""
+        """Take back a continuation that failed; returns whether the branch had ended before it."""
         if self._before is None or not isinstance(self.node.outcome, Failed):
             return False
-        self.text, self._before, self._said, self.ended = self._before, None, None, True
-        self._segments.pop()
-        self.concluded = False
-        if self.corrected:
+        if self._going_on == "corrected":
             self.nothing = self.corrected[-1]
+        else:
+            self.concluded = False
+        self.text, self._before, self._going_on, self._said = self._before, None, "", None
+        self._segments.pop()
+        self.ended = True
         return True
 
     @property
@@ -144,9 +152,10 @@ class LiveBranch:
         prefill = self._run.capabilities.assistant_prefill
         return prefill and not self._ballot.watched and (calls is None or calls > 0)
 
-    def _continue(self, text: str, how: str, sampling: Mapping[str, Any]) -> None:
-        """Generate what follows a text that stands in place of its own."""
-        self._before, self.text, self.ended, self._said = self.text, text, False, None
+    def _continue(self, how: Continuation, text: str, sampling: Mapping[str, Any], written: int) -> None:
+        """Generate what follows a text, of so many tokens, that stands in place of its own."""
+        self._before, self.text, self._written = self.text, text, written
+        self.ended, self._said, self._going_on = False, None, how
         ballot, prompt = self._ballot, [*messages_of(self._prompt), assistant(text)]
         label = f"branch {self.index}, {how}"
         self._segments.append(
@@ -164,10 +173,11 @@ class LiveBranch:
 
     def take(self, completion: Completion) -> None:
         """Take in what its node has generated; unless another segment follows, the branch has ended."""
-        concludes = self.text.endswith(FORCE)
+        concludes = self._going_on == "concluded"
         self.text += _boxed(completion.text) if concludes else completion.text
-        self._said = None
+        self._said, self._before = None, None
         self.tokens += completion.usage.completion_tokens
+        self._written += completion.usage.completion_tokens
         self._scored = self._scored and bool(completion.confidences)
         self._confidences += completion.confidences
         for confidence in completion.confidences:
@@ -253,7 +263,7 @@ class LiveBranch:
     def end(self) -> FinishReason:
         """Why it finished; one that was made to conclude has come to its end with that."""
         reason = self.node.value.finish_reason
-        return "stop" if self.concluded and reason == "length" else reason
+        return "stop" if self._going_on == "concluded" and reason == "length" else reason
 
     @property
     def draw(self) -> Draw:

@@ -78,6 +78,8 @@ async def test_a_wrong_equation_takes_the_claim_away() -> None:
     }
     assert await check("More?", "5 is more than 6.", "5") == {"nothing": "5 is more than 6 is wrong"}
     assert await check("How much?", "2 + 2 = 4", "") == {"nothing": ""}
+    text = "We check 17*24 = 418. 17 * 24 = 408, so no."
+    assert await check("Is 17 * 24 = 418?", text, "no") == {"claim": "no"}
     assert await check("When?", "9:45 + 80 minutes = 11:05", "11:05") == {"claim": "11:05"}
     assert await check("When?", "So 9:45 + 80 minutes = 10:25.", "10:25") == {
         "nothing": "9:45 + 80 minutes = 10:25 is wrong: it is 11:05",
@@ -92,28 +94,12 @@ async def test_a_text_must_have_all_parts_where_they_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("We count:\n```python\nprint(len(str(2**10)))\n```\nIt gives \\boxed{10}.", "4"),
-        ("We count:\n```python\nprint(len(str(2**10)))\n```\n```output\n10\n```\nSo 10.", "4"),
-        ("```python\nprint(3 + 4 + 3)\n```\nSo 10.0", "10.0"),
-        ("```python\nprint(12*3)\n```\nThen 50 - 36 = 14, so 10", "10"),
-        ("```python\nprint(45, 3 * 4)\n```\nSo 10", "10"),
-        ("```python\ndef f(x):\n    return x * 2\nprint(f(3))\n```\nSo 10", "10"),
-        ("```python\nprint(open('x'))\n```\nSo 10", "10"),
-        ("```python\nprint(7)\n```\nSo 10", "10"),
-        ("```\nprint(3 + 4)\n```\nSo 10", "10"),
-    ],
-)
-async def test_a_program_in_a_text_says_more_than_the_text_says_of_it(text: str, said: str) -> None:
-    assert await check("How many digits?", text, "10.0" if "10.0" in text else "10") == {"claim": said}
-
-
-@pytest.mark.parametrize(
     ("question", "said"),
     [
         ("The 3rd is a Saturday. Which weekday is the 20th?", "nothing"),
         ("Which weekday is 20 January 2023?", "claim"),
+        ("What day of the week was 20.01.23?", "claim"),
+        ("Today is Friday. What weekday is it in 1000 days?", "nothing"),
     ],
 )
 async def test_the_weekday_of_a_day_in_an_invented_year_is_nothing(question: str, said: str) -> None:

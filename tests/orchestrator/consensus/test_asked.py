@@ -57,18 +57,6 @@ def test_what_a_question_asks_for(question: str, form: str) -> None:
     ("question", "text", "claim"),
     [
         ("What is the plural of ox?", "The plural of ox is oxen.", "oxen"),
-        ("What do cows eat on green meadows?", "Cows eat grass on green meadows.", "grass"),
-        (
-            "What do cows eat on green meadows?",
-            "Cows mostly eat grass on green meadows.",
-            "Cows mostly eat grass on green meadows",
-        ),
-        (
-            "Which firm makes the pen and the cap?",
-            "The firm makes the pen and the cap together.",
-            "The firm makes the pen and the cap together",
-        ),
-        ("What do cows eat?", "Cows eat grass.", "Cows eat grass"),
         ("What is the plural of ox?", 'The plural of "ox" is "oxen". It is one of 3 such nouns.', "oxen"),
         (
             "What is the capital of Peru?",

@@ -35,6 +35,7 @@ BOILS = "Does water boil at a lower temperature on a high mountain than at sea l
         ("Is 7 < 5?", "So 7 > 5.", None),
         ("Is 5 + 3 = 9?", "5 + 3 ≠ 9", None),
         ("Is -5 > 3?", "5 > 3", None),
+        ("Is 4 + 4 > 9 - 2?", "4 - 4 > 9 + 2", None),
         ("Is a tomato a vegetable?", "Is a tomato a vegetable?", None),
         ("Is a tomato a vegetable?", "A tomato is a vegetable?", None),
         ("Is this rock larger than that rock?", "That rock is larger than this rock.", None),
@@ -84,6 +85,12 @@ def test_a_text_that_ends_by_restating_its_question_claims_yes_or_no() -> None:
         ("Where there is smoke, is there fire?", "No", False),
         ("What is the chemical symbol of nobelium?", "No", False),
         ("What note follows la?", "Si", False),
+        ("When n = 3 is n^2 = 9?", "Yes", False),
+        ("What about whales — are they mammals?", "Yes", False),
+        ("How much is 3 * 4 - is it 12?", "Yes", False),
+        ("Is a tomato a fruit? What do you think?", "Yes", False),
+        ("Is 91 prime? What are its factors?", "No", False),
+        ("In what follows, decide if 7 is prime.", "Yes", False),
     ],
 )
 def test_yes_or_no_is_nothing_where_something_else_is_asked_for(

@@ -220,11 +220,11 @@ async def test_a_branch_whose_correction_fails_claims_nothing() -> None:
 
 
 async def test_a_correction_leaves_a_branch_no_more_tokens_than_it_had() -> None:
-    played = await held(Simulator(continued), *kinds(correcting), width=1, max_tokens=10)
+    played = await held(Simulator(continued), *kinds(correcting), width=1, max_tokens=60)
     requests = [e.data["request"] for e in played.events if "request" in e.data]
     first, second = (each["sampling"]["max_tokens"] for each in requests if "prompt" in each)
-    assert first == 10
-    assert 1 <= second < 10
+    assert first == 60
+    assert 24 <= second < 60
 
 
 def rambling(call: Call, _: Random) -> str:
