@@ -129,10 +129,10 @@ async def test_branches_are_weighed_by_the_confidence_of_their_tokens(engine: Ll
 
 async def test_adaptive_looks_first_and_computes_the_programs_that_it_gets(engine: LlamaCppEngine) -> None:
     played = await play(adaptive, NATALIA, engine)
-    program, look = (each["sampling"]["max_tokens"] for each in played.requests("branch")[:2])
-    assert (program, look) == (LENGTHS["program"]["computation"], LENGTHS["at once"]["computation"])
+    program, plain = (each["sampling"]["max_tokens"] for each in played.requests("branch")[:2])
+    assert (program, plain) == (LENGTHS["program"]["computation"], LENGTHS["plain"]["computation"])
     seen = [decision["saw"] for decision in played.decisions("kinds")]
-    assert {"at once", "program"} <= {saw.get("kind") for saw in seen}
+    assert {"plain", "program"} <= {saw.get("kind") for saw in seen}
     first, *_ = played.nodes(NodeKind.TOOL, "program")
     assert played.outcome(first) == "succeeded"  # others may be cancelled when the vote ends
     assert played.result.answer is not None
