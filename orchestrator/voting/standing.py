@@ -61,9 +61,9 @@ def agreement(count: int, answers: int, *, silent: int = 0, what: str = "branche
     return f"{told}, {silent} gave no answer" if silent else told
 
 
-def at_once(sure: float) -> str:
+def by_itself(sure: float) -> str:
     """What a single answer rests on of which the model was so ``sure``, a probability."""
-    return f"one answer, given at once; the model was {min(int(100 * sure), 99)} % sure of it"
+    return f"one answer; the model was {min(int(100 * sure), 99)} % sure of it"
 
 
 def basis(method: str, count: int, entropy: Entropy, *, kinds: int = 1, sure: float | None = None) -> str:
@@ -79,7 +79,7 @@ def basis(method: str, count: int, entropy: Entropy, *, kinds: int = 1, sure: fl
             "no short answer was found" if of == 1 else f"none of {of} branches came to a short answer"
         )
     if of == 1 and sure is not None and not settled:
-        return at_once(sure)
+        return by_itself(sure)
     what = OF_KINDS if kinds > 1 else "branches"
     told = agreement(count, answers, silent=entropy.abstained, what=what)
     if count > 1 and entropy.doubt is not None and entropy.abstained <= answers:

@@ -101,7 +101,7 @@ def test_steps_are_what_comes_before_the_last_line_or_sentence() -> None:
 
 def test_one_sure_look_says_so() -> None:
     one, none = Entropy(None, (1,), 0), Entropy(None, (), 1)
-    assert basis("majority", 1, one, sure=0.978) == "one answer, given at once; the model was 97 % sure of it"
-    assert basis("majority", 1, one, sure=1.0) == "one answer, given at once; the model was 99 % sure of it"
+    assert basis("majority", 1, one, sure=0.978) == "one answer; the model was 97 % sure of it"
+    assert basis("majority", 1, one, sure=1.0) == "one answer; the model was 99 % sure of it"
     assert basis("majority", 1, one) == "one answer, not compared with others"
     assert basis("majority", 0, none) == "no short answer was found"
