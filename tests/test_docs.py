@@ -29,9 +29,12 @@ def examples(page: str) -> str:
     return "\n".join(re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Where ``anabranch`` is on the PATH, and an engine that says what every question wants."""
+    """Where ``anabranch`` is on the PATH, and an engine that says what every question wants.
+
+    Each page has a database of its own: traces with tools are verified only where the tools are at hand.
+    """
     home = tmp_path_factory.mktemp("docs")
     command = home / "anabranch"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m orchestrator.cli "$@"\n')
