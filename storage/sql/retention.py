@@ -23,8 +23,9 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from storage.refusals import not_found
 from storage.sql import columns
-from storage.sql.rows import among, array, get_task, is_open, now
+from storage.sql.rows import among, array, is_open, now
 from storage.sql.tables import events, tasks, text_uses, texts
 from storage.sql.transactions import Database
 from storage.tasks import Pruned
@@ -45,9 +46,10 @@ class Bounds:
 
 def size(connection: Connection, task_id: str) -> int:
     """See :meth:`storage.store.Store.size`."""
-    get_task(connection, task_id)
     only: BindParameter[Any] = bindparam("only", task_id)
-    row = connection.execute(_sizes(connection, only)).one()
+    row = connection.execute(_sizes(connection, only)).first()
+    if row is None:  # or it is pruned in this moment: what an earlier statement saw may be gone
+        raise not_found(task_id)
     return int(row.size)
 
 

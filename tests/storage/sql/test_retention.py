@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, func, select
+from sqlalchemy.event import listen
 from sqlalchemy.util import await_only
 
+from storage.errors import TaskNotFound
 from storage.events import Event, EventType
 from storage.opening import open_store
 from storage.sql import retention
@@ -255,3 +257,23 @@ async def test_solve_of_eight_short_branches_takes_at_most_8_kilobytes(database_
         stored = await store.size(claim.task.id)
         assert [event async for event in store.read(claim.task.id)] == events
         assert stored <= 8192
+
+
+async def test_the_size_of_a_task_that_may_be_pruned_meanwhile_is_asked_in_one_statement(
+    database_url: str,
+) -> None:
+    """What a first statement has seen, a second one may not find: on PostgreSQL each sees what is there."""
+    statements = []
+
+    def measured(connection: Connection) -> int:
+        listen(connection, "before_cursor_execute", lambda *call: statements.append(call))
+        return retention.size(connection, task_id)
+
+    async with await open_store(database_url) as store:
+        task_id = await ended(store, "a")
+        assert isinstance(store, SqlStore)
+        assert await store._database.read(measured) == await store.size(task_id)
+        assert len(statements) == 1
+        await store.prune(keep=0)
+        with pytest.raises(TaskNotFound, match=task_id):
+            await store.size(task_id)
