@@ -113,7 +113,7 @@ class Solution(BaseModel):
     unsure: bool = Field(
         False,
         description="Whether `trust` says that the answer should not be relied on: it is undecided, has no "
-        "majority, or answers like it were mostly wrong.",
+        "majority, or answers like it were as often wrong as right.",
     )
     reasoning: str = Field(
         "",

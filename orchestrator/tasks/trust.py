@@ -27,7 +27,7 @@ def is_unsure(result: Result, probability: float | None) -> bool:
     """
     if result.outcome.value in DOUBTED or result.answer is None:
         return True
-    return result.answer.doubtful if probability is None else probability < 0.5
+    return result.answer.doubtful if probability is None else probability <= 0.5
 
 
 def trust_in(result: Result, probability: float | None, frequency: str = "") -> str:

@@ -42,6 +42,7 @@ def test_what_is_known_of_answers_like_it_counts_more_than_a_majority() -> None:
     split = Answer("so 72", "72", clusters=(Cluster("72", 2), Cluster("9", 2)), doubtful=True)
     assert trust_in(result(split), None) == "unsure: 2 of 4 branches agree"
     assert is_unsure(result(split), 0.4)
+    assert is_unsure(result(VOTED), 0.5), "wrong as often as right"
     assert not is_unsure(result(split), 0.8)
     assert trust_in(result(VOTED), 0.31, "rarely right") == "unsure: 3 of 4 branches agree; rarely right"
 
