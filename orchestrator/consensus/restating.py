@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from orchestrator.consensus.quantities.patterns import lazily
@@ -16,17 +17,21 @@ LEAST = 2
 """Words that must be the same: of fewer, little is said."""
 
 _WORD = lazily(r"[^\W_]+(?:[.,]\d+)*")
-_NOT = lazily(r"(?<=\w)n['’]t\b")
-_LEAD = lazily(r"^\W*(?:so|thus|hence|therefore|in (?:conclusion|summary|short)|as a result)\b[,:]?\s*", 2)
+_LEAD = lazily(
+    r"^\W*(?:so|thus|hence|therefore|in (?:conclusion|summary|short)|as a result)\b[,:]?\s*", re.IGNORECASE
+)
 _MODALS = frozenset(("can", "could", "will", "would", "should", "must", "may", "might"))
 _SIGN = lazily(r"[-+*/^%<>=≠≤≥×÷−–]|!=")
-_DENIALS = frozenset(("not", "never", "cannot"))
+_SHORT = (("’", "'"), ("cannot", "can not"), ("can't", "can not"), ("won't", "will not"), ("n't", " not"))
+"""How denials are written in one word."""
+
+_DENIALS = frozenset(("not", "never"))
 _SUPPORT = frozenset(
-    word
-    for line in ("a an the do does did is are am was were be been has have had there it of so also indeed",)
-    for word in line.split()
+    "a an the do does did is are am was were be been has have had there it of so also indeed".split()  # noqa: SIM905
 )
 """Words that a question has and what states it may not have, or elsewhere."""
+
+_ASIDE = _SUPPORT | _DENIALS | _MODALS
 
 
 def restated(question: str, sentence: str) -> Literal["Yes", "No"] | None:
@@ -39,25 +44,25 @@ def restated(question: str, sentence: str) -> Literal["Yes", "No"] | None:
     asked, stated = asked_for_yes_or_no(question), _LEAD.sub("", sentence.strip())
     if not asked or max(len(asked), len(stated)) > LONGEST or stated.endswith("?") or begins_like_one(stated):
         return None
-    wanted, denied = _words(asked)
-    said, denies = _words(stated)
-    if denied or denies > 1 or len(wanted) < LEAST or wanted != said:
-        return None
-    if _SIGN.findall(asked) != _SIGN.findall(stated.rstrip(".!*")) or _modals(asked) != _modals(stated):
+    wanted, denied = _read(asked)
+    said, denies = _read(stated.rstrip(".!*"))
+    if denied or denies > 1 or len(wanted[0]) < LEAST or wanted != said:
         return None
     return "No" if denies else "Yes"
 
 
-def _modals(text: str) -> list[str]:
-    """The verbs of a text that say how sure, or how possible, something is: they may only move."""
-    return [word for word in _WORD.findall(text.casefold()) if word in _MODALS]
+def _read(text: str) -> tuple[tuple[list[str], list[str], list[str]], int]:
+    """What must be the same, and how many words deny it.
 
-
-def _words(text: str) -> tuple[list[str], int]:
-    """The words of a text that say something, without their endings, and how many others deny it."""
-    words = [each.casefold() for each in _WORD.findall(_NOT.sub(" not", text.replace("cannot", "can not")))]
-    kept = [_bare(each) for each in words if each not in _SUPPORT | _DENIALS | _MODALS]
-    return kept, sum(each in _DENIALS for each in words)
+    That are the words that say something, without their endings; the verbs that say how sure or possible it
+    is, which may only move; and the signs.
+    """
+    signs, text = _SIGN.findall(text), text.casefold()
+    for short, long in _SHORT:
+        text = text.replace(short, long)
+    words = _WORD.findall(text)
+    kept = [_bare(each) for each in words if each not in _ASIDE]
+    return (kept, [each for each in words if each in _MODALS], signs), sum(map(_DENIALS.__contains__, words))
 
 
 def _bare(word: str) -> str:
