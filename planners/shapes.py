@@ -40,7 +40,7 @@ _IN_ALL = re.compile(
     r"|junt[oa]s|en total|insieme|in tutto)\b",
     re.IGNORECASE,
 )
-"""What makes one part of two, whatever they are, if it follows both."""
+"""What makes one part of two, whatever they are, if it follows both or begins the sentence."""
 
 _BETWEEN = re.compile(r"\bdifference between\b", re.IGNORECASE)
 _OF_BOTH = re.compile(
@@ -50,7 +50,7 @@ _OF_BOTH = re.compile(
 """What is asked of two things in one."""
 
 NAMED_YEAR = re.compile(
-    r"(?<![\d.,])(?:1\d|20)\d\d(?![\d.,]*\d)(?!\s*(?:years|months|weeks|days|hours|minutes|seconds|k?m|k?g|[€$%])\b)"
+    r"(?<![\d.,])(?:1\d|20)\d\d(?![\d.,]*\d)(?!\s*(?:(?:years|months|weeks|days|hours|minutes|seconds|k?m|k?g)\b|[€$%]))"
     r"|\b\d{1,2}[./]\d{1,2}[./]\d{2}(?:\d\d)?\b|\b\d{4}-\d\d?-\d\d?\b"
 )
 """A year, alone or in a date."""

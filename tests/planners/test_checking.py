@@ -100,6 +100,7 @@ async def test_a_text_must_have_all_parts_where_they_are_asked_for() -> None:
         ("Which weekday is 20 January 2023?", "claim"),
         ("What day of the week was 20.01.23?", "claim"),
         ("Today is Friday. What weekday is it in 1000 days?", "nothing"),
+        ("A trip for 2000 € begins on the 3rd, a Saturday. Which weekday is the 20th?", "nothing"),
     ],
 )
 async def test_the_weekday_of_a_day_in_an_invented_year_is_nothing(question: str, said: str) -> None:
