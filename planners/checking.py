@@ -18,7 +18,7 @@ from planners.equations import wrong_comparison, wrong_equation
 from planners.listing import looked_at
 from planners.programs.computing import LONGEST, ProgramError, compute
 from planners.programs.values import Value, written
-from planners.shapes import NAMED_YEAR, form_of
+from planners.shapes import NAMED_YEAR, Form, form_of
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
@@ -42,6 +42,7 @@ _LABEL = re.compile(r"[^\W\d_]\s*[:=]\s")
 
 def reading_program(question: Question) -> Tool:
     """A tool that computes the program in a text, and says its value in the form that is asked for."""
+    form = form_of(question)
 
     @tool(name="program", timeout=20.0)
     def program(text: str, claim: str) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def reading_program(question: Question) -> Tool:
         code = extract_code(text)
         if _repeats(text, question):
             return {"nothing": "the program looks at the question as it is written"}
-        return _computed(text.strip("` \n") if code is None else code.text, question)
+        return _computed(text.strip("` \n") if code is None else code.text, question, form)
 
     return program
 
@@ -76,9 +77,8 @@ def reading_words(question: Question) -> Tool:
     return check
 
 
-def _computed(program: str, question: Question) -> dict[str, Any]:
+def _computed(program: str, question: Question, form: Form) -> dict[str, Any]:
     """What a program comes to in the form that is asked for, or why that is nothing."""
-    form = form_of(question)
     try:
         computed = compute(program)
     except ProgramError as error:
@@ -89,12 +89,9 @@ def _computed(program: str, question: Question) -> dict[str, Any]:
     if value in day_name and _DAY.search(program) and not _YEAR.search(question.text):
         return {"nothing": "the program takes the weekday of a day in a year that nobody named"}
     if form == "yes or no":
-        said = _VERDICTS.get(value.casefold())
-        return (
-            {"claim": said}
-            if said
-            else {"nothing": f"yes or no is asked for, and the program comes to {value}"}
-        )
+        if verdict := _VERDICTS.get(value.casefold()):
+            return {"claim": verdict}
+        return {"nothing": f"yes or no is asked for, and the program comes to {value}"}
     if form == "choice":
         return _chosen(value, question.choices)
     return {"claim": value} if value else {"nothing": "the program comes to an empty text"}

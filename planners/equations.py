@@ -22,7 +22,7 @@ _ASIDE = 40
 LONGEST = 20_000
 """Characters of a text that are looked at."""
 
-_LONGEST = 20
+_MOST_DIGITS = 20
 """Digits of a number that is put into a text."""
 
 _NUMBER = r"[$€£]?\d+(?:,\d+)*(?:\.\d+)?%?"
@@ -52,7 +52,9 @@ _AFTER = re.compile(
 )
 """What a result may be in, other than the numbers before it: "45 + 30 = 1 hour 15 minutes"."""
 
-_ELSEWISE = re.compile(r"\b(?:base|binary|octal|hexadecimal|mod|modulo|modular|xor|clock)\b", re.IGNORECASE)
+_OTHER_SYSTEMS = re.compile(
+    r"\b(?:base|binary|octal|hexadecimal|mod|modulo|modular|xor|clock)\b", re.IGNORECASE
+)
 """Where numbers mean something else."""
 
 _RATIOS = frozenset((12, 16, 24, 36, 60, 1440, 3600, *(10**n for n in range(1, 10))))
@@ -144,23 +146,26 @@ def wrong_equation(text: str, question: str = "") -> Mistake | None:
     given, asked = text[:LONGEST], "".join(_plain(question[:LONGEST])[0].split())
     text, places = _plain(given)
     for equation in _EQUATION.finditer(text):
-        before, after = text[: equation.start()], text[equation.end() : equation.end() + _ASIDE]
-        if "".join(equation[0].split()) in asked or _doubted(before, after.partition("\n")[0], question):
-            continue
+        before = text[max(0, equation.start() - _FAR) : equation.start()]
+        after = text[equation.end() : equation.end() + _ASIDE]
         value = _wrong_value(equation, before[-_ASIDE:], after)
-        if value is not None:
-            said = " ".join(f"{equation['left']} = {equation['right']}".split())
-            at, end = places[equation.start("right")], places[equation.end("right") - 1] + 1
-            right = _instead(equation, value, given[end : end + _ASIDE])
-            return Mistake(f"{said} is wrong: it is {shown(value)}", at, right)
+        if value is None or "".join(equation[0].split()) in asked:
+            continue
+        if _doubted(before, after.partition("\n")[0], question):
+            continue
+        said = " ".join(f"{equation['left']} = {equation['right']}".split())
+        at, end = places[equation.start("right")], places[equation.end("right") - 1] + 1
+        right = _instead(equation, value, given[end : end + _ASIDE])
+        return Mistake(f"{said} is wrong: it is {shown(value)}", at, right)
     return None
 
 
 def _doubted(before: str, after: str, question: str) -> bool:
     """Whether the sentence around an equation denies or supposes it, or counts in another way."""
     begin = max(before.rfind(mark) for mark in "\n.;")
-    around = f"{before[max(begin + 1, len(before) - _FAR) :]} {after}"
-    return bool(DENIED.search(around) or _FAULTS.search(around) or _ELSEWISE.search(f"{around} {question}"))
+    around = f"{before[begin + 1 :]} {after}"
+    other = _OTHER_SYSTEMS.search(f"{around} {question}")
+    return bool(other or DENIED.search(around) or _FAULTS.search(around))
 
 
 def _wrong_value(equation: re.Match[str], before: str, after: str) -> Fraction | None:
@@ -210,7 +215,7 @@ def _ratio(value: Fraction, right: str) -> Fraction | None:
 def _instead(equation: re.Match[str], value: Fraction, after: str) -> str:
     """What should stand in place of a wrong result; empty where it is open in which notation."""
     right, number = equation["right"], _rounded(value, equation["right"])
-    if "%" in equation[0] or _THOUSANDS.search(equation[0]) or len(number) > _LONGEST:
+    if "%" in equation[0] or _THOUSANDS.search(equation[0]) or len(number) > _MOST_DIGITS:
         return ""
     closed = "}" if after.startswith("}") else ""  # the box that the result stands in
     unit = _UNIT.match(after, len(closed))

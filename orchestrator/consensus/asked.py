@@ -206,8 +206,8 @@ def claim_for(
     if says_nothing(question, claim.text):
         return None
     body = split_thinking(text).answer.strip()
-    is_told = claim.how in ("marker", "number", "whole") and not _DENIED.search(body)
-    if is_told and (verdict := restated(question, claim.text)):
+    is_told = claim.how in ("marker", "number", "whole")
+    if is_told and (verdict := restated(question, claim.text)) and not _DENIED.search(body):
         return Claim(verdict, "whole")
     if (listed := _LISTED.match(body)) and (alone or claim.text == "1"):
         return _whole(listed["items"])

@@ -24,7 +24,7 @@ from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Branch
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.runtime.given import SamplingOptions
-from orchestrator.runtime.messages import assistant, messages_of
+from orchestrator.runtime.messages import Draft, assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import CORRECTIONS, LONGER, Ballot
@@ -35,7 +35,6 @@ FORCE = "\n\nThe final answer is \\boxed{"
 
 FORCING: Final[SamplingOptions] = {"temperature": 0.0, "max_tokens": 24, "stop": ("\n",)}
 """How it states that."""
-
 
 Continuation = Literal["corrected", "concluded"]
 """Why a branch goes on from a text that is not all its own."""
@@ -59,7 +58,7 @@ class LiveBranch:
         self.computed = ""
         self.corrected: list[str] = []
         self.concluded = False
-        self._going_on: Continuation | Literal[""] = ""
+        self._going_on: Continuation | None = None
         self._before: str | None = None
         self._written = 0
         self.text = ""
@@ -99,6 +98,10 @@ class LiveBranch:
         if self._segments:
             label = f"{label}, segment {len(self._segments)}"
         prompt = [*messages_of(self._prompt), assistant(*self._segments)] if self._segments else self._prompt
+        self._begin(prompt, label, options)
+
+    def _begin(self, prompt: Draft, label: str, sampling: Mapping[str, Any]) -> None:
+        ballot = self._ballot
         self._segments.append(
             self._run.generate(
                 prompt,
@@ -106,16 +109,17 @@ class LiveBranch:
                 role=ballot.role,
                 scored=ballot.scored,
                 return_token_ids=ballot.watched,
-                **options,
+                **sampling,
             )
         )
 
     def correct(self, outcome: Outcome[Any]) -> bool:
         """Go on from where a reading corrected the text; returns whether there is something to go on from."""
-        text = _told(outcome).get("corrected")
+        told = _told(outcome)
+        text = told.get("corrected")
         if not isinstance(text, str) or len(self.corrected) == CORRECTIONS or not self._can_continue:
             return False
-        self.corrected.append(str(_told(outcome).get("nothing", "")))
+        self.corrected.append(str(told.get("nothing", "")))
         written = round(self._written * min(1.0, len(text) / max(1, len(self.text))))
         left = max(self.length - written, FORCING["max_tokens"])
         self._continue("corrected", text, {**self._sampling, "max_tokens": left}, written)
@@ -140,7 +144,7 @@ class LiveBranch:
             self.nothing = self.corrected[-1]
         else:
             self.concluded = False
-        self.text, self._before, self._going_on, self._said = self._before, None, "", None
+        self.text, self._before, self._going_on, self._said = self._before, None, None, None
         self._segments.pop()
         self.ended = True
         return True
@@ -156,11 +160,8 @@ class LiveBranch:
         """Generate what follows a text, of so many tokens, that stands in place of its own."""
         self._before, self.text, self._written = self.text, text, written
         self.ended, self._said, self._going_on = False, None, how
-        ballot, prompt = self._ballot, [*messages_of(self._prompt), assistant(text)]
-        label = f"branch {self.index}, {how}"
-        self._segments.append(
-            self._run.generate(prompt, label=label, role=ballot.role, scored=ballot.scored, **sampling)
-        )
+        prompt = [*messages_of(self._prompt), assistant(text)]
+        self._begin(prompt, f"branch {self.index}, {how}", sampling)
 
     def probe(self) -> Node[Completion]:
         """Have the branch state its answer so far, while it goes on."""

@@ -139,7 +139,7 @@ def test_a_wrong_equation_is_corrected_up_to_what_follows_from_it(text: str, cor
 @given(st.text(st.sampled_from("0123456789 .,+-*/^()=%$x\\timesdiv:"), max_size=200))
 def test_no_text_raises(text: str) -> None:
     found = wrong_equation(text)
-    assert found is None or found.corrected(text).startswith(text[: found.at] if found.right else "")
+    assert found is None or text[found.at] in "0123456789-$"
 
 
 @pytest.mark.parametrize(
