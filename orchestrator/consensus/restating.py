@@ -26,12 +26,10 @@ _SHORT = (("’", "'"), ("cannot", "can not"), ("can't", "can not"), ("won't", "
 """How denials are written in one word."""
 
 _DENIALS = frozenset(("not", "never"))
-_SUPPORT = frozenset(
-    "a an the do does did is are am was were be been has have had there it of so also indeed".split()  # noqa: SIM905
-)
+_SUPPORT = "a an the do does did is are am was were be been has have had there it of so also indeed"
 """Words that a question has and what states it may not have, or elsewhere."""
 
-_ASIDE = _SUPPORT | _DENIALS | _MODALS
+_ASIDE = _DENIALS | _MODALS | {*_SUPPORT.split()}
 
 
 def restated(question: str, sentence: str) -> Literal["Yes", "No"] | None:
