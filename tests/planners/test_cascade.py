@@ -114,7 +114,9 @@ async def test_a_large_model_that_is_not_needed_any_more_is_cancelled() -> None:
         return boxed("10") + " So it is." * 2000 if call.role == "large" else boxed(script.pop(0))
 
     script = ["8", "9", "8", "8"]
-    engine = Simulator(answer, cost=CostModel(latency=0.0, decode_tokens_per_s=20_000))
+    engine = Simulator(
+        answer, cost=CostModel(latency=0.0, decode_tokens_per_s=200)
+    )  # it would go on for seconds
     played = await play(cascade, "How many?", engine, capabilities=ROLES, n=2, ahead=True)
     assert played.verdicts("cascade")[-1] == "finish: agreed"
     assert played.answer.claim == "8"

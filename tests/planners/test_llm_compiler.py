@@ -499,7 +499,7 @@ async def test_a_plan_that_was_cut_off_says_so() -> None:
 
 async def test_a_model_that_goes_on_after_its_join_is_stopped() -> None:
     rambling = PLAN + "Observation: I made this up.\n" * 500
-    engine = Simulator(model(rambling), cost=CostModel(decode_tokens_per_s=20_000), claims=BARE)
+    engine = Simulator(model(rambling), cost=CostModel(decode_tokens_per_s=200), claims=BARE)  # for seconds
     played = await compile_(engine=engine)
     assert played.answer.text == "75"
     assert played.outcome(played.nodes(NodeKind.GENERATE, "plan")[0]) == "cancelled"
