@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     engine_headers: dict[str, str] = Field(
         {}, description="Further headers for OpenAI-compatible servers: a JSON object of names and values."
     )
+    vllm_options: dict[str, Any] = Field(
+        {},
+        description="Options of the vLLM servers that Anabranch starts (`--engine vllm`): a JSON object of "
+        "names with underscores and values.",
+    )
     database: str | None = Field(
         None,
         description="`sqlite:///path`, `postgresql://…` or `memory`; by default this user's own file.",

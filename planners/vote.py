@@ -12,7 +12,7 @@ from orchestrator.planning.run import Run
 from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, Part
 from orchestrator.runtime.values import Answer, Question
-from orchestrator.voting.ballot import SEGMENT, Merge, labels
+from orchestrator.voting.ballot import SEGMENT, Draws, Merge, labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
 from planners.fitting import sign_of
@@ -67,6 +67,7 @@ async def vote(
     merge: Merge = "majority",
     verifier: str | None = None,
     segment: Tokens = SEGMENT,
+    draws: Draws = "independent",
     temperature: Temperature = 0.7,
     max_tokens: Tokens = 1024,
 ) -> Answer:
@@ -74,8 +75,8 @@ async def vote(
 
     At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
     A vote without a ``rule`` follows the one that was the default when the run began.
-    ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
-    :meth:`Run.vote`. Where the majority decides, a vote whose leader owes the lead to chance is undecided.
+    ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge``, ``segment`` and ``draws`` are those
+    of :meth:`Run.vote`. Where the majority decides, a vote whose leader owes the lead to chance is undecided.
 
     Raises:
         NodeFailed: no branch gave a completion.
@@ -92,6 +93,7 @@ async def vote(
         merge=merge,
         verifier=verifier,
         segment=segment,
+        draws=draws,
         temperature=temperature,
         max_tokens=max_tokens,
     )

@@ -90,7 +90,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are sampled. ``top_logprobs`` asks for that many alternatives per token (0: chosen only)."""
+    """How tokens are sampled. ``top_logprobs`` asks for that many alternatives per token (0: chosen only).
+
+    ``code``, in [0, 1), draws them by arithmetic sampling (arXiv 2210.15458) where an engine can do that.
+    """
 
     temperature: float = 0.7
     top_p: float = 1.0
@@ -98,6 +101,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     top_logprobs: int | None = None
+    code: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

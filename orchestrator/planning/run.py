@@ -11,7 +11,7 @@ from orchestrator.runtime.messages import Draft
 from orchestrator.runtime.nodes import Node, NodeKind
 from orchestrator.runtime.values import Answer
 from orchestrator.runtime.verbs import Verbs
-from orchestrator.voting.ballot import SEGMENT, Ballot, Merge, Turn
+from orchestrator.voting.ballot import SEGMENT, Ballot, Draws, Merge, Turn
 from orchestrator.voting.judging import Judge, check_judges
 from orchestrator.voting.vote import hold_vote
 from workers.tools.tool import Tool
@@ -38,6 +38,7 @@ class Run(Verbs):
         segment: int = SEGMENT,
         role: str = "branch",
         turns: Sequence[Draft | Turn] = (),
+        draws: Draws = "independent",
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
@@ -51,6 +52,8 @@ class Run(Verbs):
         at branches as they run, they are generated in segments of ``segment`` tokens. ``turns`` are further
         prompts for the same question, which the branches take in turns with the first; as
         :class:`~orchestrator.voting.ballot.Turn`, one has a kind, and sampling and a reading of its own.
+        ``draws`` "arithmetic" spreads the branches evenly over what the model may say (arXiv 2210.15458),
+        where the engine has our logits processor.
 
         Raises:
             RuleError: the spec names no rule.
@@ -77,6 +80,7 @@ class Run(Verbs):
             segment=segment,
             role=role,
             turns=tuple(turns),
+            draws=draws,
         )
         ballot.check(self.capabilities)
         check_judges(self, judge, outputs)

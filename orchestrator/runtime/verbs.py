@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
-from orchestrator.errors import PlannerError
+from orchestrator.errors import InvalidRequest, PlannerError
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.given import (
     SamplingOptions,
@@ -296,5 +296,8 @@ class Verbs:
             derived = zlib.crc32(f"{environment.seed}:{node.path}".encode()) & 0x7FFFFFFF
             given = {**given, "seed": derived}
         sampling = replace(environment.sampling, **given)
+        if sampling.code is not None and not environment.capabilities.arithmetic_sampling:
+            model = environment.capabilities.model
+            raise InvalidRequest(f"a call with a code needs arithmetic sampling, which {model} has not here")
         node.seed = sampling.seed
         return sampling

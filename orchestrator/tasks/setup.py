@@ -42,7 +42,7 @@ VERSIONS: Mapping[str, str | int] = {
 }
 
 
-_LATER = frozenset({"guided_grammar", "function_calls", "roles"})
+_LATER = frozenset({"guided_grammar", "function_calls", "roles", "arithmetic_sampling"})
 
 
 class _Tool(TypedDict):

@@ -34,6 +34,13 @@ SEGMENT = 512
 CORRECTIONS = 3
 """How many times a branch may be corrected: one that computes so badly is no help."""
 
+Draws = Literal["independent", "arithmetic"]
+"""How branches are drawn: each by its own seed, or by codes that are spread evenly (arXiv 2210.15458)."""
+
+BRANCH_STEP, SEGMENT_STEP = 0.6180339887498949, 0.4142135623730951
+"""From the code of one branch to that of the next, and from one segment of a branch to the next: points at
+multiples of such numbers are spread evenly, however many of them there will be."""
+
 LONGER = 4
 """How many times longer a branch may become after one of its kind was cut off."""
 
@@ -80,6 +87,7 @@ class Ballot:
     segment: int = SEGMENT
     role: str = "branch"
     turns: tuple[Draft | Turn, ...] = ()
+    draws: Draws = "independent"
 
     def turn_of(self, branch: int) -> Turn:
         """How a branch is asked, by its number: they take turns."""
@@ -127,6 +135,15 @@ class Ballot:
         if self.verifier is None and ("verdicts" in needs or self.merge == "verifier"):
             who = f"rule {rule}" if "verdicts" in needs else "merge verifier"
             raise InvalidRequest(f"{who} needs verdicts: give the vote a tool as its verifier")
+        if self.draws not in get_args(Draws):
+            raise InvalidRequest(f"branches are not drawn {self.draws!r}, but {' or '.join(get_args(Draws))}")
+        if self.draws == "arithmetic" and not can.arithmetic_sampling:
+            raise InvalidRequest(
+                f"arithmetic sampling needs a vLLM server with our logits processor; that of {can.model} has "
+                "none: let Anabranch start it with the option arithmetic_sampling, or leave out draws"
+            )
+        if self.draws == "arithmetic" and not self.sampling["temperature"]:
+            raise InvalidRequest("arithmetic sampling needs a temperature above 0: at 0 nothing is drawn")
         if self.scored and not can.logprobs:
             who = f"rule {rule}" if "confidence" in needs else f"merge {self.merge}"
             raise InvalidRequest(

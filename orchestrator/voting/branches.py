@@ -27,7 +27,7 @@ from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft, assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
-from orchestrator.voting.ballot import CORRECTIONS, LONGER, Ballot
+from orchestrator.voting.ballot import CORRECTIONS, LONGER, SEGMENT_STEP, Ballot
 from workers.calls import Completion, FinishReason
 
 FORCE = "\n\nThe final answer is \\boxed{"
@@ -49,10 +49,20 @@ class LiveBranch:
     ``nothing`` is then why it claims nothing, ``computed`` what it claims though its text does not say so,
     and ``corrected`` what was wrong in it before it went on from what is right. ``concluded`` says that it
     was cut off and made to give its answer, ``cut_off`` are the kinds of the branches before it that were.
+    ``code`` is where arithmetic sampling begins to draw it.
     """
 
-    def __init__(self, run: Verbs, ballot: Ballot, index: int, *, cut_off: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        run: Verbs,
+        ballot: Ballot,
+        index: int,
+        *,
+        cut_off: Sequence[str] = (),
+        code: float | None = None,
+    ) -> None:
         self.index = index
+        self._code = code
         self.turn = ballot.turn_of(index)
         self.nothing = ""
         self.computed = ""
@@ -102,6 +112,8 @@ class LiveBranch:
 
     def _begin(self, prompt: Draft, label: str, sampling: Mapping[str, Any]) -> None:
         ballot = self._ballot
+        if self._code is not None and sampling["temperature"]:
+            sampling = {**sampling, "code": (self._code + len(self._segments) * SEGMENT_STEP) % 1.0}
         self._segments.append(
             self._run.generate(
                 prompt,

@@ -10,7 +10,7 @@ from orchestrator.consensus.stopping import Cancel, Continue, Decision, Expand, 
 from orchestrator.runtime.nodes import Arrivals, Node, Succeeded
 from orchestrator.runtime.values import Answer
 from orchestrator.runtime.verbs import Verbs
-from orchestrator.voting.ballot import Ballot
+from orchestrator.voting.ballot import BRANCH_STEP, Ballot
 from orchestrator.voting.branches import LiveBranch
 from orchestrator.voting.judging import Judging, executed
 from orchestrator.voting.poll import Poll
@@ -60,12 +60,14 @@ class _Vote:
         self._judging = Judging(run, ballot.question, ballot.judge)
         self._steps: dict[str, tuple[Step, LiveBranch]] = {}
         self._alarm: Node[Any] | None = None
+        self._offset = run.random.random() if ballot.draws == "arithmetic" else None
 
     def start(self, count: int) -> None:
         """Start ``count`` more branches."""
         for _ in range(count):
             index, cut_off = len(self.poll.branches), self.poll.kinds_cut_off()
-            branch = LiveBranch(self._run, self._ballot, index, cut_off=cut_off)
+            code = None if self._offset is None else (self._offset + index * BRANCH_STEP) % 1.0
+            branch = LiveBranch(self._run, self._ballot, index, cut_off=cut_off, code=code)
             self.poll.branches.append(branch)
             self._await(branch.node, "branch", branch)
 
