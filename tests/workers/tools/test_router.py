@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,8 @@ def written(folder: Path, **changed: object) -> Path:
 async def test_a_question_like_those_with_weight_is_more_probably_a_list(tmp_path: Path) -> None:
     weights = dict.fromkeys(features_of("Give tips for sleep", 10), 9.0)
     judge = await asyncio.to_thread(lambda: router(written(tmp_path, weights=weights)))
-    told = await judge.invoke({"question": "Give tips for sleep"})
-    other = await judge.invoke({"question": "What is the capital of the largest country over there?"})
+    told: Any = await judge.invoke({"question": "Give tips for sleep"})
+    other: Any = await judge.invoke({"question": "What is the capital of the largest country over there?"})
     assert told["threshold"] == 0.6
     assert told["probability"] > 0.99
     assert other["probability"] < 0.9
