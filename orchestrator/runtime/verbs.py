@@ -30,7 +30,7 @@ from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
 from workers.calls import Completion, Sampling
 from workers.engine import Capabilities
 from workers.tools.tool import Tool
-from workers.tools.toolbox import ENTAILMENT
+from workers.tools.toolbox import ENTAILMENT, ROUTER, UNOFFERED
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -266,15 +266,20 @@ class Verbs:
         return ENTAILMENT in self._executor.environment.toolbox
 
     @property
+    def routes(self) -> bool:
+        """Whether a trained router can say if an answer is a list of independent points."""
+        return ROUTER in self._executor.environment.toolbox
+
+    @property
     def capabilities(self) -> Capabilities:
         """What the engine of this run can do."""
         return self._executor.environment.capabilities
 
     @property
     def tools(self) -> Mapping[str, Tool]:
-        """The tools that a model may be offered; entailment is for judges alone."""
+        """The tools that a model may be offered; what judges is not among them."""
         toolbox = self._executor.environment.toolbox
-        return {name: tool for name, tool in toolbox.items() if name != ENTAILMENT}
+        return {name: tool for name, tool in toolbox.items() if name not in UNOFFERED}
 
     # -- internals --------------------------------------------------------------------------------
 
