@@ -199,7 +199,12 @@ def test_well_formed_blocks_are_read() -> None:
 
 
 def test_odd_texts_are_read_in_no_time() -> None:
-    for filling in (" " * 50_000, "<Outline>1: " * 9_000, "<Outline>1:" + "<" * 50_000, "</Outlines>" * 9_000):
+    for filling in (
+        " " * 50_000,
+        "<Outline>1: " * 9_000,
+        "<Outline>1:" + "<" * 50_000,
+        "</Outlines>" * 9_000,
+    ):
         assert isinstance(WEAVER.read(f"<Parallel><Outlines>{filling}"), str)
         WEAVER.without_tags(f"<Parallel><Outlines>{filling}")
 
@@ -352,7 +357,9 @@ async def test_at_temperature_0_it_is_asked_as_everywhere_else() -> None:
     played = await ask(Model(BLOCK, END), temperature=0.0)
     assert {each["sampling"]["temperature"] for each in played.requests()} == {0.0}
     usual = await ask(Model(BLOCK, END))
-    assert {(s["temperature"], s["top_p"]) for s in (r["sampling"] for r in usual.requests())} == {(0.6, 0.95)}
+    assert {(s["temperature"], s["top_p"]) for s in (r["sampling"] for r in usual.requests())} == {
+        (0.6, 0.95)
+    }
 
 
 async def test_a_process_that_dies_goes_on() -> None:
@@ -367,7 +374,9 @@ async def test_a_fork_with_another_thread_has_another_end() -> None:
     def say(call: Call, rng: Random) -> str:
         return "Answer: 13" if "There are 9" in call.prompt.prefill else model(call, rng)
 
-    first, fork = await forked(threads, QUESTION, Simulator(say), at="2", change=Change(value=" There are 9.<"))
+    first, fork = await forked(
+        threads, QUESTION, Simulator(say), at="2", change=Change(value=" There are 9.<")
+    )
     assert (first.answer, fork.answer) == ("12", "13")
     assert fork.usage.calls == 1
 
