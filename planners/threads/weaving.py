@@ -37,7 +37,7 @@ TASK = (
     "all of its parts are written; then go on from what they say. What needs what comes before it belongs in "
     "no block.\n"
 )
-AS_ONE = "Step by step, one after the other:\n"
+AS_ONE = "Let us work it out step by step, each step with its result.\n"
 """What a text that breaks the format goes on with."""
 
 NOTHING, CUT, LOST = " (nothing)", " (cut off)", " (this part could not be written)"

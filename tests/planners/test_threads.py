@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -153,6 +153,7 @@ async def test_the_text_may_begin_with_a_block() -> None:
     assert played.prompts("sequence 0")[0][-1] == ("assistant", WEAVER.begins)
 
 
+NO_LIST = "what stands in <Outlines> is no list of outlines"
 OUTLINES = "<Outline>1: a</Outline><Outline>2: b</Outline>"
 
 
@@ -162,12 +163,12 @@ OUTLINES = "<Outline>1: a</Outline><Outline>2: b</Outline>"
         (f"<Outlines>{OUTLINES}", "<Outlines> stands outside of <Parallel>"),
         (f"<Parallel>{OUTLINES}", "<Parallel> does not begin with <Outlines>"),
         ("<Parallel>\n1. the wheels\n2. the bolts", "<Parallel> does not begin with <Outlines>"),
-        ("<Parallel><Outlines>1. the wheels\n2. the bolts", "what stands in <Outlines> is no list of outlines"),
-        (f"<Parallel><Outlines>Two: {OUTLINES}", "what stands in <Outlines> is no list of outlines"),
-        (f"<Parallel><Outlines>{OUTLINES}<Outline>3: c", "what stands in <Outlines> is no list of outlines"),
-        ("<Parallel><Outlines><Outline>a: x</Outline>", "what stands in <Outlines> is no list of outlines"),
+        ("<Parallel><Outlines>1. the wheels\n2. the bolts", NO_LIST),
+        (f"<Parallel><Outlines>Two: {OUTLINES}", NO_LIST),
+        (f"<Parallel><Outlines>{OUTLINES}<Outline>3: c", NO_LIST),
+        ("<Parallel><Outlines><Outline>a: x</Outline>", NO_LIST),
         ("<Parallel><Outlines><Outline>1: x<Outline>2: y</Outline></Outline>",
-         "what stands in <Outlines> is no list of outlines"),
+         NO_LIST),
         ("<Parallel><Outlines>", "outlines: 0"),
         ("<Parallel><Outlines><Outline>1: x</Outline>", "outlines: 1"),
         ("<Parallel><Outlines><Outline>1: x</Outline><Outline>1: y</Outline>", "outlines: 1"),
@@ -195,7 +196,7 @@ def test_well_formed_blocks_are_read() -> None:
     assert MULTIVERSE.read(repeated) == "<Parallel> does not begin with <Goal>"
     assert WEAVER.read("nothing") == "there is no block"
     beyond = f"<Parallel><Outlines>{OUTLINES}</Outlines> so"  # of an engine that does not stop
-    assert WEAVER.read(beyond) == "what stands in <Outlines> is no list of outlines"
+    assert WEAVER.read(beyond) == NO_LIST
 
 
 def test_odd_texts_are_read_in_no_time() -> None:
@@ -392,17 +393,16 @@ async def test_threads_that_are_not_needed_any_more_are_cancelled_with_their_run
     assert played.result.spent.cancelled_tokens > 0
 
 
-def options_refused() -> Sequence[tuple[dict[str, object], str]]:
-    return [
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
         ({"dialect": "html"}, "'threadweaver' or 'multiverse'"),
         ({"lead": "always"}, "'offer' or 'begin'"),
         ({"max_blocks": 33}, "less than or equal to 32"),
         ({"max_threads": 1}, "greater than or equal to 2"),
         ({"thread_tokens": 0}, "greater than or equal to 1"),
-    ]
-
-
-@pytest.mark.parametrize(("options", "hint"), options_refused())
+    ],
+)
 def test_bad_options_are_refused(options: dict[str, object], hint: str) -> None:
     with pytest.raises(InvalidRequest, match=hint):
         threads.validate(options)
