@@ -7,7 +7,8 @@ back in the order of their outlines before the text goes on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal
 
@@ -40,12 +41,15 @@ TASK = (
 AS_ONE = "Let us work it out step by step, each step with its result.\n"
 """What a text that breaks the format goes on with."""
 
-NOTHING, CUT, LOST = " (nothing)", " (cut off)", " (this part could not be written)"
+NOTHING, CUT, LOST = " (nothing)", " (cut off)", " (not written)"
 """What stands in a thread, or at its end, where it has not come to its end."""
 
 TOP_P: Final = 0.95
 LEAST: Final = 16
 """Tokens without which a thread is not begun."""
+
+_NUMBERED: Final = re.compile(r"^[ \t]*(?P<number>[0-9][0-9.]*)[ \t]*:", re.MULTILINE)
+"""A line that begins as a thread does."""
 
 
 @planner(BY)
@@ -226,15 +230,17 @@ class Text:
         nodes: dict[str, Node[Completion]] = {}
         for wave in waves(list(block.outlines), self.run.budget.width):
             for number, path in zip(wave, self.path.fork(len(wave)), strict=True):
-                nodes[number] = path.add(self._thread(number, max_tokens))
+                others = [each for each in block.outlines if each != number]
+                nodes[number] = path.add(self._thread(number, others, max_tokens))
             await self.run.outcomes([nodes[number] for number in wave])
-        bodies = {number: self._body(node) for number, node in nodes.items()}
+        bodies = {number: self._body(node, set(nodes) - {number}) for number, node in nodes.items()}
         self._join(bodies)
 
-    def _thread(self, number: str, max_tokens: int) -> Node[Completion]:
+    def _thread(self, number: str, others: Sequence[str], max_tokens: int) -> Node[Completion]:
         """All threads of a block share everything but their number, which comes last."""
-        # The first sign of the tag stays in the text, and shows that the thread was closed by it.
-        stop = (self.dialect.closes_thread[1:], f"<{BLOCK}>")
+        # The first sign of the tag stays in the text, and shows that the thread was closed by it. A thread
+        # also ends where it begins on the others; servers take four stops at most.
+        stop = (self.dialect.closes_thread[1:], f"<{BLOCK}>", *(f"\n{other}:" for other in others[:2]))
         sampling: SamplingOptions = {**self._sampling, "stop": stop, "max_tokens": max_tokens}
         return self.run.generate(
             [*self._prompt, assistant(*self._parts, self.dialect.opens_thread, f"{number}:")],
@@ -242,7 +248,7 @@ class Text:
             **sampling,
         )
 
-    def _body(self, node: Node[Completion]) -> str:
+    def _body(self, node: Node[Completion], others: Collection[str]) -> str:
         """What stands in a thread: what was written, and how it ended if it did not come to its end."""
         self.counts.threads += 1
         if not isinstance(node.outcome, Succeeded) or node.value.finish_reason == "refused":
@@ -250,7 +256,12 @@ class Text:
         completion = node.value
         text = completion.text
         self.counts.closed += completion.finish_reason == "stop" and text.endswith("<")
-        body = guarded(text.removesuffix("<").rstrip(), *self.dialect.tags)
+        own = text.removesuffix("<")
+        for line in _NUMBERED.finditer(own):
+            if line["number"] in others:
+                own = own[: line.start()]
+                break
+        body = guarded(own.rstrip(), *self.dialect.tags)
         if not body.strip():
             return NOTHING
         self.counts.written += 1
