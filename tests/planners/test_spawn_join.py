@@ -70,7 +70,7 @@ async def ask(
 
 
 def seen(played: Played) -> Mapping[str, Any]:
-    return played.decisions("spawn_join")[-1]["saw"]
+    return dict(played.decisions("spawn_join")[-1]["saw"])
 
 
 def conversation(played: Played, turn: int) -> str:

@@ -65,7 +65,7 @@ async def ask(model: Model, question: Question | str = QUESTION, **options: Any)
 
 
 def seen(played: Played) -> Mapping[str, Any]:
-    return played.decisions("threads")[-1]["saw"]
+    return dict(played.decisions("threads")[-1]["saw"])
 
 
 async def test_outlines_are_written_side_by_side_and_put_back_in_their_order() -> None:
