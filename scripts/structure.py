@@ -26,6 +26,8 @@ ROOMS = (
     "orchestrator/consensus/stopping",
     "planners",
     "planners/programs",
+    "planners/spawn_join",
+    "planners/threads",
     "workers",
     "workers/pool",
     "workers/engines",

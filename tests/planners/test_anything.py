@@ -25,6 +25,8 @@ from planners.llm_compiler import llm_compiler
 from planners.plan_prompt import PLANNER
 from planners.react import react
 from planners.skeleton import skeleton
+from planners.spawn_join.spawning import spawn_join
+from planners.threads.weaving import threads
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
@@ -68,6 +70,18 @@ WORDS = [
     *('["hang"], ', '["join"]', '{"answer": "x"}', '{"replan": "y"}'),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
     *("Thought: ", "Action: ", "finish(", "Observation:", "<tool_call>", '{"name": "say", "arguments": {'),
+    *(
+        "<spawn>\n",
+        "<task>Say x.</task>",
+        "</spawn>",
+        "<results>",
+        "<join>",
+        "</join>",
+        "<think>",
+        "</think>",
+    ),
+    *('<tool_call>{"name": "spawn", "arguments": {"messages": ["a", "b"]}}</tool_call>', "</Thread>"),
+    *("<Parallel>\n<Outlines>\n<Outline>1: a</Outline>\n<Outline>2: b</Outline>\n</Outlines>", "<Outlines>"),
 ]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=25).map("".join), min_size=1, max_size=3)
 KINDS: list[FaultKind] = ["refuse", "reset", "hang", "garbage", "mangle", "overload"]
@@ -93,7 +107,7 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, spawn_join, threads, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

@@ -52,6 +52,8 @@ HARMLESS = {
     r"\b\d+ -> \d+\b": "steps of the plan that is sent back",
     r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
     r"^[A-Z][.:] ": "a choice that is offered",
+    r"in all: \d+": "how many children there may be",
+    r"^(?:<(?:Outline|Path)>)?\d+:": "the number of a part that is to be written",
     r"\(\d+ of \d+\)": "how many branches said so",
     r"it says .*?, which is no number of \w+": "what a model has said, and why it is wrong",
     r"\b(?:JSON|Yes|No|Python)\b": "words of the form",
@@ -119,6 +121,8 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "llm_compiler": ({}, {}),
     "react": ({"max_steps": 1}, {}),
     "calls": ({"max_rounds": 1},),
+    "spawn_join": ({"depth": 2}, {"form": "text", "turns": 1}),
+    "threads": ({"lead": "begin"}, {"dialect": "multiverse"}),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -137,7 +141,15 @@ READ = (
     "blue",
 )
 ACTIONS = ("hm", *['Action: search("gauge")'] * 2, 'Action: fails("a")', 'finish(answer="red")')
+BLOCK = "<spawn>\n<task>it is green.</task>\n<task>9 wheels</task>\n</spawn>"
+CALL = '<tool_call>{"name": "spawn", "arguments": {"messages": ["it is green.", "9 wheels"]}}</tool_call>'
+OUTLINES = "\n<Outline>2: it is green.</Outline>\n"
+WOVEN = ("the gauge is blue.", "<Parallel>", "", "it is green.")
 REPLIES = {
+    "call the function spawn": (CALL, "it is green.", ""),
+    "write a block in this form": (BLOCK, "it is green.", ""),
+    "<Outlines>\n<Outline>1:": (f" blue{OUTLINE}</Outline>{OUTLINES}", *WOVEN),
+    "written side by side": WOVEN,
     'a line "Answer: "': READ,
     "keleton": (OUTLINE, OUTLINE, "one gauge"),
     "Action": ACTIONS,
@@ -158,9 +170,9 @@ class Talker:
 
     def __call__(self, call: Call, rng: Random) -> str:
         messages = call.prompt.messages()
-        for message in messages:
-            if message["role"] != "assistant" or message["content"] not in self.said:
-                self.asked.append(message["content"])
+        self.asked += [message["content"] for message in messages if message["role"] != "assistant"]
+        own = [segment.text for segment in call.prompt.segments if segment.role == "assistant"]
+        self.asked += [text for text in own if not any(each.startswith(text) for each in self.said)]
         text = self._reply("".join(message["content"] for message in messages))
         self.said.add(text)
         return text
@@ -255,9 +267,8 @@ def instructions() -> Iterator[tuple[str, str]]:
     rooms = [planners, orchestrator.voting]
     modules: list[ModuleType] = [judgement]
     for room in rooms:
-        modules += [
-            importlib.import_module(f"{room.__name__}.{m.name}") for m in pkgutil.iter_modules(room.__path__)
-        ]
+        named = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in named]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
             continue
@@ -268,7 +279,7 @@ def instructions() -> Iterator[tuple[str, str]]:
                     yield name, text.replace("{{", "{").replace("}}", "}")
 
 
-UNSAID = {"AMOUNTS", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "INSUFFICIENT"}
+UNSAID = {"AMOUNTS", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "NO_PREFILL", "INSUFFICIENT"}
 """What is told to people, not to models."""
 
 
