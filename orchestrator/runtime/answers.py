@@ -70,7 +70,11 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
 def _cluster(value: object, what: str) -> Cluster:
     if not isinstance(value, Cluster):
         raise PlannerError(f"{what} is {_a(value)}; it must be a Cluster")
-    return Cluster(_text(value.claim, f"{what}.claim"), _count(value.count, f"{what}.count"))
+    return Cluster(
+        _text(value.claim, f"{what}.claim"),
+        _count(value.count, f"{what}.count"),
+        _number(value.weight, f"{what}.weight", "a number that is not negative, or None"),
+    )
 
 
 def _dissent(value: object, what: str) -> Dissent:
