@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 SHARPNESS = 0.5
-"""The temperature of the shares: the lower, the more the nearest domain takes. It is ours, not tuned: few words
-tell of a domain, so that even one that shares most of them does not decide alone."""
+"""The temperature of the shares: the lower, the more the nearest domain takes. It is ours, and not tuned: few
+words tell of a domain, so that even one that shares most of them does not decide alone."""
 
 _WORD = re.compile(r"\w+")
 
