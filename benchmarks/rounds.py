@@ -7,9 +7,9 @@ several stop rules, and counts the rounds that pass: whose entropy is at most ``
 a problem if fewer than four in five of all its recorded branches agree. Beside it stands what a split vote
 (:mod:`orchestrator.voting.splitting`) is worth.
 
-A second table has whole searches by the rules between rounds (planner ``rounds``), over recorded branches that
-saw nothing of each other. So it shows when they stop and which round they recall, and what as many branches
-are worth in one vote; what answers in view do to later rounds, no recording can show.
+A second table has whole searches by the rules between rounds (planner ``rounds``), over recorded branches
+that saw nothing of each other. So it shows when they stop and which round they recall, and what as many
+branches are worth in one vote; what answers in view do to later rounds, no recording can show.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from orchestrator.runtime.values import Answer, Cluster
 from orchestrator.voting.splitting import split
 
 RULES = ("fixed", DEFAULT_RULE, "beta:0.95")
-BETWEEN = ("seat:0.3", "seat_secretary", "seat:0,rounds=4")
+BETWEEN = ("seat:0.3", "seat_secretary")
 SURE = 0.8
 
 
@@ -89,7 +89,7 @@ class Search:
 
 
 def searches(problems: Sequence[Problem], between: str, width: int, times: int) -> list[Search]:
-    """``times`` searches over each problem, in rounds of ``width`` branches that saw nothing of each other."""
+    """``times`` searches over each problem, in rounds of ``width`` branches."""
     rule, played = parse_round_rule(between), []
     for problem in problems:
         for order in resamples(problem, width * rule.limit, times, seed=1):
@@ -154,12 +154,8 @@ def search_line(played: Sequence[Search]) -> str:
         fmean(each.at_once_sequential for each in played),
         fmean(each.at_once_total for each in played),
     )
-    columns = (
-        f"{fmean(each.rounds for each in played):.2f}",
-        *shares,
-        *(f"{each / 1000:.1f}" for each in tokens),
-    )
-    return "".join(f"{each:>10}" for each in columns)
+    held = f"{fmean(each.rounds for each in played):.2f}"
+    return "".join(f"{each:>10}" for each in (held, *shares, *(f"{each / 1000:.1f}" for each in tokens)))
 
 
 def line(played: Sequence[Round]) -> str:
