@@ -93,7 +93,10 @@ async def cascade(
         if rounds.answers and ahead and can_escalate and asked is None:
             run.decide("cascade", "ask the large model ahead", decision.seen)
             asked = vote(width=large, role=LARGE)
-        rounds.add(await vote(*rounds.shown(run), width=n))
+        shown = rounds.shown(run)
+        answer = await vote(*shown, width=n)
+        informed = [seen for seen in (False, *(True for _ in shown)) for _ in ensemble or ("branch",)]
+        rounds.add(answer, copied=rounds.copied(answer, informed))
         run.propose(lambda: rounds.answer(most_certain(rounds.seen)))
     best = rounds.answer(decision.best)
     saw = {**decision.seen, "answered by round": decision.best}
