@@ -195,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for width in given.widths:
         for rule in RULES:
             print(f"{width:>3} {rule:<32}{line(rounds(problems, rule, width, given.nats, given.times))}")
-    names = ("rounds", "collapsed", "right", "pooled", "at once", "seq. k", "total k", "at once", "at once")
-    print(f"\n{'n':>3} {'rule between rounds':<32}{''.join(f'{name:>10}' for name in names)}")
+    columns = ("rounds", "collapsed", "right", "pooled", "at once", "seq. k", "total k", "at once", "at once")
+    print(f"\n{'n':>3} {'rule between rounds':<32}{''.join(f'{name:>10}' for name in columns)}")
     for width in given.widths:
         for between in given.between:
             print(f"{width:>3} {between:<32}{search_line(searches(problems, between, width, given.times))}")

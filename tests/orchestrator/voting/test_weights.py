@@ -89,11 +89,10 @@ async def test_equal_weights_are_no_weights(rule: str, weight: float) -> None:
 async def test_the_heavier_model_wins_against_more_branches() -> None:
     played = await held(by_role(large="8", one="7", two="7"), turns(large=3, one=1, two=1))
     answer = answer_of(played)
-    assert (answer.claim, answer.confidence, answer.kinds) == ("8", pytest.approx(3 / 5), ("large",))
-    assert [(each.claim, each.count, each.weight) for each in answer.clusters] == [
-        ("8", 1, pytest.approx(9 / 5)),
-        ("7", 2, pytest.approx(6 / 5)),
-    ]
+    assert (answer.claim, answer.kinds) == ("8", ("large",))
+    assert answer.confidence == pytest.approx(3 / 5)
+    assert [(each.claim, each.count) for each in answer.clusters] == [("8", 1), ("7", 2)]
+    assert [each.votes for each in answer.clusters] == pytest.approx([9 / 5, 6 / 5])
     assert answer.basis == "the most votes by weight; 1 of 3 branches gave it"
     assert not answer.doubtful
     (merge,) = [e.data for e in played.events if e.data.get("by") == "merge"]
