@@ -18,6 +18,7 @@ from orchestrator.voting.splitting import unless_split
 from planners.fitting import sign_of
 from planners.questions import Temperature, Tokens, set_task
 from planners.signs import Kind
+from planners.voters import Domains, Voters, turns_over, weighed
 
 THINK = "Think step by step, in a few short lines. "
 FREE = THINK + "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
@@ -62,6 +63,8 @@ async def vote(
     *,
     n: Annotated[int, Field(ge=1, le=WIDEST)] = 8,
     rule: RuleOption = None,
+    voters: Voters | None = None,
+    domains: Domains | None = None,
     judge: Judge = "none",
     outputs: str | None = None,
     merge: Merge = "majority",
@@ -75,6 +78,8 @@ async def vote(
 
     At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
     A vote without a ``rule`` follows the one that was the default when the run began.
+    With ``voters``, branches take turns with several models, by role, and an answer counts as much as is
+    given for its model; with ``domains`` as well, that times how close the domain of the model is.
     ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge``, ``segment`` and ``draws`` are those
     of :meth:`Run.vote`. Where the majority decides, a vote whose leader owes the lead to chance is undecided.
 
@@ -82,8 +87,11 @@ async def vote(
         NodeFailed: no branch gave a completion.
         InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
+    prompts = [solving(question)]
+    turns = prompts if voters is None else turns_over(prompts, weighed(run, question, voters, domains))
     answer = await run.vote(
-        solving(question),
+        turns[0],
+        turns=turns[1:],
         rule=rule,
         width=n,
         choices=labels(question.choices),

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from orchestrator.consensus.stopping.view import Tally, View
 
+BY_VOTES = "weighted majority"
+"""The name of a majority in which branches have more or fewer votes than one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:
@@ -28,19 +31,21 @@ class Merged:
 
 
 def majority(view: View, texts: Sequence[str], *, winner: int | None = None) -> Merged:
-    """The largest cluster's answer; of equal clusters, the one that arrived first.
+    """The answer of the cluster with the most votes; of equal clusters, the one that arrived first.
 
     ``texts`` are the representatives' texts by cluster index. ``winner`` is what a stop rule decided, if it
-    decided otherwise.
+    decided otherwise. Where branches have more or fewer votes than one, the merge is :data:`BY_VOTES`.
     """
-    return _elect("majority", view.tally(), texts, winner)
+    equal = all(branch.weight == 1 for branch in view.finished)
+    return _elect("majority" if equal else BY_VOTES, view.tally(), texts, winner)
 
 
 def weighted(view: View, texts: Sequence[str], weights: Mapping[int, float], *, method: str) -> Merged:
     """A vote in which each branch has a weight: its confidence, inverse entropy, or certainty.
 
-    ``weights`` is by branch index; one that is missing, negative or not a number counts as 0. If no weight is
-    left, this is the majority, and says so. ``method`` names the weights in the trace.
+    ``weights`` is by branch index; one that is missing, negative or not a number counts as 0. A branch that
+    has several votes weighs as many times. If no weight is left, this is the majority, and says so.
+    ``method`` names the weights in the trace.
     """
     given = [_weight(weights.get(branch.index)) for branch in view.finished]
     if not any(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -58,7 +59,8 @@ class Turn:
     With ``"corrected"`` beside that, the text up to where it went wrong and with what is right there, the
     branch goes on from that text, at most :data:`CORRECTIONS` times, where the engine can continue one. A
     branch that was cut off and ``concludes`` is made to give its answer from what it has said, if the engine
-    can do that.
+    can do that. ``role`` is the model that is asked, in place of that of the vote. ``weight`` says how much a
+    branch counts beside those of the other turns; only the proportions matter.
     """
 
     prompt: Draft
@@ -66,6 +68,8 @@ class Turn:
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions())
     reading: Tool | None = None
     concludes: bool = False
+    role: str = ""
+    weight: float = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,17 @@ class Ballot:
         turns = (self.prompt, *self.turns)
         turn = turns[branch % len(turns)]
         return turn if isinstance(turn, Turn) else Turn(turn)
+
+    @property
+    def votes(self) -> tuple[float, ...]:
+        """How many votes a branch of each turn has: one on average, and exactly one if all weigh the same.
+
+        So certainty comes from as many branches as in a vote without weights.
+        """
+        weights = [self.turn_of(at).weight for at in range(1 + len(self.turns))]
+        if len(set(weights)) == 1:
+            return (1,) * len(weights)
+        return tuple(weight * len(weights) / math.fsum(weights) for weight in weights)
 
     @property
     def max_tokens(self) -> int:
@@ -130,6 +145,12 @@ class Ballot:
         rule, needs = self.rule.spec, self.rule.needs
         if self.merge not in MERGES:
             raise InvalidRequest(f"no merge is called {self.merge!r}; there are {', '.join(MERGES)}")
+        for turn in map(self.turn_of, range(1 + len(self.turns))):
+            if not 0 < turn.weight < math.inf:
+                raise InvalidRequest(
+                    f"the weight of a turn is a number above 0, not {turn.weight}; leave a turn out if it is "
+                    "not to count"
+                )
         if self.segment < 1:
             raise InvalidRequest(f"a segment has at least 1 token, not {self.segment}")
         if self.verifier is None and ("verdicts" in needs or self.merge == "verifier"):

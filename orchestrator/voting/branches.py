@@ -45,11 +45,11 @@ class LiveBranch:
 
     ``node`` generates the branch, or its current segment. ``cluster`` is the cluster of its answer once it
     has ``ended``; ``probes`` are the clusters of the answers that it was made to give before that.
-    ``verified`` is a verifier's verdict on its answer. A tool may read what it claims (``turn.reading``):
-    ``nothing`` is then why it claims nothing, ``computed`` what it claims though its text does not say so,
-    and ``corrected`` what was wrong in it before it went on from what is right. ``concluded`` says that it
-    was cut off and made to give its answer, ``cut_off`` are the kinds of the branches before it that were.
-    ``code`` is where arithmetic sampling begins to draw it.
+    ``votes`` is how many it has, ``verified`` a verifier's verdict on its answer. A tool may read what it
+    claims (``turn.reading``): ``nothing`` is then why it claims nothing, ``computed`` what it claims though
+    its text does not say so, and ``corrected`` what was wrong in it before it went on from what is right.
+    ``concluded`` says that it was cut off and made to give its answer, ``cut_off`` are the kinds of the
+    branches before it that were. ``code`` is where arithmetic sampling begins to draw it.
     """
 
     def __init__(
@@ -85,7 +85,10 @@ class LiveBranch:
         longer = self._sampling["max_tokens"] * LONGER ** cut_off.count(self.turn.kind)
         self.length: int = min(longer, ballot.max_tokens)
         self._sampling["max_tokens"] = self.length
-        self._unseen = Branch(index, kind=self.turn.kind)
+        self._role = self.turn.role or ballot.role
+        votes = ballot.votes
+        self.votes = votes[index % len(votes)]
+        self._unseen = Branch(index, kind=self.turn.kind, weight=self.votes)
         self._segments: list[Node[Completion]] = []
         self._confidences: list[float] = []
         self._entropies: list[float] = []
@@ -118,7 +121,7 @@ class LiveBranch:
             self._run.generate(
                 prompt,
                 label=label,
-                role=ballot.role,
+                role=self._role,
                 scored=ballot.scored,
                 return_token_ids=ballot.watched,
                 **sampling,
@@ -180,7 +183,7 @@ class LiveBranch:
         return self._run.generate(
             [*messages_of(self._prompt), assistant(*self._segments, FORCE)],
             label=f"branch {self.index}, probe {len(self.probes)}",
-            role=self._ballot.role,
+            role=self._role,
             **FORCING,
         )
 
@@ -325,6 +328,7 @@ class LiveBranch:
             verified=self.verified,
             kind=self.turn.kind,
             sure=self.sure,
+            weight=self.votes,
         )
 
 

@@ -13,7 +13,7 @@ from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed, PlannerError
 from orchestrator.runtime.messages import messages_of, user
 from orchestrator.runtime.nodes import Failed, Succeeded
-from orchestrator.runtime.values import Answer, Cluster, Dissent
+from orchestrator.runtime.values import Answer, Cluster, Dissent, Vote
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.abstaining import all_cut_off, most_abstained
 from orchestrator.voting.ballot import Ballot
@@ -46,7 +46,7 @@ class Poll:
         """Count a branch from which nothing more is expected."""
         self.finished.append(branch)
         self._counted.append(branch.view())
-        self._samples.append(Sample(branch.cluster, branch.text, draw=branch.draw))
+        self._samples.append(Sample(branch.cluster, branch.text, draw=branch.draw, weight=branch.votes))
 
     def kinds_cut_off(self) -> list[str]:
         """The kinds of the branches that were cut off, also of those that were made to conclude."""
@@ -69,6 +69,7 @@ class Poll:
             lost=tuple(lost),
             room=max(0, room if calls is None else min(room, calls)),
             elapsed=self._run.now - self._started_at,
+            heaviest=max(self._ballot.votes),
         )
 
     def entropy(self) -> Entropy:
@@ -184,12 +185,17 @@ class Poll:
         kinds, sure = self._kinds(winner), self._sure()
         confidence = sure if entropy.nats is None else answer.confidence
         given = [cluster for cluster in self.clusters.members if cluster.branches]
-        ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
+        weights = {
+            cluster.index: sum(self.branches[branch].votes for branch in cluster.branches)
+            for cluster in given
+        }
+        ranked = sorted(given, key=lambda cluster: -weights[cluster.index])
         counts = {cluster.index: len(cluster.branches) for cluster in ranked}
         stands = {index: standing(self.finished, index) for index in counts}
         # What a merge has written or picked is its own reasoning.
         by = None if winner is None or method in ("medoid", "synthesis") else stands.get(winner)
-        votes = counts.get(winner, 0) if winner is not None else 0
+        votes, weight = (0, 0.0) if winner is None else (counts.get(winner, 0), weights.get(winner, 0))
+        equal = all(branch.votes == 1 for branch in self.branches)
         forced = winner is not None and not votes
         return replace(
             answer,
@@ -197,7 +203,10 @@ class Poll:
             confidence=None if undecided else confidence,
             entropy=entropy.nats,
             undecided=undecided,
-            clusters=tuple(Cluster(cluster.text, counts[cluster.index]) for cluster in ranked),
+            clusters=tuple(
+                Cluster(each.text, counts[each.index], None if equal else weights[each.index])
+                for each in ranked
+            ),
             reasoning=None if by is None else by.said.strip(),
             dissent=tuple(
                 Dissent(cluster.text, counts[cluster.index], stood.said.strip())
@@ -206,8 +215,17 @@ class Poll:
             ),
             basis=FORCED if forced else basis(method, votes, entropy, kinds=len(kinds), sure=sure),
             kinds=tuple(sorted(filter(None, kinds))),
-            doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
+            doubtful=method not in KNOWING and 0 < 2 * weight <= sum(weights.values()),
             shown=self._shown(),
+            votes=self._votes(),
+        )
+
+    def _votes(self) -> tuple[Vote, ...]:
+        """What each branch that finished came to, in the order of starting."""
+        texts = self._texts()
+        return tuple(
+            Vote(each.index, each.turn.kind, None if each.cluster is None else texts[each.cluster], each.said)
+            for each in sorted(self.finished, key=lambda branch: branch.index)
         )
 
     def _shown(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from orchestrator.consensus.entropy import Entropy
+from orchestrator.consensus.merging import BY_VOTES
 from orchestrator.consensus.reading.sentences import pieces
 from orchestrator.voting.branches import LiveBranch
 
@@ -14,6 +15,7 @@ OF_KINDS = "branches of different kinds"
 FORCED = "what branches said when they were stopped"
 
 SETTLED_BY: Mapping[str, str] = {
+    BY_VOTES: "the most votes by weight",
     "verifier": "accepted by the verifier",
     "majority of unrefused": "not refused by the verifier",
     "weighted by confidence": "the most weight by confidence",

@@ -24,6 +24,7 @@ from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
 from planners.plan_prompt import PLANNER
 from planners.react import react
+from planners.rounds import rounds
 from planners.skeleton import skeleton
 from planners.spawn_join.spawning import spawn_join
 from planners.threads.weaving import threads
@@ -108,6 +109,7 @@ def _without_threads() -> Iterator[None]:
 @pytest.mark.parametrize(
     "planner",
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, spawn_join, threads, vote],
+    [adaptive, auto, calls, decompose, direct, llm_compiler, react, rounds, skeleton, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

@@ -150,9 +150,15 @@ class EntropyThreshold(Rule):
     def decide(self, view: View) -> Decision:
         """Stop when the entropy is defined and low enough."""
         tally = view.tally()
-        entropy = discrete([int(weight) for weight in tally.weights.values()], abstained=tally.abstained).nats
-        seen = {"entropy": None if entropy is None else round(entropy, 6), "answers": tally.total}
-        if entropy is not None and tally.total >= self.min_finished and entropy <= self.nats:
+        answers = [branch.cluster for branch in view.finished if branch.cluster is not None]
+        silent = [branch.weight for branch in view.finished if branch.cluster is None]
+        entropy = discrete(
+            [answers.count(cluster) for cluster in tally.weights],
+            abstained=len(silent),
+            weights=[*tally.weights.values(), *silent],
+        ).nats
+        seen = {"entropy": None if entropy is None else round(entropy, 6), "answers": len(answers)}
+        if entropy is not None and len(answers) >= self.min_finished and entropy <= self.nats:
             return Stop("agreed", tally.winner, seen)
         if view.running and unassailable(view, tally):
             return Stop("decided", tally.winner, seen)

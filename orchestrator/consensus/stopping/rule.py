@@ -63,7 +63,7 @@ def wait_or_end(view: View, tally: Tally, seen: Mapping[str, Json] | None = None
 
 def unassailable(view: View, tally: Tally) -> bool:
     """Whether the leader stays ahead, whatever the branches say that still run or may yet be started."""
-    return tally.first > tally.against + len(view.running) + view.room
+    return tally.first > tally.against + view.outstanding
 
 
 def between(name: str, value: float, low: float, high: float) -> None:
