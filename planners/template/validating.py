@@ -1,0 +1,264 @@
+"""What a model has found in a prompt, held against the prompt: a task for each of its items, or a refusal.
+
+The rules and their tiers are those of ParallelPrompt (arXiv 2506.18728): what is hard must hold, and words
+of the prompt then show with how much certainty its items can be handled side by side. Further hard rules
+here: an item is the user's own text, none is left out, and none needs another one.
+"""
+
+# ruff: noqa: RUF001 (people write these characters)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from orchestrator.runtime.values import Question
+from planners.listing import LONG
+from planners.template.dependence import dependent_words, refers_to_another
+from planners.template.extracting import Extraction
+from planners.template.locating import enumerated, list_in, passage_in, whole_list, without
+from planners.template.parting import Misplaced, Span
+
+Tier = Literal["high", "medium", "low"]
+TIERS: Final[tuple[Tier, ...]] = ("high", "medium", "low")
+
+PLACE: Final = "{data}"
+"""Where the item stands in a template."""
+
+_PLACES = re.compile(r"\{\w*\}")
+_ITEM: Final = "the item below"
+_CERTAIN: Final = frozenset({"reading comprehension", "named entities", "translation"})
+_COUNTS: Final = {
+    word: value
+    for words in (
+        "two three four five six seven eight nine ten eleven twelve",
+        "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
+        "deux trois quatre cinq six sept huit neuf dix onze douze",
+        "dos tres cuatro cinco seis siete ocho nueve diez once doce",
+    )
+    for value, word in enumerate(words.split(), start=2)
+} | {"fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "a dozen": 12, "a couple": 2}
+_NUMBER: Final = rf"(?<![\w.,$€£-])(?:\d{{1,4}}(?![\d.,:/%-]*\d)|(?:{'|'.join(_COUNTS)})\b)"
+_COUNT = re.compile(_NUMBER, re.IGNORECASE)
+_COUNTED = re.compile(
+    r"\b(?:these|those|the|following|all|each of the|diese|folgenden?|ces|les|estos|las?|los) (?:following )?"
+    rf"(?P<these>{_NUMBER})(?= [^\W\d_])"
+    rf"|(?P<below>{_NUMBER})(?= (?:\w+ ){{0,2}}?(?:below|following|questions?|sentences?|items?|words?|texts?"
+    r"|reviews?|tweets?)\b)",
+    re.IGNORECASE,
+)
+_EACH = re.compile(
+    r"\b(?:for each|each|every|all|both|following|list|several|multiple|various|these|those|individually"
+    r"|separately|one by one|jede[rsnm]?|folgende[nr]?|alle|chaque|suivante?s?|cada|siguientes?|ogni|seguenti"
+    r"|каждо\w+)\b",
+    re.IGNORECASE,
+)
+_PLURAL = re.compile(
+    r"\b(?:questions|sentences|words|phrases|texts|reviews|tweets|items|paragraphs|lines|names|statements|terms"
+    r"|topics|titles|products|comments|messages|headlines|passages|sätze|wörter|fragen|texte|phrases|mots"
+    r"|frases|palabras|preguntas|frasi|parole)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W_]+")
+_COMMON: Final = frozenset(
+    _WORD.findall(
+        """a an the this that these those each every all both following below above given list of to in into
+    for and or on with by from as is are be it its them their please item items one you can could would i me
+    my we our us do does question questions answer answers sentence sentences word words text texts phrase
+    phrases
+    der die das den dem ein eine und oder bitte le la les un une des de du et ou el los las una y o"""
+    )
+)
+"""Words that every task may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is done: ``question`` is put for each of ``items``, or for each of ``n`` samples of one thing.
+
+    The text of the question has the context first; ``tier`` is how certain it is that the pieces can be done
+    side by side, ``sign`` what shows it; ``own_words`` says that the task is told in the user's own words,
+    since those of the model's template say something else.
+    """
+
+    question: Question
+    items: tuple[str, ...]
+    n: int
+    tier: Tier
+    sign: str
+    own_words: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why there is no task; ``mendable`` says that the model may have read the prompt wrongly."""
+
+    reason: str
+    mendable: bool = True
+
+
+def checked(found: Extraction, question: Question, most: int) -> Task | Fault:
+    """What was found in a question as a task of at most ``most`` pieces, or why it is none."""
+    if bool(found.data) == (found.n is not None):
+        return Fault("exactly one of data and n must be given")
+    if found.n is not None:
+        return _samples(found, found.n, question, most)
+    if len(found.data) < 2:
+        return Fault("data must have two items at least")
+    if PLACE not in found.template:
+        return Fault(f"the template must have {PLACE} where the item stands")
+    if len(found.data) > most:
+        return Fault(f"it lists {len(found.data)} items, more than {most}", mendable=False)
+    try:
+        return _list(found, question)
+    except Misplaced as error:
+        return Fault(str(error))
+
+
+def _samples(found: Extraction, n: int, question: Question, most: int) -> Task | Fault:
+    """Several samples: their number must be the first that the question says."""
+    if n < 2:
+        return Fault("n must be two at least")
+    if PLACE in found.template:
+        return Fault(f"the template of samples has no {PLACE}")
+    first = next(_numbers(question.text), None)
+    if first != n:
+        return Fault(f"n is not the number that the question asks for: {n}")
+    if n > most:
+        return Fault(f"it asks for {n} samples, more than {most}", mendable=False)
+    if words := dependent_words(question.text, samples=True):
+        return Fault(f"its samples depend on each other: {words!r}", mendable=False)
+    template = " ".join(_PLACES.sub(" ", found.template).split())
+    own = question.text.strip()
+    kept = _rewords(template, own) and not any(number == n for number in _numbers(template))
+    return Task(
+        replace(question, text=template if kept else own),
+        (),
+        n,
+        "high",
+        f"it asks for {n}",
+        own_words=not kept,
+    )
+
+
+def _list(found: Extraction, question: Question) -> Task | Fault:
+    """A list of items, which stand in the text of the question or in its material.
+
+    Raises:
+        Misplaced: they do not, or are not all that is listed there.
+    """
+    try:
+        text, in_material = question.text, False
+        spans, beside = _located(found, text)
+    except Misplaced:
+        if not question.context:
+            raise
+        text, in_material = question.context, True
+        spans, beside = _located(found, text)
+    items = tuple(span.of(text) for span in spans)
+    rest = _without_list(text, spans, beside)
+    task = question.text if in_material else re.sub(r"(?<![^\s:])[.,;]+(?=\s|\Z)", "", rest)
+    told = " ".join([task, rest if in_material and beside is None else ""])
+    if words := dependent_words(told):
+        return Fault(f"its items depend on each other: {words!r}", mendable=False)
+    if words := refers_to_another(items):
+        return Fault(f"an item refers to another one: {words!r}", mendable=False)
+    short = "\n".join(line for line in task.split("\n") if len(line) <= LONG)
+    numbers = {_value(match["these"] or match["below"]) for match in _COUNTED.finditer(short)}
+    if numbers and len(items) not in numbers:
+        return Fault(f"the question speaks of {min(numbers)}, and {len(items)} were found")
+    template, own = _filled(found.template), _tidied(task)
+    kept = _rewords(template, own)
+    context = beside.of(text) if beside else ""
+    if in_material:
+        asked = replace(question, text=template if kept else own, context=_tidied(f"{context}\n\n{rest}"))
+    else:
+        asked = replace(question, text=_tidied(f"{context}\n\n{template if kept else own}"))
+    tier, sign = _tier(found, text, spans, task, counted=len(items) in numbers)
+    return Task(asked, items, len(items), tier, sign, own_words=not kept)
+
+
+def _without_list(text: str, spans: Sequence[Span], beside: Span | None) -> str:
+    """What is left of a text without its list, for which a word stands inside a sentence, and its context."""
+    listed = whole_list(text, spans)
+    goes_on = re.match(r"[ \t]*[^\W_]", text[listed.end :])
+    rest = f"{text[: listed.start]}{_ITEM if goes_on else ''}{text[listed.end :]}"
+    if beside is None:
+        return rest
+    moved = len(rest) - len(text) if beside.start >= listed.end else 0
+    return without(rest, Span(beside.start + moved, beside.end + moved))
+
+
+def _located(found: Extraction, text: str) -> tuple[list[Span], Span | None]:
+    """Where the items stand, and where the context does; one that holds the list counts as none."""
+    beside = None
+    if found.context:
+        try:
+            beside = passage_in(text, found.context)
+        except Misplaced:
+            beside = None
+    spans = list_in(text, found.data)
+    if beside is not None and beside.meets(whole_list(text, spans)):
+        beside = None
+    return spans, beside
+
+
+def _tier(found: Extraction, text: str, spans: list[Span], task: str, *, counted: bool) -> tuple[Tier, str]:
+    """How certain it is that the items can be handled side by side, and what shows it."""
+    kind = enumerated(text, spans)
+    if counted:
+        return "high", "it says how many there are"
+    if kind == "marked":
+        return "high", "they are numbered or have bullets"
+    if all(span.of(text).endswith(("?", "？")) for span in spans):
+        return "high", "they are several questions"
+    if each := _EACH.search(task):
+        return "high", f"it speaks of several: {each.group()!r}"
+    if kind not in ("lines", "sentences", "joined") and len(spans) >= 3:
+        return "medium", "they are listed with commas"
+    if plural := _PLURAL.search(task):
+        return "medium", f"it speaks of several: {plural.group()!r}"
+    if found.category in _CERTAIN:
+        return "medium", f"it is a task of {found.category}"
+    if len(spans) >= 3:
+        return "medium", f"there are {len(spans)} of them"
+    return "low", "nothing shows that its items are to be handled alone"
+
+
+def _filled(template: str) -> str:
+    """A template without its place for the context, and with a word for the item, which comes last of all."""
+    text = template.replace("{context}", " ").strip().strip("*")
+    text = re.sub(rf"[\s\"'“”:*]*{re.escape(PLACE)}[\s\"'“”.*]*\Z", "", text)
+    return _tidied(text.replace(PLACE, _ITEM))
+
+
+def _rewords(template: str, own: str) -> bool:
+    """Whether a template says what the user's own words say: no word less, and none more."""
+    said, meant = _stems(template), _stems(own)
+    return bool(template) and meant == said
+
+
+def _stems(text: str) -> set[str]:
+    """The words of a task by their stems, without those that every task has, and without counts."""
+    words = (word.casefold() for word in _WORD.findall(text.replace(_ITEM, " ")))
+    return {
+        re.sub(r"(?<=\w{3})(?:ies|es|s|y|e|n|en)\Z", "", word)
+        for word in words
+        if word not in _COMMON and word not in _COUNTS and not word.isdecimal()
+    }
+
+
+def _numbers(text: str) -> Iterator[int]:
+    """The numbers in a text, in digits or in words."""
+    return (_value(said) for said in _COUNT.findall(text))
+
+
+def _value(said: str) -> int:
+    return _COUNTS.get(said.casefold()) or int(said)
+
+
+def _tidied(text: str) -> str:
+    """A text without the blank lines that were left where something was taken out."""
+    return re.sub(r"\n[ \t]*(?:\n[ \t]*){2,}", "\n\n", text).strip()
