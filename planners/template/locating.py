@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from planners.template.parting import MARKED, MARKER, OUTSIDE, QUOTES, Gap, Misplaced, Span, check
 
 STARTS: Final = 32
 """Places at which a list whose first word comes often is looked for."""
+
+SHOWN: Final = 80
+"""Characters of a text that a reason shows."""
 
 _ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.)\s*")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -31,39 +35,35 @@ def passage_in(text: str, said: str) -> Span:
         return whole
     parts = [part for part in _ELLIPSIS.split(said) if part.strip(OUTSIDE)]
     if len(parts) < 2:
-        raise Misplaced(f"this does not stand in the question: {said[:80]!r}")
+        raise Misplaced(f"this does not stand in the question: {said[:SHOWN]!r}")
     first = next(_places(text, parts[0]), None)
     last = None if first is None else next(_places(text, parts[-1], first.end), None)
     if first is None or last is None:
-        raise Misplaced(f"this does not stand in the question: {parts[0 if first is None else -1][:80]!r}")
+        raise Misplaced(f"this does not stand in the question: {parts[0 if first is None else -1][:SHOWN]!r}")
     return Span(first.start, last.end)
 
 
-def list_in(text: str, items: Sequence[str], beside: Span | None = None) -> list[Span]:
-    """Where the items of a list stand, in the order of the text; ``beside`` is a passage without any of them.
+def list_in(text: str, items: Sequence[str]) -> list[Span]:
+    """Where the items of a list stand, in the order of the text.
 
     Raises:
         Misplaced: one does not stand there, or they are not all that is listed there.
     """
-    for item in items:
-        if next(_items(text, item), None) is None:
-            raise Misplaced(f"this does not stand in the question: {item[:80]!r}")
+    first = {item: next((span.start for span in _items(text, item)), None) for item in items}
+    if missing := next((item for item in items if first[item] is None), None):
+        raise Misplaced(f"this does not stand in the question: {missing[:SHOWN]!r}")
     wrong = "the items do not stand in the question one after the other"
-    for ordered in dict.fromkeys((tuple(items), tuple(sorted(items, key=lambda it: _first(text, it))))):
-        for at, start in enumerate(_items(text, ordered[0])):
-            if at == STARTS:
-                break
-            if beside is not None and start.meets(beside):
-                continue
+    for ordered in dict.fromkeys((tuple(items), tuple(sorted(items, key=lambda item: first[item] or 0)))):
+        for start in islice(_items(text, ordered[0]), STARTS):
             spans = _walked(text, ordered, start)
             if spans is None:
-                continue
+                break  # nor do they stand behind a later one
             try:
-                check(text, spans, beside)
+                check(text, spans)
             except Misplaced as error:
                 wrong = str(error)
-                continue
-            return spans
+            else:
+                return spans
     raise Misplaced(wrong)
 
 
@@ -116,11 +116,6 @@ def _items(text: str, said: str, at: int = 0) -> Iterator[Span]:
 def _bare(said: str) -> str:
     marked = MARKED.match(said.strip())
     return (said.strip()[marked.end() :] if marked else said).strip(OUTSIDE)
-
-
-def _first(text: str, item: str) -> int:
-    span = next(_items(text, item), None)
-    return len(text) if span is None else span.start
 
 
 def _walked(text: str, items: Sequence[str], first: Span) -> list[Span] | None:

@@ -27,6 +27,8 @@ _ENDS_JOINING = re.compile(rf"(?:[{COMMAS}]|\b(?:{_JOINING})\b)[\s\"'“”‘�
 _GOES_ON_JOINING = re.compile(
     rf"[\s\"'“”‘’„«»]*(?:[{COMMAS}][\s\"'“”‘’„«»]*\w|(?:{_JOINING})\b)", re.IGNORECASE
 )
+_LABEL: Final = 200
+"""Characters before the first item in which its label stands, such as "Review:"."""
 _WORD = re.compile(r"\w+")
 QUOTES: Final = "[\"'`“”‘’„«»]"
 OUTSIDE: Final = " \t\r\n\"'`“”‘’„«»*_"
@@ -89,7 +91,7 @@ def _label(text: str) -> Iterator[str]:
         yield re.sub(r"\d+", "", word).casefold()
 
 
-def check(text: str, spans: Sequence[Span], beside: Span | None) -> None:
+def check(text: str, spans: Sequence[Span]) -> None:
     """Whether nothing stands between the items but what parts them, and nothing before and after is one.
 
     Raises:
@@ -99,19 +101,13 @@ def check(text: str, spans: Sequence[Span], beside: Span | None) -> None:
     kinds = {gap.kind for gap in gaps[:-1]} | ({gaps[-1].kind} - {"joined"})
     if len(kinds) > 1:
         raise Misplaced("the items are parted in different ways")
-    if beside is not None and any(
-        span.meets(beside) for span in (*spans, Span(spans[0].end, spans[-1].start))
-    ):
-        raise Misplaced("the context has items in it")
     before = text[: spans[0].start]
+    head = tuple(_label(_ANY_MARKER.sub(" ", before[-_LABEL:])))
     for number, gap in enumerate(gaps, 1):
         joins = len(gap.words) == 1 and _JOINS.fullmatch(gap.words[0]) is not None
-        head = tuple(_label(_ANY_MARKER.sub(" ", before)))
         label = all(gap.words) and len(gap.words) <= 3 and head[len(head) - len(gap.words) :] == gap.words
         if gap.markers > 1 or (gap.words and not joins and not label):
-            raise Misplaced(
-                f"what stands between the items {number} and {number + 1} belongs to none of them"
-            )
+            raise Misplaced(f"something between items {number} and {number + 1} belongs to neither")
     kind = min(kinds, default="joined")
     if kind == "spaces":
         raise Misplaced("nothing parts the items")

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from orchestrator.runtime.values import Question
 from planners.listing import LONG
-from planners.template.dependence import dependent_words, refers_to_another
+from planners.template.dependence import alone_words, dependent_words, refers_to_another
 from planners.template.extracting import Extraction
 from planners.template.locating import enumerated, list_in, passage_in, whole_list, without
 from planners.template.parting import Misplaced, Span
@@ -44,9 +44,7 @@ _NUMBER: Final = rf"(?<![\w.,$€£-])(?:\d{{1,4}}(?![\d.,:/%-]*\d)|(?:{'|'.join
 _COUNT = re.compile(_NUMBER, re.IGNORECASE)
 _COUNTED = re.compile(
     r"\b(?:these|those|the|following|all|each of the|diese|folgenden?|ces|les|estos|las?|los) (?:following )?"
-    rf"(?P<these>{_NUMBER})(?= [^\W\d_])"
-    rf"|(?P<below>{_NUMBER})(?= (?:\w+ ){{0,2}}?(?:below|following|questions?|sentences?|items?|words?|texts?"
-    r"|reviews?|tweets?)\b)",
+    rf"(?P<these>{_NUMBER})(?= [^\W\d_])|(?P<below>{_NUMBER})(?= (?:\w+ ){{0,2}}?(?:below|following)\b)",
     re.IGNORECASE,
 )
 _EACH = re.compile(
@@ -208,11 +206,14 @@ def _located(found: Extraction, text: str) -> tuple[list[Span], Span | None]:
 def _tier(found: Extraction, text: str, spans: list[Span], task: str, *, counted: bool) -> tuple[Tier, str]:
     """How certain it is that the items can be handled side by side, and what shows it."""
     kind = enumerated(text, spans)
+    asks = all(span.of(text).endswith(("?", "？")) for span in spans)
+    if not asks and not alone_words(task) and task.strip():
+        return "low", "nothing shows that each is done alone"
     if counted:
         return "high", "it says how many there are"
     if kind == "marked":
         return "high", "they are numbered or have bullets"
-    if all(span.of(text).endswith(("?", "？")) for span in spans):
+    if asks:
         return "high", "they are several questions"
     if each := _EACH.search(task):
         return "high", f"it speaks of several: {each.group()!r}"
