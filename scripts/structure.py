@@ -26,6 +26,8 @@ ROOMS = (
     "orchestrator/consensus/stopping",
     "planners",
     "planners/programs",
+    "planners/template",
+    "planners/together",
     "workers",
     "workers/pool",
     "workers/engines",

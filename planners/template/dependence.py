@@ -81,8 +81,8 @@ _ANYWHERE: Final = (
     r"\bbetween\b(?! \d)|\bzwischen\b|\bentre\b(?! \d)",
     r"\b(?:relation(?:s|ship|ships)?|connections?|links?|overlaps?) (?:of|among|across)\b",
     r"\bconsisten(?:t|tly|cy)\b(?! with the (?:text|passage|context))|\bthroughout\b|\beinheitlich",
-    r"\b(?:unique|distinct|all different|non-repeating)\b|\b(?:give|assign|use|choose|find)\b.{0,40}\ba "
-    r"different\b|\b(?:used?|appear\w*|repeated) (?:\w+ )?(?:twice|once|only once)\b"
+    r"\b(?:give|assign|use|choose|find|get)\b.{0,40}\b(?:a different|unique|distinct|all different)\b"
+    r"|\b(?:used?|appear\w*|repeated) (?:\w+ )?(?:twice|once|only once)\b"
     r"|\b(?:no two|no repeats?|no repetitions?|no duplicates?)\b"
     r"|\bwithout (?:repeat\w*|repetition\w*|duplicat\w*)\b",
     r"\bpairs? (?:them|these|up|each)\b|\bmatch (?:them|these|the following|each)\b",

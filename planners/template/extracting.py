@@ -23,18 +23,16 @@ CATEGORIES: Final = (
 )
 
 EXTRACT: Final = (
-    "Do not answer the question. Find out whether it asks for one task to be done for each of several items "
-    "that it lists, or for a number of samples of one thing, and whether each can be done without knowing of "
-    "the others. Items that are sorted, ranked, counted, added up or compared with each other, and parts of "
-    "one text, cannot.\n"
-    "Reply with one JSON object that has\n"
-    '"parallel": whether that is so,\n'
-    '"data": the list of all items, each copied exactly, in their order; empty if it asks for samples,\n'
-    '"n": the number of samples; null if it lists items,\n'
+    "Do not answer the question. It may list several items and ask for the same task to be done for each, or "
+    "ask for a number of samples of one thing. Reply with one JSON object that has\n"
+    '"data": the list of all items, each copied exactly, in their order; empty if it lists none,\n'
+    '"n": the number of samples; null if it asks for none,\n'
     '"context": a passage that all items need, as its first words … its last words; empty if there is none,\n'
     '"template": the task for one item in the words of the question, with {data} in place of the item and '
     "without the context; for samples, the task for one of them, without the number,\n"
-    f'"category": {", ".join(CATEGORIES[:-1])}, or {CATEGORIES[-1]}.\n'
+    f'"category": {", ".join(CATEGORIES[:-1])}, or {CATEGORIES[-1]},\n'
+    '"together": whether an item can only be done with the others in view, as where items are sorted, '
+    "ranked, counted, added up or compared with each other, or are parts of one text.\n"
 )
 MEND: Final = "That cannot be used: {reason}. Reply with the whole JSON object, corrected.\n"
 
@@ -60,12 +58,12 @@ class Unreadable:
 def schema(most: int) -> dict[str, Any]:
     """The JSON schema of a reply with at most ``most`` items."""
     properties: dict[str, Any] = {
-        "parallel": {"type": "boolean"},
         "data": {"type": "array", "items": {"type": "string"}, "maxItems": most},
         "n": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
         "context": {"type": "string"},
         "template": {"type": "string"},
         "category": {"enum": list(CATEGORIES)},
+        "together": {"type": "boolean"},
     }
     return {
         "type": "object",
@@ -80,11 +78,11 @@ def read(completion: Completion) -> Extraction | Unreadable | None:
     if completion.finish_reason == "refused":
         return Unreadable("the model refused")
     text = split_thinking(completion.text).answer
-    found = next((each for each in json_objects(text) if each.keys() & {"parallel", "data", "n"}), None)
+    found = next((each for each in json_objects(text) if each.keys() & {"data", "n", "together"}), None)
     if found is None:
         cut_off = completion.finish_reason != "stop"
         return Unreadable("it was cut off" if cut_off else "there is no JSON object in it")
-    if found.get("parallel") is False:
+    if found.get("together") is True or not (found.get("data") or found.get("n")):
         return None
     return _extraction(found)
 
@@ -100,7 +98,5 @@ def _extraction(found: Mapping[str, Any]) -> Extraction | Unreadable:
     template, context = found.get("template") or "", found.get("context") or ""
     if not isinstance(template, str) or not isinstance(context, str):
         return Unreadable("template and context must be texts")
-    if not template.strip():
-        return Unreadable("there is no template")
     category = found.get("category")
     return Extraction(template, context, tuple(data), n, category if category in CATEGORIES else "other")

@@ -137,7 +137,7 @@ class Filling:
     async def collected(self, *, rewrite: bool) -> Answer:
         """All pieces in their order; if the run ends early, its answer has those that are finished."""
         run, nodes = self._run, list(self._nodes.values())
-        run.propose(lambda: self._answer(self._texts()) if self._texts() else None)
+        run.propose(self._so_far)
         await run.outcomes(nodes)
         ended = [node.value for node in nodes if isinstance(node.outcome, Succeeded)]
         if not ended:
@@ -145,30 +145,36 @@ class Filling:
         silent: list[FinishReason] = [
             each.finish_reason for each in ended if each.finish_reason != "stop" or not said(each)
         ]
-        lost = len(nodes) - len(ended)
+        missing = len(nodes) - len(ended) + len(silent)
         repeated = 0 if self._task.items else await self._distinct(rewrite=rewrite)
-        answer = await run.merge(self._answer, self._texts())
+        answer = await run.merge(self._answer, self._finished())
         undecided = most_abstained(silent, len(ended), self._max_tokens, what="pieces")
-        if undecided is None and 2 * lost > len(nodes):
-            undecided = f"{lost} of {len(nodes)} pieces failed"
+        if undecided is None and 2 * missing > len(nodes):
+            undecided = f"{missing} of {len(nodes)} pieces failed or gave no answer"
         return replace(answer, undecided=undecided, basis=self._basis(ended, repeated))
 
     def _basis(self, ended: Iterable[Completion], repeated: int) -> str:
-        done = len(self._texts())
+        done = len(self._finished())
         cut = sum(each.finish_reason == "length" for each in ended)
         told = [f"written in {done} of {self._task.n} pieces side by side, not compared with others"]
         told += [f"{cut} cut off at max_tokens={self._max_tokens}"] if cut else []
         told += [f"{repeated} of them repeat another one"] if repeated else []
         return "; ".join(told)
 
-    def _texts(self) -> dict[int, str]:
-        """What is written of each piece that is finished and not empty."""
-        texts = {
-            number: self._text(node.value)
+    def _so_far(self) -> Answer | None:
+        finished = {number: node.value for number, node in self._finished().items()}
+        return self._answer(finished) if finished else None
+
+    def _finished(self) -> dict[int, Node[Completion]]:
+        """The pieces that are finished and say something."""
+        return {
+            number: node
             for number, node in self._nodes.items()
-            if isinstance(node.outcome, Succeeded)
+            if isinstance(node.outcome, Succeeded) and self._text(node.value)
         }
-        return {number: text for number, text in texts.items() if text}
+
+    def _texts(self) -> dict[int, str]:
+        return {number: self._text(node.value) for number, node in self._finished().items()}
 
     def _text(self, completion: Completion) -> str:
         text = said(completion)
@@ -176,9 +182,9 @@ class Filling:
             return next(iter(several.values()))  # the model has written more than one sample
         return text
 
-    def _answer(self, texts: Mapping[int, str]) -> Answer:
+    def _answer(self, written: Mapping[int, Completion]) -> Answer:
         """The pieces with their numbers, so that one that is missing is seen."""
-        pieces = [texts.get(number, "(no answer)") for number in self._nodes]
+        pieces = [self._text(written[at]) if at in written else "(no answer)" for at in self._nodes]
         between = "\n\n" if any("\n" in piece for piece in pieces) else "\n"
         return Answer(between.join(f"{number}. {piece}" for number, piece in enumerate(pieces, 1)))
 
@@ -204,11 +210,8 @@ class Filling:
 
 def repeated(texts: Mapping[int, str], task: str) -> set[int]:
     """The numbers of the texts that say what an earlier one says: word for word, or for the most part."""
-    same = {
-        two
-        for one, two in combinations(texts, 2)
-        if texts[one].casefold().split() == texts[two].casefold().split()
-    }
+    words = {number: text.casefold().split() for number, text in texts.items()}
+    same = {two for one, two in combinations(words, 2) if words[one] == words[two]}
     drift = drift_between({number: ("", text) for number, text in texts.items()}, task)
     return same | {two for _, two in drift.repeated}
 

@@ -100,13 +100,11 @@ class Fault:
 def checked(found: Extraction, question: Question, most: int) -> Task | Fault:
     """What was found in a question as a task of at most ``most`` pieces, or why it is none."""
     if bool(found.data) == (found.n is not None):
-        return Fault("exactly one of data and n must be given")
+        return Fault("exactly one of data and n may be given")
     if found.n is not None:
         return _samples(found, found.n, question, most)
     if len(found.data) < 2:
         return Fault("data must have two items at least")
-    if PLACE not in found.template:
-        return Fault(f"the template must have {PLACE} where the item stands")
     if len(found.data) > most:
         return Fault(f"it lists {len(found.data)} items, more than {most}", mendable=False)
     try:
@@ -119,8 +117,6 @@ def _samples(found: Extraction, n: int, question: Question, most: int) -> Task |
     """Several samples: their number must be the first that the question says."""
     if n < 2:
         return Fault("n must be two at least")
-    if PLACE in found.template:
-        return Fault(f"the template of samples has no {PLACE}")
     first = next(_numbers(question.text), None)
     if first != n:
         return Fault(f"n is not the number that the question asks for: {n}")
@@ -130,7 +126,8 @@ def _samples(found: Extraction, n: int, question: Question, most: int) -> Task |
         return Fault(f"its samples depend on each other: {words!r}", mendable=False)
     template = " ".join(_PLACES.sub(" ", found.template).split())
     own = question.text.strip()
-    kept = _rewords(template, own) and not any(number == n for number in _numbers(template))
+    fits = PLACE not in found.template and n not in _numbers(template)
+    kept = fits and _rewords(template, own)
     return Task(
         replace(question, text=template if kept else own),
         (),
@@ -168,7 +165,7 @@ def _list(found: Extraction, question: Question) -> Task | Fault:
     if numbers and len(items) not in numbers:
         return Fault(f"the question speaks of {min(numbers)}, and {len(items)} were found")
     template, own = _filled(found.template), _tidied(task)
-    kept = _rewords(template, own)
+    kept = PLACE in found.template and _rewords(template, own)
     context = beside.of(text) if beside else ""
     if in_material:
         asked = replace(question, text=template if kept else own, context=_tidied(f"{context}\n\n{rest}"))

@@ -136,28 +136,23 @@ class Page:
     async def round(self, number: int) -> bool:
         """Let each worker write a paragraph; whether any of them is new."""
         self._rounds = number
-        nodes = [self._asked(name, number) for name in self._names]
-        await self._run.outcomes(nodes)
-        if not self._thinks and any(
-            isinstance(each.outcome, Succeeded) and _only_thinks(each.value) for each in nodes
-        ):
+        nodes = {name: self._asked(name, number) for name in self._names}
+        await self._run.outcomes(nodes.values())
+        thought = [] if self._thinks else [name for name, node in nodes.items() if _ended_in_thought(node)]
+        if thought:
             self._thinks = True
-            self._run.decide("together", "paragraphs are thought", {"round": number})
-            nodes = [
-                self._asked(name, number, ", whole")
-                if isinstance(node.outcome, Succeeded) and _only_thinks(node.value)
-                else node
-                for name, node in zip(self._names, nodes, strict=True)
-            ]
-            await self._run.outcomes(nodes)
+            tokens = sum(nodes[name].value.usage.completion_tokens for name in thought)
+            self._run.decide("together", "paragraphs are thought", {"round": number, "wasted tokens": tokens})
+            nodes |= {name: self._asked(name, number, ", whole") for name in thought}
+            await self._run.outcomes(nodes.values())
         before = len(self.paragraphs)
         self._last, self._longest = Usage(), 0
         dropped: dict[str, str] = {}
-        for name, node in zip(self._names, nodes, strict=True):
-            if not isinstance(node.outcome, Succeeded):
+        for name, node in nodes.items():
+            if isinstance(node.outcome, Succeeded):
+                self._take(name, node.value, dropped)
+            else:
                 self._failed += 1
-                continue
-            self._take(name, node.value, dropped)
         if dropped:
             self._run.decide("together", "dropped", {"round": number, **dropped})
         return len(self.paragraphs) > before
@@ -204,10 +199,9 @@ def paragraph_of(text: str) -> str:
     return text[: min(ends)].strip() if ends else text
 
 
-def _only_thinks(completion: Completion) -> bool:
-    """Whether a completion was ended inside the model's thinking."""
-    return (
-        completion.finish_reason == "stop"
-        and bool(completion.text.strip())
-        and not split_thinking(completion.text).answer.strip()
-    )
+def _ended_in_thought(node: Node[Completion]) -> bool:
+    """Whether a paragraph was ended inside the model's thinking, be that in its text or apart from it."""
+    if not isinstance(node.outcome, Succeeded) or node.value.finish_reason != "stop":
+        return False
+    said_nothing = not split_thinking(node.value.text).answer.strip()
+    return said_nothing and bool(node.value.text.strip() or node.value.reasoning.strip())

@@ -25,6 +25,8 @@ from planners.llm_compiler import llm_compiler
 from planners.plan_prompt import PLANNER
 from planners.react import react
 from planners.skeleton import skeleton
+from planners.template.planner import template
+from planners.together.planner import together
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
@@ -66,6 +68,13 @@ WORDS = [
     ),
     *('1. ask("x $1", [$1], 2)\n', '2. calculate("$1 + 2")\n', "Thought: ", "Answer: 7"),
     *('["hang"], ', '["join"]', '{"answer": "x"}', '{"replan": "y"}'),
+    *(
+        '{"data": ["One", "Two"], "n": null, ',
+        '"template": "{data}"}',
+        "Worker one: ",
+        "nothing to add",
+        "\n\n",
+    ),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
     *("Thought: ", "Action: ", "finish(", "Observation:", "<tool_call>", '{"name": "say", "arguments": {'),
 ]
@@ -76,6 +85,7 @@ QUESTIONS = [
     Question("Say something."),
     Question("What is 2 + 2?", context="{missing} $1"),
     Question("Which?", choices=("this", "that")),
+    Question("Say each of these in French: One, Two"),
 ]
 
 
@@ -93,7 +103,7 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, template, together, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)
