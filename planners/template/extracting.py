@@ -26,7 +26,7 @@ EXTRACT: Final = (
     "Do not answer the question. It may list several items and ask for the same task to be done for each, or "
     "ask for a number of samples of one thing. Reply with one JSON object that has\n"
     '"data": the list of all items, each copied exactly, in their order; empty if it lists none,\n'
-    '"n": the number of samples; null if it asks for none,\n'
+    '"n": the number of samples; null if it lists items,\n'
     '"context": a passage that all items need, as its first words … its last words; empty if there is none,\n'
     '"template": the task for one item in the words of the question, with {data} in place of the item and '
     "without the context; for samples, the task for one of them, without the number,\n"
@@ -93,6 +93,8 @@ def _extraction(found: Mapping[str, Any]) -> Extraction | Unreadable:
         return Unreadable("data must be a list of texts")
     if isinstance(n, str) and n.strip().isdecimal():
         n = int(n)
+    if data and n == len(data):
+        n = None  # it only counts the items
     if n is not None and (not isinstance(n, int) or isinstance(n, bool)):
         return Unreadable("n must be a whole number, or null")
     template, context = found.get("template") or "", found.get("context") or ""

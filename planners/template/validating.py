@@ -10,7 +10,7 @@ here: an item is the user's own text, none is left out, and none needs another o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -29,6 +29,9 @@ PLACE: Final = "{data}"
 
 _PLACES = re.compile(r"\{\w*\}")
 _ITEM: Final = "the item below"
+_ANSWER: Final = "Answer the question below."
+"""The task where a prompt has questions and no word beside them."""
+
 _CERTAIN: Final = frozenset({"reading comprehension", "named entities", "translation"})
 _COUNTS: Final = {
     word: value
@@ -47,6 +50,18 @@ _COUNTED = re.compile(
     rf"(?P<these>{_NUMBER})(?= [^\W\d_])|(?P<below>{_NUMBER})(?= (?:\w+ ){{0,2}}?(?:below|following)\b)",
     re.IGNORECASE,
 )
+_LENGTH = re.compile(
+    r"[- ]?(?:words?|sentences?|paragraphs?|lines?|pages?|characters?|letters?|seconds?|minutes?|hours?|days?"
+    r"|weeks?|months?|years?|bullets?|people|persons?|percent|dollars?|euros?|wörter|sätze|mots|palabras)\b",
+    re.IGNORECASE,
+)
+"""What a number of says how long something is, not how many of it are wanted."""
+_NO_NUMBER_OF = re.compile(
+    r"\b(?:in|of|with|within|under|over|than|for|to|by|after|before|at|most|from|every|aged?|level|chapter|page"
+    r"|year|grade|class|part|number|no|version|step|day|top|last|first|next|the|these)[. ]+\Z",
+    re.IGNORECASE,
+)
+"""What stands before a number that does not say how many samples are wanted."""
 _EACH = re.compile(
     r"\b(?:for each|each|every|all|both|following|list|several|multiple|various|these|those|individually"
     r"|separately|one by one|jede[rsnm]?|folgende[nr]?|alle|chaque|suivante?s?|cada|siguientes?|ogni|seguenti"
@@ -62,11 +77,10 @@ _PLURAL = re.compile(
 _WORD = re.compile(r"[^\W_]+")
 _COMMON: Final = frozenset(
     _WORD.findall(
-        """a an the this that these those each every all both following below above given list of to in into
-    for and or on with by from as is are be it its them their please item items one you can could would i me
-    my we our us do does question questions answer answers sentence sentences word words text texts phrase
-    phrases
-    der die das den dem ein eine und oder bitte le la les un une des de du et ou el los las una y o"""
+        """a an the this that these those each every all both following below above given list is are be it its
+    them their please item items one you can could would i me my we our us do does question questions
+    answer answers sentence sentences word words text texts phrase phrases der die das den dem ein eine
+    bitte le la les un une des el los las una"""
     )
 )
 """Words that every task may have."""
@@ -117,8 +131,7 @@ def _samples(found: Extraction, n: int, question: Question, most: int) -> Task |
     """Several samples: their number must be the first that the question says."""
     if n < 2:
         return Fault("n must be two at least")
-    first = next(_numbers(question.text), None)
-    if first != n:
+    if _samples_asked(question.text) != n:
         return Fault(f"n is not the number that the question asks for: {n}")
     if n > most:
         return Fault(f"it asks for {n} samples, more than {most}", mendable=False)
@@ -126,8 +139,8 @@ def _samples(found: Extraction, n: int, question: Question, most: int) -> Task |
         return Fault(f"its samples depend on each other: {words!r}", mendable=False)
     template = " ".join(_PLACES.sub(" ", found.template).split())
     own = question.text.strip()
-    fits = PLACE not in found.template and n not in _numbers(template)
-    kept = fits and _rewords(template, own)
+    fits = PLACE not in found.template and n not in map(_value, _COUNT.findall(template))
+    kept = fits and _rewords(template, own, n)
     return Task(
         replace(question, text=template if kept else own),
         (),
@@ -155,7 +168,7 @@ def _list(found: Extraction, question: Question) -> Task | Fault:
     items = tuple(span.of(text) for span in spans)
     rest = _without_list(text, spans, beside)
     task = question.text if in_material else re.sub(r"(?<![^\s:])[.,;]+(?=\s|\Z)", "", rest)
-    told = " ".join([task, rest if in_material and beside is None else ""])
+    told = f"{task}\n{rest}" if in_material else task
     if words := dependent_words(told):
         return Fault(f"its items depend on each other: {words!r}", mendable=False)
     if words := refers_to_another(items):
@@ -164,8 +177,8 @@ def _list(found: Extraction, question: Question) -> Task | Fault:
     numbers = {_value(match["these"] or match["below"]) for match in _COUNTED.finditer(short)}
     if numbers and len(items) not in numbers:
         return Fault(f"the question speaks of {min(numbers)}, and {len(items)} were found")
-    template, own = _filled(found.template), _tidied(task)
-    kept = PLACE in found.template and _rewords(template, own)
+    template, own = _filled(found.template), _tidied(task) or _ANSWER
+    kept = PLACE in found.template and _rewords(template, own, len(items))
     context = beside.of(text) if beside else ""
     if in_material:
         asked = replace(question, text=template if kept else own, context=_tidied(f"{context}\n\n{rest}"))
@@ -195,16 +208,23 @@ def _located(found: Extraction, text: str) -> tuple[list[Span], Span | None]:
         except Misplaced:
             beside = None
     spans = list_in(text, found.data)
-    if beside is not None and beside.meets(whole_list(text, spans)):
+    if beside is not None and (beside.meets(whole_list(text, spans)) or not _is_whole(text, beside)):
         beside = None
     return spans, beside
+
+
+def _is_whole(text: str, passage: Span) -> bool:
+    """Whether a passage begins and ends as lines or sentences do, so that what is left is still a task."""
+    before, after = text[: passage.start].rstrip(" \t"), text[passage.end :].lstrip(" \t")
+    begins = not before or before[-1] in "\n.:!?。：！？"
+    return begins and (not after or after[0] == "\n" or passage.of(text)[-1] in ".!?。！？")
 
 
 def _tier(found: Extraction, text: str, spans: list[Span], task: str, *, counted: bool) -> tuple[Tier, str]:
     """How certain it is that the items can be handled side by side, and what shows it."""
     kind = enumerated(text, spans)
     asks = all(span.of(text).endswith(("?", "？")) for span in spans)
-    if not asks and not alone_words(task) and task.strip():
+    if not asks and not alone_words(task):
         return "low", "nothing shows that each is done alone"
     if counted:
         return "high", "it says how many there are"
@@ -232,25 +252,27 @@ def _filled(template: str) -> str:
     return _tidied(text.replace(PLACE, _ITEM))
 
 
-def _rewords(template: str, own: str) -> bool:
-    """Whether a template says what the user's own words say: no word less, and none more."""
-    said, meant = _stems(template), _stems(own)
-    return bool(template) and meant == said
+def _rewords(template: str, own: str, n: int) -> bool:
+    """Whether a template says what the user's own words say, in their order: no word less, and none more."""
+    return bool(template) and _stems(template, n) == _stems(own, n)
 
 
-def _stems(text: str) -> set[str]:
-    """The words of a task by their stems, without those that every task has, and without counts."""
+def _stems(text: str, n: int) -> list[str]:
+    """The words of a task by their stems, without those that every task has, and without its number."""
     words = (word.casefold() for word in _WORD.findall(text.replace(_ITEM, " ")))
-    return {
+    return [
         re.sub(r"(?<=\w{3})(?:ies|es|s|y|e|n|en)\Z", "", word)
         for word in words
-        if word not in _COMMON and word not in _COUNTS and not word.isdecimal()
-    }
+        if word not in _COMMON and word != str(n) and _COUNTS.get(word) != n
+    ]
 
 
-def _numbers(text: str) -> Iterator[int]:
-    """The numbers in a text, in digits or in words."""
-    return (_value(said) for said in _COUNT.findall(text))
+def _samples_asked(text: str) -> int | None:
+    """The first number of a text, if it says how many samples are wanted, and not how long one is."""
+    found = _COUNT.search(text)
+    if found is None or _LENGTH.match(text[found.end() :]) or _NO_NUMBER_OF.search(text[: found.start()]):
+        return None
+    return _value(found.group())
 
 
 def _value(said: str) -> int:

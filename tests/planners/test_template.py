@@ -136,6 +136,11 @@ async def test_a_template_without_a_place_for_the_item_is_not_used(wrong: str) -
     assert "Fruit" not in played.said("piece")[0]  # a context that nobody has given is left out
 
 
+async def test_a_number_that_only_counts_the_items_is_no_number_of_samples() -> None:
+    played = await ask(FRUITS, extraction(["apple", "pear", "plum"], n=3))
+    assert played.answer.text == "1. «apple»\n2. «pear»\n3. «plum»"
+
+
 async def test_items_may_stand_in_the_material() -> None:
     question = Question("Translate each line into French.", context="apple\npear")
     found = extraction(["apple", "pear"], template="Translate the line into French: {data}")
@@ -152,7 +157,7 @@ async def test_items_may_stand_in_the_material() -> None:
         (extraction(["apple", "pear"]), "something of the list is not among the items"),
         (extraction(["apple", "pear", "plum", "fig"]), "this does not stand in the question: 'fig'"),
         (extraction(["apple"]), "data must have two items at least"),
-        (extraction(["apple", "pear", "plum"], n=3), "exactly one of data and n may be given"),
+        (extraction(["apple", "pear", "plum"], n=2), "exactly one of data and n may be given"),
         (extraction(["apple", ""]), "data must be a list of texts"),
         (extraction(n=True), "n must be a whole number, or null"),
         (extraction(["apple", "pear", "plum"], template=3), "template and context must be texts"),
