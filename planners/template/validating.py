@@ -77,8 +77,8 @@ _PLURAL = re.compile(
 _WORD = re.compile(r"[^\W_]+")
 _COMMON: Final = frozenset(
     _WORD.findall(
-        """a an the this that these those each every all both following below above given list is are be it its
-    them their please item items one you can could would i me my we our us do does question questions
+        """a an the this that these those each every all both following below above given list is are be it
+    its them their please item items one you can could would i me my we our us do does question questions
     answer answers sentence sentences word words text texts phrase phrases der die das den dem ein eine
     bitte le la les un une des el los las una"""
     )
