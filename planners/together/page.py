@@ -35,7 +35,9 @@ _OPEN, _CLOSE = "<page>\n", "</page>\n"
 _ENDS: Final = ("\n\n", "\nWorker ")
 """Where a worker's paragraph ends; many models would go on with those of the others."""
 
-_TAG = re.compile(rf"\s*\W*(?:worker|you are worker) (?:{'|'.join(NAMES)})\b[\s:.,*]*", re.IGNORECASE)
+_TAG = re.compile(rf"\s*\W*(?:worker|you are worker) (?:{'|'.join(NAMES)})\b\W*[:.,*]\W*", re.IGNORECASE)
+_SHORT: Final = 80
+"""Characters up to which a reply that begins with words for nothing adds nothing."""
 _NOTHING = re.compile(
     r"\W*(?:(?:i have|there is|there's) )?(?:nothing (?:to add|more|else|new|further)\b"
     r"|no (?:additions?|more to)\b|nothing\W*\Z)",
@@ -173,7 +175,7 @@ class Page:
         self._usage += usage
         self._longest = max(self._longest, usage.prompt_tokens)
         text = paragraph_of(said(completion))
-        if not text or _NOTHING.match(text):
+        if not text or (len(text) <= _SHORT and _NOTHING.match(text)):
             self._silent += 1
             return
         each = Paragraph(name, text, usage.completion_tokens)

@@ -23,6 +23,9 @@ from planners.together.page import NAMES, Page
 
 FINAL: Final = "Now write the answer to the question from what the page has found. "
 BOXED: Final = "Where the page disagrees, check it. Then give the final answer alone in \\boxed{}.\n"
+EITHER: Final = (
+    "Where the page disagrees, check it. If the answer is short, repeat it alone in \\boxed{} at the end.\n"
+)
 LETTER: Final = (
     "Where the page disagrees, check it. Then give the letter of the right choice alone in \\boxed{}.\n"
 )
@@ -57,7 +60,7 @@ async def together(
         AnswerRefused: the model, or a filter, refused to write it.
     """
     page = Page(run, question, NAMES[:workers], temperature, paragraph)
-    ended = f"all {rounds} rounds were held"
+    ended = "the last round was held"
     for number in range(1, rounds + 1):
         if why := page.is_full(max_tokens):
             ended = why
@@ -86,4 +89,6 @@ def _form(question: Question) -> str:
     if question.choices:
         return LETTER
     sign = shown(question)
-    return BOXED if sign is None or sign.kind is Kind.SHORT else WRITTEN
+    if sign is None:
+        return EITHER
+    return BOXED if sign.kind is Kind.SHORT else WRITTEN

@@ -14,7 +14,7 @@ from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
 from planners.drift import repeats
 from planners.together.page import RULES, paragraph_of
-from planners.together.planner import BOXED, FINAL, LETTER, WRITTEN, together
+from planners.together.planner import BOXED, EITHER, FINAL, LETTER, WRITTEN, together
 from tests.orchestrator.runtime.harness import Speaker
 from tests.planners.conftest import BARE, Played, play
 from tests.planners.revisiting import forked, killed_anywhere
@@ -54,7 +54,7 @@ def workers_saying(
         on_page = text.rpartition("<page>\n")[2].partition("</page>")[0]
         worker = ("one", "two", "three").index(text.rpartition("You are worker ")[2].partition(".")[0])
         for each in rounds:
-            if not any(said in on_page for said in each if said != NOTHING):
+            if not any(said in on_page for said in each if said not in (NOTHING, "")):
                 return each[worker]
         return NOTHING
 
@@ -139,7 +139,7 @@ async def test_of_two_that_say_the_same_in_one_round_the_first_stays() -> None:
 
 async def test_it_ends_when_all_rounds_were_held() -> None:
     played = await ask([LINES[:2], LINES[2:]], rounds=1)
-    assert played.verdicts("together") == ["finish: all 1 rounds were held"]
+    assert played.verdicts("together") == ["finish: the last round was held"]
     assert len(played.nodes(NodeKind.GENERATE, "worker")) == 2
 
 
@@ -153,12 +153,28 @@ async def test_a_worker_with_nothing_to_add_is_asked_again_where_another_one_goe
 
 
 @pytest.mark.parametrize(
+    "silent", ["Nothing to add.", "I have nothing to add.", "**nothing**", "No additions.", "nothing new", ""]
+)
+async def test_what_adds_nothing_is_not_on_the_page(silent: str) -> None:
+    played = await ask([(LINES[0], silent)])
+    assert page_of(played.said("answer")[0]) == f"Worker one: {LINES[0]}\n\n"
+    assert played.decisions("together")[-1]["saw"]["nothing to add"] == 3
+
+
+async def test_a_paragraph_may_begin_with_nothing() -> None:
+    said = (
+        "Nothing new comes of the first way, so I go the other one, which begins with those that were sold."
+    )
+    assert said in (await ask([(LINES[0], said)])).said("answer")[0]
+
+
+@pytest.mark.parametrize(
     ("question", "form"),
     [
         (Question(CLIPS), BOXED),
         (Question("Which?", choices=("this", "that")), LETTER),
         (Question("Write a poem about rivers"), WRITTEN),
-        (Question("Hm, clips and friends"), BOXED),
+        (Question("Hm, clips and friends"), EITHER),
     ],
 )
 async def test_the_answer_is_in_a_box_where_it_is_short(question: Question, form: str) -> None:
@@ -291,6 +307,7 @@ async def test_so_it_is_with_thinking_that_the_server_keeps_apart() -> None:
         ("\n\nIt is 24.", "It is 24."),
         ("You are worker one. It is 24.", "It is 24."),
         ("Workers one by one go home.", "Workers one by one go home."),
+        ("Worker two is as fast as three.", "Worker two is as fast as three."),
         ("", ""),
     ],
 )
