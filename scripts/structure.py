@@ -28,6 +28,8 @@ ROOMS = (
     "planners/programs",
     "planners/spawn_join",
     "planners/threads",
+    "planners/template",
+    "planners/together",
     "workers",
     "workers/pool",
     "workers/engines",

@@ -28,6 +28,8 @@ from planners.rounds import rounds
 from planners.skeleton import skeleton
 from planners.spawn_join.spawning import spawn_join
 from planners.threads.weaving import threads
+from planners.template.planner import template
+from planners.together.planner import together
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
@@ -69,6 +71,13 @@ WORDS = [
     ),
     *('1. ask("x $1", [$1], 2)\n', '2. calculate("$1 + 2")\n', "Thought: ", "Answer: 7"),
     *('["hang"], ', '["join"]', '{"answer": "x"}', '{"replan": "y"}'),
+    *(
+        '{"data": ["One", "Two"], "n": null, ',
+        '"template": "{data}"}',
+        "Worker one: ",
+        "nothing to add",
+        "\n\n",
+    ),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
     *("Thought: ", "Action: ", "finish(", "Observation:", "<tool_call>", '{"name": "say", "arguments": {'),
     *(
@@ -91,6 +100,7 @@ QUESTIONS = [
     Question("Say something."),
     Question("What is 2 + 2?", context="{missing} $1"),
     Question("Which?", choices=("this", "that")),
+    Question("Say each of these in French: One, Two"),
 ]
 
 
@@ -110,6 +120,7 @@ def _without_threads() -> Iterator[None]:
     "planner",
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, spawn_join, threads, vote],
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, rounds, skeleton, vote],
+    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, template, together, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

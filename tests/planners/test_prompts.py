@@ -40,6 +40,7 @@ JUDGED = "|".join(re.escape(f"Question: {asked}") for asked, *_ in judgement.EXA
 HARMLESS = {
     rf"^.*\b(?:{'|'.join((*NAMES, *NUMBERS))})\b.*$": "an example; what gives its names back is refused",
     r'"(?:thought|plan)"': "a key of the form",
+    r'"(?:data|n|context|template|category|together)":': "a key of the form",
     r'"(?:Thought|Answer|Replan|Action): ?"': "a mark of the form, with nothing after it",
     r'"…"': "a place to fill; alone it is no answer",
     r'ask\("[^"]*\?"': "a step of an invented example asks, and says nothing",
@@ -103,6 +104,8 @@ QUESTIONS = (
     Question("write a poem of a gauge."),
     Question("which gauge is it?"),
     Question("how many letters has the gauge?"),
+    Question("translate each of these into french: the gauge, the wheel and the bolt."),
+    Question("write 3 slogans for gauges."),
 )
 ABLE = (
     BARE,
@@ -123,6 +126,7 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "calls": ({"max_rounds": 1},),
     "spawn_join": ({"depth": 2}, {"form": "text", "turns": 1}),
     "threads": ({"lead": "begin"}, {"dialect": "multiverse"}),
+    "together": ({"rounds": 1}, {"workers": 3, "rounds": 2}),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -150,6 +154,11 @@ REPLIES = {
     "write a block in this form": (BLOCK, "it is green.", ""),
     "<Outlines>\n<Outline>1:": (f" blue{OUTLINE}</Outline>{OUTLINES}", *WOVEN),
     "written side by side": WOVEN,
+LISTED = json.dumps({"data": ["the gauge", "the wheel", "the bolt"], "template": "translate {data}"})
+SAMPLES = json.dumps({"n": 3, "template": "write a slogan for gauges."})
+REPLIES = {
+    "Do not answer the question. It may list": ("so", LISTED, SAMPLES, LISTED, SAMPLES, SAMPLES, LISTED),
+    "You are worker": ("it is so.", "the gauge weighs more than others do, as far as can be told.", ""),
     'a line "Answer: "': READ,
     "keleton": (OUTLINE, OUTLINE, "one gauge"),
     "Action": ACTIONS,
@@ -269,6 +278,8 @@ def instructions() -> Iterator[tuple[str, str]]:
     for room in rooms:
         named = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
         modules += [importlib.import_module(each.name) for each in named]
+        within = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in within]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
             continue
