@@ -20,8 +20,10 @@ from planners.questions import Temperature, Tokens, set_task
 from planners.signs import Kind
 
 THINK = "Think step by step, in a few short lines. "
-FREE = THINK + "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
-MULTIPLE_CHOICE = THINK + "Then give the letter of the right choice alone in \\boxed{}."
+ANSWER = "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
+LETTER = "Then give the letter of the right choice alone in \\boxed{}."
+FREE = THINK + ANSWER
+MULTIPLE_CHOICE = THINK + LETTER
 
 
 def solving(question: Question, *more: Part) -> list[Message]:
