@@ -84,8 +84,9 @@ _BARE_FINAL: Final = re.compile(r"assistant\s*final")
 
 
 _TAG: Final = re.compile(
-    rf"\s*(?P<mark>(?P<left>[<\[◁])(?:(?:(?<=<){_WORDS}>|(?<=\[)THINK\]|(?<=◁)think▷)"
-    r"|(?<=<)\|(?P<begin>begin|start)_(?:of_)?(?:thought|thinking)\|>))"
+    rf"\s*(?P<mark>(?P<left>[<\[◁])(?:(?<=<){_WORDS}>|(?<=\[)THINK\]|(?<=◁)think▷"
+    r"|(?<=<)\|(?P<begin>begin|start)_(?:of_)?(?:thought|thinking)\|>))",
+    re.IGNORECASE,
 )
 """A mark before thinking whose other half is known by its form."""
 
@@ -116,8 +117,8 @@ def opening(text: str) -> tuple[str, str] | None:
     if mark is None:
         return None
     opens = mark["mark"]
-    if mark["begin"]:
-        return opens, opens.replace(mark["begin"], "end", 1)
+    if begin := mark["begin"]:
+        return opens, opens.replace(begin, "END" if begin.isupper() else "end", 1)
     return opens, f"{mark['left']}/{opens[len(mark['left']) :]}"
 
 

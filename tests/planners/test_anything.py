@@ -22,9 +22,11 @@ from planners.decompose import decompose
 from planners.direct import direct
 from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
+from planners.no_thinking import no_thinking
 from planners.plan_prompt import PLANNER
 from planners.react import react
 from planners.skeleton import skeleton
+from planners.strategies.planner import strategies
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
@@ -67,8 +69,10 @@ WORDS = [
     *('1. ask("x $1", [$1], 2)\n', '2. calculate("$1 + 2")\n', "Thought: ", "Answer: 7"),
     *('["hang"], ', '["join"]', '{"answer": "x"}', '{"replan": "y"}'),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
+    *("\n\n", "7", "<think>", "</think>"),
     *("Thought: ", "Action: ", "finish(", "Observation:", "<tool_call>", '{"name": "say", "arguments": {'),
 ]
+DRAFTING = replace(GUIDED, roles=frozenset({"draft"}))
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=25).map("".join), min_size=1, max_size=3)
 KINDS: list[FaultKind] = ["refuse", "reset", "hang", "garbage", "mangle", "overload"]
 QUESTIONS = [
@@ -93,7 +97,7 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    [adaptive, auto, calls, decompose, direct, llm_compiler, no_thinking, react, skeleton, strategies, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)
@@ -101,7 +105,7 @@ def _without_threads() -> Iterator[None]:
     plans=TEXTS,
     verdicts=TEXTS,
     others=TEXTS,
-    claims=st.sampled_from([BARE, GUIDED, replace(BARE, function_calls=True)]),
+    claims=st.sampled_from([BARE, GUIDED, replace(BARE, function_calls=True), DRAFTING]),
     kind=st.sampled_from(KINDS),
     probability=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
     question=st.sampled_from(QUESTIONS),

@@ -49,6 +49,7 @@ HARMLESS = {
     r"\b(?:2 to 5|at most 10) words\b": "how long a line is",
     r"\b(?:exactly|write|[Pp]oint|number|step|steps) \d+(?: to \d+)?\b": "counts what is to be written",
     r"\b\d+ -> \d+\b": "steps of the plan that is sent back",
+    r"\bfrom 0 for [a-z ]+ to 9 for\b": "the ends of a scale; what is said on it is read as a score alone",
     r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
     r"^[A-Z][.:] ": "a choice that is offered",
     r"\(\d+ of \d+\)": "how many branches said so",
@@ -105,6 +106,7 @@ ABLE = (
     BARE,
     GUIDED,
     replace(GUIDED, guided_grammar=True, logprobs=True, roles=frozenset({"large"})),
+    replace(GUIDED, roles=frozenset({"draft"})),
     replace(GUIDED, function_calls=True, max_model_len=900),
 )
 WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
@@ -118,6 +120,8 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "llm_compiler": ({}, {}),
     "react": ({"max_steps": 1}, {}),
     "calls": ({"max_rounds": 1},),
+    "strategies": ({"languages": ["the language of gauges"], "n": 2},),
+    "no_thinking": ({"thinks": "yes", "n": 2}, {"thinks": "no", "n": 2}),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -158,11 +162,17 @@ class Talker:
     def __call__(self, call: Call, rng: Random) -> str:
         messages = call.prompt.messages()
         for message in messages:
-            if message["role"] != "assistant" or message["content"] not in self.said:
-                self.asked.append(message["content"])
+            own = message["role"] == "assistant"
+            self.asked.append(self._unsaid(message["content"]) if own else message["content"])
         text = self._reply("".join(message["content"] for message in messages))
         self.said.add(text)
         return text
+
+    def _unsaid(self, text: str) -> str:
+        """A text that is to be continued without what was said before, which may be the whole of it."""
+        for said in sorted(self.said, key=len, reverse=True):
+            text = text.replace(said, "") if len(said) > 4 or said == text else text
+        return text.strip()
 
     def _reply(self, told: str) -> str:
         if "Kinds of steps" in told:
@@ -254,9 +264,8 @@ def instructions() -> Iterator[tuple[str, str]]:
     rooms = [planners, orchestrator.voting]
     modules: list[ModuleType] = [judgement]
     for room in rooms:
-        modules += [
-            importlib.import_module(f"{room.__name__}.{m.name}") for m in pkgutil.iter_modules(room.__path__)
-        ]
+        found = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in found]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
             continue
