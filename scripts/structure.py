@@ -26,6 +26,7 @@ ROOMS = (
     "orchestrator/consensus/stopping",
     "planners",
     "planners/programs",
+    "planners/strategies",
     "workers",
     "workers/pool",
     "workers/engines",

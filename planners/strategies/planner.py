@@ -41,6 +41,9 @@ IN_STEPS = "\nLeave a blank line after each step."
 FEWEST: Final = 4
 """The calls that a path by two models takes at least: a step, its score, the same step anew, and the rest."""
 
+DEPTH: Final = 2
+"""How deep its scopes are nested: the vote, and in it the path."""
+
 Strategy = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
 Language = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
 
@@ -136,6 +139,8 @@ def lacks_a_draft(run: Run, paths: int) -> str:
         return f"no model has the role {DRAFT}"
     if not can.assistant_prefill:
         return f"the engine of {can.model} cannot continue an answer that it has begun"
+    if run.budget.depth is not None and run.budget.depth < DEPTH:
+        return f"scopes may be nested {run.budget.depth} deep, and paths by two models take {DEPTH}"
     if calls is not None and calls < FEWEST * paths:
         return f"{calls} calls are left, too few for {paths} paths by two models"
     return ""

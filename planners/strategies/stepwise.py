@@ -172,8 +172,10 @@ class _Path:
         self._text += step.text if step.finish_reason == "length" else f"{step.text.rstrip()}{BREAK}"
         self._run.propose(self._so_far)
 
-    def _so_far(self) -> Answer:
-        return Answer(self._text.strip(), undecided="the run ended before a path had come to its answer")
+    def _so_far(self) -> Answer | None:
+        """What there is of the path if the run ends now, and none of the others had come to its end."""
+        said = split_thinking(self._text).answer.strip()
+        return Answer(said, undecided="the run ended before a path had come to its answer") if said else None
 
 
 def _has_answer(text: str) -> bool:

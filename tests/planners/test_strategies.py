@@ -213,6 +213,7 @@ async def test_strategies_and_languages_go_together_and_a_path_is_called_by_both
             Budget(),
             "the engine of simulator cannot continue an answer that it has begun",
         ),
+        (BOTH, Budget(depth=1), "scopes may be nested 1 deep, and paths by two models take 2"),
         (BOTH, Budget(calls=7), "7 calls are left, too few for 2 paths by two models"),
     ],
 )
@@ -425,6 +426,8 @@ async def test_the_budget_of_a_run_leaves_what_a_path_has_so_far() -> None:
     assert played.result.limit == "calls"
     assert played.result.answer is not None
     assert played.result.answer.text.startswith("It is long.\n\nIt is long.")
+    thinking = await solve(Duo(steps=["<think>It is long."] * 99), **ONE, budget=Budget(calls=9))
+    assert (thinking.result.limit, thinking.result.answer) == ("calls", None)
     assert played.result.answer.undecided == "the run ended before a path had come to its answer"
 
 
