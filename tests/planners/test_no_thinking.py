@@ -272,13 +272,13 @@ async def test_branches_are_weighed(
     if branches[0][1] is None:
         wanted |= {"confidence": "42", "borda": "42"}
     for merge, claim in wanted.items():
-        given = {"rule": "fixed"} if merge == "majority" else {}
+        given: dict[str, Any] = {"rule": "fixed"} if merge == "majority" else {}
         played = await play(no_thinking, "How many?", Sure(*branches), n=4, merge=merge, **given)
         assert played.result.answer is not None
         assert played.result.answer.claim == claim, merge
     (decision,) = played.decisions("merge")
     assert decision["verdict"] == "weighted by borda"
-    assert (played.result.answer.basis or "").startswith("the most weight by rank of confidence")
+    assert str(played.answer.basis).startswith("the most weight by rank of confidence")
 
 
 async def test_merges_that_weigh_need_log_probabilities() -> None:
@@ -308,7 +308,7 @@ async def test_the_first_answer_that_a_verifier_accepts_ends_it() -> None:
         ({"verifier": "chek"}, "answers are to be verified by the tool 'chek', but there is only check"),
     ],
 )
-async def test_a_verifier_that_is_not_there_is_refused(options: dict[str, str], message: str) -> None:
+async def test_a_verifier_that_is_not_there_is_refused(options: dict[str, Any], message: str) -> None:
     engine = Simulator(plain)
     played = await play(no_thinking, "How many?", engine, tools=[check], merge="verifier", **options)
     assert played.failure == "invalid_request"
