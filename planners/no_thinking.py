@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from orchestrator.consensus.thinking import opening, split_thinking
-from orchestrator.errors import NodeFailed
+from orchestrator.errors import InvalidRequest, NodeFailed
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import Message, assistant
@@ -77,9 +77,14 @@ async def no_thinking(
         NodeFailed: no branch gave a completion.
         InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
-    calls = run.budget.calls
+    if verifier is not None and verifier not in run.tools:
+        known = ", ".join(run.tools) or "none at all"
+        raise InvalidRequest(
+            f"answers are to be verified by the tool {verifier!r}, but there is only {known}"
+        )
 
     async def vote(prompt: list[Message]) -> Answer:
+        calls = run.budget.calls
         answer = await run.vote(
             Turn(prompt, concludes=True),
             rule=rule or USUAL_RULES[merge],

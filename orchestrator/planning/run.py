@@ -79,5 +79,5 @@ class Run(Verbs):
             turns=tuple(turns),
         )
         ballot.check(self.capabilities)
-        check_judges(self, judge, outputs, verifier)
+        check_judges(self, judge, outputs)
         return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)

@@ -26,9 +26,7 @@ Judge = Literal["none", "model", "nli"]
 log-odds of yes, which needs an engine with log-probabilities, or an entailment model (extra ``nli``)."""
 
 
-def check_judges(
-    run: Verbs, judge: Judge, outputs: str | Tool | None = None, verifier: str | Tool | None = None
-) -> None:
+def check_judges(run: Verbs, judge: Judge, outputs: str | Tool | None = None) -> None:
     """Check that a vote can have its claims judged in this way.
 
     ``outputs`` is a tool whose first argument is a program and whose result, in JSON, is what the program
@@ -46,10 +44,9 @@ def check_judges(
         raise InvalidRequest(
             f"judge model needs log-probabilities, which the engine of {run.capabilities.model} does not give"
         )
-    for what, name in (("programs are to be run", outputs), ("answers are to be verified", verifier)):
-        if isinstance(name, str) and name not in run.tools:
-            known = ", ".join(run.tools) or "none at all"
-            raise InvalidRequest(f"{what} by the tool {name!r}, but there is only {known}")
+    if isinstance(outputs, str) and outputs not in run.tools:
+        known = ", ".join(run.tools) or "none at all"
+        raise InvalidRequest(f"programs are to be run by the tool {outputs!r}, but there is only {known}")
 
 
 def methods(run: Verbs, judge: Judge) -> tuple[Costly, ...]:

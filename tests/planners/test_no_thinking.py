@@ -325,6 +325,11 @@ async def test_one_call_is_one_branch_without_a_look() -> None:
     assert played.answer.basis == "one answer, not compared with others"
 
 
+async def test_no_more_branches_are_started_than_calls_are_left_after_the_look() -> None:
+    played = await play(no_thinking, "How many?", Simulator(Thinker()), rule="fixed", budget=Budget(calls=4))
+    assert (played.answer.claim, played.answer.basis) == ("42", "all 3 branches agree")
+
+
 async def test_a_budget_that_ends_it_leaves_the_best_so_far() -> None:
     played = await play(
         no_thinking, "How many?", Simulator(Thinker()), n=4, rule="fixed", budget=Budget(tokens=300)
