@@ -21,8 +21,10 @@ from planners.signs import Kind
 from planners.voters import Domains, Voters, turns_over, weighed
 
 THINK = "Think step by step, in a few short lines. "
-FREE = THINK + "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
-MULTIPLE_CHOICE = THINK + "Then give the letter of the right choice alone in \\boxed{}."
+ANSWER = "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
+LETTER = "Then give the letter of the right choice alone in \\boxed{}."
+FREE = THINK + ANSWER
+MULTIPLE_CHOICE = THINK + LETTER
 
 
 def solving(question: Question, *more: Part) -> list[Message]:

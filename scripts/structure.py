@@ -30,6 +30,7 @@ ROOMS = (
     "planners/threads",
     "planners/template",
     "planners/together",
+    "planners/strategies",
     "workers",
     "workers/pool",
     "workers/engines",

@@ -112,8 +112,8 @@ class Call:
     engines without it ignore it, so the caller validates. ``grammar`` asks for the same in GBNF,
     llama.cpp's form; a call has one of them at most. ``functions`` may be called by the model if the engine
     can do that; otherwise they are ignored, too. ``role`` says which model of a pool should answer
-    (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes first.
-    Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
+    (planner, branch, judge, large, draft); an engine with one model ignores it. A larger ``priority`` goes
+    first. Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
     ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
     with which another call can continue it exactly. ``permit`` is awaited before the call is sent a further
     time, after it has waited, and as it leaves: it returns when that may be, and raises if it no longer may.

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from orchestrator.consensus.stopping.view import Tally, View
 
@@ -53,6 +54,24 @@ def weighted(view: View, texts: Sequence[str], weights: Mapping[int, float], *, 
     ):
         return majority(view, texts)
     return _elect(f"weighted by {method}", Tally.of(view.finished, given), texts, None)
+
+
+BORDA = 0.5
+"""The power of the ranks in :func:`ranked`: with 0 all votes weigh the same, with 1 by rank."""
+
+
+def ranked(scores: Mapping[int, float], *, power: float = BORDA) -> dict[int, float]:
+    """Borda voting (arXiv 2502.18581): of N scores, the r-th largest gets (N - r + 1) ** power votes.
+
+    ``scores`` are by branch index. Equal scores share what their ranks get; one that is not a finite number
+    gets 0, and takes no rank.
+    """
+    known = {at: score for at, score in scores.items() if math.isfinite(score)}
+    places = sorted(known.values(), reverse=True)
+    votes: dict[float, list[float]] = {}
+    for place, score in enumerate(places):
+        votes.setdefault(score, []).append((len(places) - place) ** power)
+    return {at: fmean(votes[known[at]]) if at in known else 0.0 for at in scores}
 
 
 def verified(view: View, texts: Sequence[str]) -> Merged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -13,17 +13,22 @@ from orchestrator.consensus.stopping import Signal, StopRule
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.judging import Judge
+from workers.calls import Completion
 from workers.engine import Capabilities
 from workers.tools.tool import Tool
 
-Merge = Literal["majority", "confidence", "inverse_entropy", "verifier", "medoid", "synthesis"]
+Merge = Literal["majority", "confidence", "borda", "inverse_entropy", "verifier", "medoid", "synthesis"]
 """How the branches become one answer: the rule's winner, for most rules the largest cluster; the winner of a
-vote weighted by the mean confidence, or by the inverse entropy, of a branch's tokens; the first answer that
-the verifier accepted; the completion that shares the most words with the others; or an answer that a model
-writes from all of them."""
+vote weighted by the mean confidence of a branch's tokens, by the rank of that among all branches, or by their
+inverse entropy; the first answer that the verifier accepted; the completion that shares the most words with
+the others; or an answer that a model writes from all of them."""
 
 MERGES: tuple[Merge, ...] = get_args(Merge)
+
+SCORED: frozenset[Merge] = frozenset({"confidence", "borda", "inverse_entropy"})
+"""The merges that weigh a branch by the log-probabilities of its tokens."""
 
 WATCHING: frozenset[Signal] = frozenset({"probes", "tokens"})
 """The signals that branches give before they have finished."""
@@ -59,8 +64,10 @@ class Turn:
     With ``"corrected"`` beside that, the text up to where it went wrong and with what is right there, the
     branch goes on from that text, at most :data:`CORRECTIONS` times, where the engine can continue one. A
     branch that was cut off and ``concludes`` is made to give its answer from what it has said, if the engine
-    can do that. ``role`` is the model that is asked, in place of that of the vote. ``weight`` says how much a
-    branch counts beside those of the other turns; only the proportions matter.
+    can do that. ``writing`` is planner code that writes a branch in place of one call, in a scope of its own;
+    its completion counts as if a call had given it for ``prompt``, with the tokens of the text as its usage.
+    ``role`` is the model that is asked, in place of that of the vote. ``weight`` says how much a branch counts
+    beside those of the other turns; only the proportions matter.
     """
 
     prompt: Draft
@@ -68,6 +75,7 @@ class Turn:
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions())
     reading: Tool | None = None
     concludes: bool = False
+    writing: Callable[[Verbs], Coroutine[Any, Any, Completion]] | None = None
     role: str = ""
     weight: float = 1
 
@@ -123,7 +131,7 @@ class Ballot:
     @property
     def scored(self) -> bool:
         """Whether the confidence of the branches is needed."""
-        return "confidence" in self.rule.needs or self.merge in ("confidence", "inverse_entropy")
+        return "confidence" in self.rule.needs or self.merge in SCORED
 
     def claim(self, text: str, *, truncated: bool) -> Claim | None:
         """What a completion claims; ``truncated`` says that it was cut off."""
@@ -169,6 +177,11 @@ class Ballot:
             who = f"rule {rule}" if "confidence" in needs else f"merge {self.merge}"
             raise InvalidRequest(
                 f"{who} needs log-probabilities, which the engine of {can.model} does not give"
+            )
+        turns = (self.prompt, *self.turns)
+        if self.watched and any(isinstance(turn, Turn) and turn.writing for turn in turns):
+            raise InvalidRequest(
+                f"rule {rule} looks at branches as they run, but planner code writes them: give another rule"
             )
         if self.watched and not can.assistant_prefill:
             raise InvalidRequest(

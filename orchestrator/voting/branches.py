@@ -25,7 +25,7 @@ from orchestrator.consensus.stopping import Branch
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft, assistant, messages_of
-from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
+from orchestrator.runtime.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import CORRECTIONS, LONGER, SEGMENT_STEP, Ballot
 from workers.calls import Completion, FinishReason
@@ -110,6 +110,9 @@ class LiveBranch:
             options["max_tokens"] = min(ballot.segment, self.length - self.tokens)
         if self._segments:
             label = f"{label}, segment {len(self._segments)}"
+        if self.turn.writing is not None:
+            self._segments.append(self._run.scope(NodeKind.SPAWN, label, self.turn.writing))
+            return
         prompt = [*messages_of(self._prompt), assistant(*self._segments)] if self._segments else self._prompt
         self._begin(prompt, label, options)
 
@@ -305,9 +308,14 @@ class LiveBranch:
         return self._group.value
 
     @property
+    def scored(self) -> bool:
+        """Whether the confidence of all its tokens is known."""
+        return self._scored and bool(self._confidences)
+
+    @property
     def mean_confidence(self) -> float:
         """The mean over its tokens: up to a constant, its self-certainty (arXiv 2502.18581); 0 if unknown."""
-        return fmean(self._confidences) if self._confidences and self._scored else 0.0
+        return fmean(self._confidences) if self.scored else 0.0
 
     @property
     def inverse_entropy(self) -> float:

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 from orchestrator.consensus.entropy import Entropy, Sample, guarded
 from orchestrator.consensus.equivalence import Clusters
-from orchestrator.consensus.merging import Merged, majority, medoid, numbered, overlaps, verified, weighted
+from orchestrator.consensus.merging import (
+    Merged,
+    majority,
+    medoid,
+    numbered,
+    overlaps,
+    ranked,
+    verified,
+    weighted,
+)
 from orchestrator.consensus.rounding import shown_as
 from orchestrator.consensus.stopping import Branch, View
 from orchestrator.consensus.thinking import split_thinking
@@ -109,6 +118,9 @@ class Poll:
             case "confidence" as method:
                 scores = {branch.index: branch.mean_confidence for branch in self.finished}
                 return weighted(view, texts, scores, method=method)
+            case "borda" as method:
+                scores = {branch.index: branch.mean_confidence for branch in self.finished if branch.scored}
+                return weighted(view, texts, ranked(scores), method=method)
             case "inverse_entropy" as method:
                 scores = {branch.index: branch.inverse_entropy for branch in self.finished}
                 return weighted(view, texts, scores, method=method)

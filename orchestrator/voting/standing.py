@@ -19,6 +19,7 @@ SETTLED_BY: Mapping[str, str] = {
     "verifier": "accepted by the verifier",
     "majority of unrefused": "not refused by the verifier",
     "weighted by confidence": "the most weight by confidence",
+    "weighted by borda": "the most weight by rank of confidence",
     "weighted by inverse_entropy": "the most weight by inverse entropy",
     "medoid": "the text that shares most with the others",
     "synthesis": "written by a model from all of them",

@@ -22,6 +22,7 @@ from planners.decompose import decompose
 from planners.direct import direct
 from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
+from planners.no_thinking import no_thinking
 from planners.plan_prompt import PLANNER
 from planners.react import react
 from planners.rounds import rounds
@@ -30,6 +31,7 @@ from planners.spawn_join.spawning import spawn_join
 from planners.threads.weaving import threads
 from planners.template.planner import template
 from planners.together.planner import together
+from planners.strategies.planner import strategies
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
@@ -79,6 +81,7 @@ WORDS = [
         "\n\n",
     ),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
+    *("\n\n", "7", "<think>", "</think>"),
     *("Thought: ", "Action: ", "finish(", "Observation:", "<tool_call>", '{"name": "say", "arguments": {'),
     *(
         "<spawn>\n",
@@ -93,6 +96,7 @@ WORDS = [
     *('<tool_call>{"name": "spawn", "arguments": {"messages": ["a", "b"]}}</tool_call>', "</Thread>"),
     *("<Parallel>\n<Outlines>\n<Outline>1: a</Outline>\n<Outline>2: b</Outline>\n</Outlines>", "<Outlines>"),
 ]
+DRAFTING = replace(GUIDED, roles=frozenset({"draft"}))
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=25).map("".join), min_size=1, max_size=3)
 KINDS: list[FaultKind] = ["refuse", "reset", "hang", "garbage", "mangle", "overload"]
 QUESTIONS = [
@@ -121,6 +125,7 @@ def _without_threads() -> Iterator[None]:
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, spawn_join, threads, vote],
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, rounds, skeleton, vote],
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, template, together, vote],
+    [adaptive, auto, calls, decompose, direct, llm_compiler, no_thinking, react, skeleton, strategies, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)
@@ -128,7 +133,7 @@ def _without_threads() -> Iterator[None]:
     plans=TEXTS,
     verdicts=TEXTS,
     others=TEXTS,
-    claims=st.sampled_from([BARE, GUIDED, replace(BARE, function_calls=True)]),
+    claims=st.sampled_from([BARE, GUIDED, replace(BARE, function_calls=True), DRAFTING]),
     kind=st.sampled_from(KINDS),
     probability=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
     question=st.sampled_from(QUESTIONS),

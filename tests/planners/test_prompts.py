@@ -51,6 +51,7 @@ HARMLESS = {
     r"\bSplit point \d+,": "counts what is to be split",
     r"\b(?:exactly|write|[Pp]oint|number|step|steps) \d+(?: to \d+)?\b": "counts what is to be written",
     r"\b\d+ -> \d+\b": "steps of the plan that is sent back",
+    r"\bfrom 0 for [a-z ]+ to 9 for\b": "the ends of a scale; what is said on it is read as a score alone",
     r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
     r"^[A-Z][.:] ": "a choice that is offered",
     r"in all: \d+": "how many children there may be",
@@ -111,6 +112,7 @@ ABLE = (
     BARE,
     GUIDED,
     replace(GUIDED, guided_grammar=True, logprobs=True, roles=frozenset({"large"})),
+    replace(GUIDED, roles=frozenset({"draft"})),
     replace(GUIDED, function_calls=True, max_model_len=900),
 )
 WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
@@ -127,6 +129,8 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "spawn_join": ({"depth": 2}, {"form": "text", "turns": 1}),
     "threads": ({"lead": "begin"}, {"dialect": "multiverse"}),
     "together": ({"rounds": 1}, {"workers": 3, "rounds": 2}),
+    "strategies": ({"languages": ["the language of gauges"], "n": 2},),
+    "no_thinking": ({"thinks": "yes", "n": 2}, {"thinks": "no", "n": 2}),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -182,9 +186,18 @@ class Talker:
         self.asked += [message["content"] for message in messages if message["role"] != "assistant"]
         own = [segment.text for segment in call.prompt.segments if segment.role == "assistant"]
         self.asked += [text for text in own if not any(each.startswith(text) for each in self.said)]
+        for message in messages:
+            own = message["role"] == "assistant"
+            self.asked.append(self._unsaid(message["content"]) if own else message["content"])
         text = self._reply("".join(message["content"] for message in messages))
         self.said.add(text)
         return text
+
+    def _unsaid(self, text: str) -> str:
+        """A text that is to be continued without what was said before, which may be the whole of it."""
+        for said in sorted(self.said, key=len, reverse=True):
+            text = text.replace(said, "") if len(said) > 4 or said == text else text
+        return text.strip()
 
     def _reply(self, told: str) -> str:
         if "Kinds of steps" in told:
@@ -280,6 +293,8 @@ def instructions() -> Iterator[tuple[str, str]]:
         modules += [importlib.import_module(each.name) for each in named]
         within = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
         modules += [importlib.import_module(each.name) for each in within]
+        found = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in found]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
             continue

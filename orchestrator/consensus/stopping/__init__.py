@@ -10,6 +10,7 @@ from orchestrator.consensus.stopping.counting import (
     Beta,
     EarlyStopping,
     EntropyThreshold,
+    FirstAgreement,
     FixedN,
     majority_posterior,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "End",
     "EntropyThreshold",
     "Expand",
+    "FirstAgreement",
     "FirstVerified",
     "FixedN",
     "Json",

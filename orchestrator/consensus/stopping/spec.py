@@ -14,6 +14,7 @@ from orchestrator.consensus.stopping.counting import (
     Beta,
     EarlyStopping,
     EntropyThreshold,
+    FirstAgreement,
     FixedN,
 )
 from orchestrator.consensus.stopping.elastic import Elastic
@@ -28,6 +29,7 @@ RULES: Mapping[str, type[Rule]] = {
     rule.name: rule
     for rule in (
         FixedN,
+        FirstAgreement,
         AdaptiveConsistency,
         EarlyStopping,
         Beta,

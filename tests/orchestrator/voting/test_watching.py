@@ -212,7 +212,7 @@ async def test_a_verifier_that_fails_is_no_verdict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("merge", "claim"), [("majority", "2"), ("confidence", "1"), ("inverse_entropy", "1")]
+    ("merge", "claim"), [("majority", "2"), ("confidence", "1"), ("borda", "2"), ("inverse_entropy", "1")]
 )
 async def test_votes_can_be_weighted(merge: str, claim: str) -> None:
     script = Script([r"\boxed{1}", r"\boxed{2}", r"\boxed{2}"], sure=[5.0, 1.0, 1.0])
