@@ -13,6 +13,7 @@ from planners.documents.chunks import Chunk
 from planners.documents.matter import Matter
 from planners.documents.prompts import RELEVANT, over
 from planners.documents.terms import terms_of
+from planners.documents.waves import waves
 from planners.questions import chosen
 
 Select = Literal["all", "words", "ask"]
@@ -76,10 +77,10 @@ async def selection(
 
 async def _judged(run: Run, question: Question, matter: Matter) -> tuple[list[Chunk], str]:
     """The chunks that the model keeps, and its verdicts, a letter for each chunk, ``?`` for none."""
-    asked = [
-        run.spawn(chosen, over(matter.shown(chunk), RELEVANT, question), LETTERS) for chunk in matter.chunks
-    ]
-    outcomes = await run.outcomes(asked)
-    letters = [each.value if isinstance(each, Succeeded) else None for each in outcomes]
+    letters: list[str | None] = []
+    for wave in waves(run, matter.chunks):
+        prompts = [over(matter.shown(chunk), RELEVANT, question) for chunk in wave]
+        outcomes = await run.outcomes([run.spawn(chosen, prompt, LETTERS) for prompt in prompts])
+        letters += [each.value if isinstance(each, Succeeded) else None for each in outcomes]
     kept = [chunk for chunk, letter in zip(matter.chunks, letters, strict=True) if letter != "B"]
     return kept, "".join(letter or "?" for letter in letters)

@@ -25,6 +25,7 @@ from planners.documents.chunks import Chunk
 from planners.documents.lengths import Room
 from planners.documents.matter import Matter
 from planners.documents.prompts import ALONE, over
+from planners.documents.waves import waves
 from planners.questions import said
 from workers.calls import Completion
 
@@ -52,18 +53,20 @@ async def answers_alone(
     Raises:
         NodeFailed: no chunk gave a completion.
     """
-    asked = [
-        run.generate(
-            over(matter.shown(chunk), ALONE, question),
-            label=f"chunk {number} alone",
-            scored=run.capabilities.logprobs,
-            temperature=temperature,
-            max_tokens=room.answer,
-        )
-        for number, chunk in enumerate(chunks, 1)
-    ]
+    asked: list[Node[Completion]] = []
     run.propose(lambda: elected(question, [_vote(question, each) for each in asked if _ended(each)]))
-    await run.outcomes(asked)
+    for wave in waves(run, list(enumerate(chunks, 1))):
+        asked += [
+            run.generate(
+                over(matter.shown(chunk), ALONE, question),
+                label=f"chunk {number} alone",
+                scored=run.capabilities.logprobs,
+                temperature=temperature,
+                max_tokens=room.answer,
+            )
+            for number, chunk in wave
+        ]
+        await run.outcomes(asked)
     if not any(map(_ended, asked)):
         await next((node for node in asked if isinstance(node.outcome, Failed)), asked[0])  # raises
     votes = {number: _vote(question, node) for number, node in enumerate(asked, 1) if _ended(node)}

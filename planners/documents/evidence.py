@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.planning.run import Run
-from orchestrator.runtime.nodes import Succeeded
+from orchestrator.runtime.nodes import Outcome, Succeeded
 from orchestrator.runtime.values import Question
 from planners.documents.choosing import words_of
 from planners.documents.citing import Span, cited, joined
 from planners.documents.lengths import Room
 from planners.documents.matter import Matter
 from planners.documents.prompts import QUOTE, over
+from planners.documents.waves import waves
 from planners.questions import said
+from workers.calls import Completion
 
 LEVELS: Final = 4
 """How many times quotes are quoted from, to have fewer."""
@@ -68,19 +70,21 @@ async def _level(
     run: Run, question: Question, matter: Matter, groups: Sequence[Sequence[Span]], room: Room, level: int
 ) -> tuple[Span, ...]:
     """What is quoted from each group. One whose call fails, or quotes nothing that stands in it, is kept."""
-    asked = [
-        run.generate(
-            over(matter.listed(group), QUOTE, question),
-            label=f"merge {level}.{number}",
-            temperature=0.0,
-            max_tokens=room.quotes,
-        )
-        for number, group in enumerate(groups, 1)
-    ]
+    outcomes: list[Outcome[Completion]] = []
+    for wave in waves(run, list(enumerate(groups, 1))):
+        asked = [
+            run.generate(
+                over(matter.listed(group), QUOTE, question),
+                label=f"merge {level}.{number}",
+                temperature=0.0,
+                max_tokens=room.quotes,
+            )
+            for number, group in wave
+        ]
+        outcomes += await run.outcomes(asked)
     kept: list[Span] = []
     whole = 0
-    for group, node in zip(groups, asked, strict=True):
-        outcome = await node.settled()
+    for group, outcome in zip(groups, outcomes, strict=True):
         reply = outcome.value if isinstance(outcome, Succeeded) else None
         found = None if reply is None else cited(said(reply), matter.material, group)
         if (

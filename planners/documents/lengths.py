@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final
@@ -22,7 +22,7 @@ TEMPLATE: Final = 32
 """Tokens that chat templates put around the messages of a prompt, at most."""
 
 QUESTION: Final = 128
-"""Tokens that are kept free for the question, so that chunks are the same for all but very long ones."""
+"""Tokens that are kept free for a question, at most, so that chunks are the same for all but long ones."""
 
 FACTS: Final = 256
 """Tokens of facts from other chunks that a prompt may have."""
@@ -86,7 +86,8 @@ def room_for(
         return Room(chunk, quotes, answer, FACTS)
     quotes, answer, facts = min(quotes, context // 4), min(answer, context // 4), min(FACTS, context // 8)
     told = max(map(tokens_in, instructions)) + tokens_in(SYSTEM) + TEMPLATE + facts
-    needed = told + max(QUESTION, tokens_in(*asked(question))) + max(quotes, answer)
+    own = tokens_in(*asked(replace(question, context="")))
+    needed = told + max(min(QUESTION, context // 8), own) + max(quotes, answer)
     if context - needed < FEWEST:
         raise InvalidRequest(
             f"the context of {run.capabilities.model} has {context:,} tokens, of which {needed:,} go to the "

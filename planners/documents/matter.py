@@ -56,9 +56,9 @@ class Matter:
         """The terms of a chunk in what is not in any of the spans."""
         at, found = chunk.start, frozenset[str]()
         for start, end in joined(spans):
-            if at < start < chunk.end:
+            if start < chunk.end and at < end:
                 found |= terms_of(self.material[at:start])
-            at = max(at, end)
+                at = min(end, chunk.end)
         return found | terms_of(self.material[at : chunk.end])
 
     def around(self, quote: Span) -> Span:

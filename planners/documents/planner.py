@@ -170,7 +170,8 @@ def _told(
     if not unread:
         return replace(answer, basis=basis)
     basis += f"; {_counted(len(unread))} not read to the end"
-    telling = [each for score, each in matter.ranked(unread, words_of(question)) if score > 0]
+    wanted = matter.rarity.telling(words_of(question))
+    telling = [each for score, each in matter.ranked(unread, wanted) if score > 0]
     if answer.undecided or (found and not telling):
         return replace(answer, basis=basis)
     where = ", ".join(f"{each.start}-{each.end}" for each in (telling or unread)[:3])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from planners.documents.citing import Span, cited, joined
 from planners.documents.lengths import Room
 from planners.documents.matter import Matter
 from planners.documents.prompts import QUOTE, over
+from planners.documents.waves import waves
 from planners.questions import said
 from workers.calls import Completion, FinishReason
 
@@ -64,21 +65,31 @@ class Reader:
         """
         left = list(chunks)
         for split in range(SPLITS + 1):
-            asked = [(chunk, more, self._ask(chunk, more, hop)) for chunk, more in left]
-            self._asked += [(chunk, node) for chunk, _, node in asked]
-            left = []
-            for chunk, more, node in asked:
-                outcome = await node.settled()
-                too_long = isinstance(outcome, Failed) and outcome.failure.code in TOO_LONG
-                parts = self._matter.halves(chunk) if too_long and split < SPLITS else [chunk]
-                if len(parts) > 1:
-                    self._run.decide("reading", "split", {"chunk": self._number(chunk), "into": len(parts)})
-                    left += [(part, more) for part in parts]
-                    continue
-                read = self._read(chunk, node)
-                if hop == 1:
-                    self.first.append(read)
-                self._tell(read, hop)
+            refused = []
+            for wave in waves(self._run, left):
+                refused += await self._wave(wave, hop, halve=split < SPLITS)
+            left = refused
+
+    async def _wave(
+        self, chunks: Sequence[tuple[Chunk, str]], hop: int, *, halve: bool
+    ) -> list[tuple[Chunk, str]]:
+        """Read chunks that may be in flight at once; returns the halves of those that are too long."""
+        asked = [(chunk, more, self._ask(chunk, more, hop)) for chunk, more in chunks]
+        self._asked += [(chunk, node) for chunk, _, node in asked]
+        refused: list[tuple[Chunk, str]] = []
+        for chunk, more, node in asked:
+            outcome = await node.settled()
+            too_long = halve and isinstance(outcome, Failed) and outcome.failure.code in TOO_LONG
+            parts = self._matter.halves(chunk) if too_long else [chunk]
+            if len(parts) > 1:
+                self._run.decide("reading", "split", {"chunk": self._number(chunk), "into": len(parts)})
+                refused += [(part, more) for part in parts]
+                continue
+            read = self._read(chunk, node)
+            if hop == 1:
+                self.first.append(read)
+            self._tell(read, hop)
+        return refused
 
     def _ask(self, chunk: Chunk, more: str, hop: int) -> Node[Completion]:
         return self._run.generate(

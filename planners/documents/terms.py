@@ -47,6 +47,10 @@ class Rarity:
         found = self._found[term]
         return math.log(self._texts / found) if found else 0.0
 
+    def telling(self, terms: Iterable[str]) -> frozenset[str]:
+        """Those of the terms that some texts have, but fewer than half of them."""
+        return frozenset(term for term in terms if 0 < 2 * self._found[term] < self._texts)
+
     def rare(self, terms: Iterable[str]) -> frozenset[str]:
         """Those of the terms that few texts have: a share of :data:`RARE`, or two of several."""
         most = max(min(2, self._texts - 1), RARE * self._texts)
