@@ -631,6 +631,7 @@ async def test_a_fork_at_a_chunk_changes_what_it_quotes() -> None:
         at="0",
         change=Change(value="nothing"),
         context=material,
+        hops=1,
         **SMALL,
     )
     assert (first.answer, fork.answer) == ("blue", "green")
