@@ -20,6 +20,7 @@ from planners.auto import auto
 from planners.calls import calls
 from planners.decompose import decompose
 from planners.direct import direct
+from planners.documents.planner import documents
 from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
 from planners.plan_prompt import PLANNER
@@ -93,7 +94,7 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    [adaptive, auto, calls, decompose, direct, documents, llm_compiler, react, skeleton, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

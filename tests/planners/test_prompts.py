@@ -49,7 +49,7 @@ HARMLESS = {
     r"\b(?:2 to 5|at most 10) words\b": "how long a line is",
     r"\b(?:exactly|write|[Pp]oint|number|step|steps) \d+(?: to \d+)?\b": "counts what is to be written",
     r"\b\d+ -> \d+\b": "steps of the plan that is sent back",
-    r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
+    r"^[A-C]: |A, B or C|A or B": "all letters that may be chosen, each with what it means",
     r"^[A-Z][.:] ": "a choice that is offered",
     r"\(\d+ of \d+\)": "how many branches said so",
     r"it says .*?, which is no number of \w+": "what a model has said, and why it is wrong",
@@ -86,6 +86,8 @@ async def weigh(what: str) -> int:
 
 
 TOOLS = (search, fails, weigh, calculator)
+BETWEEN = [f"the wheel of gauge {at} is old." for at in range(40)]
+LONG = "\n\n".join(["the red gauge has a bolt by vurla.", *BETWEEN, "vurla makes bolts of seven grams."])
 QUESTIONS = (
     Question("which of the two gauges is heavier, the blue one or the red one?"),
     Question("how many gauges are there?", context="there are as many gauges as wheels."),
@@ -100,6 +102,7 @@ QUESTIONS = (
     Question("write a poem of a gauge."),
     Question("which gauge is it?"),
     Question("how many letters has the gauge?"),
+    Question("how heavy is the bolt of the red gauge?", context=LONG),
 )
 ABLE = (
     BARE,
@@ -118,6 +121,7 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "llm_compiler": ({}, {}),
     "react": ({"max_steps": 1}, {}),
     "calls": ({"max_rounds": 1},),
+    "documents": ({"select": "ask", "chunk": 48}, {"combine": "ensemble"}),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -141,6 +145,7 @@ REPLIES = {
     "keleton": (OUTLINE, OUTLINE, "one gauge"),
     "Action": ACTIONS,
     "First quote": ("9 wheels", "9 wheels", "it is green.", "9 wheels", ""),
+    "word for word": ("the red gauge has a bolt by vurla.", "it is green.", "nothing"),
     "letter": ("A", "B", "C", "none"),
     "": ("so \\boxed{red}", "so \\boxed{blue}", "it is green.", "the gauge is blue.", "", "Yes"),
 }
@@ -245,7 +250,12 @@ def test_what_can_be_given_back_is_seen(instruction: str, found: list[str]) -> N
     assert sorted(shown(instruction)) == sorted(found)
 
 
-WITHOUT_PROMPTS = {"planners.signs", "planners.wording", "orchestrator.voting.standing"}
+WITHOUT_PROMPTS = {
+    "planners.signs",
+    "planners.wording",
+    "planners.documents.planner",
+    "orchestrator.voting.standing",
+}
 """Modules whose texts are words to look for, or what people are told."""
 
 
@@ -255,7 +265,8 @@ def instructions() -> Iterator[tuple[str, str]]:
     modules: list[ModuleType] = [judgement]
     for room in rooms:
         modules += [
-            importlib.import_module(f"{room.__name__}.{m.name}") for m in pkgutil.iter_modules(room.__path__)
+            importlib.import_module(each.name)
+            for each in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
         ]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
