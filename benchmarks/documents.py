@@ -26,6 +26,7 @@ from random import Random
 from typing import Any, Final
 
 from benchmarks.long_documents import KINDS, Case, cases
+from benchmarks.prefix_planners import Metered
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.environment import Environment, Result
@@ -36,7 +37,7 @@ from planners.documents.planner import documents
 from planners.documents.prompts import QUOTE
 from storage.events import Event
 from workers.calls import Call, Chunk
-from workers.engine import Capabilities, Engine, Health
+from workers.engine import Engine
 from workers.engines.llama.engine import LlamaCppEngine
 from workers.engines.simulator.cache import BLOCK
 from workers.engines.simulator.engine import Simulator
@@ -89,33 +90,17 @@ class Second:
         return self.computed / (self.own + self.rests)
 
 
-class Metered:
+class Counted(Metered):
     """An engine that notes which pieces of prompts it is sent, and what it computed of them.
 
     With the ``known`` pieces of a run before, the others are a prompt's own.
     """
 
     def __init__(self, engine: Engine, known: frozenset[tuple[str, str]] = frozenset()) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._known = known
         self.pieces: set[tuple[str, str]] = set()
         self.calls = self.prompt = self.computed = self.own = 0
-
-    @property
-    def name(self) -> str:
-        """That of the engine."""
-        return self._engine.name
-
-    async def capabilities(self) -> Capabilities:
-        """Those of the engine."""
-        return await self._engine.capabilities()
-
-    async def health(self) -> Health:
-        """That of the engine."""
-        return await self._engine.health()
-
-    async def close(self) -> None:
-        """Leave the engine as it is: the next run needs it, too."""
 
     async def generate(self, call: Call) -> AsyncIterator[Chunk]:
         """Pass the call on. Tokens of pieces are taken to be as long as those of its prompt on average."""
@@ -156,9 +141,9 @@ async def second_question(
     engine: Engine, material: str, first: str, second: str, options: Mapping[str, Any], block: int = BLOCK
 ) -> Second:
     """What the run of a second question has computed; ``block`` is that of the engine's cache, in tokens."""
-    before = Metered(engine)
+    before = Counted(engine)
     await solved(documents, Question(first, material), before, options)
-    then = Metered(engine, frozenset(before.pieces))
+    then = Counted(engine, frozenset(before.pieces))
     await solved(documents, Question(second, material), then, options)
     return Second(then.calls, then.prompt, then.computed, then.own, (block - 1) * then.calls)
 

@@ -74,7 +74,7 @@ def chunks_of(material: str, sources: Sequence[Source], tokens: int) -> list[Chu
 def halves(material: str, chunk: Chunk, sources: Sequence[Source]) -> list[Chunk]:
     """A chunk in two or more that are about half as long; itself where it cannot be cut."""
     tokens = Lengths(material[chunk.start : chunk.end]).of(0, chunk.end - chunk.start) // 2
-    part = [Source(chunk.within, chunk.start, chunk.end)]
+    part = [Source("", chunk.start, chunk.end)]
     if tokens < 1 or chunk.end - chunk.start < 2:
         return [chunk]
     cut = chunks_of(material[: chunk.end], part, max(2, tokens + tokens // OVERLAP))

@@ -19,7 +19,6 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.standing import ALONE as UNCOMPARED
 from planners.direct import direct
 from planners.documents.choosing import Select, Selection, selection, words_of
-from planners.documents.chunks import Chunk
 from planners.documents.ensemble import answers_alone
 from planners.documents.evidence import Evidence, condensed
 from planners.documents.following import follow
@@ -80,21 +79,22 @@ async def documents(
     chosen = await selection(run, question, matter, select, most, calls)
     if combine == "ensemble":
         answer, failed = await answers_alone(run, question, matter, chosen.read, room, temperature)
-        return _told(answer, question, matter, chosen, failed, found=answer.claim is not None)
+        unread = [Read(each, trouble="its call failed") for each in failed]
+        return _told(answer, question, matter, chosen, unread, found=answer.claim is not None)
 
     reader = Reader(run, question, matter, room, temperature)
     run.propose(lambda: _listed(matter, reader.quotes, "the run ended before the quotes were read"))
     await reader.read([(each, "") for each in chosen.read])
     await follow(run, question, matter, reader, room, hops=hops, keep=keep)
-    unread = [read.chunk for read in reader.first if read.trouble]
+    unread = [read for read in reader.reads if read.trouble]
     if not reader.quotes:
-        dropped = sum(len(read.dropped) for read in reader.first)
+        dropped = sum(len(read.dropped) for read in reader.reads)
         why = f"nothing was quoted; {dropped} lines do not stand in the material"
         answer = await _unsupported(run, question, matter, room, why)
         return _told(answer, question, matter, chosen, unread, found=False)
     evidence = await condensed(run, question, matter, reader.quotes, room, keep=keep)
     answer = await _answered(run, question, matter, evidence, room, n=keep, temperature=temperature)
-    answer = _cited(answer, matter, reader.first, evidence)
+    answer = _cited(answer, matter, reader.reads, evidence)
     return _told(answer, question, matter, chosen, unread, found=True)
 
 
@@ -159,7 +159,7 @@ def _told(
     question: Question,
     matter: Matter,
     chosen: Selection,
-    unread: Sequence[Chunk],
+    unread: Sequence[Read],
     *,
     found: bool,
 ) -> Answer:
@@ -171,10 +171,12 @@ def _told(
         return replace(answer, basis=basis)
     basis += f"; {_counted(len(unread))} not read to the end"
     wanted = matter.rarity.telling(words_of(question))
-    telling = [each for score, each in matter.ranked(unread, wanted) if score > 0]
-    if answer.undecided or (found and not telling):
+    followed = [read.chunk for read in unread if read.hop > 1]
+    telling = [each for score, each in matter.ranked([read.chunk for read in unread], wanted) if score > 0]
+    if answer.undecided or (found and not followed and not telling):
         return replace(answer, basis=basis)
-    where = ", ".join(f"{each.start}-{each.end}" for each in (telling or unread)[:3])
+    shown = dict.fromkeys([*followed, *telling] or [read.chunk for read in unread])
+    where = ", ".join(f"{each.start}-{each.end}" for each in list(shown)[:3])
     why = f"{_counted(len(unread))} not read to the end, and may have what is asked for (characters {where})"
     return replace(answer, basis=basis, undecided=why)
 

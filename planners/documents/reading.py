@@ -29,9 +29,13 @@ _ENDED: Final[Mapping[FinishReason, str]] = {"refused": "it was refused", "abort
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A chunk that was asked for: its quotes, and why it is not read; ``cut`` says that some are missing."""
+    """A chunk that was asked for: its quotes, and why it is not read; ``cut`` says that some are missing.
+
+    From the second ``hop`` on, it was asked for as quotes name what it tells of.
+    """
 
     chunk: Chunk
+    hop: int = 1
     quotes: tuple[Span, ...] = ()
     dropped: tuple[str, ...] = ()
     trouble: str = ""
@@ -47,15 +51,15 @@ class Reader:
         self._matter = matter
         self._room = room
         self._temperature = temperature
-        self._asked: list[tuple[Chunk, Node[Completion]]] = []
-        self._reads: dict[str, Read] = {}
-        self.first: list[Read] = []
-        """What became of the chunks of the first round."""
+        self._asked: list[tuple[Chunk, int, Node[Completion]]] = []
+        self._known: dict[str, Read] = {}
+        self.reads: list[Read] = []
+        """What became of the chunks that were read, round by round."""
 
     @property
     def quotes(self) -> tuple[Span, ...]:
         """What has been quoted so far, in the order of the material."""
-        reads = [self._read(chunk, node) for chunk, node in self._asked if node.outcome is not None]
+        reads = [self._read(*each) for each in self._asked if each[-1].outcome is not None]
         return joined(span for read in reads for span in read.quotes)
 
     async def read(self, chunks: Iterable[tuple[Chunk, str]], hop: int = 1) -> None:
@@ -75,7 +79,7 @@ class Reader:
     ) -> list[tuple[Chunk, str]]:
         """Read chunks that may be in flight at once; returns the halves of those that are too long."""
         asked = [(chunk, more, self._ask(chunk, more, hop)) for chunk, more in chunks]
-        self._asked += [(chunk, node) for chunk, _, node in asked]
+        self._asked += [(chunk, hop, node) for chunk, _, node in asked]
         refused: list[tuple[Chunk, str]] = []
         for chunk, more, node in asked:
             outcome = await node.settled()
@@ -85,10 +89,8 @@ class Reader:
                 self._run.decide("reading", "split", {"chunk": self._number(chunk), "into": len(parts)})
                 refused += [(part, more) for part in parts]
                 continue
-            read = self._read(chunk, node)
-            if hop == 1:
-                self.first.append(read)
-            self._tell(read, hop)
+            self.reads.append(self._read(chunk, hop, node))
+            self._tell(self.reads[-1])
         return refused
 
     def _ask(self, chunk: Chunk, more: str, hop: int) -> Node[Completion]:
@@ -99,27 +101,28 @@ class Reader:
             max_tokens=self._room.quotes,
         )
 
-    def _read(self, chunk: Chunk, node: Node[Completion]) -> Read:
-        if node.path not in self._reads:
-            self._reads[node.path] = self._looked_up(chunk, node)
-        return self._reads[node.path]
+    def _read(self, chunk: Chunk, hop: int, node: Node[Completion]) -> Read:
+        if node.path not in self._known:
+            self._known[node.path] = self._looked_up(chunk, hop, node)
+        return self._known[node.path]
 
-    def _looked_up(self, chunk: Chunk, node: Node[Completion]) -> Read:
+    def _looked_up(self, chunk: Chunk, hop: int, node: Node[Completion]) -> Read:
         outcome = node.outcome
         if not isinstance(outcome, Succeeded):
             why = outcome.why if isinstance(outcome, Failed | Cancelled) else "it was not asked for"
-            return Read(chunk, trouble=why)
+            return Read(chunk, hop, trouble=why)
         completion, text = node.value, said(node.value)
         found = cited(text, self._matter.material, [(chunk.start, chunk.end)])
         trouble = _ENDED.get(completion.finish_reason, "" if text else "the model said nothing")
-        return Read(chunk, found.quotes, found.dropped, trouble, completion.finish_reason == "length")
+        cut = completion.finish_reason == "length"
+        return Read(chunk, hop, found.quotes, found.dropped, trouble, cut)
 
-    def _tell(self, read: Read, hop: int) -> None:
+    def _tell(self, read: Read) -> None:
         saw: dict[str, object] = {
             "chunk": self._number(read.chunk),
             "characters": f"{read.chunk.start}-{read.chunk.end}",
             "quotes": [f"{start}-{end}" for start, end in read.quotes],
-            "hop": hop,
+            "hop": read.hop,
             "dropped": list(read.dropped) or None,
             "trouble": read.trouble or None,
             "cut off": read.cut or None,

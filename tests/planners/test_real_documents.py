@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -20,7 +21,7 @@ from workers.engines.llama.engine import LlamaCppEngine
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
 (CASE,) = cases(1, characters=700, documents=2, kinds=["planted"])
-OPTIONS = {"chunk": 140, "hops": 1, "quote_tokens": 48, "max_tokens": 64}
+OPTIONS: dict[str, Any] = {"chunk": 140, "hops": 1, "quote_tokens": 48, "max_tokens": 64}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
