@@ -82,7 +82,7 @@ async def documents(
         unread = [Read(each, trouble="its call failed") for each in failed]
         return _told(answer, question, matter, chosen, unread, found=answer.claim is not None)
 
-    reader = Reader(run, question, matter, room, temperature)
+    reader = Reader(run, question, matter, room, temperature=temperature, keep=keep)
     run.propose(lambda: _listed(matter, reader.quotes, "the run ended before the quotes were read"))
     await reader.read([(each, "") for each in chosen.read])
     await follow(run, question, matter, reader, room, hops=hops, keep=keep)
@@ -147,7 +147,7 @@ def _cited(answer: Answer, matter: Matter, reads: Sequence[Read], evidence: Evid
     reasoning = f"{answer.reasoning}\n\n{sources}" if answer.reasoning else text
     quotes, left = len(evidence.quotes), evidence.left_out
     gave = sum(any(each.holds(at) for at, _ in evidence.quotes) for each in matter.chunks)
-    cut = sum(read.cut for read in reads)
+    cut = len({read.chunk for read in reads if read.cut})
     basis = f"from {quotes} quote{'s' * (quotes > 1)} of {gave} of {len(matter.chunks)} chunks"
     basis += f", {left} more did not fit" if left else ""
     basis += f", and {_counted(cut)} quoted only in part" if cut else ""
@@ -169,7 +169,8 @@ def _told(
         basis += f"; {_counted(len(chosen.left_out))} left out ({chosen.why})"
     if not unread:
         return replace(answer, basis=basis)
-    basis += f"; {_counted(len(unread))} not read to the end"
+    lost = _counted(len({read.chunk for read in unread}))
+    basis += f"; {lost} not read to the end"
     wanted = matter.rarity.telling(words_of(question))
     followed = [read.chunk for read in unread if read.hop > 1]
     telling = [each for score, each in matter.ranked([read.chunk for read in unread], wanted) if score > 0]
@@ -177,7 +178,7 @@ def _told(
         return replace(answer, basis=basis)
     shown = dict.fromkeys([*followed, *telling] or [read.chunk for read in unread])
     where = ", ".join(f"{each.start}-{each.end}" for each in list(shown)[:3])
-    why = f"{_counted(len(unread))} not read to the end, and may have what is asked for (characters {where})"
+    why = f"{lost} not read to the end, and may have what is asked for (characters {where})"
     return replace(answer, basis=basis, undecided=why)
 
 

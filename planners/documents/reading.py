@@ -43,14 +43,17 @@ class Read:
 
 
 class Reader:
-    """Reads chunks for one question, and keeps what they say."""
+    """Reads chunks for one question, and keeps what they say; ``keep`` calls are left for the answer."""
 
-    def __init__(self, run: Run, question: Question, matter: Matter, room: Room, temperature: float) -> None:
+    def __init__(
+        self, run: Run, question: Question, matter: Matter, room: Room, *, temperature: float, keep: int
+    ) -> None:
         self._run = run
         self._question = question
         self._matter = matter
         self._room = room
         self._temperature = temperature
+        self._keep = keep
         self._asked: list[tuple[Chunk, int, Node[Completion]]] = []
         self._known: dict[str, Read] = {}
         self.reads: list[Read] = []
@@ -85,13 +88,17 @@ class Reader:
             outcome = await node.settled()
             too_long = halve and isinstance(outcome, Failed) and outcome.failure.code in TOO_LONG
             parts = self._matter.halves(chunk) if too_long else [chunk]
-            if len(parts) > 1:
+            if len(parts) > 1 and self._affordable(len(refused) + len(parts)):
                 self._run.decide("reading", "split", {"chunk": self._number(chunk), "into": len(parts)})
                 refused += [(part, more) for part in parts]
                 continue
             self.reads.append(self._read(chunk, hop, node))
             self._tell(self.reads[-1])
         return refused
+
+    def _affordable(self, calls: int) -> bool:
+        left = self._run.budget.calls
+        return left is None or calls <= left - self._keep
 
     def _ask(self, chunk: Chunk, more: str, hop: int) -> Node[Completion]:
         return self._run.generate(

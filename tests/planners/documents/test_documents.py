@@ -273,6 +273,20 @@ async def test_what_is_refused_in_any_length_is_not_read() -> None:
     assert len(quoting(played)) <= 1 + 2 + 4 + 8 + 8
 
 
+async def test_no_chunk_is_halved_that_the_budget_has_no_calls_for() -> None:
+    def says(material: str, task: str) -> str | None:
+        if QUOTE in task and len(material) > 240:
+            raise CallRejected("the prompt is too long")
+        return None
+
+    whole = await ask(reader(HEAVY, answer="Answer: 412"), hops=1)
+    calls = whole.result.spent.calls + 4
+    played = await ask(reader(HEAVY, answer="Answer: 412", says=says), hops=1, budget=Budget(calls=calls))
+    assert played.result.limit is None
+    assert played.verdicts("reading").count("split") in (1, 2)
+    assert "not read" in played.verdicts("citing")
+
+
 async def test_a_chunk_really_fits_into_the_context_of_the_engine() -> None:
     engine = Simulator(lambda call, _: "nothing" if QUOTE in parts(call)[1] else "7", max_model_len=700)
     played = await ask(engine, chunk=100_000, material=long(HEAVY) * 3)
