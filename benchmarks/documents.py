@@ -1,6 +1,7 @@
 """What a second question over the same documents computes, and how often planted facts are found.
 
-    python -m benchmarks.documents [--embedded NAME] [--cases N] [--characters C] [--kinds KIND ...] [--json]
+    python -m benchmarks.documents [--embedded NAME] [--cases N] [--characters C] [--chunk T]
+        [--kinds KIND ...] [--ways WAY ...] [--seed S] [--json]
 
 Without a model, ``documents`` answers one question about a material of many chunks on the simulator, and then
 another one, whose prompts should compute only their own tokens: *own* counts, call by call, what a prompt of
@@ -48,11 +49,13 @@ CONTEXT: Final = 8192
 """Tokens of the embedded engine's context: ``direct`` is to have the whole text."""
 
 WAYS: Final[Mapping[str, tuple[Planner, Mapping[str, Any]]]] = {
-    "documents": (documents, {"chunk": 700}),
-    "documents, 1 hop": (documents, {"chunk": 700, "hops": 1}),
-    "ensemble": (documents, {"chunk": 700, "combine": "ensemble"}),
+    "documents": (documents, {}),
+    "documents, 1 hop": (documents, {"hops": 1}),
+    "ensemble": (documents, {"combine": "ensemble"}),
     "direct": (direct, {}),
 }
+"""The planners; a chunk is as long as the command line says."""
+
 _CITED: Final = re.compile(r"^\[\d+\] (?:\(.*?\) )?(\d+)-(\d+): ", re.MULTILINE)
 
 
@@ -186,7 +189,9 @@ def judged(way: str, case: Case, result: Result, seconds: float) -> Asked:
     )
 
 
-async def embedded(model: str, given: Sequence[Case], ways: Sequence[str]) -> tuple[list[Asked], Second]:
+async def embedded(
+    model: str, given: Sequence[Case], ways: Sequence[str], chunk: int
+) -> tuple[list[Asked], Second]:
     """All ways over all cases, and a second question, on an embedded model."""
     engine = LlamaCppEngine(model, slots=4, context=CONTEXT, prefix_bytes=1 << 30)
     rows = []
@@ -195,13 +200,14 @@ async def embedded(model: str, given: Sequence[Case], ways: Sequence[str]) -> tu
         for case in given:
             for way in ways:
                 planner, options = WAYS[way]
+                options = {**options, "chunk": chunk} if planner is documents else options
                 began = time.monotonic()
                 result = await solved(planner, Question(case.text, case.material), engine, options)
                 rows.append(judged(way, case, result, time.monotonic() - began))
                 print(rows[-1], file=sys.stderr, flush=True)
         last = given[-1]
         second = "Which rivers does the text name?"
-        options = WAYS["documents, 1 hop"][1]
+        options = {"hops": 1, "chunk": chunk}
         return rows, await second_question(engine, last.material, last.text, second, options, block=1)
     finally:
         await engine.close()
@@ -228,7 +234,7 @@ async def _main(given: argparse.Namespace) -> int:
     rows: list[Asked] = []
     if given.embedded:
         asked = cases(given.cases, characters=given.characters, seed=given.seed, kinds=given.kinds)
-        rows, second = await embedded(given.embedded, asked, given.ways)
+        rows, second = await embedded(given.embedded, asked, given.ways, given.chunk)
     else:
         second = await simulated()
     if given.json:
@@ -250,6 +256,7 @@ def main() -> None:
     parser.add_argument("--embedded", metavar="NAME", help="an embedded model, not the simulator")
     parser.add_argument("--cases", type=int, default=5, help="default %(default)s")
     parser.add_argument("--characters", type=int, default=12_000, help="of each text, default %(default)s")
+    parser.add_argument("--chunk", type=int, default=700, help="tokens of a chunk, default %(default)s")
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=[], help="by default all")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="by default all")
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
