@@ -25,6 +25,7 @@ ROOMS = (
     "orchestrator/consensus/quantities",
     "orchestrator/consensus/stopping",
     "planners",
+    "planners/documents",
     "planners/programs",
     "planners/spawn_join",
     "planners/threads",

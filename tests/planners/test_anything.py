@@ -20,6 +20,7 @@ from planners.auto import auto
 from planners.calls import calls
 from planners.decompose import decompose
 from planners.direct import direct
+from planners.documents.planner import documents
 from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
 from planners.no_thinking import no_thinking
@@ -126,6 +127,7 @@ def _without_threads() -> Iterator[None]:
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, rounds, skeleton, vote],
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, template, together, vote],
     [adaptive, auto, calls, decompose, direct, llm_compiler, no_thinking, react, skeleton, strategies, vote],
+    [adaptive, auto, calls, decompose, direct, documents, llm_compiler, react, skeleton, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

@@ -53,6 +53,7 @@ HARMLESS = {
     r"\b\d+ -> \d+\b": "steps of the plan that is sent back",
     r"\bfrom 0 for [a-z ]+ to 9 for\b": "the ends of a scale; what is said on it is read as a score alone",
     r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
+    r"^[A-C]: |A, B or C|A or B": "all letters that may be chosen, each with what it means",
     r"^[A-Z][.:] ": "a choice that is offered",
     r"in all: \d+": "how many children there may be",
     r"^(?:<(?:Outline|Path)>)?\d+:": "the number of a part that is to be written",
@@ -91,6 +92,8 @@ async def weigh(what: str) -> int:
 
 
 TOOLS = (search, fails, weigh, calculator)
+BETWEEN = [f"the wheel of gauge {at} is old." for at in range(40)]
+LONG = "\n\n".join(["the red gauge has a bolt by vurla.", *BETWEEN, "vurla makes bolts of seven grams."])
 QUESTIONS = (
     Question("which of the two gauges is heavier, the blue one or the red one?"),
     Question("how many gauges are there?", context="there are as many gauges as wheels."),
@@ -107,6 +110,7 @@ QUESTIONS = (
     Question("how many letters has the gauge?"),
     Question("translate each of these into french: the gauge, the wheel and the bolt."),
     Question("write 3 slogans for gauges."),
+    Question("how heavy is the bolt of the red gauge?", context=LONG),
 )
 ABLE = (
     BARE,
@@ -131,6 +135,7 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "together": ({"rounds": 1}, {"workers": 3, "rounds": 2}),
     "strategies": ({"languages": ["the language of gauges"], "n": 2},),
     "no_thinking": ({"thinks": "yes", "n": 2}, {"thinks": "no", "n": 2}),
+    "documents": ({"select": "ask", "chunk": 48}, {"combine": "ensemble"}),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -167,6 +172,7 @@ REPLIES = {
     "keleton": (OUTLINE, OUTLINE, "one gauge"),
     "Action": ACTIONS,
     "First quote": ("9 wheels", "9 wheels", "it is green.", "9 wheels", ""),
+    "word for word": ("the red gauge has a bolt by vurla.", "it is green.", "nothing"),
     "letter": ("A", "B", "C", "none"),
     "": ("so \\boxed{red}", "so \\boxed{blue}", "it is green.", "the gauge is blue.", "", "Yes"),
 }
@@ -280,7 +286,12 @@ def test_what_can_be_given_back_is_seen(instruction: str, found: list[str]) -> N
     assert sorted(shown(instruction)) == sorted(found)
 
 
-WITHOUT_PROMPTS = {"planners.signs", "planners.wording", "orchestrator.voting.standing"}
+WITHOUT_PROMPTS = {
+    "planners.signs",
+    "planners.wording",
+    "planners.documents.planner",
+    "orchestrator.voting.standing",
+}
 """Modules whose texts are words to look for, or what people are told."""
 
 
@@ -295,6 +306,10 @@ def instructions() -> Iterator[tuple[str, str]]:
         modules += [importlib.import_module(each.name) for each in within]
         found = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
         modules += [importlib.import_module(each.name) for each in found]
+        modules += [
+            importlib.import_module(each.name)
+            for each in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        ]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
             continue
