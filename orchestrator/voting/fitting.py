@@ -18,22 +18,23 @@ MOST: Final = 4.0
 """Between these many characters a token is believed to have."""
 
 
-def characters_left(
-    context: int | None, shown: Sequence[Completion], *, reply: int, most: int, prompt: int = 0
-) -> int:
+def characters_a_token(shown: Sequence[Completion]) -> float:
+    """How many characters a token has in these completions."""
+    tokens = sum(each.usage.completion_tokens for each in shown)
+    written = sum(len(each.text) + len(each.reasoning) for each in shown)
+    return min(MOST, max(FEWEST, written / tokens)) if tokens and written else UNKNOWN
+
+
+def characters_left(context: int | None, shown: Sequence[Completion], *, reply: int, most: int) -> int:
     """Characters that fit behind the prompt of these completions, before a reply of so many tokens.
 
     ``context`` is what the engine takes, in tokens; where it is not known, ``most`` characters are said to
-    fit, and never more. The length of the prompt is what the engine has counted, but at least ``prompt``
-    characters; how many characters a token has is measured in what the completions say.
+    fit, and never more. The length of the prompt is what the engine has counted.
     """
     if context is None:
         return most
-    tokens = sum(each.usage.completion_tokens for each in shown)
-    written = sum(len(each.text) + len(each.reasoning) for each in shown)
-    a_token = min(MOST, max(FEWEST, written / tokens)) if tokens and written else UNKNOWN
-    used = max([int(prompt / MOST), *(each.usage.prompt_tokens for each in shown)])
-    return max(0, min(most, int((context - used - reply - SPARE) * a_token)))
+    used = max((each.usage.prompt_tokens for each in shown), default=0)
+    return max(0, min(most, int((context - used - reply - SPARE) * characters_a_token(shown))))
 
 
 def shortened(text: str, most: int) -> str:

@@ -104,22 +104,29 @@ def by_itself(sure: float) -> str:
     return f"one answer; the model was {min(int(100 * sure), 99)} % sure of it"
 
 
-def basis(method: str, count: int, entropy: Entropy, *, kinds: int = 1, sure: float | None = None) -> str:
+def basis(
+    method: str,
+    count: int,
+    entropy: Entropy,
+    *,
+    kinds: int = 1,
+    sure: float | None = None,
+    what: str = "branches",
+) -> str:
     """What the answer of a vote rests on: who agrees, whether that says anything, and what else settled it.
 
     ``count`` branches of so many ``kinds`` gave the answer that the merge called ``method`` made. ``sure`` is
-    how sure of itself a single one is, if that is known.
+    how sure of itself a single one is, if that is known. ``what`` they are called.
     """
     answers, settled = sum(entropy.counts), SETTLED_BY.get(method)
     of = answers + entropy.abstained
     if not count:
         return settled or (
-            "no short answer was found" if of == 1 else f"none of {of} branches came to a short answer"
+            "no short answer was found" if of == 1 else f"none of {of} {what} came to a short answer"
         )
     if of == 1 and sure is not None and not settled:
         return by_itself(sure)
-    what = OF_KINDS if kinds > 1 else "branches"
-    told = agreement(count, answers, silent=entropy.abstained, what=what)
+    told = agreement(count, answers, silent=entropy.abstained, what=OF_KINDS if kinds > 1 else what)
     if count > 1 and entropy.doubt is not None and entropy.abstained <= answers:
         told = f"{told}, but {entropy.doubt}"
     return f"{settled}; {told}" if settled and told != ALONE else told

@@ -16,10 +16,12 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
 from planners.adaptive import adaptive
+from planners.aggregate import aggregate
 from planners.auto import auto
 from planners.calls import calls
 from planners.decompose import decompose
 from planners.direct import direct
+from planners.distil.refining import distil
 from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
 from planners.plan_prompt import PLANNER
@@ -93,7 +95,7 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    [adaptive, aggregate, auto, calls, decompose, direct, distil, llm_compiler, react, skeleton, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

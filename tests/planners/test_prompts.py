@@ -118,6 +118,7 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "llm_compiler": ({}, {}),
     "react": ({"max_steps": 1}, {}),
     "calls": ({"max_rounds": 1},),
+    "distil": ({"by": "assessment"},),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
