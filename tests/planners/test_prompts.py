@@ -110,6 +110,7 @@ ABLE = (
 WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "vote": (
         {"merge": "synthesis", "n": 3},
+        {"merge": "synthesis", "n": 3, "max_tokens": 2},
         {"rule": "parallel_probe", "segment": 1},
         {"judge": "model", "n": 4},
     ),
@@ -255,9 +256,8 @@ def instructions() -> Iterator[tuple[str, str]]:
     rooms = [planners, orchestrator.voting]
     modules: list[ModuleType] = [judgement]
     for room in rooms:
-        modules += [
-            importlib.import_module(f"{room.__name__}.{m.name}") for m in pkgutil.iter_modules(room.__path__)
-        ]
+        found = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in found]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
             continue
