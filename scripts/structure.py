@@ -25,6 +25,7 @@ ROOMS = (
     "orchestrator/consensus/quantities",
     "orchestrator/consensus/stopping",
     "planners",
+    "planners/distil",
     "planners/programs",
     "workers",
     "workers/pool",
