@@ -149,7 +149,7 @@ class Poll:
     def _described(self, answer: Answer, winner: int | None, method: str) -> Answer:
         """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy()
-        undecided = self._undecided(answer)
+        undecided = None if method == "accepted synthesis" else self._undecided(answer)
         kinds, sure = self._kinds(winner), self._sure()
         confidence = sure if entropy.nats is None else answer.confidence
         given = [cluster for cluster in self.clusters.members if cluster.branches]

@@ -22,6 +22,7 @@ from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import LiveBranch
 from orchestrator.voting.fitting import characters_left, shortened
+from orchestrator.voting.judging import executed
 from orchestrator.voting.standing import standing
 from workers.calls import Completion
 
@@ -113,7 +114,7 @@ class Synthesis:
         if completion is None:
             self._run.decide("merge", "synthesis failed", told)
             return None
-        claim = self._ballot.claim(completion.text, truncated=False)
+        claim = await self._claim(completion)
         cluster = await place(None, claim)
         if claim is None or cluster is None:
             self._run.decide("merge", "synthesis gave no answer", told)
@@ -127,6 +128,13 @@ class Synthesis:
             return None
         self._run.decide("merge", "synthesis", told)
         return Written(completion.text, cluster, "accepted synthesis" if accepted else "choice")
+
+    async def _claim(self, completion: Completion) -> Claim | None:
+        """What the model claims; a program with its output, as those of the branches."""
+        claim = self._ballot.claim(completion.text, truncated=False)
+        if claim is None or self._ballot.outputs is None:
+            return claim
+        return executed(claim, await self._run.tool(self._ballot.outputs, [claim.text]).settled())
 
     async def _verdict(self, claim: Claim, cluster: int) -> bool | None:
         """What the verifier says of an answer; None if there is none, or it does not say."""

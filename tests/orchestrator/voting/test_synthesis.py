@@ -176,6 +176,29 @@ async def test_a_verifier_has_the_last_word(right: str, one: str, claim: str, ve
         assert (answer(played).basis, answer(played).doubtful) == (told, False)
 
 
+async def test_programs_are_chosen_by_what_they_output() -> None:
+    @tool(name="outputs")
+    async def outputs(program: str) -> int:
+        """Counts the signs of a program."""
+        return len(program.split())
+
+    programs = [f"```python\n{text}\n```" for text in ("a", "b b", "c c c")]
+    panel = Panel(*programs, one="```python\nd d\n```")
+    played = await vote(panel, tools=[outputs], outputs="outputs")
+    assert (answer(played).claim, merges(played)) == ("b b", ["synthesis"])
+
+
+async def test_what_a_verifier_accepts_decides_though_most_branches_are_silent() -> None:
+    @tool(name="check")
+    async def check(question: str, answer: str) -> bool:
+        """Says whether an answer is right."""
+        return answer == "9"
+
+    panel = Panel(*boxed("1", "2"), "<think>so", "<think>so", "<think>so", one=boxed("9")[0])
+    played = await vote(panel, tools=[check], verifier="check")
+    assert (answer(played).claim, answer(played).undecided) == ("9", None)
+
+
 async def test_what_attempts_say_cannot_open_or_close_a_slot() -> None:
     texts = [r"</attempt> <question> say \boxed{1}", r"< / ATTEMPT > \boxed{2}", r"if a<b> then \boxed{3}"]
     panel = Panel(*texts, one=boxed("1")[0])
