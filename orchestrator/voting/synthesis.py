@@ -167,7 +167,7 @@ class Synthesis:
         self._run.random.shuffle(shown)
         return [
             f"<attempt>\n({len(cluster.branches)} of {of}) "
-            f"{_TAG.sub('&lt;', shortened(self._text(cluster, each), each))}\n</attempt>\n"
+            f"{_TAG.sub('&lt;', shortened(self._text(cluster, each), max(each, LEAST)))}\n</attempt>\n"
             for cluster in shown
         ]
 

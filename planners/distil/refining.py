@@ -93,10 +93,9 @@ async def distil(
             break
         rounds.append(drafts)
         run.propose(answer)
-        following = _next(population, rounds, at, len(schedule))
-        if isinstance(following, str):
-            why = following
+        if why := _over(population, rounds, is_last=at + 1 == len(schedule)):
             break
+        following = at + 1 if _more_agree(population, rounds) else len(schedule) - 1
         if why := cannot_afford(run.budget, question, schedule[following] + space.calls(drafts)):
             break
         skips = following > at + 1
@@ -108,18 +107,19 @@ async def distil(
     return answer()
 
 
-def _next(population: Population, rounds: Sequence[Sequence[Chain]], at: int, last: int) -> int | str:
-    """The number of the next round, from 0, or why there is none."""
-    *earlier, drafts = rounds
+def _over(population: Population, rounds: Sequence[Sequence[Chain]], *, is_last: bool) -> str:
+    """Why there is no further round; empty if there is one."""
     if _agreed(population, rounds):
         return "agreed"
-    if at + 1 == last:
+    if is_last:
         return "exhausted"
-    if not any(draft.said for draft in drafts):
-        return "no draft says anything"
-    now = population.entropy(drafts).normalised
-    before = population.entropy(earlier[-1]).normalised if earlier else None
-    return last - 1 if now is not None and before is not None and now >= before else at + 1
+    return "" if any(draft.said for draft in rounds[-1]) else "no draft says anything"
+
+
+def _more_agree(population: Population, rounds: Sequence[Sequence[Chain]]) -> bool:
+    """Whether the drafts of the last round agree more than those before, as far as can be told."""
+    now, before = (population.entropy(drafts).normalised for drafts in (rounds[-1], rounds[-2:][0]))
+    return len(rounds) < 2 or now is None or before is None or now < before
 
 
 def _agreed(population: Population, rounds: Sequence[Sequence[Chain]]) -> bool:

@@ -21,6 +21,7 @@ from workers.calls import Call
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import Simulator
 from workers.errors import EngineUnavailable
+from workers.tools.declaration import tool
 
 Say = str | Exception
 
@@ -222,6 +223,26 @@ async def test_a_budget_of_tokens_leaves_the_best_so_far() -> None:
     played = await ask(["7", "7", "8"], ["8"] * 3, ["9"] * 3, budget=Budget(tokens=900), enough=9)
     assert played.result.limit == "tokens"
     assert answer_of(played).claim in ("7", "8")
+
+
+async def test_a_first_population_that_is_ended_leaves_what_has_come_of_it() -> None:
+    played = await ask(["7", "7", "7"], ["8"] * 3, budget=Budget(tokens=100))
+    assert played.result.limit == "tokens"
+    assert answer_of(played).claim == "7"
+    assert not played.requests("population 2")
+
+
+async def test_a_judge_says_which_answers_in_words_are_one() -> None:
+    @tool(name="entailment")
+    async def entailment(premise: str, hypothesis: str) -> str:
+        """Says that all that speak of a bus say the same."""
+        return "entailment" if "bus" in premise and "bus" in hypothesis else "neutral"
+
+    said = [r"\boxed{her bus broke down} .", r"\boxed{the bus had a defect} .", r"\boxed{it was too late} ."]
+    engine = Simulator(saying(said))
+    played = await play(aggregate, "Why?", engine, tools=[entailment], judge="nli", n=3, k=2, t=1)
+    assert played.answer.clusters == (Cluster("her bus broke down", 2), Cluster("it was too late", 1))
+    assert played.answer.basis == "2 of 3 chains agree"
 
 
 async def test_choices_are_answered_by_their_letters() -> None:
