@@ -26,6 +26,7 @@ ROOMS = (
     "orchestrator/consensus/stopping",
     "planners",
     "planners/documents",
+    "planners/distil",
     "planners/programs",
     "planners/spawn_join",
     "planners/threads",

@@ -51,9 +51,9 @@ class Run(Verbs):
         tool that takes ``question`` and ``answer`` and returns whether the answer is right. If the rule looks
         at branches as they run, they are generated in segments of ``segment`` tokens. ``turns`` are further
         prompts for the same question, which the branches take in turns with the first; as
-        :class:`~orchestrator.voting.ballot.Turn`, one has a kind, sampling and a reading of its own, the role of
-        another model, and a weight. ``draws`` "arithmetic" spreads the branches evenly over what the model may
-        say (arXiv 2210.15458), where the engine has our logits processor.
+        :class:`~orchestrator.voting.ballot.Turn`, one has a kind, sampling and a reading of its own, the role
+        of another model, and a weight. ``draws`` "arithmetic" spreads the branches evenly over what the model
+        may say (arXiv 2210.15458), where the engine has our logits processor.
 
         Raises:
             RuleError: the spec names no rule.

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import InvalidRequest, PlannerError
+from orchestrator.runtime.environment import FIRST_EDITION
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.given import (
     SamplingOptions,
@@ -259,6 +260,11 @@ class Verbs:
     def copies_by_text(self) -> bool:
         """Whether equal texts are taken for copies, as in runs that began under the first default rule."""
         return self._executor.environment.rule == FIRST_DEFAULT_RULE
+
+    @property
+    def synthesis_stands(self) -> bool:
+        """Whether a synthesis is the answer whatever the votes say, as in runs of the first edition."""
+        return self._executor.environment.edition == FIRST_EDITION
 
     @property
     def entails(self) -> bool:

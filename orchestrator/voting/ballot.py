@@ -66,8 +66,8 @@ class Turn:
     branch that was cut off and ``concludes`` is made to give its answer from what it has said, if the engine
     can do that. ``writing`` is planner code that writes a branch in place of one call, in a scope of its own;
     its completion counts as if a call had given it for ``prompt``, with the tokens of the text as its usage.
-    ``role`` is the model that is asked, in place of that of the vote. ``weight`` says how much a branch counts
-    beside those of the other turns; only the proportions matter.
+    ``role`` is the model that is asked, in place of that of the vote. ``weight`` says how much a branch
+    counts beside those of the other turns; only the proportions matter.
     """
 
     prompt: Draft

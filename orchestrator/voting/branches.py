@@ -28,6 +28,7 @@ from orchestrator.runtime.messages import Draft, assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import CORRECTIONS, LONGER, SEGMENT_STEP, Ballot
+from orchestrator.voting.draws import draw_of
 from workers.calls import Completion, FinishReason
 
 FORCE = "\n\nThe final answer is \\boxed{"
@@ -286,17 +287,8 @@ class LiveBranch:
 
     @property
     def draw(self) -> Draw:
-        """How its text came about. Of one in segments the time tells nothing, as it may have waited."""
-        first, *others = self._segments
-        timing = {} if others else first.timing
-        total, begun = timing.get("total"), timing.get("first_token")
-        return Draw(
-            seed=first.seed,
-            cached=all(node.value.cached for node in self._segments) if self.ended else False,
-            tokens=self.tokens,
-            seconds=total,
-            writing=None if total is None or begun is None else total - begun,
-        )
+        """How its text came about."""
+        return draw_of(self._segments, self.tokens, ended=self.ended)
 
     @property
     def lowest_confidence(self) -> float | None:

@@ -10,7 +10,6 @@ from orchestrator.consensus.merging import (
     Merged,
     majority,
     medoid,
-    numbered,
     overlaps,
     ranked,
     verified,
@@ -20,22 +19,16 @@ from orchestrator.consensus.rounding import shown_as
 from orchestrator.consensus.stopping import Branch, View
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed, PlannerError
-from orchestrator.runtime.messages import messages_of, user
-from orchestrator.runtime.nodes import Failed, Succeeded
+from orchestrator.runtime.nodes import Failed
 from orchestrator.runtime.values import Answer, Cluster, Dissent, Vote
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.abstaining import all_cut_off, most_abstained
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import FORCE, LiveBranch
 from orchestrator.voting.judging import methods
-from orchestrator.voting.standing import FORCED, KNOWING, basis, standing
+from orchestrator.voting.standing import FORCED, KNOWING, WRITTEN, basis, standing
+from orchestrator.voting.synthesis import Place, Synthesis
 from workers.calls import Completion
-
-SYNTHESIS = (
-    "\n\nSeveral attempts at this ended with the answers below; in brackets is how many ended so. "
-    "Most of them may be wrong. Weigh them against the question and against each other, and give one answer "
-    "in the form that is asked for above.\n\n"
-)
 
 
 class Poll:
@@ -90,11 +83,11 @@ class Poll:
         """The answer by plain counting, as the vote stands."""
         return self._elected(majority(self.view(), self._texts()))
 
-    async def merge(self, winner: int | None) -> Answer:
+    async def merge(self, winner: int | None, place: Place) -> Answer:
         """The answer by the merge that the ballot asks for; ``winner`` is what the stop rule decided.
 
-        The trace records which merge ran and what it was based on. A merge that cannot run gives way to the
-        majority.
+        ``place`` finds the cluster of a claim that no branch made. The trace records which merge ran and what
+        it was based on. A merge that cannot run gives way to the majority.
 
         Raises:
             NodeFailed: no branch gave a completion, and at least one failed.
@@ -104,7 +97,9 @@ class Poll:
         if self._ballot.merge == "medoid":
             answer = self._medoid()
         elif self._ballot.merge == "synthesis":
-            answer = await self._synthesis()
+            written = await Synthesis(self._run, self._ballot, self.finished, self.clusters).written(place)
+            if written is not None:
+                answer = self._with_share(written.text, written.cluster, written.method)
         if answer is not None:
             return answer
         merged = self._elect(winner)
@@ -151,33 +146,6 @@ class Poll:
         self._run.decide("merge", "medoid", {"branch": ended[at].index, "of": len(texts)})
         return self._with_share(texts[at], ended[at].cluster, "medoid")
 
-    async def _synthesis(self) -> Answer | None:
-        """An answer that a model writes from the distinct ones; None if there are too few or it fails."""
-        given = {cluster.text: len(cluster.branches) for cluster in self.clusters.members if cluster.branches}
-        for branch in self.finished:
-            if branch.cluster is None and (text := branch.said.strip()):
-                given[text] = given.get(text, 0) + 1
-        if len(given) < 2:
-            return None
-        outcome = await self._run.generate(
-            [
-                *messages_of(self._ballot.turn_of(0).prompt),
-                user(SYNTHESIS, numbered(list(given), list(given.values()))),
-            ],
-            label="synthesis",
-            role=self._ballot.role,
-            **self._ballot.sampling,
-        ).settled()
-        if not isinstance(outcome, Succeeded) or not _finished(
-            outcome.value, split_thinking(outcome.value.text).answer
-        ):
-            self._run.decide("merge", "synthesis failed", {"answers": len(given)})
-            return None
-        self._run.decide("merge", "synthesis", {"answers": len(given)})
-        claim = self._ballot.claim(outcome.value.text, truncated=False)
-        cluster = None if claim is None else self.clusters.add(None, claim)
-        return self._with_share(outcome.value.text, cluster, "synthesis")
-
     # -- how an answer is described ---------------------------------------------------------------
 
     def _texts(self) -> list[str]:
@@ -193,7 +161,7 @@ class Poll:
     def _described(self, answer: Answer, winner: int | None, method: str) -> Answer:
         """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy()
-        undecided = self._undecided(answer)
+        undecided = None if method == "accepted synthesis" else self._undecided(answer)
         kinds, sure = self._kinds(winner), self._sure()
         confidence = sure if entropy.nats is None else answer.confidence
         given = [cluster for cluster in self.clusters.members if cluster.branches]
@@ -205,10 +173,10 @@ class Poll:
         counts = {cluster.index: len(cluster.branches) for cluster in ranked}
         stands = {index: standing(self.finished, index) for index in counts}
         # What a merge has written or picked is its own reasoning.
-        by = None if winner is None or method in ("medoid", "synthesis") else stands.get(winner)
+        by = None if winner is None or method in WRITTEN else stands.get(winner)
         votes, weight = (0, 0.0) if winner is None else (counts.get(winner, 0), weights.get(winner, 0))
         equal = all(branch.votes == 1 for branch in self.branches)
-        forced = winner is not None and not votes
+        forced = winner is not None and not votes and method not in WRITTEN
         return replace(
             answer,
             text=split_thinking(answer.text).answer or answer.claim or "",

@@ -42,11 +42,11 @@ async def hold_vote(run: Verbs, ballot: Ballot) -> Answer:
             vote.carry_out(decision)
         vote.write_down(branch, decision)
         if isinstance(decision, Stop):
-            return await vote.poll.merge(decision.winner)
+            return await vote.poll.merge(decision.winner, vote.place)
         vote.wake_in(decision.wake)
         if isinstance(node.outcome, Succeeded):
             run.propose(vote.poll.answer)
-    return await vote.poll.merge(None)
+    return await vote.poll.merge(None, vote.place)
 
 
 class _Vote:
@@ -103,7 +103,7 @@ class _Vote:
                     await self._count(branch, None)
             case "probe":
                 claim = None if value is None else branch.forced_claim(value)
-                branch.probes.append(await self._place(None, claim))
+                branch.probes.append(await self.place(None, claim))
             case "reading":
                 assert node.outcome is not None
                 if branch.correct(node.outcome):
@@ -136,14 +136,14 @@ class _Vote:
             self._await(self._run.tool(self._ballot.outputs, [claim.text]), "outputs", branch)
 
     async def _count(self, branch: LiveBranch, claim: Claim | None) -> None:
-        branch.cluster = await self._place(branch.index, claim)
+        branch.cluster = await self.place(branch.index, claim)
         if claim is None or self._ballot.verifier is None:
             self.poll.count(branch)
         else:
             arguments = {"question": self._ballot.question, "answer": claim.text}
             self._await(self._run.tool(self._ballot.verifier, arguments), "verdict", branch)
 
-    async def _place(self, index: int | None, claim: Claim | None) -> int | None:
+    async def place(self, index: int | None, claim: Claim | None) -> int | None:
         """The cluster of a claim, or None if there is no claim."""
         if claim is None:
             return None

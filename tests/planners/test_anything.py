@@ -16,10 +16,12 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
 from planners.adaptive import adaptive
+from planners.aggregate import aggregate
 from planners.auto import auto
 from planners.calls import calls
 from planners.decompose import decompose
 from planners.direct import direct
+from planners.distil.refining import distil
 from planners.documents.planner import documents
 from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
@@ -29,10 +31,10 @@ from planners.react import react
 from planners.rounds import rounds
 from planners.skeleton import skeleton
 from planners.spawn_join.spawning import spawn_join
-from planners.threads.weaving import threads
-from planners.template.planner import template
-from planners.together.planner import together
 from planners.strategies.planner import strategies
+from planners.template.planner import template
+from planners.threads.weaving import threads
+from planners.together.planner import together
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
@@ -128,6 +130,7 @@ def _without_threads() -> Iterator[None]:
     [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, template, together, vote],
     [adaptive, auto, calls, decompose, direct, llm_compiler, no_thinking, react, skeleton, strategies, vote],
     [adaptive, auto, calls, decompose, direct, documents, llm_compiler, react, skeleton, vote],
+    [adaptive, aggregate, auto, calls, decompose, direct, distil, llm_compiler, react, skeleton, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

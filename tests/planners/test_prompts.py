@@ -122,6 +122,7 @@ ABLE = (
 WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "vote": (
         {"merge": "synthesis", "n": 3},
+        {"merge": "synthesis", "n": 3, "max_tokens": 2},
         {"rule": "parallel_probe", "segment": 1},
         {"judge": "model", "n": 4},
     ),
@@ -136,6 +137,7 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "strategies": ({"languages": ["the language of gauges"], "n": 2},),
     "no_thinking": ({"thinks": "yes", "n": 2}, {"thinks": "no", "n": 2}),
     "documents": ({"select": "ask", "chunk": 48}, {"combine": "ensemble"}),
+    "distil": ({"by": "assessment"},),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -156,6 +158,8 @@ READ = (
 ACTIONS = ("hm", *['Action: search("gauge")'] * 2, 'Action: fails("a")', 'finish(answer="red")')
 BLOCK = "<spawn>\n<task>it is green.</task>\n<task>9 wheels</task>\n</spawn>"
 CALL = '<tool_call>{"name": "spawn", "arguments": {"messages": ["it is green.", "9 wheels"]}}</tool_call>'
+LISTED = json.dumps({"data": ["the gauge", "the wheel", "the bolt"], "template": "translate {data}"})
+SAMPLES = json.dumps({"n": 3, "template": "write a slogan for gauges."})
 OUTLINES = "\n<Outline>2: it is green.</Outline>\n"
 WOVEN = ("the gauge is blue.", "<Parallel>", "", "it is green.")
 REPLIES = {
@@ -163,9 +167,6 @@ REPLIES = {
     "write a block in this form": (BLOCK, "it is green.", ""),
     "<Outlines>\n<Outline>1:": (f" blue{OUTLINE}</Outline>{OUTLINES}", *WOVEN),
     "written side by side": WOVEN,
-LISTED = json.dumps({"data": ["the gauge", "the wheel", "the bolt"], "template": "translate {data}"})
-SAMPLES = json.dumps({"n": 3, "template": "write a slogan for gauges."})
-REPLIES = {
     "Do not answer the question. It may list": ("so", LISTED, SAMPLES, LISTED, SAMPLES, SAMPLES, LISTED),
     "You are worker": ("it is so.", "the gauge weighs more than others do, as far as can be told.", ""),
     'a line "Answer: "': READ,
@@ -310,6 +311,8 @@ def instructions() -> Iterator[tuple[str, str]]:
             importlib.import_module(each.name)
             for each in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
         ]
+        found = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in found]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
             continue

@@ -12,9 +12,8 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Answer, Cluster
 from orchestrator.voting.branches import FORCE
-from orchestrator.voting.poll import SYNTHESIS
 from storage.events import EventType
-from tests.orchestrator.runtime.harness import Played, Speaker, play, said, whole
+from tests.orchestrator.runtime.harness import Played, Speaker, play, whole
 from workers.calls import Call, Chunk, Logprob, Usage
 from workers.engine import Capabilities
 from workers.errors import EngineUnavailable
@@ -229,43 +228,6 @@ async def test_the_medoid_is_the_text_that_has_most_in_common_with_the_others() 
     played = await vote(Script(texts), "fixed", merge="medoid")
     assert answer(played).text.startswith("the river")
     assert merges(played)[0][0] == "medoid"
-
-
-async def test_a_model_writes_one_answer_out_of_the_distinct_ones() -> None:
-    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
-        asked = said(call)
-        if SYNTHESIS in asked:
-            assert "1. (2 of 3) 2" in asked
-            assert "2. (1 of 3) 1" in asked
-            yield whole(r"All in all \boxed{1}")
-        else:
-            yield whole(next(texts))
-
-    texts = iter([r"\boxed{1}", r"\boxed{2}", r"\boxed{2}"])
-
-    async def body(run: Run) -> Answer:
-        return await run.vote("Which?", rule="fixed", width=3, merge="synthesis")
-
-    played = await play(body, Speaker(speak), capabilities=ABLE)
-    assert answer(played).claim == "1"
-    assert answer(played).confidence == pytest.approx(1 / 3)
-    assert merges(played) == [("synthesis", {"answers": 2})]
-
-
-async def test_a_synthesis_that_fails_gives_way_to_the_majority() -> None:
-    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
-        if SYNTHESIS in said(call):
-            raise EngineUnavailable("gone")
-        yield whole(next(texts))
-
-    texts = iter([r"\boxed{1}", r"\boxed{2}", r"\boxed{2}"])
-
-    async def body(run: Run) -> Answer:
-        return await run.vote("Which?", rule="fixed", width=3, merge="synthesis")
-
-    played = await play(body, Speaker(speak), capabilities=ABLE)
-    assert answer(played).claim == "2"
-    assert [verdict for verdict, _ in merges(played)] == ["synthesis failed", "majority"]
 
 
 @pytest.mark.parametrize(
