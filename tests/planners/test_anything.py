@@ -125,12 +125,27 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, spawn_join, threads, vote],
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, rounds, skeleton, vote],
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, template, together, vote],
-    [adaptive, auto, calls, decompose, direct, llm_compiler, no_thinking, react, skeleton, strategies, vote],
-    [adaptive, auto, calls, decompose, direct, documents, llm_compiler, react, skeleton, vote],
-    [adaptive, aggregate, auto, calls, decompose, direct, distil, llm_compiler, react, skeleton, vote],
+    [
+        adaptive,
+        aggregate,
+        auto,
+        calls,
+        decompose,
+        direct,
+        distil,
+        documents,
+        llm_compiler,
+        no_thinking,
+        react,
+        rounds,
+        skeleton,
+        spawn_join,
+        strategies,
+        template,
+        threads,
+        together,
+        vote,
+    ],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)

@@ -192,10 +192,8 @@ class Talker:
         messages = call.prompt.messages()
         self.asked += [message["content"] for message in messages if message["role"] != "assistant"]
         own = [segment.text for segment in call.prompt.segments if segment.role == "assistant"]
-        self.asked += [text for text in own if not any(each.startswith(text) for each in self.said)]
-        for message in messages:
-            own = message["role"] == "assistant"
-            self.asked.append(self._unsaid(message["content"]) if own else message["content"])
+        begun = [text for text in own if not any(each.startswith(text) for each in self.said)]
+        self.asked += filter(None, map(self._unsaid, begun))
         text = self._reply("".join(message["content"] for message in messages))
         self.said.add(text)
         return text
@@ -204,7 +202,7 @@ class Talker:
         """A text that is to be continued without what was said before, which may be the whole of it."""
         for said in sorted(self.said, key=len, reverse=True):
             text = text.replace(said, "") if len(said) > 4 or said == text else text
-        return text.strip()
+        return text if text.strip() else ""
 
     def _reply(self, told: str) -> str:
         if "Kinds of steps" in told:
