@@ -290,8 +290,8 @@ def _has_returned(child: Returned) -> bool:
 
 
 def _basis(found: Sequence[Returned]) -> str | None:
-    """What an answer rests on; None if no child was spawned, as after a plain call."""
-    if not found:
-        return None
+    """What an answer rests on; None if no child has returned anything, as after a plain call."""
     returned = sum(map(_has_returned, found))
+    if not returned:
+        return None
     return f"made from what {returned} of {len(found)} children returned, not compared with others"
