@@ -68,7 +68,7 @@ class Dialect:
         return f"<{BLOCK}>\n<{self.outlines}>\n{outlines}{self.closes}\n"
 
     def begun(self, text: str) -> int | None:
-        """Where a text begins a block; None if it does not. In the middle of a line, one tag alone is text."""
+        """Where a text begins a block; None if it does not. Inside of a line, one tag alone is text."""
         first = re.search(
             rf"<{BLOCK}>(?=\s*<{self.outlines}>)|^[ \t]*<(?:{BLOCK}|{self.outlines})>", text, re.MULTILINE
         )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -20,7 +20,7 @@ from planners.spawn_join.spawning import CHILD, spawn_join
 from storage.events import EventType
 from tests.planners.conftest import BARE, GUIDED, Played, play
 from tests.planners.revisiting import forked, killed_anywhere
-from workers.calls import Call
+from workers.calls import Call, Chunk
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.errors import EngineUnavailable
@@ -401,6 +401,31 @@ async def test_a_parent_that_goes_silent_leaves_what_children_returned(second: s
     played = await ask(Family(BLOCK, second, plain="Answer: 11"))
     assert played.answer.claim == "11"
     assert seen(played)["reason"].startswith(why)
+
+
+async def test_a_parent_whose_children_found_nothing_is_asked_plainly() -> None:
+    played = await ask(Family(BLOCK, "", children=dict.fromkeys(FOUND, "fail")))
+    assert played.answer.claim == "5"
+    assert (seen(played)["reason"], seen(played)["returned"]) == ("turn 2 says nothing", 0)
+
+
+async def test_a_refusal_is_no_answer() -> None:
+    class Refusing(Simulator):
+        async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
+            is_meant = who in call.prompt.messages()[1]["content"]
+            async for chunk in super().generate(call):
+                refused = is_meant and chunk.finish_reason is not None
+                yield replace(chunk, finish_reason="refused") if refused else chunk
+
+    who = "Count the bolts."
+    family = Family(BLOCK, END, children={**FOUND, who: "I count no bolts."})
+    played = await play(spawn_join, QUESTION, Refusing(family, claims=GUIDED))
+    assert "2: failed: the child refused: I count no bolts. (answer_refused)" in conversation(played, 2)
+    assert played.answer.claim == "12"
+    who = QUESTION
+    assert (
+        await play(spawn_join, QUESTION, Refusing(Family(END), claims=GUIDED))
+    ).failure == "answer_refused"
 
 
 async def test_a_parent_that_fails_at_once_is_asked_plainly() -> None:
