@@ -220,7 +220,8 @@ class Writing:
 
     def tell(self, completion: Completion, returned: Sequence[str]) -> None:
         """Close the block where it is open, and put in what came of it."""
-        closing = f"\n</{SPAWN}>" if self._is_open else ""
+        begun_line = "" if text_of(self._kept).endswith("\n") else "\n"
+        closing = f"{begun_line}</{SPAWN}>" if self._is_open else ""
         told = f"<{RESULTS}>\n{listed(returned or [self._fault])}</{RESULTS}>\n"
         if self._continues:
             self._parts += [self._kept, f"{closing}\n{told}"]

@@ -102,14 +102,12 @@ async def spawn_join(
     parent = Member(run, share, path, share.conversation(run, prompt, joins=False), max_tokens)
     run.propose(parent.so_far)
     ended = await parent.ended()
-    basis = _basis(parent.found)
+    found = "\n".join(parent.lines())
     if ended.completion is not None and (ended.move.said or not parent.found):
         run.decide(BY, "finish", {**parent.seen(), **path.told()})
         completion = replace(ended.completion, text=ended.move.said)
-        undecided = no_answer(completion, max_tokens)
-        answer = answer_of(completion, question)
-    elif parent.found:
-        results = slot("results", "\n".join(parent.lines()))
+    elif found:
+        results = slot("results", found)
         last = run.generate(
             set_task(asked, results, FROM_RESULTS + CONCLUDING),
             label="answer",
@@ -118,13 +116,16 @@ async def spawn_join(
         )
         completion = await path.add(last)
         run.decide(BY, "answer from results", {"reason": ended.why, **parent.seen(), **path.told()})
-        undecided = no_answer(completion, max_tokens)
-        answer = answer_of(completion, question)
     else:
         name, ask = instead(run, question, PLAIN)
         run.decide(BY, name, {"reason": ended.why, **parent.seen(), **path.told()})
         return await ask(run, question)
-    return replace(answer, undecided=undecided, basis=basis, reasoning="\n".join(parent.lines()) or None)
+    return replace(
+        answer_of(completion, question),
+        undecided=no_answer(completion, max_tokens),
+        basis=_basis(parent.found),
+        reasoning=found or None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +291,8 @@ def _has_returned(child: Returned) -> bool:
 
 
 def _basis(found: Sequence[Returned]) -> str | None:
-    """What an answer rests on; None if no child was spawned, as after a plain call."""
-    if not found:
-        return None
+    """What an answer rests on; None if no child has returned anything, as after a plain call."""
     returned = sum(map(_has_returned, found))
+    if not returned:
+        return None
     return f"made from what {returned} of {len(found)} children returned, not compared with others"

@@ -68,8 +68,10 @@ class Dialect:
         return f"<{BLOCK}>\n<{self.outlines}>\n{outlines}{self.closes}\n"
 
     def begun(self, text: str) -> int | None:
-        """Where a text begins a block; None if it does not."""
-        first = re.search(rf"<(?:{BLOCK}|{self.outlines})>", text)
+        """Where a text begins a block; None if it does not. Inside of a line, one tag alone is text."""
+        first = re.search(
+            rf"<{BLOCK}>(?=\s*<{self.outlines}>)|^[ \t]*<(?:{BLOCK}|{self.outlines})>", text, re.MULTILINE
+        )
         return None if first is None else first.start()
 
     def read(self, text: str) -> Block | str:
@@ -80,9 +82,10 @@ class Dialect:
         start = self.begun(text)
         if start is None:
             return "there is no block"
-        if not text.startswith(f"<{BLOCK}>", start):
+        inside = text[start:].strip()
+        if not inside.startswith(f"<{BLOCK}>"):
             return f"<{self.outlines}> stands outside of <{BLOCK}>"
-        inside = text[start + len(f"<{BLOCK}>") :].strip()
+        inside = inside.removeprefix(f"<{BLOCK}>").lstrip()
         if not inside.startswith(f"<{self.outlines}>"):
             return f"<{BLOCK}> does not begin with <{self.outlines}>"
         body = inside.removeprefix(f"<{self.outlines}>").removesuffix(self.closes).strip()
@@ -97,13 +100,12 @@ class Dialect:
             return "an outline says nothing"
         return Block(start, outlines) if len(outlines) > 1 else f"outlines: {len(outlines)}"
 
-    def without_tags(self, text: str) -> str:
-        """A text without outlines and tags, as people read it."""
-        text = re.sub(rf"<{self.outlines}>.*?(?:{self.closes}|\Z)", "", text, flags=re.DOTALL)
-        text = re.sub(rf"(?:</?(?:{'|'.join(self.tags)})>\s*)+", "\n\n", text)
-        return re.sub(r"\n{3,}", "\n\n", text).strip()
+    def after_block(self, text: str) -> str:
+        """What follows the threads of a block, as people read it: without the tags that close the block."""
+        return "\n\n".join(filter(None, map(str.strip, _CLOSING.split(text))))
 
 
+_CLOSING = re.compile(rf"(?:</(?:Conclusion|{BLOCK})>\s*)+")
 _OUTLINE = re.compile(
     rf"<{OUTLINE}>\s*(?P<number>[0-9]{{1,4}}(?:\.[0-9]{{1,4}}){{0,4}})\s*:"
     rf"(?P<text>(?:(?!</?{OUTLINE}>).)*)</{OUTLINE}>\s*",

@@ -13,7 +13,8 @@ from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
 from planners.threads.dialects import DIALECTS, Block
-from planners.threads.weaving import AS_ONE, CUT, LOST, NOTHING, threads
+from planners.threads.text import AS_ONE, CUT, LOST, NOTHING
+from planners.threads.weaving import threads
 from storage.events import EventType
 from tests.planners.conftest import BARE, Played, play
 from tests.planners.revisiting import forked, killed_anywhere
@@ -139,6 +140,13 @@ async def test_without_a_block_it_is_one_text() -> None:
     assert (seen(played)["blocks"], seen(played)["acceleration"]) == (0, 0.0)
 
 
+async def test_tags_inside_of_lines_are_text() -> None:
+    code = "List<Thread> all;\n\n\n\nrun<Parallel>(new Map<Path, Outline>());\n</Thread>\nAnswer: 12"
+    assert (await ask(Model(code))).answer.text == code
+    played = await ask(Model(BLOCK, f"Both.</Parallel>\n{code}"))
+    assert played.answer.text.endswith(f"Both.\n\n{code}")
+
+
 async def test_there_may_be_several_blocks() -> None:
     played = await ask(Model(BLOCK, BLOCK, END))
     assert played.answer.claim == "12"
@@ -188,11 +196,13 @@ async def test_a_block_that_is_not_in_the_form_is_taken_back(text: str, why: str
 
 def test_well_formed_blocks_are_read() -> None:
     nested = (
-        "x <Parallel> <Outlines>\n <Outline> 1.1 : a\nb</Outline>\n<Outline>1.2:c</Outline> </Outlines>\n"
+        "x\n <Parallel> <Outlines>\n <Outline> 1.1 : a\nb</Outline>\n<Outline>1.2:c</Outline> </Outlines>\n"
     )
     assert WEAVER.read(nested) == Block(2, {"1.1": "a\nb", "1.2": "c"})
     repeated = "<Parallel><Outlines><Outline>2: a</Outline><Outline>1: b</Outline><Outline>2: c</Outline>"
     assert WEAVER.read(repeated) == Block(0, {"2": "a", "1": "b"})
+    inline = f"So: <Parallel>\n<Outlines>{OUTLINES}"
+    assert WEAVER.read(inline) == Block(4, {"1": "a", "2": "b"})
     assert MULTIVERSE.read(repeated) == "<Parallel> does not begin with <Goal>"
     assert WEAVER.read("nothing") == "there is no block"
     beyond = f"<Parallel><Outlines>{OUTLINES}</Outlines> so"  # of an engine that does not stop
@@ -207,7 +217,7 @@ def test_odd_texts_are_read_in_no_time() -> None:
         "</Outlines>" * 9_000,
     ):
         assert isinstance(WEAVER.read(f"<Parallel><Outlines>{filling}"), str)
-        WEAVER.without_tags(f"<Parallel><Outlines>{filling}")
+        WEAVER.after_block(f"</Parallel>{filling}")
 
 
 async def test_a_broken_block_after_a_good_one_keeps_what_was_written() -> None:
