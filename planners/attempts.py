@@ -56,15 +56,16 @@ class Attempts:
         self._votes: defaultdict[int, float] = defaultdict(int)
         self._told: set[int] = set()
 
-    def add(self, answer: Answer, *, copied: float = 0.0) -> None:
-        """Take in the next round; ``copied`` is the share of copies that the rule between rounds is told."""
+    def add(self, answer: Answer, informed: Sequence[bool]) -> None:
+        """Take in the next round; ``informed`` says of each turn of its vote whether it was shown answers."""
         votes = [cluster.votes for cluster in answer.clusters]
         for cluster in answer.clusters:
             self._counts[self._claim(cluster.claim)] += cluster.count
             self._votes[self._claim(cluster.claim)] += cluster.votes
         winner = None if answer.claim is None else self._claim(answer.claim)
+        support = max(votes, default=0) / (sum(votes) or 1)
         self.answers.append(answer)
-        self.seen.append(Round(answer.entropy, winner, max(votes, default=0) / (sum(votes) or 1), copied))
+        self.seen.append(Round(answer.entropy, winner, support, self._copied(answer, informed)))
 
     def answer(self, at: int) -> Answer:
         """The answer of a round. Its confidence is the share of it among the answers of all rounds."""
@@ -101,13 +102,12 @@ class Attempts:
                 return self._prompt(run, claims)
         return self._prompt(run, [])
 
-    def copied(self, answer: Answer, informed: Sequence[bool]) -> float:
+    def _copied(self, answer: Answer, informed: Sequence[bool]) -> float:
         """How many answers merely repeat one that was shown, as a share of those that could.
 
-        ``informed`` says of each turn of the vote whether its branches were shown any. A text that shows a
-        step towards its answer has found it again, whatever its branch had seen.
+        A text that shows a step towards its answer has found it again, whatever its branch had seen.
         """
-        could = [vote for vote in answer.votes if informed[vote.branch % len(informed)]]
+        could = [vote for vote in answer.votes if informed and informed[vote.branch % len(informed)]]
         given = [(vote.claim, vote.text) for vote in could if vote.claim is not None]
         copies = [text for claim, text in given if self._claim(claim) in self._told and not shows_steps(text)]
         return len(copies) / len(given) if given else 0.0

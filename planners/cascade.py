@@ -96,7 +96,7 @@ async def cascade(
         shown = rounds.shown(run)
         answer = await vote(*shown, width=n)
         informed = [seen for seen in (False, *(True for _ in shown)) for _ in ensemble or ("branch",)]
-        rounds.add(answer, copied=rounds.copied(answer, informed))
+        rounds.add(answer, informed)
         run.propose(lambda: rounds.answer(most_certain(rounds.seen)))
     best = rounds.answer(decision.best)
     saw = {**decision.seen, "answered by round": decision.best}

@@ -25,8 +25,8 @@ from planners.vote import WIDEST, solving
 MOST_ROUNDS = 32
 """The most rounds that may be asked for."""
 
-Sampled = Annotated[float, Field(gt=0.0, le=2.0)]
-"""A temperature above 0, where all branches of a round would say the same."""
+Warm = Annotated[float, Field(gt=0.0, le=2.0)]
+"""A temperature above 0, at which all branches of a round would say the same."""
 
 
 def _bounded(spec: str) -> str:
@@ -45,7 +45,7 @@ async def rounds(
     between: Annotated[str, AfterValidator(_bounded)] = "seat:0.3",
     see: Literal["half", "all"] = "half",
     judge: Judge = "none",
-    temperature: Sampled = 0.7,
+    temperature: Warm = 0.7,
     max_tokens: Tokens = 1024,
 ) -> Answer:
     """Vote in rounds of ``n`` branches that see the answers before them, until a round is certain enough.
@@ -88,7 +88,7 @@ async def rounds(
         if attempts.answers and not isinstance(outcome, Succeeded):
             return finish("the round failed", most_certain(attempts.seen), saw)
         answer = await vote
-        attempts.add(answer, copied=attempts.copied(answer, [turn is not plain for turn in turns]))
+        attempts.add(answer, [turn is not plain for turn in turns])
         run.propose(lambda: attempts.answer(most_certain(attempts.seen)))
     return finish(decision.reason, decision.best, {**decision.seen, **_told(attempts)})
 

@@ -63,7 +63,10 @@ def weighed(run: Run, question: Question, voters: Voters, domains: Domains | Non
 
 
 def turns_over(prompts: Sequence[Draft], voters: Voters) -> list[Turn]:
-    """A turn for each prompt and voter; every voter has had the first prompt before any has the second."""
+    """A turn for each prompt and voter; every voter has had the first prompt before any has the second.
+
+    Voters come by name, since a store may keep them in any order.
+    """
     return [
-        Turn(prompt, role, role=role, weight=weight) for prompt in prompts for role, weight in voters.items()
+        Turn(prompt, role, role=role, weight=voters[role]) for prompt in prompts for role in sorted(voters)
     ]

@@ -13,7 +13,7 @@ from planners.vote import vote
 from tests.planners.conftest import play
 from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
-from workers.pool.member import Member
+from workers.pool.member import Member, Sharing
 from workers.pool.pool import Pool
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
@@ -32,7 +32,7 @@ async def engine() -> AsyncIterator[LlamaCppEngine]:
 
 async def test_later_rounds_see_the_answers_of_those_before(engine: LlamaCppEngine) -> None:
     played = await play(
-        rounds, HARDER, engine, n=3, between="seat:0,rounds=2", temperature=1.0, max_tokens=96
+        rounds, HARDER, engine, n=3, between="seat:0,rounds=2", temperature=1.0, max_tokens=64
     )
     held, verdicts = played.nodes(NodeKind.VOTE), played.verdicts("rounds")
     assert len(held) == len(verdicts) <= 2
@@ -49,9 +49,10 @@ async def test_later_rounds_see_the_answers_of_those_before(engine: LlamaCppEngi
 
 async def test_models_vote_by_their_roles(engine: LlamaCppEngine) -> None:
     """The same model under two roles: what is judged is who was asked."""
-    pool = Pool([Member(engine, roles=frozenset({"branch", "other"}))])
+    pool = Pool([Member(engine, frozenset({"branch", "other"}), Sharing.IN_FLIGHT)])
     voters = {"branch": 1.0, "other": 2.0}
-    played = await play(vote, COWS, pool, n=2, rule="fixed", voters=voters, temperature=0.3, max_tokens=96)
+    played = await play(vote, COWS, pool, n=2, rule="fixed", voters=voters, temperature=0.3, max_tokens=64)
+    await pool.close()
     assert [request.get("role", "branch") for request in played.requests("branch")] == ["branch", "other"]
     assert played.result.answer is not None
     weights = [cluster.weight for cluster in played.result.answer.clusters]

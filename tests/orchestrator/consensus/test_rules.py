@@ -13,6 +13,7 @@ from orchestrator.consensus.stopping import (
     DEFAULT_RULE,
     FIRST_DEFAULT_RULE,
     RULES,
+    AcrossKinds,
     AdaptiveConsistency,
     AllOf,
     AnyOf,
@@ -35,6 +36,7 @@ from orchestrator.consensus.stopping import (
     RuleError,
     Stop,
     StopRule,
+    Tally,
     TokenBudget,
     View,
     parse_rule,
@@ -454,3 +456,35 @@ def test_abstentions_stand_against_the_lead() -> None:
 def test_the_default_rule_is_recorded_by_its_own_name() -> None:
     assert parse_rule(DEFAULT_RULE).spec == DEFAULT_RULE
     assert parse_rule(FIRST_DEFAULT_RULE) == Elastic()
+
+
+VOTES = st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 2)), st.sampled_from([0.25, 0.5, 1.0, 2.0])))
+LATER = st.lists(st.sampled_from([0.25, 0.5, 1.0, 2.0]), max_size=4)
+
+
+@pytest.mark.parametrize(
+    "rule", [Beta(1.0), Deadline(), TokenBudget(), AdaptiveConsistency(1.0), AcrossKinds()]
+)
+@given(votes=VOTES, later=LATER, room=st.integers(0, 2))
+def test_what_is_decided_no_heavy_branch_can_turn(
+    rule: StopRule, votes: list[tuple[int | None, float]], later: list[float], room: int
+) -> None:
+    """Weights are such that their sums are exact."""
+    finished = tuple(Branch(at, cluster, weight=weight) for at, (cluster, weight) in enumerate(votes))
+    running = tuple(Branch(len(votes) + at, weight=weight) for at, weight in enumerate(later))
+    view = View(finished, running, room=room, heaviest=2.0)
+    decision, tally = rule.decide(view), view.tally()
+    if isinstance(decision, Stop) and decision.reason in ("agreed", "decided"):
+        assert decision.winner == tally.winner
+        assert tally.first > tally.second + tally.silence + sum(later) + 2.0 * room
+
+
+def test_branches_count_with_their_votes() -> None:
+    light, heavy = Branch(0, 0, weight=0.5), Branch(1, 1, weight=1.5)
+    assert stopped(FixedN(width=2).decide(View((light, heavy)))) == ("exhausted", 1)
+    still = View((light, heavy), (Branch(2, weight=2.0),))  # its entropy is 0.56
+    assert stopped(EntropyThreshold(0.6, min_finished=2, width=3).decide(still)) == ("agreed", 1)
+    assert isinstance(EntropyThreshold(0.5, min_finished=2, width=3).decide(still), Continue)
+    probed = (Branch(0, probes=(0, 0, 0), weight=0.5), Branch(1, probes=(1, 1, 1), weight=1.5))
+    assert stopped(ParallelProbe(stable=1, warmup=9, width=2).decide(View(running=probed))) == ("agreed", 1)
+    assert Tally.of((light, heavy), [4.0, 1.0]).weights == {0: 2.0, 1: 1.5}
