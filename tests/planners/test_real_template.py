@@ -1,7 +1,7 @@
 """``template`` on a real language model of half a billion parameters; what is judged is the structure.
 
-Whether so small a model takes a prompt apart differs from run to run. So in one test it does, whatever comes of
-it; in another one the extraction is given, and the model writes the pieces.
+Whether so small a model takes a prompt apart differs from run to run. So in one test it does, whatever comes
+of it; in another one the extraction is given, and the model writes the pieces.
 """
 
 from __future__ import annotations
