@@ -98,11 +98,9 @@ async def _found(run: Run, question: Question, most: int) -> Task | str:
         run.decide("template", "unusable", {"reason": task.reason})
         if is_last or not _mendable(task, outcome.value):
             return task.reason
-        prompt = [
-            *prompt,
-            assistant(said(outcome.value)),
-            user(slot("reason", task.reason), MEND),
-        ]
+        if reply := said(outcome.value):
+            prompt.append(assistant(reply))
+        prompt.append(user(slot("reason", task.reason), MEND))
     raise AssertionError("unreachable")
 
 
