@@ -35,6 +35,9 @@ ANOTHER = "These have been written already. Write another one, which differs fro
 MOST = 256
 """The most pieces that may be asked for."""
 
+FEWEST = 3
+"""The calls that it takes at least: one to take the prompt apart, and two pieces."""
+
 EXTRACT_TOKENS = 1024
 EXTRACT_TEMPERATURE = 0.2
 
@@ -61,8 +64,8 @@ async def template(
     Raises:
         NodeFailed: no piece could be written.
     """
-    if why := "it offers choices" if question.choices else dependent_at_sight(question.text):
-        return await _hand_on(run, question, why if question.choices else f"its words say so: {why!r}")
+    if why := _unfit(run, question):
+        return await _hand_on(run, question, why)
     found = await _found(run, question, most)
     if isinstance(found, str):
         return await _hand_on(run, question, found)
@@ -73,6 +76,15 @@ async def template(
         return await _hand_on(run, question, why)
     run.decide("template", found.tier, saw)
     return await Filling(run, found, temperature, max_tokens).collected(rewrite=rewrite)
+
+
+def _unfit(run: Run, question: Question) -> str:
+    """Why a question need not be taken apart; empty if it may be worth it."""
+    if question.choices:
+        return "it offers choices"
+    if words := dependent_at_sight(question.text):
+        return f"its words say so: {words!r}"
+    return cannot_afford(run.budget, question, FEWEST)
 
 
 async def _found(run: Run, question: Question, most: int) -> Task | str:
@@ -98,11 +110,9 @@ async def _found(run: Run, question: Question, most: int) -> Task | str:
         run.decide("template", "unusable", {"reason": task.reason})
         if is_last or not _mendable(task, outcome.value):
             return task.reason
-        prompt = [
-            *prompt,
-            assistant(said(outcome.value)),
-            user(slot("reason", task.reason), MEND),
-        ]
+        if reply := said(outcome.value):
+            prompt.append(assistant(reply))
+        prompt.append(user(slot("reason", task.reason), MEND))
     raise AssertionError("unreachable")
 
 

@@ -258,6 +258,12 @@ async def test_pieces_that_cannot_be_afforded_are_not_begun() -> None:
     assert played.answer.text == "plainly"
 
 
+async def test_with_too_few_calls_nothing_is_taken_apart() -> None:
+    played = await ask(FRUITS, GOOD, budget=Budget(calls=1))
+    assert reasons(played) == ["it takes at least 3 calls, and 1 are left"]
+    assert played.answer.text == "plainly"
+
+
 async def test_a_budget_that_ends_the_run_leaves_the_pieces_that_are_finished() -> None:
     def piece(call: Call) -> str:
         return by_item(call) * (400 if "plum" in item_of(call) else 1)
