@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -74,4 +75,6 @@ async def tournament(
         top_p=top_p,
         max_tokens=max_tokens,
     )
+    if answer.claim is None and not answer.undecided:  # all failed on their way
+        answer = replace(answer, undecided="no branch came to its end")
     return unless_split(answer)

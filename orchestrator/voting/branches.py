@@ -21,7 +21,7 @@ from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft, assistant, messages_of
 from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
-from orchestrator.voting.ballot import CORRECTIONS, LONGER, Ballot
+from orchestrator.voting.ballot import CORRECTIONS, LONGER, Ballot, Turn
 from orchestrator.voting.scores import TokenScores
 from workers.calls import Completion, FinishReason
 
@@ -58,7 +58,7 @@ class LiveBranch:
         inherited: int = 0,
     ) -> None:
         self.index = index
-        self.turn = ballot.turn_of(index) if copy_of is None else copy_of.turn
+        self.turn: Turn = ballot.turn_of(index) if copy_of is None else copy_of.turn
         self.nothing = ""
         self.computed = ""
         self.corrected: list[str] = []

@@ -59,8 +59,8 @@ def test_all_four_numbers_are_used_once(answer: str, right: bool) -> None:
 async def test_a_verifier_knows_puzzles_by_their_text() -> None:
     (one,), (other, *_) = puzzles(1), countdown.puzzles(3)
     judge = verifier([one, other])
-    assert await judge.function(one.text, one.solution) is True
-    assert await judge.function(one.text, "24") is False
-    assert await judge.function(other.text, other.solution) is True
+    assert await judge.invoke([one.text, one.solution]) is True
+    assert await judge.invoke([one.text, "24"]) is False
+    assert await judge.invoke([other.text, other.solution]) is True
     with pytest.raises(ToolError, match="no puzzle that is known"):
-        await judge.function("What is 1 + 1?", "2")
+        await judge.invoke(["What is 1 + 1?", "2"])

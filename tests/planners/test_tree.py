@@ -60,7 +60,7 @@ class Thinker:
         return self._ends.get(last, f"From {last} on: \\boxed{{{last}}}")
 
 
-SMALL = {"breadth": 2, "proposals": 2, "values": 1}
+SMALL: dict[str, Any] = {"breadth": 2, "proposals": 2, "values": 1}
 
 
 async def ask(thinker: Thinker, query: Question | str = "How many?", **options: Any) -> Played:

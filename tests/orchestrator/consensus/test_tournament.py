@@ -13,10 +13,10 @@ RULE = Tournament(capacity=4, swap=1, warmup=2, floor=0.1, agreement=0, width=8)
 AGREEING = replace(RULE, agreement=1.0)
 
 
-def sure(*confidences: float | None, segments: int = 2, **given: int) -> tuple[Branch, ...]:
+def sure(*confidences: float | None, segments: int = 2) -> tuple[Branch, ...]:
     """Running branches that are so sure of the tokens of their last segment."""
     return tuple(
-        Branch(at, segments=(1.0,) * (segments - 1) + (each,), probes=(0,) * segments, **given)
+        Branch(at, segments=(1.0,) * (segments - 1) + (each,), probes=(0,) * segments)
         for at, each in enumerate(confidences)
     )
 
