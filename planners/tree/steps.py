@@ -20,7 +20,7 @@ PROPOSE = (
 )
 VALUE = (
     "The problem is solved in small steps. Judge whether the steps so far are right, and whether they can "
-    "still lead to the right answer: look at what is left to do, in one or two short lines. Then end with "
+    "still lead to what is asked for. Look at what is left to do, in one or two short lines. Then end with "
     "one word in a line of its own: sure if they certainly can, likely if they may, impossible if they "
     "cannot.\n"
 )

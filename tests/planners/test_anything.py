@@ -25,6 +25,8 @@ from planners.llm_compiler import llm_compiler
 from planners.plan_prompt import PLANNER
 from planners.react import react
 from planners.skeleton import skeleton
+from planners.tournament import tournament
+from planners.tree.planner import tree
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
@@ -93,7 +95,7 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, tournament, tree, vote],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)
@@ -135,7 +137,9 @@ def test_a_run_ends(
         played = await play(planner, question, engine, tools=TOOLS, seed=seed, call_seconds=60.0)
         counters = engine.counters()
         assert counters.started == counters.finished + counters.aborted + counters.failed
-        if played.result.outcome not in (RunOutcome.ANSWERED, RunOutcome.UNDECIDED):
+        if planner is tournament and not claims.assistant_prefill:
+            assert played.failure == "invalid_request"  # there is nothing that it could do instead
+        elif played.result.outcome not in (RunOutcome.ANSWERED, RunOutcome.UNDECIDED):
             assert played.failure not in ("planner_error", "engine_error", "internal", "invalid_request")
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
