@@ -26,6 +26,7 @@ ROOMS = (
     "orchestrator/consensus/stopping",
     "planners",
     "planners/programs",
+    "planners/tree",
     "workers",
     "workers/pool",
     "workers/engines",
