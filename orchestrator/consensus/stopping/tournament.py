@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import ClassVar
@@ -74,10 +74,11 @@ class Tournament(Rule):
         """Compare what runs, if it has come to the end of a segment."""
         if not view.running:
             return Stop("exhausted", self._tally(view).winner)
-        boundary = min(map(self._completed, view.running))
+        compared = [branch for branch in view.running if branch.cluster is None]  # others await a verdict
+        boundary = min(map(self._completed, compared), default=0)
         if boundary < self.warmup:
             return Continue()
-        scores = self._scores(view, boundary)
+        scores = self._scores(view, compared, boundary)
         ranked = sorted(scores, key=lambda index: (-scores[index], index))
         seen: dict[str, Json] = {
             "segments": boundary,
@@ -86,7 +87,8 @@ class Tournament(Rule):
         best = scores[ranked[0]]
         if weak := tuple(index for index in ranked if scores[index] < min(self.floor, best)):
             return Cancel(weak, seen)
-        missing = min(self.capacity - len(view.finished) - len(ranked), len(ranked), view.room)
+        open_ = self.capacity - len(view.finished) - len(view.running)
+        missing = min(open_, len(ranked), view.room)
         if missing > 0:
             return Copy(tuple(ranked[:missing]), boundary, seen)
         every = (*view.finished, *view.running, *view.lost)
@@ -100,11 +102,11 @@ class Tournament(Rule):
         """The segments after which a branch can be compared."""
         return min(len(branch.segments), len(branch.probes)) if self.agreement else len(branch.segments)
 
-    def _scores(self, view: View, boundary: int) -> Mapping[int, float]:
-        sure = _relative({each.index: each.segments[boundary - 1] for each in view.running})
+    def _scores(self, view: View, compared: Sequence[Branch], boundary: int) -> Mapping[int, float]:
+        sure = _relative({each.index: each.segments[boundary - 1] for each in compared})
         if not self.agreement:
             return sure
-        said = {each.index: each.probes[boundary - 1] for each in view.running}
+        said = {each.index: each.probes[boundary - 1] for each in compared}
         votes = Counter([*said.values(), *(branch.cluster for branch in view.finished)])
         of = votes.total()
         share = {index: 0.0 if cluster is None else votes[cluster] / of for index, cluster in said.items()}

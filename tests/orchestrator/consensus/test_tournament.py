@@ -95,6 +95,15 @@ def test_those_that_have_finished_keep_their_places() -> None:
     assert isinstance(RULE.decide(View(finished, sure(7, 7), room=4)), Continue)
 
 
+def test_those_that_await_a_verdict_are_not_compared_and_keep_their_places() -> None:
+    first, *others = sure(1, 8, 9)
+    running = (replace(first, cluster=0, segments=(1.0,)), *others)
+    decision = replace(RULE, capacity=3).decide(View(running=running, room=4))
+    assert isinstance(decision, Cancel)
+    assert decision.branches == (1,)
+    assert isinstance(RULE.decide(View(running=running[:1], room=4)), Continue)
+
+
 def test_agreement_is_the_share_of_those_that_say_the_same() -> None:
     decision = AGREEING.decide(View((Branch(8, 2), Branch(9, 2)), saying(1, 1, 2, None), room=9))
     assert decision == Cancel(
