@@ -33,6 +33,7 @@ ROOMS = (
     "planners/template",
     "planners/together",
     "planners/strategies",
+    "planners/tree",
     "workers",
     "workers/pool",
     "workers/engines",

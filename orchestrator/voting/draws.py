@@ -9,13 +9,17 @@ from orchestrator.runtime.nodes import Node
 from workers.calls import Completion
 
 
-def draw_of(calls: Sequence[Node[Completion]], tokens: int, *, ended: bool = True) -> Draw:
+def draw_of(
+    calls: Sequence[Node[Completion]], tokens: int, *, ended: bool = True, alone: bool = True
+) -> Draw:
     """The draw of a text that was generated in one call, or in several that continue each other.
 
-    ``tokens`` is how long the text is; ``ended`` says that all of its calls have a value.
+    ``tokens`` is how long the text is; ``ended`` says that all of its calls have a value, ``alone`` that it
+    goes on from no other.
     """
     first, *others = calls
-    timing = {} if others else first.timing  # of one in segments the time tells nothing: it may have waited
+    # Of one in segments the time tells nothing: it may have waited.
+    timing = first.timing if alone and not others else {}
     total, begun = timing.get("total"), timing.get("first_token")
     return Draw(
         seed=first.seed,

@@ -111,13 +111,13 @@ class Poll:
         view, texts = self.view(), self._texts()
         match self._ballot.merge:
             case "confidence" as method:
-                scores = {branch.index: branch.mean_confidence for branch in self.finished}
+                scores = {branch.index: branch.scores.mean for branch in self.finished}
                 return weighted(view, texts, scores, method=method)
             case "borda" as method:
-                scores = {branch.index: branch.mean_confidence for branch in self.finished if branch.scored}
+                scores = {branch.index: branch.scores.mean for branch in self.finished if branch.scores.known}
                 return weighted(view, texts, ranked(scores), method=method)
             case "inverse_entropy" as method:
-                scores = {branch.index: branch.inverse_entropy for branch in self.finished}
+                scores = {branch.index: branch.scores.inverse_entropy for branch in self.finished}
                 return weighted(view, texts, scores, method=method)
             case "verifier":
                 return verified(view, texts)

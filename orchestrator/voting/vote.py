@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Literal
 
 from orchestrator.consensus.extraction import Claim
-from orchestrator.consensus.stopping import Cancel, Continue, Decision, Expand, Stop
+from orchestrator.consensus.stopping import Cancel, Continue, Copy, Decision, Expand, Stop
 from orchestrator.runtime.nodes import Arrivals, Node, Succeeded
 from orchestrator.runtime.values import Answer
 from orchestrator.runtime.verbs import Verbs
@@ -67,9 +67,17 @@ class _Vote:
         for _ in range(count):
             index, cut_off = len(self.poll.branches), self.poll.kinds_cut_off()
             code = None if self._offset is None else (self._offset + index * BRANCH_STEP) % 1.0
-            branch = LiveBranch(self._run, self._ballot, index, cut_off=cut_off, code=code)
-            self.poll.branches.append(branch)
-            self._await(branch.node, "branch", branch)
+            self._add(LiveBranch(self._run, self._ballot, index, cut_off=cut_off, code=code))
+
+    def copy(self, index: int, segments: int) -> None:
+        """Start one more branch, which goes on from the first segments of another one."""
+        of, number = self.poll.branches[index], len(self.poll.branches)
+        code = None if self._offset is None else (self._offset + number * BRANCH_STEP) % 1.0
+        self._add(LiveBranch(self._run, self._ballot, number, code=code, copy_of=of, inherited=segments))
+
+    def _add(self, branch: LiveBranch) -> None:
+        self.poll.branches.append(branch)
+        self._await(branch.node, "branch", branch)
 
     def wake_in(self, seconds: float | None) -> None:
         """Ask the rule again after ``seconds``, unless a branch arrives first."""
@@ -90,6 +98,8 @@ class _Vote:
         if node.path not in self._steps:
             return None
         step, branch = self._steps.pop(node.path)
+        if branch.given_up and step != "probe":
+            return branch
         value = node.outcome.value if isinstance(node.outcome, Succeeded) else None
         match step:
             case "branch" if value is not None:
@@ -157,7 +167,7 @@ class _Vote:
     # -- what the rule decides --------------------------------------------------------------------
 
     def carry_out(self, decision: Decision) -> None:
-        """Expand or cancel."""
+        """Expand, cancel or copy."""
         match decision:
             case Expand(by, seen):
                 self._run.decide(self._ballot.rule.spec, "expand", {**seen, "by": by})
@@ -166,6 +176,12 @@ class _Vote:
                 self._run.decide(self._ballot.rule.spec, "cancel", {**seen, "branches": branches})
                 for index in branches:
                     self.poll.branches[index].cancel("its stop rule gave it up")
+            case Copy(branches, segments, seen):
+                first = len(self.poll.branches)
+                saw = {"of": branches, "as": list(range(first, first + len(branches))), "segments": segments}
+                self._run.decide(self._ballot.rule.spec, "copy", {**seen, **saw})
+                for index in branches:
+                    self.copy(index, segments)
             case _:
                 raise AssertionError(decision)
 

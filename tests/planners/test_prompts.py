@@ -13,7 +13,7 @@ import json
 import pkgutil
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from random import Random
@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 import orchestrator.voting
-import planners
+import planners.tree
 from orchestrator.consensus import judgement
 from orchestrator.consensus.asked import claim_for
 from orchestrator.planning.finding import find_planner, installed_planners
@@ -31,7 +31,7 @@ from orchestrator.runtime.values import Question
 from planners.invented import NAMES, NUMBERS
 from planners.kinds import FORMS
 from tests.planners.conftest import BARE, GUIDED, play
-from workers.calls import Call
+from workers.calls import Call, Chunk, Logprob
 from workers.engines.simulator.engine import Simulator
 from workers.tools.calculator import calculator
 from workers.tools.declaration import tool
@@ -94,6 +94,15 @@ async def weigh(what: str) -> int:
 TOOLS = (search, fails, weigh, calculator)
 BETWEEN = [f"the wheel of gauge {at} is old." for at in range(40)]
 LONG = "\n\n".join(["the red gauge has a bolt by vurla.", *BETWEEN, "vurla makes bolts of seven grams."])
+
+
+@tool
+async def fits(question: str, answer: str) -> float:
+    """says how well an answer fits"""
+    return (len(question) + len(answer)) % 3 / 4
+
+
+TOOLS = (search, fails, weigh, fits, calculator)
 QUESTIONS = (
     Question("which of the two gauges is heavier, the blue one or the red one?"),
     Question("how many gauges are there?", context="there are as many gauges as wheels."),
@@ -138,6 +147,12 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "no_thinking": ({"thinks": "yes", "n": 2}, {"thinks": "no", "n": 2}),
     "documents": ({"select": "ask", "chunk": 48}, {"combine": "ensemble"}),
     "distil": ({"by": "assessment"},),
+    "tournament": ({"segment": 1, "n": 2},),
+    "tree": (
+        {"breadth": 2, "depth": 2},
+        {"search": "adaptive", "verifier": "fits", "batch": 1},
+        {"search": "adaptive", "n": 8},
+    ),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -220,10 +235,19 @@ class Talker:
         return self._turns[of] - 1
 
 
+class Sure(Simulator):
+    """A simulator whose judges say how sure they are of what they say."""
+
+    async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        scored = call.role == "judge" and call.sampling.top_logprobs is not None
+        async for chunk in super().generate(call):
+            yield replace(chunk, logprobs=(Logprob(chunk.text, -0.1),)) if scored and chunk.text else chunk
+
+
 def own_words(text: str) -> str:
     """A text of a prompt without slots, and without what questions, tools and replies of this test say."""
     text = re.sub(r"<(\w+)>\n.*?\n?</\1>", "", text, flags=re.DOTALL)
-    text = re.sub(r"^- (?:search|fails|weigh)\(.*$|1\. blue gauge", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^- (?:search|fails|weigh|fits)\(.*$|1\. blue gauge", "", text, flags=re.MULTILINE)
     for question in QUESTIONS:
         for given in (question.text, question.context, *question.choices):
             text = text.replace(given, "") if len(given) > 4 else text
@@ -244,7 +268,7 @@ async def asked_by(name: str) -> list[str]:
     planner = find_planner(name)
     ways = ({}, *WAYS.get(name, ()))
     for seed, (options, _, question) in enumerate(product(ways, range(2), QUESTIONS)):
-        engine = Simulator(talker, claims=ABLE[seed % len(ABLE)], seed=seed)
+        engine = Sure(talker, claims=ABLE[seed % len(ABLE)], seed=seed)
         await play(planner, question, engine, tools=TOOLS if seed % 5 else (), seed=seed, **options)
     return list(dict.fromkeys(talker.asked))
 
@@ -296,7 +320,7 @@ WITHOUT_PROMPTS = {
 
 def instructions() -> Iterator[tuple[str, str]]:
     """The texts of the modules that prompts are made of, by their names."""
-    rooms = [planners, orchestrator.voting]
+    rooms = [planners, planners.tree, orchestrator.voting]
     modules: list[ModuleType] = [judgement]
     for room in rooms:
         named = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
@@ -322,6 +346,7 @@ def instructions() -> Iterator[tuple[str, str]]:
 
 
 UNSAID = {"AMOUNTS", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "NO_PREFILL", "INSUFFICIENT"}
+UNSAID = {"AMOUNTS", "ALONE", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "INSUFFICIENT", "SETTLED_BY"}
 """What is told to people, not to models."""
 
 

@@ -36,10 +36,12 @@ from orchestrator.consensus.stopping.spec import (
     parse_round_rule,
     parse_rule,
 )
+from orchestrator.consensus.stopping.tournament import Tournament
 from orchestrator.consensus.stopping.view import (
     Branch,
     Cancel,
     Continue,
+    Copy,
     Decision,
     Expand,
     Json,
@@ -65,6 +67,7 @@ __all__ = [
     "Branch",
     "Cancel",
     "Continue",
+    "Copy",
     "Deadline",
     "Decision",
     "DeepConfOffline",
@@ -89,6 +92,7 @@ __all__ = [
     "StopRule",
     "Tally",
     "TokenBudget",
+    "Tournament",
     "View",
     "majority_posterior",
     "most_certain",

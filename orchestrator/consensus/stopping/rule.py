@@ -31,13 +31,17 @@ class Rule(Settings):
     """Base of the stop rules. Every subclass has ``width``, the maximum number of branches to start."""
 
     __slots__ = ()
-    needs: ClassVar[frozenset[Signal]] = frozenset()
     width: int
 
     def __post_init__(self) -> None:
         # A subclass calls this by name: super() without arguments fails in a class that slots=True recreates.
         if self.width < 1:
             raise ValueError(f"width must be at least 1, got {self.width}")
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        """The signals that it cannot work without: none, unless a subclass says so."""
+        return frozenset()
 
     @property
     def initial(self) -> int:

@@ -23,6 +23,7 @@ from orchestrator.consensus.stopping.limits import Deadline, FirstVerified, Toke
 from orchestrator.consensus.stopping.probing import ParallelProbe
 from orchestrator.consensus.stopping.rounds import RoundRule, SeatSecretary, SeatThreshold
 from orchestrator.consensus.stopping.rule import Rule, Settings
+from orchestrator.consensus.stopping.tournament import Tournament
 from orchestrator.consensus.stopping.view import Json, StopRule
 
 RULES: Mapping[str, type[Rule]] = {
@@ -42,6 +43,7 @@ RULES: Mapping[str, type[Rule]] = {
         TokenBudget,
         Elastic,
         AcrossKinds,
+        Tournament,
     )
 }
 """The rules that a spec can name, besides the combinations ``any``, ``all`` and ``at_least``."""

@@ -22,7 +22,9 @@ class Branch:
     score (larger is surer) as :mod:`orchestrator.consensus.confidence` computes it; for a running branch, the
     score so far. ``verified`` is a verifier's verdict on a finished answer, None if it was not judged.
     ``kind`` is how the branch was asked, where a vote asks in several ways. ``sure`` is the least probability
-    of the tokens of its answer, None if that is not known. ``weight`` is how many votes it has.
+    of the tokens of its answer, None if that is not known. ``weight`` is how many votes it has. ``segments``
+    are those that it has completed, each with the mean confidence of its tokens, None if that is not known; it
+    ``inherited`` so many of them from the branch that it is a copy of, whose tokens are not counted here.
     """
 
     index: int
@@ -34,6 +36,8 @@ class Branch:
     kind: str = ""
     sure: float | None = None
     weight: float = 1
+    segments: tuple[float | None, ...] = ()
+    inherited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,19 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Start a copy of each of these running branches, at most the view's room; then ask again.
+
+    A copy goes on, with another seed, from the first ``segments`` segments of its branch (at least 1, and
+    never more than that has completed).
+    """
+
+    branches: tuple[int, ...]
+    segments: int
+    seen: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Cancel whatever runs and answer with ``winner``, which is None if there is no answer.
 
@@ -181,7 +198,7 @@ class Stop:
     seen: Mapping[str, Json] = field(default_factory=dict)
 
 
-Decision = Continue | Expand | Cancel | Stop
+Decision = Continue | Expand | Cancel | Copy | Stop
 
 
 class StopRule(Protocol):
@@ -190,7 +207,7 @@ class StopRule(Protocol):
     The caller starts ``initial`` branches, calls :meth:`decide` on each arrival (and, if ``needs`` asks for a
     signal, when that changes), carries out the decision, and asks again until the rule says Continue or Stop.
     A rule must say Stop when nothing runs and it does not expand. It never expands beyond the view's room,
-    and cancels only what runs.
+    and cancels and copies only what runs.
     """
 
     @property

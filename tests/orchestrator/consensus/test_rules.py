@@ -22,6 +22,7 @@ from orchestrator.consensus.stopping import (
     Branch,
     Cancel,
     Continue,
+    Copy,
     Deadline,
     DeepConfOffline,
     DeepConfOnline,
@@ -73,6 +74,9 @@ SPECS = [
     "esc:window=4,width=16",
     "deepconf:warmup=4,width=16",
     "parallel_probe:stable=3,patience=2,warmup=2,width=16",
+    "tournament:capacity=5,swap=2,warmup=2,floor=0.3,width=16",
+    "tournament:capacity=5,agreement=1,width=7",
+    "tournament:capacity=16,swap=8,agreement=0,width=16",
     "beta:threshold=0.8,min_finished=1,width=16",
     "elastic:patience=1,quorum=6,width=16",
     "elastic:patience=0,quorum=1,width=16",
@@ -99,7 +103,8 @@ def drive(rule: StopRule, fates: Sequence[Fate]) -> tuple[Stop, View]:
         fate = fates[branch.index]
         age = now - begun[branch.index]
         probes = tuple((fate.cluster or 0) if at > 2 else at for at in range(age))
-        return replace(branch, tokens=age, probes=probes, confidence=fate.confidence)
+        segments = (fate.confidence,) * age
+        return replace(branch, tokens=age, probes=probes, confidence=fate.confidence, segments=segments)
 
     while True:
         now += 1
@@ -132,6 +137,12 @@ def drive(rule: StopRule, fates: Sequence[Fate]) -> tuple[Stop, View]:
                 for _ in range(decision.by):
                     running[len(begun)] = Branch(len(begun))
                     begun.append(now)
+            elif isinstance(decision, Copy):
+                assert 1 <= len(decision.branches) <= view.room
+                for at in decision.branches:
+                    assert 1 <= decision.segments <= len(shown(running[at]).segments)
+                    running[len(begun)] = Branch(len(begun), inherited=decision.segments)
+                    begun.append(now - decision.segments)
             else:
                 assert decision.branches
                 for at in decision.branches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -132,6 +133,26 @@ async def test_a_budget_of_tokens_counts_those_of_lost_branches() -> None:
     reasons = [e.data["verdict"] for e in played.events if e.type is EventType.DECISION]
     assert "stop: budget" in reasons
     assert len(begun) < 5  # fifty tokens were lost with the first branch, so ten are left for the other
+
+
+async def test_a_branch_that_ended_may_be_given_up_while_a_tool_still_works_on_it() -> None:
+    @tool(name="slow")
+    async def slow(program: str) -> str:
+        """Runs a program, and takes its time."""
+        await asyncio.sleep(0.2 if program == "x" else 0)
+        return program
+
+    texts = [f"so so so\n```python\n{end}\n```" for end in "xyy"]
+    texts[1:] = ["on and on and on " * 9 + texts[1], "so it goes on on on " * 9 + texts[2]]
+    played = await vote(
+        Script(texts, sure=(1, 5, 5)),
+        "tournament:capacity=3,agreement=0,width=3,floor=0.5",
+        segment=9,
+        outputs=slow,
+    )
+    assert "x" not in {cluster.claim for cluster in answer(played).clusters}
+    verdicts = [e.data["verdict"] for e in played.events if e.type is EventType.DECISION]
+    assert verdicts.count("cancel") == 1
 
 
 async def test_probes_stop_a_vote_before_any_branch_has_finished() -> None:
