@@ -59,7 +59,7 @@ def items_of(answer: str) -> list[str]:
 
 def says(given: str, item: str) -> bool:
     """Whether an item of an answer is this one; what it was made of may stand before it, after a sign."""
-    last = re.split(r"\s*(?:=|:|->|→|–|—|\bis\b)\s*", given)[-1].strip(" .*`\"'$€")
+    last = re.split(r"\s*(?:=|:|->|→|\bis\b)\s*", given)[-1].strip(" .*`\"'$€")
     return item in (given, last)
 
 

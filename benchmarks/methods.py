@@ -84,7 +84,7 @@ PLANNERS: Mapping[str, Sequence[str]] = {
 REFINED = 'distil:{"widths": "1,1,1"}'
 VOTES = ("vote:rule=fixed:width=3", "vote:rule=fixed:width=8")
 CONTROLS = (*VOTES, REFINED)
-"""Self-consistency as published, in which all branches end and the most frequent answer wins; and one chain."""
+"""Self-consistency as published, in which all branches end, and one chain that is refined twice."""
 
 
 def oracle(asked: Sequence[Question]) -> Simulator:
