@@ -345,8 +345,10 @@ def instructions() -> Iterator[tuple[str, str]]:
                     yield name, text.replace("{{", "{").replace("}}", "}")
 
 
-UNSAID = {"AMOUNTS", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "NO_PREFILL", "INSUFFICIENT"}
-UNSAID = {"AMOUNTS", "ALONE", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "INSUFFICIENT", "SETTLED_BY"}
+UNSAID = {
+    *("AMOUNTS", "ALONE", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "NO_PREFILL", "INSUFFICIENT"),
+    "SETTLED_BY",
+}
 """What is told to people, not to models."""
 
 

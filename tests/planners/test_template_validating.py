@@ -258,7 +258,7 @@ def test_items_that_refer_to_others() -> None:
     assert refers_to_another(["What is the first step?", "Who was the previous king?"]) == ""
 
 
-WORD = st.text("abcdefghikl", min_size=4, max_size=8)
+WORD = st.text("bcdfghkl", min_size=4, max_size=8)  # no word that says anything, such as "each"
 WORDS = st.lists(WORD, min_size=2, max_size=6, unique=True)
 FORMS = st.sampled_from(["numbers", "bullets", "lines", "commas"])
 

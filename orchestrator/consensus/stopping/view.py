@@ -23,7 +23,7 @@ class Branch:
     score so far. ``verified`` is a verifier's verdict on a finished answer, None if it was not judged.
     ``kind`` is how the branch was asked, where a vote asks in several ways. ``sure`` is the least probability
     of the tokens of its answer, None if that is not known. ``weight`` is how many votes it has. ``segments``
-    are those that it has completed, each with the mean confidence of its tokens, None if that is not known; it
+    are those that it has completed, each with the mean confidence of its tokens, None if unknown; it
     ``inherited`` so many of them from the branch that it is a copy of, whose tokens are not counted here.
     """
 
