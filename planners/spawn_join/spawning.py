@@ -277,7 +277,7 @@ async def child(run: Run, message: str, share: Share, path: CriticalPath) -> str
     if ended.completion.finish_reason == "refused":
         raise AnswerRefused(f"the child refused: {ended.move.said or 'it says no more'}")
     joined = ended.move.said if ended.move.joined is None else ended.move.joined
-    cut = " (cut off here)" if ended.completion.finish_reason == "length" and joined else ""
+    cut = " (cut off here)" if ended.completion.finish_reason != "stop" and joined else ""
     return _bounded(joined, share.returned) + cut
 
 
