@@ -18,9 +18,10 @@ from orchestrator.runtime.nodes import Arrivals, Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
 from orchestrator.voting.standing import SETTLED_BY
+from planners.handing import PLAIN
 from planners.questions import answer_of, said, slot
 from planners.tree.choosing import Tried, choose, counted
-from planners.tree.scoring import Scorer
+from planners.tree.scoring import Scorer, check_scoring
 from planners.vote import solving
 from workers.tools.declaration import tool
 
@@ -34,13 +35,16 @@ INSTALLED = find_spec(LIBRARY) is not None
 """Whether the extra ``tree`` is installed."""
 
 BETTER = (
-    "\nAn earlier attempt is below. {verdict} Find out where it goes wrong, or could, and solve the problem "
+    "\nAn earlier attempt is below. {verdict}Find out where it goes wrong, or could, and solve the problem "
     "anew, in the same form.\n"
 )
-REFUSED = "A check has refused its answer."
-PARTLY = "A check has found its answer right in part, but not in all."
-DOUBTED = "A judge doubts its answer."
-BELIEVED = "A judge takes its answer for right, but may be mistaken."
+JUDGED = 3
+"""Calls of one answer that a model judges: the answer, the judgement, and that of one that says nothing."""
+
+REFUSED = "A check has refused its answer. "
+PARTLY = "A check has found its answer right in part, but not in all. "
+DOUBTED = "A judge doubts its answer. "
+BELIEVED = "A judge takes its answer for right, but may be mistaken. "
 
 
 @tool(name=LIBRARY, timeout=300.0)
@@ -79,6 +83,14 @@ class Branching:
             )
         if not self.temperature:
             raise InvalidRequest("search adaptive samples one prompt again: give it a temperature above 0")
+        check_scoring(run, self.verifier)
+        calls = run.budget.calls
+        if self.verifier is None and calls is not None and calls < JUDGED:
+            name, ask = PLAIN
+            run.decide(
+                "tree", name, {"reason": f"a judged answer takes {JUDGED} calls, and {calls} are left"}
+            )
+            return await ask(run, question)
         scorer = Scorer(run, question, self.verifier)
         await run.tool(loaded)
         return await _Growing(run, question, self, scorer).ended()
@@ -153,13 +165,17 @@ class _Growing:
             answer = answer_of(completion, self._question)
             answer = replace(answer, undecided=no_answer(completion, self._plan.max_tokens))
         score = await self._scorer.score(run, answer)
-        return Tried(answer, score, score == 1 if self._plan.verifier else None)
+        verified = None if score is None or not self._plan.verifier else score == 1
+        return Tried(answer, score or 0.0, verified)
 
     def _told(self, earlier: Tried) -> str:
-        if self._plan.verifier:
-            verdict = PARTLY if earlier.score else REFUSED
-        else:
+        """What is asked of a better answer, with what the score of the earlier one means."""
+        if not self._plan.verifier:
             verdict = BELIEVED if earlier.score >= 0.5 else DOUBTED
+        elif earlier.verified is None:
+            verdict = ""
+        else:
+            verdict = PARTLY if earlier.score else REFUSED
         return BETTER.format(verdict=verdict)
 
     def _best(self) -> Answer:
@@ -173,7 +189,7 @@ class _Growing:
                 undecided=None if accepted else f"the verifier accepted none of {of}",
                 basis=f"{SETTLED_BY['verifier']}, after {of}" if accepted else f"the best of {of}",
             )
-        told = f"the best of {of} by a model that judges them, {100 * best.score:.0f} % sure"
+        told = f"the best of {of} by a model that judges them, {min(int(100 * best.score), 99)} % sure"
         return replace(
             best.answer,
             confidence=None if best.answer.undecided else best.score,

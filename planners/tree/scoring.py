@@ -33,6 +33,19 @@ def check_verifier(run: Run, verifier: str | None) -> None:
         raise InvalidRequest(f"the verifier is to be the tool {verifier!r}, but there is only {known}")
 
 
+def check_scoring(run: Run, verifier: str | None) -> None:
+    """Check that something can score answers.
+
+    Raises:
+        InvalidRequest: there is no verifier, and no model can judge.
+    """
+    if verifier is None and not run.capabilities.logprobs:
+        raise InvalidRequest(
+            "search adaptive needs scores: give it a tool as its verifier, or an engine with "
+            f"log-probabilities, by which a model can judge; that of {run.capabilities.model} gives none"
+        )
+
+
 def verification(run: Run, verifier: str, question: Question, claim: str) -> Node[Any]:
     """Have an answer verified, as a vote does."""
     return run.tool(verifier, {"question": question.text, "answer": claim})
@@ -54,33 +67,28 @@ class Scorer:
     """
 
     def __init__(self, run: Run, question: Question, verifier: str | None) -> None:
-        if verifier is None and not run.capabilities.logprobs:
-            raise InvalidRequest(
-                "search adaptive needs scores: give it a tool as its verifier, or an engine with "
-                f"log-probabilities, by which a model can judge; that of {run.capabilities.model} gives none"
-            )
         self._question = question
         self.verifier = verifier
         self._bias: Node[Completion] | None = None
         if verifier is None:
             self._bias = self._ask(run, EMPTY)
 
-    async def score(self, run: Run, answer: Answer) -> float:
-        """The score of an answer; one that cannot be verified, or that nobody judges, has none: 0."""
+    async def score(self, run: Run, answer: Answer) -> float | None:
+        """The score of an answer: 0 if there is none, None if it could not be verified or judged."""
         if self.verifier is not None:
             if answer.claim is None:
                 return 0.0
             mark = mark_in(await verification(run, self.verifier, self._question, answer.claim).settled())
             if mark is None:
                 run.decide("tree", "not verified", {"answer": answer.claim})
-            return mark or 0.0
+            return mark
         assert self._bias is not None
         if not answer.text.strip():
             return 0.0
         odds = log_odds_in(await self._ask(run, answer.text).settled())
         if odds is None:
             run.decide("tree", "not judged", {"answer": answer.claim})
-            return 0.0
+            return None
         bias = log_odds_in(await self._bias.settled()) or 0.0
         return 1 / (1 + math.exp(min(bias - odds, 700.0)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -34,7 +35,7 @@ async def engine() -> AsyncIterator[LlamaCppEngine]:
 
 
 async def test_a_beam_proposes_values_and_selects_steps(engine: LlamaCppEngine) -> None:
-    options = {"breadth": 1, "proposals": 2, "depth": 1, "values": 2, "max_tokens": 96}
+    options: dict[str, Any] = {"breadth": 1, "proposals": 2, "depth": 1, "values": 2, "max_tokens": 96}
     played = await play(tree, COWS, engine, **options)
     assert played.result.outcome in ENDED
     (level,) = [each["saw"] for each in played.decisions("tree") if each["verdict"] == "select"]
@@ -48,7 +49,13 @@ async def test_a_beam_proposes_values_and_selects_steps(engine: LlamaCppEngine) 
 async def test_answers_are_tried_until_a_verifier_accepts_one(engine: LlamaCppEngine) -> None:
     pytest.importorskip("treequest")
     puzzle = countdown.puzzles(1)[0]
-    options = {"search": "adaptive", "verifier": "solves", "n": 4, "batch": 2, "max_tokens": 96}
+    options: dict[str, Any] = {
+        "search": "adaptive",
+        "verifier": "solves",
+        "n": 4,
+        "batch": 2,
+        "max_tokens": 96,
+    }
     played = await play(tree, puzzle.text, engine, tools=[verifier([puzzle])], **options)
     assert played.result.outcome in ENDED
     answer = played.result.answer
@@ -67,7 +74,7 @@ async def test_a_judge_scores_answers(engine: LlamaCppEngine) -> None:
 
 
 async def test_copies_go_on_from_cached_tokens(engine: LlamaCppEngine) -> None:
-    options = {
+    options: dict[str, Any] = {
         "n": 2,
         "segment": 24,
         "max_tokens": 72,

@@ -16,6 +16,7 @@ from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
 from planners.tree.planner import tree
 from planners.tree.steps import CONCLUDE, LONGEST_STEP, VALUES, steps_in, verdict_in
+from storage.events import EventType
 from tests.planners.conftest import Played, play
 from tests.planners.revisiting import forked, killed_anywhere
 from workers.calls import Call
@@ -129,12 +130,11 @@ async def test_steps_are_valued_while_others_are_still_proposed() -> None:
             return "1. c" + " and so on" * 200 if later == ("b",) else "1. a\n2. b" if not later else "1. d"
         return "likely" if VALUING in prompt else "\\boxed{7}"
 
-    engine = Simulator(say, cost=CostModel(latency=0.001, decode_tokens_per_s=4000))
+    engine = Simulator(say, cost=CostModel(latency=0.001, decode_tokens_per_s=300))
     played = await play(tree, "How many?", engine, breadth=2, proposals=2, depth=2, values=1)
-    events = [event.path for event in played.events if event.data.get("external")]
     *_, slow = played.nodes(NodeKind.GENERATE, "steps")
     third, *_ = played.nodes(NodeKind.GENERATE, "value")[2:]
-    assert events.index(third) < events.index(slow)
+    assert played.seq(EventType.NODE_ADDED, third) < played.seq(EventType.NODE_SETTLED, slow)
 
 
 async def test_an_answer_that_the_verifier_accepts_ends_the_search_at_once() -> None:

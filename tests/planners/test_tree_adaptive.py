@@ -210,6 +210,20 @@ async def test_a_judge_that_says_neither_scores_nothing() -> None:
     assert any(event.data.get("verdict") == "not judged" for event in played.events)
 
 
+async def test_a_verifier_that_says_nothing_has_refused_nothing() -> None:
+    played = await ask(guesses, lambda _: "hm", n=12, batch=1)
+    better = played.said("better answer")
+    assert better
+    assert not any(branching.REFUSED in prompt or branching.PARTLY in prompt for prompt in better)
+
+
+async def test_where_the_calls_do_not_suffice_for_a_judge_it_is_one_plain_answer() -> None:
+    played = await play(tree, "How many?", Judged({}), budget=Budget(calls=2), **ADAPTIVE)
+    assert played.verdicts("tree") == ["direct"]
+    assert played.answer.claim is not None
+    assert played.result.spent.calls == 1
+
+
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
