@@ -1,5 +1,7 @@
 """Each way through the method, on a simulator that quotes as it is told."""
 
+# ruff: noqa: RUF001 (people write these characters)
+
 from __future__ import annotations
 
 import re
@@ -402,6 +404,24 @@ async def test_what_a_quote_names_is_looked_up_in_another_round() -> None:
     assert any(second[0].startswith(each) for each in first)  # so that the first prompt is found again
     assert not any(COMPLETE in each for each in played.said())  # its words show that there is a second hop
     assert [ADA in played.said("answer")[0], BORN in played.said("answer")[0]] == [True, True]
+
+
+async def test_hops_are_found_in_languages_without_spaces() -> None:
+    first, second = "奥洛公司由艾达布林管理。", "艾达布林生于一九五一年。"
+    prose = "".join(f"第{at}座桥是石头做的，没有人走过。" for at in range(60))
+    material = f"{second}{prose}{first}{prose}"
+
+    def says(material: str, task: str) -> str | None:
+        if QUOTE not in task:
+            return None
+        if FOLLOW in task:
+            return second if second in material else "nothing"
+        return first if first in material else "nothing"
+
+    played = await ask(reader(says=says), "奥洛公司的经理生于哪一年？", material)
+    assert len(quoting(played)) > 5
+    assert second in played.said("answer")[0]
+    assert f"0-{len(second)}: {second}" in played.answer.text
 
 
 async def test_one_hop_stops_after_the_first_round() -> None:
