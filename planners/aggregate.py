@@ -19,7 +19,7 @@ from planners.vote import solving
 AGGREGATE = (
     "\nSome attempts at this problem are below. Each may be wrong in part or as a whole, and so may what "
     "they say alike. Compare them step by step, keep what holds, correct what does not, join what is useful, "
-    "and write one better solution. End in the same form.\n"
+    "and write one better solution with all its steps. End in the same form.\n"
 )
 
 LEAST: Final = 200

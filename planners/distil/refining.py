@@ -20,8 +20,8 @@ from planners.vote import solving
 
 REFINE = (
     "\nOf earlier drafts there are only the notes below: which answers they came to, in brackets how many "
-    "did, and what they say. Any of it may be wrong. Solve the problem anew: use what holds, settle what "
-    "they disagree on, correct what is wrong. End in the same form.\n"
+    "did, and what they say. Any of it may be wrong. Solve the problem anew, step by step: use what "
+    "holds, settle what they disagree on, correct what is wrong. End in the same form.\n"
 )
 
 MOST_ROUNDS: Final = 16

@@ -17,10 +17,7 @@ from workers.engines.llama.engine import LlamaCppEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
-TICKETS = (
-    "A train ticket costs 15 dollars and a bus ticket a third of that. "
-    "What do 2 train tickets and 4 bus tickets cost?"
-)
+COWS = "A farmer has 12 cows and buys 30 more. How many cows does the farmer have now?"
 ENDED = (RunOutcome.ANSWERED, RunOutcome.UNDECIDED)
 
 
@@ -32,25 +29,23 @@ async def engine() -> AsyncIterator[LlamaCppEngine]:
     await engine.close()
 
 
-async def test_chains_are_written_from_others_until_they_agree(engine: LlamaCppEngine) -> None:
-    played = await play(aggregate, TICKETS, engine, n=3, k=2, t=2, max_tokens=160, enough=3)
+async def test_chains_are_written_from_others(engine: LlamaCppEngine) -> None:
+    played = await play(aggregate, COWS, engine, n=3, k=2, t=2, enough=4, max_tokens=96)
     assert played.result.outcome in ENDED
-    assert played.result.answer is not None
-    assert played.result.answer.clusters
-    seen = [decision["saw"]["counts"] for decision in played.decisions("aggregate")]
-    assert all(sum(each.values()) >= 1 for each in seen)
-    for prompt in played.said("population 2"):
-        assert AGGREGATE in prompt
-        assert prompt.count("<attempt>") == 2
+    assert played.verdicts("aggregate") == ["another population", "finish: exhausted"]
+    later = played.said("population 2")
+    assert [prompt.count("<attempt>") for prompt in later] == [2, 2, 2]
+    plain, *_ = played.said("population 1")
+    assert all(prompt.startswith(plain + AGGREGATE) for prompt in later)
+    assert all(played.outcome(path) == "succeeded" for path in played.nodes(NodeKind.GENERATE))
 
 
 async def test_drafts_are_distilled_into_notes(engine: LlamaCppEngine) -> None:
-    played = await play(distil, TICKETS, engine, widths="2,1", workspace=96, max_tokens=160)
+    played = await play(distil, COWS, engine, widths="1,1", workspace=32, max_tokens=96)
     assert played.result.outcome in ENDED
-    assert played.verdicts("distil")[-1] in ("finish: agreed", "finish: exhausted")
-    if "another round" in played.verdicts("distil"):
-        (notes,) = played.nodes(NodeKind.GENERATE, "notes")
-        assert played.outcome(notes) == "succeeded"
-        (last,) = played.said("round 2")
-        assert REFINE in last
-        assert "<notes>\n- " in last
+    assert played.verdicts("distil")[0] == "another round"
+    (how,) = played.verdicts("workspace")
+    assert len(played.requests("notes")) == (how == "summary")  # of a draft that does not fit as it is
+    (last,) = played.said("round 2")
+    assert REFINE in last
+    assert "<notes>\n- " in last
