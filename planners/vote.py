@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -32,6 +32,9 @@ def solving(question: Question, *more: Part) -> list[Message]:
 WIDEST = 1024
 """The maximum number of branches that a vote may be asked to start."""
 
+USUAL: Final = 8
+"""The branches of a vote that is not told how many."""
+
 
 def _known_rule(spec: str) -> str:
     rule = parse_rule(spec)  # raises an error that says what would be right
@@ -60,7 +63,7 @@ async def vote(
     run: Run,
     question: Question,
     *,
-    n: Annotated[int, Field(ge=1, le=WIDEST)] = 8,
+    n: Annotated[int, Field(ge=1, le=WIDEST)] | Literal["auto"] = USUAL,
     rule: RuleOption = None,
     judge: Judge = "none",
     outputs: str | None = None,
@@ -73,6 +76,8 @@ async def vote(
     """Sample chains of thought, judge their answers as they arrive, and stop early when they agree.
 
     At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
+    With ``auto`` it is as many as the budget allows, by what is stored of earlier votes: that is decided
+    before the run begins, and recorded in its first event.
     A vote without a ``rule`` follows the one that was the default when the run began.
     ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
     :meth:`Run.vote`. Where the majority decides, a vote whose leader owes the lead to chance is undecided.
@@ -84,7 +89,7 @@ async def vote(
     answer = await run.vote(
         solving(question),
         rule=rule,
-        width=n,
+        width=USUAL if n == "auto" else n,  # only where nobody has decided it, as in a run without a service
         choices=labels(question.choices),
         question=question.text,
         judge=judge,

@@ -70,6 +70,7 @@ class _Header(TypedDict):
     bounds: NotRequired[Bounds]
     changes: NotRequired[dict[str, Change]]
     rule: NotRequired[str]
+    estimated: NotRequired[dict[str, Any]]
 
 
 _HEADER = TypeAdapter(_Header)
@@ -77,12 +78,16 @@ _HEADER = TypeAdapter(_Header)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything that determines what a run does, apart from external events."""
+    """Everything that determines what a run does, apart from external events.
+
+    ``estimated`` says how the width of its vote was chosen, if it was to be chosen.
+    """
 
     planner: Planner
     question: Question
     options: Mapping[str, Any]
     environment: Environment
+    estimated: Mapping[str, Any] | None = None
 
     def executor(
         self,
@@ -135,6 +140,7 @@ class Setup:
             "versions": versions_of(self.planner),
             **({"bounds": bounds} if (bounds := _bounds_as_json(environment.bounds)) else {}),
             **({"rule": environment.rule} if environment.rule != FIRST_DEFAULT_RULE else {}),
+            **({"estimated": dict(self.estimated)} if self.estimated is not None else {}),
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
 
@@ -170,6 +176,7 @@ def first_setup(
     call_seconds: float,
     bounds: Bounds | None = None,
     redact: Redact | None = None,
+    estimated: Mapping[str, Any] | None = None,
 ) -> Setup:
     """The setup of a task that has not run yet; without ``bounds``, what it stores may be of any size."""
     environment = Environment(
@@ -186,7 +193,7 @@ def first_setup(
         call_seconds=call_seconds,
         redact=redact,
     )
-    return Setup(planner, request.question, request.options, environment)
+    return Setup(planner, request.question, request.options, environment, estimated)
 
 
 def recorded_setup(
@@ -232,7 +239,7 @@ def recorded_setup(
         redact=redact,
         rule=told.get("rule", FIRST_DEFAULT_RULE),
     )
-    return Setup(planner, told["question"], told["options"], environment)
+    return Setup(planner, told["question"], told["options"], environment, told.get("estimated"))
 
 
 def _with_nodes(header: Mapping[str, Any]) -> Mapping[str, Any]:
