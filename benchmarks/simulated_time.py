@@ -1,4 +1,4 @@
-"""Runs on a simulator whose seconds pass at once: what journals and loops are told is the simulator's time."""
+"""Runs whose seconds pass at once: loops and journals are told the time of the simulator."""
 
 from __future__ import annotations
 

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, median
+from dataclasses import dataclass, field
+from statistics import fmean, linear_regression, median
+from typing import Final
 
 from orchestrator.consensus.stopping import Branch, Cancel, Expand, Stop, StopRule, View
 
-VOTES = 4_000
+VOTES = 1_000
 """How many votes are drawn in all for one width, unless there are more questions."""
 
-MOST_OF_ONE = 40
+MOST_OF_ONE = 25
 """How many of them are drawn from the branches of one question."""
 
-RESAMPLES = 400
+SLOWEST: Final = 4.0
+"""How many times faster than any that is known a pace may be taken to be where fewer branches run."""
+
+RESAMPLES = 200
 """How many times the questions are drawn again for an interval."""
 
 
@@ -50,10 +54,12 @@ class Recorded:
 class Pace:
     """Seconds from one token of a branch to its next, by how many branches ran beside each other.
 
-    Between the numbers that are known it changes evenly; beyond them it stays as it is.
+    Between the numbers that are known it changes evenly. Beyond them it goes on as they do on the whole (the
+    line of least squares): a step of an engine that batches takes some time, and some more for each branch.
     """
 
     known: tuple[tuple[float, float], ...]
+    _looked_up: dict[int, float] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, measured: Sequence[tuple[float, float]]) -> Pace:
@@ -70,12 +76,27 @@ class Pace:
 
     def seconds(self, running: int) -> float:
         """Seconds for a token of each while so many run."""
+        if running not in self._looked_up:
+            self._looked_up[running] = self._between(running)
+        return self._looked_up[running]
+
+    def _between(self, running: int) -> float:
         if not self.known:
             return 0.0
-        below = [pair for pair in self.known if pair[0] <= running] or [self.known[0]]
-        above = [pair for pair in self.known if pair[0] >= running] or [self.known[-1]]
-        (low, slow), (high, slower) = below[-1], above[0]
-        return slow if low == high else slow + (slower - slow) * (running - low) / (high - low)
+        (least, fast), (most, slow) = self.known[0], self.known[-1]
+        if running < least:
+            return max(fast / SLOWEST, fast - self._slope() * (least - running))
+        if running > most:
+            return slow + self._slope() * (running - most)
+        low, seconds = [pair for pair in self.known if pair[0] <= running][-1]
+        high, longer = next(pair for pair in self.known if pair[0] >= running)
+        return seconds if low == high else seconds + (longer - seconds) * (running - low) / (high - low)
+
+    def _slope(self) -> float:
+        """Seconds for each further branch, if one makes the others slower at all."""
+        if len(self.known) < 2:
+            return 0.0
+        return max(0.0, linear_regression(*zip(*self.known, strict=True)).slope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +138,22 @@ class Forecast:
     repeated: float
 
 
-def forecast(rule: StopRule, width: int, recorded: Sequence[Recorded], pace: Pace, seed: int = 0) -> Forecast:
+def forecast(
+    rule: StopRule,
+    width: int,
+    recorded: Sequence[Recorded],
+    pace: Pace,
+    seed: int = 0,
+    *,
+    votes: int = VOTES,
+) -> Forecast:
     """What is to be expected of votes by ``rule``, of at most ``width`` branches, on such questions.
 
-    The same for the same arguments. ``recorded`` has at least one vote with a branch that is whole.
+    The same for the same arguments; ``votes`` are drawn in all. ``recorded`` has at least one vote with a
+    branch that is whole.
     """
     rng = random.Random(f"{seed}:{width}:{rule.spec}")
-    times = max(1, min(MOST_OF_ONE, VOTES // len(recorded)))
+    times = max(1, min(MOST_OF_ONE, votes // len(recorded)))
     every = [branch for vote in recorded for branch in vote.branches if branch.whole]
     drawn = [[play(rule, draw(vote, every, width, rng), pace) for _ in range(times)] for vote in recorded]
     again = [rng.choices(range(len(drawn)), k=len(drawn)) for _ in range(RESAMPLES)]

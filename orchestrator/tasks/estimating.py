@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.consensus.forecast import (
+    VOTES,
     Drawn,
     Forecast,
     Pace,
@@ -32,6 +33,9 @@ AUTO = "auto"
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16)
 """The widths that are predicted unless others are asked for; of these, a budget chooses one."""
+
+QUICK = 250
+"""Votes that are drawn for a width where a run waits for it: half a second for all widths."""
 
 USUAL = 8
 """The width of a vote for which too little is recorded to choose one."""
@@ -107,8 +111,11 @@ async def estimate(
     rule: str = DEFAULT_RULE,
     widths: Sequence[int] = WIDTHS,
     seed: int = 0,
+    draws: int = VOTES,
 ) -> Estimate:
     """Predict votes by ``rule`` from stored runs; the same for the same runs and ``seed``.
+
+    For each width, so many votes are drawn from the recorded branches, or one for each vote recorded.
 
     Raises:
         TooFew: too few branches are recorded; says how many there are, and of what.
@@ -126,7 +133,9 @@ async def estimate(
                     continue
     found.check()
     rows = await asyncio.to_thread(
-        lambda: tuple(forecast(each, width, found.votes, found.pace, seed) for width, each in rules.items())
+        lambda: tuple(
+            forecast(each, width, found.votes, found.pace, seed, votes=draws) for width, each in rules.items()
+        )
     )
     return Estimate(
         rule,
@@ -292,8 +301,9 @@ async def with_width(
     options = options_of(planner, request.options)
     same: dict[str, Any] = {name: options[name] for name in BRANCHES_ARE_ALIKE if name in options}
     basis = Basis(planner.name, model, request.tenant, same)
+    rule = options.get("rule") or DEFAULT_RULE
     try:
-        made = await estimate(store, find, basis, rule=options.get("rule") or DEFAULT_RULE, seed=request.seed)
+        made = await estimate(store, find, basis, rule=rule, seed=request.seed, draws=QUICK)
     except InvalidRequest as error:
         told: dict[str, Any] = {"n": USUAL, "why": str(error)}
     else:
