@@ -5,7 +5,8 @@
 Everything runs on a simulator in simulated time. Each question has its own lengths (lognormal) and its own
 chance that branches agree. One vote of 16 branches by the rule ``fixed`` is recorded for each; from these the
 votes of all widths are predicted. Then they are held, ``--repeats`` times for each question and narrow ones
-four times as often, with branches that were not recorded. An engine that decodes for several branches is slower for each, as in batching.
+four times as often, with branches that were not recorded. An engine that decodes for several branches is
+slower for each, as in batching.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def _basis(made: Estimate) -> Iterator[str]:
     if made.paces:
         (least, _), (most, _) = made.paces[0], made.paces[-1]
         yield (
-            f"pace as recorded with {least:.0f} to {most:.0f} branches beside each other, and goes on like that; "
-            "the engine is taken to be as busy with other things as it was then"
+            f"pace as recorded with {least:.0f} to {most:.0f} branches beside each other, "
+            "and on the same line beyond; the engine is taken to be as busy with other things as it was then"
         )
     if any(row.repeated for row in made.rows):
         yield "* wider than some votes recorded: their branches stand for several, which agree too much"

@@ -132,16 +132,16 @@ async def estimate(
                 except JournalDamaged:
                     continue
     found.check()
-    rows = await asyncio.to_thread(
-        lambda: tuple(
-            forecast(each, width, found.votes, found.pace, seed, votes=draws) for width, each in rules.items()
-        )
-    )
+    votes, pace = found.votes, found.pace
+
+    def rows() -> tuple[Forecast, ...]:
+        return tuple(forecast(each, n, votes, pace, seed, votes=draws) for n, each in rules.items())
+
     return Estimate(
         rule,
         basis.planner,
         found.model or "",
-        rows,
+        await asyncio.to_thread(rows),
         len(found.votes),
         found.branches,
         sum(len(vote.branches) for vote in found.votes) - found.branches,
