@@ -39,6 +39,7 @@ from orchestrator.runtime.values import Question as Question
 from orchestrator.settings import Settings as Settings
 from orchestrator.tasks.feed import Progress as Progress
 from orchestrator.tasks.solution import Solution as Solution
+from orchestrator.voting.ahead import Firm as Firm
 from storage.events import Event as Event
 from storage.trace import Trace as Trace
 from workers.calls import Call as Call

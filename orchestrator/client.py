@@ -16,11 +16,13 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 import structlog
 
 from orchestrator import logs
+from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.errors import Unavailable
 from orchestrator.opening import opened_service
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
+from orchestrator.tasks.estimating import WIDTHS, Basis, Estimate
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.hindsight.counterfactual import Counterfactual
 from orchestrator.tasks.hindsight.difference import TraceDifference
@@ -185,6 +187,27 @@ class Client:
         """
         return self._submit(self._trace(trace_id)).result()
 
+    def estimate(
+        self,
+        *,
+        planner: str = "vote",
+        model: str | None = None,
+        tenant: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        rule: str = DEFAULT_RULE,
+        widths: Sequence[int] = WIDTHS,
+    ) -> Estimate:
+        """Seconds, tokens and agreement to be expected of votes of several widths, from stored runs.
+
+        These are the runs of a planner by one model (by default, that of the newest one), of one tenant or
+        all, whose options, such as ``max_tokens``, are those that are given.
+
+        Raises:
+            InvalidRequest: too few branches are stored, or the rule cannot be predicted.
+        """
+        basis = Basis(planner, model, tenant, options or {})
+        return self._submit(self._estimate(basis, rule, widths)).result()
+
     # -- opening and closing ----------------------------------------------------------------------
 
     def close(self) -> None:
@@ -240,6 +263,9 @@ class Client:
 
     async def _trace(self, trace_id: str) -> Trace:
         return await (await self._open()).trace(trace_id)
+
+    async def _estimate(self, basis: Basis, rule: str, widths: Sequence[int]) -> Estimate:
+        return await (await self._open()).estimate(basis, rule=rule, widths=widths)
 
     def _request(self, service: Service, query: str, options: SolveOptions) -> dict[str, Any]:
         request: dict[str, Any] = {"query": query, **options}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -35,6 +35,9 @@ def solving(question: Question, *more: Part) -> list[Message]:
 WIDEST = 1024
 """The maximum number of branches that a vote may be asked to start."""
 
+USUAL: Final = 8
+"""The branches of a vote that is not told how many."""
+
 
 def _known_rule(spec: str) -> str:
     rule = parse_rule(spec)  # raises an error that says what would be right
@@ -63,7 +66,7 @@ async def vote(
     run: Run,
     question: Question,
     *,
-    n: Annotated[int, Field(ge=1, le=WIDEST)] = 8,
+    n: Annotated[int, Field(ge=1, le=WIDEST)] | Literal["auto"] = USUAL,
     rule: RuleOption = None,
     voters: Voters | None = None,
     domains: Domains | None = None,
@@ -79,6 +82,8 @@ async def vote(
     """Sample chains of thought, judge their answers as they arrive, and stop early when they agree.
 
     At most ``n`` branches are started, unless ``rule`` sets its own width, as in ``"beta:0.99,width=16"``.
+    With ``auto`` it is as many as the budget allows, by what is stored of earlier votes: that is decided
+    before the run begins, and recorded in its first event.
     A vote without a ``rule`` follows the one that was the default when the run began.
     With ``voters``, branches take turns with several models, by role, and an answer counts as much as is
     given for its model; with ``domains`` as well, that times how close the domain of the model is.
@@ -95,7 +100,7 @@ async def vote(
         turns[0],
         turns=turns[1:],
         rule=rule,
-        width=n,
+        width=USUAL if n == "auto" else n,  # only where nobody has decided it, as in a run without a service
         choices=labels(question.choices),
         question=question.text,
         judge=judge,

@@ -102,6 +102,8 @@ class _NodeAdded(_NodeStarted):
     label: NotRequired[str]
     inputs: NotRequired[list[str]]
     after: NotRequired[list[str]]
+    ahead: NotRequired[str | None]
+    held: NotRequired[bool]
 
 
 class _NodeChunk(TypedDict):

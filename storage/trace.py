@@ -35,7 +35,8 @@ class TraceNode:
 
     ``inputs`` are the nodes whose values it was given, ``after`` those that the planner had waited for when
     it added this one, at most ``AFTER`` of them, and ``seen`` all that it had waited for since it added the
-    scope's node before. ``reused`` says where a fork took the result from instead of computing it.
+    scope's node before. ``reused`` says where a fork took the result from instead of computing it. ``ahead``
+    is the node that this one, a scope, ran ahead of.
     """
 
     path: str
@@ -56,6 +57,7 @@ class TraceNode:
     timing: Mapping[str, float]
     worker: str | None
     reused: Mapping[str, Any] | None
+    ahead: str | None = None
     children: tuple[TraceNode, ...]
 
     @property
@@ -142,12 +144,19 @@ class Trace:
             pending.extend(reversed(node.children))
 
     def usage(self) -> dict[str, int]:
-        """Tokens of all calls, and under ``wasted_tokens`` the completion tokens of cancelled ones."""
+        """Tokens of all calls, and under ``wasted_tokens`` the completion tokens of those for nothing.
+
+        These are cancelled calls, and all calls in a scope that ran ahead and did not succeed.
+        """
         total = {"prompt_tokens": 0, "cached_tokens": 0, "completion_tokens": 0, "wasted_tokens": 0}
+        lost: set[str] = set()  # the scopes whose calls were for nothing
         for node in self.walk():
             for name, tokens in node.usage.items():
                 total[name] = total.get(name, 0) + tokens
-            if node.state == "cancelled":
+            ran_for_nothing = node.ahead is not None and node.state in ("cancelled", "failed")
+            if ran_for_nothing or node.path.rpartition(".")[0] in lost:
+                lost.add(node.path)
+            if node.state == "cancelled" or node.path in lost:
                 total["wasted_tokens"] += node.tokens
         return total
 
@@ -173,6 +182,7 @@ class _DraftNode:
     seen: tuple[str, ...]
     added_at: float
     request: Mapping[str, Any] | None
+    ahead: str | None
     started_at: float | None = None
     settled_at: float | None = None
     settled_seq: int | None = None
@@ -201,6 +211,7 @@ class _DraftNode:
             timing=said.get("timing") or {},
             worker=said.get("worker"),
             reused=said.get("reused"),
+            ahead=self.ahead,
             children=tuple(reversed(self.children)),
         )
 
@@ -266,9 +277,13 @@ class _Draft:
             seen=seen,
             added_at=event.at,
             request=data.get("request"),
+            ahead=data.get("ahead"),
         )
-        # A node whose inputs are there starts as it is added, and one event then records both.
-        if all((source := self._nodes.get(path)) and source.settled_at is not None for path in node.inputs):
+        # A node whose inputs are there starts as it is added, and one event then records both. A tool
+        # with side effects is held if code asks for it that runs ahead.
+        if not data.get("held") and all(
+            (source := self._nodes.get(path)) and source.settled_at is not None for path in node.inputs
+        ):
             node.started_at = event.at
         self._nodes[event.path] = node
 
@@ -366,7 +381,9 @@ def _longest(trace: Trace, cost: Callable[[TraceNode], float]) -> CriticalPath:
     for node in ended:
         begun, source = starts.start(node)
         if node.children:
-            last, child = starts.after(each.path for each in node.children)
+            # What runs ahead ends no sooner than what it runs ahead of.
+            confirmed = (each.ahead for each in node.children if each.ahead is not None)
+            last, child = starts.after((*(each.path for each in node.children), *confirmed))
             begun, source = (last, child) if child is not None and last >= begun else (begun, source)
             length[node.path] = begun
         else:

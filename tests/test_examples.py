@@ -36,6 +36,13 @@ class Case:
 RIGHT = {"How many clips": "It is \\boxed{72}."}
 
 CASES: Mapping[str, Sequence[Case]] = {
+    "ahead.py": [
+        Case(
+            r"72\nBecause 48 and 24 make 72\.\n"
+            r"decided: begin\ndecided: confirmed\n0 tokens for nothing\n",
+            {"Explain in two sentences": "Because 48 and 24 make 72.", **RIGHT},
+        )
+    ],
     "notebook.py": [
         Case(
             r"72\n"

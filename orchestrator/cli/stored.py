@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from orchestrator.cli.given import settings
-from orchestrator.cli.parameters import AsJson, Database, Engine, Model, TraceId, Verbose
+from orchestrator.cli.parameters import AsJson, Database, Engine, Model, Options, TraceId, Verbose
 
 commands = typer.Typer()
 
@@ -98,6 +98,34 @@ def verify(
     from orchestrator.cli.revisiting import verify_traces
 
     verify_traces(trace_ids or [], settings(database=database), as_json=as_json)
+
+
+@commands.command()
+def estimate(
+    widths: Annotated[
+        str, typer.Option("--n", help="Widths to compare, such as 1,2,4 or 1-16.")
+    ] = "1,2,3,4,6,8,12,16",
+    rule: Annotated[str | None, typer.Option(help="The stop rule, such as fixed or beta:0.99.")] = None,
+    planner: Annotated[str, typer.Option(help="From the runs of this planner.")] = "vote",
+    model: Annotated[str | None, typer.Option(help="By this model; by default, that of the newest.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only the runs of this tenant.")] = None,
+    option: Options = None,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict what a vote would take, width by width, from the branches of stored runs."""
+    from orchestrator.cli.estimating import show_estimate
+
+    show_estimate(
+        settings(database=database),
+        widths=widths,
+        rule=rule,
+        planner=planner,
+        model=model,
+        tenant=tenant,
+        options=option or (),
+        as_json=as_json,
+    )
 
 
 @commands.command()

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Unpack
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Self, TypeVar, Unpack
 
 from orchestrator.consensus.stopping import StopRule, parse_rule
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft
 from orchestrator.runtime.nodes import Node, NodeKind
+from orchestrator.runtime.tentative import TentativeVerbs
 from orchestrator.runtime.values import Answer
-from orchestrator.runtime.verbs import Verbs
+from orchestrator.voting.ahead import USUAL, Firm, Successor, run_ahead
 from orchestrator.voting.ballot import SEGMENT, Ballot, Draws, Merge, Turn
 from orchestrator.voting.judging import Judge, check_judges
 from orchestrator.voting.vote import hold_vote
 from workers.tools.tool import Tool
 
+T = TypeVar("T")
 
-class Run(Verbs):
+
+class Run(TentativeVerbs):
     """One scope of a run, handed to planner code, with all its verbs.
 
     What is said of :class:`~orchestrator.runtime.verbs.Verbs` holds here too.
@@ -85,3 +88,30 @@ class Run(Verbs):
         ballot.check(self.capabilities)
         check_judges(self, judge, outputs)
         return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)
+
+    def ahead(
+        self,
+        vote: Node[Answer],
+        function: Callable[[Self, Answer], Coroutine[Any, Any, T]],
+        *,
+        firm: Firm = USUAL,
+        restarts: int = 1,
+    ) -> Node[T]:
+        """Spawn what comes after a vote before the vote has ended, on the answer that leads.
+
+        The value is that of ``function(run, answer)`` for the answer that the vote ends with, as if it were
+        spawned then. It begins once an answer is ``firm``, is cancelled if another one overtakes that, and
+        may then begin anew ``restarts`` times before the vote ends. If the vote ends with the answer that it
+        has begun on, nothing is redone; otherwise, or if it has failed in the meantime, it is run with what
+        the vote ends with. The trace says which it was, and how many tokens were for nothing.
+
+        ``answer`` has no more than ``text``, ``claim`` and ``undecided``: what else an answer has changes
+        with each branch. Until the vote has ended with it, tools with side effects wait, what ``function``
+        proposes does not count, and it is given up where it would use more than half of what the budget
+        bounds. Votes that are merged by ``medoid`` or ``synthesis`` have no leader.
+
+        Raises:
+            PlannerError: ``restarts`` is less than 0.
+        """
+        successor = Successor(vote, function, firm, restarts)
+        return self.scope(NodeKind.SPAWN, f"ahead of {vote.path}", run_ahead, successor)

@@ -70,6 +70,24 @@ class Account:
             return False
         return True
 
+    def spare(self, in_flight: int) -> bool:
+        """Whether a call may run ahead as one of ``in_flight``: no more than half of any bound is used then.
+
+        The other half is for what it may have to make room for.
+        """
+        tokens = self._usage.prompt_tokens + self._usage.completion_tokens
+        used = (
+            (self._calls + 1, self._budget.calls),
+            (in_flight, self._budget.width),
+            (tokens, self._budget.tokens),
+            (self._nodes, self._budget.nodes),
+        )
+        return all(bound is None or 2 * amount <= bound for amount, bound in used)
+
+    def discard(self, tokens: int) -> None:
+        """Count completion tokens of calls that have ended, and turn out to have been for nothing."""
+        self._cancelled_tokens += tokens
+
     def settle(self, node: Node[Any], event: Event) -> None:
         """Count the cost that the event of a settled node reports; a reused result costs nothing."""
         if "reused" in event.data and node.kind is NodeKind.GENERATE:

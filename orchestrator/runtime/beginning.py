@@ -9,6 +9,7 @@ from orchestrator.errors import Failure, PlannerError, TooLarge
 from orchestrator.runtime.account import Account
 from orchestrator.runtime.border import Border
 from orchestrator.runtime.environment import Environment
+from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.graph import Graph
 from orchestrator.runtime.interruption import RunEnded
 from orchestrator.runtime.journaling import Journaling
@@ -20,6 +21,9 @@ from orchestrator.runtime.underway import Underway
 from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
 from storage.events import EventType
 from workers.calls import Completion
+
+NO_ROOM = "the budget has no room to spare for what runs ahead"
+"""Why code that runs ahead is given up."""
 
 
 class _Prepared(NamedTuple):
@@ -76,7 +80,9 @@ class Beginning:
         lost = next(
             (source for source in inputs.values() if isinstance(source.outcome, Failed | Cancelled)), None
         )
-        ready = lost is None and all(source.outcome is not None for source in inputs.values())
+        complete = lost is None and all(source.outcome is not None for source in inputs.values())
+        gate = None if lost is not None else self._gate(scope, work)
+        ready = complete and gate is None
         # Its request is made by planner code, which may not yield; nothing of the node may be there by then.
         prepared = self._prepared(node, work) if ready else None
         self._enter(node, work, inputs)
@@ -86,13 +92,32 @@ class Beginning:
             data["inputs"] = list(inputs)
         if seen := scope.newly_seen():
             data["after"] = seen
+        if isinstance(work, Child) and work.gate is not None:
+            data["ahead"] = work.gate.of
+        if gate is not None:
+            data["held"] = True
         if prepared is not None:
             self._begin(node, prepared, EventType.NODE_ADDED, data)
             return False
         self._journal.emit(EventType.NODE_ADDED, node.path, data)
         if lost is not None:
             self._settling.caused(node, inherited(lost))
+        elif gate is not None and complete:
+            gate.held.append(node)
         return lost is None
+
+    def open(self, gate: Gate) -> None:
+        """What code has started from is confirmed: what waits at its gate begins."""
+        gate.opened = True
+        self._settling.startable.extend(gate.held)
+        gate.held.clear()
+        gate.wake()
+
+    def _gate(self, scope: Scope, work: Work) -> Gate | None:
+        """The closed gate at which work of a scope has to wait, if it is a tool with side effects."""
+        if not scope.gates or not isinstance(work, ToolUse):
+            return None
+        return scope.gate if work.has_side_effects(self._environment.toolbox) else None
 
     def start(self, node: Node[Any]) -> None:
         """Begin the work of a node whose inputs have become ready.
@@ -100,9 +125,13 @@ class Beginning:
         Raises:
             RunEnded: the run is over.
         """
-        if node.outcome is None:
-            prepared = self._prepared(node, self._works[node.path])
-            self._begin(node, prepared, EventType.NODE_STARTED, {})
+        if node.outcome is not None:
+            return
+        work = self._works[node.path]
+        if (gate := self._gate(self._scopes.around(node.path), work)) is not None:
+            gate.held.append(node)
+        else:
+            self._begin(node, self._prepared(node, work), EventType.NODE_STARTED, {})
 
     def _prepared(self, node: Node[Any], work: Work) -> _Prepared:
         """The work as a fork changes it, with its inputs, and what is asked, for the journal."""
@@ -196,16 +225,23 @@ class Beginning:
             return Settled(Failed(failure_of_code(error, node.path, self._most)))
 
     def _open_scope(self, node: Node[Any], work: Child) -> None:
-        depth = self._scopes.at(node.path.rpartition(".")[0]).depth
-        if self._account.descend(depth):
+        depth = self._scopes.around(node.path).depth
+        if work.gate is not None:  # it stands in for the code that has begun it
+            self._scopes.open(node, depth, work.body, work.gate)
+        elif self._account.descend(depth):
             self._scopes.open(node, depth + 1, work.body)
 
     def _send(self, node: Node[Any], work: Generation | ToolUse, key: str, begun_before: bool) -> None:
         """Start a call or tool, within the budget.
 
-        What an earlier process began is held until it is known that the record has no result for it.
+        What an earlier process began is held until it is known that the record has no result for it. Code
+        that runs ahead never ends the run by its calls: it is given up if the budget has no room to spare.
         """
         self._underway.in_flight.add(node.path)
+        gate = self._scopes.around(node.path).gate
+        if gate is not None and not self._account.spare(len(self._underway.in_flight)):
+            self._settling.caused(self._settling.nodes[gate.path], Cancelled(NO_ROOM))
+            return
         if not self._account.begin(node, len(self._underway.in_flight)):
             return
         self._underway.reserve(node, key)

@@ -256,8 +256,11 @@ class Executor(Generic[Handle]):
         return Result(RunOutcome.LIMITED, best, self.spent, without, limit)
 
     def _best_so_far(self) -> Answer | None:
-        """The offer of the scope nearest to the root; of several such offers, the latest."""
-        offers = list(reversed(self._offers.items()))
+        """The offer of the scope nearest to the root; of several such offers, the latest.
+
+        What code offers that runs ahead counts once what it has started from is confirmed.
+        """
+        offers = [each for each in reversed(self._offers.items()) if self._scopes.at(each[0]).gate is None]
         offers.sort(key=lambda item: self._scopes.at(item[0]).depth)
         for path, offer in offers:
             if self._account.failure is not None:
@@ -363,6 +366,21 @@ class Executor(Generic[Handle]):
         """Keep the best answer that a scope has so far."""
         self._offers.pop(scope.node.path, None)
         self._offers[scope.node.path] = answer
+
+    def confirm(self, node: Node[Any]) -> None:
+        """Confirm what the code of ``node``, which runs ahead, has started from.
+
+        Raises:
+            RunEnded: the run is over.
+        """
+        with self._border:
+            scope = self._scopes.find(node.path)
+            if scope is not None and scope.ahead:
+                self._beginning.open(scope.gates[-1])
+
+    def tokens_of(self, node: Node[Any]) -> int:
+        """The completion tokens of a node, and of all that stands in its scope."""
+        return sum(each.usage.completion_tokens for each in self._scopes.beneath(node))
 
     def interrupt(self, limit: str) -> None:
         """End the run from outside, as when a user cancels it."""

@@ -8,7 +8,7 @@ inside a planner is an error: it would not come back the same way when the run i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -117,6 +117,17 @@ class Waitable:
             yield self
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the code of a node shows of what it may come to: the ``number`` of times that it has done so, what
+    makes it, and the node ``by`` whose result that rests on.
+    """
+
+    number: int
+    make: Callable[[], Any]
+    by: Node[Any]
+
+
 class Node(Waitable, Generic[T]):
     """The handle of a step.
 
@@ -140,6 +151,9 @@ class Node(Waitable, Generic[T]):
         self.seed: int | None = None
         """With which a generation is sampled."""
         self.arrivals: list[Arrivals[T]] = []
+        self.shown: Shown | None = None
+        self.watching: list[Waitable] = []
+        """Waits for what the node shows."""
 
     def __repr__(self) -> str:
         state = "open" if self.outcome is None else type(self.outcome).__name__.lower()
@@ -156,7 +170,7 @@ class Node(Waitable, Generic[T]):
 
     async def settled(self) -> Outcome[T]:
         """The outcome of the node, once it has settled; does not raise."""
-        await _Suspension(self)
+        await Suspension(self)
         self.owner.observed(self)
         assert self.outcome is not None
         return self.outcome
@@ -198,7 +212,7 @@ class Stream(Node[Completion]):
         return self
 
     async def __anext__(self) -> str:
-        await _Suspension(self.chunk)
+        await Suspension(self.chunk)
         if self._read < len(self.received):
             text = self.received[self._read :]
             self._read = len(self.received)
@@ -264,7 +278,7 @@ class Arrivals(Waitable, Generic[T]):
         return self
 
     async def __anext__(self) -> Node[T]:
-        await _Suspension(self)
+        await Suspension(self)
         if not self._settled:
             raise StopAsyncIteration
         node = self._settled.popleft()
@@ -272,7 +286,7 @@ class Arrivals(Waitable, Generic[T]):
         return node
 
 
-class _Suspension:
+class Suspension:
     """Makes a waitable awaitable without a value."""
 
     __slots__ = ("_waitable",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,7 +12,8 @@ import structlog
 from orchestrator.errors import PlannerError
 from orchestrator.runtime import interruption
 from orchestrator.runtime.border import Border
-from orchestrator.runtime.nodes import Node
+from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.nodes import Failed, Node, Succeeded
 from orchestrator.runtime.plain import said
 
 log = structlog.get_logger()
@@ -27,9 +28,24 @@ Body = Callable[[Any], Coroutine[Any, Any, Any]]
 
 
 class Scope:
-    """Planner code that is being executed, and the nodes that it has made."""
+    """Planner code that is being executed, and the nodes that it has made.
 
-    def __init__(self, scopes: Scopes, node: Node[Any], depth: int, body: Body) -> None:
+    ``gates`` are those of the code that runs ahead in which it stands, from outside; ``ahead`` says that the
+    last of them is its own.
+    """
+
+    def __init__(
+        self,
+        scopes: Scopes,
+        node: Node[Any],
+        depth: int,
+        body: Body,
+        gates: tuple[Gate, ...] = (),
+        *,
+        ahead: bool = False,
+    ) -> None:
+        self.gates = gates
+        self.ahead = ahead
         self.node = node
         self.depth = depth
         self.body = body
@@ -58,6 +74,11 @@ class Scope:
         seen, self.seen = self.seen, {}
         return list(seen)
 
+    @property
+    def gate(self) -> Gate | None:
+        """The first gate that is still closed; None if nothing of what its code starts from is open."""
+        return next((gate for gate in self.gates if not gate.opened), None)
+
     def wake(self) -> None:
         """Queue the code to go on: what it waits for may be ready."""
         self._scopes.runnable.append(self)
@@ -77,10 +98,44 @@ class Scopes:
         self._border = border
         self._scopes: dict[str, Scope] = {}
 
-    def open(self, node: Node[Any], depth: int, body: Body) -> None:
-        """Let the code of ``node`` run when its turn comes."""
-        scope = self._scopes[node.path] = Scope(self, node, depth, body)
+    def open(self, node: Node[Any], depth: int, body: Body, gate: Gate | None = None) -> None:
+        """Let the code of ``node`` run when its turn comes; ``gate`` is its own, if it runs ahead."""
+        gates = () if not node.path else self.around(node.path).gates
+        if gate is not None:
+            gates = (*gates, gate)
+        scope = self._scopes[node.path] = Scope(self, node, depth, body, gates, ahead=gate is not None)
         scope.wake()
+
+    def around(self, path: str) -> Scope:
+        """The scope whose code has added the node at ``path``."""
+        return self._scopes[path.rpartition(".")[0]]
+
+    def beneath(self, node: Node[Any], *, lost: bool = True) -> Iterator[Node[Any]]:
+        """A node, and all in its scope; unless ``lost``, without what else ran ahead and is not confirmed."""
+        pending = [node]
+        while pending:
+            node = pending.pop()
+            yield node
+            if (scope := self.find(node.path)) is not None:
+                pending += [child for child in scope.children if lost or not self._is_lost(child)]
+
+    def _is_lost(self, node: Node[Any]) -> bool:
+        """Whether a node runs ahead, and has not been confirmed."""
+        scope = self.find(node.path)
+        return scope is not None and scope.ahead and not isinstance(node.outcome, Succeeded)
+
+    def for_nothing(self, node: Node[Any]) -> int:
+        """The completion tokens of calls that have ended in the code of ``node``, if that ran ahead.
+
+        The node has settled without a value, so they are lost. What is cancelled counts by itself.
+        """
+        scope = self.find(node.path)
+        if scope is None or not scope.ahead:
+            return 0
+        ended = (
+            each for each in self.beneath(node, lost=False) if isinstance(each.outcome, Succeeded | Failed)
+        )
+        return sum(each.usage.completion_tokens for each in ended)
 
     def at(self, path: str) -> Scope:
         """The scope of the node at ``path``, which has one."""

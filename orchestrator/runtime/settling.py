@@ -66,10 +66,13 @@ class Settling:
             arrivals.arrived(node)
             if arrivals.ready():
                 arrivals.wake()
+        for watching in node.watching:
+            watching.wake()
         ready = [self.nodes[path] for path in self._graph.settle(node.path)]
         if isinstance(outcome, Succeeded):
             self.startable.extend(ready)
             return ()
+        self._account.discard(self._scopes.for_nothing(node))
         needy = [self.nodes[path] for path in self._graph.dependents(node.path)]
         lost: list[Consequence] = [(dependent, inherited(node), None) for dependent in needy]
         if isinstance(outcome, Cancelled):
@@ -89,5 +92,6 @@ class Settling:
             if source.outcome is None
             and all(waiter.closed for waiter in source.waiters)
             and not source.arrivals
+            and all(waiter.closed for watching in source.watching for waiter in watching.waiters)
             and all(self.nodes[path].outcome is not None for path in self._graph.dependents(source.path))
         ]

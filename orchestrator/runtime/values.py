@@ -129,7 +129,9 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a run has used. ``cancelled_tokens`` are completion tokens of calls that were cancelled."""
+    """What a run has used. ``cancelled_tokens`` are completion tokens of calls that were cancelled, and of
+    those that had ended in code that ran ahead of a vote for nothing.
+    """
 
     usage: Usage = field(default_factory=Usage)
     cancelled_tokens: int = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator.errors import PlannerError
+from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.messages import Message, bind, inputs_of, nodes_in, render
 from orchestrator.runtime.nodes import Node
 from orchestrator.runtime.plain import canonical, digest, plain
@@ -118,6 +119,11 @@ class ToolUse:
         asked = {"tool": self.name, "arguments": self.arguments}
         return {"key": digest(asked), **asked}
 
+    def has_side_effects(self, toolbox: Toolbox) -> bool:
+        """Whether the tool acts on the world."""
+        tool = self.own or toolbox.get(self.name)
+        return tool is not None and tool.side_effects
+
     def takes_key(self, toolbox: Toolbox) -> bool:
         """Whether the tool takes an idempotency key, to know when it is invoked again."""
         tool = self.own or toolbox.get(self.name)
@@ -151,6 +157,8 @@ class Child:
     function: Callable[..., Coroutine[Any, Any, Any]]
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
+    gate: Gate | None = None
+    """Set if the code runs ahead of what it starts from."""
 
     def inputs(self) -> Iterator[Node[Any]]:
         """The nodes whose values the function is called with."""

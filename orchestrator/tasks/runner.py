@@ -31,6 +31,7 @@ from orchestrator.tasks.containment import (
     words,
 )
 from orchestrator.tasks.ending import Ending, ending_of, failed
+from orchestrator.tasks.estimating import with_width
 from orchestrator.tasks.feed import Feed
 from orchestrator.tasks.hold import Hold
 from orchestrator.tasks.requests import change_of, request_of
@@ -254,8 +255,11 @@ class Runner:
         if not events and not origin:
             if capabilities is None:
                 return None
+            request, estimated = await with_width(
+                request_of(task), planner, capabilities.model, self._store, self._find_planner
+            )
             return first_setup(
-                request_of(task),
+                request,
                 planner,
                 task.id,
                 engine=self._engine,
@@ -264,6 +268,7 @@ class Runner:
                 call_seconds=self._settings.call_seconds,
                 bounds=bounds_of(self._settings),
                 redact=self._store.redact,
+                estimated=estimated,
             )
         changes = {}
         if not events and task.fork_at is not None:

@@ -6,10 +6,11 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self, TypeVar
 
+from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.errors import HandedBack, Unavailable, translated
 from orchestrator.planning.finding import Planners
 from orchestrator.planning.planner import Planner
@@ -18,6 +19,7 @@ from orchestrator.settings import Settings
 from orchestrator.tasks.acceptance import Acceptance
 from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
+from orchestrator.tasks.estimating import WIDTHS, Basis, Estimate, estimate
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.following import followed
 from orchestrator.tasks.health import Health
@@ -329,6 +331,12 @@ class Service:
             TraceTooLarge: one of the journals is too large.
         """
         return await self._hindsight.difference(before, after)
+
+    async def estimate(
+        self, basis: Basis, *, rule: str = DEFAULT_RULE, widths: Sequence[int] = WIDTHS
+    ) -> Estimate:
+        """See :func:`~orchestrator.tasks.estimating.estimate`."""
+        return await estimate(self.store, self._planners.find, basis, rule=rule, widths=widths)
 
     async def trace(self, task_id: str) -> Trace:
         """The stored steps of a task, as a tree.

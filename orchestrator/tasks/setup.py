@@ -71,6 +71,7 @@ class _Header(TypedDict):
     changes: NotRequired[dict[str, Change]]
     rule: NotRequired[str]
     edition: NotRequired[int]
+    estimated: NotRequired[dict[str, Any]]
 
 
 _HEADER = TypeAdapter(_Header)
@@ -78,12 +79,16 @@ _HEADER = TypeAdapter(_Header)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything that determines what a run does, apart from external events."""
+    """Everything that determines what a run does, apart from external events.
+
+    ``estimated`` says how the width of its vote was chosen, if it was to be chosen.
+    """
 
     planner: Planner
     question: Question
     options: Mapping[str, Any]
     environment: Environment
+    estimated: Mapping[str, Any] | None = None
 
     def executor(
         self,
@@ -137,6 +142,7 @@ class Setup:
             **({"bounds": bounds} if (bounds := _bounds_as_json(environment.bounds)) else {}),
             **({"rule": environment.rule} if environment.rule != FIRST_DEFAULT_RULE else {}),
             **({"edition": environment.edition} if environment.edition != FIRST_EDITION else {}),
+            **({"estimated": dict(self.estimated)} if self.estimated is not None else {}),
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
 
@@ -172,6 +178,7 @@ def first_setup(
     call_seconds: float,
     bounds: Bounds | None = None,
     redact: Redact | None = None,
+    estimated: Mapping[str, Any] | None = None,
 ) -> Setup:
     """The setup of a task that has not run yet; without ``bounds``, what it stores may be of any size."""
     environment = Environment(
@@ -188,7 +195,7 @@ def first_setup(
         call_seconds=call_seconds,
         redact=redact,
     )
-    return Setup(planner, request.question, request.options, environment)
+    return Setup(planner, request.question, request.options, environment, estimated)
 
 
 def recorded_setup(
@@ -235,7 +242,7 @@ def recorded_setup(
         rule=told.get("rule", FIRST_DEFAULT_RULE),
         edition=told.get("edition", FIRST_EDITION),
     )
-    return Setup(planner, told["question"], told["options"], environment)
+    return Setup(planner, told["question"], told["options"], environment, told.get("estimated"))
 
 
 def _with_nodes(header: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from orchestrator.consensus.entropy import Entropy, Sample, guarded
 from orchestrator.consensus.equivalence import Clusters
@@ -29,6 +29,15 @@ from orchestrator.voting.judging import methods
 from orchestrator.voting.standing import FORCED, KNOWING, WRITTEN, basis, standing
 from orchestrator.voting.synthesis import Place, Synthesis
 from workers.calls import Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """The answer that a vote would end with as it stands, with the branches for it and for the next one."""
+
+    answer: Answer
+    votes: int
+    next: int
 
 
 class Poll:
@@ -82,6 +91,18 @@ class Poll:
     def answer(self) -> Answer:
         """The answer by plain counting, as the vote stands."""
         return self._elected(majority(self.view(), self._texts()))
+
+    def leading(self) -> Leading | None:
+        """What leads; None if nothing does, or if it is not by its branches that the vote is decided."""
+        if self._ballot.merge in ("medoid", "synthesis"):
+            return None
+        merged = self._elect(None)
+        if merged.winner is None:
+            return None
+        counts = list(self.view().tally().weights.items())
+        others = [count for cluster, count in counts if cluster != merged.winner]
+        votes = dict(counts).get(merged.winner, 0)
+        return Leading(self._elected(merged), int(votes), int(max(others, default=0)))
 
     async def merge(self, winner: int | None, place: Place) -> Answer:
         """The answer by the merge that the ballot asks for; ``winner`` is what the stop rule decided.

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Cancel, Continue, Copy, Decision, Expand, Stop
 from orchestrator.runtime.nodes import Arrivals, Node, Succeeded
+from orchestrator.runtime.tentative import TentativeVerbs
 from orchestrator.runtime.values import Answer
-from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import BRANCH_STEP, Ballot
 from orchestrator.voting.branches import LiveBranch
 from orchestrator.voting.judging import Judging, executed
@@ -25,7 +25,7 @@ async def alarm(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def hold_vote(run: Verbs, ballot: Ballot) -> Answer:
+async def hold_vote(run: TentativeVerbs, ballot: Ballot) -> Answer:
     """Start branches as the rule asks, cluster what arrives, and merge when the rule stops.
 
     Raises:
@@ -46,13 +46,14 @@ async def hold_vote(run: Verbs, ballot: Ballot) -> Answer:
         vote.wake_in(decision.wake)
         if isinstance(node.outcome, Succeeded):
             run.propose(vote.poll.answer)
+            run.preview(vote.poll.leading, node)
     return await vote.poll.merge(None, vote.place)
 
 
 class _Vote:
     """A vote in progress: what it waits for, and what it does with what arrives."""
 
-    def __init__(self, run: Verbs, ballot: Ballot) -> None:
+    def __init__(self, run: TentativeVerbs, ballot: Ballot) -> None:
         self.poll = Poll(run, ballot)
         self.arrivals: Arrivals[Any] = run.arrivals()
         self._run = run
