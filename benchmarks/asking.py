@@ -134,9 +134,9 @@ def ask(client: Client, who: Contestant, question: Asked, seed: int) -> dict[str
     if trace_id is not None:
         trace = client.trace(trace_id)
         costs = costs_of(trace)
-        spent = {"calls": costs.calls, "prompt": costs.prompt, "completion": costs.completion}
-        spent |= {"computed": costs.computed, "critical": costs.critical, "longest": costs.longest}
-        spent |= {"decisions": costs.decisions[:DECISIONS]}
+        columns = ("calls", "prompt", "completion", "computed", "critical", "longest")
+        spent = {name: getattr(costs, name) for name in columns}
+        spent["decisions"] = costs.decisions[:DECISIONS]
         said = {**spent, **said, "unknown_prompt": unknown_prompt(trace), "echoes": echoes(trace)}
     return {
         "planner": who.name,

@@ -12,7 +12,7 @@ Checked, question by question: synthesis is right no less often than either. It 
 interval of the difference (paired bootstrap) lies below zero. Most questions cannot tell the three apart, as
 one answer has a majority, so the *disputed* ones are also told alone.
 
-The sets are those of :mod:`benchmarks.harder`, which says where GSM8K is found. A question is a line of
+The sets are those of :mod:`benchmarks.methods` with one short answer. A question is a line of
 ``--out``; the same command goes on after whatever ended it.
 """
 
@@ -30,8 +30,8 @@ from typing import Any, Final
 
 from anabranch import Client
 from benchmarks.checks import Check
-from benchmarks.harder_sets import GENERATED, SETS, Question, questions
 from benchmarks.intervals import paired_bootstrap, wilson
+from benchmarks.method_sets import GENERATED, HARDER, Question, questions
 from benchmarks.runs import append, points, stored
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Engine, Health
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None, *, engine: Engine | None = None
     )
     parser.add_argument("--model", default=MODEL, choices=sorted(CATALOGUE), help="(default %(default)s)")
     parser.add_argument("--threads", type=int, help="of the model; 1 where others use the cores, too")
-    parser.add_argument("--sets", nargs="+", choices=SETS, help="by default all, GSM8K if its file is given")
+    parser.add_argument("--sets", nargs="+", choices=HARDER, help="by default all, GSM8K if given")
     parser.add_argument("--gsm8k", type=Path, metavar="FILE", help="the test set of GSM8K")
     parser.add_argument("--questions", type=int, default=60, metavar="N", help="of each set (default 60)")
     parser.add_argument("--n", type=int, default=4, help="branches of the smaller votes (default 4)")
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None, *, engine: Engine | None = None
     parser.add_argument("--out", type=Path, default=OUT, help="a line a question (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     given = parser.parse_args(arguments)
-    sets = given.sets or [each for each in SETS if given.gsm8k or each in GENERATED]
+    sets = given.sets or [each for each in HARDER if given.gsm8k or each in GENERATED]
     try:
         asked = questions(sets, given.questions, given.seed, given.gsm8k)
     except (ValueError, OSError) as error:

@@ -91,7 +91,6 @@ async def weigh(what: str) -> int:
     return len(what)
 
 
-TOOLS = (search, fails, weigh, calculator)
 BETWEEN = [f"the wheel of gauge {at} is old." for at in range(40)]
 LONG = "\n\n".join(["the red gauge has a bolt by vurla.", *BETWEEN, "vurla makes bolts of seven grams."])
 
