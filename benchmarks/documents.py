@@ -36,8 +36,9 @@ from orchestrator.runtime.values import Answer, Budget, Question
 from planners.direct import direct
 from planners.documents.planner import documents
 from planners.documents.prompts import QUOTE
+from planners.questions import SYSTEM
 from storage.events import Event
-from workers.calls import Call, Chunk
+from workers.calls import Call, Chunk, Prompt, Sampling, Segment
 from workers.engine import Engine
 from workers.engines.llama.engine import LlamaCppEngine
 from workers.engines.simulator.cache import BLOCK
@@ -94,32 +95,42 @@ class Second:
 
 
 class Counted(Metered):
-    """An engine that notes which pieces of prompts it is sent, and what it computed of them.
+    """An engine that notes the pieces of prompts that it is sent, and what it computed of them.
 
-    With the ``known`` pieces of a run before, the others are a prompt's own.
+    With the ``known`` pieces of a run before, the others are a prompt's own: ``own`` has them, call by call.
     """
 
     def __init__(self, engine: Engine, known: frozenset[tuple[str, str]] = frozenset()) -> None:
         super().__init__(engine)
         self._known = known
         self.pieces: set[tuple[str, str]] = set()
-        self.calls = self.prompt = self.computed = self.own = 0
+        self.own: list[str] = []
+        self.prompt = self.computed = 0
 
     async def generate(self, call: Call) -> AsyncIterator[Chunk]:
-        """Pass the call on. Tokens of pieces are taken to be as long as those of its prompt on average."""
+        """Pass the call on."""
         pieces = [(each.role, each.text) for each in call.prompt.segments]
         self.pieces.update(pieces)
-        self.calls += 1
         new = [at for at, piece in enumerate(pieces) if piece not in self._known]
-        if not any(text == QUOTE for _, text in pieces):
+        if not any(text == QUOTE for _, text in pieces):  # it answers: whatever follows is its own as well
             new = list(range(min(new, default=len(pieces)), len(pieces)))
-        share = sum(len(pieces[at][1]) for at in new) / max(1, sum(len(text) for _, text in pieces))
+        self.own.append("".join(pieces[at][1] for at in new))
         async for chunk in self._engine.generate(call):
             if chunk.usage is not None:
                 self.prompt += chunk.usage.prompt_tokens
                 self.computed += chunk.usage.prompt_tokens - chunk.usage.cached_tokens
-                self.own += round(chunk.usage.prompt_tokens * share)
             yield chunk
+
+
+async def tokens_of(engine: Engine, text: str) -> int:
+    """The tokens that a user's message of that text adds to a prompt, as the engine counts them."""
+
+    async def counted(*segments: Segment) -> int:
+        call = Call(Prompt((Segment("system", SYSTEM), *segments)), Sampling(temperature=0.0, max_tokens=1))
+        usages = [chunk.usage async for chunk in engine.generate(call) if chunk.usage is not None]
+        return usages[-1].prompt_tokens
+
+    return await counted(Segment("user", text)) - await counted() if text else 0
 
 
 class _Journal:
@@ -148,7 +159,9 @@ async def second_question(
     await solved(documents, Question(first, material), before, options)
     then = Counted(engine, frozenset(before.pieces))
     await solved(documents, Question(second, material), then, options)
-    return Second(then.calls, then.prompt, then.computed, then.own, (block - 1) * then.calls)
+    lengths = {text: await tokens_of(engine, text) for text in dict.fromkeys(then.own)}
+    own, calls = sum(lengths[text] for text in then.own), len(then.own)
+    return Second(calls, then.prompt, then.computed, own, (block - 1) * calls)
 
 
 def reader(call: Call, _: Random) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 
 from benchmarks.multi_hop import Asked, Entity, Names, World, chain, compare, difference, two_hop
 from benchmarks.statements import same
+from orchestrator.consensus.asked import claim_for
 from orchestrator.consensus.extraction import extract_claim
 
 SUBJECTS: Final = (
@@ -52,8 +53,8 @@ class Case:
 
     def is_right(self, said: str) -> bool:
         """Whether an answer, which may be a sentence with the claim at its end, is the exact one."""
-        claim = extract_claim(said)
-        return claim is not None and same(claim.text, self.answer)
+        claims = [extract_claim(said), claim_for(self.text, said)]
+        return any(claim is not None and same(claim.text, self.answer) for claim in claims)
 
 
 Made = tuple[Asked, Sequence[str]]
