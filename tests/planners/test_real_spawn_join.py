@@ -59,7 +59,7 @@ async def test_children_know_their_message_and_the_parent_goes_on(
 
 
 async def test_a_model_that_may_spawn_comes_to_an_end(engine: LlamaCppEngine) -> None:
-    played = await play(spawn_join, QUESTION, engine, turns=2, children=2, child_tokens=32, max_tokens=80)
+    played = await play(spawn_join, QUESTION, engine, turns=2, children=2, child_tokens=20, max_tokens=48)
     *_, last = played.decisions("spawn_join")
     assert len(played.nodes(NodeKind.SPAWN, "child")) == last["saw"]["children"] <= 2
     assert played.result.answer is not None

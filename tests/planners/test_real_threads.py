@@ -40,7 +40,7 @@ def settled(played: Played, path: str) -> dict[str, int]:
 
 async def test_outlines_are_written_side_by_side_over_one_prefix(engine: LlamaCppEngine) -> None:
     led = Led(engine, BLOCK)
-    played = await play(threads, QUESTION, led, thread_tokens=32, max_tokens=200, temperature=0.0)
+    played = await play(threads, QUESTION, led, thread_tokens=20, max_tokens=96, temperature=0.0)
     one, two = played.nodes(NodeKind.GENERATE, "thread")
     assert played.seq(EventType.NODE_ADDED, two) < played.seq(EventType.NODE_SETTLED, one)
     cached, prompt = (
@@ -56,7 +56,7 @@ async def test_outlines_are_written_side_by_side_over_one_prefix(engine: LlamaCp
 
 
 async def test_what_the_model_makes_of_the_form_is_an_answer_or_says_why_not(engine: LlamaCppEngine) -> None:
-    played = await play(threads, QUESTION, engine, lead="begin", thread_tokens=24, max_tokens=96)
+    played = await play(threads, QUESTION, engine, lead="begin", thread_tokens=16, max_tokens=64)
     assert played.result.answer is not None
     *_, last = played.decisions("threads")
     saw = last["saw"]
