@@ -22,6 +22,7 @@ from orchestrator.opening import opened_service
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
+from orchestrator.structured import loop_in_thread
 from orchestrator.tasks.estimating import WIDTHS, Basis, Estimate
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.hindsight.counterfactual import Counterfactual
@@ -188,25 +189,14 @@ class Client:
         return self._submit(self._trace(trace_id)).result()
 
     def estimate(
-        self,
-        *,
-        planner: str = "vote",
-        model: str | None = None,
-        tenant: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        rule: str = DEFAULT_RULE,
-        widths: Sequence[int] = WIDTHS,
+        self, basis: Basis | None = None, *, rule: str = DEFAULT_RULE, widths: Sequence[int] = WIDTHS
     ) -> Estimate:
-        """Seconds, tokens and agreement to be expected of votes of several widths, from stored runs.
-
-        These are the runs of a planner by one model (by default, that of the newest one), of one tenant or
-        all, whose options, such as ``max_tokens``, are those that are given.
+        """What votes of several widths would take, by stored runs: by default, those of ``vote``.
 
         Raises:
             InvalidRequest: too few branches are stored, or the rule cannot be predicted.
         """
-        basis = Basis(planner, model, tenant, options or {})
-        return self._submit(self._estimate(basis, rule, widths)).result()
+        return self._submit(self._estimate(basis or Basis(), rule, widths)).result()
 
     # -- opening and closing ----------------------------------------------------------------------
 
@@ -314,7 +304,7 @@ class Client:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._loop is None:
-                self._loop = _start_loop()
+                self._loop = loop_in_thread("anabranch")
                 self._opening = asyncio.Lock()
                 _close_at_exit()
                 _running.add(self)
@@ -360,25 +350,6 @@ class _Items:
         """Leave the stream, which cancels its task."""
         async with self._turn:
             await self._items.aclose()
-
-
-def _start_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_forever()
-        finally:
-            left = asyncio.all_tasks(loop)
-            for task in left:  # whoever waits for one of them would wait for ever
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
-
-    threading.Thread(target=run, name="anabranch", daemon=True).start()
-    return loop
 
 
 _running: set[Client] = set()

@@ -1,8 +1,9 @@
-"""Structured concurrency that raises plain errors."""
+"""Structured concurrency that raises plain errors, and event loops in threads of their own."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,3 +16,23 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
             yield group
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+
+
+def loop_in_thread(name: str) -> asyncio.AbstractEventLoop:
+    """An event loop that runs in a thread of that name until it is stopped; its tasks are then cancelled."""
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            left = asyncio.all_tasks(loop)
+            for task in left:  # whoever waits for one of them would wait for ever
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return loop

@@ -47,6 +47,7 @@ async def test_a_trace_is_the_tree_of_its_nodes(api: Api) -> None:
         "timing": {},
         "worker": None,
         "reused": None,
+        "ahead": None,
         "children": [],
     }
     assert set(told) == {
