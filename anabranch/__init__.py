@@ -37,6 +37,8 @@ from orchestrator.runtime.nodes import Node as Node
 from orchestrator.runtime.values import Answer as Answer
 from orchestrator.runtime.values import Question as Question
 from orchestrator.settings import Settings as Settings
+from orchestrator.tasks.estimating import Basis as Basis
+from orchestrator.tasks.estimating import Estimate as Estimate
 from orchestrator.tasks.feed import Progress as Progress
 from orchestrator.tasks.solution import Solution as Solution
 from orchestrator.voting.ahead import Firm as Firm

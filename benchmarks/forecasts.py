@@ -195,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("predicted / seen  seconds        90 % within    tokens         90 % within    agreement")
     for row in rows:
         figures = (row.seconds, row.seconds_p90, row.tokens, row.tokens_p90)
-        told = "".join(f"{predicted:6.1f} /{seen:6.1f} " for predicted, seen in figures)
+        told = "".join(f"{predicted:7.2f} /{seen:7.2f} " for predicted, seen in figures)
         print(f"{row.rule:6} n={row.width:<8} {told} {row.agreement[0]:.2f} / {row.agreement[1]:.2f}")
     return 0
 

@@ -207,8 +207,8 @@ def _completed(branch: Drawn, vote: Recorded, every: Sequence[Drawn], rng: rando
         return rng.choice(longer)
     answer = rng.choice(own).cluster if own else None
     longer = [each for each in every if each.tokens > branch.tokens]
-    tokens = rng.choice(longer).tokens if longer else branch.tokens
-    return Drawn(tokens, branch.first, answer)
+    like = rng.choice(longer) if longer else branch
+    return Drawn(like.tokens, like.first, answer)
 
 
 @dataclass(slots=True)

@@ -76,7 +76,7 @@ class Scope:
 
     @property
     def gate(self) -> Gate | None:
-        """The first gate that is still closed; None if nothing of what its code starts from is open."""
+        """The first gate that is still closed; None if all that its code has started from is confirmed."""
         return next((gate for gate in self.gates if not gate.opened), None)
 
     def wake(self) -> None:
