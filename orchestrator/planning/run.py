@@ -50,8 +50,8 @@ class Run(Verbs):
         tool that takes ``question`` and ``answer`` and returns whether the answer is right. If the rule looks
         at branches as they run, they are generated in segments of ``segment`` tokens. ``turns`` are further
         prompts for the same question, which the branches take in turns with the first; as
-        :class:`~orchestrator.voting.ballot.Turn`, one has a kind, sampling and a reading of its own, the role of
-        another model, and a weight.
+        :class:`~orchestrator.voting.ballot.Turn`, one has a kind, sampling and a reading of its own, the role
+        of another model, and a weight.
 
         Raises:
             RuleError: the spec names no rule.
