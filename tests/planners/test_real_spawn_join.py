@@ -40,6 +40,7 @@ async def test_children_know_their_message_and_the_parent_goes_on(
 ) -> None:
     given: dict[str, Any] = {
         "form": form,
+        "children": 2,
         "turns": 2,
         "child_tokens": 32,
         "max_tokens": 64,

@@ -12,6 +12,7 @@ from benchmarks import countdown
 from benchmarks.verifiers import verifier
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
+from orchestrator.runtime.values import Question
 from planners.tournament import tournament
 from planners.tree.planner import tree
 from planners.tree.steps import VALUES
@@ -75,18 +76,19 @@ async def test_a_judge_scores_answers(engine: LlamaCppEngine) -> None:
 
 async def test_copies_go_on_from_cached_tokens(engine: LlamaCppEngine) -> None:
     options: dict[str, Any] = {
-        "n": 2,
-        "segment": 24,
-        "max_tokens": 72,
+        "n": 4,  # some may end at once
+        "segment": 12,
+        "max_tokens": 36,
         "score": "confidence",
         "copies": 1,
         "temperature": 1.0,
     }
-    played = await play(tournament, COWS, engine, **options)
+    long = Question("Tell the story of a farmer and her cows, in many sentences.")
+    played = await play(tournament, long, engine, **options)
     assert played.result.outcome in ENDED
-    (copied,) = [each["saw"] for each in played.decisions("tournament") if each["verdict"] == "copy"]
-    assert copied["as"] == [2]
-    path, *_ = played.nodes(NodeKind.GENERATE, "branch 2")
+    copied, *_ = [each["saw"] for each in played.decisions("tournament") if each["verdict"] == "copy"]
+    assert copied["as"] == [4]
+    path, *_ = played.nodes(NodeKind.GENERATE, "branch 4")
     settled = next(e for e in played.events if e.type is EventType.NODE_SETTLED and e.path == path)
     usage = settled.data["usage"]
     assert usage["cached_tokens"] > usage["prompt_tokens"] / 2
