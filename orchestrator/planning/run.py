@@ -86,7 +86,7 @@ class Run(TentativeVerbs):
             draws=draws,
         )
         ballot.check(self.capabilities)
-        check_judges(self, judge, outputs)
+        check_judges(self, judge, outputs, verifier)
         return self.scope(NodeKind.VOTE, parsed.spec, hold_vote, ballot)
 
     def ahead(

@@ -20,7 +20,8 @@ from workers.tools.toolbox import Toolbox
 EDITION: Final = 2
 """What a run does where its options do not say it. A run records it, so that it can be changed.
 
-From 2 on, a synthesis is asked for only where no answer has a majority, and does not stand against all votes.
+From 2 on, a synthesis is asked for only where no answer has a majority, and does not stand against all votes;
+and a vote whose verifier is no tool of the run is refused.
 """
 
 FIRST_EDITION: Final = 1

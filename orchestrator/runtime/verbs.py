@@ -262,8 +262,8 @@ class Verbs:
         return self._executor.environment.rule == FIRST_DEFAULT_RULE
 
     @property
-    def synthesis_stands(self) -> bool:
-        """Whether a synthesis is the answer whatever the votes say, as in runs of the first edition."""
+    def first_edition(self) -> bool:
+        """Whether the run began in the first edition, in which a few things went otherwise."""
         return self._executor.environment.edition == FIRST_EDITION
 
     @property

@@ -26,7 +26,9 @@ Judge = Literal["none", "model", "nli"]
 log-odds of yes, which needs an engine with log-probabilities, or an entailment model (extra ``nli``)."""
 
 
-def check_judges(run: Verbs, judge: Judge, outputs: str | Tool | None = None) -> None:
+def check_judges(
+    run: Verbs, judge: Judge, outputs: str | Tool | None = None, verifier: str | Tool | None = None
+) -> None:
     """Check that a vote can have its claims judged in this way.
 
     ``outputs`` is a tool whose first argument is a program and whose result, in JSON, is what the program
@@ -47,6 +49,11 @@ def check_judges(run: Verbs, judge: Judge, outputs: str | Tool | None = None) ->
     if isinstance(outputs, str) and outputs not in run.tools:
         known = ", ".join(run.tools) or "none at all"
         raise InvalidRequest(f"programs are to be run by the tool {outputs!r}, but there is only {known}")
+    if isinstance(verifier, str) and verifier not in run.tools and not run.first_edition:
+        known = ", ".join(run.tools) or "none at all"
+        raise InvalidRequest(
+            f"answers are to be verified by the tool {verifier!r}, but there is only {known}"
+        )
 
 
 def methods(run: Verbs, judge: Judge) -> tuple[Costly, ...]:

@@ -81,7 +81,7 @@ class Synthesis:
         An answer has a majority if more than half of the branches that gave one gave it. Without one, the
         entropy is at least ln 2.
         """
-        if self._run.synthesis_stands or not any(self._clusters.counts()):
+        if self._run.first_edition or not any(self._clusters.counts()):
             return await self._of_texts()
         return await self._of_answers(place)
 

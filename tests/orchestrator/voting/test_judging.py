@@ -217,17 +217,25 @@ async def test_pairs_are_compared_less_often_than_branches_times_clusters(
 
 
 @pytest.mark.parametrize(
-    ("judge", "outputs", "reason"),
+    ("judge", "outputs", "verifier", "reason"),
     [
-        ("nli", None, r"pip install 'anabranch\[nli\]'"),
-        ("model", None, "judge model needs log-probabilities, which the engine of simulator does not give"),
-        ("none", "run_python", "programs are to be run by the tool 'run_python'.*only none at all"),
+        ("nli", None, None, r"pip install 'anabranch\[nli\]'"),
+        (
+            "model",
+            None,
+            None,
+            "judge model needs log-probabilities, which the engine of simulator does not give",
+        ),
+        ("none", None, "solves", "verified by the tool 'solves'.*only none at all"),
+        ("none", "run_python", None, "programs are to be run by the tool 'run_python'.*only none at all"),
     ],
 )
-async def test_a_judge_that_is_not_there_is_refused(judge: Judge, outputs: str | None, reason: str) -> None:
+async def test_a_judge_that_is_not_there_is_refused(
+    judge: Judge, outputs: str | None, verifier: str | None, reason: str
+) -> None:
     async def body(run: Run) -> Answer:
         with pytest.raises(InvalidRequest, match=reason):
-            check_judges(run, judge, outputs)
+            check_judges(run, judge, outputs, verifier)
         return Answer("refused")
 
     assert (await play(body)).result.answer == Answer("refused")
