@@ -26,6 +26,10 @@ from orchestrator.planning.planner import Planner
 from storage.trace import Trace
 from workers.engine import Engine
 from workers.models.catalogue import CATALOGUE
+from workers.tools.tool import Tool
+
+DECISIONS = 12
+"""What is kept of what a planner decided: the first so many."""
 
 _SLOT = re.compile(r"<(\w+)>\n.*?\n</\1>", re.DOTALL)
 _EXAMPLE = re.compile(
@@ -130,7 +134,9 @@ def ask(client: Client, who: Contestant, question: Asked, seed: int) -> dict[str
     if trace_id is not None:
         trace = client.trace(trace_id)
         costs = costs_of(trace)
-        spent = {"calls": costs.calls, "prompt": costs.prompt, "completion": costs.completion}
+        columns = ("calls", "prompt", "completion", "computed", "critical", "longest")
+        spent = {name: getattr(costs, name) for name in columns}
+        spent["decisions"] = costs.decisions[:DECISIONS]
         said = {**spent, **said, "unknown_prompt": unknown_prompt(trace), "echoes": echoes(trace)}
     return {
         "planner": who.name,
@@ -167,13 +173,14 @@ def run(
     given: argparse.Namespace,
     key: Mapping[str, Any],
     until: float,
+    tools: Sequence[Tool] = (),
 ) -> Iterator[dict[str, Any]]:
     """The runs of this key (engine, model, …) that the file lacks, until a time of the monotonic clock.
 
-    ``seeds`` has the seed of each question by its id.
+    ``seeds`` has the seed of each question by its id, ``tools`` are offered to all runs.
     """
     done = {(each["planner"], each["question"], each["text"]) for each in stored(given.out, key)}
-    with Client(engine=engine, model=key["model"], database=given.database) as client:
+    with Client(engine=engine, model=key["model"], database=given.database, tools=tools) as client:
         if isinstance(engine, str):  # loading its model is not answering
             client.solve("Say yes.", planner="direct", options={"max_tokens": 1})
         for at, question in enumerate(questions):
@@ -197,18 +204,22 @@ def ask_all(
     oracle: Callable[[], Engine],
     keys: Sequence[Mapping[str, Any]],
     told: Callable[[Mapping[str, Any]], str],
+    *,
+    minutes: float | None = None,
+    tools: Sequence[Tool] = (),
 ) -> None:
     """Make the runs that the file lacks, each key's in an equal share of what is left of the time.
 
     Each run is told on standard error, with what ``told`` says of it. ``oracle`` makes the engine of
-    ``--engine simulator``.
+    ``--engine simulator``. ``minutes`` stand in place of those of the command.
     """
-    end = time.monotonic() + 60 * given.minutes if given.minutes else float("inf")
+    minutes = minutes or given.minutes
+    end = time.monotonic() + 60 * minutes if minutes else float("inf")
     for at, key in enumerate(keys):
         engine = oracle() if given.engine == "simulator" else given.engine
         now = time.monotonic()
         until = now + (end - now) / (len(keys) - at)
-        for each in run(engine, contestants, questions, seeds, given, key, until):
+        for each in run(engine, contestants, questions, seeds, given, key, until, tools):
             who = f"{key['model'] or given.engine} {each['planner']}"
             print(f"  {each['question']}, {who}, {each['seconds']:.1f} s: {told(each)}", file=sys.stderr)
 

@@ -20,7 +20,8 @@ class Costs:
     ``computed`` are the prompt tokens that no cache had. ``ideal`` are those that one cache which never
     forgets would have computed, within this run; both leave out calls whose usage is not known, as they were
     cancelled. ``critical`` are the completion tokens of the longest chain of calls that waited for each
-    other. ``decisions`` say what the planner decided, with reasons; those of stop rules are left out.
+    other. ``longest`` are the tokens of the longest call, prompt and completion: the context that it takes.
+    ``decisions`` say what the planner decided, with reasons; those of stop rules are left out.
     """
 
     prompt: int
@@ -28,6 +29,7 @@ class Costs:
     ideal: int
     completion: int
     critical: int
+    longest: int
     calls: int
     tools: int
     decisions: tuple[str, ...]
@@ -47,6 +49,7 @@ def costs_of(trace: Trace) -> Costs:
         ideal=_ideal(known),
         completion=sum(node.tokens for node in calls),
         critical=int(trace.critical_path("tokens").length),
+        longest=max((node.usage["prompt_tokens"] + node.tokens for node in known), default=0),
         calls=len(calls),
         tools=len(tools),
         decisions=tuple(map(_decided, filter(_by_planner, trace.decisions))),

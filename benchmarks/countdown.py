@@ -89,13 +89,14 @@ def reachable(numbers: Sequence[int]) -> dict[int, dict[Fraction, str]]:
         while part:  # every part of the subset, with what the rest can come to
             for a, one in made[part].items():
                 for b, other in made[subset ^ part].items():
-                    for value, operator in _results(a, b):
-                        values.setdefault(value, f"{_bracketed(one)} {operator} {_bracketed(other)}")
+                    for value, operator in results(a, b):
+                        values.setdefault(value, f"{bracketed(one)} {operator} {bracketed(other)}")
             part = (part - 1) & subset
     return made
 
 
-def _results(a: Fraction, b: Fraction) -> Iterator[tuple[Fraction, str]]:
+def results(a: Fraction, b: Fraction) -> Iterator[tuple[Fraction, str]]:
+    """What two numbers come to, with the operator."""
     yield a + b, "+"
     yield a - b, "-"
     yield a * b, "*"
@@ -103,7 +104,8 @@ def _results(a: Fraction, b: Fraction) -> Iterator[tuple[Fraction, str]]:
         yield a / b, "/"
 
 
-def _bracketed(expression: str) -> str:
+def bracketed(expression: str) -> str:
+    """An expression as an operand of another one."""
     return f"({expression})" if " " in expression else expression
 
 
@@ -128,13 +130,14 @@ _LEGAL = re.compile(r"[0-9+\-*/() ]+")
 _INTEGER = re.compile(r"[0-9]+")
 
 
-def is_right(answer: str, numbers: Sequence[int], target: int) -> bool:
-    """Whether an answer reaches the target by the rule of the module."""
+def is_right(answer: str, numbers: Sequence[int], target: int, *, all_of_them: bool = False) -> bool:
+    """Whether an answer reaches the target by the rule of the module, or with ``all_of_them`` used once."""
     chains = [chain for chain in _chains(answer) if re.search(r"[-+*/=^%!]", chain.lstrip("+-"))]
     if len(chains) != 1 or len(chains[0]) > LONGEST:
         return False
     sides = [each.strip() for each in chains[0].split("=")]
-    return all(_value(each) == target for each in sides) and any(_is_legal(each, numbers) for each in sides)
+    legal = [_is_legal(each, numbers, all_of_them=all_of_them) for each in sides]
+    return any(legal) and all(_value(each) == target for each in sides)
 
 
 def _chains(answer: str) -> list[str]:
@@ -159,7 +162,7 @@ def _value(expression: str) -> Fraction | None:
     return value if isinstance(value, Fraction) else None
 
 
-def _is_legal(expression: str, numbers: Sequence[int]) -> bool:
+def _is_legal(expression: str, numbers: Sequence[int], *, all_of_them: bool) -> bool:
     """Whether an expression computes with the given numbers alone, each at most as often as it is given."""
-    used = Counter(map(int, _INTEGER.findall(expression)))
-    return used.total() > 1 and used <= Counter(numbers)
+    used, given = Counter(map(int, _INTEGER.findall(expression))), Counter(numbers)
+    return used == given if all_of_them else used.total() > 1 and used <= given

@@ -138,9 +138,13 @@ class World:
 
     def paragraphs(self) -> tuple[str, ...]:
         """What is told about each entity, in random order."""
-        told = [_told(each, self.rng.choice(WORDINGS[each.table])) for each in self.entities]
+        told = [paragraph for _, paragraph in self.told()]
         self.rng.shuffle(told)
         return tuple(told)
+
+    def told(self) -> list[tuple[Entity, str]]:
+        """Each entity with a paragraph that tells what is known of it."""
+        return [(each, _told(each, self.rng.choice(WORDINGS[each.table]))) for each in self.entities]
 
     def _add(self, table: str, **texts: str) -> Entity:
         wording = WORDINGS[table][0]

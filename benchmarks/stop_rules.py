@@ -49,6 +49,7 @@ NOT_REPLAYED = {
     "deepconf_offline": "the recordings hold no token confidences",
     "first_verified": "the recordings hold no verdicts",
     "kinds": "the recordings hold one kind of branch",
+    "tournament": "the recordings hold no copies of branches",
     "deadline": "a limit, not a judgement",
     "token_budget": "a limit, not a judgement",
 }

@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, ExitStack, aclosing, suppress
 from functools import cache
@@ -147,7 +147,7 @@ class Client:
             Divergence: the run did something other than what was recorded.
             TaskNotFound: there is no such trace.
         """
-        return self._submit(self._replay(trace_id)).result()
+        return self._asked(lambda service: service.replay(trace_id))
 
     def fork(self, trace_id: str, *, at: str, change: Change | Mapping[str, Any]) -> Solution:
         """Run a stored task again with ``change`` at node ``at``, reusing what does not depend on it.
@@ -160,7 +160,8 @@ class Client:
             TaskNotFound: there is no such trace.
             TaskFailed, Unavailable: as for :meth:`solve`.
         """
-        return self._submit(self._fork(trace_id, at, parse_change(change))).result()
+        changed = parse_change(change)
+        return self._asked(lambda service: service.fork(trace_id, at=at, change=changed))
 
     def counterfactual(self, trace_id: str, *, at: str, change: Change | Mapping[str, Any]) -> Counterfactual:
         """How the run would have gone with ``change``, such as another stop rule, from its trace alone.
@@ -170,7 +171,8 @@ class Client:
             InvalidRequest, TaskNotFound: as for :meth:`fork`.
             Conflict: the task has no complete run.
         """
-        return self._submit(self._counterfactual(trace_id, at, parse_change(change))).result()
+        changed = parse_change(change)
+        return self._asked(lambda service: service.counterfactual(trace_id, at=at, change=changed))
 
     def difference(self, before: str, after: str) -> TraceDifference:
         """How two stored runs differ, such as a fork and its parent: answers, tokens, nodes.
@@ -178,7 +180,7 @@ class Client:
         Raises:
             TaskNotFound: there is no such trace.
         """
-        return self._submit(self._difference(before, after)).result()
+        return self._asked(lambda service: service.difference(before, after))
 
     def trace(self, trace_id: str) -> Trace:
         """The stored steps of a run, as a tree.
@@ -186,17 +188,28 @@ class Client:
         Raises:
             TaskNotFound: there is no such trace.
         """
-        return self._submit(self._trace(trace_id)).result()
+        return self._asked(lambda service: service.trace(trace_id))
 
     def estimate(
-        self, basis: Basis | None = None, *, rule: str = DEFAULT_RULE, widths: Sequence[int] = WIDTHS
+        self,
+        *,
+        planner: str = "vote",
+        model: str | None = None,
+        tenant: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        rule: str = DEFAULT_RULE,
+        widths: Sequence[int] = WIDTHS,
     ) -> Estimate:
-        """What votes of several widths would take, by stored runs: by default, those of ``vote``.
+        """Seconds, tokens and agreement to be expected of votes of several widths, from stored runs.
+
+        These are the runs of a planner by one model (by default, that of the newest one), of one tenant or
+        all, whose options, such as ``max_tokens``, are those that are given.
 
         Raises:
             InvalidRequest: too few branches are stored, or the rule cannot be predicted.
         """
-        return self._submit(self._estimate(basis or Basis(), rule, widths)).result()
+        basis = Basis(planner, model, tenant, options or {})
+        return self._asked(lambda service: service.estimate(basis, rule=rule, widths=widths))
 
     # -- opening and closing ----------------------------------------------------------------------
 
@@ -239,23 +252,13 @@ class Client:
             async for item in items:
                 yield item
 
-    async def _replay(self, trace_id: str) -> Replayed:
-        return await (await self._open()).replay(trace_id)
+    def _asked(self, question: Callable[[Service], Awaitable[T]]) -> T:
+        """What the service answers."""
 
-    async def _fork(self, trace_id: str, at: str, change: Change) -> Solution:
-        return await (await self._open()).fork(trace_id, at=at, change=change)
+        async def ask() -> T:
+            return await question(await self._open())
 
-    async def _counterfactual(self, trace_id: str, at: str, change: Change) -> Counterfactual:
-        return await (await self._open()).counterfactual(trace_id, at=at, change=change)
-
-    async def _difference(self, before: str, after: str) -> TraceDifference:
-        return await (await self._open()).difference(before, after)
-
-    async def _trace(self, trace_id: str) -> Trace:
-        return await (await self._open()).trace(trace_id)
-
-    async def _estimate(self, basis: Basis, rule: str, widths: Sequence[int]) -> Estimate:
-        return await (await self._open()).estimate(basis, rule=rule, widths=widths)
+        return self._submit(ask()).result()
 
     def _request(self, service: Service, query: str, options: SolveOptions) -> dict[str, Any]:
         request: dict[str, Any] = {"query": query, **options}

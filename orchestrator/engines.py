@@ -65,7 +65,7 @@ def _members(part: str, settings: Settings, on_progress: OnProgress | None) -> S
         llama = LlamaCppEngine(wanted or DEFAULT_MODEL, name=named, on_progress=on_progress)
         return [Member(llama, roles, Sharing.IN_FLIGHT)]  # it makes calls wait for their prefix by itself
     if kind == "vllm":
-        servers = one_each(wanted or default_model(), on_progress=on_progress)
+        servers = one_each(wanted or default_model(), options=settings.vllm_options, on_progress=on_progress)
         return [Member(server, roles) for server in servers]
     if kind.startswith(("http://", "https://")):
         url = URL(kind)

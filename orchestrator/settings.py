@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         description="The entailment model for `judge=nli` (extra `nli`): a directory, or a repository on the "
         "Hugging Face hub as `organisation/model` or `organisation/model@commit`.",
     )
+    router: Path | None = Field(
+        None,
+        description="A trained router for `route=trained` of `skeleton`; `python -m benchmarks.train_router` "
+        "makes one.",
+    )
     mcp_servers: str | None = Field(
         None,
         description="MCP servers whose tools planners may call (extra `mcp`): a JSON file with `mcpServers`, "
@@ -61,6 +66,11 @@ class Settings(BaseSettings):
     )
     engine_headers: dict[str, str] = Field(
         {}, description="Further headers for OpenAI-compatible servers: a JSON object of names and values."
+    )
+    vllm_options: dict[str, Any] = Field(
+        {},
+        description="Options of the vLLM servers that Anabranch starts (`--engine vllm`): a JSON object of "
+        "names with underscores and values.",
     )
     database: str | None = Field(
         None,

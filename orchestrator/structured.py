@@ -1,4 +1,4 @@
-"""Structured concurrency that raises plain errors, and event loops in threads of their own."""
+"""Structured concurrency that raises plain errors, and loops whose end leaves nobody waiting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 def loop_in_thread(name: str) -> asyncio.AbstractEventLoop:
-    """An event loop that runs in a thread of that name until it is stopped; its tasks are then cancelled."""
+    """An event loop that runs in a thread of its own until it is stopped; it then cancels what is left."""
     loop = asyncio.new_event_loop()
 
     def run() -> None:

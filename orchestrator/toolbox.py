@@ -16,6 +16,7 @@ from orchestrator.validation import explain
 from workers.errors import ToolError
 from workers.tools.files import http_tools
 from workers.tools.mcp.declared import Declared, mcp_servers
+from workers.tools.router import router
 from workers.tools.tool import Tool
 from workers.tools.toolbox import Toolbox
 
@@ -28,7 +29,8 @@ def build_toolbox(settings: Settings, tools: Iterable[Tool] = ()) -> Toolbox:
 
     Raises:
         InvalidRequest: the HTTP tools of the settings are wrong.
-        Unavailable: an installed tool cannot be imported, or the entailment model does not exist.
+        Unavailable: an installed tool cannot be imported, the entailment model does not exist, or the
+            trained router cannot be read.
     """
     with translated():
         toolbox = Toolbox.installed()
@@ -36,6 +38,8 @@ def build_toolbox(settings: Settings, tools: Iterable[Tool] = ()) -> Toolbox:
             from workers.tools.entailment import entailment
 
             toolbox = toolbox.with_tools(entailment(settings.nli))
+        if settings.router is not None:
+            toolbox = toolbox.with_tools(router(settings.router))
         if settings.http_tools is not None:
             with _named("http_tools"):
                 toolbox = toolbox.with_tools(*http_tools(settings.http_tools))

@@ -6,15 +6,12 @@ samples shows when a large one is worth its price is from arXiv 2310.03094.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from orchestrator.consensus.equivalence import Clusters
-from orchestrator.consensus.extraction import Claim
-from orchestrator.consensus.stopping import End, Round, most_certain, parse_round_rule
+from orchestrator.consensus.stopping import End, most_certain, parse_round_rule
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.planning.suits import Suits
@@ -24,20 +21,10 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
-from orchestrator.voting.standing import agreement
-from planners.questions import LARGE, Temperature, Tokens, slot
+from planners.attempts import Attempts, known_round_rule
+from planners.questions import LARGE, Temperature, Tokens
 from planners.vote import SHORT_ANSWER, WIDEST, has_one_answer, solving
-
-AGAIN = (
-    "\nEarlier attempts ended with the answers below, in no particular order. They disagree, so some are "
-    "wrong, and all may be. Solve the problem again by yourself, check your result against them, and end in "
-    "the same form.\n"
-)
-
-
-def _known_round_rule(spec: str) -> str:
-    parse_round_rule(spec)  # raises an error that says what would be right
-    return spec
+from planners.voters import Domains, Voters, turns_over, weighed
 
 
 def lacks_a_large_model(run: Run, question: Question) -> str:
@@ -54,9 +41,11 @@ async def cascade(
     question: Question,
     *,
     n: Annotated[int, Field(ge=2, le=WIDEST)] = 5,
-    between: Annotated[str, AfterValidator(_known_round_rule)] = "seat:0.3,rounds=2",
+    between: Annotated[str, AfterValidator(known_round_rule)] = "seat:0.3,rounds=2",
     large: Annotated[int, Field(ge=0, le=64)] = 1,
     ahead: bool = False,
+    voters: Voters | None = None,
+    domains: Domains | None = None,
     judge: Judge = "none",
     temperature: Temperature = 0.7,
     max_tokens: Tokens = 1024,
@@ -68,16 +57,21 @@ async def cascade(
     each round, by its entropy, whether another one is worth it, and which round answers. ``large`` is the
     number of branches of the large model, 0 for none; ``ahead`` asks it as soon as a round disagrees, while
     the next one is held, and cancels it if that agrees. If no model has the role ``large``, or that model
-    fails, the best round answers.
+    fails, the best round answers. The branches of a round take turns with the models of ``voters``, as in
+    :func:`~planners.vote.vote`; their entropy is that of the votes.
 
     Raises:
         NodeFailed: no branch gave a completion.
+        InvalidRequest: a voter has no model.
     """
+    ensemble = None if voters is None else weighed(run, question, voters, domains)
 
-    def vote(*turns: list[Message], width: int, role: str = "branch") -> Node[Answer]:
+    def vote(*shown: list[Message], width: int, role: str = "branch") -> Node[Answer]:
+        prompts: list[list[Message]] = [solving(question), *shown]
+        turns = prompts if ensemble is None or role == LARGE else turns_over(prompts, ensemble)
         return run.vote(
-            solving(question),
-            turns=turns,
+            turns[0],
+            turns=turns[1:],
             rule="fixed",
             width=width,
             choices=labels(question.choices),
@@ -88,8 +82,8 @@ async def cascade(
             max_tokens=max_tokens,
         )
 
-    rounds = _Rounds(question)
-    rule = parse_round_rule(between)
+    rounds = Attempts(question)
+    rule = parse_round_rule(between, copies=1.0)  # by default as runs were before copies were looked for
     lacking = lacks_a_large_model(run, question) if large else ""
     can_escalate = large > 0 and not lacking
     asked: Node[Answer] | None = None
@@ -99,7 +93,10 @@ async def cascade(
         if rounds.answers and ahead and can_escalate and asked is None:
             run.decide("cascade", "ask the large model ahead", decision.seen)
             asked = vote(width=large, role=LARGE)
-        rounds.add(await vote(*rounds.shown(run), width=n))
+        shown = rounds.shown(run)
+        answer = await vote(*shown, width=n)
+        informed = [seen for seen in (False, *(True for _ in shown)) for _ in ensemble or ("branch",)]
+        rounds.add(answer, informed)
         run.propose(lambda: rounds.answer(most_certain(rounds.seen)))
     best = rounds.answer(decision.best)
     saw = {**decision.seen, "answered by round": decision.best}
@@ -124,49 +121,3 @@ def _of_large(answer: Answer, width: int) -> str:
     """What an answer of the large model rests on, in words."""
     who = "the large model was asked, as the branches disagree"
     return f"{who}; {answer.basis}" if width > 1 else who
-
-
-class _Rounds:
-    """The rounds so far: their answers, and what they have shown (``seen``).
-
-    Answers of different rounds are the same if their claims are.
-    """
-
-    def __init__(self, question: Question) -> None:
-        self.answers: list[Answer] = []
-        self.seen: list[Round] = []
-        self._question = question
-        self._claims = Clusters(choices=labels(question.choices))
-        self._votes: Counter[int] = Counter()
-
-    def add(self, answer: Answer) -> None:
-        """Take in the next round."""
-        counts = [cluster.count for cluster in answer.clusters]
-        for cluster in answer.clusters:
-            self._votes[self._claim(cluster.claim)] += cluster.count
-        winner = None if answer.claim is None else self._claim(answer.claim)
-        self.answers.append(answer)
-        self.seen.append(Round(answer.entropy, winner, max(counts, default=0) / max(1, sum(counts))))
-
-    def answer(self, at: int) -> Answer:
-        """The answer of a round. Its confidence is the share of it among the answers of all rounds."""
-        answer, winner = self.answers[at], self.seen[at].winner
-        if len(self.answers) > 1 and winner is not None and answer.confidence is not None:
-            votes, of = self._votes[winner], self._votes.total()
-            told = agreement(votes, of, what=f"answers of {len(self.answers)} rounds")
-            answer = replace(answer, confidence=votes / of, basis=told, doubtful=2 * votes <= of)
-        return unless_split(answer)
-
-    def shown(self, run: Run) -> list[list[Message]]:
-        """The prompt with the distinct answers of the last round; nothing if there are none.
-
-        They are in an order that says nothing, and without their numbers: a model follows the majority.
-        """
-        if not self.answers or not self.answers[-1].clusters:
-            return []
-        lines = [f"- {cluster.claim}" for cluster in self.answers[-1].clusters]
-        run.random.shuffle(lines)
-        return [solving(self._question, AGAIN, slot("answers", "\n".join(lines)))]
-
-    def _claim(self, claim: str) -> int:
-        return self._claims.add(None, Claim(claim, "whole"))

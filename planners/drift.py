@@ -1,4 +1,4 @@
-"""How far the points of an answer repeat or contradict each other, as their words alone show.
+"""How far texts that are parts of one answer repeat or contradict each other, as their words alone show.
 
 Points that are written at the same time do not see each other. What is seen here is repeated wording, a
 heading that comes twice, and, where a question compares things by name, two points that prefer different ones
@@ -10,7 +10,7 @@ in the same respect. A paraphrase, and a contradiction of any other kind, is not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Final
@@ -44,6 +44,10 @@ _LESS = (
 )
 _COMPARATIVE = re.compile(rf"\b(?:(?P<more>{_MORE})|(?P<less>{_LESS}))\b", re.IGNORECASE)
 _NOT = re.compile(r"\b(?:not?|nor|never|neither|nicht|kein\w*|pas|non?|nunca|não)\b|n['’]t\b", re.IGNORECASE)
+_DENIES = re.compile(
+    rf"{_NOT.pattern}|\b(?:wrong|mistake|incorrect|error|instead|actually|correction|falsch|fehler)\b",
+    re.IGNORECASE,
+)
 _GENERIC = re.compile(
     "with|than|that|this|what|when|also|usually|often|much|many|overall|offers?|have|provides?|choice|option"
     "|their|they|which|while|from"
@@ -85,6 +89,33 @@ def drift_between(points: Mapping[int, tuple[str, str]], question: str) -> Drift
         if _contradict(preferred[one], preferred[two]):
             contradicting.append((one, two))
     return Drift(tuple(repeated), tuple(contradicting), round(largest, 2))
+
+
+def repeats(text: str, before: Sequence[str], question: str) -> str:
+    """Why a text brings nothing to what was written before it, in words; empty if it may bring something.
+
+    It says the same when it comes word for word, or when half of its word pairs came before and none of its
+    figures is new: a figure that differs may put right what was wrong, and so may a sentence that denies
+    something. What the question says itself does not count, except where all of the text does.
+    """
+    words = _WORD.findall(text.casefold())
+    if any(words == _WORD.findall(each.casefold()) for each in before):
+        return "it stands there word for word"
+    known = _pairs(question)
+    all_of_it = _pairs(text)
+    if all_of_it and all_of_it <= known:
+        return "it only repeats the question"
+    there = {pair for each in before for pair in _pairs(each)}
+    pairs = all_of_it - known
+    if len(pairs) < _FEWEST:
+        return ""
+    share = len(pairs & there) / len(pairs)
+    figures = {word for word in words if word.isdecimal()}
+    old = {word for each in (*before, question) for word in _WORD.findall(each.casefold())}
+    differs = not figures <= old or any(_DENIES.search(part) for part in _SENTENCE.findall(text))
+    if share < (1.0 if differs else REPEATED):
+        return ""
+    return f"{share:.0%} of its wording stands there already"
 
 
 def compared(question: str) -> tuple[str, ...]:

@@ -61,9 +61,13 @@ def continued(text: str, after: str = "1.") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point as the outline has it: a heading, and mostly a note of what the point will say."""
+    """A point as the outline has it: a heading, and mostly a note of what the point will say.
+
+    ``under`` are the headings of the points of which it is a part, from above.
+    """
 
     text: str
+    under: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -139,4 +143,4 @@ def _distinct(points: Iterable[tuple[int, Point]]) -> list[tuple[int, Point]]:
 
 def lines(listed: Mapping[int, Point]) -> str:
     """The outline as text, a point a line."""
-    return "\n".join(f"{index}. {point.text}" for index, point in listed.items())
+    return "\n".join(f"{index}. {' / '.join((*point.under, point.text))}" for index, point in listed.items())

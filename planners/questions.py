@@ -74,6 +74,15 @@ def guarded(text: str, *names: str) -> str:
     return re.sub(rf"<(?=\s*(?:/\s*)?(?:{slots})\s*>)", "&lt;", text, flags=re.IGNORECASE)
 
 
+def guarded_question(question: Question, *names: str) -> Question:
+    """A question that cannot have a model write the tags of ``names`` by repeating what it is given."""
+    return Question(
+        guarded(question.text, *names),
+        guarded(question.context, *names),
+        tuple(guarded(choice, *names) for choice in question.choices),
+    )
+
+
 def material_of(question: Question) -> tuple[str, ...]:
     """The material as a part of a user message; many questions may share it."""
     return (slot("material", question.context),) if question.context else ()

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.errors import NodeFailed
+from orchestrator.errors import InvalidRequest, NodeFailed
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.planning.suits import Suits
@@ -21,29 +21,22 @@ from orchestrator.voting.abstaining import most_abstained
 from planners.drift import Drift, drift_between
 from planners.fitting import sign_of
 from planners.handing import PLAIN, instead
+from planners.independence import unsuitable
 from planners.listing import MOST_ASKED
 from planners.markers import marker
+from planners.nesting import nested
 from planners.outlining import Outlining, Point, lines
 from planners.questions import (
     Temperature,
     Tokens,
-    chosen,
     guarded,
     said,
     set_task,
     slot,
 )
-from planners.signs import Kind, shown
+from planners.signs import Kind
 from workers.calls import Completion
 
-ROUTER = (
-    "Decide how the answer to the question is best written. Do not answer the question.\n"
-    "A: as a list of independent points, each of which can be written without the others, as in tips, "
-    "reasons, aspects, advantages, an overview of a topic.\n"
-    "B: as a list of points that build on each other, as in the steps of a calculation or of a proof.\n"
-    "C: not as a list, as in a story, a poem, code, a translation, a short fact.\n"
-    "Reply with one letter: A, B or C."
-)
 EXPAND = (
     "Write one point of the answer to the question, and only this one, in one or two short sentences, in the "
     "language of the question. The skeleton shows what each of the points says. Say what yours is to say, "
@@ -51,6 +44,9 @@ EXPAND = (
 )
 AGAIN = "Write that point anew, so that it does not.\n"
 
+
+MOST_WRITTEN = 24
+"""Points that are written where they are split."""
 
 _AFTER_HEADING = (":", "：", ".", "–", "—", "\n")
 
@@ -74,7 +70,8 @@ async def skeleton(
     run: Run,
     question: Question,
     *,
-    route: Literal["ask", "always"] = "ask",
+    route: Literal["ask", "trained", "always"] = "ask",
+    depth: Annotated[int, Field(ge=1, le=3)] = 1,
     points: Annotated[int | None, Field(ge=2, le=MOST_ASKED)] = None,
     repair: bool = True,
     temperature: Temperature = 0.7,
@@ -83,7 +80,9 @@ async def skeleton(
     """Outline the answer, then write all points of the outline at the same time.
 
     ``route`` "ask" lets a router say that the question does not suit this method; it is then answered by what
-    suits it (:func:`~planners.handing.instead`), as it is when the outline has fewer than two points. At most
+    suits it (:func:`~planners.handing.instead`), as it is when the outline has fewer than two points. With
+    "trained" that is a small classifier from a file. ``depth`` 2 or 3 lets points be split into points of
+    their own, which are all written at the same time, too. At most
     ``points`` points are written, with at most ``max_tokens`` tokens each; by default as many as the question
     asks for, or else at most 10. A point that fails, is refused or only thought about stays in the answer as
     it is in the outline; if most are refused or only thought about, the answer is undecided. With ``repair``,
@@ -91,8 +90,11 @@ async def skeleton(
 
     Raises:
         NodeFailed: no point could be written.
+        InvalidRequest: there is no trained router.
     """
-    if route == "ask" and (why := await unsuitable(run, question)):
+    if route == "trained" and not run.routes:
+        raise InvalidRequest("route=trained needs a trained router: name its file in ANABRANCH_ROUTER")
+    if route != "always" and (why := await unsuitable(run, question, trained=route == "trained")):
         return await _hand_on(run, question, why)
     try:
         listed = await Outlining(run, question, points, temperature).points()
@@ -100,6 +102,10 @@ async def skeleton(
         return await _hand_on(run, question, f"the outline failed: {error.failure.message}")
     if len(listed) < 2:
         return await _hand_on(run, question, f"the outline has {len(listed)} points")
+    if depth > 1:
+        listed = await nested(
+            run, question, listed, depth=depth, most=max(len(listed), MOST_WRITTEN), temperature=temperature
+        )
     prefill = run.capabilities.assistant_prefill
     shared = set_task(question, EXPAND, slot("skeleton", lines(listed)))
 
@@ -114,24 +120,6 @@ async def skeleton(
 
     written = {index: write(index, shared, f"point {index}") for index in listed}
     return await Writing(run, question, listed, written, write).collected(max_tokens, repair=repair)
-
-
-async def unsuitable(run: Run, question: Question) -> str:
-    """Why the answer should not be written in parallel; empty if it should.
-
-    The words of the question are searched for a reason first; the model is asked only if they give none.
-    """
-    if sign := shown(question):
-        if sign.kind is not Kind.LIST:
-            return sign.why
-        run.decide("router", "A", {"reason": sign.why})
-        return ""
-    letter = await chosen(run, set_task(question, ROUTER), "ABC")
-    reason = {"A": "", "B": "its points depend on each other", "C": "its answer is no list"}.get(
-        letter or "", "the router gave no verdict"
-    )
-    run.decide("router", letter or "unclear", {"reason": reason or "its points are independent"})
-    return reason
 
 
 def expansion(shared: Sequence[Message], index: int, point: Point, *, prefill: bool) -> list[Message]:
@@ -161,13 +149,26 @@ def _headed(text: str, heading: str) -> str:
 
 
 def assembled(listed: Mapping[int, Point], written: Mapping[int, Completion]) -> Answer:
-    """The points in the order of the outline; those not written stay as they are in the outline."""
+    """The points in the order of the outline, beneath the headings of those of which they are parts.
+
+    Those not written stay as they are in the outline.
+    """
 
     def shown(index: int, point: Point) -> str:
         body = own_text(index, point, said(written[index])) if index in written else ""
         return f"{index}. {point.heading}: {body}" if body else f"{index}. {point.text}"
 
-    return Answer("\n".join(shown(index, point) for index, point in listed.items()))
+    texts: list[str] = []
+    above: tuple[str, ...] = ()
+    for index, point in listed.items():
+        same = next(
+            (at for at, (a, b) in enumerate(zip(above, point.under, strict=False)) if a != b),
+            min(len(above), len(point.under)),
+        )
+        texts += [f"{'#' * (at + 2)} {heading}" for at, heading in enumerate(point.under) if at >= same]
+        above = point.under
+        texts.append(shown(index, point))
+    return Answer("\n".join(texts))
 
 
 Write = Callable[[int, Sequence[Message], str], Node[Completion]]

@@ -12,16 +12,19 @@ from orchestrator.planning.run import Run
 from orchestrator.planning.suits import Suits
 from orchestrator.runtime.messages import Message, Part
 from orchestrator.runtime.values import Answer, Question
-from orchestrator.voting.ballot import SEGMENT, Merge, labels
+from orchestrator.voting.ballot import SEGMENT, Draws, Merge, labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
 from planners.fitting import sign_of
 from planners.questions import Temperature, Tokens, set_task
 from planners.signs import Kind
+from planners.voters import Domains, Voters, turns_over, weighed
 
 THINK = "Think step by step, in a few short lines. "
-FREE = THINK + "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
-MULTIPLE_CHOICE = THINK + "Then give the letter of the right choice alone in \\boxed{}."
+ANSWER = "Then give the final answer alone in \\boxed{}."  # no example, which small models would repeat
+LETTER = "Then give the letter of the right choice alone in \\boxed{}."
+FREE = THINK + ANSWER
+MULTIPLE_CHOICE = THINK + LETTER
 
 
 def solving(question: Question, *more: Part) -> list[Message]:
@@ -65,11 +68,14 @@ async def vote(
     *,
     n: Annotated[int, Field(ge=1, le=WIDEST)] | Literal["auto"] = USUAL,
     rule: RuleOption = None,
+    voters: Voters | None = None,
+    domains: Domains | None = None,
     judge: Judge = "none",
     outputs: str | None = None,
     merge: Merge = "majority",
     verifier: str | None = None,
     segment: Tokens = SEGMENT,
+    draws: Draws = "independent",
     temperature: Temperature = 0.7,
     max_tokens: Tokens = 1024,
 ) -> Answer:
@@ -79,15 +85,20 @@ async def vote(
     With ``auto`` it is as many as the budget allows, by what is stored of earlier votes: that is decided
     before the run begins, and recorded in its first event.
     A vote without a ``rule`` follows the one that was the default when the run began.
-    ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge`` and ``segment`` are those of
-    :meth:`Run.vote`. Where the majority decides, a vote whose leader owes the lead to chance is undecided.
+    With ``voters``, branches take turns with several models, by role, and an answer counts as much as is
+    given for its model; with ``domains`` as well, that times how close the domain of the model is.
+    ``judge``, ``outputs`` and ``verifier`` (tools of the run), ``merge``, ``segment`` and ``draws`` are those
+    of :meth:`Run.vote`. Where the majority decides, a vote whose leader owes the lead to chance is undecided.
 
     Raises:
         NodeFailed: no branch gave a completion.
         InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
+    prompts = [solving(question)]
+    turns = prompts if voters is None else turns_over(prompts, weighed(run, question, voters, domains))
     answer = await run.vote(
-        solving(question),
+        turns[0],
+        turns=turns[1:],
         rule=rule,
         width=USUAL if n == "auto" else n,  # only where nobody has decided it, as in a run without a service
         choices=labels(question.choices),
@@ -97,6 +108,7 @@ async def vote(
         merge=merge,
         verifier=verifier,
         segment=segment,
+        draws=draws,
         temperature=temperature,
         max_tokens=max_tokens,
     )

@@ -25,12 +25,22 @@ ROOMS = (
     "orchestrator/consensus/quantities",
     "orchestrator/consensus/stopping",
     "planners",
+    "planners/documents",
+    "planners/distil",
     "planners/programs",
+    "planners/spawn_join",
+    "planners/threads",
+    "planners/template",
+    "planners/together",
+    "planners/strategies",
+    "planners/tree",
     "workers",
     "workers/pool",
     "workers/engines",
     "workers/engines/openai",
     "workers/engines/vllm",
+    "workers/engines/vllm/served",
+    "workers/engines/vllm/served/anabranch_sampling",
     "workers/engines/llama",
     "workers/engines/simulator",
     "workers/models",
@@ -65,7 +75,9 @@ def room(name: str) -> str:
         sys.exit(f"scripts/structure.py does not know the rooms {', '.join(unknown)}")
     level = "###" if "/" in name else "##"
     purpose = plain(docstring(folder / "__init__.py"))
-    return f"{level} {name}/\n\n{purpose}\n\n| module | what is in it |\n|---|---|\n{''.join(rows(folder))}\n"
+    modules = "".join(rows(folder))
+    table = f"| module | what is in it |\n|---|---|\n{modules}\n" if modules else ""
+    return f"{level} {name}/\n\n{purpose}\n\n{table}"
 
 
 def rows(folder: Path) -> Iterator[str]:

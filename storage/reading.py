@@ -29,6 +29,8 @@ TURN_SECONDS = 0.005
 """How long a journal is checked before the other tasks of the event loop get a turn."""
 
 _OF_NODES = frozenset({EventType.NODE_STARTED, EventType.NODE_CHUNK, EventType.NODE_SETTLED})
+_ONE_OF_SEVERAL = re.compile(r"\.(?:constrained-\w+|literal\[.*\])\Z", re.DOTALL)
+"""How the library marks which of several forms of a value a problem is about."""
 _EXACT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -242,8 +244,9 @@ def damaged(task_id: str, event: Event, why: str) -> JournalDamaged:
 
 
 def explained(error: ValidationError, *, most: int | None = 3, whole: str = "data") -> str:
-    """The first problems of a validation, on one line."""
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or whole}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False)[:most]
-    )
+    """The first problems of a validation, on one line; of a value that may be one of several, as one."""
+    told: dict[str, list[str]] = {}
+    for problem in error.errors(include_url=False, include_input=False):
+        where = ".".join(map(str, problem["loc"]))
+        told.setdefault(_ONE_OF_SEVERAL.sub("", where) or whole, []).append(problem["msg"])
+    return "; ".join(f"{where}: {' or '.join(said)}" for where, said in list(told.items())[:most])

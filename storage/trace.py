@@ -279,7 +279,7 @@ class _Draft:
             request=data.get("request"),
             ahead=data.get("ahead"),
         )
-        # A node whose inputs are there, and that is not held, starts as it is added: one event records both.
+        # A node whose inputs are there starts as it is added, in one event, unless code runs ahead with it.
         if not data.get("held") and all(
             (source := self._nodes.get(path)) and source.settled_at is not None for path in node.inputs
         ):

@@ -90,7 +90,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are sampled. ``top_logprobs`` asks for that many alternatives per token (0: chosen only)."""
+    """How tokens are sampled. ``top_logprobs`` asks for that many alternatives per token (0: chosen only).
+
+    ``code``, in [0, 1), draws them by arithmetic sampling (arXiv 2210.15458) where an engine can do that.
+    """
 
     temperature: float = 0.7
     top_p: float = 1.0
@@ -98,6 +101,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     top_logprobs: int | None = None
+    code: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,8 @@ class Call:
     engines without it ignore it, so the caller validates. ``grammar`` asks for the same in GBNF,
     llama.cpp's form; a call has one of them at most. ``functions`` may be called by the model if the engine
     can do that; otherwise they are ignored, too. ``role`` says which model of a pool should answer
-    (planner, branch, judge, large); an engine with one model ignores it. A larger ``priority`` goes first.
-    Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
+    (planner, branch, judge, large, draft); an engine with one model ignores it. A larger ``priority`` goes
+    first. Calls with the same ``family`` share a prompt prefix long enough to be worth placing together.
     ``tenant`` separates caches and fair shares. ``return_token_ids`` asks for the tokens of the completion,
     with which another call can continue it exactly. ``permit`` is awaited before the call is sent a further
     time, after it has waited, and as it leaves: it returns when that may be, and raises if it no longer may.

@@ -31,6 +31,7 @@ class Capabilities:
     cache_salt: bool = False
     assistant_prefill: bool = False
     cached_token_usage: bool = False
+    arithmetic_sampling: bool = False
     roles: frozenset[str] = frozenset()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 
@@ -10,6 +11,7 @@ from orchestrator.cli.printing import table
 from orchestrator.cli.terminal import cell
 from orchestrator.consensus.agreement import Agreements, Alike
 from orchestrator.consensus.calibration import Calibration, Risk
+from orchestrator.consensus.reliability import Reliability
 from orchestrator.consensus.shares import Checked, share_interval
 from orchestrator.tasks.evidence import Evidence
 
@@ -24,6 +26,9 @@ def print_evidence(console: Console, evidence: Evidence) -> None:
         _print_agreements(console, fitted)
     else:
         _print_scores(console, evidence, fitted)
+    if evidence.voters:
+        console.print()
+        _print_voters(console, evidence.voters)
     if evidence.checked:
         console.print()
         _print_checked(console, evidence.checked)
@@ -33,6 +38,18 @@ def _print_agreements(console: Console, fitted: Agreements) -> None:
     console.print()
     rows = (_row(each) for each in fitted.rows)
     console.print(table(("agreement", "stated", "were right", "95 % interval"), rows))
+
+
+def _print_voters(console: Console, voters: Mapping[str, Reliability]) -> None:
+    """What each model of a vote was worth, and the option that weighs them so."""
+    rows = (
+        (cell(role), f"{each.right} of {each.count}", "none" if each.weight is None else f"{each.weight:g}")
+        for role, each in voters.items()
+    )
+    console.print(table(("voter", "were right", "weight"), rows))
+    weights = {role: each.weight for role, each in voters.items() if each.weight is not None}
+    if weights:
+        console.print(cell(f"-o 'voters={json.dumps(weights)}'"), soft_wrap=True)
 
 
 def _row(row: Alike) -> tuple[str, ...]:

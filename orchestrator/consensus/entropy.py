@@ -38,12 +38,16 @@ class Entropy:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One completion: its cluster (None: no answer), text, log-probabilities of its tokens, and its draw."""
+    """One completion: its cluster (None: no answer), text, log-probabilities of its tokens, and its draw.
+
+    ``weight`` is how many votes it has.
+    """
 
     cluster: int | None
     text: str = ""
     logprobs: tuple[float, ...] = ()
     draw: Draw = UNKNOWN
+    weight: float = 1
 
     @property
     def mean_logprob(self) -> float | None:
@@ -53,14 +57,16 @@ class Sample:
         return math.fsum(self.logprobs) / len(self.logprobs)
 
 
-def discrete(counts: Sequence[int], *, abstained: int = 0) -> Entropy:
+def discrete(counts: Sequence[int], *, abstained: int = 0, weights: Sequence[float] | None = None) -> Entropy:
     """The plug-in entropy of the cluster shares: SE = -sum p ln p with p = n_c / N (Farquhar et al. 2024).
 
     ``abstained`` counts branches without an answer (empty, truncated, refused). Such a branch agrees with
     nobody, so it counts as an answer that it alone gave; if most are such, the entropy is undefined.
+    Where branches have more or fewer votes than one, ``weights`` are those of each cluster, and then of each
+    branch that abstained; the shares are shares of votes.
 
     Raises:
-        ValueError: a count is negative.
+        ValueError: a count is negative, or there is not a weight for each.
     """
     if any(count < 0 for count in counts) or abstained < 0:
         raise ValueError(f"counts must not be negative, got {tuple(counts)} and {abstained} abstained")
@@ -69,9 +75,11 @@ def discrete(counts: Sequence[int], *, abstained: int = 0) -> Entropy:
         return Entropy(None, tuple(counts), abstained, "no branch gave an answer")
     if abstained > total:
         return Entropy(None, tuple(counts), abstained, "most branches gave no answer")
-    n = total + abstained
-    shares = [*(count / n for count in counts), *[1 / n] * abstained]
-    return Entropy(shannon(shares), tuple(counts), abstained)
+    votes = [*counts, *[1] * abstained] if weights is None else list(weights)
+    if len(votes) != len(counts) + abstained:
+        raise ValueError(f"{len(votes)} weights for {len(counts)} clusters and {abstained} abstained")
+    n = sum(votes)
+    return Entropy(shannon([each / n for each in votes]), tuple(counts), abstained)
 
 
 def guarded(samples: Sequence[Sample], *, temperature: float, by_text: bool = False) -> Entropy:
@@ -81,7 +89,8 @@ def guarded(samples: Sequence[Sample], *, temperature: float, by_text: bool = Fa
     the model believes.
     """
     answered = [sample for sample in samples if sample.cluster is not None]
-    entropy = discrete(sizes(answered), abstained=len(samples) - len(answered))
+    silent = [sample.weight for sample in samples if sample.cluster is None]
+    entropy = discrete(sizes(answered), abstained=len(silent), weights=[*_votes(answered), *silent])
     doubt = entropy.doubt
     if doubt is None and len(answered) < 2:
         doubt = "one answer cannot disagree"
@@ -105,3 +114,11 @@ def sizes(samples: Sequence[Sample]) -> tuple[int, ...]:
         if sample.cluster is not None:
             counts[sample.cluster] = counts.get(sample.cluster, 0) + 1
     return tuple(counts.values())
+
+
+def _votes(samples: Sequence[Sample]) -> tuple[float, ...]:
+    """What the clusters weigh, in the same order."""
+    votes: dict[int | None, float] = {}
+    for sample in samples:
+        votes[sample.cluster] = votes.get(sample.cluster, 0) + sample.weight
+    return tuple(votes.values())

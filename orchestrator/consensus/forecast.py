@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, linear_regression, median
 from typing import Final
 
-from orchestrator.consensus.stopping import Branch, Cancel, Expand, Stop, StopRule, View
+from orchestrator.consensus.stopping import Branch, Cancel, Continue, Expand, Stop, StopRule, View
 
 VOTES = 1_000
 """How many votes are drawn in all for one width, unless there are more questions."""
@@ -261,6 +261,7 @@ class _Vote:
                 decision = self._rule.decide(self._view())
             if isinstance(decision, Stop):
                 return self._ended(decision.winner)
+            assert isinstance(decision, Continue), "what copies branches watches them"
             wake = decision.wake
         return self._ended(self._view().tally().winner)
 

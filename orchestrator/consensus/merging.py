@@ -6,8 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from orchestrator.consensus.stopping.view import Tally, View
+
+BY_VOTES = "weighted majority"
+"""The name of a majority in which branches have more or fewer votes than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +32,21 @@ class Merged:
 
 
 def majority(view: View, texts: Sequence[str], *, winner: int | None = None) -> Merged:
-    """The largest cluster's answer; of equal clusters, the one that arrived first.
+    """The answer of the cluster with the most votes; of equal clusters, the one that arrived first.
 
     ``texts`` are the representatives' texts by cluster index. ``winner`` is what a stop rule decided, if it
-    decided otherwise.
+    decided otherwise. Where branches have more or fewer votes than one, the merge is :data:`BY_VOTES`.
     """
-    return _elect("majority", view.tally(), texts, winner)
+    equal = all(branch.weight == 1 for branch in view.finished)
+    return _elect("majority" if equal else BY_VOTES, view.tally(), texts, winner)
 
 
 def weighted(view: View, texts: Sequence[str], weights: Mapping[int, float], *, method: str) -> Merged:
     """A vote in which each branch has a weight: its confidence, inverse entropy, or certainty.
 
-    ``weights`` is by branch index; one that is missing, negative or not a number counts as 0. If no weight is
-    left, this is the majority, and says so. ``method`` names the weights in the trace.
+    ``weights`` is by branch index; one that is missing, negative or not a number counts as 0. A branch that
+    has several votes weighs as many times. If no weight is left, this is the majority, and says so.
+    ``method`` names the weights in the trace.
     """
     given = [_weight(weights.get(branch.index)) for branch in view.finished]
     if not any(
@@ -48,6 +54,24 @@ def weighted(view: View, texts: Sequence[str], weights: Mapping[int, float], *, 
     ):
         return majority(view, texts)
     return _elect(f"weighted by {method}", Tally.of(view.finished, given), texts, None)
+
+
+BORDA = 0.5
+"""The power of the ranks in :func:`ranked`: with 0 all votes weigh the same, with 1 by rank."""
+
+
+def ranked(scores: Mapping[int, float], *, power: float = BORDA) -> dict[int, float]:
+    """Borda voting (arXiv 2502.18581): of N scores, the r-th largest gets (N - r + 1) ** power votes.
+
+    ``scores`` are by branch index. Equal scores share what their ranks get; one that is not a finite number
+    gets 0, and takes no rank.
+    """
+    known = {at: score for at, score in scores.items() if math.isfinite(score)}
+    places = sorted(known.values(), reverse=True)
+    votes: dict[float, list[float]] = {}
+    for place, score in enumerate(places):
+        votes.setdefault(score, []).append((len(places) - place) ** power)
+    return {at: fmean(votes[known[at]]) if at in known else 0.0 for at in scores}
 
 
 def verified(view: View, texts: Sequence[str]) -> Merged:

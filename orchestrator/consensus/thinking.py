@@ -83,6 +83,14 @@ _BARE_CHANNEL: Final = re.compile(r"\A\s*+analysis(?=[A-Z0-9\"'])")
 _BARE_FINAL: Final = re.compile(r"assistant\s*final")
 
 
+_TAG: Final = re.compile(
+    rf"\s*(?P<mark>(?P<left>[<\[◁])(?:(?<=<){_WORDS}>|(?<=\[)THINK\]|(?<=◁)think▷"
+    r"|(?<=<)\|(?P<begin>begin|start)_(?:of_)?(?:thought|thinking)\|>))",
+    re.IGNORECASE,
+)
+"""A mark before thinking whose other half is known by its form."""
+
+
 def split_thinking(text: str) -> Thinking:
     """Split a completion's text into thinking and answer.
 
@@ -98,6 +106,20 @@ def split_thinking(text: str) -> Thinking:
         return Thinking("", text, True)
     answer = _WRAPPING.sub("", "".join(said)).strip()
     return Thinking("\n\n".join(filter(None, map(str.strip, thought))), answer, closed)
+
+
+def opening(text: str) -> tuple[str, str] | None:
+    """The mark with which a text begins to think, as it is written, and the one that would end that.
+
+    None if it begins otherwise, or with a mark whose other half does not follow from it.
+    """
+    mark = _TAG.match(text)
+    if mark is None:
+        return None
+    opens = mark["mark"]
+    if begin := mark["begin"]:
+        return opens, opens.replace(begin, "END" if begin.isupper() else "end", 1)
+    return opens, f"{mark['left']}/{opens[len(mark['left']) :]}"
 
 
 def _between_marks(text: str) -> tuple[list[str], list[str], bool]:

@@ -12,7 +12,7 @@ from orchestrator.runtime.nodes import Node, NodeKind
 from orchestrator.runtime.tentative import TentativeVerbs
 from orchestrator.runtime.values import Answer
 from orchestrator.voting.ahead import USUAL, Firm, Successor, run_ahead
-from orchestrator.voting.ballot import SEGMENT, Ballot, Merge, Turn
+from orchestrator.voting.ballot import SEGMENT, Ballot, Draws, Merge, Turn
 from orchestrator.voting.judging import Judge, check_judges
 from orchestrator.voting.vote import hold_vote
 from workers.tools.tool import Tool
@@ -41,6 +41,7 @@ class Run(TentativeVerbs):
         segment: int = SEGMENT,
         role: str = "branch",
         turns: Sequence[Draft | Turn] = (),
+        draws: Draws = "independent",
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Answer]:
         """Sample branches of one prompt, judge them as they arrive, stop when they agree, cancel the rest.
@@ -53,7 +54,9 @@ class Run(TentativeVerbs):
         tool that takes ``question`` and ``answer`` and returns whether the answer is right. If the rule looks
         at branches as they run, they are generated in segments of ``segment`` tokens. ``turns`` are further
         prompts for the same question, which the branches take in turns with the first; as
-        :class:`~orchestrator.voting.ballot.Turn`, one has a kind, and sampling and a reading of its own.
+        :class:`~orchestrator.voting.ballot.Turn`, one has a kind, sampling and a reading of its own, the role
+        of another model, and a weight. ``draws`` "arithmetic" spreads the branches evenly over what the model
+        may say (arXiv 2210.15458), where the engine has our logits processor.
 
         Raises:
             RuleError: the spec names no rule.
@@ -80,6 +83,7 @@ class Run(TentativeVerbs):
             segment=segment,
             role=role,
             turns=tuple(turns),
+            draws=draws,
         )
         ballot.check(self.capabilities)
         check_judges(self, judge, outputs)

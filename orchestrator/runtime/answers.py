@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.errors import PlannerError, TooLarge
 from orchestrator.runtime.plain import cut, text
-from orchestrator.runtime.values import Answer, Cluster, Dissent
+from orchestrator.runtime.values import Answer, Cluster, Dissent, Vote
 
 _ROUNDING = 1e-9
 """By so much may a number that is computed lie outside of its range."""
@@ -18,6 +18,9 @@ LONGEST_REASONING = 16_000
 LONGEST_BASIS = 400
 LONGEST_DISSENT = 1_000
 """Characters that are kept of what explains an answer: of a claim or a text of dissent, each."""
+
+MOST_VOTES = 1024
+"""Branches of which the answer of a run keeps what they came to."""
 
 MOST_DISSENT = 8
 """Other answers that are kept, the first ones."""
@@ -42,6 +45,8 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         raise PlannerError(f"{who} dissent is {_a(value.dissent)}; it must be a tuple of Dissents")
     if not isinstance(value.kinds, tuple | list):
         raise PlannerError(f"{who} kinds are {_a(value.kinds)}; they must be a tuple of texts")
+    if not isinstance(value.votes, tuple | list):
+        raise PlannerError(f"{who} votes are {_a(value.votes)}; they must be a tuple of Votes")
     answer = Answer(
         _text(value.text, f"{who} text"),
         None if value.claim is None else _text(value.claim, f"{who} claim", "a str or None"),
@@ -56,6 +61,7 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
         kinds=tuple(_text(kind, f"{who} kinds") for kind in value.kinds),
         shown=_forms(value.shown, f"{who} shown"),
         method=_explaining(value.method, f"{who} method", LONGEST_BASIS),
+        votes=tuple(_vote(each, f"{who} votes[{at}]") for at, each in enumerate(value.votes[:MOST_VOTES])),
     )
     claims = [each.claim for each in answer.clusters]
     size = sum(map(len, (answer.text, answer.claim or "", answer.undecided or "", *claims)))
@@ -70,7 +76,22 @@ def answer_of(value: object, planner: str, most: int | None) -> Answer:
 def _cluster(value: object, what: str) -> Cluster:
     if not isinstance(value, Cluster):
         raise PlannerError(f"{what} is {_a(value)}; it must be a Cluster")
-    return Cluster(_text(value.claim, f"{what}.claim"), _count(value.count, f"{what}.count"))
+    return Cluster(
+        _text(value.claim, f"{what}.claim"),
+        _count(value.count, f"{what}.count"),
+        _number(value.weight, f"{what}.weight", "a number that is not negative, or None"),
+    )
+
+
+def _vote(value: object, what: str) -> Vote:
+    if not isinstance(value, Vote):
+        raise PlannerError(f"{what} is {_a(value)}; it must be a Vote")
+    return Vote(
+        _count(value.branch, f"{what}.branch"),
+        _text(value.kind, f"{what}.kind"),
+        _explaining(value.claim, f"{what}.claim", LONGEST_DISSENT),
+        cut(_text(value.text, f"{what}.text"), LONGEST_DISSENT),
+    )
 
 
 def _dissent(value: object, what: str) -> Dissent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.errors import Failure
@@ -16,6 +16,15 @@ from storage.events import Event
 from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
 from workers.tools.toolbox import Toolbox
+
+EDITION: Final = 2
+"""What a run does where its options do not say it. A run records it, so that it can be changed.
+
+From 2 on, a synthesis is asked for only where no answer has a majority, and does not stand against all votes.
+"""
+
+FIRST_EDITION: Final = 1
+"""What it was before runs recorded it."""
 
 
 class Recorder(Protocol):
@@ -57,7 +66,7 @@ class Environment:
     claims can be compared as mathematics. ``seed`` determines the seeds of all samples. ``call_seconds``
     bounds one engine call, from sending it to its last token. ``changes`` holds what a fork changes, by path.
     ``redact`` is applied to what engines and tools return, before anyone sees it. ``rule`` stops the votes
-    that do not name a stop rule of their own.
+    that do not name a stop rule of their own. ``edition`` is the :data:`EDITION` that the run was begun in.
     """
 
     engine: Engine | None
@@ -74,6 +83,7 @@ class Environment:
     changes: Mapping[str, Change] = field(default_factory=dict)
     redact: Redact | None = None
     rule: str = DEFAULT_RULE
+    edition: int = EDITION
 
     def idempotency_key(self, path: str) -> str:
         """The key by which a tool recognises that another process invokes it again for node ``path``."""

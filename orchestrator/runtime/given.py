@@ -26,11 +26,12 @@ class SamplingOptions(TypedDict, total=False):
     stop: tuple[str, ...]
     seed: int | None
     top_logprobs: int | None
+    code: float | None
 
 
 _INTEGERS = frozenset({"max_tokens", "seed", "top_logprobs"})
-_NUMBERS = frozenset({"temperature", "top_p"})
-_OPTIONAL = frozenset({"seed", "top_logprobs"})
+_NUMBERS = frozenset({"temperature", "top_p", "code"})
+_OPTIONAL = frozenset({"seed", "top_logprobs", "code"})
 
 
 def sampling_of(given: SamplingOptions) -> SamplingOptions:

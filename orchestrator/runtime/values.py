@@ -20,10 +20,19 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Completions that mean the same: a representative claim and how many branches support it."""
+    """Completions that mean the same: a representative claim and how many branches support it.
+
+    ``weight`` is how many votes these have, where a branch may have more or fewer than one; else None.
+    """
 
     claim: str
     count: int
+    weight: float | None = field(default=None, metadata={OMITTED: True})
+
+    @property
+    def votes(self) -> float:
+        """The votes of the branches that support it."""
+        return self.count if self.weight is None else self.weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,16 @@ class Dissent:
     claim: str
     count: int
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one branch of a vote came to: its number and kind, its claim (None: no answer), and its text."""
+
+    branch: int
+    kind: str
+    claim: str | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,8 @@ class Answer:
     that is one text, or what ``clusters`` show. ``doubtful`` says that counting decided without a majority.
     ``kinds`` are the kinds of branches that gave the answer, in order, where a vote asked in several ways.
     ``shown`` has, for claims that people are shown in another form, such as a rounded number, that form.
-    ``method`` is the planner that gave the answer, where another one chose it.
+    ``method`` is the planner that gave the answer, where another one chose it. ``votes`` is what each branch
+    of the vote came to that gave the answer, in the order of starting.
     """
 
     text: str
@@ -67,6 +87,7 @@ class Answer:
     kinds: tuple[str, ...] = field(default=(), compare=False, metadata={UNWRITTEN: True})
     shown: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={UNWRITTEN: True})
     method: str | None = field(default=None, compare=False, metadata={UNWRITTEN: True})
+    votes: tuple[Vote, ...] = field(default=(), compare=False, metadata={UNWRITTEN: True})
 
     def __str__(self) -> str:
         return self.text

@@ -10,7 +10,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
-from orchestrator.errors import PlannerError
+from orchestrator.errors import InvalidRequest, PlannerError
+from orchestrator.runtime.environment import FIRST_EDITION
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.given import (
     SamplingOptions,
@@ -30,7 +31,7 @@ from orchestrator.runtime.work import Child, Generation, Merging, ToolUse, Work
 from workers.calls import Completion, Sampling
 from workers.engine import Capabilities
 from workers.tools.tool import Tool
-from workers.tools.toolbox import ENTAILMENT
+from workers.tools.toolbox import ENTAILMENT, ROUTER, UNOFFERED
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -261,9 +262,19 @@ class Verbs:
         return self._executor.environment.rule == FIRST_DEFAULT_RULE
 
     @property
+    def synthesis_stands(self) -> bool:
+        """Whether a synthesis is the answer whatever the votes say, as in runs of the first edition."""
+        return self._executor.environment.edition == FIRST_EDITION
+
+    @property
     def entails(self) -> bool:
         """Whether claims can be compared by an entailment model (extra ``nli``)."""
         return ENTAILMENT in self._executor.environment.toolbox
+
+    @property
+    def routes(self) -> bool:
+        """Whether a trained router can say if an answer is a list of independent points."""
+        return ROUTER in self._executor.environment.toolbox
 
     @property
     def capabilities(self) -> Capabilities:
@@ -272,9 +283,9 @@ class Verbs:
 
     @property
     def tools(self) -> Mapping[str, Tool]:
-        """The tools that a model may be offered; entailment is for judges alone."""
+        """The tools that a model may be offered; what judges is not among them."""
         toolbox = self._executor.environment.toolbox
-        return {name: tool for name, tool in toolbox.items() if name != ENTAILMENT}
+        return {name: tool for name, tool in toolbox.items() if name not in UNOFFERED}
 
     # -- internals --------------------------------------------------------------------------------
 
@@ -296,5 +307,8 @@ class Verbs:
             derived = zlib.crc32(f"{environment.seed}:{node.path}".encode()) & 0x7FFFFFFF
             given = {**given, "seed": derived}
         sampling = replace(environment.sampling, **given)
+        if sampling.code is not None and not environment.capabilities.arithmetic_sampling:
+            model = environment.capabilities.model
+            raise InvalidRequest(f"a call with a code needs arithmetic sampling, which {model} has not here")
         node.seed = sampling.seed
         return sampling

@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.consensus.agreement import tabulated
 from orchestrator.consensus.calibration import auroc, calibrate, threshold
+from orchestrator.consensus.reliability import Given, reliabilities
 from orchestrator.consensus.shares import Checked, checked
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import Divergence, InvalidRequest, translated
@@ -44,13 +45,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The answer of a run, how much it took, how it was obtained, and whether it is right."""
+    """The answer of a run, how much it took, how it was obtained, and whether it is right.
+
+    ``given`` is what each voter said, where several models voted and the right answer is known.
+    """
 
     trace_id: str
     answer: Answer
     tokens: int
     purpose: Purpose
     right: bool
+    given: tuple[Given, ...] = ()
 
     def score(self, signal: Score) -> float | None:
         """The value of that score for the answer."""
@@ -146,6 +151,7 @@ async def fit(store: Store, labelled: Sequence[Labelled], name: str, wanted: Wan
         **fitted,
         purpose=purpose,
         beside=_beside(fitted_on),
+        voters=reliabilities([each.given for each in fitted_on]),
         risk=wanted.risk,
         questions=len(labelled),
         left_out=dict(left_out),
@@ -230,6 +236,12 @@ async def _example(store: Store, task: Task, verdict: tuple[str, ...] | bool) ->
         ) from None
     answer = result.answer
     assert answer is not None  # of a run that has an outcome that is usable
-    if not isinstance(verdict, bool):
-        verdict = await agrees(answer.claim or answer.text, verdict, task.question["choices"])
-    return Example(task.id, answer, result.spent.usage.completion_tokens, purpose, verdict)
+    tokens, choices = result.spent.usage.completion_tokens, task.question["choices"]
+    if isinstance(verdict, bool):
+        return Example(task.id, answer, tokens, purpose, verdict)
+    right = await agrees(answer.claim or answer.text, verdict, choices)
+    voters = purpose.options.get("voters") or ()
+    claims = [(vote.kind, vote.claim) for vote in answer.votes if vote.claim and vote.kind in voters]
+    told = {claim: await agrees(claim, verdict, choices) for claim in {claim: None for _, claim in claims}}
+    given = tuple(Given(voter, claim, told[claim]) for voter, claim in claims)
+    return Example(task.id, answer, tokens, purpose, right, given)

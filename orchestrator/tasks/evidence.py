@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from orchestrator.consensus.agreement import Agreements, alone, counted
 from orchestrator.consensus.calibration import Calibration, HeldOut
+from orchestrator.consensus.reliability import Reliability
 from orchestrator.consensus.shares import Checked, share_at_most, share_interval
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.planner import Planner
@@ -109,6 +110,9 @@ class Evidence(BaseModel):
     )
     checked: tuple[Checked, ...] = Field(
         (), description="What each probability came to on the half of the questions that was held out."
+    )
+    voters: dict[str, Reliability] = Field(
+        {}, description="Of a vote over several models, what the answers of each should weigh, by role."
     )
     questions: int = Field(description="Labelled questions, including those left out and held out.")
     left_out: dict[str, int] = Field(description="How many could not be used, by reason.")

@@ -18,7 +18,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.drivers import OnProgress
-from orchestrator.runtime.environment import Environment, Recorder, Result
+from orchestrator.runtime.environment import FIRST_EDITION, Environment, Recorder, Result
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.plain import plain
 from orchestrator.runtime.record import Record
@@ -42,7 +42,7 @@ VERSIONS: Mapping[str, str | int] = {
 }
 
 
-_LATER = frozenset({"guided_grammar", "function_calls", "roles"})
+_LATER = frozenset({"guided_grammar", "function_calls", "roles", "arithmetic_sampling"})
 
 
 class _Tool(TypedDict):
@@ -70,6 +70,7 @@ class _Header(TypedDict):
     bounds: NotRequired[Bounds]
     changes: NotRequired[dict[str, Change]]
     rule: NotRequired[str]
+    edition: NotRequired[int]
     estimated: NotRequired[dict[str, Any]]
 
 
@@ -140,6 +141,7 @@ class Setup:
             "versions": versions_of(self.planner),
             **({"bounds": bounds} if (bounds := _bounds_as_json(environment.bounds)) else {}),
             **({"rule": environment.rule} if environment.rule != FIRST_DEFAULT_RULE else {}),
+            **({"edition": environment.edition} if environment.edition != FIRST_EDITION else {}),
             **({"estimated": dict(self.estimated)} if self.estimated is not None else {}),
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
@@ -238,6 +240,7 @@ def recorded_setup(
         changes=_on_top(told.get("changes", {}), changes or {}),
         redact=redact,
         rule=told.get("rule", FIRST_DEFAULT_RULE),
+        edition=told.get("edition", FIRST_EDITION),
     )
     return Setup(planner, told["question"], told["options"], environment, told.get("estimated"))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -12,17 +13,22 @@ from orchestrator.consensus.stopping import Signal, StopRule
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.judging import Judge
+from workers.calls import Completion
 from workers.engine import Capabilities
 from workers.tools.tool import Tool
 
-Merge = Literal["majority", "confidence", "inverse_entropy", "verifier", "medoid", "synthesis"]
+Merge = Literal["majority", "confidence", "borda", "inverse_entropy", "verifier", "medoid", "synthesis"]
 """How the branches become one answer: the rule's winner, for most rules the largest cluster; the winner of a
-vote weighted by the mean confidence, or by the inverse entropy, of a branch's tokens; the first answer that
-the verifier accepted; the completion that shares the most words with the others; or an answer that a model
-writes from all of them."""
+vote weighted by the mean confidence of a branch's tokens, by the rank of that among all branches, or by their
+inverse entropy; the first answer that the verifier accepted; the completion that shares the most words with
+the others; or an answer that a model writes from all of them."""
 
 MERGES: tuple[Merge, ...] = get_args(Merge)
+
+SCORED: frozenset[Merge] = frozenset({"confidence", "borda", "inverse_entropy"})
+"""The merges that weigh a branch by the log-probabilities of its tokens."""
 
 WATCHING: frozenset[Signal] = frozenset({"probes", "tokens"})
 """The signals that branches give before they have finished."""
@@ -33,6 +39,13 @@ SEGMENT = 512
 
 CORRECTIONS = 3
 """How many times a branch may be corrected: one that computes so badly is no help."""
+
+Draws = Literal["independent", "arithmetic"]
+"""How branches are drawn: each by its own seed, or by codes that are spread evenly (arXiv 2210.15458)."""
+
+BRANCH_STEP, SEGMENT_STEP = 0.6180339887498949, 0.4142135623730951
+"""From the code of one branch to that of the next, and from one segment of a branch to the next: points at
+multiples of such numbers are spread evenly, however many of them there will be."""
 
 LONGER = 4
 """How many times longer a branch may become after one of its kind was cut off."""
@@ -51,7 +64,10 @@ class Turn:
     With ``"corrected"`` beside that, the text up to where it went wrong and with what is right there, the
     branch goes on from that text, at most :data:`CORRECTIONS` times, where the engine can continue one. A
     branch that was cut off and ``concludes`` is made to give its answer from what it has said, if the engine
-    can do that.
+    can do that. ``writing`` is planner code that writes a branch in place of one call, in a scope of its own;
+    its completion counts as if a call had given it for ``prompt``, with the tokens of the text as its usage.
+    ``role`` is the model that is asked, in place of that of the vote. ``weight`` says how much a branch
+    counts beside those of the other turns; only the proportions matter.
     """
 
     prompt: Draft
@@ -59,6 +75,9 @@ class Turn:
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions())
     reading: Tool | None = None
     concludes: bool = False
+    writing: Callable[[Verbs], Coroutine[Any, Any, Completion]] | None = None
+    role: str = ""
+    weight: float = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +99,24 @@ class Ballot:
     segment: int = SEGMENT
     role: str = "branch"
     turns: tuple[Draft | Turn, ...] = ()
+    draws: Draws = "independent"
 
     def turn_of(self, branch: int) -> Turn:
         """How a branch is asked, by its number: they take turns."""
         turns = (self.prompt, *self.turns)
         turn = turns[branch % len(turns)]
         return turn if isinstance(turn, Turn) else Turn(turn)
+
+    @property
+    def votes(self) -> tuple[float, ...]:
+        """How many votes a branch of each turn has: one on average, and exactly one if all weigh the same.
+
+        So certainty comes from as many branches as in a vote without weights.
+        """
+        weights = [self.turn_of(at).weight for at in range(1 + len(self.turns))]
+        if len(set(weights)) == 1:
+            return (1,) * len(weights)
+        return tuple(weight * len(weights) / math.fsum(weights) for weight in weights)
 
     @property
     def max_tokens(self) -> int:
@@ -100,7 +131,7 @@ class Ballot:
     @property
     def scored(self) -> bool:
         """Whether the confidence of the branches is needed."""
-        return "confidence" in self.rule.needs or self.merge in ("confidence", "inverse_entropy")
+        return "confidence" in self.rule.needs or self.merge in SCORED
 
     def claim(self, text: str, *, truncated: bool) -> Claim | None:
         """What a completion claims; ``truncated`` says that it was cut off."""
@@ -122,15 +153,35 @@ class Ballot:
         rule, needs = self.rule.spec, self.rule.needs
         if self.merge not in MERGES:
             raise InvalidRequest(f"no merge is called {self.merge!r}; there are {', '.join(MERGES)}")
+        for turn in map(self.turn_of, range(1 + len(self.turns))):
+            if not 0 < turn.weight < math.inf:
+                raise InvalidRequest(
+                    f"the weight of a turn is a number above 0, not {turn.weight}; leave a turn out if it is "
+                    "not to count"
+                )
         if self.segment < 1:
             raise InvalidRequest(f"a segment has at least 1 token, not {self.segment}")
         if self.verifier is None and ("verdicts" in needs or self.merge == "verifier"):
             who = f"rule {rule}" if "verdicts" in needs else "merge verifier"
             raise InvalidRequest(f"{who} needs verdicts: give the vote a tool as its verifier")
+        if self.draws not in get_args(Draws):
+            raise InvalidRequest(f"branches are not drawn {self.draws!r}, but {' or '.join(get_args(Draws))}")
+        if self.draws == "arithmetic" and not can.arithmetic_sampling:
+            raise InvalidRequest(
+                f"arithmetic sampling needs a vLLM server with our logits processor; that of {can.model} has "
+                "none: let Anabranch start it with the option arithmetic_sampling, or leave out draws"
+            )
+        if self.draws == "arithmetic" and not self.sampling["temperature"]:
+            raise InvalidRequest("arithmetic sampling needs a temperature above 0: at 0 nothing is drawn")
         if self.scored and not can.logprobs:
             who = f"rule {rule}" if "confidence" in needs else f"merge {self.merge}"
             raise InvalidRequest(
                 f"{who} needs log-probabilities, which the engine of {can.model} does not give"
+            )
+        turns = (self.prompt, *self.turns)
+        if self.watched and any(isinstance(turn, Turn) and turn.writing for turn in turns):
+            raise InvalidRequest(
+                f"rule {rule} looks at branches as they run, but planner code writes them: give another rule"
             )
         if self.watched and not can.assistant_prefill:
             raise InvalidRequest(

@@ -9,25 +9,21 @@ like any other. The engine finds the text so far in its prefix cache.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any, Final, Literal
 
 from orchestrator.consensus.asked import says_nothing
-from orchestrator.consensus.confidence import (
-    LowestGroup,
-    branch_confidence,
-    inverse_entropy,
-    least_probability,
-)
+from orchestrator.consensus.confidence import least_probability
 from orchestrator.consensus.copies import Draw
 from orchestrator.consensus.extraction import Claim
 from orchestrator.consensus.stopping import Branch
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft, assistant, messages_of
-from orchestrator.runtime.nodes import Cancelled, Failed, Node, Outcome, Succeeded
+from orchestrator.runtime.nodes import Cancelled, Failed, Node, NodeKind, Outcome, Succeeded
 from orchestrator.runtime.verbs import Verbs
-from orchestrator.voting.ballot import CORRECTIONS, LONGER, Ballot
+from orchestrator.voting.ballot import CORRECTIONS, LONGER, SEGMENT_STEP, Ballot, Turn
+from orchestrator.voting.draws import draw_of
+from orchestrator.voting.scores import TokenScores
 from workers.calls import Completion, FinishReason
 
 FORCE = "\n\nThe final answer is \\boxed{"
@@ -45,15 +41,28 @@ class LiveBranch:
 
     ``node`` generates the branch, or its current segment. ``cluster`` is the cluster of its answer once it
     has ``ended``; ``probes`` are the clusters of the answers that it was made to give before that.
-    ``verified`` is a verifier's verdict on its answer. A tool may read what it claims (``turn.reading``):
-    ``nothing`` is then why it claims nothing, ``computed`` what it claims though its text does not say so,
-    and ``corrected`` what was wrong in it before it went on from what is right. ``concluded`` says that it
-    was cut off and made to give its answer, ``cut_off`` are the kinds of the branches before it that were.
+    ``votes`` is how many it has, ``verified`` a verifier's verdict on its answer. A tool may read what it
+    claims (``turn.reading``): ``nothing`` is then why it claims nothing, ``computed`` what it claims though
+    its text does not say so, and ``corrected`` what was wrong in it before it went on from what is right.
+    ``concluded`` says that it was cut off and made to give its answer, ``cut_off`` are the kinds of the
+    branches before it that were. ``code`` is where arithmetic sampling begins to draw it. A copy goes on from
+    the first segments (``inherited``) of another branch.
     """
 
-    def __init__(self, run: Verbs, ballot: Ballot, index: int, *, cut_off: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        run: Verbs,
+        ballot: Ballot,
+        index: int,
+        *,
+        cut_off: Sequence[str] = (),
+        code: float | None = None,
+        copy_of: LiveBranch | None = None,
+        inherited: int = 0,
+    ) -> None:
         self.index = index
-        self.turn = ballot.turn_of(index)
+        self._code = code
+        self.turn: Turn = ballot.turn_of(index) if copy_of is None else copy_of.turn
         self.nothing = ""
         self.computed = ""
         self.corrected: list[str] = []
@@ -65,6 +74,7 @@ class LiveBranch:
         self._said: str | None = None
         self.tokens = 0
         self.ended = False
+        self.given_up = False
         self.cluster: int | None = None
         self.probes: list[int | None] = []
         self.verified: bool | None = None
@@ -75,13 +85,24 @@ class LiveBranch:
         longer = self._sampling["max_tokens"] * LONGER ** cut_off.count(self.turn.kind)
         self.length: int = min(longer, ballot.max_tokens)
         self._sampling["max_tokens"] = self.length
-        self._unseen = Branch(index, kind=self.turn.kind)
+        self._role = self.turn.role or ballot.role
+        votes = ballot.votes
+        self.votes = votes[index % len(votes)]
+        self._unseen = Branch(index, kind=self.turn.kind, weight=self.votes)
         self._segments: list[Node[Completion]] = []
-        self._confidences: list[float] = []
-        self._entropies: list[float] = []
-        self._scored = True
-        self._group = LowestGroup(window=ballot.segment)
+        self._inherited = inherited
+        self.scores = TokenScores(ballot.segment)
+        if copy_of is not None:
+            self._inherit(copy_of)
+        self._tokens_before = self.tokens
         self.go_on()
+
+    def _inherit(self, other: LiveBranch) -> None:
+        self.length = other.length
+        self.probes = other.probes[: self._inherited]
+        for node in other._segments[: self._inherited]:
+            self._segments.append(node)
+            self.take(node.value)
 
     @property
     def node(self) -> Node[Completion]:
@@ -95,18 +116,23 @@ class LiveBranch:
         label = f"branch {self.index}"
         if ballot.watched:
             options["max_tokens"] = min(ballot.segment, self.length - self.tokens)
-        if self._segments:
+        if len(self._segments) > self._inherited:
             label = f"{label}, segment {len(self._segments)}"
+        if self.turn.writing is not None:
+            self._segments.append(self._run.scope(NodeKind.SPAWN, label, self.turn.writing))
+            return
         prompt = [*messages_of(self._prompt), assistant(*self._segments)] if self._segments else self._prompt
         self._begin(prompt, label, options)
 
     def _begin(self, prompt: Draft, label: str, sampling: Mapping[str, Any]) -> None:
         ballot = self._ballot
+        if self._code is not None and sampling["temperature"]:
+            sampling = {**sampling, "code": (self._code + len(self._segments) * SEGMENT_STEP) % 1.0}
         self._segments.append(
             self._run.generate(
                 prompt,
                 label=label,
-                role=ballot.role,
+                role=self._role,
                 scored=ballot.scored,
                 return_token_ids=ballot.watched,
                 **sampling,
@@ -168,7 +194,7 @@ class LiveBranch:
         return self._run.generate(
             [*messages_of(self._prompt), assistant(*self._segments, FORCE)],
             label=f"branch {self.index}, probe {len(self.probes)}",
-            role=self._ballot.role,
+            role=self._role,
             **FORCING,
         )
 
@@ -179,11 +205,7 @@ class LiveBranch:
         self._said, self._before = None, None
         self.tokens += completion.usage.completion_tokens
         self._written += completion.usage.completion_tokens
-        self._scored = self._scored and bool(completion.confidences)
-        self._confidences += completion.confidences
-        for confidence in completion.confidences:
-            self._group.add(confidence)
-        self._entropies += completion.entropies
+        self.scores.take(completion)
         cut = completion.finish_reason == "length" and completion.usage.completion_tokens > 0
         cut = cut and bool(self.text or not completion.reasoning)  # thinking apart cannot be continued
         self.ended = not (self._ballot.watched and cut and self.tokens < self.length)
@@ -247,13 +269,15 @@ class LiveBranch:
         return self._ballot.claim(FORCE + _boxed(probe.text), truncated=False)
 
     def cancel(self, reason: str) -> None:
-        """Abort the branch's current generation."""
+        """Abort the branch's current generation; what a tool still makes of one that has ended is void."""
+        self.given_up = True
         self.node.cancel(reason)
 
     @property
     def lost(self) -> bool:
         """Whether the branch failed, was cancelled, or was cut off where the next of its kind gets more."""
-        return self.cut_short or (not self.ended and isinstance(self.node.outcome, (Failed, Cancelled)))
+        broken = not self.ended and isinstance(self.node.outcome, (Failed, Cancelled))
+        return self.given_up or self.cut_short or broken
 
     @property
     def cut_short(self) -> bool:
@@ -268,36 +292,9 @@ class LiveBranch:
 
     @property
     def draw(self) -> Draw:
-        """How its text came about. Of one in segments the time tells nothing, as it may have waited."""
-        first, *others = self._segments
-        timing = {} if others else first.timing
-        total, begun = timing.get("total"), timing.get("first_token")
-        return Draw(
-            seed=first.seed,
-            cached=all(node.value.cached for node in self._segments) if self.ended else False,
-            tokens=self.tokens,
-            seconds=total,
-            writing=None if total is None or begun is None else total - begun,
-        )
-
-    @property
-    def lowest_confidence(self) -> float | None:
-        """Its lowest group confidence (DeepConf), with groups as long as a segment; None if it is unknown."""
-        if not self._scored:
-            return None
-        if self.ended:
-            return branch_confidence(self._confidences, window=self._ballot.segment)
-        return self._group.value
-
-    @property
-    def mean_confidence(self) -> float:
-        """The mean over its tokens: up to a constant, its self-certainty (arXiv 2502.18581); 0 if unknown."""
-        return fmean(self._confidences) if self._confidences and self._scored else 0.0
-
-    @property
-    def inverse_entropy(self) -> float:
-        """Its weight by the entropy of its tokens; 0 if unknown."""
-        return inverse_entropy(self._entropies) if self._scored else 0.0
+        """How its text came about, without what it has from another one."""
+        own = self._segments[self._inherited :]
+        return draw_of(own, self.tokens, ended=self.ended, alone=not self._inherited)
 
     def view(self) -> Branch:
         """What a rule may know about it. The tokens of a lost branch count too: they were paid for."""
@@ -307,12 +304,17 @@ class LiveBranch:
         return Branch(
             self.index,
             self.cluster,
-            tokens=self.tokens + (0 if self.ended or not lost else self.node.usage.completion_tokens),
-            confidence=self.lowest_confidence,
+            tokens=self.tokens
+            - self._tokens_before
+            + (0 if self.ended or not lost else self.node.usage.completion_tokens),
+            confidence=self.scores.lowest(whole=self.ended),
             probes=tuple(self.probes),
             verified=self.verified,
             kind=self.turn.kind,
             sure=self.sure,
+            weight=self.votes,
+            segments=tuple(self.scores.segments),
+            inherited=self._inherited,
         )
 
 

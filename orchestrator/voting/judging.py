@@ -79,7 +79,7 @@ class Judging:
         """The verdicts on all pairs: at once in one direction, then, in the other, on those that passed."""
         forward = {pair: self._ask(pair, pair.left, pair.right) for pair in pairs}
         if self._judge == "model" and self._bias is None and any(pair.method == "semantic" for pair in pairs):
-            self._bias = _log_odds(await self._compare(*NEUTRAL_PAIR).settled())
+            self._bias = log_odds_in(await self._compare(*NEUTRAL_PAIR).settled())
         said = {pair: self._affirmed(pair, await node.settled()) for pair, node in forward.items()}
         passed = [pair for pair, same in said.items() if same and pair.method == "semantic"]
         backward = {pair: self._ask(pair, pair.right, pair.left) for pair in passed}
@@ -106,7 +106,7 @@ class Judging:
     def _affirmed(self, pair: Pair, outcome: Outcome[Any]) -> bool:
         """Whether the pair means the same, judged in one direction; mathematics has only one."""
         if pair.method == "semantic" and self._judge == "model":
-            return affirms(_log_odds(outcome), self._bias)
+            return affirms(log_odds_in(outcome), self._bias)
         if not isinstance(outcome, Succeeded):
             return False
         return bool(outcome.value is True if pair.method == "symbolic" else outcome.value == "entailment")
@@ -123,7 +123,7 @@ def executed(claim: Claim, outcome: Outcome[Any]) -> Claim | None:
     return replace(claim, outputs=canonical(outcome.value))
 
 
-def _log_odds(outcome: Outcome[Completion]) -> float | None:
+def log_odds_in(outcome: Outcome[Completion]) -> float | None:
     """The log-odds of yes against no in the first token of a reply; None if it failed or says neither."""
     if not isinstance(outcome, Succeeded) or not outcome.value.logprobs:
         return None

@@ -6,27 +6,29 @@ from dataclasses import dataclass, replace
 
 from orchestrator.consensus.entropy import Entropy, Sample, guarded
 from orchestrator.consensus.equivalence import Clusters
-from orchestrator.consensus.merging import Merged, majority, medoid, numbered, overlaps, verified, weighted
+from orchestrator.consensus.merging import (
+    Merged,
+    majority,
+    medoid,
+    overlaps,
+    ranked,
+    verified,
+    weighted,
+)
 from orchestrator.consensus.rounding import shown_as
 from orchestrator.consensus.stopping import Branch, View
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import NodeFailed, PlannerError
-from orchestrator.runtime.messages import messages_of, user
-from orchestrator.runtime.nodes import Failed, Succeeded
-from orchestrator.runtime.values import Answer, Cluster, Dissent
+from orchestrator.runtime.nodes import Failed
+from orchestrator.runtime.values import Answer, Cluster, Dissent, Vote
 from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.abstaining import all_cut_off, most_abstained
 from orchestrator.voting.ballot import Ballot
 from orchestrator.voting.branches import FORCE, LiveBranch
 from orchestrator.voting.judging import methods
-from orchestrator.voting.standing import FORCED, KNOWING, basis, standing
+from orchestrator.voting.standing import FORCED, KNOWING, WRITTEN, basis, standing
+from orchestrator.voting.synthesis import Place, Synthesis
 from workers.calls import Completion
-
-SYNTHESIS = (
-    "\n\nSeveral attempts at this ended with the answers below; in brackets is how many ended so. "
-    "Most of them may be wrong. Weigh them against the question and against each other, and give one answer "
-    "in the form that is asked for above.\n\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Poll:
         """Count a branch from which nothing more is expected."""
         self.finished.append(branch)
         self._counted.append(branch.view())
-        self._samples.append(Sample(branch.cluster, branch.text, draw=branch.draw))
+        self._samples.append(Sample(branch.cluster, branch.text, draw=branch.draw, weight=branch.votes))
 
     def kinds_cut_off(self) -> list[str]:
         """The kinds of the branches that were cut off, also of those that were made to conclude."""
@@ -78,6 +80,7 @@ class Poll:
             lost=tuple(lost),
             room=max(0, room if calls is None else min(room, calls)),
             elapsed=self._run.now - self._started_at,
+            heaviest=max(self._ballot.votes),
         )
 
     def entropy(self) -> Entropy:
@@ -101,11 +104,11 @@ class Poll:
         votes = dict(counts).get(merged.winner, 0)
         return Leading(self._elected(merged), int(votes), int(max(others, default=0)))
 
-    async def merge(self, winner: int | None) -> Answer:
+    async def merge(self, winner: int | None, place: Place) -> Answer:
         """The answer by the merge that the ballot asks for; ``winner`` is what the stop rule decided.
 
-        The trace records which merge ran and what it was based on. A merge that cannot run gives way to the
-        majority.
+        ``place`` finds the cluster of a claim that no branch made. The trace records which merge ran and what
+        it was based on. A merge that cannot run gives way to the majority.
 
         Raises:
             NodeFailed: no branch gave a completion, and at least one failed.
@@ -115,7 +118,9 @@ class Poll:
         if self._ballot.merge == "medoid":
             answer = self._medoid()
         elif self._ballot.merge == "synthesis":
-            answer = await self._synthesis()
+            written = await Synthesis(self._run, self._ballot, self.finished, self.clusters).written(place)
+            if written is not None:
+                answer = self._with_share(written.text, written.cluster, written.method)
         if answer is not None:
             return answer
         merged = self._elect(winner)
@@ -127,10 +132,13 @@ class Poll:
         view, texts = self.view(), self._texts()
         match self._ballot.merge:
             case "confidence" as method:
-                scores = {branch.index: branch.mean_confidence for branch in self.finished}
+                scores = {branch.index: branch.scores.mean for branch in self.finished}
                 return weighted(view, texts, scores, method=method)
+            case "borda" as method:
+                scores = {branch.index: branch.scores.mean for branch in self.finished if branch.scores.known}
+                return weighted(view, texts, ranked(scores), method=method)
             case "inverse_entropy" as method:
-                scores = {branch.index: branch.inverse_entropy for branch in self.finished}
+                scores = {branch.index: branch.scores.inverse_entropy for branch in self.finished}
                 return weighted(view, texts, scores, method=method)
             case "verifier":
                 return verified(view, texts)
@@ -159,33 +167,6 @@ class Poll:
         self._run.decide("merge", "medoid", {"branch": ended[at].index, "of": len(texts)})
         return self._with_share(texts[at], ended[at].cluster, "medoid")
 
-    async def _synthesis(self) -> Answer | None:
-        """An answer that a model writes from the distinct ones; None if there are too few or it fails."""
-        given = {cluster.text: len(cluster.branches) for cluster in self.clusters.members if cluster.branches}
-        for branch in self.finished:
-            if branch.cluster is None and (text := branch.said.strip()):
-                given[text] = given.get(text, 0) + 1
-        if len(given) < 2:
-            return None
-        outcome = await self._run.generate(
-            [
-                *messages_of(self._ballot.turn_of(0).prompt),
-                user(SYNTHESIS, numbered(list(given), list(given.values()))),
-            ],
-            label="synthesis",
-            role=self._ballot.role,
-            **self._ballot.sampling,
-        ).settled()
-        if not isinstance(outcome, Succeeded) or not _finished(
-            outcome.value, split_thinking(outcome.value.text).answer
-        ):
-            self._run.decide("merge", "synthesis failed", {"answers": len(given)})
-            return None
-        self._run.decide("merge", "synthesis", {"answers": len(given)})
-        claim = self._ballot.claim(outcome.value.text, truncated=False)
-        cluster = None if claim is None else self.clusters.add(None, claim)
-        return self._with_share(outcome.value.text, cluster, "synthesis")
-
     # -- how an answer is described ---------------------------------------------------------------
 
     def _texts(self) -> list[str]:
@@ -201,24 +182,32 @@ class Poll:
     def _described(self, answer: Answer, winner: int | None, method: str) -> Answer:
         """The answer without thinking, with what it rests on. Agreement that says nothing gives no number."""
         entropy = self.entropy()
-        undecided = self._undecided(answer)
+        undecided = None if method == "accepted synthesis" else self._undecided(answer)
         kinds, sure = self._kinds(winner), self._sure()
         confidence = sure if entropy.nats is None else answer.confidence
         given = [cluster for cluster in self.clusters.members if cluster.branches]
-        ranked = sorted(given, key=lambda cluster: -len(cluster.branches))
+        weights = {
+            cluster.index: sum(self.branches[branch].votes for branch in cluster.branches)
+            for cluster in given
+        }
+        ranked = sorted(given, key=lambda cluster: -weights[cluster.index])
         counts = {cluster.index: len(cluster.branches) for cluster in ranked}
         stands = {index: standing(self.finished, index) for index in counts}
         # What a merge has written or picked is its own reasoning.
-        by = None if winner is None or method in ("medoid", "synthesis") else stands.get(winner)
-        votes = counts.get(winner, 0) if winner is not None else 0
-        forced = winner is not None and not votes
+        by = None if winner is None or method in WRITTEN else stands.get(winner)
+        votes, weight = (0, 0.0) if winner is None else (counts.get(winner, 0), weights.get(winner, 0))
+        equal = all(branch.votes == 1 for branch in self.branches)
+        forced = winner is not None and not votes and method not in WRITTEN
         return replace(
             answer,
             text=split_thinking(answer.text).answer or answer.claim or "",
             confidence=None if undecided else confidence,
             entropy=entropy.nats,
             undecided=undecided,
-            clusters=tuple(Cluster(cluster.text, counts[cluster.index]) for cluster in ranked),
+            clusters=tuple(
+                Cluster(each.text, counts[each.index], None if equal else weights[each.index])
+                for each in ranked
+            ),
             reasoning=None if by is None else by.said.strip(),
             dissent=tuple(
                 Dissent(cluster.text, counts[cluster.index], stood.said.strip())
@@ -227,8 +216,17 @@ class Poll:
             ),
             basis=FORCED if forced else basis(method, votes, entropy, kinds=len(kinds), sure=sure),
             kinds=tuple(sorted(filter(None, kinds))),
-            doubtful=method not in KNOWING and 0 < 2 * votes <= sum(counts.values()),
+            doubtful=method not in KNOWING and 0 < 2 * weight <= sum(weights.values()),
             shown=self._shown(),
+            votes=self._votes(),
+        )
+
+    def _votes(self) -> tuple[Vote, ...]:
+        """What each branch that finished came to, in the order of starting."""
+        texts = self._texts()
+        return tuple(
+            Vote(each.index, each.turn.kind, None if each.cluster is None else texts[each.cluster], each.said)
+            for each in sorted(self.finished, key=lambda branch: branch.index)
         )
 
     def _shown(self) -> dict[str, str]:

@@ -14,18 +14,18 @@ def split(answer: Answer) -> str | None:
     next answer to arrive may change who leads. Of recorded votes like that, one in five is right
     (``python -m benchmarks.rounds``). Where branches of several kinds gave the answer, any lead is enough.
     """
-    counts = {cluster.claim: cluster.count for cluster in answer.clusters}
-    if len(counts) < 2 or answer.claim not in counts:
+    given = {cluster.claim: cluster.votes for cluster in answer.clusters}
+    if len(given) < 2 or answer.claim not in given:
         return None
-    first, second, *_ = sorted(counts.values(), reverse=True)
-    votes = sum(counts.values())
-    if 2 * first > votes or first - second > 1 or (len(answer.kinds) > 1 and first > second):
+    first, second, *_ = sorted(given.values(), reverse=True)
+    if 2 * first > sum(given.values()) or first - second > 1 or (len(answer.kinds) > 1 and first > second):
         return None
-    if first == 1:
-        return f"all {votes} answers differ"
+    answers = sum(cluster.count for cluster in answer.clusters)
+    if answers == len(given):
+        return f"all {answers} answers differ"
     if first == second:
-        return f"of {votes} answers, the first two have {first} votes each"
-    return f"of {votes} answers, the first has {first} votes and the second {second}"
+        return f"of {answers} answers, the first two have {first:.4g} votes each"
+    return f"of {answers} answers, the first has {first:.4g} votes and the second {second:.4g}"
 
 
 def unless_split(answer: Answer) -> Answer:

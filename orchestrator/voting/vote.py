@@ -6,11 +6,11 @@ import asyncio
 from typing import Any, Literal
 
 from orchestrator.consensus.extraction import Claim
-from orchestrator.consensus.stopping import Cancel, Continue, Decision, Expand, Stop
+from orchestrator.consensus.stopping import Cancel, Continue, Copy, Decision, Expand, Stop
 from orchestrator.runtime.nodes import Arrivals, Node, Succeeded
 from orchestrator.runtime.tentative import TentativeVerbs
 from orchestrator.runtime.values import Answer
-from orchestrator.voting.ballot import Ballot
+from orchestrator.voting.ballot import BRANCH_STEP, Ballot
 from orchestrator.voting.branches import LiveBranch
 from orchestrator.voting.judging import Judging, executed
 from orchestrator.voting.poll import Poll
@@ -42,12 +42,12 @@ async def hold_vote(run: TentativeVerbs, ballot: Ballot) -> Answer:
             vote.carry_out(decision)
         vote.write_down(branch, decision)
         if isinstance(decision, Stop):
-            return await vote.poll.merge(decision.winner)
+            return await vote.poll.merge(decision.winner, vote.place)
         vote.wake_in(decision.wake)
         if isinstance(node.outcome, Succeeded):
             run.propose(vote.poll.answer)
             run.preview(vote.poll.leading, node)
-    return await vote.poll.merge(None)
+    return await vote.poll.merge(None, vote.place)
 
 
 class _Vote:
@@ -61,14 +61,24 @@ class _Vote:
         self._judging = Judging(run, ballot.question, ballot.judge)
         self._steps: dict[str, tuple[Step, LiveBranch]] = {}
         self._alarm: Node[Any] | None = None
+        self._offset = run.random.random() if ballot.draws == "arithmetic" else None
 
     def start(self, count: int) -> None:
         """Start ``count`` more branches."""
         for _ in range(count):
             index, cut_off = len(self.poll.branches), self.poll.kinds_cut_off()
-            branch = LiveBranch(self._run, self._ballot, index, cut_off=cut_off)
-            self.poll.branches.append(branch)
-            self._await(branch.node, "branch", branch)
+            code = None if self._offset is None else (self._offset + index * BRANCH_STEP) % 1.0
+            self._add(LiveBranch(self._run, self._ballot, index, cut_off=cut_off, code=code))
+
+    def copy(self, index: int, segments: int) -> None:
+        """Start one more branch, which goes on from the first segments of another one."""
+        of, number = self.poll.branches[index], len(self.poll.branches)
+        code = None if self._offset is None else (self._offset + number * BRANCH_STEP) % 1.0
+        self._add(LiveBranch(self._run, self._ballot, number, code=code, copy_of=of, inherited=segments))
+
+    def _add(self, branch: LiveBranch) -> None:
+        self.poll.branches.append(branch)
+        self._await(branch.node, "branch", branch)
 
     def wake_in(self, seconds: float | None) -> None:
         """Ask the rule again after ``seconds``, unless a branch arrives first."""
@@ -89,6 +99,8 @@ class _Vote:
         if node.path not in self._steps:
             return None
         step, branch = self._steps.pop(node.path)
+        if branch.given_up and step != "probe":
+            return branch
         value = node.outcome.value if isinstance(node.outcome, Succeeded) else None
         match step:
             case "branch" if value is not None:
@@ -102,7 +114,7 @@ class _Vote:
                     await self._count(branch, None)
             case "probe":
                 claim = None if value is None else branch.forced_claim(value)
-                branch.probes.append(await self._place(None, claim))
+                branch.probes.append(await self.place(None, claim))
             case "reading":
                 assert node.outcome is not None
                 if branch.correct(node.outcome):
@@ -135,14 +147,14 @@ class _Vote:
             self._await(self._run.tool(self._ballot.outputs, [claim.text]), "outputs", branch)
 
     async def _count(self, branch: LiveBranch, claim: Claim | None) -> None:
-        branch.cluster = await self._place(branch.index, claim)
+        branch.cluster = await self.place(branch.index, claim)
         if claim is None or self._ballot.verifier is None:
             self.poll.count(branch)
         else:
             arguments = {"question": self._ballot.question, "answer": claim.text}
             self._await(self._run.tool(self._ballot.verifier, arguments), "verdict", branch)
 
-    async def _place(self, index: int | None, claim: Claim | None) -> int | None:
+    async def place(self, index: int | None, claim: Claim | None) -> int | None:
         """The cluster of a claim, or None if there is no claim."""
         if claim is None:
             return None
@@ -156,7 +168,7 @@ class _Vote:
     # -- what the rule decides --------------------------------------------------------------------
 
     def carry_out(self, decision: Decision) -> None:
-        """Expand or cancel."""
+        """Expand, cancel or copy."""
         match decision:
             case Expand(by, seen):
                 self._run.decide(self._ballot.rule.spec, "expand", {**seen, "by": by})
@@ -165,6 +177,12 @@ class _Vote:
                 self._run.decide(self._ballot.rule.spec, "cancel", {**seen, "branches": branches})
                 for index in branches:
                     self.poll.branches[index].cancel("its stop rule gave it up")
+            case Copy(branches, segments, seen):
+                first = len(self.poll.branches)
+                saw = {"of": branches, "as": list(range(first, first + len(branches))), "segments": segments}
+                self._run.decide(self._ballot.rule.spec, "copy", {**seen, **saw})
+                for index in branches:
+                    self.copy(index, segments)
             case _:
                 raise AssertionError(decision)
 

@@ -72,12 +72,14 @@ async def forked(
     at: str,
     change: Change,
     tools: Iterable[Tool] = (),
+    context: str = "",
     **options: Any,
 ) -> tuple[Solution, Solution]:
     """Run, and run again with one node changed; both replay strictly. Returns both solutions."""
     async with await open_store("memory") as store:
         service = Service(store, engine, toolbox=Toolbox(tools), planners={planner.name: planner})
-        first = await service.solve(parse({"query": query, "planner": planner.name, "options": options}))
+        asked = {"query": query, "context": context, "planner": planner.name, "options": options}
+        first = await service.solve(parse(asked))
         fork = await service.fork(first.trace_id, at=at, change=change)
         await service.replay(fork.trace_id)
         await service.replay(first.trace_id)

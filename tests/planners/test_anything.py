@@ -16,15 +16,27 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
 from planners.adaptive import adaptive
+from planners.aggregate import aggregate
 from planners.auto import auto
 from planners.calls import calls
 from planners.decompose import decompose
 from planners.direct import direct
+from planners.distil.refining import distil
+from planners.documents.planner import documents
 from planners.joining import JOINER
 from planners.llm_compiler import llm_compiler
+from planners.no_thinking import no_thinking
 from planners.plan_prompt import PLANNER
 from planners.react import react
+from planners.rounds import rounds
 from planners.skeleton import skeleton
+from planners.spawn_join.spawning import spawn_join
+from planners.strategies.planner import strategies
+from planners.template.planner import template
+from planners.threads.weaving import threads
+from planners.together.planner import together
+from planners.tournament import tournament
+from planners.tree.planner import tree
 from planners.vote import vote
 from tests.planners.conftest import BARE, GUIDED, play
 from tests.workers.virtual_time import VirtualTimeLoop
@@ -66,9 +78,30 @@ WORDS = [
     ),
     *('1. ask("x $1", [$1], 2)\n', '2. calculate("$1 + 2")\n', "Thought: ", "Answer: 7"),
     *('["hang"], ', '["join"]', '{"answer": "x"}', '{"replan": "y"}'),
+    *(
+        '{"data": ["One", "Two"], "n": null, ',
+        '"template": "{data}"}',
+        "Worker one: ",
+        "nothing to add",
+        "\n\n",
+    ),
     *("1. One.\n", "2. Two.\n", "\\boxed{", "Answer: ", "\ud800"),
+    *("\n\n", "7", "<think>", "</think>"),
     *("Thought: ", "Action: ", "finish(", "Observation:", "<tool_call>", '{"name": "say", "arguments": {'),
+    *(
+        "<spawn>\n",
+        "<task>Say x.</task>",
+        "</spawn>",
+        "<results>",
+        "<join>",
+        "</join>",
+        "<think>",
+        "</think>",
+    ),
+    *('<tool_call>{"name": "spawn", "arguments": {"messages": ["a", "b"]}}</tool_call>', "</Thread>"),
+    *("<Parallel>\n<Outlines>\n<Outline>1: a</Outline>\n<Outline>2: b</Outline>\n</Outlines>", "<Outlines>"),
 ]
+DRAFTING = replace(GUIDED, roles=frozenset({"draft"}))
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=25).map("".join), min_size=1, max_size=3)
 KINDS: list[FaultKind] = ["refuse", "reset", "hang", "garbage", "mangle", "overload"]
 QUESTIONS = [
@@ -76,6 +109,7 @@ QUESTIONS = [
     Question("Say something."),
     Question("What is 2 + 2?", context="{missing} $1"),
     Question("Which?", choices=("this", "that")),
+    Question("Say each of these in French: One, Two"),
 ]
 
 
@@ -93,7 +127,29 @@ def _without_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "planner",
-    [adaptive, auto, calls, decompose, direct, llm_compiler, react, skeleton, vote],
+    [
+        adaptive,
+        aggregate,
+        auto,
+        calls,
+        decompose,
+        direct,
+        distil,
+        documents,
+        llm_compiler,
+        no_thinking,
+        react,
+        rounds,
+        skeleton,
+        spawn_join,
+        strategies,
+        template,
+        threads,
+        together,
+        tournament,
+        tree,
+        vote,
+    ],
     ids=lambda planner: planner.name,
 )
 @settings(max_examples=60, deadline=None)
@@ -101,7 +157,7 @@ def _without_threads() -> Iterator[None]:
     plans=TEXTS,
     verdicts=TEXTS,
     others=TEXTS,
-    claims=st.sampled_from([BARE, GUIDED, replace(BARE, function_calls=True)]),
+    claims=st.sampled_from([BARE, GUIDED, replace(BARE, function_calls=True), DRAFTING]),
     kind=st.sampled_from(KINDS),
     probability=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
     question=st.sampled_from(QUESTIONS),
@@ -135,7 +191,9 @@ def test_a_run_ends(
         played = await play(planner, question, engine, tools=TOOLS, seed=seed, call_seconds=60.0)
         counters = engine.counters()
         assert counters.started == counters.finished + counters.aborted + counters.failed
-        if played.result.outcome not in (RunOutcome.ANSWERED, RunOutcome.UNDECIDED):
+        if planner is tournament and not claims.assistant_prefill:
+            assert played.failure == "invalid_request"  # there is nothing that it could do instead
+        elif played.result.outcome not in (RunOutcome.ANSWERED, RunOutcome.UNDECIDED):
             assert played.failure not in ("planner_error", "engine_error", "internal", "invalid_request")
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:

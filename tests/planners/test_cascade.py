@@ -152,6 +152,17 @@ async def test_unanimity_that_turns_against_a_clear_majority_is_a_collapse() -> 
     assert played.answer.claim == "7"
 
 
+async def test_a_round_that_merely_repeats_what_it_was_shown_is_escalated_if_that_is_asked_for() -> None:
+    def answer(call: Call, _: Random) -> str:
+        return rf"\boxed{{{10 if call.role == 'large' else script.pop(0)}}}"
+
+    for between, verdict in (("seat:0.3,copies=0.5", "escalate: copied"), ("seat:0.3", "finish: agreed")):
+        script = ["7", "8", "8", "8", "8", "8"]
+        played = await play(cascade, "How many?", Simulator(answer), capabilities=ROLES, n=3, between=between)
+        assert played.verdicts("cascade") == ["another round", verdict]
+        assert played.answer.claim == ("10" if "copies" in between else "8")
+
+
 async def test_without_a_large_model_the_most_certain_round_answers() -> None:
     rounds = ["7", "7", "8"], ["7", "8", "9"]
     played = await ask(*rounds, claims=Capabilities("simulator"))
@@ -203,6 +214,7 @@ async def test_a_budget_that_ends_it_leaves_the_best_round() -> None:
         ({"n": 1}, "greater than or equal to 2"),
         ({"between": "seat:-1"}, "nats must lie between"),
         ({"between": "beta"}, "no rule is called 'beta'; there are seat, seat_secretary"),
+        ({"voters": {}}, "at least 1"),
         ({"large": -1}, "greater than or equal to 0"),
     ],
 )

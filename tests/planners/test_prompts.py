@@ -13,7 +13,7 @@ import json
 import pkgutil
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from random import Random
@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 import orchestrator.voting
-import planners
+import planners.tree
 from orchestrator.consensus import judgement
 from orchestrator.consensus.asked import claim_for
 from orchestrator.planning.finding import find_planner, installed_planners
@@ -31,7 +31,7 @@ from orchestrator.runtime.values import Question
 from planners.invented import NAMES, NUMBERS
 from planners.kinds import FORMS
 from tests.planners.conftest import BARE, GUIDED, play
-from workers.calls import Call
+from workers.calls import Call, Chunk, Logprob
 from workers.engines.simulator.engine import Simulator
 from workers.tools.calculator import calculator
 from workers.tools.declaration import tool
@@ -40,17 +40,23 @@ JUDGED = "|".join(re.escape(f"Question: {asked}") for asked, *_ in judgement.EXA
 HARMLESS = {
     rf"^.*\b(?:{'|'.join((*NAMES, *NUMBERS))})\b.*$": "an example; what gives its names back is refused",
     r'"(?:thought|plan)"': "a key of the form",
+    r'"(?:data|n|context|template|category|together)":': "a key of the form",
     r'"(?:Thought|Answer|Replan|Action): ?"': "a mark of the form, with nothing after it",
     r'"…"': "a place to fill; alone it is no answer",
     r'ask\("[^"]*\?"': "a step of an invented example asks, and says nothing",
     r'"ascending"': "the value of an argument",
     r'"?\(?\$\d(?: [-+] \$\d\)?)?(?: / 2)?"?': "references to results, which have no value of their own",
     r"^\s*\d{1,2}\.(?: |$)": "the number of a line",
-    r"\b(?:2 to 5|at most 10) words\b": "how long a line is",
+    r"\b(?:2 to 5|at most 10) words\b|\b2 to 4 points\b": "how long a line is, and how many there are",
+    r"\bSplit point \d+,": "counts what is to be split",
     r"\b(?:exactly|write|[Pp]oint|number|step|steps) \d+(?: to \d+)?\b": "counts what is to be written",
     r"\b\d+ -> \d+\b": "steps of the plan that is sent back",
+    r"\bfrom 0 for [a-z ]+ to 9 for\b": "the ends of a scale; what is said on it is read as a score alone",
     r"^[A-C]: |A, B or C": "all letters that may be chosen, each with what it means",
+    r"^[A-C]: |A, B or C|A or B": "all letters that may be chosen, each with what it means",
     r"^[A-Z][.:] ": "a choice that is offered",
+    r"in all: \d+": "how many children there may be",
+    r"^(?:<(?:Outline|Path)>)?\d+:": "the number of a part that is to be written",
     r"\(\d+ of \d+\)": "how many branches said so",
     r"it says .*?, which is no number of \w+": "what a model has said, and why it is wrong",
     r"\b(?:JSON|Yes|No|Python)\b": "words of the form",
@@ -85,7 +91,17 @@ async def weigh(what: str) -> int:
     return len(what)
 
 
-TOOLS = (search, fails, weigh, calculator)
+BETWEEN = [f"the wheel of gauge {at} is old." for at in range(40)]
+LONG = "\n\n".join(["the red gauge has a bolt by vurla.", *BETWEEN, "vurla makes bolts of seven grams."])
+
+
+@tool
+async def fits(question: str, answer: str) -> float:
+    """says how well an answer fits"""
+    return (len(question) + len(answer)) % 3 / 4
+
+
+TOOLS = (search, fails, weigh, fits, calculator)
 QUESTIONS = (
     Question("which of the two gauges is heavier, the blue one or the red one?"),
     Question("how many gauges are there?", context="there are as many gauges as wheels."),
@@ -100,24 +116,42 @@ QUESTIONS = (
     Question("write a poem of a gauge."),
     Question("which gauge is it?"),
     Question("how many letters has the gauge?"),
+    Question("translate each of these into french: the gauge, the wheel and the bolt."),
+    Question("write 3 slogans for gauges."),
+    Question("how heavy is the bolt of the red gauge?", context=LONG),
 )
 ABLE = (
     BARE,
     GUIDED,
     replace(GUIDED, guided_grammar=True, logprobs=True, roles=frozenset({"large"})),
+    replace(GUIDED, roles=frozenset({"draft"})),
     replace(GUIDED, function_calls=True, max_model_len=900),
 )
 WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "vote": (
         {"merge": "synthesis", "n": 3},
+        {"merge": "synthesis", "n": 3, "max_tokens": 2},
         {"rule": "parallel_probe", "segment": 1},
         {"judge": "model", "n": 4},
     ),
-    "skeleton": ({"route": "always"},),
+    "skeleton": ({"route": "always"}, {"route": "always", "depth": 2}),
     "decompose": ({"n": 3},),
     "llm_compiler": ({}, {}),
     "react": ({"max_steps": 1}, {}),
     "calls": ({"max_rounds": 1},),
+    "spawn_join": ({"depth": 2}, {"form": "text", "turns": 1}),
+    "threads": ({"lead": "begin"}, {"dialect": "multiverse"}),
+    "together": ({"rounds": 1}, {"workers": 3, "rounds": 2}),
+    "strategies": ({"languages": ["the language of gauges"], "n": 2},),
+    "no_thinking": ({"thinks": "yes", "n": 2}, {"thinks": "no", "n": 2}),
+    "documents": ({"select": "ask", "chunk": 48}, {"combine": "ensemble"}),
+    "distil": ({"by": "assessment"},),
+    "tournament": ({"segment": 1, "n": 2},),
+    "tree": (
+        {"breadth": 2, "depth": 2},
+        {"search": "adaptive", "verifier": "fits", "batch": 1},
+        {"search": "adaptive", "n": 8},
+    ),
 }
 """Options beside the defaults that lead planners to further prompts."""
 
@@ -136,11 +170,24 @@ READ = (
     "blue",
 )
 ACTIONS = ("hm", *['Action: search("gauge")'] * 2, 'Action: fails("a")', 'finish(answer="red")')
+BLOCK = "<spawn>\n<task>it is green.</task>\n<task>9 wheels</task>\n</spawn>"
+CALL = '<tool_call>{"name": "spawn", "arguments": {"messages": ["it is green.", "9 wheels"]}}</tool_call>'
+LISTED = json.dumps({"data": ["the gauge", "the wheel", "the bolt"], "template": "translate {data}"})
+SAMPLES = json.dumps({"n": 3, "template": "write a slogan for gauges."})
+OUTLINES = "\n<Outline>2: it is green.</Outline>\n"
+WOVEN = ("the gauge is blue.", "<Parallel>", "", "it is green.")
 REPLIES = {
+    "call the function spawn": (CALL, "it is green.", ""),
+    "write a block in this form": (BLOCK, "it is green.", ""),
+    "<Outlines>\n<Outline>1:": (f" blue{OUTLINE}</Outline>{OUTLINES}", *WOVEN),
+    "written side by side": WOVEN,
+    "Do not answer the question. It may list": ("so", LISTED, SAMPLES, LISTED, SAMPLES, SAMPLES, LISTED),
+    "You are worker": ("it is so.", "the gauge weighs more than others do, as far as can be told.", ""),
     'a line "Answer: "': READ,
     "keleton": (OUTLINE, OUTLINE, "one gauge"),
     "Action": ACTIONS,
     "First quote": ("9 wheels", "9 wheels", "it is green.", "9 wheels", ""),
+    "word for word": ("the red gauge has a bolt by vurla.", "it is green.", "nothing"),
     "letter": ("A", "B", "C", "none"),
     "": ("so \\boxed{red}", "so \\boxed{blue}", "it is green.", "the gauge is blue.", "", "Yes"),
 }
@@ -157,12 +204,19 @@ class Talker:
 
     def __call__(self, call: Call, rng: Random) -> str:
         messages = call.prompt.messages()
-        for message in messages:
-            if message["role"] != "assistant" or message["content"] not in self.said:
-                self.asked.append(message["content"])
+        self.asked += [message["content"] for message in messages if message["role"] != "assistant"]
+        own = [segment.text for segment in call.prompt.segments if segment.role == "assistant"]
+        begun = [text for text in own if not any(each.startswith(text) for each in self.said)]
+        self.asked += filter(None, map(self._unsaid, begun))
         text = self._reply("".join(message["content"] for message in messages))
         self.said.add(text)
         return text
+
+    def _unsaid(self, text: str) -> str:
+        """A text that is to be continued without what was said before, which may be the whole of it."""
+        for said in sorted(self.said, key=len, reverse=True):
+            text = text.replace(said, "") if len(said) > 4 or said == text else text
+        return text if text.strip() else ""
 
     def _reply(self, told: str) -> str:
         if "Kinds of steps" in told:
@@ -180,10 +234,19 @@ class Talker:
         return self._turns[of] - 1
 
 
+class Sure(Simulator):
+    """A simulator whose judges say how sure they are of what they say."""
+
+    async def generate(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        scored = call.role == "judge" and call.sampling.top_logprobs is not None
+        async for chunk in super().generate(call):
+            yield replace(chunk, logprobs=(Logprob(chunk.text, -0.1),)) if scored and chunk.text else chunk
+
+
 def own_words(text: str) -> str:
     """A text of a prompt without slots, and without what questions, tools and replies of this test say."""
     text = re.sub(r"<(\w+)>\n.*?\n?</\1>", "", text, flags=re.DOTALL)
-    text = re.sub(r"^- (?:search|fails|weigh)\(.*$|1\. blue gauge", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^- (?:search|fails|weigh|fits)\(.*$|1\. blue gauge", "", text, flags=re.MULTILINE)
     for question in QUESTIONS:
         for given in (question.text, question.context, *question.choices):
             text = text.replace(given, "") if len(given) > 4 else text
@@ -204,7 +267,7 @@ async def asked_by(name: str) -> list[str]:
     planner = find_planner(name)
     ways = ({}, *WAYS.get(name, ()))
     for seed, (options, _, question) in enumerate(product(ways, range(2), QUESTIONS)):
-        engine = Simulator(talker, claims=ABLE[seed % len(ABLE)], seed=seed)
+        engine = Sure(talker, claims=ABLE[seed % len(ABLE)], seed=seed)
         await play(planner, question, engine, tools=TOOLS if seed % 5 else (), seed=seed, **options)
     return list(dict.fromkeys(talker.asked))
 
@@ -245,18 +308,32 @@ def test_what_can_be_given_back_is_seen(instruction: str, found: list[str]) -> N
     assert sorted(shown(instruction)) == sorted(found)
 
 
-WITHOUT_PROMPTS = {"planners.signs", "planners.wording", "orchestrator.voting.standing"}
+WITHOUT_PROMPTS = {
+    "planners.signs",
+    "planners.wording",
+    "planners.documents.planner",
+    "orchestrator.voting.standing",
+}
 """Modules whose texts are words to look for, or what people are told."""
 
 
 def instructions() -> Iterator[tuple[str, str]]:
     """The texts of the modules that prompts are made of, by their names."""
-    rooms = [planners, orchestrator.voting]
+    rooms = [planners, planners.tree, orchestrator.voting]
     modules: list[ModuleType] = [judgement]
     for room in rooms:
+        named = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in named]
+        within = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in within]
+        found = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in found]
         modules += [
-            importlib.import_module(f"{room.__name__}.{m.name}") for m in pkgutil.iter_modules(room.__path__)
+            importlib.import_module(each.name)
+            for each in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
         ]
+        found = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        modules += [importlib.import_module(each.name) for each in found]
     for module in modules:
         if module.__name__ in WITHOUT_PROMPTS:
             continue
@@ -267,7 +344,10 @@ def instructions() -> Iterator[tuple[str, str]]:
                     yield name, text.replace("{{", "{").replace("}}", "}")
 
 
-UNSAID = {"AMOUNTS", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "INSUFFICIENT"}
+UNSAID = {
+    *("AMOUNTS", "ALONE", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "NO_PREFILL", "INSUFFICIENT"),
+    "SETTLED_BY",
+}
 """What is told to people, not to models."""
 
 

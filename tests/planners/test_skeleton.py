@@ -13,8 +13,9 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
+from planners.independence import ROUTER
 from planners.outlining import OUTLINE, Point, points_of
-from planners.skeleton import AGAIN, EXPAND, ROUTER, skeleton
+from planners.skeleton import AGAIN, EXPAND, skeleton
 from tests.orchestrator.runtime.harness import Speaker
 from tests.orchestrator.runtime.saying import Saying
 from tests.planners.conftest import BARE, play

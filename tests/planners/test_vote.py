@@ -150,17 +150,17 @@ async def test_a_fragment_is_not_the_completion_in_the_middle() -> None:
 
 
 async def test_a_synthesis_that_is_cut_off_is_not_the_answer() -> None:
-    ends = [Chunk(rf"\boxed{{{each}}}", 1, finish_reason="stop") for each in (7, 7, 8)]
+    ends = [Chunk(rf"\boxed{{{each}}}", 1, finish_reason="stop") for each in (7, 8)]
     engine = Saying(ends[0], then=[*ends[1:], Chunk("All in all,", 1, finish_reason="length")])
-    played = await play(vote, "How many?", engine, n=3, rule="fixed", merge="synthesis")
+    played = await play(vote, "How many?", engine, n=2, rule="fixed", merge="synthesis")
     assert played.verdicts("merge")[0] == "synthesis failed"
     assert played.answer.claim == "7"
 
 
 async def test_a_synthesis_that_only_thinks_is_not_the_answer() -> None:
-    ends = [Chunk(rf"\boxed{{{each}}}", 1, finish_reason="stop") for each in (7, 7, 8)]
+    ends = [Chunk(rf"\boxed{{{each}}}", 1, finish_reason="stop") for each in (7, 8)]
     engine = Saying(ends[0], then=[*ends[1:], Chunk("<think>All in all", 1, finish_reason="stop")])
-    played = await play(vote, "How many?", engine, n=3, rule="fixed", merge="synthesis")
+    played = await play(vote, "How many?", engine, n=2, rule="fixed", merge="synthesis")
     assert played.verdicts("merge")[0] == "synthesis failed"
     assert (played.answer.claim, played.answer.text) == ("7", r"\boxed{7}")
 

@@ -25,5 +25,6 @@ def common_capabilities(known: Sequence[Capabilities], roles: frozenset[str]) ->
         cache_salt=all(one.cache_salt for one in known),
         assistant_prefill=all(one.assistant_prefill for one in known),
         cached_token_usage=all(one.cached_token_usage for one in known),
+        arithmetic_sampling=all(one.arithmetic_sampling for one in known),
         roles=roles,
     )

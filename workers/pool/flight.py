@@ -140,5 +140,6 @@ def _needs(call: Call) -> tuple[str, ...]:
         "guided_grammar": call.grammar is not None,
         "function_calls": bool(call.functions),
         "assistant_prefill": bool(call.prompt.prefill),
+        "arithmetic_sampling": call.sampling.code is not None,
     }
     return tuple(name for name, needed in asked.items() if needed)

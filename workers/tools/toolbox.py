@@ -18,6 +18,12 @@ GROUP = "anabranch.tools"
 ENTAILMENT = "entailment"
 """The name of the tool that says whether a text entails another, if a toolbox has one."""
 
+ROUTER = "router"
+"""The name of the tool that says whether an answer is a list of independent points, if a toolbox has one."""
+
+UNOFFERED = frozenset({ENTAILMENT, ROUTER})
+"""Judges of ours: no model is offered them, and no server appoints them."""
+
 
 class Toolbox(Mapping[str, Tool]):
     """An immutable set of tools by name."""

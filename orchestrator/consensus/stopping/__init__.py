@@ -10,6 +10,7 @@ from orchestrator.consensus.stopping.counting import (
     Beta,
     EarlyStopping,
     EntropyThreshold,
+    FirstAgreement,
     FixedN,
     majority_posterior,
 )
@@ -35,10 +36,12 @@ from orchestrator.consensus.stopping.spec import (
     parse_round_rule,
     parse_rule,
 )
+from orchestrator.consensus.stopping.tournament import Tournament
 from orchestrator.consensus.stopping.view import (
     Branch,
     Cancel,
     Continue,
+    Copy,
     Decision,
     Expand,
     Json,
@@ -64,6 +67,7 @@ __all__ = [
     "Branch",
     "Cancel",
     "Continue",
+    "Copy",
     "Deadline",
     "Decision",
     "DeepConfOffline",
@@ -73,6 +77,7 @@ __all__ = [
     "End",
     "EntropyThreshold",
     "Expand",
+    "FirstAgreement",
     "FirstVerified",
     "FixedN",
     "Json",
@@ -87,6 +92,7 @@ __all__ = [
     "StopRule",
     "Tally",
     "TokenBudget",
+    "Tournament",
     "View",
     "majority_posterior",
     "most_certain",

@@ -41,6 +41,33 @@ class FixedN(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class FirstAgreement(Rule):
+    """Start all, and stop as soon as so many ``votes`` are for one answer: 1 takes the first that arrives.
+
+    The fast modes of SSR (arXiv 2505.15340) are 1 and 2. It stops, too, once the branches that still run
+    cannot change the answer.
+    """
+
+    name: ClassVar[str] = "agree"
+    votes: int = 2
+    width: int = 8
+
+    def __post_init__(self) -> None:
+        between("votes", self.votes, 1, math.inf)
+        Rule.__post_init__(self)
+
+    def decide(self, view: View) -> Decision:
+        """Stop when one answer has the votes."""
+        tally = view.tally()
+        seen = {"first": tally.first, "second": tally.second}
+        if tally.first >= self.votes:
+            return Stop("agreed", tally.winner, seen)
+        if view.running and unassailable(view, tally):
+            return Stop("decided", tally.winner, seen)
+        return wait_or_end(view, tally, seen)
+
+
+@dataclass(frozen=True, slots=True)
 class Beta(Rule):
     """Start all, judge arrivals as they come, and stop when the leader will very probably stay ahead."""
 
@@ -150,9 +177,15 @@ class EntropyThreshold(Rule):
     def decide(self, view: View) -> Decision:
         """Stop when the entropy is defined and low enough."""
         tally = view.tally()
-        entropy = discrete([int(weight) for weight in tally.weights.values()], abstained=tally.abstained).nats
-        seen = {"entropy": None if entropy is None else round(entropy, 6), "answers": tally.total}
-        if entropy is not None and tally.total >= self.min_finished and entropy <= self.nats:
+        answers = [branch.cluster for branch in view.finished if branch.cluster is not None]
+        silent = [branch.weight for branch in view.finished if branch.cluster is None]
+        entropy = discrete(
+            [answers.count(cluster) for cluster in tally.weights],
+            abstained=len(silent),
+            weights=[*tally.weights.values(), *silent],
+        ).nats
+        seen = {"entropy": None if entropy is None else round(entropy, 6), "answers": len(answers)}
+        if entropy is not None and len(answers) >= self.min_finished and entropy <= self.nats:
             return Stop("agreed", tally.winner, seen)
         if view.running and unassailable(view, tally):
             return Stop("decided", tally.winner, seen)

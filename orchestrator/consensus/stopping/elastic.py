@@ -83,13 +83,14 @@ class Elastic(Rule):
         }
         missing = (min(self.quorum, self.width) if ordered else self.width) - votes
         if tally.leaders:
-            certain = missing > 0 and tally.first > tally.against + min(missing, running + view.room)
+            may_come = min(missing, running + view.room) * view.heaviest
+            certain = missing > 0 and tally.first > tally.against + may_come
             if posterior >= threshold or certain or (missing > 0 and posterior >= asked):
                 return Stop("agreed", tally.winner, seen)
             if missing <= 0:
                 return Stop("given_up" if running or view.room else "exhausted", tally.winner, seen)
         if missing > 0:
-            wanted = unanimous(threshold) - votes if votes == tally.first else min(missing, self.quorum)
+            wanted = unanimous(threshold) - votes if tally.unanimous else min(missing, self.quorum)
             short = min(view.room, max(1, wanted) - running)
             if short > 0:
                 return Expand(short, seen)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -67,11 +66,13 @@ class ParallelProbe(Rule):
 
 
 def _leader(view: View, probe: int) -> int | None:
-    votes = Counter(_answers(view.finished, probe))
-    votes.update(_answers(view.running, probe))
-    votes.update(branch.probes[probe] for branch in view.lost if len(branch.probes) > probe)
-    return votes.most_common(1)[0][0]
+    lost = [branch for branch in view.lost if len(branch.probes) > probe]
+    votes: dict[int | None, float] = {}
+    for answer, weight in _answers((*view.finished, *view.running, *lost), probe):
+        votes[answer] = votes.get(answer, 0) + weight
+    return max(votes, key=lambda answer: votes[answer])
 
 
-def _answers(branches: Sequence[Branch], probe: int) -> list[int | None]:
-    return [branch.probes[probe] if probe < len(branch.probes) else branch.cluster for branch in branches]
+def _answers(branches: Sequence[Branch], probe: int) -> Iterator[tuple[int | None, float]]:
+    for branch in branches:
+        yield branch.probes[probe] if probe < len(branch.probes) else branch.cluster, branch.weight

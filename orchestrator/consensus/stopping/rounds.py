@@ -17,11 +17,15 @@ from orchestrator.consensus.stopping.view import Json
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The outcome of one round: entropy in nats (None: undefined), winner, and its share of the answers."""
+    """The outcome of one round: entropy in nats (None: undefined), winner, and its share of the answers.
+
+    ``copied`` is the share of the answers that merely repeat one which the branch was shown.
+    """
 
     entropy: float | None
     winner: int | None
     support: float
+    copied: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class End:
     """Answer with the winner of round ``best`` (from 0), which need not be the last."""
 
     best: int
-    reason: Literal["agreed", "exhausted", "collapsed"]
+    reason: Literal["agreed", "exhausted", "collapsed", "copied"]
     seen: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -80,9 +84,11 @@ def most_certain(rounds: Sequence[Round]) -> int:
 class _Seat(Settings):
     __slots__ = ()
     rounds: int
+    copies: float
 
     def __post_init__(self) -> None:
         between("rounds", self.rounds, 1, 1000)
+        between("copies", self.copies, 0, 1)
 
     @property
     def limit(self) -> int:
@@ -93,12 +99,14 @@ class _Seat(Settings):
         raise NotImplementedError
 
     def decide(self, rounds: Sequence[Round]) -> Another | End:
-        """End on collapse, on an entropy at or below the bar, or with the most certain round of all."""
+        """End on copies, on collapse, on an entropy at or below the bar, or with the most certain round."""
         if not rounds:
             return Another()
         last = rounds[-1]
         bar = self._bar(rounds)
         seen = {"round": len(rounds) - 1, "entropy": last.entropy, "bar": bar}
+        if len(rounds) > 1 and last.copied > self.copies:
+            return End(most_certain(rounds[:-1]), "copied", seen)
         if len(rounds) > 1 and collapsed(rounds):
             return End(most_certain(rounds[:-1]), "collapsed", seen)
         if bar is not None and last.entropy is not None and last.entropy <= bar:
@@ -110,11 +118,16 @@ class _Seat(Settings):
 
 @dataclass(frozen=True, slots=True)
 class SeatThreshold(_Seat):
-    """Stop at the first round whose entropy is at most ``nats``, a value found on earlier questions."""
+    """Stop at the first round whose entropy is at most ``nats``, a value found on earlier questions.
+
+    A round of which more than the share ``copies`` merely repeats what it was shown is no evidence: the
+    search ends, and an earlier round answers. A share of 1 is never exceeded.
+    """
 
     name: ClassVar[str] = "seat"
     nats: float = 0.3
     rounds: int = 4
+    copies: float = 0.5
 
     def __post_init__(self) -> None:
         between("nats", self.nats, 0, 100)
@@ -130,10 +143,12 @@ class SeatSecretary(_Seat):
 
     The secretary problem knows no recall and no trend; here all rounds are kept, so the most certain one
     answers if none stops the search. An entropy of 0 among the watched rounds need only be equalled.
+    ``copies`` is that of :class:`SeatThreshold`.
     """
 
     name: ClassVar[str] = "seat_secretary"
     rounds: int = 4
+    copies: float = 0.5
 
     def _bar(self, rounds: Sequence[Round]) -> float | None:
         watched = max(1, round(self.rounds / math.e))

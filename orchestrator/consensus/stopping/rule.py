@@ -31,13 +31,17 @@ class Rule(Settings):
     """Base of the stop rules. Every subclass has ``width``, the maximum number of branches to start."""
 
     __slots__ = ()
-    needs: ClassVar[frozenset[Signal]] = frozenset()
     width: int
 
     def __post_init__(self) -> None:
         # A subclass calls this by name: super() without arguments fails in a class that slots=True recreates.
         if self.width < 1:
             raise ValueError(f"width must be at least 1, got {self.width}")
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        """The signals that it cannot work without: none, unless a subclass says so."""
+        return frozenset()
 
     @property
     def initial(self) -> int:
@@ -63,7 +67,7 @@ def wait_or_end(view: View, tally: Tally, seen: Mapping[str, Json] | None = None
 
 def unassailable(view: View, tally: Tally) -> bool:
     """Whether the leader stays ahead, whatever the branches say that still run or may yet be started."""
-    return tally.first > tally.against + len(view.running) + view.room
+    return tally.first > tally.against + view.outstanding
 
 
 def between(name: str, value: float, low: float, high: float) -> None:

@@ -14,6 +14,7 @@ from orchestrator.consensus.stopping.counting import (
     Beta,
     EarlyStopping,
     EntropyThreshold,
+    FirstAgreement,
     FixedN,
 )
 from orchestrator.consensus.stopping.elastic import Elastic
@@ -22,12 +23,14 @@ from orchestrator.consensus.stopping.limits import Deadline, FirstVerified, Toke
 from orchestrator.consensus.stopping.probing import ParallelProbe
 from orchestrator.consensus.stopping.rounds import RoundRule, SeatSecretary, SeatThreshold
 from orchestrator.consensus.stopping.rule import Rule, Settings
+from orchestrator.consensus.stopping.tournament import Tournament
 from orchestrator.consensus.stopping.view import Json, StopRule
 
 RULES: Mapping[str, type[Rule]] = {
     rule.name: rule
     for rule in (
         FixedN,
+        FirstAgreement,
         AdaptiveConsistency,
         EarlyStopping,
         Beta,
@@ -40,6 +43,7 @@ RULES: Mapping[str, type[Rule]] = {
         TokenBudget,
         Elastic,
         AcrossKinds,
+        Tournament,
     )
 }
 """The rules that a spec can name, besides the combinations ``any``, ``all`` and ``at_least``."""
@@ -75,17 +79,18 @@ def parse_rule(spec: str | Mapping[str, Json], *, width: int | None = None) -> S
     Raises:
         RuleError: the message says what is wrong and what would be right.
     """
+    usual = {} if width is None else {"width": width}
     if isinstance(spec, str):
         name, bracket, inside = spec.strip().partition("(")
         name = name.strip()
         if not bracket or ":" in name:
-            return _named(spec, RULES, width)
+            return _named(spec, RULES, usual)
         if not inside.endswith(")"):
             raise RuleError(f"{spec!r} lacks its closing bracket")
         return _combination(name, _split(inside[:-1]), width)
     name = str(spec.get("rule", ""))
     if name not in COMBINATIONS:
-        return _named(spec, RULES, width)
+        return _named(spec, RULES, usual)
     parts = spec.get("rules", ())
     if isinstance(parts, str) or not isinstance(parts, Sequence):
         raise RuleError(f"rules of {name!r} must be a list, got {parts!r}")
@@ -93,13 +98,15 @@ def parse_rule(spec: str | Mapping[str, Json], *, width: int | None = None) -> S
     return _combination(name, [*first, *(part for part in parts if isinstance(part, str | Mapping))], width)
 
 
-def parse_round_rule(spec: str | Mapping[str, Json]) -> RoundRule:
+def parse_round_rule(spec: str | Mapping[str, Json], *, copies: float | None = None) -> RoundRule:
     """The rule between rounds that ``spec`` names: ``"seat:0.3,rounds=4"`` or ``"seat_secretary"``.
+
+    ``copies`` is used where the spec gives none.
 
     Raises:
         RuleError: the message says what is wrong and what would be right.
     """
-    return _named(spec, ROUND_RULES, None)
+    return _named(spec, ROUND_RULES, {} if copies is None else {"copies": copies})
 
 
 def _combination(name: str, parts: Sequence[str | Mapping[str, Json]], width: int | None) -> StopRule:
@@ -132,21 +139,21 @@ def _split(inside: str) -> list[str]:
     return [part for part in map(str.strip, parts) if part]
 
 
-def _named(spec: str | Mapping[str, Json], known: Mapping[str, type[Named]], width: int | None) -> Named:
+def _named(
+    spec: str | Mapping[str, Json], known: Mapping[str, type[Named]], usual: Mapping[str, int | float]
+) -> Named:
     name, settings = _read(spec) if isinstance(spec, str) else (str(spec.get("rule", "")), dict(spec))
     settings.pop("rule", None)
     if name not in known:
         raise RuleError(f"no rule is called {name!r}; there are {', '.join(sorted(known))}")
     rule = known[name]
     taken: dict[str, Field[Any]] = {each.name: each for each in fields(rule)}
-    values: dict[str, int | float] = {}
+    values = dict(usual)
     for key, value in settings.items():
         setting = key or next(iter(taken))
         if setting not in taken:
             raise RuleError(f"rule {name!r} has no setting {setting!r}; it has {', '.join(taken)}")
         values[setting] = _number(name, setting, value, taken[setting].default)
-    if width is not None:
-        values.setdefault("width", width)
     try:
         return rule(**values)
     except ValueError as error:

@@ -8,6 +8,7 @@ from orchestrator.consensus.merging import (
     medoid,
     numbered,
     overlaps,
+    ranked,
     verified,
     weighted,
 )
@@ -50,6 +51,17 @@ def test_weights_outvote_heads() -> None:
 def test_useless_weights_fall_back_to_the_majority_and_say_so() -> None:
     merged = weighted(view(0, 0, 1), TEXTS, {0: float("nan"), 2: -1.0}, method="confidence")
     assert (merged.text, merged.method) == ("Paris", "majority")
+
+
+def test_votes_by_rank() -> None:
+    assert ranked({0: 0.1, 1: 0.9, 2: 0.5}, power=1) == {0: 1, 1: 3, 2: 2}
+    assert ranked({4: 9.0, 7: -2.0}) == {4: pytest.approx(2**0.5), 7: 1.0}
+    assert set(ranked({0: 3.0, 1: 2.0, 2: 1.0}, power=0).values()) == {1.0}  # a plain vote
+    assert ranked({}) == {}
+
+
+def test_equal_scores_share_their_ranks_and_unknown_ones_take_none() -> None:
+    assert ranked({0: 2.0, 1: 2.0, 2: 1.0, 3: float("nan")}, power=1) == {0: 2.5, 1: 2.5, 2: 1, 3: 0}
 
 
 def test_a_verifier_decides_and_refused_answers_do_not_vote() -> None:

@@ -52,6 +52,23 @@ def test_a_sudden_agreement_on_another_answer_is_a_collapse() -> None:
     assert (decision.best, decision.reason) == (0, "collapsed")
 
 
+def test_a_round_that_merely_repeats_what_it_was_shown_is_no_evidence() -> None:
+    first, copied = Round(0.5, 0, 0.8), Round(0.0, 0, 1.0, copied=0.6)
+    decision = SeatThreshold(0.3, rounds=4).decide([first, copied])
+    assert isinstance(decision, End)
+    assert (decision.best, decision.reason) == (0, "copied")
+    for rule in (SeatThreshold(0.3, rounds=4, copies=0.6), SeatSecretary(4, copies=1.0)):
+        accepted = rule.decide([first, copied])
+        assert isinstance(accepted, End)
+        assert (accepted.best, accepted.reason) == (1, "agreed")
+    assert isinstance(SeatThreshold(0.3).decide([Round(0.5, 0, 0.8, copied=1.0)]), Another)  # saw nothing
+
+
+def test_what_is_usual_holds_where_the_spec_gives_nothing() -> None:
+    assert parse_round_rule("seat:0.3", copies=1.0) == SeatThreshold(0.3, copies=1.0)
+    assert parse_round_rule("seat:0.3,copies=0.2", copies=1.0) == SeatThreshold(0.3, copies=0.2)
+
+
 def test_agreement_on_one_of_two_halves_is_no_collapse() -> None:
     decision = SeatThreshold(0.3, rounds=4).decide([Round(0.69, 0, 0.5), Round(0.0, 1, 1.0)])
     assert isinstance(decision, End)

@@ -13,6 +13,7 @@ from orchestrator.consensus.stopping import (
     DEFAULT_RULE,
     FIRST_DEFAULT_RULE,
     RULES,
+    AcrossKinds,
     AdaptiveConsistency,
     AllOf,
     AnyOf,
@@ -21,6 +22,7 @@ from orchestrator.consensus.stopping import (
     Branch,
     Cancel,
     Continue,
+    Copy,
     Deadline,
     DeepConfOffline,
     DeepConfOnline,
@@ -35,6 +37,7 @@ from orchestrator.consensus.stopping import (
     RuleError,
     Stop,
     StopRule,
+    Tally,
     TokenBudget,
     View,
     parse_rule,
@@ -71,6 +74,9 @@ SPECS = [
     "esc:window=4,width=16",
     "deepconf:warmup=4,width=16",
     "parallel_probe:stable=3,patience=2,warmup=2,width=16",
+    "tournament:capacity=5,swap=2,warmup=2,floor=0.3,width=16",
+    "tournament:capacity=5,agreement=1,width=7",
+    "tournament:capacity=16,swap=8,agreement=0,width=16",
     "beta:threshold=0.8,min_finished=1,width=16",
     "elastic:patience=1,quorum=6,width=16",
     "elastic:patience=0,quorum=1,width=16",
@@ -97,7 +103,8 @@ def drive(rule: StopRule, fates: Sequence[Fate]) -> tuple[Stop, View]:
         fate = fates[branch.index]
         age = now - begun[branch.index]
         probes = tuple((fate.cluster or 0) if at > 2 else at for at in range(age))
-        return replace(branch, tokens=age, probes=probes, confidence=fate.confidence)
+        segments = (fate.confidence,) * age
+        return replace(branch, tokens=age, probes=probes, confidence=fate.confidence, segments=segments)
 
     while True:
         now += 1
@@ -130,6 +137,12 @@ def drive(rule: StopRule, fates: Sequence[Fate]) -> tuple[Stop, View]:
                 for _ in range(decision.by):
                     running[len(begun)] = Branch(len(begun))
                     begun.append(now)
+            elif isinstance(decision, Copy):
+                assert 1 <= len(decision.branches) <= view.room
+                for at in decision.branches:
+                    assert 1 <= decision.segments <= len(shown(running[at]).segments)
+                    running[len(begun)] = Branch(len(begun), inherited=decision.segments)
+                    begun.append(now - decision.segments)
             else:
                 assert decision.branches
                 for at in decision.branches:
@@ -454,3 +467,35 @@ def test_abstentions_stand_against_the_lead() -> None:
 def test_the_default_rule_is_recorded_by_its_own_name() -> None:
     assert parse_rule(DEFAULT_RULE).spec == DEFAULT_RULE
     assert parse_rule(FIRST_DEFAULT_RULE) == Elastic()
+
+
+VOTES = st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 2)), st.sampled_from([0.25, 0.5, 1.0, 2.0])))
+LATER = st.lists(st.sampled_from([0.25, 0.5, 1.0, 2.0]), max_size=4)
+
+
+@pytest.mark.parametrize(
+    "rule", [Beta(1.0), Deadline(), TokenBudget(), AdaptiveConsistency(1.0), AcrossKinds()]
+)
+@given(votes=VOTES, later=LATER, room=st.integers(0, 2))
+def test_what_is_decided_no_heavy_branch_can_turn(
+    rule: StopRule, votes: list[tuple[int | None, float]], later: list[float], room: int
+) -> None:
+    """Weights are such that their sums are exact."""
+    finished = tuple(Branch(at, cluster, weight=weight) for at, (cluster, weight) in enumerate(votes))
+    running = tuple(Branch(len(votes) + at, weight=weight) for at, weight in enumerate(later))
+    view = View(finished, running, room=room, heaviest=2.0)
+    decision, tally = rule.decide(view), view.tally()
+    if isinstance(decision, Stop) and decision.reason in ("agreed", "decided"):
+        assert decision.winner == tally.winner
+        assert tally.first > tally.second + tally.silence + sum(later) + 2.0 * room
+
+
+def test_branches_count_with_their_votes() -> None:
+    light, heavy = Branch(0, 0, weight=0.5), Branch(1, 1, weight=1.5)
+    assert stopped(FixedN(width=2).decide(View((light, heavy)))) == ("exhausted", 1)
+    still = View((light, heavy), (Branch(2, weight=2.0),))  # its entropy is 0.56
+    assert stopped(EntropyThreshold(0.6, min_finished=2, width=3).decide(still)) == ("agreed", 1)
+    assert isinstance(EntropyThreshold(0.5, min_finished=2, width=3).decide(still), Continue)
+    probed = (Branch(0, probes=(0, 0, 0), weight=0.5), Branch(1, probes=(1, 1, 1), weight=1.5))
+    assert stopped(ParallelProbe(stable=1, warmup=9, width=2).decide(View(running=probed))) == ("agreed", 1)
+    assert Tally.of((light, heavy), [4.0, 1.0]).weights == {0: 2.0, 1: 1.5}

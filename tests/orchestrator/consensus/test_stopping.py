@@ -4,6 +4,7 @@ from orchestrator.consensus.stopping import (
     Beta,
     Branch,
     Continue,
+    FirstAgreement,
     FixedN,
     RuleError,
     Stop,
@@ -48,6 +49,19 @@ def test_fixed_waits_for_all_and_breaks_ties_by_first_arrival() -> None:
     decision = rule.decide(voted(1, 0, 0, 1))
     assert isinstance(decision, Stop)
     assert (decision.reason, decision.winner) == ("exhausted", 1)
+
+
+def test_the_first_answers_that_agree_end_a_vote() -> None:
+    assert isinstance(FirstAgreement(2, width=5).decide(voted(0, 1, running=3)), Continue)
+    for rule, view in ((FirstAgreement(1), voted(None, 3, running=2)), (FirstAgreement(2), voted(0, 3, 3))):
+        decision = rule.decide(view)
+        assert isinstance(decision, Stop)
+        assert (decision.reason, decision.winner) == ("agreed", 3)
+    decided = FirstAgreement(3, width=4).decide(voted(0, 0, running=1))
+    assert isinstance(decided, Stop)
+    assert decided.reason == "decided"
+    with pytest.raises(ValueError, match="votes must lie between"):
+        FirstAgreement(0)
 
 
 def test_nobody_answered() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.consensus.thinking import Thinking, split_thinking
+from orchestrator.consensus.thinking import Thinking, opening, split_thinking
 from tests.timing import takes_time_in_proportion
 
 PAIRS = [
@@ -137,3 +137,28 @@ def test_it_takes_time_in_proportion_to_the_text(piece: str) -> None:
 def test_marks_beside_a_fence_are_meant() -> None:
     said = "<think>```\ncode\n```</think>```\nprint(42)\n```"
     assert split_thinking(said) == ("```\ncode\n```", "```\nprint(42)\n```", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("<think>\nSo", ("<think>", "</think>")),
+        ("\n<thinking>", ("<thinking>", "</thinking>")),
+        ("<seed:think>a", ("<seed:think>", "</seed:think>")),
+        ("[THINK]So", ("[THINK]", "[/THINK]")),
+        ("◁think▷So", ("◁think▷", "◁/think▷")),
+        ("<|begin_of_thought|>", ("<|begin_of_thought|>", "<|end_of_thought|>")),
+        ("<|START_THINKING|>", ("<|START_THINKING|>", "<|END_THINKING|>")),
+        ("<|start_thinking|>", ("<|start_thinking|>", "<|end_thinking|>")),
+        ("So <think>", None),
+        ("</think>So", None),
+        ("<b>So", None),
+        ("", None),
+    ],
+)
+def test_the_marks_that_a_model_begins_with_tell_those_that_end_it(
+    text: str, marks: tuple[str, str] | None
+) -> None:
+    assert opening(text) == marks
+    if marks:
+        assert split_thinking(f"{marks[0]}so{marks[1]}then") == ("so", "then", True)

@@ -17,7 +17,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.interruption import RunEnded
 from orchestrator.runtime.messages import Message, user
 from orchestrator.runtime.nodes import Node
-from orchestrator.runtime.values import Answer, Cluster
+from orchestrator.runtime.values import Answer, Cluster, Vote
 
 Body = Callable[[Run], Coroutine[Any, Any, Any]]
 
@@ -456,6 +456,11 @@ HOSTILE: dict[str, Hostile] = {
     "kinds are numbers": fails(answers(kinds=(1, 2))),
     "a cluster's claim is a number": fails(answers(clusters=(Cluster(5, 1),))),  # type: ignore[arg-type]
     "a cluster's count is a text": fails(answers(clusters=(Cluster("a", "1"),))),  # type: ignore[arg-type]
+    "a cluster's weight is a text": fails(answers(clusters=(Cluster("a", 1, "1"),))),  # type: ignore[arg-type]
+    "a cluster's weight is NaN": fails(answers(clusters=(Cluster("a", 1, float("nan")),))),
+    "votes are None": fails(answers(votes=None)),
+    "votes are texts": fails(answers(votes=("a",))),
+    "a vote's number is a text": fails(answers(votes=(Vote("1", "", "a", "a"),))),  # type: ignore[arg-type]
     "answer too large": fails(answers(text="x" * 2_000), "too_large"),
     "halves of characters": ends_well(
         answers(text="a\ud83d", claim="\udc00b", clusters=(Cluster("\ud800", 1),)), "a\ufffd"

@@ -10,7 +10,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from rich.console import Console
 
+from orchestrator.cli.reporting import print_evidence
 from orchestrator.consensus.agreement import LEAST, Agreements
 from orchestrator.consensus.calibration import Calibration, HeldOut
 from orchestrator.errors import InvalidRequest, Unavailable
@@ -22,11 +24,14 @@ from orchestrator.tasks.evidence import Evidence, agreement_of, score_of
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Calibrated, Solution
+from planners.vote import vote
 from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 from workers.calls import Call
 from workers.engines.simulator.engine import CostModel, Simulator
+from workers.pool.member import Member
+from workers.pool.pool import Pool
 
 QUESTIONS = 40
 WANTED = Wanted("confidence", 0.3, None)
@@ -393,3 +398,30 @@ async def test_probabilities_are_checked_on_the_half_that_is_held_out(store: Sto
 )
 def test_an_agreement_has_a_name(answer: Answer, agreement: str | None) -> None:
     assert agreement_of(answer) == agreement
+
+
+async def test_a_vote_over_models_says_what_each_is_worth(store: Store) -> None:
+    def answer(call: Call, rng: Random) -> str:
+        box = asked_of(call)
+        knows = rng.random() < {"expert": 0.95, "branch": 0.6}[call.role]
+        return f"\\boxed{{{box if knows else box + rng.choice([50, 60, 70])}}}"
+
+    members = [Member(Simulator(answer), roles=frozenset({"branch", "expert"}))]
+    service = Service(store, Pool(members), planners={"vote": vote})
+    requests = [asking(box, n=4, voters={"branch": 1, "expert": 1}) for box in range(QUESTIONS)]
+    tasks = await solve_all(service, requests, 4, lambda: None)
+    labelled = [Labelled(task, (right,)) for task, right in zip(tasks, ANSWERS, strict=True)]
+    evidence = await fit(store, labelled, "labels", replace(WANTED, signal="agreement"))
+    branch, expert = evidence.voters["branch"], evidence.voters["expert"]
+    assert branch.count == expert.count == 2 * evidence.calibration.examples
+    assert branch.weight is not None
+    assert expert.weight is not None
+    assert expert.right > branch.right
+    assert expert.weight > branch.weight > 0
+    console = Console(width=100, record=True)
+    print_evidence(console, evidence)
+    shown = console.export_text()
+    assert f"{expert.right} of {expert.count}" in shown
+    assert f'"expert": {expert.weight:g}' in shown
+    judged = [Labelled(task, True) for task in tasks[:10]] + [Labelled(task, False) for task in tasks[10:]]
+    assert (await fit(store, judged, "labels", replace(WANTED, signal="agreement"))).voters == {}

@@ -25,7 +25,8 @@ from storage.opening import open_store
 from storage.tasks import Task
 from tests.orchestrator.tasks.keepsakes import everything
 
-KEEPSAKES = sorted((Path(__file__).parent / "data").glob("journal-*.jsonl"))
+DATA = Path(__file__).parent / "data"
+KEEPSAKES = sorted(DATA.glob("journal-*.jsonl"))
 
 Find = Callable[[str], Any]
 
@@ -74,6 +75,16 @@ async def test_a_recorded_run_replays_for_ever(keepsake: tuple[Task, Sequence[Ev
         assert replayed.result.answer is not None
         assert replayed.result.answer.text == task.solution["text"]
         assert replayed.result.spent.usage.completion_tokens == task.solution["usage"]["completion"]
+
+
+async def test_a_synthesis_from_before_votes_counted_more_replays() -> None:
+    """Its answer is that of no branch, though one of the branches' has a majority."""
+    task, events = await read(DATA / "merge-1-synthesis.jsonl")
+    assert task.solution is not None
+    assert [(each["claim"], each["count"]) for each in task.solution["clusters"]] == [("7", 2), ("8", 1)]
+    replayed = await replay(task.id, events, find_planner)
+    assert replayed.result.answer is not None
+    assert replayed.result.answer.claim == task.solution["answer"] == "9"
 
 
 async def test_a_journal_from_the_future_is_refused(keepsake: tuple[Task, Sequence[Event]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
+from orchestrator.runtime.environment import EDITION, FIRST_EDITION
 from orchestrator.runtime.values import Answer, Bounds, Budget, Question
 from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest
@@ -62,3 +63,19 @@ async def test_bounds_are_those_under_which_a_run_began() -> None:
     old = {key: value for key, value in header.items() if key != "bounds"}
     old["budget"] = {key: value for key, value in header["budget"].items() if key != "nodes"}
     assert recorded(old) == (Budget(nodes=None), Bounds())
+
+
+async def test_a_run_keeps_to_the_edition_in_which_it_began() -> None:
+    async with await open_store("memory") as store:
+        service = Service(store, Simulator("ok"), planners={"talkative": talkative})
+        solution = await service.solve(TaskRequest.model_validate({"query": "?", "planner": "talkative"}))
+        header = dict((await anext(aiter(store.read(solution.trace_id)))).data)
+
+    def edition() -> int:
+        setup = recorded_setup(header, talkative, "1", engine=None, toolbox=Toolbox(), call_seconds=1.0)
+        assert setup.header().get("edition") == header.get("edition")
+        return setup.environment.edition
+
+    assert header["edition"] == edition() == EDITION
+    del header["edition"]
+    assert edition() == FIRST_EDITION

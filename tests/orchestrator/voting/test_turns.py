@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import user
+from orchestrator.runtime.messages import assistant, user
 from orchestrator.runtime.values import Answer, Budget
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import CORRECTIONS, Turn
 from storage.events import EventType
 from tests.orchestrator.runtime.harness import Played, play
-from workers.calls import Call
+from workers.calls import Call, Completion, Usage
 from workers.engine import Capabilities, Engine
 from workers.engines.simulator.engine import Simulator
 from workers.engines.simulator.faults import Fault
+from workers.errors import CallRejected
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 
@@ -325,3 +327,67 @@ async def test_what_a_branch_concludes_is_read_like_any_other() -> None:
 async def test_a_branch_that_cannot_go_on_claims_nothing(settings: dict[str, Any]) -> None:
     played = await held(Simulator(continued), *kinds(correcting), width=1, settings=settings)
     assert seen(played, "nothing") == ["7 is wrong: it is 8"]
+
+
+# -- branches that planner code writes -------------------------------------------------------------
+
+
+async def two_calls(run: Verbs) -> Completion:
+    """A branch of two calls, of which the second fails or takes long where the first asks for it."""
+    first = await run.generate("First part?", label="first")
+    second = await run.generate([user("Second part?"), assistant(first)], label="second", max_tokens=8)
+    text = f"{first.text} {second.text}"
+    return Completion(text, second.finish_reason, Usage(completion_tokens=9))
+
+
+async def written(engine: Simulator, **options: Any) -> Played:
+    async def body(run: Run) -> Answer:
+        turn = Turn([user("First?")], "two", concludes=True, writing=two_calls)
+        given = {"rule": "fixed", "width": 2, "turns": [Turn([user("Other?")], "one")], **options}
+        return await run.vote(turn, **given)
+
+    return await play(body, engine)
+
+
+async def test_planner_code_may_write_a_branch() -> None:
+    def answer(call: Call, _: Random) -> str:
+        return (
+            r"\boxed{7}" if call.prompt.prefill or "Other" in call.prompt.messages()[0]["content"] else "So"
+        )
+
+    played = await written(Simulator(answer))
+    assert played.result.answer is not None
+    assert (played.result.answer.claim, played.result.answer.kinds) == ("7", ("one", "two"))
+    added = {e.data["label"]: (e.path, e.data["kind"]) for e in played.events if "kind" in e.data}
+    assert added["branch 0"] == ("0.0", "spawn")
+    assert added["branch 1"] == ("0.1", "generate")
+    assert {added["first"][0], added["second"][0]} == {"0.0.0", "0.0.1"}
+
+
+async def test_a_written_branch_that_is_cut_off_concludes_after_the_prompt_of_its_turn() -> None:
+    def answer(call: Call, _: Random) -> str:
+        return "7}" if call.prompt.prefill.endswith("boxed{") else "So it goes on and on without an end."
+
+    played = await written(Simulator(answer), width=1)
+    assert played.result.answer is not None
+    assert played.result.answer.claim == "7"
+    concluded = [e.data["request"]["prompt"] for e in played.events if "request" in e.data][-1]
+    assert concluded[0][1] == "First?"
+    assert concluded[1][1].startswith("So it goes on and on without an end. So it goes")
+
+
+async def test_a_written_branch_that_fails_does_not_vote() -> None:
+    def answer(call: Call, _: Random) -> str:
+        if call.prompt.prefill:
+            raise CallRejected("not that")
+        return r"\boxed{8}" if "Other" in call.prompt.messages()[0]["content"] else "So"
+
+    played = await written(Simulator(answer))
+    assert played.result.answer is not None
+    assert [(each.claim, each.count) for each in played.result.answer.clusters] == [("8", 1)]
+
+
+async def test_a_rule_that_looks_at_running_branches_cannot_look_at_written_ones() -> None:
+    played = await written(Simulator("So"), rule="parallel_probe")
+    assert played.result.failure is not None
+    assert "planner code writes them: give another rule" in played.result.failure.message

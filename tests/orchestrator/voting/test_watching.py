@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -12,9 +13,8 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Answer, Cluster
 from orchestrator.voting.branches import FORCE
-from orchestrator.voting.poll import SYNTHESIS
 from storage.events import EventType
-from tests.orchestrator.runtime.harness import Played, Speaker, play, said, whole
+from tests.orchestrator.runtime.harness import Played, Speaker, play, whole
 from workers.calls import Call, Chunk, Logprob, Usage
 from workers.engine import Capabilities
 from workers.errors import EngineUnavailable
@@ -135,6 +135,26 @@ async def test_a_budget_of_tokens_counts_those_of_lost_branches() -> None:
     assert len(begun) < 5  # fifty tokens were lost with the first branch, so ten are left for the other
 
 
+async def test_a_branch_that_ended_may_be_given_up_while_a_tool_still_works_on_it() -> None:
+    @tool(name="slow")
+    async def slow(program: str) -> str:
+        """Runs a program, and takes its time."""
+        await asyncio.sleep(0.2 if program == "x" else 0)
+        return program
+
+    texts = [f"so so so\n```python\n{end}\n```" for end in "xyy"]
+    texts[1:] = ["on and on and on " * 9 + texts[1], "so it goes on on on " * 9 + texts[2]]
+    played = await vote(
+        Script(texts, sure=(1, 5, 5)),
+        "tournament:capacity=3,agreement=0,width=3,floor=0.5",
+        segment=9,
+        outputs=slow,
+    )
+    assert "x" not in {cluster.claim for cluster in answer(played).clusters}
+    verdicts = [e.data["verdict"] for e in played.events if e.type is EventType.DECISION]
+    assert verdicts.count("cancel") == 1
+
+
 async def test_probes_stop_a_vote_before_any_branch_has_finished() -> None:
     texts = [long(90, name) for name in "abc"]
     forced: dict[str, dict[int, str]] = {text: {} for text in texts}
@@ -212,7 +232,7 @@ async def test_a_verifier_that_fails_is_no_verdict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("merge", "claim"), [("majority", "2"), ("confidence", "1"), ("inverse_entropy", "1")]
+    ("merge", "claim"), [("majority", "2"), ("confidence", "1"), ("borda", "2"), ("inverse_entropy", "1")]
 )
 async def test_votes_can_be_weighted(merge: str, claim: str) -> None:
     script = Script([r"\boxed{1}", r"\boxed{2}", r"\boxed{2}"], sure=[5.0, 1.0, 1.0])
@@ -229,43 +249,6 @@ async def test_the_medoid_is_the_text_that_has_most_in_common_with_the_others() 
     played = await vote(Script(texts), "fixed", merge="medoid")
     assert answer(played).text.startswith("the river")
     assert merges(played)[0][0] == "medoid"
-
-
-async def test_a_model_writes_one_answer_out_of_the_distinct_ones() -> None:
-    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
-        asked = said(call)
-        if SYNTHESIS in asked:
-            assert "1. (2 of 3) 2" in asked
-            assert "2. (1 of 3) 1" in asked
-            yield whole(r"All in all \boxed{1}")
-        else:
-            yield whole(next(texts))
-
-    texts = iter([r"\boxed{1}", r"\boxed{2}", r"\boxed{2}"])
-
-    async def body(run: Run) -> Answer:
-        return await run.vote("Which?", rule="fixed", width=3, merge="synthesis")
-
-    played = await play(body, Speaker(speak), capabilities=ABLE)
-    assert answer(played).claim == "1"
-    assert answer(played).confidence == pytest.approx(1 / 3)
-    assert merges(played) == [("synthesis", {"answers": 2})]
-
-
-async def test_a_synthesis_that_fails_gives_way_to_the_majority() -> None:
-    async def speak(call: Call) -> AsyncGenerator[Chunk, None]:
-        if SYNTHESIS in said(call):
-            raise EngineUnavailable("gone")
-        yield whole(next(texts))
-
-    texts = iter([r"\boxed{1}", r"\boxed{2}", r"\boxed{2}"])
-
-    async def body(run: Run) -> Answer:
-        return await run.vote("Which?", rule="fixed", width=3, merge="synthesis")
-
-    played = await play(body, Speaker(speak), capabilities=ABLE)
-    assert answer(played).claim == "2"
-    assert [verdict for verdict, _ in merges(played)] == ["synthesis failed", "majority"]
 
 
 @pytest.mark.parametrize(

@@ -250,9 +250,17 @@ class SlotTable:
                 chosen.append(depth)
                 reused = depth
         announces = request.family is not None and request.family not in self._announced
-        if announces and not chosen and request.reusable - reused >= self.worthwhile:
+        if (
+            announces
+            and request.reusable - reused >= self.worthwhile
+            and not (chosen and self._has_kin(request))
+        ):
             chosen.append(request.reusable)  # for siblings that are not here yet
         return tuple(chosen)
+
+    def _has_kin(self, request: Request) -> bool:
+        """Whether another call of its family waits, with which it shares all that the family shares."""
+        return any(other.family == request.family for other in self._waiting if other is not request)
 
     def _announce(self, family: str) -> None:
         self._announced[family] = None

@@ -22,6 +22,7 @@ _WORDS = {
     "guided_grammar": "answers that follow a grammar",
     "function_calls": "calls of functions",
     "assistant_prefill": "continuations of an assistant's text",
+    "arithmetic_sampling": "arithmetic sampling",
 }
 GRAMMARS: Mapping[str, Callable[[str], object]] = {
     "structured_outputs": lambda grammar: {"grammar": grammar},
@@ -116,6 +117,12 @@ class Dialect:
             body["stop"] = list(sampling.stop)
         if sampling.seed is not None:
             body["seed"] = sampling.seed
+        if sampling.code is not None:
+            if not can.arithmetic_sampling:
+                raise CapabilityMissing(
+                    f"{can.model} has no arithmetic sampling here: its server would draw as it always does"
+                )
+            body |= arithmetic(sampling.code)
         if call.schema is not None and can.guided_json:
             body |= response_format(call.schema)
         if call.grammar is not None and can.guided_grammar:
@@ -129,6 +136,11 @@ class Dialect:
         if call.return_token_ids and can.token_ids_out:
             body["return_token_ids"] = True
         return body
+
+
+def arithmetic(code: object) -> dict[str, object]:
+    """The fields that ask our logits processor in vLLM to draw by this code."""
+    return {"vllm_xargs": {"arithmetic_code": code}}
 
 
 def logprobs(top: int) -> dict[str, object]:

@@ -27,6 +27,7 @@ NEEDED = {
     "tool_choice": "function_calls",
     "continue_final_message": "assistant_prefill",
     "add_generation_prompt": "assistant_prefill",
+    "vllm_xargs": "arithmetic_sampling",
 }
 """Parameters without which the completion would be another than was asked for, and their capabilities."""
 

@@ -20,6 +20,7 @@ from workers.engines.openai.dialect import (
     GRAMMARS,
     PREFILL_FLAGS,
     Dialect,
+    arithmetic,
     guided_by,
     logprobs,
     response_format,
@@ -147,6 +148,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
     continues_anyway = not prefill.result() and await prober.check(
         "assistant_prefill", partial(prober.continues, {})
     )
+    by_code = listed.owner == "vllm" and await prober.check("arithmetic_sampling", prober.draws_by_code)
     grammar = guided.result() and await prober.check(
         "guided_grammar", partial(prober.follows_grammar, listed.owner)
     )
@@ -164,6 +166,7 @@ async def probe(ask: Ask, model: str | None, engine: str) -> Dialect:
             cache_salt=salt.result(),
             assistant_prefill=prefill.result() or continues_anyway,
             cached_token_usage=cached,
+            arithmetic_sampling=by_code,
         ),
         priority_sign=sign or 1,
         prefill_flags=prefill.result(),
@@ -359,6 +362,10 @@ class _Prober:
         if visible and cached:
             return False
         return await self._refuses(cache_salt=7)
+
+    async def draws_by_code(self) -> bool:
+        # Without our processor, vLLM takes anything there and ignores it.
+        return await self._refuses(temperature=1.0, **arithmetic(2.0))
 
     async def takes_priority(self, sign: int | None) -> bool:
         if sign is None:

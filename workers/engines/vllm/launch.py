@@ -34,6 +34,8 @@ _HAS_SOCKETS = (
     "sys.exit(not any('uds:' in file.read_text() for file in files))"
 )
 _ASKING_SECONDS = 60.0
+_SERVED = Path(__file__).parent / "served"
+_ARITHMETIC = "anabranch_sampling.processor:ArithmeticSampling"
 
 
 def default_directory() -> Path:
@@ -159,6 +161,12 @@ class Recipe:
         gpus = visible_gpus()[:1] if self.gpus is None else self.gpus
         options = _own_options(model, gpus, place, endpoints) | dict(self.options) | {"api_key": None}
         variables = os.environ | _own_variables(model, gpus) | dict(self.environment)
+        if options.pop("arithmetic_sampling", False):
+            given = options.get("logits_processors") or ()
+            others = given if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+            options["logits_processors"] = (*others, _ARITHMETIC)
+            places = (str(_SERVED), variables.get("PYTHONPATH"))
+            variables["PYTHONPATH"] = os.pathsep.join(filter(None, places))
         if place.key:
             variables["VLLM_API_KEY"] = place.key
         return [str(python), "-c", _LAUNCH, *arguments(options)], variables

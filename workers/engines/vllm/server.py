@@ -68,6 +68,8 @@ class VLLMServer:
         options: vLLM's own options with underscores for dashes, such as ``{"max_model_len": 4096,
             "speculative_config": {"method": "ngram", "num_speculative_tokens": 4}}``. They override what
             this class sets by itself; it also uses a ``uds``, ``port`` or ``api_key`` to talk to the server.
+            One of our own is ``arithmetic_sampling``: True adds the logits processor for it, which vLLM does
+            not combine with speculative decoding.
         environment: further environment variables.
         python: the interpreter that has vLLM; None: see :func:`~workers.engines.vllm.launch.find_python`.
         kv_events: whether the server publishes what it caches; None: if pyzmq and msgspec are installed.

@@ -20,7 +20,7 @@ from workers.tools.mcp.declared import Declared
 from workers.tools.mcp.results import value_of
 from workers.tools.schemas import arguments_of_schema, given, plain_schema
 from workers.tools.tool import IDEMPOTENCY_KEY, Tool
-from workers.tools.toolbox import ENTAILMENT, Toolbox
+from workers.tools.toolbox import UNOFFERED, Toolbox
 
 log = structlog.get_logger(__name__)
 
@@ -133,15 +133,15 @@ class Servers:
         """The own tools with those of the servers.
 
         A tool whose name another one has, too, gets its server's name before its own. So does one that would
-        be taken for the judge of answers, whom no server appoints.
+        be taken for a judge of ours, whom no server appoints.
         """
         made: dict[str, Tool] = {}
-        known = Counter([*self._own, ENTAILMENT, *(_name(tool.name) for _, tool in self._tools())])
+        known = Counter([*self._own, *UNOFFERED, *(_name(tool.name) for _, tool in self._tools())])
         for server, told in self._tools():
             name = _name(told.name)
             if known[name] > 1:
                 name = _name(f"{server.name}_{told.name}")
-            if name in made or name in self._own or name == ENTAILMENT:
+            if name in made or name in self._own or name in UNOFFERED:
                 log.warning("mcp_tool_left_out", server=server.name, tool=cut(told.name, 80), why="its name")
             elif (tool := _tool(server, told, name)) is not None:
                 made[name] = tool

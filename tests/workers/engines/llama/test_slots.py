@@ -216,6 +216,22 @@ def test_the_first_of_a_family_leaves_its_prompt_for_siblings_to_come() -> None:
     assert (server.computed[first], server.computed[second]) == (520, 20)
 
 
+def test_the_first_of_several_families_leaves_its_prompt_too() -> None:
+    """Chunks of a document share a head, and each will be asked about again after others had the slots."""
+    server = Server.make(count=2)
+    head = tokens(100, 0)
+    chunks = [head + tokens(200, 1000 * n) for n in range(1, 6)]
+    for ask in (10_000, 20_000):
+        asked = {
+            f"{ask}/{n}": server.submit(chunk + tokens(10, ask + 100 * n), family=f"{ask}/{n}")[0]
+            for n, chunk in enumerate(chunks)
+        }
+        server.run()
+        server.submit(tokens(400, ask + 5000), family=f"{ask}/answer")
+        server.run()
+    assert [server.computed[request] for request in asked.values()] == [10] * 5
+
+
 def test_without_a_family_the_second_leaves_what_it_shares_with_the_first() -> None:
     server = Server.make()
     shared = tokens(500, 0)

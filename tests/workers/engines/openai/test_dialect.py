@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.workers.engines.openai.harness import ask, connected, failure, scripted
 from tests.workers.engines.raw_server import Exchange, raw_server, respond
 from workers.calls import Sampling
@@ -54,6 +56,15 @@ def test_everything_that_is_asked_for_is_sent_where_the_server_can() -> None:
 
 def test_a_server_that_runs_large_numbers_first_gets_them() -> None:
     assert Dialect(FULL, priority_sign=1).request(ask(priority=0.25))["priority"] == 250
+
+
+def test_a_code_is_sent_where_it_has_an_effect_and_refused_elsewhere() -> None:
+    call = ask(sampling=Sampling(code=0.25))
+    body = Dialect(replace(FULL, arithmetic_sampling=True)).request(call)
+    assert body["vllm_xargs"] == {"arithmetic_code": 0.25}
+    with pytest.raises(CapabilityMissing, match="no arithmetic sampling here"):
+        Dialect(FULL).request(call)
+    assert "vllm_xargs" not in Dialect(replace(FULL, arithmetic_sampling=True)).request(ask())
 
 
 def test_functions_are_offered_to_chats_alone() -> None:

@@ -92,6 +92,23 @@ async def test_the_probe_finds_everything_where_there_is_everything() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("owner", "plugged", "found"), [("vllm", True, True), ("vllm", False, False), ("x", True, False)]
+)
+async def test_only_a_vllm_that_refuses_a_wrong_code_draws_by_codes(
+    owner: str, plugged: bool, found: bool
+) -> None:
+    def say(body: Any) -> bytes:
+        if plugged and "vllm_xargs" in body:
+            return respond("400 Bad Request", {"error": {"message": "arithmetic_code must be below 1"}})
+        return capable(body)
+
+    async with raw_server() as server, connected(server.url) as engine:
+        server.whole = say
+        server.get = lambda _: respond("200 OK", {"data": [{"id": "m", "owned_by": owner}]})
+        assert (await engine.capabilities()).arithmetic_sampling is found
+
+
 async def test_a_salt_that_does_not_keep_the_cache_apart_does_not_count() -> None:
     def leaky(body: Any) -> bytes:
         if isinstance(body.get("cache_salt"), str):

@@ -126,3 +126,21 @@ def test_without_vllm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("workers.engines.vllm.launch.default_directory", lambda: tmp_path)
     with pytest.raises(EngineUnavailable, match="scripts/setup-vllm-cpu"):
         find_python()
+
+
+def test_arithmetic_sampling_adds_our_processor_to_those_that_are_given() -> None:
+    place = Place(Path("/private/http"), 0, "")
+    line, variables = command(place, options={"arithmetic_sampling": True, "logits_processors": ["a:B"]})
+    at = line.index("--logits-processors")
+    assert line[at + 1 : at + 3] == ["a:B", "anabranch_sampling.processor:ArithmeticSampling"]
+    assert not any("arithmetic-sampling" in each for each in line)
+    served = Path(variables["PYTHONPATH"].split(":")[0])
+    assert (served / "anabranch_sampling" / "processor.py").is_file()
+    line, variables = command(
+        place, options={"arithmetic_sampling": True}, environment={"PYTHONPATH": "/mine"}
+    )
+    assert line[-2:] == ["--logits-processors", "anabranch_sampling.processor:ArithmeticSampling"]
+    assert variables["PYTHONPATH"].endswith(":/mine")
+    for off in ({}, {"arithmetic_sampling": False}):
+        line, _ = command(place, options=off)
+        assert not any("logits" in each or "arithmetic" in each for each in line)

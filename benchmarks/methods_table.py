@@ -1,19 +1,25 @@
-"""The table of :mod:`benchmarks.harder`: who is right on which set, for how many tokens, and beside votes.
+"""The table of :mod:`benchmarks.methods`: who is right on which set, at what cost, and beside the controls.
 
 Judged is the answer that a run gives, also where it calls it undecided, as self-consistency is judged
-elsewhere; *undecided* says how many those are, and how many of them are right. *Only in the text* counts what
-is right in the whole text alone, not in the short answer. *Completion* are all tokens that were written, also
-those of branches that were cancelled; *all tokens* are these and the tokens of all prompts, whether or not a
-cache had them. Tokens, calls and seconds are means for a question.
+elsewhere; *undecided* says how many those are, and how many of them are right. *Handed on* counts the runs
+in which the planner refused the question and had another one answer it. *Only in the text* counts what is
+right in the whole text alone, not in the short answer. Costs are means for a question:
 
-**At equal tokens**: the controls are ``direct`` and plain votes of several widths, by their mean tokens the
-points of a line. A contestant is compared with that line at its own mean tokens: with the mixture of the
-two controls beside it that costs as much on average. It stands for a vote whose width is drawn for each
-question, and is right as probably as that. Nobody can be compared where the line does not go: whoever costs
-less than all controls is compared with the cheapest, which is hard on it (marked ``<``); whoever costs more
-than all of them with the dearest, which flatters it (marked ``>``; give wider votes). What the line has is
-measured as it is, so a control that is worse than a cheaper one bends it down: *over direct* stands beside
-it. Both are told, with completion tokens and with all tokens as the cost.
+- *completion*: all tokens that were written, also those of branches that were cancelled;
+- *all tokens*: these and the tokens of all prompts, whether or not a cache had them;
+- *computed*: the tokens of prompts that no cache had;
+- *critical*: the tokens written on the longest chain of calls that waited for each other;
+- *longest*: the tokens of the longest call, prompt and completion, which is the context that it takes;
+- *seconds*.
+
+**At equal cost**: the controls are ``direct``, plain votes of several widths and whatever else is given; by
+their mean cost they are the points of a line. A contestant is compared with that line at its own mean cost:
+with the mixture of the two controls beside it that costs as much on average. It stands for a control that is
+drawn for each question, and is right as probably as that. Nobody can be compared where the line does not go:
+whoever costs less than all controls is compared with the cheapest, which is hard on it (marked ``<``);
+whoever costs more than all of them with the dearest, which flatters it (marked ``>``; give wider votes). What
+the line has is measured as it is, so a control that is worse than a cheaper one bends it down: *over direct*
+stands beside it.
 
 Intervals are 95 %: Wilson's for shares, a paired bootstrap over questions for differences, of which only
 questions count that all who are compared have answered; these also give the weights of a mixture.
@@ -26,11 +32,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.harder_sets import SETS, Question
 from benchmarks.intervals import Interval, paired_bootstrap, wilson
+from benchmarks.list_tasks import Task
+from benchmarks.method_sets import SETS, Question
 from benchmarks.runs import points
+from orchestrator.planning.finding import installed_planners
 
 DIRECT = "direct"
+COSTS = ("completion", "all_tokens", "critical", "longest", "seconds")
+"""The costs at which contestants are compared with controls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,33 @@ class Judged:
     def all_tokens(self) -> int:
         """Tokens that were written or read."""
         return self.completion + int(self.run.get("prompt", 0)) + int(self.run.get("unknown_prompt", 0))
+
+    @property
+    def computed(self) -> int:
+        """Tokens of prompts that no cache had."""
+        return int(self.run.get("computed", 0))
+
+    @property
+    def critical(self) -> int:
+        """Tokens written on the longest chain of calls that waited for each other."""
+        return int(self.run.get("critical", 0))
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest call."""
+        return int(self.run.get("longest", 0))
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return float(self.run["seconds"])
+
+    @property
+    def handed_on(self) -> bool:
+        """Whether the planner had another one answer."""
+        own = str(self.run["planner"]).partition(":")[0]
+        others = {f"{own} {name}" for name in installed_planners() if name != own}
+        return any(each.partition(":")[0] in others for each in self.run.get("decisions", ()))
 
     @property
     def only_in_text(self) -> bool:
@@ -91,7 +128,11 @@ class Equal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A model and a planner on a set; the columns are those of the module."""
+    """A model and a planner on a set; the columns are those of the module.
+
+    ``equal`` compares with the controls, by the cost that is equal; ``lists`` are the shares of answers that
+    have as many items as they should, and of items that are right in their place.
+    """
 
     model: str
     set: str
@@ -101,15 +142,19 @@ class Row:
     interval: Interval
     undecided: int
     undecided_right: int
+    handed_on: int
     failed: int
     only_in_text: int
     calls: float
     completion: float
+    critical: float
     all_tokens: float
+    computed: float
+    longest: float
     seconds: float
     over_direct: tuple[float, Interval] | None
-    at_completion: Equal | None
-    at_all_tokens: Equal | None
+    equal: Mapping[str, Equal]
+    lists: tuple[float, float] | None
     kinds: Mapping[str, tuple[int, int]]
 
 
@@ -143,17 +188,21 @@ def _row(model: str, name: str, planner: str, by: Mapping[str, Runs], controls: 
         interval=wilson(right, len(runs)),
         undecided=len(undecided),
         undecided_right=sum(each.right for each in undecided),
+        handed_on=sum(each.handed_on for each in runs),
         failed=sum(each.run["outcome"] == "failed" for each in runs),
         only_in_text=sum(each.only_in_text for each in runs),
         calls=statistics.fmean(each.run.get("calls", 0) for each in runs),
         completion=statistics.fmean(each.completion for each in runs),
+        critical=statistics.fmean(each.critical for each in runs),
         all_tokens=statistics.fmean(each.all_tokens for each in runs),
-        seconds=statistics.fmean(each.run["seconds"] for each in runs),
+        computed=statistics.fmean(each.computed for each in runs),
+        longest=statistics.fmean(each.longest for each in runs),
+        seconds=statistics.fmean(each.seconds for each in runs),
         over_direct=paired_bootstrap([own[at].right for at in both], [rival[at].right for at in both])
         if both
         else None,
-        at_completion=at_equal_tokens(own, known, "completion"),
-        at_all_tokens=at_equal_tokens(own, known, "all_tokens"),
+        equal={cost: compared for cost in COSTS if (compared := at_equal_cost(own, known, cost)) is not None},
+        lists=_lists(runs),
         kinds={
             kind: (sum(each.right for each in some), len(some))
             for kind in dict.fromkeys(each.question.kind for each in runs)
@@ -162,10 +211,19 @@ def _row(model: str, name: str, planner: str, by: Mapping[str, Runs], controls: 
     )
 
 
-def at_equal_tokens(own: Runs, controls: Mapping[str, Runs], cost: str) -> Equal | None:
-    """How a contestant compares with the controls at its own tokens; None without controls or questions.
+def _lists(runs: Sequence[Judged]) -> tuple[float, float] | None:
+    """Adherence and fidelity, where the answers are lists."""
+    lists = [(each.question.source, str(each.run["answer"] or "")) for each in runs]
+    read = [(task.adheres(said), task.fidelity(said)) for task, said in lists if isinstance(task, Task)]
+    if not read:
+        return None
+    return statistics.fmean(each for each, _ in read), statistics.fmean(each for _, each in read)
 
-    ``cost`` names the tokens: ``completion`` or ``all_tokens``.
+
+def at_equal_cost(own: Runs, controls: Mapping[str, Runs], cost: str) -> Equal | None:
+    """How a contestant compares with the controls at its own cost; None without controls or questions.
+
+    ``cost`` is one of :data:`COSTS`.
     """
     both = [at for at in own if all(at in runs for runs in controls.values())]
     if not both or not controls:
@@ -197,10 +255,10 @@ def mixture(tokens: float, costs: Mapping[str, float]) -> dict[str, float]:
 def table(rows: Sequence[Row]) -> str:
     """The rows as Markdown; below them what they were compared with, and how many were right of each kind."""
     lines = [
-        "| model | set | planner | right % | right | undecided: right | failed | only in the text | calls "
-        "| completion | all tokens | seconds | over direct | at equal completion "
-        "| at equal all tokens |",
-        "|---" * 15 + "|",
+        "| model | set | planner | right % | right | undecided: right | handed on | failed "
+        "| only in the text | calls | completion | critical | all tokens | computed | longest | seconds "
+        "| over direct | at equal completion | all tokens | critical | longest | seconds |",
+        "|---" * 22 + "|",
     ]
     for row in rows:
         low, high = row.interval
@@ -208,16 +266,25 @@ def table(rows: Sequence[Row]) -> str:
             f"| {row.model} | {row.set} | {row.planner} "
             f"| {100 * row.right / row.questions:.0f} [{100 * low:.0f}, {100 * high:.0f}] "
             f"| {row.right} of {row.questions} "
-            f"| {f'{row.undecided_right} of {row.undecided}' if row.undecided else ''} | {row.failed} "
-            f"| {row.only_in_text} | {row.calls:.1f} | {row.completion:.0f} | {row.all_tokens:.0f} "
-            f"| {row.seconds:.1f} | {points(row.over_direct)} | {_shown(row.at_completion)} "
-            f"| {_shown(row.at_all_tokens)} |"
+            f"| {f'{row.undecided_right} of {row.undecided}' if row.undecided else ''} | {row.handed_on} "
+            f"| {row.failed} | {row.only_in_text} | {row.calls:.1f} | {row.completion:.0f} "
+            f"| {row.critical:.0f} | {row.all_tokens:.0f} | {row.computed:.0f} | {row.longest:.0f} "
+            f"| {row.seconds:.1f} | {points(row.over_direct)} "
+            + "".join(f"| {_shown(row.equal.get(cost))} " for cost in COSTS)
+            + "|"
         )
-    lines += ["", "Compared at equal completion, and at equal all tokens, with:", ""]
+    lines += ["", "Compared at equal completion, and at equal critical path, with:", ""]
     lines += [
-        f"- {row.model} {row.set} {row.planner}: {_mixed(row.at_completion)}; {_mixed(row.at_all_tokens)}"
+        f"- {row.model} {row.set} {row.planner}: "
+        f"{_mixed(row.equal['completion'])}; {_mixed(row.equal['critical'])}"
         for row in rows
-        if row.at_completion and row.at_all_tokens
+        if row.equal
+    ]
+    lines += ["", "Answers with as many items as they should have, and items that are right:", ""]
+    lines += [
+        f"- {row.model} {row.set} {row.planner}: {100 * row.lists[0]:.0f} %, {100 * row.lists[1]:.0f} %"
+        for row in rows
+        if row.lists
     ]
     lines += ["", "Right, by kind:", ""]
     lines += [

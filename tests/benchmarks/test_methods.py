@@ -1,4 +1,4 @@
-"""An oracle is right on harder questions, a liar never, and votes are compared at equal tokens."""
+"""An oracle is right on every set, a liar never, and planners are compared with votes at equal cost."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 
 from anabranch import Answer, Client, Run, planner, user
 from anabranch import Question as Asked
-from benchmarks import harder
+from benchmarks import methods
 from benchmarks.asking import Contestant, ask
-from benchmarks.harder_sets import HOPS, SETS, Question, questions
-from benchmarks.harder_table import at_equal_tokens, judged, mixture, rows_of, table
+from benchmarks.countdown import Puzzle
+from benchmarks.method_sets import HARDER, HOPS, SETS, Question, questions
+from benchmarks.methods_table import at_equal_cost, judged, mixture, rows_of, table
 from workers.engines.simulator.cost import CostModel
 from workers.engines.simulator.engine import Simulator
 
@@ -33,22 +34,22 @@ def file(tmp_path: Path) -> Path:
 
 
 def measured(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[dict[str, Any]], str]:
-    assert harder.main(["--engine", "simulator", "--json", *arguments]) == 0
+    assert methods.main(["--engine", "simulator", "--json", *arguments]) == 0
     captured = capsys.readouterr()
     return json.loads(captured.out.splitlines()[-1])["rows"], captured.err
 
 
 def test_the_sets_take_turns_and_more_questions_begin_with_the_same(file: Path) -> None:
-    drawn = questions(SETS, 2, seed=1, file=file)
-    assert [each.set for each in drawn] == [*SETS, *SETS]
-    assert questions(SETS, 3, seed=1, file=file)[:6] == drawn
+    drawn = questions(HARDER, 2, seed=1, file=file)
+    assert [each.set for each in drawn] == [*HARDER, *HARDER]
+    assert questions(HARDER, 3, seed=1, file=file)[:6] == drawn
     assert {each.gold for each in questions(["gsm8k"], 9, seed=1, file=file)} == {"12", "10500", "9"}
     assert [each.kind for each in questions(["two_hop"], 6, seed=1)] == list(HOPS)
     assert all(each.context for each in drawn if each.set == "two_hop")
 
 
 def test_a_right_answer_is_exact(file: Path) -> None:
-    asked = questions(SETS, 6, seed=1, file=file)
+    asked = questions(HARDER, 6, seed=1, file=file)
     for each in asked:
         assert each.is_right(each.gold)
         assert not any(each.is_right(answer) for answer in (None, "", "17 or 18", "no idea"))
@@ -69,26 +70,21 @@ def test_a_right_answer_is_exact(file: Path) -> None:
 def test_the_oracle_is_right_and_what_was_interrupted_goes_on(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [
-        "--out",
-        str(tmp_path / "runs.jsonl"),
-        "--gsm8k",
-        str(file),
-        "--planners",
-        "direct",
-        "vote:n=2",
-    ]
+    command = ["--out", str(tmp_path / "runs.jsonl"), "--gsm8k", str(file), "--sets", *HARDER]
+    command += ["--planners", "direct", "vote:n=2"]
     command += ["--controls", "vote:rule=fixed:width=3"]
     rows, said = measured(capsys, *command, "--questions", "1")
     assert said.count(": right") == 9
     rows, said = measured(capsys, *command, "--questions", "2")
     assert said.count(": right") == 9
-    assert [(row["set"], row["right"], row["questions"]) for row in rows[::3]] == [(at, 2, 2) for at in SETS]
+    assert [(row["set"], row["right"], row["questions"]) for row in rows[::3]] == [
+        (at, 2, 2) for at in HARDER
+    ]
     direct, vote, control = rows[:3]
-    assert (direct["over_direct"], direct["at_completion"], control["at_completion"]) == (None, None, None)
+    assert (direct["over_direct"], direct["equal"], control["equal"]) == (None, {}, {})
     assert control["completion"] == 3 * direct["completion"] < direct["all_tokens"]
-    assert vote["at_completion"]["weights"].keys() == {"direct", "vote:rule=fixed:width=3"}
-    assert vote["at_completion"]["difference"] == [0, [0, 0]]
+    assert vote["equal"]["completion"]["weights"].keys() == {"direct", "vote:rule=fixed:width=3"}
+    assert vote["equal"]["completion"]["difference"] == [0, [0, 0]]
     _, said = measured(capsys, *command, "--questions", "1", "--seed", "2")
     assert said.count(": right") == 9  # other questions
 
@@ -99,14 +95,17 @@ def test_a_wrong_oracle_scores_nothing(
     def liar(asked: Sequence[Question]) -> Simulator:
         """Say the target of each puzzle, and to all others a number of no question."""
         return Simulator(
-            {each.question: f"\\boxed{{{each.puzzle.target if each.puzzle else 777}}}" for each in asked}
+            {
+                each.question: f"\\boxed{{{each.source.target if isinstance(each.source, Puzzle) else 777}}}"
+                for each in asked
+            }
         )
 
-    monkeypatch.setattr(harder, "oracle", liar)
-    out = ("--out", str(tmp_path / "runs.jsonl"), "--gsm8k", str(file))
+    monkeypatch.setattr(methods, "oracle", liar)
+    out = ("--out", str(tmp_path / "runs.jsonl"), "--gsm8k", str(file), "--sets", *HARDER)
     rows, _ = measured(capsys, *out, "--questions", "3", "--planners", "direct", "adaptive", "--controls")
     assert [(row["set"], row["right"], row["only_in_text"]) for row in rows[::2]] == [
-        (at, 0, 0) for at in SETS
+        (at, 0, 0) for at in HARDER
     ]
     assert sum(row["right"] for row in rows) == 0
 
@@ -128,7 +127,7 @@ def test_bad_arguments_are_told(
     bad.write_text('{"question": "How many?", "answer": "12"}\n')
     given = [str(bad) if each == "{bad}" else each for each in arguments]
     with pytest.raises(SystemExit):
-        harder.main(["--engine", "simulator", "--out", str(tmp_path / "runs.jsonl"), *given])
+        methods.main(["--engine", "simulator", "--out", str(tmp_path / "runs.jsonl"), *given])
     assert said in capsys.readouterr().err
 
 
@@ -152,7 +151,7 @@ def runs_of(
             "engine": "embedded", "model": "small", "planner": name, "question": each.id,
             "text": each.question, "answer": each.gold if at in right else "12", "said": "12",
             "outcome": "answered", "calls": 2, "prompt": 100, "completion": completion,
-            "unknown_prompt": 0, "seconds": 1.0, **more,
+            "unknown_prompt": 0, "seconds": 1.0, "critical": 60, "longest": 90, "computed": 40, **more,
         }
         for at, each in enumerate(asked)
     ]  # fmt: skip
@@ -164,15 +163,17 @@ def test_votes_are_compared_at_the_tokens_of_a_contestant() -> None:
     auto = rows_of(by, ["auto"], ["direct", "vote:n=3"])[0]
     assert auto.over_direct is not None
     assert auto.over_direct[0] == pytest.approx(5 / 6)
-    assert auto.at_completion is not None
-    assert auto.at_completion.difference[0] == pytest.approx(1 - (1 / 6 + 3 / 6) / 2)
-    assert (auto.at_completion.weights, auto.at_completion.beyond) == ({"direct": 0.5, "vote:n=3": 0.5}, "")
-    assert auto.at_all_tokens is not None
+    completion, all_tokens = auto.equal["completion"], auto.equal["all_tokens"]
+    assert completion.difference[0] == pytest.approx(1 - (1 / 6 + 3 / 6) / 2)
+    assert (completion.weights, completion.beyond) == ({"direct": 0.5, "vote:n=3": 0.5}, "")
     assert auto.all_tokens == 350
-    assert auto.at_all_tokens.weights == {"direct": 0.25, "vote:n=3": 0.75}
+    assert all_tokens.weights == {"direct": 0.25, "vote:n=3": 0.75}
+    assert auto.equal["critical"].beyond == ""
     shown = table([auto])
-    assert "| small | countdown | auto | 100 [61, 100] | 6 of 6 |  | 0 | 0 | 2.0 | 200 | 350 |" in shown
-    assert "- small countdown auto: 50 % direct and 50 % vote:n=3; 25 % direct and 75 % vote:n=3" in shown
+    assert (
+        "| small | countdown | auto | 100 [61, 100] | 6 of 6 |  | 0 | 0 | 0 | 2.0 | 200 | 60 | 350 |" in shown
+    )
+    assert "- small countdown auto: 50 % direct and 50 % vote:n=3; 100 % " in shown
     assert "two of three 2 of 2, all three 2 of 2, three of four 2 of 2" in shown
 
 
@@ -188,14 +189,14 @@ def test_whoever_costs_less_or_more_than_all_controls_is_marked() -> None:
     )
     own = by["small", "countdown"]
     controls = {name: own[name] for name in ("direct", "vote:n=3")}
-    short = at_equal_tokens(own["short"], controls, "completion")
-    long = at_equal_tokens(own["long"], controls, "completion")
+    short = at_equal_cost(own["short"], controls, "completion")
+    long = at_equal_cost(own["long"], controls, "completion")
     assert short is not None
     assert (short.beyond, short.weights) == ("<", {"direct": 1.0})
     assert short.difference[0] == pytest.approx(1 / 6)
     assert long is not None
     assert (long.beyond, long.weights, long.difference[0]) == (">", {"vote:n=3": 1.0}, -0.25)
-    assert at_equal_tokens(own["short"], {}, "completion") is None
+    assert at_equal_cost(own["short"], {}, "completion") is None
 
 
 def test_an_undecided_answer_is_judged_and_counted_apart_and_a_failed_run_is_wrong() -> None:
@@ -205,7 +206,7 @@ def test_an_undecided_answer_is_judged_and_counted_apart_and_a_failed_run_is_wro
     (row,) = rows_of(judged(runs, PUZZLES), ["vote"], ["direct"])
     assert (row.questions, row.right, row.undecided, row.undecided_right) == (4, 1, 2, 1)
     assert (row.failed, row.only_in_text) == (1, 1)
-    assert "| 1 of 4 | 1 of 2 | 1 | 1 |" in table([row])
+    assert "| 1 of 4 | 1 of 2 | 0 | 1 | 1 |" in table([row])
 
 
 def test_what_failed_or_was_cancelled_has_cost_as_well() -> None:
@@ -223,3 +224,33 @@ def test_what_failed_or_was_cancelled_has_cost_as_well() -> None:
     assert (said["outcome"], said["calls"]) == ("failed", 2)
     assert 8 < said["completion"] < 4_000
     assert said["prompt"] == said["unknown_prompt"] > 20
+
+
+def test_every_set_is_answered_by_its_oracle_and_by_what_is_made_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = ("arithmetic", "game24", "templates", "operations", "documents")
+    out, results = ("--out", str(tmp_path / "runs.jsonl")), tmp_path / "results.json"
+    rows, _ = measured(
+        capsys, *out, "--sets", *sets, "--questions", "2", "--planners", "direct", "--results", str(results)
+    )
+    assert [(row["set"], row["right"], row["questions"]) for row in rows if row["planner"] == "direct"] == [
+        (at, 2, 2) for at in sets
+    ]
+    told = json.loads(results.read_text())
+    assert (told["seed"], told["questions"], len(told["rows"])) == (1, 2, len(rows))
+    lists = next(row for row in rows if row["set"] == "templates")
+    assert lists["lists"] == [1.0, 1.0]
+
+
+def test_who_hands_a_question_on_is_counted() -> None:
+    runs = runs_of(
+        "skeleton", [0], 100, asked=PUZZLES[:1], decisions=["router B", "skeleton adaptive: no list"]
+    )
+    runs += runs_of("skeleton", [], 100, asked=PUZZLES[1:3], decisions=["skeleton outline", "auto vote: x"])
+    (row,) = rows_of(judged(runs, PUZZLES), ["skeleton"], ["direct"])
+    assert (row.questions, row.handed_on) == (3, 1)
+
+
+def test_all_sets_have_planners_and_all_planners_of_the_package_are_asked_somewhere() -> None:
+    assert tuple(methods.PLANNERS) == SETS
