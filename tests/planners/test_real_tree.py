@@ -74,10 +74,11 @@ async def test_a_judge_scores_answers(engine: LlamaCppEngine) -> None:
 
 
 async def test_copies_go_on_from_cached_tokens(engine: LlamaCppEngine) -> None:
+    # Both branches are still running after so few tokens, however short their answers are.
     options: dict[str, Any] = {
         "n": 2,
-        "segment": 24,
-        "max_tokens": 72,
+        "segment": 8,
+        "max_tokens": 32,
         "score": "confidence",
         "copies": 1,
         "temperature": 1.0,
