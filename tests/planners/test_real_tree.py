@@ -75,7 +75,6 @@ async def test_a_judge_scores_answers(engine: LlamaCppEngine) -> None:
 
 
 async def test_copies_go_on_from_cached_tokens(engine: LlamaCppEngine) -> None:
-    # Both branches are still running after so few tokens, however short their answers are.
     options: dict[str, Any] = {
         "n": 4,  # some may end at once
         "segment": 12,
