@@ -94,7 +94,7 @@ class Script(Speaker):
 
 async def after(run: Run, answer: Answer) -> str:
     """A successor of one call."""
-    return (await run.generate(f"after {answer.claim}")).text.lstrip("- ")
+    return (await run.generate(f"after {answer.claim}", max_tokens=TOKENS)).text.lstrip("- ")
 
 
 def body_of(branches: Branches, function: Any = after, rule: str = "fixed", **options: Any) -> Body:
@@ -520,11 +520,11 @@ async def test_what_runs_ahead_proposes_nothing_until_it_is_confirmed() -> None:
 
 @virtual_time
 async def test_a_run_that_is_ended_meanwhile_says_what_was_for_nothing() -> None:
-    played = await play(body_of(CONFIRMED), Script(CONFIRMED), budget=Budget(tokens=47))
+    played = await play(body_of(CONFIRMED), Script(CONFIRMED), budget=Budget(tokens=64))
     assert (played.result.outcome, played.result.limit) == (RunOutcome.LIMITED, "tokens")
     assert played.outcome("1.0") == "cancelled"
     wasted = played.result.spent.cancelled_tokens
-    assert wasted == trace_of(played).usage()["wasted_tokens"]
+    assert wasted == trace_of(played).usage()["wasted_tokens"] >= TOKENS
 
 
 @virtual_time
@@ -542,6 +542,87 @@ async def test_where_the_budget_has_no_room_to_spare_nothing_runs_ahead(budget: 
     failed = [e.data["saw"].get("failed") for e in played.events if e.data.get("verdict") == "redo"]
     assert failed == ["it was cancelled"]
     assert played.settled("1.0")["reason"] == NO_ROOM
+
+
+async def too_deep(run: Run) -> None:
+    async def inner(scope: Run) -> None:
+        await scope.spawn(too_deep)
+
+    await run.spawn(inner)
+
+
+async def too_many_nodes(run: Run) -> None:
+    for at in range(1000):
+        run.note(str(at))
+
+
+async def too_many_nodes_deeper(run: Run) -> None:
+    await run.spawn(too_many_nodes)
+
+
+async def too_many_decisions(run: Run) -> None:
+    for at in range(1000):
+        run.decide("test", str(at), {})
+
+
+async def too_many_tokens(run: Run) -> None:
+    await run.generate("after 7", max_tokens=1000)
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    ("wrong", "budget"),
+    [
+        (too_deep, Budget(depth=3)),
+        (too_many_nodes, Budget(nodes=200)),
+        (too_many_nodes_deeper, Budget(nodes=200)),
+        (too_many_decisions, Budget(nodes=200)),
+        (too_many_tokens, Budget(tokens=400)),
+    ],
+)
+async def test_nothing_that_runs_ahead_on_a_wrong_answer_ends_the_run(wrong: Any, budget: Budget) -> None:
+    """Each would use all that there is, if it ran; the vote turns, so that it need not have run at all."""
+
+    async def successor(run: Run, answer: Answer) -> str:
+        if answer.claim == "7":
+            await wrong(run)
+        return f"on {answer.claim}"
+
+    class Endless(Script):
+        async def speak(self, call: Call) -> AsyncGenerator[Chunk, None]:
+            if said(call) == "Vote":
+                async for chunk in super().speak(call):
+                    yield chunk
+                return
+            for _ in range(call.sampling.max_tokens):
+                await asyncio.sleep(0.001)
+                yield Chunk("-", 1)
+
+    played = await play(body_of(TURNED, successor), Endless(TURNED), budget=budget)
+    assert played.answer == "on 8"
+    assert played.settled("1.0")["reason"] == NO_ROOM
+
+
+@virtual_time
+async def test_what_a_successor_leaves_open_does_not_run_on_until_the_vote_ends() -> None:
+    async def successor(run: Run, answer: Answer) -> str:
+        run.generate("not needed")
+        return await after(run, answer)
+
+    class Slow(Script):
+        async def speak(self, call: Call) -> AsyncGenerator[Chunk, None]:
+            if said(call) != "not needed":
+                async for chunk in super().speak(call):
+                    yield chunk
+                return
+            for _ in range(100):
+                await asyncio.sleep(1)
+                yield Chunk("-", 1)
+
+    played = await play(body_of(CONFIRMED, successor), Slow(CONFIRMED))
+    assert played.answer == "after 7"
+    assert played.settled("1.0.0")["reason"] == "its scope has ended"
+    assert played.result.spent.cancelled_tokens == 5  # it ran from 2 to 7.5, and the vote until 10
 
 
 @virtual_time
