@@ -173,10 +173,11 @@ class Poll:
         return [cluster.text for cluster in self.clusters.members]
 
     def _with_share(self, text: str, cluster: int | None, method: str) -> Answer:
-        """An answer that was not elected: its confidence is the share of branches that reached it too."""
+        """An answer that was not elected: its confidence is the share of the votes for it."""
         if cluster is None:
             return self._described(Answer(text), None, method)
-        share = self.clusters.counts()[cluster] / max(1, len(self.finished))
+        votes = sum(branch.votes for branch in self.finished if branch.cluster == cluster)
+        share = votes / (sum(branch.votes for branch in self.finished) or 1)
         return self._described(Answer(text, self._texts()[cluster], share), cluster, method)
 
     def _described(self, answer: Answer, winner: int | None, method: str) -> Answer:
