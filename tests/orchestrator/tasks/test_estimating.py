@@ -142,7 +142,7 @@ async def test_every_rule_that_looks_at_answers_is_predicted(service: Service, r
 def test_widths_as_a_command_line_gives_them() -> None:
     assert widths_of("1,2, 4") == (1, 2, 4)
     assert widths_of("2-4,8") == (2, 3, 4, 8)
-    for wrong in ("", "x", "1,,2", "4-2", "0", "1-", "-3", "300"):
+    for wrong in ("", "x", "1,,2", "4-2", "0", "1-", "-3", "300", "1-99999999999", "4-2,1"):
         with pytest.raises(InvalidRequest, match="widths"):
             widths_of(wrong)
 
@@ -172,6 +172,17 @@ async def test_the_tokens_of_the_budget_choose_the_width(service: Service) -> No
         assert (told["votes"] >= 8, told["branches"] >= 64) == (True, True)
         assert told["tokens_p90"] <= least + 20
     assert (await chosen(service))["n"] == max(WIDTHS)
+
+
+@pytest.mark.parametrize("bound", ["calls", "width"])
+async def test_no_more_branches_are_chosen_than_the_budget_has_calls_for(
+    service: Service, bound: str
+) -> None:
+    told = await chosen(service, budget={bound: 5})
+    assert told["n"] == 5  # of what is usual where nothing is stored
+    await record(service, 8)
+    assert (await chosen(service, budget={bound: 5}))["n"] == 4
+    assert (await chosen(service, budget={bound: 1}))["n"] == 1
 
 
 async def test_a_budget_that_is_too_small_for_any_width_leaves_one_branch(service: Service) -> None:
