@@ -41,6 +41,19 @@ async def test_the_codes_of_branches_are_spread_evenly_and_recorded() -> None:
     assert codes(again) == codes(played)  # of the same seed
 
 
+@pytest.mark.parametrize("ways", [2, 3, 5, 8, 13])
+async def test_the_codes_of_one_turn_are_spread_evenly_too(ways: int) -> None:
+    turns = [Turn([user(f"And {at}?")]) for at in range(1, ways)]
+    given = [
+        code for code in codes(await vote(rule="fixed", width=4 * ways, turns=turns)) if code is not None
+    ]
+    assert len(set(given)) == 4 * ways
+    for turn in range(ways):
+        first, *others = sorted(given[turn::ways])
+        gaps = [after - before for before, after in pairwise([first, *others, first + 1.0])]
+        assert min(gaps) > 0.14  # four that are equally far from each other would have 0.25
+
+
 async def test_branches_that_run_in_segments_have_a_point_of_their_own_in_each() -> None:
     played = await vote(
         reply="word " * 50 + r"\boxed{7}", rule="token_budget:400", width=2, segment=8, max_tokens=32
