@@ -124,6 +124,7 @@ async def test_forks_are_left_out_and_cancelled_branches_are_not(service: Servic
         ("nonsense", "no rule is called"),
         ("deepconf", "looks at confidence, tokens; only rules that look at answers"),
         ("beta:0.99,width=16", "sets its width itself"),
+        ("any(kinds; deadline:30)", "looks at kinds; only rules that look at answers"),
     ],
 )
 async def test_rules_that_cannot_be_predicted_are_refused(service: Service, rule: str, message: str) -> None:
