@@ -44,7 +44,7 @@ FEWEST_BRANCHES = 20
 FEWEST_VOTES = 5
 """Fewer than these tell too little."""
 
-BRANCHES_ARE_ALIKE = ("temperature", "max_tokens")
+BRANCHES_ARE_ALIKE = ("temperature", "max_tokens", "voters")
 """The options that must be the same for the branches of one run to tell of those of another."""
 
 MOST_TASKS = 200
@@ -252,7 +252,8 @@ class _Found:
         """Refuse to predict from too little. Raises TooFew."""
         if self.branches >= FEWEST_BRANCHES and len(self.votes) >= FEWEST_VOTES:
             return
-        told = "".join(f", {name}={value}" for name, value in self._basis.options.items())
+        options = self._basis.options.items()
+        told = "".join(f", {name}={value}" for name, value in options if value is not None)
         raise TooFew(
             f"there are {self.branches} branches of {len(self.votes)} votes to predict from (planner "
             f"{self._basis.planner}, model {self.model or 'any'}{told}); it takes at least "

@@ -208,6 +208,13 @@ async def test_without_enough_runs_the_width_is_the_usual_one(service: Service) 
     assert "sets its width itself" in header["estimated"]["why"]
 
 
+async def test_votes_over_several_models_tell_nothing_of_other_votes(service: Service) -> None:
+    for number in range(8):
+        await solve(service, number, options={"n": 8, "rule": "fixed", "voters": {"branch": 1}})
+    told = await chosen(service)
+    assert told["why"].startswith("there are 0 branches of 0 votes to predict from")
+
+
 async def test_what_is_stored_later_changes_no_replay_resume_or_fork(service: Service) -> None:
     await record(service, 8)
     solution = await solve(service, options={"n": "auto", "rule": "fixed"}, budget={"tokens": 400})
