@@ -33,11 +33,11 @@ from workers.calls import Completion
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """The answer that a vote would end with as it stands, with the branches for it and for the next one."""
+    """The answer that a vote would end with as it stands, with the votes for it and for the next one."""
 
     answer: Answer
-    votes: int
-    next: int
+    votes: float
+    next: float
 
 
 class Poll:
@@ -99,10 +99,10 @@ class Poll:
         merged = self._elect(None)
         if merged.winner is None:
             return None
-        counts = list(self.view().tally().weights.items())
-        others = [count for cluster, count in counts if cluster != merged.winner]
-        votes = dict(counts).get(merged.winner, 0)
-        return Leading(self._elected(merged), int(votes), int(max(others, default=0)))
+        # Rounded, as sums of weights that should be whole may fall short of that by a little.
+        votes = {cluster: round(given, 6) for cluster, given in self.view().tally().weights.items()}
+        given = votes.pop(merged.winner, 0)
+        return Leading(self._elected(merged), given, max(votes.values(), default=0))
 
     async def merge(self, winner: int | None, place: Place) -> Answer:
         """The answer by the merge that the ballot asks for; ``winner`` is what the stop rule decided.

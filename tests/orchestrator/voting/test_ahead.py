@@ -20,11 +20,13 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.beginning import NO_ROOM
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.messages import user
 from orchestrator.runtime.nodes import Cancelled, Failed
 from orchestrator.runtime.values import Answer, Budget, Question
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from orchestrator.voting.ahead import Firm
+from orchestrator.voting.ballot import Turn
 from storage.events import EventType
 from storage.opening import open_store
 from storage.tasks import Task, TaskStatus
@@ -249,6 +251,30 @@ async def test_without_a_firm_leader_it_begins_when_the_vote_ends() -> None:
     script = Script(branches)
     await timed(branches, script=script, firm=Firm(votes=2, lead=1))
     assert script.asked == [(3, "after 7")]
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    ("weights", "begun"),
+    [
+        ((1, 1, 1), []),
+        ((1.4, 0.7, 0.9), [("7", 2.3, 0.7)]),
+        ((1.2, 0.9, 0.9), []),
+    ],
+)
+async def test_how_firm_a_leader_is_goes_by_votes_of_any_weight(
+    weights: Sequence[float], begun: list[Any]
+) -> None:
+    branches = [(1.0, "7"), (2.0, "8"), (3.0, "7"), (9.0, "7")]
+    turns = [Turn([user("Vote")], str(at), weight=weight) for at, weight in enumerate(weights)]
+
+    async def body(run: Run) -> Answer:
+        vote = run.vote(turns[0], turns=turns[1:], rule="fixed", width=4)
+        return Answer(await run.ahead(vote, after, firm=Firm(votes=1.5, lead=1.5)))
+
+    played = await play(body, Script(branches))
+    saw = [e.data["saw"] for e in played.events if e.data.get("verdict") == "begin"]
+    assert [(each["claim"], each["votes"], each["next"]) for each in saw] == begun
 
 
 @virtual_time
