@@ -179,7 +179,12 @@ class Ballot:
                 f"{who} needs log-probabilities, which the engine of {can.model} does not give"
             )
         turns = (self.prompt, *self.turns)
-        if self.watched and any(isinstance(turn, Turn) and turn.writing for turn in turns):
+        written = any(isinstance(turn, Turn) and turn.writing for turn in turns)
+        if self.draws == "arithmetic" and written:
+            raise InvalidRequest(
+                "arithmetic sampling draws branches, but planner code writes them: leave out draws"
+            )
+        if self.watched and written:
             raise InvalidRequest(
                 f"rule {rule} looks at branches as they run, but planner code writes them: give another rule"
             )

@@ -11,12 +11,18 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import user
 from orchestrator.runtime.values import Answer
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import Turn
 from tests.orchestrator.runtime.harness import Played, play
+from workers.calls import Completion
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import Simulator
 
 ABLE = Capabilities("simulator", arithmetic_sampling=True, assistant_prefill=True)
+
+
+async def write(run: Verbs) -> Completion:
+    return await run.generate([user("Write.")])
 
 
 async def vote(claims: Capabilities = ABLE, reply: str = r"\boxed{7}", **given: Any) -> Played:
@@ -73,6 +79,7 @@ async def test_greedy_branches_have_no_code() -> None:
     [
         (Capabilities("other"), {}, "arithmetic sampling needs a vLLM server .* that of other has none"),
         (ABLE, {"temperature": 0.0}, "above 0"),
+        (ABLE, {"turns": [Turn([user("?")], writing=write)]}, "planner code writes them"),
         (ABLE, {"draws": "dice"}, "not drawn 'dice', but independent or arithmetic"),
     ],
 )
