@@ -62,9 +62,9 @@ async def cascade(
 
     Raises:
         NodeFailed: no branch gave a completion.
-        InvalidRequest: a voter has no model.
+        InvalidRequest: a voter has no model, or there are domains and no voters.
     """
-    ensemble = None if voters is None else weighed(run, question, voters, domains)
+    ensemble = weighed(run, question, voters, domains)
 
     def vote(*shown: list[Message], width: int, role: str = "branch") -> Node[Answer]:
         prompts: list[list[Message]] = [solving(question), *shown]

@@ -95,7 +95,8 @@ async def vote(
         InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
     prompts = [solving(question)]
-    turns = prompts if voters is None else turns_over(prompts, weighed(run, question, voters, domains))
+    given = weighed(run, question, voters, domains)
+    turns = prompts if given is None else turns_over(prompts, given)
     answer = await run.vote(
         turns[0],
         turns=turns[1:],

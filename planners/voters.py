@@ -34,14 +34,21 @@ LEAST = 0.001
 """The least that a voter counts in proportion to the others, however far its domain."""
 
 
-def weighed(run: Run, question: Question, voters: Voters, domains: Domains | None = None) -> Voters:
-    """The voters with what their answers count on this question; the trace is told.
+def weighed(
+    run: Run, question: Question, voters: Voters | None, domains: Domains | None = None
+) -> Voters | None:
+    """The voters with what their answers count on this question, None if there are none; the trace is told.
 
     With ``domains``, the weight of each is multiplied by how close its domain is to the question.
 
     Raises:
-        InvalidRequest: a voter has no model, or only some have a domain; says what would be right.
+        InvalidRequest: a voter has no model, or only some have a domain, or there are domains and no voters;
+            says what would be right.
     """
+    if voters is None:
+        if domains is not None:
+            raise InvalidRequest("domains say how much voters count: give voters, too")
+        return None
     missing = sorted(role for role in voters if role != BRANCH and role not in run.capabilities.roles)
     if missing:
         known = ", ".join(sorted({BRANCH, *run.capabilities.roles}))

@@ -65,24 +65,33 @@ class Account:
 
     def descend(self, depth: int) -> bool:
         """Whether a scope may be opened inside a scope of that depth."""
-        if self._budget.depth is not None and depth >= self._budget.depth:
+        if not self.reaches(depth):
             self.limit = self.limit or "depth"
             return False
         return True
 
-    def spare(self, in_flight: int) -> bool:
+    def reaches(self, depth: int) -> bool:
+        """Whether the budget allows a scope inside a scope of that depth."""
+        return self._budget.depth is None or depth < self._budget.depth
+
+    def spare(self, in_flight: int, tokens: int) -> bool:
         """Whether a call may run ahead as one of ``in_flight``: no more than half of any bound is used then.
 
-        The other half is for what it may have to make room for.
+        The other half is for what it may have to make room for. ``tokens`` are those that the calls which run
+        ahead may yet come to, this one included.
         """
-        tokens = self._usage.prompt_tokens + self._usage.completion_tokens
+        tokens += self._usage.prompt_tokens + self._usage.completion_tokens
         used = (
             (self._calls + 1, self._budget.calls),
             (in_flight, self._budget.width),
             (tokens, self._budget.tokens),
-            (self._nodes, self._budget.nodes),
         )
         return all(bound is None or 2 * amount <= bound for amount, bound in used)
+
+    @property
+    def spare_nodes(self) -> bool:
+        """Whether one more node or decision of what runs ahead leaves half of the bound on them unused."""
+        return self._budget.nodes is None or 2 * (self._nodes + 1) <= self._budget.nodes
 
     def discard(self, tokens: int) -> None:
         """Count completion tokens of calls that have ended, and turn out to have been for nothing."""

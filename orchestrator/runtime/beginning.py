@@ -69,6 +69,7 @@ class Beginning:
             PlannerError: the scope has ended or is not the one running, or an input belongs to another run.
             RunEnded: the run is over.
         """
+        self.spare_node(scope)
         if scope.closed:
             self._border.refuse(PlannerError(f"scope {scope.name} has ended; it can add no {node.kind}"))
         if scope is not self._scopes.current:
@@ -105,6 +106,15 @@ class Beginning:
         elif gate is not None and complete:
             gate.held.append(node)
         return lost is None
+
+    def spare_node(self, scope: Scope) -> None:
+        """Give up the code in which a scope runs ahead, if there is no node or decision to spare for it."""
+        if not scope.closed and (gate := scope.gate) is not None and not self._account.spare_nodes:
+            self._give_up(gate)
+
+    def _give_up(self, gate: Gate) -> None:
+        """Cancel what runs ahead: it would use what must be left for the rest of the run."""
+        self._settling.caused(self._settling.nodes[gate.path], Cancelled(NO_ROOM))
 
     def open(self, gate: Gate) -> None:
         """What code has started from is confirmed: what waits at its gate begins."""
@@ -225,9 +235,12 @@ class Beginning:
             return Settled(Failed(failure_of_code(error, node.path, self._most)))
 
     def _open_scope(self, node: Node[Any], work: Child) -> None:
-        depth = self._scopes.around(node.path).depth
+        around = self._scopes.around(node.path)
+        depth = around.depth
         if work.gate is not None:  # it stands in for the code that has begun it
             self._scopes.open(node, depth, work.body, work.gate)
+        elif around.gate is not None and not self._account.reaches(depth):
+            self._give_up(around.gate)
         elif self._account.descend(depth):
             self._scopes.open(node, depth + 1, work.body)
 
@@ -235,12 +248,12 @@ class Beginning:
         """Start a call or tool, within the budget.
 
         What an earlier process began is held until it is known that the record has no result for it. Code
-        that runs ahead never ends the run by its calls: it is given up if the budget has no room to spare.
+        that runs ahead never ends the run: it is given up if the budget has no room to spare for a call.
         """
         self._underway.in_flight.add(node.path)
         gate = self._scopes.around(node.path).gate
-        if gate is not None and not self._account.spare(len(self._underway.in_flight)):
-            self._settling.caused(self._settling.nodes[gate.path], Cancelled(NO_ROOM))
+        if gate is not None and not self._account.spare(len(self._underway.in_flight), self._promised()):
+            self._give_up(gate)
             return
         if not self._account.begin(node, len(self._underway.in_flight)):
             return
@@ -249,6 +262,15 @@ class Beginning:
             self._underway.hold(node, work)
         else:
             self._underway.go_live(node, work)
+
+    def _promised(self) -> int:
+        """The completion tokens that the calls in flight of what runs ahead may come to."""
+        works = [(path, self._works[path]) for path in self._underway.in_flight]
+        return sum(
+            work.sampling.max_tokens
+            for path, work in works
+            if isinstance(work, Generation) and self._scopes.around(path).gate is not None
+        )
 
 
 def _is_completed(source: Node[Any]) -> bool:

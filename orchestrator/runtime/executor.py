@@ -345,6 +345,7 @@ class Executor(Generic[Handle]):
             RunEnded: the run is over.
         """
         with self._border:
+            self._beginning.spare_node(scope)
             if scope.closed:
                 self._border.refuse(PlannerError(f"scope {scope.name} has ended; it can decide nothing"))
             self._border.admit(EventType.DECISION, scope.node.path)

@@ -86,10 +86,16 @@ class TentativeVerbs(Verbs):
 
         async def until_confirmed(run: Self) -> T:
             value = await function(run, *args, **kwargs)
+            run.end_open()
             await gate
             return value
 
         return self._add(node, Child(until_confirmed, (), {}, gate))
+
+    def end_open(self) -> None:
+        """Cancel what this scope has left open, as at its end, though its node has yet to settle."""
+        for child in self._scope.children:
+            child.cancel("its scope has ended")
 
     def confirm(self, node: Node[Any]) -> None:
         """Say that what the code of a :meth:`tentative` node has started from is so."""

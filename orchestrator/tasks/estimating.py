@@ -44,7 +44,7 @@ FEWEST_BRANCHES = 20
 FEWEST_VOTES = 5
 """Fewer than these tell too little."""
 
-BRANCHES_ARE_ALIKE = ("temperature", "max_tokens")
+BRANCHES_ARE_ALIKE = ("temperature", "max_tokens", "voters")
 """The options that must be the same for the branches of one run to tell of those of another."""
 
 MOST_TASKS = 200
@@ -252,7 +252,8 @@ class _Found:
         """Refuse to predict from too little. Raises TooFew."""
         if self.branches >= FEWEST_BRANCHES and len(self.votes) >= FEWEST_VOTES:
             return
-        told = "".join(f", {name}={value}" for name, value in self._basis.options.items())
+        options = self._basis.options.items()
+        told = "".join(f", {name}={value}" for name, value in options if value is not None)
         raise TooFew(
             f"there are {self.branches} branches of {len(self.votes)} votes to predict from (planner "
             f"{self._basis.planner}, model {self.model or 'any'}{told}); it takes at least "
@@ -295,6 +296,7 @@ async def with_width(
 
     It is the widest of :data:`WIDTHS` that is predicted to keep within the seconds and tokens of the budget
     nine in ten times, from runs of the same tenant; 1 if none is, and :data:`USUAL` if too little is stored.
+    It is never more than the calls of the budget, or those that may be in flight at the same time.
     """
     if request.options.get("n") != AUTO:
         return request, None
@@ -302,12 +304,15 @@ async def with_width(
     same: dict[str, Any] = {name: options[name] for name in BRANCHES_ARE_ALIKE if name in options}
     basis = Basis(planner.name, model, request.tenant, same)
     rule = options.get("rule") or DEFAULT_RULE
+    budget = budget_of(request.budget)
+    most = min(each for each in (WIDTHS[-1], budget.calls, budget.width) if each is not None)
+    widths = [width for width in WIDTHS if width <= most]
     try:
-        made = await estimate(store, find, basis, rule=rule, seed=request.seed, draws=QUICK)
+        made = await estimate(store, find, basis, rule=rule, widths=widths, seed=request.seed, draws=QUICK)
     except InvalidRequest as error:
-        told: dict[str, Any] = {"n": USUAL, "why": str(error)}
+        told: dict[str, Any] = {"n": min(USUAL, most), "why": str(error)}
     else:
-        row = made.widest(budget_of(request.budget))
+        row = made.widest(budget)
         expected = row or made.rows[0]
         told = {
             "n": expected.width,
@@ -331,7 +336,8 @@ def widths_of(text: str) -> tuple[int, ...]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise InvalidRequest(f"widths are numbers and ranges, such as 1,2,4 or 1-16, not {text!r}")
-        widths += range(int(first), int(last if dash else first) + 1)
-    if not widths or not 1 <= min(widths) <= max(widths) <= 256:
-        raise InvalidRequest(f"widths lie between 1 and 256, got {text!r}")
+        low, high = int(first), int(last if dash else first)
+        if not 1 <= low <= high <= 256:
+            raise InvalidRequest(f"widths rise from 1 to 256 at most, got {text!r}")
+        widths += range(low, high + 1)
     return tuple(widths)

@@ -28,8 +28,8 @@ class Firm:
         PlannerError: one of them is less than 1.
     """
 
-    votes: int = 2
-    lead: int = 2
+    votes: float = 2
+    lead: float = 2
 
     def __post_init__(self) -> None:
         if self.votes < 1 or self.lead < 1:
@@ -39,7 +39,7 @@ class Firm:
 
     def holds(self, leading: Leading) -> bool:
         """Whether it is."""
-        return leading.votes >= self.votes and leading.votes - leading.next >= self.lead
+        return leading.votes >= self.votes and round(leading.votes - leading.next, 6) >= self.lead
 
 
 USUAL: Final = Firm()

@@ -44,8 +44,8 @@ Draws = Literal["independent", "arithmetic"]
 """How branches are drawn: each by its own seed, or by codes that are spread evenly (arXiv 2210.15458)."""
 
 BRANCH_STEP, SEGMENT_STEP = 0.6180339887498949, 0.4142135623730951
-"""From the code of one branch to that of the next, and from one segment of a branch to the next: points at
-multiples of such numbers are spread evenly, however many of them there will be."""
+"""From the code of one branch to that of the next of its turn, and from one segment of a branch to the next:
+points at multiples of such numbers are spread evenly, however many of them there will be."""
 
 LONGER = 4
 """How many times longer a branch may become after one of its kind was cut off."""
@@ -179,7 +179,12 @@ class Ballot:
                 f"{who} needs log-probabilities, which the engine of {can.model} does not give"
             )
         turns = (self.prompt, *self.turns)
-        if self.watched and any(isinstance(turn, Turn) and turn.writing for turn in turns):
+        written = any(isinstance(turn, Turn) and turn.writing for turn in turns)
+        if self.draws == "arithmetic" and written:
+            raise InvalidRequest(
+                "arithmetic sampling draws branches, but planner code writes them: leave out draws"
+            )
+        if self.watched and written:
             raise InvalidRequest(
                 f"rule {rule} looks at branches as they run, but planner code writes them: give another rule"
             )

@@ -87,7 +87,7 @@ class LiveBranch:
         self._sampling["max_tokens"] = self.length
         self._role = self.turn.role or ballot.role
         votes = ballot.votes
-        self.votes = votes[index % len(votes)]
+        self.votes: float = votes[index % len(votes)] if copy_of is None else copy_of.votes
         self._unseen = Branch(index, kind=self.turn.kind, weight=self.votes)
         self._segments: list[Node[Completion]] = []
         self._inherited = inherited

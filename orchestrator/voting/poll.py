@@ -33,11 +33,11 @@ from workers.calls import Completion
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """The answer that a vote would end with as it stands, with the branches for it and for the next one."""
+    """The answer that a vote would end with as it stands, with the votes for it and for the next one."""
 
     answer: Answer
-    votes: int
-    next: int
+    votes: float
+    next: float
 
 
 class Poll:
@@ -99,10 +99,10 @@ class Poll:
         merged = self._elect(None)
         if merged.winner is None:
             return None
-        counts = list(self.view().tally().weights.items())
-        others = [count for cluster, count in counts if cluster != merged.winner]
-        votes = dict(counts).get(merged.winner, 0)
-        return Leading(self._elected(merged), int(votes), int(max(others, default=0)))
+        # Rounded, as sums of weights that should be whole may fall short of that by a little.
+        votes = {cluster: round(given, 6) for cluster, given in self.view().tally().weights.items()}
+        given = votes.pop(merged.winner, 0)
+        return Leading(self._elected(merged), given, max(votes.values(), default=0))
 
     async def merge(self, winner: int | None, place: Place) -> Answer:
         """The answer by the merge that the ballot asks for; ``winner`` is what the stop rule decided.
@@ -173,10 +173,11 @@ class Poll:
         return [cluster.text for cluster in self.clusters.members]
 
     def _with_share(self, text: str, cluster: int | None, method: str) -> Answer:
-        """An answer that was not elected: its confidence is the share of branches that reached it too."""
+        """An answer that was not elected: its confidence is the share of the votes for it."""
         if cluster is None:
             return self._described(Answer(text), None, method)
-        share = self.clusters.counts()[cluster] / max(1, len(self.finished))
+        votes = sum(branch.votes for branch in self.finished if branch.cluster == cluster)
+        share = votes / (sum(branch.votes for branch in self.finished) or 1)
         return self._described(Answer(text, self._texts()[cluster], share), cluster, method)
 
     def _described(self, answer: Answer, winner: int | None, method: str) -> Answer:

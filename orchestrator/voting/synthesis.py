@@ -7,6 +7,7 @@ accepts it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ CHOOSE = (
 )
 
 MOST: Final = 8
-"""Answers that are shown, the most frequent ones."""
+"""Answers that are shown, those with the most votes."""
 
 READ: Final = 16_000
 """Characters of all attempts that are shown, at most."""
@@ -78,8 +79,8 @@ class Synthesis:
     async def written(self, place: Place) -> Written | None:
         """The answer; None if the votes decide: one has a majority, or the model gives none that stands.
 
-        An answer has a majority if more than half of the branches that gave one gave it. Without one, the
-        entropy is at least ln 2.
+        An answer has a majority if it has more than half of the votes for any. Without one, the entropy is at
+        least ln 2.
         """
         if self._run.first_edition or not any(self._clusters.counts()):
             return await self._of_texts()
@@ -107,7 +108,8 @@ class Synthesis:
         """What is chosen of the answers, if it is one of them or the verifier accepts it."""
         counts = self._clusters.counts()
         told: dict[str, Any] = {"counts": counts}
-        if 2 * max(counts) > sum(counts):
+        votes = [self._votes(cluster) for cluster in self._clusters.members]
+        if 2 * max(votes) > math.fsum(votes):
             self._run.decide("merge", "no synthesis: one answer has a majority", told)
             return None
         completion = await self._asked(CHOOSE, *self._attempts())
@@ -161,7 +163,7 @@ class Synthesis:
     def _attempts(self) -> list[str]:
         """One attempt for each answer, with how many came to it, in an order drawn by the seed."""
         given = [cluster for cluster in self._clusters.members if cluster.branches]
-        shown = sorted(given, key=lambda cluster: -len(cluster.branches))[:MOST]
+        shown = sorted(given, key=lambda cluster: -self._votes(cluster))[:MOST]
         each = self._room() // len(shown)
         of = sum(self._clusters.counts())
         self._run.random.shuffle(shown)
@@ -170,6 +172,9 @@ class Synthesis:
             f"{_TAG.sub('&lt;', shortened(self._text(cluster, each), max(each, LEAST)))}\n</attempt>\n"
             for cluster in shown
         ]
+
+    def _votes(self, cluster: Cluster) -> float:
+        return math.fsum(branch.votes for branch in self._finished if branch.cluster == cluster.index)
 
     def _text(self, cluster: Cluster, room: int) -> str:
         stands = standing(self._finished, cluster.index) if room >= LEAST else None

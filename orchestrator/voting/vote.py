@@ -67,14 +67,19 @@ class _Vote:
         """Start ``count`` more branches."""
         for _ in range(count):
             index, cut_off = len(self.poll.branches), self.poll.kinds_cut_off()
-            code = None if self._offset is None else (self._offset + index * BRANCH_STEP) % 1.0
-            self._add(LiveBranch(self._run, self._ballot, index, cut_off=cut_off, code=code))
+            self._add(LiveBranch(self._run, self._ballot, index, cut_off=cut_off, code=self._code(index)))
 
     def copy(self, index: int, segments: int) -> None:
         """Start one more branch, which goes on from the first segments of another one."""
         of, number = self.poll.branches[index], len(self.poll.branches)
-        code = None if self._offset is None else (self._offset + number * BRANCH_STEP) % 1.0
+        code = self._code(number)
         self._add(LiveBranch(self._run, self._ballot, number, code=code, copy_of=of, inherited=segments))
+
+    def _code(self, number: int) -> float | None:
+        """Where arithmetic sampling begins to draw a branch: a step from the branch of its turn before it."""
+        if self._offset is None:
+            return None
+        return (self._offset + number / (1 + len(self._ballot.turns)) * BRANCH_STEP) % 1.0
 
     def _add(self, branch: LiveBranch) -> None:
         self.poll.branches.append(branch)

@@ -46,6 +46,12 @@ async def test_branches_take_turns_with_the_models_over_one_prompt() -> None:
     assert played.answer.basis == "all 5 branches of different kinds agree"
 
 
+@pytest.mark.parametrize("planner", [vote, cascade])
+async def test_domains_without_voters_are_refused(planner: Planner) -> None:
+    played = await ask(planner, {"branch": "7", "large": "7"}, domains=DOMAINS)
+    assert "domains say how much voters count: give voters, too" in str(played.result.failure)
+
+
 async def test_an_answer_counts_as_much_as_is_given_for_its_model() -> None:
     claims = {"math": "8", "law": "7", "branch": "7"}
     plain = await ask(vote, claims, voters={"math": 1, "law": 1, "branch": 1}, n=3, rule="fixed")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from orchestrator.consensus.stopping.rule import Rule, between, unassailable
-from orchestrator.consensus.stopping.view import Continue, Decision, Expand, Stop, View
+from orchestrator.consensus.stopping.view import Continue, Decision, Expand, Signal, Stop, View
 
 FURTHER = 2
 """How many branches are started together where those so far disagree."""
@@ -41,6 +41,11 @@ class AcrossKinds(Rule):
         between("first", self.first, 1, 64)
         between("sure", self.sure, 0, 1)
         Rule.__post_init__(self)
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        """The kinds of branches."""
+        return frozenset({"kinds"})
 
     @property
     def initial(self) -> int:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-Signal = Literal["confidence", "probes", "tokens", "verdicts"]
-"""Something that is costly for the caller to provide: token confidences, forced answers of running branches,
-the progress of running branches, and a verifier's verdicts."""
+Signal = Literal["confidence", "kinds", "probes", "tokens", "verdicts"]
+"""Something that not every caller provides: token confidences, the kinds of branches, forced answers of
+running branches, the progress of running branches, and a verifier's verdicts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ def test_every_rule_ends_and_keeps_its_promises(spec: str, fates: list[Fate]) ->
 def test_every_spec_makes_the_round_trip(spec: str) -> None:
     rule = parse_rule(spec)
     assert parse_rule(rule.spec) == rule
-    assert rule.needs <= {"confidence", "probes", "tokens", "verdicts"}
+    assert rule.needs <= {"confidence", "kinds", "probes", "tokens", "verdicts"}
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.permutations(range(4)))

@@ -124,6 +124,7 @@ async def test_forks_are_left_out_and_cancelled_branches_are_not(service: Servic
         ("nonsense", "no rule is called"),
         ("deepconf", "looks at confidence, tokens; only rules that look at answers"),
         ("beta:0.99,width=16", "sets its width itself"),
+        ("any(kinds; deadline:30)", "looks at kinds; only rules that look at answers"),
     ],
 )
 async def test_rules_that_cannot_be_predicted_are_refused(service: Service, rule: str, message: str) -> None:
@@ -142,7 +143,7 @@ async def test_every_rule_that_looks_at_answers_is_predicted(service: Service, r
 def test_widths_as_a_command_line_gives_them() -> None:
     assert widths_of("1,2, 4") == (1, 2, 4)
     assert widths_of("2-4,8") == (2, 3, 4, 8)
-    for wrong in ("", "x", "1,,2", "4-2", "0", "1-", "-3", "300"):
+    for wrong in ("", "x", "1,,2", "4-2", "0", "1-", "-3", "300", "1-99999999999", "4-2,1"):
         with pytest.raises(InvalidRequest, match="widths"):
             widths_of(wrong)
 
@@ -174,6 +175,17 @@ async def test_the_tokens_of_the_budget_choose_the_width(service: Service) -> No
     assert (await chosen(service))["n"] == max(WIDTHS)
 
 
+@pytest.mark.parametrize("bound", ["calls", "width"])
+async def test_no_more_branches_are_chosen_than_the_budget_has_calls_for(
+    service: Service, bound: str
+) -> None:
+    told = await chosen(service, budget={bound: 5})
+    assert told["n"] == 5  # of what is usual where nothing is stored
+    await record(service, 8)
+    assert (await chosen(service, budget={bound: 5}))["n"] == 4
+    assert (await chosen(service, budget={bound: 1}))["n"] == 1
+
+
 async def test_a_budget_that_is_too_small_for_any_width_leaves_one_branch(service: Service) -> None:
     await record(service, 8)
     made = await service.estimate(Basis(), rule="fixed", widths=(1, 2))
@@ -194,6 +206,13 @@ async def test_without_enough_runs_the_width_is_the_usual_one(service: Service) 
     solution = await solve(service, options={"n": "auto", "rule": "beta:0.9,width=3"})
     header = (await service.trace(solution.trace_id)).header
     assert "sets its width itself" in header["estimated"]["why"]
+
+
+async def test_votes_over_several_models_tell_nothing_of_other_votes(service: Service) -> None:
+    for number in range(8):
+        await solve(service, number, options={"n": 8, "rule": "fixed", "voters": {"branch": 1}})
+    told = await chosen(service)
+    assert told["why"].startswith("there are 0 branches of 0 votes to predict from")
 
 
 async def test_what_is_stored_later_changes_no_replay_resume_or_fork(service: Service) -> None:

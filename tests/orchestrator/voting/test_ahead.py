@@ -20,11 +20,13 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.beginning import NO_ROOM
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.messages import user
 from orchestrator.runtime.nodes import Cancelled, Failed
 from orchestrator.runtime.values import Answer, Budget, Question
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from orchestrator.voting.ahead import Firm
+from orchestrator.voting.ballot import Turn
 from storage.events import EventType
 from storage.opening import open_store
 from storage.tasks import Task, TaskStatus
@@ -94,7 +96,7 @@ class Script(Speaker):
 
 async def after(run: Run, answer: Answer) -> str:
     """A successor of one call."""
-    return (await run.generate(f"after {answer.claim}")).text.lstrip("- ")
+    return (await run.generate(f"after {answer.claim}", max_tokens=TOKENS)).text.lstrip("- ")
 
 
 def body_of(branches: Branches, function: Any = after, rule: str = "fixed", **options: Any) -> Body:
@@ -249,6 +251,30 @@ async def test_without_a_firm_leader_it_begins_when_the_vote_ends() -> None:
     script = Script(branches)
     await timed(branches, script=script, firm=Firm(votes=2, lead=1))
     assert script.asked == [(3, "after 7")]
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    ("weights", "begun"),
+    [
+        ((1, 1, 1), []),
+        ((1.4, 0.7, 0.9), [("7", 2.3, 0.7)]),
+        ((1.2, 0.9, 0.9), []),
+    ],
+)
+async def test_how_firm_a_leader_is_goes_by_votes_of_any_weight(
+    weights: Sequence[float], begun: list[Any]
+) -> None:
+    branches = [(1.0, "7"), (2.0, "8"), (3.0, "7"), (9.0, "7")]
+    turns = [Turn([user("Vote")], str(at), weight=weight) for at, weight in enumerate(weights)]
+
+    async def body(run: Run) -> Answer:
+        vote = run.vote(turns[0], turns=turns[1:], rule="fixed", width=4)
+        return Answer(await run.ahead(vote, after, firm=Firm(votes=1.5, lead=1.5)))
+
+    played = await play(body, Script(branches))
+    saw = [e.data["saw"] for e in played.events if e.data.get("verdict") == "begin"]
+    assert [(each["claim"], each["votes"], each["next"]) for each in saw] == begun
 
 
 @virtual_time
@@ -520,11 +546,11 @@ async def test_what_runs_ahead_proposes_nothing_until_it_is_confirmed() -> None:
 
 @virtual_time
 async def test_a_run_that_is_ended_meanwhile_says_what_was_for_nothing() -> None:
-    played = await play(body_of(CONFIRMED), Script(CONFIRMED), budget=Budget(tokens=47))
+    played = await play(body_of(CONFIRMED), Script(CONFIRMED), budget=Budget(tokens=64))
     assert (played.result.outcome, played.result.limit) == (RunOutcome.LIMITED, "tokens")
     assert played.outcome("1.0") == "cancelled"
     wasted = played.result.spent.cancelled_tokens
-    assert wasted == trace_of(played).usage()["wasted_tokens"]
+    assert wasted == trace_of(played).usage()["wasted_tokens"] >= TOKENS
 
 
 @virtual_time
@@ -542,6 +568,87 @@ async def test_where_the_budget_has_no_room_to_spare_nothing_runs_ahead(budget: 
     failed = [e.data["saw"].get("failed") for e in played.events if e.data.get("verdict") == "redo"]
     assert failed == ["it was cancelled"]
     assert played.settled("1.0")["reason"] == NO_ROOM
+
+
+async def too_deep(run: Run) -> None:
+    async def inner(scope: Run) -> None:
+        await scope.spawn(too_deep)
+
+    await run.spawn(inner)
+
+
+async def too_many_nodes(run: Run) -> None:
+    for at in range(1000):
+        run.note(str(at))
+
+
+async def too_many_nodes_deeper(run: Run) -> None:
+    await run.spawn(too_many_nodes)
+
+
+async def too_many_decisions(run: Run) -> None:
+    for at in range(1000):
+        run.decide("test", str(at), {})
+
+
+async def too_many_tokens(run: Run) -> None:
+    await run.generate("after 7", max_tokens=1000)
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    ("wrong", "budget"),
+    [
+        (too_deep, Budget(depth=3)),
+        (too_many_nodes, Budget(nodes=200)),
+        (too_many_nodes_deeper, Budget(nodes=200)),
+        (too_many_decisions, Budget(nodes=200)),
+        (too_many_tokens, Budget(tokens=400)),
+    ],
+)
+async def test_nothing_that_runs_ahead_on_a_wrong_answer_ends_the_run(wrong: Any, budget: Budget) -> None:
+    """Each would use all that there is, if it ran; the vote turns, so that it need not have run at all."""
+
+    async def successor(run: Run, answer: Answer) -> str:
+        if answer.claim == "7":
+            await wrong(run)
+        return f"on {answer.claim}"
+
+    class Endless(Script):
+        async def speak(self, call: Call) -> AsyncGenerator[Chunk, None]:
+            if said(call) == "Vote":
+                async for chunk in super().speak(call):
+                    yield chunk
+                return
+            for _ in range(call.sampling.max_tokens):
+                await asyncio.sleep(0.001)
+                yield Chunk("-", 1)
+
+    played = await play(body_of(TURNED, successor), Endless(TURNED), budget=budget)
+    assert played.answer == "on 8"
+    assert played.settled("1.0")["reason"] == NO_ROOM
+
+
+@virtual_time
+async def test_what_a_successor_leaves_open_does_not_run_on_until_the_vote_ends() -> None:
+    async def successor(run: Run, answer: Answer) -> str:
+        run.generate("not needed")
+        return await after(run, answer)
+
+    class Slow(Script):
+        async def speak(self, call: Call) -> AsyncGenerator[Chunk, None]:
+            if said(call) != "not needed":
+                async for chunk in super().speak(call):
+                    yield chunk
+                return
+            for _ in range(100):
+                await asyncio.sleep(1)
+                yield Chunk("-", 1)
+
+    played = await play(body_of(CONFIRMED, successor), Slow(CONFIRMED))
+    assert played.answer == "after 7"
+    assert played.settled("1.0.0")["reason"] == "its scope has ended"
+    assert played.result.spent.cancelled_tokens == 5  # it ran from 2 to 7.5, and the vote until 10
 
 
 @virtual_time

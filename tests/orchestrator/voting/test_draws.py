@@ -11,12 +11,18 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import user
 from orchestrator.runtime.values import Answer
+from orchestrator.runtime.verbs import Verbs
 from orchestrator.voting.ballot import Turn
 from tests.orchestrator.runtime.harness import Played, play
+from workers.calls import Completion
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import Simulator
 
 ABLE = Capabilities("simulator", arithmetic_sampling=True, assistant_prefill=True)
+
+
+async def write(run: Verbs) -> Completion:
+    return await run.generate([user("Write.")])
 
 
 async def vote(claims: Capabilities = ABLE, reply: str = r"\boxed{7}", **given: Any) -> Played:
@@ -41,6 +47,19 @@ async def test_the_codes_of_branches_are_spread_evenly_and_recorded() -> None:
     assert codes(again) == codes(played)  # of the same seed
 
 
+@pytest.mark.parametrize("ways", [2, 3, 5, 8, 13])
+async def test_the_codes_of_one_turn_are_spread_evenly_too(ways: int) -> None:
+    turns = [Turn([user(f"And {at}?")]) for at in range(1, ways)]
+    given = [
+        code for code in codes(await vote(rule="fixed", width=4 * ways, turns=turns)) if code is not None
+    ]
+    assert len(set(given)) == 4 * ways
+    for turn in range(ways):
+        first, *others = sorted(given[turn::ways])
+        gaps = [after - before for before, after in pairwise([first, *others, first + 1.0])]
+        assert min(gaps) > 0.14  # four that are equally far from each other would have 0.25
+
+
 async def test_branches_that_run_in_segments_have_a_point_of_their_own_in_each() -> None:
     played = await vote(
         reply="word " * 50 + r"\boxed{7}", rule="token_budget:400", width=2, segment=8, max_tokens=32
@@ -60,6 +79,7 @@ async def test_greedy_branches_have_no_code() -> None:
     [
         (Capabilities("other"), {}, "arithmetic sampling needs a vLLM server .* that of other has none"),
         (ABLE, {"temperature": 0.0}, "above 0"),
+        (ABLE, {"turns": [Turn([user("?")], writing=write)]}, "planner code writes them"),
         (ABLE, {"draws": "dice"}, "not drawn 'dice', but independent or arithmetic"),
     ],
 )

@@ -142,3 +142,50 @@ async def test_the_answer_has_what_each_branch_came_to() -> None:
 async def test_a_weight_is_a_number_above_0(weight: float) -> None:
     played = await held(by_role(one="7", two="7"), turns(one=1, two=weight))
     assert "the weight of a turn is a number above 0" in played.failure
+
+
+async def test_a_copy_counts_as_much_as_the_branch_that_it_goes_on_from() -> None:
+    def says(call: Call) -> str:
+        claim = 8 if call.role == "large" else 7
+        if "final answer is" in (call.prompt.prefill or ""):  # it is made to answer
+            return f"{claim}}}"
+        return "word " * 40 if len(call.prompt.prefill or "") < 60 else rf"\boxed{{{claim}}}"
+
+    rule = "tournament:capacity=3,agreement=1"
+    played = await held(says, turns(large=3, one=1, two=1), rule=rule, width=4, segment=8)
+    copies = [e.data["saw"] for e in played.events if e.data.get("verdict") == "copy"]
+    assert [(each["of"], each["as"]) for each in copies] == [([1], [3])]  # branch 3 would be a large one
+    assert [each.votes for each in answer_of(played).clusters] == pytest.approx([3 * 3 / 5])
+
+
+@pytest.mark.parametrize(
+    ("weights", "claims", "decided"),
+    [
+        ({"large": 6, "one": 1, "two": 1}, {"large": "8", "one": "7", "two": "9"}, "8"),
+        ({"large": 2, "one": 1, "two": 1}, {"large": "8", "one": "7", "two": "7"}, None),
+    ],
+)
+async def test_a_synthesis_is_asked_for_where_no_answer_has_a_majority_of_the_votes(
+    weights: dict[str, float], claims: dict[str, str], decided: str | None
+) -> None:
+    asked = []
+
+    def says(call: Call) -> str:
+        if "Several attempts" in "".join(segment.text for segment in call.prompt.segments):
+            asked.append(call.role)
+            return r"\boxed{7}"
+        return rf"\boxed{{{claims[call.role]}}}"
+
+    answer = answer_of(await held(says, turns(**weights), merge="synthesis"))
+    assert len(asked) == (decided is None)
+    assert answer.claim == (decided or "7")
+    share = 6 / 8 if decided else 2 / 4
+    assert answer.confidence == pytest.approx(share)
+
+
+@pytest.mark.parametrize("merge", ["medoid", "synthesis"])
+async def test_the_share_of_an_answer_that_was_not_elected_is_one_of_votes(merge: str) -> None:
+    given = turns(large=3, one=2, two=1)
+    answer = answer_of(await held(by_role(large="8", one="7", two="7", branch="7"), given, merge=merge))
+    assert answer.claim == "7"
+    assert answer.confidence == pytest.approx(3 / 6)
