@@ -83,8 +83,10 @@ class Judged:
 
     @property
     def handed_on(self) -> bool:
-        """Whether the planner had another one answer."""
+        """Whether the planner had another one answer; to choose one is what ``auto`` is for."""
         own = str(self.run["planner"]).partition(":")[0]
+        if own == "auto":
+            return False
         others = {f"{own} {name}" for name in installed_planners() if name != own}
         return any(each.partition(":")[0] in others for each in self.run.get("decisions", ()))
 

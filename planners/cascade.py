@@ -64,7 +64,7 @@ async def cascade(
         NodeFailed: no branch gave a completion.
         InvalidRequest: a voter has no model, or there are domains and no voters.
     """
-    ensemble = weighed(run, question, voters, domains)
+    ensemble = weighed(run, question, voters, domains, n=n)
 
     def vote(*shown: list[Message], width: int, role: str = "branch") -> Node[Answer]:
         prompts: list[list[Message]] = [solving(question), *shown]

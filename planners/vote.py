@@ -95,13 +95,17 @@ async def vote(
         InvalidRequest: something that the vote needs is not given, or is more than the engine can do.
     """
     prompts = [solving(question)]
-    given = weighed(run, question, voters, domains)
+    width = (
+        USUAL if n == "auto" else n
+    )  # auto only where nobody has decided it, as in a run without a service
+    most = width if rule is None else parse_rule(rule, width=width).limit
+    given = weighed(run, question, voters, domains, n=most)
     turns = prompts if given is None else turns_over(prompts, given)
     answer = await run.vote(
         turns[0],
         turns=turns[1:],
         rule=rule,
-        width=USUAL if n == "auto" else n,  # only where nobody has decided it, as in a run without a service
+        width=width,
         choices=labels(question.choices),
         question=question.text,
         judge=judge,

@@ -35,15 +35,16 @@ LEAST = 0.001
 
 
 def weighed(
-    run: Run, question: Question, voters: Voters | None, domains: Domains | None = None
+    run: Run, question: Question, voters: Voters | None, domains: Domains | None = None, *, n: int
 ) -> Voters | None:
     """The voters with what their answers count on this question, None if there are none; the trace is told.
 
-    With ``domains``, the weight of each is multiplied by how close its domain is to the question.
+    With ``domains``, the weight of each is multiplied by how close its domain is to the question. ``n`` is how
+    many branches there may be.
 
     Raises:
-        InvalidRequest: a voter has no model, or only some have a domain, or there are domains and no voters;
-            says what would be right.
+        InvalidRequest: a voter has no model, or would never be asked, or only some have a domain, or there are
+            domains and no voters; says what would be right.
     """
     if voters is None:
         if domains is not None:
@@ -55,6 +56,10 @@ def weighed(
         raise InvalidRequest(
             f"no model has the role {', '.join(missing)}; there are {known}: name the model in the engine, "
             f"as in {missing[0]}=model@http://host:8000/v1"
+        )
+    if n < len(voters):
+        raise InvalidRequest(
+            f"{len(voters)} voters take turns, but there are {n} branches: give n={len(voters)}"
         )
     if domains is None:
         return voters

@@ -161,6 +161,16 @@ async def test_confidence_over_rounds_counts_votes_and_words_count_branches() ->
     assert played.answer.basis == "2 of 4 answers of 2 rounds agree"
 
 
+@pytest.mark.parametrize(
+    "options", [{"n": 2}, {"n": 8, "rule": "fixed:2"}], ids=["n", "the width of the rule"]
+)
+async def test_a_voter_that_would_never_be_asked_is_told(options: dict[str, Any]) -> None:
+    voters = {"math": 1, "law": 1, "large": 1}
+    played = await ask(vote, {}, voters=voters, **options)
+    assert played.failure == "invalid_request"
+    assert "3 voters take turns, but there are 2 branches: give n=3" in str(played.result.failure)
+
+
 @pytest.mark.parametrize("planner", [vote, cascade], ids=lambda each: str(each.name))
 async def test_it_goes_on_wherever_it_was_killed(planner: Planner) -> None:
     """Only branches may be asked here: whoever goes on is not told of other roles."""
