@@ -39,8 +39,8 @@ def weighed(
 ) -> Voters | None:
     """The voters with what their answers count on this question, None if there are none; the trace is told.
 
-    With ``domains``, the weight of each is multiplied by how close its domain is to the question. ``n`` is how
-    many branches there may be.
+    With ``domains``, the weight of each is multiplied by how close its domain is to the question. There may
+    be ``n`` branches.
 
     Raises:
         InvalidRequest: a voter has no model, or would never be asked, or only some have a domain, or there are
