@@ -43,8 +43,8 @@ def weighed(
     be ``n`` branches.
 
     Raises:
-        InvalidRequest: a voter has no model, or would never be asked, or only some have a domain, or there are
-            domains and no voters; says what would be right.
+        InvalidRequest: a voter has no model, or would never be asked, or only some have a domain, or there
+            are domains and no voters; says what would be right.
     """
     if voters is None:
         if domains is not None:
