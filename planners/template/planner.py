@@ -17,6 +17,7 @@ from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import most_abstained
 from planners.drift import drift_between
+from planners.forking import affordable
 from planners.handing import PLAIN, instead
 from planners.lists import read_outline
 from planners.questions import SAMPLED, Temperature, Tokens, said, set_task, slot
@@ -199,16 +200,20 @@ class Filling:
         return Answer(between.join(f"{number}. {piece}" for number, piece in enumerate(pieces, 1)))
 
     async def _distinct(self, *, rewrite: bool) -> int:
-        """Have samples that repeat an earlier one written once more; how many repeat one in the end."""
+        """Have samples that repeat an earlier one written once more, as far as there are calls for that.
+
+        Returns how many repeat one in the end.
+        """
         texts = self._texts()
         wrong = repeated(texts, self._task.question.text)
         if not wrong:
             return 0
-        self._run.decide("samples", "rewrite" if rewrite else "repeated", {"repeated": sorted(wrong)})
-        if not rewrite:
+        again = sorted(wrong)[: affordable(self._run, len(wrong), reserve=0) if rewrite else 0]
+        self._run.decide("samples", "rewrite" if again else "repeated", {"repeated": sorted(wrong)})
+        if not again:
             return len(wrong)
         kept = slot("written", "\n".join(f"- {text}" for at, text in texts.items() if at not in wrong))
-        anew = {number: self._written(number, [user(kept, ANOTHER)], ", anew") for number in sorted(wrong)}
+        anew = {number: self._written(number, [user(kept, ANOTHER)], ", anew") for number in again}
         await self._run.outcomes(anew.values())
         for number, node in anew.items():
             if isinstance(node.outcome, Succeeded) and self._text(node.value):

@@ -385,6 +385,17 @@ async def test_a_rewrite_that_fails_keeps_what_there_was_and_can_be_left_out() -
     assert len(played.nodes(NodeKind.GENERATE, "piece")) == 3
 
 
+@pytest.mark.parametrize(("calls", "anew", "repeat"), [(4, 0, 2), (5, 1, 1), (6, 2, 1)])
+async def test_no_more_samples_are_rewritten_than_the_budget_allows(
+    calls: int, anew: int, repeat: int
+) -> None:
+    engine = Simulator(says(SAMPLES, piece=lambda _: "The same bread."))
+    played = await play(template, SLOGANS, engine, budget=Budget(calls=calls))
+    assert len(played.nodes(NodeKind.GENERATE, "piece")) == 3 + anew
+    assert played.answer.basis is not None
+    assert played.answer.basis.endswith(f"; {repeat} of them repeat another one")
+
+
 async def test_of_several_samples_in_one_the_first_counts() -> None:
     several = iter([f"1. Bread of day {day}.\n2. Another slogan." for day in ("rest", "toil", "joy")])
     played = await play(template, SLOGANS, Simulator(says(SAMPLES, piece=lambda _: next(several))))
