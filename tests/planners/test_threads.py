@@ -367,6 +367,15 @@ async def test_a_text_that_is_cut_off_is_undecided() -> None:
     )
 
 
+@pytest.mark.parametrize("pieces", [("word " * 999,), (BLOCK, "word " * 999)])
+async def test_all_tokens_are_bounded(pieces: tuple[str, ...]) -> None:
+    played = await ask(Model(*pieces), total_tokens=300)
+    assert played.result.spent.usage.completion_tokens == 300
+    assert played.result.outcome is RunOutcome.UNDECIDED
+    assert played.result.answer is not None
+    assert "total_tokens=300 is too small" in str(played.result.answer.undecided)
+
+
 async def test_outlines_that_are_cut_off_begin_no_threads() -> None:
     played = await ask(Model(BLOCK), max_tokens=30)
     assert not played.nodes(NodeKind.GENERATE, "thread")
