@@ -35,7 +35,10 @@ _OPEN, _CLOSE = "<page>\n", "</page>\n"
 _ENDS: Final = ("\n\n", "\nWorker ")
 """Where a worker's paragraph ends; many models would go on with those of the others."""
 
-_TAG = re.compile(rf"\s*\W*(?:worker|you are worker) (?:{'|'.join(NAMES)})\b\W*[:.,*]\W*", re.IGNORECASE)
+_NAMED: Final = rf"\W*(?:worker|you are worker) (?:{'|'.join(NAMES)})\b\W*[:.,*]"
+_TAG = re.compile(rf"(?:{_NAMED}\W*)+", re.IGNORECASE)
+_ANOTHER = re.compile(rf"[\n\r\v\f\x85\u2028\u2029]{_NAMED}", re.IGNORECASE)
+"""Where another worker speaks, however its name is written, for models that stop strings do not stop."""
 _SHORT: Final = 80
 """Characters up to which a reply that begins with words for nothing adds nothing."""
 _NOTHING = re.compile(
@@ -196,8 +199,12 @@ class Page:
 
 def paragraph_of(text: str) -> str:
     """The first paragraph of what a worker says, without its name; it ends where another worker speaks."""
-    text = _TAG.sub("", text.strip(), count=1) if _TAG.match(text.strip()) else text.strip()
+    text = text.strip()
+    if own := _TAG.match(text):
+        text = text[own.end() :]
     ends = [text.find(end) for end in _ENDS if end in text]
+    if another := _ANOTHER.search(text):
+        ends.append(another.start())
     return text[: min(ends)].strip() if ends else text
 
 

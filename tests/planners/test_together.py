@@ -303,6 +303,11 @@ async def test_so_it_is_with_thinking_that_the_server_keeps_apart() -> None:
     [
         ("Worker one: It is 24.", "It is 24."),
         ("**Worker two:** It is 24.\nWorker three: No.", "It is 24."),
+        ("It is 24.\n**Worker two:** It is 99.", "It is 24."),
+        ("It is 24.\nworker two: It is 99.", "It is 24."),
+        ("It is 24.\u2028 Worker two: It is 99.", "It is 24."),
+        ("Worker one: worker two: It is 24.", "It is 24."),
+        ("It is 24.\nworker two is right.", "It is 24.\nworker two is right."),
         ("It is 24.\n\nAnd more.", "It is 24."),
         ("\n\nIt is 24.", "It is 24."),
         ("You are worker one. It is 24.", "It is 24."),
