@@ -84,6 +84,7 @@ async def threads(
     undecided = no_answer(used, max_tokens)
     if completion.finish_reason == "length" and text.path.total >= total_tokens:
         undecided = f"the answer was cut off: total_tokens={total_tokens} is too small"
+    undecided = undecided or text.counts.lost
     whole = answer_of(replace(completion, text=text.whole), question)
     last = answer_of(replace(completion, text=text.last), question)
     basis = f"written in one text, {text.counts.told()} side by side" if text.counts.threads else None
