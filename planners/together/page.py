@@ -13,6 +13,7 @@ from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from planners.drift import repeats
+from planners.forking import waves
 from planners.questions import answer_of, guarded, said, set_task
 from workers.calls import Completion, Usage
 
@@ -141,15 +142,13 @@ class Page:
     async def round(self, number: int) -> bool:
         """Let each worker write a paragraph; whether any of them is new."""
         self._rounds = number
-        nodes = {name: self._asked(name, number) for name in self._names}
-        await self._run.outcomes(nodes.values())
+        nodes = await self._all_asked(self._names, number)
         thought = [] if self._thinks else [name for name, node in nodes.items() if _ended_in_thought(node)]
         if thought:
             self._thinks = True
             tokens = sum(nodes[name].value.usage.completion_tokens for name in thought)
             self._run.decide("together", "paragraphs are thought", {"round": number, "wasted tokens": tokens})
-            nodes |= {name: self._asked(name, number, ", whole") for name in thought}
-            await self._run.outcomes(nodes.values())
+            nodes |= await self._all_asked(thought, number, ", whole")
         before = len(self.paragraphs)
         self._last, self._longest = Usage(), 0
         dropped: dict[str, str] = {}
@@ -162,7 +161,17 @@ class Page:
             self._run.decide("together", "dropped", {"round": number, **dropped})
         return len(self.paragraphs) > before
 
-    def _asked(self, name: str, number: int, again: str = "") -> Node[Completion]:
+    async def _all_asked(
+        self, names: Sequence[str], number: int, again: str = ""
+    ) -> dict[str, Node[Completion]]:
+        """What workers write who see the same page: at once, or as many as the budget lets be in flight."""
+        nodes: dict[str, Node[Completion]] = {}
+        for wave in waves(names, self._run.budget.width):
+            nodes |= {name: self._asked(name, number, again) for name in wave}
+            await self._run.outcomes(nodes.values())
+        return nodes
+
+    def _asked(self, name: str, number: int, again: str) -> Node[Completion]:
         return self._run.generate(
             self.prompt(TURN.format(name=name)),
             label=f"worker {name}, round {number}{again}",

@@ -275,6 +275,14 @@ async def test_a_budget_that_ends_the_run_leaves_the_pieces_that_are_finished() 
     assert played.result.answer.text == "1. «apple»\n2. «pear»\n3. (no answer)"
 
 
+async def test_a_narrow_budget_writes_fewer_pieces_at_a_time() -> None:
+    played = await play(template, FRUITS, Simulator(says(GOOD)), budget=Budget(width=2))
+    assert played.answer.text == "1. «apple»\n2. «pear»\n3. «plum»"
+    engine = Simulator(says(SAMPLES, piece=lambda _: "The same bread."))
+    played = await play(template, SLOGANS, engine, budget=Budget(width=1))
+    assert played.verdicts("samples") == ["rewrite", "still repeated"]
+
+
 async def test_an_extraction_that_fails_is_handed_on() -> None:
     engine = Simulator(says(GOOD), faults=[Fault(kind="refuse", when=lambda call: EXTRACT in told(call))])
     played = await play(template, FRUITS, engine)

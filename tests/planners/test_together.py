@@ -245,6 +245,15 @@ async def test_calls_are_kept_for_the_answer() -> None:
     assert len(played.requests()) == 1
 
 
+async def test_a_narrow_budget_asks_one_worker_after_the_other() -> None:
+    wide, narrow = (
+        await ask([LINES[:2], LINES[2:]]),
+        await ask([LINES[:2], LINES[2:]], budget=Budget(width=1)),
+    )
+    assert narrow.answer.reasoning == wide.answer.reasoning
+    assert narrow.said() == wide.said()
+
+
 async def test_tokens_are_kept_for_the_answer() -> None:
     played = await ask([LINES[:2], LINES[2:]], budget=Budget(tokens=2500), max_tokens=64)
     assert played.verdicts("together") == ["finish: the tokens that are left are for the answer"]
