@@ -8,6 +8,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.messages import user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Question
+from planners.forking import affordable
 from planners.outlining import TOKENS_OF_LINE, Point, lines, points_of
 from planners.questions import guarded, said, set_task, slot
 from workers.calls import Completion
@@ -28,15 +29,20 @@ async def nested(
     """The outline with its points split, and those again, ``depth`` levels in all; numbered anew.
 
     At each level the model is asked of all points at the same time, which need not be split. A point that
-    cannot be split stays as it is, as do the last ones where there would be more than ``most`` in all.
+    cannot be split stays as it is, as do the last ones where there would be more than ``most`` in all, or
+    more than the calls that are left can write. If asking would not leave a call for each, none is split.
     """
     points = dict(listed)
     fresh = set(points)
     for _ in range(depth - 1):
+        left = affordable(run, most + len(fresh), reserve=len(fresh))
+        if left < len(points):
+            run.decide("skeleton", "not split", {"reason": "the calls that are left are for the points"})
+            break
         asked = {index: _ask(run, question, points, index, temperature) for index in points if index in fresh}
         await run.outcomes(asked.values())
         split = {index: _read(question, points[index], node) for index, node in asked.items()}
-        room = most - len(points)
+        room = min(most, left) - len(points)
         flat: list[tuple[Point, bool]] = []
         for index, point in points.items():
             parts = split.get(index, [])

@@ -23,6 +23,7 @@ from orchestrator.voting.fitting import characters_a_token, characters_left, sho
 from orchestrator.voting.judging import Judge, Judging, check_judges, methods
 from orchestrator.voting.splitting import split
 from orchestrator.voting.standing import basis, standing
+from planners.forking import waves
 from planners.questions import said, slot
 from workers.calls import Completion, FinishReason
 
@@ -84,7 +85,7 @@ class Population:
     async def asked(
         self, prompts: Sequence[Sequence[Message]], label: str, *, before: Sequence[Chain] = ()
     ) -> list[Chain]:
-        """A chain for each prompt, all at the same time.
+        """A chain for each prompt, all at the same time, or as many as the budget lets be in flight.
 
         At least one is asked, and no more than the budget has calls for. One that fails, or does not come to
         its end, leaves its place to the chain ``before``, where there is one. While the first population is
@@ -95,28 +96,33 @@ class Population:
         """
         run, calls = self._run, self._run.budget.calls
         found = {chain.index: chain for chain in before}
-        nodes = [
-            run.generate(
-                prompt,
-                label=f"{label}, {self._what} {at}",
-                temperature=self._temperature,
-                max_tokens=self._max_tokens,
-            )
-            for at, prompt in enumerate(prompts if calls is None else prompts[: max(1, calls)])
-        ]
-        place = {node.path: at for at, node in enumerate(nodes)}
+        asked = list(enumerate(prompts if calls is None else prompts[: max(1, calls)]))
+        nodes: list[Node[Completion]] = []
+        place: dict[str, int] = {}
         is_first = not self.chains
-        async for node in run.arrivals(nodes):
-            if not isinstance(node.outcome, Succeeded):
-                continue
-            chain = await self._read(place[node.path], node)
-            self.chains.append(chain)
-            if is_first:
-                self._first.append(node.value)
-            if chain.whole or chain.index not in found:
-                found[chain.index] = chain
-            if is_first:
-                run.propose(lambda: self.answer(list(found.values())))
+        for wave in waves(asked, run.budget.width):
+            begun = [
+                run.generate(
+                    prompt,
+                    label=f"{label}, {self._what} {at}",
+                    temperature=self._temperature,
+                    max_tokens=self._max_tokens,
+                )
+                for at, prompt in wave
+            ]
+            nodes += begun
+            place |= {node.path: at for node, (at, _) in zip(begun, wave, strict=True)}
+            async for node in run.arrivals(begun):
+                if not isinstance(node.outcome, Succeeded):
+                    continue
+                chain = await self._read(place[node.path], node)
+                self.chains.append(chain)
+                if is_first:
+                    self._first.append(node.value)
+                if chain.whole or chain.index not in found:
+                    found[chain.index] = chain
+                if is_first:
+                    run.propose(lambda: self.answer(list(found.values())))
         if not found:
             await run.join(nodes)
         return [found[at] for at in sorted(found)]

@@ -13,7 +13,7 @@ from planners.documents.chunks import Chunk
 from planners.documents.matter import Matter
 from planners.documents.prompts import RELEVANT, over
 from planners.documents.terms import terms_of
-from planners.documents.waves import waves
+from planners.forking import waves
 from planners.questions import chosen
 
 Select = Literal["all", "words", "ask"]
@@ -78,7 +78,7 @@ async def selection(
 async def _judged(run: Run, question: Question, matter: Matter) -> tuple[list[Chunk], str]:
     """The chunks that the model keeps, and its verdicts, a letter for each chunk, ``?`` for none."""
     letters: list[str | None] = []
-    for wave in waves(run, matter.chunks):
+    for wave in waves(matter.chunks, run.budget.width):
         prompts = [over(matter.shown(chunk), RELEVANT, question) for chunk in wave]
         outcomes = await run.outcomes([run.spawn(chosen, prompt, LETTERS) for prompt in prompts])
         letters += [each.value if isinstance(each, Succeeded) else None for each in outcomes]

@@ -25,7 +25,7 @@ from planners.documents.chunks import Chunk
 from planners.documents.lengths import Room
 from planners.documents.matter import Matter
 from planners.documents.prompts import ALONE, over
-from planners.documents.waves import waves
+from planners.forking import waves
 from planners.questions import said
 from workers.calls import Completion
 
@@ -55,7 +55,7 @@ async def answers_alone(
     """
     asked: list[Node[Completion]] = []
     run.propose(lambda: elected(question, [_vote(question, each) for each in asked if _ended(each)]))
-    for wave in waves(run, list(enumerate(chunks, 1))):
+    for wave in waves(list(enumerate(chunks, 1)), run.budget.width):
         asked += [
             run.generate(
                 over(matter.shown(chunk), ALONE, question),

@@ -14,7 +14,7 @@ from planners.documents.citing import Span, cited, joined
 from planners.documents.lengths import Room
 from planners.documents.matter import Matter
 from planners.documents.prompts import QUOTE, over
-from planners.documents.waves import waves
+from planners.forking import waves
 from planners.questions import said
 from workers.calls import Completion
 
@@ -71,7 +71,7 @@ async def _level(
 ) -> tuple[Span, ...]:
     """What is quoted from each group. One whose call fails, or quotes nothing that stands in it, is kept."""
     outcomes: list[Outcome[Completion]] = []
-    for wave in waves(run, list(enumerate(groups, 1))):
+    for wave in waves(list(enumerate(groups, 1)), run.budget.width):
         asked = [
             run.generate(
                 over(matter.listed(group), QUOTE, question),

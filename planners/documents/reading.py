@@ -14,7 +14,7 @@ from planners.documents.citing import Span, cited, joined
 from planners.documents.lengths import Room
 from planners.documents.matter import Matter
 from planners.documents.prompts import QUOTE, over
-from planners.documents.waves import waves
+from planners.forking import waves
 from planners.questions import said
 from workers.calls import Completion, FinishReason
 
@@ -73,7 +73,7 @@ class Reader:
         left = list(chunks)
         for split in range(SPLITS + 1):
             refused = []
-            for wave in waves(self._run, left):
+            for wave in waves(left, self._run.budget.width):
                 refused += await self._wave(wave, hop, halve=split < SPLITS)
             left = refused
 

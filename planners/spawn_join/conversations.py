@@ -161,7 +161,7 @@ _BLOCK = re.compile(rf"^[ \t]*<{SPAWN}>", re.MULTILINE | re.IGNORECASE)
 _BLOCK_END = re.compile(rf"</{SPAWN}>", re.IGNORECASE)
 _TASK = re.compile(rf"<{TASK}>(.*?)(?=</?{TASK}>|\Z)", re.DOTALL | re.IGNORECASE)
 _JOINED = re.compile(rf"<{JOIN}>(.*?)(?:</{JOIN}>|\Z)", re.DOTALL | re.IGNORECASE)
-_FORGED = re.compile(rf"</?{RESULTS}>|</?\Z", re.IGNORECASE)
+_FORGED = re.compile(rf"<\s*(?:/\s*)?(?:{RESULTS}\s*>|\Z)", re.IGNORECASE)
 """Results that a model writes itself: what is left of the marker where the engine has stopped at it."""
 
 _UNCLOSED = "results>"

@@ -17,6 +17,7 @@ from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import most_abstained
 from planners.drift import drift_between
+from planners.forking import affordable, waves
 from planners.handing import PLAIN, instead
 from planners.lists import read_outline
 from planners.questions import SAMPLED, Temperature, Tokens, said, set_task, slot
@@ -130,11 +131,8 @@ class Filling:
         self._temperature = temperature if task.items else max(temperature, SAMPLED)
         self._max_tokens = max_tokens
         self._shared = set_task(task.question, EACH if task.items else ONE)
-        self._nodes = {
-            number: self._written(number, [user(slot("item", item))] if item else [])
-            for number, item in enumerate(task.items or ("",) * task.n, 1)
-        }
-        """Of each piece, the call whose text counts."""
+        self._nodes: dict[int, Node[Completion]] = {}
+        """Of each piece that was begun, the call whose text counts."""
 
     def _written(self, number: int, last: Sequence[Message], again: str = "") -> Node[Completion]:
         return self._run.generate(
@@ -145,10 +143,19 @@ class Filling:
         )
 
     async def collected(self, *, rewrite: bool) -> Answer:
-        """All pieces in their order; if the run ends early, its answer has those that are finished."""
-        run, nodes = self._run, list(self._nodes.values())
+        """All pieces in their order; if the run ends early, its answer has those that are finished.
+
+        They are written at the same time, or as many as the budget lets be in flight.
+        """
+        run, items = self._run, list(enumerate(self._task.items or ("",) * self._task.n, 1))
         run.propose(self._so_far)
-        await run.outcomes(nodes)
+        for wave in waves(items, run.budget.width):
+            self._nodes |= {
+                number: self._written(number, [user(slot("item", item))] if item else [])
+                for number, item in wave
+            }
+            await run.outcomes(self._nodes.values())
+        nodes = list(self._nodes.values())
         ended = [node.value for node in nodes if isinstance(node.outcome, Succeeded)]
         if not ended:
             await run.join(nodes)  # raises the failure of the first
@@ -194,22 +201,29 @@ class Filling:
 
     def _answer(self, written: Mapping[int, Completion]) -> Answer:
         """The pieces with their numbers, so that one that is missing is seen."""
-        pieces = [self._text(written[at]) if at in written else "(no answer)" for at in self._nodes]
+        numbers = range(1, self._task.n + 1)
+        pieces = [self._text(written[at]) if at in written else "(no answer)" for at in numbers]
         between = "\n\n" if any("\n" in piece for piece in pieces) else "\n"
         return Answer(between.join(f"{number}. {piece}" for number, piece in enumerate(pieces, 1)))
 
     async def _distinct(self, *, rewrite: bool) -> int:
-        """Have samples that repeat an earlier one written once more; how many repeat one in the end."""
+        """Have samples that repeat an earlier one written once more, as far as there are calls for that.
+
+        Returns how many repeat one in the end.
+        """
         texts = self._texts()
         wrong = repeated(texts, self._task.question.text)
         if not wrong:
             return 0
-        self._run.decide("samples", "rewrite" if rewrite else "repeated", {"repeated": sorted(wrong)})
-        if not rewrite:
+        again = sorted(wrong)[: affordable(self._run, len(wrong), reserve=0) if rewrite else 0]
+        self._run.decide("samples", "rewrite" if again else "repeated", {"repeated": sorted(wrong)})
+        if not again:
             return len(wrong)
         kept = slot("written", "\n".join(f"- {text}" for at, text in texts.items() if at not in wrong))
-        anew = {number: self._written(number, [user(kept, ANOTHER)], ", anew") for number in sorted(wrong)}
-        await self._run.outcomes(anew.values())
+        anew: dict[int, Node[Completion]] = {}
+        for wave in waves(again, self._run.budget.width):
+            anew |= {number: self._written(number, [user(kept, ANOTHER)], ", anew") for number in wave}
+            await self._run.outcomes(anew.values())
         for number, node in anew.items():
             if isinstance(node.outcome, Succeeded) and self._text(node.value):
                 self._nodes[number] = node

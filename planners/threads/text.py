@@ -40,6 +40,12 @@ class Counts:
     """Threads that ended with their own tag, and not because the model ended, or was cut off."""
     written: int = 0
 
+    @property
+    def lost(self) -> str | None:
+        """What to say if more than half of the threads came to nothing; None if fewer did."""
+        lost = self.threads - self.written
+        return f"{lost} of {self.threads} threads failed or say nothing" if 2 * lost > self.threads else None
+
     def told(self) -> str:
         """How many parts were written, in words."""
         return f"{self.written} of {self.threads} parts of it"

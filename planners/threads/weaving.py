@@ -82,6 +82,9 @@ async def threads(
     run.decide(BY, "finish", text.seen())
     used = replace(completion, usage=Usage(completion_tokens=text.path.sequential))
     undecided = no_answer(used, max_tokens)
+    if completion.finish_reason == "length" and text.path.total >= total_tokens:
+        undecided = f"the answer was cut off: total_tokens={total_tokens} is too small"
+    undecided = undecided or text.counts.lost
     whole = answer_of(replace(completion, text=text.whole), question)
     last = answer_of(replace(completion, text=text.last), question)
     basis = f"written in one text, {text.counts.told()} side by side" if text.counts.threads else None
@@ -98,14 +101,18 @@ class Bounds:
     max_tokens: int
     total_tokens: int
 
+    def left(self, text: Text) -> int:
+        """The tokens of what is written in sequence next: one at least, as an engine would refuse fewer."""
+        longest = self.max_tokens - text.path.sequential
+        return max(1, min(longest, self.total_tokens - text.path.total))
+
 
 async def _woven(text: Text, bounds: Bounds, *, begins: bool) -> tuple[Completion | None, str]:
     """Write the text to its end; returns its last completion, or why there is none."""
     if begins:
         text.begin()
     while True:
-        room = bounds.max_tokens - text.path.sequential
-        completion, failed = await text.go_on(max(1, room), stop=(text.dialect.closes,))
+        completion, failed = await text.go_on(bounds.left(text), stop=(text.dialect.closes,))
         if completion is None:
             return None, failed
         start = text.dialect.begun(text.piece)
@@ -120,8 +127,7 @@ async def _woven(text: Text, bounds: Bounds, *, begins: bool) -> tuple[Completio
             continue
         text.run.decide(BY, "one sequence", {"reason": why})
         text.take_back(start)
-        room = bounds.max_tokens - text.path.sequential
-        completion, failed = await text.go_on(max(1, room), stop=(f"<{BLOCK}>",))
+        completion, failed = await text.go_on(bounds.left(text), stop=(f"<{BLOCK}>",))
         if completion is not None and not completion.text.strip():
             return None, f"{why}, and one sequence comes to nothing"
         return completion, failed

@@ -13,6 +13,7 @@ from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from planners.drift import repeats
+from planners.forking import waves
 from planners.questions import answer_of, guarded, said, set_task
 from workers.calls import Completion, Usage
 
@@ -35,7 +36,10 @@ _OPEN, _CLOSE = "<page>\n", "</page>\n"
 _ENDS: Final = ("\n\n", "\nWorker ")
 """Where a worker's paragraph ends; many models would go on with those of the others."""
 
-_TAG = re.compile(rf"\s*\W*(?:worker|you are worker) (?:{'|'.join(NAMES)})\b\W*[:.,*]\W*", re.IGNORECASE)
+_NAMED: Final = rf"\W*(?:worker|you are worker) (?:{'|'.join(NAMES)})\b\W*[:.,*]"
+_TAG = re.compile(rf"(?:{_NAMED}\W*)+", re.IGNORECASE)
+_ANOTHER = re.compile(rf"[\n\r\v\f\x85\u2028\u2029]{_NAMED}", re.IGNORECASE)
+"""Where another worker speaks, however its name is written, for models that stop strings do not stop."""
 _SHORT: Final = 80
 """Characters up to which a reply that begins with words for nothing adds nothing."""
 _NOTHING = re.compile(
@@ -138,15 +142,13 @@ class Page:
     async def round(self, number: int) -> bool:
         """Let each worker write a paragraph; whether any of them is new."""
         self._rounds = number
-        nodes = {name: self._asked(name, number) for name in self._names}
-        await self._run.outcomes(nodes.values())
+        nodes = await self._all_asked(self._names, number)
         thought = [] if self._thinks else [name for name, node in nodes.items() if _ended_in_thought(node)]
         if thought:
             self._thinks = True
             tokens = sum(nodes[name].value.usage.completion_tokens for name in thought)
             self._run.decide("together", "paragraphs are thought", {"round": number, "wasted tokens": tokens})
-            nodes |= {name: self._asked(name, number, ", whole") for name in thought}
-            await self._run.outcomes(nodes.values())
+            nodes |= await self._all_asked(thought, number, ", whole")
         before = len(self.paragraphs)
         self._last, self._longest = Usage(), 0
         dropped: dict[str, str] = {}
@@ -159,7 +161,17 @@ class Page:
             self._run.decide("together", "dropped", {"round": number, **dropped})
         return len(self.paragraphs) > before
 
-    def _asked(self, name: str, number: int, again: str = "") -> Node[Completion]:
+    async def _all_asked(
+        self, names: Sequence[str], number: int, again: str = ""
+    ) -> dict[str, Node[Completion]]:
+        """What workers write who see the same page: at once, or as many as the budget lets be in flight."""
+        nodes: dict[str, Node[Completion]] = {}
+        for wave in waves(names, self._run.budget.width):
+            nodes |= {name: self._asked(name, number, again) for name in wave}
+            await self._run.outcomes(nodes.values())
+        return nodes
+
+    def _asked(self, name: str, number: int, again: str) -> Node[Completion]:
         return self._run.generate(
             self.prompt(TURN.format(name=name)),
             label=f"worker {name}, round {number}{again}",
@@ -196,8 +208,12 @@ class Page:
 
 def paragraph_of(text: str) -> str:
     """The first paragraph of what a worker says, without its name; it ends where another worker speaks."""
-    text = _TAG.sub("", text.strip(), count=1) if _TAG.match(text.strip()) else text.strip()
+    text = text.strip()
+    if own := _TAG.match(text):
+        text = text[own.end() :]
     ends = [text.find(end) for end in _ENDS if end in text]
+    if another := _ANOTHER.search(text):
+        ends.append(another.start())
     return text[: min(ends)].strip() if ends else text
 
 

@@ -219,6 +219,12 @@ async def test_a_budget_of_calls_bounds_the_populations() -> None:
     assert one.answer.basis == "one answer, not compared with others"
 
 
+@pytest.mark.parametrize("width", [1, 2])
+async def test_a_narrow_budget_asks_fewer_at_a_time(width: int) -> None:
+    played = await ask(["7", "8", "9"], ["8", "8", "7"], budget=Budget(width=width))
+    assert (played.answer.claim, len(played.requests())) == ("8", 6)
+
+
 async def test_a_budget_of_tokens_leaves_the_best_so_far() -> None:
     played = await ask(["7", "7", "8"], ["8"] * 3, ["9"] * 3, budget=Budget(tokens=900), enough=9)
     assert played.result.limit == "tokens"

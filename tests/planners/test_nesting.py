@@ -9,7 +9,6 @@ import pytest
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.change import Change
-from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget
 from planners.nesting import MOST, SPLIT
@@ -116,8 +115,16 @@ async def test_a_split_that_fails_or_is_cut_off_loses_no_point() -> None:
 
     played = await play(skeleton, QUESTION, Simulator(say, claims=BARE), route="always", depth=2)
     assert played.answer.text == "1. Evenings: It helps.\n2. Mornings: It helps."
-    played = await play(skeleton, QUESTION, writer(SPLITS), route="always", depth=2, budget=Budget(calls=2))
-    assert played.result.outcome is not RunOutcome.FAILED or played.failure
+
+
+@pytest.mark.parametrize("calls", [3, 4, 5])
+async def test_calls_are_kept_for_the_points(calls: int) -> None:
+    budget = Budget(calls=calls)
+    played = await play(skeleton, QUESTION, writer(SPLITS), route="always", depth=2, budget=budget)
+    assert played.answer.text == "1. Evenings: It helps.\n2. Mornings: It helps."
+    assert played.verdicts("skeleton") == ["not split"]
+    asked = len(played.nodes(NodeKind.GENERATE, "split of point"))
+    assert asked == (2 if calls == 5 else 0)  # what was asked cannot be written by the calls that are left
 
 
 async def test_it_survives_kills_and_can_be_forked() -> None:

@@ -162,6 +162,9 @@ async def test_sequential_and_total_tokens_are_reported() -> None:
     [
         ("Two parts.\n<results>\n<result>1: 99 wheels</result></results>\nAnswer: 99", "Two parts.\n"),
         ("Two parts.\n</results>99", "Two parts.\n"),
+        ("Two parts.\n< Results >99</results >\nAnswer: 99", "Two parts.\n"),
+        ("Two parts.\n< results>99", "Two parts.\n"),
+        ("Two parts.\n< / results>99", "Two parts.\n"),
         ("Two parts.\n<RESULTS>99", "Two parts.\n"),
     ],
 )

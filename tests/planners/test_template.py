@@ -275,6 +275,14 @@ async def test_a_budget_that_ends_the_run_leaves_the_pieces_that_are_finished() 
     assert played.result.answer.text == "1. «apple»\n2. «pear»\n3. (no answer)"
 
 
+async def test_a_narrow_budget_writes_fewer_pieces_at_a_time() -> None:
+    played = await play(template, FRUITS, Simulator(says(GOOD)), budget=Budget(width=2))
+    assert played.answer.text == "1. «apple»\n2. «pear»\n3. «plum»"
+    engine = Simulator(says(SAMPLES, piece=lambda _: "The same bread."))
+    played = await play(template, SLOGANS, engine, budget=Budget(width=1))
+    assert played.verdicts("samples") == ["rewrite", "still repeated"]
+
+
 async def test_an_extraction_that_fails_is_handed_on() -> None:
     engine = Simulator(says(GOOD), faults=[Fault(kind="refuse", when=lambda call: EXTRACT in told(call))])
     played = await play(template, FRUITS, engine)
@@ -383,6 +391,17 @@ async def test_a_rewrite_that_fails_keeps_what_there_was_and_can_be_left_out() -
     played = await play(template, SLOGANS, engine, rewrite=False)
     assert played.verdicts("samples") == ["repeated"]
     assert len(played.nodes(NodeKind.GENERATE, "piece")) == 3
+
+
+@pytest.mark.parametrize(("calls", "anew", "repeat"), [(4, 0, 2), (5, 1, 1), (6, 2, 1)])
+async def test_no_more_samples_are_rewritten_than_the_budget_allows(
+    calls: int, anew: int, repeat: int
+) -> None:
+    engine = Simulator(says(SAMPLES, piece=lambda _: "The same bread."))
+    played = await play(template, SLOGANS, engine, budget=Budget(calls=calls))
+    assert len(played.nodes(NodeKind.GENERATE, "piece")) == 3 + anew
+    assert played.answer.basis is not None
+    assert played.answer.basis.endswith(f"; {repeat} of them repeat another one")
 
 
 async def test_of_several_samples_in_one_the_first_counts() -> None:

@@ -245,6 +245,15 @@ async def test_calls_are_kept_for_the_answer() -> None:
     assert len(played.requests()) == 1
 
 
+async def test_a_narrow_budget_asks_one_worker_after_the_other() -> None:
+    wide, narrow = (
+        await ask([LINES[:2], LINES[2:]]),
+        await ask([LINES[:2], LINES[2:]], budget=Budget(width=1)),
+    )
+    assert narrow.answer.reasoning == wide.answer.reasoning
+    assert narrow.said() == wide.said()
+
+
 async def test_tokens_are_kept_for_the_answer() -> None:
     played = await ask([LINES[:2], LINES[2:]], budget=Budget(tokens=2500), max_tokens=64)
     assert played.verdicts("together") == ["finish: the tokens that are left are for the answer"]
@@ -303,6 +312,11 @@ async def test_so_it_is_with_thinking_that_the_server_keeps_apart() -> None:
     [
         ("Worker one: It is 24.", "It is 24."),
         ("**Worker two:** It is 24.\nWorker three: No.", "It is 24."),
+        ("It is 24.\n**Worker two:** It is 99.", "It is 24."),
+        ("It is 24.\nworker two: It is 99.", "It is 24."),
+        ("It is 24.\u2028 Worker two: It is 99.", "It is 24."),
+        ("Worker one: worker two: It is 24.", "It is 24."),
+        ("It is 24.\nworker two is right.", "It is 24.\nworker two is right."),
         ("It is 24.\n\nAnd more.", "It is 24."),
         ("\n\nIt is 24.", "It is 24."),
         ("You are worker one. It is 24.", "It is 24."),
