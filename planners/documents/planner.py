@@ -86,6 +86,8 @@ async def documents(
     run.propose(lambda: _listed(matter, reader.quotes, "the run ended before the quotes were read"))
     await reader.read([(each, "") for each in chosen.read])
     await follow(run, question, matter, reader, room, hops=hops, keep=keep)
+    read_later = {read.chunk for read in reader.reads}
+    chosen = replace(chosen, left_out=[each for each in chosen.left_out if each not in read_later])
     unread = [read for read in reader.reads if read.trouble]
     if not reader.quotes:
         dropped = sum(len(read.dropped) for read in reader.reads)
