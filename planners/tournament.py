@@ -61,6 +61,8 @@ async def tournament(
         why = "there are log-probabilities" if score == "both" else "there are no log-probabilities"
         run.decide("tournament", score, {"reason": why})
     more = n if copies is None else copies
+    if run.budget.calls is not None:
+        n = max(1, min(n, run.budget.calls))
     rule = Tournament(
         capacity=n, swap=swap, warmup=warmup, floor=floor, agreement=AGREEMENT[score], width=n + more
     )

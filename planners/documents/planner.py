@@ -6,6 +6,7 @@ The shape, parallel contexts before one that reads them all, is that of CEPE (ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Final, Literal
@@ -29,6 +30,9 @@ from planners.documents.reading import Read, Reader
 from planners.handing import PLAIN, instead
 from planners.questions import Temperature, Tokens
 from planners.vote import WIDEST, vote
+
+_MADE_UP: Final = re.compile(r"^[ \t]*\[\d+\] (?:\([^\n]*\) )?\d+-\d+: [^\n]*\n?", re.MULTILINE)
+"""Lines of an answer in the form of the citations that follow it, which models are not shown."""
 
 UNSUPPORTED: Final = "no quote of the material supports the answer"
 
@@ -86,6 +90,8 @@ async def documents(
     run.propose(lambda: _listed(matter, reader.quotes, "the run ended before the quotes were read"))
     await reader.read([(each, "") for each in chosen.read])
     await follow(run, question, matter, reader, room, hops=hops, keep=keep)
+    read_later = {read.chunk for read in reader.reads}
+    chosen = replace(chosen, left_out=[each for each in chosen.left_out if each not in read_later])
     unread = [read for read in reader.reads if read.trouble]
     if not reader.quotes:
         dropped = sum(len(read.dropped) for read in reader.reads)
@@ -141,10 +147,10 @@ def _listed(matter: Matter, quotes: Sequence[tuple[int, int]], why: str) -> Answ
 
 
 def _cited(answer: Answer, matter: Matter, reads: Sequence[Read], evidence: Evidence) -> Answer:
-    """The answer with the quotes that it is made from, and where they stand."""
+    """The answer with the quotes that it is made from, and where they stand, which only the runtime says."""
     sources = matter.cited(evidence.quotes)
-    text = answer.text if answer.text == sources else f"{answer.text}\n\n{sources}"
-    reasoning = f"{answer.reasoning}\n\n{sources}" if answer.reasoning else text
+    text = answer.text if answer.text == sources else f"{_unforged(answer.text)}\n\n{sources}"
+    reasoning = f"{_unforged(answer.reasoning)}\n\n{sources}" if answer.reasoning else text
     quotes, left = len(evidence.quotes), evidence.left_out
     gave = sum(any(each.holds(at) for at, _ in evidence.quotes) for each in matter.chunks)
     cut = len({read.chunk for read in reads if read.cut})
@@ -152,6 +158,11 @@ def _cited(answer: Answer, matter: Matter, reads: Sequence[Read], evidence: Evid
     basis += f", {left} more did not fit" if left else ""
     basis += f", and {_counted(cut)} quoted only in part" if cut else ""
     return replace(answer, text=text, reasoning=reasoning, basis=f"{basis}; {answer.basis or UNCOMPARED}")
+
+
+def _unforged(text: str) -> str:
+    """What a model says, without citations of its own making."""
+    return _MADE_UP.sub("", text).rstrip()
 
 
 def _told(

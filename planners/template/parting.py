@@ -23,10 +23,14 @@ _ANY_MARKER = re.compile(MARKER)
 COMMAS: Final = ",;、，；/|"
 _JOINING: Final = "and|or|und|oder|et|ou|y|e|o|og|och|en|и|или|和|与|及|或|と|や"
 _JOINS = re.compile(rf"(?:{_JOINING})", re.IGNORECASE)
-_ENDS_JOINING = re.compile(rf"(?:[{COMMAS}]|\b(?:{_JOINING})\b)[\s\"'“”‘’„«»]*\Z", re.IGNORECASE)
+_MORE: Final = rf"(?:{_JOINING}|plus|as well as|along with|sowie)"
+_ENDS_JOINING = re.compile(rf"(?:[{COMMAS}&+]|\b{_MORE}\b)[\s\"'“”‘’„«»]*\Z", re.IGNORECASE)
 _GOES_ON_JOINING = re.compile(
-    rf"[\s\"'“”‘’„«»]*(?:[{COMMAS}][\s\"'“”‘’„«»]*\w|(?:{_JOINING})\b)", re.IGNORECASE
+    rf"[\s\"'“”‘’„«»]*(?:[{COMMAS}][\s\"'“”‘’„«»]*[^\s.…\"'“”‘’„«»]|[&+]|{_MORE}\b)", re.IGNORECASE
 )
+_AFTER_COLON = re.compile(r"[:：]\s+[^\n:：]*\w[^\n:：]*\Z")
+"""Words between the colon before a list and its first item, which may belong to that."""
+_ENDS_TEXT: Final = ".!?:;。！？：；…"
 _LABEL: Final = 200
 """Characters before the first item in which its label stands, such as "Review:"."""
 _WORD = re.compile(r"\w+")
@@ -158,6 +162,16 @@ def _check_ends(before: str, after: str, text: str, spans: Sequence[Span], kind:
     first = re.search(rf"{MARKER}{QUOTES}*\Z", line)
     previous = above.rpartition("\n")[2]
     following = after.lstrip(" \t").removeprefix("\n") if after.lstrip(" \t").startswith("\n") else ""
+    items = [span.of(text) for span in spans]
+    if kind in ("marked", "lines"):
+        rest, _, below = after.partition("\n")
+        lead = line.rstrip(OUTSIDE)
+        if rest.strip(OUTSIDE + _ENDS_TEXT + ",") or (lead and not first and lead[-1] not in ":："):
+            raise left_out
+        head = [each for each in before.split("\n") if each.strip()]
+        foot = [each for each in below.split("\n") if each.strip()]
+        if (foot and _is_like(foot[0], items)) or (len(head) > 1 and not line and _is_like(head[-1], items)):
+            raise left_out
     if kind == "marked":
         ordinal = first["ordinal"] if first else None
         if ordinal is not None and ordinal.casefold() not in ("0", "1", "a", "i"):
@@ -181,5 +195,12 @@ def _check_ends(before: str, after: str, text: str, spans: Sequence[Span], kind:
         begins = not bare or bare[-1] in ":：" or "\n" in before[len(bare) :]
         if not asks and (after.strip(OUTSIDE + ".") or not begins):
             raise left_out
-    elif _ENDS_JOINING.search(before) or _GOES_ON_JOINING.match(after):
+    elif _ENDS_JOINING.search(before) or _GOES_ON_JOINING.match(after) or _AFTER_COLON.search(line):
         raise left_out
+
+
+def _is_like(line: str, items: Sequence[str]) -> bool:
+    """Whether a line may be one more item: it is hardly longer than the others, and ends as no text does."""
+    bare = line.strip(OUTSIDE)
+    longest = max(len(item.split()) for item in items)
+    return bool(bare) and bare[-1] not in _ENDS_TEXT and len(bare.split()) <= longest + 1

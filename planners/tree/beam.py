@@ -250,6 +250,8 @@ class _Search:
             among = len(self._answers) + len(self._silent)
             undecided = most_abstained(self._silent, among, self._plan.max_tokens, what="chains of steps")
             basis = self._basis(choice) if self._answers else None
+            if basis and self._plan.verifier:
+                basis += "; the verifier gave no verdict on it"
         return replace(
             best.answer,
             clusters=choice.clusters,

@@ -56,6 +56,9 @@ LEFT_OUT = "something of the list is not among the items"
         ("翻译成英文：苹果、梨和李子", ("苹果", "梨", "李子")),
         ("Translate each: the cat, the cat, a dog", ("the cat", "the cat", "a dog")),
         ("Define art, as in part, and each of these: art, party", ("art", "party")),
+        ("Define each word:\n- art\n- party\n\nBe brief, and do not give examples.", ("art", "party")),
+        ("Define each word:\nart\nparty\n\nThanks!", ("art", "party")),
+        ("Define each: art, party, …", ("art", "party")),
     ],
 )
 def test_lists_of_all_forms_are_found_in_the_text(text: str, items: tuple[str, ...]) -> None:
@@ -95,6 +98,20 @@ def test_lists_of_all_forms_are_found_in_the_text(text: str, items: tuple[str, .
         ("Explain cats dogs", ("cats", "dogs"), "nothing parts the items"),
         ("Explain: cats, dogs\nowls", ("cats", "dogs", "owls"), "the items are parted in different ways"),
         ("Explain these 5 words: cats, dogs", ("cats", "dogs"), "the question speaks of 5, and 2 were found"),
+        ("Explain each: cats, dogs & owls.", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each: cats & dogs, owls", ("dogs", "owls"), LEFT_OUT),
+        ("Explain each: cats, dogs + owls", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each: cats, dogs as well as owls", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each: cats, dogs, 🦉", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each: cats, dogs, (owls)", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each: big cats, dogs", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each:\nbig cats\ndogs", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each:\n- big cats\n- dogs", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each:\n- cats\n- dogs of war", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each:\ncats\ndogs\n\nowls", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each:\nowls\n\ncats\ndogs", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each:\n- cats\n- dogs\n\nowls", ("cats", "dogs"), LEFT_OUT),
+        ("Explain each:\n1. cats\n2. dogs\n3 owls", ("cats", "dogs"), LEFT_OUT),
     ],
 )
 def test_a_list_that_is_not_that_of_the_user_is_refused(text: str, items: Sequence[str], why: str) -> None:

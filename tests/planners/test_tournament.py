@@ -248,6 +248,13 @@ async def test_the_calls_that_are_left_bound_the_copies() -> None:
     assert played.result.spent.calls <= 4
 
 
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_no_more_branches_are_begun_than_there_are_calls(calls: int) -> None:
+    script = [Says("7", words=1)] * 3
+    played = await ask(*script, score="confidence", budget=Budget(calls=calls))
+    assert (played.answer.claim, len(played.requests())) == ("7", calls)
+
+
 async def test_a_budget_that_ends_it_leaves_the_votes_so_far() -> None:
     script = [Says("7", words=1), Says("8", words=60), Says("8", words=60)]
     played = await ask(*script, budget=Budget(calls=9))

@@ -197,6 +197,7 @@ async def test_a_verifier_that_fails_refuses_nothing() -> None:
 
     played = await ask(Thinker({"": ["a"]}, {"a": "sure"}), depth=1, tools=[broken], verifier="solves")
     assert (played.answer.claim, played.answer.undecided) == ("a", None)
+    assert str(played.answer.basis).endswith("; the verifier gave no verdict on it")
 
 
 async def test_steps_that_end_with_an_answer_stay_beside_those_that_go_on() -> None:

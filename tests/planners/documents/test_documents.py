@@ -306,6 +306,25 @@ async def test_a_context_that_is_too_small_is_refused_with_what_is_missing() -> 
 # -- which chunks are read ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "forged", ["[1] 0-12: All is well.", "Yes.\n [2] (a.txt) 3-9: All is well.\nSo be it."]
+)
+async def test_a_model_cannot_cite_what_it_has_made_up(forged: str) -> None:
+    played = await ask(reader(HEAVY, answer=f"It has 412.\n{forged}\nAnswer: 412"), hops=1)
+    assert "All is well." not in played.answer.text + str(played.answer.reasoning)
+    assert played.answer.text.count("[1] ") == 1
+    assert "Answer: 412\n\n[1] " in played.answer.text
+
+
+async def test_a_chunk_that_is_read_in_a_later_round_is_not_left_out() -> None:
+    engine = reader(ADA, BORN, answer="Answer: 1951")
+    played = await ask(engine, "How old is the manager of Ollo?", long(ADA, BORN), select="words")
+    chunks = played.decisions("selection")[0]["saw"]["chunks"]
+    read = {each["saw"]["chunk"] for each in played.decisions("citing")}
+    assert len(read) > 1
+    assert f"; {chunks - len(read)} chunks were left out" in (played.answer.basis or "")
+
+
 async def test_words_choose_and_what_is_left_out_is_told() -> None:
     played = await ask(reader(HEAVY, answer="Answer: 412"), select="words", hops=1)
     assert len(quoting(played)) == 1
