@@ -34,7 +34,7 @@ async def engine() -> AsyncIterator[LlamaCppEngine]:
     await engine.close()
 
 
-@pytest.mark.parametrize(("form", "first"), [("text", BLOCK), ("calls", CALL)])
+@pytest.mark.parametrize(("form", "first"), [("text", BLOCK), ("calls", CALL)], ids=["text", "calls"])
 async def test_children_know_their_message_and_the_parent_goes_on(
     engine: LlamaCppEngine, form: str, first: str
 ) -> None:
@@ -59,7 +59,7 @@ async def test_children_know_their_message_and_the_parent_goes_on(
 
 
 async def test_a_model_that_may_spawn_comes_to_an_end(engine: LlamaCppEngine) -> None:
-    played = await play(spawn_join, QUESTION, engine, turns=2, children=2, child_tokens=20, max_tokens=48)
+    played = await play(spawn_join, QUESTION, engine, turns=2, children=2, child_tokens=16, max_tokens=32)
     *_, last = played.decisions("spawn_join")
     assert len(played.nodes(NodeKind.SPAWN, "child")) == last["saw"]["children"] <= 2
     assert played.result.answer is not None
