@@ -38,14 +38,8 @@ async def engine() -> AsyncIterator[LlamaCppEngine]:
 async def test_children_know_their_message_and_the_parent_goes_on(
     engine: LlamaCppEngine, form: str, first: str
 ) -> None:
-    given: dict[str, Any] = {
-        "form": form,
-        "turns": 2,
-        "child_tokens": 32,
-        "max_tokens": 64,
-        "temperature": 0.0,
-    }
-    played = await play(spawn_join, QUESTION, Led(engine, first), **given)
+    given: dict[str, Any] = {"form": form, "turns": 2, "children": 2, "temperature": 0.0}
+    played = await play(spawn_join, QUESTION, Led(engine, first), child_tokens=16, max_tokens=20, **given)
     one, two = played.nodes(NodeKind.SPAWN, "child")
     assert played.seq(EventType.NODE_ADDED, two) < played.seq(EventType.NODE_SETTLED, one)
     children = [each for each in played.said("turn 1") if QUESTION not in each]
