@@ -6,6 +6,7 @@ prefix cache. What children return is put in by the runtime alone.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,12 +150,26 @@ class Calling:
             known = " and ".join(self._offered) or "none"
             return f"there is no function {show(call.name)}; the functions are {known}"
         values = call.values()
-        if values is None:
+        value: object
+        if values is not None:
+            key = "message" if call.name == JOIN else "messages"
+            value = values.get(key, next(iter(values.values()), None))
+        elif (value := _list_in(call.arguments)) is None:
             return f"the arguments are no JSON object: {show(call.arguments)}"
-        value = values.get("message" if call.name == JOIN else "messages", next(iter(values.values()), None))
+        if call.name == SPAWN and isinstance(value, str):
+            value = _list_in(value) or value
         several = value if isinstance(value, list) and call.name == SPAWN else [value]
         texts = [text_of(each) for each in several if each is not None]
         return [text for text in texts if says_something(text)] or f"{call.name} was called without a message"
+
+
+def _list_in(text: str) -> list[object] | None:
+    """A JSON list that stands in place of arguments, or as text in one; None if there is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 _BLOCK = re.compile(rf"^[ \t]*<{SPAWN}>", re.MULTILINE | re.IGNORECASE)

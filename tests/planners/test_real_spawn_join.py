@@ -34,19 +34,12 @@ async def engine() -> AsyncIterator[LlamaCppEngine]:
     await engine.close()
 
 
-@pytest.mark.parametrize(("form", "first"), [("text", BLOCK), ("calls", CALL)])
+@pytest.mark.parametrize(("form", "first"), [("text", BLOCK), ("calls", CALL)], ids=["text", "calls"])
 async def test_children_know_their_message_and_the_parent_goes_on(
     engine: LlamaCppEngine, form: str, first: str
 ) -> None:
-    given: dict[str, Any] = {
-        "form": form,
-        "children": 2,
-        "turns": 2,
-        "child_tokens": 32,
-        "max_tokens": 64,
-        "temperature": 0.0,
-    }
-    played = await play(spawn_join, QUESTION, Led(engine, first), **given)
+    given: dict[str, Any] = {"form": form, "turns": 2, "children": 2, "temperature": 0.0}
+    played = await play(spawn_join, QUESTION, Led(engine, first), child_tokens=16, max_tokens=20, **given)
     one, two = played.nodes(NodeKind.SPAWN, "child")
     assert played.seq(EventType.NODE_ADDED, two) < played.seq(EventType.NODE_SETTLED, one)
     children = [each for each in played.said("turn 1") if QUESTION not in each]
@@ -60,7 +53,7 @@ async def test_children_know_their_message_and_the_parent_goes_on(
 
 
 async def test_a_model_that_may_spawn_comes_to_an_end(engine: LlamaCppEngine) -> None:
-    played = await play(spawn_join, QUESTION, engine, turns=2, children=2, child_tokens=20, max_tokens=48)
+    played = await play(spawn_join, QUESTION, engine, turns=2, children=2, child_tokens=16, max_tokens=32)
     *_, last = played.decisions("spawn_join")
     assert len(played.nodes(NodeKind.SPAWN, "child")) == last["saw"]["children"] <= 2
     assert played.result.answer is not None

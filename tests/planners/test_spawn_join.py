@@ -290,7 +290,7 @@ async def test_several_calls_in_one_message_are_told_apart() -> None:
         (calling("join", message="x"), "there is no function 'join'; the functions are spawn"),
         (calling("spawn"), "spawn was called without a message"),
         (calling("spawn", messages=["", "…", None]), "spawn was called without a message"),
-        ('<tool_call>{"name": "spawn", "arguments": "[1]"}</tool_call>', "the arguments are no JSON object"),
+        ('<tool_call>{"name": "spawn", "arguments": "all"}</tool_call>', "the arguments are no JSON object"),
     ],
 )
 async def test_a_call_that_cannot_be_used_is_told(call: str, why: str) -> None:
@@ -298,6 +298,14 @@ async def test_a_call_that_cannot_be_used_is_told(call: str, why: str) -> None:
     assert played.answer.claim == "12"
     assert why in played.prompts("turn 2")[0][-1][1]
     assert played.verdicts("spawn_join") == ["refuse", "finish"]
+
+
+@pytest.mark.parametrize("arguments", [list(FOUND), {"unreadable": json.dumps(list(FOUND))}])
+async def test_messages_may_be_given_as_a_bare_list(arguments: Any) -> None:
+    call = f"<tool_call>{json.dumps({'name': 'spawn', 'arguments': arguments})}</tool_call>"
+    played = await by_calls(call, END)
+    assert (seen(played)["children"], seen(played)["returned"]) == (2, 2)
+    assert played.verdicts("spawn_join") == ["finish"]
 
 
 async def test_a_call_that_can_be_used_counts_beside_one_that_cannot() -> None:
