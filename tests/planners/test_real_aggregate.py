@@ -30,18 +30,18 @@ async def engine() -> AsyncIterator[LlamaCppEngine]:
 
 
 async def test_chains_are_written_from_others(engine: LlamaCppEngine) -> None:
-    played = await play(aggregate, COWS, engine, n=3, k=2, t=2, enough=4, max_tokens=96)
+    played = await play(aggregate, COWS, engine, n=2, k=2, t=2, max_tokens=48)
     assert played.result.outcome in ENDED
     assert played.verdicts("aggregate") == ["another population", "finish: exhausted"]
     later = played.said("population 2")
-    assert [prompt.count("<attempt>") for prompt in later] == [2, 2, 2]
+    assert [prompt.count("<attempt>") for prompt in later] == [2, 2]
     plain, *_ = played.said("population 1")
     assert all(prompt.startswith(plain + AGGREGATE) for prompt in later)
     assert all(played.outcome(path) == "succeeded" for path in played.nodes(NodeKind.GENERATE))
 
 
 async def test_drafts_are_distilled_into_notes(engine: LlamaCppEngine) -> None:
-    played = await play(distil, COWS, engine, widths="1,1", workspace=32, max_tokens=96)
+    played = await play(distil, COWS, engine, widths="1,1", workspace=32, max_tokens=48)
     assert played.result.outcome in ENDED
     assert played.verdicts("distil")[0] == "another round"
     (how,) = played.verdicts("workspace")
