@@ -80,6 +80,8 @@ class Page:
         self._rounds = 0
         self._dropped: list[Paragraph] = []
         self._silent = 0
+        self._answered = 0
+        """How many workers of the last round gave a completion."""
         self._failed = 0
         self._thinks = False
         """Whether a model thought in paragraphs, so that none may be ended at a blank line."""
@@ -120,6 +122,11 @@ class Page:
             "cached tokens": self._usage.cached_tokens,
         }
 
+    @property
+    def all_failed(self) -> bool:
+        """Whether no worker of the last round gave a completion."""
+        return not self._answered
+
     def prompt(self, task: str) -> list[Message]:
         """The page as it is, and what is to be done with it: all up to its last paragraph stays as it is."""
         paragraphs = (each.shown for each in self.paragraphs)
@@ -150,6 +157,7 @@ class Page:
             self._run.decide("together", "paragraphs are thought", {"round": number, "wasted tokens": tokens})
             nodes |= await self._all_asked(thought, number, ", whole")
         before = len(self.paragraphs)
+        self._answered = sum(isinstance(node.outcome, Succeeded) for node in nodes.values())
         self._last, self._longest = Usage(), 0
         dropped: dict[str, str] = {}
         for name, node in nodes.items():

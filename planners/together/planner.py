@@ -66,7 +66,7 @@ async def together(
             ended = why
             break
         if not await page.round(number):
-            ended = "nobody added anything"
+            ended = "all workers failed" if page.all_failed else "nobody added anything"
             break
     run.decide("together", f"finish: {ended}", page.seen)
     if not page.paragraphs:

@@ -6,6 +6,7 @@ the steps that follow one state are valued while those of another are still bein
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -77,6 +78,7 @@ class _Search:
         self._begun: list[Node[Any]] = []
         self._arrivals: Arrivals[Any] = run.arrivals()
         self._then: dict[str, Callable[[Outcome[Any]], None]] = {}
+        self._waiting: deque[tuple[Callable[[], Node[Any]], Callable[[Outcome[Any]], None]]] = deque()
 
     async def ended(self) -> Answer:
         """The levels, one after the other, and then the answers of the states that have none."""
@@ -105,17 +107,29 @@ class _Search:
         self._run.decide("tree", "conclude early", {"level": level, "calls": calls, "needed": needed})
         return False
 
-    def _await(self, node: Node[Any], then: Callable[[Outcome[Any]], None]) -> None:
-        self._begun.append(node)
-        self._then[node.path] = then
-        self._arrivals.add(node)
+    def _await(self, begin: Callable[[], Node[Any]], then: Callable[[Outcome[Any]], None]) -> None:
+        """Begin something as soon as the budget lets it be in flight; ``then`` takes what comes of it."""
+        self._waiting.append((begin, then))
+        self._begin()
+
+    def _begin(self) -> None:
+        width = self._run.budget.width
+        while self._waiting and (width is None or len(self._then) < max(1, width)):
+            begin, then = self._waiting.popleft()
+            node = begin()
+            self._begun.append(node)
+            self._then[node.path] = then
+            self._arrivals.add(node)
 
     async def _arrived(self) -> None:
         """Take in what is under way, until all has arrived; nothing more once an answer is accepted."""
         async for node in self._arrivals:
             assert node.outcome is not None
             self._then.pop(node.path)(node.outcome)
-            if self._accepted is not None:
+            if self._accepted is None:
+                self._begin()
+            else:
+                self._waiting.clear()
                 for other in self._begun:
                     other.cancel("the verifier has accepted an answer")
                 return
@@ -126,7 +140,7 @@ class _Search:
         """Have states grow by a step, and keep the best that come of it; False if the search is over."""
         self._found = {}
         for at, state in enumerate(growing):
-            self._await(self._propose(state), partial(self._take_steps, at, state))
+            self._await(partial(self._propose, state), partial(self._take_steps, at, state))
         await self._arrived()
         if self._accepted is not None:
             return False
@@ -165,7 +179,7 @@ class _Search:
             self._take_claim(next_, step if boxed(step) else "")
             if next_.claim is None or not self._plan.verifier:
                 for _ in range(self._plan.samples):
-                    self._await(self._value(next_), partial(self._take_value, next_))
+                    self._await(partial(self._value, next_), partial(self._take_value, next_))
 
     def _value(self, state: State) -> Node[Completion]:
         return self._run.generate(
@@ -188,10 +202,11 @@ class _Search:
         Raises:
             NodeFailed: none did, and there is no other answer.
         """
-        nodes = [self._conclude(state) for state in states]
-        for node, state in zip(nodes, states, strict=True):
-            self._await(node, partial(self._take_conclusion, state))
+        begun = len(self._begun)
+        for state in states:
+            self._await(partial(self._conclude, state), partial(self._take_conclusion, state))
         await self._arrived()
+        nodes = self._begun[begun:]
         if not self._answers and not any(isinstance(node.outcome, Succeeded) for node in nodes):
             await self._run.join(nodes)  # raises the failure of the first
 
@@ -223,8 +238,8 @@ class _Search:
         state.claim = claim.text
         self._answers.append(state)
         if self._plan.verifier:
-            node = verification(self._run, self._plan.verifier, self._question, claim.text)
-            self._await(node, partial(self._take_verdict, state))
+            begin = partial(verification, self._run, self._plan.verifier, self._question, claim.text)
+            self._await(begin, partial(self._take_verdict, state))
 
     def _take_verdict(self, state: State, outcome: Outcome[Any]) -> None:
         mark = mark_in(outcome)

@@ -198,6 +198,16 @@ async def test_a_worker_that_fails_adds_nothing() -> None:
     assert (played.answer.claim, played.verdicts("together")[-1]) == ("12", "vote")
 
 
+async def test_a_round_in_which_all_fail_is_told_apart_from_one_that_adds_nothing() -> None:
+    fault = Fault(kind="refuse", when=lambda call: LINES[0] in told(call) and FINAL not in told(call))
+    played = await play(together, CLIPS, Simulator(workers_saying([LINES[:2]]), faults=[fault]))
+    assert played.verdicts("together") == ["finish: all workers failed"]
+    assert (
+        played.answer.basis
+        == "written from a page of 2 paragraphs by 2 workers in 2 rounds, not compared with others"
+    )
+
+
 async def test_an_answer_that_fails_fails_the_run() -> None:
     fault = Fault(kind="refuse", when=lambda call: FINAL in told(call))
     played = await play(together, CLIPS, Simulator(workers_saying([LINES[:2]]), faults=[fault]))

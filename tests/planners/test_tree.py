@@ -345,6 +345,19 @@ def test_bad_options_are_refused(options: dict[str, object], hint: str) -> None:
         tree.validate(options)
 
 
+@pytest.mark.parametrize("width", [1, 3])
+async def test_a_narrow_budget_asks_fewer_at_a_time(width: int) -> None:
+    options: dict[str, Any] = {"depth": 2, "values": 3, "tools": [solves("8")], "verifier": "solves"}
+    wide, narrow = await ask(THINKER, **options), await ask(THINKER, **options, budget=Budget(width=width))
+    assert narrow.result.limit is None
+    assert (narrow.answer.claim, narrow.answer.basis) == (wide.answer.claim, wide.answer.basis)
+    played = await ask(THINKER, depth=2, budget=Budget(width=width))
+    assert (played.answer.claim, len(played.requests())) == (
+        "7",
+        len((await ask(THINKER, depth=2)).requests()),
+    )
+
+
 async def test_a_verifier_that_is_no_tool_is_refused() -> None:
     played = await ask(Thinker({}), verifier="solves")
     assert played.failure == "invalid_request"
