@@ -19,7 +19,9 @@ The sets are those of :mod:`benchmarks.methods` with one short answer. A questio
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import logging
 import sys
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -28,11 +30,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from anabranch import Client
+import structlog
+
 from benchmarks.checks import Check
 from benchmarks.intervals import paired_bootstrap, wilson
 from benchmarks.method_sets import GENERATED, HARDER, Question, questions
 from benchmarks.runs import append, points, stored
+from orchestrator.tasks.requests import parse
+from orchestrator.tasks.service import Service
+from orchestrator.tasks.solution import Solution
+from storage.opening import open_store
 from workers.calls import Call, Chunk
 from workers.engine import Capabilities, Engine, Health
 from workers.engines.llama.engine import LlamaCppEngine
@@ -84,26 +91,27 @@ class Repeating:
         await self._engine.close()
 
 
-def compared(
-    client: Client, engine: Repeating, question: Question, n: int, max_tokens: int
+async def compared(
+    service: Service, engine: Repeating, question: Question, n: int, max_tokens: int
 ) -> dict[str, Any]:
     """Whether each of the votes on a question is right, and what they were about."""
 
-    def vote(width: int, merge: str) -> Any:
-        options = {"rule": f"fixed:width={width}", "merge": merge, "max_tokens": max_tokens}
-        return client.solve(
-            question.question,
-            context=question.context,
-            choices=question.choices,
-            planner="vote",
-            options=options,
-            seed=question.number,
-            budget={"seconds": None},
-        )
+    async def vote(width: int, merge: str) -> Solution:
+        request = {
+            "query": question.question,
+            "context": question.context,
+            "choices": list(question.choices),
+            "planner": "vote",
+            "options": {"rule": f"fixed:width={width}", "merge": merge, "max_tokens": max_tokens},
+            "seed": question.number,
+            "budget": {"seconds": None},
+        }
+        return await service.solve(parse(request))
 
-    more, fewer = vote(n + 1, "majority"), vote(n, "majority")
+    more = await vote(n + 1, "majority")
+    fewer = await vote(n, "majority")
     before = engine.calls
-    synthesis = vote(n, "synthesis")
+    synthesis = await vote(n, "synthesis")
     if engine.calls > before + 1:
         raise AssertionError("the votes were not held over the same branches")
     answers = {"majority": fewer, "majority of one more": more, "synthesis": synthesis}
@@ -184,7 +192,9 @@ def main(arguments: Sequence[str] | None = None, *, engine: Engine | None = None
     except (ValueError, OSError) as error:
         parser.error(str(error))
     key = {"model": given.model, "n": given.n, "max_tokens": given.max_tokens, "seed": given.seed}
-    runs = ask_all(asked, key, given, engine)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    asks = engine or LlamaCppEngine(given.model, slots=given.n + 1, context=3072, threads=given.threads)
+    runs = asyncio.run(ask_all(asked, key, given, asks))
     if not runs:
         print("no question was answered", file=sys.stderr)
         return 1
@@ -198,23 +208,25 @@ def main(arguments: Sequence[str] | None = None, *, engine: Engine | None = None
     return 0 if all(each.passed for each in made) else 1
 
 
-def ask_all(
-    asked: Sequence[Question], key: Mapping[str, Any], given: argparse.Namespace, engine: Engine | None
+async def ask_all(
+    asked: Sequence[Question], key: Mapping[str, Any], given: argparse.Namespace, engine: Engine
 ) -> list[dict[str, Any]]:
     """The results of all questions that were answered in time, now or before."""
     done = {run["question"]: run for run in stored(given.out, key)}
     until = time.monotonic() + 60 * given.minutes
-    repeating = Repeating(
-        engine or LlamaCppEngine(given.model, slots=given.n + 1, context=3072, threads=given.threads)
-    )
-    with Client(engine=repeating, database="memory") as client:
-        for question in asked:
-            if question.id in done or time.monotonic() > until:
-                continue
-            run = {**key, **compared(client, repeating, question, given.n, given.max_tokens)}
-            append(given.out, run)
-            done[question.id] = run
-            print(f"  {question.id}: {run['counts']} {run['right']}", file=sys.stderr)
+    repeating = Repeating(engine)
+    async with await open_store("memory") as store:
+        service = Service(store, repeating)
+        try:
+            for question in asked:
+                if question.id in done or time.monotonic() > until:
+                    continue
+                run = {**key, **await compared(service, repeating, question, given.n, given.max_tokens)}
+                append(given.out, run)
+                done[question.id] = run
+                print(f"  {question.id}: {run['counts']} {run['right']}", file=sys.stderr)
+        finally:
+            await repeating.close()
     return [done[question.id] for question in asked if question.id in done]
 
 
