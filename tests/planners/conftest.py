@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import pytest_asyncio
 
 from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.planning.planner import Planner
@@ -17,12 +19,24 @@ from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.record import Record
 from orchestrator.runtime.values import Answer, Budget, Question
 from storage.events import Event, EventType
+from tests.real_model import SMALL
 from workers.engine import Capabilities, Engine
+from workers.engines.llama.engine import LlamaCppEngine
 from workers.tools.tool import Tool
 from workers.tools.toolbox import Toolbox
 
 GUIDED = Capabilities(model="simulator", guided_json=True, assistant_prefill=True)
 BARE = Capabilities(model="simulator")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine() -> AsyncIterator[LlamaCppEngine]:
+    """A small real model, for the tests of a module whose loop is the module's."""
+    # One thread: two wait for each other at every layer, which is slow where others use the cores, too.
+    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
+    await engine.capabilities()
+    yield engine
+    await engine.close()
 
 
 class Recorder:

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from planners.aggregate import AGGREGATE, aggregate
 from planners.distil.refining import REFINE, distil
 from tests.planners.conftest import play
-from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
 COWS = "A farmer has 12 cows and buys 30 more. How many cows does the farmer have now?"
 ENDED = (RunOutcome.ANSWERED, RunOutcome.UNDECIDED)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[LlamaCppEngine]:
-    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
-    await engine.capabilities()
-    yield engine
-    await engine.close()
 
 
 async def test_chains_are_written_from_others(engine: LlamaCppEngine) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from benchmarks.documents import BOUND, second_question
 from benchmarks.long_documents import cases
@@ -15,22 +13,12 @@ from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
 from planners.documents.planner import documents
 from tests.planners.conftest import play
-from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
 (CASE,) = cases(1, characters=700, documents=2, kinds=["planted"])
 OPTIONS: dict[str, Any] = {"chunk": 140, "hops": 1, "quote_tokens": 48, "max_tokens": 64}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[LlamaCppEngine]:
-    # One thread: two wait for each other at every layer, which is slow where others use the cores, too.
-    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
-    await engine.capabilities()
-    yield engine
-    await engine.close()
 
 
 async def test_every_quote_stands_where_it_is_said_to_stand(engine: LlamaCppEngine) -> None:

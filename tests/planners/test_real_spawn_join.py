@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from orchestrator.runtime.nodes import NodeKind
 from planners.spawn_join.spawning import spawn_join
 from storage.events import EventType
 from tests.planners.conftest import play
 from tests.planners.led import Led
-from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
@@ -24,14 +21,6 @@ CALL = (
     '<tool_call>{"name": "spawn", "arguments": {"messages": '
     '["What are 3 times 4 legs?", "What are 2 times 2 legs?"]}}</tool_call>'
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[LlamaCppEngine]:
-    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
-    await engine.capabilities()
-    yield engine
-    await engine.close()
 
 
 @pytest.mark.parametrize(("form", "first"), [("text", BLOCK), ("calls", CALL)], ids=["text", "calls"])

@@ -10,7 +10,6 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget
@@ -18,7 +17,6 @@ from planners.template.extracting import EXTRACT
 from planners.template.planner import template
 from storage.events import EventType
 from tests.planners.conftest import Played, play
-from tests.real_model import SMALL
 from workers.calls import Call, Chunk, Usage
 from workers.engine import Capabilities, Health
 from workers.engines.llama.engine import LlamaCppEngine
@@ -27,14 +25,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(
 
 QUESTION = "Answer each of these in one word:\n1. What is the capital of Italy?\n2. What colour is snow?"
 ITEMS = ["What is the capital of Italy?", "What colour is snow?"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[LlamaCppEngine]:
-    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
-    await engine.capabilities()
-    yield engine
-    await engine.close()
 
 
 class TakenApart:

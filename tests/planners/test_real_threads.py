@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from orchestrator.runtime.nodes import NodeKind
 from planners.threads.weaving import threads
 from storage.events import EventType
 from tests.planners.conftest import Played, play
 from tests.planners.led import Led
-from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
@@ -22,14 +18,6 @@ BLOCK = (
     "<Parallel>\n<Outlines>\n<Outline>1: Count the legs of three dogs.</Outline>\n"
     "<Outline>2: Count the legs of two hens.</Outline>\n</Outlines>"
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[LlamaCppEngine]:
-    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
-    await engine.capabilities()
-    yield engine
-    await engine.close()
 
 
 def settled(played: Played, path: str) -> dict[str, int]:

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from orchestrator.runtime.nodes import NodeKind
 from planners.together.planner import together
 from storage.events import EventType
 from tests.planners.conftest import play
-from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
 COWS = "A farmer has 12 cows and buys 30 more. How many cows does the farmer have now?"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[LlamaCppEngine]:
-    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
-    await engine.capabilities()
-    yield engine
-    await engine.close()
 
 
 async def test_workers_go_on_with_one_page_whose_beginning_is_cached(engine: LlamaCppEngine) -> None:

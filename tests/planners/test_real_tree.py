@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from benchmarks import countdown
 from benchmarks.verifiers import verifier
@@ -18,21 +16,12 @@ from planners.tree.planner import tree
 from planners.tree.steps import VALUES
 from storage.events import EventType
 from tests.planners.conftest import play
-from tests.real_model import SMALL
 from workers.engines.llama.engine import LlamaCppEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
 COWS = "A farmer has 12 cows and buys 30 more. How many cows does the farmer have now?"
 ENDED = (RunOutcome.ANSWERED, RunOutcome.UNDECIDED)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[LlamaCppEngine]:
-    engine = LlamaCppEngine(SMALL, slots=4, context=2048, threads=1)
-    await engine.capabilities()
-    yield engine
-    await engine.close()
 
 
 async def test_a_beam_proposes_values_and_selects_steps(engine: LlamaCppEngine) -> None:
