@@ -14,6 +14,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
+from planners.forking import affordable
 from planners.kinds import ENOUGH, LOOKS, turns_of
 from planners.questions import SAMPLED, Temperature, Tokens
 from planners.shapes import form_of, shows
@@ -49,8 +50,7 @@ async def adaptive(
     Raises:
         NodeFailed: no branch gave a completion.
     """
-    if run.budget.calls is not None:
-        n = max(1, min(n, run.budget.calls))
+    n = max(1, affordable(run, n, reserve=0))
     first, *others = turns_of(run, question, n)
     what = shows(question)
     # What needs no other opinion is known by what it computes, not by how sure its tokens are.

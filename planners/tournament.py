@@ -14,6 +14,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
+from planners.forking import affordable
 from planners.questions import Tokens
 from planners.vote import solving
 
@@ -61,8 +62,7 @@ async def tournament(
         why = "there are log-probabilities" if score == "both" else "there are no log-probabilities"
         run.decide("tournament", score, {"reason": why})
     more = n if copies is None else copies
-    if run.budget.calls is not None:
-        n = max(1, min(n, run.budget.calls))
+    n = max(1, affordable(run, n, reserve=0))
     rule = Tournament(
         capacity=n, swap=swap, warmup=warmup, floor=floor, agreement=AGREEMENT[score], width=n + more
     )

@@ -20,6 +20,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import Turn, labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
+from planners.forking import affordable
 from planners.questions import LARGE, Temperature, Tokens, slot
 from planners.strategies.pool import POOL, name_of, selected
 from planners.strategies.scores import HIGHEST
@@ -88,8 +89,7 @@ async def strategies(
     if target == LARGE and LARGE not in run.capabilities.roles:
         raise InvalidRequest(f"no model has the role {LARGE}: name one in the engine, or use target=branch")
     width = n or len(languages or ()) or USUAL
-    if run.budget.calls is not None:
-        width = max(1, min(width, run.budget.calls))
+    width = max(1, affordable(run, width, reserve=0))
     chosen = await selected(run, question, known, width, target) if known else [""]
     lacking = lacks_a_draft(run, width)
     run.decide(
