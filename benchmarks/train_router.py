@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.intervals import wilson
-from workers.tools.router import LinearRouter, features_of
+from workers.tools.router import LinearRouter, features_of, logistic
 
 Labelled = tuple[str, bool]
 """A question, and whether a skeleton suits it."""
@@ -54,18 +54,13 @@ def fit(labelled: Sequence[Labelled], *, seed: int = 1, threshold: float = 0.5) 
         rng.shuffle(order)
         rate = RATE / (1 + epoch)
         for features, label in order:
-            router = LinearRouter(bits=BITS, bias=bias, threshold=threshold, weights={})
             scale = max(1, len(features)) ** -0.5
-            error = label - _logistic(router.bias + scale * sum(weights[each] for each in features))
+            error = label - logistic(bias + scale * sum(weights[each] for each in features))
             bias += rate * error
             for each in features:
                 weights[each] += rate * (error * scale - DECAY * scale * weights[each])
     kept = {each: round(weight, 4) for each, weight in sorted(weights.items()) if abs(weight) >= 0.005}
     return LinearRouter(bits=BITS, bias=round(bias, 4), threshold=threshold, weights=kept)
-
-
-def _logistic(score: float) -> float:
-    return LinearRouter(bits=BITS, bias=score, threshold=0.5, weights={}).probability("")
 
 
 def trained(labelled: Sequence[Labelled], *, precision: float, seed: int = 1) -> LinearRouter:

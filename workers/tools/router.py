@@ -42,7 +42,12 @@ class LinearRouter(BaseModel):
         """How probable it is that the answer is a list of independent points."""
         features = list(features_of(question, self.bits))
         score = sum(self.weights.get(each, 0.0) for each in features) / math.sqrt(max(1, len(features)))
-        return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, self.bias + score))))
+        return logistic(self.bias + score)
+
+
+def logistic(score: float) -> float:
+    """The probability of a score, which are the log-odds."""
+    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, score))))
 
 
 def features_of(question: str, bits: int) -> Iterator[int]:
