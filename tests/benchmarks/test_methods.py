@@ -12,10 +12,11 @@ import pytest
 from anabranch import Answer, Client, Run, planner, user
 from anabranch import Question as Asked
 from benchmarks import methods
-from benchmarks.asking import Contestant, ask
+from benchmarks.asking import Contestant, ask, contestant
 from benchmarks.countdown import Puzzle
 from benchmarks.method_sets import HARDER, HOPS, SETS, Question, questions
 from benchmarks.methods_table import at_equal_cost, judged, mixture, rows_of, table
+from orchestrator.planning.finding import installed_planners
 from workers.engines.simulator.cost import CostModel
 from workers.engines.simulator.engine import Simulator
 
@@ -252,5 +253,10 @@ def test_who_hands_a_question_on_is_counted() -> None:
     assert (row.questions, row.handed_on) == (3, 1)
 
 
-def test_all_sets_have_planners_and_all_planners_of_the_package_are_asked_somewhere() -> None:
+def test_all_sets_have_planners_and_all_methods_are_asked_somewhere() -> None:
     assert tuple(methods.PLANNERS) == SETS
+    asked_somewhere = {name for names in methods.PLANNERS.values() for name in (*names, *methods.CONTROLS)}
+    found = {who.planner.name for name in asked_somewhere if (who := contestant(name)) is not None}
+    assert found == {name.partition(":")[0] for name in asked_somewhere}
+    tools_or_choosing = {"auto", "calls", "llm_compiler", "react"}
+    assert set(installed_planners()) - found == {"direct", "cascade", *tools_or_choosing}

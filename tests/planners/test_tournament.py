@@ -241,11 +241,13 @@ async def test_choices_are_voted_on_by_their_letters() -> None:
     assert played.answer.claim == "B"
 
 
-async def test_the_calls_that_are_left_bound_the_copies() -> None:
+@pytest.mark.parametrize(("calls", "copies", "limit"), [(4, 0, "calls"), (9, 1, None)])
+async def test_the_calls_that_are_left_bound_the_copies(calls: int, copies: int, limit: str | None) -> None:
     script = [Says("7", sure=5, words=6), Says("8", sure=1, words=6)]
-    played = await ask(*script, score="confidence", budget=Budget(calls=4))
-    assert played.result.limit in (None, "calls")
-    assert played.result.spent.calls <= 4
+    played = await ask(*script, score="confidence", budget=Budget(calls=calls))
+    assert played.result.limit == limit
+    assert played.result.spent.calls <= calls
+    assert played.verdicts("tournament").count("copy") == copies
 
 
 @pytest.mark.parametrize("calls", [1, 2])
