@@ -28,6 +28,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -127,21 +128,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = {name: list(dict.fromkeys(_names(name, given))) for name in sets}
     who = {name: contestants(parser, names[name]) for name in sets}
     keys = [{"engine": given.engine, "model": model, "seed": given.seed} for model in models(given)]
+    by_id = {each.id: each for each in asked}
+    seeds = {each.id: each.number for each in asked}
+
+    def told(run: Mapping[str, Any]) -> str:
+        question = by_id[run["question"]]
+        right = question.is_right(run["answer"])
+        return "right" if right else f"{run['answer']!r:.60} is not {question.gold:.60}"
+
     for name in sets:
         own = [each for each in asked if each.set == name]
         tools = [verifier_of(own)] if any(VERIFIER in each for each in names[name]) else []
-        by_id = {each.id: each for each in own}
-        ask_all(
-            who[name],
-            own,
-            {each.id: each.number for each in own},
-            given,
-            lambda own=own: oracle(own),  # type: ignore[misc]
-            keys,
-            lambda run, by_id=by_id: _told(run, by_id[run["question"]]),  # type: ignore[misc]
-            minutes=given.minutes and given.minutes / len(sets),
-            tools=tools,
-        )
+        minutes = given.minutes and given.minutes / len(sets)
+        engine = partial(oracle, own)
+        ask_all(who[name], own, seeds, given, engine, keys, told, minutes=minutes, tools=tools)
     runs = [each for key in keys for each in stored(given.out, key)]
     order = list(dict.fromkeys(each.name for name in sets for each in who[name]))
     rows = rows_of(judged(runs, asked), order, [DIRECT, *given.controls])
@@ -162,11 +162,6 @@ def _names(name: str, given: argparse.Namespace) -> list[str]:
     """Who is asked on a set. Whole lists cannot be voted on, so their only control is ``direct``."""
     controls = [] if name in ("templates", "operations") and given.planners is None else given.controls
     return [DIRECT, *(PLANNERS[name] if given.planners is None else given.planners), *controls]
-
-
-def _told(run: Mapping[str, Any], question: Question) -> str:
-    right = question.is_right(run["answer"])
-    return "right" if right else f"{run['answer']!r:.60} is not {question.gold:.60}"
 
 
 def _results(given: argparse.Namespace, count: int, rows: Sequence[Row]) -> dict[str, Any]:

@@ -191,8 +191,8 @@ class Poll:
             cluster.index: sum(self.branches[branch].votes for branch in cluster.branches)
             for cluster in given
         }
-        ranked = sorted(given, key=lambda cluster: -weights[cluster.index])
-        counts = {cluster.index: len(cluster.branches) for cluster in ranked}
+        heaviest_first = sorted(given, key=lambda cluster: -weights[cluster.index])
+        counts = {cluster.index: len(cluster.branches) for cluster in heaviest_first}
         stands = {index: standing(self.finished, index) for index in counts}
         # What a merge has written or picked is its own reasoning.
         by = None if winner is None or method in WRITTEN else stands.get(winner)
@@ -207,12 +207,12 @@ class Poll:
             undecided=undecided,
             clusters=tuple(
                 Cluster(each.text, counts[each.index], None if equal else weights[each.index])
-                for each in ranked
+                for each in heaviest_first
             ),
             reasoning=None if by is None else by.said.strip(),
             dissent=tuple(
                 Dissent(cluster.text, counts[cluster.index], stood.said.strip())
-                for cluster in ranked
+                for cluster in heaviest_first
                 if cluster.index != winner and (stood := stands[cluster.index]) is not None
             ),
             basis=FORCED if forced else basis(method, votes, entropy, kinds=len(kinds), sure=sure),

@@ -29,7 +29,6 @@ from orchestrator.voting.ahead import Firm
 from orchestrator.voting.ballot import Turn
 from storage.events import EventType
 from storage.opening import open_store
-from storage.tasks import Task, TaskStatus
 from storage.trace import Trace
 from tests.orchestrator.runtime.harness import (
     Body,
@@ -41,6 +40,7 @@ from tests.orchestrator.runtime.harness import (
     resume,
     said,
 )
+from tests.storage.journals import TASK
 from tests.workers.virtual_time import virtual_time
 from workers.calls import Call, Chunk, Usage
 from workers.engines.simulator.engine import Simulator
@@ -114,21 +114,6 @@ def verdicts(played: Played) -> list[tuple[str, str | None, int]]:
         for event in played.events
         if event.type is EventType.DECISION and event.data["by"] == "ahead"
     ]
-
-
-TASK = Task(
-    id="task",
-    tenant="default",
-    status=TaskStatus.SUCCEEDED,
-    question="?",
-    planner="test",
-    options={},
-    seed=0,
-    idempotency_key=None,
-    parent_id=None,
-    fork_at=None,
-    created_at=0.0,
-)
 
 
 def trace_of(played: Played) -> Trace:
