@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from random import Random
 
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.planning import candidates
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.values import Question
@@ -111,18 +109,6 @@ QUESTIONS = [
     Question("Which?", choices=("this", "that")),
     Question("Say each of these in French: One, Two"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_threads() -> Iterator[None]:
-    """A thread takes no virtual time, so the loop would give it none."""
-
-    async def at_once(function: Callable[[], object], _: str) -> object:
-        return function()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(candidates, "in_thread", at_once)
-        yield
 
 
 @pytest.mark.parametrize(
