@@ -15,6 +15,7 @@ ROOMS = (
     "orchestrator",
     "orchestrator/cli",
     "orchestrator/api",
+    "orchestrator/access",
     "orchestrator/tasks",
     "orchestrator/tasks/hindsight",
     "orchestrator/planning",

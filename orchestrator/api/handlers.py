@@ -11,10 +11,11 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from orchestrator.access.caller import Scope
+from orchestrator.api.callers import tenant_of
 from orchestrator.api.exchange import (
     LONGEST_NAME,
     body_text,
-    header_of,
     is_name,
     json_object,
     merge,
@@ -88,6 +89,8 @@ class Handlers(HealthHandlers):
             *queries(SubmitQuery),
         ),
         takes=TaskRequest,
+        scope=Scope.SUBMIT,
+        changes=True,
     )
     async def submit(self, request: web.Request) -> web.Response:
         """Submit a question."""
@@ -143,13 +146,16 @@ class Handlers(HealthHandlers):
         (200, "A page of tasks.", TaskPage),
         name="list",
         parameters=(TENANT, *queries(ListQuery)),
+        scope=Scope.READ,
     )
     async def tasks(self, request: web.Request) -> web.Response:
         """List tasks, newest first."""
         query = query_of(ListQuery, request)
-        own = header_of(request, "X-Tenant")
+        own = tenant_of(request)
         if own is not None and query.tenant not in (None, own):
-            raise InvalidRequest(f"the query asks for tenant {query.tenant!r}, but X-Tenant says {own!r}")
+            raise InvalidRequest(
+                f"the query asks for tenant {query.tenant!r}, but the request is about {own!r}"
+            )
         found = await self._service.store.list(
             tenant=query.tenant if own is None else own,
             status=query.status,
@@ -165,7 +171,9 @@ class Handlers(HealthHandlers):
         more = found[len(shown) - 1].id if len(shown) < len(found) or len(found) == query.limit else None
         return web.json_response(text=f'{{"tasks":[{",".join(shown)}],"next":{dumped_json(more)}}}')
 
-    @route("GET", "/v1/tasks/{id}", (200, "The task.", TaskBody), name="get", parameters=ONE)
+    @route(
+        "GET", "/v1/tasks/{id}", (200, "The task.", TaskBody), name="get", parameters=ONE, scope=Scope.READ
+    )
     async def task(self, request: web.Request) -> web.Response:
         """Get a task."""
         return respond(task_body(await self._find(request)))
@@ -175,6 +183,8 @@ class Handlers(HealthHandlers):
         "/v1/tasks/{id}/cancel",
         (200, "The task.", TaskBody),
         parameters=ONE,
+        scope=Scope.SUBMIT,
+        changes=True,
     )
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a task; one that has ended stays as it is."""
@@ -186,6 +196,8 @@ class Handlers(HealthHandlers):
         "/v1/tasks/{id}/requeue",
         (200, "The task.", TaskBody),
         parameters=ONE,
+        scope=Scope.SUBMIT,
+        changes=True,
     )
     async def requeue(self, request: web.Request) -> web.Response:
         """Put a dead task back into the queue; it continues where its journal ends."""
@@ -203,18 +215,14 @@ class Handlers(HealthHandlers):
         parameters=(*ONE, header("Last-Event-ID", "Skips this event and those before it.")),
         sends=(EventBody,),
         head=False,
+        scope=Scope.READ,
     )
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Follow a task: its journal as server-sent events, then `task_ended`."""
         found = await self._find(request)
         return await self._streams.send(request, found, last_event_id(request))
 
-    @route(
-        "GET",
-        "/v1/tasks/{id}/trace",
-        (200, "The trace.", ANYTHING),
-        parameters=ONE,
-    )
+    @route("GET", "/v1/tasks/{id}/trace", (200, "The trace.", ANYTHING), parameters=ONE, scope=Scope.READ)
     async def trace(self, request: web.Request) -> web.Response:
         """Get the steps of a task as a tree."""
         found = await self._find(request)
@@ -225,17 +233,14 @@ class Handlers(HealthHandlers):
         "/v1/tasks/{id}/replay",
         (200, "The run went as recorded.", ReplayBody),
         parameters=ONE,
+        scope=Scope.READ,
     )
     async def replay(self, request: web.Request) -> web.Response:
         """Repeat a run over its journal, with no engine, and compare every event."""
         found = await self._find(request)
         return respond(replay_body(found.id, await self._service.replay(found.id)))
 
-    @route(
-        "GET",
-        "/v1/workers",
-        (200, "The pool.", WorkersBody),
-    )
+    @route("GET", "/v1/workers", (200, "The pool.", WorkersBody), scope=Scope.READ)
     async def workers(self, request: web.Request) -> web.Response:
         """Get the replicas of this process's engine, with their load and their caches."""
         await self._service.engine.health()  # a single engine knows its state only when asked
@@ -245,6 +250,7 @@ class Handlers(HealthHandlers):
         "GET",
         "/metrics",
         (200, "Prometheus text.", {"text/plain": {"schema": {"type": "string"}}}),
+        scope=Scope.ADMIN,
     )
     async def metrics(self, request: web.Request) -> web.Response:
         """Get the metrics of this process."""
@@ -252,14 +258,14 @@ class Handlers(HealthHandlers):
             text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
         )
 
-    @route("GET", "/openapi.json", (200, "This document.", ANYTHING))
+    @route("GET", "/openapi.json", (200, "This document.", ANYTHING), scope=None)
     async def openapi(self, request: web.Request) -> web.Response:
         """Get this document."""
         return web.json_response(openapi_document())
 
     async def _find(self, request: web.Request) -> Task:
         """The task that the path names; if the request names a tenant, only a task of that tenant."""
-        task_id, tenant = request.match_info["id"], header_of(request, "X-Tenant")
+        task_id, tenant = request.match_info["id"], tenant_of(request)
         if is_name(task_id):  # a database may refuse to look for anything else
             task = await self._service.task(task_id)
             if tenant in (None, task.tenant):

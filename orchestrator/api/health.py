@@ -25,6 +25,7 @@ class HealthHandlers:
         "/healthz",
         (200, "Tasks can be taken and solved.", HealthBody),
         (503, "They cannot; the body says why.", HealthBody),
+        scope=None,
     )
     async def health(self, request: web.Request) -> web.Response:
         """Check whether tasks can be taken and solved."""
@@ -44,6 +45,7 @@ class HealthHandlers:
         "/livez",
         (200, "This process works, or will once what it needs is there.", LifeBody),
         (503, "It must be started again; the body says why.", LifeBody),
+        scope=None,
     )
     async def life(self, request: web.Request) -> web.Response:
         """Check whether this process must be started again."""

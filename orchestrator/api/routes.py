@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
+from orchestrator.access.caller import Scope
+
 Parameter = Mapping[str, Any]
 """A parameter as OpenAPI describes it."""
 
@@ -30,14 +32,17 @@ H = TypeVar("H", bound=Handler)
 class Route:
     """One operation: where it is, what it is for, what it takes and what it answers.
 
-    ``sends`` are models within content that is not a JSON body. ``head`` says whether ``HEAD`` is answered
-    too.
+    ``scope`` is what its caller needs; None means that anybody may ask. ``changes`` says whether it changes
+    state. ``sends`` are models within content that is not a JSON body. ``head`` says whether ``HEAD`` is
+    answered too.
     """
 
     method: str
     path: str
     name: str
     summary: str
+    scope: Scope | None
+    changes: bool
     answers: tuple[Answer, ...]
     parameters: tuple[Parameter, ...] = ()
     takes: type[BaseModel] | None = None
@@ -56,6 +61,8 @@ def route(
     method: str,
     path: str,
     *answers: Answer,
+    scope: Scope | None,
+    changes: bool = False,
     name: str | None = None,
     parameters: Sequence[Parameter] = (),
     takes: type[BaseModel] | None = None,
@@ -70,6 +77,8 @@ def route(
             path=path,
             name=name or handler.__name__,
             summary=(inspect.getdoc(handler) or "").partition("\n")[0],
+            scope=scope,
+            changes=changes,
             answers=answers,
             parameters=tuple(parameters),
             takes=takes,
