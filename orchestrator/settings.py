@@ -130,5 +130,17 @@ class Settings(BaseSettings):
         1_000_000, description="Of what a trace keeps of one value of a planner; the rest is left out."
     )
     max_label_chars: PositiveInt = Field(1_000, description="Of the label of a node; the rest is left out.")
+    prompt_price: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="What a million tokens of prompts cost, in the currency of the cost budgets.",
+    )
+    completion_price: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="What a million tokens of completions cost, in the currency of the cost budgets.",
+    )
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged.")

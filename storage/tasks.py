@@ -37,6 +37,7 @@ class NewTask:
 
     A second submission with the same ``idempotency_key`` (unique within the tenant) returns the first
     task. ``parent_id`` and ``fork_at`` (a node's path) say which task this one is a fork of, and where.
+    ``submitted_by`` is the id of the key that asks. ``id`` is a new id, if the caller has made one already.
     """
 
     question: Any
@@ -47,6 +48,8 @@ class NewTask:
     idempotency_key: str | None = None
     parent_id: str | None = None
     fork_at: str | None = None
+    submitted_by: str | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ class Task:
     lease_owner: str | None = None  # the process that runs it; None unless running
     lease_fence: int = 0  # grows with each claim and never shrinks
     lease_expires_at: float | None = None
+    submitted_by: str | None = None  # the id of the key that asked for it
     damage: str | None = None
 
 

@@ -1,0 +1,162 @@
+"""Reserving what a task may take before it is stored, and charging what it took when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from orchestrator.access.caller import Caller
+from orchestrator.access.refusals import refusal
+from orchestrator.access.spending import NoPrices, Prices, Tokens, bound_of, tokens_of
+from orchestrator.errors import InvalidRequest
+from storage.access import Reservation
+from storage.accounts import Amount, Limits, Shortage
+from storage.errors import IdempotencyConflict, NotStorable, StorageError, TaskNotFound
+from storage.keys import account_of_key, account_of_tenant
+from storage.store import Store
+from storage.tasks import NewTask, Task, new_task_id
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 120.0
+"""How long a reservation is held while its task is not stored yet."""
+
+SWEEP_SECONDS = 1.0
+"""How long the reservations that nobody holds any more are not looked for again."""
+
+
+class Reserved:
+    """A task that has what it may take: ``task`` is how to store it."""
+
+    def __init__(self, task: NewTask) -> None:
+        self.task = task
+        self.stored: Task | None = None
+
+    def keep(self, stored: Task) -> Task:
+        """The task as it was stored; if that is an earlier one, nothing needs to be held for this one."""
+        self.stored = stored
+        return stored
+
+
+class Reserving:
+    """What tasks hold of the concurrency and the budgets of keys and tenants, and what they are charged."""
+
+    def __init__(
+        self, store: Store, limits_of: Callable[[str], Awaitable[Limits | None]], prices: Prices
+    ) -> None:
+        self._store = store
+        self._limits_of = limits_of
+        self._prices = prices
+        self._swept_at = float("-inf")
+
+    @asynccontextmanager
+    async def reserved(self, new: NewTask, caller: Caller | None) -> AsyncIterator[Reserved]:
+        """Hold for a task what it may take, while the block stores it; a caller without a key has no limits.
+
+        What is stored under another id, or refused for what it is, holds nothing afterwards. Where nobody
+        knows whether it was stored, the reservation goes when its lease ends and there is no such task.
+
+        Raises:
+            TooManyTasks, QuotaExhausted: there is no room for it.
+            InvalidRequest: it asks for more tokens than a task may take.
+            NoPrices: a budget is in money, and this process does not know what tokens cost.
+        """
+        if caller is None or caller.key is None:
+            yield Reserved(new)
+            return
+        task = replace(new, submitted_by=caller.key, id=new.id or new_task_id())
+        names = (account_of_key(caller.key), account_of_tenant(new.tenant))
+        limits = {name: found for name in names if (found := await self._limits_of(name)) is not None}
+        task, tokens = await self._bounded(task, limits)
+        held = False
+        if accounts := tuple(name for name, each in limits.items() if each.holding):
+            shortage = await self._reserve(
+                Reservation(id=str(task.id), accounts=accounts, amount=self._prices.most(tokens or 0))
+            )
+            if shortage is not None and not await self._is_known(new):
+                raise refusal(shortage)
+            held = shortage is None
+        reserved = Reserved(task)
+        try:
+            yield reserved
+        except (IdempotencyConflict, NotStorable):
+            if held:
+                await self._store.access.settle(str(task.id), Amount())
+            raise
+        if held and reserved.stored is not None and reserved.stored.id != task.id:
+            await self._store.access.settle(str(task.id), Amount())
+
+    async def ended(self, task: Task, tokens: Tokens | None = None) -> None:
+        """Charge what a task has used that has ended; None: what its journal says."""
+        if task.submitted_by is not None:
+            used = await tokens_of(self._store, task.id) if tokens is None else tokens
+            await self._store.access.settle(task.id, self._prices.of(used))
+
+    async def _bounded(self, new: NewTask, limits: dict[str, Limits]) -> tuple[NewTask, int | None]:
+        """The task with a bound of its tokens, if its accounts want one, and the bound."""
+        if not self._prices.known and any(each.cost is not None for each in limits.values()):
+            raise NoPrices(
+                "the key or its tenant has a cost budget, but this service does not know what tokens cost: "
+                "set ANABRANCH_PROMPT_PRICE and ANABRANCH_COMPLETION_PRICE"
+            )
+        asked = await self._asked(new) if limits else None
+        bound = bound_of(asked, limits.values())
+        if bound == asked:
+            return new, asked
+        if new.parent_id is not None:
+            raise InvalidRequest(
+                f"task {new.parent_id} has no `budget.tokens`, so its fork could take any number, but the "
+                f"tasks of this key and its tenant may take at most {bound:,}"
+            )
+        budget = {**new.options.get("budget", {}), "tokens": bound}
+        return replace(new, options={**new.options, "budget": budget}), bound
+
+    async def _asked(self, new: NewTask) -> int | None:
+        """The bound that a request gives; a fork has that of its parent."""
+        options, parent_id = new.options, new.parent_id
+        while parent_id is not None and "budget" not in options:
+            parent = await self._store.get(parent_id)
+            options, parent_id = parent.options, parent.parent_id
+        budget: Any = options.get("budget")
+        tokens = budget.get("tokens") if isinstance(budget, dict) else None
+        return tokens if isinstance(tokens, int) else None
+
+    async def _reserve(self, wanted: Reservation) -> Shortage | None:
+        shortage = await self._store.access.reserve(wanted, LEASE_SECONDS)
+        if shortage is not None and await self._sweep():
+            shortage = await self._store.access.reserve(wanted, LEASE_SECONDS)
+        return shortage
+
+    async def _is_known(self, new: NewTask) -> bool:
+        """Whether the request is a second one with its key, so that it only asks for the first task."""
+        key = new.idempotency_key
+        return key is not None and await self._store.access.is_submitted(new.tenant, key)
+
+    async def _sweep(self) -> bool:
+        """Settle what is reserved for tasks that have ended, or never came to be, without anybody's notice."""
+        if monotonic() < self._swept_at + SWEEP_SECONDS:
+            return False
+        self._swept_at = monotonic()
+        swept = False
+        while lapsed := await self._store.access.lapsed():
+            for each in lapsed:
+                await self._store.access.settle(each.id, await self._spent_on(each))
+            swept = True
+        return swept
+
+    async def _spent_on(self, lapsed: Reservation) -> Amount:
+        """What a task has used, by its journal; all that was reserved if that cannot be read."""
+        try:
+            return self._prices.of(await tokens_of(self._store, lapsed.id))
+        except TaskNotFound:
+            return Amount()
+        except StorageError as error:
+            if error.retryable:
+                raise
+            log.warning("what a task has used cannot be read", task=lapsed.id, error=str(error))
+            return lapsed.amount
