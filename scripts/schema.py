@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
 from storage.sql.migrations import HEAD
-from storage.sql.tables import events, tasks, text_uses, texts
+from storage.sql.tables import accounts, events, key_secrets, keys, reservations, tasks, text_uses, texts
 
 PAGE = Path(__file__).parents[1] / "docs" / "schema.md"
 
@@ -19,7 +19,13 @@ _PURPOSE = {
     "events": "The journal: what happened to each task, in order. A row is never changed.",
     "texts": "Long strings from events (mostly prompts), each stored once however many tasks use it.",
     "text_uses": "Which tasks use a text; pruning removes texts that no task uses.",
+    "keys": "Who may use the service. A key that is revoked stays, since tasks name it.",
+    "key_secrets": "By which secrets a key is known: one, and while it is rotated two.",
+    "accounts": "What a key or a tenant may use, and has used; a row is locked for each decision about it.",
+    "reservations": "What tasks hold of accounts until they end, and what they were charged then.",
 }
+
+_TABLES = (tasks, events, texts, text_uses, keys, key_secrets, accounts, reservations)
 
 
 def page() -> str:
@@ -30,7 +36,7 @@ def page() -> str:
         "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). "
         "Times are in seconds since the epoch. "
         "The types are those of PostgreSQL, and of SQLite where they differ.",
-        *(_table(table) for table in (tasks, events, texts, text_uses)),
+        *(_table(table) for table in _TABLES),
     ]
     return "\n\n".join(parts) + "\n"
 

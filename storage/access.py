@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from storage.accounts import Account, Amount, Limits, Rate, Shortage
 from storage.keys import Key, Secret
 
-USED_SECONDS = 60.0
-"""How old the time of a key's last use may become before it is written again."""
-
 KEPT_SECONDS = 30 * 86_400.0
 """How long it is remembered what a task that has ended was charged."""
 
@@ -42,7 +39,7 @@ class AccessStore(ABC):
     async def find_key(self, hashed: str) -> Key | None:
         """The key that has a secret with that hash, revoked and expired ones too.
 
-        Notes that the key is used, if that was last noted :data:`USED_SECONDS` ago and the key still counts.
+        Notes that the key is used, if it counts and that was last noted :data:`USED_SECONDS` ago.
         """
 
     @abstractmethod
@@ -66,7 +63,7 @@ class AccessStore(ABC):
 
     @abstractmethod
     async def revoke_key(self, key_id: str) -> Key | None:
-        """End a key at once and for ever; one that is revoked stays as it is. None if there is no such key."""
+        """End a key for ever; one that is revoked stays as it is. None if there is no such key."""
 
     # Accounts
 
@@ -90,8 +87,8 @@ class AccessStore(ABC):
     async def reserve(self, wanted: Reservation, lease_seconds: float) -> Shortage | None:
         """Reserve for a task on all those accounts that limit it, or say which of them is short of what.
 
-        It is held while the task waits or runs, and until the lease ends while there is no such task yet. A
-        task that has been settled reserves anew. One that has reserved stays as it is.
+        It is held while the task waits or runs, and until the lease ends while there is no such task yet.
+        What a task has reserved or was charged before stays as it is.
         """
 
     @abstractmethod

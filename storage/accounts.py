@@ -20,7 +20,7 @@ SLOWEST, FASTEST = 0.001, 1_000_000.0
 """The rates that a limit may have, in requests per second."""
 
 MOST = 2**53
-"""The most tokens or millionths of a currency unit that a budget may have; JSON and doubles are exact below."""
+"""The most tokens, or millionths of a currency unit, of a budget; below it, JSON is exact."""
 
 
 class Period(StrEnum):
@@ -54,9 +54,10 @@ class Period(StrEnum):
 class Limits:
     """What an account may use; None: as much as there is.
 
-    ``rate`` is in requests per second, and up to ``burst`` of them may come at once. ``concurrency`` counts
-    tasks that wait or run. ``tokens`` (prompt and completion) and ``cost`` (millionths of a currency unit) are
-    budgets for each ``period``. ``task_tokens`` is the most that one task may ask for.
+    ``rate`` is in requests per second, and up to ``burst`` of them may come at once (by default, those of a
+    second). ``concurrency`` counts tasks that wait or run. ``tokens`` (prompt and completion) and ``cost``
+    (millionths of a currency unit) are budgets for each ``period``. ``task_tokens`` is the most that one task
+    may ask for.
 
     Raises:
         ValueError: one of them is out of range; says which, and what would be right.
@@ -178,21 +179,21 @@ class Account:
     spent: Amount = Amount()
     period: int = 0
 
-    def draw(self, now: int) -> tuple[Self, Rate] | Shortage:
-        """Admit a request at ``now`` (nanoseconds), or say when one could be admitted.
+    def draw(self, now: int) -> tuple[Self, Rate | Shortage]:
+        """Admit a request at ``now`` (nanoseconds), or say when one could be admitted; and what is left then.
 
-        A clock that was set back costs at most the burst, and never locks anybody out: the account then counts
-        as just used up.
+        A clock that was set back locks nobody out: the account then counts as just used up.
         """
         interval, burst = self.limits.interval, self.limits.burst or 1
-        full = burst * interval
-        arrival = min(max(self.arrival, now), now + full)
-        if (late := arrival + interval - (now + full)) > 0:
-            used = burst - (now + full - arrival) // interval
-            return Shortage(self.name, Resource.RATE, burst, used, retry_after=late / SECOND)
+        end = now + burst * interval
+        arrival = min(max(self.arrival, now), end)
+        room = (end - arrival) // interval
+        if room < 1:
+            late = arrival + interval - end
+            kept = replace(self, arrival=min(self.arrival, end))
+            return kept, Shortage(self.name, Resource.RATE, burst, burst - room, retry_after=late / SECOND)
         arrival += interval
-        remaining = (now + full - arrival) // interval
-        return replace(self, arrival=arrival), Rate(burst, remaining, (arrival - now) / SECOND)
+        return replace(self, arrival=arrival), Rate(burst, room - 1, (arrival - now) / SECOND)
 
     def hold(self, amount: Amount, now: float) -> Self | Shortage:
         """Reserve ``amount`` for one task at ``now`` (seconds), or say what there is too little of."""
@@ -219,6 +220,12 @@ class Account:
         spent = now_in.spent + amount
         return replace(now_in, spent=Amount(max(0, spent.tokens), max(0, spent.cost)))
 
+    def limited(self, limits: Limits, now: float) -> Self:
+        """The account with other limits; what it has used stays, as of the period in which ``now`` is."""
+        if limits.period is self.limits.period:
+            return replace(self, limits=limits)
+        return replace(self.at(now), limits=limits, period=limits.period.number(now))
+
     def at(self, now: float) -> Self:
         """The account in the period of ``now``; a clock that was set back does not bring an old one again."""
         number = self.limits.period.number(now)
@@ -228,7 +235,7 @@ class Account:
 def draw_all(accounts: dict[str, Account], names: tuple[str, ...], now: int) -> Rate | Shortage | None:
     """Admit a request on all the accounts with a rate among ``names``, or on none; changes ``accounts``.
 
-    Returns the account that has least left, None if none has a rate.
+    Returns how much is left where that is least, None if none has a rate.
     """
     drawn: dict[str, Account] = {}
     least: Rate | None = None
@@ -236,12 +243,13 @@ def draw_all(accounts: dict[str, Account], names: tuple[str, ...], now: int) -> 
         account = accounts.get(name)
         if account is None or account.limits.rate is None:
             continue
-        found = account.draw(now)
+        left, found = account.draw(now)
         if isinstance(found, Shortage):
+            accounts[name] = left
             return found
-        drawn[name], rate = found
-        if least is None or (rate.remaining, -rate.reset) < (least.remaining, -least.reset):
-            least = rate
+        drawn[name] = left
+        if least is None or (found.remaining, -found.reset) < (least.remaining, -least.reset):
+            least = found
     accounts.update(drawn)
     return least
 

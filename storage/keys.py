@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+USED_SECONDS = 60.0
+"""How old the time of a key's last use may become before it is written again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """One secret of a key. ``hint`` is its beginning, for people who look for it; times as in :class:`Key`."""
+    """One secret of a key. ``hint`` is its beginning, for people who look for it."""
 
     hash: str
     hint: str
@@ -17,7 +20,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What a key allows. Times are in seconds since the epoch; it counts until ``expires_at`` or ``revoked_at``.
+    """What a key allows, until ``expires_at`` or ``revoked_at``. Times are in seconds since the epoch.
 
     ``tenant`` is the tenant that it belongs to, None for all of them. While it is rotated it has two
     ``secrets``, the newest first.
@@ -40,6 +43,11 @@ class Key:
         if secret is None or self.revoked_at is not None:
             return False
         return all(end is None or now < end for end in (self.expires_at, secret.expires_at))
+
+    def unused(self, hashed: str, now: float) -> bool:
+        """Whether a use of that secret at ``now`` has to be noted."""
+        noted = self.last_used_at
+        return self.counts(hashed, now) and (noted is None or noted <= now - USED_SECONDS)
 
 
 def account_of_key(key_id: str) -> str:

@@ -17,6 +17,7 @@ from typing_extensions import override
 from storage import codec, refusals
 from storage.errors import IllegalTransition, JournalConflict, StorageError
 from storage.events import Event, EventType
+from storage.memory_access import MemoryAccess
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
@@ -48,6 +49,7 @@ class MemoryStore(Store):
         self._tasks: dict[str, Task] = {}  # oldest first
         self._journals: dict[str, _Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
+        self.access = MemoryAccess(self._tasks, self._keys)
 
     @classmethod
     async def connect(cls, redact: codec.Redact | None = None) -> MemoryStore:
@@ -71,7 +73,7 @@ class MemoryStore(Store):
                     raise refusals.key_taken(new.idempotency_key, first, differing)
                 return task
         task = Task(
-            id=new_task_id(),
+            id=new.id or new_task_id(),
             tenant=new.tenant,
             status=TaskStatus.QUEUED,
             question=question,
@@ -81,6 +83,7 @@ class MemoryStore(Store):
             idempotency_key=new.idempotency_key,
             parent_id=new.parent_id,
             fork_at=new.fork_at,
+            submitted_by=new.submitted_by,
             created_at=time.time(),
         )
         self._tasks[task.id] = task

@@ -14,6 +14,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+from storage.access import AccessStore
 from storage.codec import Redact
 from storage.errors import StorageError
 from storage.events import Event
@@ -61,6 +62,9 @@ class Store(ABC):
 
     Every method may raise StorageUnavailable; those that name a task raise TaskNotFound.
     """
+
+    access: AccessStore
+    """Who may use the service, and how much, in the same database."""
 
     redact: Redact | None = None
     """What every string passes through before it is stored."""

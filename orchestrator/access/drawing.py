@@ -21,8 +21,8 @@ _Drawn = Rate | Shortage | None
 class Drawing:
     """Admits requests against the accounts of the database, exactly, however many processes do so.
 
-    Those that come while a transaction is under way go together into the next one. An account that has refused
-    is not asked again before it could give something: others only ever make that later.
+    Those that come while a transaction is under way go together into the next one. An account that has
+    refused is not asked again before it could give something: others only ever make that later.
     """
 
     def __init__(self, store: AccessStore) -> None:

@@ -1,7 +1,7 @@
 """What a key looks like: a prefix that scanners find, 256 random bits, and a checksum.
 
-``anb_`` + 43 characters of base62 + 6 characters of base62, the CRC-32 of what stands before them. A text that
-is none is refused without asking the database.
+``anb_``, then 43 characters of base62, then 6 with the CRC-32 of all that stands before them. A text that is
+none is refused without asking the database.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from storage.store import Store
 from storage.tasks import NewTask, Task
 
 FRESH_SECONDS = 2.0
-"""How long what was read of a key or of limits is relied on: so soon, a revocation counts in all processes."""
+"""How long what was read of keys and limits is relied on: so soon, a revocation counts in all processes."""
 
 REMEMBERED = 10_000
 """The most keys, and the most accounts, that are remembered."""

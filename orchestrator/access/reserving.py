@@ -138,7 +138,7 @@ class Reserving:
         return key is not None and await self._store.access.is_submitted(new.tenant, key)
 
     async def _sweep(self) -> bool:
-        """Settle what is reserved for tasks that have ended, or never came to be, without anybody's notice."""
+        """Settle what is reserved for tasks that have ended, or never came to be, unnoticed."""
         if monotonic() < self._swept_at + SWEEP_SECONDS:
             return False
         self._swept_at = monotonic()

@@ -27,6 +27,7 @@ from storage.errors import (
 from storage.events import Event
 from storage.refusals import exists, not_ended, not_found
 from storage.sql import checking, columns, lease, retention
+from storage.sql.access import SqlAccess
 from storage.sql.commit import commit, restore
 from storage.sql.database import open_database
 from storage.sql.events import PAGE, last_seq_of, page, short_journals
@@ -49,6 +50,7 @@ class SqlStore(Store):
 
     def __init__(self, database: Database, redact: codec.Redact | None) -> None:
         self._database = database
+        self.access = SqlAccess(database)
         self.redact = redact
         self._journal = Journal(self._commit, redact=redact)
         self._closed = False
@@ -97,11 +99,11 @@ class SqlStore(Store):
 
     @override
     async def submit(self, new: NewTask) -> Task:
-        return await self._journal.add(new_task_id(), Arrival(self._values(new)))
+        return await self._journal.add(new.id or new_task_id(), Arrival(self._values(new)))
 
     @override
     async def start(self, new: NewTask, owner: str, lease_seconds: float) -> Claim:
-        task_id = new_task_id()
+        task_id = new.id or new_task_id()
         valid_until = monotonic() + lease_seconds
         task = await self._journal.add(task_id, Arrival(self._values(new), owner, lease_seconds))
         if task.id == task_id:
@@ -338,6 +340,7 @@ class SqlStore(Store):
             "idempotency_key": new.idempotency_key,
             "parent_id": new.parent_id,
             "fork_at": new.fork_at,
+            "submitted_by": new.submitted_by,
         }
 
     async def _commit(self, portions: Sequence[Portion]) -> None:

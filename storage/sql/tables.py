@@ -25,6 +25,7 @@ from sqlalchemy import (
     column,
 )
 
+from storage.accounts import Period
 from storage.events import EventType
 from storage.tasks import OPEN, TaskStatus
 
@@ -81,6 +82,7 @@ tasks = Table(
     Column("lease_owner", Text, doc="The process that runs it."),
     Column("lease_fence", Integer, nullable=False, doc="Grows with each claim; every write must name it."),
     Column("lease_expires_at", Double, doc="From then on, another process may claim the task."),
+    Column("submitted_by", Text, doc="The key that asked for it."),
     CheckConstraint(_one_of("status", TaskStatus), name="status"),
     CheckConstraint("(status = 'running') = (lease_owner IS NOT NULL)", name="lease_owner"),
     CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease_expires_at"),
@@ -155,3 +157,73 @@ text_uses = Table(
 )
 
 Index("text_uses_hash_idx", text_uses.c.hash)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Text, primary_key=True, doc="What people see; it says nothing about the secrets."),
+    Column("name", Text, nullable=False, doc="What it is for, in the words of whoever made it."),
+    Column("tenant", Text, doc="The tenant that it belongs to; null: all of them."),
+    Column("scopes", Text, nullable=False, doc="What it allows: names, separated by spaces."),
+    Column("names_tenants", Flag, nullable=False, doc="Whether it may speak for a tenant that it names."),
+    Column("created_at", Double, nullable=False, doc="When it was made."),
+    Column("expires_at", Double, doc="When it ends by itself."),
+    Column("revoked_at", Double, doc="When it was ended."),
+    Column("last_used_at", Double, doc="When it was last used, to the minute."),
+)
+
+key_secrets = Table(
+    "key_secrets",
+    metadata,
+    Column("hash", Text, primary_key=True, doc="SHA-256 of the secret, which is kept nowhere."),
+    Column("key_id", Text, ForeignKey("keys.id", ondelete="CASCADE"), nullable=False, doc="Which key."),
+    Column("hint", Text, nullable=False, doc="The beginning of the secret."),
+    Column("created_at", Double, nullable=False, doc="When it was made."),
+    Column("expires_at", Double, doc="When it ends because another one has taken its place."),
+)
+
+Index("key_secrets_key_id_idx", key_secrets.c.key_id)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True, doc="`key:` and the id of a key, or `tenant:` and a tenant."),
+    Column("rate", Double, doc="Requests per second."),
+    Column("burst", Integer, doc="Requests at once."),
+    Column("concurrency", Integer, doc="Tasks that wait or run."),
+    Column("tokens", BigInteger, doc="Tokens in each period."),
+    Column("cost", BigInteger, doc="Millionths of a currency unit in each period."),
+    Column("budget_period", Text, nullable=False, doc="How long a budget lasts."),
+    Column("task_tokens", BigInteger, doc="Tokens of one task."),
+    Column("arrival", BigInteger, nullable=False, doc="Theoretical arrival time of GCRA, in nanoseconds."),
+    Column("held", Integer, nullable=False, doc="Tasks that have reserved something and not ended."),
+    Column("reserved_tokens", BigInteger, nullable=False, doc="What they may still spend."),
+    Column("reserved_cost", BigInteger, nullable=False, doc="What that may cost."),
+    Column("spent_tokens", BigInteger, nullable=False, doc="What was spent in the period."),
+    Column("spent_cost", BigInteger, nullable=False, doc="What that did cost."),
+    Column("period", BigInteger, nullable=False, doc="The number of the period."),
+    CheckConstraint(_one_of("budget_period", Period), name="budget_period"),
+    CheckConstraint("(rate IS NULL) = (burst IS NULL)", name="burst"),
+    CheckConstraint("held >= 0 AND reserved_tokens >= 0 AND reserved_cost >= 0", name="reserved"),
+    CheckConstraint("spent_tokens >= 0 AND spent_cost >= 0", name="spent"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", Text, primary_key=True, doc="The id of the task, which may not be stored yet."),
+    Column("accounts", Text, nullable=False, doc="JSON list: on which accounts."),
+    Column("tokens", BigInteger, nullable=False, doc="What it may take."),
+    Column("cost", BigInteger, nullable=False, doc="What that may cost."),
+    Column("held", Flag, nullable=False, doc="Whether that is counted as reserved on the accounts."),
+    Column("charged_tokens", BigInteger, nullable=False, doc="What it was charged when it ended."),
+    Column("charged_cost", BigInteger, nullable=False, doc="What that did cost."),
+    Column(
+        "expires_at",
+        Double,
+        nullable=False,
+        doc="From then on nothing is held unless there is such a task; the end of a row that holds nothing.",
+    ),
+)
+
+Index("reservations_held_expires_at_idx", reservations.c.held, reservations.c.expires_at)

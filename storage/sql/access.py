@@ -1,0 +1,106 @@
+"""Keys, accounts and reservations on a database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import select, true
+from typing_extensions import override
+
+from storage.access import AccessStore, Reservation
+from storage.accounts import Account, Amount, Limits, Rate, Shortage
+from storage.keys import Key, Secret
+from storage.sql import accounts, keys, tables
+from storage.sql.transactions import Database
+
+
+class SqlAccess(AccessStore):
+    """Keys, accounts and reservations in SQLite or PostgreSQL.
+
+    ``clock`` gives nanoseconds since the epoch for limits; None: the clock that all processes share.
+    """
+
+    def __init__(self, database: Database, *, clock: accounts.Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock
+
+    @override
+    async def add_key(self, key: Key) -> None:
+        await self._database.write(lambda connection: keys.add(connection, key))
+
+    @override
+    async def find_key(self, hashed: str) -> Key | None:
+        found = await self._database.read(lambda connection: keys.found(connection, keys.with_hash(hashed)))
+        if not found:
+            return None
+        [key] = found
+        if key.unused(hashed, time.time()):
+            await self._database.write(lambda connection: keys.note_use(connection, key.id))
+        return key
+
+    @override
+    async def key(self, key_id: str) -> Key | None:
+        found = await self._database.read(
+            lambda connection: keys.found(connection, tables.keys.c.id == key_id)
+        )
+        return next(iter(found), None)
+
+    @override
+    async def keys(self, *, tenant: str | None = None) -> Sequence[Key]:
+        where = true() if tenant is None else tables.keys.c.tenant == tenant
+        return await self._database.read(lambda connection: keys.found(connection, where))
+
+    @override
+    async def any_key(self) -> bool:
+        return await self._database.read(
+            lambda connection: connection.execute(select(tables.keys.c.id).limit(1)).first() is not None
+        )
+
+    @override
+    async def rotate_key(self, key_id: str, secret: Secret, *, grace: float) -> Key | None:
+        return await self._database.write(lambda connection: keys.rotate(connection, key_id, secret, grace))
+
+    @override
+    async def revoke_key(self, key_id: str) -> Key | None:
+        return await self._database.write(lambda connection: keys.revoke(connection, key_id))
+
+    @override
+    async def set_limits(self, name: str, limits: Limits) -> None:
+        await self._database.write(
+            lambda connection: accounts.set_limits(connection, name, limits, self._clock)
+        )
+
+    @override
+    async def accounts(self, names: Collection[str]) -> Mapping[str, Account]:
+        return await self._database.read(lambda connection: accounts.stored(connection, names))
+
+    @override
+    async def tenant_accounts(self) -> Sequence[Account]:
+        return await self._database.read(accounts.of_tenants)
+
+    @override
+    async def draw(self, requests: Sequence[tuple[str, ...]]) -> Sequence[Rate | Shortage | None]:
+        return await self._database.write(lambda connection: accounts.draw(connection, requests, self._clock))
+
+    @override
+    async def reserve(self, wanted: Reservation, lease_seconds: float) -> Shortage | None:
+        return await self._database.write(
+            lambda connection: accounts.reserve(connection, wanted, lease_seconds, self._clock)
+        )
+
+    @override
+    async def is_submitted(self, tenant: str, idempotency_key: str) -> bool:
+        return await self._database.read(
+            lambda connection: accounts.is_submitted(connection, tenant, idempotency_key)
+        )
+
+    @override
+    async def settle(self, task_id: str, spent: Amount) -> bool:
+        return await self._database.write(
+            lambda connection: accounts.settle(connection, task_id, spent, self._clock)
+        )
+
+    @override
+    async def lapsed(self, *, limit: int = 100) -> Sequence[Reservation]:
+        return await self._database.write(lambda connection: accounts.lapsed(connection, limit, self._clock))

@@ -1,0 +1,239 @@
+"""Accounts and reservations in the database: lock the rows, decide by the rules, write what has changed.
+
+The locks make every decision exact, however many processes ask at the same moment. They are always taken in
+the same order, a reservation first and then accounts by name, so that two processes never deadlock.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    false,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
+
+from storage.access import KEPT_SECONDS, Reservation
+from storage.accounts import (
+    SECOND,
+    Account,
+    Amount,
+    Limits,
+    Period,
+    Rate,
+    Shortage,
+    draw_all,
+    hold_all,
+)
+from storage.errors import StorageDamaged
+from storage.sql.rows import AnyRow, among, array, insert_new, is_open
+from storage.sql.tables import accounts, reservations, tasks
+
+Clock = Callable[[], int]
+"""Gives nanoseconds since the epoch."""
+
+
+def stored(connection: Connection, names: Collection[str]) -> dict[str, Account]:
+    """Those of the accounts that there are."""
+    query = select(accounts).where(among(connection.dialect, accounts.c.name, bindparam("names")))
+    rows = connection.execute(query, {"names": array(connection.dialect, sorted(names))})
+    return {row.name: _account_of(row) for row in rows}
+
+
+def of_tenants(connection: Connection) -> Sequence[Account]:
+    """See :meth:`storage.access.AccessStore.tenant_accounts`."""
+    query = select(accounts).where(accounts.c.name.like("tenant:%")).order_by(accounts.c.name)
+    return [_account_of(row) for row in connection.execute(query)]
+
+
+def set_limits(connection: Connection, name: str, limits: Limits, clock: Clock | None) -> None:
+    """See :meth:`storage.access.AccessStore.set_limits`."""
+    connection.execute(insert_new(connection.dialect, accounts).values(_values(Account(name))))
+    found, now = _locked(connection, [name], clock)
+    changed = {name: found[name].limited(limits, now / SECOND)}
+    _write(connection, found, changed)
+
+
+def draw(
+    connection: Connection, requests: Sequence[tuple[str, ...]], clock: Clock | None
+) -> Sequence[Rate | Shortage | None]:
+    """See :meth:`storage.access.AccessStore.draw`."""
+    found, now = _locked(connection, {name for names in requests for name in names}, clock)
+    changed = dict(found)
+    drawn = [draw_all(changed, names, now) for names in requests]
+    _write(connection, found, changed)
+    return drawn
+
+
+def reserve(
+    connection: Connection, wanted: Reservation, lease_seconds: float, clock: Clock | None
+) -> Shortage | None:
+    """See :meth:`storage.access.AccessStore.reserve`."""
+    if _reservation(connection, wanted.id) is not None:
+        return None
+    found, now = _locked(connection, wanted.accounts, clock)
+    changed = dict(found)
+    held = hold_all(changed, wanted.accounts, wanted.amount, now / SECOND)
+    if isinstance(held, Shortage):
+        return held
+    if held:
+        connection.execute(
+            insert(reservations).values(
+                id=wanted.id,
+                accounts=json.dumps(held),
+                tokens=wanted.amount.tokens,
+                cost=wanted.amount.cost,
+                held=True,
+                charged_tokens=0,
+                charged_cost=0,
+                expires_at=now / SECOND + lease_seconds,
+            )
+        )
+        _write(connection, found, changed)
+    return None
+
+
+def settle(connection: Connection, task_id: str, spent: Amount, clock: Clock | None) -> bool:
+    """See :meth:`storage.access.AccessStore.settle`."""
+    row = _reservation(connection, task_id)
+    if row is None:
+        return False
+    reservation = _reservation_of(row)
+    charge = spent - Amount(row.charged_tokens, row.charged_cost)
+    if not row.held and charge == Amount():
+        return True
+    found, now = _locked(connection, reservation.accounts, clock)
+    changed = {}
+    for name, account in found.items():
+        released = account.release(reservation.amount) if row.held else account
+        changed[name] = released.charge(charge, now / SECOND)
+    _write(connection, found, changed)
+    connection.execute(
+        update(reservations)
+        .where(reservations.c.id == task_id)
+        .values(
+            held=False,
+            charged_tokens=spent.tokens,
+            charged_cost=spent.cost,
+            expires_at=now / SECOND + KEPT_SECONDS,
+        )
+    )
+    return True
+
+
+def lapsed(connection: Connection, limit: int, clock: Clock | None) -> Sequence[Reservation]:
+    """See :meth:`storage.access.AccessStore.lapsed`."""
+    ended = reservations.c.expires_at < _now(connection, clock) / SECOND
+    connection.execute(delete(reservations).where(reservations.c.held == false(), ended))
+    its_task = select(tasks.c.key).where(tasks.c.id == reservations.c.id, is_open()).exists()
+    query = select(reservations).where(reservations.c.held == true(), ended, ~its_task).limit(limit)
+    return [_reservation_of(row) for row in connection.execute(query)]
+
+
+def is_submitted(connection: Connection, tenant: str, idempotency_key: str) -> bool:
+    """See :meth:`storage.access.AccessStore.is_submitted`."""
+    query = select(tasks.c.key).where(
+        and_(tasks.c.tenant == tenant, tasks.c.idempotency_key == idempotency_key)
+    )
+    return connection.execute(query).first() is not None
+
+
+def _locked(
+    connection: Connection, names: Collection[str], clock: Clock | None
+) -> tuple[dict[str, Account], int]:
+    """Those of the accounts that there are, locked until the commit, and a time at which they were."""
+    query = (
+        select(accounts)
+        .where(among(connection.dialect, accounts.c.name, bindparam("names")))
+        .order_by(accounts.c.name)
+        .with_for_update()
+    )
+    rows = connection.execute(query, {"names": array(connection.dialect, sorted(names))}).all()
+    return {row.name: _account_of(row) for row in rows}, _now(connection, clock)
+
+
+def _now(connection: Connection, clock: Clock | None) -> int:
+    """Nanoseconds since the epoch, by a clock that all processes share, as in :func:`storage.sql.rows.now`."""
+    if clock is not None:
+        return clock()
+    if connection.dialect.name != "postgresql":
+        return time.time_ns()
+    micros = cast(func.extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+    return 1000 * int(connection.execute(select(micros)).scalar_one())
+
+
+def _write(connection: Connection, before: Mapping[str, Account], after: Mapping[str, Account]) -> None:
+    for name in sorted(after):
+        if after[name] != before[name]:
+            values = _values(after[name])
+            connection.execute(update(accounts).where(accounts.c.name == values.pop("name")).values(values))
+
+
+def _reservation(connection: Connection, task_id: str) -> AnyRow | None:
+    return connection.execute(
+        select(reservations).where(reservations.c.id == task_id).with_for_update()
+    ).first()
+
+
+def _reservation_of(row: AnyRow) -> Reservation:
+    return Reservation(
+        id=row.id, accounts=tuple(json.loads(row.accounts)), amount=Amount(row.tokens, row.cost)
+    )
+
+
+def _account_of(row: AnyRow) -> Account:
+    try:
+        limits = Limits(
+            rate=row.rate,
+            burst=row.burst,
+            concurrency=row.concurrency,
+            tokens=row.tokens,
+            cost=row.cost,
+            period=Period(row.budget_period),
+            task_tokens=row.task_tokens,
+        )
+    except (TypeError, ValueError) as error:
+        raise StorageDamaged(f"the limits of account {row.name} cannot be read: {error}") from None
+    return Account(
+        name=row.name,
+        limits=limits,
+        arrival=row.arrival,
+        held=row.held,
+        reserved=Amount(row.reserved_tokens, row.reserved_cost),
+        spent=Amount(row.spent_tokens, row.spent_cost),
+        period=row.period,
+    )
+
+
+def _values(account: Account) -> dict[str, Any]:
+    limits = account.limits
+    return {
+        "name": account.name,
+        "rate": limits.rate,
+        "burst": limits.burst,
+        "concurrency": limits.concurrency,
+        "tokens": limits.tokens,
+        "cost": limits.cost,
+        "budget_period": limits.period.value,
+        "task_tokens": limits.task_tokens,
+        "arrival": account.arrival,
+        "held": account.held,
+        "reserved_tokens": account.reserved.tokens,
+        "reserved_cost": account.reserved.cost,
+        "spent_tokens": account.spent.tokens,
+        "spent_cost": account.spent.cost,
+        "period": account.period,
+    }
