@@ -16,7 +16,7 @@ from orchestrator.access.spending import NoPrices, Prices, Tokens, bound_of, tok
 from orchestrator.errors import InvalidRequest
 from storage.access import Reservation
 from storage.accounts import Amount, Limits, Shortage
-from storage.errors import IdempotencyConflict, NotStorable, StorageError, TaskNotFound
+from storage.errors import IdempotencyConflict, IllegalTransition, NotStorable, StorageError, TaskNotFound
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
 from storage.tasks import NewTask, Task, new_task_id
@@ -84,7 +84,7 @@ class Reserving:
         reserved = Reserved(task)
         try:
             yield reserved
-        except (IdempotencyConflict, NotStorable):
+        except (IdempotencyConflict, IllegalTransition, NotStorable):
             if held:
                 await self._store.access.settle(str(task.id), Amount())
             raise

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from orchestrator.access.caller import Caller
+from orchestrator.access.gate import Access
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.finding import FindPlanner
 from orchestrator.runtime.environment import RunOutcome
@@ -31,6 +33,7 @@ class Acceptance:
     def __init__(
         self,
         store: Store,
+        access: Access,
         owner: str,
         turns: Turns,
         find_planner: FindPlanner,
@@ -38,6 +41,7 @@ class Acceptance:
         calibrations: Calibrations,
     ) -> None:
         self._store = store
+        self._access = access
         self._owner = owner
         self._turns = turns
         self._find_planner = find_planner
@@ -92,7 +96,18 @@ class Acceptance:
             )
         return below
 
-    async def claimed(self, new: NewTask, *, keep: bool = False) -> Claim | Task:
+    async def submitted(self, new: NewTask, caller: Caller | None = None) -> Task:
+        """The task, stored with what it may take reserved; or the first task with its idempotency key.
+
+        Raises:
+            TooManyTasks, QuotaExhausted, InvalidRequest, NoPrices: as :meth:`Access.reserved`.
+        """
+        async with self._access.reserved(new, caller) as reserved:
+            return reserved.keep(await self._store.submit(reserved.task))
+
+    async def claimed(
+        self, new: NewTask, *, keep: bool = False, caller: Caller | None = None
+    ) -> Claim | Task:
         """A claim on the task; or the first task with its idempotency key, once that has ended.
 
         ``keep`` is as for :meth:`leave`; a caller who keeps tasks is in no hurry, and looks at one that runs
@@ -100,23 +115,28 @@ class Acceptance:
         """
         while True:
             try:
-                return await self.started(new, keep=keep)
+                return await self.started(new, keep=keep, caller=caller)
             except IllegalTransition:  # there was an earlier one, which has ended or is running
                 if (first := await self._store.submit(new)).status.terminal:
                     return first
             lapses = (first.lease_expires_at or 0.0) - time.time() if keep else 0.0
             await asyncio.sleep(max(POLL_SECONDS, lapses))
 
-    async def started(self, new: NewTask, *, keep: bool = False) -> Claim:
+    async def started(self, new: NewTask, *, keep: bool = False, caller: Caller | None = None) -> Claim:
         """The task, stored and claimed; if the caller is cancelled meanwhile, :meth:`leave` deals with it."""
-        start = self._store.start(new, self._owner, self._settings.lease_seconds)
-        starting = asyncio.create_task(sheltered(start))
+        starting = asyncio.create_task(sheltered(self._start(new, caller)))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
             with suppress(StorageError):
                 await self.leave(await starting, keep=keep)
             raise
+
+    async def _start(self, new: NewTask, caller: Caller | None) -> Claim:
+        async with self._access.reserved(new, caller) as reserved:
+            claim = await self._store.start(reserved.task, self._owner, self._settings.lease_seconds)
+            reserved.keep(claim.task)
+            return claim
 
     async def leave(self, claim: Claim, *, keep: bool) -> None:
         """Cancel a task whose caller has left, or with ``keep`` put it back into the queue.
@@ -128,4 +148,5 @@ class Acceptance:
                 await self._store.release(claim)
             else:
                 await self._store.finish(claim, TaskStatus.CANCELLED, outcome=RunOutcome.CANCELLED.value)
+                await self._access.ended(claim.task)
         self._turns.turn(claim.task.id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol, runtime_checkable
 
+from orchestrator.errors import Unavailable
 from orchestrator.settings import Settings
 from orchestrator.tasks.containment import failure_of, is_ending
 from orchestrator.tasks.queue import Queue
@@ -16,6 +17,9 @@ from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.watchdog import Watchdog
 from storage.store import Store
 from workers.engine import Engine
+
+RESTART_SECONDS = 5.0
+"""When to ask again a process that has failed, and is probably being started again."""
 
 FRESH_SECONDS = 1.0
 """How often the database is written to and the disk looked at, at most."""
@@ -124,6 +128,21 @@ class Health:
         if self._supervised is not None and (why := self._supervised.failed()) is not None:
             return why
         return self._queue.failed() or self._runner.failed() or self._watchdog.failed()
+
+    def require(self) -> None:
+        """Refuse a task if this process can work on nothing more.
+
+        Raises:
+            Unavailable: something has ended; another process, or this one started again, can take the task.
+        """
+        if (why := self.failed()) is not None:
+            raise Unavailable(
+                f"this process can take no more tasks: {why}",
+                code=Unavailable.code,
+                http_status=Unavailable.http_status,
+                retryable=True,
+                retry_after=RESTART_SECONDS,
+            )
 
     async def checks(self) -> dict[str, Check]:
         """What must work so that a task is stored and worked on, by name."""

@@ -11,6 +11,8 @@ from dataclasses import replace
 
 import structlog
 
+from orchestrator.access.gate import Access
+from orchestrator.access.spending import Tokens
 from orchestrator.errors import HandedBack
 from orchestrator.planning.finding import FindPlanner
 from orchestrator.runtime.environment import Result, RunOutcome
@@ -58,6 +60,7 @@ class Runner:
     def __init__(
         self,
         store: Store,
+        access: Access,
         engine: Engine,
         turns: Turns,
         find_planner: FindPlanner,
@@ -67,6 +70,7 @@ class Runner:
         calibrations: Calibrations,
     ) -> None:
         self._store = store
+        self._access = access
         self._engine = engine
         self._turns = turns
         self._find_planner = find_planner
@@ -167,9 +171,11 @@ class Runner:
     async def _run_to_its_end(self, feed: Feed) -> None:
         started, clock = time.time(), time.monotonic()
         task = feed.hold.claim.task
+        used: Tokens | None = None
         try:
             async with feed.hold.kept():
                 result, sureness = await self._execute(feed)
+            used = Tokens(result.spent.usage.prompt_tokens, result.spent.usage.completion_tokens)
             timings = Timings(queued=max(0.0, started - task.created_at), run=time.monotonic() - clock)
             ending = ending_of(result, task, timings=timings, sureness=sureness)
         except BaseException as error:
@@ -180,6 +186,8 @@ class Runner:
                 report("a run failed", error)
         ending = await self._store_end(feed.hold.claim, ending)
         self._ended[ending.status] += 1
+        with apart("charging what a task has used"):  # if it fails, whoever needs the room does it
+            await self._access.ended(task, used)
         with apart("logging the end of a task"):
             log.info("task ended", outcome=ending.outcome.value, seconds=round(time.monotonic() - clock, 3))
 

@@ -10,8 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self, TypeVar
 
+from orchestrator.access.caller import Caller
+from orchestrator.access.gate import Access
 from orchestrator.consensus.stopping import DEFAULT_RULE
-from orchestrator.errors import HandedBack, Unavailable, translated
+from orchestrator.errors import HandedBack, translated
 from orchestrator.planning.finding import Planners
 from orchestrator.planning.planner import Planner
 from orchestrator.runtime.change import Change
@@ -41,8 +43,6 @@ from workers.engine import Engine
 from workers.pool.observed import observed
 from workers.tools.toolbox import Toolbox
 
-RESTART_SECONDS = 5.0
-"""When to ask again a process that has failed, and is probably being started again."""
 T = TypeVar("T")
 
 
@@ -70,10 +70,14 @@ class Service:
         self.settings = made = settings or Settings.model_construct()
         self._hindsight = Hindsight(store, self._planners.find, stuck_seconds=made.stuck_seconds)
         self._turns = Turns()
+        self.access = Access(store, made)
         known = calibrations or Calibrations()
-        self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made, known)
+        self._acceptance = Acceptance(
+            store, self.access, self.owner, self._turns, self._planners.find, made, known
+        )
         self._runner = Runner(
             store,
+            self.access,
             self.engine,
             self._turns,
             self._planners.find,
@@ -110,23 +114,17 @@ class Service:
         """
         return self._acceptance.check(request)
 
-    async def submit(self, request: TaskRequest) -> Task:
+    async def submit(self, request: TaskRequest, caller: Caller | None = None) -> Task:
         """Accept a task; it is durable when this returns, and runs as soon as a service has room.
 
         Raises:
             InvalidRequest: as for :meth:`check`.
+            TooManyTasks, QuotaExhausted: the key of the caller, or the tenant, has no room for it.
             Unavailable: the database cannot store it, or this process can work on nothing more.
         """
-        if (why := self.health.failed()) is not None:
-            raise Unavailable(
-                f"this process can take no more tasks: {why}",
-                code=Unavailable.code,
-                http_status=Unavailable.http_status,
-                retryable=True,
-                retry_after=RESTART_SECONDS,
-            )
+        self.health.require()
         with translated():
-            task = await self.store.submit(self.check(request))
+            task = await self._acceptance.submitted(self.check(request), caller)
         self._queue.wake()
         return task
 
@@ -143,7 +141,9 @@ class Service:
         task, _ = await self.run_new(self.check(request))
         return _solution(task)
 
-    async def run_new(self, new: NewTask, *, keep: bool = False) -> tuple[Task, bool]:
+    async def run_new(
+        self, new: NewTask, *, keep: bool = False, caller: Caller | None = None
+    ) -> tuple[Task, bool]:
         """Run a new task here and now; returns the ended task, and whether it is the new one.
 
         With an idempotency key that was used before, it is the first task, which is waited for. If the caller
@@ -154,7 +154,7 @@ class Service:
             Unavailable: the database cannot be used.
         """
         with translated():
-            claim = await self._acceptance.claimed(new, keep=keep)
+            claim = await self._acceptance.claimed(new, keep=keep, caller=caller)
             if isinstance(claim, Task):
                 return claim, False
             try:
@@ -183,7 +183,7 @@ class Service:
             yield event
         yield await self.solution(task_id)
 
-    async def start(self, request: TaskRequest) -> Claim:
+    async def start(self, request: TaskRequest, caller: Caller | None = None) -> Claim:
         """Accept a task that this process will run; :meth:`follow` runs it.
 
         Raises:
@@ -191,7 +191,7 @@ class Service:
             Unavailable: the database cannot store it.
         """
         with translated():
-            return await self._acceptance.started(self.check(request))
+            return await self._acceptance.started(self.check(request), caller=caller)
 
     async def follow(self, claim: Claim) -> AsyncGenerator[Event | Progress | Solution, None]:
         """Run a claimed task; yields its events and finally its solution, like :meth:`stream`."""
@@ -248,6 +248,8 @@ class Service:
         """
         with translated():
             task = await self.store.request_cancel(task_id)
+            if task.status is TaskStatus.CANCELLED:
+                await self.access.ended(task)
         self._runner.cancel(task_id)
         self._turns.turn(task_id)
         return task

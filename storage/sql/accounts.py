@@ -166,7 +166,7 @@ def _locked(
 
 
 def _now(connection: Connection, clock: Clock | None) -> int:
-    """Nanoseconds since the epoch, by a clock that all processes share, as in :func:`storage.sql.rows.now`."""
+    """Nanoseconds since the epoch, by a clock that all processes share, as :func:`storage.sql.rows.now`."""
     if clock is not None:
         return clock()
     if connection.dialect.name != "postgresql":
