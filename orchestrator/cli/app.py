@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import asking, serving, stored
+from orchestrator.cli import asking, keys, serving, stored
 
 FAILED, MISUSED, TERMINATED = 1, 2, 143
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 for each in (asking, stored, serving):
     app.add_typer(each.commands)
+app.add_typer(keys.commands, name="keys")
 
 
 @dataclass

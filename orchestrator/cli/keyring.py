@@ -1,0 +1,301 @@
+"""The commands about keys, which work on the database itself and need no service."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from orchestrator.access.caller import Scope
+from orchestrator.access.keyring import Issued, Keyring
+from orchestrator.cli.keeping import read_span
+from orchestrator.cli.printing import output, table
+from orchestrator.cli.saying import dump, say, tell
+from orchestrator.errors import InvalidRequest
+from orchestrator.opening import opened_store
+from orchestrator.settings import Settings
+from storage.accounts import Account, Limits, Period
+from storage.keys import Key
+
+MICRO = 1_000_000
+"""Millionths in a unit of the currency."""
+
+T = TypeVar("T")
+
+
+def limits_of(*, cost: float | None, period: str, **given: Any) -> Limits:
+    """Limits as the command line gives them, with the cost in units of the currency.
+
+    Raises:
+        InvalidRequest: one of them is out of range.
+    """
+    try:
+        if cost is not None and not math.isfinite(cost):
+            raise ValueError(f"cost: {cost} is not an amount")
+        micros = None if cost is None else round(cost * MICRO)
+        return Limits(cost=micros, period=Period(period), **given)
+    except ValueError as error:
+        raise InvalidRequest(f"--{str(error).replace('_', '-', 1)}") from None
+
+
+def create_key(
+    settings: Settings,
+    name: str,
+    *,
+    tenant: str | None,
+    all_tenants: bool,
+    scopes: Sequence[str],
+    names_tenants: bool,
+    expires: str | None,
+    limits: Limits,
+    as_json: bool,
+) -> None:
+    """Make a key and print it, this once.
+
+    Raises:
+        InvalidRequest: an option is wrong, or two contradict each other.
+        Unavailable: the database cannot be used.
+    """
+    if unknown := sorted(set(scopes) - set(Scope)):
+        raise InvalidRequest(f"--scope {unknown[0]!r}: it must be one of {', '.join(Scope)}")
+    if all_tenants and tenant is not None:
+        raise InvalidRequest("--all-tenants and --tenant: a key belongs to one tenant or to none")
+    issued = _with_keyring(
+        settings,
+        lambda keyring: keyring.create(
+            name,
+            tenant=None if all_tenants else "default" if tenant is None else tenant,
+            scopes={Scope(each) for each in scopes},
+            names_tenants=names_tenants,
+            expires_at=None if expires is None else time.time() + read_span(expires),
+            limits=limits,
+        ),
+    )
+    if as_json:
+        dump({"secret": issued.secret, **_key_json(issued.key, Account(issued.key.id, limits))})
+        return
+    say(issued.secret)
+    whose = "all tenants" if issued.key.tenant is None else f"tenant {issued.key.tenant}"
+    may = " and name other tenants" if issued.key.names_tenants and issued.key.tenant is not None else ""
+    until = f", until {_when(issued.key.expires_at)}" if issued.key.expires_at is not None else ""
+    tell(f"{issued.key.id} of {whose} may {_scopes(issued.key)}{may}{until}")
+    if limits.any:
+        tell(_limits_told(limits))
+    tell("This is the only time that the key is shown.")
+
+
+def list_keys(settings: Settings, *, tenant: str | None, as_json: bool) -> None:
+    """Print the keys, and the tenants that have limits.
+
+    Raises:
+        Unavailable: the database cannot be used.
+    """
+
+    async def read(keyring: Keyring) -> tuple[list[tuple[Key, Account]], list[Account]]:
+        keys = await keyring.keys(tenant=tenant)
+        accounts, now = await keyring.accounts_of(keys), time.time()
+        return (
+            [(key, accounts.get(key.id, Account(key.id)).at(now)) for key in keys],
+            [each.at(now) for each in await keyring.tenants() if tenant in (None, _tenant_of(each))],
+        )
+
+    keys, tenants = _with_keyring(settings, read)
+    if as_json:
+        dump(
+            {
+                "keys": [_key_json(key, account) for key, account in keys],
+                "tenants": [{"tenant": _tenant_of(each), **_account_json(each)} for each in tenants],
+            }
+        )
+        return
+    rows = (
+        (
+            key.id,
+            key.secrets[0].hint + "…" if key.secrets else "",
+            _state(key),
+            "(all)" if key.tenant is None else key.tenant,
+            _scopes(key),
+            _when(key.last_used_at),
+            key.name,
+            _told(account),
+        )
+        for key, account in keys
+    )
+    columns = (
+        "id",
+        "key",
+        "state",
+        "tenant",
+        "scopes",
+        "last used",
+        "name",
+        "limits and what is used of them",
+    )
+    output().print(table(columns, rows))
+    if tenants:
+        output().print()
+        output().print(
+            table(
+                ("tenant", "limits and what is used of them"),
+                ((_tenant_of(each), _told(each)) for each in tenants),
+            )
+        )
+
+
+def set_limits(
+    settings: Settings, key_id: str | None, *, tenant: str | None, limits: Limits, as_json: bool
+) -> None:
+    """Let a key or a tenant have limits, and print them with what is used.
+
+    Raises:
+        InvalidRequest: neither is named, or both.
+        KeyNotFound: there is no such key.
+        Unavailable: the database cannot be used.
+    """
+    if (key_id is None) == (tenant is None):
+        raise InvalidRequest("name either a key by its ID, or a tenant by --tenant")
+
+    async def change(keyring: Keyring) -> Account:
+        if tenant is not None:
+            return await keyring.limit_tenant(tenant, limits)
+        return await keyring.limit_key(str(key_id), limits)
+
+    account = _with_keyring(settings, change).at(time.time())
+    if as_json:
+        whose = {"tenant": tenant} if tenant is not None else {"id": key_id}
+        dump({**whose, **_account_json(account)})
+    else:
+        say(_told(account) or "no limits")
+
+
+def rotate_key(settings: Settings, key_id: str, *, grace: str, as_json: bool) -> None:
+    """Give a key a new secret, and print that, this once.
+
+    Raises:
+        InvalidRequest: the grace period is not a span of time.
+        KeyNotFound: there is no such key, or it is revoked.
+        Unavailable: the database cannot be used.
+    """
+    seconds = read_span(grace)
+    issued: Issued = _with_keyring(settings, lambda keyring: keyring.rotate(key_id, grace=seconds))
+    if as_json:
+        dump({"secret": issued.secret, **_key_json(issued.key, None)})
+        return
+    say(issued.secret)
+    tell(f"the secret of {key_id} before counts for another {grace}" if seconds else "the one before is void")
+    tell("This is the only time that the key is shown.")
+
+
+def revoke_key(settings: Settings, key_id: str, *, as_json: bool) -> None:
+    """End a key.
+
+    Raises:
+        KeyNotFound: there is no such key.
+        Unavailable: the database cannot be used.
+    """
+    key = _with_keyring(settings, lambda keyring: keyring.revoke(key_id))
+    if as_json:
+        dump(_key_json(key, None))
+    else:
+        tell(f"{key_id} was revoked on {_when(key.revoked_at)}")
+
+
+def _with_keyring(settings: Settings, act: Callable[[Keyring], Awaitable[T]]) -> T:
+    if settings.database == "memory":
+        raise InvalidRequest("--database memory: its keys would be gone when this command ends")
+
+    async def run() -> T:
+        async with opened_store(settings) as store:
+            return await act(Keyring(store))
+
+    return asyncio.run(run())
+
+
+def _tenant_of(account: Account) -> str:
+    return account.name.partition(":")[2]
+
+
+def _scopes(key: Key) -> str:
+    return " ".join(each for each in Scope if each in key.scopes)
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and key.expires_at <= time.time():
+        return "expired"
+    return "rotating" if sum(key.counts(each.hash, time.time()) for each in key.secrets) > 1 else "valid"
+
+
+def _when(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _limits_told(limits: Limits) -> str:
+    each = "" if limits.period is Period.TOTAL else f" a {limits.period}"
+    parts = (
+        limits.rate is not None and f"{limits.rate:g} requests/s, {limits.burst} at once",
+        limits.concurrency is not None and f"{limits.concurrency} tasks",
+        limits.tokens is not None and f"{limits.tokens:,} tokens{each}",
+        limits.cost is not None and f"cost {limits.cost / MICRO:,.6g}{each}",
+        limits.task_tokens is not None and f"{limits.task_tokens:,} tokens a task",
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def _told(account: Account) -> str:
+    """The limits of an account, and how much of them is used."""
+    limits = account.limits
+    used = (
+        limits.holding and f"{account.held} tasks",
+        limits.tokens is not None and f"{account.spent.tokens:,} + {account.reserved.tokens:,} tokens",
+        limits.cost is not None
+        and f"cost {account.spent.cost / MICRO:,.6g} + {account.reserved.cost / MICRO:,.6g}",
+    )
+    told = ", ".join(part for part in used if part)
+    return f"{_limits_told(limits)}{f' (used + reserved: {told})' if told else ''}"
+
+
+def _key_json(key: Key, account: Account | None) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "tenant": key.tenant,
+        "names_tenants": key.names_tenants,
+        "scopes": _scopes(key).split(),
+        "state": _state(key),
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "last_used_at": key.last_used_at,
+        "secrets": [
+            {"hint": each.hint, "created_at": each.created_at, "expires_at": each.expires_at}
+            for each in key.secrets
+        ],
+        **({} if account is None else _account_json(account)),
+    }
+
+
+def _account_json(account: Account) -> dict[str, Any]:
+    limits = account.limits
+    return {
+        "limits": {
+            "rate": limits.rate,
+            "burst": limits.burst,
+            "concurrency": limits.concurrency,
+            "tokens": limits.tokens,
+            "cost": None if limits.cost is None else limits.cost / MICRO,
+            "period": limits.period.value,
+            "task_tokens": limits.task_tokens,
+        },
+        "used": {
+            "tasks": account.held,
+            "tokens": account.spent.tokens,
+            "cost": account.spent.cost / MICRO,
+            "reserved_tokens": account.reserved.tokens,
+            "reserved_cost": account.reserved.cost / MICRO,
+        },
+    }
