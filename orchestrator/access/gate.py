@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from orchestrator.access.caller import LOCAL, Caller, Scope, Unauthorized
 from orchestrator.access.drawing import Drawing
 from orchestrator.access.form import PREFIX, hash_of, is_key
 from orchestrator.access.refusals import refusal
-from orchestrator.access.remembering import Remembered
+from orchestrator.access.remembering import Freshness, Remembered
 from orchestrator.access.reserving import Reserved, Reserving
 from orchestrator.access.spending import Prices, Tokens
 from orchestrator.settings import Settings
@@ -32,16 +33,17 @@ class Access:
 
     A key is looked up once in :data:`FRESH_SECONDS`; in between, recognising it costs microseconds. Whoever
     has no rate limit is admitted without asking the database, and those who have are asked for together.
-    Every method may raise StorageError.
+    Every method may raise StorageError. ``clock`` gives the seconds by which what was read grows old.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store.access
-        self._keys = Remembered[Key](
-            self._store.find_key, seconds=FRESH_SECONDS, most=REMEMBERED, forgets_none=True
-        )
-        self._limits = Remembered[Limits](self._read_limits, seconds=FRESH_SECONDS, most=REMEMBERED)
-        self._any_key = Remembered[bool](self._read_any_key, seconds=FRESH_SECONDS, most=1)
+        fresh = Freshness(FRESH_SECONDS, clock)
+        self._keys = Remembered[Key](self._store.find_key, most=REMEMBERED, forgets_none=True, fresh=fresh)
+        self._limits = Remembered[Limits](self._read_limits, most=REMEMBERED, fresh=fresh)
+        self._any_key = Remembered[bool](self._read_any_key, most=1, fresh=fresh)
         self._keyed = False
         self._drawing = Drawing(self._store)
         prices = Prices(settings.prompt_price, settings.completion_price)

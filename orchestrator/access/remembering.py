@@ -19,8 +19,16 @@ class _Entry(Generic[T]):
     until: float = float("-inf")
 
 
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """For how many ``seconds`` of ``clock`` a value is relied on."""
+
+    seconds: float
+    clock: Callable[[], float] = monotonic
+
+
 class Remembered(Generic[T]):
-    """What ``read`` gives for a name, for so many ``seconds`` from before it was read.
+    """What ``read`` gives for a name, while it is ``fresh``, counted from before it was read.
 
     Whoever asks for the same name meanwhile waits for the same answer. At most ``most`` names are kept; with
     ``forgets_none``, those with no value are not, so that names nobody has cannot push out the others.
@@ -30,20 +38,19 @@ class Remembered(Generic[T]):
         self,
         read: Callable[[str], Awaitable[T | None]],
         *,
-        seconds: float,
+        fresh: Freshness,
         most: int,
         forgets_none: bool = False,
-        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._read = read
-        self._seconds = seconds
+        self._seconds = fresh.seconds
         self._most = most
         self._forgets_none = forgets_none
-        self._clock = clock
+        self._clock = fresh.clock
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
 
     async def get(self, name: str) -> T | None:
-        """The value, at most so many seconds old. Raises what reading raises."""
+        """The value, as fresh as it has to be. Raises what reading raises."""
         entry = self._entries.get(name)
         if entry is None:
             entry = self._entries[name] = _Entry()
