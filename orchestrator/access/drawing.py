@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Sequence
 from time import monotonic
 
@@ -42,7 +43,9 @@ class Drawing:
         drawn: asyncio.Future[_Drawn] = asyncio.get_running_loop().create_future()
         self._waiting.append((accounts, drawn))
         if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work(), name="rate limits")
+            self._working = asyncio.get_running_loop().create_task(
+                self._work(), name="rate limits", context=contextvars.Context()
+            )
         return await drawn
 
     async def _work(self) -> None:
@@ -50,13 +53,15 @@ class Drawing:
             batch, self._waiting = self._waiting, []
             try:
                 found: Sequence[_Drawn] = await self._store.draw([accounts for accounts, _ in batch])
-            except BaseException as error:
+            except Exception as error:
                 for _, drawn in batch:
                     if not drawn.done():
-                        drawn.set_exception(error if isinstance(error, Exception) else _cancelled())
-                if not isinstance(error, Exception):
-                    raise
+                        drawn.set_exception(error)
                 continue
+            except BaseException:  # the event loop ends
+                for _, drawn in batch:
+                    drawn.cancel()
+                raise
             for (_, drawn), each in zip(batch, found, strict=True):
                 if isinstance(each, Shortage):
                     self._note(each)
@@ -81,7 +86,3 @@ class Drawing:
             del self._refusing[name]
             return None
         return Shortage(name, Resource.RATE, shortage.limit, shortage.used, retry_after=free_at - now)
-
-
-def _cancelled() -> asyncio.CancelledError:
-    return asyncio.CancelledError("the event loop ends")
