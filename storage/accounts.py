@@ -22,6 +22,9 @@ SLOWEST, FASTEST = 0.001, 1_000_000.0
 MOST = 2**53
 """The most tokens, or millionths of a currency unit, of a budget; below it, JSON is exact."""
 
+FULL = 2**62
+"""Where an account stops counting what is spent; every database can store it."""
+
 
 class Period(StrEnum):
     """How long a budget lasts. Days and months are those of UTC; what was not used is not carried over."""
@@ -218,7 +221,9 @@ class Account:
         """Count ``amount`` as spent at ``now`` (seconds); a negative one corrects an earlier charge."""
         now_in = self.at(now)
         spent = now_in.spent + amount
-        return replace(now_in, spent=Amount(max(0, spent.tokens), max(0, spent.cost)))
+        return replace(
+            now_in, spent=Amount(*(min(max(0, each), FULL) for each in (spent.tokens, spent.cost)))
+        )
 
     def limited(self, limits: Limits, now: float) -> Self:
         """The account with other limits; what it has used stays, as of the period in which ``now`` is."""

@@ -71,10 +71,12 @@ class MemoryAccess(AccessStore):
         key = self._keys.get(key_id)
         if key is None or key.revoked_at is not None:
             return None
-        end = time.time() + grace
+        now = time.time()
+        end = now + grace
         others = tuple(
             replace(each, expires_at=end if each.expires_at is None else min(each.expires_at, end))
             for each in key.secrets
+            if each.expires_at is None or each.expires_at > now
         )
         self._keys[key_id] = replace(key, secrets=(secret, *others))
         return self._keys[key_id]

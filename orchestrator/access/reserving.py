@@ -75,9 +75,9 @@ class Reserving:
         task, tokens = await self._bounded(task, limits)
         held = False
         if accounts := tuple(name for name, each in limits.items() if each.holding):
-            shortage = await self._reserve(
-                Reservation(id=str(task.id), accounts=accounts, amount=self._prices.most(tokens or 0))
-            )
+            budgeted = any(each.budgeted for each in limits.values())
+            most = self._prices.most(tokens) if budgeted and tokens is not None else Amount()
+            shortage = await self._reserve(Reservation(id=str(task.id), accounts=accounts, amount=most))
             if shortage is not None and not await self._is_known(new):
                 raise refusal(shortage)
             held = shortage is None

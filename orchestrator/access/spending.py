@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.errors import AnabranchError, InvalidRequest
-from storage.accounts import Amount, Limits
+from storage.accounts import MOST, Amount, Limits
 from storage.events import EventType
 from storage.store import Store
 
@@ -44,12 +44,18 @@ class Prices:
 
     def of(self, tokens: Tokens) -> Amount:
         """Tokens with what they cost; a part of a millionth is rounded up."""
-        cost = tokens.prompt * self.prompt + tokens.completion * self.completion
-        return Amount(tokens.prompt + tokens.completion, math.ceil(cost))
+        prompt, completion = min(tokens.prompt, MOST), min(tokens.completion, MOST)
+        return _amount(prompt + completion, prompt * self.prompt + completion * self.completion)
 
     def most(self, tokens: int) -> Amount:
         """The most that so many tokens can cost."""
-        return Amount(tokens, math.ceil(tokens * max(self.prompt, self.completion)))
+        tokens = min(tokens, MOST)
+        return _amount(tokens, tokens * max(self.prompt, self.completion))
+
+
+def _amount(tokens: int, cost: float) -> Amount:
+    """An amount that can be stored, whatever a request asks for or an engine reports."""
+    return Amount(min(tokens, MOST), math.ceil(min(cost, MOST + 1)))
 
 
 def bound_of(asked: int | None, limits: Iterable[Limits]) -> int | None:

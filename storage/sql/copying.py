@@ -15,6 +15,8 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
+from sqlalchemy import Table
+
 from storage.errors import StorageDamaged, StorageError
 from storage.sql.failures import of_sqlite, recovery
 from storage.sql.tables import metadata
@@ -150,9 +152,10 @@ def _copy_rows(source: sqlite3.Connection, to: Path) -> None:
         target.execute("BEGIN")
         for table in metadata.sorted_tables:
             keys = [column.name for column in table.primary_key]
+            names = _known_columns(source, table)
             for order in ("ASC", "DESC"):  # from both ends, up to where pages are missing
-                columns = ", ".join(column.name for column in table.columns)
-                places = ", ".join("?" for _ in table.columns)
+                columns = ", ".join(names)
+                places = ", ".join("?" for _ in names)
                 ordered = ", ".join(f"{key} {order}" for key in keys)
                 try:
                     rows = source.execute(f"SELECT {columns} FROM {table.name} ORDER BY {ordered}")  # noqa: S608
@@ -164,6 +167,15 @@ def _copy_rows(source: sqlite3.Connection, to: Path) -> None:
                 except sqlite3.DatabaseError:
                     continue
         target.execute("COMMIT")
+
+
+def _known_columns(source: sqlite3.Connection, table: Table) -> list[str]:
+    """The columns of a table that its source has as well: an older version may have written it."""
+    try:
+        there = {row[1] for row in source.execute(f"PRAGMA table_info({table.name})")}
+    except sqlite3.DatabaseError:
+        there = set()
+    return [column.name for column in table.columns if not there or column.name in there]
 
 
 def _text_or_bytes(found: bytes) -> str | bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 
 from storage.errors import StorageDamaged
 from storage.keys import USED_SECONDS, Key, Secret
@@ -73,7 +73,10 @@ def rotate(connection: Connection, key_id: str, secret: Secret, grace: float) ->
         connection.execute(select(key_secrets.c.hash).where(key_secrets.c.hash == secret.hash)).first()
         is None
     ):
-        end = now(connection) + grace
+        time = now(connection)
+        end = time + grace
+        ended = key_secrets.c.expires_at <= time
+        connection.execute(delete(key_secrets).where(key_secrets.c.key_id == key_id, ended))
         going = or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > end)
         connection.execute(
             update(key_secrets).where(key_secrets.c.key_id == key_id, going).values(expires_at=end)

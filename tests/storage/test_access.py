@@ -123,6 +123,15 @@ async def test_rotated_key_has_both_secrets_until_the_grace_period_ends(access: 
     assert await access.find_key("h9") is None
 
 
+async def test_secret_that_has_ended_goes_with_the_next_rotation(access: AccessStore) -> None:
+    await access.add_key(KEY)
+    for name in ("h2", "h3"):
+        key = await access.rotate_key("key-1", Secret(hash=name, hint=name, created_at=time.time()), grace=0)
+    assert key is not None
+    assert [each.hash for each in key.secrets] == ["h3", "h2"]
+    assert await access.find_key("h1") is None
+
+
 async def test_revoked_key_counts_no_more_and_cannot_be_rotated(access: AccessStore) -> None:
     await access.add_key(KEY)
     key = await access.revoke_key("key-1")
@@ -248,6 +257,15 @@ async def test_reservation_lapses_unless_its_task_waits_or_runs(
     await access.settle("ended", Amount(3))
     assert [each.id for each in await access.lapsed()] == ["never-stored"]
     assert (await account(access)).held == 3
+
+
+async def test_account_takes_whatever_an_engine_reports(access: AccessStore) -> None:
+    await access.set_limits("key:a", Limits(tokens=10))
+    for number in range(3):
+        await access.reserve(wanted(f"task-{number}", 0), 60)
+    for number in range(3):
+        await access.settle(f"task-{number}", Amount(2**62, 2**62))
+    assert (await account(access)).spent == Amount(2**62, 2**62)
 
 
 async def test_charges_are_forgotten_in_the_end(access: AccessStore, clock: Clock) -> None:

@@ -19,7 +19,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.tasks.requests import BudgetRequest, TaskRequest
 from orchestrator.tasks.service import Service
-from storage.accounts import Account, Amount, Limits
+from storage.accounts import MOST, Account, Amount, Limits
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
 from storage.tasks import NewTask, Task, TaskStatus
@@ -282,6 +282,18 @@ async def test_cost_is_what_the_prices_say(store: Store, service: Service, calle
     assert 2 * used.prompt + 10 * used.completion < spent.cost <= 2 * used.prompt + 11 * used.completion
 
 
+async def test_request_for_any_number_of_tokens_can_be_counted(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    await limit(service, caller, Limits(concurrency=2))
+    endless = REQUEST.model_copy(update={"budget": BudgetRequest(tokens=10**400)})
+    await service.submit(endless, caller)
+    assert (await account_of(store, caller)).reserved == Amount()
+    await limit(service, caller, Limits(cost=10**6))
+    with pytest.raises(QuotaExhausted):
+        await service_of(store, prompt_price=1.5).submit(endless, caller)
+
+
 async def test_fork_is_bounded_as_its_parent(store: Store, service: Service, caller: Caller) -> None:
     bound = REQUEST.model_copy(update={"budget": BudgetRequest(tokens=4_000)})
     parent, _ = await service.run_new(service.check(bound))
@@ -342,3 +354,4 @@ def test_part_of_the_smallest_unit_is_rounded_up() -> None:
     assert Prices(0.1, 0.0).of(Tokens(prompt=1)) == Amount(1, 1)
     assert Prices(0.0, 0.25).most(3) == Amount(3, 1)
     assert Prices().most(10) == Amount(10, 0)
+    assert Prices(1e300, 1e300).of(Tokens(10**400, 10**400)) == Amount(MOST, MOST + 1)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from storage.errors import SchemaMismatch, StorageError, StorageUnavailable
 from storage.events import Event, EventType
-from storage.opening import open_store
+from storage.opening import back_up, open_store
 from storage.sql.database import open_database
 from storage.sql.migrations import HEAD, migrate, revision
 from storage.sql.tables import metadata
@@ -129,6 +129,19 @@ async def test_first_schema_of_a_released_version_is_read(tmp_path: Path) -> Non
             ["system", "Think. " * 40],
             ["user", "How many clips?"],
         ]
+
+
+async def test_first_schema_of_a_released_version_can_be_salvaged(tmp_path: Path) -> None:
+    """Before it is brought up to date: a damaged file may not be."""
+    path, saved = tmp_path / "old.db", tmp_path / "saved.db"
+    script = (Path(__file__).parent / "data" / "0001.sql").read_text()
+    old = sqlite3.connect(path)
+    old.executescript(script)
+    old.close()
+    await back_up(f"sqlite:///{path}", saved, salvage=True)
+    async with await open_store(f"sqlite:///{saved}") as store:
+        [task] = await store.list()
+        assert len([event async for event in store.read(task.id)]) == 4
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "not a url", "sqlite://", "sqlite:///:memory:"])
