@@ -13,10 +13,10 @@ import structlog
 from orchestrator.access.caller import Caller
 from orchestrator.access.refusals import refusal
 from orchestrator.access.spending import NoPrices, Prices, Tokens, bound_of, tokens_of
-from orchestrator.errors import InvalidRequest
+from orchestrator.errors import AnabranchError, InvalidRequest
 from storage.access import Reservation
 from storage.accounts import Amount, Limits, Shortage
-from storage.errors import IdempotencyConflict, IllegalTransition, NotStorable, StorageError, TaskNotFound
+from storage.errors import StorageError, StorageUnavailable, TaskNotFound
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
 from storage.tasks import NewTask, Task, new_task_id
@@ -58,8 +58,8 @@ class Reserving:
     async def reserved(self, new: NewTask, caller: Caller | None) -> AsyncIterator[Reserved]:
         """Hold for a task what it may take, while the block stores it; a caller without a key has no limits.
 
-        What is stored under another id, or refused for what it is, holds nothing afterwards. Where nobody
-        knows whether it was stored, the reservation goes when its lease ends and there is no such task.
+        What is stored under another id, or refused, holds nothing afterwards. Where nobody knows whether it
+        was stored, the reservation goes when its lease ends and there is no such task.
 
         Raises:
             TooManyTasks, QuotaExhausted: there is no room for it.
@@ -84,8 +84,8 @@ class Reserving:
         reserved = Reserved(task)
         try:
             yield reserved
-        except (IdempotencyConflict, IllegalTransition, NotStorable):
-            if held:
+        except (AnabranchError, StorageError) as error:
+            if held and not isinstance(error, StorageUnavailable):
                 await self._store.access.settle(str(task.id), Amount())
             raise
         if held and reserved.stored is not None and reserved.stored.id != task.id:

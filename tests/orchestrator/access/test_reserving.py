@@ -13,13 +13,14 @@ from orchestrator.access.caller import LOCAL, Caller
 from orchestrator.access.keyring import Keyring
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
 from orchestrator.access.spending import TASK_TOKENS, NoPrices, Prices, Tokens, bound_of, tokens_of
-from orchestrator.errors import InvalidRequest, Unavailable
+from orchestrator.errors import Conflict, InvalidRequest, Unavailable
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.tasks.requests import BudgetRequest, TaskRequest
 from orchestrator.tasks.service import Service
 from storage.accounts import MOST, Account, Amount, Limits
+from storage.errors import NotStorable, StorageUnavailable
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
 from storage.tasks import NewTask, Task, TaskStatus
@@ -227,6 +228,21 @@ async def test_reservation_of_a_task_that_was_never_stored_costs_nothing(
     await service.submit(REQUEST, caller)
     found = await account_of(store, caller)
     assert (found.held, found.spent) == (1, Amount())
+
+
+@pytest.mark.parametrize(
+    ("error", "held"),
+    [(Conflict("no"), 0), (NotStorable("no"), 0), (StorageUnavailable("perhaps"), 1), (KeyError("?"), 1)],
+)
+async def test_task_that_is_refused_holds_nothing(
+    store: Store, service: Service, caller: Caller, error: Exception, held: int
+) -> None:
+    """But one of which nobody knows does, until its lease ends."""
+    await limit(service, caller, Limits(concurrency=1))
+    with pytest.raises(type(error)):
+        async with service.access.reserved(NewTask(question="q", planner="asking", tenant="acme"), caller):
+            raise error
+    assert (await account_of(store, caller)).held == held
 
 
 async def test_process_that_takes_a_task_over_charges_its_key(
