@@ -1,0 +1,38 @@
+"""Who changed what is written, whatever else is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from orchestrator import logs
+from orchestrator.access.audit import audit
+from orchestrator.access.caller import Caller, Scope
+from tests.orchestrator.access.conftest import settings
+
+CALLER = Caller(tenant="acme", scopes=frozenset({Scope.SUBMIT}), key="key-1", names_tenants=True)
+
+
+def test_line_says_who_did_what_to_what_and_how_it_ended() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    with capture_logs() as lines:
+        audit(CALLER, "cancel", target="0a1b", outcome="done")
+        audit(CALLER, "submit", tenant="another", outcome="too_many_tasks")
+    common = {"event": "audit", "log_level": "info", "key": "key-1"}
+    assert lines == [
+        {**common, "tenant": "acme", "what": "cancel", "target": "0a1b", "outcome": "done"},
+        {**common, "tenant": "another", "what": "submit", "target": None, "outcome": "too_many_tasks"},
+    ]
+
+
+def test_line_is_written_where_only_errors_are(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(settings().model_copy(update={"log_level": "error", "log_format": "json"}))
+    structlog.get_logger().warning("not written")
+    audit(CALLER, "cancel", target="a\nb\x1b[2J", outcome="done")
+    [line] = capsys.readouterr().err.splitlines()
+    written = json.loads(line)
+    assert (written["event"], written["target"], written["level"]) == ("audit", "a\nb\x1b[2J", "info")
+    assert "\x1b" not in line
