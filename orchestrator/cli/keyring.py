@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.keyring import Issued, Keyring
+from orchestrator.cli.accounts import (
+    MICRO,
+    account_json,
+    key_json,
+    limits_told,
+    scopes_of,
+    state_of,
+    tenant_of,
+    told,
+    when,
+)
 from orchestrator.cli.keeping import read_span
 from orchestrator.cli.printing import output, table
 from orchestrator.cli.saying import dump, say, tell
 from orchestrator.errors import InvalidRequest
 from orchestrator.opening import opened_store
 from orchestrator.settings import Settings
-from storage.accounts import Account, Limits, Period
+from storage.accounts import MOST, Account, Limits, Period
 from storage.keys import Key
-
-MICRO = 1_000_000
-"""Millionths in a unit of the currency."""
 
 T = TypeVar("T")
 
@@ -33,8 +39,8 @@ def limits_of(*, cost: float | None, period: str, **given: Any) -> Limits:
         InvalidRequest: one of them is out of range.
     """
     try:
-        if cost is not None and not math.isfinite(cost):
-            raise ValueError(f"cost: {cost} is not an amount")
+        if cost is not None and not 1 / MICRO <= cost <= MOST / MICRO:  # also if it is no number
+            raise ValueError(f"cost: {cost} is not from {1 / MICRO:f} to {MOST // MICRO:,}")
         micros = None if cost is None else round(cost * MICRO)
         return Limits(cost=micros, period=Period(period), **given)
     except ValueError as error:
@@ -75,15 +81,15 @@ def create_key(
         ),
     )
     if as_json:
-        dump({"secret": issued.secret, **_key_json(issued.key, Account(issued.key.id, limits))})
+        dump({"secret": issued.secret, **key_json(issued.key, Account(issued.key.id, limits))})
         return
     say(issued.secret)
     whose = "all tenants" if issued.key.tenant is None else f"tenant {issued.key.tenant}"
     may = " and name other tenants" if issued.key.names_tenants and issued.key.tenant is not None else ""
-    until = f", until {_when(issued.key.expires_at)}" if issued.key.expires_at is not None else ""
-    tell(f"{issued.key.id} of {whose} may {_scopes(issued.key)}{may}{until}")
+    until = f", until {when(issued.key.expires_at)}" if issued.key.expires_at is not None else ""
+    tell(f"{issued.key.id} of {whose} may {scopes_of(issued.key)}{may}{until}")
     if limits.any:
-        tell(_limits_told(limits))
+        tell(limits_told(limits))
     tell("This is the only time that the key is shown.")
 
 
@@ -99,15 +105,15 @@ def list_keys(settings: Settings, *, tenant: str | None, as_json: bool) -> None:
         accounts, now = await keyring.accounts_of(keys), time.time()
         return (
             [(key, accounts.get(key.id, Account(key.id)).at(now)) for key in keys],
-            [each.at(now) for each in await keyring.tenants() if tenant in (None, _tenant_of(each))],
+            [each.at(now) for each in await keyring.tenants() if tenant in (None, tenant_of(each))],
         )
 
     keys, tenants = _with_keyring(settings, read)
     if as_json:
         dump(
             {
-                "keys": [_key_json(key, account) for key, account in keys],
-                "tenants": [{"tenant": _tenant_of(each), **_account_json(each)} for each in tenants],
+                "keys": [key_json(key, account) for key, account in keys],
+                "tenants": [{"tenant": tenant_of(each), **account_json(each)} for each in tenants],
             }
         )
         return
@@ -115,12 +121,12 @@ def list_keys(settings: Settings, *, tenant: str | None, as_json: bool) -> None:
         (
             key.id,
             key.secrets[0].hint + "…" if key.secrets else "",
-            _state(key),
+            state_of(key),
             "(all)" if key.tenant is None else key.tenant,
-            _scopes(key),
-            _when(key.last_used_at),
+            scopes_of(key),
+            when(key.last_used_at),
             key.name,
-            _told(account),
+            told(account),
         )
         for key, account in keys
     )
@@ -140,7 +146,7 @@ def list_keys(settings: Settings, *, tenant: str | None, as_json: bool) -> None:
         output().print(
             table(
                 ("tenant", "limits and what is used of them"),
-                ((_tenant_of(each), _told(each)) for each in tenants),
+                ((tenant_of(each), told(each)) for each in tenants),
             )
         )
 
@@ -166,9 +172,9 @@ def set_limits(
     account = _with_keyring(settings, change).at(time.time())
     if as_json:
         whose = {"tenant": tenant} if tenant is not None else {"id": key_id}
-        dump({**whose, **_account_json(account)})
+        dump({**whose, **account_json(account)})
     else:
-        say(_told(account) or "no limits")
+        say(told(account) or "no limits")
 
 
 def rotate_key(settings: Settings, key_id: str, *, grace: str, as_json: bool) -> None:
@@ -182,7 +188,7 @@ def rotate_key(settings: Settings, key_id: str, *, grace: str, as_json: bool) ->
     seconds = read_span(grace)
     issued: Issued = _with_keyring(settings, lambda keyring: keyring.rotate(key_id, grace=seconds))
     if as_json:
-        dump({"secret": issued.secret, **_key_json(issued.key, None)})
+        dump({"secret": issued.secret, **key_json(issued.key, None)})
         return
     say(issued.secret)
     tell(f"the secret of {key_id} before counts for another {grace}" if seconds else "the one before is void")
@@ -198,9 +204,9 @@ def revoke_key(settings: Settings, key_id: str, *, as_json: bool) -> None:
     """
     key = _with_keyring(settings, lambda keyring: keyring.revoke(key_id))
     if as_json:
-        dump(_key_json(key, None))
+        dump(key_json(key, None))
     else:
-        tell(f"{key_id} was revoked on {_when(key.revoked_at)}")
+        tell(f"{key_id} was revoked on {when(key.revoked_at)}")
 
 
 def _with_keyring(settings: Settings, act: Callable[[Keyring], Awaitable[T]]) -> T:
@@ -212,90 +218,3 @@ def _with_keyring(settings: Settings, act: Callable[[Keyring], Awaitable[T]]) ->
             return await act(Keyring(store))
 
     return asyncio.run(run())
-
-
-def _tenant_of(account: Account) -> str:
-    return account.name.partition(":")[2]
-
-
-def _scopes(key: Key) -> str:
-    return " ".join(each for each in Scope if each in key.scopes)
-
-
-def _state(key: Key) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    if key.expires_at is not None and key.expires_at <= time.time():
-        return "expired"
-    return "rotating" if sum(key.counts(each.hash, time.time()) for each in key.secrets) > 1 else "valid"
-
-
-def _when(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _limits_told(limits: Limits) -> str:
-    each = "" if limits.period is Period.TOTAL else f" a {limits.period}"
-    parts = (
-        limits.rate is not None and f"{limits.rate:g} requests/s, {limits.burst} at once",
-        limits.concurrency is not None and f"{limits.concurrency} tasks",
-        limits.tokens is not None and f"{limits.tokens:,} tokens{each}",
-        limits.cost is not None and f"cost {limits.cost / MICRO:,.6g}{each}",
-        limits.task_tokens is not None and f"{limits.task_tokens:,} tokens a task",
-    )
-    return "; ".join(part for part in parts if part)
-
-
-def _told(account: Account) -> str:
-    """The limits of an account, and how much of them is used."""
-    limits = account.limits
-    used = (
-        limits.holding and f"{account.held} tasks",
-        limits.tokens is not None and f"{account.spent.tokens:,} + {account.reserved.tokens:,} tokens",
-        limits.cost is not None
-        and f"cost {account.spent.cost / MICRO:,.6g} + {account.reserved.cost / MICRO:,.6g}",
-    )
-    told = ", ".join(part for part in used if part)
-    return f"{_limits_told(limits)}{f' (used + reserved: {told})' if told else ''}"
-
-
-def _key_json(key: Key, account: Account | None) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "tenant": key.tenant,
-        "names_tenants": key.names_tenants,
-        "scopes": _scopes(key).split(),
-        "state": _state(key),
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at,
-        "last_used_at": key.last_used_at,
-        "secrets": [
-            {"hint": each.hint, "created_at": each.created_at, "expires_at": each.expires_at}
-            for each in key.secrets
-        ],
-        **({} if account is None else _account_json(account)),
-    }
-
-
-def _account_json(account: Account) -> dict[str, Any]:
-    limits = account.limits
-    return {
-        "limits": {
-            "rate": limits.rate,
-            "burst": limits.burst,
-            "concurrency": limits.concurrency,
-            "tokens": limits.tokens,
-            "cost": None if limits.cost is None else limits.cost / MICRO,
-            "period": limits.period.value,
-            "task_tokens": limits.task_tokens,
-        },
-        "used": {
-            "tasks": account.held,
-            "tokens": account.spent.tokens,
-            "cost": account.spent.cost / MICRO,
-            "reserved_tokens": account.reserved.tokens,
-            "reserved_cost": account.reserved.cost / MICRO,
-        },
-    }
