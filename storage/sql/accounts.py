@@ -9,11 +9,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
+    ClauseElement,
     Connection,
+    Dialect,
+    Table,
     and_,
     bindparam,
     cast,
@@ -63,8 +69,8 @@ def set_limits(connection: Connection, name: str, limits: Limits, clock: Clock |
     """See :meth:`storage.access.AccessStore.set_limits`."""
     connection.execute(insert_new(connection.dialect, accounts).values(_values(Account(name))))
     found, now = _locked(connection, [name], clock)
-    changed = {name: found[name].limited(limits, now / SECOND)}
-    _write(connection, found, changed)
+    changed = found[name].limited(limits, now / SECOND)
+    connection.execute(update(accounts).where(accounts.c.name == name).values(_values(changed)))
 
 
 def draw(
@@ -90,18 +96,11 @@ def reserve(
     if isinstance(held, Shortage):
         return held
     if held:
-        connection.execute(
-            insert(reservations).values(
-                id=wanted.id,
-                accounts=json.dumps(held),
-                tokens=wanted.amount.tokens,
-                cost=wanted.amount.cost,
-                held=True,
-                charged_tokens=0,
-                charged_cost=0,
-                expires_at=now / SECOND + lease_seconds,
-            )
+        row = (
+            *(wanted.id, json.dumps(held), wanted.amount.tokens, wanted.amount.cost),
+            *(True, 0, 0, now / SECOND + lease_seconds),
         )
+        connection.exec_driver_sql(_statements(connection.dialect).reserve, row)
         _write(connection, found, changed)
     return None
 
@@ -121,16 +120,8 @@ def settle(connection: Connection, task_id: str, spent: Amount, clock: Clock | N
         released = account.release(reservation.amount) if row.held else account
         changed[name] = released.charge(charge, now / SECOND)
     _write(connection, found, changed)
-    connection.execute(
-        update(reservations)
-        .where(reservations.c.id == task_id)
-        .values(
-            held=False,
-            charged_tokens=spent.tokens,
-            charged_cost=spent.cost,
-            expires_at=now / SECOND + KEPT_SECONDS,
-        )
-    )
+    settled = (False, spent.tokens, spent.cost, now / SECOND + KEPT_SECONDS, task_id)
+    connection.exec_driver_sql(_statements(connection.dialect).settle, settled)
     return True
 
 
@@ -155,13 +146,8 @@ def _locked(
     connection: Connection, names: Collection[str], clock: Clock | None
 ) -> tuple[dict[str, Account], int]:
     """Those of the accounts that there are, locked until the commit, and a time at which they were."""
-    query = (
-        select(accounts)
-        .where(among(connection.dialect, accounts.c.name, bindparam("names")))
-        .order_by(accounts.c.name)
-        .with_for_update()
-    )
-    rows = connection.execute(query, {"names": array(connection.dialect, sorted(names))}).all()
+    dialect = connection.dialect
+    rows = connection.exec_driver_sql(_statements(dialect).lock, (array(dialect, sorted(names)),)).all()
     return {row.name: _account_of(row) for row in rows}, _now(connection, clock)
 
 
@@ -176,16 +162,20 @@ def _now(connection: Connection, clock: Clock | None) -> int:
 
 
 def _write(connection: Connection, before: Mapping[str, Account], after: Mapping[str, Account]) -> None:
-    for name in sorted(after):
-        if after[name] != before[name]:
-            values = _values(after[name])
-            connection.execute(update(accounts).where(accounts.c.name == values.pop("name")).values(values))
+    changed = [
+        (
+            *(account.arrival, account.held, account.reserved.tokens, account.reserved.cost),
+            *(account.spent.tokens, account.spent.cost, account.period, name),
+        )
+        for name, account in sorted(after.items())
+        if account != before[name]
+    ]
+    if changed:
+        connection.exec_driver_sql(_statements(connection.dialect).write, changed)
 
 
 def _reservation(connection: Connection, task_id: str) -> AnyRow | None:
-    return connection.execute(
-        select(reservations).where(reservations.c.id == task_id).with_for_update()
-    ).first()
+    return connection.exec_driver_sql(_statements(connection.dialect).reservation, (task_id,)).first()
 
 
 def _reservation_of(row: AnyRow) -> Reservation:
@@ -237,3 +227,49 @@ def _values(account: Account) -> dict[str, Any]:
         "spent_cost": account.spent.cost,
         "period": account.period,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    lock: str
+    write: str
+    reservation: str
+    reserve: str
+    settle: str
+
+
+@lru_cache(maxsize=8)
+def _statements(dialect: Dialect) -> _Statements:
+    """Compiled once, because composing them for each request would cost more than running them.
+
+    Their parameters are in the order of the columns of the tables.
+    """
+
+    def compiled(statement: ClauseElement) -> str:
+        return str(statement.compile(dialect=dialect))
+
+    def bound(table: Table, *names: str) -> dict[str, BindParameter[Any]]:
+        return {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
+
+    state = ("arrival", "held", "reserved_tokens", "reserved_cost", "spent_tokens", "spent_cost", "period")
+    charge = ("held", "charged_tokens", "charged_cost", "expires_at")
+    return _Statements(
+        lock=compiled(
+            select(accounts)
+            .where(among(dialect, accounts.c.name, bindparam("names")))
+            .order_by(accounts.c.name)
+            .with_for_update()
+        ),
+        write=compiled(
+            update(accounts).values(bound(accounts, *state)).where(accounts.c.name == bindparam("account"))
+        ),
+        reservation=compiled(
+            select(reservations).where(reservations.c.id == bindparam("task_id")).with_for_update()
+        ),
+        reserve=compiled(insert(reservations)),
+        settle=compiled(
+            update(reservations)
+            .values(bound(reservations, *charge))
+            .where(reservations.c.id == bindparam("task_id"))
+        ),
+    )
