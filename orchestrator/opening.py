@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 
 from orchestrator.engines import OnProgress, build_engine
@@ -35,6 +35,7 @@ async def opened_service(
     on_progress: OnProgress | None = None,
     closing_seconds: float | None = None,
     staying: bool = False,
+    on_store: Callable[[Store], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Service]:
     """A service that is closed at the end of the block.
 
@@ -44,6 +45,7 @@ async def opened_service(
         on_progress: called with the progress of the settings' engine while it gets ready.
         closing_seconds: how long that engine may take to stop; None: as long as it takes.
         staying: the process is a server: it waits for a database that is still starting, and checks it.
+        on_store: called with the store before the engine is built, which may take long; may raise.
 
     Raises:
         InvalidRequest: a setting is wrong.
@@ -58,6 +60,8 @@ async def opened_service(
                 patience=PATIENCE_SECONDS if staying else 0.0,
             )
             store = await closing.enter_async_context(opened)
+            if on_store is not None:
+                await on_store(store)
             running = engine
             if running is None:
                 running = await asyncio.to_thread(build_engine, settings, on_progress=on_progress)

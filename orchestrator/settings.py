@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.validation import explain
+
+
+def _separated(given: object) -> object:
+    """The items of a text that separates them by commas; anything else as it is."""
+    return (
+        tuple(each for item in given.split(",") if (each := item.strip()))
+        if isinstance(given, str)
+        else given
+    )
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)]
+"""Names, separated by commas."""
 
 
 class Settings(BaseSettings):
@@ -117,6 +130,25 @@ class Settings(BaseSettings):
         30.0,
         description="How long a client may take to send a request, or leave unread what it is sent.",
     )
+    idle_seconds: PositiveFloat = Field(
+        75.0, allow_inf_nan=False, description="How long a connection of a client may have no request."
+    )
+    allowed_hosts: Names = Field(
+        (),
+        description="Names by which clients may reach `serve` without a key, besides its own address and "
+        "`localhost`: `name` or `*.name` each, separated by commas.",
+    )
+    allowed_origins: Names = Field(
+        (),
+        description="Pages of other origins that may use `serve`: `https://app.example` each, separated by "
+        "commas.",
+    )
+    max_header_bytes: int = Field(
+        8_192, ge=1_024, le=1_048_576, description="Of a header of a request, or of its first line."
+    )
+    max_body_bytes: PositiveInt = Field(4_194_304, description="Of the body of a request.")
+    max_body_values: PositiveInt = Field(10_000, description="Of the JSON values in a body.")
+    max_body_depth: int = Field(64, ge=8, le=500, description="How deep the values of a body may be nested.")
     max_request_chars: PositiveInt = Field(
         4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."
     )

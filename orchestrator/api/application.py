@@ -7,14 +7,14 @@ import asyncio
 from aiohttp import web
 
 from orchestrator.api.connection import room
+from orchestrator.api.gate import Gate
 from orchestrator.api.handlers import Handlers
+from orchestrator.api.hosts import Hosts, Origins
+from orchestrator.api.limits import LIMITS, Limits
 from orchestrator.api.problems import problems
 from orchestrator.api.routes import bound
 from orchestrator.api.streams import HEARTBEAT_SECONDS, Streams
 from orchestrator.tasks.service import Service
-
-MAX_BODY = 4 << 20
-"""The largest request body, in bytes; the service itself limits the characters of the query."""
 
 
 def create_application(
@@ -22,7 +22,7 @@ def create_application(
     *,
     draining: asyncio.Event | None = None,
     closing: asyncio.Event | None = None,
-    max_body: int = MAX_BODY,
+    insecure: bool = False,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> web.Application:
     """The application. It runs no tasks itself: keep ``service.working()`` open beside it.
@@ -31,9 +31,25 @@ def create_application(
     event streams and waiting requests end, each with what its client needs in order to go on elsewhere. Serve
     the application with :func:`orchestrator.api.listening.listening`, or at least with
     ``handler_cancellation=True``, so that a client that hangs up ends its request.
+
+    As long as there are no keys in the database of the service, only requests to loopback addresses and Unix
+    sockets are served, unless ``insecure`` lets in everybody.
+
+    Raises:
+        InvalidRequest: an allowed host or origin of the settings is none.
     """
+    settings = service.settings
+    gate = Gate(
+        service.access,
+        Hosts(settings.allowed_hosts),
+        Origins(settings.allowed_origins),
+        insecure=insecure,
+    )
     streams = Streams(service, closing or asyncio.Event(), heartbeat_seconds)
     handlers = Handlers(service, streams, draining or asyncio.Event())
-    application = web.Application(middlewares=[problems, room], client_max_size=max_body)
+    limits = Limits.of(settings)
+    application = web.Application(middlewares=[problems, room, gate.let_in], client_max_size=limits.max_body)
+    application[LIMITS] = limits
+    application.on_response_prepare.append(gate.on_response)
     application.add_routes(bound(handlers))
     return application

@@ -19,18 +19,14 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.typedefs import Handler
 from typing_extensions import override
 
-from orchestrator.api.problems import Overloaded, Unexpected, http_problem, problem, refusal
+from orchestrator.api.limits import Limits
+from orchestrator.api.problems import SAFE_HEADERS, Overloaded, Unexpected, http_problem, problem, refusal
+from orchestrator.api.routes import route_of
 
 log = structlog.get_logger()
 
-LONGEST_LINE, LONGEST_HEADER = 8190, 8192
-"""In bytes. That they differ tells which of the two a request exceeded."""
-
-IDLE_SECONDS = 75.0
-"""How long a connection may have no request: longer than the proxies in front keep theirs."""
-
-WATCHED = ("/healthz", "/livez", "/metrics")
-"""What tells how the process is, and must be answered when nothing else can be."""
+LESS_FOR_LINE = 2
+"""How many bytes the longest request line has less than the longest header: that tells which was too long."""
 
 LOOKS = 10
 """How often, while a client reads nothing, to look whether it still does."""
@@ -50,7 +46,7 @@ class Connection(web.RequestHandler):
         self,
         server: web.Server,
         *,
-        patience: float,
+        limits: Limits,
         extra: bool = False,
         on_lost: Callable[[Connection], None],
     ) -> None:
@@ -59,13 +55,13 @@ class Connection(web.RequestHandler):
             server,
             loop=loop,
             access_log=None,  # type: ignore[arg-type]
-            keepalive_timeout=IDLE_SECONDS,
-            lingering_time=min(LINGERING_SECONDS, patience),
-            max_line_size=LONGEST_LINE,
-            max_field_size=LONGEST_HEADER,
+            keepalive_timeout=limits.idle_seconds,
+            lingering_time=min(LINGERING_SECONDS, limits.patience),
+            max_line_size=limits.max_header - LESS_FOR_LINE,
+            max_field_size=limits.max_header,
         )
         self.extra = extra
-        self._patience = patience
+        self._patience = limits.patience
         self._on_lost = on_lost
         self._arriving: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -164,7 +160,7 @@ class Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("part of a response was sent; another cannot follow it")
         if isinstance(exc, HttpProcessingError):
-            response = malformed(exc)
+            response = malformed(exc, self.max_line_size)
             self._refused = True
         else:
             log.error("request failed", exc_info=exc)
@@ -180,6 +176,9 @@ class Connection(web.RequestHandler):
             resp = http_problem(request, resp)
         if self.extra:
             resp.force_close()
+        if not resp.prepared:
+            for name, value in SAFE_HEADERS.items():
+                resp.headers.setdefault(name, value)
         finished = await super().finish_response(request, resp, start_time)
         if self._refused:
             await asyncio.sleep(PARTING_SECONDS)
@@ -187,12 +186,12 @@ class Connection(web.RequestHandler):
         return finished
 
 
-def malformed(error: HttpProcessingError) -> web.Response:
+def malformed(error: HttpProcessingError, longest_line: int) -> web.Response:
     """The response to a request that cannot be parsed."""
     if isinstance(error, LineTooLong):
-        if error.args[1] == LONGEST_LINE:
-            return problem(414, "uri_too_long", f"the request line has more than {LONGEST_LINE} bytes")
-        return problem(431, "headers_too_large", f"a header has more than {LONGEST_HEADER} bytes")
+        if error.args[1] == longest_line:
+            return problem(414, "uri_too_long", f"the request line has more than {longest_line} bytes")
+        return problem(431, "headers_too_large", f"a header has more than {error.args[1]} bytes")
     if "Too many headers" in error.message:
         return problem(431, "headers_too_large", "the request has too many headers")
     why = error.message.partition("\n")[0].rstrip(":")
@@ -203,6 +202,7 @@ def malformed(error: HttpProcessingError) -> web.Response:
 async def room(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes over extra connections, but for the question how the process is."""
     extra = isinstance(request.protocol, Connection) and request.protocol.extra
-    if extra and request.path not in WATCHED:
+    route = route_of(request)
+    if extra and (route is None or not route.watched):
         raise Overloaded("the server has too many connections; close some, or try again later")
     return await handler(request)

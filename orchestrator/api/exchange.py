@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import unicodedata
 from collections import Counter
 from typing import Any, Never, TypeVar
@@ -12,13 +13,12 @@ from typing import Any, Never, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.api.problems import RequestTimeout, TooLarge, UnsupportedMediaType
+from orchestrator.api.limits import Limits, limits_of
+from orchestrator.api.problems import Contradiction, RequestTimeout, TooLarge, UnsupportedMediaType
 from orchestrator.api.rendering import dumped
+from orchestrator.api.routes import FORMS, JSON, SAFE
 from orchestrator.errors import InvalidRequest
 from orchestrator.validation import explain
-
-MOST_VALUES = 10_000
-"""The most values in a body: a million empty lists would take a third of a second to parse."""
 
 LONGEST_NAME = 255
 """The most characters of a tenant, an idempotency key or the id of a task."""
@@ -26,38 +26,87 @@ LONGEST_NAME = 255
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def body_text(request: web.Request, seconds: float) -> str:
-    """The body of a request with JSON; the client has some seconds to send it.
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The JSON object that the body of a request is, within the limits of the settings.
 
     Raises:
         UnsupportedMediaType, TooLarge, RequestTimeout, InvalidRequest: it cannot be had.
     """
-    if request.content_type != "application/json":
-        raise UnsupportedMediaType(
-            f"the content type is {request.content_type!r}; send JSON as application/json"
-        )
+    return json_object(await body_text(request), limits_of(request))
+
+
+async def body_text(request: web.Request, seconds: float | None = None) -> str:
+    """The body of a request with JSON; the client has some seconds to send it, or those of the settings.
+
+    Raises:
+        UnsupportedMediaType, TooLarge, RequestTimeout, InvalidRequest: it cannot be had.
+    """
+    if request.content_type != JSON:
+        raise UnsupportedMediaType(f"the content type is {request.content_type!r}; send JSON as {JSON}")
+    body = await body_bytes(request, seconds)
+    try:
+        return body.decode(json.detect_encoding(body))
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"the body is not JSON: {error}") from None
+
+
+async def body_bytes(request: web.Request, seconds: float | None = None) -> bytes:
+    """The whole body of a request, of any content type.
+
+    Raises:
+        TooLarge, RequestTimeout, InvalidRequest: it cannot be had.
+    """
+    seconds = limits_of(request).patience if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
-            body = await request.read()
-        return body.decode(json.detect_encoding(body))
+            return await request.read()
     except TimeoutError:
         raise RequestTimeout(f"the body did not arrive within {seconds:g} s") from None
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge(f"the body is too large: {error.text}") from None
     except web.RequestPayloadError:
         raise InvalidRequest("the body is cut short, or not in the encoding that its headers give") from None
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from None
 
 
-def json_object(text: str) -> dict[str, Any]:
+async def no_body(request: web.Request) -> None:
+    """Let nothing be lost that somebody sends to a route which takes no body; an empty object is nothing.
+
+    Raises:
+        UnsupportedMediaType: it is of a content type that a form could have sent.
+        InvalidRequest, RequestTimeout: there is something in it.
+    """
+    refusal = InvalidRequest(f"{request.method} {request.path} takes no body")
+    if request.method in SAFE:
+        if request.body_exists:
+            raise refusal
+        return
+    if request.content_type in FORMS:
+        raise UnsupportedMediaType(f"the content type is {request.content_type!r}, and this is not for forms")
+    if request.body_exists:
+        try:
+            body = await body_bytes(request.clone(client_max_size=_NOTHING))
+        except TooLarge:
+            raise refusal from None
+        if body.strip() not in (b"", b"{}"):
+            raise refusal
+
+
+_NOTHING = 64
+"""So many bytes may say nothing, as an empty object with spaces does."""
+
+
+def json_object(text: str, limits: Limits = Limits()) -> dict[str, Any]:  # noqa: B008 - it is frozen
     """The JSON object that a body is.
 
     Raises:
-        InvalidRequest: it is something else, or has too many values.
+        InvalidRequest: it is something else, has too many values, or is nested too deeply.
     """
-    if _values(text) > MOST_VALUES:
-        raise InvalidRequest(f"the body has more than {MOST_VALUES:,} values; send fewer")
+    bare = text.replace("\\\\", "").replace('\\"', "")  # without what looks like the end of a string
+    outside = "" if bare.count('"') > 2 * limits.max_values else "".join(bare.split('"')[::2])
+    if max(bare.count('"') // 2, sum(map(outside.count, ",[{"))) > limits.max_values:
+        raise InvalidRequest(f"the body has more than {limits.max_values:,} values; send fewer")
+    if _depth(outside) > limits.max_depth:
+        raise InvalidRequest(f"the body is nested more than {limits.max_depth} deep")
     try:
         body = json.loads(text, object_pairs_hook=_members, parse_constant=_refused, parse_float=_number)
     except (ValueError, RecursionError) as error:
@@ -67,14 +116,18 @@ def json_object(text: str) -> dict[str, Any]:
     return body
 
 
-def _values(text: str) -> int:
-    """An upper bound of the number of values in JSON, without parsing it."""
-    bare = text.replace("\\\\", "").replace('\\"', "")
-    strings = bare.count('"') // 2
-    if strings > MOST_VALUES:
-        return strings
-    outside = "".join(bare.split('"')[::2])
-    return sum(outside.count(mark) for mark in ",[{")
+def _depth(outside: str) -> int:
+    """How deep values are nested; of what is no JSON anyway, no more than it takes to see that."""
+    depth = deepest = 0
+    for found in _BRACKET.finditer(outside):
+        depth += 1 if found.group() in "[{" else -1
+        deepest = max(deepest, depth)
+        if depth < 0:
+            break
+    return deepest
+
+
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -141,11 +194,12 @@ def merge(body: dict[str, Any], name: str, request: web.Request, header: str) ->
     """Let a header set a field of the body, which is a name.
 
     Raises:
-        InvalidRequest: the body sets it to something else, or it is no name.
+        Contradiction: the body sets it to something else.
+        InvalidRequest: it is no name.
     """
     given = header_of(request, header)
     if given is not None and body.setdefault(name, given) != given:
-        raise InvalidRequest(f"{name} is {str(body[name])[:40]!r} in the body, but {header} says {given!r}")
+        raise Contradiction(f"{name} is {str(body[name])[:40]!r} in the body, but {header} says {given!r}")
     if isinstance(body.get(name), str) and not is_name(body[name].strip()):
         raise InvalidRequest(f"{name} {_NAME}")
 

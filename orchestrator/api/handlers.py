@@ -12,7 +12,8 @@ import structlog
 from aiohttp import web
 
 from orchestrator.access.caller import Scope
-from orchestrator.api.callers import tenant_of
+from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
+from orchestrator.api.callers import caller_of, claim, tenant_of
 from orchestrator.api.exchange import (
     LONGEST_NAME,
     body_text,
@@ -23,14 +24,19 @@ from orchestrator.api.exchange import (
     respond,
 )
 from orchestrator.api.health import HealthHandlers
+from orchestrator.api.limits import limits_of
 from orchestrator.api.metrics import metrics
-from orchestrator.api.openapi import document, reference
-from orchestrator.api.problems import Draining, Overloaded
+from orchestrator.api.openapi import document, event_stream
+from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TENANT
+from orchestrator.api.places import TooManyStreams
+from orchestrator.api.problems import Contradiction, Draining, Overloaded
 from orchestrator.api.rendering import dumped, dumped_json
-from orchestrator.api.routes import header, queries, route, routes_of
+from orchestrator.api.routes import queries, route, routes_of
 from orchestrator.api.schemas import (
+    ErrorBody,
     EventBody,
     ListQuery,
+    ProgressBody,
     ReplayBody,
     SubmitQuery,
     TaskBody,
@@ -42,9 +48,19 @@ from orchestrator.api.schemas import (
 )
 from orchestrator.api.streams import Streams, last_event_id
 from orchestrator.api.traces import trace_bytes
-from orchestrator.errors import InvalidRequest, TaskNotFound, Unavailable
+from orchestrator.errors import (
+    Conflict,
+    Divergence,
+    PlannerStuck,
+    TaskNotFound,
+    TraceTooLarge,
+    Unavailable,
+    UnknownPlanner,
+    UnsupportedTrace,
+)
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
+from storage.errors import IdempotencyConflict, IllegalTransition, NotStorable
 from storage.tasks import Task
 from workers.errors import EngineUnavailable
 from workers.exposition import CONTENT_TYPE
@@ -63,10 +79,6 @@ TURN_SECONDS = 10.0
 PAGE_CHARACTERS = 4_000_000
 """A list that has so many characters goes on in its next page."""
 
-TENANT = header("X-Tenant", "The tenant of the task. If it is given, tasks of other tenants are not found.")
-ONE = ({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}, TENANT)
-"""The parameters of a route that is about one task."""
-
 ANYTHING = {"application/json": {"schema": {"type": "object"}}}
 
 
@@ -83,12 +95,20 @@ class Handlers(HealthHandlers):
         "/v1/tasks",
         (202, "Accepted; the task is stored and will run.", TaskBody),
         (200, "The task has ended, before the request or within the waiting time.", TaskBody),
-        parameters=(
-            header("Idempotency-Key", "A second request with the same key returns the task of the first."),
-            TENANT,
-            *queries(SubmitQuery),
+        errors=(
+            UnknownPlanner,
+            Contradiction,
+            IdempotencyConflict,
+            NotStorable,
+            EngineUnavailable,
+            TooManyTasks,
+            QuotaExhausted,
+            TooManyStreams,
+            Draining,
         ),
+        parameters=(IDEMPOTENCY_KEY, TENANT, *queries(SubmitQuery)),
         takes=TaskRequest,
+        example={"query": "How many clips?", "planner": "vote", "options": {"n": 8}},
         scope=Scope.SUBMIT,
         changes=True,
     )
@@ -97,17 +117,18 @@ class Handlers(HealthHandlers):
         if self._draining.is_set():
             raise Draining("this process is shutting down; try again")
         with ExitStack() as held:
-            text = await body_text(request, self._service.settings.client_seconds)
+            text = await body_text(request)
             async with self._turn():
                 await self._check_engine()
                 query = query_of(SubmitQuery, request)
-                body = json_object(text)
+                body = json_object(text, limits_of(request))
                 merge(body, "idempotency_key", request, "Idempotency-Key")
+                claim(body, request)
                 merge(body, "tenant", request, "X-Tenant")
                 asked = parse(body)
                 if query.wait:
                     held.enter_context(self._streams.place(asked.tenant))
-                task = await self._service.submit(asked)
+                task = await self._service.submit(asked, caller_of(request))
             if query.wait and not task.status.terminal:
                 task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
@@ -145,19 +166,15 @@ class Handlers(HealthHandlers):
         "/v1/tasks",
         (200, "A page of tasks.", TaskPage),
         name="list",
+        errors=(Contradiction, NotStorable, TaskNotFound),
         parameters=(TENANT, *queries(ListQuery)),
         scope=Scope.READ,
     )
     async def tasks(self, request: web.Request) -> web.Response:
         """List tasks, newest first."""
         query = query_of(ListQuery, request)
-        own = tenant_of(request)
-        if own is not None and query.tenant not in (None, own):
-            raise InvalidRequest(
-                f"the query asks for tenant {query.tenant!r}, but the request is about {own!r}"
-            )
         found = await self._service.store.list(
-            tenant=query.tenant if own is None else own,
+            tenant=tenant_of(request, query.tenant),
             status=query.status,
             limit=query.limit,
             before=query.before,
@@ -195,6 +212,7 @@ class Handlers(HealthHandlers):
         "POST",
         "/v1/tasks/{id}/requeue",
         (200, "The task.", TaskBody),
+        errors=(IllegalTransition,),
         parameters=ONE,
         scope=Scope.SUBMIT,
         changes=True,
@@ -210,10 +228,11 @@ class Handlers(HealthHandlers):
         (
             200,
             "Events as they happen, until the task ends.",
-            {"text/event-stream": {"schema": reference(EventBody)}},
+            event_stream(EventBody, ProgressBody, TaskBody, ErrorBody),
         ),
-        parameters=(*ONE, header("Last-Event-ID", "Skips this event and those before it.")),
-        sends=(EventBody,),
+        errors=(TooManyStreams,),
+        parameters=(*ONE, LAST_EVENT_ID),
+        sends=(EventBody, ProgressBody, TaskBody, ErrorBody),
         head=False,
         scope=Scope.READ,
     )
@@ -222,7 +241,14 @@ class Handlers(HealthHandlers):
         found = await self._find(request)
         return await self._streams.send(request, found, last_event_id(request))
 
-    @route("GET", "/v1/tasks/{id}/trace", (200, "The trace.", ANYTHING), parameters=ONE, scope=Scope.READ)
+    @route(
+        "GET",
+        "/v1/tasks/{id}/trace",
+        (200, "The trace.", ANYTHING),
+        errors=(TraceTooLarge, UnsupportedTrace),
+        parameters=ONE,
+        scope=Scope.READ,
+    )
     async def trace(self, request: web.Request) -> web.Response:
         """Get the steps of a task as a tree."""
         found = await self._find(request)
@@ -232,6 +258,7 @@ class Handlers(HealthHandlers):
         "POST",
         "/v1/tasks/{id}/replay",
         (200, "The run went as recorded.", ReplayBody),
+        errors=(Conflict, Divergence, TraceTooLarge, UnsupportedTrace, PlannerStuck),
         parameters=ONE,
         scope=Scope.READ,
     )
@@ -251,17 +278,16 @@ class Handlers(HealthHandlers):
         "/metrics",
         (200, "Prometheus text.", {"text/plain": {"schema": {"type": "string"}}}),
         scope=Scope.ADMIN,
+        watched=True,
     )
     async def metrics(self, request: web.Request) -> web.Response:
         """Get the metrics of this process."""
-        return web.Response(
-            text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
-        )
+        return web.Response(text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE})
 
     @route("GET", "/openapi.json", (200, "This document.", ANYTHING), scope=None)
     async def openapi(self, request: web.Request) -> web.Response:
         """Get this document."""
-        return web.json_response(openapi_document())
+        return web.json_response(text=_document_text())
 
     async def _find(self, request: web.Request) -> Task:
         """The task that the path names; if the request names a tenant, only a task of that tenant."""
@@ -277,3 +303,8 @@ class Handlers(HealthHandlers):
 def openapi_document() -> dict[str, Any]:
     """The API as an OpenAPI 3.1 document."""
     return document(routes_of(Handlers).values())
+
+
+@cache
+def _document_text() -> str:
+    return dumped_json(openapi_document())

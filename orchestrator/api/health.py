@@ -6,6 +6,7 @@ import asyncio
 
 from aiohttp import web
 
+from orchestrator.api.callers import is_known
 from orchestrator.api.exchange import respond
 from orchestrator.api.listening import trouble
 from orchestrator.api.routes import route
@@ -24,15 +25,16 @@ class HealthHandlers:
         "GET",
         "/healthz",
         (200, "Tasks can be taken and solved.", HealthBody),
-        (503, "They cannot; the body says why.", HealthBody),
+        (503, "They cannot; the body says why, to callers with a key.", HealthBody),
         scope=None,
+        watched=True,
     )
     async def health(self, request: web.Request) -> web.Response:
         """Check whether tasks can be taken and solved."""
         found = await self._service.health.checks()
-        checks = {name: Check(ok=check.ok, detail=check.detail) for name, check in found.items()}
-        refusing = trouble(request)
-        checks["connections"] = Check(ok=not refusing, detail=refusing)
+        refusing, known = trouble(request), is_known(request)
+        checks = {name: _check(check.ok, check.detail, known) for name, check in found.items()}
+        checks["connections"] = _check(not refusing, refusing, known)
         body = HealthBody(status="ok", version=VERSION, **checks)
         if self._draining.is_set():
             body.status = "draining"
@@ -44,10 +46,17 @@ class HealthHandlers:
         "GET",
         "/livez",
         (200, "This process works, or will once what it needs is there.", LifeBody),
-        (503, "It must be started again; the body says why.", LifeBody),
+        (503, "It must be started again; the body says why, to callers with a key.", LifeBody),
         scope=None,
+        watched=True,
     )
     async def life(self, request: web.Request) -> web.Response:
         """Check whether this process must be started again."""
         why = self._service.health.failed()
-        return respond(LifeBody(ok=why is None, detail=why or ""), 200 if why is None else 503)
+        detail = (why or "") if is_known(request) else ""
+        return respond(LifeBody(ok=why is None, detail=detail), 200 if why is None else 503)
+
+
+def _check(ok: bool, detail: str, known: bool) -> Check:
+    """A part as a caller learns of it: what it says of itself is only for callers that are known."""
+    return Check(ok=ok, detail=detail if known else "")

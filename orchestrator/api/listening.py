@@ -11,14 +11,18 @@ import itertools
 import math
 import resource
 import socket
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 
 import structlog
 from aiohttp import web
 
 from orchestrator.api.connection import Connection
+from orchestrator.api.limits import LIMITS, Limits
 from orchestrator.api.quiet import quiet_logs
+from orchestrator.api.sockets import internet_sockets, unix_socket
 from orchestrator.structured import task_group
 
 log = structlog.get_logger()
@@ -41,23 +45,19 @@ SPARE_SECONDS = 5.0
 LOOK_SECONDS = 0.1
 """How often to look for such a connection."""
 
-PATIENCE_SECONDS = 30.0
-"""How long a client may take to send a request, or leave unread what it is sent."""
-
 AT_A_TIME = 128
 """Connections taken before those that are there have their turn."""
-
-BACKLOG = 4096
-"""Connections that the kernel keeps until they are taken."""
 
 
 class Door:
     """Takes connections while there is room, and knows why not when there is none."""
 
-    def __init__(self, most: int, patience: float) -> None:
+    def __init__(self, most: int, limits: Limits) -> None:
+        self.hosts: Collection[str] = ()
+        """The names and addresses at which it listens."""
         self._most = most
         self._reserve = max(4, most // 8)
-        self._patience = patience
+        self._limits = limits
         self._connections: set[Connection] = set()
         self._entering: set[asyncio.Task[None]] = set()
         self._left = asyncio.Event()
@@ -105,7 +105,7 @@ class Door:
 
     async def _enter(self, connection: socket.socket, server: web.Server) -> None:
         extra = len(self._connections) >= self._most and not self._spare()
-        made = Connection(server, patience=self._patience, extra=extra, on_lost=self._leave)
+        made = Connection(server, limits=self._limits, extra=extra, on_lost=self._leave)
         self._connections.add(made)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: made, connection)
@@ -140,30 +140,47 @@ def trouble(request: web.Request) -> str:
     return "" if door is None else door.trouble
 
 
+def bound_hosts(request: web.Request) -> Collection[str]:
+    """The names and addresses at which the application listens that a request has come to."""
+    door = request.app.get(DOOR)
+    return () if door is None else door.hosts
+
+
 @asynccontextmanager
 async def listening(
-    application: web.Application, host: str, port: int, *, patience: float = PATIENCE_SECONDS
+    application: web.Application,
+    host: str,
+    port: int,
+    *,
+    uds: Path | None = None,
+    patience: float | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block ends; yields the base URL. Port 0 means any free port.
 
-    ``patience`` is how many seconds a client may take to send a request, or leave unread what it is sent.
+    ``uds`` is the path of a Unix socket to listen at instead, which only this user can use. ``patience`` is
+    how many seconds a client may take to send a request, or leave unread what it is sent; by default, that
+    and all other limits are those of the application.
 
     Raises:
         OSError: the address cannot be bound.
     """
+    limits = application.get(LIMITS) or Limits()
+    if patience is not None:
+        limits = replace(limits, patience=patience)
     runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=CLOSING_SECONDS)
-    door = application[DOOR] = Door(min(MOST_CONNECTIONS, _descriptors() // 2), patience)
+    door = application[DOOR] = Door(min(MOST_CONNECTIONS, _descriptors() // 2), limits)
     await runner.setup()
     try:
-        async with _bound(host, port) as listeners, task_group() as group:
+        async with _sockets(host, port, uds) as listeners, task_group() as group:
             assert runner.server is not None
+            if uds is None:
+                door.hosts = {host, *(listener.getsockname()[0] for listener in listeners)}
             taking = [
                 group.create_task(door.accept(listener, runner.server), name="accept")
                 for listener in listeners
             ]
-            port = listeners[0].getsockname()[1]
             with quiet_logs():
-                yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+                yield f"unix:{uds}" if uds is not None else _url(host, listeners[0])
             for task in taking:
                 task.cancel()
     finally:
@@ -171,18 +188,13 @@ async def listening(
 
 
 @asynccontextmanager
-async def _bound(host: str, port: int) -> AsyncIterator[list[socket.socket]]:
-    """Sockets that listen on all addresses of the host; an empty name is every address of this machine."""
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    with ExitStack() as closing:
-        listeners = []
-        for family, _, _, _, address in dict.fromkeys(found):
-            listener = closing.enter_context(socket.create_server(address, family=family, backlog=BACKLOG))
-            listener.setblocking(False)
-            listeners.append(listener)
+async def _sockets(host: str, port: int, uds: Path | None) -> AsyncIterator[list[socket.socket]]:
+    async with internet_sockets(host, port) if uds is None else unix_socket(uds) as listeners:
         yield listeners
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
 def _descriptors() -> int:

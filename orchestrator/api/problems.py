@@ -17,6 +17,15 @@ from orchestrator.errors import AnabranchError, InvalidRequest, translated
 
 log = structlog.get_logger()
 
+SAFE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "anabranch",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What every response has that does not say otherwise: nobody keeps it, guesses its type or frames it."""
+
 LONGEST_MESSAGE = 4_000
 """The most characters of a message; a body with a thousand mistakes is not told all of them."""
 
@@ -33,6 +42,13 @@ class UnsupportedMediaType(InvalidRequest):
 
     code = "unsupported_media_type"
     http_status = 415
+
+
+class Contradiction(AnabranchError):
+    """Two parts of the request say different things about the same."""
+
+    code = "contradiction"
+    http_status = 409
 
 
 class RequestTimeout(AnabranchError):
@@ -116,7 +132,10 @@ def contained(what: str) -> Iterator[None]:
 
 def refusal(error: AnabranchError) -> web.Response:
     """The response to a request that met one of our own errors."""
-    return _response(problem_of(error), error.http_status, error.retry_after)
+    response = _response(problem_of(error), error.http_status, error.retry_after)
+    if error.http_status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="anabranch"'
+    return response
 
 
 def problem_of(error: AnabranchError) -> ErrorBody:

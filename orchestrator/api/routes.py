@@ -1,6 +1,7 @@
-"""The table of routes: what each takes and sends, declared next to its handler.
+"""The table of routes: what each takes and sends, and who may use it, declared next to its handler.
 
-Both the application and the OpenAPI document are made from this table; there are no other routes.
+The application, what it lets in, its limits and the OpenAPI document are all made from this table, and tests
+go over every route of it; there are no other routes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,26 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from orchestrator.access.caller import Scope
+from orchestrator.errors import AnabranchError
+from storage.errors import StorageError
+from workers.errors import WorkerError
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""The methods that must change nothing: pages from anywhere can have browsers send them."""
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+"""The content types that a form can send, from any page and without being asked whether it may."""
+
+JSON, EVENTS = "application/json", "text/event-stream"
 
 Parameter = Mapping[str, Any]
 """A parameter as OpenAPI describes it."""
 
 Content = type[BaseModel] | Mapping[str, Any]
 """A model for a JSON body; for anything else a media type, as OpenAPI describes it."""
+
+Refusal = type[AnabranchError] | type[StorageError] | type[WorkerError]
+"""An error that a route answers with."""
 
 Answer = tuple[int, str, Content]
 """A status, what it means, and the body that comes with it."""
@@ -32,9 +47,21 @@ H = TypeVar("H", bound=Handler)
 class Route:
     """One operation: where it is, what it is for, what it takes and what it answers.
 
-    ``scope`` is what its caller needs; None means that anybody may ask. ``changes`` says whether it changes
-    state. ``sends`` are models within content that is not a JSON body. ``head`` says whether ``HEAD`` is
-    answered too.
+    Attributes:
+        scope: what its caller needs; None: anybody may ask.
+        changes: whether it changes state; no ``GET`` may.
+        errors: those of its own; what every route may answer is added by :mod:`orchestrator.api.openapi`.
+        takes: its body; None: it takes none.
+        media: the content types of its body.
+        needs_body: whether the body must be there.
+        example: a body that it takes.
+        sends: models within content that is not a JSON body.
+        head: whether ``HEAD`` is answered too.
+        max_body: the most bytes of its body; None: as the settings say.
+        watched: it tells how the process is, and is answered when nothing else can be.
+
+    Raises:
+        ValueError: it cannot be served safely as it is declared.
     """
 
     method: str
@@ -44,10 +71,31 @@ class Route:
     scope: Scope | None
     changes: bool
     answers: tuple[Answer, ...]
+    errors: tuple[Refusal, ...] = ()
     parameters: tuple[Parameter, ...] = ()
-    takes: type[BaseModel] | None = None
+    takes: Content | None = None
+    media: tuple[str, ...] = ()
+    needs_body: bool = True
+    example: Mapping[str, Any] | None = None
     sends: tuple[type[BaseModel], ...] = ()
     head: bool = True
+    max_body: int | None = None
+    watched: bool = False
+
+    def __post_init__(self) -> None:
+        if self.changes and self.method in SAFE:
+            raise ValueError(f"{self.name}: {self.method} {self.path} must not change state")
+        if self.changes and self.scope is None:
+            raise ValueError(f"{self.name}: what changes state needs a scope")
+        if any(media in FORMS for media in self.media):
+            raise ValueError(f"{self.name}: forms of any page could send it {', '.join(self.media)}")
+        if self.example is not None and isinstance(self.takes, type):
+            self.takes.model_validate(dict(self.example))
+
+    @property
+    def streams(self) -> bool:
+        """Whether it may answer for hours."""
+        return any(EVENTS in content for _, _, content in self.answers if not isinstance(content, type))
 
     def models(self) -> Iterator[type[BaseModel]]:
         """The models of what it sends."""
@@ -64,12 +112,22 @@ def route(
     scope: Scope | None,
     changes: bool = False,
     name: str | None = None,
+    errors: Sequence[Refusal] = (),
     parameters: Sequence[Parameter] = (),
-    takes: type[BaseModel] | None = None,
+    takes: Content | None = None,
+    media: Sequence[str] = (),
+    needs_body: bool = True,
+    example: Mapping[str, Any] | None = None,
     sends: Sequence[type[BaseModel]] = (),
     head: bool = True,
+    max_body: int | None = None,
+    watched: bool = False,
 ) -> Callable[[H], H]:
-    """Declare a method as a route, with its name and the first line of its docstring."""
+    """Declare a method as a route, with its name and the first line of its docstring.
+
+    If no ``media`` are given, a body is of those that it names itself, and one with a model is JSON.
+    """
+    named = () if takes is None else (JSON,) if isinstance(takes, type) else tuple(takes)
 
     def declare(handler: H) -> H:
         handler.route = Route(  # type: ignore[attr-defined]
@@ -80,10 +138,16 @@ def route(
             scope=scope,
             changes=changes,
             answers=answers,
+            errors=tuple(errors),
             parameters=tuple(parameters),
             takes=takes,
+            media=tuple(media) or named,
+            needs_body=needs_body,
+            example=example,
             sends=tuple(sends),
             head=head,
+            max_body=max_body,
+            watched=watched,
         )
         return handler
 
@@ -97,6 +161,12 @@ def routes_of(handlers: type) -> dict[str, Route]:
     return {name: each for name, each in found.items() if isinstance(each, Route)}
 
 
+def route_of(request: web.Request) -> Route | None:
+    """The route that a request has come to; None if there is none for its path and method."""
+    found = getattr(request.match_info.handler, "route", None)
+    return found if isinstance(found, Route) else None
+
+
 def bound(handlers: object) -> Iterator[web.RouteDef]:
     """The routes of ``handlers``, as an application takes them."""
     for method, each in routes_of(type(handlers)).items():
@@ -107,9 +177,18 @@ def bound(handlers: object) -> Iterator[web.RouteDef]:
             yield web.route(each.method, each.path, handler)
 
 
-def header(name: str, description: str) -> Parameter:
+def header(
+    name: str, description: str, *, schema: Parameter | None = None, example: str | None = None
+) -> Parameter:
     """A header as a parameter."""
-    return {"name": name, "in": "header", "schema": {"type": "string"}, "description": description}
+    shown = {} if example is None else {"example": example}
+    return {
+        "name": name,
+        "in": "header",
+        "schema": schema or {"type": "string"},
+        "description": description,
+        **shown,
+    }
 
 
 def queries(model: type[BaseModel]) -> list[Parameter]:

@@ -82,6 +82,14 @@ class EventBody(BaseModel):
     data: dict[str, Any]
 
 
+class ProgressBody(BaseModel):
+    """A call that is generating; not stored."""
+
+    path: str
+    tokens: int = Field(description="Generated so far.")
+    text: str = Field("", description="The end of its text; empty where what engines say is redacted.")
+
+
 class ReplayBody(BaseModel):
     """A strict replay that ended as recorded."""
 

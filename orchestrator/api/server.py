@@ -7,15 +7,21 @@ import gc
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from orchestrator.api.application import create_application
+from orchestrator.api.hosts import Hosts, Origins
 from orchestrator.api.listening import listening
 from orchestrator.api.signals import Signals
-from orchestrator.errors import Unavailable
+from orchestrator.api.sockets import is_local
+from orchestrator.errors import InvalidRequest, Unavailable
+from orchestrator.settings import Settings
 from orchestrator.tasks.health import Health
 from orchestrator.tasks.service import Service
+from storage.store import Store
 from workers.errors import WorkerError
 
 log = structlog.get_logger()
@@ -27,15 +33,29 @@ LOOK_SECONDS = 0.25
 """How often to look whether something has ended that must not."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Where to listen: at a host and a port, or at the Unix socket ``uds``.
+
+    ``insecure`` lets everybody do everything who reaches it, as long as there are no keys.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    uds: Path | None = None
+    insecure: bool = False
+
+
 async def serve(
     service: Service,
-    host: str,
-    port: int,
+    binding: Binding,
     signals: Signals,
     *,
     on_listening: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve and work until a signal comes; then drain while the API still answers.
+
+    Look first whether the binding is one for this service, with :func:`check_binding`.
 
     A drain refuses new tasks, lets running ones go on for the grace period and hands the rest back to the
     queue. A second signal hands them back at once. The engine is started first; if it cannot be reached yet,
@@ -47,6 +67,10 @@ async def serve(
         Unavailable: something has ended without which this process can work on nothing; its tasks were
             handed back.
     """
+    closing = asyncio.Event()
+    application = create_application(
+        service, draining=signals.draining, closing=closing, insecure=binding.insecure
+    )
     gc.collect()
     gc.freeze()  # what is loaded by now stays; scanning it again would hold up the event loop
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -56,11 +80,8 @@ async def serve(
         if not error.retryable:
             raise
         log.warning("the engine is not available yet", code=error.code, error=str(error))
-    closing = asyncio.Event()
-    application = create_application(service, draining=signals.draining, closing=closing)
     with service.health.watched():
-        patience = service.settings.client_seconds
-        async with listening(application, host, port, patience=patience) as url:
+        async with listening(application, binding.host, binding.port, uds=binding.uds) as url:
             try:
                 async with service.working():
                     signals.serving(service.hand_back)
@@ -79,6 +100,28 @@ async def serve(
             http_status=Unavailable.http_status,
             retryable=True,
         )
+
+
+async def check_binding(binding: Binding, settings: Settings, store: Store) -> None:
+    """Refuse to let everybody on the network do everything, unless told to.
+
+    Raises:
+        InvalidRequest: others than this machine could reach the service, and there are no keys in its store;
+            or an allowed host or origin is none.
+        socket.gaierror: there is no such host.
+    """
+    Hosts(settings.allowed_hosts)
+    Origins(settings.allowed_origins)
+    if binding.uds is not None or await is_local(binding.host) or await store.access.any_key():
+        return
+    if binding.insecure:
+        log.warning("everybody who reaches this service may do everything", host=binding.host)
+        return
+    raise InvalidRequest(
+        f"--host {binding.host}: others could reach this service, and it has no keys. Create one with "
+        "`anabranch keys create`, listen at 127.0.0.1 or at --uds PATH, or say --insecure to let everybody "
+        "do everything who reaches it"
+    )
 
 
 async def _end(health: Health, draining: asyncio.Event) -> str | None:

@@ -6,10 +6,11 @@ import asyncio
 import os
 import socket
 import threading
+from functools import partial
 
 import typer
 
-from orchestrator.api.server import serve
+from orchestrator.api.server import Binding, check_binding, serve
 from orchestrator.api.signals import obeyed
 from orchestrator.cli.saying import tell
 from orchestrator.cli.solving import CLOSING_SECONDS, opened
@@ -24,11 +25,11 @@ ENDED_SECONDS = 2 * CLOSING_SECONDS + 5.0
 """How long a process may take to end after it has handed back its tasks."""
 
 
-def serve_here(settings: Settings, host: str, port: int) -> None:
+def serve_here(settings: Settings, binding: Binding) -> None:
     """Serve the API until a signal comes, then drain.
 
     Raises:
-        InvalidRequest: there is no such host.
+        InvalidRequest: there is no such host, or it must not be served without keys.
         Unavailable: the database or the engine cannot be used, or the service cannot go on.
         OSError: the address cannot be bound.
     """
@@ -38,12 +39,17 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
         async with obeyed(on_given_up=lambda number: _end_within(GIVEN_UP_SECONDS, 128 + number)) as signals:
             try:
                 with translated():
-                    async with opened(settings, toolbox, Announcer(), staying=True) as service:
+                    async with opened(
+                        settings,
+                        toolbox,
+                        Announcer(),
+                        staying=True,
+                        on_store=partial(check_binding, binding, settings),
+                    ) as service:
                         try:
                             await serve(
                                 service,
-                                host,
-                                port,
+                                binding,
                                 signals,
                                 on_listening=lambda url: tell(f"listening on {url}"),
                             )
@@ -59,7 +65,9 @@ def serve_here(settings: Settings, host: str, port: int) -> None:
     try:
         code = asyncio.run(run())
     except socket.gaierror as error:
-        raise InvalidRequest(f"--host {host!r}: {error.strerror}; 127.0.0.1 is this machine only") from None
+        raise InvalidRequest(
+            f"--host {binding.host!r}: {error.strerror}; 127.0.0.1 is this machine only"
+        ) from None
     if code:
         raise typer.Exit(code)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.given import settings
 from orchestrator.cli.parameters import AsJson, Database, Engine, HttpTools, Mcp, Model
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 
 commands = typer.Typer()
 
@@ -30,8 +33,30 @@ def planners(as_json: AsJson = False) -> None:
 
 @commands.command()
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 means any free port.")] = 8080,
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on.", show_default=DEFAULT_HOST)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="0 means any free port.", show_default=str(DEFAULT_PORT)),
+    ] = None,
+    uds: Annotated[
+        Path | None, typer.Option(help="Listen on a Unix socket at this path, which only this user can use.")
+    ] = None,
+    allowed_hosts: Annotated[
+        str | None,
+        typer.Option(help="Further names that clients may use for it without a key, separated by commas."),
+    ] = None,
+    allowed_origins: Annotated[
+        str | None,
+        typer.Option(help="Pages from elsewhere that may use it: https://app.example, separated by commas."),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure", help="Without keys, let everybody in who reaches it, not only this machine."
+        ),
+    ] = False,
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
@@ -42,8 +67,12 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the HTTP API and work on its tasks; SIGTERM drains."""
+    from orchestrator.api.server import Binding
     from orchestrator.cli.hosting import serve_here
+    from orchestrator.errors import InvalidRequest
 
+    if uds is not None and (host is not None or port is not None):
+        raise InvalidRequest("--uds: a Unix socket has no host and no port; give one or the other")
     check = False if skip_check else None
     made = settings(
         engine=engine,
@@ -52,8 +81,16 @@ def serve(
         mcp_servers=mcp,
         http_tools=http_tools,
         check=check,
+        allowed_hosts=allowed_hosts,
+        allowed_origins=allowed_origins,
     )
-    serve_here(made, host, port)
+    binding = Binding(
+        host=DEFAULT_HOST if host is None else host,
+        port=DEFAULT_PORT if port is None else port,
+        uds=uds,
+        insecure=insecure,
+    )
+    serve_here(made, binding)
 
 
 @commands.command()
@@ -61,6 +98,10 @@ def workers(
     url: Annotated[
         str, typer.Option(envvar="ANABRANCH_URL", help="The URL of the service.")
     ] = "http://127.0.0.1:8080",
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="ANABRANCH_KEY", show_envvar=True, help="A key of it, with the scope read."),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep running, and show changes.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between updates.")] = 1.0,
     as_json: AsJson = False,
@@ -68,4 +109,4 @@ def workers(
     """Show the workers of a running service: load, prefix hits, and which of them are down."""
     from orchestrator.cli.watching import show_workers
 
-    show_workers(url, watch=watch, every=every, as_json=as_json)
+    show_workers(url, key=key, watch=watch, every=every, as_json=as_json)

@@ -7,7 +7,7 @@ import importlib
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from orchestrator.toolbox import build_toolbox
+from storage.store import Store
 from workers.tools.declaration import tool
 from workers.tools.tool import Tool
 from workers.tools.toolbox import Toolbox
@@ -148,11 +149,21 @@ async def _solve(
 
 
 def opened(
-    settings: Settings, toolbox: Toolbox, on_progress: OnProgress, *, staying: bool = False
+    settings: Settings,
+    toolbox: Toolbox,
+    on_progress: OnProgress,
+    *,
+    staying: bool = False,
+    on_store: Callable[[Store], Awaitable[None]] | None = None,
 ) -> AbstractAsyncContextManager[Service]:
     """A service for one command, which does not wait long for its engine to stop."""
     return opened_service(
-        settings, toolbox, on_progress=on_progress, closing_seconds=CLOSING_SECONDS, staying=staying
+        settings,
+        toolbox,
+        on_progress=on_progress,
+        closing_seconds=CLOSING_SECONDS,
+        staying=staying,
+        on_store=on_store,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
 
 import aiohttp
@@ -21,20 +21,27 @@ from orchestrator.cli.terminal import Terminal
 from orchestrator.errors import InvalidRequest, Unavailable
 
 INTERRUPTED = 130
+_REFUSED = {
+    401: "it wants a key; give one as --key or in ANABRANCH_KEY",
+    403: "the key does not have the scope 'read'",
+}
 PATIENCE_SECONDS = 10.0
 """How long a service may take to answer; its health check of an engine may take some seconds."""
 
 
-def show_workers(address: str, *, watch: bool, every: float, as_json: bool) -> None:
+def show_workers(address: str, *, key: str | None, watch: bool, every: float, as_json: bool) -> None:
     """Print the workers of the service at ``address``; with ``watch`` again every ``every`` seconds.
+
+    ``key`` is what it asks for once it has keys.
 
     Raises:
         InvalidRequest: the address is not a URL.
         Unavailable: no service answers there.
     """
     url = _base(address) / "v1/workers"
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     try:
-        asyncio.run(_show(url, every if watch else None, as_json=as_json))
+        asyncio.run(_show(url, headers, every if watch else None, as_json=as_json))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
 
@@ -47,8 +54,8 @@ def _base(address: str) -> URL:
     raise InvalidRequest(f"--url {address!r}: write it like http://127.0.0.1:8080")
 
 
-async def _show(url: URL, every: float | None, *, as_json: bool) -> None:
-    async with aclosing(_looks(url, every)) as looks:
+async def _show(url: URL, headers: Mapping[str, str], every: float | None, *, as_json: bool) -> None:
+    async with aclosing(_looks(url, headers, every)) as looks:
         if as_json:
             async for workers, wrong in looks:
                 if wrong:
@@ -64,9 +71,12 @@ async def _show(url: URL, every: float | None, *, as_json: bool) -> None:
                     live.update(Group(_drawn(workers), Text(wrong, style="red")), refresh=True)
 
 
-async def _looks(url: URL, every: float | None) -> AsyncGenerator[tuple[WorkersBody, str], None]:
+async def _looks(
+    url: URL, headers: Mapping[str, str], every: float | None
+) -> AsyncGenerator[tuple[WorkersBody, str], None]:
     """The workers, repeatedly, each time with what is wrong, if anything: a lost service may come back."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS)) as session:
+    patience = aiohttp.ClientTimeout(PATIENCE_SECONDS)
+    async with aiohttp.ClientSession(timeout=patience, headers=headers) as session:
         workers, wrong = await _ask(session, url), ""
         while True:
             yield workers, wrong
@@ -85,6 +95,8 @@ async def _ask(session: aiohttp.ClientSession, url: URL) -> WorkersBody:
             body = await response.read()
             if response.status == 200:
                 return WorkersBody.model_validate_json(body)
+            if (refused := _REFUSED.get(response.status)) is not None:
+                raise _gone(f"the service at {url.origin()} does not say: {refused}")
             wrong = f"status {response.status}"
     except ValidationError:
         wrong = "an unexpected answer"

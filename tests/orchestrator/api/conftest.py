@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,15 +15,22 @@ from typing import Any
 import aiohttp
 import pytest
 
+from orchestrator.access.caller import Scope
+from orchestrator.access.form import hash_of, hint_of, new_key
 from orchestrator.api.application import create_application
+from orchestrator.api.handlers import Handlers, openapi_document
 from orchestrator.api.listening import DOOR, Door, listening
+from orchestrator.api.refusals import refusals_of
+from orchestrator.api.routes import Route, routes_of
 from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
 from orchestrator.tasks import following, queue
 from orchestrator.tasks.service import Service
 from planners.direct import direct
 from planners.vote import vote
+from storage.keys import Key, Secret
 from storage.opening import open_store
+from storage.store import Store
 from workers.engine import Engine
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.tools.toolbox import Toolbox
@@ -74,7 +82,11 @@ class Api:
     """A client for the tests."""
 
     def __init__(
-        self, service: Service, session: aiohttp.ClientSession, draining: asyncio.Event, door: Door
+        self,
+        service: Service,
+        session: aiohttp.ClientSession,
+        draining: asyncio.Event,
+        door: Door,
     ) -> None:
         self.service = service
         self.session = session
@@ -83,7 +95,15 @@ class Api:
 
     async def call(self, method: str, path: str, **options: Any) -> Reply:
         async with self.session.request(method, path, **options) as response:
-            return Reply(response.status, await response.json(), response.headers)
+            reply = Reply(response.status, await response.json(), response.headers)
+        assert_documented(method, path, reply)
+        return reply
+
+    async def key(self, tenant: str | None, *scopes: Scope, **fields: Any) -> str:
+        """A new key, with all scopes if none are given."""
+        key = await add_key(self.service.store, tenant, *scopes, **fields)
+        self.service.access.forget()
+        return key
 
     async def get(self, path: str, **options: Any) -> Reply:
         return await self.call("GET", path, **options)
@@ -120,6 +140,41 @@ class Api:
                     yield _frame(lines)
                     lines = []
             assert lines == []
+
+
+def assert_documented(method: str, path: str, reply: Reply) -> None:
+    """What a route answers with is in the table; what engines and databases fail with, by its status."""
+    route = next((each for each in ROUTES if each.method == method and _leads_to(path, each.path)), None)
+    if route is None:
+        return
+    operation = openapi_document()["paths"][route.path][method.lower()]
+    assert str(reply.status) in operation["responses"], f"{method} {route.path}: {reply.status}"
+    if reply.status < 500 and isinstance(reply.body, dict) and set(reply.body) == {"error"}:
+        assert reply.error in refusals_of(route)[reply.status], f"{method} {route.path}: {reply.error}"
+
+
+def _leads_to(path: str, pattern: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path.partition("?")[0]) is not None
+
+
+ROUTES: tuple[Route, ...] = tuple(routes_of(Handlers).values())
+
+
+async def add_key(store: Store, tenant: str | None, *scopes: Scope, **fields: Any) -> str:
+    """A new key, with all scopes if none are given."""
+    token = new_key()
+    secret = Secret(hash=hash_of(token), hint=hint_of(token), created_at=1.0)
+    made = {
+        "id": hint_of(token),
+        "name": "for a test",
+        "names_tenants": False,
+        "created_at": 1.0,
+        **fields,
+    }
+    await store.access.add_key(
+        Key(tenant=tenant, scopes=frozenset(map(str, scopes or Scope)), secrets=(secret,), **made)
+    )
+    return token
 
 
 def reply_of(raw: bytes) -> Reply:
@@ -160,7 +215,12 @@ def open_api(tmp_path: Path, empty_database: Path) -> Open:
 
     @asynccontextmanager
     async def opened(
-        engine: Engine | None = None, *, work: bool = True, settings: Settings | None = None, **options: Any
+        engine: Engine | None = None,
+        *,
+        work: bool = True,
+        settings: Settings | None = None,
+        host: str = "127.0.0.1",
+        **options: Any,
     ) -> AsyncIterator[Api]:
         draining = asyncio.Event()
         async with await open_store(f"sqlite:///{database}") as store:
@@ -174,7 +234,7 @@ def open_api(tmp_path: Path, empty_database: Path) -> Open:
             )
             application = create_application(service, draining=draining, **options)
             async with (
-                listening(application, "127.0.0.1", 0, patience=made.client_seconds) as url,
+                listening(application, host, 0) as url,
                 aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(100)) as session,
             ):
                 opened_api = Api(service, session, draining, application[DOOR])

@@ -14,7 +14,7 @@ from orchestrator.api.listening import DOOR, listening
 from orchestrator.settings import Settings
 from tests.orchestrator.api.conftest import Open, reply_of
 
-HOST = b" HTTP/1.1\r\nHost: x\r\n"
+HOST = b" HTTP/1.1\r\nHost: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
 CHUNKED = b"POST /v1/tasks" + HOST + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
@@ -44,6 +44,28 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "CONNECT": (b"CONNECT a:80" + HOST + CLOSE, 404, "not_found"),
     "half a surrogate pair": (b"GET /v1/tasks/%ED%A0%80" + HOST + CLOSE, 404, "task_not_found"),
     "NUL": (b"GET /v1/tasks/%00" + HOST + CLOSE, 404, "task_not_found"),
+    "a host that is none": (b"GET /healthz HTTP/1.1\r\nHost: a b\r\n" + CLOSE, 400, "invalid_request"),
+    "a name that is not ours": (b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + CLOSE, 421, "host_not_allowed"),
+    "two hosts": (b"GET /healthz" + HOST + b"Host: localhost\r\n" + CLOSE, 400, "malformed_request"),
+    "a host and another": (b"GET http://127.0.0.1/healthz" + HOST + CLOSE, 400, "invalid_request"),
+    "NUL in a header": (b"GET /healthz" + HOST + b"X: a\x00b\r\n\r\n", 400, "malformed_request"),
+    "NUL in a host": (b"GET /healthz HTTP/1.1\r\nHost: a\x00b\r\n\r\n", 400, "malformed_request"),
+    "NUL in the path": (b"GET /\x00" + HOST + b"\r\n", 400, "malformed_request"),
+    "a body where none belongs": (
+        b"POST /v1/tasks/x/cancel" + HOST + JSON + b"Content-Length: 7\r\n" + CLOSE + b'{"a":1}',
+        400,
+        "invalid_request",
+    ),
+    "a form where no body belongs": (
+        b"POST /v1/tasks/x/cancel" + HOST + b"Content-Type: text/plain\r\n" + CLOSE,
+        415,
+        "unsupported_media_type",
+    ),
+    "a body of a GET": (
+        b"GET /v1/tasks" + HOST + b"Content-Length: 2\r\n" + CLOSE + b"{}",
+        400,
+        "invalid_request",
+    ),
     "an event id in bytes": (
         b"GET /v1/tasks/x/events" + HOST + b"Last-Event-ID: \xff\r\n" + CLOSE,
         404,
@@ -74,7 +96,8 @@ async def test_every_refusal_has_the_shape_of_an_error(
 
 
 @pytest.mark.parametrize(
-    "request_line", [b"GET http://x/healthz", b"GET /healthz#there", b"GET /healthz?", b"HEAD /healthz"]
+    "request_line",
+    [b"GET http://localhost/healthz", b"GET /healthz#there", b"GET /healthz?", b"HEAD /healthz"],
 )
 async def test_what_is_unusual_but_right_is_answered(open_api: Open, request_line: bytes) -> None:
     async with open_api(work=False) as api:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.api.exchange import MOST_VALUES, json_object
+from orchestrator.api.exchange import json_object
+from orchestrator.api.limits import MAX_VALUES as MOST_VALUES
 from orchestrator.errors import InvalidRequest
 from tests.orchestrator.api.conftest import Open
 
@@ -15,7 +16,8 @@ ODD: dict[str, tuple[str, str]] = {
     "NaN": ('{"query": "a", "options": {"n": NaN}}', "NaN is not a JSON number"),
     "infinity": ('{"query": "a", "options": {"n": 1e999}}', "1e999 is too large"),
     "thousands of digits": ('{"seed": ' + "9" * 5_000 + "}", "digits"),
-    "nesting": ('{"options": ' + "[" * 5_000 + "]" * 5_000 + "}", "not JSON"),
+    "nesting": ('{"options": ' + "[" * 5_000 + "]" * 5_000 + "}", "nested more than 64 deep"),
+    "closing what was not opened": ("]" * 1_000_000, "not JSON"),
     "an array": ("[]", "must be an object"),
 }
 

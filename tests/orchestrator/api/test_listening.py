@@ -18,10 +18,11 @@ from orchestrator.api.quiet import quiet_logs
 from tests.orchestrator.api.conftest import Api, Open, reply_of
 
 SUBMIT = (
-    b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 35\r\n\r\n"
+    b"POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 35\r\n\r\n"
     b'{"query": "x", "planner": "direct"}'
 )
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ from tests.orchestrator.api.conftest import reply_of, slow
 from workers.engines.simulator.server import serving as simulated
 
 ROOT = Path(__file__).parents[3]
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 TASK = {"query": "What is 6 * 7?", "planner": "direct"}
 
 

@@ -81,9 +81,10 @@ async def test_the_same_key_gives_the_same_task(api: Api) -> None:
 
 async def test_header_and_body_must_not_disagree(api: Api) -> None:
     reply = await api.submit(idempotency_key="a", headers={"Idempotency-Key": "b"})
-    assert (reply.status, reply.error) == (400, "invalid_request")
+    assert (reply.status, reply.error) == (409, "contradiction")
     assert "Idempotency-Key" in reply.message
     reply = await api.submit(tenant="a", headers={"X-Tenant": "b"})
+    assert (reply.status, reply.error) == (409, "contradiction")
     assert "X-Tenant" in reply.message
 
 
@@ -118,7 +119,7 @@ async def test_a_tenant_sees_only_its_own(open_api: Open) -> None:
         assert (await api.get("/v1/tasks", headers={"X-Tenant": "b"})).body["tasks"] == []
         assert len((await api.get("/v1/tasks", headers={"X-Tenant": "a"})).body["tasks"]) == 1
         mixed = await api.get("/v1/tasks?tenant=a", headers={"X-Tenant": "b"})
-        assert (mixed.status, mixed.error) == (400, "invalid_request")
+        assert (mixed.status, mixed.error) == (409, "contradiction")
         assert (await api.get(f"/v1/tasks/{own['id']}", headers={"X-Tenant": "a"})).status == 200
 
 

@@ -69,11 +69,13 @@ PLANNERS = {each.name: each for each in (using, spinning, sleeping, asking)}
 
 
 def opened(
-    settings: Settings, toolbox: Toolbox, on_progress: Any, *, staying: bool = False
+    settings: Settings, toolbox: Toolbox, on_progress: Any, *, staying: bool = False, on_store: Any = None
 ) -> AbstractAsyncContextManager[Service]:
     """A service with the planners and tools of this module."""
     engine = Simulator({"slow": "word " * 5_000, "": "42"}, cost=CostModel(decode_tokens_per_s=50))
-    return opened_service(settings, Toolbox([sleep, block]), engine=engine, planners=PLANNERS)
+    return opened_service(
+        settings, Toolbox([sleep, block]), engine=engine, planners=PLANNERS, on_store=on_store
+    )
 
 
 def broken(*_: Any) -> None:

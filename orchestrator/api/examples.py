@@ -1,0 +1,96 @@
+"""What the API sends, by example: one body for each model that a route answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from orchestrator.api.schemas import (
+    VERSION,
+    HealthBody,
+    LifeBody,
+    ReplayBody,
+    TaskBody,
+    TaskPage,
+    WorkersBody,
+)
+
+TASK: Mapping[str, Any] = {
+    "id": "0197f3a0c2d84b6e9a51",
+    "status": "queued",
+    "tenant": "default",
+    "planner": "vote",
+    "question": {"query": "How many clips?", "context": "", "choices": []},
+    "options": {"options": {"n": 8}},
+    "seed": 0,
+    "created_at": 1767225600.0,
+    "started_at": None,
+    "finished_at": None,
+    "cancel_requested": False,
+    "outcome": None,
+    "solution": None,
+    "error": None,
+}
+
+WORKER: Mapping[str, Any] = {
+    "name": "http://gpu-1:8000",
+    "model": "Qwen/Qwen3-8B",
+    "roles": [],
+    "state": "up",
+    "detail": "",
+    "breaker": "closed",
+    "in_flight": 3,
+    "limit": 64,
+    "queued": 0,
+    "held": 0,
+    "prefill_tokens_per_s": None,
+    "indexed_blocks": 120,
+    "sharing": "in_flight",
+    "finished": 40,
+    "aborted": 5,
+    "failed": 0,
+    "errors": {},
+    "prompt_tokens": 52000,
+    "cached_tokens": 39000,
+    "completion_tokens": 18000,
+    "wasted_tokens": 900,
+    "hit_ratio": 0.75,
+}
+
+FINE: Mapping[str, Any] = {"ok": True, "detail": ""}
+
+EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    TaskBody: TASK,
+    TaskPage: {"tasks": [TASK], "next": None},
+    ReplayBody: {
+        "trace_id": TASK["id"],
+        "outcome": "answered",
+        "answer": "72",
+        "events": 31,
+        "calls": 0,
+        "seconds": 0.02,
+    },
+    WorkersBody: {
+        "replicas": [WORKER],
+        "families": 1,
+        "waiting": 0,
+        "parked": 0,
+        "refused": 0,
+        "restarts": 0,
+        "hit_ratio": 0.75,
+        "ideal_hit_ratio": 0.8,
+    },
+    HealthBody: {
+        "status": "ok",
+        "version": VERSION,
+        "engine": FINE,
+        "database": FINE,
+        "disk": FINE,
+        "queue": FINE,
+        "loop": FINE,
+        "connections": FINE,
+    },
+    LifeBody: FINE,
+}

@@ -1,0 +1,74 @@
+"""Requests to every route of the table, and what comes back."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.api.routes import Route
+from tests.orchestrator.api.conftest import ROUTES, Api, Reply
+
+OWNED = ("/v1/tasks/{id}",)
+"""The beginnings of the paths that are about one thing of a tenant; :func:`owned` makes one of each."""
+
+FOR_EVERYBODY = [route for route in ROUTES if route.scope is None]
+KEYED = [route for route in ROUTES if route.scope is not None]
+CHANGING = [route for route in ROUTES if route.changes]
+ABOUT_ONE = [route for route in ROUTES if "{" in route.path]
+TAKING_JSON = [route for route in ROUTES if "application/json" in route.media]
+
+
+async def owned(api: Api, route: Route, **options: Any) -> str:
+    """The path of a route, about something that a request with these options has just made."""
+    if "{" not in route.path:
+        return route.path
+    assert route.path.startswith(OWNED), f"say here how to make what {route.path} is about"
+    return route.path.replace("{id}", await a_task(api, **options))
+
+
+async def a_task(api: Api, **options: Any) -> str:
+    """The id of a task that nobody runs."""
+    reply = await api.call("POST", "/v1/tasks", json={"query": "x", "planner": "direct"}, **options)
+    assert reply.status == 202, reply.body
+    return str(reply.body["id"])
+
+
+def anywhere(route: Route) -> str:
+    """The path of a route, about something that does not exist."""
+    return re.sub(r"\{\w+\}", "nothing", route.path)
+
+
+def body_of(route: Route) -> dict[str, Any]:
+    """The options by which a client sends the example of a route."""
+    return {} if route.example is None else {"json": dict(route.example)}
+
+
+async def asked(api: Api, route: Route, path: str, **options: Any) -> Reply:
+    """What a route says; of a stream only how it begins."""
+    given = {**body_of(route), **options}
+    if isinstance(given.get("data"), bytes):
+        given["data"] = io.BytesIO(given["data"])  # which aiohttp sends a piece at a time
+    async with api.session.request(route.method, path, **given) as response:
+        lasts = response.headers.get("Content-Type", "").startswith("text/event-stream")
+        if lasts or response.content_type != "application/json":
+            return Reply(response.status, None, response.headers)
+        return Reply(response.status, await response.json(), response.headers)
+
+
+def bearer(token: str) -> dict[str, dict[str, str]]:
+    """The option by which a client sends a key."""
+    return {"headers": {"Authorization": f"Bearer {token}"}}
+
+
+def texts(value: Any, replaced: str) -> Iterator[Any]:
+    """The value with each of its texts replaced, one at a time."""
+    if isinstance(value, str):
+        yield replaced
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from ({**value, name: each} for each in texts(item, replaced))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from ([*value[:place], each, *value[place + 1 :]] for each in texts(item, replaced))
