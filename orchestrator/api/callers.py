@@ -11,6 +11,8 @@ from orchestrator.api.exchange import header_of
 from orchestrator.api.problems import Contradiction
 
 CALLER = web.RequestKey("caller", Caller)
+ABOUT = web.RequestKey("about", str)
+"""The tenant that a request has turned out to be about."""
 
 SEND_KEY = "send it as `Authorization: Bearer anb_…`"
 
@@ -21,7 +23,7 @@ def caller_of(request: web.Request) -> Caller:
     Raises:
         Unauthorized: nobody that is known, as may be on a route for everybody.
     """
-    caller = request.get(CALLER)
+    caller: Caller | None = request.get(CALLER)
     if caller is None:
         raise Unauthorized(f"this needs a key: {SEND_KEY}")
     return caller
@@ -47,7 +49,10 @@ def tenant_of(request: web.Request, also: str | None = None) -> str | None:
         caller.speaking_for(each)
     if named is not None and also is not None and named != also:
         raise Contradiction(f"the request is about tenant {also[:40]!r}, but X-Tenant says {named!r}")
-    return caller.speaking_for(named if also is None else also)
+    about = caller.speaking_for(named if also is None else also)
+    if about is not None:
+        request[ABOUT] = about
+    return about
 
 
 def claim(body: dict[str, Any], request: web.Request) -> None:

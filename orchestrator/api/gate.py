@@ -19,7 +19,7 @@ from orchestrator.access.caller import LOCAL, Caller, Unauthorized
 from orchestrator.access.gate import Access
 from orchestrator.access.refusals import RateLimited
 from orchestrator.api.browsers import Browsers, authority_of, comes_from_here
-from orchestrator.api.callers import CALLER, SEND_KEY, sends_key, tenant_of, token_of
+from orchestrator.api.callers import ABOUT, CALLER, SEND_KEY, sends_key, tenant_of, token_of
 from orchestrator.api.exchange import header_of, no_body
 from orchestrator.api.hosts import Authority, Hosts, Origins
 from orchestrator.api.problems import SAFE_HEADERS, UnsupportedMediaType
@@ -173,10 +173,11 @@ class Gate:
         self, request: web.Request, route: Route, caller: Caller, handler: Handler
     ) -> web.StreamResponse:
         """Pass on what changes something, and write down who did that and how it ended."""
-        outcome = "internal"
+        outcome, target = "internal", request.match_info.get("id")
         try:
             response = await self._handled(request, route, handler)
             outcome = "done"
+            target = target or response.headers.get("Location", "").rpartition("/")[2] or None
         except AnabranchError as error:
             outcome = error.code
             raise
@@ -190,8 +191,7 @@ class Gate:
             return response
         finally:
             if caller.key is not None:
-                tenant = header_of(request, "X-Tenant")
-                audit(caller, route.name, outcome=outcome, tenant=tenant, target=request.match_info.get("id"))
+                audit(caller, route.name, outcome=outcome, tenant=request.get(ABOUT), target=target)
 
     async def on_response(self, request: web.Request, response: web.StreamResponse) -> None:
         """Add the headers that every response has, before the first byte of it is sent."""

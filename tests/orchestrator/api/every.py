@@ -57,7 +57,7 @@ async def asked(api: Api, route: Route, path: str, **options: Any) -> Reply:
         return Reply(response.status, await response.json(), response.headers)
 
 
-def bearer(token: str) -> dict[str, dict[str, str]]:
+def bearer(token: str) -> dict[str, Any]:
     """The option by which a client sends a key."""
     return {"headers": {"Authorization": f"Bearer {token}"}}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.form import new_key
@@ -16,6 +17,8 @@ from orchestrator.api.examples import EXAMPLES
 from orchestrator.api.handlers import openapi_document
 from orchestrator.api.problems import SAFE_HEADERS
 from orchestrator.api.routes import FORMS, Route, route
+from storage.accounts import Limits
+from storage.keys import account_of_key
 from tests.orchestrator.api.conftest import ROUTES, Open, Reply
 from tests.orchestrator.api.every import (
     ABOUT_ONE,
@@ -285,6 +288,44 @@ async def test_once_there_was_a_key_one_is_needed_for_ever(open_api: Open) -> No
         key = await api.key("a", revoked_at=2.0)
         assert (await api.get("/v1/tasks")).status == 401
         assert (await api.get("/v1/tasks", **bearer(key))).status == 401
+
+
+async def test_what_a_key_changes_leaves_a_line_that_says_so(open_api: Open) -> None:
+    async with open_api(work=False) as api:
+        key = await api.key("a", id="one")
+        every = await api.key(None, id="all", names_tenants=True)
+        with capture_logs() as lines:
+            made = (await api.submit(**bearer(key))).body["id"]
+            await api.call("POST", f"/v1/tasks/{made}/cancel", **bearer(key))
+            await api.call("POST", "/v1/tasks/nothing/cancel", **bearer(key))
+            await api.get("/v1/tasks", **bearer(key))
+            other = (await api.submit(tenant="b", **bearer(every))).body["id"]
+    said = [
+        tuple(line[name] for name in ("key", "tenant", "what", "target", "outcome"))
+        for line in lines
+        if line["event"] == "audit"
+    ]
+    assert said == [
+        ("one", "a", "submit", made, "done"),
+        ("one", "a", "cancel", made, "done"),
+        ("one", "a", "cancel", "nothing", "task_not_found"),
+        ("all", "b", "submit", other, "done"),
+    ]
+
+
+async def test_a_rate_limit_is_told_in_headers(open_api: Open) -> None:
+    async with open_api(work=False) as api:
+        key = await api.key("a", id="one")
+        await api.service.store.access.set_limits(account_of_key("one"), Limits(rate=0.001, burst=2))
+        api.service.access.forget()
+        replies = [await api.get("/v1/tasks", **bearer(key)) for _ in range(3)]
+        assert [each.status for each in replies] == [200, 200, 429]
+        left = [each.headers["X-RateLimit-Remaining-Requests"] for each in replies]
+        assert left == ["1", "0", "0"]
+        assert replies[2].error == "rate_limited"
+        assert 0 < int(replies[2].headers["Retry-After"]) <= 1000
+        assert replies[2].headers["X-RateLimit-Limit-Requests"] == "2"
+        assert re.fullmatch(r"\d+s", replies[2].headers["X-RateLimit-Reset-Requests"])
 
 
 async def test_every_response_has_the_headers_that_browsers_need(open_api: Open) -> None:
