@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
 from typing import Any
 
 import structlog
@@ -14,8 +16,9 @@ from sqlalchemy.pool import NullPool
 from typing_extensions import override
 
 from storage.errors import StorageClosed, StorageError, StorageUnavailable
+from storage.sql.changing import Look
 from storage.sql.failures import of_postgres, shown
-from storage.sql.listening import Listener
+from storage.sql.listening import POLL_SECONDS, Listener
 from storage.sql.migrations import migrate
 from storage.sql.transactions import Body, Database, T
 
@@ -137,6 +140,19 @@ class PostgresDatabase(Database):
     @override
     async def news(self) -> None:
         await self._listener.wait()
+
+    @override
+    async def changes(self) -> AsyncIterator[frozenset[str] | None]:
+        self._listener.start()
+        look = Look()  # behind a pooler such as PgBouncer, no notification comes
+        async with aclosing(self._listener.changes.follow(POLL_SECONDS)) as told:
+            async for ids in told:
+                found: frozenset[str] | None = ids
+                if ids == frozenset():
+                    with suppress(StorageError):
+                        found = look.changed(await self.read(look.standing))
+                if found != frozenset():
+                    yield found
 
     def _lost(self, error: StorageUnavailable) -> None:
         """Log an outage once, however many transactions meet it."""

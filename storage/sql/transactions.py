@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from storage.errors import StorageError
+from storage.sql.changing import Look
 from storage.store import CANCEL_POLL_SECONDS
+
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.1, 2.0
+"""Between two looks for what has changed: right after a change, and after a long time without one."""
 
 T = TypeVar("T")
 Body = Callable[[Connection], T]
@@ -58,3 +64,14 @@ class Database(ABC):
     async def news(self) -> None:
         """Wait until somebody may have asked to cancel a task; that may be sooner, and not much later."""
         await asyncio.sleep(CANCEL_POLL_SECONDS)
+
+    async def changes(self) -> AsyncIterator[frozenset[str] | None]:
+        """See :meth:`storage.store.Store.changes`. Looks again and again, less often while nothing happens."""
+        look, pause = Look(), FIRST_LOOK_SECONDS
+        while True:
+            with suppress(StorageError):
+                found = look.changed(await self.read(look.standing))
+                pause = min(2 * pause, LONGEST_LOOK_SECONDS) if found == frozenset() else FIRST_LOOK_SECONDS
+                if found != frozenset():
+                    yield found
+            await asyncio.sleep(pause)
