@@ -292,10 +292,8 @@ class MemoryStore(Store):
     @override
     async def delete(self, task_id: str) -> Pruned:
         task = self._get(task_id)
-        open_fork = any(
-            each.parent_id == task_id and not each.status.terminal for each in self._tasks.values()
-        )
-        if open_fork or not task.status.terminal:
+        forks = (each for each in self._tasks.values() if each.parent_id == task_id)
+        if not all(each.status.terminal for each in (task, *forks)):
             raise refusals.not_deletable(task)
         self._remove(task_id)
         return Pruned(tasks=1, texts=0)
