@@ -129,7 +129,7 @@ class Store(ABC):
     async def list(
         self, *, limit: int = 100, before: Place | None = None, **wanted: Unpack[Wanted]
     ) -> tuple[Task, ...]:
-        """The wanted tasks from the newest to the oldest; ``before`` is the last place of the previous page."""
+        """The wanted tasks, newest first; ``before`` is the last place of the previous page."""
 
     @abstractmethod
     async def request_cancel(self, task_id: str) -> Task:

@@ -50,7 +50,7 @@ def announce(connection: Connection, task_ids: Sequence[str]) -> None:
 
 
 class Listener:
-    """Listens from the first :meth:`start` or :meth:`wait` on, and connects again whenever the connection is lost."""
+    """Listens from the first :meth:`start` or :meth:`wait` on, and again whenever the connection was lost."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

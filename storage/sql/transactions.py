@@ -66,7 +66,7 @@ class Database(ABC):
         await asyncio.sleep(CANCEL_POLL_SECONDS)
 
     async def changes(self) -> AsyncIterator[frozenset[str] | None]:
-        """See :meth:`storage.store.Store.changes`. Looks again and again, less often while nothing happens."""
+        """See :meth:`storage.store.Store.changes`. Looks, and less often while nothing happens."""
         look, pause = Look(), FIRST_LOOK_SECONDS
         while True:
             with suppress(StorageError):
