@@ -117,6 +117,9 @@ class Settings(BaseSettings):
         30.0,
         description="How long a client may take to send a request, or leave unread what it is sent.",
     )
+    max_import_bytes: PositiveInt = Field(
+        64_000_000, description="Of one trace that is imported over HTTP; larger are refused."
+    )
     max_request_chars: PositiveInt = Field(
         4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."
     )

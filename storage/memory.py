@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -115,7 +115,7 @@ class MemoryStore(Store):
         return tuple(found[:limit])
 
     @override
-    def changes(self) -> AsyncIterator[frozenset[str] | None]:
+    def changes(self) -> AsyncIterator[Collection[str] | None]:
         return self._changes.follow()
 
     @override

@@ -11,6 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from time import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -95,6 +96,10 @@ class Store(ABC):
         """Bytes left for other files on the disk of the database; None where that is not known."""
         return None
 
+    async def time(self) -> float:
+        """Seconds since the epoch, by the clock from which tasks have their times."""
+        return time()
+
     async def check(self) -> Sequence[str]:
         """Search the whole database for damage; what is wrong with it, for people. Takes as long as it takes.
 
@@ -152,11 +157,11 @@ class Store(ABC):
                         yield task_id
 
     @abstractmethod
-    def changes(self) -> AsyncIterator[frozenset[str] | None]:
+    def changes(self) -> AsyncIterator[Collection[str] | None]:
         """The ids of tasks that were submitted, claimed, ended or deleted, or have got events, wherever that
         was; each soon after it. None: any may have changed.
 
-        Never ends. The first thing that comes may be None, and an id may come more than once. While the
+        Never ends. The first thing that comes is None, and an id may come more than once. While the
         database cannot be reached, nothing comes, and nothing is raised. A database that does not tell is
         looked at: what other processes delete then goes unnoticed, and so does what they restore.
         """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -142,16 +142,17 @@ class PostgresDatabase(Database):
         await self._listener.wait()
 
     @override
-    async def changes(self) -> AsyncIterator[frozenset[str] | None]:
+    async def changes(self) -> AsyncIterator[Collection[str] | None]:
         self._listener.start()
         look = Look()  # behind a pooler such as PgBouncer, no notification comes
-        async with aclosing(self._listener.changes.follow(POLL_SECONDS)) as told:
-            async for ids in told:
-                found: frozenset[str] | None = ids
-                if ids == frozenset():
+        with self._listener.changes.watched() as watch:
+            yield None
+            while True:
+                found: Collection[str] | None = await watch.next(POLL_SECONDS)
+                if found == ():
                     with suppress(StorageError):
                         found = look.changed(await self.read(look.standing))
-                if found != frozenset():
+                if found is None or found:
                     yield found
 
     def _lost(self, error: StorageUnavailable) -> None:

@@ -90,6 +90,10 @@ class SqlStore(Store):
         await self._database.probe()
 
     @override
+    async def time(self) -> float:
+        return await self._database.read(now)
+
+    @override
     async def check(self) -> Sequence[str]:
         return await self._database.read(checking.problems)
 
@@ -127,7 +131,7 @@ class SqlStore(Store):
         return await self._database.read(lambda connection: page_of(connection, wanted, limit, before))
 
     @override
-    def changes(self) -> AsyncIterator[frozenset[str] | None]:
+    def changes(self) -> AsyncIterator[Collection[str] | None]:
         return self._database.changes()
 
     @override

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
 from typing import TypeVar
 
@@ -65,7 +65,7 @@ class Database(ABC):
         """Wait until somebody may have asked to cancel a task; that may be sooner, and not much later."""
         await asyncio.sleep(CANCEL_POLL_SECONDS)
 
-    async def changes(self) -> AsyncIterator[frozenset[str] | None]:
+    async def changes(self) -> AsyncIterator[Collection[str] | None]:
         """See :meth:`storage.store.Store.changes`. Looks, and less often while nothing happens."""
         look, pause = Look(), FIRST_LOOK_SECONDS
         while True:

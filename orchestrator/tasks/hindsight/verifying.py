@@ -13,8 +13,8 @@ from orchestrator.tasks.hindsight.aside import Aside
 from orchestrator.tasks.hindsight.replaying import Replayed, replay
 from storage.errors import JournalDamaged, StorageError, TaskNotFound
 from storage.events import Event, EventType
-from storage.reading import checked
 from storage.listing import Place
+from storage.reading import checked
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 
