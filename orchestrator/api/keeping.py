@@ -32,14 +32,13 @@ PIECE = 64 * 1024
 """Characters of an export that are sent at a time, and bytes of an import that are written at a time."""
 
 IMPORTS = 2
-"""The most traces that are read into the store at a time: what a file becomes in memory is many times larger."""
+"""The most traces that are imported at a time: what a file becomes in memory is many times larger."""
 
 TURN_SECONDS = 10.0
 """How long an import waits for its turn."""
 
-LINES = {
-    JSON_LINES: {"schema": {"type": "string", "description": "One trace, as `anabranch export` writes it."}}
-}
+_TRACE = {"schema": {"type": "string", "description": "One trace, as `anabranch export` writes it."}}
+LINES = {JSON_LINES: _TRACE}
 
 
 class DeletedBody(BaseModel):
@@ -101,6 +100,7 @@ class KeepingHandlers(TaskHandlers):
         "/v1/tasks/import",
         (201, "The task is stored.", TaskBody),
         parameters=(TENANT,),
+        takes=LINES,
         scope=Scope.SUBMIT,
         changes=True,
         name="import",

@@ -18,7 +18,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    taken = [route.takes for route in table if route.takes is not None]
+    taken = [route.takes for route in table if isinstance(route.takes, type)]
     sent: list[type[BaseModel]] = [ErrorBody, *(model for route in table for model in route.models())]
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in taken]
     models += [(model, "serialization") for model in dict.fromkeys(sent)]

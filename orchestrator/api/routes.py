@@ -45,7 +45,7 @@ class Route:
     changes: bool
     answers: tuple[Answer, ...]
     parameters: tuple[Parameter, ...] = ()
-    takes: type[BaseModel] | None = None
+    takes: Content | None = None
     sends: tuple[type[BaseModel], ...] = ()
     head: bool = True
 
@@ -65,7 +65,7 @@ def route(
     changes: bool = False,
     name: str | None = None,
     parameters: Sequence[Parameter] = (),
-    takes: type[BaseModel] | None = None,
+    takes: Content | None = None,
     sends: Sequence[type[BaseModel]] = (),
     head: bool = True,
 ) -> Callable[[H], H]:

@@ -75,25 +75,31 @@ async def test_what_happens_here_is_told(store: Store) -> None:
 
 
 async def test_what_another_process_does_is_told(database_url: str) -> None:
-    async with await open_store(database_url) as mine, await open_store(database_url) as other:
-        async with told(mine) as until:
-            await change(other, until)
+    async with (
+        await open_store(database_url) as mine,
+        await open_store(database_url) as other,
+        told(mine) as until,
+    ):
+        await change(other, until)
 
 
 @pytest.mark.postgres
 async def test_postgres_tells_without_being_asked(
-    postgres_server: str, new_database_url: str, monkeypatch: pytest.MonkeyPatch
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (listening, postgres):
         monkeypatch.setattr(module, "POLL_SECONDS", 3600.0)
-    async with await open_store(new_database_url) as mine, await open_store(new_database_url) as other:
-        async with told(mine) as until:
-            while not mine._database._listener._heard.is_set():  # type: ignore[attr-defined] # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            await change(other, until)
-            gone = (await other.list(is_open=False))[0].id
-            await other.delete(gone)
-            await until(gone)
+    async with (
+        await open_store(new_database_url) as mine,
+        await open_store(new_database_url) as other,
+        told(mine) as until,
+    ):
+        while not mine._database._listener._heard.is_set():  # type: ignore[attr-defined] # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await change(other, until)
+        gone = (await other.list(is_open=False))[0].id
+        await other.delete(gone)
+        await until(gone)
 
 
 async def test_who_looks_looks_less_often_while_nothing_happens(
