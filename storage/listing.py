@@ -50,7 +50,8 @@ class Place(NamedTuple):
 def folded(text: str) -> str:
     """The text without what a search should not depend on: case, width and composition of its letters."""
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return plain.replace("\0", "").encode(errors="replace").decode()
+    whole = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # no half of a pair
+    return whole.replace("\0", "")
 
 
 def searched(question: Any) -> str:

@@ -206,13 +206,14 @@ class Handlers(LookingHandlers, KeepingHandlers):
         """Follow all tasks that the caller may see on one connection."""
         query = query_of(EventsQuery, request)
         given = header_of(request, "Last-Event-ID", longest=LONGEST_CURSOR)
+        tenant = tenant_of(request)
         runs = self._service.runs(
-            tenant=tenant_of(request),
+            tenant=tenant,
             only=ids_of(query),
             since=None if given is None else Cursor.parse(given),
             events=query.events,
         )
-        return await self._streams.send_all(request, runs)
+        return await self._streams.send_all(request, tenant, runs)
 
     @route("GET", "/v1/workers", (200, "The pool.", WorkersBody), scope=Scope.READ)
     async def workers(self, request: web.Request) -> web.Response:

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 HEARTBEAT_SECONDS = 15.0
 """Silence after which a comment is sent, so that proxies keep the event stream open."""
 
-PATIENCE = 0.8
+PATIENCE = 0.5
 """The part of the time that a client may leave things unread after which its stream ends."""
 
 PIECE = 64 * 1024

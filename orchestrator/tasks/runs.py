@@ -100,8 +100,8 @@ class _Known:
 class Runs:
     """One stream over the tasks of a tenant (None: of every tenant), or over those with the ids in ``only``.
 
-    Without ``since``, it begins with the tasks that are open or named in ``only``, each from its first event
-    on. With ``events`` false, it tells only how tasks stand.
+    Without ``since``, it begins with the tasks that are open, have ended within ``LATE_SECONDS``, or are named
+    in ``only``, each from its first event on. With ``events`` false, it tells only how tasks stand.
     """
 
     def __init__(
@@ -125,8 +125,8 @@ class Runs:
         self._tenant = tenant
         self._only = only
         self._events = events
-        self._begun = since is not None
-        self._time = self._latest = 0.0 if since is None else since.time
+        self._time = None if since is None else since.time
+        self._latest = 0.0
         seen = {} if since is None else since.seen
         self._known = {each: _Known(seq) for each, seq in seen.items() if seq != _WHOLE}
         self._ended = OrderedDict((each, -1) for each in seen if seen[each] == _WHOLE)  # and how far it went
@@ -139,7 +139,7 @@ class Runs:
                 break
             if _usual(each):
                 seen[each] = _WHOLE
-        return Cursor(self._time, dict(list(seen.items())[:NAMED]))
+        return Cursor(self._time or 0.0, dict(list(seen.items())[:NAMED]))
 
     async def told(self) -> AsyncGenerator[Told, None]:
         """All that happens, for ever.
@@ -157,18 +157,15 @@ class Runs:
                             async for item in self._of(each):
                                 yield item
                         # What ended before that was heard of before, and so it was told now at the latest.
-                        self._time = max(self._time, latest)
+                        self._time = max(self._time or 0.0, latest)
                         ids = await watch.next()
 
     async def _all(self) -> AsyncIterator[Task | str]:
         """The tasks of which there may be something to tell, the oldest of a page first."""
-        kinds: list[Wanted] = [{"is_open": True}]
-        if self._only is not None:
-            kinds = [{}]
-        elif self._begun:
-            kinds.append({"ended_from": self._time - LATE_SECONDS, "is_open": False})
-        if not self._begun:
-            self._begun, self._time = True, await self._store.time()
+        if self._time is None:
+            self._time = await self._store.time()
+        late: Wanted = {"ended_from": self._time - LATE_SECONDS, "is_open": False}
+        kinds: list[Wanted] = [{"is_open": True}, late] if self._only is None else [{}]
         known = list(self._known)
         for kind in kinds:
             before = None

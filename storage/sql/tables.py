@@ -96,7 +96,6 @@ tasks = Table(
 
 Index("tasks_tenant_created_at_idx", tasks.c.tenant, tasks.c.created_at, tasks.c.id)
 Index("tasks_created_at_idx", tasks.c.created_at, tasks.c.id)
-Index("tasks_status_idx", tasks.c.status, tasks.c.created_at, tasks.c.id)
 Index("tasks_planner_idx", tasks.c.planner, tasks.c.created_at, tasks.c.id)
 for _name in ("finished_at", "entropy"):
     _there = tasks.c[_name].is_not(None)

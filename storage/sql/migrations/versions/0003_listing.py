@@ -22,7 +22,6 @@ _TASKS = sa.table(
     sa.column("entropy", sa.Double),
 )
 _INDEXES = {
-    "tasks_status_idx": (["status", "created_at", "id"], None),
     "tasks_planner_idx": (["planner", "created_at", "id"], None),
     "tasks_finished_at_idx": (["finished_at"], "finished_at IS NOT NULL"),
     "tasks_entropy_idx": (["entropy"], "entropy IS NOT NULL"),
