@@ -26,7 +26,7 @@ MOST_IDS = 100
 LONGEST_CURSOR = 8_000
 """The most characters of the id of an event of all tasks."""
 
-REMEMBERED, REMEMBERED_CHARACTERS = 512, 50_000
+REMEMBERED, REMEMBERED_CHARACTERS = 100, 20_000
 """How many frames are kept for the next stream that sends the same event, and how long each may be."""
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import IO
 
+import structlog
 from aiohttp import web
 from pydantic import BaseModel, Field
 
@@ -22,7 +23,10 @@ from orchestrator.api.routes import route
 from orchestrator.api.schemas import TaskBody, task_body
 from orchestrator.errors import InvalidRequest, translated
 from storage.archive import Limits, export, read_lines, restore
+from storage.errors import StorageError
 from storage.tasks import Task, TaskStatus
+
+log = structlog.get_logger()
 
 JSON_LINES = "application/jsonl"
 TAKEN = (JSON_LINES, "application/x-ndjson", "application/x-jsonlines")
@@ -81,18 +85,16 @@ class KeepingHandlers(TaskHandlers):
         found = await self._find(request)
         with self._places.taken(found.tenant), translated():
             async with aclosing(export(self._service.store, found.id)) as lines:  # type: ignore[type-var]
-                header = await anext(lines)  # refused before anything is sent
+                first = await anext(lines)  # what is refused is refused before anything is sent
                 response = web.StreamResponse(headers=_attached(found.id))
                 await response.prepare(request)
-                held = [header]
-                async for line in lines:
-                    held.append(line)
-                    if sum(map(len, held)) > PIECE:
-                        await response.write("".join(held).encode())
-                        held.clear()
-                        await asyncio.sleep(0)  # other requests have their turn
-                await response.write("".join(held).encode())
-                await response.write_eof()
+                try:
+                    await _send(response, first, lines)
+                except StorageError as error:
+                    log.warning("an export broke off", task=found.id, code=error.code, error=str(error))
+                    if request.transport is not None:
+                        request.transport.abort()  # its end is missing, and no response could follow
+                    raise ConnectionError("an export broke off") from error
         return response
 
     @route(
@@ -145,6 +147,20 @@ def _attached(task_id: str) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{name}.jsonl"',
         "Cache-Control": "no-store",
     }
+
+
+async def _send(response: web.StreamResponse, first: str, lines: AsyncIterator[str]) -> None:
+    """Send the lines, a piece in memory at a time."""
+    piece, size = [first], len(first)
+    async for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size > PIECE:
+            await response.write("".join(piece).encode())
+            piece, size = [], 0
+            await asyncio.sleep(0)  # other requests have their turn
+    await response.write("".join(piece).encode())
+    await response.write_eof()
 
 
 async def _spool(request: web.Request, file: IO[bytes], most: int, seconds: float) -> None:

@@ -100,8 +100,8 @@ class _Known:
 class Runs:
     """One stream over the tasks of a tenant (None: of every tenant), or over those with the ids in ``only``.
 
-    Without ``since``, it begins with the tasks that are open, have ended within ``LATE_SECONDS``, or are named
-    in ``only``, each from its first event on. With ``events`` false, it tells only how tasks stand.
+    Without ``since``, it begins with the tasks that are open, have ended within ``LATE_SECONDS``, or are
+    named in ``only``, each from its first event on. With ``events`` false, it tells only how tasks stand.
     """
 
     def __init__(
@@ -164,14 +164,13 @@ class Runs:
         """The tasks of which there may be something to tell, the oldest of a page first."""
         if self._time is None:
             self._time = await self._store.time()
-        late: Wanted = {"ended_from": self._time - LATE_SECONDS, "is_open": False}
-        kinds: list[Wanted] = [{"is_open": True}, late] if self._only is None else [{}]
+        mine: Wanted = {"tenant": self._tenant, "ids": self._only}
+        late: Wanted = {**mine, "ended_from": self._time - LATE_SECONDS, "is_open": False}
+        kinds: list[Wanted] = [{**mine, "is_open": True}, late] if self._only is None else [mine]
         known = list(self._known)
         for kind in kinds:
             before = None
-            while page := await self._store.list(
-                tenant=self._tenant, ids=self._only, limit=PAGE, before=before, **kind
-            ):
+            while page := await self._store.list(limit=PAGE, before=before, **kind):
                 before = Place.of(page[-1])
                 for task in reversed(page):
                     yield task

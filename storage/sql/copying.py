@@ -150,12 +150,13 @@ def _copy_rows(source: sqlite3.Connection, to: Path) -> None:
         target.execute("BEGIN")
         for table in metadata.sorted_tables:
             keys = [column.name for column in table.primary_key]
-            there = {name for _, name, *_ in source.execute(f"PRAGMA table_info({table.name})")}
             for order in ("ASC", "DESC"):  # from both ends, up to where pages are missing
-                columns = ", ".join(column.name for column in table.columns if column.name in there)
-                places = ", ".join("?" for column in table.columns if column.name in there)
                 ordered = ", ".join(f"{key} {order}" for key in keys)
                 try:
+                    # A file that an earlier version has written lacks the newest columns.
+                    found = {name for _, name, *_ in source.execute(f"PRAGMA table_info({table.name})")}
+                    names = [column.name for column in table.columns if column.name in found]
+                    columns, places = ", ".join(names), ", ".join("?" for _ in names)
                     rows = source.execute(f"SELECT {columns} FROM {table.name} ORDER BY {ordered}")  # noqa: S608
                     target.executemany(
                         f"INSERT OR IGNORE INTO {table.name} ({columns}) VALUES ({places})",  # noqa: S608

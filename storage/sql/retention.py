@@ -64,10 +64,12 @@ async def prune(database: Database, bounds: Bounds) -> Pruned:
     return total
 
 
-def delete_task(connection: Connection, task_id: str) -> Pruned:
-    """See :meth:`storage.store.Store.delete`."""
-    row = connection.execute(select(tasks).where(tasks.c.id == task_id)).first()
+def delete_task(connection: Connection, task_id: str, *, again: bool) -> Pruned:
+    """See :meth:`storage.store.Store.delete`. ``again``: an earlier try may have been committed."""
+    row = connection.execute(select(tasks.c.key).where(tasks.c.id == task_id)).first()
     if row is None:
+        if again:
+            return Pruned(tasks=1, texts=0)
         raise not_found(task_id)
     gone = _remove(connection, [row.key])
     if not gone.tasks:

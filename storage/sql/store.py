@@ -287,7 +287,15 @@ class SqlStore(Store):
 
     @override
     async def delete(self, task_id: str) -> Pruned:
-        return await self._change(task_id, lambda connection: retention.delete_task(connection, task_id))
+        attempts = 0
+
+        def body(connection: Connection) -> Pruned:
+            nonlocal attempts
+            attempts += 1
+            # On a second attempt, a task that is gone was deleted before the connection broke.
+            return retention.delete_task(connection, task_id, again=attempts > 1)
+
+        return await self._change(task_id, body)
 
     @override
     async def prune(

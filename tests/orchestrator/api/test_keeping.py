@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from orchestrator.api import keeping
 from orchestrator.cli.keeping import export_trace
 from orchestrator.settings import Settings
-from storage.events import Event
+from storage.errors import StorageUnavailable
+from storage.events import Event, EventType
 from tests.orchestrator.api.conftest import Api, Open, Reply, slow
 from workers.engines.simulator.engine import Simulator
 
@@ -55,6 +57,23 @@ async def test_what_is_exported_is_imported_as_it_was(open_api: Open, tmp_path: 
     settings = Settings(database=f"sqlite:///{tmp_path / 'api.db'}")
     await asyncio.to_thread(export_trace, task["id"], settings, form="jsonl", content=False, to=written)
     assert written.getvalue().encode() == data
+
+
+async def test_an_export_that_cannot_be_completed_breaks_off(
+    open_api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_api() as api:
+        task = (await api.submit(wait=60)).body["id"]
+
+        async def broken(task_id: str, *, after: int = -1) -> AsyncIterator[Event]:
+            for seq in range(3):
+                yield Event(seq, EventType.DECISION, "", 1.0, {"text": "x" * keeping.PIECE})
+            raise StorageUnavailable("gone")
+
+        monkeypatch.setattr(api.service.store, "read", broken)
+        with pytest.raises(aiohttp.ClientError):
+            await exported(api, task)
+        assert (await api.get(f"/v1/tasks/{task}")).status == 200
 
 
 async def test_an_import_is_for_the_tenant_of_the_request(open_api: Open) -> None:
