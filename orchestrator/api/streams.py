@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AbstractContextManager, aclosing, suppress
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -28,8 +29,8 @@ HEARTBEAT_SECONDS = 15.0
 PATIENCE = 0.5
 """The part of the time that a client may leave things unread after which its stream ends."""
 
-PIECE = 64 * 1024
-"""How many bytes a client must read in that time, if so many wait for it."""
+PIECE = 32 * 1024
+"""How many bytes are written at a time; there is always room for them where nothing waits."""
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -173,6 +174,7 @@ class Sender:
         self._parting = patience - self._patience
         self._last = time.monotonic()
         self._turn = asyncio.Lock()
+        self._writing: asyncio.Task[None] | None = None
         self._whole = True
         self.dropped = False
 
@@ -183,14 +185,31 @@ class Sender:
             for start in range(0, len(data), PIECE):
                 self._last = time.monotonic()
                 self._whole = start + PIECE >= len(data)
-                try:
-                    async with asyncio.timeout(self._patience):
-                        await self._response.write(data[start : start + PIECE])
-                        await self._writer.drain()
-                except TimeoutError:
-                    self.dropped = True
+                if not await self._put(data[start : start + PIECE]):
                     return False
         return True
+
+    async def _put(self, piece: bytes) -> bool:
+        if self._transport is None or not self._transport.get_write_buffer_size():
+            await self._response.write(piece)  # there is room for it
+            return True
+        if await self._in_time(self._write(piece), self._patience):
+            return True
+        self.dropped = True
+        return False
+
+    async def _in_time(self, writing: Coroutine[Any, Any, None], seconds: float) -> bool:
+        """Whether something is written in time. It goes on if not: aiohttp takes no cancellation there."""
+        self._writing = asyncio.create_task(writing, name="write to a client")
+        self._writing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        done, _ = await asyncio.wait([self._writing], timeout=seconds)
+        if done:
+            self._writing.result()
+        return bool(done)
+
+    async def _write(self, piece: bytes) -> None:
+        await self._response.write(piece)
+        await self._writer.drain()
 
     async def beat(self) -> None:
         """Send a comment after each period of silence, until cancelled or the client is to be dropped."""
@@ -206,16 +225,17 @@ class Sender:
 
         A client takes no notice of half a frame, and goes on after the last whole one.
         """
-        try:
-            async with asyncio.timeout(self._parting):
-                if self._whole:
-                    await self._response.write(frame.encode())
-                    await self._response.write_eof()
-                    return
-        except TimeoutError:
-            pass
-        if self._transport is not None:
-            self._transport.abort()
+        if not self._whole or not await self._in_time(self._end(self._writing, frame), self._parting):
+            if self._transport is not None:
+                self._transport.abort()
+            if self._writing is not None:
+                await asyncio.wait([self._writing], timeout=self._parting)
+
+    async def _end(self, writing: asyncio.Task[None] | None, frame: str) -> None:
+        if writing is not None:
+            await writing
+        await self._response.write(frame.encode())
+        await self._response.write_eof()
 
 
 def last_event_id(request: web.Request) -> int:

@@ -150,7 +150,7 @@ async def test_tasks_from_before_lists_were_filtered_are_found(tmp_path: Path) -
             assert len(await store.list()) == 3
     async with await open_store(f"sqlite:///{path}") as store:
         assert len(await store.list(text="HOW MANY CLIPS", entropy_from=0.5)) == 1
-        assert [task.id for task in await store.list(entropy_from=0.5)][-1:] != ["damaged-1"]
+        assert {task.id for task in await store.list(entropy_from=0.5)} == {"1m80ydyww0r90w8j", "damaged-0"}
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "not a url", "sqlite://", "sqlite:///:memory:"])
