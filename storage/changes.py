@@ -45,6 +45,11 @@ class Changes:
     def __init__(self) -> None:
         self._watches: set[Watch] = set()
 
+    @property
+    def heeded(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._watches)
+
     def tell(self, task_ids: Collection[str] | None) -> None:
         """Something has happened to these tasks; None: perhaps to any."""
         for watch in self._watches:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.tasks.hold import Hold
+from storage.changes import Changes
 from storage.errors import StorageError
 from storage.events import Event, EventType
 from storage.store import Store, Writer
@@ -27,7 +28,7 @@ class Progress:
 
 
 AT_HAND = 500
-"""How many of its last events a feed has at hand; a listener that is further behind reads the store."""
+"""How many of its last events a feed has at hand while anybody follows; others are read from the store."""
 
 
 class Feed:
@@ -35,12 +36,13 @@ class Feed:
 
     It exists from the claim on, but stores nothing until it has been opened. What it has at hand is there
     once for all listeners, and a listener is no more than a place in it: one that is slow, or does not read
-    at all, takes no memory and holds nobody up. ``on_append`` is called after each event.
+    at all, takes no memory and holds nobody up. Those who watch ``changes`` are told of each event, and may
+    take it from here, too.
     """
 
-    def __init__(self, hold: Hold, on_append: Callable[[], None] | None = None) -> None:
+    def __init__(self, hold: Hold, changes: Changes | None = None) -> None:
         self.hold = hold
-        self._on_append = on_append
+        self._changes = changes or Changes()
         self._writer: Writer | None = None
         self._first = 0  # the number of the first event at hand, or else of the next one
         self._events: deque[Event] = deque()
@@ -60,14 +62,14 @@ class Feed:
         assert self._writer is not None
         self._writer.append(event)
         self._events.append(event)
-        if len(self._events) > AT_HAND:
+        kept = AT_HAND if self._listeners or self._changes.heeded else 0
+        while len(self._events) > kept:
             self._events.popleft()
             self._first += 1
         if event.type is EventType.NODE_SETTLED:
             self._progress.pop(event.path, None)
         self._wake()
-        if self._on_append is not None:
-            self._on_append()
+        self._changes.tell((self.hold.claim.task.id,))
 
     async def flush(self) -> None:
         """Return when all events are durable."""

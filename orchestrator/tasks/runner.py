@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from functools import partial
 
 import structlog
 
@@ -128,8 +127,7 @@ class Runner:
 
     def take(self, claim: Claim) -> Feed:
         """The feed of a claimed task, which can be listened to before :meth:`run` starts it."""
-        tell = partial(self._turns.changes.tell, (claim.task.id,))
-        feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim), tell)
+        feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim), self._turns.changes)
         self._idle.clear()
         self._wake(claim.task.id)
         if self.leaving.is_set():

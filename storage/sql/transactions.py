@@ -9,6 +9,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
+from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -16,6 +17,9 @@ from sqlalchemy import Connection
 from storage.errors import StorageError
 from storage.sql.changing import Look
 from storage.store import CANCEL_POLL_SECONDS
+
+SHARE = 0.05
+"""The share of time that looking for what has changed may take, if there is much to look at."""
 
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.1, 2.0
 """Between two looks for what has changed: right after a change, and after a long time without one."""
@@ -67,11 +71,13 @@ class Database(ABC):
 
     async def changes(self) -> AsyncIterator[Collection[str] | None]:
         """See :meth:`storage.store.Store.changes`. Looks, and less often while nothing happens."""
-        look, pause = Look(), FIRST_LOOK_SECONDS
+        look, pause, took = Look(), FIRST_LOOK_SECONDS, 0.0
         while True:
+            began = monotonic()
             with suppress(StorageError):
                 found = look.changed(await self.read(look.standing))
                 pause = min(2 * pause, LONGEST_LOOK_SECONDS) if found == frozenset() else FIRST_LOOK_SECONDS
+                took = monotonic() - began
                 if found != frozenset():
                     yield found
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(pause, took / SHARE))

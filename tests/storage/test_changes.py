@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from types import SimpleNamespace
@@ -116,6 +117,7 @@ async def test_who_looks_looks_less_often_while_nothing_happens(
 
     async with await open_store(f"sqlite:///{tmp_path / 'test.db'}") as store:
         monkeypatch.setattr(transactions, "asyncio", SimpleNamespace(sleep=slept))
+        monkeypatch.setattr(transactions, "SHARE", math.inf)
         async with aclosing(store.changes()) as changes:  # type: ignore[type-var]
             assert await anext(changes) is None
             waiting = asyncio.create_task(anext(changes))

@@ -160,10 +160,15 @@ def open_api(tmp_path: Path, empty_database: Path) -> Open:
 
     @asynccontextmanager
     async def opened(
-        engine: Engine | None = None, *, work: bool = True, settings: Settings | None = None, **options: Any
+        engine: Engine | None = None,
+        *,
+        work: bool = True,
+        settings: Settings | None = None,
+        url: str = f"sqlite:///{database}",
+        **options: Any,
     ) -> AsyncIterator[Api]:
         draining = asyncio.Event()
-        async with await open_store(f"sqlite:///{database}") as store:
+        async with await open_store(url) as store:
             made = settings or Settings(grace_seconds=0.2, lease_seconds=3600.0)
             service = Service(
                 store,

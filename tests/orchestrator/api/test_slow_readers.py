@@ -84,7 +84,7 @@ async def test_who_does_not_read_is_told_so_and_goes_on_without_a_gap(
             async for line in response.content:
                 seen += [int(seq) for seq in re.findall(rb'^data: \{"seq":(\d+)', line)]
                 seen += [int(seq) for seq in re.findall(rb'^data: \{"task":"\w+","seq":(\d+)', line)]
-                if b'"succeeded"' in line:
+                if b'"status":"succeeded"' in line:
                     break
         assert seen == [event.seq async for event in api.service.store.read(task)]
 
