@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = Field(4_194_304, description="Of the body of a request.")
     max_body_values: PositiveInt = Field(10_000, description="Of the JSON values in a body.")
     max_body_depth: int = Field(64, ge=8, le=500, description="How deep the values of a body may be nested.")
+    max_import_bytes: PositiveInt = Field(
+        64_000_000, description="Of one trace that is imported over HTTP; larger are refused."
+    )
     max_request_chars: PositiveInt = Field(
         4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."
     )

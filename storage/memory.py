@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from storage import codec, refusals
+from storage.changes import Changes
 from storage.errors import IllegalTransition, JournalConflict, StorageError
 from storage.events import Event, EventType
+from storage.listing import Place, Wanted, has
 from storage.memory_access import MemoryAccess
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
@@ -50,6 +52,7 @@ class MemoryStore(Store):
         self._journals: dict[str, _Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self.access = MemoryAccess(self._tasks, self._keys)
+        self._changes = Changes()
 
     @classmethod
     async def connect(cls, redact: codec.Redact | None = None) -> MemoryStore:
@@ -90,6 +93,7 @@ class MemoryStore(Store):
         self._journals[task.id] = _Journal()
         if new.idempotency_key is not None:
             self._keys[new.tenant, new.idempotency_key] = task.id
+        self._changes.tell([task.id])
         return task
 
     @override
@@ -103,28 +107,19 @@ class MemoryStore(Store):
 
     @override
     async def list(
-        self,
-        *,
-        tenant: str | None = None,
-        status: TaskStatus | None = None,
-        limit: int = 100,
-        before: str | None = None,
+        self, *, limit: int = 100, before: Place | None = None, **wanted: Unpack[Wanted]
     ) -> tuple[Task, ...]:
-        end = None
-        if before is not None:
-            last = self._get(before)
-            if tenant not in (None, last.tenant):
-                raise refusals.not_found(before)
-            end = (last.created_at, before)
         found = [
             task
             for task in self._tasks.values()
-            if (tenant is None or task.tenant == tenant)
-            and (status is None or task.status is status)
-            and (end is None or (task.created_at, task.id) < end)
+            if (before is None or Place.of(task) < before) and has(task, wanted)
         ]
-        found.sort(key=lambda task: (task.created_at, task.id), reverse=True)
+        found.sort(key=Place.of, reverse=True)
         return tuple(found[:limit])
+
+    @override
+    def changes(self) -> AsyncIterator[Collection[str] | None]:
+        return self._changes.follow()
 
     @override
     async def request_cancel(self, task_id: str) -> Task:
@@ -170,12 +165,7 @@ class MemoryStore(Store):
     @override
     async def release(self, claim: Claim) -> Task:
         task = self._held(claim.task.id, claim.fence)
-        return self._put(
-            task,
-            status=TaskStatus.QUEUED,
-            attempts=task.attempts - 1,
-            **_FREE,
-        )
+        return self._put(task, status=TaskStatus.QUEUED, attempts=task.attempts - 1, **_FREE)
 
     @override
     async def requeue(self, task_id: str) -> Task:
@@ -257,6 +247,7 @@ class MemoryStore(Store):
         )
         if task.idempotency_key is not None:
             self._keys[key] = task.id
+        self._changes.tell([task.id])
         return self._tasks[task.id]
 
     @override
@@ -298,16 +289,30 @@ class MemoryStore(Store):
                 if sizes.pop(task.id, None) is not None:
                     gone.add(task.id)
         for task_id in gone:
-            task = self._tasks.pop(task_id)
-            del self._journals[task_id]
-            if task.idempotency_key is not None:
-                del self._keys[task.tenant, task.idempotency_key]
+            self._remove(task_id)
         return Pruned(tasks=len(gone), texts=0)
+
+    @override
+    async def delete(self, task_id: str) -> Pruned:
+        task = self._get(task_id)
+        forks = (each for each in self._tasks.values() if each.parent_id == task_id)
+        if not all(each.status.terminal for each in (task, *forks)):
+            raise refusals.not_deletable(task)
+        self._remove(task_id)
+        return Pruned(tasks=1, texts=0)
+
+    def _remove(self, task_id: str) -> None:
+        task = self._tasks.pop(task_id)
+        del self._journals[task_id]
+        if task.idempotency_key is not None:
+            del self._keys[task.tenant, task.idempotency_key]
+        self._changes.tell([task_id])
 
     def append(self, task_id: str, fence: int, event: Event, data: str) -> None:
         """Store an event if the fence holds and the journal can take it; used by the writer."""
         self._held(task_id, fence)
         self._journals[task_id].append(task_id, event, data)
+        self._changes.tell([task_id])
 
     def packed(self, value: Any, spared: codec.Places = codec.EVENT_IDENTIFIERS) -> str:
         """The value, an event's data by default, as a database would store it."""
@@ -324,6 +329,7 @@ class MemoryStore(Store):
 
     def _put(self, task: Task, **changes: Any) -> Task:
         changed = self._tasks[task.id] = replace(task, **changes)
+        self._changes.tell([task.id])
         return changed
 
     def _take(self, task: Task, owner: str, lease_seconds: float) -> Claim:

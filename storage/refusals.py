@@ -85,6 +85,15 @@ def not_ended(task: Task) -> IllegalTransition:
     return IllegalTransition(f"task {task.id} is {task.status}; only a task that has ended can be restored")
 
 
+def not_deletable(task: Task) -> IllegalTransition:
+    """The task is still to be run, or a fork of it is."""
+    if task.status.terminal:
+        return IllegalTransition(
+            f"task {task.id} has a fork that has not ended and needs its journal; wait for it, or cancel it"
+        )
+    return IllegalTransition(f"task {task.id} is {task.status}; cancel it, and delete it when it has ended")
+
+
 def exists(task: Task) -> TaskExists:
     """The task is there, or its idempotency key is taken."""
     key = "" if task.idempotency_key is None else f" or idempotency key {task.idempotency_key!r}"

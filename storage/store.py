@@ -11,13 +11,17 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from time import time
 from types import TracebackType
 from typing import Any, Self
+
+from typing_extensions import Unpack
 
 from storage.access import AccessStore
 from storage.codec import Redact
 from storage.errors import StorageError
 from storage.events import Event
+from storage.listing import Place, Wanted
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus
 
 CANCEL_POLL_SECONDS = 0.5
@@ -96,6 +100,10 @@ class Store(ABC):
         """Bytes left for other files on the disk of the database; None where that is not known."""
         return None
 
+    async def time(self) -> float:
+        """Seconds since the epoch, by the clock from which tasks have their times."""
+        return time()
+
     async def check(self) -> Sequence[str]:
         """Search the whole database for damage; what is wrong with it, for people. Takes as long as it takes.
 
@@ -128,18 +136,9 @@ class Store(ABC):
 
     @abstractmethod
     async def list(
-        self,
-        *,
-        tenant: str | None = None,
-        status: TaskStatus | None = None,
-        limit: int = 100,
-        before: str | None = None,
+        self, *, limit: int = 100, before: Place | None = None, **wanted: Unpack[Wanted]
     ) -> tuple[Task, ...]:
-        """Tasks from the newest to the oldest; ``before`` is the last id of the previous page.
-
-        Raises:
-            TaskNotFound: there is no task ``before``, or it belongs to another tenant.
-        """
+        """The wanted tasks, newest first; ``before`` is the last place of the previous page."""
 
     @abstractmethod
     async def request_cancel(self, task_id: str) -> Task:
@@ -160,6 +159,16 @@ class Store(ABC):
                 with suppress(StorageError):
                     if (await self.get(task_id)).cancel_requested:
                         yield task_id
+
+    @abstractmethod
+    def changes(self) -> AsyncIterator[Collection[str] | None]:
+        """The ids of tasks that were submitted, claimed, ended or deleted, or have got events, wherever that
+        was; each soon after it. None: any may have changed.
+
+        Never ends. The first thing that comes is None, and an id may come more than once. While the
+        database cannot be reached, nothing comes, and nothing is raised. A database that does not tell is
+        looked at: what other processes delete then goes unnoticed, and so does what they restore.
+        """
 
     # Leases
 
@@ -269,6 +278,14 @@ class Store(ABC):
         """
 
     # Retention
+
+    @abstractmethod
+    async def delete(self, task_id: str) -> Pruned:
+        """Remove a task that has ended, with its journal and the texts that no other task uses.
+
+        Raises:
+            IllegalTransition: it has not ended, or an open task is a fork of it.
+        """
 
     @abstractmethod
     async def size(self, task_id: str) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from orchestrator.api.keeping import DeletedBody
+from orchestrator.api.looking import DifferenceBody, WhatIfBody
 from orchestrator.api.schemas import (
     VERSION,
     HealthBody,
@@ -72,6 +74,14 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "calls": 0,
         "seconds": 0.02,
     },
+    WhatIfBody: {"outcome": "answered", "answer": "72", "tokens": 310, "recorded_tokens": 420},
+    DifferenceBody: {
+        "answers": ["72", "70"],
+        "tokens": [420, 510],
+        "same": 12,
+        "nodes": [{"path": "vote.branch-2", "before": "72", "after": "70"}],
+    },
+    DeletedBody: {"id": TASK["id"], "texts": 4},
     WorkersBody: {
         "replicas": [WORKER],
         "families": 1,

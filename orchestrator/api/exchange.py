@@ -165,7 +165,7 @@ def query_of(model: type[Model], request: web.Request) -> Model:
         raise InvalidRequest(explain(error)) from None
 
 
-def header_of(request: web.Request, header: str) -> str | None:
+def header_of(request: web.Request, header: str, *, longest: int = LONGEST_NAME) -> str | None:
     """The name that a header gives; None if the request has no such header.
 
     Raises:
@@ -177,7 +177,7 @@ def header_of(request: web.Request, header: str) -> str | None:
     if len(given) > 1:
         raise InvalidRequest(f"{header} is given twice")
     name = given[0].strip()
-    if not is_name(name):
+    if not is_name(name, longest=longest):
         raise InvalidRequest(f"{header} {_NAME}")
     return name
 
@@ -185,9 +185,9 @@ def header_of(request: web.Request, header: str) -> str | None:
 _NAME = f"must be 1 to {LONGEST_NAME} characters of UTF-8 without control characters"
 
 
-def is_name(text: str) -> bool:
+def is_name(text: str, *, longest: int = LONGEST_NAME) -> bool:
     """Whether a text can be a tenant, an idempotency key or the id of a task."""
-    return 0 < len(text) <= LONGEST_NAME and not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+    return 0 < len(text) <= longest and not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
 
 
 def merge(body: dict[str, Any], name: str, request: web.Request, header: str) -> None:

@@ -14,54 +14,40 @@ from aiohttp import web
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
 from orchestrator.api.callers import caller_of, claim, tenant_of
-from orchestrator.api.exchange import (
-    LONGEST_NAME,
-    body_text,
-    is_name,
-    json_object,
-    merge,
-    query_of,
-    respond,
-)
-from orchestrator.api.health import HealthHandlers
+from orchestrator.api.events import LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
+from orchestrator.api.exchange import body_text, header_of, json_object, merge, query_of, respond
+from orchestrator.api.finding import ANYTHING
+from orchestrator.api.keeping import IMPORTS, KeepingHandlers
 from orchestrator.api.limits import limits_of
+from orchestrator.api.looking import CHANGE, ChangeRequest, LookingHandlers, change_request
 from orchestrator.api.metrics import metrics
 from orchestrator.api.openapi import document, event_stream
 from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TENANT
 from orchestrator.api.places import TooManyStreams
 from orchestrator.api.problems import Contradiction, Draining, Overloaded
-from orchestrator.api.rendering import dumped, dumped_json
-from orchestrator.api.routes import queries, route, routes_of
+from orchestrator.api.rendering import dumped_json
+from orchestrator.api.routes import header, queries, route, routes_of
 from orchestrator.api.schemas import (
     ErrorBody,
     EventBody,
-    ListQuery,
     ProgressBody,
-    ReplayBody,
     SubmitQuery,
     TaskBody,
-    TaskPage,
     WorkersBody,
-    listed,
-    replay_body,
     task_body,
 )
 from orchestrator.api.streams import Streams, last_event_id
-from orchestrator.api.traces import trace_bytes
 from orchestrator.errors import (
     Conflict,
-    Divergence,
-    PlannerStuck,
-    TaskNotFound,
     TraceTooLarge,
     Unavailable,
     UnknownPlanner,
     UnsupportedTrace,
 )
 from orchestrator.tasks.requests import TaskRequest, parse
+from orchestrator.tasks.runs import Cursor
 from orchestrator.tasks.service import Service
 from storage.errors import IdempotencyConflict, IllegalTransition, NotStorable
-from storage.tasks import Task
 from workers.errors import EngineUnavailable
 from workers.exposition import CONTENT_TYPE
 
@@ -76,19 +62,16 @@ SUBMISSIONS = 32
 TURN_SECONDS = 10.0
 """How long a submission waits for its turn."""
 
-PAGE_CHARACTERS = 4_000_000
-"""A list that has so many characters goes on in its next page."""
 
-ANYTHING = {"application/json": {"schema": {"type": "object"}}}
-
-
-class Handlers(HealthHandlers):
+class Handlers(LookingHandlers, KeepingHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(self, service: Service, streams: Streams, draining: asyncio.Event) -> None:
         super().__init__(service, draining)
         self._streams = streams
+        self._places = streams.places
         self._submitting = asyncio.Semaphore(SUBMISSIONS)
+        self._importing = asyncio.Semaphore(IMPORTS)
 
     @route(
         "POST",
@@ -162,40 +145,6 @@ class Handlers(HealthHandlers):
         )
 
     @route(
-        "GET",
-        "/v1/tasks",
-        (200, "A page of tasks.", TaskPage),
-        name="list",
-        errors=(Contradiction, NotStorable, TaskNotFound),
-        parameters=(TENANT, *queries(ListQuery)),
-        scope=Scope.READ,
-    )
-    async def tasks(self, request: web.Request) -> web.Response:
-        """List tasks, newest first."""
-        query = query_of(ListQuery, request)
-        found = await self._service.store.list(
-            tenant=tenant_of(request, query.tenant),
-            status=query.status,
-            limit=query.limit,
-            before=query.before,
-        )
-        shown: list[str] = []
-        for task in found:
-            shown.append(dumped(listed(task)))
-            if sum(map(len, shown)) > PAGE_CHARACTERS:
-                break
-            await asyncio.sleep(0)  # other requests have their turn
-        more = found[len(shown) - 1].id if len(shown) < len(found) or len(found) == query.limit else None
-        return web.json_response(text=f'{{"tasks":[{",".join(shown)}],"next":{dumped_json(more)}}}')
-
-    @route(
-        "GET", "/v1/tasks/{id}", (200, "The task.", TaskBody), name="get", parameters=ONE, scope=Scope.READ
-    )
-    async def task(self, request: web.Request) -> web.Response:
-        """Get a task."""
-        return respond(task_body(await self._find(request)))
-
-    @route(
         "POST",
         "/v1/tasks/{id}/cancel",
         (200, "The task.", TaskBody),
@@ -223,6 +172,42 @@ class Handlers(HealthHandlers):
         return respond(task_body(await self._service.requeue(found.id)))
 
     @route(
+        "POST",
+        "/v1/tasks/{id}/fork",
+        (202, "Accepted; the fork is a task of its own, and will run.", TaskBody),
+        (200, "The fork has ended before.", TaskBody),
+        errors=(
+            UnknownPlanner,
+            Conflict,
+            IdempotencyConflict,
+            EngineUnavailable,
+            TooManyTasks,
+            QuotaExhausted,
+            TraceTooLarge,
+            UnsupportedTrace,
+            Draining,
+        ),
+        parameters=(*ONE, IDEMPOTENCY_KEY),
+        takes=ChangeRequest,
+        example=CHANGE,
+        scope=Scope.SUBMIT,
+        changes=True,
+    )
+    async def fork(self, request: web.Request) -> web.Response:
+        """Run a task again with one thing changed; what does not depend on that is not computed again."""
+        if self._draining.is_set():
+            raise Draining("this process is shutting down; try again")
+        found, key = await self._find(request), header_of(request, "Idempotency-Key")
+        asked = await change_request(request)
+        async with self._turn():
+            await self._check_engine()
+            task = await self._service.submit_fork(
+                found.id, at=asked.at, change=asked.change, key=key, caller=caller_of(request)
+            )
+        status = 200 if task.status.terminal else 202
+        return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
+
+    @route(
         "GET",
         "/v1/tasks/{id}/events",
         (
@@ -243,29 +228,35 @@ class Handlers(HealthHandlers):
 
     @route(
         "GET",
-        "/v1/tasks/{id}/trace",
-        (200, "The trace.", ANYTHING),
-        errors=(TraceTooLarge, UnsupportedTrace),
-        parameters=ONE,
+        "/v1/events",
+        (
+            200,
+            "What happens to tasks, until the client leaves.",
+            event_stream(TaskEventBody, TaskBody, ErrorBody),
+        ),
+        errors=(TooManyStreams,),
+        parameters=(
+            TENANT,
+            *queries(EventsQuery),
+            header("Last-Event-ID", "Goes on after the event of this stream that had this id."),
+        ),
+        sends=(TaskEventBody, TaskBody, ErrorBody),
+        head=False,
         scope=Scope.READ,
+        name="all_events",
     )
-    async def trace(self, request: web.Request) -> web.Response:
-        """Get the steps of a task as a tree."""
-        found = await self._find(request)
-        return web.json_response(body=await self._service.shown_trace(found.id, trace_bytes))
-
-    @route(
-        "POST",
-        "/v1/tasks/{id}/replay",
-        (200, "The run went as recorded.", ReplayBody),
-        errors=(Conflict, Divergence, TraceTooLarge, UnsupportedTrace, PlannerStuck),
-        parameters=ONE,
-        scope=Scope.READ,
-    )
-    async def replay(self, request: web.Request) -> web.Response:
-        """Repeat a run over its journal, with no engine, and compare every event."""
-        found = await self._find(request)
-        return respond(replay_body(found.id, await self._service.replay(found.id)))
+    async def all_events(self, request: web.Request) -> web.StreamResponse:
+        """Follow all tasks that the caller may see on one connection."""
+        query = query_of(EventsQuery, request)
+        given = header_of(request, "Last-Event-ID", longest=LONGEST_CURSOR)
+        tenant = tenant_of(request)
+        runs = self._service.runs(
+            tenant=tenant,
+            only=ids_of(query),
+            since=None if given is None else Cursor.parse(given),
+            events=query.events,
+        )
+        return await self._streams.send_all(request, tenant, runs)
 
     @route("GET", "/v1/workers", (200, "The pool.", WorkersBody), scope=Scope.READ)
     async def workers(self, request: web.Request) -> web.Response:
@@ -288,15 +279,6 @@ class Handlers(HealthHandlers):
     async def openapi(self, request: web.Request) -> web.Response:
         """Get this document."""
         return web.json_response(text=_document_text())
-
-    async def _find(self, request: web.Request) -> Task:
-        """The task that the path names; if the request names a tenant, only a task of that tenant."""
-        task_id, tenant = request.match_info["id"], tenant_of(request)
-        if is_name(task_id):  # a database may refuse to look for anything else
-            task = await self._service.task(task_id)
-            if tenant in (None, task.tenant):
-                return task
-        raise TaskNotFound(f"there is no task {task_id[:LONGEST_NAME]!r}")
 
 
 @cache

@@ -194,6 +194,8 @@ def header(
 def queries(model: type[BaseModel]) -> list[Parameter]:
     """The fields of a model as query parameters."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    required = schema.get("required", ())
     return [
-        {"name": name, "in": "query", "schema": parameter} for name, parameter in schema["properties"].items()
+        {"name": name, "in": "query", "required": name in required, "schema": parameter}
+        for name, parameter in schema["properties"].items()
     ]

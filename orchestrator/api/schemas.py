@@ -69,7 +69,7 @@ class TaskPage(BaseModel):
     """A page of tasks, newest first."""
 
     tasks: tuple[TaskBody, ...]
-    next: str | None = Field(description="Pass it as `before` to get the next page; null on the last one.")
+    next: str | None = Field(description="Pass it as `cursor` to get the next page; null on the last one.")
 
 
 class EventBody(BaseModel):
@@ -186,17 +186,6 @@ class SubmitQuery(BaseModel):
     wait: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = Field(
         0.0, description="Seconds to wait for the task to end before the response is sent."
     )
-
-
-class ListQuery(BaseModel):
-    """Query parameters of a listing."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: TaskStatus | None = None
-    tenant: str | None = None
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
-    before: str | None = Field(None, description="`next` of the previous page.")
 
 
 def task_body(task: Task) -> TaskBody:

@@ -21,6 +21,7 @@ from orchestrator.tasks.recordings import import_recordings, read_recordings
 from orchestrator.visible import json_spelled
 from storage.archive import Limits, export, opened, read_lines, restore
 from storage.errors import ArchiveError, JournalDamaged, StorageDamaged
+from storage.listing import Place
 from storage.opening import back_up, check_exists, open_store
 from storage.reading import read_journal
 from storage.spans import spans
@@ -208,7 +209,7 @@ async def _all_tasks(store: Store) -> AsyncIterator[Task]:
     while page := await store.list(limit=TASKS, before=last):
         for task in page:
             yield task
-        last = page[-1].id
+        last = Place.of(page[-1])
 
 
 def back_up_database(to: Path, settings: Settings, *, overwrite: bool, salvage: bool) -> None:

@@ -24,6 +24,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.values import Budget
 from orchestrator.tasks.requests import TaskRequest, budget_of
 from storage.errors import JournalDamaged
+from storage.listing import Place
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
 from storage.trace import Trace, TraceNode
@@ -175,7 +176,7 @@ async def _newest(store: Store, basis: Basis) -> list[Task]:
         tasks += [task for task in page if task.planner == basis.planner and task.parent_id is None]
         if len(tasks) >= MOST_TASKS or len(page) < MOST_TASKS:
             break
-        before = page[-1].id
+        before = Place.of(page[-1])
     return tasks[:MOST_TASKS]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.tasks.hold import Hold
+from storage.changes import Changes
 from storage.errors import StorageError
-from storage.events import Event
+from storage.events import Event, EventType
 from storage.store import Store, Writer
 
 
@@ -25,60 +27,49 @@ class Progress:
     text: str = ""
 
 
-MOST_WAITING = 1_000
-"""How many events may wait for a listener; one that is slower reads the rest from the store."""
-
-
-class _Listener:
-    """What one listener has not received yet. Only the latest progress of each call is kept."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[Event | str | None] = asyncio.Queue()
-        self._progress: dict[str, Progress] = {}
-        self.overflowed = False
-
-    def put(self, item: Event | str | None) -> None:
-        if self.overflowed:
-            return
-        if self._queue.qsize() >= MOST_WAITING:
-            self.overflowed, item = True, None
-            while not self._queue.empty():
-                self._queue.get_nowait()
-        self._queue.put_nowait(item)
-
-    def put_progress(self, progress: Progress) -> None:
-        if progress.path not in self._progress:
-            self.put(progress.path)
-        if not self.overflowed:
-            self._progress[progress.path] = progress
-
-    async def get(self) -> Event | Progress | None:
-        item = await self._queue.get()
-        return self._progress.pop(item) if isinstance(item, str) else item
+AT_HAND = 500
+"""How many of its last events a feed has at hand while anybody follows; others are read from the store."""
 
 
 class Feed:
     """A recorder that stores the events of a task that this process holds, and passes them on.
 
-    It exists from the claim on, but stores nothing until it has been opened.
+    It exists from the claim on, but stores nothing until it has been opened. What it has at hand is there
+    once for all listeners, and a listener is no more than a place in it: one that is slow, or does not read
+    at all, takes no memory and holds nobody up. Those who watch ``changes`` are told of each event, and may
+    take it from here, too.
     """
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, hold: Hold, changes: Changes | None = None) -> None:
         self.hold = hold
+        self._changes = changes or Changes()
         self._writer: Writer | None = None
-        self._listeners: set[_Listener] = set()
+        self._first = 0  # the number of the first event at hand, or else of the next one
+        self._events: deque[Event] = deque()
+        self._progress: dict[str, tuple[int, Progress]] = {}  # the latest of each call that goes on
+        self._told = 0  # how often there was progress
+        self._listeners = 0
+        self._woken = asyncio.Event()
         self._ended = False
 
-    def open(self, writer: Writer) -> None:
-        """Let events be appended from now on."""
+    def open(self, writer: Writer, *, next_seq: int = 0) -> None:
+        """Let events be appended from now on, beginning with this number."""
         self._writer = writer
+        self._first = next_seq
 
     def append(self, event: Event) -> None:
         """Store the event and pass it to the listeners."""
         assert self._writer is not None
         self._writer.append(event)
-        for listener in self._listeners:
-            listener.put(event)
+        self._events.append(event)
+        kept = AT_HAND if self._listeners or self._changes.heeded else 0
+        while len(self._events) > kept:
+            self._events.popleft()
+            self._first += 1
+        if event.type is EventType.NODE_SETTLED:
+            self._progress.pop(event.path, None)
+        self._wake()
+        self._changes.tell((self.hold.claim.task.id,))
 
     async def flush(self) -> None:
         """Return when all events are durable."""
@@ -97,36 +88,68 @@ class Feed:
     def progress(self, path: str, tokens: int, latest: Callable[[], str] = str) -> None:
         """Tell the listeners how far a call has got; ``latest`` gives the end of its text."""
         if self._listeners:
-            progress = Progress(path, tokens, latest())
-            for listener in self._listeners:
-                listener.put_progress(progress)
+            self._told += 1
+            self._progress.pop(path, None)  # so that the latest is the last
+            self._progress[path] = self._told, Progress(path, tokens, latest())
+            self._wake()
 
     def end(self) -> None:
         """Tell the listeners that nothing more will come."""
         self._ended = True
-        for listener in self._listeners:
-            listener.put(None)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._listeners:
+            woken, self._woken = self._woken, asyncio.Event()
+            woken.set()
+
+    def since(self, after: int) -> list[Event] | None:
+        """The events after number ``after``, if all are at hand; None if the store has some of them."""
+        if self._writer is None or after + 1 < self._first:
+            return None
+        new = self._first + len(self._events) - after - 1
+        return [self._events[index] for index in range(-new, 0)]
+
+    async def stored(self, store: Store, task_id: str, after: int) -> AsyncGenerator[Event, None]:
+        """The events after number ``after`` that can be read from the store now."""
+        with suppress(StorageError):  # the run meets the same error, and ends
+            await self.flush()
+        async for event in store.read(task_id, after=after):
+            yield event
 
     async def listen(self, store: Store, task_id: str, after: int) -> AsyncGenerator[Event | Progress, None]:
         """All events after ``after``: first the stored ones, then new ones, with progress in between."""
-        overflowed = True
-        while overflowed:
-            listener = _Listener()
-            self._listeners.add(listener)
-            if self._ended:
-                listener.put(None)
-            try:
-                with suppress(StorageError):  # the run meets the same error, and ends
-                    await self.flush()
-                async for event in store.read(task_id, after=after):
+        self._listeners += 1
+        told, void = 0, None
+        try:
+            while True:
+                woken, ended = self._woken, self._ended
+                events = self.since(after)
+                if events is None and void != self._first:
+                    async for event in self.stored(store, task_id, after):
+                        after = event.seq
+                        yield event
+                    # What is still missing was not stored, and what comes after it is void.
+                    void = self._first if after + 1 < self._first else None
+                    if self._writer is not None:
+                        continue
+                for event in events or ():
                     after = event.seq
                     yield event
-                while (item := await listener.get()) is not None:
-                    if isinstance(item, Progress):
-                        yield item
-                    elif item.seq == after + 1:  # one after a gap is void: what came before was not stored
-                        after = item.seq
-                        yield item
-            finally:
-                self._listeners.discard(listener)
-            overflowed = listener.overflowed
+                for number, progress in self._progress_since(told):
+                    told = number
+                    yield progress
+                if ended:
+                    return
+                if woken is self._woken:
+                    await woken.wait()
+        finally:
+            self._listeners -= 1
+
+    def _progress_since(self, told: int) -> list[tuple[int, Progress]]:
+        new = []
+        for number, progress in reversed(self._progress.values()):
+            if number <= told:
+                break
+            new.append((number, progress))
+        return new[::-1]

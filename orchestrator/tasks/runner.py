@@ -131,7 +131,7 @@ class Runner:
 
     def take(self, claim: Claim) -> Feed:
         """The feed of a claimed task, which can be listened to before :meth:`run` starts it."""
-        feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim))
+        feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim), self._turns.changes)
         self._idle.clear()
         self._wake(claim.task.id)
         if self.leaving.is_set():
@@ -229,7 +229,7 @@ class Runner:
         setup = await self._setup(hold, events, origin)
         if setup is None:
             return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
-        feed.open(self._store.writer(task.id, claim.fence, next_seq=next_seq))
+        feed.open(self._store.writer(task.id, claim.fence, next_seq=next_seq), next_seq=next_seq)
         executor = setup.executor(
             feed,
             record=Record(events),

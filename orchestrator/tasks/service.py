@@ -6,47 +6,41 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Self, TypeVar
+from typing import Self
 
 from orchestrator.access.caller import Caller
 from orchestrator.access.gate import Access
-from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.errors import HandedBack, translated
 from orchestrator.planning.finding import Planners
 from orchestrator.planning.planner import Planner
-from orchestrator.runtime.change import Change
 from orchestrator.settings import Settings
 from orchestrator.tasks.acceptance import Acceptance
 from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
-from orchestrator.tasks.estimating import WIDTHS, Basis, Estimate, estimate
 from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.following import followed
 from orchestrator.tasks.health import Health
-from orchestrator.tasks.hindsight.asking import Hindsight
-from orchestrator.tasks.hindsight.counterfactual import Counterfactual
-from orchestrator.tasks.hindsight.difference import TraceDifference
-from orchestrator.tasks.hindsight.replaying import Replayed
+from orchestrator.tasks.hearing import Hearing
+from orchestrator.tasks.lookback import Lookback
+from orchestrator.tasks.lookup import Lookup
 from orchestrator.tasks.queue import Queue
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import Runner
+from orchestrator.tasks.runs import Cursor, Runs
 from orchestrator.tasks.solution import Solution, solution_of_task
 from orchestrator.tasks.turns import Turns
 from storage.errors import StorageError
 from storage.events import Event
 from storage.store import Store
-from storage.tasks import Claim, NewTask, Task, TaskStatus
-from storage.trace import Trace
+from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus
 from workers.engine import Engine
 from workers.pool.observed import observed
 from workers.tools.toolbox import Toolbox
 
-T = TypeVar("T")
 
-
-class Service:
+class Service(Lookback):
     """Runs tasks on an engine and keeps them in a store; the caller closes both.
 
     Any number of services, in one process or several, may share a store: a task is run by whoever holds its
@@ -63,12 +57,12 @@ class Service:
         settings: Settings | None = None,
         calibrations: Calibrations | None = None,
     ) -> None:
-        self.store = store
-        self.engine = observed(engine)
+        made = settings or Settings.model_construct()
         self._planners = Planners(planners or {})
+        super().__init__(store, self._planners.find, stuck_seconds=made.stuck_seconds)
+        self.engine = observed(engine)
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-        self.settings = made = settings or Settings.model_construct()
-        self._hindsight = Hindsight(store, self._planners.find, stuck_seconds=made.stuck_seconds)
+        self.settings = made
         self._turns = Turns()
         self.access = Access(store, made)
         known = calibrations or Calibrations()
@@ -85,6 +79,8 @@ class Service:
             settings=made,
             calibrations=known,
         )
+        self._hearing = Hearing(store, self._runner, self._turns)
+        self._lookup = Lookup(store)
         self._queue = Queue(store, self.engine, self.owner, self._runner, made)
         self.health = Health(store, self.engine, self._runner, self._queue, made)
 
@@ -122,9 +118,14 @@ class Service:
             TooManyTasks, QuotaExhausted: the key of the caller, or the tenant, has no room for it.
             Unavailable: the database cannot store it, or this process can work on nothing more.
         """
+        return await self.accept(self.check(request), caller)
+
+    async def accept(self, new: NewTask, caller: Caller | None = None) -> Task:
+        """Accept a task that was checked. Raises like :meth:`submit`."""
         self.health.require()
         with translated():
-            task = await self._acceptance.submitted(self.check(request), caller)
+            task = await self._acceptance.submitted(new, caller)
+        self._turns.turn(task.id)
         self._queue.wake()
         return task
 
@@ -218,6 +219,31 @@ class Service:
         with translated():
             return await self.store.get(task_id)
 
+    def runs(
+        self,
+        *,
+        tenant: str | None,
+        only: frozenset[str] | None = None,
+        since: Cursor | None = None,
+        events: bool = True,
+    ) -> Runs:
+        """What happens to all tasks of a tenant, or of all; see :class:`~orchestrator.tasks.runs.Runs`."""
+        return Runs(
+            self.store,
+            self._runner,
+            self._turns,
+            self._hearing,
+            self._lookup,
+            tenant=tenant,
+            only=only,
+            since=since,
+            events=events,
+        )
+
+    def told(self, task_id: str) -> None:
+        """Tell who follows tasks here that something else than this service has changed one."""
+        self._turns.turn(task_id)
+
     async def solution(self, task_id: str) -> Solution:
         """The solution of a task that has ended.
 
@@ -234,7 +260,9 @@ class Service:
             TaskNotFound: there is no task with that id.
         """
         with translated():
-            stream = followed(self.store, self._runner, self._turns, task_id, after)
+            stream = followed(
+                self.store, self._runner, self._turns, self._hearing, self._lookup, task_id, after
+            )
             async with aclosing(stream) as items:
                 async for item in items:
                     yield item
@@ -263,8 +291,22 @@ class Service:
         """
         with translated():
             task = await self.store.requeue(task_id)
+        self._turns.turn(task_id)
         self._queue.wake()
         return task
+
+    async def delete(self, task_id: str) -> Pruned:
+        """Remove a task that has ended, with its journal and the texts that no other task uses.
+
+        Raises:
+            Unavailable: it has not ended, or an open task is a fork of it (``illegal_transition``), or the
+                database cannot be used.
+            TaskNotFound: there is no task with that id.
+        """
+        with translated():
+            gone = await self.store.delete(task_id)
+        self._turns.turn(task_id)
+        return gone
 
     def cancel_all(self) -> None:
         """Cancel the tasks that run here: whoever asked for them is about to leave."""
@@ -276,82 +318,6 @@ class Service:
         Their calls are aborted; whoever waits for one of these tasks gets HandedBack.
         """
         self._runner.hand_back()
-
-    async def replay(self, task_id: str) -> Replayed:
-        """Repeat a run over its journal, with no engine, and compare every event.
-
-        Raises:
-            Divergence: the run did something other than what was recorded.
-            Conflict: the task has no complete run.
-            UnknownPlanner, UnsupportedTrace: the run cannot be repeated by this version of the program.
-            PlannerStuck: its planner went on and on without waiting for anything.
-            TraceTooLarge: the journal is too large.
-            TaskNotFound: there is no task with that id.
-        """
-        return await self._hindsight.replay(task_id)
-
-    async def fork(self, task_id: str, *, at: str, change: Change) -> Solution:
-        """Run a task again with ``change`` at node ``at``; what does not depend on the change is reused.
-
-        The fork is a task of its own, with its own trace.
-
-        Raises:
-            InvalidRequest: there is no such node, or it cannot be changed that way.
-            TaskNotFound: there is no task with that id.
-            TaskFailed, Unavailable: as for :meth:`solve`.
-        """
-        parent = await self.task(task_id)
-        await self._hindsight.check_change(task_id, at, change)
-        new = NewTask(
-            question=parent.question,
-            planner=parent.planner,
-            options={"change": change.model_dump(mode="json", exclude_unset=True)},
-            seed=parent.seed,
-            tenant=parent.tenant,
-            parent_id=parent.id,
-            fork_at=at,
-        )
-        task, _ = await self.run_new(new)
-        return _solution(task)
-
-    async def counterfactual(self, task_id: str, *, at: str, change: Change) -> Counterfactual:
-        """How the run would have gone with ``change`` at node ``at``, from its trace alone.
-
-        Raises:
-            Unknown: that would need tokens that were never generated.
-            InvalidRequest: there is no such node, or it cannot be changed that way.
-            Conflict: the task has no complete run.
-            PlannerStuck, TraceTooLarge, TaskNotFound: as for :meth:`replay`.
-        """
-        return await self._hindsight.counterfactual(task_id, at, change)
-
-    async def difference(self, before: str, after: str) -> TraceDifference:
-        """How the runs of two tasks differ, such as those of a fork and its parent.
-
-        Raises:
-            TaskNotFound: one of the tasks does not exist.
-            TraceTooLarge: one of the journals is too large.
-        """
-        return await self._hindsight.difference(before, after)
-
-    async def estimate(
-        self, basis: Basis, *, rule: str = DEFAULT_RULE, widths: Sequence[int] = WIDTHS
-    ) -> Estimate:
-        """See :func:`~orchestrator.tasks.estimating.estimate`."""
-        return await estimate(self.store, self._planners.find, basis, rule=rule, widths=widths)
-
-    async def trace(self, task_id: str) -> Trace:
-        """The stored steps of a task, as a tree.
-
-        Raises:
-            TaskNotFound: there is no task with that id.
-            TraceTooLarge: the journal is too large.
-        """
-        return await self.shown_trace(task_id, lambda trace: trace)
-
-    async def shown_trace(self, task_id: str, show: Callable[[Trace], T]) -> T:
-        """What ``show`` makes of the trace of a task, beside the event loop. Raises like :meth:`trace`."""
-        return await self._hindsight.trace(task_id, show)
 
     # -- running ----------------------------------------------------------------------------------
 

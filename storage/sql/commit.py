@@ -18,7 +18,8 @@ from storage.errors import JournalDamaged, StorageError, StorageUnavailable
 from storage.refusals import REQUEST, key_taken, lost, not_found
 from storage.sql.events import last_seq
 from storage.sql.journal import Arrival, Portion, Row
-from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, insert_new, now, sound, task_of
+from storage.sql.listening import announce
+from storage.sql.rows import JSON_COLUMNS, STORED_COLUMNS, among, array, insert_new, now, sound, task_of
 from storage.sql.tables import events, tasks, text_uses, texts
 from storage.tasks import Task, TaskStatus
 
@@ -56,12 +57,13 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
     if rows:
         connection.exec_driver_sql(sql.events, rows)
     ended = [
-        (ending.status.value, time, ending.outcome, ending.solution, ending.error, key)
+        (ending.status.value, time, ending.outcome, ending.solution, ending.error, ending.entropy, key)
         for key, portion in accepted
         if (ending := portion.ending) is not None
     ]
     if ended:
         connection.exec_driver_sql(sql.finish, ended)
+    announce(connection, [portion.task_id for portion in (*arrivals, *(each for _, each in accepted))])
 
 
 def restore(
@@ -69,7 +71,7 @@ def restore(
 ) -> bool:
     """Store a task that has ended and its journal; False if its id or idempotency key is taken."""
     sql = _statements(connection.dialect)
-    if not connection.exec_driver_sql(sql.tasks, tuple(task[name] for name in TASK_COLUMNS)).rowcount:
+    if not connection.exec_driver_sql(sql.tasks, tuple(task[name] for name in STORED_COLUMNS)).rowcount:
         return False
     key = connection.execute(select(tasks.c.key).where(tasks.c.id == task["id"])).scalar_one()
     if shared:
@@ -77,6 +79,7 @@ def restore(
         connection.exec_driver_sql(sql.text_uses, [(key, hashed) for hashed in shared])
     if rows:
         connection.exec_driver_sql(sql.events, [(key, *row) for row in rows])
+    announce(connection, [task["id"]])
     return True
 
 
@@ -161,7 +164,7 @@ def _task_row(task_id: str, arrival: Arrival, time: float) -> tuple[Any, ...]:
             "lease_fence": 1,
             "lease_expires_at": time + arrival.lease_seconds,
         }
-    return tuple(values.get(name) for name in TASK_COLUMNS)
+    return tuple(values.get(name) for name in STORED_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,7 @@ def _statements(dialect: Dialect) -> _Statements:
             error=bindparam("error"),
             lease_owner=null(),
             lease_expires_at=null(),
+            entropy=bindparam("entropy"),
         )
         .where(tasks.c.key == bindparam("task_key"))
     )
@@ -202,7 +206,7 @@ def _statements(dialect: Dialect) -> _Statements:
         return str(statement.compile(dialect=dialect))
 
     return _Statements(
-        tasks=str(insert_new(dialect, tasks).inline().compile(dialect=dialect, column_keys=TASK_COLUMNS)),
+        tasks=str(insert_new(dialect, tasks).inline().compile(dialect=dialect, column_keys=STORED_COLUMNS)),
         tasks_by_id=compiled(select(tasks).where(by_id)),
         fences=compiled(fences),
         texts=compiled(insert_new(dialect, texts)),

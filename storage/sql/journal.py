@@ -53,6 +53,7 @@ class Ending:
     outcome: str | None
     solution: str | None
     error: str | None
+    entropy: float | None
 
 
 @dataclass(eq=False, slots=True)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, or_, select, update
 
 from storage import codec
 from storage.refusals import exhausted, lost, not_claimable, not_dead, not_found, set_aside
+from storage.sql.listening import announce
 from storage.sql.rows import get_task, is_open, now, sound, task_of
 from storage.sql.tables import tasks
 from storage.tasks import Claim, Task, TaskStatus
@@ -56,11 +57,11 @@ def claim_oldest(
         task = task_of(row)
         if task.damage is not None:
             damaged.append(task.damage)
-            _bury(connection, row.key, set_aside(task.damage))
+            _bury(connection, row.key, task.id, set_aside(task.damage))
         elif task.status is TaskStatus.QUEUED or task.attempts < max_attempts:
             return Found(_take(connection, row.key, owner, lease_seconds), tuple(damaged), more=False)
         else:
-            _bury(connection, row.key, exhausted(task))
+            _bury(connection, row.key, task.id, exhausted(task))
     return Found(None, tuple(damaged), more=True)
 
 
@@ -87,6 +88,7 @@ def renew(connection: Connection, claim: Claim) -> Claim:
 
 def release(connection: Connection, claim: Claim) -> Task:
     """See :meth:`storage.store.Store.release`."""
+    announce(connection, [claim.task.id])
     return _update(
         connection,
         claim,
@@ -115,6 +117,7 @@ def requeue(connection: Connection, task_id: str) -> Task:
         .returning(*tasks.c)
     ).first()
     if row is not None:
+        announce(connection, [task_id])
         return sound(task_of(row))
     task = sound(get_task(connection, task_id))
     if task.status is not TaskStatus.QUEUED:
@@ -138,6 +141,7 @@ def _take(connection: Connection, key: int, owner: str, lease_seconds: float) ->
         )
         .returning(*tasks.c)
     ).one()
+    announce(connection, [row.id])
     return Claim(
         task=task_of(row),
         owner=owner,
@@ -147,7 +151,7 @@ def _take(connection: Connection, key: int, owner: str, lease_seconds: float) ->
     )
 
 
-def _bury(connection: Connection, key: int, error: Mapping[str, str]) -> None:
+def _bury(connection: Connection, key: int, task_id: str, error: Mapping[str, str]) -> None:
     connection.execute(
         update(tasks)
         .where(tasks.c.key == key)
@@ -159,6 +163,7 @@ def _bury(connection: Connection, key: int, error: Mapping[str, str]) -> None:
             lease_expires_at=None,
         )
     )
+    announce(connection, [task_id])
 
 
 def _update(connection: Connection, claim: Claim, values: Mapping[str, Any]) -> Task:

@@ -1,8 +1,9 @@
-"""Learns from PostgreSQL that somebody asks to cancel a task, over a connection of its own."""
+"""Learns from PostgreSQL that tasks have changed or are to be cancelled, over a connection of its own."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,11 +11,15 @@ import structlog
 from sqlalchemy import Connection, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from storage.changes import Changes
 from storage.store import CANCEL_POLL_SECONDS
 
 _log = structlog.get_logger(__name__)
 
-CHANNEL = "anabranch_cancel"
+CHANNEL, CHANGES_CHANNEL = "anabranch_cancel", "anabranch_changes"
+
+LONGEST_PAYLOAD = 7_000
+"""Bytes of ids in one notification; PostgreSQL takes less than 8,000."""
 
 POLL_SECONDS = 5.0
 """How long to wait for a notification; behind a pooler such as PgBouncer none comes."""
@@ -29,8 +34,23 @@ def notify(connection: Connection, task_id: str) -> None:
         connection.execute(select(func.pg_notify(CHANNEL, task_id)))
 
 
+def announce(connection: Connection, task_ids: Sequence[str]) -> None:
+    """Tell all processes, once the transaction is committed, that something has happened to these tasks."""
+    if connection.dialect.name != "postgresql" or not task_ids:
+        return
+    payloads, length = [""], 0
+    for task_id in dict.fromkeys(task_ids):
+        length += len(task_id.encode()) + 1
+        if length > LONGEST_PAYLOAD and payloads[-1]:
+            payloads.append("")
+            length = len(task_id.encode()) + 1
+        payloads[-1] += f"{task_id} "
+    for payload in payloads:
+        connection.execute(select(func.pg_notify(CHANGES_CHANNEL, payload)))
+
+
 class Listener:
-    """Listens from the first :meth:`wait` on, and connects again whenever the connection is lost."""
+    """Listens from the first :meth:`start` or :meth:`wait` on, and again whenever the connection was lost."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -38,11 +58,16 @@ class Listener:
         self._again = False
         self._closed = False
         self._listening: asyncio.Task[None] | None = None
+        self.changes = Changes()
 
-    async def wait(self) -> None:
-        """Return soon after a notification, or after some seconds without one."""
+    def start(self) -> None:
+        """Listen from now on."""
         if not self._closed and (self._listening is None or self._listening.done()):
             self._listening = asyncio.create_task(self._listen(), name="notifications")
+
+    async def wait(self) -> None:
+        """Return soon after a request to cancel a task, or after some seconds without one."""
+        self.start()
         # A second look: the task may have been claimed while the notification was on its way.
         seconds = CANCEL_POLL_SECONDS if self._again else POLL_SECONDS
         try:
@@ -78,7 +103,9 @@ class Listener:
             driver.add_termination_listener(lambda _: lost.set())
             async with asyncio.timeout(POLL_SECONDS):
                 await driver.add_listener(CHANNEL, lambda *_: self._heard.set())
-            self._heard.set()  # whatever was asked before is not told
+                await driver.add_listener(CHANGES_CHANNEL, self._changed)
+            self._heard.set()  # whatever happened before is not told
+            self.changes.tell(None)
             try:
                 while not lost.is_set():
                     with suppress(TimeoutError):
@@ -88,3 +115,6 @@ class Listener:
                         await driver.execute("SELECT 1")
             finally:
                 driver.terminate()
+
+    def _changed(self, connection: object, process: int, channel: str, payload: str) -> None:
+        self.changes.tell(payload.split())

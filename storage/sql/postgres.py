@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -14,8 +16,9 @@ from sqlalchemy.pool import NullPool
 from typing_extensions import override
 
 from storage.errors import StorageClosed, StorageError, StorageUnavailable
+from storage.sql.changing import Look
 from storage.sql.failures import of_postgres, shown
-from storage.sql.listening import Listener
+from storage.sql.listening import POLL_SECONDS, Listener
 from storage.sql.migrations import migrate
 from storage.sql.transactions import Body, Database, T
 
@@ -137,6 +140,20 @@ class PostgresDatabase(Database):
     @override
     async def news(self) -> None:
         await self._listener.wait()
+
+    @override
+    async def changes(self) -> AsyncIterator[Collection[str] | None]:
+        self._listener.start()
+        look = Look()  # behind a pooler such as PgBouncer, no notification comes
+        with self._listener.changes.watched() as watch:
+            yield None
+            while True:
+                found: Collection[str] | None = await watch.next(POLL_SECONDS)
+                if found == ():
+                    with suppress(StorageError):
+                        found = look.changed(await self.read(look.standing))
+                if found is None or found:
+                    yield found
 
     def _lost(self, error: StorageUnavailable) -> None:
         """Log an outage once, however many transactions meet it."""

@@ -23,9 +23,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from storage.refusals import not_found
+from storage.refusals import not_deletable, not_found
 from storage.sql import columns
-from storage.sql.rows import among, array, is_open, now
+from storage.sql.listening import announce
+from storage.sql.rows import among, array, get_task, is_open, now
 from storage.sql.tables import events, tasks, text_uses, texts
 from storage.sql.transactions import Database
 from storage.tasks import Pruned
@@ -61,6 +62,20 @@ async def prune(database: Database, bounds: Bounds) -> Pruned:
         total = Pruned(tasks=total.tasks + removed.tasks, texts=total.texts + removed.texts)
     await database.write(_shrink)
     return total
+
+
+def delete_task(connection: Connection, task_id: str, *, again: bool) -> Pruned:
+    """See :meth:`storage.store.Store.delete`. ``again``: an earlier try may have been committed."""
+    row = connection.execute(select(tasks.c.key).where(tasks.c.id == task_id)).first()
+    if row is None:
+        if again:
+            return Pruned(tasks=1, texts=0)
+        raise not_found(task_id)
+    gone = _remove(connection, [row.key])
+    if not gone.tasks:
+        raise not_deletable(get_task(connection, task_id))
+    announce(connection, [task_id])
+    return gone
 
 
 def _surplus(connection: Connection, bounds: Bounds) -> Sequence[int]:

@@ -69,6 +69,9 @@ _COLUMNS: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
 TASK_COLUMNS = tuple(_COLUMNS)
 """The columns that are attributes of a :class:`Task`."""
 
+STORED_COLUMNS = (*TASK_COLUMNS, "searched", "entropy")
+"""Those columns and the ones that only lists are filtered by, in the order of the table."""
+
 JSON_COLUMNS = ("question", "options", "solution", "error")
 """Those that hold JSON."""
 

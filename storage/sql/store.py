@@ -10,9 +10,9 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, bindparam, case, select, true, tuple_, update
+from sqlalchemy import Connection, bindparam, case, select, true, update
 from sqlalchemy.exc import IntegrityError
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from storage import codec
 from storage.errors import (
@@ -25,15 +25,17 @@ from storage.errors import (
     StorageUnavailable,
 )
 from storage.events import Event
-from storage.refusals import exists, not_ended, not_found
-from storage.sql import checking, columns, lease, retention
+from storage.listing import Place, Wanted, entropy_of, searched
+from storage.refusals import exists, not_ended
+from storage.sql import checking, lease, retention
 from storage.sql.access import SqlAccess
 from storage.sql.commit import commit, restore
 from storage.sql.database import open_database
 from storage.sql.events import PAGE, last_seq_of, page, short_journals
 from storage.sql.journal import Arrival, Ending, Journal, Portion, Row
-from storage.sql.listening import notify
-from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, get_task, is_open, now, task_of
+from storage.sql.listening import announce, notify
+from storage.sql.listing import page as page_of
+from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, get_task, is_open, now
 from storage.sql.tables import tasks
 from storage.sql.transactions import Body, Database, T
 from storage.store import MAX_ATTEMPTS, Store, Writer
@@ -90,6 +92,10 @@ class SqlStore(Store):
         await self._database.probe()
 
     @override
+    async def time(self) -> float:
+        return await self._database.read(now)
+
+    @override
     async def check(self) -> Sequence[str]:
         return await self._database.read(checking.problems)
 
@@ -122,38 +128,13 @@ class SqlStore(Store):
 
     @override
     async def list(
-        self,
-        *,
-        tenant: str | None = None,
-        status: TaskStatus | None = None,
-        limit: int = 100,
-        before: str | None = None,
+        self, *, limit: int = 100, before: Place | None = None, **wanted: Unpack[Wanted]
     ) -> tuple[Task, ...]:
-        query = select(tasks).order_by(tasks.c.created_at.desc(), tasks.c.id.desc()).limit(limit)
-        if tenant is not None:
-            query = query.where(tasks.c.tenant == tenant)
-        if status is not None:
-            query = query.where(tasks.c.status == status.value)
+        return await self._database.read(lambda connection: page_of(connection, wanted, limit, before))
 
-        def body(connection: Connection) -> tuple[Task, ...]:
-            older = query
-            if before is not None:
-                last = connection.execute(select(tasks).where(tasks.c.id == before)).first()
-                if last is None or tenant not in (None, last.tenant):
-                    raise not_found(before)
-                older = older.where(tuple_(tasks.c.created_at, tasks.c.id) < tuple_(last.created_at, last.id))
-            found: list[Task] = []
-            seen = 0
-            while (wanted := limit - len(found)) > 0:
-                rows = connection.execute(older.offset(seen).limit(wanted)).all()
-                # A row that lost its id is left out: nothing could be asked about it.
-                found += [task_of(row) for row in rows if columns.is_text(row.id)]
-                seen += len(rows)
-                if len(rows) < wanted:
-                    break
-            return tuple(found)
-
-        return await self._database.read(body)
+    @override
+    def changes(self) -> AsyncIterator[Collection[str] | None]:
+        return self._database.changes()
 
     @override
     async def request_cancel(self, task_id: str) -> Task:
@@ -171,6 +152,7 @@ class SqlStore(Store):
             )
             if changed.rowcount:
                 notify(connection, task_id)
+                announce(connection, [task_id])
             return get_task(connection, task_id)
 
         return await self._change(task_id, body)
@@ -240,6 +222,7 @@ class SqlStore(Store):
             outcome,
             None if solution is None else self._json(solution, codec.ENDING_IDENTIFIERS),
             None if error is None else self._json(error, codec.ENDING_IDENTIFIERS),
+            entropy_of(solution),
         )
         await self._journal.finish(claim.task.id, claim.fence, ending)
 
@@ -283,6 +266,7 @@ class SqlStore(Store):
             if values[name] is not None:
                 spared = codec.ENDING_IDENTIFIERS if name in ("solution", "error") else frozenset()
                 values[name] = self._json(values[name], spared)
+        values |= {"searched": self._searched(task.question), "entropy": entropy_of(task.solution)}
         rows, shared = await asyncio.to_thread(_rows, events, self._redacted)
         attempts = 0
 
@@ -302,6 +286,18 @@ class SqlStore(Store):
     @override
     async def size(self, task_id: str) -> int:
         return await self._database.read(lambda connection: retention.size(connection, task_id))
+
+    @override
+    async def delete(self, task_id: str) -> Pruned:
+        attempts = 0
+
+        def body(connection: Connection) -> Pruned:
+            nonlocal attempts
+            attempts += 1
+            # On a second attempt, a task that is gone was deleted before the connection broke.
+            return retention.delete_task(connection, task_id, again=attempts > 1)
+
+        return await self._change(task_id, body)
 
     @override
     async def prune(
@@ -327,6 +323,9 @@ class SqlStore(Store):
     def _json(self, value: Any, spared: codec.Places = frozenset()) -> str:
         return codec.dumps(self._redacted(value, spared))
 
+    def _searched(self, question: Any) -> str:
+        return searched(self._redacted(question, frozenset()))
+
     def _redacted(self, value: Any, spared: codec.Places) -> Any:
         return value if self.redact is None else codec.redacted(value, self.redact, spared)
 
@@ -334,6 +333,7 @@ class SqlStore(Store):
         return {
             "tenant": new.tenant,
             "question": self._json(new.question),
+            "searched": self._searched(new.question),
             "planner": new.planner,
             "options": self._json(new.options),
             "seed": new.seed,

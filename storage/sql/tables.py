@@ -83,6 +83,8 @@ tasks = Table(
     Column("lease_fence", Integer, nullable=False, doc="Grows with each claim; every write must name it."),
     Column("lease_expires_at", Double, doc="From then on, another process may claim the task."),
     Column("submitted_by", Text, doc="The key that asked for it."),
+    Column("searched", Text, doc="What a search finds of the question: its beginning, in folded letters."),
+    Column("entropy", Double, doc="The entropy that the solution tells, in nats."),
     CheckConstraint(_one_of("status", TaskStatus), name="status"),
     CheckConstraint("(status = 'running') = (lease_owner IS NOT NULL)", name="lease_owner"),
     CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease_expires_at"),
@@ -96,6 +98,10 @@ tasks = Table(
 
 Index("tasks_tenant_created_at_idx", tasks.c.tenant, tasks.c.created_at, tasks.c.id)
 Index("tasks_created_at_idx", tasks.c.created_at, tasks.c.id)
+Index("tasks_planner_idx", tasks.c.planner, tasks.c.created_at, tasks.c.id)
+for _name in ("finished_at", "entropy"):
+    _there = tasks.c[_name].is_not(None)
+    Index(f"tasks_{_name}_idx", tasks.c[_name], sqlite_where=_there, postgresql_where=_there)
 Index(
     "tasks_idempotency_key",
     tasks.c.tenant,

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import suppress
+from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from storage.errors import StorageError
+from storage.sql.changing import Look
 from storage.store import CANCEL_POLL_SECONDS
+
+SHARE = 0.05
+"""The share of time that looking for what has changed may take, if there is much to look at."""
+
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.1, 2.0
+"""Between two looks for what has changed: right after a change, and after a long time without one."""
 
 T = TypeVar("T")
 Body = Callable[[Connection], T]
@@ -58,3 +68,16 @@ class Database(ABC):
     async def news(self) -> None:
         """Wait until somebody may have asked to cancel a task; that may be sooner, and not much later."""
         await asyncio.sleep(CANCEL_POLL_SECONDS)
+
+    async def changes(self) -> AsyncIterator[Collection[str] | None]:
+        """See :meth:`storage.store.Store.changes`. Looks, and less often while nothing happens."""
+        look, pause, took = Look(), FIRST_LOOK_SECONDS, 0.0
+        while True:
+            began = monotonic()
+            with suppress(StorageError):
+                found = look.changed(await self.read(look.standing))
+                pause = min(2 * pause, LONGEST_LOOK_SECONDS) if found == frozenset() else FIRST_LOOK_SECONDS
+                took = monotonic() - began
+                if found != frozenset():
+                    yield found
+            await asyncio.sleep(max(pause, took / SHARE))

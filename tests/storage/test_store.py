@@ -12,6 +12,7 @@ import pytest
 
 from storage.errors import IdempotencyConflict, IllegalTransition, LeaseLost, TaskNotFound
 from storage.events import Event, EventType
+from storage.listing import Place
 from storage.store import Store
 from storage.tasks import Claim, NewTask, TaskStatus
 
@@ -75,14 +76,15 @@ async def test_idempotency_key_stands_for_the_whole_request(
     assert await store.list() == (first,)
 
 
-async def test_a_page_goes_on_after_a_task_of_its_own_tenant(store: Store) -> None:
+async def test_a_page_goes_on_where_a_task_is_or_was(store: Store) -> None:
     mine, theirs = [
         await store.submit(NewTask(question="q", planner="vote", tenant=tenant)) for tenant in ("a", "b")
     ]
-    assert await store.list(tenant="a", before=mine.id) == ()
-    with pytest.raises(TaskNotFound, match=theirs.id):
-        await store.list(tenant="a", before=theirs.id)
-    assert await store.list(before=theirs.id) == (mine,)
+    assert await store.list(tenant="a", before=Place.of(mine)) == ()
+    assert await store.list(tenant="a", before=Place.of(theirs)) == (mine,)
+    await store.request_cancel(theirs.id)
+    await store.delete(theirs.id)
+    assert await store.list(before=Place.of(theirs)) == (mine,)
 
 
 async def test_idempotency_key_knows_options_in_any_order(store: Store) -> None:
@@ -101,7 +103,7 @@ async def test_list_pages_from_the_newest(store: Store) -> None:
     ids = [(await store.submit(NewTask(question=i, planner="vote", tenant="ab"[i % 2]))).id for i in range(5)]
     assert [task.id for task in await store.list()] == ids[::-1]
     page = await store.list(limit=2)
-    assert [task.id for task in await store.list(limit=2, before=page[-1].id)] == [ids[2], ids[1]]
+    assert [task.id for task in await store.list(limit=2, before=Place.of(page[-1]))] == [ids[2], ids[1]]
     assert [task.question for task in await store.list(tenant="b")] == [3, 1]
     await store.request_cancel(ids[0])
     assert [task.id for task in await store.list(status=TaskStatus.CANCELLED)] == ids[:1]

@@ -68,15 +68,15 @@ class Hindsight:
                 lambda events: check_change(checked(task_id, events), at, change),
             )
 
-    async def difference(self, before: str, after: str) -> TraceDifference:
-        """See :func:`~orchestrator.tasks.hindsight.difference.difference`."""
+    async def difference(self, before: str, after: str, show: Callable[[TraceDifference], T]) -> T:
+        """What ``show`` makes of :func:`~orchestrator.tasks.hindsight.difference.difference`."""
 
         async def both() -> tuple[list[Event], list[Event]]:
             return await self._journal(before), await self._journal(after)
 
         with translated():
             return await self._aside.call(
-                both, lambda events: difference(_checked(before, events[0]), _checked(after, events[1]))
+                both, lambda events: show(difference(_checked(before, events[0]), _checked(after, events[1])))
             )
 
     async def _journal(self, task_id: str) -> list[Event]:

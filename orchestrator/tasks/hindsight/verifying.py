@@ -13,6 +13,7 @@ from orchestrator.tasks.hindsight.aside import Aside
 from orchestrator.tasks.hindsight.replaying import Replayed, replay
 from storage.errors import JournalDamaged, StorageError, TaskNotFound
 from storage.events import Event, EventType
+from storage.listing import Place
 from storage.reading import checked
 from storage.store import Store
 from storage.tasks import Task, TaskStatus
@@ -83,9 +84,9 @@ async def verify_stored(store: Store, task_ids: Sequence[str], find: FindPlanner
 
 async def _ended(store: Store) -> AsyncIterator[Task]:
     """All tasks that have ended and may have a run, newest first."""
-    before: str | None = None
+    before: Place | None = None
     while page := await store.list(limit=PAGE, before=before):
-        before = page[-1].id
+        before = Place.of(page[-1])
         for task in page:
             if task.status.terminal and task.status is not TaskStatus.DEAD and task.started_at is not None:
                 yield task

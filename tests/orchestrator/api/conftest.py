@@ -220,10 +220,11 @@ def open_api(tmp_path: Path, empty_database: Path) -> Open:
         work: bool = True,
         settings: Settings | None = None,
         host: str = "127.0.0.1",
+        url: str = f"sqlite:///{database}",
         **options: Any,
     ) -> AsyncIterator[Api]:
         draining = asyncio.Event()
-        async with await open_store(f"sqlite:///{database}") as store:
+        async with await open_store(url) as store:
             made = settings or Settings(grace_seconds=0.2, lease_seconds=3600.0)
             service = Service(
                 store,

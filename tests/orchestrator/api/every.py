@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aiohttp.payload import BytesPayload
+
 from orchestrator.api.routes import Route
 from tests.orchestrator.api.conftest import ROUTES, Api, Reply
 
@@ -25,7 +27,8 @@ async def owned(api: Api, route: Route, **options: Any) -> str:
     if "{" not in route.path:
         return route.path
     assert route.path.startswith(OWNED), f"say here how to make what {route.path} is about"
-    return route.path.replace("{id}", await a_task(api, **options))
+    task = await a_task(api, **options)
+    return route.path.replace("{id}", task) + _query(route, task)
 
 
 async def a_task(api: Api, **options: Any) -> str:
@@ -37,12 +40,22 @@ async def a_task(api: Api, **options: Any) -> str:
 
 def anywhere(route: Route) -> str:
     """The path of a route, about something that does not exist."""
-    return re.sub(r"\{\w+\}", "nothing", route.path)
+    return re.sub(r"\{\w+\}", "nothing", route.path) + _query(route, "nothing")
+
+
+def _query(route: Route, task: str) -> str:
+    """What must be given in the query: each time the id of a task."""
+    required = [each["name"] for each in route.parameters if each["in"] == "query" and each["required"]]
+    return "?" + "&".join(f"{name}={task}" for name in required) if required else ""
 
 
 def body_of(route: Route) -> dict[str, Any]:
-    """The options by which a client sends the example of a route."""
-    return {} if route.example is None else {"json": dict(route.example)}
+    """The options by which a client sends the example of a route; a body of another kind says nothing."""
+    if route.example is not None:
+        return {"json": dict(route.example)}
+    if route.media:
+        return {"data": BytesPayload(b"{}", content_type=route.media[0])}
+    return {}
 
 
 async def asked(api: Api, route: Route, path: str, **options: Any) -> Reply:

@@ -144,6 +144,28 @@ async def test_first_schema_of_a_released_version_can_be_salvaged(tmp_path: Path
         assert len([event async for event in store.read(task.id)]) == 4
 
 
+async def test_tasks_from_before_lists_were_filtered_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = sqlite3.connect(path)
+    old.executescript((Path(__file__).parent / "data" / "0001.sql").read_text())
+    old.execute('UPDATE tasks SET solution = \'{"answer": "72", "entropy": 0.5}\'')
+    columns = [row[1] for row in old.execute("PRAGMA table_info(tasks)") if row[1] not in ("key", "id")]
+    for damaged, column in (("damaged-0", "question"), ("damaged-1", "solution")):
+        values = ", ".join("'{'" if each == column else each for each in columns)
+        names = ", ".join(columns)
+        old.execute(f"INSERT INTO tasks (id, {names}) SELECT '{damaged}', {values} FROM tasks LIMIT 1")
+    old.commit()
+    old.close()
+    salvaged = tmp_path / "salvaged.db"
+    await back_up(f"sqlite:///{path}", salvaged, overwrite=False, salvage=True)
+    for each in (path, salvaged):
+        async with await open_store(f"sqlite:///{each}") as store:
+            assert len(await store.list()) == 3
+    async with await open_store(f"sqlite:///{path}") as store:
+        assert len(await store.list(text="HOW MANY CLIPS", entropy_from=0.5)) == 1
+        assert {task.id for task in await store.list(entropy_from=0.5)} == {"1m80ydyww0r90w8j", "damaged-0"}
+
+
 @pytest.mark.parametrize("url", ["mysql://host/name", "not a url", "sqlite://", "sqlite:///:memory:"])
 async def test_url_of_no_supported_database_is_told(url: str) -> None:
     with pytest.raises(StorageError, match=r"sqlite"):
