@@ -10,12 +10,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
 from storage.sql.migrations import HEAD
-from storage.sql.tables import events, tasks, text_uses, texts
+from storage.sql.tables import events, lines, shares, tasks, text_uses, texts
 
 PAGE = Path(__file__).parents[1] / "docs" / "schema.md"
 
 _PURPOSE = {
     "tasks": "What was asked, where it stands, who runs it, and what the result was.",
+    "lines": "The lines in which tasks wait to begin, once there have been some.",
+    "shares": "The tenants who have had more turns than others in their line.",
     "events": "The journal: what happened to each task, in order. A row is never changed.",
     "texts": "Long strings from events (mostly prompts), each stored once however many tasks use it.",
     "text_uses": "Which tasks use a text; pruning removes texts that no task uses.",
@@ -30,7 +32,7 @@ def page() -> str:
         "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). "
         "Times are in seconds since the epoch. "
         "The types are those of PostgreSQL, and of SQLite where they differ.",
-        *(_table(table) for table in (tasks, events, texts, text_uses)),
+        *(_table(table) for table in (tasks, lines, shares, events, texts, text_uses)),
     ]
     return "\n\n".join(parts) + "\n"
 

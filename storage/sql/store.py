@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, bindparam, case, select, true, tuple_, update
+from sqlalchemy import Connection, case, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import override
 
@@ -25,14 +25,16 @@ from storage.errors import (
     StorageUnavailable,
 )
 from storage.events import Event
+from storage.queueing import NO_RULES, Lengths, Rules
 from storage.refusals import exists, not_ended, not_found
-from storage.sql import checking, columns, lease, retention
+from storage.sql import admission, checking, columns, lease, retention
+from storage.sql.claiming import claim_next, expire
 from storage.sql.commit import commit, restore
 from storage.sql.database import open_database
 from storage.sql.events import PAGE, last_seq_of, page, short_journals
 from storage.sql.journal import Arrival, Ending, Journal, Portion, Row
 from storage.sql.listening import notify
-from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, get_task, is_open, now, task_of
+from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, get_task, is_open, now, task_of
 from storage.sql.tables import tasks
 from storage.sql.transactions import Body, Database, T
 from storage.store import MAX_ATTEMPTS, Store, Writer
@@ -96,14 +98,16 @@ class SqlStore(Store):
         return self._database.free_bytes()
 
     @override
-    async def submit(self, new: NewTask) -> Task:
-        return await self._journal.add(new_task_id(), Arrival(self._values(new)))
+    async def submit(self, new: NewTask, rules: Rules = NO_RULES) -> Task:
+        arrival = Arrival(self._values(new), within=new.within, rules=rules)
+        return await self._journal.add(new_task_id(), arrival)
 
     @override
     async def start(self, new: NewTask, owner: str, lease_seconds: float) -> Claim:
         task_id = new_task_id()
         valid_until = monotonic() + lease_seconds
-        task = await self._journal.add(task_id, Arrival(self._values(new), owner, lease_seconds))
+        arrival = Arrival(self._values(new), owner, lease_seconds, new.within)
+        task = await self._journal.add(task_id, arrival)
         if task.id == task_id:
             return Claim(
                 task=task,
@@ -180,7 +184,7 @@ class SqlStore(Store):
             if ids := tuple(held()):
                 with suppress(StorageError):
                     for task_id in await self._database.read(
-                        lambda connection, ids=ids: _cancelled(connection, ids)  # type: ignore[misc]
+                        lambda connection, ids=ids: lease.cancelled(connection, ids)  # type: ignore[misc]
                     ):
                         yield task_id
 
@@ -192,15 +196,24 @@ class SqlStore(Store):
         *,
         max_attempts: int = MAX_ATTEMPTS,
         below: int | None = None,
+        rules: Rules = NO_RULES,
     ) -> Claim | None:
         while True:
             found = await self._database.write(
-                lambda connection: lease.claim_oldest(connection, owner, lease_seconds, max_attempts, below)
+                lambda connection: claim_next(connection, owner, lease_seconds, max_attempts, below, rules)
             )
             for damage in found.damaged:
                 _log.error("a task was set aside", action="task_set_aside", error=damage)
             if not found.more:
                 return found.claim
+
+    @override
+    async def expire(self) -> Sequence[str]:
+        return await self._database.write(expire)
+
+    @override
+    async def waiting(self) -> Lengths:
+        return await self._database.read(admission.lengths)
 
     @override
     async def claim_task(self, task_id: str, owner: str, lease_seconds: float) -> Claim:
@@ -276,7 +289,8 @@ class SqlStore(Store):
         if not task.status.terminal:
             raise not_ended(task)
         values = {name: getattr(task, name) for name in TASK_COLUMNS}
-        values |= {"status": task.status.value, "lease_owner": None, "lease_expires_at": None}
+        values |= {"status": task.status.value, "priority": task.priority.value}
+        values |= {"lease_owner": None, "lease_expires_at": None}
         for name in JSON_COLUMNS:
             if values[name] is not None:
                 spared = codec.ENDING_IDENTIFIERS if name in ("solution", "error") else frozenset()
@@ -338,6 +352,8 @@ class SqlStore(Store):
             "idempotency_key": new.idempotency_key,
             "parent_id": new.parent_id,
             "fork_at": new.fork_at,
+            "priority": new.priority.value,
+            "deadline": new.deadline,
         }
 
     async def _commit(self, portions: Sequence[Portion]) -> None:
@@ -380,11 +396,3 @@ def _rows(
         rows.append((event.seq, event.type.value, event.path, event.at, data))
         shared.update(texts)
     return rows, shared
-
-
-def _cancelled(connection: Connection, task_ids: Sequence[str]) -> Sequence[str]:
-    """Those of the tasks that somebody wants cancelled."""
-    query = select(tasks.c.id).where(
-        among(connection.dialect, tasks.c.id, bindparam("ids")), tasks.c.cancel_requested == true()
-    )
-    return connection.execute(query, {"ids": array(connection.dialect, task_ids)}).scalars().all()
