@@ -9,8 +9,9 @@ turns, and nobody has to make up for them. (Start-time fair queueing: Goyal, Vin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from storage.errors import (
     DeadlinePassed,
@@ -98,33 +99,46 @@ def _total(lengths: Lengths, priority: Priority) -> int:
     return sum(lengths.get(priority, {}).values())
 
 
+class Queue(Protocol):
+    """What a store knows of its queue, each part found out only if it matters."""
+
+    def total(self) -> int:
+        """How many tasks wait."""
+        ...
+
+    def own(self, tenant: str) -> int:
+        """How many of those are a tenant's."""
+        ...
+
+    def lengths(self) -> Lengths:
+        """How many of those there are in each line, by tenant."""
+        ...
+
+    def pace(self) -> Pace:
+        """How fast tasks begin."""
+        ...
+
+
 def refusal(
-    lengths: Lengths,
-    pace: Callable[[], Pace],
-    rules: Rules,
-    tenant: str,
-    priority: Priority,
-    left: float | None,
+    queue: Queue, rules: Rules, tenant: str, priority: Priority, left: float | None
 ) -> StorageError | None:
     """Why one more task, with ``left`` seconds until its deadline, may not wait; None if it may."""
     if left is not None and left <= 0:
         return passed()
-    own = sum(line.get(tenant, 0) for line in lengths.values())
-    if rules.most_of_tenant is not None and own >= rules.most_of_tenant:
-        active = {other for line in lengths.values() for other, count in line.items() if count}
+    if rules.most_of_tenant is not None and (own := queue.own(tenant)) >= rules.most_of_tenant:
+        active = {other for line in queue.lengths().values() for other, count in line.items() if count}
         turns = sum(map(rules.weight, active)) / rules.weight(tenant)
         return TenantQueueFull(
             f"{own} tasks of tenant {tenant!r} wait to begin, and at most {rules.most_of_tenant} may; "
             "try again when some have begun",
-            retry_after=_bounded(pace().interval, turns),
+            retry_after=_bounded(queue.pace().interval, turns),
         )
-    waiting = sum(_total(lengths, each) for each in Priority)
-    if rules.most is not None and waiting >= rules.most:
+    if rules.most is not None and (waiting := queue.total()) >= rules.most:
         return QueueFull(
             f"{waiting} tasks wait to begin, and at most {rules.most} may; try again when some have begun",
-            retry_after=_bounded(pace().interval, 1.0),
+            retry_after=_bounded(queue.pace().interval, 1.0),
         )
-    return None if left is None else _out_of_reach(lengths, pace(), rules, tenant, priority, left)
+    return None if left is None else _out_of_reach(queue, rules, tenant, priority, left)
 
 
 def passed() -> DeadlinePassed:
@@ -133,12 +147,12 @@ def passed() -> DeadlinePassed:
 
 
 def _out_of_reach(
-    lengths: Lengths, pace: Pace, rules: Rules, tenant: str, priority: Priority, left: float
+    queue: Queue, rules: Rules, tenant: str, priority: Priority, left: float
 ) -> StorageError | None:
-    if pace.interval is None:
+    if (interval := queue.pace().interval) is None:
         return None
-    before = ahead(lengths, tenant, priority, rules)
-    wait = before * pace.interval
+    before = ahead(queue.lengths(), tenant, priority, rules)
+    wait = before * interval
     if before < 1 or wait <= left:
         return None
     return DeadlineUnreachable(

@@ -175,9 +175,9 @@ class Store(ABC):
     ) -> Claim | None:
         """Take the next task; None if there is none.
 
-        That is the oldest that has begun and was handed back, or whose lease has lapsed; if there is none, the
-        one whose turn it is of those that wait to begin, by the rules (see :mod:`storage.queueing`) and over
-        all processes.
+        That is the oldest that has begun and was handed back, or whose lease has lapsed; or else, of those
+        that wait to begin, the one whose turn it is by the rules (see :mod:`storage.queueing`), over all
+        processes.
 
         A lapsed task that has used up its attempts becomes dead instead, with the reason in its error; so
         does a task whose row cannot be read. One whose deadline has passed before it began has failed. With

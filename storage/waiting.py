@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -78,7 +79,7 @@ class Waiting:
         left = None if deadline is None else deadline - now
         if rules is None:
             return passed() if left is not None and left <= 0 else None
-        return refusal(self.lengths(), lambda: self._pace(now), rules, new.tenant, new.priority, left)
+        return refusal(self, rules, new.tenant, new.priority, left)
 
     def late(self, now: float) -> Sequence[str]:
         """The ids of those whose deadlines have passed; each is told once."""
@@ -105,6 +106,14 @@ class Waiting:
         self._passed_over = self._passed_over + 1 if passes else 0
         self._lines[task.priority].count(task.tenant, rules.weight(task.tenant))
 
+    def total(self) -> int:
+        """How many tasks wait."""
+        return len(self._waiting)
+
+    def own(self, tenant: str) -> int:
+        """How many of those are a tenant's."""
+        return sum(len(line.tasks.get(tenant, ())) for line in self._lines.values())
+
     def lengths(self) -> Lengths:
         """How many tasks wait, by line and tenant."""
         return {
@@ -112,7 +121,9 @@ class Waiting:
             for priority, line in self._lines.items()
         }
 
-    def _pace(self, now: float) -> Pace:
+    def pace(self) -> Pace:
+        """How fast tasks begin."""
+        now = time.time()
         heads = [heap[0][0] for line in self._lines.values() for heap in line.tasks.values()]
         return Pace(
             running=len(self.begun),

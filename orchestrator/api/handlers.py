@@ -255,7 +255,8 @@ class Handlers(HealthHandlers):
     async def metrics(self, request: web.Request) -> web.Response:
         """Get the metrics of this process."""
         return web.Response(
-            text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+            text=await metrics(self._service),
+            headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
         )
 
     @route("GET", "/openapi.json", (200, "This document.", ANYTHING), scope=None)

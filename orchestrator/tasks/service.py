@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self, TypeVar
@@ -71,7 +72,10 @@ class Service:
         self._hindsight = Hindsight(store, self._planners.find, stuck_seconds=made.stuck_seconds)
         self._turns = Turns()
         known = calibrations or Calibrations()
-        self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made, known)
+        self.turned_away: Counter[str] = Counter()  # tasks that were refused or expired, by code
+        self._acceptance = Acceptance(
+            store, self.owner, self._turns, self._planners.find, made, known, self.turned_away
+        )
         self._runner = Runner(
             store,
             self.engine,
@@ -81,7 +85,7 @@ class Service:
             settings=made,
             calibrations=known,
         )
-        self._queue = Queue(store, self.engine, self.owner, self._runner, made)
+        self._queue = Queue(store, self.engine, self.owner, self._runner, self._turns, made, self.turned_away)
         self.health = Health(store, self.engine, self._runner, self._queue, made)
 
     # -- requests ---------------------------------------------------------------------------------
@@ -115,7 +119,8 @@ class Service:
 
         Raises:
             InvalidRequest: as for :meth:`check`.
-            Unavailable: the database cannot store it, or this process can work on nothing more.
+            Unavailable: the database cannot store it, there is no room for it in the queue or no time until
+                its deadline, or this process can work on nothing more.
         """
         if (why := self.health.failed()) is not None:
             raise Unavailable(
@@ -126,7 +131,7 @@ class Service:
                 retry_after=RESTART_SECONDS,
             )
         with translated():
-            task = await self.store.submit(self.check(request))
+            task = await self._acceptance.submit(self.check(request))
         self._queue.wake()
         return task
 

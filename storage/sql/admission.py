@@ -7,15 +7,18 @@ processes can fill the last place.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select
+from sqlalchemy import Connection, Dialect, Select, bindparam, func, literal_column, select
 
 from storage.errors import StorageError
 from storage.queueing import RECENT, Lengths, Pace, passed, refusal
 from storage.sql.columns import is_text
 from storage.sql.journal import Arrival, Portion
-from storage.sql.rows import AnyRow
+from storage.sql.rows import among, array
 from storage.sql.tables import tasks
 from storage.sql.turns import indexed, waits
 from storage.tasks import Priority
@@ -43,7 +46,9 @@ def admitted(
             entering.append(portion)
             continue
         if queue is None:
-            queue = _Queue(connection, time)
+            queue = _Queue(
+                connection, time, (each.arrival.values["tenant"] for each in arrivals if each.arrival)
+            )
         if (refusal := queue.refusal(arrival)) is None:
             queue.enter(arrival)
             entering.append(portion)
@@ -60,7 +65,11 @@ def deadline_of(arrival: Arrival, time: float) -> float | None:
 
 def lengths(connection: Connection) -> Lengths:
     """How many tasks wait to begin, by line and tenant."""
-    return _lengths(connection.execute(_WAITING).all())
+    counted: dict[Priority, dict[str, int]] = {priority: {} for priority in Priority}
+    for row in connection.execute(_LENGTHS):
+        if row.priority in _PRIORITIES and is_text(row.tenant):
+            counted[Priority(row.priority)][row.tenant] = row.count
+    return counted
 
 
 def _asks(arrival: Arrival) -> bool:
@@ -73,15 +82,13 @@ def _asks(arrival: Arrival) -> bool:
 class _Queue:
     """The queue within a transaction, with what the transaction adds to it."""
 
-    def __init__(self, connection: Connection, time: float) -> None:
+    def __init__(self, connection: Connection, time: float, tenants: Iterable[str]) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(_LOCK)
-        found = connection.execute(_WAITING).all()
         self._connection = connection
         self._time = time
-        self._lengths = _lengths(found)
-        self._oldest = min((each.oldest for each in found if _is_time(each.oldest)), default=time)
-        self._pace: Pace | None = None
+        self._tenants = sorted(set(tenants))
+        self._entered: Counter[tuple[Priority, str]] = Counter()
 
     def refusal(self, arrival: Arrival) -> StorageError | None:
         """Why the task may not be stored; None if it may."""
@@ -89,27 +96,60 @@ class _Queue:
         left = None if deadline is None else deadline - self._time
         if arrival.owner is not None:  # it waits for nobody
             return passed() if left is not None and left <= 0 else None
-        priority = Priority(arrival.values["priority"])
-        return refusal(self._lengths, self.pace, arrival.rules, arrival.values["tenant"], priority, left)
+        return refusal(self, arrival.rules, arrival.values["tenant"], _priority(arrival), left)
 
     def enter(self, arrival: Arrival) -> None:
         """Count a task that is about to be stored."""
         if arrival.owner is None:
-            line = self._lengths.setdefault(Priority(arrival.values["priority"]), {})
-            tenant = arrival.values["tenant"]
-            line[tenant] = line.get(tenant, 0) + 1
+            self._entered[_priority(arrival), arrival.values["tenant"]] += 1
+
+    def total(self) -> int:
+        """How many tasks wait."""
+        return self._stored_total + self._entered.total()
+
+    def own(self, tenant: str) -> int:
+        """How many of those are a tenant's."""
+        entered = sum(self._entered[priority, tenant] for priority in Priority)
+        return self._stored_own.get(tenant, 0) + entered
+
+    def lengths(self) -> Lengths:
+        """How many of those there are in each line, by tenant."""
+        counted = {priority: dict(line) for priority, line in self._stored_lengths.items()}
+        for (priority, tenant), count in self._entered.items():
+            counted[priority][tenant] = counted[priority].get(tenant, 0) + count
+        return counted
 
     def pace(self) -> Pace:
-        """How fast tasks begin; looked up once, where it is asked for."""
-        if self._pace is None:
-            took = self._connection.execute(_TOOK).scalars().all()
-            sound = [each for each in took if _is_time(each)]
-            self._pace = Pace(
-                running=self._connection.execute(_RUNNING).scalar_one(),
-                seconds=sum(sound) / len(sound) if sound else None,
-                waited=self._time - self._oldest,
-            )
+        """How fast tasks begin."""
         return self._pace
+
+    @cached_property
+    def _stored_total(self) -> int:
+        return int(self._connection.execute(_TOTAL).scalar_one())
+
+    @cached_property
+    def _stored_own(self) -> Mapping[str, int]:
+        query, dialect = _own(self._connection.dialect), self._connection.dialect
+        found = self._connection.execute(query, {"tenants": array(dialect, self._tenants)})
+        return {row.tenant: row.count for row in found}
+
+    @cached_property
+    def _stored_lengths(self) -> Lengths:
+        return lengths(self._connection)
+
+    @cached_property
+    def _pace(self) -> Pace:
+        took = [each for each in self._connection.execute(_TOOK).scalars() if _is_time(each)]
+        oldest = self._connection.execute(_OLDEST).scalar_one()
+        return Pace(
+            running=int(self._connection.execute(_RUNNING).scalar_one()),
+            seconds=sum(took) / len(took) if took else None,
+            waited=self._time - oldest if _is_time(oldest) else 0.0,
+        )
+
+
+def _priority(arrival: Arrival) -> Priority:
+    return Priority(arrival.values["priority"])
 
 
 def _is_there(connection: Connection, arrival: Arrival, task_id: str | None) -> bool:
@@ -123,30 +163,35 @@ def _is_there(connection: Connection, arrival: Arrival, task_id: str | None) -> 
     return connection.execute(_SAME_KEY, key).first() is not None
 
 
-def _lengths(found: Sequence[AnyRow]) -> dict[Priority, dict[str, int]]:
-    counted: dict[Priority, dict[str, int]] = {priority: {} for priority in Priority}
-    for each in found:
-        if each.priority in _PRIORITIES and is_text(each.tenant):
-            counted[Priority(each.priority)][each.tenant] = each.count
-    return counted
-
-
 def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 _PRIORITIES = frozenset(each.value for each in Priority)
-_WAITING = indexed(
-    select(
-        tasks.c.priority,
-        tasks.c.tenant,
-        func.count().label("count"),
-        func.min(tasks.c.created_at).label("oldest"),
-    )
+_TOTAL = indexed(select(func.count()).select_from(tasks).where(waits()), "tasks_waiting_idx")
+_LENGTHS = indexed(
+    select(tasks.c.priority, tasks.c.tenant, func.count().label("count"))
     .where(waits())
     .group_by(tasks.c.priority, tasks.c.tenant),
     "tasks_waiting_idx",
 )
+_OLDEST = indexed(select(func.min(tasks.c.created_at)).where(waits()), "tasks_waiting_idx")
+
+
+@lru_cache(maxsize=8)
+def _own(dialect: Dialect) -> Select[Any]:
+    own = (
+        select(tasks.c.tenant, func.count().label("count"))
+        .where(
+            waits(),
+            tasks.c.priority.in_([literal_column(f"'{each.value}'") for each in Priority]),
+            among(dialect, tasks.c.tenant, bindparam("tenants")),
+        )
+        .group_by(tasks.c.tenant)
+    )
+    return indexed(own, "tasks_waiting_idx")
+
+
 _RUNNING = indexed(
     select(func.count()).select_from(tasks).where(tasks.c.status == literal_column("'running'")),
     "tasks_running_idx",
