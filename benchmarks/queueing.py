@@ -1,8 +1,8 @@
 """What a claim and a submission cost while many tasks wait: ``python -m benchmarks.queueing [--postgres]``.
 
 A claim goes from tenant to tenant, not from task to task. So it should take no longer where 10,000 tasks
-wait than where 100 do, and somewhat longer where 100 tenants wait than where one does. Each length is measured
-on a database of its own, all of them in turns, so that what else the machine does falls on all alike. The
+wait than where 100 do, and somewhat longer where 100 tenants wait than where one does. Each length has a
+database of its own, and all are measured in turns, so that what else the machine does falls on all alike. The
 figures are medians: of the processor's time for SQLite, which works in this process, or else of the clock's.
 """
 

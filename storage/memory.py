@@ -33,6 +33,7 @@ class MemoryStore(Store):
         self._journals: dict[str, Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._waiting = Waiting()
+        self._expired: list[str] = []
 
     @classmethod
     async def connect(cls, redact: codec.Redact | None = None) -> MemoryStore:
@@ -145,7 +146,7 @@ class MemoryStore(Store):
                 return self._take(task, owner, lease_seconds)
             error = refusals.exhausted(task)
             self._put(task, **_FREE, status=TaskStatus.DEAD, finished_at=time.time(), error=error)
-        await self.expire()
+        self._expire()
         if (task_id := self._waiting.next(rules)) is None:
             return None
         task = self._tasks[task_id]
@@ -160,9 +161,13 @@ class MemoryStore(Store):
 
     @override
     async def expire(self) -> Sequence[str]:
+        self._expire()
+        ended, self._expired = self._expired, []
+        return ended
+
+    def _expire(self) -> None:
         now = time.time()
-        late = self._waiting.late(now)
-        for task_id in late:
+        for task_id in self._waiting.late(now):
             self._put(
                 self._tasks[task_id],
                 status=TaskStatus.FAILED,
@@ -170,7 +175,7 @@ class MemoryStore(Store):
                 outcome=EXPIRED,
                 error=expired(),
             )
-        return late
+            self._expired.append(task_id)
 
     @override
     async def waiting(self) -> Lengths:

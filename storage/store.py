@@ -188,7 +188,8 @@ class Store(ABC):
     async def expire(self) -> Sequence[str]:
         """End the tasks whose deadlines passed before they began: as failed, with the outcome ``expired``.
 
-        Returns the ids of those that this call has ended, which may not be all of them if they are many.
+        Returns the ids of those that this store has ended since the last call, here or in :meth:`claim`; of
+        many, some are left for the next call.
         """
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -128,13 +128,22 @@ def request_of(task: Task) -> TaskRequest:
             {
                 **task.question,
                 **task.options,
+                **_waiting_of(task),
                 "planner": task.planner,
                 "seed": task.seed,
                 "tenant": task.tenant,
             }
         )
-    except (InvalidRequest, TypeError) as error:
+    except (InvalidRequest, TypeError, ValueError, OverflowError) as error:
         raise JournalDamaged(f"task {task.id}: its stored request is damaged: {error}") from None
+
+
+def _waiting_of(task: Task) -> dict[str, Any]:
+    """How the task was to wait, by columns that no redaction changes."""
+    deadline = task.options.get("deadline")
+    if isinstance(deadline, str):
+        deadline = None if task.deadline is None else datetime.fromtimestamp(task.deadline, UTC)
+    return {"priority": task.priority, "deadline": deadline}
 
 
 def change_of(task: Task) -> Change:

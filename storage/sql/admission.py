@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, lru_cache
-from typing import Any
+from collections.abc import Sequence
+from functools import cached_property
 
-from sqlalchemy import Connection, Dialect, Select, bindparam, func, literal_column, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select
 
 from storage.errors import StorageError
 from storage.queueing import RECENT, Lengths, Pace, passed, refusal
 from storage.sql.columns import is_text
 from storage.sql.journal import Arrival, Portion
-from storage.sql.rows import among, array
 from storage.sql.tables import tasks
 from storage.sql.turns import indexed, waits
 from storage.tasks import Priority
@@ -46,9 +44,7 @@ def admitted(
             entering.append(portion)
             continue
         if queue is None:
-            queue = _Queue(
-                connection, time, (each.arrival.values["tenant"] for each in arrivals if each.arrival)
-            )
+            queue = _Queue(connection, time)
         if (refusal := queue.refusal(arrival)) is None:
             queue.enter(arrival)
             entering.append(portion)
@@ -82,12 +78,12 @@ def _asks(arrival: Arrival) -> bool:
 class _Queue:
     """The queue within a transaction, with what the transaction adds to it."""
 
-    def __init__(self, connection: Connection, time: float, tenants: Iterable[str]) -> None:
+    def __init__(self, connection: Connection, time: float) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(_LOCK)
         self._connection = connection
         self._time = time
-        self._tenants = sorted(set(tenants))
+        self._stored_own: dict[str, int] = {}
         self._entered: Counter[tuple[Priority, str]] = Counter()
 
     def refusal(self, arrival: Arrival) -> StorageError | None:
@@ -109,8 +105,10 @@ class _Queue:
 
     def own(self, tenant: str) -> int:
         """How many of those are a tenant's."""
-        entered = sum(self._entered[priority, tenant] for priority in Priority)
-        return self._stored_own.get(tenant, 0) + entered
+        if tenant not in self._stored_own:
+            found = self._connection.execute(_OWN, {"tenant": tenant}).scalar_one()
+            self._stored_own[tenant] = int(found)
+        return self._stored_own[tenant] + sum(self._entered[priority, tenant] for priority in Priority)
 
     def lengths(self) -> Lengths:
         """How many of those there are in each line, by tenant."""
@@ -126,12 +124,6 @@ class _Queue:
     @cached_property
     def _stored_total(self) -> int:
         return int(self._connection.execute(_TOTAL).scalar_one())
-
-    @cached_property
-    def _stored_own(self) -> Mapping[str, int]:
-        query, dialect = _own(self._connection.dialect), self._connection.dialect
-        found = self._connection.execute(query, {"tenants": array(dialect, self._tenants)})
-        return {row.tenant: row.count for row in found}
 
     @cached_property
     def _stored_lengths(self) -> Lengths:
@@ -176,22 +168,16 @@ _LENGTHS = indexed(
     "tasks_waiting_idx",
 )
 _OLDEST = indexed(select(func.min(tasks.c.created_at)).where(waits()), "tasks_waiting_idx")
-
-
-@lru_cache(maxsize=8)
-def _own(dialect: Dialect) -> Select[Any]:
-    own = (
-        select(tasks.c.tenant, func.count().label("count"))
-        .where(
-            waits(),
-            tasks.c.priority.in_([literal_column(f"'{each.value}'") for each in Priority]),
-            among(dialect, tasks.c.tenant, bindparam("tenants")),
-        )
-        .group_by(tasks.c.tenant)
-    )
-    return indexed(own, "tasks_waiting_idx")
-
-
+_OWN = indexed(
+    select(func.count())
+    .select_from(tasks)
+    .where(
+        waits(),
+        tasks.c.priority.in_([literal_column(f"'{each.value}'") for each in Priority]),
+        tasks.c.tenant == bindparam("tenant"),
+    ),
+    "tasks_waiting_idx",
+)
 _RUNNING = indexed(
     select(func.count()).select_from(tasks).where(tasks.c.status == literal_column("'running'")),
     "tasks_running_idx",

@@ -36,10 +36,14 @@ SILENCE_SECONDS = 3.0
 
 
 class Found(NamedTuple):
-    """A claim, if there was something to claim, and the damage of the tasks that were set aside meanwhile."""
+    """A claim, if there was something to claim, and what became of other tasks meanwhile.
+
+    That is the damage of those that were set aside, and the ids of those that expired.
+    """
 
     claim: Claim | None
-    damaged: tuple[str, ...]
+    damaged: Sequence[str]
+    expired: Sequence[str]
     more: bool  # what is behind the tasks that were given up has not been looked at
 
 
@@ -55,6 +59,7 @@ def claim_next(
     dialect = connection.dialect
     attempts = {"max_attempts": max_attempts, "below": max_attempts if below is None else below}
     damaged: list[str] = []
+    late: list[str] = []
     for _ in range(GIVEN_UP):
         seen = connection.execute(_look(dialect), {**attempts, **clocked(dialect)}).one()
         row, turn = None, None
@@ -66,20 +71,21 @@ def claim_next(
         elif row is None and seen.waiting:
             row = in_no_line(connection)
         if row is None:
-            return Found(None, tuple(damaged), more=False)
+            return Found(None, damaged, late, more=False)
         task = task_of(row)
         if task.damage is not None:
             damaged.append(task.damage)
             give_up(connection, row.key, set_aside(task.damage))
         elif _too_late(task, seen.time):
+            late.append(task.id)
             give_up(connection, row.key, expired(), status=TaskStatus.FAILED, outcome=EXPIRED)
         elif task.status is TaskStatus.RUNNING and task.attempts >= max_attempts:
             give_up(connection, row.key, exhausted(task))
         else:
             if turn is not None:
                 count(connection, turn, rules)
-            return Found(take(connection, row.key, owner, lease_seconds), tuple(damaged), more=False)
-    return Found(None, tuple(damaged), more=True)
+            return Found(take(connection, row.key, owner, lease_seconds), damaged, late, more=False)
+    return Found(None, damaged, late, more=True)
 
 
 def expire(connection: Connection) -> Sequence[str]:

@@ -55,6 +55,7 @@ class SqlStore(Store):
         self._journal = Journal(self._commit, redact=redact)
         self._closed = False
         self._damaged: StorageDamaged | None = None
+        self._expired: list[str] = []
 
     @classmethod
     async def connect(
@@ -106,8 +107,7 @@ class SqlStore(Store):
     async def start(self, new: NewTask, owner: str, lease_seconds: float) -> Claim:
         task_id = new_task_id()
         valid_until = monotonic() + lease_seconds
-        arrival = Arrival(self._values(new), owner, lease_seconds, new.within)
-        task = await self._journal.add(task_id, arrival)
+        task = await self._journal.add(task_id, Arrival(self._values(new), owner, lease_seconds, new.within))
         if task.id == task_id:
             return Claim(
                 task=task,
@@ -204,12 +204,15 @@ class SqlStore(Store):
             )
             for damage in found.damaged:
                 _log.error("a task was set aside", action="task_set_aside", error=damage)
+            self._expired += found.expired
             if not found.more:
                 return found.claim
 
     @override
     async def expire(self) -> Sequence[str]:
-        return await self._database.write(expire)
+        found = await self._database.write(expire)
+        ended, self._expired = [*self._expired, *found], []
+        return ended
 
     @override
     async def waiting(self) -> Lengths:
@@ -324,8 +327,7 @@ class SqlStore(Store):
         max_bytes: int | None = None,
         tenant: str | None = None,
     ) -> Pruned:
-        bounds = retention.Bounds(older_than, keep, max_bytes, tenant)
-        return await retention.prune(self._database, bounds)
+        return await retention.prune(self._database, retention.Bounds(older_than, keep, max_bytes, tenant))
 
     async def _change(self, task_id: str, body: Body[T]) -> T:
         """A transaction about one task, whose row may break a constraint if somebody has changed it."""

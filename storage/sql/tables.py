@@ -116,6 +116,7 @@ _partial(
     "tasks_waiting_idx",
     "status = 'queued' AND started_at IS NULL",
     *("priority", "tenant", "created_at", "id"),
+    *("status", "started_at"),  # so that SQLite counts and orders tasks without reading their rows
 )
 _partial(
     "tasks_deadline_idx",

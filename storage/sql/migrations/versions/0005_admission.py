@@ -10,7 +10,7 @@ down_revision = "0001"
 
 _WAITS = "status = 'queued' AND started_at IS NULL"
 _INDEXES = {
-    "tasks_waiting_idx": (_WAITS, ["priority", "tenant", "created_at", "id"]),
+    "tasks_waiting_idx": (_WAITS, ["priority", "tenant", "created_at", "id", "status", "started_at"]),
     "tasks_deadline_idx": (f"{_WAITS} AND deadline IS NOT NULL", ["deadline"]),
     "tasks_handed_back_idx": ("status = 'queued' AND started_at IS NOT NULL", ["created_at", "id"]),
     "tasks_running_idx": ("status = 'running'", ["created_at", "id"]),
