@@ -33,8 +33,8 @@ def admitted(
 ) -> Sequence[Portion]:
     """The arrivals that are to be stored; sets the ``error`` of those that are refused.
 
-    Neither are those that would be refused, did they not stand for a task that is there: by their idempotency
-    key or, if this is tried ``again``, because they have been stored.
+    An arrival for which there is no room is neither, if its task is there: the first one with its idempotency
+    key or, if this is tried ``again``, its own.
     """
     entering: list[Portion] = []
     queue: _Queue | None = None
