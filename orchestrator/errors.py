@@ -217,5 +217,5 @@ def translated() -> Iterator[None]:
             code=error.code,
             http_status=error.http_status,
             retryable=error.retryable,
-            retry_after=error.retry_after if isinstance(error, WorkerError) else None,
+            retry_after=error.retry_after,
         ) from error

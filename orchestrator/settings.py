@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from orchestrator.errors import InvalidRequest
 from orchestrator.validation import explain
 
+Weight = Annotated[float, Field(ge=0.001, le=1_000)]
+
 
 def _separated(given: object) -> object:
     """The items of a text that separates them by commas; anything else as it is."""
@@ -101,6 +103,20 @@ class Settings(BaseSettings):
         le=1,
         description="The outcome of a task is `abstained` if its answer is not known to be right with this "
         "probability or more, unless its request says otherwise.",
+    )
+    queue: PositiveInt = Field(
+        10_000, description="The most tasks that may wait to begin, in the whole database; more are refused."
+    )
+    tenant_queue: PositiveInt = Field(5_000, description="The most of those of one tenant.")
+    tenant_weights: dict[str, Weight] = Field(
+        {},
+        description="How many turns a tenant has in the queue while others have one: a JSON object of names "
+        "and numbers from 0.001 to 1000. All processes on one database should have the same.",
+    )
+    batch_every: int = Field(
+        10,
+        ge=2,
+        description="Of so many tasks that begin while both kinds wait, one is a batch task.",
     )
     concurrency: PositiveInt = Field(64, description="Tasks that one process runs at the same time.")
     lease_seconds: PositiveFloat = Field(

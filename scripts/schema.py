@@ -10,12 +10,25 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
 from storage.sql.migrations import HEAD
-from storage.sql.tables import accounts, events, key_secrets, keys, reservations, tasks, text_uses, texts
+from storage.sql.tables import (
+    accounts,
+    events,
+    key_secrets,
+    keys,
+    lines,
+    reservations,
+    shares,
+    tasks,
+    text_uses,
+    texts,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "schema.md"
 
 _PURPOSE = {
     "tasks": "What was asked, where it stands, who runs it, and what the result was.",
+    "lines": "The lines in which tasks wait to begin, once there have been some.",
+    "shares": "The tenants who have had more turns than others in their line.",
     "events": "The journal: what happened to each task, in order. A row is never changed.",
     "texts": "Long strings from events (mostly prompts), each stored once however many tasks use it.",
     "text_uses": "Which tasks use a text; pruning removes texts that no task uses.",
@@ -25,7 +38,7 @@ _PURPOSE = {
     "reservations": "What tasks hold of accounts until they end, and what they were charged then.",
 }
 
-_TABLES = (tasks, events, texts, text_uses, keys, key_secrets, accounts, reservations)
+_TABLES = (tasks, lines, shares, events, texts, text_uses, keys, key_secrets, accounts, reservations)
 
 
 def page() -> str:

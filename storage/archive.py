@@ -33,7 +33,7 @@ from storage.errors import ArchiveError, IllegalTransition, JournalDamaged
 from storage.events import Event, EventType
 from storage.reading import LATEST, PATH, Reading, explained
 from storage.store import Store
-from storage.tasks import Task, TaskStatus
+from storage.tasks import Priority, Task, TaskStatus
 
 FORMAT = "anabranch-trace"
 VERSION = 1
@@ -42,6 +42,8 @@ VERSION = 1
 _UNTOLD = ("lease_owner", "lease_expires_at", "damage", "submitted_by")
 """An ended task that can be exported has none; and a key says nothing in another database."""
 _FIELDS = tuple(field.name for field in fields(Task) if field.name not in _UNTOLD)
+_USUAL = {"priority": Priority.INTERACTIVE, "deadline": None}
+"""Members that files once had not; left out where they say this."""
 _TASK = TypeAdapter(Task)
 _TIMES = ("created_at", "started_at", "finished_at")
 _NUMBERS = {"seed": 2**63, "attempts": 2**31, "lease_fence": 2**31}
@@ -77,6 +79,7 @@ async def export(store: Store, task_id: str) -> AsyncIterator[str]:
     if not task.status.terminal:
         raise IllegalTransition(f"task {task_id} is {task.status}; it can be exported when it has ended")
     values = {name: getattr(task, name) for name in _FIELDS}
+    values = {name: value for name, value in values.items() if name not in _USUAL or value != _USUAL[name]}
     yield _line({"format": FORMAT, "version": VERSION, "task": values})
     count = 0
     async for event in store.read(task_id):
@@ -278,8 +281,8 @@ def _task(number: int, header: Mapping[str, Any]) -> Task:
             f"reads version {VERSION}; read it with the version of anabranch that wrote it, or a newer one"
         )
     values = header.get("task")
-    if not isinstance(values, dict) or set(values) != set(_FIELDS):
-        odd = set(values if isinstance(values, dict) else ()) ^ set(_FIELDS)
+    odd = (set(values if isinstance(values, dict) else ()) ^ set(_FIELDS)) - _USUAL.keys()
+    if not isinstance(values, dict) or odd:
         raise _wrong(f"line {number}: the task's fields differ: {', '.join(sorted(odd))}")
     try:
         task = _TASK.validate_python({**values, "status": TaskStatus(values["status"])})

@@ -11,6 +11,8 @@ class StorageError(Exception):
     code: ClassVar[str] = "storage_error"
     http_status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    retry_after: float | None = None
+    """In how many seconds the same may succeed; None if that is not known."""
 
 
 class StorageUnavailable(StorageError):
@@ -92,6 +94,38 @@ class TaskExists(StorageError):
 
     code = "task_exists"
     http_status = 409
+
+
+class QueueFull(StorageError):
+    """So many tasks wait that no more are taken. ``retry_after`` is estimated from how fast they begin."""
+
+    code = "queue_full"
+    http_status = 503
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TenantQueueFull(QueueFull):
+    """So many tasks of one tenant wait that no more of that tenant are taken."""
+
+    code = "tenant_queue_full"
+    http_status = 429
+
+
+class DeadlineUnreachable(QueueFull):
+    """The task would not begin before its deadline, as far as what waits and how fast it goes on tell."""
+
+    code = "deadline_unreachable"
+
+
+class DeadlinePassed(StorageError):
+    """The deadline of the task had passed when it was submitted."""
+
+    code = "deadline_passed"
+    http_status = 422
 
 
 class LeaseLost(StorageError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,31 +16,15 @@ from typing_extensions import Unpack, override
 
 from storage import codec, refusals
 from storage.changes import Changes
-from storage.errors import IllegalTransition, JournalConflict, StorageError
-from storage.events import Event, EventType
+from storage.errors import IllegalTransition
+from storage.events import Event
 from storage.listing import Place, Wanted, has
 from storage.memory_access import MemoryAccess
+from storage.queueing import NO_RULES, Lengths, Rules, expired
+from storage.recording import Journal, MemoryWriter
 from storage.store import MAX_ATTEMPTS, Store, Writer
-from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
-
-_Stored = tuple[EventType, str, float, str]
-
-
-class _Journal:
-    """The lines of one task."""
-
-    def __init__(self) -> None:
-        self.lines: list[_Stored] = []
-        self._once: set[tuple[EventType, str]] = set()
-
-    def append(self, task_id: str, event: Event, data: str) -> None:
-        """Add an event if it is the next one and does not repeat an event that may happen only once."""
-        happened = (event.type, "" if event.type is EventType.RUN_FINISHED else event.path)
-        if event.seq != len(self.lines) or happened in self._once:
-            raise JournalConflict(f"task {task_id}: event {event.seq} contradicts the journal")
-        if event.type in _ONCE:
-            self._once.add(happened)
-        self.lines.append((event.type, event.path, event.at, data))
+from storage.tasks import EXPIRED, Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
+from storage.waiting import Waiting
 
 
 class MemoryStore(Store):
@@ -49,10 +33,12 @@ class MemoryStore(Store):
     def __init__(self, *, redact: codec.Redact | None = None) -> None:
         self.redact = redact
         self._tasks: dict[str, Task] = {}  # oldest first
-        self._journals: dict[str, _Journal] = {}
+        self._journals: dict[str, Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self.access = MemoryAccess(self._tasks, self._keys)
         self._changes = Changes()
+        self._waiting = Waiting()
+        self._expired: list[str] = []
 
     @classmethod
     async def connect(cls, redact: codec.Redact | None = None) -> MemoryStore:
@@ -64,7 +50,11 @@ class MemoryStore(Store):
         """Nothing to do."""
 
     @override
-    async def submit(self, new: NewTask) -> Task:
+    async def submit(self, new: NewTask, rules: Rules = NO_RULES) -> Task:
+        return self._submit(new, rules)
+
+    def _submit(self, new: NewTask, rules: Rules | None) -> Task:
+        """Add a task; without rules it begins at once."""
         question, options = self._json(new.question), self._json(new.options)
         if new.idempotency_key is not None:
             first = self._keys.get((new.tenant, new.idempotency_key))
@@ -75,6 +65,10 @@ class MemoryStore(Store):
                 ]:
                     raise refusals.key_taken(new.idempotency_key, first, differing)
                 return task
+        now = time.time()
+        deadline = new.deadline if new.within is None else now + new.within
+        if (refused := self._waiting.refusal(new, now, deadline, rules)) is not None:
+            raise refused
         task = Task(
             id=new.id or new_task_id(),
             tenant=new.tenant,
@@ -87,10 +81,13 @@ class MemoryStore(Store):
             parent_id=new.parent_id,
             fork_at=new.fork_at,
             submitted_by=new.submitted_by,
-            created_at=time.time(),
+            created_at=now,
+            priority=new.priority,
+            deadline=deadline,
         )
         self._tasks[task.id] = task
-        self._journals[task.id] = _Journal()
+        self._waiting.note(None, task)
+        self._journals[task.id] = Journal()
         if new.idempotency_key is not None:
             self._keys[new.tenant, new.idempotency_key] = task.id
         self._changes.tell([task.id])
@@ -98,7 +95,7 @@ class MemoryStore(Store):
 
     @override
     async def start(self, new: NewTask, owner: str, lease_seconds: float) -> Claim:
-        task = await self.submit(new)
+        task = self._submit(new, None)
         return await self.claim_task(task.id, owner, lease_seconds)
 
     @override
@@ -138,16 +135,49 @@ class MemoryStore(Store):
         *,
         max_attempts: int = MAX_ATTEMPTS,
         below: int | None = None,
+        rules: Rules = NO_RULES,
     ) -> Claim | None:
-        for task in list(self._tasks.values()):
+        for task in self._begun():
             if below is not None and below <= task.attempts < max_attempts:
                 continue
-            if task.status is TaskStatus.QUEUED or (_lapsed(task) and task.attempts < max_attempts):
+            if task.status is TaskStatus.QUEUED or task.attempts < max_attempts:
                 return self._take(task, owner, lease_seconds)
-            if _lapsed(task):
-                error = refusals.exhausted(task)
-                self._put(task, **_FREE, status=TaskStatus.DEAD, finished_at=time.time(), error=error)
-        return None
+            error = refusals.exhausted(task)
+            self._put(task, **_FREE, status=TaskStatus.DEAD, finished_at=time.time(), error=error)
+        self._expire()
+        if (task_id := self._waiting.next(rules)) is None:
+            return None
+        task = self._tasks[task_id]
+        self._waiting.count(task, rules)
+        return self._take(task, owner, lease_seconds)
+
+    def _begun(self) -> list[Task]:
+        """The tasks that were handed back, and then those under lapsed leases, the oldest first."""
+        begun = [self._tasks[task_id] for task_id in self._waiting.begun]
+        free = [task for task in begun if task.status is TaskStatus.QUEUED or _lapsed(task)]
+        return sorted(free, key=lambda task: (task.status is not TaskStatus.QUEUED, task.created_at, task.id))
+
+    @override
+    async def expire(self) -> Sequence[str]:
+        self._expire()
+        ended, self._expired = self._expired, []
+        return ended
+
+    def _expire(self) -> None:
+        now = time.time()
+        for task_id in self._waiting.late(now):
+            self._put(
+                self._tasks[task_id],
+                status=TaskStatus.FAILED,
+                finished_at=now,
+                outcome=EXPIRED,
+                error=expired(),
+            )
+            self._expired.append(task_id)
+
+    @override
+    async def waiting(self) -> Lengths:
+        return self._waiting.lengths()
 
     @override
     async def claim_task(self, task_id: str, owner: str, lease_seconds: float) -> Claim:
@@ -182,6 +212,7 @@ class MemoryStore(Store):
             started_at=None,
             finished_at=None,
             error=None,
+            deadline=None,
         )
 
     @override
@@ -209,7 +240,11 @@ class MemoryStore(Store):
 
     @override
     def writer(self, task_id: str, fence: int, *, next_seq: int = 0) -> Writer:
-        return MemoryWriter(self, task_id, fence, next_seq)
+        def append(event: Event, data: str) -> None:
+            self._held(task_id, fence)
+            self._journals[task_id].append(task_id, event, data)
+
+        return MemoryWriter(task_id, next_seq, self.packed, append)
 
     @override
     async def read(self, task_id: str, *, after: int = -1) -> AsyncIterator[Event]:
@@ -233,7 +268,7 @@ class MemoryStore(Store):
         key = (task.tenant, task.idempotency_key or "")
         if task.id in self._tasks or key in self._keys:
             raise refusals.exists(task)
-        journal = _Journal()
+        journal = Journal()
         for event in events:
             journal.append(task.id, event, self.packed(event.data))
         self._journals[task.id] = journal
@@ -329,6 +364,7 @@ class MemoryStore(Store):
 
     def _put(self, task: Task, **changes: Any) -> Task:
         changed = self._tasks[task.id] = replace(task, **changes)
+        self._waiting.note(task, changed)
         self._changes.tell([task.id])
         return changed
 
@@ -358,45 +394,7 @@ class MemoryStore(Store):
         return task
 
 
-class MemoryWriter(Writer):
-    """Appends at once; errors surface where a database's would."""
-
-    __slots__ = ("_error", "_fence", "_next_seq", "_store", "_task_id")
-
-    def __init__(self, store: MemoryStore, task_id: str, fence: int, next_seq: int) -> None:
-        self._store = store
-        self._task_id = task_id
-        self._fence = fence
-        self._next_seq = next_seq
-        self._error: StorageError | None = None
-
-    @override
-    def append(self, event: Event) -> None:
-        if self._error is not None:
-            raise self._error
-        if event.seq != self._next_seq:
-            raise JournalConflict(
-                f"task {self._task_id}: event {event.seq} was appended where {self._next_seq} comes next"
-            )
-        data = self._store.packed(event.data)
-        self._next_seq += 1
-        try:
-            self._store.append(self._task_id, self._fence, event, data)
-        except StorageError as error:
-            self._error = error
-
-    @override
-    async def flush(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    @override
-    async def room(self) -> None:
-        """There is always room."""
-
-
 _FREE: Mapping[str, Any] = {"lease_owner": None, "lease_expires_at": None}
-_ONCE = frozenset({EventType.NODE_ADDED, EventType.NODE_SETTLED, EventType.RUN_FINISHED})
 
 
 def _lapsed(task: Task) -> bool:

@@ -22,6 +22,7 @@ from storage.codec import Redact
 from storage.errors import StorageError
 from storage.events import Event
 from storage.listing import Place, Wanted
+from storage.queueing import NO_RULES, Lengths, Rules
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus
 
 CANCEL_POLL_SECONDS = 0.5
@@ -114,11 +115,14 @@ class Store(ABC):
     # Tasks
 
     @abstractmethod
-    async def submit(self, new: NewTask) -> Task:
+    async def submit(self, new: NewTask, rules: Rules = NO_RULES) -> Task:
         """Queue a task, or return the one that has the same idempotency key.
 
         Raises:
             IdempotencyConflict: the key belongs to a task that asked for something else; names the members.
+            QueueFull, TenantQueueFull: as many tasks wait as the rules allow, whichever process they came to.
+            DeadlineUnreachable: it would not begin before its deadline.
+            DeadlinePassed: its deadline has passed.
         """
 
     @abstractmethod
@@ -126,7 +130,7 @@ class Store(ABC):
         """Submit and claim in one transaction, for callers that run the task themselves.
 
         Raises:
-            IdempotencyConflict: as in :meth:`submit`.
+            IdempotencyConflict, DeadlinePassed: as in :meth:`submit`.
             IllegalTransition: the idempotency key belongs to a task that cannot be claimed now.
         """
 
@@ -180,13 +184,30 @@ class Store(ABC):
         *,
         max_attempts: int = MAX_ATTEMPTS,
         below: int | None = None,
+        rules: Rules = NO_RULES,
     ) -> Claim | None:
-        """Take the oldest task that is queued, or running under a lapsed lease; None if there is none.
+        """Take the next task; None if there is none.
+
+        That is the oldest that has begun and was handed back, or whose lease has lapsed; or else, of those
+        that wait to begin, the one whose turn it is by the rules (see :mod:`storage.queueing`), over all
+        processes.
 
         A lapsed task that has used up its attempts becomes dead instead, with the reason in its error; so
-        does a task whose row cannot be read. With ``below``, tasks that have had so many attempts are left to
-        wait.
+        does a task whose row cannot be read. One whose deadline has passed before it began has failed. With
+        ``below``, tasks that have had so many attempts are left to wait.
         """
+
+    @abstractmethod
+    async def expire(self) -> Sequence[str]:
+        """End the tasks whose deadlines passed before they began: as failed, with the outcome ``expired``.
+
+        Returns the ids of those that this store has ended since the last call, here or in :meth:`claim`; of
+        many, some are left for the next call.
+        """
+
+    @abstractmethod
+    async def waiting(self) -> Lengths:
+        """How many tasks wait to begin, by line and tenant."""
 
     @abstractmethod
     async def claim_task(self, task_id: str, owner: str, lease_seconds: float) -> Claim:

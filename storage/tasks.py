@@ -18,7 +18,7 @@ class TaskStatus(StrEnum):
     QUEUED = "queued"  # submit; release of a running task; or requeue of a dead one
     RUNNING = "running"  # claim, from queued or from running with a lapsed lease
     SUCCEEDED = "succeeded"  # finish, from running
-    FAILED = "failed"  # finish, from running
+    FAILED = "failed"  # finish, from running; or expire or claim, when its deadline passed in the queue
     CANCELLED = "cancelled"  # finish, from running; or request_cancel, from queued
     DEAD = "dead"  # claim, when a lease lapsed and no attempt is left, or when its row cannot be read
 
@@ -31,6 +31,17 @@ class TaskStatus(StrEnum):
 OPEN = frozenset({TaskStatus.QUEUED, TaskStatus.RUNNING})
 
 
+class Priority(StrEnum):
+    """The line in which a task waits to begin."""
+
+    INTERACTIVE = "interactive"  # somebody waits for the answer
+    BATCH = "batch"  # begins when no interactive task waits, or when it is its line's turn all the same
+
+
+EXPIRED = "expired"
+"""The outcome of a task whose deadline passed before it began."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
     """What a caller asks for. ``question`` and ``options`` are JSON.
@@ -38,6 +49,8 @@ class NewTask:
     A second submission with the same ``idempotency_key`` (unique within the tenant) returns the first
     task. ``parent_id`` and ``fork_at`` (a node's path) say which task this one is a fork of, and where.
     ``submitted_by`` is the id of the key that asks. ``id`` is a new id, if the caller has made one already.
+    A task that has not begun by its ``deadline`` (seconds since the epoch), or ``within`` so many seconds of
+    its submission, need not begin any more; only one of them is given.
     """
 
     question: Any
@@ -50,6 +63,9 @@ class NewTask:
     fork_at: str | None = None
     submitted_by: str | None = None
     id: str | None = None
+    priority: Priority = Priority.INTERACTIVE
+    deadline: float | None = None
+    within: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +98,8 @@ class Task:
     lease_fence: int = 0  # grows with each claim and never shrinks
     lease_expires_at: float | None = None
     submitted_by: str | None = None  # the id of the key that asked for it
+    priority: Priority = Priority.INTERACTIVE
+    deadline: float | None = None  # a task that has not begun by then ends; a requeue clears it
     damage: str | None = None
 
 

@@ -273,7 +273,7 @@ class Handlers(LookingHandlers, KeepingHandlers):
     )
     async def metrics(self, request: web.Request) -> web.Response:
         """Get the metrics of this process."""
-        return web.Response(text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(text=await metrics(self._service), headers={"Content-Type": CONTENT_TYPE})
 
     @route("GET", "/openapi.json", (200, "This document.", ANYTHING), scope=None)
     async def openapi(self, request: web.Request) -> web.Response:

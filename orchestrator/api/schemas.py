@@ -13,7 +13,7 @@ from orchestrator.tasks.solution import Solution, shown_answer
 from storage.errors import JournalDamaged
 from storage.events import Event, EventType
 from storage.reading import explained
-from storage.tasks import Task, TaskStatus
+from storage.tasks import Priority, Task, TaskStatus
 from workers.pool.breaker import BreakerState
 from workers.redaction import redacted
 
@@ -56,6 +56,8 @@ class TaskBody(BaseModel):
     question: dict[str, Any] = Field(description="`query`, `context` and `choices` as submitted.")
     options: dict[str, Any] = Field(description="`options`, `sampling` and `budget` of the request.")
     seed: int
+    priority: Priority = Field(description="The line in which it waits to begin.")
+    deadline: float | None = Field(description="If it has not begun by then, it expires.")
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -222,6 +224,8 @@ def listed(task: Task) -> TaskBody:
             question={},
             options={},
             seed=0,
+            priority=task.priority,
+            deadline=None,
             created_at=task.created_at,
             started_at=None,
             finished_at=None,

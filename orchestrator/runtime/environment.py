@@ -13,6 +13,7 @@ from orchestrator.runtime.change import Change
 from orchestrator.runtime.values import Answer, Bounds, Budget, Spent
 from storage.codec import Redact
 from storage.events import Event
+from storage.tasks import EXPIRED
 from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
 from workers.tools.toolbox import Toolbox
@@ -49,7 +50,10 @@ class Recorder(Protocol):
 
 
 class RunOutcome(StrEnum):
-    """How a run ended; ``abstained`` is what becomes of an answer that is less sure than was asked for."""
+    """How a run ended; ``abstained`` is what becomes of an answer that is less sure than was asked for.
+
+    A task is ``expired`` that did not run, since its deadline passed while it waited.
+    """
 
     ANSWERED = "answered"
     UNDECIDED = "undecided"
@@ -57,6 +61,7 @@ class RunOutcome(StrEnum):
     LIMITED = "limited"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = EXPIRED
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,9 +18,10 @@ from orchestrator.runtime.plain import plain
 from orchestrator.settings import Settings
 from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
-from orchestrator.tasks.requests import BudgetRequest, TaskRequest, sampling_of
+from orchestrator.tasks.requests import BudgetRequest, TaskRequest, sampling_of, until
 from orchestrator.tasks.turns import Turns
-from storage.errors import IllegalTransition, StorageError
+from storage.errors import DeadlinePassed, IllegalTransition, QueueFull, StorageError
+from storage.queueing import Rules
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
 
@@ -27,8 +29,21 @@ POLL_SECONDS = 0.5
 """How often to check on a task that has the same idempotency key and runs elsewhere."""
 
 
+def rules_of(settings: Settings) -> Rules:
+    """How many tasks may wait, and in which order they begin."""
+    return Rules(
+        most=settings.queue,
+        most_of_tenant=settings.tenant_queue,
+        weights=settings.tenant_weights,
+        batch_every=settings.batch_every,
+    )
+
+
 class Acceptance:
-    """Checks requests, stores them as tasks, and claims those that are to run here and now."""
+    """Checks requests, stores them as tasks, and claims those that are to run here and now.
+
+    Counts in ``turned_away``, by the code of the error, the tasks for which there is no room or no time.
+    """
 
     def __init__(
         self,
@@ -39,6 +54,7 @@ class Acceptance:
         find_planner: FindPlanner,
         settings: Settings,
         calibrations: Calibrations,
+        turned_away: Counter[str],
     ) -> None:
         self._store = store
         self._access = access
@@ -47,6 +63,8 @@ class Acceptance:
         self._find_planner = find_planner
         self._settings = settings
         self._calibrations = calibrations
+        self._rules = rules_of(settings)
+        self._turned_away = turned_away
 
     def check(self, request: TaskRequest) -> NewTask:
         """The request as a task that can be stored.
@@ -69,6 +87,9 @@ class Acceptance:
             stored["abstain_below"] = below
         if request.budget.nodes == BudgetRequest().nodes:
             del stored["budget"]["nodes"]  # as before nodes were bounded, so that a key still finds its task
+        for name in ("priority", "deadline"):
+            if getattr(request, name) == TaskRequest.model_fields[name].default:
+                del stored[name]  # likewise
         return NewTask(
             question={"query": request.query, "context": request.context, "choices": list(request.choices)},
             planner=request.planner,
@@ -76,6 +97,8 @@ class Acceptance:
             seed=request.seed,
             tenant=request.tenant,
             idempotency_key=request.idempotency_key,
+            priority=request.priority,
+            **until(request.deadline),
         )
 
     def _abstain_below(self, request: TaskRequest, options: Mapping[str, Any]) -> float | None:
@@ -97,13 +120,22 @@ class Acceptance:
         return below
 
     async def submitted(self, new: NewTask, caller: Caller | None = None) -> Task:
-        """The task, stored with what it may take reserved; or the first task with its idempotency key.
+        """The task, stored in the queue with what it may take reserved.
+
+        If its idempotency key was used before, it is the first task with that key.
 
         Raises:
             TooManyTasks, QuotaExhausted, InvalidRequest, NoPrices: as :meth:`Access.reserved`.
+            QueueFull, DeadlineUnreachable, DeadlinePassed: there is no room for it in the queue, or it would
+                not begin before its deadline; it is counted.
+            StorageError: it cannot be stored.
         """
-        async with self._access.reserved(new, caller) as reserved:
-            return reserved.keep(await self._store.submit(reserved.task))
+        try:
+            async with self._access.reserved(new, caller) as reserved:
+                return reserved.keep(await self._store.submit(reserved.task, self._rules))
+        except (QueueFull, DeadlinePassed) as error:
+            self._turned_away[error.code] += 1
+            raise
 
     async def claimed(
         self, new: NewTask, *, keep: bool = False, caller: Caller | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
@@ -12,8 +14,10 @@ import structlog
 
 from orchestrator.errors import HandedBack
 from orchestrator.settings import Settings
+from orchestrator.tasks.acceptance import rules_of
 from orchestrator.tasks.containment import apart, is_ending, report, words
 from orchestrator.tasks.runner import Runner
+from orchestrator.tasks.turns import Turns
 from storage.store import Store
 from storage.tasks import Claim
 from workers.engine import Engine
@@ -40,15 +44,28 @@ class Queue:
     Nothing that goes wrong with one task, or with one look at the store, ends it.
     """
 
-    def __init__(self, store: Store, engine: Engine, owner: str, runner: Runner, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        owner: str,
+        runner: Runner,
+        turns: Turns,
+        settings: Settings,
+        turned_away: Counter[str],
+    ) -> None:
         self._store = store
         self._engine = engine
         self._owner = owner
         self._runner = runner
+        self._turns = turns
         self._settings = settings
+        self._rules = rules_of(settings)
+        self._turned_away = turned_away
         self._awake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._looked_at: float | None = None
+        self._expired_at = -math.inf
         self._ended: str | None = None
 
     def wake(self) -> None:
@@ -113,12 +130,15 @@ class Queue:
             self._awake.clear()
             claim = None
             try:
+                if monotonic() >= self._expired_at + idle:
+                    await self._expire()
                 if len(self._running) < self._settings.concurrency:
                     claim = await self._store.claim(
                         self._owner,
                         self._settings.lease_seconds,
                         max_attempts=self._settings.max_attempts,
                         below=self._suspected(),
+                        rules=self._rules,
                     )
             except BaseException as error:
                 if is_ending(error):
@@ -133,6 +153,13 @@ class Queue:
                 continue
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), min(LONGEST_PAUSE, idle * 2 ** min(failures, 8)))
+
+    async def _expire(self) -> None:
+        """End the tasks whose deadlines passed while they waited, also if there is no room to run any."""
+        self._expired_at = monotonic()
+        for task_id in await self._store.expire():
+            self._turned_away["deadline_exceeded"] += 1
+            self._turns.turn(task_id)
 
     def _suspected(self) -> int | None:
         """After how many attempts tasks must wait, because enough of that kind run; None if none need wait.

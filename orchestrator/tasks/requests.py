@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.runtime.values import Budget, Question
 from orchestrator.validation import Text, explain
 from storage.errors import JournalDamaged
-from storage.tasks import Task
+from storage.tasks import Priority, Task
 from workers.calls import Sampling
 
 AbstainBelow = Annotated[float, Field(gt=0, le=1)]
 """A probability of being right. Answers below it are no firm ones."""
+
+
+def _time(value: object) -> object:
+    """Not a number, which would be taken for seconds since 1970."""
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError("must be a number of seconds, or a time such as 2030-01-01T09:00:00Z")
+
+
+Deadline = (
+    Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+    | Annotated[AwareDatetime, BeforeValidator(_time)]
+)
+"""Seconds from the submission, or a time."""
 
 
 class SamplingRequest(BaseModel):
@@ -59,6 +75,17 @@ class TaskRequest(BaseModel):
         description="The outcome is `abstained` if the answer is not known to be right with this probability "
         "or more, from a calibration; null: never. If not given, the setting of the process counts.",
     )
+    priority: Priority = Field(
+        Priority.INTERACTIVE,
+        description="The line in which the task waits; `batch` begins when no interactive task waits, and "
+        "now and then all the same.",
+    )
+    deadline: Deadline | None = Field(
+        None,
+        description="When the answer is of no use any more: seconds from the submission, or a time with its "
+        "offset from UTC. A task that would not begin by then is refused; one that has not begun by then "
+        "ends with the outcome `expired`, and one that has begun ends with the best answer so far.",
+    )
     tenant: Text = "default"
     idempotency_key: Text | None = Field(None, description="A second request with it returns the first task.")
 
@@ -66,6 +93,16 @@ class TaskRequest(BaseModel):
     def question(self) -> Question:
         """The question as planners see it."""
         return Question(self.query, self.context, self.choices)
+
+
+def until(deadline: Deadline | None) -> dict[str, float]:
+    """A deadline as a new task has it."""
+    match deadline:
+        case None:
+            return {}
+        case datetime():
+            return {"deadline": deadline.timestamp()}
+    return {"within": deadline}
 
 
 def parse(data: object) -> TaskRequest:
@@ -91,13 +128,22 @@ def request_of(task: Task) -> TaskRequest:
             {
                 **task.question,
                 **task.options,
+                **_waiting_of(task),
                 "planner": task.planner,
                 "seed": task.seed,
                 "tenant": task.tenant,
             }
         )
-    except (InvalidRequest, TypeError) as error:
+    except (InvalidRequest, TypeError, ValueError, OverflowError) as error:
         raise JournalDamaged(f"task {task.id}: its stored request is damaged: {error}") from None
+
+
+def _waiting_of(task: Task) -> dict[str, Any]:
+    """How the task was to wait, by columns that no redaction changes."""
+    deadline = task.options.get("deadline")
+    if isinstance(deadline, str):
+        deadline = None if task.deadline is None else datetime.fromtimestamp(task.deadline, UTC)
+    return {"priority": task.priority, "deadline": deadline}
 
 
 def change_of(task: Task) -> Change:
@@ -123,6 +169,9 @@ def sampling_of(request: SamplingRequest) -> Sampling:
     return Sampling(**request.model_dump())
 
 
-def budget_of(request: BudgetRequest) -> Budget:
-    """The bounds of a run."""
-    return Budget(**request.model_dump())
+def budget_of(request: BudgetRequest, left: float | None = None) -> Budget:
+    """The bounds of a run, which has to end in ``left`` seconds."""
+    budget = Budget(**request.model_dump())
+    if left is None:
+        return budget
+    return replace(budget, seconds=min(left, budget.seconds or left))

@@ -223,10 +223,11 @@ class Runner:
 
     async def _execute(self, feed: Feed) -> tuple[Result, Calibrated | str]:
         hold, claim, task = feed.hold, feed.hold.claim, feed.hold.claim.task
+        ends = None if (left := _left(claim)) is None else time.monotonic() + left
         events = await read_journal(self._store, task.id) if claim.fence > 1 else []
         next_seq = events[-1].seq + 1 if events else 0
         origin = await read_journal(self._store, task.parent_id) if task.parent_id else []
-        setup = await self._setup(hold, events, origin)
+        setup = await self._setup(hold, events, origin, ends)
         if setup is None:
             return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
         feed.open(self._store.writer(task.id, claim.fence, next_seq=next_seq), next_seq=next_seq)
@@ -252,10 +253,13 @@ class Runner:
             report("a calibration cannot be applied", error)
             return f"the calibration cannot be applied: {words(error)}"
 
-    async def _setup(self, hold: Hold, events: list[Event], origin: list[Event]) -> Setup | None:
+    async def _setup(
+        self, hold: Hold, events: list[Event], origin: list[Event], ends: float | None
+    ) -> Setup | None:
         """The setup of the run: from the request, from its own journal, or from that of a fork's parent.
 
-        None if a new task is cancelled before the engine has started.
+        None if a new task is cancelled before the engine has started. A new run has to end at the time
+        ``ends`` of the monotonic clock.
         """
         task = hold.claim.task
         planner = self._find_planner(task.planner)
@@ -277,6 +281,7 @@ class Runner:
                 bounds=bounds_of(self._settings),
                 redact=self._store.redact,
                 estimated=estimated,
+                left=None if ends is None else max(0.001, ends - time.monotonic()),
             )
         changes = {}
         if not events and task.fork_at is not None:
@@ -295,3 +300,11 @@ class Runner:
             return setup
         # A fork's calls belong to its own tenant; the parent may have been imported from another one.
         return replace(setup, environment=replace(setup.environment, tenant=task.tenant))
+
+
+def _left(claim: Claim) -> float | None:
+    """Seconds from a claim to the deadline of its task, both by the clock of the database."""
+    task = claim.task
+    if task.deadline is None or task.lease_expires_at is None:
+        return None
+    return task.deadline - (task.lease_expires_at - claim.lease_seconds)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self
@@ -66,8 +67,16 @@ class Service(Lookback):
         self._turns = Turns()
         self.access = Access(store, made)
         known = calibrations or Calibrations()
+        self.turned_away: Counter[str] = Counter()  # tasks that were refused or expired, by code
         self._acceptance = Acceptance(
-            store, self.access, self.owner, self._turns, self._planners.find, made, known
+            store,
+            self.access,
+            self.owner,
+            self._turns,
+            self._planners.find,
+            made,
+            known,
+            self.turned_away,
         )
         self._runner = Runner(
             store,
@@ -81,7 +90,7 @@ class Service(Lookback):
         )
         self._hearing = Hearing(store, self._runner, self._turns)
         self._lookup = Lookup(store)
-        self._queue = Queue(store, self.engine, self.owner, self._runner, made)
+        self._queue = Queue(store, self.engine, self.owner, self._runner, self._turns, made, self.turned_away)
         self.health = Health(store, self.engine, self._runner, self._queue, made)
 
     # -- requests ---------------------------------------------------------------------------------
@@ -116,7 +125,8 @@ class Service(Lookback):
         Raises:
             InvalidRequest: as for :meth:`check`.
             TooManyTasks, QuotaExhausted: the key of the caller, or the tenant, has no room for it.
-            Unavailable: the database cannot store it, or this process can work on nothing more.
+            Unavailable: the database cannot store it, there is no room for it in the queue or no time until
+                its deadline, or this process can work on nothing more.
         """
         return await self.accept(self.check(request), caller)
 

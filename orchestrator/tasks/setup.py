@@ -179,14 +179,18 @@ def first_setup(
     bounds: Bounds | None = None,
     redact: Redact | None = None,
     estimated: Mapping[str, Any] | None = None,
+    left: float | None = None,
 ) -> Setup:
-    """The setup of a task that has not run yet; without ``bounds``, what it stores may be of any size."""
+    """The setup of a task that has not run yet, and has ``left`` seconds until its deadline if it has one.
+
+    Without ``bounds``, what it stores may be of any size.
+    """
     environment = Environment(
         engine=engine,
         capabilities=capabilities,
         toolbox=toolbox,
         symbolic=symbolic.AVAILABLE,
-        budget=budget_of(request.budget),
+        budget=budget_of(request.budget, left),
         bounds=bounds or Bounds(),
         sampling=sampling_of(request.sampling),
         seed=request.seed,

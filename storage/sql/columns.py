@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from storage.tasks import TaskStatus
+from storage.tasks import Priority, TaskStatus
 
 T = TypeVar("T")
 
@@ -74,6 +74,13 @@ def status(value: Any) -> TaskStatus:
     return TaskStatus(value)
 
 
+def priority(value: Any) -> Priority:
+    """In which line a task waits."""
+    if text(value) not in _PRIORITIES:
+        raise ValueError(f"is {value[:40]!r}, not one of {', '.join(_PRIORITIES)}")
+    return Priority(value)
+
+
 def json_value(value: Any) -> Any:
     """A text of JSON, without the NaN and the infinities that Python would take."""
     try:
@@ -120,3 +127,4 @@ def _finite(digits: str) -> float:
 
 _decode = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite).decode
 _STATUSES = tuple(each.value for each in TaskStatus)
+_PRIORITIES = tuple(each.value for each in Priority)

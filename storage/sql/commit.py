@@ -16,6 +16,7 @@ from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, insert, nu
 
 from storage.errors import JournalDamaged, StorageError, StorageUnavailable
 from storage.refusals import REQUEST, key_taken, lost, not_found
+from storage.sql.admission import admitted, deadline_of
 from storage.sql.events import last_seq
 from storage.sql.journal import Arrival, Portion, Row
 from storage.sql.listening import announce
@@ -36,8 +37,6 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
     arrivals = [portion for portion in portions if portion.arrival is not None]
     endings = [portion for portion in portions if portion.ending is not None]
     time = now(connection) if arrivals or endings else 0.0
-    if arrivals:
-        _add_tasks(connection, sql, arrivals, time)
     accepted = _held(connection, sql, portions, again)
     shared = {hashed: text for _, portion in accepted for hashed, text in portion.texts.items()}
     if shared:
@@ -63,6 +62,8 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
     ]
     if ended:
         connection.exec_driver_sql(sql.finish, ended)
+    if arrivals:  # last, since other processes that have some wait until this is committed
+        _add_tasks(connection, sql, arrivals, time, again)
     announce(connection, [portion.task_id for portion in (*arrivals, *(each for _, each in accepted))])
 
 
@@ -83,17 +84,21 @@ def restore(
     return True
 
 
-def _add_tasks(connection: Connection, sql: _Statements, arrivals: Sequence[Portion], time: float) -> None:
+def _add_tasks(
+    connection: Connection, sql: _Statements, arrivals: Sequence[Portion], time: float, again: bool
+) -> None:
     """Insert the tasks that arrived, and find the earlier ones that their idempotency keys stand for."""
-    connection.exec_driver_sql(
-        sql.tasks,
-        [_task_row(portion.task_id, portion.arrival, time) for portion in arrivals if portion.arrival],
-    )
+    entering = admitted(connection, arrivals, time, again=again)
+    if entering:
+        connection.exec_driver_sql(
+            sql.tasks,
+            [_task_row(portion.task_id, portion.arrival, time) for portion in entering if portion.arrival],
+        )
     ids = array(connection.dialect, [portion.task_id for portion in arrivals])
     found = {row.id: task_of(row) for row in connection.exec_driver_sql(sql.tasks_by_id, (ids,))}
     for portion in arrivals:
         portion.task = found.get(portion.task_id)
-        if portion.task is None and portion.arrival is not None:
+        if portion.task is None and portion.error is None and portion.arrival is not None:
             try:
                 portion.task = _first_task(connection, portion.arrival)
             except StorageError as error:
@@ -153,6 +158,7 @@ def _last_seqs(connection: Connection, accepted: Sequence[tuple[int, Portion]]) 
 
 def _task_row(task_id: str, arrival: Arrival, time: float) -> tuple[Any, ...]:
     values = {**arrival.values, "id": task_id, "created_at": time, "cancel_requested": False}
+    values["deadline"] = deadline_of(arrival, time)
     if arrival.owner is None:
         values |= {"status": TaskStatus.QUEUED.value, "attempts": 0, "lease_fence": 0}
     else:

@@ -18,6 +18,7 @@ from typing_extensions import override
 from storage import codec
 from storage.errors import JournalConflict, StorageError, StorageUnavailable
 from storage.events import Event
+from storage.queueing import NO_RULES, Rules
 from storage.store import Writer
 from storage.tasks import Task, TaskStatus
 
@@ -38,11 +39,16 @@ Row = tuple[int, str, str, float, str]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A new task: columns of the table ``tasks``, and the process that runs it now (None: it is queued)."""
+    """A new task: columns of the table ``tasks``, and the process that runs it now (None: it is queued).
+
+    Its deadline may be ``within`` so many seconds. ``rules`` say whether there is room for it in the queue.
+    """
 
     values: Mapping[str, Any]
     owner: str | None = None
     lease_seconds: float = 0.0
+    within: float | None = None
+    rules: Rules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,63 +6,19 @@ process that was stopped, swapped out or cut off, and wakes up late, finds all i
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, select, true, update
 
 from storage import codec
-from storage.refusals import exhausted, lost, not_claimable, not_dead, not_found, set_aside
+from storage.refusals import lost, not_claimable, not_dead, not_found
 from storage.sql.listening import announce
-from storage.sql.rows import get_task, is_open, now, sound, task_of
+from storage.sql.rows import among, array, get_task, now, sound, task_of
 from storage.sql.tables import tasks
 from storage.tasks import Claim, Task, TaskStatus
-
-GIVEN_UP = 100
-"""How many tasks one transaction gives up before it lets others write."""
-
-
-class Found(NamedTuple):
-    """A claim, if there was something to claim, and the damage of the tasks that were set aside meanwhile."""
-
-    claim: Claim | None
-    damaged: tuple[str, ...]
-    more: bool  # what is behind the tasks that were given up has not been looked at
-
-
-def claim_oldest(
-    connection: Connection, owner: str, lease_seconds: float, max_attempts: int, below: int | None = None
-) -> Found:
-    """See :meth:`storage.store.Store.claim`. Rows that another process is claiming are skipped."""
-    time = now(connection)
-    # What is no number is larger than every number, so such a lease counts as lapsed.
-    leased = func.coalesce(tasks.c.lease_expires_at, 0.0).between(time, sys.float_info.max)
-    query = (
-        select(tasks)
-        .where(is_open(), or_(tasks.c.status == TaskStatus.QUEUED.value, ~leased))
-        .order_by(tasks.c.created_at, tasks.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    if below is not None:
-        query = query.where(or_(tasks.c.attempts < below, tasks.c.attempts >= max_attempts))
-    damaged: list[str] = []
-    for _ in range(GIVEN_UP):
-        row = connection.execute(query).first()
-        if row is None:
-            return Found(None, tuple(damaged), more=False)
-        task = task_of(row)
-        if task.damage is not None:
-            damaged.append(task.damage)
-            _bury(connection, row.key, task.id, set_aside(task.damage))
-        elif task.status is TaskStatus.QUEUED or task.attempts < max_attempts:
-            return Found(_take(connection, row.key, owner, lease_seconds), tuple(damaged), more=False)
-        else:
-            _bury(connection, row.key, task.id, exhausted(task))
-    return Found(None, tuple(damaged), more=True)
 
 
 def claim_task(connection: Connection, task_id: str, owner: str, lease_seconds: float) -> Claim:
@@ -76,7 +32,7 @@ def claim_task(connection: Connection, task_id: str, owner: str, lease_seconds: 
     lapsed = task.lease_expires_at is not None and task.lease_expires_at < now(connection)
     if not lapsed and task.status is not TaskStatus.QUEUED:
         raise not_claimable(task)
-    return _take(connection, row.key, owner, lease_seconds)
+    return take(connection, row.key, owner, lease_seconds)
 
 
 def renew(connection: Connection, claim: Claim) -> Claim:
@@ -113,6 +69,7 @@ def requeue(connection: Connection, task_id: str) -> Task:
             started_at=None,
             finished_at=None,
             error=None,
+            deadline=None,
         )
         .returning(*tasks.c)
     ).first()
@@ -125,7 +82,16 @@ def requeue(connection: Connection, task_id: str) -> Task:
     return task
 
 
-def _take(connection: Connection, key: int, owner: str, lease_seconds: float) -> Claim:
+def cancelled(connection: Connection, task_ids: Sequence[str]) -> Sequence[str]:
+    """Those of the tasks that somebody wants cancelled."""
+    query = select(tasks.c.id).where(
+        among(connection.dialect, tasks.c.id, bindparam("ids")), tasks.c.cancel_requested == true()
+    )
+    return connection.execute(query, {"ids": array(connection.dialect, task_ids)}).scalars().all()
+
+
+def take(connection: Connection, key: int, owner: str, lease_seconds: float) -> Claim:
+    """Claim a task whose row the caller has locked."""
     valid_until = monotonic() + lease_seconds
     time = now(connection)
     row = connection.execute(
@@ -151,16 +117,26 @@ def _take(connection: Connection, key: int, owner: str, lease_seconds: float) ->
     )
 
 
-def _bury(connection: Connection, key: int, task_id: str, error: Mapping[str, str]) -> None:
+def give_up(
+    connection: Connection,
+    key: int,
+    task_id: str,
+    error: Mapping[str, str],
+    *,
+    status: TaskStatus = TaskStatus.DEAD,
+    **others: str,
+) -> None:
+    """End a task that nobody is to run, and whose row the caller has locked."""
     connection.execute(
         update(tasks)
         .where(tasks.c.key == key)
         .values(
-            status=TaskStatus.DEAD.value,
+            status=status.value,
             finished_at=now(connection),
             error=codec.dumps(error),
             lease_owner=None,
             lease_expires_at=None,
+            **others,
         )
     )
     announce(connection, [task_id])

@@ -32,7 +32,7 @@ from storage.errors import JournalDamaged
 from storage.refusals import cannot_be_read, not_found, set_aside
 from storage.sql import columns
 from storage.sql.tables import tasks
-from storage.tasks import OPEN, Task, TaskStatus
+from storage.tasks import OPEN, Priority, Task, TaskStatus
 
 _BY_ID = select(tasks).where(tasks.c.id == bindparam("task_id"))
 
@@ -63,6 +63,8 @@ _COLUMNS: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "lease_fence": (columns.count, 0),
     "lease_expires_at": _MAYBE_TIME,
     "submitted_by": _MAYBE_TEXT,
+    "priority": (columns.priority, Priority.INTERACTIVE),
+    "deadline": _MAYBE_TIME,
 }
 """How each column of a task is read, and what stands for one that cannot be read."""
 
@@ -122,12 +124,20 @@ def now(connection: Connection) -> float:
     the host's, on which all processes that share the file run.
     """
     if connection.dialect.name == "postgresql":
-        return float(
-            connection.execute(
-                select(cast(func.extract("epoch", func.clock_timestamp()), Double))
-            ).scalar_one()
-        )
+        return float(connection.execute(select(clock(connection.dialect))).scalar_one())
     return time.time()
+
+
+def clock(dialect: Dialect) -> ColumnElement[float]:
+    """The time that :func:`now` gives, within a statement; SQLite takes it as the parameter ``now``."""
+    if dialect.name == "postgresql":
+        return cast(func.extract("epoch", func.clock_timestamp()), Double)
+    return bindparam("now", type_=Double)
+
+
+def clocked(dialect: Dialect) -> dict[str, float]:
+    """The parameters of a statement with :func:`clock` in it."""
+    return {} if dialect.name == "postgresql" else {"now": time.time()}
 
 
 def is_open(table: FromClause = tasks) -> ColumnElement[bool]:
@@ -151,3 +161,10 @@ def insert_new(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Ins
     """An INSERT that leaves existing rows alone."""
     statement = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
     return statement.on_conflict_do_nothing()
+
+
+def replacing(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that overwrites all but the key of an existing row."""
+    statement = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    others = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=others)

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, bindparam, case, select, true, update
+from sqlalchemy import Connection, case, update
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import Unpack, override
 
@@ -26,16 +26,18 @@ from storage.errors import (
 )
 from storage.events import Event
 from storage.listing import Place, Wanted, entropy_of, searched
+from storage.queueing import NO_RULES, Lengths, Rules
 from storage.refusals import exists, not_ended
-from storage.sql import checking, lease, retention
+from storage.sql import admission, checking, lease, retention
 from storage.sql.access import SqlAccess
+from storage.sql.claiming import claim_next, expire
 from storage.sql.commit import commit, restore
 from storage.sql.database import open_database
 from storage.sql.events import PAGE, last_seq_of, page, short_journals
 from storage.sql.journal import Arrival, Ending, Journal, Portion, Row
 from storage.sql.listening import announce, notify
 from storage.sql.listing import page as page_of
-from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, get_task, is_open, now
+from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, get_task, is_open, now
 from storage.sql.tables import tasks
 from storage.sql.transactions import Body, Database, T
 from storage.store import MAX_ATTEMPTS, Store, Writer
@@ -57,6 +59,7 @@ class SqlStore(Store):
         self._journal = Journal(self._commit, redact=redact)
         self._closed = False
         self._damaged: StorageDamaged | None = None
+        self._expired: list[str] = []
 
     @classmethod
     async def connect(
@@ -104,14 +107,15 @@ class SqlStore(Store):
         return self._database.free_bytes()
 
     @override
-    async def submit(self, new: NewTask) -> Task:
-        return await self._journal.add(new.id or new_task_id(), Arrival(self._values(new)))
+    async def submit(self, new: NewTask, rules: Rules = NO_RULES) -> Task:
+        arrival = Arrival(self._values(new), within=new.within, rules=rules)
+        return await self._journal.add(new.id or new_task_id(), arrival)
 
     @override
     async def start(self, new: NewTask, owner: str, lease_seconds: float) -> Claim:
         task_id = new.id or new_task_id()
         valid_until = monotonic() + lease_seconds
-        task = await self._journal.add(task_id, Arrival(self._values(new), owner, lease_seconds))
+        task = await self._journal.add(task_id, Arrival(self._values(new), owner, lease_seconds, new.within))
         if task.id == task_id:
             return Claim(
                 task=task,
@@ -164,7 +168,7 @@ class SqlStore(Store):
             if ids := tuple(held()):
                 with suppress(StorageError):
                     for task_id in await self._database.read(
-                        lambda connection, ids=ids: _cancelled(connection, ids)  # type: ignore[misc]
+                        lambda connection, ids=ids: lease.cancelled(connection, ids)  # type: ignore[misc]
                     ):
                         yield task_id
 
@@ -176,15 +180,27 @@ class SqlStore(Store):
         *,
         max_attempts: int = MAX_ATTEMPTS,
         below: int | None = None,
+        rules: Rules = NO_RULES,
     ) -> Claim | None:
         while True:
             found = await self._database.write(
-                lambda connection: lease.claim_oldest(connection, owner, lease_seconds, max_attempts, below)
+                lambda connection: claim_next(connection, owner, lease_seconds, max_attempts, below, rules)
             )
             for damage in found.damaged:
                 _log.error("a task was set aside", action="task_set_aside", error=damage)
+            self._expired += found.expired
             if not found.more:
                 return found.claim
+
+    @override
+    async def expire(self) -> Sequence[str]:
+        found = await self._database.write(expire)
+        ended, self._expired = [*self._expired, *found], []
+        return ended
+
+    @override
+    async def waiting(self) -> Lengths:
+        return await self._database.read(admission.lengths)
 
     @override
     async def claim_task(self, task_id: str, owner: str, lease_seconds: float) -> Claim:
@@ -261,7 +277,8 @@ class SqlStore(Store):
         if not task.status.terminal:
             raise not_ended(task)
         values = {name: getattr(task, name) for name in TASK_COLUMNS}
-        values |= {"status": task.status.value, "lease_owner": None, "lease_expires_at": None}
+        values |= {"status": task.status.value, "priority": task.priority.value}
+        values |= {"lease_owner": None, "lease_expires_at": None}
         for name in JSON_COLUMNS:
             if values[name] is not None:
                 spared = codec.ENDING_IDENTIFIERS if name in ("solution", "error") else frozenset()
@@ -308,8 +325,7 @@ class SqlStore(Store):
         max_bytes: int | None = None,
         tenant: str | None = None,
     ) -> Pruned:
-        bounds = retention.Bounds(older_than, keep, max_bytes, tenant)
-        return await retention.prune(self._database, bounds)
+        return await retention.prune(self._database, retention.Bounds(older_than, keep, max_bytes, tenant))
 
     async def _change(self, task_id: str, body: Body[T]) -> T:
         """A transaction about one task, whose row may break a constraint if somebody has changed it."""
@@ -341,6 +357,8 @@ class SqlStore(Store):
             "parent_id": new.parent_id,
             "fork_at": new.fork_at,
             "submitted_by": new.submitted_by,
+            "priority": new.priority.value,
+            "deadline": new.deadline,
         }
 
     async def _commit(self, portions: Sequence[Portion]) -> None:
@@ -383,11 +401,3 @@ def _rows(
         rows.append((event.seq, event.type.value, event.path, event.at, data))
         shared.update(texts)
     return rows, shared
-
-
-def _cancelled(connection: Connection, task_ids: Sequence[str]) -> Sequence[str]:
-    """Those of the tasks that somebody wants cancelled."""
-    query = select(tasks.c.id).where(
-        among(connection.dialect, tasks.c.id, bindparam("ids")), tasks.c.cancel_requested == true()
-    )
-    return connection.execute(query, {"ids": array(connection.dialect, task_ids)}).scalars().all()

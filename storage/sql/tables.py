@@ -22,12 +22,12 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    column,
+    text,
 )
 
 from storage.accounts import Period
 from storage.events import EventType
-from storage.tasks import OPEN, TaskStatus
+from storage.tasks import OPEN, Priority, TaskStatus
 
 metadata = MetaData(
     naming_convention={
@@ -85,6 +85,8 @@ tasks = Table(
     Column("submitted_by", Text, doc="The key that asked for it."),
     Column("searched", Text, doc="What a search finds of the question: its beginning, in folded letters."),
     Column("entropy", Double, doc="The entropy that the solution tells, in nats."),
+    Column("priority", Text, nullable=False, server_default="interactive", doc="The line it waits in."),
+    Column("deadline", Double, doc="A task that has not begun by then ends; a requeue clears it."),
     CheckConstraint(_one_of("status", TaskStatus), name="status"),
     CheckConstraint("(status = 'running') = (lease_owner IS NOT NULL)", name="lease_owner"),
     CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease_expires_at"),
@@ -94,6 +96,7 @@ tasks = Table(
     ),
     CheckConstraint("attempts >= 0 AND lease_fence >= attempts", name="attempts"),
     CheckConstraint("fork_at IS NULL OR parent_id IS NOT NULL", name="fork"),
+    CheckConstraint(_one_of("priority", Priority), name="priority"),
 )
 
 Index("tasks_tenant_created_at_idx", tasks.c.tenant, tasks.c.created_at, tasks.c.id)
@@ -110,8 +113,47 @@ Index(
     sqlite_where=tasks.c.idempotency_key.is_not(None),
     postgresql_where=tasks.c.idempotency_key.is_not(None),
 )
-_IS_OPEN = column("status").in_(["queued", "running"])
-Index("tasks_open_idx", tasks.c.created_at, tasks.c.id, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
+
+
+def _partial(name: str, where: str, *columns: str) -> None:
+    only = text(where)
+    Index(name, *(tasks.c[key] for key in columns), sqlite_where=only, postgresql_where=only)
+
+
+_partial("tasks_open_idx", "status IN ('queued', 'running')", "created_at", "id")
+_partial(
+    "tasks_waiting_idx",
+    "status = 'queued' AND started_at IS NULL",
+    *("priority", "tenant", "created_at", "id"),
+    *("status", "started_at"),  # so that SQLite counts and orders tasks without reading their rows
+)
+_partial(
+    "tasks_deadline_idx",
+    "status = 'queued' AND started_at IS NULL AND deadline IS NOT NULL",
+    "deadline",
+)
+_partial("tasks_handed_back_idx", "status = 'queued' AND started_at IS NOT NULL", "created_at", "id")
+_partial("tasks_running_idx", "status = 'running'", "created_at", "id")
+_partial("tasks_ran_idx", "started_at IS NOT NULL AND finished_at IS NOT NULL", "finished_at")
+_partial("tasks_open_forks_idx", "status IN ('queued', 'running') AND parent_id IS NOT NULL", "parent_id")
+
+lines = Table(
+    "lines",
+    metadata,
+    Column("priority", Text, primary_key=True, doc="Which line."),
+    Column("reached", Double, nullable=False, doc="What the tenant had used whose turn was the last."),
+    Column("passed_over", Integer, nullable=False, doc="How many others began while it waited."),
+    sqlite_with_rowid=False,
+)
+
+shares = Table(
+    "shares",
+    metadata,
+    Column("priority", Text, primary_key=True, doc="In which line …"),
+    Column("tenant", Text, primary_key=True, doc="… which tenant …"),
+    Column("used", Double, nullable=False, doc="… has had how many turns, each divided by the weight."),
+    sqlite_with_rowid=False,
+)
 
 events = Table(
     "events",

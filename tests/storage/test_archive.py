@@ -12,7 +12,7 @@ from storage.errors import ArchiveError, IllegalTransition, JournalConflict, Tas
 from storage.events import Event, EventType
 from storage.opening import open_store
 from storage.store import Store
-from storage.tasks import NewTask, Task, TaskStatus
+from storage.tasks import NewTask, Priority, Task, TaskStatus
 
 NEW = NewTask(
     question={"text": "日本"},
@@ -62,6 +62,20 @@ async def test_each_store_writes_what_another_reads(store: Store) -> None:
     async with await open_store("memory") as other:
         assert await archive.restore(other, written) == await store.get(task_id)
         assert await lines_of(other, task_id) == written
+
+
+async def test_a_file_says_how_a_task_waited_only_if_that_was_unusual(store: Store) -> None:
+    """So files from before tasks waited in lines are read, and written again as they were."""
+    usual = await lines_of(store, await ended(store))
+    assert not {"priority", "deadline"} & json.loads(usual[0])["task"].keys()
+    new = replace(NEW, idempotency_key=None, priority=Priority.BATCH, deadline=4e9)
+    claim = await store.start(new, "me", 30)
+    await store.finish(claim, TaskStatus.FAILED, outcome="failed")
+    written = await lines_of(store, claim.task.id)
+    async with await open_store("memory") as other:
+        restored = await archive.restore(other, written)
+        assert (restored.priority, restored.deadline) == (Priority.BATCH, 4e9)
+        assert await lines_of(other, claim.task.id) == written
 
 
 async def test_task_is_restored_once_but_for_any_tenant(store: Store) -> None:

@@ -10,10 +10,11 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,13 +169,16 @@ async def test_connections_leave_descriptors_for_the_database(tmp_path: Path, em
 
 @pytest.mark.slow
 async def test_health_is_told_soon_while_thousands_submit(tmp_path: Path, empty_database: Path) -> None:
-    """The bound is far above what an idle machine needs (tens of ms); without turns it takes seconds."""
+    """And no task is lost. The bound is far above what an idle machine needs (tens of ms); without turns it
+    takes seconds.
+    """
     async with serving(tmp_path, empty_database, concurrency=1) as server:
         numbers = iter(range(5_000))
+        accepted = set[str]()
 
         async def submitting() -> None:
             for _ in numbers:
-                await submit(server)
+                accepted.add((await submit(server))["id"])
 
         submitted = asyncio.gather(*(submitting() for _ in range(128)))
         seconds = []
@@ -183,6 +187,10 @@ async def test_health_is_told_soon_while_thousands_submit(tmp_path: Path, empty_
             await asyncio.to_thread(_asked, server.port)
             seconds.append(time.monotonic() - began)
         await submitted
+    with closing(sqlite3.connect(tmp_path / "served.db")) as file:
+        stored = {task_id for (task_id,) in file.execute("SELECT id FROM tasks")}
+    assert len(accepted) == 5_000
+    assert stored == accepted
     assert sorted(seconds)[int(len(seconds) * 0.9)] < 1.0
 
 

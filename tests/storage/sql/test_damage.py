@@ -20,7 +20,7 @@ from storage.errors import JournalDamaged, StorageError
 from storage.events import Event, EventType
 from storage.listing import Place
 from storage.opening import open_store
-from storage.sql import lease
+from storage.sql import claiming
 from storage.sql.rows import TASK_COLUMNS
 from storage.sql.store import SqlStore
 from storage.sql.tables import tasks
@@ -100,6 +100,10 @@ ODD = [
     ("attempts", "-1", "out of range"),
     ("lease_fence", "9223372036854775807", "out of range"),
     ("lease_fence", "x'00'", "is a blob"),
+    ("priority", "'urgent'", "not one of"),
+    ("priority", "x'ff'", "is a blob"),
+    ("deadline", "'noon'", "is a text"),
+    ("deadline", "9e999", "is inf"),
 ]
 
 
@@ -240,7 +244,7 @@ async def test_what_is_overwritten_when_a_task_is_set_aside_is_mended(
 
 async def test_many_damaged_tasks_do_not_hold_up_the_queue(url: str, change: Change) -> None:
     async with await open_store(url) as store:
-        number = 2 * lease.GIVEN_UP + 10
+        number = 2 * claiming.GIVEN_UP + 10
         await asyncio.gather(*(store.submit(NEW) for _ in range(number)))
         assert isinstance(store, SqlStore)
         await store._database.write(

@@ -18,7 +18,7 @@ from storage.opening import back_up, open_store
 from storage.sql.database import open_database
 from storage.sql.migrations import HEAD, migrate, revision
 from storage.sql.tables import metadata
-from storage.tasks import NewTask, TaskStatus
+from storage.tasks import NewTask, Priority, TaskStatus
 
 SCRIPTS = str(Path(__file__).parents[3] / "storage" / "sql" / "migrations")
 
@@ -164,6 +164,40 @@ async def test_tasks_from_before_lists_were_filtered_are_found(tmp_path: Path) -
     async with await open_store(f"sqlite:///{path}") as store:
         assert len(await store.list(text="HOW MANY CLIPS", entropy_from=0.5)) == 1
         assert {task.id for task in await store.list(entropy_from=0.5)} == {"1m80ydyww0r90w8j", "damaged-0"}
+
+
+async def test_tasks_that_waited_or_ran_under_the_first_schema_go_on(empty_database_url: str) -> None:
+    """What had begun comes first, the others in the order of their submission, and none is left behind."""
+    database = await open_database(empty_database_url)
+    await database.write(lambda connection: migrate(connection, "0001"))
+    rows = [
+        {"id": "waits", "status": "queued", "at": 1.0, "begun": None, "owner": None, "fence": 0},
+        {"id": "came-later", "status": "queued", "at": 2.0, "begun": None, "owner": None, "fence": 0},
+        {"id": "handed-back", "status": "queued", "at": 3.0, "begun": 4.0, "owner": None, "fence": 1},
+        {"id": "lapsed", "status": "running", "at": 5.0, "begun": 6.0, "owner": "dead", "fence": 1},
+    ]
+    old = text(
+        "INSERT INTO tasks (id, tenant, status, question, planner, options, seed, created_at, started_at, "
+        "cancel_requested, attempts, lease_owner, lease_fence, lease_expires_at) VALUES (:id, 'a', :status, "
+        "'1', 'vote', '{}', 0, :at, :begun, false, :fence, :owner, :fence, :lapses)"
+    )
+    await database.write(
+        lambda connection: connection.execute(
+            old, [{**row, "lapses": 7.0 if row["owner"] else None} for row in rows]
+        )
+    )
+    await database.close()
+    async with await open_store(empty_database_url) as store:
+        assert {(task.priority, task.deadline) for task in await store.list()} == {("interactive", None)}
+        assert sum((await store.waiting())[Priority.INTERACTIVE].values()) == 2
+        claims = [await store.claim("me", 30) for _ in range(5)]
+    assert [claim and claim.task.id for claim in claims] == [
+        "handed-back",
+        "lapsed",
+        "waits",
+        "came-later",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "not a url", "sqlite://", "sqlite:///:memory:"])
