@@ -92,7 +92,7 @@ async def test_tasks_are_listed_page_by_page(open_api: Open) -> None:
         ids = [(await api.submit(tenant=tenant)).body["id"] for tenant in ("a", "b", "a", "a")]
         page = (await api.get("/v1/tasks?limit=3")).body
         assert [task["id"] for task in page["tasks"]] == ids[:0:-1]
-        rest = (await api.get(f"/v1/tasks?limit=3&before={page['next']}")).body
+        rest = (await api.get(f"/v1/tasks?limit=3&cursor={page['next']}")).body
         assert [task["id"] for task in rest["tasks"]] == ids[:1]
         assert rest["next"] is None
         mine = (await api.get("/v1/tasks?tenant=b")).body
