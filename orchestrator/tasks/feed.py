@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import NamedTuple
 
 from orchestrator.tasks.hold import Hold
 from storage.changes import Changes
@@ -31,6 +33,14 @@ AT_HAND = 500
 """How many of its last events a feed has at hand while anybody follows; others are read from the store."""
 
 
+class _Told(NamedTuple):
+    """Progress as it was told: how often there had been any, and which event came after it."""
+
+    number: int
+    before: int
+    progress: Progress
+
+
 class Feed:
     """A recorder that stores the events of a task that this process holds, and passes them on.
 
@@ -46,7 +56,7 @@ class Feed:
         self._writer: Writer | None = None
         self._first = 0  # the number of the first event at hand, or else of the next one
         self._events: deque[Event] = deque()
-        self._progress: dict[str, tuple[int, Progress]] = {}  # the latest of each call that goes on
+        self._progress: dict[str, _Told] = {}  # the latest of each call that goes on
         self._told = 0  # how often there was progress
         self._listeners = 0
         self._woken = asyncio.Event()
@@ -90,7 +100,8 @@ class Feed:
         if self._listeners:
             self._told += 1
             self._progress.pop(path, None)  # so that the latest is the last
-            self._progress[path] = self._told, Progress(path, tokens, latest())
+            next_seq = self._first + len(self._events)
+            self._progress[path] = _Told(self._told, next_seq, Progress(path, tokens, latest()))
             self._wake()
 
     def end(self) -> None:
@@ -133,12 +144,13 @@ class Feed:
                     void = self._first if after + 1 < self._first else None
                     if self._writer is not None:
                         continue
-                for event in events or ():
-                    after = event.seq
-                    yield event
-                for number, progress in self._progress_since(told):
-                    told = number
-                    yield progress
+                for item in self._in_order(events or (), told):
+                    if isinstance(item, Event):
+                        after = item.seq
+                        yield item
+                    else:
+                        told = item.number
+                        yield item.progress
                 if ended:
                     return
                 if woken is self._woken:
@@ -146,10 +158,12 @@ class Feed:
         finally:
             self._listeners -= 1
 
-    def _progress_since(self, told: int) -> list[tuple[int, Progress]]:
-        new = []
-        for number, progress in reversed(self._progress.values()):
-            if number <= told:
-                break
-            new.append((number, progress))
-        return new[::-1]
+    def _in_order(self, events: Sequence[Event], told: int) -> list[Event | _Told]:
+        """The events, and what there was of progress after number ``told``, as they happened."""
+        new = list(takewhile(lambda each: each.number > told, reversed(self._progress.values())))
+        ordered: list[Event | _Told] = []
+        for event in events:
+            while new and new[-1].before <= event.seq:
+                ordered.append(new.pop())
+            ordered.append(event)
+        return ordered + new[::-1]

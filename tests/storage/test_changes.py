@@ -120,7 +120,7 @@ async def test_who_looks_looks_less_often_while_nothing_happens(
         monkeypatch.setattr(transactions, "SHARE", math.inf)
         async with aclosing(store.changes()) as changes:  # type: ignore[type-var]
             assert await anext(changes) is None
-            waiting = asyncio.create_task(anext(changes))
+            waiting = asyncio.ensure_future(anext(changes))
             while len(pauses) < 8:
                 await sleep(0.001)
             task = await store.submit(NEW)

@@ -14,7 +14,7 @@ from tests.orchestrator.api.conftest import Api, Open, Reply
 from workers.engines.simulator.engine import Simulator
 
 VOTE = {"6 * 7": {"The answer is \\boxed{42}": 1, "The answer is \\boxed{48}": 1}}
-EIGHT = {"planner": "vote", "options": {"n": 8, "rule": "fixed"}}
+EIGHT: dict[str, Any] = {"planner": "vote", "options": {"n": 8, "rule": "fixed"}}
 
 
 def ids(reply: Reply) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -19,7 +20,11 @@ from tests.orchestrator.api.conftest import Api, Open
 from workers.engines.simulator.engine import Simulator
 
 WORDS = "word " * 4_000
-REQUEST = {"query": f"What is 6 * 7? {WORDS}", "planner": "vote", "options": {"n": 400, "rule": "fixed"}}
+REQUEST: dict[str, Any] = {
+    "query": f"What is 6 * 7? {WORDS}",
+    "planner": "vote",
+    "options": {"n": 400, "rule": "fixed"},
+}
 """Each branch is asked at length: together far more than what the kernel keeps for a client."""
 
 DROPPED = "a client that reads too slowly was dropped"
@@ -41,7 +46,7 @@ async def not_reading(api: Api, path: str) -> AsyncIterator[socket.socket]:
         client.close()
 
 
-async def until_dropped(logs: list[dict[str, object]], number: int) -> None:
+async def until_dropped(logs: Sequence[Mapping[str, Any]], number: int) -> None:
     async with asyncio.timeout(90):
         while sum(each["event"] == DROPPED for each in logs) < number:  # noqa: ASYNC110
             await asyncio.sleep(0.02)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.api import handlers
+from orchestrator.api import looking
 from storage.events import Event, EventType
 from storage.tasks import NewTask, TaskStatus
 from tests.orchestrator.api.conftest import Api, Frame, Open
@@ -99,16 +99,16 @@ async def test_a_damaged_event_is_told_and_the_stream_ends(open_api: Open, tmp_p
 async def test_a_list_of_long_tasks_goes_on_in_its_next_page(
     open_api: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "PAGE_CHARACTERS", 3_000)
+    monkeypatch.setattr(looking, "PAGE_CHARACTERS", 3_000)
     async with open_api(work=False) as api:
         ids = [await ended(api, "x" * 1_000) for _ in range(5)]
         found: list[str] = []
-        before: str | None = ""
-        while before is not None:
-            page = (await api.get(f"/v1/tasks?limit=200{before and f'&before={before}'}")).body
+        cursor: str | None = ""
+        while cursor is not None:
+            page = (await api.get(f"/v1/tasks?limit=200{cursor and f'&cursor={cursor}'}")).body
             assert len(page["tasks"]) < 5
             found += [task["id"] for task in page["tasks"]]
-            before = page["next"]
+            cursor = page["next"]
     assert found == ids[::-1]
 
 
