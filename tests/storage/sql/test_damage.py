@@ -99,6 +99,7 @@ ODD = [
     ("attempts", "-1", "out of range"),
     ("lease_fence", "9223372036854775807", "out of range"),
     ("lease_fence", "x'00'", "is a blob"),
+    ("submitted_by", "x'00'", "is a blob"),
 ]
 
 
