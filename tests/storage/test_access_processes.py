@@ -8,8 +8,12 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
+
 from storage.accounts import Amount, Limits
 from storage.opening import open_store
+
+pytestmark = pytest.mark.timeout(600)  # on a busy machine, starting two processes takes its time
 
 
 @asynccontextmanager

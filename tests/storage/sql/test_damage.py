@@ -104,6 +104,7 @@ ODD = [
     ("priority", "x'ff'", "is a blob"),
     ("deadline", "'noon'", "is a text"),
     ("deadline", "9e999", "is inf"),
+    ("submitted_by", "x'00'", "is a blob"),
 ]
 
 
