@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
+from typing import Never
 
 import structlog
 from aiohttp import web
@@ -64,8 +65,8 @@ class Gate:
         route = route_of(request)
         caller = await self._caller(request, authority, route)
         self._browsers.check_origin(request, authority, route)
-        if route is None:
-            return await handler(request)  # which refuses the path or the method
+        if route is None:  # the handler is one that refuses, or nobody has said who may use it
+            return await handler(request) if request.match_info.http_exception else _nothing()
         if caller is not None:
             request[CALLER] = caller
         if route.scope is not None:
@@ -203,6 +204,10 @@ class Gate:
         response.headers.popall("Server", None)  # aiohttp has said its version there
         for name, value in headers.items():
             response.headers.setdefault(name, value)
+
+
+def _nothing() -> Never:
+    raise web.HTTPNotFound
 
 
 def rate_headers(rate: Rate | None) -> dict[str, str]:

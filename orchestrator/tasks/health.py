@@ -69,11 +69,12 @@ class Checked:
                 return self._result
             self._since = now
             self._checking = asyncio.create_task(self._renew(), name="health")
+        checking = self._checking  # when it has ended, somebody may begin another one before we go on
         waited, age = now - self._since, now - self._at
         patience = QUICK_SECONDS if age <= STALE_SECONDS else PATIENCE_SECONDS
-        await asyncio.wait([self._checking], timeout=max(0.0, min(patience, PATIENCE_SECONDS - waited)))
+        await asyncio.wait([checking], timeout=max(0.0, min(patience, PATIENCE_SECONDS - waited)))
         waited = monotonic() - self._since
-        if self._checking.done() or (age <= STALE_SECONDS and waited < PATIENCE_SECONDS):
+        if checking.done() or (age <= STALE_SECONDS and waited < PATIENCE_SECONDS):
             return self._result
         return Check(False, f"no answer within {waited:.0f} s")
 

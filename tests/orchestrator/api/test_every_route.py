@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from orchestrator.access.caller import Scope
@@ -15,6 +16,7 @@ from orchestrator.api import gate
 from orchestrator.api.application import create_application
 from orchestrator.api.examples import EXAMPLES
 from orchestrator.api.handlers import openapi_document
+from orchestrator.api.listening import listening
 from orchestrator.api.problems import SAFE_HEADERS
 from orchestrator.api.routes import FORMS, Route, route
 from storage.accounts import Limits
@@ -56,6 +58,18 @@ async def test_no_route_exists_beside_the_table(open_api: Open) -> None:
     for each in served:
         declared: Any = each.handler
         assert declared.route in ROUTES
+
+
+async def test_a_handler_that_is_in_no_table_is_never_called(open_api: Open) -> None:
+    async def stray(_: web.Request) -> web.Response:
+        raise AssertionError("nobody has said who may call this")
+
+    async with open_api(work=False) as api:
+        application = create_application(api.service)
+        application.router.add_get("/stray", stray)
+        async with listening(application, "127.0.0.1", 0) as url, aiohttp.ClientSession(url) as session:
+            assert (await session.get("/stray")).status == 404
+            assert (await session.get("/livez")).status == 200
 
 
 def test_a_route_that_would_not_be_safe_cannot_be_declared() -> None:

@@ -86,5 +86,5 @@ def test_the_document_says_what_is_true(service: tuple[str, str], tmp_path: Path
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
-    assert re.search(r"Tested: (\d+)\n", done.stdout), done.stdout
-    assert int(re.findall(r"Tested: (\d+)\n", done.stdout)[-1]) == len(ROUTES)
+    [tested] = re.findall(r"Tested: (\d+)\n", done.stdout)
+    assert int(tested) == len(ROUTES) - 1  # it asks for the document, but does not test that
