@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -116,6 +116,17 @@ class Settings(BaseSettings):
     client_seconds: PositiveFloat = Field(
         30.0,
         description="How long a client may take to send a request, or leave unread what it is sent.",
+    )
+    webhook_private_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts, addresses and networks that webhooks may reach although they are not of the "
+        'public internet, and by plain http too: a JSON list such as `["127.0.0.1"]`.',
+    )
+    webhook_retry_seconds: tuple[Annotated[float, Field(ge=0, le=604_800)], ...] = Field(
+        (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0),
+        max_length=20,
+        description="From each failed attempt of a webhook to the next, as a JSON list; each wait is up to a "
+        "quarter longer, at random.",
     )
     max_request_chars: PositiveInt = Field(
         4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."

@@ -10,7 +10,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
 from storage.sql.migrations import HEAD
-from storage.sql.tables import events, tasks, text_uses, texts
+from storage.sql.tables import (
+    events,
+    tasks,
+    text_uses,
+    texts,
+    webhook_deliveries,
+    webhook_outbox,
+    webhooks,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "schema.md"
 
@@ -19,7 +27,12 @@ _PURPOSE = {
     "events": "The journal: what happened to each task, in order. A row is never changed.",
     "texts": "Long strings from events (mostly prompts), each stored once however many tasks use it.",
     "text_uses": "Which tasks use a text; pruning removes texts that no task uses.",
+    "webhooks": "Who is told over HTTP that tasks have ended.",
+    "webhook_outbox": "Ends of tasks that are still to be told, each written in the transaction of the end.",
+    "webhook_deliveries": "One message to one endpoint, until some time after it was taken or given up.",
 }
+
+_TABLES = (tasks, events, texts, text_uses, webhooks, webhook_outbox, webhook_deliveries)
 
 
 def page() -> str:
@@ -30,7 +43,7 @@ def page() -> str:
         "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). "
         "Times are in seconds since the epoch. "
         "The types are those of PostgreSQL, and of SQLite where they differ.",
-        *(_table(table) for table in (tasks, events, texts, text_uses)),
+        *map(_table, _TABLES),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -17,6 +17,7 @@ from typing_extensions import override
 from storage import codec, refusals
 from storage.errors import IllegalTransition, JournalConflict, StorageError
 from storage.events import Event, EventType
+from storage.memory_webhooks import MemoryWebhooks
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
@@ -46,6 +47,7 @@ class MemoryStore(Store):
     def __init__(self, *, redact: codec.Redact | None = None) -> None:
         self.redact = redact
         self._tasks: dict[str, Task] = {}  # oldest first
+        self.webhooks = MemoryWebhooks(self._tasks)
         self._journals: dict[str, _Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
 
@@ -70,6 +72,8 @@ class MemoryStore(Store):
                 ]:
                     raise refusals.key_taken(new.idempotency_key, first, differing)
                 return task
+        if new.webhook is not None:
+            self.webhooks.name(new.webhook)
         task = Task(
             id=new_task_id(),
             tenant=new.tenant,
@@ -321,6 +325,8 @@ class MemoryStore(Store):
 
     def _put(self, task: Task, **changes: Any) -> Task:
         changed = self._tasks[task.id] = replace(task, **changes)
+        if changed.status.terminal:
+            self.webhooks.note(changed)
         return changed
 
     def _take(self, task: Task, owner: str, lease_seconds: float) -> Claim:

@@ -18,6 +18,7 @@ from storage.codec import Redact
 from storage.errors import StorageError
 from storage.events import Event
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus
+from storage.webhooks import Webhooks
 
 CANCEL_POLL_SECONDS = 0.5
 """How often a store that is not told of cancellations looks for them."""
@@ -64,6 +65,9 @@ class Store(ABC):
 
     redact: Redact | None = None
     """What every string passes through before it is stored."""
+
+    webhooks: Webhooks
+    """Who is told that tasks have ended; whatever ends a task notes it there in the same transaction."""
 
     @abstractmethod
     async def close(self) -> None:

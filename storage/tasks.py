@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from storage.webhooks import NewWebhook
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -37,6 +39,7 @@ class NewTask:
 
     A second submission with the same ``idempotency_key`` (unique within the tenant) returns the first
     task. ``parent_id`` and ``fork_at`` (a node's path) say which task this one is a fork of, and where.
+    ``webhook`` is told of its end; ``options["webhook"]`` must be its id.
     """
 
     question: Any
@@ -47,6 +50,7 @@ class NewTask:
     idempotency_key: str | None = None
     parent_id: str | None = None
     fork_at: str | None = None
+    webhook: NewWebhook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

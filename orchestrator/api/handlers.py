@@ -42,6 +42,7 @@ from orchestrator.api.schemas import (
 )
 from orchestrator.api.streams import Streams, last_event_id
 from orchestrator.api.traces import trace_bytes
+from orchestrator.api.webhooks import WebhookHandlers
 from orchestrator.errors import InvalidRequest, TaskNotFound, Unavailable
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
@@ -70,7 +71,7 @@ ONE = ({"name": "id", "in": "path", "required": True, "schema": {"type": "string
 ANYTHING = {"application/json": {"schema": {"type": "object"}}}
 
 
-class Handlers(HealthHandlers):
+class Handlers(HealthHandlers, WebhookHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(self, service: Service, streams: Streams, draining: asyncio.Event) -> None:

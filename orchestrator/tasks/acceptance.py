@@ -17,9 +17,13 @@ from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
 from orchestrator.tasks.requests import BudgetRequest, TaskRequest, sampling_of
 from orchestrator.tasks.turns import Turns
+from orchestrator.webhooks.registry import Registry
 from storage.errors import IllegalTransition, StorageError
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
+
+_APART = {"query", "context", "choices", "planner", "seed", "tenant", "abstain_below", "webhook"}
+"""What a request says that is not stored as it is among the options of its task."""
 
 POLL_SECONDS = 0.5
 """How often to check on a task that has the same idempotency key and runs elsewhere."""
@@ -36,6 +40,7 @@ class Acceptance:
         find_planner: FindPlanner,
         settings: Settings,
         calibrations: Calibrations,
+        webhooks: Registry,
     ) -> None:
         self._store = store
         self._owner = owner
@@ -43,13 +48,14 @@ class Acceptance:
         self._find_planner = find_planner
         self._settings = settings
         self._calibrations = calibrations
+        self._webhooks = webhooks
 
     def check(self, request: TaskRequest) -> NewTask:
         """The request as a task that can be stored.
 
         Raises:
-            InvalidRequest: the query is too long, the planner or one of its options is unknown or wrong, or
-                the answer is to abstain where no calibration could tell when.
+            InvalidRequest: the query is too long, the planner or one of its options is unknown or wrong, the
+                answer is to abstain where no calibration could tell when, or its webhook may not be reached.
         """
         longest = self._settings.max_query_chars
         length = len(request.query) + len(request.context)
@@ -58,13 +64,14 @@ class Acceptance:
                 f"query and context have {length} characters; at most {longest} are accepted"
             )
         options = self._find_planner(request.planner).validate(request.options)
-        stored = request.model_dump(
-            mode="json", exclude={"query", "context", "choices", "planner", "seed", "tenant", "abstain_below"}
-        )
+        stored = request.model_dump(mode="json", exclude=_APART)
         if (below := self._abstain_below(request, options)) is not None:
             stored["abstain_below"] = below
         if request.budget.nodes == BudgetRequest().nodes:
             del stored["budget"]["nodes"]  # as before nodes were bounded, so that a key still finds its task
+        webhook = None if request.webhook is None else self._webhooks.named(request.webhook, request.tenant)
+        if webhook is not None:
+            stored["webhook"] = webhook.id
         return NewTask(
             question={"query": request.query, "context": request.context, "choices": list(request.choices)},
             planner=request.planner,
@@ -72,6 +79,7 @@ class Acceptance:
             seed=request.seed,
             tenant=request.tenant,
             idempotency_key=request.idempotency_key,
+            webhook=webhook,
         )
 
     def _abstain_below(self, request: TaskRequest, options: Mapping[str, Any]) -> float | None:

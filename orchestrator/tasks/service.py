@@ -32,6 +32,7 @@ from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.solution import Solution, solution_of_task
 from orchestrator.tasks.turns import Turns
+from orchestrator.webhooks.registry import Registry
 from storage.errors import StorageError
 from storage.events import Event
 from storage.store import Store
@@ -71,7 +72,10 @@ class Service:
         self._hindsight = Hindsight(store, self._planners.find, stuck_seconds=made.stuck_seconds)
         self._turns = Turns()
         known = calibrations or Calibrations()
-        self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made, known)
+        self.webhooks = Registry(store, made)
+        self._acceptance = Acceptance(
+            store, self.owner, self._turns, self._planners.find, made, known, self.webhooks
+        )
         self._runner = Runner(
             store,
             self.engine,
@@ -384,7 +388,7 @@ class Service:
         A drain takes no more tasks, lets running ones go on for the grace period or until :meth:`hand_back`
         is called, and hands the rest back.
         """
-        async with self._runner.attentive(), self._queue.working():
+        async with self.webhooks.working(), self._runner.attentive(), self._queue.working():
             yield self
 
 

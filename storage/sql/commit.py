@@ -16,6 +16,7 @@ from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, insert, nu
 
 from storage.errors import JournalDamaged, StorageError, StorageUnavailable
 from storage.refusals import REQUEST, key_taken, lost, not_found
+from storage.sql import outbox
 from storage.sql.events import last_seq
 from storage.sql.journal import Arrival, Portion, Row
 from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, insert_new, now, sound, task_of
@@ -62,6 +63,7 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
     ]
     if ended:
         connection.exec_driver_sql(sql.finish, ended)
+        outbox.note(connection, [row[-1] for row in ended])
 
 
 def restore(
@@ -82,6 +84,9 @@ def restore(
 
 def _add_tasks(connection: Connection, sql: _Statements, arrivals: Sequence[Portion], time: float) -> None:
     """Insert the tasks that arrived, and find the earlier ones that their idempotency keys stand for."""
+    named = [each.arrival.values.get("webhook") for each in arrivals if each.arrival]
+    if wanted := [webhook for webhook in named if webhook is not None]:
+        outbox.name(connection, wanted, time)
     connection.exec_driver_sql(
         sql.tasks,
         [_task_row(portion.task_id, portion.arrival, time) for portion in arrivals if portion.arrival],

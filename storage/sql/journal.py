@@ -38,7 +38,10 @@ Row = tuple[int, str, str, float, str]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A new task: columns of the table ``tasks``, and the process that runs it now (None: it is queued)."""
+    """A new task: columns of the table ``tasks``, and the process that runs it now (None: it is queued).
+
+    Among the values is also the endpoint that the task names, as ``webhook``.
+    """
 
     values: Mapping[str, Any]
     owner: str | None = None

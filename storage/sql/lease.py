@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, or_, select, update
 
 from storage import codec
 from storage.refusals import exhausted, lost, not_claimable, not_dead, not_found, set_aside
+from storage.sql import outbox
 from storage.sql.rows import get_task, is_open, now, sound, task_of
 from storage.sql.tables import tasks
 from storage.tasks import Claim, Task, TaskStatus
@@ -159,6 +160,7 @@ def _bury(connection: Connection, key: int, error: Mapping[str, str]) -> None:
             lease_expires_at=None,
         )
     )
+    outbox.note(connection, [key])
 
 
 def _update(connection: Connection, claim: Claim, values: Mapping[str, Any]) -> Task:

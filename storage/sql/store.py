@@ -26,7 +26,7 @@ from storage.errors import (
 )
 from storage.events import Event
 from storage.refusals import exists, not_ended, not_found
-from storage.sql import checking, columns, lease, retention
+from storage.sql import checking, columns, lease, outbox, retention
 from storage.sql.commit import commit, restore
 from storage.sql.database import open_database
 from storage.sql.events import PAGE, last_seq_of, page, short_journals
@@ -35,6 +35,7 @@ from storage.sql.listening import notify
 from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, among, array, get_task, is_open, now, task_of
 from storage.sql.tables import tasks
 from storage.sql.transactions import Body, Database, T
+from storage.sql.webhooks import SqlWebhooks
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
@@ -50,6 +51,7 @@ class SqlStore(Store):
     def __init__(self, database: Database, redact: codec.Redact | None) -> None:
         self._database = database
         self.redact = redact
+        self.webhooks = SqlWebhooks(database)
         self._journal = Journal(self._commit, redact=redact)
         self._closed = False
         self._damaged: StorageDamaged | None = None
@@ -166,9 +168,12 @@ class SqlStore(Store):
                     status=case((queued, TaskStatus.CANCELLED.value), else_=tasks.c.status),
                     finished_at=case((queued, now(connection)), else_=tasks.c.finished_at),
                 )
-            )
-            if changed.rowcount:
+                .returning(tasks.c.key, tasks.c.status)
+            ).first()
+            if changed is not None:
                 notify(connection, task_id)
+                if changed.status == TaskStatus.CANCELLED.value:
+                    outbox.note(connection, [changed.key])
             return get_task(connection, task_id)
 
         return await self._change(task_id, body)
@@ -338,6 +343,7 @@ class SqlStore(Store):
             "idempotency_key": new.idempotency_key,
             "parent_id": new.parent_id,
             "fork_at": new.fork_at,
+            "webhook": new.webhook,
         }
 
     async def _commit(self, portions: Sequence[Portion]) -> None:

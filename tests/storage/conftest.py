@@ -66,7 +66,7 @@ def _empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 _EMPTY = """DO $$ BEGIN
-    IF to_regclass('tasks') IS NOT NULL THEN TRUNCATE tasks, texts CASCADE; END IF;
+    IF to_regclass('tasks') IS NOT NULL THEN TRUNCATE tasks, texts, webhooks, webhook_outbox CASCADE; END IF;
 END $$"""
 
 
