@@ -52,7 +52,7 @@ def target_of(text: str, reach: Reach) -> URL:
         raise InvalidRequest(f"url is no URL: {error}") from None
     if url.scheme not in ("https", "http") or not host:
         raise InvalidRequest("url must begin with https:// and a host")
-    if url.raw_user is not None or url.raw_password is not None:
+    if "@" in re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)[0]:
         raise InvalidRequest("url must have no user and no password; messages are signed instead")
     if "#" in text:
         raise InvalidRequest("url must have no fragment, which would not be sent")

@@ -81,7 +81,7 @@ def claim(
             connection.execute(
                 select(_of.id)
                 .where(_of.webhook_id == webhook_id, _PENDING, _of.due_at <= time)
-                .order_by(_of.due_at)
+                .order_by(_of.due_at, _of.created_at)
                 .limit(min(limit - len(taken), 1 if webhook.failures else each))
                 .with_for_update(skip_locked=True)
             )

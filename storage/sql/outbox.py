@@ -93,9 +93,10 @@ def spread(connection: Connection, write: Write, patience: float) -> int:
     time = now(connection)
     deliveries = []
     endpoints = [webhook_of(row) for row in _endpoints(connection, found)]
-    for ended in found:
+    for place, ended in enumerate(found):
         for webhook in wanting(ended, endpoints):
             values = delivery_values(write(ended), webhook.id, time, patience)
+            values["created_at"] += 1e-6 * place  # so that they are in the order of the ends
             if webhook.disabled_at is not None:
                 values |= {
                     "status": DeliveryStatus.DEAD.value,
