@@ -47,7 +47,7 @@ class MemoryStore(Store):
     def __init__(self, *, redact: codec.Redact | None = None) -> None:
         self.redact = redact
         self._tasks: dict[str, Task] = {}  # oldest first
-        self.webhooks = MemoryWebhooks(self._tasks)
+        self.webhooks: MemoryWebhooks = MemoryWebhooks(self._tasks)
         self._journals: dict[str, _Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import chain, zip_longest
 
 from typing_extensions import override
 
-from storage.tasks import Task
-from storage.webhooks import (
-    EXPIRED,
+from storage.endpoints import (
     MOST_WEBHOOKS,
     Attempt,
     Delivery,
@@ -19,17 +18,23 @@ from storage.webhooks import (
     Ended,
     NewDelivery,
     NewWebhook,
+    Room,
+    Shared,
     Webhook,
+    paused_until,
+    rotated,
+    wanting,
+)
+from storage.tasks import Task
+from storage.webhooks import (
+    EXPIRED,
     Webhooks,
     Write,
     because_disabled,
     disabled,
     no_delivery,
     not_found,
-    pause_seconds,
-    rotated,
     too_many,
-    wanting,
 )
 
 
@@ -153,20 +158,23 @@ class MemoryWebhooks(Webhooks):
 
     @override
     async def claim(
-        self, *, limit: int, each: int, busy: Collection[str], lease_seconds: float
+        self, room: Room, *, busy: Collection[Webhook] = (), lease_seconds: float
     ) -> Sequence[Due]:
         now = time.time()
-        taken: list[Due] = []
-        room: dict[str, int] = {}
+        due: dict[str, list[Delivery]] = {}
         for delivery in sorted(self._deliveries.values(), key=lambda one: one.due_at):
-            webhook = self._webhooks[delivery.webhook_id]
-            if delivery.status is not DeliveryStatus.PENDING or delivery.due_at > now or len(taken) >= limit:
-                continue
-            if webhook.id in busy or webhook.disabled_at is not None or webhook.paused_until > now:
-                continue
-            left = room.setdefault(webhook.id, 1 if webhook.failures else each)
-            if left:
-                room[webhook.id] = left - 1
+            if delivery.status is DeliveryStatus.PENDING and delivery.due_at <= now:
+                due.setdefault(delivery.webhook_id, []).append(delivery)
+        away = {each.id for each in busy}
+        turns: dict[str, list[Webhook]] = {}
+        for webhook_id in due:
+            webhook = self._webhooks[webhook_id]
+            if webhook_id not in away and webhook.disabled_at is None and webhook.paused_until <= now:
+                turns.setdefault(webhook.tenant, []).append(webhook)
+        shared = Shared(room, busy)
+        taken: list[Due] = []
+        for webhook in filter(None, chain.from_iterable(zip_longest(*turns.values()))):
+            for delivery in due[webhook.id][: shared.take(webhook, len(due[webhook.id]))]:
                 claimed = self._update(delivery, attempts=delivery.attempts + 1, due_at=now + lease_seconds)
                 taken.append(Due(claimed, webhook))
         return taken
@@ -190,8 +198,8 @@ class MemoryWebhooks(Webhooks):
             error=attempt.error,
         )
         failures = webhook.failures + 1 if attempt.error else 0
-        pause = max(attempt.pause, pause_seconds(failures))
-        webhook = self._change(webhook, failures=failures, paused_until=now + pause if pause else 0.0)
+        until = paused_until(webhook.paused_until, attempt, failures, now)
+        webhook = self._change(webhook, failures=failures, paused_until=until)
         if attempt.gone:
             self._change(webhook, disabled_at=now, disabled_why=attempt.error)
             for each in self._of(webhook.id):

@@ -13,8 +13,15 @@ import structlog
 from orchestrator.webhooks.messages import message_of
 from orchestrator.webhooks.schedule import patience
 from orchestrator.webhooks.sending import ATTEMPT_SECONDS, Sender
+from storage.endpoints import (
+    Due,
+    Room,
+    Webhook,
+)
 from storage.errors import StorageError
-from storage.webhooks import Due, Webhooks
+from storage.webhooks import (
+    Webhooks,
+)
 
 log = structlog.get_logger()
 
@@ -24,11 +31,8 @@ IDLE_SECONDS: Final = 1.0
 LONGEST_PAUSE: Final = 10.0
 """The most seconds between two looks at a database that cannot be read."""
 
-CONCURRENCY: Final = 32
-"""How many attempts one process makes at the same time."""
-
-EACH: Final = 2
-"""How many of them go to one endpoint."""
+ROOM: Final = Room(total=64, tenant=16, each=2)
+"""How many attempts one process makes at the same time: in all, for one tenant, and to one endpoint."""
 
 LEASE_SECONDS: Final = 3 * ATTEMPT_SECONDS
 """After that, a claimed delivery whose process said nothing is tried again."""
@@ -49,7 +53,7 @@ class Dispatcher:
         self._sender = sender
         self._patience = patience(retries)
         self._awake = asyncio.Event()
-        self._sending: dict[asyncio.Task[None], str] = {}
+        self._sending: dict[asyncio.Task[None], Webhook] = {}
         self._tidied_at = time.monotonic()
         self._well = True
 
@@ -79,7 +83,7 @@ class Dispatcher:
             failures = 0 if self._well else failures + 1
             for due in found:
                 task = asyncio.create_task(self._deliver(due), name=f"webhook {due.delivery.id}")
-                self._sending[task] = due.webhook.id
+                self._sending[task] = due.webhook
                 task.add_done_callback(self._has_ended)
             if not found:
                 with suppress(TimeoutError):
@@ -95,12 +99,10 @@ class Dispatcher:
             self._tidied_at = time.monotonic()
             with self._apart("tidying up"):
                 await self._webhooks.tidy(KEEP_SECONDS)
-        if (free := CONCURRENCY - len(self._sending)) > 0:
-            busy = frozenset(self._sending.values())
+        if len(self._sending) < ROOM.total:
+            busy = tuple(self._sending.values())
             with self._apart("claiming deliveries"):
-                return await self._webhooks.claim(
-                    limit=free, each=EACH, busy=busy, lease_seconds=LEASE_SECONDS
-                )
+                return await self._webhooks.claim(ROOM, busy=busy, lease_seconds=LEASE_SECONDS)
         return ()
 
     async def _deliver(self, due: Due) -> None:

@@ -19,7 +19,10 @@ from orchestrator.webhooks.messages import signed_headers
 from orchestrator.webhooks.names import Names
 from orchestrator.webhooks.schedule import LONGEST_RETRY_AFTER, asked_wait, retry_in
 from orchestrator.webhooks.targets import target_of
-from storage.webhooks import Attempt, Due
+from storage.endpoints import (
+    Attempt,
+    Due,
+)
 from workers.showing import raised, whole_characters
 from workers.tools.addresses import Reach, Refused
 
@@ -72,8 +75,11 @@ class Sender:
             status, after = await self._send(due)
         except TimeoutError:
             return self._failed(due, f"no answer within {self._seconds:g} s")
-        except (Refused, InvalidRequest) as error:
+        except InvalidRequest as error:
             return self._failed(due, f"not allowed: {error}")
+        except Refused as error:  # the address would tell a stranger about the network around us
+            log.warning("webhooks: not allowed", webhook=due.webhook.id, error=str(error))
+            return self._failed(due, "not allowed: its host is not at a public address")
         except (aiohttp.ClientError, OSError) as error:
             return self._failed(due, f"not delivered: {_told(error)}")
         except Exception as error:  # a mistake of ours, which must not make this delivery go on for ever

@@ -21,10 +21,22 @@ from sqlalchemy import (
     update,
 )
 
+from storage.endpoints import (
+    Attempt,
+    DeliveryStatus,
+    Due,
+    Room,
+    Shared,
+    Webhook,
+    paused_until,
+)
 from storage.sql.rows import is_open, now
 from storage.sql.tables import tasks, webhook_deliveries, webhook_outbox, webhooks
 from storage.sql.webhook_rows import delivery_of, webhook_of
-from storage.webhooks import EXPIRED, Attempt, DeliveryStatus, Due, because_disabled, pause_seconds
+from storage.webhooks import (
+    EXPIRED,
+    because_disabled,
+)
 
 PORTION = 1_000
 """How many deliveries or endpoints one transaction removes."""
@@ -34,8 +46,8 @@ _PENDING = _of.status == literal(DeliveryStatus.PENDING.value, literal_execute=T
 """As a literal, so that the partial index of pending deliveries applies."""
 
 
-def candidates(connection: Connection, limit: int, busy: Collection[str]) -> Sequence[str]:
-    """The ids of endpoints that may be sent something, which was due first."""
+def candidates(connection: Connection, room: Room, busy: Collection[Webhook]) -> Sequence[str]:
+    """The ids of endpoints that may be sent something: of each tenant what was due first, by turns."""
     time = now(connection)
     first = (
         select(func.min(_of.due_at))
@@ -43,58 +55,64 @@ def candidates(connection: Connection, limit: int, busy: Collection[str]) -> Seq
         .correlate(webhooks)
         .scalar_subquery()
     )
-    query = (
-        select(webhooks.c.id)
+    place = func.row_number().over(partition_by=webhooks.c.tenant, order_by=first)
+    able = (
+        select(webhooks.c.id, first.label("first"), place.label("place"))
         .where(
             webhooks.c.disabled_at.is_(None),
             webhooks.c.paused_until <= time,
-            webhooks.c.id.not_in(sorted(busy)),
+            webhooks.c.id.not_in({each.id for each in busy}),
             first <= time,
         )
-        .order_by(first)
-        .limit(limit)
+        .subquery()
+    )
+    query = (
+        select(able.c.id)
+        .where(able.c.place <= room.tenant)
+        .order_by(able.c.place, able.c.first)
+        .limit(room.total)
     )
     return connection.execute(query).scalars().all()
 
 
 def claim(
-    connection: Connection, webhook_ids: Sequence[str], limit: int, each: int, lease_seconds: float
+    connection: Connection,
+    webhook_ids: Sequence[str],
+    room: Room,
+    busy: Collection[Webhook],
+    lease_seconds: float,
 ) -> tuple[Due, ...]:
     """Take deliveries to these endpoints. Those that another process is taking are skipped."""
     time = now(connection)
-    found = {
-        row.id: webhook_of(row)
-        for row in connection.execute(
-            select(webhooks).where(
-                webhooks.c.id.in_(webhook_ids),
-                webhooks.c.disabled_at.is_(None),
-                webhooks.c.paused_until <= time,
-            )
+    rows = connection.execute(
+        select(webhooks).where(
+            webhooks.c.id.in_(webhook_ids),
+            webhooks.c.disabled_at.is_(None),
+            webhooks.c.paused_until <= time,
         )
-    }
+    )
+    found = {row.id: webhook_of(row) for row in rows}
+    shared = Shared(room, busy)
     taken: list[Due] = []
-    for webhook_id in webhook_ids:
-        webhook = found.get(webhook_id)
-        if webhook is None or len(taken) >= limit:
+    for webhook in (found[each] for each in webhook_ids if each in found):
+        if not (left := shared.left(webhook)):
             continue
-        ids = (
-            connection.execute(
-                select(_of.id)
-                .where(_of.webhook_id == webhook_id, _PENDING, _of.due_at <= time)
-                .order_by(_of.due_at, _of.created_at)
-                .limit(min(limit - len(taken), 1 if webhook.failures else each))
-                .with_for_update(skip_locked=True)
-            )
-            .scalars()
-            .all()
+        due = (
+            select(_of.id)
+            .where(_of.webhook_id == webhook.id, _PENDING, _of.due_at <= time)
+            .order_by(_of.due_at, _of.created_at)
+            .limit(left)
+            .with_for_update(skip_locked=True)
         )
-        rows = connection.execute(
+        ids = connection.execute(due).scalars().all()
+        claimed = connection.execute(
             update(webhook_deliveries)
             .where(_of.id.in_(ids))
             .values(attempts=_of.attempts + 1, due_at=time + lease_seconds)
             .returning(*_of)
         )
-        taken += [Due(delivery_of(row), webhook) for row in rows]
+        taken += [Due(delivery_of(row), webhook) for row in claimed]
+        shared.take(webhook, len(ids))
     return tuple(taken)
 
 
@@ -123,11 +141,9 @@ def settle(connection: Connection, due: Due, attempt: Attempt) -> None:
     if not changed.rowcount:
         return
     failures = webhook.failures + 1 if attempt.error else 0
-    pause = max(attempt.pause, pause_seconds(failures))
+    until = paused_until(webhook.paused_until, attempt, failures, time)
     connection.execute(
-        update(webhooks)
-        .where(webhooks.c.id == due.webhook.id)
-        .values(failures=failures, paused_until=time + pause if pause else 0.0)
+        update(webhooks).where(webhooks.c.id == due.webhook.id).values(failures=failures, paused_until=until)
     )
     if attempt.gone:
         disable(connection, due.webhook.id, attempt.error, time)

@@ -25,9 +25,11 @@ from sqlalchemy import (
     column,
 )
 
+from storage.endpoints import (
+    DeliveryStatus,
+)
 from storage.events import EventType
 from storage.tasks import OPEN, TaskStatus
-from storage.webhooks import DeliveryStatus
 
 metadata = MetaData(
     naming_convention={
@@ -178,13 +180,14 @@ webhooks = Table(
 
 Index("webhooks_tenant_created_at_idx", webhooks.c.tenant, webhooks.c.created_at, webhooks.c.id)
 
+# Without constraints: nothing that is noted here may keep a task, be it damaged, from ending.
 webhook_outbox = Table(
     "webhook_outbox",
     metadata,
     Column("key", _KEY, Identity(), primary_key=True, doc="Grows."),
-    Column("task_id", Text, nullable=False, doc="The task; it may be gone by now."),
-    Column("tenant", Text, nullable=False, doc="As in `tasks`, like all that follows."),
-    Column("status", Text, nullable=False, doc="With which the task ended."),
+    Column("task_id", Text, doc="The task; it may be gone by now."),
+    Column("tenant", Text, doc="As in `tasks`, like all that follows."),
+    Column("status", Text, doc="With which the task ended."),
     Column("planner", Text, doc="Name of the reasoning method."),
     Column("outcome", Text, doc="How the run ended."),
     Column("error", Text, doc="JSON."),

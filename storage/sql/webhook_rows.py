@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from storage.endpoints import (
+    Delivery,
+    DeliveryStatus,
+    NewDelivery,
+    NewWebhook,
+    Secret,
+    Webhook,
+)
 from storage.sql.rows import AnyRow
-from storage.webhooks import Delivery, DeliveryStatus, NewDelivery, NewWebhook, Secret, Webhook
 
 
 def webhook_values(new: NewWebhook, time: float) -> dict[str, Any]:

@@ -8,12 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, false, func, insert, select, tuple_, update
 from typing_extensions import override
 
-from storage.sql import deliveries, outbox
-from storage.sql.rows import now
-from storage.sql.tables import webhook_deliveries, webhooks
-from storage.sql.transactions import Database
-from storage.sql.webhook_rows import delivery_of, delivery_values, secrets_text, webhook_of, webhook_values
-from storage.webhooks import (
+from storage.endpoints import (
     MOST_WEBHOOKS,
     Attempt,
     Delivery,
@@ -21,13 +16,21 @@ from storage.webhooks import (
     Due,
     NewDelivery,
     NewWebhook,
+    Room,
     Webhook,
+    rotated,
+)
+from storage.sql import deliveries, outbox
+from storage.sql.rows import now
+from storage.sql.tables import webhook_deliveries, webhooks
+from storage.sql.transactions import Database
+from storage.sql.webhook_rows import delivery_of, delivery_values, secrets_text, webhook_of, webhook_values
+from storage.webhooks import (
     Webhooks,
     Write,
     disabled,
     no_delivery,
     not_found,
-    rotated,
     too_many,
 )
 
@@ -176,13 +179,13 @@ class SqlWebhooks(Webhooks):
 
     @override
     async def claim(
-        self, *, limit: int, each: int, busy: Collection[str], lease_seconds: float
+        self, room: Room, *, busy: Collection[Webhook] = (), lease_seconds: float
     ) -> Sequence[Due]:
-        ids = await self._database.read(lambda connection: deliveries.candidates(connection, limit, busy))
+        ids = await self._database.read(lambda connection: deliveries.candidates(connection, room, busy))
         if not ids:
             return ()
         return await self._database.write(
-            lambda connection: deliveries.claim(connection, ids, limit, each, lease_seconds)
+            lambda connection: deliveries.claim(connection, ids, room, busy, lease_seconds)
         )
 
     @override

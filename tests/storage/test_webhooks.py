@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 
-from storage import webhooks as contract
-from storage.opening import open_store
-from storage.store import Store
-from storage.tasks import NewTask, Task, TaskStatus
-from storage.webhooks import (
+from storage import endpoints as contract
+from storage.endpoints import (
     MOST_WEBHOOKS,
     Attempt,
     Delivery,
@@ -21,12 +18,19 @@ from storage.webhooks import (
     Ended,
     NewDelivery,
     NewWebhook,
+    Room,
     Secret,
+    Webhook,
+    pause_seconds,
+    rotated,
+)
+from storage.opening import open_store
+from storage.store import Store
+from storage.tasks import NewTask, Task, TaskStatus
+from storage.webhooks import (
     TooManyWebhooks,
     WebhookDisabled,
     WebhookNotFound,
-    pause_seconds,
-    rotated,
 )
 
 KINDS = ("task.succeeded", "task.failed", "task.cancelled", "task.dead")
@@ -47,7 +51,7 @@ def written(ended: Ended) -> NewDelivery:
     """A message of which the body says all about the end."""
     written.count += 1  # type: ignore[attr-defined]
     number = written.count  # type: ignore[attr-defined]
-    return NewDelivery(id=f"msg_{number}", type=ended.type, body=repr(ended), task_id=ended.task_id)
+    return NewDelivery(id=f"msg_{number:06}", type=ended.type, body=repr(ended), task_id=ended.task_id)
 
 
 written.count = 0  # type: ignore[attr-defined]
@@ -72,8 +76,15 @@ async def told(store: Store, webhook_id: str = "wh_1") -> list[tuple[str, str | 
     return [(each.type, each.task_id) for each in reversed(found)]
 
 
-async def claimed(store: Store, *, limit: int = 100, each: int = 100, lease: float = 60.0) -> Sequence[Due]:
-    return await store.webhooks.claim(limit=limit, each=each, busy=(), lease_seconds=lease)
+async def claimed(
+    store: Store,
+    *busy: Webhook,
+    limit: int = 100,
+    tenant: int = 100,
+    each: int = 100,
+    lease: float = 60.0,
+) -> Sequence[Due]:
+    return await store.webhooks.claim(Room(limit, tenant, each), busy=busy, lease_seconds=lease)
 
 
 async def posted(store: Store, webhook_id: str, *ids: str, patience: float = DAY) -> list[Delivery]:
@@ -204,7 +215,7 @@ async def test_an_endpoint_is_removed_with_its_deliveries(store: Store) -> None:
     [due] = await claimed(store)
     assert (await store.webhooks.remove("wh_1", "default")).id == "wh_1"
     await store.webhooks.settle(due, Attempt(error="broken", retry_in=1.0))  # nothing is left to be told
-    assert await claimed(store) == () or await claimed(store) == []
+    assert not await claimed(store)
     with pytest.raises(WebhookNotFound):
         await store.webhooks.deliveries("wh_1", None)
 
@@ -333,23 +344,50 @@ async def test_an_endpoint_that_fails_is_tried_alone_and_then_left_alone(store: 
 
 async def test_one_success_forgets_the_failures(store: Store) -> None:
     await store.webhooks.add(endpoint())
-    await posted(store, "wh_1", "msg_a", "msg_b")
-    [first, second] = await claimed(store)
-    await store.webhooks.settle(first, Attempt(error="busy", retry_in=0.0, pause=3600.0))
-    assert not await claimed(store)  # it asked to be left alone
+    await posted(store, "wh_1", "msg_a", "msg_b", "msg_c")
+    [first, second] = await claimed(store, each=2)
+    await store.webhooks.settle(first, Attempt(error="busy", retry_in=0.0))
+    assert (await store.webhooks.get("wh_1", None)).failures == 1
     await store.webhooks.settle(second, Attempt(http_status=200))
-    assert (await store.webhooks.get("wh_1", None)).failures == 0
-    assert [each.delivery.id for each in await claimed(store)] == [first.delivery.id]
+    webhook = await store.webhooks.get("wh_1", None)
+    assert (webhook.failures, webhook.paused_until) == (0, 0.0)
+    assert len(await claimed(store, each=2)) == 2
+
+
+async def test_an_endpoint_that_asks_for_it_is_left_alone(store: Store) -> None:
+    await store.webhooks.add(endpoint())
+    await posted(store, "wh_1", "msg_a", "msg_b", "msg_c")
+    [first, second] = await claimed(store, each=2)
+    await store.webhooks.settle(first, Attempt(error="busy", retry_in=0.0, pause=3600.0))
+    await store.webhooks.settle(second, Attempt(http_status=200))  # was under way, and changes nothing
+    assert not await claimed(store)
 
 
 async def test_endpoints_that_are_busy_are_left_out_and_none_gets_more_than_its_part(store: Store) -> None:
     for name in ("a", "b"):
         await store.webhooks.add(endpoint(f"wh_{name}"))
         await posted(store, f"wh_{name}", *(f"{name}{number}" for number in range(5)))
-    taken = await store.webhooks.claim(limit=10, each=2, busy={"wh_a"}, lease_seconds=60)
+    busy = await store.webhooks.get("wh_a", None)
+    taken = await claimed(store, busy, limit=10, each=2)
     assert sorted(each.delivery.id for each in taken) == ["b0", "b1"]
-    taken = await store.webhooks.claim(limit=3, each=2, busy=(), lease_seconds=60)
+    taken = await claimed(store, limit=3, each=2)
     assert sorted(each.delivery.webhook_id for each in taken) == ["wh_a", "wh_a", "wh_b"]
+
+
+async def test_no_tenant_takes_the_place_of_another(store: Store) -> None:
+    for number in range(12):
+        named = endpoint(f"wh_{number}", tenant="many", named=True)
+        await ended(store, TaskStatus.SUCCEEDED, tenant="many", options={"webhook": named.id}, webhook=named)
+    await store.webhooks.add(endpoint("wh_one", tenant="one"))
+    await ended(store, TaskStatus.SUCCEEDED, tenant="one")
+    while await store.webhooks.spread(written, DAY):
+        pass
+    first = await claimed(store, limit=6, tenant=4)
+    assert sorted(each.webhook.tenant for each in first) == ["many"] * 4 + ["one"]
+    busy = [each.webhook for each in first]
+    assert not await claimed(store, *busy, limit=6, tenant=4)
+    assert len(await claimed(store, *busy[:2], limit=6, tenant=4)) >= 2
+    assert len(await claimed(store, *busy, limit=6, tenant=9)) == 1  # there is room for no more in all
 
 
 async def test_what_has_expired_is_dead_and_what_is_old_is_removed(store: Store) -> None:

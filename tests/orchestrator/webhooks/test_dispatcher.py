@@ -16,10 +16,13 @@ from orchestrator.errors import InvalidRequest, Unavailable
 from orchestrator.settings import Settings
 from orchestrator.webhooks import dispatcher
 from orchestrator.webhooks.registry import Registry, registration
+from storage.endpoints import (
+    DeliveryStatus,
+    Webhook,
+)
 from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import NewTask, TaskStatus
-from storage.webhooks import DeliveryStatus, Webhook
 from tests.orchestrator.webhooks.receiver import Receiver, receiving
 
 
@@ -149,7 +152,7 @@ async def test_a_dead_receiver_costs_others_nothing(store: Store) -> None:
                 if (await alive.until(count))[-1].data["data"]["id"] == task:
                     break
             assert (await settled(registry, webhook)).status is DeliveryStatus.DELIVERED
-            assert len(dead.received) == 3 * dispatcher.EACH  # and no more while those are under way
+            assert len(dead.received) == 3 * dispatcher.ROOM.each  # and no more while those are under way
 
 
 async def test_many_ends_arrive_once_each(store: Store) -> None:

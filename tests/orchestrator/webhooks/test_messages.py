@@ -17,7 +17,10 @@ from orchestrator.webhooks.schedule import (
     patience,
     retry_in,
 )
-from storage.webhooks import Ended, Secret
+from storage.endpoints import (
+    Ended,
+    Secret,
+)
 
 
 def end(**given: object) -> Ended:

@@ -20,7 +20,10 @@ from orchestrator.webhooks import sending
 from orchestrator.webhooks.messages import new_secret
 from orchestrator.webhooks.sending import Sender
 from orchestrator.webhooks.targets import reach_of
-from storage.webhooks import Attempt, Secret
+from storage.endpoints import (
+    Attempt,
+    Secret,
+)
 from tests.orchestrator.webhooks.receiver import SECRET, due, free_port, receiving
 
 LOCAL = reach_of(("127.0.0.1", "localhost"))
@@ -259,7 +262,7 @@ async def test_a_name_that_is_rebound_reaches_nobody_else() -> None:
         outcomes = [await one.attempt(to) for _ in range(2)]
         assert names.addresses == []  # asked once for each attempt: what was looked at is what is used
     assert "not allowed" not in outcomes[0].error  # it got as far as TLS, which nobody speaks there
-    assert "not allowed: evil.example is at 127.0.0.1" in outcomes[1].error
+    assert outcomes[1].error == "not allowed: its host is not at a public address"
     assert inside.received == outside.received == []
 
 
@@ -289,7 +292,7 @@ async def test_no_name_leads_to_an_address_that_is_not_public(
     monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", connected)
     one = Sender(reach_of(()), RETRIES, resolver=Rebinding(address))
     attempt = await one.attempt(due("https://evil.example/"))
-    assert f"not allowed: evil.example is at {address}" in attempt.error
+    assert attempt.error == "not allowed: its host is not at a public address"  # and not which it is
 
 
 async def test_what_the_operator_no_longer_allows_is_not_sent() -> None:

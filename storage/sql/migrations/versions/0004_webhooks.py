@@ -34,9 +34,9 @@ def upgrade() -> None:
     op.create_table(
         "webhook_outbox",
         sa.Column("key", _KEY, sa.Identity(), nullable=False),
-        sa.Column("task_id", sa.Text, nullable=False),
-        sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("task_id", sa.Text),
+        sa.Column("tenant", sa.Text),
+        sa.Column("status", sa.Text),
         sa.Column("planner", sa.Text),
         sa.Column("outcome", sa.Text),
         sa.Column("error", sa.Text),
