@@ -18,9 +18,7 @@ from storage.codec import Redact
 from storage.errors import StorageError
 from storage.events import Event
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus
-from storage.webhooks import (
-    Webhooks,
-)
+from storage.webhooks import Webhooks
 
 CANCEL_POLL_SECONDS = 0.5
 """How often a store that is not told of cancellations looks for them."""

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from storage.endpoints import (
-    NewWebhook,
-)
+from storage.endpoints import NewWebhook
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 

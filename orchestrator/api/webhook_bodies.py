@@ -8,11 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.api.schemas import MAX_PAGE, Told
 from orchestrator.webhooks.messages import EventKind
-from storage.endpoints import (
-    Delivery,
-    DeliveryStatus,
-    Webhook,
-)
+from storage.endpoints import Delivery, DeliveryStatus, Webhook
 
 LONGEST_KEEP = 7 * 86_400.0
 """For how many seconds a former secret may go on signing."""

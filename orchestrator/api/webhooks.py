@@ -23,10 +23,7 @@ from orchestrator.api.webhook_bodies import (
 from orchestrator.errors import translated
 from orchestrator.tasks.service import Service
 from orchestrator.webhooks.registry import RegisterRequest, registration
-from storage.webhooks import (
-    no_delivery,
-    not_found,
-)
+from storage.webhooks import no_delivery, not_found
 
 OF_NOBODY = "default"
 """The tenant of what is registered by a request that names none, as of tasks."""

@@ -13,15 +13,9 @@ import structlog
 from orchestrator.webhooks.messages import message_of
 from orchestrator.webhooks.schedule import patience
 from orchestrator.webhooks.sending import ATTEMPT_SECONDS, Sender
-from storage.endpoints import (
-    Due,
-    Room,
-    Webhook,
-)
+from storage.endpoints import Due, Room, Webhook
 from storage.errors import StorageError
-from storage.webhooks import (
-    Webhooks,
-)
+from storage.webhooks import Webhooks
 
 log = structlog.get_logger()
 

@@ -13,12 +13,7 @@ from typing import Any, Final
 
 from standardwebhooks.webhooks import Webhook as Signer
 
-from storage.endpoints import (
-    PREFIX,
-    Ended,
-    NewDelivery,
-    Secret,
-)
+from storage.endpoints import PREFIX, Ended, NewDelivery, Secret
 from workers.redaction import redacted
 from workers.showing import cut
 

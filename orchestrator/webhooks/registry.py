@@ -20,13 +20,7 @@ from orchestrator.webhooks.messages import EventKind, checked_secret, new_secret
 from orchestrator.webhooks.schedule import patience
 from orchestrator.webhooks.sending import Sender
 from orchestrator.webhooks.targets import LONGEST_URL, reach_of, target_of
-from storage.endpoints import (
-    Delivery,
-    DeliveryStatus,
-    NewWebhook,
-    Secret,
-    Webhook,
-)
+from storage.endpoints import Delivery, DeliveryStatus, NewWebhook, Secret, Webhook
 from storage.store import Store
 
 ALL: Final = tuple(EventKind)

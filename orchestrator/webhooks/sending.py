@@ -19,10 +19,7 @@ from orchestrator.webhooks.messages import signed_headers
 from orchestrator.webhooks.names import Names
 from orchestrator.webhooks.schedule import LONGEST_RETRY_AFTER, asked_wait, retry_in
 from orchestrator.webhooks.targets import target_of
-from storage.endpoints import (
-    Attempt,
-    Due,
-)
+from storage.endpoints import Attempt, Due
 from workers.showing import raised, whole_characters
 from workers.tools.addresses import Reach, Refused
 

@@ -21,22 +21,11 @@ from sqlalchemy import (
     update,
 )
 
-from storage.endpoints import (
-    Attempt,
-    DeliveryStatus,
-    Due,
-    Room,
-    Shared,
-    Webhook,
-    paused_until,
-)
+from storage.endpoints import Attempt, DeliveryStatus, Due, Room, Shared, Webhook, paused_until
 from storage.sql.rows import is_open, now
 from storage.sql.tables import tasks, webhook_deliveries, webhook_outbox, webhooks
 from storage.sql.webhook_rows import delivery_of, webhook_of
-from storage.webhooks import (
-    EXPIRED,
-    because_disabled,
-)
+from storage.webhooks import EXPIRED, because_disabled
 
 PORTION = 1_000
 """How many deliveries or endpoints one transaction removes."""

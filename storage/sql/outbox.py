@@ -22,20 +22,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.endpoints import (
-    DeliveryStatus,
-    Ended,
-    NewWebhook,
-    wanting,
-)
+from storage.endpoints import DeliveryStatus, Ended, NewWebhook, wanting
 from storage.sql import columns
 from storage.sql.rows import AnyRow, among, array, now
 from storage.sql.tables import tasks, webhook_deliveries, webhook_outbox, webhooks
 from storage.sql.webhook_rows import delivery_values, webhook_of, webhook_values
-from storage.webhooks import (
-    Write,
-    because_disabled,
-)
+from storage.webhooks import Write, because_disabled
 
 PORTION = 100
 """How many notes one transaction spreads."""

@@ -25,9 +25,7 @@ from sqlalchemy import (
     column,
 )
 
-from storage.endpoints import (
-    DeliveryStatus,
-)
+from storage.endpoints import DeliveryStatus
 from storage.events import EventType
 from storage.tasks import OPEN, TaskStatus
 

@@ -5,14 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from storage.endpoints import (
-    Delivery,
-    DeliveryStatus,
-    NewDelivery,
-    NewWebhook,
-    Secret,
-    Webhook,
-)
+from storage.endpoints import Delivery, DeliveryStatus, NewDelivery, NewWebhook, Secret, Webhook
 from storage.sql.rows import AnyRow
 
 

@@ -25,14 +25,7 @@ from storage.sql.rows import now
 from storage.sql.tables import webhook_deliveries, webhooks
 from storage.sql.transactions import Database
 from storage.sql.webhook_rows import delivery_of, delivery_values, secrets_text, webhook_of, webhook_values
-from storage.webhooks import (
-    Webhooks,
-    Write,
-    disabled,
-    no_delivery,
-    not_found,
-    too_many,
-)
+from storage.webhooks import Webhooks, Write, disabled, no_delivery, not_found, too_many
 
 
 class SqlWebhooks(Webhooks):

@@ -27,11 +27,7 @@ from storage.endpoints import (
 from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import NewTask, Task, TaskStatus
-from storage.webhooks import (
-    TooManyWebhooks,
-    WebhookDisabled,
-    WebhookNotFound,
-)
+from storage.webhooks import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 
 KINDS = ("task.succeeded", "task.failed", "task.cancelled", "task.dead")
 DAY = 86_400.0

@@ -13,13 +13,7 @@ from typing import Any
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from storage.endpoints import (
-    Delivery,
-    DeliveryStatus,
-    Due,
-    Secret,
-    Webhook,
-)
+from storage.endpoints import Delivery, DeliveryStatus, Due, Secret, Webhook
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,13 @@ from orchestrator.errors import InvalidRequest, Unavailable
 from orchestrator.settings import Settings
 from orchestrator.webhooks import dispatcher
 from orchestrator.webhooks.registry import Registry, registration
-from storage.endpoints import (
-    DeliveryStatus,
-    Webhook,
-)
+from storage.endpoints import DeliveryStatus, Webhook
 from storage.opening import open_store
 from storage.store import Store
 from storage.tasks import NewTask, TaskStatus
 from tests.orchestrator.webhooks.receiver import Receiver, receiving
+
+ROOT = Path(__file__).parents[3]
 
 
 def settings(retries: tuple[float, ...] = (0.0,) * 5) -> Settings:
@@ -165,46 +165,63 @@ async def test_many_ends_arrive_once_each(store: Store) -> None:
         assert len({each.id for each in received}) == 20
 
 
-async def test_a_process_that_dies_between_end_and_delivery_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher, "LEASE_SECONDS", 0.05)
-    url = f"sqlite:///{tmp_path / 'test.db'}"
+DYING = """
+import asyncio, os, signal, sys
+from orchestrator.settings import Settings
+from orchestrator.webhooks import dispatcher
+from orchestrator.webhooks.registry import Registry
+from storage.opening import open_store
+from storage.tasks import NewTask, TaskStatus
 
+dispatcher.LEASE_SECONDS = 0.05
+
+async def main(url, delivering):
+    async with await open_store(url) as store:
+        registry = Registry(store, Settings(webhook_private_hosts=("127.0.0.1",)))
+        claim = await store.start(NewTask(question={"query": "q"}, planner="vote"), "me", 30.0)
+        await store.finish(claim, TaskStatus.SUCCEEDED, outcome="answered")
+        print(claim.task.id, flush=True)
+        if not delivering:
+            os.kill(os.getpid(), signal.SIGKILL)
+        async with registry.working():
+            await asyncio.sleep(3600)
+
+asyncio.run(main(sys.argv[1], len(sys.argv) > 2))
+"""
+"""A process that ends a task, and is killed before it delivers, or while it does."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delivering", [False, True])
+async def test_a_process_that_dies_is_replaced_by_another(tmp_path: Path, delivering: bool) -> None:
     async def hanging(request: web.Request) -> web.Response:
         await asyncio.sleep(3600)
         return web.Response()
 
-    async with receiving(hanging) as receiver:
-        async with await open_store(url) as first:
-            registry = Registry(first, settings())
-            webhook = await registered(registry, receiver)
-            task = await end(first)  # nothing delivers here
-            assert await registry.deliveries(webhook.id, None, status=None, limit=1, before=None) == []
-        async with await open_store(url) as second, _killed(Registry(second, settings())):
-            await receiver.until(1)  # it is sent, and its process dies before it learns how it went
-        async with await open_store(url) as third:
-            registry = Registry(third, settings())
-            async with registry.working():
-                received = await receiver.until(2)
-                delivery = await settled(registry, webhook)
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    arguments = ["-c", DYING, url, *(["delivering"] if delivering else [])]
+    async with receiving(*[hanging] * delivering) as receiver, await open_store(url) as store:
+        registry = Registry(store, settings())
+        webhook = await registered(registry, receiver)
+        dying = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        )
+        try:
+            assert dying.stdout is not None
+            task = (await dying.stdout.readline()).decode().strip()
+            if delivering:
+                await receiver.until(1)
+                dying.kill()
+            assert await dying.wait() == -signal.SIGKILL
+        finally:
+            if dying.returncode is None:
+                dying.kill()
+        async with registry.working():
+            received = await receiver.until(2 if delivering else 1)
+            delivery = await settled(registry, webhook)
     assert {each.id for each in received} == {delivery.id}
-    assert received[-1].data["data"]["id"] == task
-    assert (delivery.status, delivery.attempts) == (DeliveryStatus.DELIVERED, 2)
-
-
-@asynccontextmanager
-async def _killed(registry: Registry) -> AsyncIterator[None]:
-    """Work until the end of the block, and then be gone without a word."""
-    before = asyncio.all_tasks()
-    context = registry.working()
-    await context.__aenter__()
-    yield
-    ours = asyncio.all_tasks() - before
-    for task in ours:
-        if "webhook" in task.get_name():
-            task.cancel()
-    await asyncio.wait([task for task in ours if "webhook" in task.get_name()])
+    assert {each.verified(webhook.secrets[0].text)["data"]["id"] for each in received} == {task}
+    assert (delivery.status, delivery.attempts) == (DeliveryStatus.DELIVERED, 1 + delivering)
 
 
 async def test_a_store_that_fails_for_a_while_loses_nothing(

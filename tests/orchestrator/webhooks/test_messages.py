@@ -17,10 +17,7 @@ from orchestrator.webhooks.schedule import (
     patience,
     retry_in,
 )
-from storage.endpoints import (
-    Ended,
-    Secret,
-)
+from storage.endpoints import Ended, Secret
 
 
 def end(**given: object) -> Ended:

@@ -20,10 +20,7 @@ from orchestrator.webhooks import sending
 from orchestrator.webhooks.messages import new_secret
 from orchestrator.webhooks.sending import Sender
 from orchestrator.webhooks.targets import reach_of
-from storage.endpoints import (
-    Attempt,
-    Secret,
-)
+from storage.endpoints import Attempt, Secret
 from tests.orchestrator.webhooks.receiver import SECRET, due, free_port, receiving
 
 LOCAL = reach_of(("127.0.0.1", "localhost"))
