@@ -168,6 +168,17 @@ class Settings(BaseSettings):
     max_import_bytes: PositiveInt = Field(
         64_000_000, description="Of one trace that is imported over HTTP; larger are refused."
     )
+    webhook_private_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts, addresses and networks that webhooks may reach although they are not of the "
+        'public internet, and by plain http too: a JSON list such as `["127.0.0.1"]`.',
+    )
+    webhook_retry_seconds: tuple[Annotated[float, Field(ge=0, le=604_800)], ...] = Field(
+        (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0),
+        max_length=20,
+        description="From each failed attempt of a webhook to the next, as a JSON list; each wait is up to a "
+        "quarter longer, at random.",
+    )
     max_request_chars: PositiveInt = Field(
         4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."
     )

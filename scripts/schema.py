@@ -21,6 +21,9 @@ from storage.sql.tables import (
     tasks,
     text_uses,
     texts,
+    webhook_deliveries,
+    webhook_outbox,
+    webhooks,
 )
 
 PAGE = Path(__file__).parents[1] / "docs" / "schema.md"
@@ -36,9 +39,16 @@ _PURPOSE = {
     "key_secrets": "By which secrets a key is known: one, and while it is rotated two.",
     "accounts": "What a key or a tenant may use, and has used; a row is locked for each decision about it.",
     "reservations": "What tasks hold of accounts until they end, and what they were charged then.",
+    "webhooks": "Who is told over HTTP that tasks have ended.",
+    "webhook_outbox": "Ends of tasks that are still to be told, each written in the transaction of the end.",
+    "webhook_deliveries": "One message to one endpoint, until some time after it was taken or given up.",
 }
 
-_TABLES = (tasks, lines, shares, events, texts, text_uses, keys, key_secrets, accounts, reservations)
+_TABLES = (
+    *(tasks, lines, shares, events, texts, text_uses),
+    *(keys, key_secrets, accounts, reservations),
+    *(webhooks, webhook_outbox, webhook_deliveries),
+)
 
 
 def page() -> str:
@@ -49,7 +59,7 @@ def page() -> str:
         "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). "
         "Times are in seconds since the epoch. "
         "The types are those of PostgreSQL, and of SQLite where they differ.",
-        *(_table(table) for table in _TABLES),
+        *map(_table, _TABLES),
     ]
     return "\n\n".join(parts) + "\n"
 

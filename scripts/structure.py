@@ -18,6 +18,7 @@ ROOMS = (
     "orchestrator/access",
     "orchestrator/tasks",
     "orchestrator/tasks/hindsight",
+    "orchestrator/webhooks",
     "orchestrator/planning",
     "orchestrator/voting",
     "orchestrator/runtime",

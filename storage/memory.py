@@ -20,6 +20,7 @@ from storage.errors import IllegalTransition
 from storage.events import Event
 from storage.listing import Place, Wanted, has
 from storage.memory_access import MemoryAccess
+from storage.memory_webhooks import MemoryWebhooks
 from storage.queueing import NO_RULES, Lengths, Rules, expired
 from storage.recording import Journal, MemoryWriter
 from storage.store import MAX_ATTEMPTS, Store, Writer
@@ -33,6 +34,7 @@ class MemoryStore(Store):
     def __init__(self, *, redact: codec.Redact | None = None) -> None:
         self.redact = redact
         self._tasks: dict[str, Task] = {}  # oldest first
+        self.webhooks: MemoryWebhooks = MemoryWebhooks(self._tasks)
         self._journals: dict[str, Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self.access = MemoryAccess(self._tasks, self._keys)
@@ -69,6 +71,8 @@ class MemoryStore(Store):
         deadline = new.deadline if new.within is None else now + new.within
         if (refused := self._waiting.refusal(new, now, deadline, rules)) is not None:
             raise refused
+        if new.webhook is not None:
+            self.webhooks.name(new.webhook)
         task = Task(
             id=new.id or new_task_id(),
             tenant=new.tenant,
@@ -243,6 +247,7 @@ class MemoryStore(Store):
         def append(event: Event, data: str) -> None:
             self._held(task_id, fence)
             self._journals[task_id].append(task_id, event, data)
+            self._changes.tell([task_id])
 
         return MemoryWriter(task_id, next_seq, self.packed, append)
 
@@ -294,10 +299,7 @@ class MemoryStore(Store):
             task.planner,
             codec.dumps([task.question, task.options, task.solution]),
         )
-        lines = self._journals[task_id].lines
-        return sum(len(text.encode()) for text in texts) + sum(
-            len(data.encode()) + len(path) + len(kind) + 16 for kind, path, _, data in lines
-        )
+        return sum(len(text.encode()) for text in texts) + self._journals[task_id].size
 
     @override
     async def prune(
@@ -343,12 +345,6 @@ class MemoryStore(Store):
             del self._keys[task.tenant, task.idempotency_key]
         self._changes.tell([task_id])
 
-    def append(self, task_id: str, fence: int, event: Event, data: str) -> None:
-        """Store an event if the fence holds and the journal can take it; used by the writer."""
-        self._held(task_id, fence)
-        self._journals[task_id].append(task_id, event, data)
-        self._changes.tell([task_id])
-
     def packed(self, value: Any, spared: codec.Places = codec.EVENT_IDENTIFIERS) -> str:
         """The value, an event's data by default, as a database would store it."""
         return codec.dumps(value if self.redact is None else codec.redacted(value, self.redact, spared))
@@ -366,6 +362,8 @@ class MemoryStore(Store):
         changed = self._tasks[task.id] = replace(task, **changes)
         self._waiting.note(task, changed)
         self._changes.tell([task.id])
+        if changed.status.terminal:
+            self.webhooks.note(changed)
         return changed
 
     def _take(self, task: Task, owner: str, lease_seconds: float) -> Claim:

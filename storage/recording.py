@@ -21,6 +21,11 @@ class Journal:
         self.lines: list[_Stored] = []
         self._once: set[tuple[EventType, str]] = set()
 
+    @property
+    def size(self) -> int:
+        """Bytes, as a database would count them."""
+        return sum(len(data.encode()) + len(path) + len(kind) + 16 for kind, path, _, data in self.lines)
+
     def append(self, task_id: str, event: Event, data: str) -> None:
         """Add an event if it is the next one and does not repeat an event that may happen only once."""
         happened = (event.type, "" if event.type is EventType.RUN_FINISHED else event.path)

@@ -24,6 +24,7 @@ from storage.events import Event
 from storage.listing import Place, Wanted
 from storage.queueing import NO_RULES, Lengths, Rules
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus
+from storage.webhooks import Webhooks
 
 CANCEL_POLL_SECONDS = 0.5
 """How often a store that is not told of cancellations looks for them."""
@@ -73,6 +74,9 @@ class Store(ABC):
 
     redact: Redact | None = None
     """What every string passes through before it is stored."""
+
+    webhooks: Webhooks
+    """Who is told that tasks have ended; whatever ends a task notes it there in the same transaction."""
 
     @abstractmethod
     async def close(self) -> None:

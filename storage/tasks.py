@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from storage.endpoints import NewWebhook
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -51,6 +53,7 @@ class NewTask:
     ``submitted_by`` is the id of the key that asks. ``id`` is a new id, if the caller has made one already.
     A task that has not begun by its ``deadline`` (seconds since the epoch), or ``within`` so many seconds of
     its submission, need not begin any more; only one of them is given.
+    ``webhook`` is told of its end; ``options["webhook"]`` must be its id.
     """
 
     question: Any
@@ -66,6 +69,7 @@ class NewTask:
     priority: Priority = Priority.INTERACTIVE
     deadline: float | None = None
     within: float | None = None
+    webhook: NewWebhook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

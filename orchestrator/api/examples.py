@@ -18,6 +18,13 @@ from orchestrator.api.schemas import (
     TaskPage,
     WorkersBody,
 )
+from orchestrator.api.webhook_bodies import (
+    DeliveriesPage,
+    DeliveryBody,
+    SecretBody,
+    WebhookBody,
+    WebhooksBody,
+)
 
 TASK: Mapping[str, Any] = {
     "id": "0197f3a0c2d84b6e9a51",
@@ -61,6 +68,35 @@ WORKER: Mapping[str, Any] = {
     "hit_ratio": 0.75,
 }
 
+WEBHOOK: Mapping[str, Any] = {
+    "id": "wh_0197f3a0c2d84b6e",
+    "tenant": "default",
+    "url": "https://example.com/hook",
+    "events": ["task.succeeded", "task.failed"],
+    "description": "the shop",
+    "named": False,
+    "created_at": 1767225600.0,
+    "secrets": 1,
+    "disabled_at": None,
+    "disabled_why": "",
+    "failures": 0,
+    "paused_until": None,
+}
+
+DELIVERY: Mapping[str, Any] = {
+    "id": "msg_0197f3a0c2d84b6e",
+    "type": "task.succeeded",
+    "task_id": TASK["id"],
+    "status": "pending",
+    "attempts": 1,
+    "created_at": 1767225600.0,
+    "attempted_at": 1767225601.0,
+    "due_at": 1767225606.0,
+    "http_status": 503,
+    "error": "the endpoint answered 503",
+    "body": "{}",
+}
+
 FINE: Mapping[str, Any] = {"ok": True, "detail": ""}
 
 EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
@@ -81,6 +117,11 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "same": 12,
         "nodes": [{"path": "vote.branch-2", "before": "72", "after": "70"}],
     },
+    WebhookBody: WEBHOOK,
+    SecretBody: {**WEBHOOK, "secret": "whsec_…"},
+    WebhooksBody: {"webhooks": [WEBHOOK]},
+    DeliveryBody: DELIVERY,
+    DeliveriesPage: {"deliveries": [DELIVERY], "next": None},
     DeletedBody: {"id": TASK["id"], "texts": 4},
     WorkersBody: {
         "replicas": [WORKER],

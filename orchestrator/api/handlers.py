@@ -37,6 +37,7 @@ from orchestrator.api.schemas import (
     task_body,
 )
 from orchestrator.api.streams import Streams, last_event_id
+from orchestrator.api.webhooks import WebhookHandlers
 from orchestrator.errors import (
     Conflict,
     TraceTooLarge,
@@ -47,7 +48,16 @@ from orchestrator.errors import (
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.runs import Cursor
 from orchestrator.tasks.service import Service
-from storage.errors import IdempotencyConflict, IllegalTransition, NotStorable
+from storage.errors import (
+    DeadlinePassed,
+    DeadlineUnreachable,
+    IdempotencyConflict,
+    IllegalTransition,
+    NotStorable,
+    QueueFull,
+    TenantQueueFull,
+)
+from storage.webhooks import TooManyWebhooks
 from workers.errors import EngineUnavailable
 from workers.exposition import CONTENT_TYPE
 
@@ -63,7 +73,7 @@ TURN_SECONDS = 10.0
 """How long a submission waits for its turn."""
 
 
-class Handlers(LookingHandlers, KeepingHandlers):
+class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(self, service: Service, streams: Streams, draining: asyncio.Event) -> None:
@@ -86,6 +96,11 @@ class Handlers(LookingHandlers, KeepingHandlers):
             EngineUnavailable,
             TooManyTasks,
             QuotaExhausted,
+            TenantQueueFull,
+            QueueFull,
+            DeadlineUnreachable,
+            DeadlinePassed,
+            TooManyWebhooks,
             TooManyStreams,
             Draining,
         ),
@@ -183,6 +198,8 @@ class Handlers(LookingHandlers, KeepingHandlers):
             EngineUnavailable,
             TooManyTasks,
             QuotaExhausted,
+            TenantQueueFull,
+            QueueFull,
             TraceTooLarge,
             UnsupportedTrace,
             Draining,

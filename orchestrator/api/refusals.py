@@ -58,7 +58,7 @@ def _errors(route: Route) -> Iterator[Refusal]:
     if route.scope is not None:
         yield from KEYED
         yield from STORED
-    if "{id}" in route.path:
+    if route.path.startswith("/v1/tasks/{id}"):
         yield TaskNotFound
     if route.method not in SAFE:
         yield from (UnsupportedMediaType, RequestTimeout)

@@ -20,10 +20,14 @@ from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
 from orchestrator.tasks.requests import BudgetRequest, TaskRequest, sampling_of, until
 from orchestrator.tasks.turns import Turns
+from orchestrator.webhooks.registry import Registry
 from storage.errors import DeadlinePassed, IllegalTransition, QueueFull, StorageError
 from storage.queueing import Rules
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
+
+_APART = {"query", "context", "choices", "planner", "seed", "tenant", "abstain_below", "webhook"}
+"""What a request says that is not stored as it is among the options of its task."""
 
 POLL_SECONDS = 0.5
 """How often to check on a task that has the same idempotency key and runs elsewhere."""
@@ -55,6 +59,7 @@ class Acceptance:
         settings: Settings,
         calibrations: Calibrations,
         turned_away: Counter[str],
+        webhooks: Registry,
     ) -> None:
         self._store = store
         self._access = access
@@ -65,13 +70,14 @@ class Acceptance:
         self._calibrations = calibrations
         self._rules = rules_of(settings)
         self._turned_away = turned_away
+        self._webhooks = webhooks
 
     def check(self, request: TaskRequest) -> NewTask:
         """The request as a task that can be stored.
 
         Raises:
-            InvalidRequest: the query is too long, the planner or one of its options is unknown or wrong, or
-                the answer is to abstain where no calibration could tell when.
+            InvalidRequest: the query is too long, the planner or one of its options is unknown or wrong, the
+                answer is to abstain where no calibration could tell when, or its webhook may not be reached.
         """
         longest = self._settings.max_query_chars
         length = len(request.query) + len(request.context)
@@ -80,9 +86,7 @@ class Acceptance:
                 f"query and context have {length} characters; at most {longest} are accepted"
             )
         options = self._find_planner(request.planner).validate(request.options)
-        stored = request.model_dump(
-            mode="json", exclude={"query", "context", "choices", "planner", "seed", "tenant", "abstain_below"}
-        )
+        stored = request.model_dump(mode="json", exclude=_APART)
         if (below := self._abstain_below(request, options)) is not None:
             stored["abstain_below"] = below
         if request.budget.nodes == BudgetRequest().nodes:
@@ -90,6 +94,9 @@ class Acceptance:
         for name in ("priority", "deadline"):
             if getattr(request, name) == TaskRequest.model_fields[name].default:
                 del stored[name]  # likewise
+        webhook = None if request.webhook is None else self._webhooks.named(request.webhook, request.tenant)
+        if webhook is not None:
+            stored["webhook"] = webhook.id
         return NewTask(
             question={"query": request.query, "context": request.context, "choices": list(request.choices)},
             planner=request.planner,
@@ -99,6 +106,7 @@ class Acceptance:
             idempotency_key=request.idempotency_key,
             priority=request.priority,
             **until(request.deadline),
+            webhook=webhook,
         )
 
     def _abstain_below(self, request: TaskRequest, options: Mapping[str, Any]) -> float | None:

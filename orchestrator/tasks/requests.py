@@ -12,6 +12,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.runtime.values import Budget, Question
 from orchestrator.validation import Text, explain
+from orchestrator.webhooks.registry import WebhookRequest
 from storage.errors import JournalDamaged
 from storage.tasks import Priority, Task
 from workers.calls import Sampling
@@ -88,6 +89,9 @@ class TaskRequest(BaseModel):
     )
     tenant: Text = "default"
     idempotency_key: Text | None = Field(None, description="A second request with it returns the first task.")
+    webhook: WebhookRequest | None = Field(
+        None, description="Who is told over HTTP when the task has ended, besides the webhooks of its tenant."
+    )
 
     @property
     def question(self) -> Question:
@@ -127,7 +131,7 @@ def request_of(task: Task) -> TaskRequest:
         return parse(
             {
                 **task.question,
-                **task.options,
+                **{name: value for name, value in task.options.items() if name != "webhook"},
                 **_waiting_of(task),
                 "planner": task.planner,
                 "seed": task.seed,

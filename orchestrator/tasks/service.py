@@ -32,6 +32,7 @@ from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.runs import Cursor, Runs
 from orchestrator.tasks.solution import Solution, solution_of_task
 from orchestrator.tasks.turns import Turns
+from orchestrator.webhooks.registry import Registry
 from storage.errors import StorageError
 from storage.events import Event
 from storage.store import Store
@@ -68,6 +69,7 @@ class Service(Lookback):
         self.access = Access(store, made)
         known = calibrations or Calibrations()
         self.turned_away: Counter[str] = Counter()  # tasks that were refused or expired, by code
+        self.webhooks = Registry(store, made)
         self._acceptance = Acceptance(
             store,
             self.access,
@@ -77,6 +79,7 @@ class Service(Lookback):
             made,
             known,
             self.turned_away,
+            self.webhooks,
         )
         self._runner = Runner(
             store,
@@ -362,7 +365,7 @@ class Service(Lookback):
         A drain takes no more tasks, lets running ones go on for the grace period or until :meth:`hand_back`
         is called, and hands the rest back.
         """
-        async with self._runner.attentive(), self._queue.working():
+        async with self.webhooks.working(), self._runner.attentive(), self._queue.working():
             yield self
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import ClauseElement, Connection, Dialect, bindparam, insert, nu
 
 from storage.errors import JournalDamaged, StorageError, StorageUnavailable
 from storage.refusals import REQUEST, key_taken, lost, not_found
+from storage.sql import outbox
 from storage.sql.admission import admitted, deadline_of
 from storage.sql.events import last_seq
 from storage.sql.journal import Arrival, Portion, Row
@@ -62,6 +63,7 @@ def commit(connection: Connection, portions: Sequence[Portion], *, again: bool) 
     ]
     if ended:
         connection.exec_driver_sql(sql.finish, ended)
+        outbox.note(connection, [row[-1] for row in ended])
     if arrivals:  # last, since other processes that have some wait until this is committed
         _add_tasks(connection, sql, arrivals, time, again)
     announce(connection, [portion.task_id for portion in (*arrivals, *(each for _, each in accepted))])
@@ -89,6 +91,9 @@ def _add_tasks(
 ) -> None:
     """Insert the tasks that arrived, and find the earlier ones that their idempotency keys stand for."""
     entering = admitted(connection, arrivals, time, again=again)
+    named = [each.arrival.values.get("webhook") for each in entering if each.arrival]
+    if wanted := [webhook for webhook in named if webhook is not None]:
+        outbox.name(connection, wanted, time)
     if entering:
         connection.exec_driver_sql(
             sql.tasks,

@@ -42,6 +42,7 @@ class Arrival:
     """A new task: columns of the table ``tasks``, and the process that runs it now (None: it is queued).
 
     Its deadline may be ``within`` so many seconds. ``rules`` say whether there is room for it in the queue.
+    Among the values is also the endpoint that the task names, as ``webhook``.
     """
 
     values: Mapping[str, Any]

@@ -11,12 +11,13 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, true, update
+from sqlalchemy import Connection, bindparam, case, func, select, true, update
 
 from storage import codec
 from storage.refusals import lost, not_claimable, not_dead, not_found
-from storage.sql.listening import announce
-from storage.sql.rows import among, array, get_task, now, sound, task_of
+from storage.sql import outbox
+from storage.sql.listening import announce, notify
+from storage.sql.rows import among, array, get_task, is_open, now, sound, task_of
 from storage.sql.tables import tasks
 from storage.tasks import Claim, Task, TaskStatus
 
@@ -117,6 +118,27 @@ def take(connection: Connection, key: int, owner: str, lease_seconds: float) -> 
     )
 
 
+def request_cancel(connection: Connection, task_id: str) -> Task:
+    """See :meth:`storage.store.Store.request_cancel`."""
+    queued = tasks.c.status == TaskStatus.QUEUED.value
+    changed = connection.execute(
+        update(tasks)
+        .where(tasks.c.id == task_id, is_open())
+        .values(
+            cancel_requested=True,
+            status=case((queued, TaskStatus.CANCELLED.value), else_=tasks.c.status),
+            finished_at=case((queued, now(connection)), else_=tasks.c.finished_at),
+        )
+        .returning(tasks.c.key, tasks.c.status)
+    ).first()
+    if changed is not None:
+        notify(connection, task_id)
+        announce(connection, [task_id])
+        if changed.status == TaskStatus.CANCELLED.value:
+            outbox.note(connection, [changed.key])
+    return get_task(connection, task_id)
+
+
 def give_up(
     connection: Connection,
     key: int,
@@ -139,6 +161,7 @@ def give_up(
             **others,
         )
     )
+    outbox.note(connection, [key])
     announce(connection, [task_id])
 
 

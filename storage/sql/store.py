@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, case, update
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import Unpack, override
 
@@ -35,11 +35,10 @@ from storage.sql.commit import commit, restore
 from storage.sql.database import open_database
 from storage.sql.events import PAGE, last_seq_of, page, short_journals
 from storage.sql.journal import Arrival, Ending, Journal, Portion, Row
-from storage.sql.listening import announce, notify
 from storage.sql.listing import page as page_of
-from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, get_task, is_open, now
-from storage.sql.tables import tasks
+from storage.sql.rows import JSON_COLUMNS, TASK_COLUMNS, get_task, now
 from storage.sql.transactions import Body, Database, T
+from storage.sql.webhooks import SqlWebhooks
 from storage.store import MAX_ATTEMPTS, Store, Writer
 from storage.tasks import Claim, NewTask, Pruned, Task, TaskStatus, new_task_id
 
@@ -56,6 +55,7 @@ class SqlStore(Store):
         self._database = database
         self.access = SqlAccess(database)
         self.redact = redact
+        self.webhooks = SqlWebhooks(database)
         self._journal = Journal(self._commit, redact=redact)
         self._closed = False
         self._damaged: StorageDamaged | None = None
@@ -142,24 +142,7 @@ class SqlStore(Store):
 
     @override
     async def request_cancel(self, task_id: str) -> Task:
-        queued = tasks.c.status == TaskStatus.QUEUED.value
-
-        def body(connection: Connection) -> Task:
-            changed = connection.execute(
-                update(tasks)
-                .where(tasks.c.id == task_id, is_open())
-                .values(
-                    cancel_requested=True,
-                    status=case((queued, TaskStatus.CANCELLED.value), else_=tasks.c.status),
-                    finished_at=case((queued, now(connection)), else_=tasks.c.finished_at),
-                )
-            )
-            if changed.rowcount:
-                notify(connection, task_id)
-                announce(connection, [task_id])
-            return get_task(connection, task_id)
-
-        return await self._change(task_id, body)
+        return await self._change(task_id, lambda connection: lease.request_cancel(connection, task_id))
 
     @override
     async def cancellations(self, held: Callable[[], Collection[str]]) -> AsyncIterator[str]:
@@ -359,6 +342,7 @@ class SqlStore(Store):
             "submitted_by": new.submitted_by,
             "priority": new.priority.value,
             "deadline": new.deadline,
+            "webhook": new.webhook,
         }
 
     async def _commit(self, portions: Sequence[Portion]) -> None:

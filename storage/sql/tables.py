@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from storage.accounts import Period
+from storage.endpoints import DeliveryStatus
 from storage.events import EventType
 from storage.tasks import OPEN, Priority, TaskStatus
 
@@ -275,3 +276,82 @@ reservations = Table(
 )
 
 Index("reservations_held_expires_at_idx", reservations.c.held, reservations.c.expires_at)
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, primary_key=True, doc="What people see."),
+    Column("tenant", Text, nullable=False, doc="Of whose tasks it is told."),
+    Column("url", Text, nullable=False, doc="Where messages go."),
+    Column("events", Text, nullable=False, doc="JSON: the types of events that it wants."),
+    Column("secrets", Text, nullable=False, doc="JSON: [secret, when it expires], the newest first."),
+    Column("description", Text, nullable=False, doc="For people."),
+    Column("named", Flag, nullable=False, doc="Whether it is told only of the tasks that name it."),
+    Column("created_at", Double, nullable=False, doc="When it was first given."),
+    Column("used_at", Double, nullable=False, doc="When a task last named it, or when it was given."),
+    Column("disabled_at", Double, doc="From when on nothing is sent to it."),
+    Column("disabled_why", Text, nullable=False, doc="For people; empty if it is not disabled."),
+    Column("failures", Integer, nullable=False, doc="Failed attempts in a row."),
+    Column("paused_until", Double, nullable=False, doc="Until then nothing is sent to it."),
+    CheckConstraint("failures >= 0", name="failures"),
+)
+
+Index("webhooks_tenant_created_at_idx", webhooks.c.tenant, webhooks.c.created_at, webhooks.c.id)
+
+# Without constraints: nothing that is noted here may keep a task, be it damaged, from ending.
+webhook_outbox = Table(
+    "webhook_outbox",
+    metadata,
+    Column("key", _KEY, Identity(), primary_key=True, doc="Grows."),
+    Column("task_id", Text, doc="The task; it may be gone by now."),
+    Column("tenant", Text, doc="As in `tasks`, like all that follows."),
+    Column("status", Text, doc="With which the task ended."),
+    Column("planner", Text, doc="Name of the reasoning method."),
+    Column("outcome", Text, doc="How the run ended."),
+    Column("error", Text, doc="JSON."),
+    Column("options", Text, doc="JSON; only if the task names an endpoint."),
+    Column("created_at", Double, doc="When the task was submitted."),
+    Column("started_at", Double, doc="When it was first claimed."),
+    Column("finished_at", Double, doc="When it ended."),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Text, primary_key=True, doc="The same in all attempts; sent as `webhook-id`."),
+    Column(
+        "webhook_id",
+        Text,
+        ForeignKey("webhooks.id", ondelete="CASCADE"),
+        nullable=False,
+        doc="Where it goes.",
+    ),
+    Column("type", Text, nullable=False, doc="What happened."),
+    Column("task_id", Text, doc="The task to which it happened."),
+    Column("body", Text, nullable=False, doc="What is sent, byte for byte."),
+    Column("status", Text, nullable=False, doc="Where it stands."),
+    Column("attempts", Integer, nullable=False, doc="So far, with one that is under way."),
+    Column("created_at", Double, nullable=False, doc="When it was queued."),
+    Column("due_at", Double, nullable=False, doc="When a process may try it."),
+    Column("expires_at", Double, nullable=False, doc="When it is given up."),
+    Column("attempted_at", Double, doc="When the last attempt ended."),
+    Column("http_status", Integer, doc="What the last attempt was answered."),
+    Column("error", Text, nullable=False, doc="Why the last attempt failed; empty if it did not."),
+    CheckConstraint(_one_of("status", DeliveryStatus), name="status"),
+    CheckConstraint("attempts >= 0", name="attempts"),
+)
+
+_IS_PENDING = webhook_deliveries.c.status == "pending"
+Index(
+    "webhook_deliveries_due_idx",
+    webhook_deliveries.c.webhook_id,
+    webhook_deliveries.c.due_at,
+    sqlite_where=_IS_PENDING,
+    postgresql_where=_IS_PENDING,
+)
+Index(
+    "webhook_deliveries_webhook_idx",
+    webhook_deliveries.c.webhook_id,
+    webhook_deliveries.c.created_at,
+    webhook_deliveries.c.id,
+)
+Index("webhook_deliveries_created_at_idx", webhook_deliveries.c.created_at)

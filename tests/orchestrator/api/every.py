@@ -12,7 +12,7 @@ from aiohttp.payload import BytesPayload
 from orchestrator.api.routes import Route
 from tests.orchestrator.api.conftest import ROUTES, Api, Reply
 
-OWNED = ("/v1/tasks/{id}",)
+OWNED = ("/v1/tasks/{id}", "/v1/webhooks/{id}")
 """The beginnings of the paths that are about one thing of a tenant; :func:`owned` makes one of each."""
 
 FOR_EVERYBODY = [route for route in ROUTES if route.scope is None]
@@ -27,6 +27,13 @@ async def owned(api: Api, route: Route, **options: Any) -> str:
     if "{" not in route.path:
         return route.path
     assert route.path.startswith(OWNED), f"say here how to make what {route.path} is about"
+    if route.path.startswith("/v1/webhooks"):
+        webhook = await a_webhook(api, **options)
+        path = route.path.replace("{id}", webhook)
+        if "{delivery}" in path:
+            ping = await api.call("POST", f"/v1/webhooks/{webhook}/ping", **options)
+            path = path.replace("{delivery}", ping.body["id"])
+        return path
     task = await a_task(api, **options)
     return route.path.replace("{id}", task) + _query(route, task)
 
@@ -35,6 +42,13 @@ async def a_task(api: Api, **options: Any) -> str:
     """The id of a task that nobody runs."""
     reply = await api.call("POST", "/v1/tasks", json={"query": "x", "planner": "direct"}, **options)
     assert reply.status == 202, reply.body
+    return str(reply.body["id"])
+
+
+async def a_webhook(api: Api, **options: Any) -> str:
+    """The id of an endpoint."""
+    reply = await api.call("POST", "/v1/webhooks", json={"url": "https://example.com/hook"}, **options)
+    assert reply.status == 201, reply.body
     return str(reply.body["id"])
 
 
