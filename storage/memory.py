@@ -155,7 +155,7 @@ class MemoryStore(Store):
         self._waiting.count(task, rules)
         return self._take(task, owner, lease_seconds)
 
-    def _begun(self) -> list[Task]:
+    def _begun(self) -> Sequence[Task]:
         """The tasks that were handed back, and then those under lapsed leases, the oldest first."""
         begun = [self._tasks[task_id] for task_id in self._waiting.begun]
         free = [task for task in begun if task.status is TaskStatus.QUEUED or _lapsed(task)]

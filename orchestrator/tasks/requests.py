@@ -138,7 +138,7 @@ def request_of(task: Task) -> TaskRequest:
                 "tenant": task.tenant,
             }
         )
-    except (InvalidRequest, TypeError, ValueError, OverflowError) as error:
+    except (InvalidRequest, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise JournalDamaged(f"task {task.id}: its stored request is damaged: {error}") from None
 
 

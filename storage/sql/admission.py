@@ -64,7 +64,7 @@ def lengths(connection: Connection) -> Lengths:
     counted: dict[Priority, dict[str, int]] = {priority: {} for priority in Priority}
     for row in connection.execute(_LENGTHS):
         if row.priority in _PRIORITIES and is_text(row.tenant):
-            counted[Priority(row.priority)][row.tenant] = row.count
+            counted[Priority(row.priority)][row.tenant] = int(row.number)
     return counted
 
 
@@ -162,7 +162,7 @@ def _is_time(value: object) -> bool:
 _PRIORITIES = frozenset(each.value for each in Priority)
 _TOTAL = indexed(select(func.count()).select_from(tasks).where(waits()), "tasks_waiting_idx")
 _LENGTHS = indexed(
-    select(tasks.c.priority, tasks.c.tenant, func.count().label("count"))
+    select(tasks.c.priority, tasks.c.tenant, func.count().label("number"))
     .where(waits())
     .group_by(tasks.c.priority, tasks.c.tenant),
     "tasks_waiting_idx",

@@ -23,8 +23,10 @@ def new(tenant: str = "a", priority: Priority = Priority.INTERACTIVE, **given: f
     return NewTask(question="q", planner="vote", tenant=tenant, priority=priority, **given)  # type: ignore[arg-type]
 
 
-async def submitted(store: Store, tenant: str, number: int, **given: Priority) -> list[str]:
-    return [(await store.submit(new(tenant, **given))).id for _ in range(number)]
+async def submitted(
+    store: Store, tenant: str, number: int, priority: Priority = Priority.INTERACTIVE
+) -> list[str]:
+    return [(await store.submit(new(tenant, priority))).id for _ in range(number)]
 
 
 async def claimed(store: Store, rules: Rules = NO_RULES) -> Task:
