@@ -81,6 +81,7 @@ class MemoryStore(Store):
             idempotency_key=new.idempotency_key,
             parent_id=new.parent_id,
             fork_at=new.fork_at,
+            trace_parent=new.trace_parent,
             created_at=time.time(),
         )
         self._tasks[task.id] = task

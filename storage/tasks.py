@@ -37,6 +37,8 @@ class NewTask:
 
     A second submission with the same ``idempotency_key`` (unique within the tenant) returns the first
     task. ``parent_id`` and ``fork_at`` (a node's path) say which task this one is a fork of, and where.
+    ``trace_parent`` is the span of the caller that asked, as a ``traceparent`` of the W3C's Trace Context: it
+    is no part of what is asked.
     """
 
     question: Any
@@ -47,6 +49,7 @@ class NewTask:
     idempotency_key: str | None = None
     parent_id: str | None = None
     fork_at: str | None = None
+    trace_parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ class Task:
     lease_owner: str | None = None  # the process that runs it; None unless running
     lease_fence: int = 0  # grows with each claim and never shrinks
     lease_expires_at: float | None = None
+    trace_parent: str | None = None  # as of a NewTask; whichever process runs the task, its spans belong there
     damage: str | None = None
 
 

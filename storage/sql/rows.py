@@ -62,6 +62,7 @@ _COLUMNS: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "lease_owner": _MAYBE_TEXT,
     "lease_fence": (columns.count, 0),
     "lease_expires_at": _MAYBE_TIME,
+    "trace_parent": _MAYBE_TEXT,
 }
 """How each column of a task is read, and what stands for one that cannot be read."""
 

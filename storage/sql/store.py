@@ -338,6 +338,7 @@ class SqlStore(Store):
             "idempotency_key": new.idempotency_key,
             "parent_id": new.parent_id,
             "fork_at": new.fork_at,
+            "trace_parent": new.trace_parent,
         }
 
     async def _commit(self, portions: Sequence[Portion]) -> None:

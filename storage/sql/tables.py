@@ -81,6 +81,7 @@ tasks = Table(
     Column("lease_owner", Text, doc="The process that runs it."),
     Column("lease_fence", Integer, nullable=False, doc="Grows with each claim; every write must name it."),
     Column("lease_expires_at", Double, doc="From then on, another process may claim the task."),
+    Column("trace_parent", Text, doc="The caller's span: a `traceparent` of the W3C's Trace Context."),
     CheckConstraint(_one_of("status", TaskStatus), name="status"),
     CheckConstraint("(status = 'running') = (lease_owner IS NOT NULL)", name="lease_owner"),
     CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease_expires_at"),
