@@ -130,5 +130,13 @@ class Settings(BaseSettings):
         1_000_000, description="Of what a trace keeps of one value of a planner; the rest is left out."
     )
     max_label_chars: PositiveInt = Field(1_000, description="Of the label of a node; the rest is left out.")
+    otel: bool = Field(
+        False,
+        description="Whether spans are sent while runs go on (extra `otel`), to where OpenTelemetry's own "
+        "variables such as `OTEL_EXPORTER_OTLP_ENDPOINT` say.",
+    )
+    otel_content: bool = Field(
+        False, description="Whether these spans tell what was asked and answered, and the messages of errors."
+    )
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged.")

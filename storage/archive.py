@@ -40,7 +40,7 @@ VERSION = 1
 """Increased when a reader of the previous version would misunderstand a file."""
 
 _UNTOLD = ("lease_owner", "lease_expires_at", "damage", "trace_parent")
-"""Of an ended task that can be exported, the first three are empty; whose request it was stays where it is."""
+"""The first three are empty in an ended task that can be exported; whose span asked for it is not kept."""
 _FIELDS = tuple(field.name for field in fields(Task) if field.name not in _UNTOLD)
 _TASK = TypeAdapter(Task)
 _TIMES = ("created_at", "started_at", "finished_at")

@@ -2,8 +2,9 @@
 
 Names follow the semantic conventions for generative AI (development status; the repository
 semantic-conventions-genai, version 0.1.0): a task is an ``invoke_workflow`` span, the run of its planner a
-``plan`` span in it, a generation a ``chat`` span, a tool an ``execute_tool`` span; the other nodes are internal
-spans. The parent of a node is its scope; whatever else a node needed is a span link, so joins are visible.
+``plan`` span in it, a generation a ``chat`` span, a tool an ``execute_tool`` span; the other nodes are
+internal spans. The parent of a node is its scope; whatever else a node needed is a span link, so joins are
+visible.
 
 Ids follow from the task's id and the nodes' paths. So the spans that processes send while a run goes on, one
 after the other if one of them dies, and those that are made of the stored trace later are the same spans.

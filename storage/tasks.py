@@ -81,7 +81,9 @@ class Task:
     lease_owner: str | None = None  # the process that runs it; None unless running
     lease_fence: int = 0  # grows with each claim and never shrinks
     lease_expires_at: float | None = None
-    trace_parent: str | None = None  # as of a NewTask; whichever process runs the task, its spans belong there
+    trace_parent: str | None = (
+        None  # as of a NewTask; whichever process runs the task, its spans belong there
+    )
     damage: str | None = None
 
 

@@ -8,6 +8,8 @@ from aiohttp import web
 
 from orchestrator.api.connection import room
 from orchestrator.api.handlers import Handlers
+from orchestrator.api.metrics import HttpMeters
+from orchestrator.api.observing import answering, observed
 from orchestrator.api.problems import problems
 from orchestrator.api.routes import bound
 from orchestrator.api.streams import HEARTBEAT_SECONDS, Streams
@@ -33,7 +35,9 @@ def create_application(
     ``handler_cancellation=True``, so that a client that hangs up ends its request.
     """
     streams = Streams(service, closing or asyncio.Event(), heartbeat_seconds)
-    handlers = Handlers(service, streams, draining or asyncio.Event())
-    application = web.Application(middlewares=[problems, room], client_max_size=max_body)
+    meters = HttpMeters(streams)
+    handlers = Handlers(service, streams, draining or asyncio.Event(), meters)
+    application = web.Application(middlewares=[observed(meters), problems, room], client_max_size=max_body)
+    application.on_response_prepare.append(answering(meters))
     application.add_routes(bound(handlers))
     return application

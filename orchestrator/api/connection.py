@@ -29,7 +29,7 @@ LONGEST_LINE, LONGEST_HEADER = 8190, 8192
 IDLE_SECONDS = 75.0
 """How long a connection may have no request: longer than the proxies in front keep theirs."""
 
-WATCHED = ("/healthz", "/livez", "/metrics")
+WATCHED = ("/healthz", "/livez", "/readyz", "/metrics")
 """What tells how the process is, and must be answered when nothing else can be."""
 
 LOOKS = 10

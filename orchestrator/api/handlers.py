@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from orchestrator.access.caller import Scope
 from orchestrator.api.callers import tenant_of
@@ -23,7 +24,8 @@ from orchestrator.api.exchange import (
     respond,
 )
 from orchestrator.api.health import HealthHandlers
-from orchestrator.api.metrics import metrics
+from orchestrator.api.metrics import CONTENT_TYPE, HttpMeters, metrics
+from orchestrator.api.observing import caller_of_trace
 from orchestrator.api.openapi import document, reference
 from orchestrator.api.problems import Draining, Overloaded
 from orchestrator.api.rendering import dumped, dumped_json
@@ -47,7 +49,6 @@ from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from storage.tasks import Task
 from workers.errors import EngineUnavailable
-from workers.exposition import CONTENT_TYPE
 
 log = structlog.get_logger()
 
@@ -73,9 +74,12 @@ ANYTHING = {"application/json": {"schema": {"type": "object"}}}
 class Handlers(HealthHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
-    def __init__(self, service: Service, streams: Streams, draining: asyncio.Event) -> None:
+    def __init__(
+        self, service: Service, streams: Streams, draining: asyncio.Event, meters: HttpMeters
+    ) -> None:
         super().__init__(service, draining)
         self._streams = streams
+        self._meters = meters
         self._submitting = asyncio.Semaphore(SUBMISSIONS)
 
     @route(
@@ -107,7 +111,9 @@ class Handlers(HealthHandlers):
                 asked = parse(body)
                 if query.wait:
                     held.enter_context(self._streams.place(asked.tenant))
-                task = await self._service.submit(asked)
+                task = await self._service.submit(asked, trace_parent=caller_of_trace(request))
+                bind_contextvars(task=task.id, tenant=task.tenant)
+                log.info("task accepted", planner=task.planner)
             if query.wait and not task.status.terminal:
                 task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
@@ -255,7 +261,8 @@ class Handlers(HealthHandlers):
     async def metrics(self, request: web.Request) -> web.Response:
         """Get the metrics of this process."""
         return web.Response(
-            text=metrics(self._service), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+            text=metrics(self._service, self._meters, request),
+            headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
         )
 
     @route("GET", "/openapi.json", (200, "This document.", ANYTHING), scope=None)
@@ -269,6 +276,7 @@ class Handlers(HealthHandlers):
         if is_name(task_id):  # a database may refuse to look for anything else
             task = await self._service.task(task_id)
             if tenant in (None, task.tenant):
+                bind_contextvars(task=task.id, tenant=task.tenant)
                 return task
         raise TaskNotFound(f"there is no task {task_id[:LONGEST_NAME]!r}")
 

@@ -140,6 +140,12 @@ def trouble(request: web.Request) -> str:
     return "" if door is None else door.trouble
 
 
+def connections(request: web.Request) -> int:
+    """How many connections the server of a request has."""
+    door = request.app.get(DOOR)
+    return 0 if door is None else door.open
+
+
 @asynccontextmanager
 async def listening(
     application: web.Application, host: str, port: int, *, patience: float = PATIENCE_SECONDS

@@ -38,6 +38,11 @@ class Streams:
         self._heartbeat_seconds = heartbeat_seconds
         self._places = Places(service.settings.streams, service.settings.tenant_streams)
 
+    @property
+    def followers(self) -> int:
+        """How many event streams and waiting requests there are."""
+        return self._places.held
+
     def place(self, tenant: str) -> AbstractContextManager[None]:
         """A place for one client, held while the block runs.
 

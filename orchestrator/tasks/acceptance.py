@@ -17,6 +17,7 @@ from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
 from orchestrator.tasks.requests import BudgetRequest, TaskRequest, sampling_of
 from orchestrator.tasks.turns import Turns
+from orchestrator.tracing.live import Tracing
 from storage.errors import IllegalTransition, StorageError
 from storage.store import Store
 from storage.tasks import Claim, NewTask, Task, TaskStatus
@@ -36,6 +37,7 @@ class Acceptance:
         find_planner: FindPlanner,
         settings: Settings,
         calibrations: Calibrations,
+        tracing: Tracing | None = None,
     ) -> None:
         self._store = store
         self._owner = owner
@@ -43,9 +45,12 @@ class Acceptance:
         self._find_planner = find_planner
         self._settings = settings
         self._calibrations = calibrations
+        self._tracing = tracing
 
-    def check(self, request: TaskRequest) -> NewTask:
+    def check(self, request: TaskRequest, trace_parent: str | None = None) -> NewTask:
         """The request as a task that can be stored.
+
+        ``trace_parent`` is the span of whoever asks, unless this process is within one itself.
 
         Raises:
             InvalidRequest: the query is too long, the planner or one of its options is unknown or wrong, or
@@ -72,6 +77,7 @@ class Acceptance:
             seed=request.seed,
             tenant=request.tenant,
             idempotency_key=request.idempotency_key,
+            trace_parent=(self._tracing and self._tracing.sender.caller()) or trace_parent,
         )
 
     def _abstain_below(self, request: TaskRequest, options: Mapping[str, Any]) -> float | None:

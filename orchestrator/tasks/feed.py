@@ -7,7 +7,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from orchestrator.tasks.containment import apart
 from orchestrator.tasks.hold import Hold
+from orchestrator.tracing.live import LiveSpans
 from storage.errors import StorageError
 from storage.events import Event
 from storage.store import Store, Writer
@@ -60,11 +62,12 @@ class _Listener:
 class Feed:
     """A recorder that stores the events of a task that this process holds, and passes them on.
 
-    It exists from the claim on, but stores nothing until it has been opened.
+    It exists from the claim on, but stores nothing until it has been opened. ``spans`` learn of each event.
     """
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, hold: Hold, spans: LiveSpans | None = None) -> None:
         self.hold = hold
+        self.spans = spans
         self._writer: Writer | None = None
         self._listeners: set[_Listener] = set()
         self._ended = False
@@ -77,6 +80,9 @@ class Feed:
         """Store the event and pass it to the listeners."""
         assert self._writer is not None
         self._writer.append(event)
+        if self.spans is not None:
+            with apart("tracing a run"):
+                self.spans.add(event)
         for listener in self._listeners:
             listener.put(event)
 

@@ -32,6 +32,7 @@ from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.solution import Solution, solution_of_task
 from orchestrator.tasks.turns import Turns
+from orchestrator.tracing.live import Tracing
 from storage.errors import StorageError
 from storage.events import Event
 from storage.store import Store
@@ -62,6 +63,7 @@ class Service:
         planners: Mapping[str, Planner] | None = None,
         settings: Settings | None = None,
         calibrations: Calibrations | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.store = store
         self.engine = observed(engine)
@@ -71,7 +73,9 @@ class Service:
         self._hindsight = Hindsight(store, self._planners.find, stuck_seconds=made.stuck_seconds)
         self._turns = Turns()
         known = calibrations or Calibrations()
-        self._acceptance = Acceptance(store, self.owner, self._turns, self._planners.find, made, known)
+        self._acceptance = Acceptance(
+            store, self.owner, self._turns, self._planners.find, made, known, tracing
+        )
         self._runner = Runner(
             store,
             self.engine,
@@ -80,7 +84,9 @@ class Service:
             toolbox=toolbox or Toolbox(),
             settings=made,
             calibrations=known,
+            tracing=tracing,
         )
+        self.meters = self._runner.meters
         self._queue = Queue(store, self.engine, self.owner, self._runner, made)
         self.health = Health(store, self.engine, self._runner, self._queue, made)
 
@@ -110,8 +116,10 @@ class Service:
         """
         return self._acceptance.check(request)
 
-    async def submit(self, request: TaskRequest) -> Task:
+    async def submit(self, request: TaskRequest, *, trace_parent: str | None = None) -> Task:
         """Accept a task; it is durable when this returns, and runs as soon as a service has room.
+
+        ``trace_parent`` is the span of whoever asks, unless this process is within one itself.
 
         Raises:
             InvalidRequest: as for :meth:`check`.
@@ -126,7 +134,7 @@ class Service:
                 retry_after=RESTART_SECONDS,
             )
         with translated():
-            task = await self.store.submit(self.check(request))
+            task = await self.store.submit(self._acceptance.check(request, trace_parent))
         self._queue.wake()
         return task
 
