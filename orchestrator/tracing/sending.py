@@ -49,15 +49,16 @@ async def sending(*, content: bool) -> AsyncIterator[Tracing]:
     Raises:
         ValueError: a variable of OpenTelemetry is wrong.
     """
-    exporter = OTLPSpanExporter()
-    provider, told = _provider(exporter), _Told()
+    sender, provider, exporter = await asyncio.to_thread(_opened)  # it reads files
+    told = _Told()
     try:
-        yield Tracing(_Sending(provider), content)
+        yield Tracing(sender, content)
     finally:
         await told.close(provider, exporter)
 
 
-def _provider(exporter: OTLPSpanExporter) -> TracerProvider:
+def _opened() -> tuple[_Sending, TracerProvider, OTLPSpanExporter]:
+    exporter = OTLPSpanExporter()
     ours = Resource({SERVICE_NAME: SCOPE, SERVICE_VERSION: version("anabranch")})
     limits = SpanLimits(  # a join has a link to each branch that it read
         max_links=None if OTEL_SPAN_LINK_COUNT_LIMIT in os.environ else SpanLimits.UNSET
@@ -69,7 +70,7 @@ def _provider(exporter: OTLPSpanExporter) -> TracerProvider:
         span_limits=limits,
     )
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider
+    return _Sending(provider), provider, exporter
 
 
 class _Ids(IdGenerator):
