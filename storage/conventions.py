@@ -114,6 +114,7 @@ class Conventions:
             **self._planner("invoke_workflow"),
             "anabranch.outcome": outcome,
             "anabranch.tenant": self.task.tenant,
+            "anabranch.attempts": self.task.attempts or None,
             "error.type": (error or {}).get("code"),
         }
         if self.content:

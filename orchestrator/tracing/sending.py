@@ -153,33 +153,39 @@ class _Told(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
-        now = time.monotonic()
-        if now - self._told_at >= QUIET_SECONDS:
-            self._told_at = now
-            log.warning("spans cannot be sent", error=record.getMessage().partition("\n")[0])
+        self._tell(record.getMessage().partition("\n")[0])
         self._on_trouble()
         return False
 
+    def _tell(self, error: str) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= QUIET_SECONDS:
+            self._told_at = now
+            log.warning("spans cannot be sent", error=error)
+
     async def close(self, provider: TracerProvider, exporter: OTLPSpanExporter) -> None:
         """Send what is left, for as long as that goes well; whatever still hangs then is not waited for."""
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        loop, over, shut = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
         def end() -> None:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(over.set)
 
-        def shut() -> None:
+        def shut_down() -> None:
             try:
                 provider.shutdown()
             finally:
                 for name in _TELLING:
                     logging.getLogger(name).removeFilter(self)
+                shut.set()
                 end()
 
         self._on_trouble = end
-        threading.Thread(target=shut, name="last spans", daemon=True).start()
+        threading.Thread(target=shut_down, name="last spans", daemon=True).start()
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), CLOSING_SECONDS)
         finally:
-            exporter.shutdown()  # what it tries again and again, it gives up
+            if not shut.is_set():
+                self._tell("the collector does not take the last ones in time")
+                exporter.shutdown()  # what it tries again and again, it gives up
