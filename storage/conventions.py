@@ -124,7 +124,7 @@ class Conventions:
             if answer is not None:
                 attributes["gen_ai.output.messages"] = _output(answer["text"])
         return Span(
-            name=f"invoke_workflow {self.task.planner}",
+            name=_clean(f"invoke_workflow {self.task.planner}"),
             trace_id=self.trace_id,
             span_id=self.span_id(""),
             parent_id=self.parent.span_id if self.parent else None,
@@ -138,7 +138,7 @@ class Conventions:
         """The span of the planner's run, from its first event to its last."""
         attributes = {**self._planner("plan"), "error.type": (error or {}).get("code")}
         return Span(
-            name=f"plan {self.task.planner}",
+            name=_clean(f"plan {self.task.planner}"),
             trace_id=self.trace_id,
             span_id=self.span_id(PLAN),
             parent_id=self.span_id(""),
@@ -155,7 +155,7 @@ class Conventions:
         target = self._model if node.kind == "generate" else tool
         start = node.added_at if node.started_at is None else node.started_at
         return Span(
-            name=f"{operation or node.kind} {target}".strip(),
+            name=_clean(f"{operation or node.kind} {target}".strip()),
             trace_id=self.trace_id,
             span_id=self.span_id(node.path),
             parent_id=self.parent_id(node.path),
@@ -170,7 +170,7 @@ class Conventions:
     def _error(self, error: Mapping[str, Any] | None) -> str | None:
         if error is None:
             return None
-        return str(error.get("message", "")) if self.content else ""
+        return str(_clean(str(error.get("message", "")))) if self.content else ""
 
     def _planner(self, operation: str) -> dict[str, Any]:
         return {
@@ -235,7 +235,20 @@ def _identifier(text: str, size: int) -> str:
 
 
 def _told(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in attributes.items() if value is not None}
+    return {name: _clean(value) for name, value in attributes.items() if value is not None}
+
+
+def _clean(value: Any) -> Any:
+    """A value that can be sent: half a surrogate pair, or too large a number, would cost a whole batch."""
+    match value:
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        case list() | tuple():
+            return [_clean(each) for each in value]
+        case int() if abs(value) >= 2**63:
+            return str(value)
+        case _:
+            return value
 
 
 def _messages(turns: list[Any]) -> str:

@@ -80,9 +80,11 @@ class Feed:
         """Store the event and pass it to the listeners."""
         assert self._writer is not None
         self._writer.append(event)
-        if self.spans is not None:
+        if (spans := self.spans) is not None:
+            self.spans = None  # a run that could not be followed once is not followed further
             with apart("tracing a run"):
-                self.spans.add(event)
+                spans.add(event)
+                self.spans = spans
         for listener in self._listeners:
             listener.put(event)
 

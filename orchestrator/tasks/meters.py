@@ -45,7 +45,7 @@ class Meters:
 
     def began(self, task: Task, now: float) -> None:
         """Count a run that begins; its waiting time counts once, however often it begins again."""
-        if task.attempts <= 1:
+        if task.lease_fence <= 1:
             self._waits.observe(max(0.0, now - task.created_at))
 
     def ended(self, task: Task, ending: Ending, usage: Usage, seconds: float) -> None:

@@ -243,8 +243,10 @@ class Runner:
         if setup is None:
             return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
         if (spans := feed.spans) is not None:
+            feed.spans = None
             with apart("tracing a run"):
                 spans.recorded(events)
+                feed.spans = spans
             traced = replace(setup.environment, traceparent=spans.traceparent)
             setup = replace(setup, environment=traced)
         feed.open(self._store.writer(task.id, claim.fence, next_seq=next_seq))

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from storage.conventions import TraceParent, trace_parent
+from storage.conventions import Conventions, TraceParent, trace_parent
 from storage.events import Event, EventType
 from storage.spans import spans
 from storage.tasks import Task, TaskStatus
@@ -189,3 +189,20 @@ def test_what_is_no_parent_is_left_alone(text: str | None) -> None:
 def test_a_parent_of_a_later_version_is_understood() -> None:
     assert trace_parent("01" + PARENT[2:] + "-more") == TraceParent("ab" * 16, "cd" * 8, True)
     assert trace_parent(PARENT[:-2] + "00") == TraceParent("ab" * 16, "cd" * 8, False)
+
+
+def test_what_no_message_can_hold_costs_no_other_span() -> None:
+    odd = {**REQUEST, "seed": 2**64, "sampling": {"stop": ["\ud83d", "y"]}}
+    of = trace(reasoning="half \ud83d")
+    [generation] = [node for node in of.walk() if node.path == "0"]
+    told = Conventions(of.task, content=True).node(replace(generation, request=odd)).attributes
+    assert told["gen_ai.request.seed"] == str(2**64)
+    assert told["gen_ai.request.stop_sequences"] == ["?", "y"]
+    assert "half ?" in told["gen_ai.output.messages"]
+    message = Span()  # takes what OTLP can carry, and raises at anything else
+    for value in told.values():
+        added = message.attributes.add().value
+        if isinstance(value, str):
+            added.string_value = value
+        elif isinstance(value, int):
+            added.int_value = value
