@@ -110,7 +110,7 @@ def free_port() -> int:
 
 
 async def _until_it_listens(port: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
