@@ -25,6 +25,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResou
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from typing_extensions import override
 
 from orchestrator.tracing.live import Tracing
@@ -103,7 +104,7 @@ class _Sending:
         context = Context() if parent is None else _within(parent.trace_id, parent.span_id, parent.sampled)
         name = f"invoke_workflow {conventions.task.planner}"
         result = self._sampler.should_sample(context, int(conventions.trace_id, 16), name)
-        return result.decision.is_sampled()
+        return result.decision is Decision.RECORD_AND_SAMPLE
 
     def send(self, span: Span) -> None:
         """See :class:`~orchestrator.tracing.live.Sender`."""
@@ -188,4 +189,5 @@ class _Told(logging.Filter):
         finally:
             if not shut.is_set():
                 self._tell("the collector does not take the last ones in time")
-                exporter.shutdown()  # what it tries again and again, it gives up
+                # What it tries again and again, it gives up.
+                exporter.shutdown()  # type: ignore[no-untyped-call]

@@ -202,4 +202,6 @@ def test_scopes_nested_thousands_deep_need_no_recursion() -> None:
     trace = Trace.of(TASK, nested(5000))
     assert sum(1 for _ in trace.walk()) == 5000
     assert len(trace.critical_path().paths) == 1
-    assert len(spans(trace)["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 5001
+    assert (
+        len(spans(trace)["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 5002
+    )  # with those of the task and of its plan
