@@ -14,8 +14,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from statistics import median
 
 import structlog
@@ -56,7 +56,7 @@ async def measure(rounds: int, tasks: int) -> None:
     try:
         await _until_it_listens(port)
         there = f"http://127.0.0.1:{port}"
-        variants = {
+        variants: dict[str, Callable[[], AbstractAsyncContextManager[Tracing | None]]] = {
             "off": _off,
             "on": lambda: _on(there),
             "on, with content": lambda: _on(there, content=True),
