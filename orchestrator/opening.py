@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 
 from orchestrator.engines import OnProgress, build_engine
-from orchestrator.errors import translated
+from orchestrator.errors import InvalidRequest, translated
 from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
 from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.service import Service
 from orchestrator.toolbox import with_servers
+from orchestrator.tracing.live import Tracing
 from storage.opening import open_store
 from storage.store import Store
 from workers.engine import Engine
@@ -72,11 +73,36 @@ async def opened_service(
             planners=planners,
             settings=settings,
             calibrations=calibrations,
+            tracing=await closing.enter_async_context(_tracing(settings)),
         )
         await closing.enter_async_context(with_servers(settings, toolbox, service.offer))
         if engine is None:
             closing.push_async_callback(_close, service, closing_seconds)
         yield service
+
+
+@asynccontextmanager
+async def _tracing(settings: Settings) -> AsyncIterator[Tracing | None]:
+    """What follows the runs of a service, if that is wanted.
+
+    Raises:
+        InvalidRequest: its packages are not installed, or a variable of theirs is wrong.
+    """
+    if not settings.otel:
+        yield None
+        return
+    try:
+        from orchestrator.tracing.sending import sending
+    except ImportError as error:
+        raise InvalidRequest(
+            "ANABRANCH_OTEL: spans need the extra 'otel': pip install 'anabranch[otel]'"
+        ) from error
+    async with AsyncExitStack() as closing:
+        try:
+            tracing = await closing.enter_async_context(sending(content=settings.otel_content))
+        except ValueError as error:
+            raise InvalidRequest(f"OpenTelemetry (OTEL_…): {error}") from error
+        yield tracing
 
 
 async def _close(service: Service, seconds: float | None) -> None:

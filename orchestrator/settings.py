@@ -204,5 +204,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="What a million tokens of completions cost, in the currency of the cost budgets.",
     )
+    otel: bool = Field(
+        False,
+        description="Whether spans are sent while runs go on (extra `otel`), to where OpenTelemetry's own "
+        "variables such as `OTEL_EXPORTER_OTLP_ENDPOINT` say.",
+    )
+    otel_content: bool = Field(
+        False, description="Whether these spans tell what was asked and answered, and the messages of errors."
+    )
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged.")

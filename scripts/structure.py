@@ -16,6 +16,7 @@ ROOMS = (
     "orchestrator/cli",
     "orchestrator/api",
     "orchestrator/access",
+    "orchestrator/tracing",
     "orchestrator/tasks",
     "orchestrator/tasks/hindsight",
     "orchestrator/webhooks",

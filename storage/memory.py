@@ -88,6 +88,7 @@ class MemoryStore(Store):
             created_at=now,
             priority=new.priority,
             deadline=deadline,
+            trace_parent=new.trace_parent,
         )
         self._tasks[task.id] = task
         self._waiting.note(None, task)

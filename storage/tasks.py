@@ -54,6 +54,8 @@ class NewTask:
     A task that has not begun by its ``deadline`` (seconds since the epoch), or ``within`` so many seconds of
     its submission, need not begin any more; only one of them is given.
     ``webhook`` is told of its end; ``options["webhook"]`` must be its id.
+    ``trace_parent`` is the span of the caller that asked, as a ``traceparent`` of the W3C's Trace Context: it
+    is no part of what is asked.
     """
 
     question: Any
@@ -70,6 +72,7 @@ class NewTask:
     deadline: float | None = None
     within: float | None = None
     webhook: NewWebhook | None = None
+    trace_parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,7 @@ class Task:
     submitted_by: str | None = None  # the id of the key that asked for it
     priority: Priority = Priority.INTERACTIVE
     deadline: float | None = None  # a task that has not begun by then ends; a requeue clears it
+    trace_parent: str | None = None  # as of a NewTask: the spans of its runs belong there
     damage: str | None = None
 
 

@@ -10,9 +10,7 @@ from storage.events import Event, EventType
 from storage.reading import Reading
 from storage.store import Store
 from storage.tasks import Task
-
-AFTER = 64
-"""How many nodes :attr:`TraceNode.after` names at most: those that were waited for last."""
+from storage.waits import Waits
 
 State = Literal["waiting", "running", "succeeded", "failed", "cancelled"]
 
@@ -34,7 +32,7 @@ class TraceNode:
     """One node. Times are in seconds since the epoch.
 
     ``inputs`` are the nodes whose values it was given, ``after`` those that the planner had waited for when
-    it added this one, at most ``AFTER`` of them, and ``seen`` all that it had waited for since it added the
+    it added this one, at most 64 of them, and ``seen`` all that it had waited for since it added the
     scope's node before. ``reused`` says where a fork took the result from instead of computing it. ``ahead``
     is the node that this one, a scope, ran ahead of.
     """
@@ -221,7 +219,7 @@ class _Draft:
         self._task = task
         self._reading = Reading(task.id)
         self._nodes: dict[str, _DraftNode] = {}
-        self._waited: dict[str, tuple[str, ...]] = {}  # by scope
+        self._waits = Waits()
         self._decisions: list[Decision] = []
         self._resumed: list[float] = []
         self._header: Mapping[str, Any] = {}
@@ -267,13 +265,13 @@ class _Draft:
 
     def _add_node(self, event: Event) -> None:
         data = event.data
-        seen = tuple(path for path in data.get("after", ()) if path in self._nodes)
+        seen, after = self._waits.add(event.path, data.get("after", ()))
         node = _DraftNode(
             path=event.path,
             kind=data["kind"],
             label=data.get("label", ""),
             inputs=tuple(data.get("inputs", ())),
-            after=self._waited_for(event.path, seen),
+            after=after,
             seen=seen,
             added_at=event.at,
             request=data.get("request"),
@@ -285,19 +283,6 @@ class _Draft:
         ):
             node.started_at = event.at
         self._nodes[event.path] = node
-
-    def _waited_for(self, path: str, seen: tuple[str, ...]) -> tuple[str, ...]:
-        """What the code of the node's scope had waited for by then, without what those nodes came after.
-
-        The journal records only what is new since the scope's last node.
-        """
-        scope = path.rpartition(".")[0]
-        waited = self._waited.get(scope, ())
-        if seen:
-            passed = {earlier for after in {self._nodes[each].after for each in seen} for earlier in after}
-            kept = [each for each in dict.fromkeys((*waited, *seen)) if each not in passed]
-            waited = self._waited[scope] = tuple(kept[-AFTER:])
-        return waited
 
     def trace(self) -> Trace:
         roots: list[TraceNode] = []

@@ -118,7 +118,8 @@ class Call:
     with which another call can continue it exactly. ``permit`` is awaited before the call is sent a further
     time, after it has waited, and as it leaves: it returns when that may be, and raises if it no longer may.
     ``task`` names what the call is made for: an engine that fails at calls of one task and at no others is
-    not blamed.
+    not blamed. ``traceparent`` is the span that the call belongs to (W3C Trace Context); an engine behind
+    HTTP is told of it in the header of that name.
     """
 
     prompt: Prompt
@@ -132,6 +133,7 @@ class Call:
     tenant: str = "default"
     task: str = field(default="", compare=False)
     return_token_ids: bool = False
+    traceparent: str | None = field(default=None, compare=False, repr=False)
     permit: Callable[[], Awaitable[None]] | None = field(default=None, compare=False, repr=False)
 
     async def permitted(self) -> None:

@@ -11,6 +11,8 @@ from orchestrator.api.gate import Gate
 from orchestrator.api.handlers import Handlers
 from orchestrator.api.hosts import Hosts, Origins
 from orchestrator.api.limits import LIMITS, Limits
+from orchestrator.api.metrics import HttpMeters
+from orchestrator.api.observing import answering, observed
 from orchestrator.api.problems import problems
 from orchestrator.api.routes import bound
 from orchestrator.api.streams import HEARTBEAT_SECONDS, Streams
@@ -46,10 +48,14 @@ def create_application(
         insecure=insecure,
     )
     streams = Streams(service, closing or asyncio.Event(), heartbeat_seconds)
-    handlers = Handlers(service, streams, draining or asyncio.Event())
+    meters = HttpMeters(streams)
+    handlers = Handlers(service, streams, draining or asyncio.Event(), meters)
     limits = Limits.of(settings)
-    application = web.Application(middlewares=[problems, room, gate.let_in], client_max_size=limits.max_body)
+    application = web.Application(
+        middlewares=[observed(meters), problems, room, gate.let_in], client_max_size=limits.max_body
+    )
     application[LIMITS] = limits
     application.on_response_prepare.append(gate.on_response)
+    application.on_response_prepare.append(answering(meters))
     application.add_routes(bound(handlers))
     return application

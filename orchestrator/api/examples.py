@@ -34,6 +34,8 @@ TASK: Mapping[str, Any] = {
     "question": {"query": "How many clips?", "context": "", "choices": []},
     "options": {"options": {"n": 8}},
     "seed": 0,
+    "priority": "interactive",
+    "deadline": None,
     "created_at": 1767225600.0,
     "started_at": None,
     "finished_at": None,

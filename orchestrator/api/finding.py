@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from orchestrator.api.callers import tenant_of
 from orchestrator.api.exchange import LONGEST_NAME, is_name
@@ -26,5 +27,6 @@ class TaskHandlers(HealthHandlers):
         if is_name(wanted):  # a database may refuse to look for anything else
             task = await self._service.task(wanted)
             if tenant in (None, task.tenant):
+                bind_contextvars(task=task.id, tenant=task.tenant)
                 return task
         raise TaskNotFound(f"there is no task {wanted[:LONGEST_NAME]!r}")

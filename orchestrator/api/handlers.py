@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
@@ -20,7 +21,8 @@ from orchestrator.api.finding import ANYTHING
 from orchestrator.api.keeping import IMPORTS, KeepingHandlers
 from orchestrator.api.limits import limits_of
 from orchestrator.api.looking import CHANGE, ChangeRequest, LookingHandlers, change_request
-from orchestrator.api.metrics import metrics
+from orchestrator.api.metrics import CONTENT_TYPE, HttpMeters, metrics
+from orchestrator.api.observing import caller_of_trace
 from orchestrator.api.openapi import document, event_stream
 from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TENANT
 from orchestrator.api.places import TooManyStreams
@@ -59,7 +61,6 @@ from storage.errors import (
 )
 from storage.webhooks import TooManyWebhooks
 from workers.errors import EngineUnavailable
-from workers.exposition import CONTENT_TYPE
 
 log = structlog.get_logger()
 
@@ -76,10 +77,13 @@ TURN_SECONDS = 10.0
 class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
-    def __init__(self, service: Service, streams: Streams, draining: asyncio.Event) -> None:
+    def __init__(
+        self, service: Service, streams: Streams, draining: asyncio.Event, meters: HttpMeters
+    ) -> None:
         super().__init__(service, draining)
         self._streams = streams
         self._places = streams.places
+        self._meters = meters
         self._submitting = asyncio.Semaphore(SUBMISSIONS)
         self._importing = asyncio.Semaphore(IMPORTS)
 
@@ -126,7 +130,11 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
                 asked = parse(body)
                 if query.wait:
                     held.enter_context(self._streams.place(asked.tenant))
-                task = await self._service.submit(asked, caller_of(request))
+                task = await self._service.submit(
+                    asked, caller_of(request), trace_parent=caller_of_trace(request)
+                )
+                bind_contextvars(task=task.id, tenant=task.tenant)
+                log.info("task accepted", planner=task.planner)
             if query.wait and not task.status.terminal:
                 task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
@@ -290,7 +298,8 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
     )
     async def metrics(self, request: web.Request) -> web.Response:
         """Get the metrics of this process."""
-        return web.Response(text=await metrics(self._service), headers={"Content-Type": CONTENT_TYPE})
+        text = await metrics(self._service, self._meters, request)
+        return web.Response(text=text, headers={"Content-Type": CONTENT_TYPE})
 
     @route("GET", "/openapi.json", (200, "This document.", ANYTHING), scope=None)
     async def openapi(self, request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from orchestrator.api.callers import is_known
 from orchestrator.api.exchange import respond
 from orchestrator.api.listening import trouble
 from orchestrator.api.routes import route
-from orchestrator.api.schemas import VERSION, Check, HealthBody, LifeBody
+from orchestrator.api.schemas import VERSION, Check, HealthBody, LifeBody, ReadyBody
 from orchestrator.tasks.service import Service
 
 
@@ -41,6 +41,26 @@ class HealthHandlers:
         elif not all(check.ok for check in checks.values()):
             body.status = "unavailable"
         return respond(body, 200 if body.status == "ok" else 503)
+
+    @route(
+        "GET",
+        "/readyz",
+        (200, "This process takes tasks now.", ReadyBody),
+        (503, "It takes none; the body says why.", ReadyBody),
+        scope=None,
+    )
+    async def ready(self, request: web.Request) -> web.Response:
+        """Check whether this process takes tasks now."""
+        why = await self._unready(request)
+        return respond(ReadyBody(ok=why is None, detail=why or ""), 200 if why is None else 503)
+
+    async def _unready(self, request: web.Request) -> str | None:
+        if self._draining.is_set():
+            return "this process is shutting down"
+        if why := self._service.health.failed() or trouble(request):
+            return why
+        found = await self._service.health.checks()
+        return next((f"{name}: {check.detail}" for name, check in found.items() if not check.ok), None)
 
     @route(
         "GET",

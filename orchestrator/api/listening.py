@@ -146,6 +146,12 @@ def bound_hosts(request: web.Request) -> Collection[str]:
     return () if door is None else door.hosts
 
 
+def connections(request: web.Request) -> int:
+    """How many connections the server of a request has."""
+    door = request.app.get(DOOR)
+    return 0 if door is None else door.open
+
+
 @asynccontextmanager
 async def listening(
     application: web.Application,

@@ -28,6 +28,11 @@ class Places:
         self._most_of_tenant = most_of_tenant
         self._taken: Counter[str] = Counter()
 
+    @property
+    def held(self) -> int:
+        """How many places are taken."""
+        return self._taken.total()
+
     @contextmanager
     def taken(self, tenant: str) -> Iterator[None]:
         """Hold a place while the block runs.

@@ -130,6 +130,13 @@ class LifeBody(BaseModel):
     detail: Told = Field("", description="What has ended without which it cannot go on.")
 
 
+class ReadyBody(BaseModel):
+    """Whether this process takes tasks now."""
+
+    ok: bool
+    detail: Told = Field("", description="Why it takes none.")
+
+
 class WorkerBody(BaseModel):
     """A replica of an engine. Counts are since its start; tokens are those of finished calls."""
 

@@ -49,6 +49,11 @@ class Streams:
         self._frame = Frames()
         self.places = Places(service.settings.streams, service.settings.tenant_streams)
 
+    @property
+    def followers(self) -> int:
+        """How many event streams and waiting requests there are."""
+        return self._places.held
+
     def place(self, tenant: str) -> AbstractContextManager[None]:
         """A place for one client, held while the block runs.
 

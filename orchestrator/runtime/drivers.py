@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from structlog.contextvars import bind_contextvars
+
 from orchestrator.errors import Failure
 from orchestrator.runtime.environment import Environment, Recorder
 from orchestrator.runtime.messages import assistant, bind, render
@@ -165,7 +167,8 @@ class Drivers:
         await self._recorder.leased()
         this = self._calls[node.path]
         until = min(this.limit(self._environment.call_seconds), self._deadline)
-        call = self._call(work, priority, already=received.text)
+        bind_contextvars(node=node.path)
+        call = self._call(node.path, work, priority, already=received.text)
         full = 0
         while True:
             self._refused.check(call)
@@ -182,7 +185,7 @@ class Drivers:
                 raise
             await asyncio.sleep(pause)
             await self._recorder.leased()
-            call = self._call(work, priority, already=received.text)
+            call = self._call(node.path, work, priority, already=received.text)
 
     async def _streamed_whole(
         self, node: Node[Any], call: Call, received: Received, this: Unattended
@@ -207,7 +210,7 @@ class Drivers:
             await chunks.aclose()
         return True
 
-    def _call(self, work: Generation, priority: float, already: str) -> Call:
+    def _call(self, path: str, work: Generation, priority: float, already: str) -> Call:
         prompt = work.prompt()
         family = self._family_of(prompt.segments[:-1])
         if already:
@@ -226,6 +229,7 @@ class Drivers:
             tenant=self._environment.tenant,
             task=self._environment.task_id,
             return_token_ids=work.return_token_ids,
+            traceparent=self._environment.traceparent and self._environment.traceparent(path),
             permit=self._recorder.leased,
         )
 
@@ -252,6 +256,7 @@ class Drivers:
             self.limit("tokens")
 
     async def _use_tool(self, node: Node[Any], work: ToolUse, interrupted: bool) -> None:
+        bind_contextvars(node=node.path)
         started = time.monotonic()
         durable = False
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -73,6 +73,7 @@ class Environment:
     bounds one engine call, from sending it to its last token. ``changes`` holds what a fork changes, by path.
     ``redact`` is applied to what engines and tools return, before anyone sees it. ``rule`` stops the votes
     that do not name a stop rule of their own. ``edition`` is the :data:`EDITION` that the run was begun in.
+    ``traceparent`` gives the span of a node, by its path, for the calls that it makes.
     """
 
     engine: Engine | None
@@ -90,6 +91,7 @@ class Environment:
     redact: Redact | None = None
     rule: str = DEFAULT_RULE
     edition: int = EDITION
+    traceparent: Callable[[str], str] | None = None
 
     def idempotency_key(self, path: str) -> str:
         """The key by which a tool recognises that another process invokes it again for node ``path``."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
 from orchestrator.errors import Failure, PlannerError
 from orchestrator.runtime.answers import answer_of
 from orchestrator.runtime.border import Border
@@ -37,12 +39,15 @@ class Stepping:
         """Advance planner code until it waits for something or ends, or the run is over."""
         if scope.closed:
             return
+        told = bind_contextvars(node=scope.name)
         try:
             reached = self._scopes.send(scope, self._advance)
         except RunEnded:
             return
         except Exception as error:
             reached = Settled(Failed(failure_of_code(error, scope.node.path, self._bounds.value)))
+        finally:
+            reset_contextvars(**told)
         self._take(scope, reached)
 
     def _take(self, scope: Scope, reached: Settled | _Waits) -> None:

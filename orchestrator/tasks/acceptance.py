@@ -20,6 +20,7 @@ from orchestrator.tasks.calibrations import Calibrations
 from orchestrator.tasks.containment import sheltered
 from orchestrator.tasks.requests import BudgetRequest, TaskRequest, sampling_of, until
 from orchestrator.tasks.turns import Turns
+from orchestrator.tracing.live import Tracing
 from orchestrator.webhooks.registry import Registry
 from storage.errors import DeadlinePassed, IllegalTransition, QueueFull, StorageError
 from storage.queueing import Rules
@@ -60,6 +61,7 @@ class Acceptance:
         calibrations: Calibrations,
         turned_away: Counter[str],
         webhooks: Registry,
+        tracing: Tracing | None = None,
     ) -> None:
         self._store = store
         self._access = access
@@ -71,9 +73,12 @@ class Acceptance:
         self._rules = rules_of(settings)
         self._turned_away = turned_away
         self._webhooks = webhooks
+        self._tracing = tracing
 
-    def check(self, request: TaskRequest) -> NewTask:
+    def check(self, request: TaskRequest, trace_parent: str | None = None) -> NewTask:
         """The request as a task that can be stored.
+
+        ``trace_parent`` is the span of whoever asks, unless this process is within one itself.
 
         Raises:
             InvalidRequest: the query is too long, the planner or one of its options is unknown or wrong, the
@@ -107,6 +112,7 @@ class Acceptance:
             priority=request.priority,
             **until(request.deadline),
             webhook=webhook,
+            trace_parent=(self._tracing and self._tracing.sender.caller()) or trace_parent,
         )
 
     def _abstain_below(self, request: TaskRequest, options: Mapping[str, Any]) -> float | None:

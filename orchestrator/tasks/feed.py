@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
+from orchestrator.tasks.containment import apart
 from orchestrator.tasks.hold import Hold
+from orchestrator.tracing.live import LiveSpans
 from storage.changes import Changes
 from storage.errors import StorageError
 from storage.events import Event, EventType
@@ -47,11 +49,12 @@ class Feed:
     It exists from the claim on, but stores nothing until it has been opened. What it has at hand is there
     once for all listeners, and a listener is no more than a place in it: one that is slow, or does not read
     at all, takes no memory and holds nobody up. Those who watch ``changes`` are told of each event, and may
-    take it from here, too.
+    take it from here, too. ``spans`` learn of each event.
     """
 
-    def __init__(self, hold: Hold, changes: Changes | None = None) -> None:
+    def __init__(self, hold: Hold, changes: Changes | None = None, spans: LiveSpans | None = None) -> None:
         self.hold = hold
+        self.spans = spans
         self._changes = changes or Changes()
         self._writer: Writer | None = None
         self._first = 0  # the number of the first event at hand, or else of the next one
@@ -71,6 +74,11 @@ class Feed:
         """Store the event and pass it to the listeners."""
         assert self._writer is not None
         self._writer.append(event)
+        if (spans := self.spans) is not None:
+            self.spans = None  # a run that could not be followed once is not followed further
+            with apart("tracing a run"):
+                spans.add(event)
+                self.spans = spans
         self._events.append(event)
         kept = AT_HAND if self._listeners or self._changes.heeded else 0
         while len(self._events) > kept:

@@ -36,15 +36,18 @@ from orchestrator.tasks.ending import Ending, ending_of, failed
 from orchestrator.tasks.estimating import with_width
 from orchestrator.tasks.feed import Feed
 from orchestrator.tasks.hold import Hold
+from orchestrator.tasks.meters import Meters
 from orchestrator.tasks.requests import change_of, request_of
 from orchestrator.tasks.setup import Setup, bounds_of, first_setup, recorded_setup
 from orchestrator.tasks.solution import Calibrated, Timings
 from orchestrator.tasks.turns import Turns
+from orchestrator.tracing.live import LiveSpans, Tracing
 from storage.errors import StorageError
 from storage.events import Event
 from storage.reading import read_journal
 from storage.store import Store
-from storage.tasks import Claim, TaskStatus
+from storage.tasks import Claim, Task, TaskStatus
+from workers.calls import Usage
 from workers.engine import Engine
 from workers.tools.toolbox import Toolbox
 
@@ -68,6 +71,7 @@ class Runner:
         toolbox: Toolbox,
         settings: Settings,
         calibrations: Calibrations,
+        tracing: Tracing | None = None,
     ) -> None:
         self._store = store
         self._access = access
@@ -77,6 +81,8 @@ class Runner:
         self.toolbox = toolbox
         self._settings = settings
         self._calibrations = calibrations
+        self._tracing = tracing
+        self.meters = Meters()
         self._feeds: dict[str, Feed] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -131,12 +137,19 @@ class Runner:
 
     def take(self, claim: Claim) -> Feed:
         """The feed of a claimed task, which can be listened to before :meth:`run` starts it."""
-        feed = self._feeds[claim.task.id] = Feed(Hold(self._store, claim), self._turns.changes)
+        hold = Hold(self._store, claim)
+        feed = self._feeds[claim.task.id] = Feed(hold, self._turns.changes, self._spans(claim.task))
         self._idle.clear()
         self._wake(claim.task.id)
         if self.leaving.is_set():
             feed.hold.hand_back()
         return feed
+
+    def _spans(self, task: Task) -> LiveSpans | None:
+        if self._tracing is not None:
+            with apart("tracing a run"):
+                return self._tracing.follow(task, self._store.redact)
+        return None
 
     async def run(self, feed: Feed) -> None:
         """Run the task of ``feed`` to its end, starting where its journal stops.
@@ -149,7 +162,7 @@ class Runner:
         claim = feed.hold.claim
         try:
             async with self.attentive():
-                with structlog.contextvars.bound_contextvars(task=claim.task.id):
+                with structlog.contextvars.bound_contextvars(task=claim.task.id, tenant=claim.task.tenant):
                     await self._run_to_its_end(feed)
         except HandedBack:
             with apart("putting a task back into the queue"):  # it is free when its lease lapses
@@ -170,12 +183,15 @@ class Runner:
 
     async def _run_to_its_end(self, feed: Feed) -> None:
         started, clock = time.time(), time.monotonic()
-        task = feed.hold.claim.task
+        task, usage = feed.hold.claim.task, Usage()
         used: Tokens | None = None
+        with apart("counting a task"):
+            self.meters.began(task, started)
         try:
             async with feed.hold.kept():
                 result, sureness = await self._execute(feed)
-            used = Tokens(result.spent.usage.prompt_tokens, result.spent.usage.completion_tokens)
+            usage = result.spent.usage
+            used = Tokens(usage.prompt_tokens, usage.completion_tokens)
             timings = Timings(queued=max(0.0, started - task.created_at), run=time.monotonic() - clock)
             ending = ending_of(result, task, timings=timings, sureness=sureness)
         except BaseException as error:
@@ -188,8 +204,14 @@ class Runner:
         self._ended[ending.status] += 1
         with apart("charging what a task has used"):  # if it fails, whoever needs the room does it
             await self._access.ended(task, used)
+        seconds = time.monotonic() - clock
+        with apart("counting a task"):
+            self.meters.ended(task, ending, usage, seconds)
+        if feed.spans is not None:
+            with apart("tracing a run"):
+                feed.spans.end(ending.outcome.value, ending.error)
         with apart("logging the end of a task"):
-            log.info("task ended", outcome=ending.outcome.value, seconds=round(time.monotonic() - clock, 3))
+            log.info("task ended", outcome=ending.outcome.value, seconds=round(seconds, 3))
 
     async def _store_end(self, claim: Claim, ending: Ending) -> Ending:
         """Store how a task ended; what the database refuses for its content is a failure instead."""
@@ -230,6 +252,13 @@ class Runner:
         setup = await self._setup(hold, events, origin, ends)
         if setup is None:
             return Result(RunOutcome.CANCELLED, None, Spent()), "the run was cancelled"
+        if (spans := feed.spans) is not None:
+            feed.spans = None
+            with apart("tracing a run"):
+                spans.recorded(events)
+                feed.spans = spans
+            traced = replace(setup.environment, traceparent=spans.traceparent)
+            setup = replace(setup, environment=traced)
         feed.open(self._store.writer(task.id, claim.fence, next_seq=next_seq), next_seq=next_seq)
         executor = setup.executor(
             feed,

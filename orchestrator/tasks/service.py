@@ -32,6 +32,7 @@ from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.runs import Cursor, Runs
 from orchestrator.tasks.solution import Solution, solution_of_task
 from orchestrator.tasks.turns import Turns
+from orchestrator.tracing.live import Tracing
 from orchestrator.webhooks.registry import Registry
 from storage.errors import StorageError
 from storage.events import Event
@@ -58,6 +59,7 @@ class Service(Lookback):
         planners: Mapping[str, Planner] | None = None,
         settings: Settings | None = None,
         calibrations: Calibrations | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         made = settings or Settings.model_construct()
         self._planners = Planners(planners or {})
@@ -80,6 +82,7 @@ class Service(Lookback):
             known,
             self.turned_away,
             self.webhooks,
+            tracing,
         )
         self._runner = Runner(
             store,
@@ -90,7 +93,9 @@ class Service(Lookback):
             toolbox=toolbox or Toolbox(),
             settings=made,
             calibrations=known,
+            tracing=tracing,
         )
+        self.meters = self._runner.meters
         self._hearing = Hearing(store, self._runner, self._turns)
         self._lookup = Lookup(store)
         self._queue = Queue(store, self.engine, self.owner, self._runner, self._turns, made, self.turned_away)
@@ -122,8 +127,12 @@ class Service(Lookback):
         """
         return self._acceptance.check(request)
 
-    async def submit(self, request: TaskRequest, caller: Caller | None = None) -> Task:
+    async def submit(
+        self, request: TaskRequest, caller: Caller | None = None, *, trace_parent: str | None = None
+    ) -> Task:
         """Accept a task; it is durable when this returns, and runs as soon as a service has room.
+
+        ``trace_parent`` is the span of whoever asks, unless this process is within one itself.
 
         Raises:
             InvalidRequest: as for :meth:`check`.
@@ -131,7 +140,7 @@ class Service(Lookback):
             Unavailable: the database cannot store it, there is no room for it in the queue or no time until
                 its deadline, or this process can work on nothing more.
         """
-        return await self.accept(self.check(request), caller)
+        return await self.accept(self._acceptance.check(request, trace_parent), caller)
 
     async def accept(self, new: NewTask, caller: Caller | None = None) -> Task:
         """Accept a task that was checked. Raises like :meth:`submit`."""

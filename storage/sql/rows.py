@@ -65,6 +65,7 @@ _COLUMNS: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "submitted_by": _MAYBE_TEXT,
     "priority": (columns.priority, Priority.INTERACTIVE),
     "deadline": _MAYBE_TIME,
+    "trace_parent": _MAYBE_TEXT,
 }
 """How each column of a task is read, and what stands for one that cannot be read."""
 

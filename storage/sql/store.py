@@ -343,6 +343,7 @@ class SqlStore(Store):
             "priority": new.priority.value,
             "deadline": new.deadline,
             "webhook": new.webhook,
+            "trace_parent": new.trace_parent,
         }
 
     async def _commit(self, portions: Sequence[Portion]) -> None:

@@ -86,6 +86,7 @@ tasks = Table(
     Column("submitted_by", Text, doc="The key that asked for it."),
     Column("priority", Text, nullable=False, server_default="interactive", doc="The line it waits in."),
     Column("deadline", Double, doc="A task that has not begun by then ends; a requeue clears it."),
+    Column("trace_parent", Text, doc="The caller's span: a `traceparent` of the W3C's Trace Context."),
     Column("searched", Text, doc="What a search finds of the question: its beginning, in folded letters."),
     Column("entropy", Double, doc="The entropy that the solution tells, in nats."),
     CheckConstraint(_one_of("status", TaskStatus), name="status"),

@@ -12,6 +12,7 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
+from storage.conventions import Conventions, TraceParent, trace_parent
 from storage.events import Event, EventType
 from storage.spans import spans
 from storage.tasks import Task, TaskStatus
@@ -67,21 +68,22 @@ def attributes(span: Span) -> dict[str, Any]:
 
 def test_scopes_are_parents_and_everything_else_that_was_needed_is_a_link() -> None:
     by_name = read()
-    root, first, tool, vote = (
-        by_name[n] for n in ("invoke_agent p", "chat m", "execute_tool t", "vote beta")
+    root, plan, first, tool, vote = (
+        by_name[n] for n in ("invoke_workflow p", "plan p", "chat m", "execute_tool t", "vote")
     )
     assert not root.parent_span_id
-    assert {tool.parent_span_id, vote.parent_span_id} == {root.span_id}
+    assert plan.parent_span_id == root.span_id
+    assert {tool.parent_span_id, vote.parent_span_id} == {plan.span_id}
     assert len({span.span_id for span in by_name.values()}) == len(by_name)
     assert [link.span_id for link in vote.links][1] == tool.span_id
     assert first.parent_span_id == vote.span_id  # the branch of the vote has the same name, and comes last
-    assert root.start_time_unix_nano == 100_000_000_000
-    assert root.end_time_unix_nano == 109_000_000_000
+    assert (root.start_time_unix_nano, root.end_time_unix_nano) == (99_000_000_000, 110_000_000_000)
+    assert (plan.start_time_unix_nano, plan.end_time_unix_nano) == (100_000_000_000, 109_000_000_000)
 
 
 def test_attributes_have_the_conventions_names_and_types() -> None:
     data = ParseDict(spans(trace()), TracesData())
-    generation = attributes(data.resource_spans[0].scope_spans[0].spans[1])
+    generation = attributes(data.resource_spans[0].scope_spans[0].spans[2])
     assert generation["gen_ai.usage.cache_read.input_tokens"] == 16
     assert generation["gen_ai.request.temperature"] == 0.0
     assert generation["gen_ai.request.seed"] == 7
@@ -98,9 +100,11 @@ def test_a_task_that_died_is_an_error() -> None:
         error={"code": "attempts_exhausted", "message": "given up"},
         finished_at=110.0,
     )
-    data = ParseDict(spans(Trace.of(dead, ())), TracesData())
-    root = data.resource_spans[0].scope_spans[0].spans[0]
+    data = ParseDict(spans(Trace.of(dead, ()), content=True), TracesData())
+    [root] = data.resource_spans[0].scope_spans[0].spans
     assert (root.status.code, root.status.message) == (2, "given up")
+    [discreet] = spans(Trace.of(dead, ()))["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    assert discreet["status"] == {"code": 2, "message": ""}
     assert attributes(root)["error.type"] == "attempts_exhausted"
     assert attributes(root)["anabranch.outcome"] == "dead"
     assert root.end_time_unix_nano == 110_000_000_000
@@ -113,7 +117,7 @@ def test_content_is_left_out_unless_it_is_asked_for(content: bool) -> None:
 
 def test_output_says_why_it_ended_and_is_left_out_where_there_is_none() -> None:
     found = ParseDict(spans(trace(), content=True), TracesData()).resource_spans[0].scope_spans[0].spans
-    root, generation, cancelled = (attributes(found[index]) for index in (0, 1, 4))
+    root, generation, cancelled = (attributes(found[index]) for index in (0, 2, 5))
     for span in (root, generation):
         [message] = json.loads(span["gen_ai.output.messages"])
         assert (message["role"], message["finish_reason"]) == ("assistant", "stop")
@@ -124,14 +128,14 @@ def test_output_says_why_it_ended_and_is_left_out_where_there_is_none() -> None:
 
 def test_segments_of_one_role_are_one_message() -> None:
     data = ParseDict(spans(trace(), content=True), TracesData())
-    messages = json.loads(attributes(data.resource_spans[0].scope_spans[0].spans[1])["gen_ai.input.messages"])
+    messages = json.loads(attributes(data.resource_spans[0].scope_spans[0].spans[2])["gen_ai.input.messages"])
     assert [(m["role"], m["parts"][0]["content"]) for m in messages] == [("system", "s"), ("user", "secret")]
 
 
 def test_thinking_is_a_part_of_its_own() -> None:
     data = ParseDict(spans(trace(reasoning="hm"), content=True), TracesData())
     [message] = json.loads(
-        attributes(data.resource_spans[0].scope_spans[0].spans[1])["gen_ai.output.messages"]
+        attributes(data.resource_spans[0].scope_spans[0].spans[2])["gen_ai.output.messages"]
     )
     assert [part["type"] for part in message["parts"]] == ["reasoning", "text"]
 
@@ -142,10 +146,63 @@ def test_calls_and_their_results_are_parts_of_the_conventions() -> None:
         trace(calls=[call], prompt=[["assistant", "so", [call]], ["tool", "here", [call]]]), content=True
     )
     data = ParseDict(told, TracesData())
-    span = attributes(data.resource_spans[0].scope_spans[0].spans[1])
+    span = attributes(data.resource_spans[0].scope_spans[0].spans[2])
     [said] = json.loads(span["gen_ai.output.messages"])
     assert said["parts"][1] == {"type": "tool_call", **call}
     assert json.loads(span["gen_ai.input.messages"]) == [
         {"role": "assistant", "parts": [{"type": "text", "content": "so"}, {"type": "tool_call", **call}]},
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "1", "response": "here"}]},
     ]
+
+
+PARENT = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
+
+
+def test_a_task_with_a_parent_continues_its_trace() -> None:
+    of_caller = replace(trace(), task=replace(trace().task, trace_parent=PARENT))
+    [resource] = spans(of_caller)["resourceSpans"]
+    told = resource["scopeSpans"][0]["spans"]
+    assert {span["traceId"] for span in told} == {"ab" * 16}
+    assert told[0]["parentSpanId"] == "cd" * 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "00",
+        PARENT + "-more",
+        PARENT.upper(),
+        "ff" + PARENT[2:],
+        PARENT.replace("ab", "00"),
+        PARENT.replace("cd", "00"),
+        PARENT + "\n",
+        PARENT.replace("ab", "\u0661b"),
+        "x'00'",
+    ],
+)
+def test_what_is_no_parent_is_left_alone(text: str | None) -> None:
+    assert trace_parent(text) is None
+
+
+def test_a_parent_of_a_later_version_is_understood() -> None:
+    assert trace_parent("01" + PARENT[2:] + "-more") == TraceParent("ab" * 16, "cd" * 8, True)
+    assert trace_parent(PARENT[:-2] + "00") == TraceParent("ab" * 16, "cd" * 8, False)
+
+
+def test_what_no_message_can_hold_costs_no_other_span() -> None:
+    odd = {**REQUEST, "seed": 2**64, "sampling": {"stop": ["\ud83d", "y"]}}
+    of = trace(reasoning="half \ud83d")
+    [generation] = [node for node in of.walk() if node.path == "0"]
+    told = Conventions(of.task, content=True).node(replace(generation, request=odd)).attributes
+    assert told["gen_ai.request.seed"] == str(2**64)
+    assert told["gen_ai.request.stop_sequences"] == ["?", "y"]
+    assert "half ?" in told["gen_ai.output.messages"]
+    message = Span()  # takes what OTLP can carry, and raises at anything else
+    for value in told.values():
+        added = message.attributes.add().value
+        if isinstance(value, str):
+            added.string_value = value
+        elif isinstance(value, int):
+            added.int_value = value

@@ -12,7 +12,8 @@ from storage.events import Event, EventType
 from storage.spans import spans
 from storage.store import Store
 from storage.tasks import NewTask, Task, TaskStatus
-from storage.trace import AFTER, Trace
+from storage.trace import Trace
+from storage.waits import MOST
 from tests.storage.journals import arrivals, chain, growth, nested
 
 TASK = Task(
@@ -183,7 +184,7 @@ def test_a_trace_grows_with_its_journal_alone() -> None:
     trace = Trace.of(TASK, arrivals(4000))
     last = trace.nodes[-1]
     assert last.seen == ("1999",)
-    assert last.after == tuple(str(number) for number in range(2000 - AFTER, 2000))
+    assert last.after == tuple(str(number) for number in range(2000 - MOST, 2000))
     assert sum(len(node.seen) for node in trace.walk()) == 2000
 
 
@@ -201,4 +202,6 @@ def test_scopes_nested_thousands_deep_need_no_recursion() -> None:
     trace = Trace.of(TASK, nested(5000))
     assert sum(1 for _ in trace.walk()) == 5000
     assert len(trace.critical_path().paths) == 1
-    assert len(spans(trace)["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 5001
+    assert (
+        len(spans(trace)["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 5002
+    )  # with those of the task and of its plan

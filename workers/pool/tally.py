@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from workers.exposition import Histogram
+from prometheus_client import Histogram
 
 QUEUE_WAIT_BOUNDS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 FIRST_TOKEN_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
@@ -29,8 +29,22 @@ class Tally:
 class PoolTally:
     """What happened in the pool as a whole since its start."""
 
-    queue_wait: Histogram = field(default_factory=lambda: Histogram(QUEUE_WAIT_BOUNDS))
-    first_token: Histogram = field(default_factory=lambda: Histogram(FIRST_TOKEN_BOUNDS))
+    queue_wait: Histogram = field(
+        default_factory=lambda: Histogram(
+            "anabranch_pool_queue_wait_seconds",
+            "From arrival to sending.",
+            buckets=QUEUE_WAIT_BOUNDS,
+            registry=None,
+        )
+    )
+    first_token: Histogram = field(
+        default_factory=lambda: Histogram(
+            "anabranch_pool_first_token_seconds",
+            "From sending to the first token.",
+            buckets=FIRST_TOKEN_BOUNDS,
+            registry=None,
+        )
+    )
     refused: int = 0
     restarts: int = 0
     hedges: int = 0

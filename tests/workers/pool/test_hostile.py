@@ -244,5 +244,5 @@ async def test_books_of_an_engine_that_cannot_be_read_are_replaced(error: BaseEx
     await engine.capabilities()
     assert [chunk.text async for chunk in engine.generate(call())] == ["well", ""]
     assert engine.snapshot().replicas[0].finished == 1
-    assert 'calls_total{replica="hostile",outcome="finished"} 1' in engine.metrics()
+    assert 'calls_total{outcome="finished",replica="hostile"} 1' in engine.metrics()
     assert await engine.warm(Prompt((Segment("user", "a"),)), tenant="a", role="b")  # type: ignore[attr-defined]

@@ -250,7 +250,8 @@ class OpenAIEngine:
             await call.permitted()
             patience = http.begin(http.timeouts)
             data = json.dumps(body).encode()
-            response = await http.send("POST", http.address.at(path), data, patience, call.permit)
+            traced = None if call.traceparent is None else {"traceparent": call.traceparent}
+            response = await http.send("POST", http.address.at(path), data, patience, call.permit, traced)
             if response.status == 200:
                 return response, patience, dialect, body
             try:

@@ -152,8 +152,9 @@ class Transport:
         data: bytes | None,
         patience: Patience,
         permitted: Callable[[], Awaitable[None]] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> aiohttp.ClientResponse:
-        """Send a request and wait for the head of the response.
+        """Send a request and wait for the head of the response. ``headers`` are its own.
 
         Servers close idle connections without notice, so a request may use one that is gone. If a
         connection breaks before anything came back, the request is sent once more. ``permitted`` is awaited
@@ -167,7 +168,9 @@ class Transport:
             try:
                 body = data if data is None or permitted is None else _Permitted(data, permitted)
                 async with patience.wait():
-                    response = await self._session.request(method, url, data=body, allow_redirects=False)
+                    response = await self._session.request(
+                        method, url, data=body, headers=headers, allow_redirects=False
+                    )
                 return self._plain(response)
             except aiohttp.ConnectionTimeoutError as error:
                 raise EngineTimeout(
