@@ -174,7 +174,7 @@ async def test_tasks_whose_processes_died_again_and_again_run_apart() -> None:
     request = TaskRequest(query="q", planner="waiting")
     tasks = [await service.submit(request) for _ in range(6)]
     for task in tasks[:3]:
-        store._put(await store.get(task.id), attempts=4)
+        store._put(await store.get(task.id), attempts=4, started_at=1.0)  # handed back
     async with service.working():
         while len(seen) < 4:  # noqa: ASYNC110 -- nobody tells of it
             await asyncio.sleep(0.01)
