@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from typing_extensions import override
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.validation import explain
@@ -33,7 +41,36 @@ class Settings(BaseSettings):
                 f"settings (ANABRANCH_…): {error}: not valid JSON: {error.__cause__}"
             ) from None
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f".env cannot be read: {error}") from None
+            raise InvalidRequest(f"settings: {_file_of(error)} cannot be read: {error}") from None
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given counts more than the environment, this more than ``.env``, and that more than files.
+
+        Raises:
+            InvalidRequest: the directory of the files is not there.
+        """
+        sources = init_settings, env_settings, dotenv_settings
+        directory = os.environ.get("ANABRANCH_SECRETS_DIR")
+        if not directory:
+            return sources
+        if not Path(directory).is_dir():
+            raise InvalidRequest(f"ANABRANCH_SECRETS_DIR: there is no directory {directory}")
+        return *sources, SecretsSettingsSource(settings_cls, secrets_dir=directory)
+
+    secrets_dir: Path | None = Field(
+        None,
+        description="A directory with files that are named like settings (`anabranch_database`) and hold "
+        "their values, as container platforms and systemd hand over secrets. Only the environment sets it.",
+    )
 
     engine: str = Field(
         "embedded",
@@ -75,6 +112,11 @@ class Settings(BaseSettings):
     database: str | None = Field(
         None,
         description="`sqlite:///path`, `postgresql://…` or `memory`; by default this user's own file.",
+    )
+    fix_permissions: bool = Field(
+        False,
+        description="Whether files of the database and caches that other users can read are made private, "
+        "and not only named in a warning.",
     )
     check: bool = Field(True, description="Whether `serve` looks for damage in a SQLite file when it starts.")
     calibration: Path | None = Field(
@@ -132,3 +174,7 @@ class Settings(BaseSettings):
     max_label_chars: PositiveInt = Field(1_000, description="Of the label of a node; the rest is left out.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged.")
+
+
+def _file_of(error: OSError | UnicodeDecodeError) -> str:
+    return str(getattr(error, "filename", None) or ".env")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.given import settings
-from orchestrator.cli.parameters import AsJson, Database, Engine, HttpTools, Mcp, Model
+from orchestrator.cli.parameters import AsJson, Database, Engine, FixPermissions, HttpTools, Mcp, Model
 
 commands = typer.Typer()
 
@@ -40,6 +40,7 @@ def serve(
     skip_check: Annotated[
         bool, typer.Option("--skip-check", help="Start even if the SQLite file is damaged.")
     ] = False,
+    fix_permissions: FixPermissions = False,
 ) -> None:
     """Serve the HTTP API and work on its tasks; SIGTERM drains."""
     from orchestrator.cli.hosting import serve_here
@@ -52,6 +53,7 @@ def serve(
         mcp_servers=mcp,
         http_tools=http_tools,
         check=check,
+        fix_permissions=fix_permissions or None,
     )
     serve_here(made, host, port)
 
