@@ -37,11 +37,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise InvalidRequest(f"settings (ANABRANCH_…): {explain(error)}") from None
         except SettingsError as error:
-            raise InvalidRequest(
-                f"settings (ANABRANCH_…): {error}: not valid JSON: {error.__cause__}"
-            ) from None
+            cause = error.__cause__
+            why = "cannot be read" if isinstance(cause, OSError | UnicodeDecodeError) else "not valid JSON"
+            raise InvalidRequest(f"settings (ANABRANCH_…): {error}: {why}: {cause}") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f"settings: {_file_of(error)} cannot be read: {error}") from None
+            raise InvalidRequest(f".env cannot be read: {error}") from None
 
     @classmethod
     @override
@@ -174,7 +174,3 @@ class Settings(BaseSettings):
     max_label_chars: PositiveInt = Field(1_000, description="Of the label of a node; the rest is left out.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is logged.")
-
-
-def _file_of(error: OSError | UnicodeDecodeError) -> str:
-    return str(getattr(error, "filename", None) or ".env")

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -122,25 +124,56 @@ def own_environment(home: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.engine
-@pytest.mark.timeout(1800)
-def test_what_is_installed_serves_by_itself(recipe: Path, tmp_path: Path) -> None:
-    """After ``pip install`` with the extra ``embedded``, one command answers, and SIGTERM ends it with 0."""
-    command = [str(recipe / "bin/anabranch"), "serve", "--port", "0", "--model", SMALL]
+@contextmanager
+def started(
+    command: Sequence[str | Path], home: Path, says: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process, once a line of its standard error matches ``says``, and the group of that match."""
     with subprocess.Popen(
-        command, env=own_environment(tmp_path), cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        command, env=own_environment(home), cwd=home, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stderr is not None
             told: list[str] = []
-            url = None
-            while url is None and (line := process.stderr.readline()):
+            found = None
+            while found is None and (line := process.stderr.readline()):
                 told.append(line)
-                url = re.search(r"listening on (\S+)", line)
-            assert url is not None, told
+                found = re.search(says, line)
+            assert found is not None, told
+            yield process, found[1]
+        finally:
+            process.kill()
+
+
+@contextmanager
+def simulated(recipe: Path, home: Path) -> Iterator[list[str]]:
+    """The options for an engine that computes nothing, from the same environment."""
+    simulator = (
+        "import sys; sys.stdout = sys.stderr; from workers.engines.simulator.command import main; main()"
+    )
+    command = [recipe / "bin/python", "-c", simulator, "--port", "0", "--answer", "Answer: 4"]
+    with started(command, home, r"(http://\S+)") as (_, url):
+        yield ["--engine", url]
+
+
+@contextmanager
+def embedded(recipe: Path, home: Path) -> Iterator[list[str]]:
+    """The options for llama.cpp in the service, with a small model."""
+    yield ["--model", SMALL]
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("engine", [simulated, pytest.param(embedded, marks=pytest.mark.engine)])
+def test_what_is_installed_serves_by_itself(
+    recipe: Path, tmp_path: Path, engine: Callable[[Path, Path], AbstractContextManager[list[str]]]
+) -> None:
+    """After ``pip install`` with the extra ``embedded``, one command answers, and SIGTERM ends it with 0."""
+    with engine(recipe, tmp_path) as options:
+        command = [recipe / "bin/anabranch", "serve", "--port", "0", *options]
+        with started(command, tmp_path, r"listening on (\S+)") as (process, url):
             question = {"query": "What is 2 + 2?", "planner": "direct", "options": {"max_tokens": 40}}
             request = urllib.request.Request(
-                f"{url.group(1)}/v1/tasks?wait=600",
+                f"{url}/v1/tasks?wait=600",
                 json.dumps(question).encode(),
                 {"Content-Type": "application/json"},
             )
@@ -149,13 +182,12 @@ def test_what_is_installed_serves_by_itself(recipe: Path, tmp_path: Path) -> Non
             assert task["status"] == "succeeded", task
             assert task["solution"]["answer"]
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=300) == 0, process.stderr.read()
-        finally:
-            process.kill()
+            assert process.wait(timeout=300) == 0
     made = tmp_path / "data/anabranch/anabranch.db"
     assert made.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.timeout(3600)
 def test_what_is_installed_has_its_data_and_no_need_of_a_checkout(recipe: Path, tmp_path: Path) -> None:
     script = """
 import json, importlib.resources as resources, storage.sql.migrations as migrations

@@ -85,7 +85,7 @@ class Listeners:
         protocol = _Stream(seen, gone, self._request(seen))
         transport, _ = await loop.create_connection(lambda: protocol, sock=with_socket)
         if not seen.reads:
-            self._silent.append(cast(asyncio.Transport, transport))
+            self._silent.append(transport)
         return gone
 
     def _request(self, seen: Followed) -> bytes:

@@ -164,7 +164,7 @@ def check_database(settings: Settings, *, as_json: bool) -> None:
     async def run() -> dict[str, Any]:
         found: dict[str, Any] = {"database": [], "tasks": [], "journals": [], "checked": 0}
         await check_exists(settings.database)
-        await asyncio.to_thread(keep_private, settings)
+        await asyncio.to_thread(keep_private, settings, engine=settings.fix_permissions)
         try:
             async with await open_store(settings.database) as store:
                 found["database"] += await store.check()

@@ -98,6 +98,7 @@ class SqliteDatabase(Database):
                 f"put the right one at {self._path}, or move it elsewhere to begin with an empty database"
             )
         if not self._path.exists():
+            # Only a new file: opening and closing one that is in use would end this process's locks on it.
             with suppress(OSError):  # why it cannot be made is better said by SQLite
                 make_file(self._path.resolve())
         elif check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,7 +17,10 @@ from structlog.testing import capture_logs
 
 from orchestrator.permissions import keep_private
 from orchestrator.settings import Settings
+from storage.errors import StorageUnavailable
 from storage.opening import open_store
+from storage.sql.copying import rescued_of
+from storage.tasks import NewTask
 from tests.orchestrator.cli.test_commands import command, server, started
 from tests.workers.models.conftest import hub
 from tests.workers.models.hub import Hub, model
@@ -135,6 +139,21 @@ async def test_a_dangling_link_leads_to_a_private_database(tmp_path: Path) -> No
             assert (tmp_path / "real.db-wal").exists()
     finally:
         os.umask(before)
+
+
+async def test_what_is_saved_of_a_lost_database_is_private_too(tmp_path: Path) -> None:
+    path = tmp_path / "lost.db"
+    before = os.umask(0)
+    try:
+        async with await open_store(f"sqlite:///{path}") as store:
+            await store.submit(NewTask(question={"query": "q"}, planner="vote"))
+            path.unlink()
+            with pytest.raises(StorageUnavailable):
+                await store.submit(NewTask(question={"query": "q"}, planner="vote"))
+    finally:
+        os.umask(before)
+    assert await asyncio.to_thread(rescued_of, path)
+    assert open_ones(tmp_path) == set()
 
 
 async def test_a_fetched_model_is_private_with_all_that_lies_beside_it(hub: Hub, tmp_path: Path) -> None:
