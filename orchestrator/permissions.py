@@ -31,8 +31,8 @@ def keep_private(settings: Settings, *, engine: bool = False) -> None:
     """Warn of files and directories in use that others may read, or make them private if the settings say so.
 
     These are the files of the database, this user's data directory with its calibrations and, if ``engine``
-    is true, the caches of the engine. A directory or a calibration that the user has named is left alone, as
-    are links in the directories. Where the system knows no such modes, nothing is done.
+    is true, the caches of the engine. A directory or a calibration that the user has named is left alone, and
+    so is what a link among these leads to. Where the system knows no such modes, nothing is done.
 
     Raises:
         StorageError: the settings name no database.
@@ -83,7 +83,9 @@ def _kept(settings: Settings, *, engine: bool) -> Iterator[Path]:
 
 
 def _within(directory: Path) -> Iterable[Path]:
-    """A directory and the files in it, without links to others."""
+    """A directory and the files in it; nothing of what is a link to elsewhere."""
+    if directory.is_symlink():
+        return []
     try:
         return [directory, *(each for each in directory.iterdir() if not each.is_symlink())]
     except OSError:

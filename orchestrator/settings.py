@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -71,6 +71,15 @@ class Settings(BaseSettings):
         description="A directory with files that are named like settings (`anabranch_database`) and hold "
         "their values, as container platforms and systemd hand over secrets. Only the environment sets it.",
     )
+
+    @field_validator("secrets_dir")
+    @classmethod
+    def _read_in_time(cls, given: Path | None) -> Path | None:
+        if given is not None and not os.environ.get("ANABRANCH_SECRETS_DIR"):
+            raise ValueError(
+                "it counts in the environment only; where this one stands, its files are not read"
+            )
+        return given
 
     engine: str = Field(
         "embedded",

@@ -210,6 +210,15 @@ def test_mending_changes_what_is_ours_and_nothing_else(cache: Path) -> None:
     assert (cache / "data/anabranch/anabranch.db").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_cache_that_is_a_link_to_a_shared_one_is_left_alone(cache: Path) -> None:
+    models = cache / "cache/anabranch/models"
+    models.rename(cache / "shared")
+    models.symlink_to(cache / "shared")
+    keep_private(Settings(engine="embedded", fix_permissions=True), engine=True)
+    assert others(cache / "shared") == 0o055
+    assert others(cache / "shared" / "m") == 0o064
+
+
 @pytest.mark.parametrize("refuses", [True, False], ids=["refuses", "ignores"])
 def test_a_file_system_that_keeps_its_modes_costs_a_warning(
     cache: Path, monkeypatch: pytest.MonkeyPatch, refuses: bool

@@ -64,3 +64,15 @@ def test_a_secret_that_cannot_be_read_is_named(secrets: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(InvalidRequest, match=r"database.*cannot be read: .*Permission denied"):
         Settings.read()
+
+
+def test_a_directory_that_would_not_be_read_is_refused(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANABRANCH_SECRETS_DIR")
+    (secrets.parent / ".env").write_text(f"ANABRANCH_SECRETS_DIR={secrets}")
+    with pytest.raises(InvalidRequest, match=r"secrets_dir: .*in the environment only"):
+        Settings.read()
+    (secrets.parent / ".env").unlink()
+    with pytest.raises(InvalidRequest, match=r"secrets_dir: .*in the environment only"):
+        Settings.read(secrets_dir=secrets)
