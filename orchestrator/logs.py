@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
@@ -16,8 +17,11 @@ from orchestrator.visible import one_line, visible
 from workers.redaction import redacted
 
 
-def configure(settings: Settings) -> None:
-    """Set up logging for the command line and the server, and for an SDK client if nobody else has."""
+def configure(settings: Settings, *, before: Callable[[], None] = lambda: None) -> None:
+    """Set up logging for the command line and the server, and for an SDK client if nobody else has.
+
+    ``before`` is called before each line is written.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -43,7 +47,7 @@ def configure(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.log_level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Lossy(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Lossy(sys.stderr, before))),
         cache_logger_on_first_use=True,
     )
 
@@ -51,12 +55,14 @@ def configure(settings: Settings) -> None:
 class _Lossy(io.TextIOBase):
     """A file whose full disk or closed pipe costs log lines, and not what is being done."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, before: Callable[[], None]) -> None:
         self._file = file
+        self._before = before
 
     def write(self, text: str, /) -> int:
         """Write the text, if that is possible."""
         with suppress(OSError, ValueError):
+            self._before()
             self._file.write(text)
         return len(text)
 

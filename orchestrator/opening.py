@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppres
 
 from orchestrator.engines import OnProgress, build_engine
 from orchestrator.errors import InvalidRequest, translated
+from orchestrator.permissions import keep_private
 from orchestrator.planning.planner import Planner
 from orchestrator.settings import Settings
 from orchestrator.tasks.calibrations import Calibrations
@@ -55,6 +56,7 @@ async def opened_service(
     calibrations = await Calibrations.read(settings.calibration)
     async with AsyncExitStack() as closing:
         with translated():
+            await asyncio.to_thread(keep_private, settings, engine=engine is None)
             opened = await open_store(
                 settings.database,
                 check=staying and settings.check,
@@ -124,5 +126,6 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
         TaskNotFound: a task that the block asks for does not exist.
     """
     with translated():
+        await asyncio.to_thread(keep_private, settings)
         async with await open_store(settings.database) as store:
             yield store

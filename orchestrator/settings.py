@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from typing_extensions import override
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.validation import explain
@@ -44,11 +61,49 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise InvalidRequest(f"settings (ANABRANCH_…): {explain(error)}") from None
         except SettingsError as error:
-            raise InvalidRequest(
-                f"settings (ANABRANCH_…): {error}: not valid JSON: {error.__cause__}"
-            ) from None
+            cause = error.__cause__
+            why = "cannot be read" if isinstance(cause, OSError | UnicodeDecodeError) else "not valid JSON"
+            raise InvalidRequest(f"settings (ANABRANCH_…): {error}: {why}: {cause}") from None
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidRequest(f".env cannot be read: {error}") from None
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given counts more than the environment, this more than ``.env``, and that more than files.
+
+        Raises:
+            InvalidRequest: the directory of the files is not there.
+        """
+        sources = init_settings, env_settings, dotenv_settings
+        directory = os.environ.get("ANABRANCH_SECRETS_DIR")
+        if not directory:
+            return sources
+        if not Path(directory).is_dir():
+            raise InvalidRequest(f"ANABRANCH_SECRETS_DIR: there is no directory {directory}")
+        return *sources, SecretsSettingsSource(settings_cls, secrets_dir=directory)
+
+    secrets_dir: Path | None = Field(
+        None,
+        description="A directory with files that are named like settings (`anabranch_database`) and hold "
+        "their values, as container platforms and systemd hand over secrets. Only the environment sets it.",
+    )
+
+    @field_validator("secrets_dir")
+    @classmethod
+    def _read_in_time(cls, given: Path | None) -> Path | None:
+        if given is not None and not os.environ.get("ANABRANCH_SECRETS_DIR"):
+            raise ValueError(
+                "it counts in the environment only; where this one stands, its files are not read"
+            )
+        return given
 
     engine: str = Field(
         "embedded",
@@ -90,6 +145,11 @@ class Settings(BaseSettings):
     database: str | None = Field(
         None,
         description="`sqlite:///path`, `postgresql://…` or `memory`; by default this user's own file.",
+    )
+    fix_permissions: bool = Field(
+        False,
+        description="Whether files of the database and caches that other users can read are made private, "
+        "and not only named in a warning.",
     )
     check: bool = Field(True, description="Whether `serve` looks for damage in a SQLite file when it starts.")
     calibration: Path | None = Field(

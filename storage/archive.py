@@ -40,8 +40,8 @@ VERSION = 1
 """Increased when a reader of the previous version would misunderstand a file."""
 
 _UNTOLD = ("lease_owner", "lease_expires_at", "damage", "submitted_by", "trace_parent")
-"""The first three are empty in an ended task that can be exported; a key says nothing in another database, and
-whose span asked for the task is not kept."""
+"""The first three are empty in an ended task that can be exported; keys and spans of callers say nothing in
+another database."""
 _FIELDS = tuple(field.name for field in fields(Task) if field.name not in _UNTOLD)
 _USUAL = {"priority": Priority.INTERACTIVE, "deadline": None}
 """Members that files once had not; left out where they say this."""

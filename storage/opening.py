@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from glob import escape
 from pathlib import Path
 
 from storage.codec import Redact
@@ -74,6 +75,26 @@ async def back_up(url: str | None, to: Path, *, overwrite: bool = False, salvage
         return back_up(file, to, overwrite=overwrite, make_empty=make_empty if salvage else None)
 
     return await asyncio.to_thread(act)
+
+
+def files_of(url: str | None) -> list[Path]:
+    """The files of the SQLite database that ``url`` names, and what was saved of it; some may not exist.
+
+    Raises:
+        StorageError: ``url`` is not one of a database.
+    """
+    if url == "memory":
+        return []
+    from storage.sql.copying import companions, journal_of
+    from storage.sql.database import is_sqlite, parse
+    from storage.sql.sqlite import file_of
+
+    parsed = parse(url)
+    if not is_sqlite(parsed):
+        return []
+    file = file_of(parsed).resolve()  # SQLite puts the others beside the file that a link leads to
+    saved = file.parent.glob(f"{escape(file.name)}.rescued-*")
+    return [file, *companions(file), journal_of(file), *sorted(saved)]
 
 
 def _existing_file(url: str | None) -> Path | None:

@@ -12,6 +12,7 @@ from orchestrator.cli.parameters import (
     AsJson,
     Database,
     Engine,
+    FixPermissions,
     HttpTools,
     MaxTokens,
     Mcp,
@@ -69,6 +70,7 @@ def solve(
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view, and no progress.")] = False,
     verbose: Verbose = False,
+    fix_permissions: FixPermissions = False,
 ) -> None:
     """Answer a question, and show its branches as they run."""
     if not quiet:
@@ -95,7 +97,14 @@ def solve(
     }
     inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))
     with failures_shown(as_json=as_json):
-        made = settings(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
+        made = settings(
+            engine=engine,
+            model=model,
+            database=database,
+            mcp_servers=mcp,
+            http_tools=http_tools,
+            fix_permissions=fix_permissions or None,
+        )
         solve_here(inputs, made, as_json=as_json, quiet=quiet, verbose=verbose)
 
 

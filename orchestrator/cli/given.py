@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 def settings(**given: str | bool | None) -> Settings:
     """The settings from the environment, overridden by the command line; sets up logging accordingly."""
     from orchestrator import logs
+    from orchestrator.cli.saying import clear
     from orchestrator.settings import Settings
 
     made = Settings.read(**given_of(**given))
-    logs.configure(made)
+    logs.configure(made, before=clear)
     return made
 
 

@@ -16,6 +16,7 @@ from orchestrator.cli.picture import picture
 from orchestrator.cli.saying import dump, say, tell
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.opening import opened_store
+from orchestrator.permissions import keep_private
 from orchestrator.settings import Settings
 from orchestrator.tasks.recordings import import_recordings, read_recordings
 from orchestrator.visible import json_spelled
@@ -164,6 +165,7 @@ def check_database(settings: Settings, *, as_json: bool) -> None:
     async def run() -> dict[str, Any]:
         found: dict[str, Any] = {"database": [], "tasks": [], "journals": [], "checked": 0}
         await check_exists(settings.database)
+        await asyncio.to_thread(keep_private, settings, engine=settings.fix_permissions)
         try:
             async with await open_store(settings.database) as store:
                 found["database"] += await store.check()
@@ -221,6 +223,7 @@ def back_up_database(to: Path, settings: Settings, *, overwrite: bool, salvage: 
         Unavailable: it cannot be copied; for PostgreSQL, the message names ``pg_dump``.
     """
     with translated():
+        keep_private(settings)
         size = asyncio.run(back_up(settings.database, to.absolute(), overwrite=overwrite, salvage=salvage))
     tell(f"{to}: {size / 1e6:,.1f} MB")
 

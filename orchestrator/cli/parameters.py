@@ -39,6 +39,13 @@ Model = Annotated[
     str | None, typer.Option(help="A catalogue name, a GGUF file, or the model that a server should use.")
 ]
 
+FixPermissions = Annotated[
+    bool,
+    typer.Option(
+        "--fix-permissions", help="Make files of the database and caches private that other users can read."
+    ),
+]
+
 
 def in_utf8(as_json: bool) -> bool:
     """JSON is UTF-8, whatever the locale says."""

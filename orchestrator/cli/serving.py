@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.given import settings
-from orchestrator.cli.parameters import AsJson, Database, Engine, HttpTools, Mcp, Model
+from orchestrator.cli.parameters import AsJson, Database, Engine, FixPermissions, HttpTools, Mcp, Model
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 
@@ -65,6 +65,7 @@ def serve(
     skip_check: Annotated[
         bool, typer.Option("--skip-check", help="Start even if the SQLite file is damaged.")
     ] = False,
+    fix_permissions: FixPermissions = False,
 ) -> None:
     """Serve the HTTP API and work on its tasks; SIGTERM drains."""
     from orchestrator.api.server import Binding
@@ -83,6 +84,7 @@ def serve(
         check=check,
         allowed_hosts=allowed_hosts,
         allowed_origins=allowed_origins,
+        fix_permissions=fix_permissions or None,
     )
     binding = Binding(
         host=DEFAULT_HOST if host is None else host,

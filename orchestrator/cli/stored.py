@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 import typer
 
 from orchestrator.cli.given import settings
-from orchestrator.cli.parameters import AsJson, Database, Engine, Model, Options, TraceId, Verbose
+from orchestrator.cli.parameters import (
+    AsJson,
+    Database,
+    Engine,
+    FixPermissions,
+    Model,
+    Options,
+    TraceId,
+    Verbose,
+)
 
 commands = typer.Typer()
 
@@ -199,11 +208,14 @@ def requeue(trace_id: TraceId, database: Database = None) -> None:
 
 
 @commands.command()
-def check(database: Database = None, as_json: AsJson = False) -> None:
+def check(
+    database: Database = None, fix_permissions: FixPermissions = False, as_json: AsJson = False
+) -> None:
     """Search the database for damage, and for tasks and journals that cannot be read; exit with 1 if any."""
     from orchestrator.cli.keeping import check_database
 
-    check_database(settings(database=database), as_json=as_json)
+    made = settings(database=database, fix_permissions=fix_permissions or None)
+    check_database(made, as_json=as_json)
 
 
 @commands.command()

@@ -21,6 +21,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.runtime.values import Answer
 from orchestrator.tasks.solution import Calibrated
 from orchestrator.validation import explain
+from storage.private import make_directory, opener
 
 Score = Literal["confidence", "entropy", "length"]
 RISING: Mapping[Score, bool] = {"confidence": True, "entropy": False, "length": False}
@@ -187,9 +188,11 @@ class Evidence(BaseModel):
             InvalidRequest: it cannot be written.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
             draft = path.with_name(f".{path.name}.{os.getpid()}")
-            draft.write_text(f"{self.model_dump_json(indent=1)}\n", encoding="utf-8")
+            draft.unlink(missing_ok=True)
+            with open(draft, "x", encoding="utf-8", opener=opener) as file:
+                file.write(f"{self.model_dump_json(indent=1)}\n")
             draft.replace(path)
         except OSError as error:
             raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None

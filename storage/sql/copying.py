@@ -18,6 +18,7 @@ from urllib.parse import quote
 from sqlalchemy import Table
 
 from storage.errors import StorageDamaged, StorageError
+from storage.private import make_directory, make_file
 from storage.sql.failures import of_sqlite, recovery
 from storage.sql.tables import metadata
 
@@ -47,6 +48,11 @@ def connected(path: Path) -> sqlite3.Connection:
 def companions(path: Path) -> tuple[Path, Path]:
     """The write-ahead log of a SQLite file, and the index of the log."""
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def journal_of(path: Path) -> Path:
+    """The rollback journal of a SQLite file, which is there while the file is made."""
+    return path.with_name(f"{path.name}-journal")
 
 
 def rescued_of(path: Path) -> list[Path]:
@@ -134,7 +140,7 @@ def rescue(connection: sqlite3.Connection, path: Path, make_empty: Callable[[Pat
     name = f"{path.name}.rescued-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     directory = path.parent
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         saved = _free_name(directory, name)
     except OSError:
         saved = _free_name(Path(tempfile.gettempdir()), name)
@@ -198,11 +204,11 @@ def copy(source: sqlite3.Connection, to: Path, *, seconds: float | None = None) 
 @contextmanager
 def _new_file(path: Path) -> Iterator[None]:
     """A file of that name that is gone after the block, with what SQLite puts beside it."""
-    path.open("xb").close()
+    make_file(path)
     try:
         yield
     finally:
-        for each in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm", "-journal"))):
+        for each in (path, *companions(path), journal_of(path)):
             with suppress(FileNotFoundError):
                 each.unlink()
 
@@ -212,6 +218,6 @@ def _free_name(directory: Path, name: str) -> Path:
     for number in count(1):
         path = directory / (name if number == 1 else f"{name}-{number}")
         with suppress(FileExistsError):
-            path.open("xb").close()
+            make_file(path)
             return path
     raise AssertionError("counting ends")

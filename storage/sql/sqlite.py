@@ -27,6 +27,7 @@ from storage.errors import (
     StorageError,
     StorageUnavailable,
 )
+from storage.private import make_directory, make_file
 from storage.sql.copying import companions, connected, problems, rescue, rescued_of
 from storage.sql.failures import of_sqlite, recovery
 from storage.sql.migrations import migrate
@@ -88,7 +89,7 @@ class SqliteDatabase(Database):
 
     def _prepare(self, check: bool) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(self._path.parent)
         except OSError as error:
             raise NotWritable(f"the directory of {self._path} cannot be created: {error}") from error
         if not self._path.exists() and (rescued := rescued_of(self._path)):
@@ -96,7 +97,11 @@ class SqliteDatabase(Database):
                 f"there is no file {self._path}, but {', '.join(map(str, rescued))}, saved when it was lost: "
                 f"put the right one at {self._path}, or move it elsewhere to begin with an empty database"
             )
-        if check and self._path.exists():
+        if not self._path.exists():
+            # Only a new file: opening and closing one that is in use would end this process's locks on it.
+            with suppress(OSError):  # why it cannot be made is better said by SQLite
+                make_file(self._path.resolve())
+        elif check:
             self._check()
         _migrate(self._writer.url)
         # From now on the files are open, and no other process that ends removes the log as their last user.
@@ -292,7 +297,9 @@ def _migrate(url: URL) -> None:
 
 
 def make_empty(path: Path) -> None:
-    """Make an empty database of the current schema."""
+    """Make an empty database of the current schema, in a file that may be there if it is empty."""
+    with suppress(FileExistsError):
+        make_file(path)
     _migrate(URL.create("sqlite", database=str(path)))
 
 

@@ -21,6 +21,7 @@ from filelock import AsyncFileLock
 from workers.errors import ModelUnavailable
 from workers.models.catalogue import Model, find
 from workers.models.sources import Source, SourceFailed, deliver
+from workers.private import FILE_MODE, make_directory, opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ async def fetch(
     try:
         if not verify and await asyncio.to_thread(_is_trusted, model, target):
             return target
-        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
-        async with AsyncFileLock(f"{target}.lock", thread_local=False):
+        await asyncio.to_thread(make_directory, target.parent)
+        async with AsyncFileLock(f"{target}.lock", mode=FILE_MODE, thread_local=False):
             if not verify and await asyncio.to_thread(_is_trusted, model, target):
                 return target
             if await asyncio.to_thread(target.exists):
@@ -148,8 +149,8 @@ def _marker(model: Model, path: Path) -> tuple[Path, str]:
 def _trust(model: Model, path: Path) -> None:
     """Note that a file is right. If that cannot be written, the file will be hashed again."""
     marker, text = _marker(model, path)
-    with contextlib.suppress(OSError):
-        marker.write_text(text, "utf-8")
+    with contextlib.suppress(OSError), open(marker, "w", encoding="utf-8", opener=opener) as file:
+        file.write(text)
 
 
 def _is_trusted(model: Model, path: Path) -> bool:

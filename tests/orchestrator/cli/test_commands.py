@@ -121,7 +121,7 @@ def solved(server: str, database: str) -> dict[str, Any]:
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Done:
     """Run ``anabranch`` inside this process."""
     monkeypatch.setattr(sys, "argv", ["anabranch", *arguments])
-    monkeypatch.setattr("orchestrator.logs.configure", lambda settings: None)  # it would outlive the test
+    monkeypatch.setattr("orchestrator.logs.configure", lambda *_, **__: None)  # it would outlive the test
     logging_of_tests = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     try:

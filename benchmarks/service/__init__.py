@@ -1,0 +1,1 @@
+"""What the service bears: many followers, many submissions, and what a request costs beside its work."""
