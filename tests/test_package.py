@@ -151,7 +151,15 @@ def simulated(recipe: Path, home: Path) -> Iterator[list[str]]:
     simulator = (
         "import sys; sys.stdout = sys.stderr; from workers.engines.simulator.command import main; main()"
     )
-    command = [recipe / "bin/python", "-c", simulator, "--port", "0", "--answer", "Answer: 4"]
+    command: list[str | Path] = [
+        recipe / "bin/python",
+        "-c",
+        simulator,
+        "--port",
+        "0",
+        "--answer",
+        "Answer: 4",
+    ]
     with started(command, home, r"(http://\S+)") as (_, url):
         yield ["--engine", url]
 
@@ -169,7 +177,7 @@ def test_what_is_installed_serves_by_itself(
 ) -> None:
     """After ``pip install`` with the extra ``embedded``, one command answers, and SIGTERM ends it with 0."""
     with engine(recipe, tmp_path) as options:
-        command = [recipe / "bin/anabranch", "serve", "--port", "0", *options]
+        command: list[str | Path] = [recipe / "bin/anabranch", "serve", "--port", "0", *options]
         with started(command, tmp_path, r"listening on (\S+)") as (process, url):
             question = {"query": "What is 2 + 2?", "planner": "direct", "options": {"max_tokens": 40}}
             request = urllib.request.Request(

@@ -17,6 +17,7 @@ import aiohttp
 from benchmarks.service.listeners import Followed, Listeners
 from benchmarks.service.probing import Caller
 from benchmarks.service.processes import Server, has_keys, probe, service, simulator
+from storage.listing import Place
 from storage.opening import open_store
 
 SAMPLE_SECONDS = 0.25
@@ -172,10 +173,10 @@ async def flood(size: Size, folder: Path) -> Flood:
                 found.seconds = time.monotonic() - began
             found.health = [(path, status, seconds) for path, status, seconds in health]
         async with await open_store(f"sqlite:///{folder / 'flood'}.db") as store:
-            last = None
+            last: Place | None = None
             while page := await store.list(limit=500, before=last):
                 found.stored |= {task.id for task in page}
-                last = page[-1].id
+                last = Place.of(page[-1])
     return found
 
 

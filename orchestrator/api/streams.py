@@ -52,7 +52,7 @@ class Streams:
     @property
     def followers(self) -> int:
         """How many event streams and waiting requests there are."""
-        return self._places.held
+        return self.places.held
 
     def place(self, tenant: str) -> AbstractContextManager[None]:
         """A place for one client, held while the block runs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -99,7 +99,14 @@ class TaskRequest(BaseModel):
         return Question(self.query, self.context, self.choices)
 
 
-def until(deadline: Deadline | None) -> dict[str, float]:
+class Until(TypedDict, total=False):
+    """A deadline as members of a new task."""
+
+    deadline: float
+    within: float
+
+
+def until(deadline: Deadline | None) -> Until:
     """A deadline as a new task has it."""
     match deadline:
         case None:

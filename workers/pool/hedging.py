@@ -54,10 +54,12 @@ class Hedging:
         """
         lead = asyncio.create_task(self._read(flight, stream))
         try:
-            seen = self._tally.first_token
-            if seen.count >= EVIDENCE:
+            seen = self._tally
+            if seen.first_tokens >= EVIDENCE:
                 prefill = flight.replica.pace.prefill_seconds(flight.prefill_ahead)
-                await asyncio.wait([lead], timeout=self._after * max(seen.total / seen.count, prefill))
+                await asyncio.wait(
+                    [lead], timeout=self._after * max(seen.first_token_seconds / seen.first_tokens, prefill)
+                )
                 permitted = not lead.done() and await _permitted(flight, lead)
                 if permitted and not lead.done() and (rival := self._dispatcher.second(flight)) is not None:
                     self._tally.hedges += 1

@@ -327,7 +327,7 @@ class Pool:
         now = self._now()
         flight.replica.last_progress = now
         if flight.first_at is None:
-            self._tally.first_token.observe(now - flight.sent_at)
+            self._tally.began(now - flight.sent_at)
             self._dispatcher.first_token(flight)
         return chunk
 

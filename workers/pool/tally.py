@@ -45,9 +45,17 @@ class PoolTally:
             registry=None,
         )
     )
+    first_tokens: int = 0
+    first_token_seconds: float = 0.0
     refused: int = 0
     restarts: int = 0
     hedges: int = 0
     hedges_won: int = 0
     warmed: int = 0
     warmed_tokens: int = 0
+
+    def began(self, seconds: float) -> None:
+        """Count a call whose first token came so many seconds after it was sent."""
+        self.first_token.observe(seconds)
+        self.first_tokens += 1
+        self.first_token_seconds += seconds
