@@ -58,6 +58,7 @@ def test_two_swapped_characters_are_noticed(at: int) -> None:
         *("", "anb_", KEY[:-1], KEY + "0", f" {KEY}", f"{KEY}\n", KEY.upper(), KEY.replace("anb_", "sk-_")),
         *("anb_" + "0" * 49, "anb_" + "é" * 49, "anb_" + "٣" * 49, "anb_" + "\0" * 49, "a" * 1_000_000),
     ],
+    ids=lambda text: f"{len(text)} characters",  # new keys may not be part of the names
 )
 def test_nothing_else_is_a_key(text: str) -> None:
     assert not is_key(text)

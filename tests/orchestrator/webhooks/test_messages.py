@@ -72,7 +72,7 @@ def test_a_message_is_small_whole_and_without_keys_whatever_is_stored() -> None:
     assert json.loads(message.body)["data"]["tenant"] == "mül\N{SNOWMAN}ler\0"
 
 
-@pytest.mark.parametrize("secret", [new_secret(), "whsec_" + "QUJD" * 8])
+@pytest.mark.parametrize("secret", [new_secret(), "whsec_" + "QUJD" * 8], ids=["new", "given"])
 def test_the_library_takes_our_signatures_and_no_others(secret: str) -> None:
     message = message_of(end(tenant="mül\N{SNOWMAN}ler"))
     headers = signed_headers(message.id, message.body, [Secret(secret)], time.time(), "1")
