@@ -14,6 +14,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ballot import labels
 from orchestrator.voting.judging import Judge
 from orchestrator.voting.splitting import unless_split
+from planners.direct import direct
 from planners.forking import affordable
 from planners.kinds import ENOUGH, LOOKS, turns_of
 from planners.questions import SAMPLED, Temperature, Tokens
@@ -25,6 +26,10 @@ MOST = 64
 
 NEVER, YES_OR_NO = 1.0, "yes or no"
 
+SEVERAL_FACTS = 400
+"""Characters of material from which a question is a look-up among several facts. There, kinds that agree and
+looks that are sure are wrong as often as one call is (see docs/methods.md)."""
+
 SUITS = Suits(SHORT_ANSWER, cost=15, sign=has_one_answer, calls=2, yields_to=("cascade",))
 
 
@@ -35,6 +40,7 @@ async def adaptive(
     *,
     n: Annotated[int, Field(ge=1, le=MOST)] = 6,
     sure: Annotated[float, Field(ge=0, le=1)] = 0.6,
+    material: Annotated[int, Field(ge=0)] = SEVERAL_FACTS,
     judge: Judge = "none",
     temperature: Temperature = SAMPLED,
     max_tokens: Tokens = 1024,
@@ -45,11 +51,16 @@ async def adaptive(
     which it stands alone, 1 for never; a question that shows a computation, or asks for yes or no, never ends
     on one look, but for letters and words, where a program that is computed needs no other kind. Each kind
     has a length of its own, and ``max_tokens`` is the most that a branch gets after others of its kind were
-    cut off. ``judge`` is that of :meth:`Run.vote`.
+    cut off. ``judge`` is that of :meth:`Run.vote`. With ``material`` characters of material or more, one call
+    answers, as of :func:`direct`; 0 is never.
 
     Raises:
         NodeFailed: no branch gave a completion.
+        AnswerRefused: the model, or a filter, refused to answer from the material.
     """
+    if material and len(question.context) >= material and not run.first_edition:
+        run.decide("adaptive", "direct", {"reason": "it is a look-up in much material"})
+        return await direct(run, question, max_tokens=max_tokens)
     n = max(1, affordable(run, n, reserve=0))
     first, *others = turns_of(run, question, n)
     what = shows(question)

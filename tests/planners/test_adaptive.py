@@ -56,6 +56,25 @@ async def test_a_sure_look_is_the_answer() -> None:
     assert engine.calls[0][1].sampling.temperature == 0
 
 
+async def test_a_look_up_in_much_material_is_one_call() -> None:
+    material = "The lab of Ada Nim is in Robu Tower. " * 12
+    question = Question("In which tower is the lab of Ada Nim?", context=material)
+    played = await play(adaptive, question, Scripted({"plain": Says("Robu Tower", 0.97)}))
+    assert played.verdicts("adaptive") == ["direct"]
+    assert played.verdicts(KINDS) == []
+    assert (played.answer.text, played.answer.confidence) == ("Robu Tower", None)
+    assert played.result.spent.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("context", "options"), [("Robu Tower. " * 30, {}), ("Robu. " * 100, {"material": 0})]
+)
+async def test_little_material_is_asked_about_as_without(context: str, options: dict[str, int]) -> None:
+    question = Question("In which tower is the lab of Ada Nim?", context=context)
+    played = await play(adaptive, question, Scripted({"plain": Says("Robu Tower", 0.97)}), **options)
+    assert played.verdicts(KINDS) == ["stop: sure"]
+
+
 @pytest.mark.parametrize("probability", [0.99, 1.0])
 async def test_a_look_at_yes_or_no_is_never_sure(probability: float) -> None:
     engine = Scripted({"plain": Says("Yes", probability), "steps": boxed("no"), "at once": boxed("no")})
