@@ -13,7 +13,7 @@ _SECRETS = re.compile(
     rf"""
     (?P<url>://)[^/\s@"']+(?=@)
     | (?P<bearer>{_START}bearer\s+)(?=\S{{0,99}}[\d*]){_LETTERS}{{6,}}
-    | (?P<prefix>{_START}sk-)(?=\S{{0,99}}[\d*]){_LETTERS}{{4,}}
+    | (?P<prefix>{_START}(?:sk-|anb_|whsec_))(?=\S{{0,99}}[\d*]){_LETTERS}{{4,}}
     | (?P<field>{_START}(?:api[-_]?key|access[-_]?token|password)=){_VALUE}+
     | (?P<short>{_START}(?:token|key)=)(?={_VALUE}{{0,99}}[\d*]){_VALUE}{{8,}}
     """,

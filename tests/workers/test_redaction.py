@@ -18,6 +18,8 @@ KEY = "my-own-key-of-some-length"
         ("https://me:secret@host/v1 is down", "https://***@host/v1 is down"),
         ("http://host:1/x?api_key=abcdef&y=1", "http://host:1/x?api_key=***&y=1"),
         ("http://host:1/x?key=AIzaSy123&y=1", "http://host:1/x?key=***&y=1"),
+        ("my key is anb_4Df1jRSZaTL8PXrM, mind", "my key is anb_***, mind"),
+        ("signed with whsec_QUJDQUJDQ1==.", "signed with whsec_***"),
         (r'{"error": "wrong:\nsk-abc123"}', r'{"error": "wrong:\nsk-***"}'),
         # What only looks like it.
         ("the bearer token is missing", "the bearer token is missing"),

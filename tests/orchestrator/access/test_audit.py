@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from orchestrator import logs
 from orchestrator.access.audit import audit
 from orchestrator.access.caller import Caller, Scope
+from orchestrator.access.form import new_key
 from tests.orchestrator.access.conftest import settings
 
 CALLER = Caller(tenant="acme", scopes=frozenset({Scope.SUBMIT}), key="key-1", names_tenants=True)
@@ -21,7 +22,7 @@ def test_line_says_who_did_what_to_what_and_how_it_ended() -> None:
     with capture_logs() as lines:
         audit(CALLER, "cancel", target="0a1b", outcome="done")
         audit(CALLER, "submit", tenant="another", outcome="too_many_tasks")
-    common = {"event": "audit", "log_level": "info", "key": "key-1"}
+    common = {"event": "audit", "log_level": "info", "caller": "key-1"}
     assert lines == [
         {**common, "tenant": "acme", "what": "cancel", "target": "0a1b", "outcome": "done"},
         {**common, "tenant": "another", "what": "submit", "target": None, "outcome": "too_many_tasks"},
@@ -36,3 +37,16 @@ def test_line_is_written_where_only_errors_are(capsys: pytest.CaptureFixture[str
     written = json.loads(line)
     assert (written["event"], written["target"], written["level"]) == ("audit", "a\nb\x1b[2J", "info")
     assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_is_written_names_the_key_and_hides_secrets(
+    capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    logs.configure(settings().model_copy(update={"log_format": form}))
+    caller = Caller(tenant="acme", scopes=frozenset({Scope.SUBMIT}), key="key-e314e463750e")
+    audit(caller, "submit", target=f"{new_key()} whsec_{'QUJ1' * 8}", outcome="done")
+    line = capsys.readouterr().err
+    assert "key-e314e463750e" in line
+    assert "anb_***" in line
+    assert "whsec_***" in line

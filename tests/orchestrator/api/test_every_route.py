@@ -315,7 +315,7 @@ async def test_what_a_key_changes_leaves_a_line_that_says_so(open_api: Open) -> 
             await api.get("/v1/tasks", **bearer(key))
             other = (await api.submit(tenant="b", **bearer(every))).body["id"]
     said = [
-        tuple(line[name] for name in ("key", "tenant", "what", "target", "outcome"))
+        tuple(line[name] for name in ("caller", "tenant", "what", "target", "outcome"))
         for line in lines
         if line["event"] == "audit"
     ]
