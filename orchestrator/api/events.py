@@ -26,6 +26,9 @@ MOST_IDS = 100
 LONGEST_CURSOR = 8_000
 """The most characters of the id of an event of all tasks."""
 
+CURSOR = r"^[!-~]+$"
+"""What such an id is, as far as a pattern can say it."""
+
 REMEMBERED, REMEMBERED_CHARACTERS = 100, 20_000
 """How many frames are kept for the next stream that sends the same event, and how long each may be."""
 

@@ -15,7 +15,7 @@ from structlog.contextvars import bind_contextvars
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
 from orchestrator.api.callers import caller_of, claim, tenant_of
-from orchestrator.api.events import LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
+from orchestrator.api.events import CURSOR, LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
 from orchestrator.api.exchange import body_text, header_of, json_object, merge, query_of, respond
 from orchestrator.api.finding import ANYTHING
 from orchestrator.api.keeping import IMPORTS, KeepingHandlers
@@ -257,13 +257,17 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
         (
             200,
             "What happens to tasks, until the client leaves.",
-            event_stream(TaskEventBody, TaskBody, ErrorBody),
+            event_stream(TaskEventBody, TaskBody, ErrorBody, ids=CURSOR),
         ),
         errors=(TooManyStreams,),
         parameters=(
             TENANT,
             *queries(EventsQuery),
-            header("Last-Event-ID", "Goes on after the event of this stream that had this id."),
+            header(
+                "Last-Event-ID",
+                "Goes on after the event of this stream that had this id.",
+                schema={"type": "string", "minLength": 1, "maxLength": LONGEST_CURSOR, "pattern": CURSOR},
+            ),
         ),
         sends=(TaskEventBody, TaskBody, ErrorBody),
         head=False,

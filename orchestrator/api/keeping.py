@@ -109,7 +109,7 @@ class KeepingHandlers(TaskHandlers):
 
     @route(
         "POST",
-        "/v1/tasks/import",
+        "/v1/import",
         (201, "The task is stored.", TaskBody),
         parameters=(TENANT,),
         takes=LINES,

@@ -110,8 +110,10 @@ def reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
-def event_stream(*models: type[BaseModel]) -> dict[str, Any]:
+def event_stream(*models: type[BaseModel], ids: str = "^[0-9]+$") -> dict[str, Any]:
     """The content of a response that is a stream of server-sent events, the data of each one of the models.
+
+    ``ids`` is the pattern of their ids.
 
     OpenAPI 3.1 has no word for a stream, so the schema is that of one event, as its readers take it.
     """
@@ -123,7 +125,7 @@ def event_stream(*models: type[BaseModel]) -> dict[str, Any]:
                 "properties": {
                     "id": {
                         "type": "string",
-                        "pattern": "^[0-9]+$",
+                        "pattern": ids,
                         "description": "What to send as `Last-Event-ID` to go on from here; missing where a "
                         "stream cannot be resumed from.",
                     },

@@ -32,7 +32,7 @@ async def exported(api: Api, task_id: str) -> bytes:
 
 
 async def imported(api: Api, data: Any, **headers: str) -> Reply:
-    return await api.call("POST", "/v1/tasks/import", data=data, headers={**LINES, **headers})
+    return await api.call("POST", "/v1/import", data=data, headers={**LINES, **headers})
 
 
 async def test_what_is_exported_is_imported_as_it_was(open_api: Open, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ async def test_what_is_no_trace_is_refused_and_nothing_is_stored(open_api: Open)
             reply = await imported(api, wrong)
             assert (reply.status, reply.error) == (status, code), (wrong[:80], reply.body)
         for kind in ("text/plain", "application/json", "application/x-www-form-urlencoded"):
-            reply = await api.call("POST", "/v1/tasks/import", data=data, headers={"Content-Type": kind})
+            reply = await api.call("POST", "/v1/import", data=data, headers={"Content-Type": kind})
             assert (reply.status, reply.error) == (415, "unsupported_media_type")
         assert (await api.get("/v1/tasks")).body["tasks"] == []
         assert (await imported(api, data)).status == 201
@@ -124,7 +124,7 @@ async def test_what_is_no_trace_is_refused_and_nothing_is_stored(open_api: Open)
 async def test_an_import_that_does_not_arrive_ends(open_api: Open) -> None:
     async with open_api(work=False, settings=Settings(client_seconds=0.3)) as api:
         reply = await api.raw(
-            b"POST /v1/tasks/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jsonl\r\n"
+            b"POST /v1/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jsonl\r\n"
             b"Content-Length: 1000\r\n\r\n{"
         )
         assert reply.startswith(b"HTTP/1.1 408 ")
