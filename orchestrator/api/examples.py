@@ -13,6 +13,7 @@ from orchestrator.api.schemas import (
     VERSION,
     HealthBody,
     LifeBody,
+    ReadyBody,
     ReplayBody,
     TaskBody,
     TaskPage,
@@ -146,4 +147,5 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "connections": FINE,
     },
     LifeBody: FINE,
+    ReadyBody: FINE,
 }

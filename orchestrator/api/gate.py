@@ -14,6 +14,7 @@ from typing import Never
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from structlog.contextvars import bind_contextvars
 
 from orchestrator.access.audit import audit
 from orchestrator.access.caller import LOCAL, Caller, Unauthorized
@@ -69,6 +70,8 @@ class Gate:
             return await handler(request) if request.match_info.http_exception else _nothing()
         if caller is not None:
             request[CALLER] = caller
+            if caller.tenant is not None:
+                bind_contextvars(tenant=caller.tenant)
         if route.scope is not None:
             assert caller is not None
             caller.require(route.scope)

@@ -46,13 +46,15 @@ class HealthHandlers:
         "GET",
         "/readyz",
         (200, "This process takes tasks now.", ReadyBody),
-        (503, "It takes none; the body says why.", ReadyBody),
+        (503, "It takes none; the body says why, to callers with a key.", ReadyBody),
         scope=None,
+        watched=True,
     )
     async def ready(self, request: web.Request) -> web.Response:
         """Check whether this process takes tasks now."""
         why = await self._unready(request)
-        return respond(ReadyBody(ok=why is None, detail=why or ""), 200 if why is None else 503)
+        told = why if why is not None and is_known(request) else ""
+        return respond(ReadyBody(ok=why is None, detail=told), 200 if why is None else 503)
 
     async def _unready(self, request: web.Request) -> str | None:
         if self._draining.is_set():

@@ -138,7 +138,7 @@ async def test_polling_does_what_no_notification_does(
 ) -> None:
     """As behind PgBouncer, which lets no connection listen for long."""
     monkeypatch.setattr(listening, "POLL_SECONDS", 0.3)
-    monkeypatch.setattr("storage.sql.store.notify", lambda connection, task_id: None)
+    monkeypatch.setattr("storage.sql.lease.notify", lambda connection, task_id: None)
     async with await open_store(new_database_url) as mine, await open_store(new_database_url) as other:
         claim = await mine.start(NEW, "me", 60)
         async with followed(mine, [claim.task.id]) as heard, asyncio.timeout(30):

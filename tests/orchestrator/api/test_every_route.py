@@ -42,7 +42,7 @@ def test_the_enumerations_leave_nothing_out() -> None:
     assert (
         len(ROUTES) == len({(each.method, each.path) for each in ROUTES}) == len(KEYED) + len(FOR_EVERYBODY)
     )
-    assert {each.path for each in FOR_EVERYBODY} == {"/healthz", "/livez", "/openapi.json"}
+    assert {each.path for each in FOR_EVERYBODY} == {"/healthz", "/livez", "/readyz", "/openapi.json"}
     assert CHANGING
     assert TAKING_JSON
     assert all(each.path.startswith(OWNED) for each in ABOUT_ONE)
@@ -135,7 +135,7 @@ async def test_without_a_key_that_counts_nothing_is_told_but_that(open_api: Open
         for each in KEYED:
             said = set()
             for what, key in keys.items():
-                path = each.path.replace("{id}", task)
+                path = anywhere(each).replace("nothing", task)
                 reply = await asked(api, each, path, **({} if key is None else bearer(key)))
                 assert (reply.status, reply.error) == (401, "unauthorized"), f"{what}: {each}"
                 assert reply.headers["WWW-Authenticate"].startswith("Bearer")
@@ -146,7 +146,7 @@ async def test_without_a_key_that_counts_nothing_is_told_but_that(open_api: Open
 
 
 def _changing(reply: Reply) -> set[tuple[str, str]]:
-    return {("Date", reply.headers["Date"])}
+    return {(name, reply.headers[name]) for name in ("Date", "X-Request-ID")}
 
 
 async def test_what_is_for_everybody_tells_strangers_no_details(open_api: Open) -> None:

@@ -177,7 +177,8 @@ async def test_an_error_in_the_middle_of_a_stream_ends_it(
 
         frames = api.frames(f"/v1/tasks/{task['id']}/events")
         assert (await anext(frames)).comment == "heartbeat"
-        monkeypatch.setattr(api.service.store, "get", gone)
+        monkeypatch.setattr(api.service.store, "list", gone)
+        api.service.told(task["id"])
         while (frame := await anext(frames)).comment:
             pass
         assert reached.is_set()

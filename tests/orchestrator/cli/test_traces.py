@@ -181,7 +181,9 @@ def test_a_trace_that_was_changed_by_hand_does_not_verify(
 
 def test_spans_and_pictures_come_out(anabranch: Command, database: str, trace: str) -> None:
     spans = asked(anabranch("export", trace, "-f", "otel", "--database", database))
-    assert len(spans["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 1 + 1 + 5
+    assert (
+        len(spans["resourceSpans"][0]["scopeSpans"][0]["spans"]) == 1 + 1 + 1 + 5
+    )  # the run, its planner, the vote and its branches
     assert QUERY not in json.dumps(spans)
     assert QUERY in anabranch("export", trace, "-f", "otel", "--content", "--database", database).out
     assert anabranch("export", trace, "-f", "svg", "--database", database).out.startswith("<svg")

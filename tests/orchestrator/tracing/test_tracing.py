@@ -344,7 +344,8 @@ async def test_a_collector_that_is_down_costs_a_warning(
 async def test_a_collector_that_never_answers_is_not_waited_for(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hung = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    talking: list[asyncio.StreamWriter] = []
+    hung = await asyncio.start_server(lambda reader, writer: talking.append(writer), "127.0.0.1", 0)
     port = hung.sockets[0].getsockname()[1]
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setattr(sending_module, "CLOSING_SECONDS", 0.05)
@@ -352,7 +353,9 @@ async def test_a_collector_that_never_answers_is_not_waited_for(
     gate.opened.set()
     async with sending(content=False) as tracing:
         await service_of(store, gate, tracing).solve(REQUEST)
-    hung.close()  # the time-out of the exporter is ten seconds; that it has not passed is the point
+    hung.close()
+    for each in talking:
+        each.transport.abort()  # the time-out of the exporter is ten seconds; that it has not passed is the point
 
 
 async def test_a_run_survives_spans_that_cannot_be_made(store: Store) -> None:

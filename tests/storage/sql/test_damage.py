@@ -105,6 +105,7 @@ ODD = [
     ("deadline", "'noon'", "is a text"),
     ("deadline", "9e999", "is inf"),
     ("submitted_by", "x'00'", "is a blob"),
+    ("trace_parent", "x'00'", "is a blob"),
 ]
 
 
