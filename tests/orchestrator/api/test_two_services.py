@@ -43,7 +43,7 @@ def test_limits_are_those_of_both_together(services: tuple[str, list[str]]) -> N
     assert said == {200: 10, 429: 30}
 
     few = created_key(database, "--concurrency", "3", "--tenant", "few")
-    question = {"query": "What is 9 * 8?", "planner": "direct"}
+    question: dict[str, Any] = {"query": "What is 9 * 8?", "planner": "direct"}
     assert _at_once([(url, "/v1/tasks", few, question) for url in urls * 4]) == {202: 3, 429: 5}
 
     poor = created_key(database, "--tokens", "10000", "--tenant", "poor")
