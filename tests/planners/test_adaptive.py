@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import re
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ async def test_a_look_up_in_much_material_is_one_call() -> None:
 @pytest.mark.parametrize(
     ("context", "options"), [("Robu Tower. " * 30, {}), ("Robu. " * 100, {"material": 0})]
 )
-async def test_little_material_is_asked_about_as_without(context: str, options: dict[str, int]) -> None:
+async def test_little_material_is_asked_about_as_without(context: str, options: dict[str, Any]) -> None:
     question = Question("In which tower is the lab of Ada Nim?", context=context)
     played = await play(adaptive, question, Scripted({"plain": Says("Robu Tower", 0.97)}), **options)
     assert played.verdicts(KINDS) == ["stop: sure"]

@@ -353,9 +353,9 @@ async def test_a_collector_that_never_answers_is_not_waited_for(
     gate.opened.set()
     async with sending(content=False) as tracing:
         await service_of(store, gate, tracing).solve(REQUEST)
-    hung.close()
+    hung.close()  # the time-out of the exporter is ten seconds; that it has not passed is the point
     for each in talking:
-        each.transport.abort()  # the time-out of the exporter is ten seconds; that it has not passed is the point
+        each.transport.abort()
 
 
 async def test_a_run_survives_spans_that_cannot_be_made(store: Store) -> None:
