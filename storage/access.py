@@ -96,15 +96,16 @@ class AccessStore(ABC):
         """Whether the tenant has a task with that idempotency key."""
 
     @abstractmethod
-    async def settle(self, task_id: str, spent: Amount) -> bool:
+    async def settle(self, task_id: str, spent: Amount, *, first: bool = False) -> bool:
         """Charge what a task has spent in all, in place of what it has reserved or was charged before.
 
-        False if it has reserved nothing. Doing it twice changes nothing.
+        With ``first``, what it was charged before stays. False if it has reserved nothing. Doing it twice
+        changes nothing.
         """
 
     @abstractmethod
     async def lapsed(self, *, limit: int = 100) -> Sequence[Reservation]:
-        """Reservations that nobody holds any more: the lease has ended, and no such task waits or runs.
+        """Reservations that nobody holds any more: the task has ended, or there is none and the lease has ended.
 
         Forgets the charges of tasks that ended :data:`KEPT_SECONDS` ago.
         """

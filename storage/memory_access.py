@@ -123,10 +123,12 @@ class MemoryAccess(AccessStore):
         return (tenant, idempotency_key) in self._known
 
     @override
-    async def settle(self, task_id: str, spent: Amount) -> bool:
+    async def settle(self, task_id: str, spent: Amount, *, first: bool = False) -> bool:
         found = self._reservations.get(task_id)
         if found is None:
             return False
+        if first and not found.held:
+            return True
         now = self._clock() / SECOND
         charge = spent - found.charged
         for name in found.reservation.accounts:
@@ -143,11 +145,14 @@ class MemoryAccess(AccessStore):
         for task_id, each in ended.items():
             if not each.held:
                 del self._reservations[task_id]
-        free = [each for task_id, each in ended.items() if each.held and not self._is_open(task_id)]
+        free = [each for task_id, each in self._reservations.items() if each.held and self._is_free(task_id)]
         return [each.reservation for each in free[:limit]]
 
-    def _is_open(self, task_id: str) -> bool:
-        return task_id in self._tasks and not self._tasks[task_id].status.terminal
+    def _is_free(self, task_id: str) -> bool:
+        task = self._tasks.get(task_id)
+        if task is None:
+            return self._reservations[task_id].expires_at < self._clock() / SECOND
+        return task.status.terminal
 
 
 def _has(key: Key, hashed: str) -> bool:

@@ -113,6 +113,10 @@ class Access:
         """
         await self._reserving.ended(task, tokens)
 
+    async def leaving(self, task: Task) -> None:
+        """Charge what a task has used that has ended and is about to be deleted, unless that was done."""
+        await self._reserving.leaving(task)
+
     def forget(self) -> None:
         """Look up keys and limits anew: one of them was changed in this process."""
         self._keys.forget()

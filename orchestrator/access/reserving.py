@@ -16,7 +16,7 @@ from orchestrator.access.spending import NoPrices, Prices, Tokens, bound_of, tok
 from orchestrator.errors import AnabranchError, InvalidRequest
 from storage.access import Reservation
 from storage.accounts import Amount, Limits, Shortage
-from storage.errors import StorageError, StorageUnavailable, TaskNotFound
+from storage.errors import JournalDamaged, StorageError, StorageUnavailable, TaskNotFound
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
 from storage.tasks import NewTask, Task, new_task_id
@@ -97,6 +97,16 @@ class Reserving:
             used = await tokens_of(self._store, task.id) if tokens is None else tokens
             await self._store.access.settle(task.id, self._prices.of(used))
 
+    async def leaving(self, task: Task) -> None:
+        """Charge a task that is about to be deleted by its journal, if nobody has charged it yet."""
+        if task.submitted_by is not None and task.status.terminal:
+            try:
+                used = await tokens_of(self._store, task.id)
+            except JournalDamaged as error:
+                log.warning("what a task has used cannot be read", task=task.id, error=str(error))
+            else:
+                await self._store.access.settle(task.id, self._prices.of(used), first=True)
+
     async def _bounded(self, new: NewTask, limits: dict[str, Limits]) -> tuple[NewTask, int | None]:
         """The task with a bound of its tokens, if its accounts want one, and the bound."""
         if not self._prices.known and any(each.cost is not None for each in limits.values()):
@@ -145,7 +155,7 @@ class Reserving:
         swept = False
         while lapsed := await self._store.access.lapsed():
             for each in lapsed:
-                await self._store.access.settle(each.id, await self._spent_on(each))
+                await self._store.access.settle(each.id, await self._spent_on(each), first=True)
             swept = True
         return swept
 

@@ -326,6 +326,7 @@ class Service(Lookback):
             TaskNotFound: there is no task with that id.
         """
         with translated():
+            await self.access.leaving(await self.store.get(task_id))
             gone = await self.store.delete(task_id)
         self._turns.turn(task_id)
         return gone

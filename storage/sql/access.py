@@ -96,9 +96,9 @@ class SqlAccess(AccessStore):
         )
 
     @override
-    async def settle(self, task_id: str, spent: Amount) -> bool:
+    async def settle(self, task_id: str, spent: Amount, *, first: bool = False) -> bool:
         return await self._database.write(
-            lambda connection: accounts.settle(connection, task_id, spent, self._clock)
+            lambda connection: accounts.settle(connection, task_id, spent, self._clock, first=first)
         )
 
     @override

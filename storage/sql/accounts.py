@@ -27,6 +27,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    or_,
     select,
     true,
     update,
@@ -105,14 +106,16 @@ def reserve(
     return None
 
 
-def settle(connection: Connection, task_id: str, spent: Amount, clock: Clock | None) -> bool:
+def settle(
+    connection: Connection, task_id: str, spent: Amount, clock: Clock | None, *, first: bool = False
+) -> bool:
     """See :meth:`storage.access.AccessStore.settle`."""
     row = _reservation(connection, task_id)
     if row is None:
         return False
     reservation = _reservation_of(row)
     charge = spent - Amount(row.charged_tokens, row.charged_cost)
-    if not row.held and charge == Amount():
+    if not row.held and (first or charge == Amount()):
         return True
     found, now = _locked(connection, reservation.accounts, clock)
     changed = {}
@@ -129,8 +132,9 @@ def lapsed(connection: Connection, limit: int, clock: Clock | None) -> Sequence[
     """See :meth:`storage.access.AccessStore.lapsed`."""
     ended = reservations.c.expires_at < _now(connection, clock) / SECOND
     connection.execute(delete(reservations).where(reservations.c.held == false(), ended))
-    its_task = select(tasks.c.key).where(tasks.c.id == reservations.c.id, is_open()).exists()
-    query = select(reservations).where(reservations.c.held == true(), ended, ~its_task).limit(limit)
+    its_task = select(tasks.c.key).where(tasks.c.id == reservations.c.id)
+    free = or_(its_task.where(~is_open()).exists(), and_(ended, ~its_task.exists()))
+    query = select(reservations).where(reservations.c.held == true(), free).limit(limit)
     return [_reservation_of(row) for row in connection.execute(query)]
 
 

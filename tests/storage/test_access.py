@@ -250,13 +250,19 @@ async def test_reservation_lapses_unless_its_task_waits_or_runs(
     await store.claim_task("running", "me", 0.0)
     claim = await store.claim_task("ended", "me", 30)
     await store.finish(claim, TaskStatus.FAILED)
-    assert await access.lapsed() == [], "the lease has not ended"
+    assert [each.id for each in await access.lapsed()] == ["ended"], "the lease has not ended"
     clock.go(61)
     assert {each.id for each in await access.lapsed()} == {"ended", "never-stored"}
     assert len(await access.lapsed(limit=1)) == 1
     await access.settle("ended", Amount(3))
     assert [each.id for each in await access.lapsed()] == ["never-stored"]
-    assert (await account(access)).held == 3
+    found = await account(access)
+    assert (found.held, found.spent) == (3, Amount(3))
+    assert await access.settle("ended", Amount(2), first=True), "whoever comes later knows less"
+    assert (await account(access)).spent == Amount(3)
+    assert await access.settle("never-stored", Amount(1), first=True)
+    found = await account(access)
+    assert (found.held, found.spent) == (2, Amount(4))
 
 
 async def test_account_takes_whatever_an_engine_reports(access: AccessStore) -> None:

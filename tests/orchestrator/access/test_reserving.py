@@ -215,6 +215,32 @@ async def test_end_that_nobody_has_settled_is_found_when_the_room_is_needed(
     assert found.spent == Amount(used.prompt + used.completion) != Amount()
 
 
+async def test_task_that_expires_in_the_queue_makes_room_at_once(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    await limit(service, caller, Limits(concurrency=1))
+    task = await service.submit(REQUEST.model_copy(update={"deadline": 0.05}), caller)
+    await asyncio.sleep(0.1)
+    assert await store.expire() == [task.id]
+    await service.submit(REQUEST, caller)
+    assert (await account_of(store, caller)).held == 1
+
+
+async def test_deleted_task_is_charged_although_nobody_has_settled_it(
+    store: Store, service: Service, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await limit(service, caller, Limits(tokens=10_000))
+    task = await service.submit(REQUEST, caller)
+    with monkeypatch.context() as crash:
+        crash.setattr(store.access, "settle", None)
+        await ended(service, task)
+    used = await tokens_of(store, task.id)
+    await service.delete(task.id)
+    found = await account_of(store, caller)
+    assert (found.held, found.reserved) == (0, Amount())
+    assert found.spent == Amount(used.prompt + used.completion) != Amount()
+
+
 async def test_reservation_of_a_task_that_was_never_stored_costs_nothing(
     store: Store, service: Service, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
