@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -127,14 +127,19 @@ class Reserving:
         return replace(new, options={**new.options, "budget": budget}), bound
 
     async def _asked(self, new: NewTask) -> int | None:
-        """The bound that a request gives; a fork has that of its parent."""
-        options, parent_id = new.options, new.parent_id
-        while parent_id is not None and "budget" not in options:
-            parent = await self._store.get(parent_id)
-            options, parent_id = parent.options, parent.parent_id
-        budget: Any = options.get("budget")
-        tokens = budget.get("tokens") if isinstance(budget, dict) else None
-        return tokens if isinstance(tokens, int) else None
+        """The bound that a request gives; a fork runs under that which the journal of its parent begins with."""
+        given: Mapping[str, Any] = new.options
+        if new.parent_id is not None:
+            given = {}
+            async with aclosing(self._store.read(new.parent_id)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    given = event.data
+                    break
+        budget: Any = given.get("budget")
+        tokens = budget.get("tokens") if isinstance(budget, Mapping) else None
+        return (
+            tokens if isinstance(tokens, int) and tokens > 0 else None
+        )  # anybody may have written a journal
 
     async def _reserve(self, wanted: Reservation) -> Shortage | None:
         shortage = await self._store.access.reserve(wanted, LEASE_SECONDS)

@@ -20,6 +20,7 @@ from orchestrator.runtime.values import Answer, Question
 from orchestrator.tasks.requests import BudgetRequest, TaskRequest
 from orchestrator.tasks.service import Service
 from storage.accounts import MOST, Account, Amount, Limits
+from storage.archive import export, restore
 from storage.errors import NotStorable, StorageUnavailable
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
@@ -355,6 +356,43 @@ async def test_fork_is_bounded_as_its_parent(store: Store, service: Service, cal
     with pytest.raises(InvalidRequest, match=f"task {free.id} has no `budget.tokens`"):
         async with service.access.reserved(replace(fork, parent_id=free.id), caller):
             pass
+
+
+async def test_fork_of_an_imported_trace_reserves_what_it_may_take(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    """What the file says of the request is not what the fork would run under."""
+    bound = REQUEST.model_copy(update={"budget": BudgetRequest(tokens=4_000)})
+    parent, _ = await service.run_new(service.check(bound))
+    lines = [line async for line in export(store, parent.id)]
+    await service.delete(parent.id)
+    assert '"tokens":4000' in lines[0]
+    for told, begun in (("1", "4000"), ("-9000", "4000"), ("4000", "null"), ("4000", "-9000")):
+        header = (
+            lines[0]
+            .replace('"tokens":4000', f'"tokens":{told}')
+            .replace(parent.id, f"trace{len(told)}{begun}")
+        )
+        first = lines[1].replace('"tokens":4000', f'"tokens":{begun}')
+        imported = await restore(store, [header, first, *lines[2:]])
+        await limit(service, caller, Limits(tokens=10_000))
+        fork = NewTask(
+            question=imported.question,
+            planner=imported.planner,
+            options={"change": {}},
+            tenant="acme",
+            parent_id=imported.id,
+            fork_at="0",
+        )
+        if begun == "4000":
+            async with service.access.reserved(fork, caller) as reserved:
+                assert (await account_of(store, caller)).reserved == Amount(4_000)
+                reserved.keep(replace(imported, id="another"))
+        else:
+            with pytest.raises(InvalidRequest, match=r"has no `budget\.tokens`"):
+                async with service.access.reserved(fork, caller):
+                    pass
+        assert (await account_of(store, caller)).reserved == Amount()
 
 
 async def test_who_has_no_key_reserves_nothing(store: Store, service: Service, keyring: Keyring) -> None:
