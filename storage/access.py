@@ -105,7 +105,7 @@ class AccessStore(ABC):
 
     @abstractmethod
     async def lapsed(self, *, limit: int = 100) -> Sequence[Reservation]:
-        """Reservations that nobody holds any more: the task has ended, or there is none and the lease has ended.
+        """Reservations that nobody holds any more: the task has ended, or there is none and the lease has.
 
         Forgets the charges of tasks that ended :data:`KEPT_SECONDS` ago.
         """

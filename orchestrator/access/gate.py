@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from orchestrator.access.caller import LOCAL, Caller, Scope, Unauthorized
+from orchestrator.access.caller import LOCAL, Caller, Forbidden, Scope, Unauthorized
 from orchestrator.access.drawing import Drawing
 from orchestrator.access.form import PREFIX, hash_of, is_key
 from orchestrator.access.refusals import refusal
@@ -105,6 +105,18 @@ class Access:
     def reserved(self, new: NewTask, caller: Caller | None) -> AbstractAsyncContextManager[Reserved]:
         """Hold what a new task may take while the block stores it; see :meth:`Reserving.reserved`."""
         return self._reserving.reserved(new, caller)
+
+    def check_requeue(self, task: Task, caller: Caller | None) -> None:
+        """Refuse to run what holds nothing and is charged to nobody, such as a dead task that was imported.
+
+        Raises:
+            Forbidden: the caller has a key, but the task was submitted with none.
+        """
+        if caller is not None and caller.key is not None and task.submitted_by is None:
+            raise Forbidden(
+                f"no key has submitted task {task.id}, so what it takes would be charged to nobody; "
+                "`anabranch requeue`, on the database, puts it back into the queue"
+            )
 
     async def ended(self, task: Task, tokens: Tokens | None = None) -> None:
         """Charge what a task has used that has ended, in place of what it has reserved; None: by its journal.

@@ -127,7 +127,10 @@ class Reserving:
         return replace(new, options={**new.options, "budget": budget}), bound
 
     async def _asked(self, new: NewTask) -> int | None:
-        """The bound that a request gives; a fork runs under that which the journal of its parent begins with."""
+        """The bound that a request gives; a fork has that with which the journal of its parent begins.
+
+        Anybody may have written a journal that was imported.
+        """
         given: Mapping[str, Any] = new.options
         if new.parent_id is not None:
             given = {}

@@ -192,7 +192,7 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
     async def requeue(self, request: web.Request) -> web.Response:
         """Put a dead task back into the queue; it continues where its journal ends."""
         found = await self._find(request)
-        return respond(task_body(await self._service.requeue(found.id)))
+        return respond(task_body(await self._service.requeue(found.id, caller_of(request))))
 
     @route(
         "POST",

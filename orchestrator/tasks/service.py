@@ -304,14 +304,16 @@ class Service(Lookback):
         self._turns.turn(task_id)
         return task
 
-    async def requeue(self, task_id: str) -> Task:
+    async def requeue(self, task_id: str, caller: Caller | None = None) -> Task:
         """Put a dead task back into the queue; it continues from its journal, with all its attempts restored.
 
         Raises:
+            Forbidden: the caller has a key, but no key has submitted the task, so nobody would be charged.
             Unavailable: it is not dead (``illegal_transition``), or the database cannot be used.
             TaskNotFound: there is no task with that id.
         """
         with translated():
+            self.access.check_requeue(await self.store.get(task_id), caller)
             task = await self.store.requeue(task_id)
         self._turns.turn(task_id)
         self._queue.wake()
