@@ -140,9 +140,7 @@ class Reserving:
                     break
         budget: Any = given.get("budget")
         tokens = budget.get("tokens") if isinstance(budget, Mapping) else None
-        return (
-            tokens if isinstance(tokens, int) and tokens > 0 else None
-        )  # anybody may have written a journal
+        return tokens if isinstance(tokens, int) and tokens > 0 else None
 
     async def _reserve(self, wanted: Reservation) -> Shortage | None:
         shortage = await self._store.access.reserve(wanted, LEASE_SECONDS)

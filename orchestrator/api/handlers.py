@@ -18,7 +18,7 @@ from orchestrator.api.callers import caller_of, claim, tenant_of
 from orchestrator.api.events import CURSOR, LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
 from orchestrator.api.exchange import body_text, header_of, json_object, merge, query_of, respond
 from orchestrator.api.finding import ANYTHING
-from orchestrator.api.keeping import IMPORTS, KeepingHandlers
+from orchestrator.api.keeping import Imports, KeepingHandlers
 from orchestrator.api.limits import limits_of
 from orchestrator.api.looking import CHANGE, ChangeRequest, LookingHandlers, change_request
 from orchestrator.api.metrics import CONTENT_TYPE, HttpMeters, metrics
@@ -85,7 +85,7 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
         self._places = streams.places
         self._meters = meters
         self._submitting = asyncio.Semaphore(SUBMISSIONS)
-        self._importing = asyncio.Semaphore(IMPORTS)
+        self._imports = Imports()
 
     @route(
         "POST",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import IO
+from weakref import WeakValueDictionary
 
 import structlog
 from aiohttp import web
@@ -46,6 +47,9 @@ PIECE = 64 * 1024
 IMPORTS = 2
 """The most traces that are imported at a time: what a file becomes in memory is many times larger."""
 
+UPLOADS = 16
+"""The most traces that are received at a time, and of one tenant as many as are stored: some come slowly."""
+
 TURN_SECONDS = 10.0
 """How long an import waits for its turn."""
 
@@ -60,11 +64,44 @@ class DeletedBody(BaseModel):
     texts: int = Field(description="How many texts went with the task, since no other task uses them.")
 
 
+class Imports:
+    """Lets imports take turns, so that who sends slowly keeps none of another tenant waiting."""
+
+    def __init__(self) -> None:
+        self._storing = asyncio.Semaphore(IMPORTS)
+        self._receiving = asyncio.Semaphore(UPLOADS)
+        self._of_tenant: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def received(self, tenant: str | None) -> AsyncIterator[None]:
+        """Receive one trace of a tenant during the block. Raises Overloaded if there is no turn for it."""
+        own = self._of_tenant.setdefault(tenant or "", asyncio.Semaphore(IMPORTS))
+        async with _turn(own), _turn(self._receiving):
+            yield
+
+    def stored(self) -> AbstractAsyncContextManager[None]:
+        """Store one trace during the block. Raises Overloaded if there is no turn for it."""
+        return _turn(self._storing)
+
+
+@asynccontextmanager
+async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await turns.acquire()
+    except TimeoutError:
+        raise Overloaded("too many traces are being imported; try again") from None
+    try:
+        yield
+    finally:
+        turns.release()
+
+
 class KeepingHandlers(TaskHandlers):
     """The part of the handlers that keeps, moves and drops tasks."""
 
     _places: Places
-    _importing: asyncio.Semaphore
+    _imports: Imports
 
     @route(
         "DELETE",
@@ -128,27 +165,15 @@ class KeepingHandlers(TaskHandlers):
             raise UnsupportedMediaType(
                 f"the content type is {request.content_type!r}; send JSON Lines as {JSON_LINES}"
             )
-        async with self._turn_to_import():
+        async with self._imports.received(tenant):
             with tempfile.NamedTemporaryFile(prefix="anabranch-import-") as file:  # its user's alone
                 await _spool(request, file, limits.file_bytes, self._service.settings.client_seconds)
-                with translated():
-                    lines = read_lines(Path(file.name), limits)
-                    store = self._service.store
-                    task = await restore(store, lines, tenant=tenant, check=_checked, limits=limits)
+                lines, store = read_lines(Path(file.name), limits), self._service.store
+                async with self._imports.stored():
+                    with translated():
+                        task = await restore(store, lines, tenant=tenant, check=_checked, limits=limits)
         self._service.told(task.id)
         return respond(task_body(task), 201, headers={"Location": f"/v1/tasks/{task.id}"})
-
-    @asynccontextmanager
-    async def _turn_to_import(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._importing.acquire()
-        except TimeoutError:
-            raise Overloaded(f"{IMPORTS} traces are being imported; try again") from None
-        try:
-            yield
-        finally:
-            self._importing.release()
 
 
 def _attached(task_id: str) -> dict[str, str]:

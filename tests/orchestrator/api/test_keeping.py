@@ -166,6 +166,29 @@ async def test_only_so_many_are_imported_at_a_time(open_api: Open, monkeypatch: 
         assert (await imported(api, b"")).error == "archive_error"
 
 
+async def test_who_sends_a_trace_slowly_keeps_no_other_tenant_waiting(
+    open_api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "TURN_SECONDS", 0.05)
+    hold = asyncio.Event()
+
+    async def endless() -> Any:
+        yield b"{"
+        await hold.wait()
+
+    async with open_api(work=False) as api:
+        slow = [
+            asyncio.create_task(imported(api, endless(), **{"X-Tenant": "slow"}))
+            for _ in range(keeping.IMPORTS)
+        ]
+        while (await imported(api, b"", **{"X-Tenant": "slow"})).error != "overloaded":
+            pass
+        for _ in range(2 * keeping.IMPORTS):
+            assert (await imported(api, b"", **{"X-Tenant": "other"})).error == "archive_error"
+        hold.set()
+        await asyncio.gather(*slow)
+
+
 async def test_a_task_that_has_not_ended_is_neither_exported_nor_deleted(open_api: Open) -> None:
     async with open_api(slow()) as api:
         task = (await api.submit()).body["id"]
