@@ -39,7 +39,8 @@ class AccessStore(ABC):
     async def find_key(self, hashed: str) -> Key | None:
         """The key that has a secret with that hash, revoked and expired ones too.
 
-        Notes that the key is used, if it counts and that was last noted :data:`USED_SECONDS` ago.
+        Notes that the key is used, if it counts and that was last noted :data:`USED_SECONDS` ago; it is found
+        also while that cannot be written.
         """
 
     @abstractmethod

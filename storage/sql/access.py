@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import time
 from collections.abc import Collection, Mapping, Sequence
 
+import structlog
 from sqlalchemy import select, true
 from typing_extensions import override
 
@@ -13,6 +16,11 @@ from storage.accounts import Account, Amount, Limits, Rate, Shortage
 from storage.keys import Key, Secret
 from storage.sql import accounts, keys, tables
 from storage.sql.transactions import Database
+
+log = structlog.get_logger()
+
+NOTING_SECONDS = 1.0
+"""How long it is waited until the use of a key is noted; it goes on without that."""
 
 
 class SqlAccess(AccessStore):
@@ -24,6 +32,7 @@ class SqlAccess(AccessStore):
     def __init__(self, database: Database, *, clock: accounts.Clock | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._noting: dict[str, asyncio.Task[None]] = {}
 
     @override
     async def add_key(self, key: Key) -> None:
@@ -36,8 +45,25 @@ class SqlAccess(AccessStore):
             return None
         [key] = found
         if key.unused(hashed, time.time()):
-            await self._database.write(lambda connection: keys.note_use(connection, key.id))
+            await self._note_use(key.id)
         return key
+
+    async def _note_use(self, key_id: str) -> None:
+        """Note that a key is used; nobody is kept out, or waits long, because nothing can be written now."""
+        if key_id in self._noting:
+            return
+        noting = self._noting[key_id] = asyncio.get_running_loop().create_task(
+            self._database.write(lambda connection: keys.note_use(connection, key_id)),
+            name="use of a key",
+            context=contextvars.Context(),
+        )
+        noting.add_done_callback(lambda done: self._noted(key_id, done))
+        await asyncio.wait([noting], timeout=NOTING_SECONDS)
+
+    def _noted(self, key_id: str, done: asyncio.Task[None]) -> None:
+        del self._noting[key_id]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.warning("the use of a key cannot be noted", caller=key_id, error=str(error))
 
     @override
     async def key(self, key_id: str) -> Key | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from storage.access import AccessStore, Reservation
 from storage.accounts import SECOND, Account, Amount, Limits, Period, Rate, Resource, Shortage
+from storage.errors import StorageFull
 from storage.keys import USED_SECONDS, Key, Secret
 from storage.memory import MemoryStore
 from storage.memory_access import MemoryAccess
@@ -95,6 +98,28 @@ async def test_use_is_noted_once_a_minute(access: AccessStore) -> None:
     used = {key.id: key.last_used_at for key in await access.keys()}
     assert used["recent"] == recently
     assert all((used[name] or 0.0) > recently for name in ("new", "old"))
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_key_is_found_while_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    store = await SqlStore.connect(f"sqlite:///{tmp_path / 'full.db'}")
+    await store.access.add_key(KEY)
+    monkeypatch.setattr("storage.sql.access.NOTING_SECONDS", 0.05)
+
+    async def write(body: object) -> None:
+        if hangs:
+            await asyncio.Event().wait()
+        raise StorageFull("no room")
+
+    with monkeypatch.context() as full:
+        full.setattr(store._database, "write", write)
+        for _ in range(2):
+            found = await store.access.find_key("h1")
+            assert found is not None
+            assert found.last_used_at is None
+    await store.close()
 
 
 async def test_use_of_a_key_that_does_not_count_is_not_noted(access: AccessStore) -> None:
