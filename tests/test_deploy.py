@@ -17,6 +17,7 @@ import yaml
 from typer.main import get_command
 
 from orchestrator.api.handlers import openapi_document
+from orchestrator.api.keeping import UPLOADS
 from orchestrator.cli.app import app
 from orchestrator.cli.hosting import ENDED_SECONDS
 from orchestrator.settings import Settings
@@ -201,6 +202,16 @@ def test_every_supervisor_waits_longer_than_a_drain_takes() -> None:
         r"^TimeoutStopSec=(\d+)$", (DEPLOY / "systemd/anabranch.service").read_text(), re.MULTILINE
     )
     assert float(unit) > grace({}) + ENDED_SECONDS
+
+
+def test_all_traces_that_are_received_fit_into_scratch_space() -> None:
+    """A pod is evicted that takes more."""
+    most = UPLOADS * Settings.model_fields["max_import_bytes"].default
+    volumes = manifest("Deployment")["spec"]["template"]["spec"]["volumes"]
+    (scratch,) = [each["emptyDir"]["sizeLimit"] for each in volumes if each["name"] == "scratch"]
+    assert int(scratch.removesuffix("Mi")) << 20 > most
+    (tmp,) = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["anabranch"]["tmpfs"]
+    assert int(re.findall(r"size=(\d+)m$", tmp)[0]) << 20 > most
 
 
 def test_no_process_is_root_or_can_become_it() -> None:

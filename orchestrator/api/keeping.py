@@ -47,7 +47,7 @@ PIECE = 64 * 1024
 IMPORTS = 2
 """The most traces that are imported at a time: what a file becomes in memory is many times larger."""
 
-UPLOADS = 16
+UPLOADS = 8
 """The most traces that are received at a time, and of one tenant as many as are stored: some come slowly."""
 
 TURN_SECONDS = 10.0
@@ -222,8 +222,12 @@ async def _spool(request: web.Request, file: IO[bytes], most: int, seconds: floa
         size += len(piece)
         if size > most:
             raise TooLarge(f"the trace has more than {most:,} bytes; `anabranch import` takes larger ones")
-        await asyncio.to_thread(file.write, piece)
-    await asyncio.to_thread(file.flush)
+        try:
+            await asyncio.to_thread(file.write, piece)
+            await asyncio.to_thread(file.flush)
+        except OSError as error:
+            log.warning("a trace cannot be received", error=str(error))
+            raise Overloaded("there is no room for the trace now; try again") from None
 
 
 def _checked(task: Task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 from collections.abc import AsyncIterator
@@ -187,6 +188,21 @@ async def test_who_sends_a_trace_slowly_keeps_no_other_tenant_waiting(
             assert (await imported(api, b"", **{"X-Tenant": "other"})).error == "archive_error"
         hold.set()
         await asyncio.gather(*slow)
+
+
+async def test_trace_for_which_the_disk_has_no_room_is_refused(
+    open_api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        name = "/dev/full"
+
+        def write(self, _: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keeping.tempfile, "NamedTemporaryFile", lambda **_: Full())
+    async with open_api(work=False) as api:
+        reply = await imported(api, b"{}")
+        assert (reply.status, reply.error) == (503, "overloaded")
 
 
 async def test_a_task_that_has_not_ended_is_neither_exported_nor_deleted(open_api: Open) -> None:
