@@ -16,7 +16,7 @@ from orchestrator.access.spending import NoPrices, Prices, Tokens, bound_of, tok
 from orchestrator.errors import AnabranchError, InvalidRequest
 from storage.access import Reservation
 from storage.accounts import Amount, Limits, Shortage
-from storage.errors import JournalDamaged, StorageError, StorageUnavailable, TaskNotFound
+from storage.errors import StorageError, StorageUnavailable, TaskNotFound
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
 from storage.tasks import NewTask, Task, new_task_id
@@ -102,7 +102,9 @@ class Reserving:
         if task.submitted_by is not None and task.status.terminal:
             try:
                 used = await tokens_of(self._store, task.id)
-            except JournalDamaged as error:
+            except StorageError as error:
+                if error.retryable:
+                    raise
                 log.warning("what a task has used cannot be read", task=task.id, error=str(error))
             else:
                 await self._store.access.settle(task.id, self._prices.of(used), first=True)
