@@ -6,6 +6,7 @@ import asyncio
 import errno
 import io
 import json
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,7 @@ async def test_trace_for_which_the_disk_has_no_room_is_refused(
         def write(self, _: Any) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(keeping.tempfile, "NamedTemporaryFile", lambda **_: Full())
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda **_: Full())
     async with open_api(work=False) as api:
         reply = await imported(api, b"{}")
         assert (reply.status, reply.error) == (503, "overloaded")
