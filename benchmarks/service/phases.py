@@ -208,7 +208,11 @@ async def price(size: Size, folder: Path) -> Price | None:
                 task_id = await _submitted(session, server, "price", size.patience)
                 await _ended(session, server, task_id, size.patience)
             callers.append((Caller(server.url, server.headers), f"/v1/tasks/{task_id}"))
-        times: list[list[float]] = await asyncio.to_thread(_in_turns, callers, size.requests)
+        try:
+            times: list[list[float]] = await asyncio.to_thread(_in_turns, callers, size.requests)
+        finally:
+            for caller, _ in callers:
+                caller.close()
         return Price(*(statistics.median(each) for each in times))
 
 

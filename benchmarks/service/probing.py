@@ -37,6 +37,10 @@ class Caller:
             return 0, time.perf_counter() - began
         return response.status, time.perf_counter() - began
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
 
 def main() -> None:
     """Ask until standard input ends."""
