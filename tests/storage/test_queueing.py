@@ -257,6 +257,17 @@ async def test_a_task_that_is_put_back_has_no_deadline_any_more(store: Store) ->
     assert (await claimed(store)).id == claim.task.id
 
 
+async def test_a_task_that_is_put_back_outlives_the_deadline_that_it_had(store: Store) -> None:
+    task = await store.submit(new(within=2.0))
+    assert await store.claim("me", 0.001) is not None
+    await asyncio.sleep(0.01)
+    assert await store.claim("another", 30, max_attempts=1) is None
+    assert (await store.requeue(task.id)).deadline is None
+    await asyncio.sleep(max(0.0, (task.deadline or 0.0) - time.time() + 0.1))
+    assert await store.expire() == []
+    assert (await claimed(store)).id == task.id
+
+
 async def test_a_deadline_that_has_passed_is_refused_unless_the_task_is_there(store: Store) -> None:
     first = await store.submit(replace(new(within=0.01), idempotency_key="k"))
     await asyncio.sleep(0.03)
