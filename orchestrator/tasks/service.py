@@ -98,7 +98,16 @@ class Service(Lookback):
         self.meters = self._runner.meters
         self._hearing = Hearing(store, self._runner, self._turns)
         self._lookup = Lookup(store)
-        self._queue = Queue(store, self.engine, self.owner, self._runner, self._turns, made, self.turned_away)
+        self._queue = Queue(
+            store,
+            self.access,
+            self.engine,
+            self.owner,
+            self._runner,
+            self._turns,
+            made,
+            self.turned_away,
+        )
         self.health = Health(store, self.engine, self._runner, self._queue, made)
 
     # -- requests ---------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from storage.accounts import MOST, Account, Amount, Limits
 from storage.errors import NotStorable, StorageUnavailable
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
-from storage.tasks import NewTask, Task, TaskStatus
+from storage.tasks import EXPIRED, NewTask, Task, TaskStatus
 from tests.orchestrator.access.conftest import settings
 from tests.orchestrator.access.test_gate import made
 from workers.engines.simulator.engine import CostModel, Simulator
@@ -192,6 +192,19 @@ async def test_failed_run_is_charged_by_its_journal(store: Store, service: Servi
     used = await tokens_of(store, task.id)
     assert (await account_of(store, caller)).spent == Amount(used.prompt + used.completion)
     assert used.completion > 0
+
+
+async def test_task_that_expires_gives_back_what_it_has_reserved(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    await limit(service, caller, Limits(concurrency=1, tokens=10_000))
+    late = await service.submit(REQUEST.model_copy(update={"deadline": 0.05}), caller)
+    await asyncio.sleep(0.1)
+    late = await ended(service, late)
+    assert late.outcome == EXPIRED
+    found = await account_of(store, caller)
+    assert (found.held, found.reserved, found.spent) == (0, Amount(), Amount())
+    await service.submit(REQUEST, caller)
 
 
 async def test_end_that_nobody_has_settled_is_found_when_the_room_is_needed(
