@@ -106,6 +106,14 @@ class Access:
         """Hold what a new task may take while the block stores it; see :meth:`Reserving.reserved`."""
         return self._reserving.reserved(new, caller)
 
+    async def put_back(self, task: Task, caller: Caller | None) -> str | None:
+        """Hold what a dead task may still take; see :meth:`Reserving.put_back`."""
+        return await self._reserving.put_back(task, caller)
+
+    async def removed(self, task: Task) -> None:
+        """Charge what a task has used before it is removed; see :meth:`Reserving.removed`."""
+        await self._reserving.removed(task)
+
     async def ended(self, task: Task, tokens: Tokens | None = None) -> None:
         """Charge what a task has used that has ended, in place of what it has reserved; None: by its journal.
 

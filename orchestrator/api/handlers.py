@@ -184,7 +184,7 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
         "POST",
         "/v1/tasks/{id}/requeue",
         (200, "The task.", TaskBody),
-        errors=(IllegalTransition,),
+        errors=(IllegalTransition, TooManyTasks, QuotaExhausted),
         parameters=ONE,
         scope=Scope.SUBMIT,
         changes=True,
@@ -192,7 +192,7 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
     async def requeue(self, request: web.Request) -> web.Response:
         """Put a dead task back into the queue; it continues where its journal ends."""
         found = await self._find(request)
-        return respond(task_body(await self._service.requeue(found.id)))
+        return respond(task_body(await self._service.requeue(found.id, caller_of(request))))
 
     @route(
         "POST",

@@ -313,15 +313,18 @@ class Service(Lookback):
         self._turns.turn(task_id)
         return task
 
-    async def requeue(self, task_id: str) -> Task:
+    async def requeue(self, task_id: str, caller: Caller | None = None) -> Task:
         """Put a dead task back into the queue; it continues from its journal, with all its attempts restored.
 
         Raises:
+            TooManyTasks, QuotaExhausted: its key, or its tenant, has no room for it.
             Unavailable: it is not dead (``illegal_transition``), or the database cannot be used.
             TaskNotFound: there is no task with that id.
         """
         with translated():
-            task = await self.store.requeue(task_id)
+            task = await self.store.get(task_id)
+            key = await self.access.put_back(task, caller) if task.status is TaskStatus.DEAD else None
+            task = await self.store.requeue(task_id, submitted_by=key)
         self._turns.turn(task_id)
         self._queue.wake()
         return task
@@ -335,6 +338,8 @@ class Service(Lookback):
             TaskNotFound: there is no task with that id.
         """
         with translated():
+            if (task := await self.store.get(task_id)).status.terminal:
+                await self.access.removed(task)
             gone = await self.store.delete(task_id)
         self._turns.turn(task_id)
         return gone

@@ -58,7 +58,7 @@ def release(connection: Connection, claim: Claim) -> Task:
     )
 
 
-def requeue(connection: Connection, task_id: str) -> Task:
+def requeue(connection: Connection, task_id: str, submitted_by: str | None) -> Task:
     """See :meth:`storage.store.Store.requeue`."""
     row = connection.execute(
         update(tasks)
@@ -71,6 +71,7 @@ def requeue(connection: Connection, task_id: str) -> Task:
             finished_at=None,
             error=None,
             deadline=None,
+            submitted_by=func.coalesce(tasks.c.submitted_by, submitted_by),
         )
         .returning(*tasks.c)
     ).first()
