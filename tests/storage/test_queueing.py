@@ -11,6 +11,7 @@ import pytest
 
 from storage import queueing
 from storage.errors import DeadlinePassed, DeadlineUnreachable, QueueFull, TenantQueueFull
+from storage.keys import Key
 from storage.opening import open_store
 from storage.queueing import NO_RULES, Rules
 from storage.store import Store
@@ -311,6 +312,24 @@ async def test_nothing_is_refused_for_its_deadline_before_a_queue_has_formed(
     monkeypatch.setattr(queueing, "SETTLED_SECONDS", 3600.0)
     await busy(store, 20)
     assert (await store.submit(new(within=2.0))).status is TaskStatus.QUEUED
+
+
+async def test_imported_tasks_say_nothing_about_how_fast_tasks_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can write down that they took centuries; it must not keep out the tasks of others."""
+    monkeypatch.setattr(queueing, "SETTLED_SECONDS", 0.0)
+    await store.access.add_key(
+        Key(id="k", name="", tenant=None, scopes=frozenset(), names_tenants=False, created_at=1.0)
+    )
+    await store.start(new("b"), "me", 30)
+    ended = await store.submit(new("mean"))
+    await store.request_cancel(ended.id)
+    ended = replace(await store.get(ended.id), started_at=1.0, finished_at=FAR_OFF)
+    for number in range(queueing.RECENT):
+        await store.restore(replace(ended, id=f"made-up-{number}"), [])
+    await submitted(store, "a", 20)
+    assert (await store.submit(new(within=30.0))).status is TaskStatus.QUEUED
 
 
 async def test_when_to_come_again_goes_by_how_fast_tasks_end(
