@@ -99,8 +99,10 @@ async def test_what_is_no_trace_is_refused_and_nothing_is_stored(open_api: Open)
         dead = {"status": "dead", "parent_id": "1m81a1mspdg5213k", "fork_at": "0", "outcome": None}
         fork = json.dumps({**header, "task": {**header["task"], **dead, "solution": None}}).encode() + b"\n"
         running = json.dumps({**header, "task": {**header["task"], "status": "queued"}}).encode() + b"\n"
+        future = json.dumps({**header, "task": {**header["task"], "finished_at": 4e9}}).encode() + b"\n"
         for wrong, status, code in (
             (b"", 422, "archive_error"),
+            (future + b"".join(lines[1:]), 422, "archive_error"),
             (b"\n\n", 422, "archive_error"),
             (b"\xff\xfe", 422, "archive_error"),
             (b"[" * 10_000, 422, "archive_error"),
