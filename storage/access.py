@@ -104,6 +104,10 @@ class AccessStore(ABC):
         """What a task holds; None if it holds nothing, or was charged already."""
 
     @abstractmethod
+    async def forget(self, task_id: str) -> None:
+        """Forget what was charged for a task that holds nothing: another one has its id now."""
+
+    @abstractmethod
     async def is_submitted(self, tenant: str, idempotency_key: str) -> bool:
         """Whether the tenant has a task with that idempotency key."""
 

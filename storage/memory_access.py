@@ -129,6 +129,11 @@ class MemoryAccess(AccessStore):
         return found.reservation if found is not None and found.held else None
 
     @override
+    async def forget(self, task_id: str) -> None:
+        if task_id in self._reservations and not self._reservations[task_id].held:
+            del self._reservations[task_id]
+
+    @override
     async def is_submitted(self, tenant: str, idempotency_key: str) -> bool:
         return (tenant, idempotency_key) in self._known
 

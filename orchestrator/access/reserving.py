@@ -105,6 +105,8 @@ class Reserving:
         asked, bound = await self._bound(task, limits)
         if bound != asked:
             raise _unbounded(f"task {task.id} has no `budget.tokens`, so it", bound)
+        if task.submitted_by is None:  # what was charged before was charged for another task of this id
+            await self._store.access.forget(task.id)
         if accounts := _holding(limits):
             wanted = Reservation(id=task.id, accounts=accounts, amount=self._most(limits, asked))
             if (shortage := await self._reserve(wanted, again=True)) is not None:

@@ -96,6 +96,10 @@ class SqlAccess(AccessStore):
         return await self._database.read(lambda connection: accounts.reserved(connection, task_id))
 
     @override
+    async def forget(self, task_id: str) -> None:
+        await self._database.write(lambda connection: accounts.forget(connection, task_id))
+
+    @override
     async def is_submitted(self, tenant: str, idempotency_key: str) -> bool:
         return await self._database.read(
             lambda connection: accounts.is_submitted(connection, tenant, idempotency_key)

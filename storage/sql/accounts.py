@@ -151,6 +151,12 @@ def lapsed(connection: Connection, limit: int, clock: Clock | None) -> Sequence[
     return [_reservation_of(row) for row in connection.execute(query)]
 
 
+def forget(connection: Connection, task_id: str) -> None:
+    """See :meth:`storage.access.AccessStore.forget`."""
+    settled = and_(reservations.c.id == task_id, reservations.c.held == false())
+    connection.execute(delete(reservations).where(settled))
+
+
 def is_submitted(connection: Connection, tenant: str, idempotency_key: str) -> bool:
     """See :meth:`storage.access.AccessStore.is_submitted`."""
     query = select(tasks.c.key).where(

@@ -419,6 +419,22 @@ async def test_dead_task_from_elsewhere_is_put_back_at_the_cost_of_its_caller(
     assert (found.held, found.spent) == (0, Amount(used.prompt + used.completion))
 
 
+async def test_task_that_comes_back_by_an_import_brings_nothing_back_that_was_charged(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    await limit(service, caller, Limits(tokens=10_000, task_tokens=1_000))
+    done = await ended(service, await service.submit(REQUEST, caller))
+    spent = (await account_of(store, caller)).spent
+    assert spent.tokens
+    await service.delete(done.id)
+    forged = replace(done, status=TaskStatus.DEAD, solution=None, outcome=None, submitted_by=None)
+    await store.restore(forged, [])
+    await service.requeue(done.id, caller)
+    assert (await account_of(store, caller)).reserved == Amount(1_000)
+    await service.cancel(done.id)
+    assert (await account_of(store, caller)).spent == spent
+
+
 async def test_task_that_is_deleted_is_charged_before(store: Store, service: Service, caller: Caller) -> None:
     await limit(service, caller, Limits(tokens=10_000))
     dead = await died(store, await service.submit(REQUEST, caller))
