@@ -213,6 +213,7 @@ class MemoryStore(Store):
             task,
             status=TaskStatus.QUEUED,
             attempts=0,
+            lease_fence=task.lease_fence + 1,
             cancel_requested=False,
             started_at=None,
             finished_at=None,

@@ -66,6 +66,7 @@ def requeue(connection: Connection, task_id: str, submitted_by: str | None) -> T
         .values(
             status=TaskStatus.QUEUED.value,
             attempts=0,
+            lease_fence=tasks.c.lease_fence + 1,
             cancel_requested=False,
             started_at=None,
             finished_at=None,

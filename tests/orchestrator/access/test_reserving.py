@@ -419,6 +419,20 @@ async def test_dead_task_from_elsewhere_is_put_back_at_the_cost_of_its_caller(
     assert (found.held, found.spent) == (0, Amount(used.prompt + used.completion))
 
 
+async def test_journal_from_elsewhere_is_continued_although_its_task_was_never_claimed(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    done = await ended(service, await service.submit(REQUEST, caller))
+    events = [event async for event in store.read(done.id)][:-2]
+    forged = {"status": TaskStatus.DEAD, "solution": None, "attempts": 0, "lease_fence": 0, "created_at": 1.0}
+    await store.restore(replace(done, id="0123456789abcdef", **forged), events)
+    fresh = service_of(store)
+    again = await ended(fresh, await fresh.requeue("0123456789abcdef", caller))
+    assert again.status is TaskStatus.SUCCEEDED
+    waits = fresh.meters.registry.get_sample_value("anabranch_queue_wait_seconds_count")
+    assert waits == 0, "nobody knows since when it waited"
+
+
 async def test_task_that_comes_back_by_an_import_brings_nothing_back_that_was_charged(
     store: Store, service: Service, caller: Caller
 ) -> None:
