@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.accounts import Account, Amount, Limits, Rate, Shortage
 from storage.keys import Key, Secret
@@ -24,6 +24,11 @@ class Reservation:
     id: str
     accounts: tuple[str, ...]
     amount: Amount
+
+    def beyond(self, charged: Amount) -> Reservation:
+        """What is still to be reserved of it for a task that was charged so much before."""
+        left = self.amount - charged
+        return replace(self, amount=Amount(max(0, left.tokens), max(0, left.cost)))
 
 
 class AccessStore(ABC):
@@ -85,12 +90,23 @@ class AccessStore(ABC):
         """Admit requests one after the other, each on all its accounts or on none; see :func:`draw_all`."""
 
     @abstractmethod
-    async def reserve(self, wanted: Reservation, lease_seconds: float) -> Shortage | None:
+    async def reserve(
+        self, wanted: Reservation, lease_seconds: float, *, again: bool = False
+    ) -> Shortage | None:
         """Reserve for a task on all those accounts that limit it, or say which of them is short of what.
 
         It is held while the task waits or runs, and until the lease ends while there is no such task yet.
-        What a task has reserved or was charged before stays as it is.
+        What a task has reserved stays as it is, and so does what it was charged before, unless it is to run
+        ``again``: then it reserves what it may still take.
         """
+
+    @abstractmethod
+    async def reserved(self, task_id: str) -> Reservation | None:
+        """What a task holds; None if it holds nothing, or was charged already."""
+
+    @abstractmethod
+    async def forget(self, task_id: str) -> None:
+        """Forget what was charged for a task that holds nothing: another one has its id now."""
 
     @abstractmethod
     async def is_submitted(self, tenant: str, idempotency_key: str) -> bool:

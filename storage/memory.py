@@ -203,7 +203,7 @@ class MemoryStore(Store):
         return self._put(task, status=TaskStatus.QUEUED, attempts=task.attempts - 1, **_FREE)
 
     @override
-    async def requeue(self, task_id: str) -> Task:
+    async def requeue(self, task_id: str, *, submitted_by: str | None = None) -> Task:
         task = self._get(task_id)
         if task.status is TaskStatus.QUEUED:
             return task
@@ -213,11 +213,13 @@ class MemoryStore(Store):
             task,
             status=TaskStatus.QUEUED,
             attempts=0,
+            lease_fence=task.lease_fence + 1,
             cancel_requested=False,
             started_at=None,
             finished_at=None,
             error=None,
             deadline=None,
+            submitted_by=task.submitted_by or submitted_by,
         )
 
     @override
@@ -294,12 +296,8 @@ class MemoryStore(Store):
     @override
     async def size(self, task_id: str) -> int:
         task = self._get(task_id)
-        texts = (
-            task.id,
-            task.tenant,
-            task.planner,
-            codec.dumps([task.question, task.options, task.solution]),
-        )
+        told = codec.dumps([task.question, task.options, task.solution])
+        texts = (task.id, task.tenant, task.planner, told)
         return sum(len(text.encode()) for text in texts) + self._journals[task_id].size
 
     @override

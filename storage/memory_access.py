@@ -107,16 +107,31 @@ class MemoryAccess(AccessStore):
         return [draw_all(self._accounts, names, now) for names in requests]
 
     @override
-    async def reserve(self, wanted: Reservation, lease_seconds: float) -> Shortage | None:
-        if wanted.id in self._reservations:
+    async def reserve(
+        self, wanted: Reservation, lease_seconds: float, *, again: bool = False
+    ) -> Shortage | None:
+        found = self._reservations.get(wanted.id)
+        if found is not None and (found.held or not again):
             return None
-        now = self._clock() / SECOND
+        charged = Amount() if found is None else found.charged
+        wanted, now = wanted.beyond(charged), self._clock() / SECOND
         held = hold_all(self._accounts, wanted.accounts, wanted.amount, now)
         if isinstance(held, Shortage):
             return held
         if held:
-            self._reservations[wanted.id] = _Held(replace(wanted, accounts=held), now + lease_seconds)
+            reservation = replace(wanted, accounts=held)
+            self._reservations[wanted.id] = _Held(reservation, now + lease_seconds, charged=charged)
         return None
+
+    @override
+    async def reserved(self, task_id: str) -> Reservation | None:
+        found = self._reservations.get(task_id)
+        return found.reservation if found is not None and found.held else None
+
+    @override
+    async def forget(self, task_id: str) -> None:
+        if task_id in self._reservations and not self._reservations[task_id].held:
+            del self._reservations[task_id]
 
     @override
     async def is_submitted(self, tenant: str, idempotency_key: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
 from typing import Any, Literal, NotRequired
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from storage.errors import JournalDamaged
@@ -36,10 +36,10 @@ _EXACT = ConfigDict(extra="forbid", strict=True)
 
 @with_config(_EXACT)
 class _Usage(TypedDict, total=False):
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int
+    prompt_tokens: NonNegativeInt
+    cached_tokens: NonNegativeInt
+    completion_tokens: NonNegativeInt
+    reasoning_tokens: NonNegativeInt
 
 
 @with_config(_EXACT)

@@ -238,10 +238,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def requeue(self, task_id: str) -> Task:
+    async def requeue(self, task_id: str, *, submitted_by: str | None = None) -> Task:
         """Put a dead task back into the queue, with its journal and a full number of attempts.
 
-        A queued task stays as it is.
+        One that no key has asked for is asked for by ``submitted_by`` from now on. A queued task stays as it
+        is.
 
         Raises:
             IllegalTransition: it is neither.

@@ -102,7 +102,7 @@ class Task:
     cancel_requested: bool = False
     attempts: int = 0  # claims so far, not counting those that were released
     lease_owner: str | None = None  # the process that runs it; None unless running
-    lease_fence: int = 0  # grows with each claim and never shrinks
+    lease_fence: int = 0  # grows with each claim and requeue, and never shrinks
     lease_expires_at: float | None = None
     submitted_by: str | None = None  # the id of the key that asked for it
     priority: Priority = Priority.INTERACTIVE

@@ -49,7 +49,7 @@ class Waiting:
         self._lines = {priority: _Line() for priority in Priority}
         self._passed_over = 0
         self._deadlines: list[tuple[float, str]] = []
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, float | None] = {}  # and until when
         self.begun: set[str] = set()
         self._took: deque[float] = deque(maxlen=RECENT)
 
@@ -57,12 +57,12 @@ class Waiting:
         """Take note of a task that is new or has changed."""
         was, is_now = after.id in self._waiting, _waits(after)
         if is_now and not was:
-            self._waiting.add(after.id)
+            self._waiting[after.id] = after.deadline
             self._lines[after.priority].add(after)
             if after.deadline is not None:
                 heapq.heappush(self._deadlines, (after.deadline, after.id))
         elif was and not is_now:
-            self._waiting.discard(after.id)
+            del self._waiting[after.id]
             self._lines[after.priority].remove(after)
         if after.status in OPEN and not is_now:
             self.begun.add(after.id)
@@ -85,8 +85,8 @@ class Waiting:
         """The ids of those whose deadlines have passed; each is told once."""
         found = []
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, task_id = heapq.heappop(self._deadlines)
-            if task_id in self._waiting:
+            deadline, task_id = heapq.heappop(self._deadlines)
+            if self._waiting.get(task_id) == deadline:  # one that was put back has none any more
                 found.append(task_id)
         return found
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from orchestrator.access.caller import LOCAL, Caller, Forbidden, Scope, Unauthorized
+from orchestrator.access.caller import LOCAL, Caller, Scope, Unauthorized
 from orchestrator.access.drawing import Drawing
 from orchestrator.access.form import PREFIX, hash_of, is_key
 from orchestrator.access.refusals import refusal
@@ -106,17 +106,13 @@ class Access:
         """Hold what a new task may take while the block stores it; see :meth:`Reserving.reserved`."""
         return self._reserving.reserved(new, caller)
 
-    def check_requeue(self, task: Task, caller: Caller | None) -> None:
-        """Refuse to run what holds nothing and is charged to nobody, such as a dead task that was imported.
+    async def put_back(self, task: Task, caller: Caller | None) -> str | None:
+        """Hold what a dead task may still take; see :meth:`Reserving.put_back`."""
+        return await self._reserving.put_back(task, caller)
 
-        Raises:
-            Forbidden: the caller has a key, but the task was submitted with none.
-        """
-        if caller is not None and caller.key is not None and task.submitted_by is None:
-            raise Forbidden(
-                f"no key has submitted task {task.id}, so what it takes would be charged to nobody; "
-                "`anabranch requeue`, on the database, puts it back into the queue"
-            )
+    async def removed(self, task: Task) -> None:
+        """Charge what a task has used before it is removed; see :meth:`Reserving.removed`."""
+        await self._reserving.removed(task)
 
     async def ended(self, task: Task, tokens: Tokens | None = None) -> None:
         """Charge what a task has used that has ended, in place of what it has reserved; None: by its journal.
@@ -124,10 +120,6 @@ class Access:
         May be called again; the last call counts.
         """
         await self._reserving.ended(task, tokens)
-
-    async def leaving(self, task: Task) -> None:
-        """Charge what a task has used that has ended and is about to be deleted, unless that was done."""
-        await self._reserving.leaving(task)
 
     def forget(self) -> None:
         """Look up keys and limits anew: one of them was changed in this process."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -70,13 +70,11 @@ class Reserving:
             yield Reserved(new)
             return
         task = replace(new, submitted_by=caller.key, id=new.id or new_task_id())
-        names = (account_of_key(caller.key), account_of_tenant(new.tenant))
-        limits = {name: found for name in names if (found := await self._limits_of(name)) is not None}
+        limits = await self._limits_for(caller.key, new.tenant)
         task, tokens = await self._bounded(task, limits)
         held = False
-        if accounts := tuple(name for name, each in limits.items() if each.holding):
-            budgeted = any(each.budgeted for each in limits.values())
-            most = self._prices.most(tokens) if budgeted and tokens is not None else Amount()
+        if accounts := _holding(limits):
+            most = self._most(limits, tokens)
             shortage = await self._reserve(Reservation(id=str(task.id), accounts=accounts, amount=most))
             if shortage is not None and not await self._is_known(new):
                 raise refusal(shortage)
@@ -91,63 +89,98 @@ class Reserving:
         if held and reserved.stored is not None and reserved.stored.id != task.id:
             await self._store.access.settle(str(task.id), Amount())
 
+    async def put_back(self, task: Task, caller: Caller | None) -> str | None:
+        """Hold for a dead task what it may still take, before it waits again; returns the key it belongs to.
+
+        That is the key that has asked for it; one that none has asked for, such as an imported one, belongs
+        to the key of the caller. If it is not put back after all, the reservation goes when its lease ends.
+
+        Raises:
+            TooManyTasks, QuotaExhausted, InvalidRequest, NoPrices: as :meth:`reserved`.
+        """
+        if caller is None or caller.key is None:
+            return None
+        key = task.submitted_by or caller.key
+        limits = await self._limits_for(key, task.tenant)
+        asked, bound = await self._bound(task, limits)
+        if bound != asked:
+            raise _unbounded(f"task {task.id} has no `budget.tokens`, so it", bound)
+        if task.submitted_by is None:  # what was charged before was charged for another task of this id
+            await self._store.access.forget(task.id)
+        if accounts := _holding(limits):
+            wanted = Reservation(id=task.id, accounts=accounts, amount=self._most(limits, asked))
+            if (shortage := await self._reserve(wanted, again=True)) is not None:
+                raise refusal(shortage)
+        return key
+
+    async def removed(self, task: Task) -> None:
+        """Charge what a task has used that is about to be removed, and of which nobody has done so."""
+        if (held := await self._store.access.reserved(task.id)) is not None:
+            await self._store.access.settle(task.id, await self._spent_on(held), first=True)
+
     async def ended(self, task: Task, tokens: Tokens | None = None) -> None:
         """Charge what a task has used that has ended; None: what its journal says."""
         if task.submitted_by is not None:
             used = await tokens_of(self._store, task.id) if tokens is None else tokens
             await self._store.access.settle(task.id, self._prices.of(used))
 
-    async def leaving(self, task: Task) -> None:
-        """Charge a task that is about to be deleted by its journal, if nobody has charged it yet."""
-        if task.submitted_by is not None and task.status.terminal:
-            try:
-                used = await tokens_of(self._store, task.id)
-            except StorageError as error:
-                if error.retryable:
-                    raise
-                log.warning("what a task has used cannot be read", task=task.id, error=str(error))
-            else:
-                await self._store.access.settle(task.id, self._prices.of(used), first=True)
+    async def _limits_for(self, key: str, tenant: str) -> dict[str, Limits]:
+        names = (account_of_key(key), account_of_tenant(tenant))
+        return {name: found for name in names if (found := await self._limits_of(name)) is not None}
 
-    async def _bounded(self, new: NewTask, limits: dict[str, Limits]) -> tuple[NewTask, int | None]:
+    def _most(self, limits: Mapping[str, Limits], tokens: int | None) -> Amount:
+        """What a task may take of its budgets that may take so many tokens."""
+        budgeted = any(each.budgeted for each in limits.values())
+        return self._prices.most(tokens) if budgeted and tokens is not None else Amount()
+
+    async def _bounded(self, new: NewTask, limits: Mapping[str, Limits]) -> tuple[NewTask, int | None]:
         """The task with a bound of its tokens, if its accounts want one, and the bound."""
+        asked, bound = await self._bound(new, limits)
+        if bound == asked:
+            return new, asked
+        if new.parent_id is not None:
+            raise _unbounded(f"task {new.parent_id} has no `budget.tokens`, so its fork", bound)
+        budget = {**new.options.get("budget", {}), "tokens": bound}
+        return replace(new, options={**new.options, "budget": budget}), bound
+
+    async def _bound(
+        self, task: NewTask | Task, limits: Mapping[str, Limits]
+    ) -> tuple[int | None, int | None]:
+        """The bound of its tokens that a task asks for, and the one that its accounts want."""
         if not self._prices.known and any(each.cost is not None for each in limits.values()):
             raise NoPrices(
                 "the key or its tenant has a cost budget, but this service does not know what tokens cost: "
                 "set ANABRANCH_PROMPT_PRICE and ANABRANCH_COMPLETION_PRICE"
             )
-        asked = await self._asked(new) if limits else None
-        bound = bound_of(asked, limits.values())
-        if bound == asked:
-            return new, asked
-        if new.parent_id is not None:
-            raise InvalidRequest(
-                f"task {new.parent_id} has no `budget.tokens`, so its fork could take any number, but the "
-                f"tasks of this key and its tenant may take at most {bound:,}"
-            )
-        budget = {**new.options.get("budget", {}), "tokens": bound}
-        return replace(new, options={**new.options, "budget": budget}), bound
+        asked = await self._asked(task) if limits else None
+        return asked, bound_of(asked, limits.values())
 
-    async def _asked(self, new: NewTask) -> int | None:
-        """The bound that a request gives; a fork has that with which the journal of its parent begins.
-
-        Anybody may have written a journal that was imported.
-        """
-        given: Mapping[str, Any] = new.options
-        if new.parent_id is not None:
-            given = {}
-            async with aclosing(self._store.read(new.parent_id)) as events:  # type: ignore[type-var]
-                async for event in events:
-                    given = event.data
-                    break
-        budget: Any = given.get("budget")
-        tokens = budget.get("tokens") if isinstance(budget, Mapping) else None
+    async def _asked(self, task: NewTask | Task) -> int | None:
+        """The bound that a request gives; a fork has that of its parent, and a run goes by its journal."""
+        options, parent_id, task_id = task.options, task.parent_id, task.id
+        while True:
+            if task_id is not None and (recorded := await self._recorded(task_id)) is not None:
+                options = recorded
+            if parent_id is None or "budget" in options:
+                break
+            parent = await self._store.get(parent_id)
+            options, parent_id, task_id = parent.options, parent.parent_id, parent.id
+        budget: Any = options.get("budget")
+        tokens = budget.get("tokens") if isinstance(budget, dict) else None
         return tokens if isinstance(tokens, int) and tokens > 0 else None
 
-    async def _reserve(self, wanted: Reservation) -> Shortage | None:
-        shortage = await self._store.access.reserve(wanted, LEASE_SECONDS)
+    async def _recorded(self, task_id: str) -> Mapping[str, Any] | None:
+        """What the run of a task was started with; None if it has not begun."""
+        with suppress(TaskNotFound):
+            async with aclosing(self._store.read(task_id)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    return event.data
+        return None
+
+    async def _reserve(self, wanted: Reservation, *, again: bool = False) -> Shortage | None:
+        shortage = await self._store.access.reserve(wanted, LEASE_SECONDS, again=again)
         if shortage is not None and await self._sweep():
-            shortage = await self._store.access.reserve(wanted, LEASE_SECONDS)
+            shortage = await self._store.access.reserve(wanted, LEASE_SECONDS, again=again)
         return shortage
 
     async def _is_known(self, new: NewTask) -> bool:
@@ -178,3 +211,14 @@ class Reserving:
                 raise
             log.warning("what a task has used cannot be read", task=lapsed.id, error=str(error))
             return lapsed.amount
+
+
+def _holding(limits: Mapping[str, Limits]) -> tuple[str, ...]:
+    """The accounts of which a task holds something until it ends."""
+    return tuple(name for name, each in limits.items() if each.holding)
+
+
+def _unbounded(what: str, bound: int | None) -> InvalidRequest:
+    return InvalidRequest(
+        f"{what} could take any number, but the tasks of this key and its tenant may take at most {bound:,}"
+    )

@@ -184,7 +184,7 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
         "POST",
         "/v1/tasks/{id}/requeue",
         (200, "The task.", TaskBody),
-        errors=(IllegalTransition,),
+        errors=(IllegalTransition, TooManyTasks, QuotaExhausted),
         parameters=ONE,
         scope=Scope.SUBMIT,
         changes=True,
@@ -227,7 +227,12 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
         async with self._turn():
             await self._check_engine()
             task = await self._service.submit_fork(
-                found.id, at=asked.at, change=asked.change, key=key, caller=caller_of(request)
+                found.id,
+                at=asked.at,
+                change=asked.change,
+                key=key,
+                caller=caller_of(request),
+                trace_parent=caller_of_trace(request),
             )
         status = 200 if task.status.terminal else 202
         return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
@@ -52,6 +53,9 @@ UPLOADS = 8
 
 TURN_SECONDS = 10.0
 """How long an import waits for its turn."""
+
+SKEW_SECONDS = 60.0
+"""By how much the clock may be ahead that the times of an imported task are from."""
 
 _TRACE = {"schema": {"type": "string", "description": "One trace, as `anabranch export` writes it."}}
 LINES = {JSON_LINES: _TRACE}
@@ -231,11 +235,14 @@ async def _spool(request: web.Request, file: IO[bytes], most: int, seconds: floa
 
 
 def _checked(task: Task) -> None:
-    """Refuse a task that could not be shown, or that could be run again over a journal of somebody else.
+    """Refuse a task that could not be shown, would be among those that ended last for ever, or could be run
+    again over a journal of somebody else.
 
     Raises:
         JournalDamaged, ValueError: it is one.
     """
     task_body(task)
+    if (task.finished_at or 0.0) > time.time() + SKEW_SECONDS:
+        raise ValueError("finished_at: it lies in the future, but only tasks that have ended can be read")
     if task.status is TaskStatus.DEAD and task.parent_id is not None:
         raise ValueError("it is a dead fork, which would run again over its parent; import its parent only")

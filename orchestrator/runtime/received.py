@@ -121,11 +121,11 @@ class Received:
         if self._first is not None:
             timing["first_token"] = round(self._first, 6)
         counts = {
-            "prompt_tokens": usage.prompt_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "completion_tokens": usage.completion_tokens,
+            "prompt_tokens": max(0, usage.prompt_tokens),
+            "cached_tokens": max(0, usage.cached_tokens),
+            "completion_tokens": max(0, usage.completion_tokens),
         }
-        if usage.reasoning_tokens:
+        if usage.reasoning_tokens > 0:
             counts["reasoning_tokens"] = usage.reasoning_tokens
         measured: dict[str, Any] = {"usage": counts, "timing": timing}
         return measured | {"worker": self._worker} if self._worker else measured

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.access.caller import Caller
@@ -78,7 +79,7 @@ class Acceptance:
     def check(self, request: TaskRequest, trace_parent: str | None = None) -> NewTask:
         """The request as a task that can be stored.
 
-        ``trace_parent`` is the span of whoever asks, unless this process is within one itself.
+        ``trace_parent`` is the span of whoever asks, unless this process is within one when it is stored.
 
         Raises:
             InvalidRequest: the query is too long, the planner or one of its options is unknown or wrong, the
@@ -112,7 +113,7 @@ class Acceptance:
             priority=request.priority,
             **until(request.deadline),
             webhook=webhook,
-            trace_parent=(self._tracing and self._tracing.sender.caller()) or trace_parent,
+            trace_parent=trace_parent,
         )
 
     def _abstain_below(self, request: TaskRequest, options: Mapping[str, Any]) -> float | None:
@@ -145,7 +146,7 @@ class Acceptance:
             StorageError: it cannot be stored.
         """
         try:
-            async with self._access.reserved(new, caller) as reserved:
+            async with self._access.reserved(self._traced(new), caller) as reserved:
                 return reserved.keep(await self._store.submit(reserved.task, self._rules))
         except (QueueFull, DeadlinePassed) as error:
             self._turned_away[error.code] += 1
@@ -179,10 +180,15 @@ class Acceptance:
             raise
 
     async def _start(self, new: NewTask, caller: Caller | None) -> Claim:
-        async with self._access.reserved(new, caller) as reserved:
+        async with self._access.reserved(self._traced(new), caller) as reserved:
             claim = await self._store.start(reserved.task, self._owner, self._settings.lease_seconds)
             reserved.keep(claim.task)
             return claim
+
+    def _traced(self, new: NewTask) -> NewTask:
+        """The task as a part of the trace of whoever asks, if this process is within one."""
+        here = None if self._tracing is None else self._tracing.sender.caller()
+        return new if here is None else replace(new, trace_parent=here)
 
     async def leave(self, claim: Claim, *, keep: bool) -> None:
         """Cancel a task whose caller has left, or with ``keep`` put it back into the queue.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from orchestrator.access.caller import Caller
@@ -75,15 +76,19 @@ class Lookback(ABC):
         change: Change,
         key: str | None = None,
         caller: Caller | None = None,
+        trace_parent: str | None = None,
     ) -> Task:
         """Accept a fork, for whoever has room to run it; ``key`` is its idempotency key.
+
+        ``trace_parent`` is as for ``submit``.
 
         Raises:
             InvalidRequest, TaskNotFound: as for :meth:`fork`.
             TooManyTasks, QuotaExhausted: the key of the caller, or the tenant, has no room for it.
             Unavailable: the database cannot store it, or the key belongs to another request.
         """
-        return await self.accept(await self._forked(task_id, at, change, key), caller)
+        new = replace(await self._forked(task_id, at, change, key), trace_parent=trace_parent)
+        return await self.accept(new, caller)
 
     async def _forked(self, task_id: str, at: str, change: Change, key: str | None) -> NewTask:
         with translated():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from orchestrator.errors import UnknownPlanner
 from orchestrator.tasks.ending import Ending
 from storage.tasks import Task
 from workers.calls import Usage
@@ -11,9 +12,15 @@ from workers.calls import Usage
 WAIT_BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 RUN_BOUNDS = (0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
+UNKNOWN = "unknown"
+"""The label of planners that are not there."""
+
 
 class Meters:
-    """Counts the tasks that a service has run. Planners are those that it knows, so they are few."""
+    """Counts the tasks that a service has run. Planners are those that it knows, so they are few.
+
+    An imported task may name any other; all of those count as :data:`UNKNOWN`.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -50,12 +57,14 @@ class Meters:
 
     def ended(self, task: Task, ending: Ending, usage: Usage, seconds: float) -> None:
         """Count a task that has ended, with what it used in all and the time that it ran here."""
-        self._outcomes.labels(task.planner, ending.outcome.value).inc()
-        self._runs.labels(task.planner).observe(seconds)
+        unknown = ending.error is not None and ending.error.get("code") == UnknownPlanner.code
+        planner = UNKNOWN if unknown else task.planner
+        self._outcomes.labels(planner, ending.outcome.value).inc()
+        self._runs.labels(planner).observe(seconds)
         tokens = {
             "computed": usage.prompt_tokens - usage.cached_tokens,
             "cached": usage.cached_tokens,
             "completion": usage.completion_tokens,
         }
         for kind, count in tokens.items():
-            self._tokens.labels(task.planner, kind).inc(max(0, count))
+            self._tokens.labels(planner, kind).inc(max(0, count))

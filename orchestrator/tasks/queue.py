@@ -12,6 +12,7 @@ from time import monotonic
 
 import structlog
 
+from orchestrator.access.gate import Access
 from orchestrator.errors import HandedBack
 from orchestrator.settings import Settings
 from orchestrator.tasks.acceptance import rules_of
@@ -47,6 +48,7 @@ class Queue:
     def __init__(
         self,
         store: Store,
+        access: Access,
         engine: Engine,
         owner: str,
         runner: Runner,
@@ -55,6 +57,7 @@ class Queue:
         turned_away: Counter[str],
     ) -> None:
         self._store = store
+        self._access = access
         self._engine = engine
         self._owner = owner
         self._runner = runner
@@ -157,9 +160,13 @@ class Queue:
     async def _expire(self) -> None:
         """End the tasks whose deadlines passed while they waited, also if there is no room to run any."""
         self._expired_at = monotonic()
-        for task_id in await self._store.expire():
+        expired = await self._store.expire()
+        for task_id in expired:
             self._turned_away["deadline_exceeded"] += 1
             self._turns.turn(task_id)
+        for task_id in expired:
+            with apart("giving back what a task has reserved"):  # if it fails, whoever needs the room does it
+                await self._access.ended(await self._store.get(task_id))
 
     def _suspected(self) -> int | None:
         """After how many attempts tasks must wait, because enough of that kind run; None if none need wait.

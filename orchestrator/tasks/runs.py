@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from orchestrator.errors import InvalidRequest, translated
@@ -127,6 +128,7 @@ class Runs:
         self._events = events
         self._time = None if since is None else since.time
         self._latest = 0.0
+        self._ahead = 0.0  # of the monotonic clock: that of the database
         seen = {} if since is None else since.seen
         self._known = {each: _Known(seq) for each, seq in seen.items() if seq != _WHOLE}
         self._ended = OrderedDict((each, -1) for each in seen if seen[each] == _WHOLE)  # and how far it went
@@ -148,6 +150,7 @@ class Runs:
             Unavailable: the database cannot be read.
         """
         with translated():
+            self._ahead = await self._store.time() - monotonic()
             async with self._hearing.open():
                 with self._turns.changes.watched() as watch:
                     ids: tuple[str, ...] | None = None
@@ -163,7 +166,7 @@ class Runs:
     async def _all(self) -> AsyncIterator[Task | str]:
         """The tasks of which there may be something to tell, the oldest of a page first."""
         if self._time is None:
-            self._time = await self._store.time()
+            self._time = self._ahead + monotonic()
         mine: Wanted = {"tenant": self._tenant, "ids": self._only}
         late: Wanted = {**mine, "ended_from": self._time - LATE_SECONDS, "is_open": False}
         kinds: list[Wanted] = [{**mine, "is_open": True}, late] if self._only is None else [mine]
@@ -231,7 +234,8 @@ class Runs:
     def _end(self, task: Task) -> None:
         """Take note that the end of a task is told."""
         self._ended[task.id] = self._known.pop(task.id).seq
-        self._latest = max(self._latest, task.finished_at or 0.0)
+        # An imported task may say that it ends in the future, until when others end that were not told yet.
+        self._latest = max(self._latest, min(task.finished_at or 0.0, self._ahead + monotonic()))
         if len(self._ended) > ENDED:
             self._ended.popitem(last=False)
 

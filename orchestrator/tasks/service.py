@@ -98,7 +98,16 @@ class Service(Lookback):
         self.meters = self._runner.meters
         self._hearing = Hearing(store, self._runner, self._turns)
         self._lookup = Lookup(store)
-        self._queue = Queue(store, self.engine, self.owner, self._runner, self._turns, made, self.turned_away)
+        self._queue = Queue(
+            store,
+            self.access,
+            self.engine,
+            self.owner,
+            self._runner,
+            self._turns,
+            made,
+            self.turned_away,
+        )
         self.health = Health(store, self.engine, self._runner, self._queue, made)
 
     # -- requests ---------------------------------------------------------------------------------
@@ -308,13 +317,14 @@ class Service(Lookback):
         """Put a dead task back into the queue; it continues from its journal, with all its attempts restored.
 
         Raises:
-            Forbidden: the caller has a key, but no key has submitted the task, so nobody would be charged.
+            TooManyTasks, QuotaExhausted: its key, or its tenant, has no room for it.
             Unavailable: it is not dead (``illegal_transition``), or the database cannot be used.
             TaskNotFound: there is no task with that id.
         """
         with translated():
-            self.access.check_requeue(await self.store.get(task_id), caller)
-            task = await self.store.requeue(task_id)
+            task = await self.store.get(task_id)
+            key = await self.access.put_back(task, caller) if task.status is TaskStatus.DEAD else None
+            task = await self.store.requeue(task_id, submitted_by=key)
         self._turns.turn(task_id)
         self._queue.wake()
         return task
@@ -328,7 +338,8 @@ class Service(Lookback):
             TaskNotFound: there is no task with that id.
         """
         with translated():
-            await self.access.leaving(await self.store.get(task_id))
+            if (task := await self.store.get(task_id)).status.terminal:
+                await self.access.removed(task)
             gone = await self.store.delete(task_id)
         self._turns.turn(task_id)
         return gone

@@ -110,10 +110,20 @@ class SqlAccess(AccessStore):
         return await self._database.write(lambda connection: accounts.draw(connection, requests, self._clock))
 
     @override
-    async def reserve(self, wanted: Reservation, lease_seconds: float) -> Shortage | None:
+    async def reserve(
+        self, wanted: Reservation, lease_seconds: float, *, again: bool = False
+    ) -> Shortage | None:
         return await self._database.write(
-            lambda connection: accounts.reserve(connection, wanted, lease_seconds, self._clock)
+            lambda connection: accounts.reserve(connection, wanted, lease_seconds, self._clock, again=again)
         )
+
+    @override
+    async def reserved(self, task_id: str) -> Reservation | None:
+        return await self._database.read(lambda connection: accounts.reserved(connection, task_id))
+
+    @override
+    async def forget(self, task_id: str) -> None:
+        await self._database.write(lambda connection: accounts.forget(connection, task_id))
 
     @override
     async def is_submitted(self, tenant: str, idempotency_key: str) -> bool:

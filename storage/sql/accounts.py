@@ -86,24 +86,41 @@ def draw(
 
 
 def reserve(
-    connection: Connection, wanted: Reservation, lease_seconds: float, clock: Clock | None
+    connection: Connection,
+    wanted: Reservation,
+    lease_seconds: float,
+    clock: Clock | None,
+    *,
+    again: bool = False,
 ) -> Shortage | None:
     """See :meth:`storage.access.AccessStore.reserve`."""
-    if _reservation(connection, wanted.id) is not None:
+    row = _reservation(connection, wanted.id)
+    if row is not None and (row.held or not again):
         return None
+    charged = Amount() if row is None else Amount(row.charged_tokens, row.charged_cost)
+    wanted = wanted.beyond(charged)
     found, now = _locked(connection, wanted.accounts, clock)
     changed = dict(found)
     held = hold_all(changed, wanted.accounts, wanted.amount, now / SECOND)
     if isinstance(held, Shortage):
         return held
     if held:
-        row = (
+        if row is not None:
+            connection.execute(delete(reservations).where(reservations.c.id == wanted.id))
+        values = (
             *(wanted.id, json.dumps(held), wanted.amount.tokens, wanted.amount.cost),
-            *(True, 0, 0, now / SECOND + lease_seconds),
+            *(True, charged.tokens, charged.cost, now / SECOND + lease_seconds),
         )
-        connection.exec_driver_sql(_statements(connection.dialect).reserve, row)
+        connection.exec_driver_sql(_statements(connection.dialect).reserve, values)
         _write(connection, found, changed)
     return None
+
+
+def reserved(connection: Connection, task_id: str) -> Reservation | None:
+    """See :meth:`storage.access.AccessStore.reserved`."""
+    held = select(reservations).where(reservations.c.id == task_id, reservations.c.held == true())
+    row = connection.execute(held).first()
+    return None if row is None else _reservation_of(row)
 
 
 def settle(
@@ -136,6 +153,12 @@ def lapsed(connection: Connection, limit: int, clock: Clock | None) -> Sequence[
     free = or_(its_task.where(~is_open()).exists(), and_(ended, ~its_task.exists()))
     query = select(reservations).where(reservations.c.held == true(), free).limit(limit)
     return [_reservation_of(row) for row in connection.execute(query)]
+
+
+def forget(connection: Connection, task_id: str) -> None:
+    """See :meth:`storage.access.AccessStore.forget`."""
+    settled = and_(reservations.c.id == task_id, reservations.c.held == false())
+    connection.execute(delete(reservations).where(settled))
 
 
 def is_submitted(connection: Connection, tenant: str, idempotency_key: str) -> bool:

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select
+from sqlalchemy import Connection, bindparam, func, literal_column, or_, select
 
 from storage.errors import StorageError
 from storage.queueing import RECENT, Lengths, Pace, passed, refusal
 from storage.sql.columns import is_text
 from storage.sql.journal import Arrival, Portion
-from storage.sql.tables import tasks
+from storage.sql.tables import keys, tasks
 from storage.sql.turns import indexed, waits
 from storage.tasks import Priority
 
@@ -182,9 +182,12 @@ _RUNNING = indexed(
     select(func.count()).select_from(tasks).where(tasks.c.status == literal_column("'running'")),
     "tasks_running_idx",
 )
+_RAN_HERE = or_(tasks.c.submitted_by.is_not(None), ~select(keys.c.id).exists())
+"""Where there are keys, what none has asked for may be imported, and how long that took is anybody's word."""
+
 _TOOK = indexed(
     select(tasks.c.finished_at - tasks.c.started_at)
-    .where(tasks.c.started_at.is_not(None), tasks.c.finished_at.is_not(None))
+    .where(tasks.c.started_at.is_not(None), tasks.c.finished_at.is_not(None), _RAN_HERE)
     .order_by(tasks.c.finished_at.desc())
     .limit(RECENT),
     "tasks_ran_idx",

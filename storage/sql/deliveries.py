@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
+    ScalarSelect,
     and_,
     case,
     delete,
@@ -35,9 +37,27 @@ _PENDING = _of.status == literal(DeliveryStatus.PENDING.value, literal_execute=T
 """As a literal, so that the partial index of pending deliveries applies."""
 
 
+def _awaiting() -> CTE:
+    """The ids of the endpoints for which something is pending.
+
+    Goes from one to the next in the index, so it takes as long as there are such endpoints, whatever else is
+    stored: one that a task has named stays for weeks.
+    """
+
+    def next_id(*after: ColumnElement[str]) -> ScalarSelect[str]:
+        delivery = webhook_deliveries.alias()
+        pending = delivery.c.status == literal(DeliveryStatus.PENDING.value, literal_execute=True)
+        query = select(func.min(delivery.c.webhook_id)).where(pending)
+        return query.where(*(delivery.c.webhook_id > each for each in after)).scalar_subquery()
+
+    ids = select(next_id().label("id")).cte("awaiting", recursive=True)
+    return ids.union_all(select(next_id(ids.c.id)).where(ids.c.id.is_not(None)))
+
+
 def candidates(connection: Connection, room: Room, busy: Collection[Webhook]) -> Sequence[str]:
     """The ids of endpoints that may be sent something: of each tenant what was due first, by turns."""
     time = now(connection)
+    awaiting = _awaiting()
     first = (
         select(func.min(_of.due_at))
         .where(_of.webhook_id == webhooks.c.id, _PENDING)
@@ -47,6 +67,7 @@ def candidates(connection: Connection, room: Room, busy: Collection[Webhook]) ->
     place = func.row_number().over(partition_by=webhooks.c.tenant, order_by=first)
     able = (
         select(webhooks.c.id, first.label("first"), place.label("place"))
+        .join_from(awaiting, webhooks, webhooks.c.id == awaiting.c.id)
         .where(
             webhooks.c.disabled_at.is_(None),
             webhooks.c.paused_until <= time,

@@ -58,7 +58,7 @@ def release(connection: Connection, claim: Claim) -> Task:
     )
 
 
-def requeue(connection: Connection, task_id: str) -> Task:
+def requeue(connection: Connection, task_id: str, submitted_by: str | None) -> Task:
     """See :meth:`storage.store.Store.requeue`."""
     row = connection.execute(
         update(tasks)
@@ -66,11 +66,13 @@ def requeue(connection: Connection, task_id: str) -> Task:
         .values(
             status=TaskStatus.QUEUED.value,
             attempts=0,
+            lease_fence=tasks.c.lease_fence + 1,
             cancel_requested=False,
             started_at=None,
             finished_at=None,
             error=None,
             deadline=None,
+            submitted_by=func.coalesce(tasks.c.submitted_by, submitted_by),
         )
         .returning(*tasks.c)
     ).first()

@@ -201,8 +201,10 @@ class SqlStore(Store):
         return await self._change(claim.task.id, lambda connection: lease.release(connection, claim))
 
     @override
-    async def requeue(self, task_id: str) -> Task:
-        return await self._change(task_id, lambda connection: lease.requeue(connection, task_id))
+    async def requeue(self, task_id: str, *, submitted_by: str | None = None) -> Task:
+        return await self._change(
+            task_id, lambda connection: lease.requeue(connection, task_id, submitted_by)
+        )
 
     @override
     async def finish(

@@ -81,7 +81,12 @@ tasks = Table(
     Column("cancel_requested", Flag, nullable=False, doc="Whether a user wants it to stop."),
     Column("attempts", Integer, nullable=False, doc="Claims so far, not counting those handed back."),
     Column("lease_owner", Text, doc="The process that runs it."),
-    Column("lease_fence", Integer, nullable=False, doc="Grows with each claim; every write must name it."),
+    Column(
+        "lease_fence",
+        Integer,
+        nullable=False,
+        doc="Grows with each claim and requeue; every write must name it.",
+    ),
     Column("lease_expires_at", Double, doc="From then on, another process may claim the task."),
     Column("submitted_by", Text, doc="The key that asked for it."),
     Column("priority", Text, nullable=False, server_default="interactive", doc="The line it waits in."),

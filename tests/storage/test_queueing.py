@@ -11,6 +11,7 @@ import pytest
 
 from storage import queueing
 from storage.errors import DeadlinePassed, DeadlineUnreachable, QueueFull, TenantQueueFull
+from storage.keys import Key
 from storage.opening import open_store
 from storage.queueing import NO_RULES, Rules
 from storage.store import Store
@@ -257,6 +258,17 @@ async def test_a_task_that_is_put_back_has_no_deadline_any_more(store: Store) ->
     assert (await claimed(store)).id == claim.task.id
 
 
+async def test_a_task_that_is_put_back_outlives_the_deadline_that_it_had(store: Store) -> None:
+    task = await store.submit(new(within=2.0))
+    assert await store.claim("me", 0.001) is not None
+    await asyncio.sleep(0.01)
+    assert await store.claim("another", 30, max_attempts=1) is None
+    assert (await store.requeue(task.id)).deadline is None
+    await asyncio.sleep(max(0.0, (task.deadline or 0.0) - time.time() + 0.1))
+    assert await store.expire() == []
+    assert (await claimed(store)).id == task.id
+
+
 async def test_a_deadline_that_has_passed_is_refused_unless_the_task_is_there(store: Store) -> None:
     first = await store.submit(replace(new(within=0.01), idempotency_key="k"))
     await asyncio.sleep(0.03)
@@ -300,6 +312,24 @@ async def test_nothing_is_refused_for_its_deadline_before_a_queue_has_formed(
     monkeypatch.setattr(queueing, "SETTLED_SECONDS", 3600.0)
     await busy(store, 20)
     assert (await store.submit(new(within=2.0))).status is TaskStatus.QUEUED
+
+
+async def test_imported_tasks_say_nothing_about_how_fast_tasks_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can write down that they took centuries; it must not keep out the tasks of others."""
+    monkeypatch.setattr(queueing, "SETTLED_SECONDS", 0.0)
+    await store.access.add_key(
+        Key(id="k", name="", tenant=None, scopes=frozenset(), names_tenants=False, created_at=1.0)
+    )
+    await store.start(new("b"), "me", 30)
+    ended = await store.submit(new("mean"))
+    await store.request_cancel(ended.id)
+    ended = replace(await store.get(ended.id), started_at=1.0, finished_at=FAR_OFF)
+    for number in range(queueing.RECENT):
+        await store.restore(replace(ended, id=f"made-up-{number}"), [])
+    await submitted(store, "a", 20)
+    assert (await store.submit(new(within=30.0))).status is TaskStatus.QUEUED
 
 
 async def test_when_to_come_again_goes_by_how_fast_tasks_end(

@@ -66,6 +66,18 @@ def test_what_a_completion_says_of_itself_is_checked(field: str) -> None:
         list(checked("t", events))
 
 
+def test_no_call_gives_tokens_back() -> None:
+    """A negative number would let a run that is put back take more than its budget."""
+    settled = {"outcome": "failed", "usage": {"completion_tokens": -1_000}}
+    events = [
+        replace(chain(1)[0], seq=0),
+        Event(1, EventType.NODE_ADDED, "0", 1.0, {"kind": "generate", "label": ""}),
+        Event(2, EventType.NODE_SETTLED, "0", 1.0, settled),
+    ]
+    with pytest.raises(JournalDamaged, match="completion_tokens"):
+        list(checked("t", events))
+
+
 def test_why_an_answer_is_undecided_is_text() -> None:
     events = chain(1)
     answer = {"text": "a", "undecided": 5}

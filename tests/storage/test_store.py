@@ -231,7 +231,7 @@ async def test_dead_task_is_put_back_with_its_journal_and_all_attempts(store: St
     assert await store.requeue(claim.task.id) == queued
     again = await store.claim("next", 30, max_attempts=1)
     assert again is not None
-    assert (again.task.id, again.fence) == (claim.task.id, 2)
+    assert (again.task.id, again.fence) == (claim.task.id, 3)
     assert await store.last_seq(claim.task.id) == 0
     await store.finish(again, TaskStatus.SUCCEEDED)
     with pytest.raises(IllegalTransition, match="is succeeded"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from storage import endpoints as contract
 from storage.endpoints import (
@@ -25,6 +27,9 @@ from storage.endpoints import (
     rotated,
 )
 from storage.opening import open_store
+from storage.sql.store import SqlStore
+from storage.sql.tables import webhooks
+from storage.sql.webhook_rows import webhook_values
 from storage.store import Store
 from storage.tasks import NewTask, Task, TaskStatus
 from storage.webhooks import TooManyWebhooks, WebhookDisabled, WebhookNotFound
@@ -412,6 +417,31 @@ async def test_a_named_endpoint_stays_while_a_task_may_end_that_names_it(store: 
     await store.webhooks.tidy(-1.0)
     with pytest.raises(WebhookNotFound):
         await store.webhooks.get("wh_n", None)
+
+
+async def test_endpoints_for_which_nothing_waits_make_nothing_slower(database_url: str) -> None:
+    """Each task may name one of its own, and they stay for weeks."""
+    async with await open_store(database_url) as store:
+        assert isinstance(store, SqlStore)
+        await store.webhooks.add(endpoint())
+        await posted(store, "wh_1", "msg")
+        assert len(await claimed(store)) == 1
+        few = await _least_seconds(store)
+        rows = [
+            webhook_values(endpoint(f"wh_{number}", named=True), time.time()) for number in range(2, 20_000)
+        ]
+        await store._database.write(lambda connection: connection.execute(insert(webhooks), rows))
+        assert await _least_seconds(store) < 5 * few
+
+
+async def _least_seconds(store: Store) -> float:
+    """How long a look for deliveries takes that are due, of which there are none."""
+    took = []
+    for _ in range(20):
+        began = time.perf_counter()
+        assert not await claimed(store)
+        took.append(time.perf_counter() - began)
+    return min(took)
 
 
 async def test_secrets_are_rotated(store: Store) -> None:

@@ -22,9 +22,10 @@ from orchestrator.tasks.service import Service
 from storage.accounts import MOST, Account, Amount, Limits
 from storage.archive import export, restore
 from storage.errors import NotStorable, StorageUnavailable
+from storage.events import Event, EventType
 from storage.keys import account_of_key, account_of_tenant
 from storage.store import Store
-from storage.tasks import NewTask, Task, TaskStatus
+from storage.tasks import EXPIRED, NewTask, Task, TaskStatus
 from tests.orchestrator.access.conftest import settings
 from tests.orchestrator.access.test_gate import made
 from workers.engines.simulator.engine import CostModel, Simulator
@@ -193,6 +194,19 @@ async def test_failed_run_is_charged_by_its_journal(store: Store, service: Servi
     used = await tokens_of(store, task.id)
     assert (await account_of(store, caller)).spent == Amount(used.prompt + used.completion)
     assert used.completion > 0
+
+
+async def test_task_that_expires_gives_back_what_it_has_reserved(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    await limit(service, caller, Limits(concurrency=1, tokens=10_000))
+    late = await service.submit(REQUEST.model_copy(update={"deadline": 0.05}), caller)
+    await asyncio.sleep(0.1)
+    late = await ended(service, late)
+    assert late.outcome == EXPIRED
+    found = await account_of(store, caller)
+    assert (found.held, found.reserved, found.spent) == (0, Amount(), Amount())
+    await service.submit(REQUEST, caller)
 
 
 async def test_end_that_nobody_has_settled_is_found_when_the_room_is_needed(
@@ -393,6 +407,126 @@ async def test_fork_of_an_imported_trace_reserves_what_it_may_take(
                 async with service.access.reserved(fork, caller):
                     pass
         assert (await account_of(store, caller)).reserved == Amount()
+
+
+async def died(store: Store, task: Task) -> Task:
+    """A task that was given up, after its run took tokens that nobody has charged."""
+    claim = await store.claim_task(task.id, "crashing", 0.001)
+    writer = store.writer(task.id, claim.fence)
+    usage = {"prompt_tokens": 7, "completion_tokens": 3}
+    settled = {"outcome": "succeeded", "value": None, "usage": usage}
+    budget = {"budget": task.options["budget"]}
+    writer.append(Event(0, EventType.RUN_STARTED, "", 1.0, budget))
+    writer.append(Event(1, EventType.NODE_ADDED, "a", 1.0, {"kind": "generate"}))
+    writer.append(Event(2, EventType.NODE_SETTLED, "a", 1.0, settled))
+    await writer.flush()
+    await asyncio.sleep(0.01)
+    assert await store.claim("another", 30, max_attempts=1) is None
+    return await store.get(task.id)
+
+
+async def test_task_that_is_put_back_holds_again_what_it_may_still_take(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    await limit(service, caller, Limits(concurrency=1, tokens=10_000))
+    bound = REQUEST.model_copy(update={"budget": BudgetRequest(tokens=4_000)})
+    dead = await died(store, await service.submit(bound, caller))
+    await service.access.ended(dead)
+    found = await account_of(store, caller)
+    assert (found.held, found.spent) == (0, Amount(10))
+    other = await service.submit(bound, caller)
+    with pytest.raises(TooManyTasks):
+        await service.requeue(dead.id, caller)
+    assert (await service.task(dead.id)).status is TaskStatus.DEAD
+    await service.cancel(other.id)
+    for _ in range(2):
+        await service.requeue(dead.id, caller)
+        found = await account_of(store, caller)
+        assert (found.held, found.reserved, found.spent) == (1, Amount(3_990), Amount(10))
+    await service.access.ended(await service.cancel(dead.id))
+    found = await account_of(store, caller)
+    assert (found.held, found.reserved, found.spent) == (0, Amount(), Amount(10))
+
+
+async def test_dead_task_from_elsewhere_is_put_back_at_the_cost_of_its_caller(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    foreign = service.check(REQUEST.model_copy(update={"budget": BudgetRequest(tokens=4_000)}))
+    made_up = Task(
+        id="0123456789abcdef",
+        status=TaskStatus.DEAD,
+        question=foreign.question,
+        planner="asking",
+        options=foreign.options,
+        seed=0,
+        tenant="acme",
+        idempotency_key=None,
+        parent_id=None,
+        fork_at=None,
+        created_at=1.0,
+        finished_at=2.0,
+    )
+    dead = await store.restore(made_up, [])
+    endless = [Event(0, EventType.RUN_STARTED, "", 1.0, {"budget": {"tokens": None}})]
+    unbounded = await store.restore(replace(made_up, id="0123456789abcdeg"), endless)
+    await limit(service, caller, Limits(tokens=5_000))
+    with pytest.raises(InvalidRequest, match=r"has no `budget\.tokens`, so it could take any number"):
+        await service.requeue(unbounded.id, caller)
+    task = await service.requeue(dead.id, caller)
+    assert task.submitted_by == caller.key
+    with pytest.raises(QuotaExhausted):
+        await service.submit(REQUEST, caller)
+    task = await ended(service, task)
+    assert task.status is TaskStatus.SUCCEEDED
+    used = await tokens_of(store, task.id)
+    found = await account_of(store, caller)
+    assert (found.held, found.spent) == (0, Amount(used.prompt + used.completion))
+
+
+async def test_journal_from_elsewhere_is_continued_although_its_task_was_never_claimed(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    done = await ended(service, await service.submit(REQUEST, caller))
+    events = [event async for event in store.read(done.id)][:-2]
+    forged = replace(
+        done,
+        id="0123456789abcdef",
+        status=TaskStatus.DEAD,
+        solution=None,
+        attempts=0,
+        lease_fence=0,
+        created_at=1.0,
+    )
+    await store.restore(forged, events)
+    fresh = service_of(store)
+    again = await ended(fresh, await fresh.requeue("0123456789abcdef", caller))
+    assert again.status is TaskStatus.SUCCEEDED
+    waits = fresh.meters.registry.get_sample_value("anabranch_queue_wait_seconds_count")
+    assert waits == 0, "nobody knows since when it waited"
+
+
+async def test_task_that_comes_back_by_an_import_brings_nothing_back_that_was_charged(
+    store: Store, service: Service, caller: Caller
+) -> None:
+    await limit(service, caller, Limits(tokens=10_000, task_tokens=1_000))
+    done = await ended(service, await service.submit(REQUEST, caller))
+    spent = (await account_of(store, caller)).spent
+    assert spent.tokens
+    await service.delete(done.id)
+    forged = replace(done, status=TaskStatus.DEAD, solution=None, outcome=None, submitted_by=None)
+    await store.restore(forged, [])
+    await service.requeue(done.id, caller)
+    assert (await account_of(store, caller)).reserved == Amount(1_000)
+    await service.cancel(done.id)
+    assert (await account_of(store, caller)).spent == spent
+
+
+async def test_task_that_is_deleted_is_charged_before(store: Store, service: Service, caller: Caller) -> None:
+    await limit(service, caller, Limits(tokens=10_000))
+    dead = await died(store, await service.submit(REQUEST, caller))
+    await service.delete(dead.id)
+    found = await account_of(store, caller)
+    assert (found.held, found.reserved, found.spent) == (0, Amount(), Amount(10))
 
 
 async def test_who_has_no_key_reserves_nothing(store: Store, service: Service, keyring: Keyring) -> None:

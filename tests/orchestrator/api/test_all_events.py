@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -131,6 +132,23 @@ async def test_what_ended_meanwhile_is_told_when_the_stream_goes_on(open_api: Op
         for task in (old, open_):  # told once, although they have ended only now
             assert seen.events[task] == await journal(api, task)
             assert seen.statuses[task].count("succeeded") == 1
+
+
+async def test_an_end_in_the_future_hides_none_that_come_before_it(open_api: Open) -> None:
+    async with open_api() as api:
+        seen = Seen()
+        ended = await api.service.task((await api.submit(wait=60)).body["id"])
+        future = replace(ended, id="0123456789abcdef", finished_at=4e9)
+        await api.service.store.restore(future, [])
+        tasks = [future.id]
+        async with asyncio.timeout(60):
+            async for _ in follow(api, seen):
+                if seen.ended(*tasks):
+                    if len(tasks) == 4:
+                        break
+                    tasks.append((await api.submit()).body["id"])
+        assert seen.cursor is not None
+        assert Cursor.parse(seen.cursor).time < 3e9
 
 
 async def test_a_tenant_sees_its_own_tasks_only(open_api: Open) -> None:

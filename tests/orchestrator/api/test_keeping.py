@@ -91,24 +91,6 @@ async def test_an_import_is_for_the_tenant_of_the_request(open_api: Open) -> Non
         assert (await api.get(f"/v1/tasks/{task['id']}", headers={"X-Tenant": "a"})).status == 404
 
 
-async def test_dead_task_that_was_imported_is_not_run_with_a_key(open_api: Open) -> None:
-    """It has reserved nothing, and its options may say anything."""
-    async with open_api(work=False) as api:
-        task = (await api.submit(tenant="acme")).body["id"]
-        assert await api.service.store.claim("crashing", 0.01) is not None
-        await asyncio.sleep(0.03)
-        assert await api.service.store.claim("next", 30, max_attempts=1) is None
-        data = await exported(api, task)
-        await api.call("DELETE", f"/v1/tasks/{task}")
-        own = {"Authorization": f"Bearer {await api.key('acme')}"}
-        assert (await imported(api, data, **own)).body["status"] == "dead"
-        reply = await api.call("POST", f"/v1/tasks/{task}/requeue", headers=own)
-        assert (reply.status, reply.error) == (403, "forbidden")
-        assert "anabranch requeue" in reply.message
-        assert (await api.get(f"/v1/tasks/{task}", headers=own)).body["status"] == "dead"
-        assert (await api.service.requeue(task)).status == "queued"
-
-
 async def test_what_is_no_trace_is_refused_and_nothing_is_stored(open_api: Open) -> None:
     async with open_api(settings=Settings(max_import_bytes=20_000)) as api:
         task = (await api.submit(wait=60)).body
@@ -119,8 +101,10 @@ async def test_what_is_no_trace_is_refused_and_nothing_is_stored(open_api: Open)
         dead = {"status": "dead", "parent_id": "1m81a1mspdg5213k", "fork_at": "0", "outcome": None}
         fork = json.dumps({**header, "task": {**header["task"], **dead, "solution": None}}).encode() + b"\n"
         running = json.dumps({**header, "task": {**header["task"], "status": "queued"}}).encode() + b"\n"
+        future = json.dumps({**header, "task": {**header["task"], "finished_at": 4e9}}).encode() + b"\n"
         for wrong, status, code in (
             (b"", 422, "archive_error"),
+            (future + b"".join(lines[1:]), 422, "archive_error"),
             (b"\n\n", 422, "archive_error"),
             (b"\xff\xfe", 422, "archive_error"),
             (b"[" * 10_000, 422, "archive_error"),

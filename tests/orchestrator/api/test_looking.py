@@ -111,9 +111,11 @@ async def test_a_fork_is_queued_and_run_by_whoever_has_room(open_api: Open) -> N
     key = {"Idempotency-Key": "once"}
     async with open_api(engine, work=False) as api:  # this process only accepts it
         path = f"/v1/tasks/{task['id']}/fork"
-        reply = await api.call("POST", path, json=change, headers=key)
+        parent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+        reply = await api.call("POST", path, json=change, headers={**key, "traceparent": parent})
         assert reply.status == 202
         fork = reply.body
+        assert (await api.service.task(fork["id"])).trace_parent == parent
         assert reply.headers["Location"] == f"/v1/tasks/{fork['id']}"
         assert (fork["status"], fork["tenant"]) == ("queued", "a")
         assert (await api.call("POST", path, json=change, headers=key)).body == fork

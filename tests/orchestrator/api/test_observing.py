@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from orchestrator.api.handlers import Handlers
 from orchestrator.api.routes import routes_of
+from storage.tasks import TaskStatus
 from tests.orchestrator.api.conftest import Api, Open, slow
 from tests.orchestrator.api.test_workers import ANSWER, metrics_of, until
 from tests.workers.pool.metrics import samples
@@ -87,6 +89,23 @@ async def test_requests_count_by_the_route_and_not_by_the_path(api: Api) -> None
         for sample in family.samples:
             assert task not in str(sample.labels)
             assert sample.labels.get("route", "unknown") in known
+
+
+async def test_no_task_makes_a_label_of_a_planner_that_is_not_there(open_api: Open) -> None:
+    async with open_api() as api:
+        ended = await api.service.task((await api.submit(wait=60)).body["id"])
+        dead = replace(ended, id="0123456789abcdef", planner="made-up", status=TaskStatus.DEAD, solution=None)
+        await api.service.store.restore(dead, [])
+        assert (await api.call("POST", f"/v1/tasks/{dead.id}/requeue")).status == 200
+        async with asyncio.timeout(60):
+            async for _ in api.service.events(dead.id):
+                pass
+            await api.service.idle()
+        assert (await api.service.task(dead.id)).status is TaskStatus.FAILED
+        text = await metrics_of(api)
+        assert "made-up" not in text
+        value = samples(text, prefix="anabranch_")
+        assert value("task_outcomes_total", planner="unknown", outcome="failed") == 1
 
 
 async def test_who_follows_is_counted_while_he_does(open_api: Open) -> None:
