@@ -14,6 +14,9 @@ CALLER = web.RequestKey("caller", Caller)
 ABOUT = web.RequestKey("about", str)
 """The tenant that a request has turned out to be about."""
 
+MADE = web.RequestKey("made", str)
+"""The id of what a request has made, as soon as that lasts."""
+
 SEND_KEY = "send it as `Authorization: Bearer anb_…`"
 
 

@@ -21,7 +21,7 @@ from orchestrator.access.caller import LOCAL, Caller, Unauthorized
 from orchestrator.access.gate import Access
 from orchestrator.access.refusals import RateLimited
 from orchestrator.api.browsers import Browsers, authority_of, comes_from_here
-from orchestrator.api.callers import ABOUT, CALLER, SEND_KEY, sends_key, tenant_of, token_of
+from orchestrator.api.callers import ABOUT, CALLER, MADE, SEND_KEY, sends_key, tenant_of, token_of
 from orchestrator.api.exchange import header_of, no_body
 from orchestrator.api.hosts import Authority, Hosts, Origins
 from orchestrator.api.problems import SAFE_HEADERS, UnsupportedMediaType
@@ -72,13 +72,19 @@ class Gate:
             request[CALLER] = caller
             if caller.tenant is not None:
                 bind_contextvars(tenant=caller.tenant)
+        if not route.changes or caller is None:
+            return await self._allowed(request, route, caller, handler)
+        return await self._audited(request, route, caller, handler)
+
+    async def _allowed(
+        self, request: web.Request, route: Route, caller: Caller | None, handler: Handler
+    ) -> web.StreamResponse:
+        """Pass on what the caller may do now."""
         if route.scope is not None:
             assert caller is not None
             caller.require(route.scope)
             await self._admit(request, caller)
-        if not route.changes or caller is None:
-            return await self._handled(request, route, handler)
-        return await self._audited(request, route, caller, handler)
+        return await self._handled(request, route, handler)
 
     async def _caller(
         self, request: web.Request, authority: Authority | None, route: Route | None
@@ -179,7 +185,7 @@ class Gate:
         """Pass on what changes something, and write down who did that and how it ended."""
         outcome, target = "internal", request.match_info.get("id")
         try:
-            response = await self._handled(request, route, handler)
+            response = await self._allowed(request, route, caller, handler)
             outcome = "done"
             target = target or response.headers.get("Location", "").rpartition("/")[2] or None
         except AnabranchError as error:
@@ -189,7 +195,8 @@ class Gate:
             outcome = error.code
             raise
         except asyncio.CancelledError:
-            outcome = "cancelled"
+            target = target or request.get(MADE)
+            outcome = "cancelled" if target is None else "done"  # nobody waits for what comes of it
             raise
         else:
             return response

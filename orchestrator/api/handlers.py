@@ -14,7 +14,7 @@ from structlog.contextvars import bind_contextvars
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
-from orchestrator.api.callers import caller_of, claim, tenant_of
+from orchestrator.api.callers import MADE, caller_of, claim, tenant_of
 from orchestrator.api.events import CURSOR, LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
 from orchestrator.api.exchange import body_text, header_of, json_object, merge, query_of, respond
 from orchestrator.api.finding import ANYTHING
@@ -133,6 +133,7 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
                 task = await self._service.submit(
                     asked, caller_of(request), trace_parent=caller_of_trace(request)
                 )
+                request[MADE] = task.id
                 bind_contextvars(task=task.id, tenant=task.tenant)
                 log.info("task accepted", planner=task.planner)
             if query.wait and not task.status.terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -313,6 +314,8 @@ async def test_what_a_key_changes_leaves_a_line_that_says_so(open_api: Open) -> 
             await api.call("POST", f"/v1/tasks/{made}/cancel", **bearer(key))
             await api.call("POST", "/v1/tasks/nothing/cancel", **bearer(key))
             await api.get("/v1/tasks", **bearer(key))
+            reading = await api.key("a", Scope.READ, id="reading")
+            await api.call("POST", f"/v1/tasks/{made}/cancel", **bearer(reading))
             other = (await api.submit(tenant="b", **bearer(every))).body["id"]
     said = [
         tuple(line[name] for name in ("caller", "tenant", "what", "target", "outcome"))
@@ -323,8 +326,24 @@ async def test_what_a_key_changes_leaves_a_line_that_says_so(open_api: Open) -> 
         ("one", "a", "submit", made, "done"),
         ("one", "a", "cancel", made, "done"),
         ("one", "a", "cancel", "nothing", "task_not_found"),
+        ("reading", "a", "cancel", made, "forbidden"),
         ("all", "b", "submit", other, "done"),
     ]
+
+
+async def test_who_leaves_while_the_answer_is_waited_for_has_submitted_all_the_same(open_api: Open) -> None:
+    async with open_api(work=False) as api:
+        key = bearer(await api.key("a"))
+        with capture_logs() as lines:
+            waiting = asyncio.create_task(api.submit(wait=30, **key))
+            async with asyncio.timeout(60):
+                while not (made := (await api.get("/v1/tasks", **key)).body["tasks"]):
+                    await asyncio.sleep(0.01)
+                waiting.cancel()
+                while not (said := [line for line in lines if line["event"] == "audit"]):
+                    await asyncio.sleep(0.01)
+    [line], [task] = said, made
+    assert (line["what"], line["target"], line["outcome"]) == ("submit", task["id"], "done")
 
 
 async def test_a_rate_limit_is_told_in_headers(open_api: Open) -> None:
