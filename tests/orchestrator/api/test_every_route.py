@@ -335,14 +335,18 @@ async def test_who_leaves_while_the_answer_is_waited_for_has_submitted_all_the_s
     async with open_api(work=False) as api:
         key = bearer(await api.key("a"))
         with capture_logs() as lines:
+
+            async def told(event: str) -> Any:
+                while not (said := [line for line in lines if line["event"] == event]):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                return said[0]
+
             waiting = asyncio.create_task(api.submit(wait=30, **key))
             async with asyncio.timeout(60):
-                while not (made := (await api.get("/v1/tasks", **key)).body["tasks"]):
-                    await asyncio.sleep(0.01)
+                await told("task accepted")
                 waiting.cancel()
-                while not (said := [line for line in lines if line["event"] == "audit"]):
-                    await asyncio.sleep(0.01)
-    [line], [task] = said, made
+                line = await told("audit")
+        [task] = (await api.get("/v1/tasks", **key)).body["tasks"]
     assert (line["what"], line["target"], line["outcome"]) == ("submit", task["id"], "done")
 
 
