@@ -153,6 +153,10 @@ def test_test_runs_quick_tests_first_or_what_it_is_told(environment: Path) -> No
     quick, slow = everything.stdout.splitlines()
     assert "-m not engine and not vllm and not slow " in quick
     assert "-m not (not engine and not vllm and not slow) " in slow
+    assert "--cov" not in everything.stdout
+    quick, slow = call("scripts/test", "--cov", **given).stdout.splitlines()
+    assert "-m not engine and not vllm and not slow " in quick
+    assert "--cov " in quick
     assert "--cov-append" in slow
     some = call("scripts/test", "tests/storage", "-k", "lease", **given)
     assert some.stdout == "-m pytest tests/storage -k lease\n"
