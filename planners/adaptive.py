@@ -27,8 +27,8 @@ MOST = 64
 NEVER, YES_OR_NO = 1.0, "yes or no"
 
 SEVERAL_FACTS = 400
-"""Characters of material from which a question is a look-up among several facts. There, looks and votes of kinds
-were right no more often than one call (see docs/methods.md)."""
+"""Characters of material from which a question is a look-up among several facts. There, looks and votes of
+kinds were right no more often than one call (see docs/methods.md)."""
 
 SUITS = Suits(SHORT_ANSWER, cost=15, sign=has_one_answer, calls=2, yields_to=("cascade",))
 
