@@ -12,13 +12,13 @@ class Scope(StrEnum):
     """What a key may be allowed to do; none includes another."""
 
     SUBMIT = "submit"
-    """Give work: submit, cancel, requeue, delete, fork and import tasks."""
+    """Give work: submit, cancel, requeue, delete, fork and import tasks, and webhooks."""
 
     READ = "read"
     """See tasks, events, traces and the pool."""
 
     ADMIN = "admin"
-    """What concerns all tenants: keys, metrics, audit."""
+    """What concerns all tenants, such as metrics."""
 
 
 class Unauthorized(AnabranchError):

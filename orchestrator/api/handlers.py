@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from functools import cache
 from typing import Any
 
@@ -25,8 +24,8 @@ from orchestrator.api.metrics import CONTENT_TYPE, HttpMeters, metrics
 from orchestrator.api.observing import caller_of_trace
 from orchestrator.api.openapi import document, event_stream
 from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TENANT
-from orchestrator.api.places import TooManyStreams
-from orchestrator.api.problems import Contradiction, Draining, Overloaded
+from orchestrator.api.places import TooManyStreams, turn
+from orchestrator.api.problems import Contradiction, Draining
 from orchestrator.api.rendering import dumped_json
 from orchestrator.api.routes import header, queries, route, routes_of
 from orchestrator.api.schemas import (
@@ -69,9 +68,6 @@ ENGINE_RETRY_SECONDS = 5.0
 
 SUBMISSIONS = 32
 """The most submissions that are worked on at the same time; the others wait for their turn."""
-
-TURN_SECONDS = 10.0
-"""How long a submission waits for its turn."""
 
 
 class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
@@ -141,18 +137,9 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
         status = 200 if task.status.terminal else 202
         return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    def _turn(self) -> AbstractAsyncContextManager[None]:
         """Let only so many submissions be worked on, so that other requests wait for few of them."""
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._submitting.acquire()
-        except TimeoutError:
-            raise Overloaded(f"{SUBMISSIONS} tasks are being stored, and others wait; try again") from None
-        try:
-            yield
-        finally:
-            self._submitting.release()
+        return turn(self._submitting, f"{SUBMISSIONS} tasks are being stored, and others wait; try again")
 
     async def _check_engine(self) -> None:
         """Refuse tasks while no engine could solve them: they would only wait and then fail."""

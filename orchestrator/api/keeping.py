@@ -20,8 +20,8 @@ from orchestrator.api.callers import tenant_of
 from orchestrator.api.exchange import respond
 from orchestrator.api.finding import TaskHandlers
 from orchestrator.api.parameters import ONE, TENANT
-from orchestrator.api.places import Places, TooManyStreams
-from orchestrator.api.problems import Draining, Overloaded, RequestTimeout, TooLarge, UnsupportedMediaType
+from orchestrator.api.places import Places, TooManyStreams, turn
+from orchestrator.api.problems import Draining, Overloaded, RequestTimeout, TooLarge
 from orchestrator.api.routes import route
 from orchestrator.api.schemas import TaskBody, task_body
 from orchestrator.errors import InvalidRequest, translated
@@ -50,9 +50,6 @@ IMPORTS = 2
 
 UPLOADS = 8
 """The most traces that are received at a time, and of one tenant as many as are stored: some come slowly."""
-
-TURN_SECONDS = 10.0
-"""How long an import waits for its turn."""
 
 SKEW_SECONDS = 60.0
 """By how much the clock may be ahead that the times of an imported task are from."""
@@ -88,17 +85,8 @@ class Imports:
         return _turn(self._storing)
 
 
-@asynccontextmanager
-async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(TURN_SECONDS):
-            await turns.acquire()
-    except TimeoutError:
-        raise Overloaded("too many traces are being imported; try again") from None
-    try:
-        yield
-    finally:
-        turns.release()
+def _turn(turns: asyncio.Semaphore) -> AbstractAsyncContextManager[None]:
+    return turn(turns, "too many traces are being imported; try again")
 
 
 class KeepingHandlers(TaskHandlers):
@@ -165,10 +153,6 @@ class KeepingHandlers(TaskHandlers):
         if self._draining.is_set():
             raise Draining("this process is shutting down; try again")
         tenant, limits = tenant_of(request), Limits(file_bytes=self._service.settings.max_import_bytes)
-        if request.content_type not in TAKEN:
-            raise UnsupportedMediaType(
-                f"the content type is {request.content_type!r}; send JSON Lines as {JSON_LINES}"
-            )
         async with self._imports.received(tenant):
             with tempfile.NamedTemporaryFile(prefix="anabranch-import-") as file:  # its user's alone
                 await _spool(request, file, limits.file_bytes, self._service.settings.client_seconds)

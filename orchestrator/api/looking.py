@@ -15,9 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from orchestrator.access.caller import Scope
 from orchestrator.api.callers import tenant_of
-from orchestrator.api.exchange import LONGEST_NAME, body_text, is_name, json_object, query_of, respond
+from orchestrator.api.exchange import LONGEST_NAME, is_name, json_body, query_of, respond
 from orchestrator.api.finding import ANYTHING, TaskHandlers
-from orchestrator.api.limits import limits_of
 from orchestrator.api.parameters import ONE, TENANT
 from orchestrator.api.problems import Contradiction
 from orchestrator.api.rendering import dumped, dumped_json
@@ -278,7 +277,7 @@ async def change_request(request: web.Request) -> ChangeRequest:
         InvalidRequest: it is none; says what would be right.
     """
     try:
-        return ChangeRequest.model_validate(json_object(await body_text(request), limits_of(request)))
+        return ChangeRequest.model_validate(await json_body(request))
     except ValidationError as error:
         raise InvalidRequest(explain(error)) from None
 

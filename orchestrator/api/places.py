@@ -1,14 +1,19 @@
-"""Places for what lasts: event streams and waiting requests, so many in all and so many for each tenant."""
+"""Places for what lasts, so many in all and for each tenant, and turns for what takes much at a time."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+from orchestrator.api.problems import Overloaded
 from orchestrator.errors import AnabranchError
 
 RETRY_SECONDS = 5.0
+
+TURN_SECONDS = 10.0
+"""How long a request waits for its turn."""
 
 
 class TooManyStreams(AnabranchError):
@@ -55,3 +60,21 @@ class Places:
             self._taken[tenant] -= 1
             if not self._taken[tenant]:
                 del self._taken[tenant]
+
+
+@asynccontextmanager
+async def turn(turns: asyncio.Semaphore, refusal: str) -> AsyncIterator[None]:
+    """Hold one of a few turns while the block runs.
+
+    Raises:
+        Overloaded: none came within :data:`TURN_SECONDS`; with the refusal as its message.
+    """
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await turns.acquire()
+    except TimeoutError:
+        raise Overloaded(refusal) from None
+    try:
+        yield
+    finally:
+        turns.release()

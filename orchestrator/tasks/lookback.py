@@ -65,8 +65,7 @@ class Lookback(ABC):
             TaskFailed, Unavailable: as for ``solve``.
         """
         task, _ = await self.run_new(await self._forked(task_id, at, change, None))
-        with translated():
-            return solution_of_task(task)
+        return solution_of(task)
 
     async def submit_fork(
         self,
@@ -147,3 +146,14 @@ class Lookback(ABC):
     async def shown_trace(self, task_id: str, show: Callable[[Trace], T]) -> T:
         """What ``show`` makes of the trace of a task, beside the event loop. Raises like :meth:`trace`."""
         return await self._hindsight.trace(task_id, show)
+
+
+def solution_of(task: Task) -> Solution:
+    """The solution of a task that has ended.
+
+    Raises:
+        TaskFailed: it ended without one.
+        Conflict: it has not ended.
+    """
+    with translated():
+        return solution_of_task(task)

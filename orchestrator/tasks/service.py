@@ -24,13 +24,13 @@ from orchestrator.tasks.feed import Progress
 from orchestrator.tasks.following import followed
 from orchestrator.tasks.health import Health
 from orchestrator.tasks.hearing import Hearing
-from orchestrator.tasks.lookback import Lookback
+from orchestrator.tasks.lookback import Lookback, solution_of
 from orchestrator.tasks.lookup import Lookup
 from orchestrator.tasks.queue import Queue
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.runs import Cursor, Runs
-from orchestrator.tasks.solution import Solution, solution_of_task
+from orchestrator.tasks.solution import Solution
 from orchestrator.tasks.turns import Turns
 from orchestrator.tracing.live import Tracing
 from orchestrator.webhooks.registry import Registry
@@ -171,7 +171,7 @@ class Service(Lookback):
             Unavailable: the database cannot store it.
         """
         task, _ = await self.run_new(self.check(request))
-        return _solution(task)
+        return solution_of(task)
 
     async def run_new(
         self, new: NewTask, *, keep: bool = False, caller: Caller | None = None
@@ -282,7 +282,7 @@ class Service(Lookback):
             TaskFailed: it ended without one.
             Conflict: it has not ended.
         """
-        return _solution(await self.task(task_id))
+        return solution_of(await self.task(task_id))
 
     async def events(self, task_id: str, *, after: int = -1) -> AsyncGenerator[Event | Progress, None]:
         """The events of a task after number ``after``, as they happen, up to its last one.
@@ -390,8 +390,3 @@ class Service(Lookback):
         """
         async with self.webhooks.working(), self._runner.attentive(), self._queue.working():
             yield self
-
-
-def _solution(task: Task) -> Solution:
-    with translated():
-        return solution_of_task(task)

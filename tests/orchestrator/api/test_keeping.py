@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from orchestrator.api import keeping
+from orchestrator.api import keeping, places
 from orchestrator.cli.keeping import export_trace
 from orchestrator.settings import Settings
 from storage.errors import StorageUnavailable
@@ -135,7 +135,7 @@ async def test_an_import_that_does_not_arrive_ends(open_api: Open) -> None:
 
 
 async def test_only_so_many_are_imported_at_a_time(open_api: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(places, "TURN_SECONDS", 0.05)
     hold = asyncio.Event()
 
     async def endless() -> Any:
@@ -155,7 +155,7 @@ async def test_only_so_many_are_imported_at_a_time(open_api: Open, monkeypatch: 
 async def test_who_sends_a_trace_slowly_keeps_no_other_tenant_waiting(
     open_api: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(places, "TURN_SECONDS", 0.05)
     hold = asyncio.Event()
 
     async def endless() -> Any:
