@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from orchestrator.tasks.containment import apart
 from orchestrator.tasks.hold import Hold
+from orchestrator.tasks.speech import Speech
 from orchestrator.tracing.live import LiveSpans
 from storage.changes import Changes
 from storage.errors import StorageError
@@ -49,12 +50,13 @@ class Feed:
     It exists from the claim on, but stores nothing until it has been opened. What it has at hand is there
     once for all listeners, and a listener is no more than a place in it: one that is slow, or does not read
     at all, takes no memory and holds nobody up. Those who watch ``changes`` are told of each event, and may
-    take it from here, too. ``spans`` learn of each event.
+    take it from here, too. ``spans`` learn of each event. What the answer says while it is said is ``speech``.
     """
 
     def __init__(self, hold: Hold, changes: Changes | None = None, spans: LiveSpans | None = None) -> None:
         self.hold = hold
         self.spans = spans
+        self.speech = Speech()
         self._changes = changes or Changes()
         self._writer: Writer | None = None
         self._first = 0  # the number of the first event at hand, or else of the next one

@@ -31,6 +31,7 @@ from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.runs import Cursor, Runs
 from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.speech import Speech
 from orchestrator.tasks.turns import Turns
 from orchestrator.tracing.live import Tracing
 from orchestrator.webhooks.registry import Registry
@@ -297,6 +298,11 @@ class Service(Lookback):
             async with aclosing(stream) as items:
                 async for item in items:
                     yield item
+
+    def speech_of(self, task_id: str) -> Speech | None:
+        """What the answer of a task says while it is said, if the task runs here."""
+        feed = self._runner.feed_of(task_id)
+        return None if feed is None else feed.speech
 
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task. A queued one ends at once, a running one as soon as its process learns of the
