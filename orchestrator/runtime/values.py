@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from orchestrator.runtime.plain import OMITTED, UNWRITTEN
 from workers.calls import Usage
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A message of the conversation before a question: instructions, or what was asked and answered."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, the material to answer from, and the choices of a multiple-choice question."""
+    """What is asked, the material to answer from, and the choices of a multiple-choice question.
+
+    ``history`` is the conversation before it, oldest first. ``format`` is the form that the text of the
+    answer is to have: ``{"type": "json_object"}``, or ``{"type": "json_schema", "schema": …}``.
+    """
 
     text: str
     context: str = ""
     choices: tuple[str, ...] = ()
+    history: tuple[Turn, ...] = field(default=(), metadata={OMITTED: True})
+    format: Mapping[str, Any] | None = field(default=None, hash=False, metadata={OMITTED: True})
 
 
 @dataclass(frozen=True, slots=True)
