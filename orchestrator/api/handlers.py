@@ -27,6 +27,7 @@ from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TEN
 from orchestrator.api.places import TooManyStreams, turn
 from orchestrator.api.problems import Contradiction, Draining
 from orchestrator.api.rendering import dumped_json
+from orchestrator.api.responses.handlers import ResponseHandlers
 from orchestrator.api.routes import header, queries, route, routes_of
 from orchestrator.api.schemas import (
     ErrorBody,
@@ -70,7 +71,7 @@ SUBMISSIONS = 32
 """The most submissions that are worked on at the same time; the others wait for their turn."""
 
 
-class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
+class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, ResponseHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(

@@ -284,15 +284,19 @@ class Service(Lookback):
         """
         return solution_of(await self.task(task_id))
 
-    async def events(self, task_id: str, *, after: int = -1) -> AsyncGenerator[Event | Progress, None]:
+    async def events(
+        self, task_id: str, *, after: int = -1, stored: bool = False
+    ) -> AsyncGenerator[Event | Progress, None]:
         """The events of a task after number ``after``, as they happen, up to its last one.
+
+        With ``stored`` each as the store has it, so that nobody is ever told something else; and no progress.
 
         Raises:
             TaskNotFound: there is no task with that id.
         """
         with translated():
             stream = followed(
-                self.store, self._runner, self._turns, self._hearing, self._lookup, task_id, after
+                self.store, self._runner, self._turns, self._hearing, self._lookup, task_id, after, stored
             )
             async with aclosing(stream) as items:
                 async for item in items:

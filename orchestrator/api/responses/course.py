@@ -90,7 +90,7 @@ class Course:
 
     def _elected(self, event: Event) -> Iterator[str]:
         if count := self._cancelled.get(event.path):
-            yield f"{count} {'branch' if count == 1 else 'branches'} cancelled, which nothing depends on any more"
+            yield f"{count} {'branch' if count == 1 else 'branches'} cancelled"
         answer = event.data.get("value")
         if isinstance(answer, Mapping) and (claim := _text(answer.get("claim"))):
             yield f"the vote has decided: {claim}"
@@ -114,7 +114,8 @@ def _vote(saw: Mapping[str, Any], counts: list[Any]) -> str:
     if saw.get("cluster") is None:
         return f"branch {saw['branch']}: no answer"
     numbers = [count for count in counts if isinstance(count, int | float)]
-    line = f"branch {saw['branch']}: {_text(saw.get('claim'))}; {max(numbers, default=0)} of {sum(numbers)} agree"
+    agree = f"{max(numbers, default=0)} of {sum(numbers)} agree"
+    line = f"branch {saw['branch']}: {_text(saw.get('claim'))}; {agree}"
     entropy = saw.get("entropy")
     if isinstance(entropy, int | float):
         line += f", entropy {0.0 if entropy < SHORTEST_ENTROPY else entropy:.2f}"

@@ -1,0 +1,149 @@
+"""From the journal of a task to the events of its response: a pure function, the same in every process.
+
+Nothing else goes into it than the task as it was stored, its stored events in order, and how it ended. So the
+number of an event always stands for the same event, and a stream that broke off can be resumed after it
+anywhere. Tokens of calls that go on are in no journal, so the text of the answer comes when it is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from orchestrator.api.responses.bodies import (
+    IncompleteDetails,
+    ResponseBody,
+    ResponseError,
+    ResponseUsage,
+    Status,
+    usage,
+)
+from orchestrator.api.responses.course import Course
+from orchestrator.api.responses.kept import Asked, response_of
+from orchestrator.api.responses.output import Output, StreamEvent, pieces
+from orchestrator.runtime.environment import RunOutcome
+from orchestrator.tasks.solution import Solution, solution_of_task
+from storage.events import Event, EventType
+from storage.tasks import Task, TaskStatus
+from workers.redaction import redacted
+
+
+class Fold:
+    """The events of a response: :meth:`begin`, :meth:`take` for each event of the journal, :meth:`end`."""
+
+    def __init__(self, task: Task, asked: Asked) -> None:
+        self._task = task
+        self._asked = asked
+        self._output = Output(task.id)
+        self._course = Course()
+        self._tokens = _Tokens()
+        self._begun = False
+
+    def begin(self) -> Iterator[StreamEvent]:
+        """What is told of a task that is stored."""
+        if self._asked.background:
+            yield self._stands("created", "queued")
+            yield self._stands("queued", "queued")
+        else:
+            yield self._stands("created", "in_progress")
+
+    def take(self, event: Event) -> Iterator[StreamEvent]:
+        """What an event of the journal tells."""
+        if not self._begun:
+            self._begun = True
+            yield self._stands("in_progress", "in_progress")
+        self._tokens.take(event)
+        for line in self._course.take(event):
+            yield from self._output.thought(f"{line}\n")
+
+    def end(self, task: Task) -> Iterator[StreamEvent]:
+        """What is told once the task has ended as ``task``.
+
+        Raises:
+            JournalDamaged: its stored solution is none.
+        """
+        solution = solution_of_task(task) if task.solution is not None else None
+        status = _status(task, solution)
+        yield from self._output.close()
+        if solution is not None and status in ("completed", "incomplete"):
+            text = solution.text
+            for piece in pieces(text) if text else ("",):
+                yield from self._output.said(piece)
+            yield from self._output.close("incomplete" if status == "incomplete" else "completed")
+        yield self._output.event(status, response=_dumped(self._ended(task, status, solution)))
+
+    def _ended(self, task: Task, status: Status, solution: Solution | None) -> ResponseBody:
+        members: dict[str, Any] = {}
+        if status == "completed":
+            members["completed_at"] = int(task.finished_at or task.created_at)
+        elif status == "incomplete":
+            members["incomplete_details"] = IncompleteDetails(reason=_reason(solution))
+        elif status == "failed":
+            members["error"] = _error(task)
+        return response_of(
+            task, self._asked, status, output=self._output.items, used=self._tokens.usage, **members
+        )
+
+    def _stands(self, kind: str, status: Status) -> StreamEvent:
+        return self._output.event(kind, response=_dumped(response_of(self._task, self._asked, status)))
+
+
+def stream_of(task: Task, asked: Asked, journal: Iterable[Event]) -> Iterator[StreamEvent]:
+    """All events of the response that a task is which has ended."""
+    fold = Fold(task, asked)
+    yield from fold.begin()
+    for event in journal:
+        yield from fold.take(event)
+    yield from fold.end(task)
+
+
+class _Tokens:
+    """What the calls of a run have used."""
+
+    def __init__(self) -> None:
+        self._prompt = self._cached = self._completion = self._reasoning = 0
+
+    def take(self, event: Event) -> None:
+        """Count what an event reports."""
+        used = event.data.get("usage")
+        if event.type is EventType.NODE_SETTLED and isinstance(used, Mapping):
+            self._prompt += _count(used.get("prompt_tokens"))
+            self._cached += _count(used.get("cached_tokens"))
+            self._completion += _count(used.get("completion_tokens"))
+            self._reasoning += _count(used.get("reasoning_tokens"))
+
+    @property
+    def usage(self) -> ResponseUsage:
+        """As the protocol counts it."""
+        reasoning = min(self._reasoning, self._completion)
+        return usage(self._prompt, self._cached, self._completion, reasoning)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _status(task: Task, solution: Solution | None) -> Status:
+    match task.status:
+        case TaskStatus.CANCELLED:
+            return "cancelled"
+        case TaskStatus.SUCCEEDED if solution is not None:
+            return "incomplete" if solution.outcome is RunOutcome.LIMITED else "completed"
+    return "failed"
+
+
+def _reason(solution: Solution | None) -> str:
+    limit = None if solution is None else solution.limit
+    return "max_output_tokens" if limit in (None, "tokens") else limit
+
+
+def _error(task: Task) -> ResponseError:
+    told = task.error if isinstance(task.error, Mapping) else {}
+    code = str(told.get("code") or task.outcome or task.status.value)
+    return ResponseError(
+        code=code, message=redacted(str(told.get("message") or f"the task was {task.status}"))
+    )
+
+
+def _dumped(body: ResponseBody) -> dict[str, Any]:
+    return body.model_dump(mode="json")
