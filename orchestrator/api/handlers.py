@@ -39,6 +39,7 @@ from orchestrator.api.schemas import (
     task_body,
 )
 from orchestrator.api.streams import Streams, last_event_id
+from orchestrator.api.submitting import SUBMISSIONS
 from orchestrator.api.webhooks import WebhookHandlers
 from orchestrator.errors import (
     Conflict,
@@ -63,12 +64,6 @@ from storage.webhooks import TooManyWebhooks
 from workers.errors import EngineUnavailable
 
 log = structlog.get_logger()
-
-ENGINE_RETRY_SECONDS = 5.0
-"""When to retry a request that was refused because no engine works."""
-
-SUBMISSIONS = 32
-"""The most submissions that are worked on at the same time; the others wait for their turn."""
 
 
 class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, ResponseHandlers):
@@ -113,48 +108,21 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, ResponseHandle
     )
     async def submit(self, request: web.Request) -> web.Response:
         """Submit a question."""
-        if self._draining.is_set():
-            raise Draining("this process is shutting down; try again")
+        self._check_open()
         with ExitStack() as held:
             text = await body_text(request)
             async with self._turn():
                 await self._check_engine()
                 query = query_of(SubmitQuery, request)
                 body = json_object(text, limits_of(request))
-                merge(body, "idempotency_key", request, "Idempotency-Key")
-                claim(body, request)
-                merge(body, "tenant", request, "X-Tenant")
-                asked = parse(body)
+                asked = self._asked(request, body)
                 if query.wait:
                     held.enter_context(self._streams.place(asked.tenant))
-                task = await self._service.submit(
-                    asked, caller_of(request), trace_parent=caller_of_trace(request)
-                )
-                request[MADE] = task.id
-                bind_contextvars(task=task.id, tenant=task.tenant)
-                log.info("task accepted", planner=task.planner)
+                task = await self._stored(request, asked)
             if query.wait and not task.status.terminal:
                 task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
         return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
-
-    def _turn(self) -> AbstractAsyncContextManager[None]:
-        """Let only so many submissions be worked on, so that other requests wait for few of them."""
-        return turn(self._submitting, f"{SUBMISSIONS} tasks are being stored, and others wait; try again")
-
-    async def _check_engine(self) -> None:
-        """Refuse tasks while no engine could solve them: they would only wait and then fail."""
-        replicas = self._service.engine.snapshot().replicas
-        suspect = any(replica.state in ("starting", "down") and replica.detail for replica in replicas)
-        if not suspect or (health := await self._service.engine.health()).ok:
-            return
-        raise Unavailable(
-            f"no engine works: {health.detail}",
-            code=EngineUnavailable.code,
-            http_status=EngineUnavailable.http_status,
-            retryable=True,
-            retry_after=ENGINE_RETRY_SECONDS,
-        )
 
     @route(
         "POST",
@@ -209,8 +177,7 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, ResponseHandle
     )
     async def fork(self, request: web.Request) -> web.Response:
         """Run a task again with one thing changed; what does not depend on that is not computed again."""
-        if self._draining.is_set():
-            raise Draining("this process is shutting down; try again")
+        self._check_open()
         found, key = await self._find(request), header_of(request, "Idempotency-Key")
         asked = await change_request(request)
         async with self._turn():

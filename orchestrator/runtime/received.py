@@ -80,6 +80,14 @@ class Received:
         self._handed = max(end, self._handed)
         return piece
 
+    def said(self) -> str:
+        """All of the text that has arrived."""
+        return "".join(self._parts)
+
+    def thought(self) -> str:
+        """All of the thinking that has arrived apart from the text."""
+        return "".join(self._reasoning)
+
     def latest(self) -> str:
         """The end of what has arrived: of the text, or of the thinking while there is no text."""
         for parts in (self._parts, self._reasoning):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from orchestrator.api.openai.answers import Seen, content_of
+from orchestrator.api.openai.telling import Telling
 from orchestrator.api.responses.bodies import (
     IncompleteDetails,
     ResponseBody,
@@ -18,14 +20,18 @@ from orchestrator.api.responses.bodies import (
     Status,
     usage,
 )
-from orchestrator.api.responses.course import Course
 from orchestrator.api.responses.kept import Asked, response_of
 from orchestrator.api.responses.output import Output, StreamEvent, pieces
-from orchestrator.runtime.environment import RunOutcome
 from orchestrator.tasks.solution import Solution, solution_of_task
 from storage.events import Event, EventType
 from storage.tasks import Task, TaskStatus
 from workers.redaction import redacted
+
+MOST_LINES = 1_000
+"""How many lines are told of the way to an answer."""
+
+MORE = "… and more, which the trace has.\n"
+"""The last line where there would be more."""
 
 
 class Fold:
@@ -35,7 +41,9 @@ class Fold:
         self._task = task
         self._asked = asked
         self._output = Output(task.id)
-        self._course = Course()
+        self._telling = Telling()
+        self._lines = 0
+        self._seen = Seen()
         self._tokens = _Tokens()
         self._begun = False
 
@@ -53,8 +61,15 @@ class Fold:
             self._begun = True
             yield self._stands("in_progress", "in_progress")
         self._tokens.take(event)
-        for line in self._course.take(event):
-            yield from self._output.thought(f"{line}\n")
+        self._seen.take(event)
+        yield from self._told(self._telling.lines(event))
+
+    def _told(self, lines: Iterable[str]) -> Iterator[StreamEvent]:
+        """Lines about the way to the answer, as long as there are not too many."""
+        for line in lines:
+            self._lines += 1
+            if self._lines <= MOST_LINES:
+                yield from self._output.thought(f"{line}\n" if self._lines < MOST_LINES else MORE)
 
     def end(self, task: Task) -> Iterator[StreamEvent]:
         """What is told once the task has ended as ``task``.
@@ -63,14 +78,23 @@ class Fold:
             JournalDamaged: its stored solution is none.
         """
         solution = solution_of_task(task) if task.solution is not None else None
-        status = _status(task, solution)
-        yield from self._output.close()
+        status = self._status(task, solution)
+        yield from self._told(self._telling.rest())
         if solution is not None and status in ("completed", "incomplete"):
-            text = solution.text
+            if solution.clusters:
+                yield from self._told([f"{solution.trust}."])
+            text = answer_of(task, self._asked)
             for piece in pieces(text) if text else ("",):
                 yield from self._output.said(piece)
-            yield from self._output.close("incomplete" if status == "incomplete" else "completed")
+        yield from self._output.close("completed" if status == "completed" else "incomplete")
         yield self._output.event(status, response=_dumped(self._ended(task, status, solution)))
+
+    def _status(self, task: Task, solution: Solution | None) -> Status:
+        if task.status is TaskStatus.CANCELLED:
+            return "cancelled"
+        if task.status is not TaskStatus.SUCCEEDED or solution is None:
+            return "failed"
+        return "completed" if self._seen.finish(solution) == "stop" else "incomplete"
 
     def _ended(self, task: Task, status: Status, solution: Solution | None) -> ResponseBody:
         members: dict[str, Any] = {}
@@ -86,6 +110,21 @@ class Fold:
 
     def _stands(self, kind: str, status: Status) -> StreamEvent:
         return self._output.event(kind, response=_dumped(response_of(self._task, self._asked, status)))
+
+
+def answer_of(task: Task, asked: Asked) -> str:
+    """What a client reads as the answer of a task that has a solution.
+
+    Raises:
+        JournalDamaged: its stored solution is none.
+    """
+    stop = task.options.get("stop")
+    return content_of(
+        solution_of_task(task),
+        form=asked.content,
+        stop=tuple(map(str, stop)) if isinstance(stop, list) else (),
+        json=task.options.get("format") is not None,
+    )
 
 
 def stream_of(task: Task, asked: Asked, journal: Iterable[Event]) -> Iterator[StreamEvent]:
@@ -121,15 +160,6 @@ class _Tokens:
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def _status(task: Task, solution: Solution | None) -> Status:
-    match task.status:
-        case TaskStatus.CANCELLED:
-            return "cancelled"
-        case TaskStatus.SUCCEEDED if solution is not None:
-            return "incomplete" if solution.outcome is RunOutcome.LIMITED else "completed"
-    return "failed"
 
 
 def _reason(solution: Solution | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -12,8 +13,9 @@ from structlog.contextvars import bind_contextvars
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
-from orchestrator.api.exchange import body_text, json_object, query_of, respond
+from orchestrator.api.exchange import body_text, header_of, json_object, query_of, respond
 from orchestrator.api.limits import limits_of
+from orchestrator.api.openai.asking import seed_for
 from orchestrator.api.openai.messages import Turn
 from orchestrator.api.openai.refusals import (
     OPENAI,
@@ -34,12 +36,13 @@ from orchestrator.api.responses.bodies import (
 )
 from orchestrator.api.responses.items import ItemsQuery, page_of, turns_in
 from orchestrator.api.responses.kept import PREFIX, Asked, asked_of, response_of
-from orchestrator.api.responses.reading import Request, ResponseRequest, request_of, task_of
+from orchestrator.api.responses.reading import Request, ResponseRequest, param_of, request_of, task_of
 from orchestrator.api.responses.streaming import Following, ended_body
 from orchestrator.api.routes import JSON, queries, route
 from orchestrator.api.submitting import SubmittingHandlers
-from orchestrator.errors import AnabranchError, TaskNotFound, UnknownPlanner
+from orchestrator.errors import AnabranchError, InvalidRequest, TaskNotFound, UnknownPlanner
 from orchestrator.tasks.containment import apart
+from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.solution import solution_of_task
 from storage.errors import (
     DeadlineUnreachable,
@@ -249,7 +252,7 @@ class ResponseHandlers(SubmittingHandlers):
         """The task of a request, stored; or the first one with its idempotency key."""
         previous = await self._previous(request, read.parameters.previous_response_id)
         before = [] if previous is None else previous[1]
-        new = self._asked(request, task_of(read, before, self._service.find_planner))
+        new = self._task(request, task_of(read, before, self._service.find_planner))
         if previous is not None and previous[0].tenant != new.tenant:
             raise _no_previous(str(read.parameters.previous_response_id))
         task = await self._stored(request, new)
@@ -276,7 +279,7 @@ class ResponseHandlers(SubmittingHandlers):
             raise PreviousResponseUnanswered(f"{response[:80]!r} has not ended", param)
         if task.solution is None:
             raise PreviousResponseUnanswered(f"{response[:80]!r} ended without an answer", param)
-        said = [*turns_in(task, instructed=asked.instructed), ("assistant", solution_of_task(task).text)]
+        said = [*turns_in(task, instructed=asked.instructed), ("assistant", answer_of(task, asked))]
         return task, [Turn(role, text, param) for role, text in said]  # type: ignore[arg-type]
 
     async def _response(self, request: web.Request, response: str | None = None) -> tuple[Task, Asked]:

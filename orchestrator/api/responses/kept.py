@@ -20,7 +20,7 @@ class Asked(BaseModel):
     Attributes:
         instructed: whether the first turn of the history are the ``instructions``.
         text: what ``text`` says besides the schema of a format, which the task has.
-        chained: how many turns of the history come from responses before.
+        content: whether the answer is the whole text, or the short answer alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,7 +28,6 @@ class Asked(BaseModel):
     protocol: Literal["responses"] = PROTOCOL
     model: str
     instructed: bool = False
-    chained: int = 0
     background: bool = False
     store: bool = True
     previous_response_id: str | None = None
@@ -43,6 +42,7 @@ class Asked(BaseModel):
     tool_choice: Any = "auto"
     tools: list[dict[str, Any]] = []
     user: str | None = None
+    content: Literal["text", "answer"] = "text"
 
     @property
     def stored(self) -> dict[str, Any]:

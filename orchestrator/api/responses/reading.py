@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.api.openai.asking import chat_task
+from orchestrator.api.openai.asking import param_of as chat_param_of
 from orchestrator.api.openai.messages import Turn, conversation_of
-from orchestrator.api.openai.models import ENGINE, PREFIX, SAMPLED, Effort, PlannerModel, planner_model
+from orchestrator.api.openai.models import ENGINE, PREFIX, Effort
 from orchestrator.api.openai.parameters import Target, given, validated
-from orchestrator.api.openai.refusals import InvalidParameter
+from orchestrator.api.openai.refusals import InvalidParameter, UnsupportedParameter
+from orchestrator.api.openai.schemas import ChatRequest, OwnOptions, Temperature, Tokens, TopP
 from orchestrator.api.responses.bodies import ReasoningSettings
 from orchestrator.api.responses.items import turns_of
 from orchestrator.api.responses.kept import Asked
@@ -20,11 +23,16 @@ from orchestrator.planning.finding import FindPlanner
 
 Tier = Literal["auto", "default", "flex", "priority"]
 
+INSTRUCTIONS = "instructions"
+
+PARAMS = {"messages": "input", "response_format": "text.format", "max_tokens": "max_output_tokens"}
+"""What parameters of chat completions are called here."""
+
 
 class FormatParameter(BaseModel):
     """The form that the text of the answer is to have."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     name: str | None = Field(None, max_length=64)
@@ -36,7 +44,7 @@ class FormatParameter(BaseModel):
 class TextParameter(BaseModel):
     """What is asked for of the text of the answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     format: FormatParameter | None = None
     verbosity: Literal["medium"] | None = None
@@ -45,7 +53,7 @@ class TextParameter(BaseModel):
 class ReasoningParameter(BaseModel):
     """What is asked for of the way to the answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     effort: Effort | None = Field(None, description="How many branches or rounds.")
     summary: Literal["auto", "concise", "detailed"] | None = Field(
@@ -54,21 +62,10 @@ class ReasoningParameter(BaseModel):
     generate_summary: Literal["auto", "concise", "detailed"] | None = None
 
 
-class OwnOptions(BaseModel):
-    """What only this service knows, for a planner."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    planner: str | None = Field(None, description="Another planner than the model names.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Options of the planner.")
-    budget: dict[str, Any] = Field(default_factory=dict, description="Bounds of the run, as of a task.")
-    seed: int | None = Field(None, description="All sampling seeds are derived from it.")
-
-
 class ResponseRequest(BaseModel):
     """A request for a response. Parameters that only repeat what is so anyway may be given, too."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
 
     model: str = Field(description="`anabranch/` and a planner, or one of the engine's own names.")
     input: str | list[Any] = Field(description="A text, or items; the last is what a user asks.")
@@ -80,18 +77,18 @@ class ResponseRequest(BaseModel):
     metadata: dict[str, str] = Field(default_factory=dict)
     text: TextParameter = TextParameter()
     reasoning: ReasoningParameter = ReasoningParameter()
-    max_output_tokens: int | None = Field(None, ge=1, description="Tokens that one call may write.")
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_output_tokens: Tokens | None = Field(None, description="Tokens that one call may write.")
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
     service_tier: Tier = "auto"
-    tools: list[Any] = Field(default_factory=list)
-    tool_choice: Any = "auto"
+    tools: list[dict[str, Any]] = Field(default_factory=list)
+    tool_choice: Literal["none", "auto"] = "auto"
     parallel_tool_calls: bool = True
     max_tool_calls: int | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
     user: str | None = None
-    anabranch: OwnOptions = OwnOptions()
+    anabranch: OwnOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +124,8 @@ def request_of(body: Mapping[str, Any]) -> Request:
     return Request(target, parameters, turns_of(honoured["input"]), "store" in honoured)
 
 
-def format_of(text: TextParameter) -> dict[str, Any] | None:
-    """The form of JSON that the answer is to have; None if it may be any text.
+def format_of(text: TextParameter) -> dict[str, Any]:
+    """The form that the answer is to have, as chat completions ask for it.
 
     Raises:
         InvalidParameter: a schema is missing, or is there where none belongs.
@@ -136,9 +133,45 @@ def format_of(text: TextParameter) -> dict[str, Any] | None:
     asked = text.format or FormatParameter(type="text")
     if (asked.schema_ is None) == (asked.type == "json_schema"):
         raise InvalidParameter("a schema belongs to type json_schema, and to no other", "text.format.schema")
-    if asked.type == "text":
-        return None
-    return {"type": asked.type, **({"schema": asked.schema_} if asked.schema_ is not None else {})}
+    if asked.schema_ is None:
+        return {"type": asked.type}
+    return {"type": asked.type, "json_schema": {"schema": asked.schema_}}
+
+
+def as_chat(request: Request) -> ChatRequest:
+    """The request as a chat completion would say it, but for its conversation.
+
+    Raises:
+        InvalidParameter: it has something that is none of the protocol.
+    """
+    asked = request.parameters
+    said = {
+        "model": asked.model,
+        "messages": [{}],
+        "max_completion_tokens": asked.max_output_tokens,
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "reasoning_effort": asked.reasoning.effort,
+        "response_format": format_of(asked.text),
+        "service_tier": asked.service_tier,
+        "metadata": asked.metadata,
+        "tools": [_tool(tool, f"tools[{place}]") for place, tool in enumerate(asked.tools)],
+        "tool_choice": asked.tool_choice,
+    }
+    return ChatRequest.model_validate({**said, "anabranch": asked.anabranch})
+
+
+def _tool(tool: dict[str, Any], param: str) -> dict[str, Any]:
+    """A function as chat completions offer it."""
+    if tool.get("type") != "function":
+        raise UnsupportedParameter("only functions can be offered to a model", f"{param}.type")
+    function = {name: tool.get(name) for name in ("name", "description", "parameters")}
+    for name, kind in (("name", str), ("description", str), ("parameters", dict)):
+        if not isinstance(function[name], kind) and (name == "name" or function[name] is not None):
+            raise InvalidParameter(
+                "must be a text" if kind is str else "must be a JSON schema", f"{param}.{name}"
+            )
+    return {"type": "function", "function": function}
 
 
 def task_of(request: Request, before: Sequence[Turn], find: FindPlanner) -> dict[str, Any]:
@@ -147,34 +180,31 @@ def task_of(request: Request, before: Sequence[Turn], find: FindPlanner) -> dict
     Raises:
         InvalidParameter, UnsupportedParameter, ModelNotFound: it cannot be asked.
     """
-    asked = request.parameters
-    model = planner_model(asked.anabranch.planner or asked.model, find)
-    effort = asked.reasoning.effort
-    planner, options = model.at(effort)
-    sampling = _sampling(asked, model)
-    known = find(planner).schemas()
-    options |= {name: value for name, value in sampling.items() if name in known}
-    instructed = bool(asked.instructions and asked.instructions.strip())
-    instructions = [Turn("system", asked.instructions or "", "instructions")] if instructed else []
-    form = format_of(asked.text)
+    turns = turns_for(request, before)
+    task = chat_task(as_chat(request), conversation_of(turns, "input"), find)
+    instructed = turns[0].param == INSTRUCTIONS
     return {
-        **conversation_of([*instructions, *before, *request.said], "input").members,
-        "planner": planner,
-        "options": {**options, **asked.anabranch.options},
-        "sampling": sampling,
-        "budget": asked.anabranch.budget,
-        "metadata": asked.metadata,
-        **({"format": form} if form is not None else {}),
-        **({"seed": asked.anabranch.seed} if asked.anabranch.seed is not None else {}),
-        **({"priority": "batch"} if asked.service_tier == "flex" else {}),
-        "asked_by": asked_in(request, instructed=instructed, store=asked.store).stored,
+        **task,
+        "asked_by": asked_in(request, instructed=instructed, store=request.parameters.store).stored,
     }
+
+
+def turns_for(request: Request, before: Sequence[Turn]) -> list[Turn]:
+    """The whole conversation: the instructions, what the request follows, and what it says itself."""
+    told = request.parameters.instructions or ""
+    instructions = [Turn("system", told, INSTRUCTIONS)] if told.strip() else []
+    return [*instructions, *before, *request.said]
+
+
+def param_of(message: str) -> str | None:
+    """The parameter that a mistake in a task is about, by what its message begins with."""
+    return PARAMS.get(chat_param_of(message) or "", chat_param_of(message))
 
 
 def asked_in(request: Request, *, instructed: bool, store: bool) -> Asked:
     """What is kept of a request, so that the response can repeat it."""
     asked = request.parameters
-    form = asked.text.format
+    own, form = asked.anabranch or OwnOptions(), asked.text.format
     shown = {} if form is None else form.model_dump(exclude_none=True, exclude={"schema_"})
     return Asked(
         model=asked.model,
@@ -199,13 +229,5 @@ def asked_in(request: Request, *, instructed: bool, store: bool) -> Asked:
         tool_choice=asked.tool_choice,
         tools=asked.tools,
         user=asked.user,
+        content=own.content,
     )
-
-
-def _sampling(asked: ResponseRequest, model: PlannerModel) -> dict[str, Any]:
-    """How calls are sampled, where the request says something about that."""
-    temperature = asked.temperature
-    if temperature is not None and model.compares:
-        temperature = max(SAMPLED, temperature)
-    told = {"temperature": temperature, "top_p": asked.top_p, "max_tokens": asked.max_output_tokens}
-    return {name: value for name, value in told.items() if value is not None}
