@@ -239,6 +239,16 @@ class Settings(BaseSettings):
         description="From each failed attempt of a webhook to the next, as a JSON list; each wait is up to a "
         "quarter longer, at random.",
     )
+    chat_progress: Literal["reasoning_content", "reasoning", "none"] = Field(
+        "reasoning_content",
+        description="Where streams to clients of OpenAI's protocol tell how a run goes, and what models "
+        "think: in which member of their deltas, or nowhere.",
+    )
+    chat_helpers: str = Field(
+        "anabranch/engine",
+        description="The model that answers what chat programs ask for themselves, such as titles, in place "
+        "of a planner; empty: the planner.",
+    )
     max_request_chars: PositiveInt = Field(
         4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."
     )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import ExitStack
 from functools import cache
 from typing import Any
 
 import structlog
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
-from orchestrator.api.callers import MADE, caller_of, claim, tenant_of
+from orchestrator.api.callers import caller_of, tenant_of
 from orchestrator.api.events import CURSOR, LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
-from orchestrator.api.exchange import body_text, header_of, json_object, merge, query_of, respond
+from orchestrator.api.exchange import body_text, header_of, json_object, query_of, respond
 from orchestrator.api.finding import ANYTHING
 from orchestrator.api.keeping import Imports, KeepingHandlers
 from orchestrator.api.limits import limits_of
@@ -24,7 +23,7 @@ from orchestrator.api.metrics import CONTENT_TYPE, HttpMeters, metrics
 from orchestrator.api.observing import caller_of_trace
 from orchestrator.api.openapi import document, event_stream
 from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TENANT
-from orchestrator.api.places import TooManyStreams, turn
+from orchestrator.api.places import TooManyStreams
 from orchestrator.api.problems import Contradiction, Draining
 from orchestrator.api.rendering import dumped_json
 from orchestrator.api.responses.handlers import ResponseHandlers
@@ -44,11 +43,10 @@ from orchestrator.api.webhooks import WebhookHandlers
 from orchestrator.errors import (
     Conflict,
     TraceTooLarge,
-    Unavailable,
     UnknownPlanner,
     UnsupportedTrace,
 )
-from orchestrator.tasks.requests import TaskRequest, parse
+from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runs import Cursor
 from orchestrator.tasks.service import Service
 from storage.errors import (

@@ -216,7 +216,7 @@ class Drivers:
                     return False
                 received.take(chunk)
                 self._count(node.path, chunk.tokens, received)
-                if work.answers and self._on_speech is not None and "." not in node.path:
+                if received.answers and self._on_speech is not None:
                     self._on_speech(node.path, received.said, received.thought)
                 if piece := received.piece():
                     self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))

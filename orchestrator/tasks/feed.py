@@ -54,7 +54,7 @@ class Feed:
     It exists from the claim on, but stores nothing until it has been opened. What it has at hand is there
     once for all listeners, and a listener is no more than a place in it: one that is slow, or does not read
     at all, takes no memory and holds nobody up. Those who watch ``changes`` are told of each event, and may
-    take it from here, too. ``spans`` learn of each event. What the answer says while it is said is ``speech``.
+    take it from here, too. ``spans`` learn of each event. ``speech`` is what the answer says, as it is said.
     """
 
     def __init__(self, hold: Hold, changes: Changes | None = None, spans: LiveSpans | None = None) -> None:

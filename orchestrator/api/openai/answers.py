@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from orchestrator.api.openai.schemas import CompletionDetails, PromptDetails, RunBody, UsageBody
@@ -11,6 +11,7 @@ from orchestrator.errors import AnabranchError, AnswerRefused, TaskFailed, Unava
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.tasks.solution import Solution
 from storage.events import Event, EventType
+from workers.calls import Usage
 from workers.errors import WorkerError
 
 Finish = Literal["stop", "length", "content_filter"]
@@ -25,7 +26,7 @@ class Seen:
 
     ends: list[str] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
-    reasoning_tokens: int = 0
+    used: Usage = field(default_factory=Usage)
 
     def take(self, event: Event) -> None:
         """Note an event."""
@@ -34,9 +35,18 @@ class Seen:
         elif event.type is EventType.NODE_SETTLED and self.kinds.get(event.path) == NodeKind.GENERATE:
             usage, value = event.data.get("usage"), event.data.get("value")
             if isinstance(usage, dict):
-                self.reasoning_tokens += int(usage.get("reasoning_tokens") or 0)
+                known = {each.name: usage.get(each.name) for each in fields(Usage)}
+                self.used += Usage(**{name: n for name, n in known.items() if isinstance(n, int)})
             if isinstance(value, dict):
                 self.ends.append(str(value.get("finish_reason")))
+
+    @property
+    def usage(self) -> UsageBody:
+        """What its calls took, where there is no solution that tells."""
+        used = self.used
+        return usage_body(
+            used.prompt_tokens, used.completion_tokens, used.cached_tokens, reasoning=used.reasoning_tokens
+        )
 
     def finish(self, solution: Solution) -> Finish:
         """Why the answer ends: a bound ended the run, or every call of it was cut off; else it is whole."""
@@ -92,7 +102,11 @@ def usage_of(solution: Solution, seen: Seen) -> UsageBody:
     """What a run took, so that it adds up."""
     used = solution.usage
     return usage_body(
-        used.prompt, used.completion, used.cached, reasoning=seen.reasoning_tokens, cancelled=used.cancelled
+        used.prompt,
+        used.completion,
+        used.cached,
+        reasoning=seen.used.reasoning_tokens,
+        cancelled=used.cancelled,
     )
 
 

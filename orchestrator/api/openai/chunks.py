@@ -51,6 +51,10 @@ class Chunks:
         """A piece of what leads to the answer, in a member of that name; plain texts have none."""
         return self._choice(index, {name: text}) if self.kind == "chat" else ""
 
+    def refusal(self, text: str, index: int = 0) -> str:
+        """Why there is no answer, in the words of whoever refuses."""
+        return self._choice(index, {"refusal": text})
+
     def calls(self, calls: list[dict[str, Any]], index: int = 0) -> str:
         """The calls of tools that a model makes."""
         numbered = [{"index": place, **call} for place, call in enumerate(calls)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Collection
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -70,6 +71,10 @@ class Parameters(BaseModel):
     stop: StopTexts | None = None
     n: Many | None = None
     anabranch: OwnOptions | None = None
+
+    def only(self, names: Collection[str]) -> Self:
+        """The same without what it says but for these parameters."""
+        return self.model_copy(update=dict.fromkeys(type(self).model_fields.keys() - set(names)))
 
     @property
     def stops(self) -> tuple[str, ...]:

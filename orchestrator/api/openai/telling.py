@@ -85,10 +85,8 @@ def _decided(data: Any) -> Iterator[str]:
 
 
 def _answered(branch: int, saw: Any) -> str:
-    if saw.get("cluster") is None:
-        said = "has no answer"
-    else:
-        said = f"says {_cut(str(saw.get('claim', '')))}"
+    silent = saw.get("cluster") is None
+    said = "has no answer" if silent else f"says {_cut(str(saw.get('claim', '')))}"
     counts = saw.get("counts")
     parts = []
     if isinstance(counts, list) and counts and sum(counts) > 1:
