@@ -21,6 +21,7 @@ from orchestrator.api.limits import limits_of
 from orchestrator.api.looking import CHANGE, ChangeRequest, LookingHandlers, change_request
 from orchestrator.api.metrics import CONTENT_TYPE, HttpMeters, metrics
 from orchestrator.api.observing import caller_of_trace
+from orchestrator.api.openai.handlers import OpenAIHandlers
 from orchestrator.api.openapi import document, event_stream
 from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TENANT
 from orchestrator.api.places import TooManyStreams
@@ -64,7 +65,7 @@ from workers.errors import EngineUnavailable
 log = structlog.get_logger()
 
 
-class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, ResponseHandlers):
+class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers, ResponseHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(

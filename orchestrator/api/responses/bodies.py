@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from workers.calls import Usage
+
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 
 
@@ -31,7 +33,7 @@ class InputDetails(BaseModel):
 class OutputDetails(BaseModel):
     """Of the tokens that were generated."""
 
-    reasoning_tokens: int = Field(description="Those that are not in the answer.")
+    reasoning_tokens: int = Field(description="Those that were spent on thinking apart from the text.")
 
 
 class ResponseUsage(BaseModel):
@@ -113,12 +115,14 @@ class StreamEventBody(BaseModel):
     sequence_number: int = Field(description="From 0, without gaps; pass it as `starting_after` to go on.")
 
 
-def usage(prompt: int, cached: int, completion: int, reasoning: int) -> ResponseUsage:
-    """Tokens as the protocol counts them."""
+def usage_of(used: Usage) -> ResponseUsage:
+    """Tokens as the protocol counts them; those of thinking apart from the text are a part of the output."""
     return ResponseUsage(
-        input_tokens=prompt,
-        input_tokens_details=InputDetails(cached_tokens=cached),
-        output_tokens=completion,
-        output_tokens_details=OutputDetails(reasoning_tokens=reasoning),
-        total_tokens=prompt + completion,
+        input_tokens=used.prompt_tokens,
+        input_tokens_details=InputDetails(cached_tokens=used.cached_tokens),
+        output_tokens=used.completion_tokens,
+        output_tokens_details=OutputDetails(
+            reasoning_tokens=min(used.reasoning_tokens, used.completion_tokens)
+        ),
+        total_tokens=used.prompt_tokens + used.completion_tokens,
     )

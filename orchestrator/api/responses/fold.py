@@ -11,19 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.api.openai.answers import Seen, content_of
+from orchestrator.api.openai.chunks import pieces
 from orchestrator.api.openai.telling import Telling
 from orchestrator.api.responses.bodies import (
     IncompleteDetails,
     ResponseBody,
     ResponseError,
-    ResponseUsage,
     Status,
-    usage,
+    usage_of,
 )
 from orchestrator.api.responses.kept import Asked, response_of
-from orchestrator.api.responses.output import Output, StreamEvent, pieces
+from orchestrator.api.responses.output import Output, StreamEvent
 from orchestrator.tasks.solution import Solution, solution_of_task
-from storage.events import Event, EventType
+from storage.events import Event
 from storage.tasks import Task, TaskStatus
 from workers.redaction import redacted
 
@@ -44,7 +44,6 @@ class Fold:
         self._telling = Telling()
         self._lines = 0
         self._seen = Seen()
-        self._tokens = _Tokens()
         self._begun = False
 
     def begin(self) -> Iterator[StreamEvent]:
@@ -60,7 +59,6 @@ class Fold:
         if not self._begun:
             self._begun = True
             yield self._stands("in_progress", "in_progress")
-        self._tokens.take(event)
         self._seen.take(event)
         yield from self._told(self._telling.lines(event))
 
@@ -84,7 +82,8 @@ class Fold:
             if solution.clusters:
                 yield from self._told([f"{solution.trust}."])
             text = answer_of(task, self._asked)
-            for piece in pieces(text) if text else ("",):
+            yield from self._output.said("")
+            for piece in pieces(text):
                 yield from self._output.said(piece)
         yield from self._output.close("completed" if status == "completed" else "incomplete")
         yield self._output.event(status, response=_dumped(self._ended(task, status, solution)))
@@ -105,7 +104,7 @@ class Fold:
         elif status == "failed":
             members["error"] = _error(task)
         return response_of(
-            task, self._asked, status, output=self._output.items, used=self._tokens.usage, **members
+            task, self._asked, status, output=self._output.items, used=usage_of(self._seen.used), **members
         )
 
     def _stands(self, kind: str, status: Status) -> StreamEvent:
@@ -134,32 +133,6 @@ def stream_of(task: Task, asked: Asked, journal: Iterable[Event]) -> Iterator[St
     for event in journal:
         yield from fold.take(event)
     yield from fold.end(task)
-
-
-class _Tokens:
-    """What the calls of a run have used."""
-
-    def __init__(self) -> None:
-        self._prompt = self._cached = self._completion = self._reasoning = 0
-
-    def take(self, event: Event) -> None:
-        """Count what an event reports."""
-        used = event.data.get("usage")
-        if event.type is EventType.NODE_SETTLED and isinstance(used, Mapping):
-            self._prompt += _count(used.get("prompt_tokens"))
-            self._cached += _count(used.get("cached_tokens"))
-            self._completion += _count(used.get("completion_tokens"))
-            self._reasoning += _count(used.get("reasoning_tokens"))
-
-    @property
-    def usage(self) -> ResponseUsage:
-        """As the protocol counts it."""
-        reasoning = min(self._reasoning, self._completion)
-        return usage(self._prompt, self._cached, self._completion, reasoning)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _reason(solution: Solution | None) -> str:

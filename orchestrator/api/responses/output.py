@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 StreamEvent = dict[str, Any]
@@ -12,30 +11,6 @@ StreamEvent = dict[str, Any]
 Item = dict[str, Any]
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
-
-LONGEST_PIECE = 64
-"""The most characters of a piece of an answer that is there as a whole."""
-
-_WORD = re.compile(r"\s*\S+|\s+")
-
-
-def pieces(text: str) -> Iterator[str]:
-    """The text in pieces of whole words, each with the white space before it; longer words are cut.
-
-    It is the same pieces whoever cuts it.
-    """
-    piece = ""
-    for word in (part for match in _WORD.findall(text) for part in _parts(match)):
-        if piece and len(piece) + len(word) > LONGEST_PIECE:
-            yield piece
-            piece = ""
-        piece += word
-    if piece:
-        yield piece
-
-
-def _parts(word: str) -> Iterable[str]:
-    return (word[start : start + LONGEST_PIECE] for start in range(0, len(word), LONGEST_PIECE))
 
 
 class Output:

@@ -201,7 +201,7 @@ def param_of(message: str) -> str | None:
     return PARAMS.get(chat_param_of(message) or "", chat_param_of(message))
 
 
-def asked_in(request: Request, *, instructed: bool, store: bool) -> Asked:
+def asked_in(request: Request, *, store: bool, instructed: bool = False) -> Asked:
     """What is kept of a request, so that the response can repeat it."""
     asked = request.parameters
     own, form = asked.anabranch or OwnOptions(), asked.text.format

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from orchestrator.api.events import Closing, TooSlow
+from orchestrator.api.openai.chunks import DONE
 from orchestrator.api.openai.refusals import openai_problem
 from orchestrator.api.rendering import dumped_json
 from orchestrator.api.responses.bodies import ResponseBody
@@ -17,9 +18,6 @@ from orchestrator.errors import AnabranchError
 from orchestrator.tasks.service import Service
 from storage.events import Event
 from storage.tasks import Task
-
-DONE = "data: [DONE]\n\n"
-"""The last frame of a stream whose response has ended."""
 
 GO_ON = "go on with GET /v1/responses/{id}?stream=true&starting_after={number}"
 
