@@ -27,6 +27,7 @@ from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TEN
 from orchestrator.api.places import TooManyStreams
 from orchestrator.api.problems import Contradiction, Draining
 from orchestrator.api.rendering import dumped_json
+from orchestrator.api.responses.handlers import ResponseHandlers
 from orchestrator.api.routes import header, queries, route, routes_of
 from orchestrator.api.schemas import (
     ErrorBody,
@@ -64,7 +65,7 @@ from workers.errors import EngineUnavailable
 log = structlog.get_logger()
 
 
-class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers):
+class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers, ResponseHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(
