@@ -17,6 +17,7 @@ ROOMS = (
     "orchestrator/api",
     "orchestrator/access",
     "orchestrator/tracing",
+    "orchestrator/batches",
     "orchestrator/tasks",
     "orchestrator/tasks/hindsight",
     "orchestrator/webhooks",
