@@ -35,6 +35,10 @@ AT_HAND = 500
 """How many of its last events a feed has at hand while anybody follows; others are read from the store."""
 
 
+PROGRESS_SECONDS = 0.1
+"""How often listeners are woken by progress alone: more often than anybody can read."""
+
+
 class _Told(NamedTuple):
     """Progress as it was told: how often there had been any, and which event came after it."""
 
@@ -63,6 +67,8 @@ class Feed:
         self._told = 0  # how often there was progress
         self._listeners = 0
         self._woken = asyncio.Event()
+        self._waking: asyncio.TimerHandle | None = None  # for progress
+        self._quiet_until = 0.0
         self._ended = False
 
     def open(self, writer: Writer, *, next_seq: int = 0) -> None:
@@ -110,7 +116,9 @@ class Feed:
             self._progress.pop(path, None)  # so that the latest is the last
             next_seq = self._first + len(self._events)
             self._progress[path] = _Told(self._told, next_seq, Progress(path, tokens, latest()))
-            self._wake()
+            if self._waking is None:
+                loop = asyncio.get_running_loop()
+                self._waking = loop.call_at(max(loop.time(), self._quiet_until), self._wake)
 
     def end(self) -> None:
         """Tell the listeners that nothing more will come."""
@@ -118,6 +126,10 @@ class Feed:
         self._wake()
 
     def _wake(self) -> None:
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+            self._quiet_until = asyncio.get_running_loop().time() + PROGRESS_SECONDS
         if self._listeners:
             woken, self._woken = self._woken, asyncio.Event()
             woken.set()
