@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, ExitStack
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -28,7 +29,9 @@ from orchestrator.api.places import TooManyStreams, turn
 from orchestrator.api.problems import Contradiction, Draining
 from orchestrator.api.rendering import dumped_json
 from orchestrator.api.routes import header, queries, route, routes_of
-from orchestrator.api.schemas import (
+from orchestrator.api.streams import Streams, last_event_id
+from orchestrator.api.webhooks import WebhookHandlers
+from orchestrator.bodies import (
     ErrorBody,
     EventBody,
     ProgressBody,
@@ -37,8 +40,6 @@ from orchestrator.api.schemas import (
     WorkersBody,
     task_body,
 )
-from orchestrator.api.streams import Streams, last_event_id
-from orchestrator.api.webhooks import WebhookHandlers
 from orchestrator.errors import (
     Conflict,
     TraceTooLarge,
@@ -58,6 +59,7 @@ from storage.errors import (
     QueueFull,
     TenantQueueFull,
 )
+from storage.tasks import new_task_id
 from storage.webhooks import TooManyWebhooks
 from workers.errors import EngineUnavailable
 
@@ -68,6 +70,10 @@ ENGINE_RETRY_SECONDS = 5.0
 
 SUBMISSIONS = 32
 """The most submissions that are worked on at the same time; the others wait for their turn."""
+
+
+REPEATED = {"Idempotency-Replayed": "true"}
+"""Says that the task is an earlier one with the same idempotency key."""
 
 
 class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
@@ -126,16 +132,17 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
                 asked = parse(body)
                 if query.wait:
                     held.enter_context(self._streams.place(asked.tenant))
-                task = await self._service.submit(
-                    asked, caller_of(request), trace_parent=caller_of_trace(request)
-                )
+                own_id, parent = new_task_id(), caller_of_trace(request)
+                new = replace(self._service.check(asked), id=own_id, trace_parent=parent)
+                task = await self._service.accept(new, caller_of(request))
                 request[MADE] = task.id
                 bind_contextvars(task=task.id, tenant=task.tenant)
                 log.info("task accepted", planner=task.planner)
             if query.wait and not task.status.terminal:
                 task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
-        return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
+        headers = {"Location": f"/v1/tasks/{task.id}", **({} if task.id == own_id else REPEATED)}
+        return respond(task_body(task), status, headers=headers)
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         """Let only so many submissions be worked on, so that other requests wait for few of them."""

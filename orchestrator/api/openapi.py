@@ -14,7 +14,7 @@ from orchestrator.access.form import PATTERN
 from orchestrator.api.examples import EXAMPLES
 from orchestrator.api.refusals import RETRIED, refusals_of
 from orchestrator.api.routes import EVENTS, JSON, Content, Route
-from orchestrator.api.schemas import VERSION, ErrorBody, Problem
+from orchestrator.bodies import VERSION, ErrorBody, Problem
 
 SECURITY = {
     "bearer": {

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from orchestrator.api.rendering import dumped
-from orchestrator.api.schemas import ErrorBody, Problem
+from orchestrator.bodies import ErrorBody, Problem
 from orchestrator.errors import AnabranchError, InvalidRequest, translated
 
 log = structlog.get_logger()
