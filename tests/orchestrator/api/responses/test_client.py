@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import openai
-import pytest
 from openai import AsyncOpenAI
 
-from tests.orchestrator.api.conftest import Api, Open, slow
-from workers.engines.simulator.engine import Simulator
+from tests.orchestrator.api.conftest import Api
 
 
 @asynccontextmanager
