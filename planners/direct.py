@@ -46,7 +46,9 @@ async def direct(
     temperature: Temperature = 0.0,
     max_tokens: Tokens = 1024,
 ) -> Answer:
-    """Ask once; for JSON, where the question asks for that.
+    """Ask once.
+
+    A question whose answer is to have a form is asked for JSON.
 
     Raises:
         NodeFailed: the call failed.
