@@ -57,7 +57,9 @@ async def direct(
     if question.format is not None:
         return await _in_form(run, question, question.format, temperature, max_tokens)
     prompt = set_task(question, WRITING if asks_to_write(question) else INSTRUCTIONS)
-    completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
+    completion = await run.generate(
+        prompt, label="answer", answers=True, temperature=temperature, max_tokens=max_tokens
+    )
     return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))
 
 

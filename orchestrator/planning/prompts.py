@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from orchestrator.consensus.echoes import HEAD
 from orchestrator.runtime.messages import Message, Part, assistant, system, user
 from orchestrator.runtime.values import Question, Turn
 from orchestrator.voting.ballot import labels
@@ -28,9 +29,6 @@ INSTRUCTED = (
 
 BEGUN: Final = "(The conversation begins with a message of yours.)"
 """What stands before such a message: many models take only conversations that a user begins."""
-
-HEAD = ("material", "question")
-"""The slots that all calls have."""
 
 SLOTS = (*HEAD, "results", "result", "tools", "plan")
 """Those that many calls have. No text that is given may look as if it opened or closed one of them."""

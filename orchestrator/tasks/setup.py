@@ -18,7 +18,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.planning.run import Run
 from orchestrator.planning.shaping import ended, shaped
 from orchestrator.runtime.change import Change
-from orchestrator.runtime.drivers import OnProgress
+from orchestrator.runtime.drivers import OnProgress, OnSpeech
 from orchestrator.runtime.environment import FIRST_EDITION, Environment, Recorder, Result, RunOutcome
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.plain import plain
@@ -103,6 +103,7 @@ class Setup:
         since: float = 0.0,
         memo: Memo | None = None,
         on_progress: OnProgress | None = None,
+        on_speech: OnSpeech | None = None,
     ) -> Executor[Run]:
         """An executor for the run, over what its journal already holds."""
         return Executor(
@@ -114,6 +115,7 @@ class Setup:
             since=since,
             memo=memo,
             on_progress=on_progress,
+            on_speech=on_speech,
         )
 
     async def execute(self, executor: Executor[Run]) -> Result:
