@@ -133,6 +133,12 @@ async def test_what_is_never_right_is_a_failure_that_says_so(
     assert why in str(failed.value)
 
 
+async def test_json_that_is_cut_off_says_what_allows_more(store: Store) -> None:
+    long = json.dumps({"name": "Ada " * 100, "age": 36})
+    with pytest.raises(TaskFailed, match=r"cut off after 20 tokens; sampling\.max_tokens allows more"):
+        await solved(store, saying(first=long, again=long), "vote", AS_PERSON, sampling={"max_tokens": 20})
+
+
 async def test_an_engine_that_refuses_the_schema_is_asked_without_it(store: Store) -> None:
     class Picky(Simulator):
         async def generate(self, call: Call) -> AsyncIterator[Any]:  # type: ignore[override]
@@ -148,15 +154,26 @@ async def test_an_engine_that_refuses_the_schema_is_asked_without_it(store: Stor
     assert solution.text == ADA
 
 
-async def test_a_schema_that_never_ends_is_given_up(store: Store) -> None:
-    twice = {"allOf": [{"properties": {"a": {"$ref": "#/$defs/t"}}}] * 2}
-    schema = {"$defs": {"t": twice}, "$ref": "#/$defs/t"}
-    text = '{"a":' * 40 + "{}" + "}" * 40
-    with pytest.raises(TaskFailed, match="could not be held to the schema"):
-        await solved(store, text, "direct", {"type": "json_schema", "schema": schema})
-    evil = {"type": "string", "pattern": "^(a+)+$"}
-    with pytest.raises(TaskFailed, match="could not be held to the schema"):
-        await solved(store, f'"{"a" * 60}b"', "direct", {"type": "json_schema", "schema": evil})
+TWICE = {"allOf": [{"properties": {"a": {"$ref": "#/$defs/t"}}}] * 2}
+ENDLESS = [
+    pytest.param({"type": "string", "pattern": "^(a+)+$"}, f'"{"a" * 60}b"', id="pattern"),
+    pytest.param(
+        {"$defs": {"t": TWICE}, "$ref": "#/$defs/t"},
+        '{"a":' * 40 + "{}" + "}" * 40,
+        id="references",
+        marks=pytest.mark.slow,
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "said"), ENDLESS)
+async def test_a_schema_that_never_ends_is_given_up(
+    store: Store, schema: Mapping[str, Any], said: str
+) -> None:
+    with pytest.raises(TaskFailed, match="could not be held to the schema") as failed:
+        await solved(store, said, "direct", {"type": "json_schema", "schema": schema})
+    assert failed.value.code == "format_failed"
+    assert (await solved(store, ADA, "direct", AS_PERSON)).text == ADA  # there is a process again
 
 
 async def test_a_bound_that_ends_the_run_first_leaves_no_answer_without_the_form(store: Store) -> None:

@@ -81,6 +81,14 @@ async def test_a_question_without_them_is_stored_as_before_there_were_any(store:
     assert "stop" not in header
 
 
+async def test_what_looks_like_a_default_is_kept_where_it_is_none(store: Store) -> None:
+    service = Service(store, Simulator("ok"))
+    texts = {"type": "text"}
+    task = await service.submit(parse({"query": "?", "metadata": texts, "asked_by": texts, "format": texts}))
+    assert (task.options["metadata"], task.options["asked_by"]) == (texts, texts)
+    assert "format" not in task.options
+
+
 async def test_what_a_protocol_keeps_is_not_shown_and_metadata_is(store: Store) -> None:
     service = Service(store, Simulator(says))
     body = task_body(await service.submit(parse(ASKED)))
