@@ -12,6 +12,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -130,6 +131,17 @@ class Settings(BaseSettings):
     )
     http_tools: str | None = Field(
         None, description="HTTP endpoints as tools: a JSON file with a list of them, or that JSON itself."
+    )
+    url: str | None = Field(
+        None,
+        description="The URL of a service elsewhere, which then is asked in place of an engine of this "
+        "process: by clients that are given neither, and by commands.",
+    )
+    key: SecretStr | None = Field(
+        None, description="A key of that service, which `anabranch keys create` makes there."
+    )
+    plain_http: bool = Field(
+        False, description="Whether that key may travel unencrypted, to a URL with `http://` elsewhere."
     )
     api_key: str | None = Field(
         None, description="Key for OpenAI-compatible servers, sent as a bearer token or as Azure wants it."

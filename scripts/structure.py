@@ -14,9 +14,11 @@ PAGE = ROOT / "docs" / "structure.md"
 ROOMS = (
     "orchestrator",
     "orchestrator/cli",
+    "orchestrator/mcp",
     "orchestrator/api",
     "orchestrator/access",
     "orchestrator/tracing",
+    "orchestrator/batches",
     "orchestrator/tasks",
     "orchestrator/tasks/hindsight",
     "orchestrator/webhooks",

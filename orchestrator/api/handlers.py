@@ -27,8 +27,12 @@ from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TEN
 from orchestrator.api.places import TooManyStreams
 from orchestrator.api.problems import Contradiction, Draining
 from orchestrator.api.rendering import dumped_json
+from orchestrator.api.responses.handlers import ResponseHandlers
 from orchestrator.api.routes import header, queries, route, routes_of
-from orchestrator.api.schemas import (
+from orchestrator.api.streams import Streams, last_event_id
+from orchestrator.api.submitting import REPEATED, SUBMISSIONS
+from orchestrator.api.webhooks import WebhookHandlers
+from orchestrator.bodies import (
     ErrorBody,
     EventBody,
     ProgressBody,
@@ -37,9 +41,6 @@ from orchestrator.api.schemas import (
     WorkersBody,
     task_body,
 )
-from orchestrator.api.streams import Streams, last_event_id
-from orchestrator.api.submitting import SUBMISSIONS
-from orchestrator.api.webhooks import WebhookHandlers
 from orchestrator.errors import (
     Conflict,
     TraceTooLarge,
@@ -58,13 +59,14 @@ from storage.errors import (
     QueueFull,
     TenantQueueFull,
 )
+from storage.tasks import new_task_id
 from storage.webhooks import TooManyWebhooks
 from workers.errors import EngineUnavailable
 
 log = structlog.get_logger()
 
 
-class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers):
+class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers, ResponseHandlers):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(
@@ -116,11 +118,13 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers
                 asked = self._asked(request, body)
                 if query.wait:
                     held.enter_context(self._streams.place(asked.tenant))
-                task = await self._stored(request, asked)
+                own_id = new_task_id()
+                task = await self._stored(request, asked, own_id)
             if query.wait and not task.status.terminal:
                 task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
-        return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
+        headers = {"Location": f"/v1/tasks/{task.id}", **({} if task.id == own_id else REPEATED)}
+        return respond(task_body(task), status, headers=headers)
 
     @route(
         "POST",

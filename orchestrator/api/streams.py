@@ -70,6 +70,11 @@ class Streams:
         """How many event streams and waiting requests there are."""
         return self.places.held
 
+    @property
+    def closing(self) -> bool:
+        """Whether the process is about to end, and with it all streams."""
+        return self._closing.is_set()
+
     def place(self, tenant: str) -> AbstractContextManager[None]:
         """A place for one client, held while the block runs.
 

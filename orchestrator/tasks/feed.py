@@ -180,6 +180,25 @@ class Feed:
         finally:
             self._listeners -= 1
 
+    async def listen_to_stored(self, store: Store, task_id: str, after: int) -> AsyncGenerator[Event, None]:
+        """All events after ``after``, each as the store has it: nobody will ever be told something else."""
+        self._listeners += 1
+        seen = -1
+        try:
+            while True:
+                woken, ended = self._woken, self._ended
+                if (next_seq := self._first + len(self._events)) != seen or ended:
+                    seen = next_seq
+                    async for event in self.stored(store, task_id, after):
+                        after = event.seq
+                        yield event
+                if ended:
+                    return
+                if woken is self._woken:
+                    await woken.wait()
+        finally:
+            self._listeners -= 1
+
     def _in_order(self, events: Sequence[Event], told: int) -> list[Event | _Told]:
         """The events, and what there was of progress after number ``told``, as they happened."""
         new = list(takewhile(lambda each: each.number > told, reversed(self._progress.values())))

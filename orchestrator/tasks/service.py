@@ -285,15 +285,17 @@ class Service(Lookback):
         """
         return solution_of(await self.task(task_id))
 
-    async def events(self, task_id: str, *, after: int = -1) -> AsyncGenerator[Event | Progress, None]:
-        """The events of a task after number ``after``, as they happen, up to its last one.
+    async def events(
+        self, task_id: str, *, after: int = -1, stored: bool = False
+    ) -> AsyncGenerator[Event | Progress, None]:
+        """The events of a task after number ``after``, as they happen; with ``stored`` as the store has them.
 
         Raises:
             TaskNotFound: there is no task with that id.
         """
         with translated():
             stream = followed(
-                self.store, self._runner, self._turns, self._hearing, self._lookup, task_id, after
+                self.store, self._runner, self._turns, self._hearing, self._lookup, task_id, after, stored
             )
             async with aclosing(stream) as items:
                 async for item in items:
