@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from orchestrator.api.keeping import DeletedBody
 from orchestrator.api.looking import DifferenceBody, WhatIfBody
+from orchestrator.api.openai.schemas import ModelBody, ModelsBody
 from orchestrator.api.schemas import (
     VERSION,
     HealthBody,
@@ -102,7 +103,17 @@ DELIVERY: Mapping[str, Any] = {
 
 FINE: Mapping[str, Any] = {"ok": True, "detail": ""}
 
+MODEL: Mapping[str, Any] = {
+    "id": "anabranch/vote",
+    "object": "model",
+    "created": 1767225600,
+    "owned_by": "anabranch",
+    "description": "chains of thought vote, until they agree",
+}
+
 EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    ModelBody: MODEL,
+    ModelsBody: {"object": "list", "data": [MODEL]},
     TaskBody: TASK,
     TaskPage: {"tasks": [TASK], "next": None},
     ReplayBody: {

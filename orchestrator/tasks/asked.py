@@ -1,4 +1,4 @@
-"""What may be asked for besides a question: its conversation, the form of its answer, what is kept with it."""
+"""What may be asked for beside a question: its conversation, the form of the answer, what is kept with it."""
 
 from __future__ import annotations
 

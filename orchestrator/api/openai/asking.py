@@ -50,7 +50,7 @@ def chat_task(request: ChatRequest, conversation: Conversation, find: FindPlanne
     planner, options = model.at(request.reasoning_effort)
     body = {
         **conversation.members,
-        **_common(request, model, planner, options, chat_limit(request), find),
+        **_common(request, planner, options, chat_limit(request), find),
     }
     if request.response_format is not None and (form := format_of(request.response_format)) is not None:
         body["format"] = form
@@ -66,7 +66,7 @@ def completion_task(request: CompletionRequest, prompt: str, find: FindPlanner) 
     model = _model(request, find)
     return {
         "query": prompt,
-        **_common(request, model, model.planner, {}, request.max_tokens, find),
+        **_common(request, model.planner, {}, request.max_tokens, find),
     }
 
 
@@ -132,7 +132,6 @@ def _model(request: Parameters, find: FindPlanner) -> PlannerModel:
 
 def _common(
     request: Parameters,
-    model: PlannerModel,
     planner: str,
     options: dict[str, Any],
     limit: int | None,
@@ -142,7 +141,8 @@ def _common(
     known = find(planner).options_model.model_fields
     sampling: dict[str, Any] = {}
     if request.temperature is not None:
-        least = SAMPLED if model.compares and planner == model.planner else 0.0
+        usual = known["temperature"].default if "temperature" in known else None
+        least = min(SAMPLED, usual) if isinstance(usual, int | float) else 0.0
         sampling["temperature"] = max(least, request.temperature)
     if limit is not None:
         sampling["max_tokens"] = limit

@@ -19,7 +19,7 @@ ENGINE = f"{PREFIX}engine"
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 SAMPLED = 0.7
-"""The least temperature at which branches are compared: at 0 they would all say the same."""
+"""The least temperature for a planner that samples several by default: at 0 they would all say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,12 @@ class PlannerModel:
         effort: its options for each ``reasoning_effort``; those that are missing are as ``medium``, which is
             as the planner is by default.
         planners: another planner for an effort.
-        compares: whether it compares branches, which must not be alike.
     """
 
     planner: str
     told: str
     effort: Mapping[Effort, Mapping[str, Any]] = field(default_factory=dict)
     planners: Mapping[Effort, str] = field(default_factory=dict)
-    compares: bool = False
 
     @property
     def id(self) -> str:
@@ -72,25 +70,21 @@ PLANNERS: Mapping[str, PlannerModel] = {
             "adaptive",
             "a cheap look first, and a vote of several kinds where it is not sure",
             _branches(minimal=2, low=4, high=12, xhigh=24),
-            compares=True,
         ),
         PlannerModel(
             "vote",
             "chains of thought vote, until they agree",
             _branches(minimal=3, low=4, high=16, xhigh=32),
-            compares=True,
         ),
         PlannerModel(
             "cascade",
             "a vote, then one that sees the answers, then the large model if there is one",
             _branches(minimal=2, low=3, high=8, xhigh=12),
-            compares=True,
         ),
         PlannerModel(
             "rounds",
             "votes in rounds that see the answers before them",
             _branches(minimal=2, low=3, high=6, xhigh=8),
-            compares=True,
         ),
         PlannerModel(
             "aggregate",
@@ -102,7 +96,6 @@ PLANNERS: Mapping[str, PlannerModel] = {
                 "high": {"n": 6, "t": 4},
                 "xhigh": {"n": 8, "t": 6},
             },
-            compares=True,
         ),
         PlannerModel(
             "skeleton",

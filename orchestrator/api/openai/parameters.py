@@ -73,7 +73,7 @@ SHARED: Mapping[str, Rule] = {
     "stream_options": _both("`include_usage`; `include_obfuscation` has no effect"),
     "max_tokens": _both("tokens that one call may write; a planner makes several"),
     "temperature": _both(
-        "where branches are compared at least 0.7, since equal branches would compare nothing"
+        "a planner that samples several keeps to 0.7 or more, since equal branches would compare nothing"
     ),
     "top_p": _both("of each call"),
     "seed": _both("a planner derives the seed of each call from it; 0 and up"),
