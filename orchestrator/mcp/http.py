@@ -92,17 +92,22 @@ class Handlers(HealthHandlers):
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Keep sessions while the application is served; end their requests when it closes."""
-        async with self._manager.run():
-            closing = asyncio.create_task(self._close(), name="the end of an MCP server")
-            try:
-                yield
-            finally:
-                closing.cancel()
+        started = asyncio.Event()
+        keeping = asyncio.create_task(self._keep(started), name="the sessions of an MCP server")
+        try:
+            await started.wait()
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
 
-    async def _close(self) -> None:
-        await self._closing.wait()
-        for task in self._passing:
-            task.cancel()
+    async def _keep(self, started: asyncio.Event) -> None:
+        async with self._manager.run():
+            started.set()
+            await self._closing.wait()
+            for task in self._passing:
+                task.cancel()
+            await asyncio.Event().wait()
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         caller, tenant = caller_of(request), tenant_of(request)
