@@ -86,6 +86,7 @@ class Handlers(HealthHandlers):
 
     async def enter(self, context: Context) -> Asked:
         """Who calls a tool, as the gate has found out."""
+        assert context.request is not None
         asked = context.request.scope[ASKED]
         assert isinstance(asked, Asked)
         return asked
