@@ -18,6 +18,7 @@ ROOMS = (
     "orchestrator/api",
     "orchestrator/access",
     "orchestrator/tracing",
+    "orchestrator/batches",
     "orchestrator/tasks",
     "orchestrator/tasks/hindsight",
     "orchestrator/webhooks",

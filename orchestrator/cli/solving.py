@@ -68,12 +68,18 @@ class Inputs:
     def asking(self, question: Mapping[str, Any]) -> TaskRequest:
         """The request for a question, given as the fields of a request that differ between questions.
 
+        What it says of options, sampling and budget goes before what was given for all.
+
         Raises:
             InvalidRequest: an option is not ``key=value``, or the request is wrong.
         """
         given = dict(named_value(text) for text in self.options)
-        request = parse({**self.request, **question, "options": given})
-        return request.model_copy(update={"options": {**_own_sampling(request), **given}})
+        asked = {**self.request, **question, "options": _over(given, question.get("options", {}))}
+        for name in ("sampling", "budget"):
+            if name in question:
+                asked[name] = _over(self.request.get(name, {}), question[name])
+        request = parse(asked)
+        return request.model_copy(update={"options": {**_own_sampling(request), **request.options}})
 
     def toolbox(self, settings: Settings) -> Toolbox:
         """The tools of the settings and those that were named.
@@ -214,6 +220,11 @@ def named_value(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _over(given: Mapping[str, Any], own: Any) -> Any:
+    """What was given for all questions with what one of them says over it, if that is of the same kind."""
+    return {**given, **own} if isinstance(own, Mapping) else own
 
 
 def _own_sampling(request: TaskRequest) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from orchestrator.access.caller import Scope
 from orchestrator.api.problems import Unexpected, contained, problem_of
 from orchestrator.api.rendering import dumped, encodable
-from orchestrator.api.schemas import replay_body
+from orchestrator.bodies import replay_body
 from orchestrator.errors import AnabranchError, Divergence, InvalidRequest, TaskFailed
 from orchestrator.mcp.answers import Given, Known, KnownPlanner, PlannerOption, Repeated, Solved, Traced
 from orchestrator.mcp.arguments import (

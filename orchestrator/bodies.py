@@ -1,4 +1,7 @@
-"""What the API sends, as models; what it takes is :class:`~orchestrator.tasks.requests.TaskRequest`."""
+"""What services send over HTTP, as models that servers write and clients read.
+
+What they take is a :class:`~orchestrator.tasks.requests.TaskRequest`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.environment import Result, RunOutcome
+from orchestrator.tasks.hindsight.counterfactual import Counterfactual
 from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.solution import Solution, shown_answer
 from storage.errors import JournalDamaged
@@ -20,6 +24,9 @@ from workers.redaction import redacted
 VERSION = version("anabranch")
 MAX_PAGE = 200
 MAX_WAIT_SECONDS = 600.0
+
+_NO_OPTIONS = {"idempotency_key", "metadata", "asked_by"}
+"""What is stored among the options of a task, and not shown among them."""
 
 Told = Annotated[str, AfterValidator(redacted)]
 """A text for strangers, which may come from an engine or a database."""
@@ -53,8 +60,11 @@ class TaskBody(BaseModel):
     status: TaskStatus
     tenant: str
     planner: str
-    question: dict[str, Any] = Field(description="`query`, `context` and `choices` as submitted.")
+    parent_id: str | None = Field(None, description="The task that this one is a fork of.")
+    fork_at: str | None = Field(None, description="The node at which it differs from its parent.")
+    question: dict[str, Any] = Field(description="`query`, `context`, `choices` and `history` as submitted.")
     options: dict[str, Any] = Field(description="`options`, `sampling` and `budget` of the request.")
+    metadata: dict[str, str] = Field({}, description="`metadata` of the request.")
     seed: int
     priority: Priority = Field(description="The line in which it waits to begin.")
     deadline: float | None = Field(description="If it has not begun by then, it expires.")
@@ -101,6 +111,18 @@ class ReplayBody(BaseModel):
     events: int = Field(description="Events that were compared.")
     calls: Literal[0] = Field(0, description="Calls to engines; a replay makes none.")
     seconds: float
+    result: Result = Field(description="All that the run came to.")
+
+
+class WhatIfBody(BaseModel):
+    """How a run would have gone."""
+
+    outcome: RunOutcome
+    answer: str | None
+    tokens: int = Field(description="Completion tokens of the results that it would have used.")
+    recorded_tokens: int = Field(description="Completion tokens of the run as it was.")
+    result: Result = Field(description="All that the run would have come to.")
+    events: tuple[EventBody, ...] | None = Field(None, description="Its journal, where it was asked for.")
 
 
 class Check(BaseModel):
@@ -204,11 +226,13 @@ def task_body(task: Task) -> TaskBody:
         JournalDamaged: its row holds something else than a task.
     """
     try:
-        shown = {key: value for key, value in task.options.items() if key != "idempotency_key"}
+        shown = {key: value for key, value in task.options.items() if key not in _NO_OPTIONS}
+        own = TaskBody.model_fields.keys() - {"options", "metadata"}
         return TaskBody.model_validate(
             {
-                **{name: getattr(task, name) for name in TaskBody.model_fields if name != "options"},
+                **{name: getattr(task, name) for name in own},
                 "options": shown,
+                "metadata": task.options.get("metadata", {}),
             }
         )
     except (ValidationError, AttributeError) as error:
@@ -264,4 +288,18 @@ def replay_body(task_id: str, replayed: Replayed) -> ReplayBody:
         answer=None if answer is None else shown_answer(answer),
         events=replayed.events,
         seconds=replayed.seconds,
+        result=replayed.result,
+    )
+
+
+def what_if_body(found: Counterfactual, *, events: bool = False) -> WhatIfBody:
+    """The counterfactual as the API and the command line show it."""
+    answer = found.result.answer
+    return WhatIfBody(
+        outcome=found.result.outcome,
+        answer=None if answer is None else shown_answer(answer),
+        tokens=found.tokens,
+        recorded_tokens=found.recorded_tokens,
+        result=found.result,
+        events=tuple(map(event_body, found.events)) if events else None,
     )
