@@ -117,7 +117,7 @@ class Handlers(HealthHandlers):
             request[RATE] = rate
         left = asyncio.Event()
         asked = Asked(
-            service=self._service, run=partial(self._run, caller), caller=caller, tenant=tenant, left=left
+            solver=self._service, run=partial(self._run, caller), caller=caller, tenant=tenant, left=left
         )
         task = asyncio.current_task()
         assert task is not None

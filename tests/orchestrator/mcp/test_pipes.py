@@ -18,15 +18,19 @@ from orchestrator.mcp import pipes, tools
 from orchestrator.mcp.local import Local
 from orchestrator.mcp.pipes import Wire, serve_pipes
 from orchestrator.mcp.server import server_of
+from orchestrator.remote.address import Address
+from orchestrator.remote.service import RemoteService
 from orchestrator.settings import Settings
 from orchestrator.tasks.service import Service
 from storage.opening import open_store
 from storage.tasks import TaskStatus
-from tests.orchestrator.api.conftest import PLANNERS, slow
+from tests.orchestrator.api.conftest import PLANNERS, Open, open_api, slow
 from tests.orchestrator.mcp.conftest import ANSWERS, until
 from workers.engine import Engine
 from workers.engines.simulator.engine import Simulator
 from workers.models.files import Progress
+
+__all__ = ["open_api"]
 
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
@@ -225,6 +229,37 @@ async def test_who_waits_for_an_engine_that_gets_ready_learns_how_far_that_is(
             assert note["params"]["progressToken"] == "t"
             told = note["params"]["message"]
         assert told == "fetching the model from a mirror: 1 of 2 MB"
+
+
+async def test_a_service_elsewhere_answers_as_one_of_this_process_does(open_api: Open) -> None:
+    async with open_api(Simulator(ANSWERS)) as api:
+        key = await api.key("acme")
+        address = Address.of(f"http://127.0.0.1:{api.port}", key)
+
+        @asynccontextmanager
+        async def opening(_: Any) -> AsyncIterator[RemoteService]:
+            remote = RemoteService(address)
+            yield remote
+            await remote.close()
+
+        with two_pipes() as (wire, into, out_of):
+            assistant = Assistant(into, out_of)
+            await assistant.listen()
+            async with AsyncExitStack() as closing:
+                server = server_of(lambda: tools.Tools(Local(opening, closing)))
+                assistant.serving = asyncio.create_task(serve_pipes(server, wire))
+                await assistant.greet()
+                await assistant.call(1, "solve", question="How many clips?", planner="vote")
+                solved = (await assistant.hear())["result"]["structuredContent"]
+                assert solved["answer"] == "72"
+                assert (await api.service.task(solved["trace_id"])).tenant == "acme"
+                for number, tool in enumerate(("trace", "replay"), 2):
+                    await assistant.call(number, tool, trace_id=solved["trace_id"])
+                    assert not (await assistant.hear())["result"]["isError"]
+                await assistant.call(4, "trace", trace_id="nothing")
+                assert "[task_not_found]" in (await assistant.hear())["result"]["content"][0]["text"]
+                assistant.leave()
+                await asyncio.wait_for(assistant.serving, 60)
 
 
 async def test_who_asks_for_no_progress_gets_none() -> None:

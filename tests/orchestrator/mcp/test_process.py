@@ -20,6 +20,8 @@ pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from orchestrator.cli.assisting import check_together
+from orchestrator.errors import InvalidRequest
 from tests.orchestrator.cli.test_commands import command, server, shell, started, until_generating
 from tests.orchestrator.mcp.conftest import text_of, until
 from tests.orchestrator.mcp.test_pipes import INITIALIZE
@@ -124,13 +126,14 @@ def test_http_is_served_until_a_signal_and_to_this_machine_alone(server: str) ->
         assert process.wait(timeout=60) == 0
 
 
-def test_what_pipes_have_no_use_for_is_refused() -> None:
+def test_what_does_not_go_together_is_refused() -> None:
     done = shell("mcp", "--port", "8000")
-    assert done.code == 2
-    assert done.err == (
-        "error [invalid_request]: --port: pipes have nothing of that kind; add --http, or leave it out\n"
-    )
-    assert done.out == ""
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error [invalid_request]: --port: pipes have nothing of that kind; add --http\n"
+    with pytest.raises(InvalidRequest, match="--url: --http offers a service of this process"):
+        check_together(http=True, listening={}, here={}, elsewhere={"url": "http://localhost"})
+    with pytest.raises(InvalidRequest, match="--url asks a service elsewhere, and --mcp sets up"):
+        check_together(http=False, listening={}, here={"mcp_servers": "{}"}, elsewhere={"url": "x"})
 
 
 def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
@@ -149,12 +152,13 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.engine
 async def test_a_real_model_answers_over_pipes_and_leaves_no_process_behind(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'traces.db'}"
     with tempfile.TemporaryFile("w+") as errors:
         async with Client(at_pipes("--model", SMALL, "--database", database, errlog=errors)) as client:
-            asked = {"question": "What is 6 * 7?", "planner": "vote", "options": {"n": 3, "max_tokens": 120}}
+            asked = {"question": "What is 6 * 7?", "planner": "vote", "options": {"n": 2, "max_tokens": 60}}
             solved = await client.call_tool("solve", asked, read_timeout_seconds=600)
             assert not solved.is_error, text_of(solved)
             assert solved.structured_content["tokens"]["completion"] > 0
