@@ -79,7 +79,7 @@ def test_the_example_of_mcp(environment: dict[str, str]) -> None:
         json.loads(block)
     told = run(examples("docs/mcp.md"), environment).splitlines()
     assert told[0] == "1: planner vote begins"
-    assert told[-1] == "72 all 3 branches agree"
+    assert re.fullmatch(r"72 all \d branches agree", told[-1])
 
 
 def free_port() -> int:

@@ -5,14 +5,18 @@ An assistant waits for an answer to ``initialize``: what that does not need is i
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli.ending import ENDED_SECONDS, INTERRUPTED, end_within, run_here
+from orchestrator.cli.ending import ENDED_SECONDS, INTERRUPTED, TERMINATED, end_within, run_here
+from orchestrator.cli.saying import tell
 from orchestrator.errors import InvalidRequest
 from orchestrator.settings import Settings
 
@@ -79,12 +83,21 @@ def offer_by_pipes(settings: Settings, wire: Wire) -> None:
     from orchestrator.mcp.pipes import serve_pipes
     from orchestrator.mcp.server import server_of
 
+    if os.isatty(wire.source):
+        tell("waiting for messages of an assistant that speaks MCP; docs/mcp.md says how to set one up")
+
     async def run() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def terminate() -> None:
+            end_within(ENDED_SECONDS, TERMINATED)
+            task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
         async with AsyncExitStack() as closing:
-            try:
-                await serve_pipes(server_of(lambda: _tools(settings, closing)), wire)
-            finally:
-                end_within(ENDED_SECONDS, 0)
+            server = server_of(lambda: _tools(settings, closing))
+            await serve_pipes(server, wire, on_end=lambda: end_within(ENDED_SECONDS, 0))
 
     try:
         run_here(run())

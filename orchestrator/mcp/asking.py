@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import anyio
+import structlog
 from mcp.server.context import ServerRequestContext
 
 from orchestrator.access.audit import audit
@@ -24,6 +25,8 @@ from orchestrator.tasks.solution import Solution
 from storage.events import Event
 from storage.tasks import Task
 from storage.trace import Trace
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -136,7 +139,10 @@ async def run_in_turn(service: Service, request: TaskRequest, caller: Caller) ->
         yield await service.solution(task.id)
     finally:
         if target is not None and not ended:
-            await service.cancel(target)
+            try:
+                await service.cancel(target)
+            except AnabranchError as error:
+                log.warning("a task could not be cancelled", task=target, error=str(error))
 
 
 async def apart(work: Coroutine[Any, Any, T], left: asyncio.Event | None = None) -> T:
@@ -163,6 +169,8 @@ async def apart(work: Coroutine[Any, Any, T], left: asyncio.Event | None = None)
             task.cancel()
             with anyio.CancelScope(shield=True):
                 await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # of which nobody will hear
     if task.cancelled():
         raise ClientLeft("the client has left")
     return task.result()

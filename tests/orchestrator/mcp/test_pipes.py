@@ -215,6 +215,23 @@ async def test_a_client_that_reads_no_more_is_one_that_has_left() -> None:
         os.close(into)
 
 
+async def test_a_client_that_leaves_without_reading_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipes, "PARTING_SECONDS", 0.05)
+    ended = asyncio.Event()
+    with two_pipes() as (wire, into, out_of):
+        server = server_of(lambda: pytest.fail("not needed"))
+        serving = asyncio.create_task(serve_pipes(server, wire, on_end=ended.set))
+        message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
+        await asyncio.to_thread(os.write, into, json.dumps(message).encode() + b"\n")
+        for number in range(60):  # the answers repeat the method, and are more than a pipe holds
+            unknown = {"jsonrpc": "2.0", "id": number, "method": "x" * 4_000}
+            await asyncio.to_thread(os.write, into, json.dumps(unknown).encode() + b"\n")
+        os.close(into)
+        await asyncio.wait_for(ended.wait(), 60)
+        await asyncio.wait_for(serving, 60)
+        os.close(out_of)
+
+
 async def test_who_waits_for_an_engine_that_gets_ready_learns_how_far_that_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
