@@ -24,9 +24,12 @@ from orchestrator.api.listening import bound_hosts
 from orchestrator.api.routes import SAFE, Route
 from orchestrator.errors import AnabranchError, InvalidRequest
 
-ASKED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key, X-Tenant"
+ASKED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Mcp-Method, Mcp-Name, "
+    "Mcp-Protocol-Version, Mcp-Session-Id, X-API-Key, X-Tenant"
+)
 SHOWN_HEADERS = (
-    "Location, Retry-After, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, "
+    "Location, Mcp-Session-Id, Retry-After, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, "
     "X-RateLimit-Reset-Requests"
 )
 PREFLIGHT_SECONDS = 600
