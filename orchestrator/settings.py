@@ -12,6 +12,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -131,6 +132,17 @@ class Settings(BaseSettings):
     http_tools: str | None = Field(
         None, description="HTTP endpoints as tools: a JSON file with a list of them, or that JSON itself."
     )
+    url: str | None = Field(
+        None,
+        description="The URL of a service elsewhere, which then is asked in place of an engine of this "
+        "process: by clients that are given neither, and by commands.",
+    )
+    key: SecretStr | None = Field(
+        None, description="A key of that service, which `anabranch keys create` makes there."
+    )
+    plain_http: bool = Field(
+        False, description="Whether that key may travel unencrypted, to a URL with `http://` elsewhere."
+    )
     api_key: str | None = Field(
         None, description="Key for OpenAI-compatible servers, sent as a bearer token or as Azure wants it."
     )
@@ -238,6 +250,16 @@ class Settings(BaseSettings):
         max_length=20,
         description="From each failed attempt of a webhook to the next, as a JSON list; each wait is up to a "
         "quarter longer, at random.",
+    )
+    chat_progress: Literal["reasoning_content", "reasoning", "none"] = Field(
+        "reasoning_content",
+        description="Where streams to clients of OpenAI's protocol tell how a run goes, and what models "
+        "think: in which member of their deltas, or nowhere.",
+    )
+    chat_helpers: str = Field(
+        "anabranch/engine",
+        description="The model that answers what chat programs ask for themselves, such as titles, in place "
+        "of a planner; empty: the planner.",
     )
     max_request_chars: PositiveInt = Field(
         4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."

@@ -48,5 +48,7 @@ async def direct(
         AnswerRefused: the model, or a filter, refused to answer.
     """
     prompt = set_task(question, WRITING if asks_to_write(question) else INSTRUCTIONS)
-    completion = await run.generate(prompt, label="answer", temperature=temperature, max_tokens=max_tokens)
+    completion = await run.generate(
+        prompt, label="answer", answers=True, temperature=temperature, max_tokens=max_tokens
+    )
     return replace(answer_of(completion, question), undecided=no_answer(completion, max_tokens))

@@ -15,6 +15,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from orchestrator.consensus.asked import claim_for
+from orchestrator.consensus.echoes import HEAD as HEAD
+from orchestrator.consensus.echoes import unechoed as unechoed
 from orchestrator.consensus.extraction import LONGEST_WHOLE
 from orchestrator.consensus.thinking import split_thinking
 from orchestrator.errors import AnswerRefused
@@ -50,21 +52,12 @@ LARGE: Final = "large"
 SAMPLED: Final = 0.7
 """The lowest temperature of what is asked several times, or once more: at 0 it would be said again."""
 
-HEAD = ("material", "question")
-"""The slots that all calls have."""
-
 SLOTS = (*HEAD, "results", "result", "tools", "plan")
 """Those that many calls have. No text that is given may look as if it opened or closed one of them."""
 
 REPEATED: Final = 300
 """Characters of a question that is repeated after examples."""
 
-_ECHO = re.compile(
-    rf"(?:\s*<(?P<name>{'|'.join(HEAD)})>(?:(?!</?(?P=name)>)[\s\S])*</(?P=name)>(?=\s*\S))*"
-    rf"(?:\s*</?(?:{'|'.join(HEAD)})>)*\s*",
-    re.IGNORECASE,
-)
-_ECHO_AT_END = re.compile(rf"(?:</?(?:{'|'.join(HEAD)})>\s*)+\Z", re.IGNORECASE)
 _LETTER = re.compile(r"[\s\"'`*_(\[{]*(?P<letter>[A-Z])(?:[\s\"'`*_)\]}.:,;!-]+(?P<rest>.*))?", re.DOTALL)
 _WORD = re.compile(r"\w+")
 
@@ -172,14 +165,6 @@ def _guarded(value: object) -> str:
 def said(completion: Completion) -> str:
     """What a completion says: nothing if it was refused, and nothing of what the model thought."""
     return "" if completion.finish_reason == "refused" else unechoed(split_thinking(completion.text).answer)
-
-
-def unechoed(text: str) -> str:
-    """What a model says, without slots of the prompt that it may repeat before its answer or around it."""
-    if "<" not in text:
-        return text.strip()
-    text = text.strip()
-    return _ECHO_AT_END.sub("", text[echo.end() :] if (echo := _ECHO.match(text)) else text).strip()
 
 
 def answer_of(completion: Completion, question: Question) -> Answer:

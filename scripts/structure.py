@@ -14,6 +14,7 @@ PAGE = ROOT / "docs" / "structure.md"
 ROOMS = (
     "orchestrator",
     "orchestrator/cli",
+    "orchestrator/mcp",
     "orchestrator/api",
     "orchestrator/access",
     "orchestrator/tracing",

@@ -8,8 +8,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from orchestrator.api.keeping import DeletedBody
-from orchestrator.api.looking import DifferenceBody, WhatIfBody
-from orchestrator.api.schemas import (
+from orchestrator.api.looking import DifferenceBody
+from orchestrator.api.openai.schemas import ModelBody, ModelsBody
+from orchestrator.api.webhook_bodies import (
+    DeliveriesPage,
+    DeliveryBody,
+    SecretBody,
+    WebhookBody,
+    WebhooksBody,
+)
+from orchestrator.bodies import (
     VERSION,
     HealthBody,
     LifeBody,
@@ -17,14 +25,8 @@ from orchestrator.api.schemas import (
     ReplayBody,
     TaskBody,
     TaskPage,
+    WhatIfBody,
     WorkersBody,
-)
-from orchestrator.api.webhook_bodies import (
-    DeliveriesPage,
-    DeliveryBody,
-    SecretBody,
-    WebhookBody,
-    WebhooksBody,
 )
 
 TASK: Mapping[str, Any] = {
@@ -71,6 +73,18 @@ WORKER: Mapping[str, Any] = {
     "hit_ratio": 0.75,
 }
 
+RESULT: Mapping[str, Any] = {
+    "outcome": "answered",
+    "answer": {"text": "It is \\boxed{72}.", "claim": "72", "confidence": 0.75, "entropy": 0.56},
+    "spent": {
+        "usage": {"prompt_tokens": 900, "cached_tokens": 700, "completion_tokens": 420},
+        "cancelled_tokens": 110,
+        "calls": 8,
+    },
+    "failure": None,
+    "limit": None,
+}
+
 WEBHOOK: Mapping[str, Any] = {
     "id": "wh_0197f3a0c2d84b6e",
     "tenant": "default",
@@ -102,7 +116,17 @@ DELIVERY: Mapping[str, Any] = {
 
 FINE: Mapping[str, Any] = {"ok": True, "detail": ""}
 
+MODEL: Mapping[str, Any] = {
+    "id": "anabranch/vote",
+    "object": "model",
+    "created": 1767225600,
+    "owned_by": "anabranch",
+    "description": "chains of thought vote, until they agree",
+}
+
 EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    ModelBody: MODEL,
+    ModelsBody: {"object": "list", "data": [MODEL]},
     TaskBody: TASK,
     TaskPage: {"tasks": [TASK], "next": None},
     ReplayBody: {
@@ -112,8 +136,16 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "events": 31,
         "calls": 0,
         "seconds": 0.02,
+        "result": RESULT,
     },
-    WhatIfBody: {"outcome": "answered", "answer": "72", "tokens": 310, "recorded_tokens": 420},
+    WhatIfBody: {
+        "outcome": "answered",
+        "answer": "72",
+        "tokens": 310,
+        "recorded_tokens": 420,
+        "result": RESULT,
+        "events": None,
+    },
     DifferenceBody: {
         "answers": ["72", "70"],
         "tokens": [420, 510],

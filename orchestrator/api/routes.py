@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from orchestrator.access.caller import Scope
+from orchestrator.api.dialects import Dialect
 from orchestrator.errors import AnabranchError
 from storage.errors import StorageError
 from workers.errors import WorkerError
@@ -59,6 +60,8 @@ class Route:
         head: whether ``HEAD`` is answered too.
         max_body: the most bytes of its body; None: as the settings say.
         watched: it tells how the process is, and is answered when nothing else can be.
+        errors_as: the protocol in whose shape it refuses; None: in our own.
+        open_ended: whether the last parameter of its path may have slashes.
 
     Raises:
         ValueError: it cannot be served safely as it is declared.
@@ -81,6 +84,8 @@ class Route:
     head: bool = True
     max_body: int | None = None
     watched: bool = False
+    errors_as: Dialect | None = None
+    open_ended: bool = False
 
     def __post_init__(self) -> None:
         if self.changes and self.method in SAFE:
@@ -97,12 +102,19 @@ class Route:
         """Whether it may answer for hours."""
         return any(EVENTS in content for _, _, content in self.answers if not isinstance(content, type))
 
+    @property
+    def pattern(self) -> str:
+        """The path as a router takes it."""
+        return f"{self.path[:-1]}:.+}}" if self.open_ended else self.path
+
     def models(self) -> Iterator[type[BaseModel]]:
         """The models of what it sends."""
         yield from self.sends
         for _, _, content in self.answers:
             if isinstance(content, type):
                 yield content
+        if self.errors_as is not None:
+            yield self.errors_as.model
 
 
 def route(
@@ -122,6 +134,8 @@ def route(
     head: bool = True,
     max_body: int | None = None,
     watched: bool = False,
+    errors_as: Dialect | None = None,
+    open_ended: bool = False,
 ) -> Callable[[H], H]:
     """Declare a method as a route, with its name and the first line of its docstring.
 
@@ -148,6 +162,8 @@ def route(
             head=head,
             max_body=max_body,
             watched=watched,
+            errors_as=errors_as,
+            open_ended=open_ended,
         )
         return handler
 
@@ -172,9 +188,9 @@ def bound(handlers: object) -> Iterator[web.RouteDef]:
     for method, each in routes_of(type(handlers)).items():
         handler = getattr(handlers, method)
         if each.method == "GET":
-            yield web.get(each.path, handler, allow_head=each.head)
+            yield web.get(each.pattern, handler, allow_head=each.head)
         else:
-            yield web.route(each.method, each.path, handler)
+            yield web.route(each.method, each.pattern, handler)
 
 
 def header(

@@ -16,8 +16,9 @@ from orchestrator.batches.lines import FIELDS, Line, read_lines
 from orchestrator.batches.records import Record, is_csv, read_records
 from orchestrator.batches.results import CANNOT_BE_ENCODED, Result, csv_header, result_of
 from orchestrator.batches.running import running
+from orchestrator.cli.ending import INTERRUPTED, run_here
 from orchestrator.cli.saying import clear, tell
-from orchestrator.cli.solving import INTERRUPTED, Inputs, handing_back, opened, run_here
+from orchestrator.cli.solving import Inputs, handing_back, opened
 from orchestrator.cli.tallying import Tally, shown
 from orchestrator.cli.ticking import Announcer
 from orchestrator.errors import AnabranchError, HandedBack, InvalidRequest

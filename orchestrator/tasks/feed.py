@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from orchestrator.tasks.containment import apart
 from orchestrator.tasks.hold import Hold
+from orchestrator.tasks.speech import Speech
 from orchestrator.tracing.live import LiveSpans
 from storage.changes import Changes
 from storage.errors import StorageError
@@ -53,12 +54,13 @@ class Feed:
     It exists from the claim on, but stores nothing until it has been opened. What it has at hand is there
     once for all listeners, and a listener is no more than a place in it: one that is slow, or does not read
     at all, takes no memory and holds nobody up. Those who watch ``changes`` are told of each event, and may
-    take it from here, too. ``spans`` learn of each event.
+    take it from here, too. ``spans`` learn of each event. ``speech`` is what the answer says, as it is said.
     """
 
     def __init__(self, hold: Hold, changes: Changes | None = None, spans: LiveSpans | None = None) -> None:
         self.hold = hold
         self.spans = spans
+        self.speech = Speech()
         self._changes = changes or Changes()
         self._writer: Writer | None = None
         self._first = 0  # the number of the first event at hand, or else of the next one
@@ -171,6 +173,25 @@ class Feed:
                     else:
                         told = item.number
                         yield item.progress
+                if ended:
+                    return
+                if woken is self._woken:
+                    await woken.wait()
+        finally:
+            self._listeners -= 1
+
+    async def listen_to_stored(self, store: Store, task_id: str, after: int) -> AsyncGenerator[Event, None]:
+        """All events after ``after``, each as the store has it: nobody will ever be told something else."""
+        self._listeners += 1
+        seen = -1
+        try:
+            while True:
+                woken, ended = self._woken, self._ended
+                if (next_seq := self._first + len(self._events)) != seen or ended:
+                    seen = next_seq
+                    async for event in self.stored(store, task_id, after):
+                        after = event.seq
+                        yield event
                 if ended:
                     return
                 if woken is self._woken:

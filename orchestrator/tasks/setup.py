@@ -17,7 +17,7 @@ from orchestrator.planning.finding import PACKAGES
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.change import Change
-from orchestrator.runtime.drivers import OnProgress
+from orchestrator.runtime.drivers import OnProgress, OnSpeech
 from orchestrator.runtime.environment import FIRST_EDITION, Environment, Recorder, Result
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.plain import plain
@@ -99,6 +99,7 @@ class Setup:
         since: float = 0.0,
         memo: Memo | None = None,
         on_progress: OnProgress | None = None,
+        on_speech: OnSpeech | None = None,
     ) -> Executor[Run]:
         """An executor for the run, over what its journal already holds."""
         return Executor(
@@ -110,6 +111,7 @@ class Setup:
             since=since,
             memo=memo,
             on_progress=on_progress,
+            on_speech=on_speech,
         )
 
     async def execute(self, executor: Executor[Run]) -> Result:

@@ -18,7 +18,10 @@ OWNED = ("/v1/tasks/{id}", "/v1/webhooks/{id}")
 FOR_EVERYBODY = [route for route in ROUTES if route.scope is None]
 KEYED = [route for route in ROUTES if route.scope is not None]
 CHANGING = [route for route in ROUTES if route.changes]
-ABOUT_ONE = [route for route in ROUTES if "{" in route.path]
+MODELS = "/v1/models/{id}"
+"""The path that is about something which is no tenant's."""
+
+ABOUT_ONE = [route for route in ROUTES if "{" in route.path and route.path != MODELS]
 TAKING_JSON = [route for route in ROUTES if "application/json" in route.media]
 
 
@@ -26,6 +29,8 @@ async def owned(api: Api, route: Route, **options: Any) -> str:
     """The path of a route, about something that a request with these options has just made."""
     if "{" not in route.path:
         return route.path
+    if route.path == MODELS:
+        return "/v1/models/anabranch/vote"
     assert route.path.startswith(OWNED), f"say here how to make what {route.path} is about"
     if route.path.startswith("/v1/webhooks"):
         webhook = await a_webhook(api, **options)
@@ -70,6 +75,13 @@ def body_of(route: Route) -> dict[str, Any]:
     if route.media:
         return {"data": BytesPayload(b"{}", content_type=route.media[0])}
     return {}
+
+
+def lasting(route: Route) -> dict[str, Any]:
+    """The options by which a client asks for a stream that lasts, as long as nobody runs tasks."""
+    if route.example is None:
+        return {}
+    return {"json": {**route.example, "model": "anabranch/direct", "stream": True}}
 
 
 async def asked(api: Api, route: Route, path: str, **options: Any) -> Reply:

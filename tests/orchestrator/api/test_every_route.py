@@ -34,6 +34,7 @@ from tests.orchestrator.api.every import (
     anywhere,
     asked,
     bearer,
+    lasting,
     owned,
 )
 from workers.engines.simulator.engine import Simulator
@@ -278,8 +279,8 @@ async def test_a_stream_ends_when_its_key_no_longer_counts(
         for each in [each for each in ROUTES if each.streams]:
             path = await owned(api, each, **other)
             async with (
-                api.session.get(path, **bearer(key)) as ending,
-                api.session.get(path, **other) as staying,
+                api.session.request(each.method, path, **lasting(each), **bearer(key)) as ending,
+                api.session.request(each.method, path, **lasting(each), **other) as staying,
             ):
                 await api.service.store.access.revoke_key("one")
                 api.service.access.forget()
