@@ -183,11 +183,15 @@ def _reasoning(answer: Answer) -> str | None:
 
 
 def ended(answer: Answer, stop: Sequence[str]) -> Answer:
-    """The answer, whose text and claim end before the first of the texts in ``stop``."""
+    """The answer, whose text and claim end before the first of the texts in ``stop``.
+
+    A claim that was made only after that is none.
+    """
     if not stop or not isinstance(answer, Answer):
         return answer
-    claim = answer.claim and _before(answer.claim, stop)
-    return replace(answer, text=_before(answer.text, stop), claim=claim or None)
+    text, claim = _before(answer.text, stop), _before(answer.claim or "", stop)
+    stands = claim and (text == answer.text or claim in text)
+    return replace(answer, text=text, claim=claim if stands else None)
 
 
 def _before(text: str, stop: Sequence[str]) -> str:
