@@ -181,7 +181,7 @@ async def test_a_bound_that_ends_the_run_first_leaves_no_answer_without_the_form
         await solved(store, saying(first=ADA), "vote", AS_PERSON, options={"n": 3}, budget={"calls": 3})
 
 
-@pytest.mark.parametrize("name", sorted(set(installed_planners()) - {"documents"}))
+@pytest.mark.parametrize("name", installed_planners())
 async def test_every_planner_answers_in_json(store: Store, name: str) -> None:
     talker = Talker()
 
@@ -191,8 +191,21 @@ async def test_every_planner_answers_in_json(store: Store, name: str) -> None:
         return talker(call, rng)
 
     claims = Capabilities(model="simulator", guided_json=True, assistant_prefill=True, logprobs=True)
-    solution = await solved(store, say, name, AS_PERSON, claims=claims)
+    solution = await solved(store, say, name, AS_PERSON, claims=claims, context="ada was old. " * 9)
     assert json.loads(solution.text) == {"name": "Ada", "age": 36}
+
+
+async def test_the_deepest_schema_that_is_taken_is_kept_whole(store: Store) -> None:
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(23):
+        schema = {"properties": {"a": schema}}
+    text = '{"a":' * 23 + "7" + "}" * 23
+    form = {"type": "json_schema", "schema": schema}
+    with pytest.raises(TaskFailed, match="7 is not of type 'object'"):
+        await solved(store, text, "direct", form)
+    assert (await solved(store, text.replace("7", "{}"), "direct", form)).text == text.replace("7", "{}")
+    with pytest.raises(InvalidRequest, match="nested more than 48 deep"):
+        parse({"query": "?", "format": {**form, "schema": {"properties": {"a": schema}}}})
 
 
 @pytest.mark.parametrize("told", [AS_OBJECT, AS_SCHEMA, DECIDED, REPAIR])
