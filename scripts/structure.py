@@ -15,6 +15,8 @@ ROOMS = (
     "orchestrator",
     "orchestrator/cli",
     "orchestrator/api",
+    "orchestrator/api/responses",
+    "orchestrator/api/openai",
     "orchestrator/access",
     "orchestrator/tracing",
     "orchestrator/tasks",
