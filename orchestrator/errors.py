@@ -26,12 +26,16 @@ class Failure:
 
 
 class AnabranchError(Exception):
-    """Root of the tree. ``retry_after`` is in seconds, None if it is unknown."""
+    """Root of the tree. ``retry_after`` is in seconds, None if it is unknown.
+
+    ``request_id`` finds the request in the log of the service elsewhere that refused it.
+    """
 
     code: str = "internal"
     http_status: int = 500
     retryable: bool = False
     retry_after: float | None = None
+    request_id: str | None = None
 
 
 class InvalidRequest(AnabranchError):
@@ -123,6 +127,13 @@ class AnswerRefused(AnabranchError):
     http_status = 422
 
 
+class AnswerMisshapen(AnabranchError):
+    """The answer could not be written in the form that was asked for; the message says what was wrong."""
+
+    code = "format_failed"
+    http_status = 502
+
+
 class NodeCancelled(AnabranchError):
     """Raised in a planner that awaits a node that was cancelled."""
 
@@ -195,6 +206,16 @@ class TraceTooLarge(AnabranchError):
             f"the trace of task {task_id} is too large to be given at once: it has {size}; "
             f"`anabranch export {task_id}` writes it to a file"
         )
+
+
+class ServiceError(AnabranchError):
+    """A service elsewhere refused for a reason, or answered in a way, that this version does not know.
+
+    ``code`` and ``http_status`` are what it said.
+    """
+
+    code = "service_error"
+    http_status = 502
 
 
 class Unknown(AnabranchError):

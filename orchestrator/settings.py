@@ -12,6 +12,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -131,6 +132,17 @@ class Settings(BaseSettings):
     http_tools: str | None = Field(
         None, description="HTTP endpoints as tools: a JSON file with a list of them, or that JSON itself."
     )
+    url: str | None = Field(
+        None,
+        description="The URL of a service elsewhere, which then is asked in place of an engine of this "
+        "process: by clients that are given neither, and by commands.",
+    )
+    key: SecretStr | None = Field(
+        None, description="A key of that service, which `anabranch keys create` makes there."
+    )
+    plain_http: bool = Field(
+        False, description="Whether that key may travel unencrypted, to a URL with `http://` elsewhere."
+    )
     api_key: str | None = Field(
         None, description="Key for OpenAI-compatible servers, sent as a bearer token or as Azure wants it."
     )
@@ -227,6 +239,16 @@ class Settings(BaseSettings):
     max_body_depth: int = Field(64, ge=8, le=500, description="How deep the values of a body may be nested.")
     max_import_bytes: PositiveInt = Field(
         64_000_000, description="Of one trace that is imported over HTTP; larger are refused."
+    )
+    max_file_bytes: PositiveInt = Field(
+        100_000_000, description="Of one file of questions for a batch; larger are refused."
+    )
+    tenant_file_bytes: PositiveInt = Field(
+        1_000_000_000, description="Of all files of a tenant together, with those of results."
+    )
+    batch_lines: PositiveInt = Field(50_000, description="Of one batch of the API.")
+    batch_width: PositiveInt = Field(
+        32, description="Lines of one batch that wait in the queue or run at the same time."
     )
     webhook_private_hosts: tuple[str, ...] = Field(
         (),

@@ -14,11 +14,13 @@ PAGE = ROOT / "docs" / "structure.md"
 ROOMS = (
     "orchestrator",
     "orchestrator/cli",
+    "orchestrator/mcp",
     "orchestrator/api",
     "orchestrator/api/responses",
     "orchestrator/api/openai",
     "orchestrator/access",
     "orchestrator/tracing",
+    "orchestrator/batches",
     "orchestrator/tasks",
     "orchestrator/tasks/hindsight",
     "orchestrator/webhooks",

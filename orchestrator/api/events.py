@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.api.exchange import is_name
 from orchestrator.api.problems import problem_of
 from orchestrator.api.rendering import dumped, dumped_json
-from orchestrator.api.schemas import EventBody, event_body, listed, task_body
+from orchestrator.bodies import EventBody, event_body, listed, task_body
 from orchestrator.errors import AnabranchError, InvalidRequest
 from orchestrator.runtime.plain import plain
 from orchestrator.tasks.feed import Progress

@@ -7,12 +7,27 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from orchestrator.api.batch_bodies import (
+    EXAMPLE_FILE,
+    BatchBody,
+    BatchesBody,
+    DeletedFileBody,
+    FileBody,
+    FilesBody,
+)
 from orchestrator.api.keeping import DeletedBody
-from orchestrator.api.looking import DifferenceBody, WhatIfBody
+from orchestrator.api.looking import DifferenceBody
 from orchestrator.api.openai.schemas import ModelBody, ModelsBody
 from orchestrator.api.responses.bodies import DeletedResponse, InputItems, ResponseBody
 from orchestrator.api.responses.examples import DELETED, ITEMS, RESPONSE
-from orchestrator.api.schemas import (
+from orchestrator.api.webhook_bodies import (
+    DeliveriesPage,
+    DeliveryBody,
+    SecretBody,
+    WebhookBody,
+    WebhooksBody,
+)
+from orchestrator.bodies import (
     VERSION,
     HealthBody,
     LifeBody,
@@ -20,14 +35,8 @@ from orchestrator.api.schemas import (
     ReplayBody,
     TaskBody,
     TaskPage,
+    WhatIfBody,
     WorkersBody,
-)
-from orchestrator.api.webhook_bodies import (
-    DeliveriesPage,
-    DeliveryBody,
-    SecretBody,
-    WebhookBody,
-    WebhooksBody,
 )
 
 TASK: Mapping[str, Any] = {
@@ -74,6 +83,18 @@ WORKER: Mapping[str, Any] = {
     "hit_ratio": 0.75,
 }
 
+RESULT: Mapping[str, Any] = {
+    "outcome": "answered",
+    "answer": {"text": "It is \\boxed{72}.", "claim": "72", "confidence": 0.75, "entropy": 0.56},
+    "spent": {
+        "usage": {"prompt_tokens": 900, "cached_tokens": 700, "completion_tokens": 420},
+        "cancelled_tokens": 110,
+        "calls": 8,
+    },
+    "failure": None,
+    "limit": None,
+}
+
 WEBHOOK: Mapping[str, Any] = {
     "id": "wh_0197f3a0c2d84b6e",
     "tenant": "default",
@@ -113,6 +134,43 @@ MODEL: Mapping[str, Any] = {
     "description": "chains of thought vote, until they agree",
 }
 
+FILE: Mapping[str, Any] = {
+    "id": EXAMPLE_FILE,
+    "object": "file",
+    "bytes": 1820,
+    "created_at": 1767225600,
+    "expires_at": None,
+    "filename": "questions.jsonl",
+    "purpose": "batch",
+    "status": "processed",
+}
+
+BATCH: Mapping[str, Any] = {
+    "id": "batch_0197f3a0c2d84b6e",
+    "object": "batch",
+    "endpoint": "/v1/chat/completions",
+    "errors": None,
+    "input_file_id": EXAMPLE_FILE,
+    "completion_window": "24h",
+    "status": "in_progress",
+    "output_file_id": None,
+    "error_file_id": None,
+    "created_at": 1767225600,
+    "in_progress_at": 1767225601,
+    "expires_at": 1767312000,
+    "finalizing_at": None,
+    "completed_at": None,
+    "failed_at": None,
+    "expired_at": None,
+    "cancelling_at": None,
+    "cancelled_at": None,
+    "request_counts": {"total": 200, "completed": 17, "failed": 1},
+    "usage": {"input_tokens": 15300, "output_tokens": 7140, "total_tokens": 22440},
+    "metadata": {},
+}
+
+LISTED: Mapping[str, Any] = {"object": "list", "has_more": False}
+
 EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     ModelBody: MODEL,
     ModelsBody: {"object": "list", "data": [MODEL]},
@@ -125,8 +183,16 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "events": 31,
         "calls": 0,
         "seconds": 0.02,
+        "result": RESULT,
     },
-    WhatIfBody: {"outcome": "answered", "answer": "72", "tokens": 310, "recorded_tokens": 420},
+    WhatIfBody: {
+        "outcome": "answered",
+        "answer": "72",
+        "tokens": 310,
+        "recorded_tokens": 420,
+        "result": RESULT,
+        "events": None,
+    },
     DifferenceBody: {
         "answers": ["72", "70"],
         "tokens": [420, 510],
@@ -162,6 +228,11 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "loop": FINE,
         "connections": FINE,
     },
+    FileBody: FILE,
+    FilesBody: {**LISTED, "data": [FILE], "first_id": EXAMPLE_FILE, "last_id": EXAMPLE_FILE},
+    DeletedFileBody: {"id": EXAMPLE_FILE, "object": "file", "deleted": True},
+    BatchBody: BATCH,
+    BatchesBody: {**LISTED, "data": [BATCH], "first_id": BATCH["id"], "last_id": BATCH["id"]},
     LifeBody: FINE,
     ReadyBody: FINE,
 }

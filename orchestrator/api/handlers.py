@@ -12,6 +12,7 @@ from aiohttp import web
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
+from orchestrator.api.batches import BatchHandlers
 from orchestrator.api.callers import caller_of, tenant_of
 from orchestrator.api.events import CURSOR, LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
 from orchestrator.api.exchange import body_text, header_of, json_object, query_of, respond
@@ -29,7 +30,11 @@ from orchestrator.api.problems import Contradiction, Draining
 from orchestrator.api.rendering import dumped_json
 from orchestrator.api.responses.handlers import ResponseHandlers
 from orchestrator.api.routes import header, queries, route, routes_of
-from orchestrator.api.schemas import (
+from orchestrator.api.streams import Streams, last_event_id
+from orchestrator.api.submitting import REPEATED, SUBMISSIONS
+from orchestrator.api.webhooks import WebhookHandlers
+from orchestrator.batches.working import Batching
+from orchestrator.bodies import (
     ErrorBody,
     EventBody,
     ProgressBody,
@@ -38,9 +43,6 @@ from orchestrator.api.schemas import (
     WorkersBody,
     task_body,
 )
-from orchestrator.api.streams import Streams, last_event_id
-from orchestrator.api.submitting import SUBMISSIONS
-from orchestrator.api.webhooks import WebhookHandlers
 from orchestrator.errors import (
     Conflict,
     TraceTooLarge,
@@ -59,17 +61,25 @@ from storage.errors import (
     QueueFull,
     TenantQueueFull,
 )
+from storage.tasks import new_task_id
 from storage.webhooks import TooManyWebhooks
 from workers.errors import EngineUnavailable
 
 log = structlog.get_logger()
 
 
-class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers, ResponseHandlers):
+class Handlers(
+    LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers, ResponseHandlers, BatchHandlers
+):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(
-        self, service: Service, streams: Streams, draining: asyncio.Event, meters: HttpMeters
+        self,
+        service: Service,
+        batching: Batching,
+        streams: Streams,
+        draining: asyncio.Event,
+        meters: HttpMeters,
     ) -> None:
         super().__init__(service, draining)
         self._streams = streams
@@ -77,6 +87,8 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers
         self._meters = meters
         self._submitting = asyncio.Semaphore(SUBMISSIONS)
         self._imports = Imports()
+        self._uploads = Imports()
+        self._batching = batching
 
     @route(
         "POST",
@@ -117,11 +129,13 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers
                 asked = self._asked(request, body)
                 if query.wait:
                     held.enter_context(self._streams.place(asked.tenant))
-                task = await self._stored(request, asked)
+                own_id = new_task_id()
+                task = await self._stored(request, asked, own_id)
             if query.wait and not task.status.terminal:
                 task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
-        return respond(task_body(task), status, headers={"Location": f"/v1/tasks/{task.id}"})
+        headers = {"Location": f"/v1/tasks/{task.id}", **({} if task.id == own_id else REPEATED)}
+        return respond(task_body(task), status, headers=headers)
 
     @route(
         "POST",

@@ -10,7 +10,7 @@ from orchestrator.api.callers import is_known
 from orchestrator.api.exchange import respond
 from orchestrator.api.listening import trouble
 from orchestrator.api.routes import route
-from orchestrator.api.schemas import VERSION, Check, HealthBody, LifeBody, ReadyBody
+from orchestrator.bodies import VERSION, Check, HealthBody, LifeBody, ReadyBody
 from orchestrator.tasks.service import Service
 
 

@@ -23,7 +23,7 @@ from orchestrator.api.parameters import ONE, TENANT
 from orchestrator.api.places import Places, TooManyStreams, turn
 from orchestrator.api.problems import Draining, Overloaded, RequestTimeout, TooLarge
 from orchestrator.api.routes import route
-from orchestrator.api.schemas import TaskBody, task_body
+from orchestrator.bodies import TaskBody, task_body
 from orchestrator.errors import InvalidRequest, translated
 from storage.archive import Limits, export, read_lines, restore
 from storage.errors import (
@@ -86,7 +86,7 @@ class Imports:
 
 
 def _turn(turns: asyncio.Semaphore) -> AbstractAsyncContextManager[None]:
-    return turn(turns, "too many traces are being imported; try again")
+    return turn(turns, "too many files are being received; try again")
 
 
 class KeepingHandlers(TaskHandlers):

@@ -22,16 +22,18 @@ from orchestrator.api.parameters import ONE, TENANT
 from orchestrator.api.problems import Contradiction
 from orchestrator.api.rendering import dumped, dumped_json
 from orchestrator.api.routes import queries, route
-from orchestrator.api.schemas import (
+from orchestrator.api.traces import LARGEST, trace_bytes
+from orchestrator.bodies import (
     MAX_PAGE,
     ReplayBody,
     TaskBody,
     TaskPage,
+    WhatIfBody,
     listed,
     replay_body,
     task_body,
+    what_if_body,
 )
-from orchestrator.api.traces import LARGEST, trace_bytes
 from orchestrator.errors import (
     Conflict,
     Divergence,
@@ -44,10 +46,7 @@ from orchestrator.errors import (
     UnsupportedTrace,
 )
 from orchestrator.runtime.change import Change
-from orchestrator.runtime.environment import RunOutcome
-from orchestrator.tasks.hindsight.counterfactual import Counterfactual
 from orchestrator.tasks.hindsight.difference import TraceDifference
-from orchestrator.tasks.solution import shown_answer
 from orchestrator.validation import Text, explain
 from storage.errors import NotStorable
 from storage.listing import Place, folded
@@ -136,15 +135,6 @@ CHANGE = {"at": "vote.branch-2", "change": {"temperature": 1.0}}
 """One thing of a run, by example."""
 
 
-class WhatIfBody(BaseModel):
-    """How a run would have gone."""
-
-    outcome: RunOutcome
-    answer: str | None
-    tokens: int = Field(description="Completion tokens of the results that it would have used.")
-    recorded_tokens: int = Field(description="Completion tokens of the run as it was.")
-
-
 class NodeDifferenceBody(BaseModel):
     """A node that differs between two runs; null: the run has no such node."""
 
@@ -160,6 +150,14 @@ class DifferenceBody(BaseModel):
     tokens: tuple[int, int] = Field(description="Completion tokens that each of them paid for.")
     same: int = Field(description="How many nodes do not differ.")
     nodes: tuple[NodeDifferenceBody, ...]
+
+
+class WhatIfQuery(BaseModel):
+    """Query parameters of a what-if."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events: bool = Field(False, description="Whether the journal of the run that it tells of is sent too.")
 
 
 class DiffQuery(BaseModel):
@@ -242,7 +240,7 @@ class LookingHandlers(TaskHandlers):
         "/v1/tasks/{id}/what-if",
         (200, "How it would have gone.", WhatIfBody),
         errors=(Unknown, Conflict, TraceTooLarge, UnsupportedTrace, UnknownPlanner, PlannerStuck),
-        parameters=ONE,
+        parameters=(*ONE, *queries(WhatIfQuery)),
         takes=ChangeRequest,
         example=CHANGE,
         scope=Scope.READ,
@@ -250,11 +248,10 @@ class LookingHandlers(TaskHandlers):
     )
     async def what_if(self, request: web.Request) -> web.Response:
         """Say how a run would have gone with one thing changed, from its trace alone."""
-        found = await self._find(request)
+        found, query = await self._find(request), query_of(WhatIfQuery, request)
         asked = await change_request(request)
-        return respond(
-            what_if_body(await self._service.counterfactual(found.id, at=asked.at, change=asked.change))
-        )
+        counterfactual = await self._service.counterfactual(found.id, at=asked.at, change=asked.change)
+        return respond(what_if_body(counterfactual, events=query.events))
 
     @route(
         "GET",
@@ -285,17 +282,6 @@ async def change_request(request: web.Request) -> ChangeRequest:
         return ChangeRequest.model_validate(await json_body(request))
     except ValidationError as error:
         raise InvalidRequest(explain(error)) from None
-
-
-def what_if_body(found: Counterfactual) -> WhatIfBody:
-    """The counterfactual as the API shows it."""
-    answer = found.result.answer
-    return WhatIfBody(
-        outcome=found.result.outcome,
-        answer=None if answer is None else shown_answer(answer),
-        tokens=found.tokens,
-        recorded_tokens=found.recorded_tokens,
-    )
 
 
 def _difference_bytes(task_id: str, found: TraceDifference) -> bytes:

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from orchestrator.api.listening import connections
-from orchestrator.api.schemas import VERSION
 from orchestrator.api.streams import Streams
+from orchestrator.bodies import VERSION
 from orchestrator.tasks.service import Service
 from storage.errors import StorageError
 from storage.tasks import Priority, TaskStatus

@@ -15,7 +15,7 @@ from orchestrator.api.dialects import Dialect
 from orchestrator.api.examples import EXAMPLES
 from orchestrator.api.refusals import RETRIED, refusals_of
 from orchestrator.api.routes import EVENTS, JSON, Content, Route
-from orchestrator.api.schemas import VERSION, ErrorBody, Problem
+from orchestrator.bodies import VERSION, ErrorBody, Problem
 from orchestrator.errors import Unavailable
 
 SECURITY = {

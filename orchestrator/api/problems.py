@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from orchestrator.api.dialects import Dialect
 from orchestrator.api.rendering import dumped
 from orchestrator.api.routes import route_of
-from orchestrator.api.schemas import ErrorBody, Problem
+from orchestrator.bodies import ErrorBody, Problem
 from orchestrator.errors import AnabranchError, InvalidRequest, translated
 
 log = structlog.get_logger()

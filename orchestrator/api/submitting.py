@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -26,6 +27,9 @@ log = structlog.get_logger()
 
 ENGINE_RETRY_SECONDS = 5.0
 """When to retry a request that was refused because no engine works."""
+
+REPEATED = {"Idempotency-Replayed": "true"}
+"""Says that the task is an earlier one with the same idempotency key."""
 
 SUBMISSIONS = 32
 """The most submissions that are worked on at the same time; the others wait for their turn."""
@@ -71,9 +75,10 @@ class SubmittingHandlers(TaskHandlers):
         merge(body, "tenant", request, "X-Tenant")
         return parse(body)
 
-    async def _stored(self, request: web.Request, asked: TaskRequest) -> Task:
-        """Submit a task for the caller. Raises what :meth:`Service.submit` raises."""
-        task = await self._service.submit(asked, caller_of(request), trace_parent=caller_of_trace(request))
+    async def _stored(self, request: web.Request, asked: TaskRequest, task_id: str | None = None) -> Task:
+        """Submit a task for the caller, with this id if it is new; raises like :meth:`Service.submit`."""
+        new = replace(self._service.check(asked), id=task_id, trace_parent=caller_of_trace(request))
+        task = await self._service.accept(new, caller_of(request))
         request[MADE] = task.id
         bind_contextvars(task=task.id, tenant=task.tenant)
         log.info("task accepted", planner=task.planner)

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from orchestrator.api.rendering import dumped_json
-from orchestrator.api.schemas import task_body
+from orchestrator.bodies import task_body
 from orchestrator.errors import TraceTooLarge
 from orchestrator.runtime.plain import plain
 from storage import codec

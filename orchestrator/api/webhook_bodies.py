@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.api.schemas import MAX_PAGE, Told
+from orchestrator.bodies import MAX_PAGE, Told
 from orchestrator.webhooks.messages import EventKind
 from storage.endpoints import Delivery, DeliveryStatus, Webhook
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, TextIO
 
 import typer
 
-from orchestrator.api.schemas import task_body
+from orchestrator.bodies import task_body
 from orchestrator.cli.picture import picture
 from orchestrator.cli.saying import dump, say, tell
 from orchestrator.errors import InvalidRequest, translated

@@ -7,8 +7,8 @@ import json
 from contextlib import nullcontext
 from typing import Any
 
-from orchestrator.api.schemas import replay_body, task_body
 from orchestrator.api.traces import trace_json
+from orchestrator.bodies import replay_body, task_body
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, table, tasks_table, trace_tree
 from orchestrator.cli.saying import dump, say, say_json, tell

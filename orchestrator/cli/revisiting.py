@@ -8,9 +8,10 @@ from dataclasses import asdict
 
 import typer
 
+from orchestrator.cli.ending import run_here
 from orchestrator.cli.printing import output, print_solution, table
 from orchestrator.cli.saying import dump, say
-from orchestrator.cli.solving import handing_back, named_value, opened, run_here
+from orchestrator.cli.solving import handing_back, named_value, opened
 from orchestrator.cli.ticking import Announcer
 from orchestrator.opening import opened_store
 from orchestrator.planning.finding import find_planner

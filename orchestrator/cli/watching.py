@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 from yarl import URL
 
-from orchestrator.api.schemas import WorkerBody, WorkersBody
+from orchestrator.bodies import WorkerBody, WorkersBody
 from orchestrator.cli.printing import output, table
 from orchestrator.cli.saying import say_json, tell
 from orchestrator.cli.terminal import Terminal

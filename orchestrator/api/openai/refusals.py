@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from orchestrator.api.dialects import Dialect
 from orchestrator.api.problems import LONGEST_MESSAGE
-from orchestrator.api.schemas import Told
+from orchestrator.bodies import Told
 from orchestrator.errors import AnabranchError, InvalidRequest
 
 

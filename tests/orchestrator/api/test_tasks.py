@@ -182,6 +182,9 @@ async def test_a_replay_calls_nobody(open_api: Open) -> None:
             frame async for frame in api.frames(f"/v1/tasks/{task['id']}/events") if frame.id is not None
         ]
     assert reply.body.pop("seconds") > 0
+    result = reply.body.pop("result")
+    assert result["answer"]["text"] == task["solution"]["text"]
+    assert result["spent"]["calls"] == calls
     assert reply.body == {
         "trace_id": task["id"],
         "outcome": "answered",

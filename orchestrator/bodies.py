@@ -1,4 +1,7 @@
-"""What the API sends, as models; what it takes is :class:`~orchestrator.tasks.requests.TaskRequest`."""
+"""What services send over HTTP, as models that servers write and clients read.
+
+What they take is a :class:`~orchestrator.tasks.requests.TaskRequest`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from orchestrator.runtime.environment import RunOutcome
+from orchestrator.runtime.environment import Result, RunOutcome
+from orchestrator.tasks.hindsight.counterfactual import Counterfactual
 from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.solution import Solution, shown_answer
 from storage.errors import JournalDamaged
@@ -56,6 +60,8 @@ class TaskBody(BaseModel):
     status: TaskStatus
     tenant: str
     planner: str
+    parent_id: str | None = Field(None, description="The task that this one is a fork of.")
+    fork_at: str | None = Field(None, description="The node at which it differs from its parent.")
     question: dict[str, Any] = Field(description="`query`, `context`, `choices` and `history` as submitted.")
     options: dict[str, Any] = Field(description="`options`, `sampling` and `budget` of the request.")
     metadata: dict[str, str] = Field({}, description="`metadata` of the request.")
@@ -105,6 +111,18 @@ class ReplayBody(BaseModel):
     events: int = Field(description="Events that were compared.")
     calls: Literal[0] = Field(0, description="Calls to engines; a replay makes none.")
     seconds: float
+    result: Result = Field(description="All that the run came to.")
+
+
+class WhatIfBody(BaseModel):
+    """How a run would have gone."""
+
+    outcome: RunOutcome
+    answer: str | None
+    tokens: int = Field(description="Completion tokens of the results that it would have used.")
+    recorded_tokens: int = Field(description="Completion tokens of the run as it was.")
+    result: Result = Field(description="All that the run would have come to.")
+    events: tuple[EventBody, ...] | None = Field(None, description="Its journal, where it was asked for.")
 
 
 class Check(BaseModel):
@@ -270,4 +288,18 @@ def replay_body(task_id: str, replayed: Replayed) -> ReplayBody:
         answer=None if answer is None else shown_answer(answer),
         events=replayed.events,
         seconds=replayed.seconds,
+        result=replayed.result,
+    )
+
+
+def what_if_body(found: Counterfactual, *, events: bool = False) -> WhatIfBody:
+    """The counterfactual as the API and the command line show it."""
+    answer = found.result.answer
+    return WhatIfBody(
+        outcome=found.result.outcome,
+        answer=None if answer is None else shown_answer(answer),
+        tokens=found.tokens,
+        recorded_tokens=found.recorded_tokens,
+        result=found.result,
+        events=tuple(map(event_body, found.events)) if events else None,
     )
