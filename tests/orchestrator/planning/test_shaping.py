@@ -148,9 +148,7 @@ async def test_an_engine_that_refuses_the_schema_is_asked_without_it(store: Stor
                 yield chunk
 
     service = Service(store, Picky(ADA, claims=GUIDED))
-    solution = await service.solve(
-        TaskRequest(query="Who?", planner="direct", format=AS_PERSON)  # type: ignore[arg-type]
-    )
+    solution = await service.solve(TaskRequest(query="Who?", planner="direct", format=AS_PERSON))
     assert solution.text == ADA
 
 
