@@ -47,10 +47,37 @@ def test_what_is_shown_is_how_the_answer_begins(text: str) -> None:
         assert answer.startswith(each.said), each
 
 
-@given(st.lists(st.sampled_from(
-    ["<", ">", "/", "think", "</think>", "<think>", "question", "</question>", "<question>", "material", "a ", "\n",
-     "`", "```", "Paris", "[", "THINK]", "[/THINK]", "Here", "Here's my", " thought process:", "final"]
-), max_size=12))  # fmt: skip
+PARTS = (
+    *(
+        "<",
+        ">",
+        "/",
+        "think",
+        "</think>",
+        "<think>",
+        "question",
+        "</question>",
+        "<question>",
+        "material",
+        "a ",
+    ),
+    *(
+        "\n",
+        "`",
+        "```",
+        "Paris",
+        "[",
+        "THINK]",
+        "[/THINK]",
+        "Here",
+        "Here's my",
+        " thought process:",
+        "final",
+    ),
+)
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=12))
 def test_of_any_text_nothing_is_taken_back_but_what_a_late_mark_makes_thinking(parts: list[str]) -> None:
     text = "".join(parts)
     answer, split = whole(text), split_thinking(text)
