@@ -12,6 +12,9 @@ from structlog.testing import capture_logs
 
 from orchestrator.access.caller import Scope
 from orchestrator.mcp import tools
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
 from storage.tasks import TaskStatus
 from tests.orchestrator.api.conftest import slow
@@ -84,6 +87,22 @@ async def test_an_answer_says_what_it_rests_on_and_its_run_can_be_shown_and_repe
         assert replayed.structured_content["identical"] is True
         assert replayed.structured_content["answer"] == "72"
         assert text_of(replayed).startswith("Identical: ")
+
+
+async def test_a_run_that_would_go_otherwise_now_says_where(offered: Offered) -> None:
+    @planner("direct")
+    async def changed(run: Run, question: Question) -> Answer:
+        return Answer((await run.generate(f"{question.text}, by the way")).text)
+
+    async with offered.client() as client:
+        solved = await client.call_tool("solve", {"question": "?", "planner": "direct"})
+        trace_id = solved.structured_content["trace_id"]
+        offered.service.add_planner(changed)
+        result = await client.call_tool("replay", {"trace_id": trace_id})
+    assert not result.is_error
+    assert result.structured_content["identical"] is False
+    assert "node 0 diverges" in result.structured_content["difference"]
+    assert text_of(result).startswith("Different: node 0")
 
 
 @pytest.mark.parametrize("era", ERAS)
