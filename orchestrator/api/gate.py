@@ -154,6 +154,8 @@ class Gate:
             raise UnsupportedMediaType(
                 f"the content type is {request.content_type!r}; send {' or '.join(route.media)}"
             )
+        if route.form:
+            self._browsers.check_form(request)
         if route.max_body is not None:
             request = request.clone(client_max_size=route.max_body)
         if not route.streams:

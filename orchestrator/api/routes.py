@@ -63,6 +63,7 @@ class Route:
         errors_as: the protocol in whose shape it refuses; None: in our own.
         open_ended: whether the last parameter of its path may have slashes.
         keyed: its caller must be known as for a scope, but which scope it needs is its handler's to say.
+        form: it takes what a form can send, and so only from clients that say something no form can say.
 
     Raises:
         ValueError: it cannot be served safely as it is declared.
@@ -88,6 +89,7 @@ class Route:
     errors_as: Dialect | None = None
     open_ended: bool = False
     keyed: bool = False
+    form: bool = False
 
     def __post_init__(self) -> None:
         if self.changes and self.method in SAFE:
@@ -96,7 +98,7 @@ class Route:
             raise ValueError(f"{self.name}: what changes state needs a scope")
         if self.keyed and self.scope is not None:
             raise ValueError(f"{self.name}: either it has a scope, or its handler looks at scopes")
-        if any(media in FORMS for media in self.media):
+        if any(media in FORMS for media in self.media) and not self.form:
             raise ValueError(f"{self.name}: forms of any page could send it {', '.join(self.media)}")
         if self.example is not None and isinstance(self.takes, type):
             self.takes.model_validate(dict(self.example))
@@ -141,6 +143,7 @@ def route(
     errors_as: Dialect | None = None,
     open_ended: bool = False,
     keyed: bool = False,
+    form: bool = False,
 ) -> Callable[[H], H]:
     """Declare a method as a route, with its name and the first line of its docstring.
 
@@ -170,6 +173,7 @@ def route(
             errors_as=errors_as,
             open_ended=open_ended,
             keyed=keyed,
+            form=form,
         )
         return handler
 
