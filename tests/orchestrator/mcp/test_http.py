@@ -89,6 +89,14 @@ async def test_an_answer_says_what_it_rests_on_and_its_run_can_be_shown_and_repe
         assert text_of(replayed).startswith("Identical: ")
 
 
+async def test_an_effort_sets_the_options_that_are_not_given(offered: Offered) -> None:
+    async with offered.client() as client:
+        for asked, n in (({"effort": "high"}, 16), ({"effort": "low", "options": {"n": 5}}, 5)):
+            solved = await client.call_tool("solve", {"question": "?", "planner": "vote", **asked})
+            task = await offered.service.task(solved.structured_content["trace_id"])
+            assert task.options["options"] == {"n": n}
+
+
 async def test_a_run_that_would_go_otherwise_now_says_where(offered: Offered) -> None:
     @planner("direct")
     async def changed(run: Run, question: Question) -> Answer:
@@ -216,6 +224,12 @@ async def test_calls_go_on_beside_each_other(open_mcp: Open) -> None:
         ("solve", {"question": "?", "planner": "vote", "options": {"m": 1}}, "its options: n, rule"),
         ("solve", {"question": "?", "budget": {"tokens": 0}}, "[invalid_request] budget.tokens:"),
         ("solve", {"question": "?", "planner": "vote", "abstain_below": 0.9}, "[invalid_request] abstain_be"),
+        (
+            "solve",
+            {"question": "?", "planner": "direct", "effort": "low"},
+            "effort: planner 'direct' has none",
+        ),
+        ("solve", {"question": "?", "effort": "much"}, "[invalid_request] effort:"),
         ("solve", {"question": "?" * 200_001}, "at most 200000 are accepted"),
         ("trace", {"trace_id": "nothing"}, "[task_not_found] there is no task 'nothing'"),
         ("trace", {"trace_id": "\x00"}, "[task_not_found]"),
