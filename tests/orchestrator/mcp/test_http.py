@@ -182,6 +182,31 @@ async def test_a_client_that_leaves_frees_the_engine(open_mcp: Open, era: Era) -
         await until(lambda: not engine.counters().in_flight and not offered.service.running)
 
 
+async def test_who_leaves_while_a_task_is_stored_leaves_no_task_that_runs(
+    open_mcp: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, go_on = asyncio.Event(), asyncio.Event()
+    async with open_mcp(slow()) as offered, offered.client() as client:
+        submit = offered.service.submit
+
+        async def slowly(*given: Any) -> Any:
+            task = await submit(*given)
+            stored.set()
+            await go_on.wait()
+            return task
+
+        monkeypatch.setattr(offered.service, "submit", slowly)
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "solve", VOTE)
+            await asyncio.wait_for(stored.wait(), 60)
+            group.cancel_scope.cancel()
+        go_on.set()
+        [task] = await offered.service.store.list(limit=5)
+        async for _ in offered.service.events(task.id):
+            pass  # until it ends, which it would not do by itself for a minute
+        assert (await offered.service.task(task.id)).status is TaskStatus.CANCELLED
+
+
 async def test_a_connection_that_breaks_frees_the_engine(open_mcp: Open) -> None:
     engine = slow()
     async with open_mcp(engine) as offered, aiohttp.ClientSession(headers=HEADERS) as web:
