@@ -16,6 +16,7 @@ ROOMS = (
     "orchestrator/cli",
     "orchestrator/mcp",
     "orchestrator/api",
+    "orchestrator/api/responses",
     "orchestrator/api/openai",
     "orchestrator/access",
     "orchestrator/tracing",
