@@ -53,17 +53,12 @@ def test_branches_that_disagree_or_give_no_answer_are_told() -> None:
 
 def test_how_far_it_is_counts_what_runs_and_what_was_written() -> None:
     narrator = Narrator()
-    for number, (kind, path, data) in enumerate(
-        (
-            (EventType.NODE_ADDED, "0", {"kind": "generate", "label": "branch 0"}),
-            (EventType.NODE_ADDED, "1", {"kind": "generate", "label": "branch 1"}),
-        )
-    ):
-        list(narrator.take(Event(number, kind, path, 0.0, data)))
-    assert narrator.waiting
-    list(narrator.take(Progress("0", 5)))
-    list(narrator.take(Progress("1", 7)))
-    assert not narrator.waiting
+    before = narrator.waiting
+    for path in ("0", "1"):
+        begun = {"kind": "generate", "label": f"branch {path}"}
+        list(narrator.take(Event(int(path), EventType.NODE_ADDED, path, 0.0, begun)))
+        list(narrator.take(Progress(path, 5)))
     settled = {"outcome": "succeeded", "usage": {"completion_tokens": 9}}
     list(narrator.take(Event(2, EventType.NODE_SETTLED, "0", 0.0, settled)))
-    assert narrator.headline().startswith("1 calls running · 1 done · 16 tokens · ")
+    assert (before, narrator.waiting) == (True, False)
+    assert narrator.headline().startswith("1 calls running · 1 done · 14 tokens · ")
