@@ -18,6 +18,8 @@ from orchestrator.api.batch_bodies import (
 from orchestrator.api.keeping import DeletedBody
 from orchestrator.api.looking import DifferenceBody
 from orchestrator.api.openai.schemas import ModelBody, ModelsBody
+from orchestrator.api.responses.bodies import DeletedResponse, InputItems, ResponseBody
+from orchestrator.api.responses.examples import DELETED, ITEMS, RESPONSE
 from orchestrator.api.webhook_bodies import (
     DeliveriesPage,
     DeliveryBody,
@@ -213,6 +215,9 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "hit_ratio": 0.75,
         "ideal_hit_ratio": 0.8,
     },
+    ResponseBody: RESPONSE,
+    DeletedResponse: DELETED,
+    InputItems: ITEMS,
     HealthBody: {
         "status": "ok",
         "version": VERSION,
