@@ -98,8 +98,8 @@ class Browsers:
             raise OriginNotAllowed(f"pages of another site may not do this; {_ADVICE}")
 
     def check_form(self, request: web.Request) -> None:
-        """Refuse a form of which nothing says that no page from elsewhere has sent it: neither a header that no
-        form can have, nor an ``Origin``, which was looked at before.
+        """Refuse a form which any page could have sent: it has no header that a page's form cannot have, and
+        no ``Origin``, which was looked at before.
 
         Raises:
             OriginNotAllowed: says what to send.
