@@ -318,7 +318,7 @@ class Client:
         with self._starting:
             if self._loop is None or self._core is None:
                 self._loop = loop_in_thread("anabranch")
-                self._core = Core(self._plan)
+                self._core = Core(lambda: self._plan)
                 _close_at_exit()
                 _clients.add(self)
             return self._core, self._loop

@@ -19,9 +19,12 @@ PARTING_SECONDS = 10.0
 
 
 class Core:
-    """Opens what a plan says at the first call, and closes it with all that goes on."""
+    """Opens what a plan says at the first call, and closes it with all that goes on.
 
-    def __init__(self, plan: Plan) -> None:
+    ``plan`` is called in a thread: it may read files.
+    """
+
+    def __init__(self, plan: Callable[[], Plan]) -> None:
         self._plan = plan
         self._solver: Solver | None = None
         self._opening = asyncio.Lock()
@@ -36,7 +39,8 @@ class Core:
             if self._closed:
                 raise closed()
             if self._solver is None:
-                self._solver = await self._closing.enter_async_context(self._plan.opened())
+                plan = await asyncio.to_thread(self._plan)
+                self._solver = await self._closing.enter_async_context(plan.opened())
             return self._solver
 
     async def asked(self, question: Callable[[Solver], Awaitable[T]]) -> T:

@@ -69,6 +69,12 @@ class ClientOptions(TypedDict, total=False):
     settings: Settings | None
 
 
+def check_options(given: ClientOptions) -> None:
+    """Raise TypeError for options that no client has."""
+    if unknown := given.keys() - ClientOptions.__annotations__.keys():
+        raise TypeError(f"a client has no option {', '.join(sorted(unknown))}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a client opens when it is first asked; with an ``address``, the service that is there."""
@@ -89,8 +95,7 @@ class Plan:
                 elsewhere.
             TypeError: there is no such option.
         """
-        if unknown := given.keys() - ClientOptions.__annotations__.keys():
-            raise TypeError(f"a client has no option {', '.join(sorted(unknown))}")
+        check_options(given)
         base = given.get("settings") or Settings.read()
         if not structlog.is_configured():  # unconfigured, it would print every line to standard output
             logs.configure(base)

@@ -17,13 +17,15 @@ SHORTEST, LONGEST = 0.1, 8.0
 class Patience:
     """How long a client waits, in seconds.
 
-    ``connect`` for a connection, ``answer`` for the whole answer to a request, and ``silence`` for the next
-    piece of a stream, in which a service is never silent for more than 15 s. A service that was there may be
-    ``away`` for so long, or have no room, before that is an error; one that never answered, ``absent``.
+    ``connect`` for a connection, ``answer`` for the whole answer to a request, ``work`` for one that takes
+    computing, such as a replay, and ``silence`` for the next piece of a stream, in which a service is never
+    silent for more than 15 s. A service that was there may be ``away`` for so long, or have no room, before
+    that is an error; one that never answered, ``absent``.
     """
 
     connect: float = 10.0
-    answer: float = 150.0
+    answer: float = 30.0
+    work: float = 150.0
     silence: float = 45.0
     away: float = 120.0
     absent: float = 5.0
