@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.given import given_of, settings
+from orchestrator.cli.given import given_of, settings, settings_here
 from orchestrator.cli.parameters import (
     AsJson,
     Database,
@@ -75,7 +75,7 @@ def solve(
     """Answer a question, and show its branches as they run."""
     if not quiet:
         begin()
-    from orchestrator.cli.solving import Inputs, failures_shown, solve_here
+    from orchestrator.cli.solving import Inputs, failures_shown, solve_and_show
 
     request = {
         "query": query,
@@ -95,7 +95,6 @@ def solve(
             nodes=budget_nodes,
         ),
     }
-    inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))
     with failures_shown(as_json=as_json):
         made = settings(
             engine=engine,
@@ -105,7 +104,9 @@ def solve(
             http_tools=http_tools,
             fix_permissions=fix_permissions or None,
         )
-        solve_here(inputs, made, as_json=as_json, quiet=quiet, verbose=verbose)
+        elsewhere = made.url is not None
+        inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()), elsewhere)
+        solve_and_show(inputs, made, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
 @commands.command()
@@ -149,7 +150,14 @@ def calibrate(
     from orchestrator.errors import InvalidRequest
     from orchestrator.tasks.calibrating import Wanted
 
-    made = settings(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
+    made = settings_here(
+        "a calibration is learned from runs in a database, and kept on this machine",
+        engine=engine,
+        model=model,
+        database=database,
+        mcp_servers=mcp,
+        http_tools=http_tools,
+    )
     wanted = Wanted(signal, risk, out)
     sampling = given_of(temperature=temperature, top_p=top_p, max_tokens=max_tokens)
     asking = given_of(planner=planner, seed=seed, sampling=sampling)

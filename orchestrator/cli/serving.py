@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.given import settings
+from orchestrator.cli.given import flags, here_only, key_of, settings_here
 from orchestrator.cli.parameters import AsJson, Database, Engine, FixPermissions, HttpTools, Mcp, Model
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
+DEFAULT_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
 
 commands = typer.Typer()
 
@@ -20,6 +21,7 @@ def models(as_json: AsJson = False) -> None:
     """List the models in the catalogue, and which of them are on this machine."""
     from orchestrator.cli.looking import list_models
 
+    here_only("`models` lists what embedded engines of this machine can run; see `anabranch workers`")
     list_models(as_json=as_json)
 
 
@@ -28,6 +30,7 @@ def planners(as_json: AsJson = False) -> None:
     """List the reasoning methods with their options."""
     from orchestrator.cli.looking import list_planners
 
+    here_only("`planners` lists those that are installed here; the service does not tell which it has")
     list_planners(as_json=as_json)
 
 
@@ -75,7 +78,9 @@ def serve(
     if uds is not None and (host is not None or port is not None):
         raise InvalidRequest("--uds: a Unix socket has no host and no port; give one or the other")
     check = False if skip_check else None
-    made = settings(
+    made = settings_here(
+        "`serve` is what serves at a URL; --host and --port say where",
+        about_database=False,
         engine=engine,
         model=model,
         database=database,
@@ -98,8 +103,9 @@ def serve(
 @commands.command()
 def workers(
     url: Annotated[
-        str, typer.Option(envvar="ANABRANCH_URL", help="The URL of the service.")
-    ] = "http://127.0.0.1:8080",
+        str | None,
+        typer.Option(envvar="ANABRANCH_URL", help="The URL of the service.", show_default=DEFAULT_URL),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(envvar="ANABRANCH_KEY", show_envvar=True, help="A key of it, with the scope read."),
@@ -111,4 +117,12 @@ def workers(
     """Show the workers of a running service: load, prefix hits, and which of them are down."""
     from orchestrator.cli.watching import show_workers
 
-    show_workers(url, key=key, watch=watch, every=every, as_json=as_json)
+    before = flags()  # what stands before the command
+    show_workers(
+        before.url or url or DEFAULT_URL,
+        key=key_of(before) or key,
+        plain_http=before.plain_http,
+        watch=watch,
+        every=every,
+        as_json=as_json,
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import structlog
+from pydantic import SecretStr
 
 from orchestrator import logs
 from orchestrator.client.local import LocalService
@@ -172,11 +173,19 @@ def _address(given: ClientOptions, settings: Settings) -> Address | None:
         if given.get("key") is not None:
             raise InvalidRequest("key is for a service elsewhere; give its url too, or set ANABRANCH_URL")
         return None
-    secret = settings.key
-    key = given.get("key") or (None if secret is None else secret.get_secret_value())
-    plain_http = given.get("plain_http")
-    return Address.of(
-        url if url is not None else str(settings.url),
-        key,
-        plain_http=settings.plain_http if plain_http is None else plain_http,
-    )
+    named = {"url": url, "key": given.get("key"), "plain_http": given.get("plain_http")}
+    secret = None if named["key"] is None else SecretStr(str(named["key"]))
+    update = {name: value for name, value in {**named, "key": secret}.items() if value is not None}
+    return address_in(settings.model_copy(update=update))
+
+
+def address_in(settings: Settings) -> Address | None:
+    """Where the service is that the settings name; None if they name none.
+
+    Raises:
+        InvalidRequest: it is no URL of a service, or the key may not be sent there.
+    """
+    if settings.url is None:
+        return None
+    key = None if settings.key is None else settings.key.get_secret_value()
+    return Address.of(settings.url, key, plain_http=settings.plain_http)

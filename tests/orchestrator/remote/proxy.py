@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Proxy:
-    """Forwards bytes to ``target``. ``heard`` is all that clients have sent; if ``silent``, they hear nothing."""
+    """Forwards bytes to ``target``; if ``silent``, none come back. ``heard`` is what clients have sent."""
 
     target: int
     port: int = 0
     connections: int = 0
     silent: bool = False
-    refusing: bool = False
     heard: bytearray = field(default_factory=bytearray)
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -31,9 +30,6 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        if self.refusing:
-            writer.transport.abort()
-            return
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -46,6 +42,8 @@ class Proxy:
                 group.create_task(self._pass(there, writer, heard=False))
         finally:
             self._open -= {writer, back}
+            writer.transport.abort()
+            back.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, heard: bool) -> None:
         with suppress(ConnectionError):
@@ -59,7 +57,8 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy_to(target: int) -> AsyncIterator[Proxy]:
+async def proxy_to(target: int, port: int = 0) -> AsyncIterator[Proxy]:
+    """A proxy to a port of this machine; at any free port, or at this one."""
     proxy = Proxy(target)
     serving: set[asyncio.Task[None]] = set()
 
@@ -72,7 +71,7 @@ async def proxy_to(target: int) -> AsyncIterator[Proxy]:
         finally:
             serving.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy
