@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import asking, keys, serving, stored
-from orchestrator.cli.given import Flags
+from orchestrator.cli.given import Flags, keep
 
 FAILED, MISUSED, TERMINATED = 1, 2, 143
 
@@ -62,6 +62,7 @@ def flags(
     given = context.ensure_object(Flags)
     given.debug, given.url, given.key, given.key_file = debug, url, key, key_file
     given.plain_http = plain_http
+    keep(given)
     if debug:
         os.environ["ANABRANCH_LOG_LEVEL"] = "debug"
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
 
@@ -33,11 +31,18 @@ class Flags:
     plain_http: bool = False
 
 
+_FLAGS: list[Flags] = [Flags()]
+"""Those of the command that this process runs."""
+
+
 def flags() -> Flags:
     """The options that were given before the command."""
-    context = click.get_current_context(silent=True)
-    found = None if context is None else context.find_object(Flags)
-    return found or Flags()
+    return _FLAGS[-1]
+
+
+def keep(given: Flags) -> None:
+    """Have these be the options that were given before the command."""
+    _FLAGS[-1] = given
 
 
 def settings(**given: str | bool | None) -> Settings:

@@ -233,7 +233,8 @@ class Transport:
                 return self._strange(f"it does not speak HTTP as services do: {_told(error)}")
             case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
                 hint = "" if self._known else "; start one with `anabranch serve`, or give the URL of another"
-                failed = self._unreachable(f"{_told(error)}{hint}")
+                cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+                failed = self._unreachable(f"{_told(cause)}{hint}")
                 failed.code = NOT_SENT
                 return failed
             case TimeoutError():
