@@ -15,6 +15,8 @@ ROOMS = (
     "orchestrator",
     "orchestrator/cli",
     "orchestrator/api",
+    "orchestrator/client",
+    "orchestrator/remote",
     "orchestrator/access",
     "orchestrator/tracing",
     "orchestrator/tasks",
