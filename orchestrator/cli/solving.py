@@ -101,7 +101,13 @@ class Inputs:
         return build_toolbox(settings, self.loaded())
 
     def loaded(self) -> tuple[Tool, ...]:
-        """The tools that were named. Raises InvalidRequest if one cannot be loaded."""
+        """The tools that were named.
+
+        Raises:
+            InvalidRequest: one cannot be loaded, or they are to be used elsewhere.
+        """
+        if self.elsewhere and self.tools:
+            raise InvalidRequest("--tool: a service elsewhere has its own tools; leave it out")
         return tuple(map(load_tool, self.tools))
 
 
@@ -173,12 +179,10 @@ async def opened_solver(
     """What answers the question of one command: the service that the settings name, or one of this process.
 
     Raises:
-        InvalidRequest: a setting is wrong, or tools of this process are to be used elsewhere.
+        InvalidRequest: a setting is wrong.
         Unavailable: the database, the engine or its model, or an MCP server cannot be used.
     """
     if settings.url is not None:
-        if tools:
-            raise InvalidRequest("--tool: a service elsewhere has its own tools; leave it out")
         async with opened_service_elsewhere(settings) as service:
             yield service
         return
